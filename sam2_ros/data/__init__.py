@@ -1,0 +1,1 @@
+"""Clips with masks: where frames and ground truth come from."""

@@ -1,0 +1,33 @@
+"""A video clip with the masks of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Clip:
+    """T frames of H x W pixels in which N objects are followed.
+
+    An object that is not visible on a frame (not there, hidden, outside the image) has an empty mask there.
+    """
+
+    name: str
+    frames: Sequence[np.ndarray]  # T images, uint8 [H, W, 3] RGB; may decode lazily
+    object_ids: tuple[int, ...]  # N, ascending, > 0
+    masks: Sequence[np.ndarray | None]  # T entries, bool [N, H, W] (order of object_ids), None where not annotated
+    fps: float = 24.0
+
+    def __post_init__(self) -> None:
+        if len(self.frames) != len(self.masks):
+            raise ValueError(f"clip {self.name!r}: {len(self.frames)} frames but {len(self.masks)} entries of masks")
+        if list(self.object_ids) != sorted(set(self.object_ids)) or any(i <= 0 for i in self.object_ids):
+            raise ValueError(f"clip {self.name!r}: object IDs must be positive and ascending, got {self.object_ids}")
+        if not self.fps > 0:
+            raise ValueError(f"clip {self.name!r}: the frame rate must be positive, got {self.fps}")
+
+    def __len__(self) -> int:
+        return len(self.frames)
