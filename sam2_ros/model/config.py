@@ -1,0 +1,115 @@
+"""Every configuration of the network, in one table.
+
+The released models differ only in their image encoder and, between 2.0 and 2.1, in what they tell the memory about
+absent objects and about the age of object pointers. The sizes are those of the SAM 2 paper (Ravi et al. 2024,
+appendix C) and of the released checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class HieraConfig:
+    """Sizes of the image encoder (Hiera, Ryali et al. 2023; SAM 2 paper, appendix C.1)."""
+
+    embed_dim: int
+    """Channels of stage 1; they double at every stage."""
+    heads: int
+    """Attention heads of stage 1; they double at every stage."""
+    blocks: tuple[int, int, int, int]
+    """Blocks of each stage (strides 4, 8, 16, 32)."""
+    global_blocks: tuple[int, ...]
+    """Indices, over all stages, of the blocks that attend to the whole image instead of a window."""
+    windows: tuple[int, int, int, int] = (8, 4, 14, 7)
+    """Side of the attention window of each stage, in tokens."""
+    position_grid: tuple[int, int] = (7, 7)
+    """Size of the learnt background grid of position embeddings, resized to the image."""
+    drop_path: float = 0.1
+    """Stochastic depth at the last block, growing linearly from 0; training only."""
+
+    @property
+    def dims(self) -> tuple[int, int, int, int]:
+        """Channels of each stage."""
+        return (self.embed_dim, self.embed_dim * 2, self.embed_dim * 4, self.embed_dim * 8)
+
+
+@dataclass(frozen=True)
+class SAM2Config:
+    """Sizes and switches of the whole network."""
+
+    name: str
+    hiera: HieraConfig
+    image_size: int = 1024
+    """Side of the square that images are resized to, pixels; a multiple of 32."""
+    dim: int = 256
+    """Channels of the image features, the decoder and the object pointers."""
+    memory_dim: int = 64
+    """Channels of a memory; an object pointer is split into `dim / memory_dim` memory tokens."""
+    memory_layers: int = 4
+    """Layers of memory attention."""
+    feedforward: int = 2048
+    """Hidden width of the MLPs in memory attention and in the decoder's transformer."""
+    decoder_heads: int = 8
+    iou_head_dim: int = 256
+    dropout: float = 0.1
+    """In memory attention; training only."""
+    recent_memories: int = 6
+    """Most recent frames remembered with a mask, beside the prompted ones."""
+    max_pointers: int = 16
+    """Object pointers: those of prompted frames and of up to `max_pointers - 1` recent frames."""
+    absent_memory_embedding: bool = True
+    """2.1: a learnt vector is added to the memory of a frame on which the object is absent."""
+    pointer_time_encoding: bool = True
+    """2.1: object pointers carry a projected sine encoding of their age."""
+
+    @property
+    def grid(self) -> int:
+        """Side of the stride-16 feature map, in tokens."""
+        return self.image_size // 16
+
+    def at(self, image_size: int) -> SAM2Config:
+        """The same network for another input size; the weights fit all sizes."""
+        return replace(self, image_size=image_size)
+
+
+_TINY = HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9))
+_SMALL = HieraConfig(96, 1, (1, 2, 11, 2), (7, 10, 13))
+_BASE_PLUS = HieraConfig(112, 2, (2, 3, 16, 3), (12, 16, 20), position_grid=(14, 14))
+_LARGE = HieraConfig(144, 2, (2, 6, 36, 4), (23, 33, 43), windows=(8, 4, 16, 8))
+
+# The small model that ships with the package: the same network, narrow enough for two CPU cores. From stride 16 on,
+# its maps are so small that attending to all of them costs less than cutting them into windows.
+_DEFAULT = SAM2Config(
+    "default",
+    HieraConfig(32, 1, (1, 2, 5, 2), tuple(range(3, 10)), windows=(8, 8, 8, 8), position_grid=(8, 8), drop_path=0.0),
+    image_size=256,
+    dim=128,
+    memory_dim=64,
+    memory_layers=2,
+    feedforward=512,
+    decoder_heads=4,
+    iou_head_dim=128,
+    dropout=0.0,
+)
+
+
+def _released(version: str, size: str, hiera: HieraConfig) -> SAM2Config:
+    is_2_1 = version == "sam2.1"
+    return SAM2Config(
+        f"{version}_hiera_{size}", hiera, absent_memory_embedding=is_2_1, pointer_time_encoding=is_2_1
+    )
+
+
+CONFIGS: dict[str, SAM2Config] = {
+    config.name: config
+    for config in [
+        _DEFAULT,
+        *(
+            _released(version, size, hiera)
+            for version in ("sam2", "sam2.1")
+            for size, hiera in (("tiny", _TINY), ("small", _SMALL), ("base_plus", _BASE_PLUS), ("large", _LARGE))
+        ),
+    ]
+}

@@ -1,0 +1,150 @@
+"""From conditioned features and prompts to masks (SAM 2 paper, section 4 and appendix C.1).
+
+A two-way transformer lets a few tokens (object score, IoU, four masks, prompts) and the image attend to each other; the
+mask tokens then become weights of 1x1 filters on the upscaled image. New against SAM: the skip connections from
+strides 8 and 4, and the object score, which says whether the object can be seen at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam2_ros.model.attention import Attention
+from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.layers import MLP, LayerNorm2d
+
+SINGLE = 0
+"""Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
+
+
+class TwoWayBlock(nn.Module):
+    """Tokens attend to themselves, tokens to image, MLP, image to tokens."""
+
+    def __init__(self, dim: int, heads: int, feedforward: int, position_first: bool) -> None:
+        super().__init__()
+        self.position_first = position_first
+        self.self_attn = Attention(dim, heads)
+        self.norm1 = nn.LayerNorm(dim)
+        self.cross_attn_token_to_image = Attention(dim, heads, inner_dim=dim // 2)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, feedforward, dim, layers=2)
+        self.norm3 = nn.LayerNorm(dim)
+        self.norm4 = nn.LayerNorm(dim)
+        self.cross_attn_image_to_token = Attention(dim, heads, inner_dim=dim // 2)
+
+    def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor):
+        """tokens [N, T, dim], image [N, h * w, dim] -> the same."""
+        if self.position_first:
+            q = tokens + token_position
+            tokens = self.norm1(tokens + self.self_attn(q, q, tokens))
+        else:  # in the first block the tokens are nothing but their position yet
+            tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
+        keys = image + image_position
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_position, keys, image))
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        image = self.norm4(image + self.cross_attn_image_to_token(keys, tokens + token_position, tokens))
+        return tokens, image
+
+
+class TwoWayTransformer(nn.Module):
+    """Two two-way blocks and a last look of the tokens at the image."""
+
+    def __init__(self, dim: int, heads: int, feedforward: int, depth: int = 2) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TwoWayBlock(dim, heads, feedforward, position_first=i > 0) for i in range(depth))
+        self.final_attn_token_to_image = Attention(dim, heads, inner_dim=dim // 2)
+        self.norm_final_attn = nn.LayerNorm(dim)
+
+    def forward(self, tokens: Tensor, image: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens [N, T, dim], image and its position [N, h * w, dim] -> tokens, image."""
+        token_position = tokens
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, token_position, image_position)
+        look = self.final_attn_token_to_image(tokens + token_position, image + image_position, image)
+        return self.norm_final_attn(tokens + look), image
+
+
+@dataclass(frozen=True)
+class RawMasks:
+    """Everything the decoder says: the single mask (index 0) and the three candidates."""
+
+    logits: Tensor
+    """[N, 4, S / 4, S / 4]."""
+    iou: Tensor
+    """Predicted IoU, 0 .. 1: [N, 4]."""
+    tokens: Tensor
+    """Output tokens of the masks: [N, 4, dim]."""
+    presence_logit: Tensor
+    """Object score; above 0 the object is visible: [N]."""
+
+
+class MaskDecoder(nn.Module):
+    """Tokens and features to four masks, their predicted IoU, and the object score."""
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        dim = config.dim
+        self.transformer = TwoWayTransformer(dim, config.decoder_heads, config.feedforward)
+        self.obj_score_token = nn.Embedding(1, dim)
+        self.iou_token = nn.Embedding(1, dim)
+        self.mask_tokens = nn.Embedding(4, dim)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
+            LayerNorm2d(dim // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
+            nn.GELU(),
+        )
+        self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
+        self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(dim, dim, dim // 8, layers=3) for _ in range(4))
+        self.iou_prediction_head = MLP(dim, config.iou_head_dim, 4, layers=3)
+        self.pred_obj_score_head = MLP(dim, dim, 1, layers=3)
+
+    def forward(
+        self, image: Tensor, image_position: Tensor, prompts: Tensor, stride4: Tensor, stride8: Tensor
+    ) -> RawMasks:
+        """All four masks of each of N objects.
+
+        Args:
+            image: conditioned features with the mask prompt added: [N, dim, h, w].
+            image_position: [dim, h, w].
+            prompts: [N, P, dim].
+            stride4: skip connection [N, dim / 8, 4 h, 4 w].
+            stride8: skip connection [N, dim / 4, 2 h, 2 w].
+        """
+        n, _, h, w = image.shape
+        own = torch.cat((self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight))
+        tokens = torch.cat((own.expand(n, -1, -1), prompts), dim=1)
+        position = image_position.flatten(1).T.expand(n, -1, -1)
+        tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
+        mask_tokens = tokens[:, 2:6]
+
+        grow1, norm, gelu1, grow2, gelu2 = self.output_upscaling
+        image = flat.transpose(1, 2).unflatten(2, (h, w))
+        image = gelu1(norm(grow1(image) + stride8))
+        image = gelu2(grow2(image) + stride4)
+
+        filters = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+        return RawMasks(
+            logits=(filters @ image.flatten(2)).unflatten(2, image.shape[2:]),
+            iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
+            tokens=mask_tokens,
+            presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
+        )
+
+
+def best_candidate(raw: RawMasks) -> Tensor:
+    """Index of the candidate, 1 .. 3, with the highest predicted IoU: int64 [N]."""
+    return raw.iou[:, 1:].argmax(dim=1) + 1
+
+
+def is_stable(logits: Tensor, delta: float = 0.05, threshold: float = 0.98) -> Tensor:
+    """Whether a mask hardly changes when its logits are cut at +delta instead of -delta: [N, H, W] -> bool [N]."""
+    inner = (logits > delta).flatten(1).sum(dim=1).float()
+    outer = (logits > -delta).flatten(1).sum(dim=1).float()
+    return torch.where(outer > 0, inner / outer, 1.0) >= threshold

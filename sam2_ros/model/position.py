@@ -1,0 +1,98 @@
+"""Where and when: the position encodings of the network. They hold no weights but the prompt encoder's random matrix."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)  # the cache serves training and inference alike
+def sine_grid(height: int, width: int, dim: int, device: torch.device) -> Tensor:
+    """Sine encoding of a grid's cells, rows first, then columns, each normalised to 0 .. 2 pi.
+
+    Returns:
+        float32 [dim, height, width].
+    """
+
+    def encode(cells: int) -> Tensor:  # [cells, dim / 2]
+        angle = torch.arange(1, cells + 1, device=device) / (cells + 1e-6) * (2 * math.pi)
+        frequency = 10000 ** (torch.arange(0, dim // 2, 2, device=device) / (dim // 2))
+        phase = angle[:, None] / frequency
+        return torch.stack((phase.sin(), phase.cos()), dim=-1).flatten(1)
+
+    rows = encode(height)[:, None].expand(height, width, -1)
+    columns = encode(width)[None].expand(height, width, -1)
+    return torch.cat((rows, columns), dim=-1).permute(2, 0, 1).contiguous()
+
+
+def sine_time(times: Tensor, dim: int) -> Tensor:
+    """Sine encoding of scalars: all sines, then all cosines.
+
+    Args:
+        times: [...].
+
+    Returns:
+        float32 [..., dim].
+    """
+    half = dim // 2
+    # Frequencies come in equal pairs, as in the 2-D encoding.
+    exponent = 2 * torch.div(torch.arange(half, device=times.device), 2, rounding_mode="floor") / half
+    phase = times[..., None].float() / 10000**exponent
+    return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000.
+
+    The first half of a token's channel pairs turns with its column, the second half with its row.
+
+    Returns:
+        cosine, sine: float32 [height * width, dim / 2].
+    """
+    frequency = 1.0 / 10000 ** (torch.arange(0, dim, 4, device=device)[: dim // 4].float() / dim)
+    cells = torch.arange(height * width, device=device)
+    column, row = (cells % width).float(), torch.div(cells, width, rounding_mode="floor").float()
+    angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn neighbouring channel pairs of tokens by their angles, in float32.
+
+    Args:
+        x: [..., T, C].
+        cosine, sine: [T, C / 2].
+
+    Returns:
+        [..., T, C] of x's dtype.
+    """
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
+    return turned.flatten(-2).to(x.dtype)
+
+
+class RandomFourier(nn.Module):
+    """Random Fourier features of points (SAM paper, appendix A; Tancik et al. 2020), shared by prompts and image."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """x, y in 0 .. 1: [..., 2] -> [..., dim]."""
+        phase = 2 * math.pi * ((2 * points - 1) @ self.positional_encoding_gaussian_matrix)
+        return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+    def grid(self, height: int, width: int) -> Tensor:
+        """Encoding of the centres of a grid's cells: [dim, height, width]."""
+        matrix = self.positional_encoding_gaussian_matrix
+        y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
+        x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+        return self(points).permute(2, 0, 1)

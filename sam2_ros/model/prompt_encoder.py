@@ -1,0 +1,69 @@
+"""Clicks, boxes and masks as tokens (SAM paper, section 3 and appendix A; unchanged in SAM 2)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import torch
+from torch import Tensor, nn
+
+from sam2_ros.model.layers import LayerNorm2d
+from sam2_ros.model.position import RandomFourier
+
+
+class PointLabel(IntEnum):
+    """What a point prompt means. A box is its two corners."""
+
+    PADDING = -1
+    NEGATIVE = 0
+    POSITIVE = 1
+    BOX_TOP_LEFT = 2
+    BOX_BOTTOM_RIGHT = 3
+
+
+class PromptEncoder(nn.Module):
+    """Points become tokens, a mask becomes a map that is added to the image features."""
+
+    def __init__(self, dim: int, image_size: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.pe_layer = RandomFourier(dim)
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, dim)
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, 4, kernel_size=2, stride=2),
+            LayerNorm2d(4),
+            nn.GELU(),
+            nn.Conv2d(4, 16, kernel_size=2, stride=2),
+            LayerNorm2d(16),
+            nn.GELU(),
+            nn.Conv2d(16, dim, kernel_size=1),
+        )
+        self.no_mask_embed = nn.Embedding(1, dim)
+
+    def points(self, points: Tensor, labels: Tensor) -> Tensor:
+        """Tokens of points, and one of padding behind them.
+
+        The padding stands where SAM had a box of its own; since boxes are points here, it is always there.
+
+        Args:
+            points: x, y in pixels of the network's input, 0 at the centre of the first pixel: [N, P, 2].
+            labels: `PointLabel` of each: int64 [N, P].
+
+        Returns:
+            [N, P + 1, dim].
+        """
+        n = points.shape[0]
+        points = torch.cat((points, points.new_zeros(n, 1, 2)), dim=1)
+        labels = torch.cat((labels, labels.new_full((n, 1), PointLabel.PADDING)), dim=1)[..., None]
+        where = self.pe_layer((points + 0.5) / self.image_size)
+        kinds = torch.cat([self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings])
+        return torch.where(labels == PointLabel.PADDING, 0.0, where) + kinds[labels[..., 0] + 1]
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """Mask logits [N, 1, S / 4, S / 4] -> [N, dim, S / 16, S / 16]."""
+        return self.mask_downscaling(logits)
+
+    def no_mask(self) -> Tensor:
+        """What stands for "no mask": [1, dim, 1, 1]."""
+        return self.no_mask_embed.weight[:, :, None, None]

@@ -1,0 +1,273 @@
+"""SAM 2: the whole network, as five functions of tensors that keep nothing between calls (SAM 2 paper, section 4).
+
+    encode_image     picture                     -> features
+    condition        features, memories          -> features that know what the object looked like
+    decode           features, prompts           -> mask, predicted IoU, presence, object pointer
+    decode_mask      features, mask prompt       -> the same, where the mask is given
+    encode_memory    features, mask              -> a memory
+
+What to remember, for how long, and of whom, is the business of `sam2_ros.tracking`.
+
+Shapes: B images, N objects, S = image_size, h = w = S / 16, C = dim, c = memory_dim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.layers import MLP
+from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
+from sam2_ros.model.memory_attention import MemoryAttention
+from sam2_ros.model.memory_encoder import MemoryEncoder
+from sam2_ros.model.neck import ImageEncoder
+from sam2_ros.model.position import sine_grid, sine_time
+from sam2_ros.model.prompt_encoder import PointLabel, PromptEncoder
+
+ABSENT_LOGIT = -1024.0
+"""Mask logit everywhere on a frame where the object cannot be seen."""
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What the encoder sees in B images."""
+
+    stride4: Tensor
+    """Skip connection of the decoder: [B, C / 8, S / 4, S / 4]."""
+    stride8: Tensor
+    """Skip connection of the decoder: [B, C / 4, S / 8, S / 8]."""
+    stride16: Tensor
+    """What everything else works on: [B, C, S / 16, S / 16]."""
+
+    def __getitem__(self, index: slice | Tensor) -> ImageFeatures:
+        """Some of the images."""
+        return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index])
+
+    def expand(self, objects: int) -> ImageFeatures:
+        """One image for many objects, without copying."""
+        return ImageFeatures(*(x.expand(objects, -1, -1, -1) for x in (self.stride4, self.stride8, self.stride16)))
+
+
+@dataclass(frozen=True)
+class Memories:
+    """What is remembered of N objects: M maps and P object pointers each, in any order."""
+
+    maps: Tensor
+    """[N, M, c, h, w]."""
+    map_age: Tensor
+    """Frames since each memory was made, 1 .. recent_memories; 0 for prompted frames of any age: int64 [N, M]."""
+    pointers: Tensor
+    """[N, P, C]."""
+    pointer_age: Tensor
+    """Frames since, negative for frames still to come: [N, P]."""
+    map_valid: Tensor | None = None
+    """bool [N, M], False where there is no memory; None: all are there."""
+    pointer_valid: Tensor | None = None
+    """bool [N, P], likewise."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of N objects on one frame."""
+
+    mask_logits: Tensor
+    """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, S / 4, S / 4]."""
+    iou: Tensor
+    """Predicted IoU of the chosen mask, 0 .. 1: [N]."""
+    presence_logit: Tensor
+    """Above 0: the object is visible: [N]."""
+    pointer: Tensor
+    """Object pointer, for the memory: [N, C]."""
+    all_logits: Tensor
+    """Single mask and three candidates, whether the object is absent or not: [N, 4, S / 4, S / 4]."""
+    all_iou: Tensor
+    """[N, 4]."""
+
+
+class SAM2(nn.Module):
+    """The network. Parameters carry the names of the released checkpoints."""
+
+    def __init__(self, config: SAM2Config) -> None:
+        super().__init__()
+        self.config = config
+        dim, memory_dim = config.dim, config.memory_dim
+        self.image_encoder = ImageEncoder(config)
+        self.memory_attention = MemoryAttention(config)
+        self.memory_encoder = MemoryEncoder(config)
+        self.sam_prompt_encoder = PromptEncoder(dim, config.image_size)
+        self.sam_mask_decoder = MaskDecoder(config)
+        self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+        self.obj_ptr_proj = MLP(dim, dim, dim, layers=3)
+        # Row d - 1 stands for d frames ago; the last row for prompted frames, however old.
+        self.maskmem_tpos_enc = nn.Parameter(torch.zeros(config.recent_memories + 1, 1, 1, memory_dim))
+        self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, dim))
+        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, dim))  # in the checkpoints, but nothing reads it
+        self.no_obj_ptr = nn.Parameter(torch.zeros(1, dim))
+        if config.absent_memory_embedding:
+            self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
+        if config.pointer_time_encoding:
+            self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
+        for parameter in (
+            *(self.maskmem_tpos_enc, self.no_mem_embed, self.no_mem_pos_enc, self.no_obj_ptr),
+            *(self.image_encoder.trunk.pos_embed, self.image_encoder.trunk.pos_embed_window),
+        ):
+            nn.init.trunc_normal_(parameter, std=0.02)
+
+    @property
+    def device(self) -> torch.device:
+        return self.no_mem_embed.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.no_mem_embed.dtype
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        """Normalised images [B, 3, S, S] -> features. Runs once per image, however many objects there are."""
+        stride4, stride8, stride16 = self.image_encoder(image)
+        return ImageFeatures(self.sam_mask_decoder.conv_s0(stride4), self.sam_mask_decoder.conv_s1(stride8), stride16)
+
+    def without_memory(self, features: ImageFeatures) -> Tensor:
+        """Stride-16 features [B, C, h, w] of a frame on which nothing is remembered: a first prompt, a still image."""
+        return features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
+
+    def condition(self, features: ImageFeatures, memories: Memories) -> Tensor:
+        """Stride-16 features conditioned on memory (paper, "Memory attention"): [N, C, h, w].
+
+        Args:
+            features: of the newest image, for N objects.
+            memories: of the N objects.
+        """
+        n, m, c, h, w = memories.maps.shape
+        device = features.stride16.device
+
+        tokens = memories.maps.flatten(3).transpose(2, 3)  # [N, M, h * w, c]
+        where = sine_grid(h, w, c, device).flatten(1).T.to(tokens.dtype)
+        when = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
+        position = where + when
+
+        # An object pointer is as wide as C / c memory tokens.
+        parts = self.config.dim // c
+        pointers = memories.pointers.reshape(n, -1, c)
+        if self.config.pointer_time_encoding:
+            age = memories.pointer_age / (self.config.max_pointers - 1)
+            pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(pointers.dtype))
+            pointer_position = pointer_position.repeat_interleave(parts, dim=1)
+        else:
+            pointer_position = torch.zeros_like(pointers)
+
+        valid = None
+        if memories.map_valid is not None or memories.pointer_valid is not None:
+            map_valid = torch.ones(n, m, dtype=torch.bool, device=device)
+            pointer_valid = torch.ones(n, memories.pointers.shape[1], dtype=torch.bool, device=device)
+            map_valid = map_valid if memories.map_valid is None else memories.map_valid
+            pointer_valid = pointer_valid if memories.pointer_valid is None else memories.pointer_valid
+            valid = torch.cat(
+                (map_valid.repeat_interleave(h * w, dim=1), pointer_valid.repeat_interleave(parts, dim=1)), dim=1
+            )
+
+        return self.memory_attention(
+            features.stride16.expand(n, -1, -1, -1),
+            sine_grid(h, w, self.config.dim, device).to(features.stride16.dtype),
+            torch.cat((tokens.flatten(1, 2), pointers), dim=1),
+            torch.cat((position.flatten(1, 2), pointer_position), dim=1),
+            pointers.shape[1],
+            valid,
+        )
+
+    def decode(
+        self,
+        conditioned: Tensor,
+        features: ImageFeatures,
+        points: Tensor | None = None,
+        labels: Tensor | None = None,
+        mask_prompt: Tensor | None = None,
+        multimask: bool | Tensor = True,
+    ) -> Decoded:
+        """Masks of N objects from prompts, or from memory alone (paper, "Prompt encoder and mask decoder").
+
+        Args:
+            conditioned: [N, C, h, w], from `condition` or `without_memory`.
+            features: for N objects.
+            points, labels: [N, P, 2] pixels of the network's input and int64 [N, P] (`PointLabel`); None: none.
+            mask_prompt: logits of an earlier answer: [N, 1, S / 4, S / 4]; None: none.
+            multimask: choose among the three candidates, as for ambiguous prompts (at most one click) and for frames
+                that are only tracked; else take the single mask. One bool for all, or bool [N].
+        """
+        n = conditioned.shape[0]
+        if points is None or labels is None:
+            points = conditioned.new_zeros(n, 1, 2)
+            labels = torch.full((n, 1), PointLabel.PADDING, device=conditioned.device)
+        encoder = self.sam_prompt_encoder
+        dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
+        raw = self.sam_mask_decoder(
+            conditioned + dense,
+            encoder.pe_layer.grid(*conditioned.shape[2:]),
+            encoder.points(points, labels),
+            features.stride4,
+            features.stride8,
+        )
+
+        best = best_candidate(raw)
+        multimask = torch.as_tensor(multimask, device=best.device).expand(n)
+        chosen = multimask
+        if not self.training:
+            # An unstable single mask gives way to the best candidate; its pointer stays.
+            chosen = multimask | ~is_stable(raw.logits[:, SINGLE])
+        chosen = torch.where(chosen, best, SINGLE)
+        rows = torch.arange(n, device=best.device)
+        token = raw.tokens[rows, torch.where(multimask, best, SINGLE)]
+        present = (raw.presence_logit > 0)[:, None]
+        return Decoded(
+            mask_logits=torch.where(present[..., None], raw.logits[rows, chosen], ABSENT_LOGIT),
+            iou=raw.iou[rows, chosen],
+            presence_logit=raw.presence_logit,
+            pointer=torch.where(present, self.obj_ptr_proj(token), self.no_obj_ptr),
+            all_logits=raw.logits,
+            all_iou=raw.iou,
+        )
+
+    def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
+        """A mask that is given becomes the answer; only its object pointer is computed, from the raw features.
+
+        Args:
+            features: for N objects.
+            mask: 0 or 1, float: [N, 1, S, S].
+        """
+        size = features.stride4.shape[2:]
+        logits = F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True).squeeze(1)
+        decoded = self.decode(
+            features.stride16, features, mask_prompt=self.mask_downsample(mask), multimask=False
+        )
+        present = mask.flatten(1).any(dim=1)
+        return Decoded(
+            mask_logits=logits,
+            iou=torch.ones_like(decoded.iou),
+            presence_logit=present * 20.0 - 10.0,
+            pointer=torch.where(present[:, None], decoded.pointer, self.no_obj_ptr),
+            all_logits=logits[:, None].expand(-1, 4, -1, -1),
+            all_iou=torch.ones_like(decoded.all_iou),
+        )
+
+    def encode_memory(
+        self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor
+    ) -> Tensor:
+        """What to remember of a frame (paper, "Memory encoder"): [N, c, h, w].
+
+        Args:
+            features: for N objects.
+            mask_logits: [N, S / 4, S / 4].
+            presence_logit: [N].
+            prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
+        """
+        mask = F.interpolate(mask_logits[:, None], scale_factor=4, mode="bilinear")
+        prompted = torch.as_tensor(prompted, device=mask.device).expand(mask.shape[0]).view(-1, 1, 1, 1)
+        mask = torch.where(prompted, (mask > 0).to(mask.dtype), mask.sigmoid()) * 20 - 10
+        memory = self.memory_encoder(features.stride16, mask)
+        if self.config.absent_memory_embedding:
+            absent = (presence_logit <= 0).view(-1, 1, 1, 1)
+            memory = memory + absent * self.no_obj_embed_spatial[:, :, None, None]
+        return memory
