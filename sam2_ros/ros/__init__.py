@@ -1,0 +1,19 @@
+"""The ROS 2 nodes: messages in, messages out. Needs rclpy and the generated messages."""
+
+try:
+    import rclpy  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"sam2_ros.ros needs ROS 2, and rclpy could not be imported ({error}). On a robot: `source"
+        " /opt/ros/<distribution>/setup.bash`. Without ROS the Python API works: `import sam2_ros; sam2_ros.Tracker`."
+    ) from error
+
+try:
+    import sam2_ros.msg  # noqa: F401
+    import sam2_ros.srv  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"ROS 2 is here, but the messages of sam2_ros are not ({error}). With colcon: build the package and `source"
+        " install/setup.bash`. With pip: install sam2_ros once more now that ROS 2 is found (`pip install"
+        " --force-reinstall --no-deps .` in its source folder)."
+    ) from error
