@@ -1,0 +1,1 @@
+"""What a tracker is worth, in numbers and pictures."""
