@@ -1,0 +1,281 @@
+"""Synthetic scenes: clips whose masks, IDs and presence are exact, made from a seed.
+
+Textured, jointed and bending things move with depth order over a background seen by a moving camera. They pass behind
+one another and behind things that are no objects, leave for a while or for good, and may have a twin. Light, lens,
+sensor and compression spoil the pictures; the masks stay those of the visible part of each object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from sam2_ros.data import camera, things
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.motion import ramp, shift, transform, wander
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.textures import crop, painted, recoloured
+from sam2_ros.data.things import Part
+
+TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they can't overlap
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What scenes contain. Levels are 0 .. 1: how likely and how strong something is."""
+
+    height: int = 256
+    width: int = 256
+    frames: int = 8
+    fps: float = 24.0
+    objects: tuple[int, int] = (2, 5)  # fewest and most
+    size: tuple[float, float] = (0.07, 0.65)  # of an object, relative to the shorter side of the picture
+    speed: tuple[float, float] = (0.05, 14.0)  # pixels a frame when the shorter side has 256
+    camera_speed: tuple[float, float] = (0.0, 8.0)
+    deformation: float = 0.5
+    occlusion: float = 0.35  # things that are no objects pass in front
+    leaving: float = 0.35  # objects leave the picture, and return or not
+    lookalikes: float = 0.25
+    lighting: float = 0.4
+    blur: float = 0.3
+    noise: float = 0.4
+    low_resolution: float = 0.2
+
+
+@dataclass
+class _Thing:
+    object_id: int  # 0: not an object, but something in front of the objects
+    parts: list[Part]
+    size: float
+    pose: np.ndarray  # [T, 3, 3], the thing's own coordinates -> world
+    shadow: tuple[float, float] | None = None
+
+
+class SyntheticScenes:
+    """Makes clips: the same seed and settings give the same clip, in every process.
+
+    Scenes paint with `pictures` where given, and with procedural textures and outlines otherwise.
+    """
+
+    def __init__(self, settings: SceneSettings | None = None, pictures: Pictures | None = None) -> None:
+        self.settings = settings or SceneSettings()
+        self.pictures = pictures or Pictures()
+        self._grain = camera.sensor_grain(self.settings.height, self.settings.width)
+
+    def scene(self, seed: int) -> Clip:
+        """The clip of a training seed (any integer >= 0). Object 1 .. N are visible on at least one frame."""
+        return self._clip(f"scene-{seed}", (TRAINING, seed))
+
+    def _clip(self, name: str, seed: tuple[int, ...]) -> Clip:
+        for attempt in range(100):
+            clip = self._attempt(name, np.random.default_rng([*seed, attempt]))
+            if clip is not None:
+                return clip
+        raise ValueError(f"no object of {name} can be seen on its first frame with {self.settings}")
+
+    def _attempt(self, name: str, rng: np.random.Generator) -> Clip | None:
+        s = self.settings
+        background = self._background(rng)
+        view = camera.path(rng, s.frames, s.height, s.width, self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2)
+        look = camera.Look(
+            rng, s.frames, s.height, s.width, self._grain,
+            lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
+        )  # fmt: skip
+        frames, labels = render(background, self._things(rng), view, look, s.height, s.width)
+        stack = np.stack(labels)
+        areas = np.bincount(stack[0].ravel(), minlength=256)
+        if areas[1:].max() < 2e-4 * s.height * s.width:
+            return None
+        ids = [int(i) for i in np.flatnonzero(np.bincount(stack.ravel(), minlength=256)) if i > 0]
+        masks = [label[None] == np.array(ids, np.uint8)[:, None, None] for label in labels]
+        names = np.arange(1, len(ids) + 1)
+        return Clip(name, frames, tuple(int(n) for n in names), masks, s.fps)
+
+    @property
+    def _unit(self) -> float:
+        return min(self.settings.height, self.settings.width) / 256
+
+    def _background(self, rng: np.random.Generator) -> np.ndarray:
+        """A picture larger than the view, with clutter that looks like objects but is none: uint8 [h, w, 3]."""
+        s = self.settings
+        height, width = round(s.height * 1.5), round(s.width * 1.5)
+        natural = self.pictures.backgrounds and rng.random() < 0.75
+        if natural:
+            picture = self.pictures.backgrounds[int(rng.integers(len(self.pictures.backgrounds)))]
+            image = recoloured(rng, crop(rng, picture, height, width, 0.45), 0.6)
+        else:
+            image = painted(rng, height, width)
+            if rng.random() < 0.6:  # a wall and a floor, a table, a fence: large areas
+                for _ in range(int(rng.integers(1, 4))):
+                    corners = rng.uniform(-0.3, 1.3, (4, 2)) * (width, height)
+                    region = np.zeros((height, width), np.uint8)
+                    cv2.fillConvexPoly(region, cv2.convexHull(corners.astype(np.float32)).astype(np.int32), 1)
+                    cv2.copyTo(painted(rng, height, width), region, image)
+        clutter = int(rng.integers(0, 4)) if natural else int(rng.integers(0, 9))
+        for _ in range(clutter):
+            size = min(s.height, s.width) * np.exp(rng.uniform(np.log(0.05), np.log(0.5)))
+            where = shift(rng.uniform(0, width), rng.uniform(0, height))
+            turn = transform(*(np.array([v]) for v in (0, 0, rng.uniform(0, 6.3), 1, 1)))[0]
+            for part in things.make(rng, 1, size, 0.3, self.pictures):
+                drawn = things.draw(part, 0, where @ turn, height, width)
+                if drawn:
+                    things.blend(image, *drawn)
+        return image
+
+    def _things(self, rng: np.random.Generator) -> list[_Thing]:
+        """Everything that moves, from back to front."""
+        s = self.settings
+        side = min(s.height, s.width)
+        count = int(rng.integers(s.objects[0], s.objects[1] + 1))
+        speed = np.exp(rng.uniform(np.log(max(s.speed[0], 1e-3)), np.log(max(s.speed[1], 2e-3))))  # of the scene
+        scene: list[_Thing] = []
+        while len(scene) < count:
+            size = side * np.exp(rng.uniform(np.log(s.size[0]), np.log(s.size[1])))
+            parts = things.make(rng, s.frames, size, s.deformation, self.pictures)
+            twins = 2 if len(scene) + 1 < count and rng.random() < s.lookalikes else 1
+            for _ in range(twins):
+                own = 0.0 if rng.random() < 0.2 else self._unit * speed * rng.uniform(0.2, 1.3)
+                scene.append(_Thing(len(scene) + 1, parts, size, self._journey(rng, size, own)))
+        order = rng.permutation(len(scene))
+        scene = [scene[i] for i in order]
+        if rng.random() < s.occlusion:
+            for _ in range(int(rng.integers(1, 3))):
+                target = scene[int(rng.integers(len(scene)))]
+                size = max(target.size * rng.uniform(0.6, 1.6), 0.1 * side)
+                parts = things.make(rng, s.frames, size, s.deformation / 2, self.pictures)
+                scene.append(_Thing(0, parts, size, self._crossing(rng, target)))
+        for thing in scene:
+            if rng.random() < 0.3:
+                thing.shadow = tuple(rng.uniform(-0.12, 0.12, 2) * thing.size)
+        return scene
+
+    def _journey(self, rng: np.random.Generator, size: float, speed: float) -> np.ndarray:
+        """Where an object is on each frame: a pose [T, 3, 3] in the world."""
+        s = self.settings
+        frames, side = s.frames, min(s.height, s.width)
+        x = rng.uniform(-0.42, 0.42) * s.width + wander(rng, frames, 0.35 * side, speed)
+        y = rng.uniform(-0.42, 0.42) * s.height + wander(rng, frames, 0.35 * side, speed)
+        if rng.random() < 0.4:
+            heading = rng.uniform(0, 2 * np.pi)
+            drift = (np.arange(frames) - rng.integers(frames)) * speed * 0.6
+            x, y = x + np.cos(heading) * drift, y + np.sin(heading) * drift
+        if rng.random() < s.leaving:
+            heading = rng.uniform(0, 2 * np.pi)
+            away = 1.25 * (np.hypot(s.height, s.width) / 2 + size)
+            start = rng.uniform(0.1, 0.7) * frames
+            quick = rng.uniform(0.15, 0.5) * frames
+            kind = rng.random()
+            if kind < 0.5:  # leaves and returns
+                back = start + quick + rng.uniform(0, 0.3) * frames
+                gone = ramp(frames, start, start + quick) - ramp(frames, back, back + quick)
+            elif kind < 0.8:  # leaves for good
+                gone = ramp(frames, start, start + quick)
+            else:  # comes late
+                gone = 1 - ramp(frames, start, start + quick)
+            x, y = x + np.cos(heading) * away * gone, y + np.sin(heading) * away * gone
+        turning = np.exp(rng.uniform(-6, -1.9)) if speed > 0 else 0.0
+        angle = (rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(0, 0.3)) + wander(rng, frames, 1.2, turning)
+        scaling = speed / side * rng.uniform(0, 1.2)
+        sx, sy = (np.exp(wander(rng, frames, 0.3, scaling)) for _ in "xy")
+        common = np.exp(wander(rng, frames, 0.4, scaling))
+        return transform(x, y, angle, common * (0.5 * sx + 0.5), common * (0.5 * sy + 0.5))
+
+    def _crossing(self, rng: np.random.Generator, target: _Thing) -> np.ndarray:
+        """The pose [T, 3, 3] of something that passes in front of a target at some time."""
+        frames = self.settings.frames
+        when = rng.uniform(0.15, 0.95) * frames
+        heading = rng.uniform(0, 2 * np.pi)
+        pace = target.size * np.exp(rng.uniform(-3.5, 0.3)) * rng.choice([-1, 1])
+        along = (np.arange(frames) - when) * pace
+        meeting = target.pose[min(int(when), frames - 1), :2, 2]
+        x, y = meeting[0] + np.cos(heading) * along, meeting[1] + np.sin(heading) * along
+        turn = rng.uniform(0, 2 * np.pi) + wander(rng, frames, 0.5, np.exp(rng.uniform(-6, -2.5)))
+        return transform(x, y, turn, np.ones(frames), np.ones(frames))
+
+
+def render(
+    background: np.ndarray, scene: list[_Thing], view: np.ndarray, look: camera.Look, height: int, width: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Frames, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none."""
+    rows, columns = background.shape[:2]
+    frames, labels = [], []
+    previous = view[0]
+    for t, now in enumerate(view):
+        plate = now @ shift(-(columns - 1) / 2, -(rows - 1) / 2)
+        image = cv2.warpPerspective(
+            background, plate, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        way = (now - previous)[:2, 2] * look.shutter
+        if np.abs(way).max() > 1.5:
+            image = things.smeared(image, np.clip(way, -24, 24))
+        label = np.zeros((height, width), np.uint8)
+        for thing in scene:
+            blur = None
+            if look.shutter:
+                before = max(t - 1, 0)
+                way = _centre(now @ thing.pose[t]) - _centre((previous if t else now) @ thing.pose[before])
+                way = np.clip(way * look.shutter, -24, 24)
+                blur = way if np.abs(way).max() > 1.5 else None
+            drawn = [things.draw(part, t, now @ thing.pose[t], height, width, blur) for part in thing.parts]
+            if thing.shadow is not None:
+                for item in filter(None, drawn[:1] + drawn[-1:]):
+                    _shade(image, item, thing.shadow)
+            for item in filter(None, drawn):
+                alpha = things.blend(image, *item)
+                np.copyto(label[item[0], item[1]], thing.object_id, where=alpha > 127)
+        frames.append(look(t, image))
+        labels.append(label)
+        previous = now
+    return frames, labels
+
+
+def _centre(matrix: np.ndarray) -> np.ndarray:
+    return matrix[:2, 2] / matrix[2, 2]
+
+
+def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tuple[float, float]) -> None:
+    """Darkens what lies beside a thing, in place: a soft shadow."""
+    rows, columns, pixels = drawn
+    height, width = image.shape[:2]
+    dx, dy = round(offset[0]), round(offset[1])
+    top, bottom = max(rows.start + dy, 0), min(rows.stop + dy, height)
+    left, right = max(columns.start + dx, 0), min(columns.stop + dx, width)
+    if top >= bottom or left >= right:
+        return
+    radius = 2 * max(1, int(np.hypot(*offset)) // 2) + 1
+    soft = cv2.blur(cv2.extractChannel(pixels, 3), (radius, radius))
+    soft = soft[top - rows.start - dy : bottom - rows.start - dy, left - columns.start - dx : right - columns.start - dx]
+    light = cv2.cvtColor(cv2.convertScaleAbs(soft, alpha=-0.45, beta=255), cv2.COLOR_GRAY2RGB)
+    target = image[top:bottom, left:right]
+    target[:] = cv2.multiply(target, light, scale=1 / 255)
+
+
+CALM = SceneSettings(
+    height=240, width=320, frames=48, objects=(2, 4), size=(0.2, 0.5), speed=(0.5, 2.5), camera_speed=(0.0, 1.5),
+    deformation=0.15, occlusion=0.0, leaving=0.0, lookalikes=0.0, lighting=0.1, blur=0.0, noise=0.1, low_resolution=0.0,
+)  # fmt: skip
+
+CHALLENGES: dict[str, SceneSettings] = {
+    "motion": replace(CALM, speed=(6.0, 14.0), camera_speed=(2.0, 6.0)),
+    "deformation": replace(CALM, deformation=1.0),
+    "occlusion": replace(CALM, occlusion=1.0, leaving=0.6, speed=(1.5, 5.0)),
+    "lighting": replace(CALM, lighting=1.0),
+    "blur": replace(CALM, blur=1.0, speed=(3.0, 9.0)),
+    "low_resolution": replace(CALM, low_resolution=1.0, noise=0.8),
+    "lookalikes": replace(CALM, objects=(4, 4), lookalikes=1.0, speed=(1.0, 4.0)),
+    "small": replace(CALM, size=(0.06, 0.12)),
+}
+
+
+def suite(scenes: int = 3, frames: int = 48) -> Iterator[Clip]:
+    """The held-out evaluation scenes: `scenes` clips of each challenge, named "challenge-0", "challenge-1", ...
+
+    They need no pictures, are the same in every clone, and share no seed with training.
+    """
+    for number, (challenge, settings) in enumerate(CHALLENGES.items()):
+        maker = SyntheticScenes(replace(settings, frames=frames))
+        for index in range(scenes):
+            yield maker._clip(f"{challenge}-{index}", (SUITE, number, index))

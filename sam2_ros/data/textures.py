@@ -1,0 +1,122 @@
+"""Surfaces: procedural patterns and crops of pictures."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from sam2_ros.data.pictures import Pictures
+
+
+def colour(rng: np.random.Generator) -> np.ndarray:
+    """A colour, float32 [3] RGB in 0 .. 255; muted ones are more frequent than saturated ones, as in the world."""
+    hue, saturation, value = rng.random(3)
+    saturation, value = saturation**1.7, 0.08 + 0.92 * value
+    wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    return (255 * value * (1 - saturation + saturation * wheel)).astype(np.float32)
+
+
+def palette(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Float32 [count, 3] RGB: shades of one colour, or unrelated colours."""
+    if rng.random() < 0.5:
+        return np.clip(colour(rng) + rng.normal(0, rng.uniform(6, 45), (count, 3)), 0, 255).astype(np.float32)
+    return np.stack([colour(rng) for _ in range(count)])
+
+
+@lru_cache(maxsize=64)
+def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel coordinates x, y, float32 [height, width], the shorter side spanning -1 .. 1."""
+    half = min(height, width) / 2
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return (x - (width - 1) / 2) / half, (y - (height - 1) / 2) / half
+
+
+def noise(rng: np.random.Generator, height: int, width: int, cells: float) -> np.ndarray:
+    """Smooth noise with several octaves, uint8 [height, width]; `cells` bumps fit into the shorter side."""
+    total, weight = np.zeros((height, width), np.float32), 1.0
+    for _ in range(int(rng.integers(1, 5))):
+        rows, columns = (max(2, min(n, round(cells * n / min(height, width)))) for n in (height, width))
+        octave = rng.random((rows, columns), np.float32)
+        total += weight * cv2.resize(octave, (width, height), interpolation=cv2.INTER_CUBIC)
+        cells, weight = cells * 2.2, weight * 0.55
+    low, high = float(total.min()), float(total.max())
+    return cv2.convertScaleAbs(total - low, alpha=255 / max(high - low, 1e-6))
+
+
+def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A scalar pattern, uint8 [height, width]."""
+    kind = rng.choice(7, p=[0.3, 0.16, 0.1, 0.14, 0.12, 0.1, 0.08])
+    if kind == 0:
+        return noise(rng, height, width, rng.uniform(1.5, 14))
+    x, y = grid(height, width)
+    angle, frequency, phase = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(0.6, 3.3)), rng.uniform(0, 6.3)
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    if rng.random() < 0.5:  # bent, as on cloth or wood
+        bend = noise(rng, height, width, rng.uniform(1.5, 5)).astype(np.float32) * (rng.uniform(0.1, 1.2) / 255)
+        u = u + bend
+    if kind == 1:  # stripes
+        return ((np.sin(frequency * u + phase) > rng.uniform(-0.7, 0.7)) * np.uint8(255)).astype(np.uint8)
+    if kind == 2:  # checks
+        return ((np.sin(frequency * u + phase) > 0) ^ (np.sin(frequency * v + phase) > 0)).astype(np.uint8) * 255
+    if kind == 3:  # cells
+        image = np.full((height, width), 255, np.uint8)
+        count = int(rng.integers(6, 70))
+        image[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
+        distance, labels = cv2.distanceTransformWithLabels(image, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_CCOMP)
+        cells = rng.integers(0, 256, count + 1).astype(np.uint8)[labels]
+        if rng.random() < 0.5:
+            return cells
+        return cv2.convertScaleAbs(distance, alpha=255 / max(float(distance.max()), 1.0))
+    if kind == 4:  # gradient
+        field = u if rng.random() < 0.6 else np.sqrt(u * u + v * v)
+        return cv2.normalize(field, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    if kind == 5:  # dots
+        field = np.sin(frequency * u + phase) * np.sin(frequency * v + phase)
+        return (field > rng.uniform(0, 0.8)).astype(np.uint8) * 255
+    return np.full((height, width), 128, np.uint8)
+
+
+def painted(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A procedural surface, uint8 [height, width, 3] RGB."""
+    stops = palette(rng, int(rng.integers(2, 6)))
+    lut = cv2.resize(stops[None], (256, 1), interpolation=cv2.INTER_LINEAR if rng.random() < 0.6 else cv2.INTER_NEAREST)
+    scalar = pattern(rng, height, width)
+    image = cv2.LUT(cv2.merge([scalar] * 3), lut.astype(np.uint8))
+    if rng.random() < 0.6:  # grain, dirt
+        grain = noise(rng, height, width, rng.uniform(4, 60))
+        strength = rng.uniform(0.05, 0.45)
+        image = cv2.addWeighted(image, 1, cv2.merge([grain] * 3), strength, -127 * strength)
+    return image
+
+
+def crop(rng: np.random.Generator, picture: np.ndarray, height: int, width: int, smallest: float = 0.15) -> np.ndarray:
+    """A random part of a picture, mirrored at random, uint8 [height, width, 3] RGB."""
+    rows, columns = picture.shape[:2]
+    fit = min(rows / height, columns / width)
+    factor = fit * rng.uniform(smallest, 1)
+    h, w = max(2, int(height * factor)), max(2, int(width * factor))
+    top, left = int(rng.integers(0, rows - h + 1)), int(rng.integers(0, columns - w + 1))
+    part = np.ascontiguousarray(picture[top : top + h, left : left + w])
+    part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR)
+    return part if rng.random() < 0.5 else np.ascontiguousarray(part[:, ::-1])
+
+
+def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Other tones for an RGB image: gain and gamma per channel, at times other channels altogether."""
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    gamma = np.exp(rng.normal(0, 0.25 * strength) + rng.normal(0, 0.12 * strength, 3))
+    gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.12 * strength, 3))
+    lut = np.clip(255 * gain * ramp**gamma, 0, 255).astype(np.uint8)[None]
+    if rng.random() < 0.2 * strength:
+        image = image[..., rng.permutation(3)]
+    return cv2.LUT(np.ascontiguousarray(image), lut)
+
+
+def surface(rng: np.random.Generator, height: int, width: int, pictures: Pictures) -> np.ndarray:
+    """The surface of a thing, uint8 [height, width, 3] RGB: painted or cropped from a picture."""
+    if pictures.backgrounds and rng.random() < 0.5:
+        picture = pictures.backgrounds[int(rng.integers(len(pictures.backgrounds)))]
+        return recoloured(rng, crop(rng, picture, height, width))
+    return painted(rng, height, width)

@@ -1,0 +1,240 @@
+"""Things that move through a scene: sprites in one or several jointed parts, which may bend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sam2_ros.data.motion import shift, transform, wander
+from sam2_ros.data.outlines import limb, outline
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.textures import colour, crop, noise, painted, recoloured, surface
+
+CELL = 8  # pixels between the nodes of the mesh along which a part bends
+
+
+@dataclass(frozen=True)
+class Bend:
+    """A displacement of a part's surface: waves along the sprite, each with its own amplitude over time."""
+
+    waves: np.ndarray  # float [K, 2], radians over half the sprite
+    phases: np.ndarray  # float [K]
+    directions: np.ndarray  # float [K, 2]
+    amplitudes: np.ndarray  # float [T, K], pixels of the sprite
+
+    @property
+    def reach(self) -> float:
+        """The largest displacement that can occur, pixels of the sprite."""
+        return float(np.abs(self.amplitudes).sum(1).max())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A picture with transparency and where it is on each frame."""
+
+    pixels: np.ndarray  # uint8 [h, w, 4], colours multiplied by alpha
+    pose: np.ndarray  # float [T, 3, 3], sprite pixels -> the thing's own coordinates, whose origin is its middle
+    bend: Bend | None = None
+
+
+def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """RGB and alpha to premultiplied uint8 [h, w, 4]."""
+    weighted = cv2.multiply(colours, cv2.merge([alpha] * 3), scale=1 / 255)
+    return cv2.merge([*cv2.split(weighted), alpha])
+
+
+def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Light from one side on a surface that curves towards its outline."""
+    size = max(alpha.shape)
+    height = cv2.GaussianBlur(alpha, (0, 0), max(1.0, size * rng.uniform(0.02, 0.14)))
+    angle = rng.uniform(0, 2 * np.pi)
+    kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+    slope = kernel * np.cos(angle) + kernel.T * np.sin(angle)
+    light = cv2.filter2D(height, cv2.CV_16S, slope * rng.uniform(0.15, 0.9) * size / 90)
+    light = cv2.convertScaleAbs(np.clip(light, -110, 110) + np.int16(128))
+    if rng.random() < 0.3:  # wrinkles
+        light = cv2.addWeighted(light, 1, noise(rng, *alpha.shape, rng.uniform(2, 8)), 0.4, -51)
+    return cv2.multiply(colours, cv2.merge([light] * 3), scale=1 / 128)
+
+
+def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures) -> np.ndarray:
+    """An outline gets a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
+    height, width = alpha.shape
+    colours = surface(rng, height, width, pictures)
+    for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):  # a patch, a band, a cap of another material
+        if rng.random() < 0.5:
+            region = (noise(rng, height, width, rng.uniform(1, 3)) > rng.integers(100, 190)).astype(np.uint8)
+        else:
+            region = np.zeros((height, width), np.uint8)
+            corners = rng.uniform(-0.2, 1.2, (4, 2)) * (width, height)
+            cv2.fillConvexPoly(region, cv2.convexHull(corners.astype(np.float32)).astype(np.int32), 1)
+        other = surface(rng, height, width, pictures) if rng.random() < 0.6 else np.full_like(colours, colour(rng))
+        cv2.copyTo(other, region, colours)
+    if rng.random() < 0.7:
+        colours = _shaded(rng, colours, alpha)
+    if rng.random() < 0.15:  # a drawn contour
+        thick = max(1, round(width * rng.uniform(0.01, 0.04)))
+        inside = cv2.erode(alpha, np.ones((2 * thick + 1, 2 * thick + 1), np.uint8))
+        cv2.copyTo(np.full_like(colours, colour(rng) * 0.4), 255 - inside, colours)
+    return sprite(colours, alpha)
+
+
+def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures) -> np.ndarray:
+    """A cut-out of the store scaled to `size`, as it is or filled with another surface."""
+    picture = pictures.cutouts[int(rng.integers(len(pictures.cutouts)))]
+    factor = (size - 2) / max(picture.shape[:2])
+    height, width = (max(2, round(n * factor)) for n in picture.shape[:2])
+    if rng.random() < 0.5:
+        picture = picture[:, ::-1]
+    picture = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+    picture = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    alpha = np.ascontiguousarray(picture[..., 3])
+    if rng.random() < 0.25:
+        return dressed(rng, alpha, pictures)
+    colours = recoloured(rng, picture[..., :3], 1.2)
+    if rng.random() < 0.3:
+        colours = _shaded(rng, colours, alpha)
+    if rng.random() < 0.3:  # flat clip art gets some material
+        grain = crop(rng, pictures.backgrounds[int(rng.integers(len(pictures.backgrounds)))], *alpha.shape) \
+            if pictures.backgrounds else painted(rng, *alpha.shape)
+        strength = rng.uniform(0.1, 0.5)
+        colours = cv2.addWeighted(colours, 1 - strength / 2, grain, strength, -64 * strength)
+    return sprite(colours, alpha)
+
+
+def _bend(rng: np.random.Generator, frames: int, size: float, strength: float) -> Bend:
+    count = 3
+    amplitude = size * strength * rng.uniform(0.2, 1)
+    speed = amplitude * np.exp(rng.uniform(-3.5, -0.7))
+    return Bend(
+        waves=rng.normal(0, 1.3, (count, 2)),
+        phases=rng.uniform(0, 6.3, count),
+        directions=rng.normal(0, 0.6, (count, 2)),
+        amplitudes=np.stack([wander(rng, frames, amplitude, speed) for _ in range(count)], 1),
+    )
+
+
+def make(rng: np.random.Generator, frames: int, size: float, deformation: float, pictures: Pictures) -> list[Part]:
+    """A thing of about `size` pixels; its parts from back to front.
+
+    `deformation` (0 .. 1) says how much it bends and how far its limbs swing.
+    """
+    pixels = max(10, round(size))
+    if pictures.cutouts and rng.random() < 0.6:
+        body = _cut_out(rng, pixels, pictures)
+    else:
+        body = dressed(rng, outline(rng, pixels), pictures)
+    height, width = body.shape[:2]
+    still = np.broadcast_to(shift(-(width - 1) / 2, -(height - 1) / 2), (frames, 3, 3))
+    bends = deformation > 0 and rng.random() < 0.5 + deformation / 2
+    parts = [Part(body, still, _bend(rng, frames, size / 2, 0.25 * deformation) if bends else None)]
+    if pixels < 24 or rng.random() > 0.3:
+        return parts
+
+    alike = rng.random() < 0.6
+    front, back = [], []
+    for _ in range(int(rng.integers(1, 5))):
+        length, thick = max(4, round(size * rng.uniform(0.25, 0.55))), max(2, round(size * rng.uniform(0.04, 0.12)))
+        angle, joint = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.32) * size
+        pose = shift(joint * np.cos(angle), joint * np.sin(angle))[None]
+        rest = angle + rng.normal(0, 0.4)
+        for _ in range(int(rng.integers(1, 3))):  # one or two segments
+            mask = limb(rng, length, thick)
+            if alike:
+                colours = recoloured(rng, _swatch(rng, body, *mask.shape), 0.3)
+            else:
+                colours = surface(rng, *mask.shape, pictures)
+            swing = rest + wander(rng, frames, 0.9 * deformation, np.exp(rng.uniform(-5, -1.3)))
+            zero, one = np.zeros(frames), np.ones(frames)
+            pose = pose @ transform(zero, zero, swing, one, one)
+            limb_part = Part(sprite(_shaded(rng, colours, mask), mask), pose @ shift(-thick, -thick + 0.5))
+            (front if rng.random() < 0.5 else back).append(limb_part)
+            pose, rest = pose @ shift(length, 0), rng.normal(0, 0.7)
+            length = max(4, round(length * 0.8))
+    return back + parts + front
+
+
+def _swatch(rng: np.random.Generator, body: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The body's own material for a limb: its middle, stretched."""
+    rows, columns = body.shape[:2]
+    middle = body[rows // 3 : max(rows // 3 + 2, 2 * rows // 3), columns // 3 : max(columns // 3 + 2, 2 * columns // 3)]
+    solid = np.ascontiguousarray(middle[..., :3])
+    if middle[..., 3].mean() < 200:
+        solid = np.full_like(solid, colour(rng))
+    return cv2.resize(solid, (width, height))
+
+
+def draw(
+    part: Part, frame: int, view: np.ndarray, height: int, width: int, blur: np.ndarray | None = None
+) -> tuple[slice, slice, np.ndarray] | None:
+    """Renders a part with the matrix `view` [3, 3] (the thing's coordinates -> image pixels).
+
+    `blur` [2] is the way in pixels over which it moves while the shutter is open. Returns the rows and columns of
+    the image that it touches and its premultiplied pixels there, uint8 [h, w, 4]; None outside the image.
+    """
+    matrix = view @ part.pose[frame]
+    rows, columns = part.pixels.shape[:2]
+    reach = part.bend.reach if part.bend else 0.0
+    low, right, bottom = -1 - reach, columns + reach, rows + reach
+    corners = matrix @ np.array([[low, right, right, low], [low, low, bottom, bottom], [1, 1, 1, 1]])
+    corners = corners[:2] / corners[2]
+    margin = 1 if blur is None else 1 + int(np.abs(blur).max() / 2 + 1)
+    x0, y0 = np.maximum(np.floor(corners.min(1)).astype(int) - margin, 0)
+    x1, y1 = np.minimum(np.ceil(corners.max(1)).astype(int) + margin + 1, (width, height))
+    if x1 <= x0 or y1 <= y0:
+        return None
+    # With blur, the pixels just outside the image are smeared into it.
+    pad = 0 if blur is None else margin
+    x0, y0, x1, y1 = x0 - pad, y0 - pad, x1 + pad, y1 + pad
+    w, h = int(x1 - x0), int(y1 - y0)
+    if part.bend is None:
+        pixels = cv2.warpPerspective(part.pixels, shift(-x0, -y0) @ matrix, (w, h), flags=cv2.INTER_LINEAR)
+    else:
+        pixels = cv2.remap(part.pixels, _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h), None, cv2.INTER_LINEAR)
+    if blur is not None:
+        pixels = smeared(pixels, blur)
+        pixels = pixels[pad : h - pad, pad : w - pad]
+        x0, y0, x1, y1 = x0 + pad, y0 + pad, x1 - pad, y1 - pad
+    return slice(int(y0), int(y1)), slice(int(x0), int(x1)), pixels
+
+
+def _source(
+    part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: int, h: int
+) -> np.ndarray:
+    """For every pixel of a window of the image, where in the sprite its colour lies: x and y, float32 [h, w, 2]."""
+    columns, rows = -(-w // CELL) + 2, -(-h // CELL) + 2
+    x = np.arange(columns) * CELL - CELL / 2 - 0.5 + x0
+    y = np.arange(rows) * CELL - CELL / 2 - 0.5 + y0
+    u, v, scale = (inverse[i, 0] * x + (inverse[i, 1] * y + inverse[i, 2])[:, None] for i in range(3))
+    u, v = u / scale, v / scale
+    half = max(part.pixels.shape[:2]) / 2
+    bend = part.bend
+    height, width = part.pixels.shape[:2]
+    wx, wy = bend.waves.T / half
+    phase = bend.phases[:, None, None] + wx[:, None, None] * (u - width / 2) + wy[:, None, None] * (v - height / 2)
+    wave = np.sin(phase)
+    du, dv = np.tensordot(bend.directions * bend.amplitudes[frame][:, None], wave, axes=(0, 0))
+    mesh = np.stack([u + du, v + dv], 2).astype(np.float32)
+    dense = cv2.resize(mesh, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(dense[CELL : CELL + h, CELL : CELL + w])
+
+
+def smeared(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """Averages pixels along a straight way (x, y), pixels."""
+    radius = int(np.ceil(np.abs(way).max() / 2))
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
+    ends = [tuple(np.round((radius + sign * way / 2) * 16).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 255, 1, cv2.LINE_AA, 4)
+    return cv2.filter2D(pixels, -1, kernel.astype(np.float32) / max(int(kernel.sum()), 1))
+
+
+def blend(image: np.ndarray, rows: slice, columns: slice, pixels: np.ndarray) -> np.ndarray:
+    """Lays premultiplied pixels over an image in place; returns their alpha, uint8 [h, w]."""
+    target = image[rows, columns]
+    alpha = cv2.extractChannel(pixels, 3)
+    rest = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)
+    behind = cv2.multiply(target, rest, scale=1 / 255)
+    target[:] = cv2.add(behind, cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR))
+    return alpha
