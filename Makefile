@@ -1,0 +1,54 @@
+# Everything runs in .venv, which `make` fills itself: ROS 2 included, nothing else on the machine is touched.
+# Needs Linux, git, Python >= 3.10 with venv, a C++ compiler. Another Python: make PYTHON=python3.12 ...
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m pip install -qq --retries 10 --timeout 60 --disable-pip-version-check
+PACKAGE := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg srv/*.srv)
+
+# A download that breaks off in the middle is not retried by pip: try the whole command three times.
+retry = for pause in 5 20 0; do $(1) && exit 0; [ $$pause = 0 ] || { echo "  failed, once more in $$pause s"; sleep $$pause; }; done; exit 1
+
+.PHONY: help venv demo test lint clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+venv: $(VENV)/.installed  ## set up .venv: PyTorch, ROS 2 Jazzy, our messages, sam2_ros (editable)
+
+demo: venv  ## start the real graph on a video; results go to demo/  (VIDEO=clip.mp4 CLICK=640,360: your own)
+	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click "$(CLICK)")
+
+test: venv  ## run the tests  (TESTS=tests/model: some of them)
+	$(RUN) -m pytest $(TESTS)
+
+lint: venv  ## check the style of the sources
+	$(RUN) -m ruff check .
+
+clean:  ## remove everything that was built, .venv too
+	rm -rf $(VENV) build install log dist demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN):
+	@echo "[1/5] virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.requirements: requirements-dev.txt | $(RUN)
+	@echo "[2/5] PyTorch (200 MB to 3 GB, the longest step)"
+	@$(call retry,$(PIP) "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' $<)")
+	@echo "[3/5] ROS 2 Jazzy and tools"
+	@$(call retry,$(PIP) -r $<)
+	@command -v cmake > /dev/null || { $(call retry,$(PIP) cmake); }
+	@touch $@
+
+$(VENV)/.dependencies: pyproject.toml $(VENV)/.requirements
+	@echo "[4/5] dependencies of sam2_ros"
+	@$(call retry,SAM2_ROS_MESSAGES=off $(PIP) --no-build-isolation -e ".[dev]")
+	@touch $@
+
+$(VENV)/.installed: $(PACKAGE) $(VENV)/.dependencies
+	@echo "[5/5] messages of sam2_ros, about a minute"
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
