@@ -1,7 +1,7 @@
 """Region similarity J and boundary accuracy F of one mask against the truth.
 
-Defined as in the DAVIS benchmark (Perazzi et al., CVPR 2016, section 5) and computed so that the numbers are those of the
-DAVIS 2017 and SA-V evaluation tools.
+Defined as in the DAVIS benchmark (Perazzi et al., CVPR 2016, section 5) and computed so that the numbers are those of
+the DAVIS 2017 and SA-V evaluation tools.
 """
 
 from __future__ import annotations
