@@ -76,6 +76,8 @@ class Decoded:
 
     mask_logits: Tensor
     """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, S / 4, S / 4]."""
+    visible_logits: Tensor
+    """The chosen mask, whether the object is absent or not: [N, S / 4, S / 4]."""
     iou: Tensor
     """Predicted IoU of the chosen mask, 0 .. 1: [N]."""
     presence_logit: Tensor
@@ -220,15 +222,22 @@ class SAM2(nn.Module):
         chosen = torch.where(chosen, best, SINGLE)
         rows = torch.arange(n, device=best.device)
         token = raw.tokens[rows, torch.where(multimask, best, SINGLE)]
+        logits = raw.logits[rows, chosen]
         present = (raw.presence_logit > 0)[:, None]
         return Decoded(
-            mask_logits=torch.where(present[..., None], raw.logits[rows, chosen], ABSENT_LOGIT),
+            mask_logits=torch.where(present[..., None], logits, ABSENT_LOGIT),
+            visible_logits=logits,
             iou=raw.iou[rows, chosen],
             presence_logit=raw.presence_logit,
             pointer=torch.where(present, self.obj_ptr_proj(token), self.no_obj_ptr),
             all_logits=raw.logits,
             all_iou=raw.iou,
         )
+
+    def logits_of(self, mask: Tensor) -> Tensor:
+        """Logits that stand for a given mask: 0 or 1, float [N, 1, S, S] -> -10 .. 10, [N, 1, S / 4, S / 4]."""
+        size = (mask.shape[2] // 4, mask.shape[3] // 4)
+        return F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True)
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
         """A mask that is given becomes the answer; only its object pointer is computed, from the raw features.
@@ -237,14 +246,12 @@ class SAM2(nn.Module):
             features: for N objects.
             mask: 0 or 1, float: [N, 1, S, S].
         """
-        size = features.stride4.shape[2:]
-        logits = F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True).squeeze(1)
-        decoded = self.decode(
-            features.stride16, features, mask_prompt=self.mask_downsample(mask), multimask=False
-        )
+        logits = self.logits_of(mask).squeeze(1)
+        decoded = self.decode(features.stride16, features, mask_prompt=self.mask_downsample(mask), multimask=False)
         present = mask.flatten(1).any(dim=1)
         return Decoded(
             mask_logits=logits,
+            visible_logits=logits,
             iou=torch.ones_like(decoded.iou),
             presence_logit=present * 20.0 - 10.0,
             pointer=torch.where(present[:, None], decoded.pointer, self.no_obj_ptr),

@@ -1,0 +1,349 @@
+"""Promptable visual segmentation over a stream that never ends (SAM 2 paper, sections 3 and 4).
+
+A frame travels one way: image -> features (once) -> features conditioned on each object's memory -> mask -> memory.
+Objects are independent of each other and go through the network side by side. The features of the last frames are kept,
+so that a prompt which was made on one of them is applied there and carried forward to now.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
+from sam2_ros.tracking.masklet import Frame, Masklet
+from sam2_ros.tracking.memory_bank import MemoryBank, recall_all
+from sam2_ros.tracking.pixels import mask_to_network, to_masks, to_network, to_points
+from sam2_ros.tracking.prompt import MAX_CLICKS, Box, Click, Prompt, PromptError
+
+log = logging.getLogger("sam2_ros")
+
+EARLIER_LOGITS_LIMIT = 32.0
+"""An earlier mask goes into the decoder with its logits clamped to plus or minus this."""
+
+
+class StampError(ValueError):
+    """An image that is not newer than the one before it. Call `reset` when time has jumped back on purpose."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network said of one object on one frame."""
+
+    logits: Tensor
+    """[S / 4, S / 4]."""
+    iou: float
+    presence_logit: float
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """An image of the recent past: its features, and what is known of every object on it."""
+
+    index: int
+    """Images since the start of the stream."""
+    stamp: int
+    height: int
+    width: int
+    features: ImageFeatures
+    answers: dict[int, Answer] = field(default_factory=dict)
+
+
+@dataclass
+class TrackedObject:
+    """An object that somebody has pointed at."""
+
+    object_id: int
+    label: str
+    bank: MemoryBank
+    prompts: dict[int, tuple[Box | None, tuple[Click, ...]]] = field(default_factory=dict)
+    """Box and clicks so far, by frame index."""
+
+    def copy(self) -> TrackedObject:
+        """An object that can change while this one stays."""
+        return TrackedObject(self.object_id, self.label, self.bank.copy(), dict(self.prompts))
+
+
+class Tracker:
+    """Follows objects through a stream of images.
+
+    Not thread-safe: one thread owns it.
+
+    Args:
+        model: in eval mode.
+        history: how many frames are kept for late prompts, the newest included.
+        max_objects: how many objects may be tracked at once.
+        prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.
+        dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
+    """
+
+    def __init__(
+        self,
+        model: SAM2,
+        *,
+        history: int = 16,
+        max_objects: int = 16,
+        prompted_memories: int = 4,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        for name, value, least in (("history", history, 1), ("max_objects", max_objects, 1)):
+            if value < least:
+                raise ValueError(f"{name} is {value}; it must be at least {least}")
+        if prompted_memories < 2:
+            raise ValueError(f"prompted_memories is {prompted_memories}; it must be at least 2, the first and the latest")
+        self.model = model
+        self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
+        self.max_objects = max_objects
+        self._prompted_memories = prompted_memories
+        self._history: deque[SeenFrame] = deque(maxlen=history)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all objects and frames; IDs start again at 1."""
+        self._history.clear()
+        self._objects: dict[int, TrackedObject] = {}
+        self._next_id = 1
+        self._frames_seen = 0
+        self.newest: Frame | None = None
+        """The newest frame, with all objects as they are known now."""
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Labels of the tracked objects, by ascending ID."""
+        return {object_id: self._objects[object_id].label for object_id in sorted(self._objects)}
+
+    @property
+    def stamps(self) -> tuple[int, ...]:
+        """Stamps of the frames that can still be prompted, ascending, ns."""
+        return tuple(seen.stamp for seen in self._history)
+
+    def step(self, image: np.ndarray, stamp: int | None = None) -> Frame:
+        """See the next image and find all objects in it.
+
+        Args:
+            image: uint8 [H, W, 3], RGB. The size may change from frame to frame.
+            stamp: time of the image, ns; None: one more than the last.
+
+        Raises:
+            StampError: the image is not newer than the one before it.
+            ValueError: the image is of another type or shape.
+        """
+        last = self._history[-1].stamp if self._history else -1
+        stamp = last + 1 if stamp is None else stamp
+        if self._history and stamp <= last:
+            raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
+        with torch.no_grad(), self._precision():
+            pixels = to_network(image, self.model.config.image_size, self.model.device)
+            seen = SeenFrame(self._frames_seen, stamp, *image.shape[:2], self.model.encode_image(pixels))
+            self._track_what_fits(seen)
+            self._frames_seen += 1
+            self._history.append(seen)
+            self.newest = self._frame(seen)
+        return self.newest
+
+    def prompt(self, prompt: Prompt, stamp: int | None = None) -> Masklet:
+        """Say where an object is, on the newest frame or on one of the history.
+
+        The answer holds for the prompted frame. From there the object is carried forward to the newest frame, whose
+        `Frame` (`newest`) then holds it too. Clicks on one frame add up; a new box or mask on it starts afresh.
+
+        Args:
+            prompt: in pixels of the prompted image.
+            stamp: of the image that was prompted, ns; the nearest frame of the history is taken. None: the newest.
+
+        Raises:
+            PromptError: the prompt cannot be followed. Nothing tracked has changed.
+        """
+        seen = self._seen_at(stamp)
+        prompt = prompt.checked(seen.height, seen.width)
+        tracked = self._object_for(prompt)
+        # All is worked out on copies and put in place at the end: a failure leaves everything as it was.
+        answers: dict[int, Answer] = {}
+        try:
+            with torch.no_grad(), self._precision():
+                answers[seen.index] = self._answer(prompt, tracked, seen)
+                for later in self._history:
+                    if later.index > seen.index and later.index not in tracked.bank.prompted:
+                        answers[later.index] = self._track(later, [tracked])[0]
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
+
+        self._objects[tracked.object_id] = tracked
+        self._next_id = max(self._next_id, tracked.object_id + 1)
+        for frame in self._history:
+            if frame.index in answers:
+                frame.answers[tracked.object_id] = answers[frame.index]
+            elif prompt.replace and frame.index < seen.index:
+                frame.answers.pop(tracked.object_id, None)
+        with torch.no_grad():
+            masklet = self._masklets(seen, [tracked.object_id])[0]
+            self.newest = self._frame(self._history[-1])
+        return masklet
+
+    def remove(self, object_id: int) -> None:
+        """Stop tracking an object and forget it.
+
+        Raises:
+            PromptError: no such object is tracked.
+        """
+        if object_id not in self._objects:
+            known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
+            raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
+        del self._objects[object_id]
+        for seen in self._history:
+            seen.answers.pop(object_id, None)
+        if self.newest is not None:
+            kept = tuple(masklet for masklet in self.newest.masklets if masklet.object_id != object_id)
+            self.newest = replace(self.newest, masklets=kept)
+
+    def _precision(self) -> torch.autocast:
+        device = self.model.device.type
+        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
+
+    def _seen_at(self, stamp: int | None) -> SeenFrame:
+        """The frame of the history that is nearest to a stamp."""
+        if not self._history:
+            raise PromptError("no image has been seen yet; prompt once images arrive")
+        oldest, newest = self._history[0], self._history[-1]
+        if stamp is None:
+            return newest
+        if stamp < oldest.stamp:
+            late = (newest.stamp - stamp) / 1e9
+            kept = (newest.stamp - oldest.stamp) / 1e9
+            raise PromptError(
+                f"the prompted image is {late:.3f} s older than the newest, but the history of {len(self._history)} "
+                f"frames reaches back {kept:.3f} s; prompt a newer image or keep a longer history"
+            )
+        if stamp > newest.stamp:
+            raise PromptError(f"the prompted image ({stamp} ns) has not been seen yet; the newest is {newest.stamp} ns")
+        return min(self._history, key=lambda seen: abs(seen.stamp - stamp))
+
+    def _object_for(self, prompt: Prompt) -> TrackedObject:
+        """A copy of the prompted object, or a new one."""
+        known = self._objects.get(prompt.object_id)
+        if known is not None and not prompt.replace:
+            tracked = known.copy()
+            tracked.label = prompt.label or known.label
+            return tracked
+        if known is None and len(self._objects) >= self.max_objects:
+            raise PromptError(f"{self.max_objects} objects are tracked already, which is the limit; remove one first")
+        if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
+            raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
+        return TrackedObject(
+            object_id=prompt.object_id or self._next_id,
+            label=prompt.label or (known.label if known else ""),
+            bank=MemoryBank(self.model.config, self._history.maxlen or 1, self._prompted_memories),
+        )
+
+    def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
+        """Follow a prompt on its frame and remember it."""
+        model, features, size = self.model, seen.features, self.model.config.image_size
+        box, clicks = tracked.prompts.get(seen.index, (None, ()))
+        if prompt.box is not None or prompt.mask is not None:
+            box, clicks = prompt.box, ()
+        clicks += prompt.clicks
+        if len(clicks) > MAX_CLICKS:
+            raise PromptError(f"more than {MAX_CLICKS} clicks on one frame; send a mask, or start again with replace")
+        tracked.prompts[seen.index] = box, clicks
+
+        if prompt.mask is not None and box is None and not clicks:
+            decoded = model.decode_mask(features, mask_to_network(prompt.mask, size, model.device))
+        else:
+            # On a frame where the object was not followed, the prompt alone counts, as in a picture.
+            followed = tracked.object_id in seen.answers and not prompt.replace
+            memories = recall_all([tracked.bank], seen.index) if followed else None
+            conditioned = model.without_memory(features) if memories is None else model.condition(features, memories)
+            points, labels = to_points(box, clicks, seen.height, seen.width, size, model.device)
+            decoded = model.decode(
+                conditioned,
+                features,
+                points,
+                labels,
+                self._earlier_logits(prompt, tracked, seen),
+                multimask=labels.shape[1] <= 1,
+            )
+        memory = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
+        tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
+        for index in [index for index in tracked.prompts if index not in tracked.bank.prompted]:
+            del tracked.prompts[index]
+        return _answers(decoded)[0]
+
+    def _earlier_logits(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
+        """The mask that clicks and boxes correct: the prompt's own, or the one the object has on this frame."""
+        if prompt.mask is not None:
+            size = self.model.config.image_size
+            return self.model.logits_of(mask_to_network(prompt.mask, size, self.model.device))
+        earlier = seen.answers.get(tracked.object_id)
+        if earlier is None or prompt.replace or prompt.box is not None:
+            return None
+        return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+
+    def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
+        """Find objects on a frame from memory alone, and remember it."""
+        model, features = self.model, seen.features.expand(len(objects))
+        memories = recall_all([tracked.bank for tracked in objects], seen.index)
+        assert memories is not None, "an object is tracked only after it was prompted"
+        decoded = model.decode(model.condition(features, memories), features, multimask=True)
+        maps = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
+        for tracked, map, pointer in zip(objects, maps, decoded.pointer):
+            tracked.bank.remember(seen.index, map, pointer)
+        return _answers(decoded)
+
+    def _track_what_fits(self, seen: SeenFrame) -> None:
+        """Find all objects on a new frame; when the GPU's memory does not suffice, give up the newest of them."""
+        while self._objects:
+            objects = list(self._objects.values())
+            try:
+                answers = self._track(seen, objects)
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+                log.error("GPU out of memory: object %d is given up, the others go on", objects[-1].object_id)
+                self.remove(objects[-1].object_id)
+                continue
+            seen.answers.update(zip(self._objects, answers))
+            return
+
+    def _frame(self, seen: SeenFrame) -> Frame:
+        return Frame(seen.stamp, seen.height, seen.width, tuple(self._masklets(seen, sorted(self._objects))))
+
+    def _masklets(self, seen: SeenFrame, object_ids: Sequence[int]) -> list[Masklet]:
+        """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
+        shown = [i for i in object_ids if i in seen.answers and seen.answers[i].presence_logit > 0]
+        logits = [seen.answers[object_id].logits for object_id in shown]
+        masks = dict(zip(shown, to_masks(torch.stack(logits), seen.height, seen.width))) if shown else {}
+        masklets = []
+        for object_id in object_ids:
+            answer = seen.answers.get(object_id)
+            mask = masks.get(object_id, np.zeros((seen.height, seen.width), dtype=bool))
+            masklets.append(
+                Masklet(
+                    object_id=object_id,
+                    label=self._objects[object_id].label,
+                    present=bool(mask.any()),
+                    presence=0.0 if answer is None else _sigmoid(answer.presence_logit),
+                    iou=0.0 if answer is None else answer.iou,
+                    mask=mask,
+                )
+            )
+        return masklets
+
+
+def _sigmoid(logit: float) -> float:
+    return 0.5 * (1 + math.tanh(logit / 2))
+
+
+def _answers(decoded: Decoded) -> list[Answer]:
+    """One answer for each object; the numbers come to the host together."""
+    numbers = torch.stack((decoded.iou, decoded.presence_logit)).float().cpu()
+    return [
+        Answer(logits, float(iou), float(presence))
+        for logits, iou, presence in zip(decoded.mask_logits.float(), *numbers)
+    ]
