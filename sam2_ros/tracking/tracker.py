@@ -188,6 +188,15 @@ class Tracker:
             self.newest = self._frame(self._history[-1])
         return masklet
 
+    def frame_at(self, stamp: int | None = None) -> Frame:
+        """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
+
+        Raises:
+            PromptError: no image has been seen, or the stamp lies outside the history.
+        """
+        with torch.no_grad():
+            return self._frame(self._seen_at(stamp))
+
     def remove(self, object_id: int) -> None:
         """Stop tracking an object and forget it.
 
