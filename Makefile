@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m pip install -qq --retries 10 --timeout 60 --disable-pip-version-check
-PACKAGE := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg srv/*.srv)
+PACKAGE := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/* msg/* srv/* launch/*.py config/*)
 
 # A download that breaks off in the middle is not retried by pip: try the whole command three times.
 retry = for pause in 5 20 0; do $(1) && exit 0; [ $$pause = 0 ] || { echo "  failed, once more in $$pause s"; sleep $$pause; }; done; exit 1

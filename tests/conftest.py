@@ -1,5 +1,18 @@
-"""Settings that every test needs before ROS starts."""
+"""What every test needs that starts ROS: a graph of its own."""
 
+import itertools
 import os
 
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # nobody else's graph, and nobody hears ours
+import pytest
+
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+_domains = itertools.count(os.getpid())
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A ROS_DOMAIN_ID that no other test uses, set in the environment (child processes inherit it)."""
+    domain = next(_domains) % 101 + 1  # 1 .. 101: above, the ports of DDS meet those that Linux hands out
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    return domain
