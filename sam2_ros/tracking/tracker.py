@@ -243,7 +243,7 @@ class Tracker:
             tracked.label = prompt.label or known.label
             return tracked
         if known is None and len(self._objects) >= self.max_objects:
-            raise PromptError(f"{self.max_objects} objects are tracked already, which is the limit; remove one first")
+            raise PromptError(f"the limit of tracked objects ({self.max_objects}) is reached; remove one first")
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
         return TrackedObject(

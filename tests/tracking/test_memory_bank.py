@@ -1,0 +1,64 @@
+"""Which frames are recalled, and with which ages."""
+
+import torch
+
+from sam2_ros.model import CONFIGS
+from sam2_ros.tracking.memory_bank import MemoryBank, recall_all
+
+
+def bank(prompted=(0,), tracked=range(1, 30), history=4, prompted_memories=4) -> MemoryBank:
+    """A bank whose map and pointer of frame i hold the number i."""
+    made = MemoryBank(CONFIGS["sam2.1_hiera_tiny"], history, prompted_memories)
+    for index in sorted({*prompted, *tracked}):
+        remember = made.remember_prompted if index in prompted else made.remember
+        remember(index, torch.full((64, 2, 2), float(index)), torch.full((256,), float(index)))
+    return made
+
+
+def recalled(made: MemoryBank, index: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """(age, frame) of maps and of pointers."""
+    maps, pointers = made.recall(index)
+    return [(a, int(v.flatten()[0])) for a, v in maps], [(a, int(v[0])) for a, v in pointers]
+
+
+def test_first_prompt_and_the_six_most_recent():
+    maps, pointers = recalled(bank(), 30)
+    assert maps == [(0, 0), (1, 29), (2, 28), (3, 27), (4, 26), (5, 25), (6, 24)]
+    assert pointers == [(30, 0)] + [(age, 30 - age) for age in range(1, 16)]
+
+
+def test_a_prompted_frame_among_the_recent_ones_counts_as_prompted_only():
+    maps, pointers = recalled(bank(prompted=(0, 28)), 30)
+    assert maps == [(0, 0), (0, 28), (1, 29), (3, 27), (4, 26), (5, 25), (6, 24)]
+    assert pointers == [(30, 0), (2, 28), (1, 29)] + [(age, 30 - age) for age in range(3, 16)]
+
+
+def test_the_past_can_be_recalled_as_it_was():
+    maps, pointers = recalled(bank(history=4), 26)
+    assert maps == [(0, 0)] + [(age, 26 - age) for age in range(1, 7)]
+    assert pointers == [(26, 0)] + [(age, 26 - age) for age in range(1, 16)]
+
+
+def test_prompts_ahead_give_maps_but_no_pointers():
+    maps, pointers = recalled(bank(prompted=(0, 28)), 27)
+    assert (0, 28) in maps
+    assert 28 not in [frame for _, frame in pointers]
+
+
+def test_the_first_and_the_latest_prompts_are_kept():
+    made = bank(prompted=(0, 5, 10, 20, 29), prompted_memories=3)
+    assert list(made.prompted) == [0, 20, 29]
+    made.remember_prompted(18, *made.prompted[20])  # a late prompt is not the one that has to go
+    assert list(made.prompted) == [0, 18, 29]
+    assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
+
+
+def test_objects_that_remember_less_are_filled_up_and_marked():
+    memories = recall_all([bank(), bank(prompted=(28,), tracked=(29,))], 30)
+    assert memories.maps.shape == (2, 7, 64, 2, 2)
+    assert memories.map_valid.tolist() == [[True] * 7, [True] * 2 + [False] * 5]
+    assert memories.pointer_valid.tolist() == [[True] * 16, [True] * 2 + [False] * 14]
+    assert memories.map_age[1, :2].tolist() == [0, 1]
+    alike = recall_all([bank(), bank()], 30)
+    assert alike.map_valid is None and alike.pointer_valid is None
+    assert recall_all([bank(prompted=(3,), tracked=())], 3) is None

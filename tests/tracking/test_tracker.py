@@ -1,0 +1,215 @@
+"""The tracker's promises: prompts belong to their frame, objects are independent, errors disturb nothing."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+
+from sam2_ros.tracking import Box, Click, Prompt, PromptError, StampError, Tracker
+
+CLICK = Prompt(clicks=(Click(30, 20),))
+
+
+def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
+    """What is known of an object on every frame of the history."""
+    return [seen.answers[object_id].logits for seen in tracker._history if object_id in seen.answers]
+
+
+def run(model, images, prompts, **settings) -> Tracker:
+    """A tracker after all images, stamped 0, 10, 20, ..; prompts: {index: [(prompt, stamp), ..]}, made after that image."""
+    tracker = Tracker(model, **settings)
+    for index, image in enumerate(images):
+        tracker.step(image, index * 10)
+        for prompt, stamp in prompts.get(index, []):
+            tracker.prompt(prompt, stamp)
+    return tracker
+
+
+def test_a_frame_for_every_image_also_without_objects(model, images):
+    tracker = Tracker(model)
+    frame = tracker.step(images[0], 5)
+    assert (frame.stamp, frame.height, frame.width, frame.masklets) == (5, 60, 80, ())
+    assert tracker.step(images[1]).stamp == 6
+
+
+def test_a_prompted_object_is_in_every_later_frame(model, images):
+    tracker = Tracker(model)
+    tracker.step(images[0])
+    masklet = tracker.prompt(Prompt(clicks=(Click(30, 20),), label="cup"))
+    assert tracker.newest.masklets[0].mask.tolist() == masklet.mask.tolist()
+    for image in images[1:5]:
+        (masklet,) = tracker.step(image).masklets
+        assert (masklet.object_id, masklet.label, masklet.present) == (1, "cup", True)
+        assert masklet.mask.shape == (60, 80)
+        assert 0 <= masklet.iou <= 1
+        assert masklet.presence > 0.5
+
+
+def test_a_late_prompt_equals_a_prompt_in_time(model, images):
+    """Applied at its stamp and carried forward, it gives what it would have given had it come at once."""
+    in_time = run(model, images[:14], {4: [(CLICK, None)]})
+    late = run(model, images[:14], {9: [(CLICK, 40)]})
+    for a, b in zip(logits_of(in_time, 1), logits_of(late, 1), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_a_late_refinement_equals_one_in_time(model, images):
+    refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
+    in_time = run(model, images[:25], {2: [(CLICK, None)], 12: [(refinement, None)]})
+    late = run(model, images[:25], {2: [(CLICK, None)], 20: [(refinement, 120)]})
+    for a, b in zip(logits_of(in_time, 1)[-12:], logits_of(late, 1)[-12:], strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_a_refinement_changes_what_follows(model, images):
+    refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
+    plain = run(model, images[:10], {2: [(CLICK, None)]})
+    refined = run(model, images[:10], {2: [(CLICK, None)], 6: [(refinement, None)]})
+    torch.testing.assert_close(logits_of(plain, 1)[2], logits_of(refined, 1)[2])
+    assert not torch.allclose(logits_of(plain, 1)[-1], logits_of(refined, 1)[-1], atol=1e-3)
+
+
+def test_a_late_prompt_takes_the_nearest_frame(model, images):
+    tracker = run(model, images[:6], {})
+    tracker.prompt(CLICK, 23)
+    assert [1 in seen.answers for seen in tracker._history] == [False, False, True, True, True, True]
+
+
+def test_clicks_on_one_frame_add_up(model, images):
+    one_by_one = run(model, images[:1], {})
+    one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
+    one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
+    assert one_by_one._objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
+    one_by_one.prompt(Prompt(object_id=1, box=Box(3, 4, 20, 20)))
+    assert one_by_one._objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
+
+
+def test_replace_forgets_what_the_object_was(model, images):
+    prompt = Prompt(object_id=1, box=Box(5, 5, 30, 30), replace=True)
+    replaced = run(model, images[:12], {1: [(Prompt(clicks=(Click(30, 20),), label="cup"), None)], 6: [(prompt, None)]})
+    fresh = run(model, images[:12], {6: [(prompt, None)]})
+    for a, b in zip(logits_of(replaced, 1), logits_of(fresh, 1), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert replaced.labels == {1: "cup"}
+
+
+def test_a_mask_is_the_answer_on_its_frame(model, images):
+    mask = np.zeros((60, 80), dtype=np.uint8)
+    mask[10:40, 20:60] = 255
+    tracker = run(model, images[:3], {})
+    masklet = tracker.prompt(Prompt(mask=mask))
+    assert (masklet.mask == mask.astype(bool)).mean() > 0.97
+    assert (masklet.iou, masklet.present) == (1.0, True)
+
+
+def test_ids_are_given_in_order_and_kept(model, images):
+    tracker = run(model, images[:1], {})
+    assert [tracker.prompt(p).object_id for p in (CLICK, Prompt(object_id=7, clicks=CLICK.clicks), CLICK)] == [1, 7, 8]
+    tracker.remove(8)
+    assert tracker.prompt(CLICK).object_id == 9
+    assert list(tracker.labels) == [1, 7, 9]
+    tracker.reset()
+    tracker.step(images[0])
+    assert tracker.prompt(CLICK).object_id == 1
+
+
+def test_the_size_of_images_may_change(model, images):
+    tracker = run(model, images[:3], {1: [(CLICK, None)]})
+    frame = tracker.step(np.ascontiguousarray(images[3].transpose(1, 0, 2)))
+    assert frame.masklets[0].mask.shape == (80, 60)
+
+
+BAD = {
+    "empty": Prompt(),
+    "outside the image": Prompt(clicks=(Click(80, 20),)),
+    "not finite": Prompt(clicks=(Click(float("nan"), 20),)),
+    "is not finite": Prompt(box=Box(1, 1, float("inf"), 5)),
+    "no size": Prompt(box=Box(10, 10, 0, 5)),
+    "is outside": Prompt(box=Box(100, 10, 20, 5)),
+    "same size": Prompt(mask=np.ones((80, 60), dtype=bool)),
+    "mask is empty": Prompt(mask=np.zeros((60, 80), dtype=bool)),
+    "only negative": Prompt(object_id=1, clicks=(Click(3, 3, False),), replace=True),
+    "limit": CLICK,
+    "at most 64": Prompt(object_id=1, clicks=(Click(1, 1),) * 65),
+    "out of range": Prompt(object_id=-1, clicks=(Click(1, 1),)),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_bad_prompts_are_refused_and_disturb_nothing(model, images, reason):
+    tracker = run(model, images[:6], {1: [(CLICK, None)]}, max_objects=1)
+    before = tracker.newest
+    with pytest.raises(PromptError, match=reason):
+        tracker.prompt(BAD[reason])
+    assert tracker.newest is before
+    after = tracker.step(images[6])
+    undisturbed = run(model, images[:7], {1: [(CLICK, None)]}).newest
+    assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
+
+
+def test_a_prompt_out_of_reach_is_refused(model, images):
+    with pytest.raises(PromptError, match="no image"):
+        Tracker(model).prompt(CLICK)
+    tracker = run(model, images[:10], {}, history=4)
+    with pytest.raises(PromptError, match="history of 4 frames"):
+        tracker.prompt(CLICK, 50)
+    with pytest.raises(PromptError, match="not been seen yet"):
+        tracker.prompt(CLICK, 91)
+    with pytest.raises(PromptError, match="no object 3 is tracked; tracked: none"):
+        tracker.remove(3)
+
+
+def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
+    """The allocator's failure is a stand-in: there is no GPU in these tests."""
+    tracker = run(model, images[:4], {1: [(CLICK, None)]})
+    encode_memory = model.encode_memory
+
+    def fail_for_two(features, mask_logits, *rest, **named):
+        if len(tracker._objects) > 1 and len(mask_logits) > 1:
+            raise torch.OutOfMemoryError
+        return encode_memory(features, mask_logits, *rest, **named)
+
+    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    tracker.prompt(CLICK)
+    assert list(tracker.labels) == [1, 2]
+    assert [masklet.object_id for masklet in tracker.step(images[4]).masklets] == [1]
+
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(model, "encode_memory", fail)
+    with pytest.raises(PromptError, match="out of memory"):
+        tracker.prompt(CLICK)
+    assert list(tracker.labels) == [1]
+
+
+def test_bad_images_are_refused(model, images):
+    tracker = run(model, images[:3], {1: [(CLICK, None)]})
+    with pytest.raises(StampError, match="reset"):
+        tracker.step(images[3], 20)
+    for bad in (images[3][..., 0], images[3].astype(np.float32), np.zeros((0, 5, 3), np.uint8)):
+        with pytest.raises(ValueError, match="uint8"):
+            tracker.step(bad)
+    assert len(tracker.step(images[3]).masklets) == 1
+
+
+def test_nothing_grows(model, images):
+    """After the bank and the history are full, no tensor is added, whatever happens."""
+
+    def live_bytes() -> int:
+        gc.collect()
+        return sum(t.untyped_storage().nbytes() for t in gc.get_objects() if issubclass(type(t), torch.Tensor))
+
+    tracker = Tracker(model, history=4, prompted_memories=3)
+    sizes = []
+    for index in range(150):
+        tracker.step(images[index % len(images)])
+        if index % 5 == 0:
+            tracker.prompt(Prompt(object_id=1, clicks=(Click(index % 80, 20),)))
+        if index % 40 == 39:
+            sizes.append(live_bytes())
+    assert sizes[1] == sizes[2]
+    tracked = tracker._objects[1]
+    assert list(tracked.bank.prompted)[0] == 0
+    assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
