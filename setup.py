@@ -1,8 +1,8 @@
 """What pyproject.toml cannot say: the version is package.xml's, and where ROS 2 is found the messages are built.
 
-The CMakeLists.txt that a robot builds with colcon is installed into a scratch folder here, and from there into the Python
-environment: libraries to lib/, the ament index and launch files to share/, sam2_ros.msg and sam2_ros.srv beside the
-Python module. The environment becomes one more ROS prefix. Without ROS 2 only the Python API is installed.
+The CMakeLists.txt that a robot builds with colcon is installed into a scratch folder here, and from there into the
+Python environment: libraries to lib/, the ament index and launch files to share/, sam2_ros.msg and sam2_ros.srv beside
+the Python module. The environment becomes one more ROS prefix. Without ROS 2 only the Python API is installed.
 """
 
 import os
@@ -33,26 +33,35 @@ def has_ros() -> bool:
 def build_messages(prefix: Path) -> None:
     """Builds CMakeLists.txt and installs it into `prefix`."""
     found = ros_prefixes()
-    python_folders = [
-        folder for pattern in ("lib/python3*/site-packages", "*/lib/python3*/dist-packages") for ros in found for folder in ros.glob(pattern)
-    ]
+    libraries = [str(ros / "lib") for ros in found]
+    lib_or_local = "lib/python3*/*-packages", "local/lib/python3*/*-packages"
+    modules = [str(folder) for ros in found for pattern in lib_or_local for folder in ros.glob(pattern)]
+
     # pip hides the environment from the build; the generators that CMake starts live in it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONNOUSERSITE"}
     environment["AMENT_PREFIX_PATH"] = environment["CMAKE_PREFIX_PATH"] = os.pathsep.join(map(str, found))
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, python_folders))
-    environment["LD_LIBRARY_PATH"] = os.pathsep.join([*(str(ros / "lib") for ros in found), os.environ.get("LD_LIBRARY_PATH", "")])
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, os.environ.get("LD_LIBRARY_PATH", "")])
+    environment["PYTHONPATH"] = os.pathsep.join(modules)
+
     with tempfile.TemporaryDirectory() as scratch:
-        configure = ["cmake", "-S", ROOT, "-B", scratch, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DPython3_EXECUTABLE={sys.executable}"]
-        configure += ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF", "-DCMAKE_INSTALL_RPATH=$ORIGIN;$ORIGIN/../../.."]
+        options = {
+            "BUILD_TESTING": "OFF",
+            "CMAKE_BUILD_TYPE": "Release",
+            "CMAKE_INSTALL_PREFIX": prefix,
+            # from lib/, and from lib/python3.x/site-packages/sam2_ros
+            "CMAKE_INSTALL_RPATH": "$ORIGIN;$ORIGIN/../../..",
+            "Python3_EXECUTABLE": sys.executable,
+        }
+        configure = ["cmake", "-S", ROOT, "-B", scratch, *(f"-D{name}={value}" for name, value in options.items())]
         build = ["cmake", "--build", scratch, "--target", "install", "--parallel", str(os.cpu_count() or 1)]
         try:
             for command in (configure, build):
                 subprocess.run(command, env=environment, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemExit(
-                f"sam2_ros: ROS 2 is here ({', '.join(map(str, found))}), but the messages could not be built: {error}\n"
-                "The lines above say why. It takes cmake >= 3.19, a C++ compiler and the ROS packages named as <depend> and"
-                " <buildtool_depend> in package.xml. A virtual environment over an apt installation of ROS needs"
+                f"sam2_ros: ROS 2 is here ({', '.join(map(str, found))}), but the build failed: {error}\n"
+                "The lines above say why. It takes cmake >= 3.19, a C++ compiler and the ROS packages named as <depend>"
+                " and <buildtool_depend> in package.xml. A virtual environment over an apt installation of ROS needs"
                 " `python3 -m venv --system-site-packages`.\n"
                 "To install the Python API alone, without ROS: SAM2_ROS_MESSAGES=off pip install ."
             ) from error

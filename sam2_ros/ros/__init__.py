@@ -9,7 +9,7 @@ except ImportError as error:
     ) from error
 
 try:
-    import sam2_ros.msg  # noqa: F401
+    import sam2_ros.msg
     import sam2_ros.srv  # noqa: F401
 except ImportError as error:
     raise ImportError(

@@ -81,7 +81,9 @@ def test_everything_public_is_there() -> None:
 
 
 def test_import_is_light() -> None:
-    program = "import sys, sam2_ros, sam2_ros.msg; print([name for name in ('torch', 'rclpy', 'cv2') if name in sys.modules])"
+    program = (
+        "import sys, sam2_ros, sam2_ros.msg; print([name for name in ('torch', 'rclpy', 'cv2') if name in sys.modules])"
+    )
     assert python(program) == "[]"
 
 
@@ -90,7 +92,12 @@ def test_all_but_the_nodes_works_without_ros() -> None:
 import importlib, pkgutil, sys
 sys.modules["rclpy"] = None  # importing it fails
 import sam2_ros
-names = [m.name for p in ("model", "tracking", "data") for m in pkgutil.walk_packages([sam2_ros.__path__[0] + "/" + p], f"sam2_ros.{p}.")]
+names = [
+    module.name
+    for part in ("model", "tracking", "data", "evaluation", "training")
+    for module in pkgutil.walk_packages([f"{sam2_ros.__path__[0]}/{part}"], f"sam2_ros.{part}.")
+    if not module.name.endswith("__main__")
+]
 for name in names:
     importlib.import_module(name)
 print(len(names), all(hasattr(sam2_ros, name) for name in sam2_ros.__all__))
@@ -100,9 +107,25 @@ print(len(names), all(hasattr(sam2_ros, name) for name in sam2_ros.__all__))
     assert public == "True"
 
 
+def test_imports_go_downwards_only() -> None:
+    floors = {"model": 0, "tracking": 1, "data": 1, "ros": 2, "training": 2, "evaluation": 2}
+    sources = [file for part in floors for file in (ROOT / "sam2_ros" / part).rglob("*.py")]
+    upwards = [
+        f"{file.relative_to(ROOT)} imports sam2_ros.{part}"
+        for file in sources
+        for part in re.findall(r"^\s*(?:from|import) sam2_ros\.(\w+)", file.read_text(), re.MULTILINE)
+        if floors.get(part, 0) > floors[file.relative_to(ROOT).parts[1]]
+    ]
+    assert len(sources) > 20
+    assert not upwards
+
+
 @pytest.mark.parametrize(
     ("missing", "advice"),
-    [("rclpy", "source /opt/ros/<distribution>/setup.bash"), ("sam2_ros.msg", "pip install --force-reinstall --no-deps .")],
+    [
+        ("rclpy", "source /opt/ros/<distribution>/setup.bash"),
+        ("sam2_ros.msg", "pip install --force-reinstall --no-deps ."),
+    ],
 )
 def test_a_node_without_ros_says_what_is_missing(missing: str, advice: str) -> None:
     program = f"""
