@@ -22,7 +22,7 @@ def path(rng: np.random.Generator, frames: int, height: int, width: int, speed: 
     zoom = np.exp(wander(rng, frames, 0.2, turning * rng.uniform(0, 0.6)))
     roll = wander(rng, frames, 0.15, turning * rng.uniform(0, 0.5))
     matrix = transform(pan[0], pan[1], roll, zoom, zoom)
-    for row in range(2):
+    for row in range(2 if rng.random() < 0.4 else 0):
         matrix[:, 2, row] = wander(rng, frames, 0.12 / side, turning * rng.uniform(0, 0.3) / side)
     return shift((width - 1) / 2, (height - 1) / 2) @ matrix
 

@@ -6,8 +6,7 @@ milliseconds (`Pictures.open`) and shares through the page cache.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,44 +17,61 @@ VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
 
 
 class Pictures:
-    """Backgrounds, uint8 [h, w, 3] RGB, and cut-outs, uint8 [h, w, 4] RGB and straight alpha; both lists may be empty."""
+    """Backgrounds and cut-outs, each a list of sources (the folders they came from), each a list of pictures.
 
-    def __init__(self, backgrounds: list[np.ndarray] | None = None, cutouts: list[np.ndarray] | None = None) -> None:
-        self.backgrounds = backgrounds or []
-        self.cutouts = cutouts or []
+    Backgrounds are uint8 [h, w, 3] RGB; cut-outs uint8 [h, w, 4], RGB and straight alpha. Every source is drawn from
+    equally often, however many pictures it has. Both lists may be empty.
+    """
+
+    def __init__(
+        self, backgrounds: list[list[np.ndarray]] | None = None, cutouts: list[list[np.ndarray]] | None = None
+    ) -> None:
+        self.backgrounds = [source for source in backgrounds or [] if source]
+        self.cutouts = [source for source in cutouts or [] if source]
+
+    def background(self, rng: np.random.Generator) -> np.ndarray:
+        """A random background."""
+        return _drawn(rng, self.backgrounds)
+
+    def cutout(self, rng: np.random.Generator) -> np.ndarray:
+        """A random cut-out."""
+        return _drawn(rng, self.cutouts)
 
     @classmethod
     def prepare(
         cls,
         store: str | Path,
-        backgrounds: Iterable[str | Path] = (),
-        cutouts: Iterable[str | Path] = (),
-        background_side: int = 640,
-        cutout_side: int = 192,
+        backgrounds: Sequence[str | Path] = (),
+        cutouts: Sequence[str | Path] = (),
+        background_side: int = 1024,
+        cutout_side: int = 256,
     ) -> Pictures:
         """Reads folders, scales what is larger down to the given long sides (pixels), and writes the folder `store`.
 
-        From `backgrounds` all pictures are taken and ten frames of every video; from `cutouts` the pictures with
-        transparency whose outline is neither a full rectangle nor nearly empty. Doubles and unreadable files are
-        skipped. Raises ValueError when nothing usable was found.
+        From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video; from each of
+        `cutouts` the pictures with transparency whose outline is neither a full rectangle nor nearly empty. Doubles,
+        pictures of mostly one flat colour and unreadable files are skipped. Raises FileNotFoundError for a missing
+        folder and ValueError when nothing usable was found.
         """
         store = Path(store)
         store.mkdir(parents=True, exist_ok=True)
-        index: list[tuple[int, int, int, int]] = []  # offset, height, width, channels
+        index: list[tuple[int, int, int, int, int]] = []  # offset, height, width, channels, source
         seen: set[bytes] = set()
         offset = 0
+        jobs = [(_opaque, folder, background_side) for folder in backgrounds]
+        jobs += [(_transparent, folder, cutout_side) for folder in cutouts]
         with open(store / "pixels.raw", "wb") as pixels:
-            for image in _all(_opaque(backgrounds, background_side), _transparent(cutouts, cutout_side)):
-                thumbnail = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA) // 8
-                digest = hashlib.sha1(thumbnail.tobytes()).digest()
-                if digest in seen:
-                    continue
-                seen.add(digest)
-                pixels.write(np.ascontiguousarray(image).tobytes())
-                index.append((offset, *image.shape))
-                offset += image.size
+            for source, (read, folder, side) in enumerate(jobs):
+                for image in read(Path(folder), side):
+                    digest = (cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA) // 8).tobytes()
+                    if digest in seen:
+                        continue
+                    seen.add(digest)
+                    pixels.write(np.ascontiguousarray(image).tobytes())
+                    index.append((offset, *image.shape, source))
+                    offset += image.size
         if not index:
-            raise ValueError(f"no usable pictures in {[*map(str, backgrounds), *map(str, cutouts)]}")
+            raise ValueError(f"no usable pictures in {[str(folder) for _, folder, _ in jobs]}")
         np.save(store / "index.npy", np.array(index, np.int64))
         return cls.open(store)
 
@@ -65,23 +81,25 @@ class Pictures:
         store = Path(store)
         if not (store / "index.npy").is_file():
             raise FileNotFoundError(f"{store} is no picture store (no index.npy): make one with Pictures.prepare")
-        pixels = np.memmap(store / "pixels.raw", np.uint8, "r")
-        images = [pixels[o : o + h * w * c].reshape(h, w, c) for o, h, w, c in np.load(store / "index.npy").tolist()]
-        return cls([i for i in images if i.shape[2] == 3], [i for i in images if i.shape[2] == 4])
+        pixels = np.asarray(np.memmap(store / "pixels.raw", np.uint8, "r"))
+        backgrounds: dict[int, list[np.ndarray]] = {}
+        cutouts: dict[int, list[np.ndarray]] = {}
+        for offset, h, w, c, source in np.load(store / "index.npy").tolist():
+            image = pixels[offset : offset + h * w * c].reshape(h, w, c)
+            (backgrounds if c == 3 else cutouts).setdefault(source, []).append(image)
+        return cls(list(backgrounds.values()), list(cutouts.values()))
 
 
-def _all(*sources: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    for source in sources:
-        yield from source
+def _drawn(rng: np.random.Generator, sources: list[list[np.ndarray]]) -> np.ndarray:
+    source = sources[int(rng.integers(len(sources)))]
+    return source[int(rng.integers(len(source)))]
 
 
-def _files(folders: Iterable[str | Path], suffixes: set[str]) -> Iterator[Path]:
-    for folder in folders:
-        folder = Path(folder)
-        if not folder.exists():
-            raise FileNotFoundError(f"{folder} does not exist")
-        paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-        yield from (p for p in paths if p.suffix.lower() in suffixes and p.is_file())
+def _files(folder: Path, suffixes: set[str]) -> list[Path]:
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder} does not exist")
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    return [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
 
 
 def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
@@ -92,8 +110,8 @@ def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _opaque(folders: Iterable[str | Path], side: int) -> Iterator[np.ndarray]:
-    for path in _files(folders, IMAGES | VIDEOS):
+def _opaque(folder: Path, side: int) -> Iterator[np.ndarray]:
+    for path in _files(folder, IMAGES | VIDEOS):
         if path.suffix.lower() in VIDEOS:
             video = cv2.VideoCapture(str(path))
             count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -104,14 +122,24 @@ def _opaque(folders: Iterable[str | Path], side: int) -> Iterator[np.ndarray]:
                     yield _shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), side)
             video.release()
             continue
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None or min(image.shape[:2]) < 96 or cv2.meanStdDev(image)[1].max() < 6:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is None or min(image.shape[:2]) < 96 or image.dtype != np.uint8:
             continue
-        yield _shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), side)
+        if image.ndim == 2:
+            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        if image.shape[2] == 4:
+            if image[..., 3].min() < 250:
+                continue
+            image = image[..., :3]
+        image = _shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), side)
+        sample = image[::4, ::4].astype(np.int16)
+        if (np.abs(sample - np.median(sample, axis=(0, 1))).max(2) < 4).mean() > 0.5:
+            continue
+        yield image
 
 
-def _transparent(folders: Iterable[str | Path], side: int) -> Iterator[np.ndarray]:
-    for path in _files(folders, {".png", ".webp", ".tga"}):
+def _transparent(folder: Path, side: int) -> Iterator[np.ndarray]:
+    for path in _files(folder, {".png", ".webp", ".tga"}):
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 3 or image.shape[2] != 4:
             continue

@@ -32,7 +32,7 @@ class SceneSettings:
     frames: int = 8
     fps: float = 24.0
     objects: tuple[int, int] = (2, 5)  # fewest and most
-    size: tuple[float, float] = (0.07, 0.65)  # of an object, relative to the shorter side of the picture
+    size: tuple[float, float] = (0.08, 0.9)  # of an object, relative to the shorter side of the picture
     speed: tuple[float, float] = (0.05, 14.0)  # pixels a frame when the shorter side has 256
     camera_speed: tuple[float, float] = (0.0, 8.0)
     deformation: float = 0.5
@@ -104,8 +104,7 @@ class SyntheticScenes:
         height, width = round(s.height * 1.5), round(s.width * 1.5)
         natural = self.pictures.backgrounds and rng.random() < 0.75
         if natural:
-            picture = self.pictures.backgrounds[int(rng.integers(len(self.pictures.backgrounds)))]
-            image = recoloured(rng, crop(rng, picture, height, width, 0.45), 0.6)
+            image = recoloured(rng, crop(rng, self.pictures.background(rng), height, width, 0.35), 0.6)
         else:
             image = painted(rng, height, width)
             if rng.random() < 0.6:  # a wall and a floor, a table, a fence: large areas
@@ -133,7 +132,7 @@ class SyntheticScenes:
         speed = np.exp(rng.uniform(np.log(max(s.speed[0], 1e-3)), np.log(max(s.speed[1], 2e-3))))  # of the scene
         scene: list[_Thing] = []
         while len(scene) < count:
-            size = side * np.exp(rng.uniform(np.log(s.size[0]), np.log(s.size[1])))
+            size = side * np.exp(np.log(s.size[0]) + np.log(s.size[1] / s.size[0]) * rng.random() ** 0.8)
             parts = things.make(rng, s.frames, size, s.deformation, self.pictures)
             twins = 2 if len(scene) + 1 < count and rng.random() < s.lookalikes else 1
             for _ in range(twins):
@@ -156,8 +155,8 @@ class SyntheticScenes:
         """Where an object is on each frame: a pose [T, 3, 3] in the world."""
         s = self.settings
         frames, side = s.frames, min(s.height, s.width)
-        x = rng.uniform(-0.42, 0.42) * s.width + wander(rng, frames, 0.35 * side, speed)
-        y = rng.uniform(-0.42, 0.42) * s.height + wander(rng, frames, 0.35 * side, speed)
+        x = np.clip(rng.normal(0, 0.24), -0.45, 0.45) * s.width + wander(rng, frames, 0.35 * side, speed)
+        y = np.clip(rng.normal(0, 0.24), -0.45, 0.45) * s.height + wander(rng, frames, 0.35 * side, speed)
         if rng.random() < 0.4:
             heading = rng.uniform(0, 2 * np.pi)
             drift = (np.arange(frames) - rng.integers(frames)) * speed * 0.6
@@ -205,9 +204,7 @@ def render(
     previous = view[0]
     for t, now in enumerate(view):
         plate = now @ shift(-(columns - 1) / 2, -(rows - 1) / 2)
-        image = cv2.warpPerspective(
-            background, plate, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-        )
+        image = things.warped(background, plate, width, height, cv2.BORDER_REFLECT_101)
         way = (now - previous)[:2, 2] * look.shutter
         if np.abs(way).max() > 1.5:
             image = things.smeared(image, np.clip(way, -24, 24))

@@ -98,9 +98,9 @@ def crop(rng: np.random.Generator, picture: np.ndarray, height: int, width: int,
     factor = fit * rng.uniform(smallest, 1)
     h, w = max(2, int(height * factor)), max(2, int(width * factor))
     top, left = int(rng.integers(0, rows - h + 1)), int(rng.integers(0, columns - w + 1))
-    part = np.ascontiguousarray(picture[top : top + h, left : left + w])
-    part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR)
-    return part if rng.random() < 0.5 else np.ascontiguousarray(part[:, ::-1])
+    part = np.asarray(picture[top : top + h, left : left + w])
+    part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if factor > 1.5 else cv2.INTER_LINEAR)
+    return part if rng.random() < 0.5 else cv2.flip(part, 1)
 
 
 def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -109,14 +109,14 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
     gamma = np.exp(rng.normal(0, 0.25 * strength) + rng.normal(0, 0.12 * strength, 3))
     gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.12 * strength, 3))
     lut = np.clip(255 * gain * ramp**gamma, 0, 255).astype(np.uint8)[None]
-    if rng.random() < 0.2 * strength:
-        image = image[..., rng.permutation(3)]
-    return cv2.LUT(np.ascontiguousarray(image), lut)
+    if rng.random() < 0.15 * strength**2:
+        planes = cv2.split(image)
+        image = cv2.merge([planes[i] for i in rng.permutation(3)])
+    return cv2.LUT(image, lut)
 
 
 def surface(rng: np.random.Generator, height: int, width: int, pictures: Pictures) -> np.ndarray:
     """The surface of a thing, uint8 [height, width, 3] RGB: painted or cropped from a picture."""
     if pictures.backgrounds and rng.random() < 0.5:
-        picture = pictures.backgrounds[int(rng.integers(len(pictures.backgrounds)))]
-        return recoloured(rng, crop(rng, picture, height, width))
+        return recoloured(rng, crop(rng, pictures.background(rng), height, width))
     return painted(rng, height, width)

@@ -10,7 +10,7 @@ import numpy as np
 from sam2_ros.data.motion import shift, transform, wander
 from sam2_ros.data.outlines import limb, outline
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.textures import colour, crop, noise, painted, recoloured, surface
+from sam2_ros.data.textures import colour, noise, recoloured, surface
 
 CELL = 8  # pixels between the nodes of the mesh along which a part bends
 
@@ -83,22 +83,22 @@ def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures) -> 
 
 def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures) -> np.ndarray:
     """A cut-out of the store scaled to `size`, as it is or filled with another surface."""
-    picture = pictures.cutouts[int(rng.integers(len(pictures.cutouts)))]
+    picture = pictures.cutout(rng)
     factor = (size - 2) / max(picture.shape[:2])
     height, width = (max(2, round(n * factor)) for n in picture.shape[:2])
+    shrinking = factor < 0.7
+    picture = cv2.resize(np.asarray(picture), (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     if rng.random() < 0.5:
-        picture = picture[:, ::-1]
-    picture = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+        picture = cv2.flip(picture, 1)
     picture = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    alpha = np.ascontiguousarray(picture[..., 3])
+    alpha = cv2.extractChannel(picture, 3)
     if rng.random() < 0.25:
         return dressed(rng, alpha, pictures)
-    colours = recoloured(rng, picture[..., :3], 1.2)
+    colours = recoloured(rng, cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), 1.2)
     if rng.random() < 0.3:
         colours = _shaded(rng, colours, alpha)
     if rng.random() < 0.3:  # flat clip art gets some material
-        grain = crop(rng, pictures.backgrounds[int(rng.integers(len(pictures.backgrounds)))], *alpha.shape) \
-            if pictures.backgrounds else painted(rng, *alpha.shape)
+        grain = surface(rng, *alpha.shape, pictures)
         strength = rng.uniform(0.1, 0.5)
         colours = cv2.addWeighted(colours, 1 - strength / 2, grain, strength, -64 * strength)
     return sprite(colours, alpha)
@@ -190,7 +190,7 @@ def draw(
     x0, y0, x1, y1 = x0 - pad, y0 - pad, x1 + pad, y1 + pad
     w, h = int(x1 - x0), int(y1 - y0)
     if part.bend is None:
-        pixels = cv2.warpPerspective(part.pixels, shift(-x0, -y0) @ matrix, (w, h), flags=cv2.INTER_LINEAR)
+        pixels = warped(part.pixels, shift(-x0, -y0) @ matrix, w, h)
     else:
         pixels = cv2.remap(part.pixels, _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h), None, cv2.INTER_LINEAR)
     if blur is not None:
@@ -198,6 +198,13 @@ def draw(
         pixels = pixels[pad : h - pad, pad : w - pad]
         x0, y0, x1, y1 = x0 + pad, y0 + pad, x1 - pad, y1 - pad
     return slice(int(y0), int(y1)), slice(int(x0), int(x1)), pixels
+
+
+def warped(pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """Pixels drawn with a matrix [3, 3] into a picture of the given size."""
+    if matrix[2, 0] == 0 and matrix[2, 1] == 0:
+        return cv2.warpAffine(pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def _source(
