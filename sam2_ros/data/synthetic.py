@@ -79,7 +79,8 @@ class SyntheticScenes:
     def _attempt(self, name: str, rng: np.random.Generator) -> Clip | None:
         s = self.settings
         background = self._background(rng)
-        view = camera.path(rng, s.frames, s.height, s.width, self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2)
+        pace = self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2
+        view = camera.path(rng, s.frames, s.height, s.width, pace)
         look = camera.Look(
             rng, s.frames, s.height, s.width, self._grain,
             lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
@@ -176,7 +177,8 @@ class SyntheticScenes:
                 gone = 1 - ramp(frames, start, start + quick)
             x, y = x + np.cos(heading) * away * gone, y + np.sin(heading) * away * gone
         turning = np.exp(rng.uniform(-6, -1.9)) if speed > 0 else 0.0
-        angle = (rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(0, 0.3)) + wander(rng, frames, 1.2, turning)
+        angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(0, 0.3)
+        angle = angle + wander(rng, frames, 1.2, turning)
         scaling = speed / side * rng.uniform(0, 1.2)
         sx, sy = (np.exp(wander(rng, frames, 0.3, scaling)) for _ in "xy")
         common = np.exp(wander(rng, frames, 0.4, scaling))
@@ -244,7 +246,8 @@ def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tu
         return
     radius = 2 * max(1, int(np.hypot(*offset)) // 2) + 1
     soft = cv2.blur(cv2.extractChannel(pixels, 3), (radius, radius))
-    soft = soft[top - rows.start - dy : bottom - rows.start - dy, left - columns.start - dx : right - columns.start - dx]
+    y, x = rows.start + dy, columns.start + dx
+    soft = soft[top - y : bottom - y, left - x : right - x]
     light = cv2.cvtColor(cv2.convertScaleAbs(soft, alpha=-0.45, beta=255), cv2.COLOR_GRAY2RGB)
     target = image[top:bottom, left:right]
     target[:] = cv2.multiply(target, light, scale=1 / 255)

@@ -98,7 +98,7 @@ def crop(rng: np.random.Generator, picture: np.ndarray, height: int, width: int,
     factor = fit * rng.uniform(smallest, 1)
     h, w = max(2, int(height * factor)), max(2, int(width * factor))
     top, left = int(rng.integers(0, rows - h + 1)), int(rng.integers(0, columns - w + 1))
-    part = np.asarray(picture[top : top + h, left : left + w])
+    part = picture[top : top + h, left : left + w]
     part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if factor > 1.5 else cv2.INTER_LINEAR)
     return part if rng.random() < 0.5 else cv2.flip(part, 1)
 

@@ -86,8 +86,8 @@ def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures) -> np.ndar
     picture = pictures.cutout(rng)
     factor = (size - 2) / max(picture.shape[:2])
     height, width = (max(2, round(n * factor)) for n in picture.shape[:2])
-    shrinking = factor < 0.7
-    picture = cv2.resize(np.asarray(picture), (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    method = cv2.INTER_AREA if factor < 0.7 else cv2.INTER_LINEAR
+    picture = cv2.resize(picture, (width, height), interpolation=method)
     if rng.random() < 0.5:
         picture = cv2.flip(picture, 1)
     picture = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
@@ -192,7 +192,8 @@ def draw(
     if part.bend is None:
         pixels = warped(part.pixels, shift(-x0, -y0) @ matrix, w, h)
     else:
-        pixels = cv2.remap(part.pixels, _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h), None, cv2.INTER_LINEAR)
+        source = _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h)
+        pixels = cv2.remap(part.pixels, source, None, cv2.INTER_LINEAR)
     if blur is not None:
         pixels = smeared(pixels, blur)
         pixels = pixels[pad : h - pad, pad : w - pad]
@@ -200,16 +201,16 @@ def draw(
     return slice(int(y0), int(y1)), slice(int(x0), int(x1)), pixels
 
 
-def warped(pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+def warped(
+    pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT
+) -> np.ndarray:
     """Pixels drawn with a matrix [3, 3] into a picture of the given size."""
     if matrix[2, 0] == 0 and matrix[2, 1] == 0:
         return cv2.warpAffine(pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
     return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def _source(
-    part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: int, h: int
-) -> np.ndarray:
+def _source(part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: int, h: int) -> np.ndarray:
     """For every pixel of a window of the image, where in the sprite its colour lies: x and y, float32 [h, w, 2]."""
     columns, rows = -(-w // CELL) + 2, -(-h // CELL) + 2
     x = np.arange(columns) * CELL - CELL / 2 - 0.5 + x0
