@@ -18,8 +18,8 @@ help:  ## this list
 
 venv: $(VENV)/.installed  ## set up .venv: PyTorch, ROS 2 Jazzy, our messages, sam2_ros (editable)
 
-demo: venv  ## start the real graph on a video; results go to demo/  (VIDEO=clip.mp4 CLICK=640,360: your own)
-	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click "$(CLICK)")
+demo: venv  ## follow an object through a video with the real ROS graph, into demo/  (VIDEO=clip.mp4 CLICK=640,360: yours)
+	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click "$(CLICK)") --out demo
 
 test: venv  ## run the tests  (TESTS=tests/model: some of them)
 	$(RUN) -m pytest $(TESTS)
@@ -46,6 +46,7 @@ $(VENV)/.requirements: requirements-dev.txt | $(RUN)
 $(VENV)/.dependencies: pyproject.toml $(VENV)/.requirements
 	@echo "[4/5] dependencies of sam2_ros"
 	@$(call retry,SAM2_ROS_MESSAGES=off $(PIP) --no-build-isolation -e ".[dev]")
+	@$(call retry,$(PIP) --no-deps vos-benchmark==0.1.0)  # it asks for the opencv with windows, beside the one without
 	@touch $@
 
 $(VENV)/.installed: $(PACKAGE) $(VENV)/.dependencies

@@ -1,0 +1,110 @@
+"""Starts the sam2 node, and with camera:=true a video file, a folder of images or a webcam as its camera.
+
+ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
+ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+ARGUMENTS = {
+    "image": ("image", "topic of the camera's images"),
+    "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts"),
+    "namespace": ("", "namespace of the nodes"),
+    "name": ("sam2", "name of the node, under which its topics and services stand"),
+    "params_file": (
+        PathJoinSubstitution([FindPackageShare("sam2_ros"), "config", "sam2.yaml"]),
+        "file of parameters of the sam2 node",
+    ),
+    "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "camera": ("false", "start our camera node too, playing `source`"),
+}
+
+# Parameters of the nodes as arguments. Not given: what params_file says, or else the node's own default.
+SAM2_PARAMETERS = {
+    "autostart": (bool, "configure and activate at the start"),
+    "model": (str, "default, sam2_hiera_tiny .. sam2_hiera_large, sam2.1_hiera_tiny .. sam2.1_hiera_large"),
+    "checkpoint": (str, "file of weights: Meta's .pt, a .safetensors, or a Hugging Face folder"),
+    "device": (str, "cpu, cuda, cuda:1 ..."),
+    "dtype": (str, "auto, float32, bfloat16 or float16"),
+    "threads": (int, "CPU threads of the network; 0: chosen"),
+    "image_transport": (str, "raw or compressed"),
+    "max_objects": (int, "how many objects can be tracked at once"),
+    "history": (int, "how many images are kept for prompts that come late"),
+    "keep_all": (bool, "process every image in order, for bags, instead of the newest"),
+    "queue_size": (int, "with keep_all: how many images may wait"),
+    "prompt_timeout": (float, "seconds that a prompt waits for its image"),
+    "detection_min_score": (float, "detections with a lower score are ignored"),
+    "detection_max_overlap": (float, "IoU with a tracked object above which a detection is that object"),
+}
+CAMERA_PARAMETERS = {
+    "source": (str, "camera: video file, folder of images, number or device of a webcam, or rtsp:// address"),
+    "rate": (float, "camera: images per second; 0: the file's own"),
+    "loop": (bool, "camera: begin again at the end"),
+    "frame_id": (str, "camera: frame_id of its images"),
+}
+
+
+def given(context: LaunchContext, parameters: dict[str, tuple[type, str]]) -> dict[str, ParameterValue]:
+    """Those parameters that the user has given as arguments."""
+    return {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, (kind, _) in parameters.items()
+        if context.launch_configurations[name]
+    }
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    arguments = context.launch_configurations
+    name, image = arguments["name"], arguments["image"]
+    common = {
+        "package": "sam2_ros",
+        "namespace": arguments["namespace"],
+        "output": "screen",
+        "ros_arguments": ["--log-level", arguments["log_level"]],
+    }
+    time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+    sam2 = Node(
+        executable="sam2",
+        name=name,
+        parameters=[ParameterFile(arguments["params_file"]), given(context, SAM2_PARAMETERS), time],
+        remappings=[
+            ("image", image),
+            ("image_mouse_left", f"{image}_mouse_left"),
+            ("detections", arguments["detections"]),
+        ],
+        **common,
+    )
+    if arguments["camera"].lower() not in ("true", "1"):
+        return [sam2]
+    if not arguments["source"]:
+        raise RuntimeError("camera:=true needs source:= a video file, a folder of images, or the number of a webcam")
+    camera = Node(
+        executable="camera",
+        name="camera",
+        parameters=[given(context, CAMERA_PARAMETERS)],
+        remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", f"{name}/masklets")],
+        **common,
+    )
+    return [sam2, camera]
+
+
+def generate_launch_description() -> LaunchDescription:
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    declared += [
+        DeclareLaunchArgument(name, default_value="", description=f"{description}. Empty: as in params_file")
+        for name, (_, description) in SAM2_PARAMETERS.items()
+    ]
+    declared += [
+        DeclareLaunchArgument(name, default_value="", description=description)
+        for name, (_, description) in CAMERA_PARAMETERS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])
