@@ -1,0 +1,151 @@
+"""Scores of tracked objects: mask quality, presence, and whether an object stayed itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_similarity
+from sam2_ros.tracking.masklet import Frame
+
+FOLLOWED_IOU = 0.5  # from this overlap on, a mask counts as following a true object
+
+
+class FrameScore(NamedTuple):
+    """One object on one frame."""
+
+    frame: int
+    """Index of the frame in its clip."""
+    j: float
+    f: float
+    visible: bool
+    """Whether the object can be seen."""
+    present: bool
+    """Whether the tracker said so."""
+    following: int | None
+    """ID of the true object that the mask lies on; None: on none."""
+
+
+@dataclass
+class ObjectScore:
+    """One object of one clip, on the frames that count (see `score`)."""
+
+    clip: str
+    object_id: int
+    frames: list[FrameScore] = field(default_factory=list)
+
+    @property
+    def j(self) -> float:
+        """Mean over frames, 0 .. 1; NaN where no frame counts."""
+        return float(np.mean([frame.j for frame in self.frames])) if self.frames else float("nan")
+
+    @property
+    def f(self) -> float:
+        """Mean over frames, 0 .. 1; NaN where no frame counts."""
+        return float(np.mean([frame.f for frame in self.frames])) if self.frames else float("nan")
+
+    @property
+    def switches(self) -> int:
+        """How often the mask went over to another object, or from there back to its own."""
+        followed = [self.object_id, *(frame.following for frame in self.frames if frame.following is not None)]
+        return sum(before != after for before, after in pairwise(followed))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores of many objects, 0 .. 1. A mean over nothing is NaN."""
+
+    objects: int
+    frames: int
+    """That were scored, summed over objects."""
+    j_and_f: float
+    j: float
+    """Mean over objects of each one's mean over frames; as in DAVIS 2017."""
+    f: float
+    presence_precision: float
+    """Of the frames on which an object was said to be visible: the part where it is."""
+    presence_recall: float
+    """Of the frames on which an object is visible: the part where it was said to be."""
+    presence_f1: float
+    switches: int
+
+
+def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | None = None) -> list[ObjectScore]:
+    """Compares what was answered on each frame of a clip with the truth.
+
+    An object's score is over the annotated frames after the one on which it was pointed out, without the clip's last
+    annotated frame: what the DAVIS and SA-V tools do for objects that are there from the first frame on. An object that
+    the answer does not list counts as absent.
+
+    Args:
+        frames: T answers, whose objects have the IDs that they have in the clip.
+        prompted: index of the frame on which each object was pointed out. None: the first on which it is visible.
+
+    Raises:
+        ValueError: not as many answers as frames, or answers of another size.
+    """
+    start = dict(prompted or {})
+    scores = [ObjectScore(clip.name, object_id) for object_id in clip.object_ids]
+    last = -1
+    for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
+        if truth is None:
+            continue
+        last = index
+        for row, one in enumerate(scores):
+            if prompted is None and truth[row].any():
+                start.setdefault(one.object_id, index)
+            if one.object_id not in start or index <= start[one.object_id]:
+                continue
+            masklet = frame.masklet(one.object_id)
+            mask = np.zeros_like(truth[row]) if masklet is None else masklet.mask
+            j = region_similarity(mask, truth[row])
+            one.frames.append(
+                FrameScore(
+                    frame=index,
+                    j=j,
+                    f=boundary_accuracy(mask, truth[row]),
+                    visible=bool(truth[row].any()),
+                    present=masklet is not None and masklet.present,
+                    following=_following(mask, truth, clip.object_ids, row, j),
+                )
+            )
+    for one in scores:
+        if one.frames and one.frames[-1].frame == last:
+            one.frames.pop()
+    return scores
+
+
+def _following(mask: np.ndarray, truth: np.ndarray, object_ids: Sequence[int], own: int, j: float) -> int | None:
+    if not mask.any():
+        return None
+    if j >= FOLLOWED_IOU:
+        return object_ids[own]
+    overlaps = [0.0 if row == own else region_similarity(mask, other) for row, other in enumerate(truth)]
+    best = int(np.argmax(overlaps))
+    return object_ids[best] if overlaps[best] >= FOLLOWED_IOU else None
+
+
+def summary(scores: Sequence[ObjectScore]) -> Summary:
+    """The scores of several objects as one line of a table; objects without a scored frame are left out."""
+    scores = [one for one in scores if one.frames]
+    frames = [frame for one in scores for frame in one.frames]
+    both = sum(frame.visible and frame.present for frame in frames)
+    visible, present = (sum(getattr(frame, name) for frame in frames) for name in ("visible", "present"))
+    j = float(np.mean([one.j for one in scores])) if scores else float("nan")
+    f = float(np.mean([one.f for one in scores])) if scores else float("nan")
+    return Summary(
+        objects=len(scores),
+        frames=len(frames),
+        j_and_f=(j + f) / 2,
+        j=j,
+        f=f,
+        presence_precision=both / present if present else float("nan"),
+        presence_recall=both / visible if visible else float("nan"),
+        presence_f1=2 * both / (visible + present) if visible + present else float("nan"),
+        switches=sum(one.switches for one in scores),
+    )
