@@ -13,7 +13,7 @@ from sam2_ros.data.pictures import Pictures
 def colour(rng: np.random.Generator) -> np.ndarray:
     """A colour, float32 [3] RGB in 0 .. 255; muted ones are more frequent than saturated ones, as in the world."""
     hue, saturation, value = rng.random(3)
-    saturation, value = saturation**1.7, 0.08 + 0.92 * value
+    saturation, value = saturation**2.2, 0.08 + 0.92 * value
     wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     return (255 * value * (1 - saturation + saturation * wheel)).astype(np.float32)
 
