@@ -107,16 +107,14 @@ def load_model(
     name: str | None = None,
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
 ) -> SAM2:
-    """A network with its weights, ready to use (eval mode).
+    """A network with its weights in float32, ready to use (eval mode). What it computes in, `Tracker` decides.
 
     Args:
         name: a key of `CONFIGS`. None: what `checkpoint` was made for, or without one the default model.
         checkpoint: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. None: the weights
             that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
-        dtype: of weights and computation.
 
     Raises:
         CheckpointError: unknown name, or no weights, or weights that do not fit.
@@ -140,7 +138,7 @@ def load_model(
     model = SAM2(CONFIGS[name])
     _fill(model, weights, checkpoint)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device=device, dtype=dtype).eval()
+    return model.to(device).eval()
 
 
 def load_checkpoint(model: SAM2, path: str | Path) -> None:
