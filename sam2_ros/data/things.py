@@ -48,7 +48,11 @@ def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Light from one side on a surface that curves towards its outline."""
     size = max(alpha.shape)
-    height = cv2.GaussianBlur(alpha, (0, 0), max(1.0, size * rng.uniform(0.02, 0.14)))
+    softness = max(1.0, size * rng.uniform(0.02, 0.14))
+    coarse = max(1, int(softness / 2))  # a wide blur is the same on a smaller picture
+    shape = (-(-alpha.shape[1] // coarse), -(-alpha.shape[0] // coarse))
+    height = cv2.GaussianBlur(cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA), (0, 0), softness / coarse)
+    height = cv2.resize(height, alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
     angle = rng.uniform(0, 2 * np.pi)
     kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
     slope = kernel * np.cos(angle) + kernel.T * np.sin(angle)
@@ -231,6 +235,10 @@ def _source(part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: in
 
 def smeared(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
     """Averages pixels along a straight way (x, y), pixels."""
+    if np.abs(way).max() > 12:  # a long smear hides what a smaller picture loses
+        rows, columns = pixels.shape[:2]
+        half = cv2.resize(pixels, (-(-columns // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
+        return cv2.resize(smeared(half, way / 2), (columns, rows), interpolation=cv2.INTER_LINEAR)
     radius = int(np.ceil(np.abs(way).max() / 2))
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
     ends = [tuple(np.round((radius + sign * way / 2) * 16).astype(int).tolist()) for sign in (-1, 1)]
