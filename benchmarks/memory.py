@@ -1,0 +1,68 @@
+"""Resident memory of a process that tracks an endless stream: python benchmarks/memory.py [--frames 1000] [--objects 2]
+
+Frames come from a synthetic scene, played forwards and backwards. Objects are prompted at the start and every 50 frames
+again. What grows after frame 100 would grow for ever on a robot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.evaluation.prompts import error_click
+from sam2_ros.model.checkpoint import load_model
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.tracking.prompt import Prompt
+from sam2_ros.tracking.tracker import Tracker
+
+SETTLED = 100  # frames until the memory bank and the history are full, and the allocators have what they need
+
+
+def resident() -> float:
+    """Resident memory of this process, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=400)
+    parser.add_argument("--objects", type=int, default=2)
+    parser.add_argument("--model", choices=CONFIGS)
+    parser.add_argument("--checkpoint")
+    options = parser.parse_args()
+
+    clip = SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(options.objects, 9), leaving=0)).scene(0)
+    there_and_back = [*range(24), *range(22, 0, -1)]
+    tracker = Tracker(load_model(options.model, options.checkpoint))
+    nothing = np.zeros((480, 640), bool)
+    print("frame  resident MB")
+    settled = None
+    start = time.perf_counter()
+    for index in track(range(options.frames + 1), "tracking", transient=True):
+        shown = there_and_back[index % len(there_and_back)]
+        tracker.step(clip.frames[shown], index)
+        if index == SETTLED:
+            settled = resident()
+        if index % 50 == 0:
+            print(f"{index:5d}  {resident():11.1f}")
+            for object_id, truth in list(zip(clip.object_ids, clip.masks[shown], strict=True))[: options.objects]:
+                click = error_click(nothing, truth)
+                if click is not None:
+                    tracker.prompt(Prompt(object_id, clicks=(click,)))
+    seconds = time.perf_counter() - start
+    if settled is not None:
+        print(f"after frame {SETTLED}: {resident() - settled:+.1f} MB over {options.frames - SETTLED} frames")
+    print(f"{options.frames / seconds:.1f} frames/s with {len(tracker.labels)} objects of 640x480 frames")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
