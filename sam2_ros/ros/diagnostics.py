@@ -1,0 +1,86 @@
+"""What the node says on /diagnostics."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from sam2_ros.model.attention import attention_kernel
+from sam2_ros.ros.image_queue import ImageQueue
+from sam2_ros.ros.meter import Meter
+from sam2_ros.tracking.tracker import Tracker
+
+
+class Diagnostics:
+    """Reads the meter and the machine.
+
+    Args:
+        name: of the node.
+    """
+
+    def __init__(self, name: str, tracker: Tracker, images: ImageQueue, meter: Meter) -> None:
+        self._name = name
+        self._tracker = tracker
+        self._images = images
+        self._meter = meter
+        self._errors_before = 0
+        model = tracker.model
+        self._fixed = {
+            "model": model.config.name,
+            "device": _device_name(model.device),
+            "dtype": str(tracker.dtype).removeprefix("torch."),
+            "attention kernel": attention_kernel(model.device, tracker.dtype, model.config.dim),
+            "threads": str(torch.get_num_threads()),
+        }
+
+    def message(self, stamp: Time) -> DiagnosticArray:
+        """How it went since the last call, and in the last seconds."""
+        newest = self._tracker.newest
+        objects = len(newest.masklets) if newest is not None else 0
+        summary = self._meter.summary()
+        errors = self._meter["failed"] + self._meter["unreadable"]
+        if errors > self._errors_before:
+            level, text = DiagnosticStatus.ERROR, "images could not be processed, see the log"
+        elif not summary["rate"]:
+            level, text = DiagnosticStatus.WARN, "no images"
+        else:
+            level, text = DiagnosticStatus.OK, f"{summary['rate']:.1f} images / s, {objects} objects"
+        self._errors_before = errors
+
+        values = {
+            "rate (1/s)": f"{summary.pop('rate'):.2f}",
+            "objects": str(objects),
+            "images waiting": str(len(self._images)),
+        }
+        values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
+        counted = ("received", "processed", "dropped", "repeated", "unreadable", "failed")
+        values |= {f"images {event}": str(self._meter[event]) for event in counted}
+        values |= {event: str(self._meter[event]) for event in ("prompts accepted", "prompts refused", "time jumps")}
+        values |= {"memory (MiB)": f"{_resident() / 2**20:.0f}"}
+        device = self._tracker.model.device
+        if device.type == "cuda":
+            values["GPU memory (MiB)"] = f"{torch.cuda.memory_allocated(device) / 2**20:.0f}"
+            values["GPU memory, peak (MiB)"] = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}"
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self._name}: tracking",
+            message=text,
+            hardware_id=self._fixed["device"],
+            values=[KeyValue(key=key, value=value) for key, value in (values | self._fixed).items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = stamp
+        return message
+
+
+def _resident() -> int:
+    """Memory of this process, bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

@@ -1,0 +1,63 @@
+"""Images that have arrived and not been looked at yet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from sensor_msgs.msg import CompressedImage, Image
+
+
+@dataclass(frozen=True, eq=False)
+class Arrived:
+    """An image message and when it came."""
+
+    message: Image | CompressedImage
+    stamp: int  # ns
+    time: float = field(default_factory=time.monotonic)  # s
+
+
+class ImageQueue:
+    """Between the camera and a tracker that may be slower. Safe to use from several threads.
+
+    Args:
+        limit: how many images may wait. 1: the newest only, every other is dropped. More: all, in order; when they do
+            not fit, it is the newly arrived that is dropped.
+    """
+
+    def __init__(self, limit: int = 1) -> None:
+        self._limit = limit
+        self._images: deque[Arrived] = deque()
+        self._lock = threading.Lock()
+
+    def put(self, image: Arrived) -> Arrived | None:
+        """Adds an image and returns the one that is dropped for it, or that is dropped itself."""
+        with self._lock:
+            if len(self._images) < self._limit:
+                self._images.append(image)
+                return None
+            if self._limit > 1:
+                return image
+            dropped = self._images.pop()
+            self._images.append(image)
+            return dropped
+
+    def take(self) -> Arrived | None:
+        """The image that is next, None when there is none."""
+        with self._lock:
+            return self._images.popleft() if self._images else None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._images.clear()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def newest_stamp(self) -> int | None:
+        """The stamp of the image that came last, None when there is none."""
+        with self._lock:
+            return self._images[-1].stamp if self._images else None

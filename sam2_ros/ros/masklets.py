@@ -1,0 +1,49 @@
+"""What the tracker says, as messages and as a picture of labels."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
+
+from sam2_ros import msg
+from sam2_ros.tracking import rle
+from sam2_ros.tracking.masklet import Frame, Masklet
+
+
+def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
+    """One object on one frame; without its mask where only the summary is wanted."""
+    message = msg.Masklet(
+        object_id=masklet.object_id,
+        label=masklet.label,
+        present=masklet.present,
+        presence=masklet.presence,
+        iou=masklet.iou,
+    )
+    if masklet.present:
+        x, y, width, height = masklet.box
+        message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+    if with_mask:
+        message.mask.height, message.mask.width = masklet.mask.shape
+        message.mask.counts = array.array("I", rle.encode(masklet.mask).tobytes())  # taken by rclpy without a loop
+    return message
+
+
+def to_array(frame: Frame, header: Header) -> msg.MaskletArray:
+    """Everything on one frame; `header` is the image's."""
+    masklets = [to_message(masklet) for masklet in frame.masklets]
+    return msg.MaskletArray(header=header, height=frame.height, width=frame.width, masklets=masklets)
+
+
+def label_image(frame: Frame) -> np.ndarray:
+    """The object ID in each pixel, uint16 [H, W], 0 where there is none.
+
+    Where objects overlap the smaller one is shown. IDs above 65535 do not fit and are left out.
+    """
+    labels = np.zeros((frame.height, frame.width), np.uint16)
+    shown = [masklet for masklet in frame.masklets if masklet.present and masklet.object_id <= 0xFFFF]
+    for masklet in sorted(shown, key=lambda masklet: -np.count_nonzero(masklet.mask)):
+        labels[masklet.mask] = masklet.object_id
+    return labels

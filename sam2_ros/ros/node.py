@@ -1,0 +1,407 @@
+"""The `sam2` node: camera images and prompts in, masklets out."""
+
+from __future__ import annotations
+
+import os
+
+# Has to be said before PyTorch loads its threads. By default they wait for each other by spinning; as soon as another
+# process wants a core, as on any robot, most of the time is spent so (measured: 2.5 s instead of 0.1 s for a frame).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import gc
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from sam2_ros import msg, srv
+from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.ros import masklets, parameters, prompts
+from sam2_ros.ros.diagnostics import Diagnostics
+from sam2_ros.ros.image_queue import Arrived, ImageQueue
+from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.stamps import nanoseconds, time_message
+from sam2_ros.ros.stream import Stream
+from sam2_ros.tracking.masklet import Frame
+from sam2_ros.tracking.overlay import draw_overlay
+from sam2_ros.tracking.prompt import Prompt, PromptError
+from sam2_ros.tracking.tracker import Tracker
+
+try:
+    from vision_msgs.msg import Detection2DArray
+except ImportError:
+    Detection2DArray = None
+
+MAX_WAITING_CALLS = 4
+"""Calls of ~/prompt that wait for their answers at the same time; each holds a thread."""
+
+EXECUTOR_THREADS = MAX_WAITING_CALLS + 5
+"""One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+
+T = TypeVar("T")
+
+
+class Sam2Node(LifecycleNode):
+    """Follows what somebody has pointed at through a camera's stream.
+
+    Configuring loads the weights; activating listens to images and prompts; deactivating stops that and keeps what is
+    tracked; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a caller of ~/prompt, who may
+    have to wait, does not keep the others waiting.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__("sam2", **kwargs)
+        self._log = self.get_logger()
+        self._stream: Stream | None = None  # while configured
+        self._inputs: list[Subscription] = []  # while active
+        parameters.declare(self)
+        _survive_impossible_transitions(self)
+        self._to_ros_log = _ToRosLog(self._log)
+        logging.getLogger("sam2_ros").addHandler(self._to_ros_log)
+
+        self._masklets = self._output(msg.MaskletArray, "~/masklets", depth=10)
+        self._labels = self._output(Image, "~/labels", depth=1)
+        self._overlay = self._output(Image, "~/overlay", depth=1)
+        self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
+        self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10)
+        # Not a lifecycle publisher: who prompts a node that is not active should hear so.
+        self._results = self.create_publisher(
+            msg.PromptResult,
+            "~/prompt_results",
+            QoSProfile(depth=100),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+        self._image_group, self._prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self._free_calls = threading.Semaphore(MAX_WAITING_CALLS)
+        self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
+        self.create_service(srv.RemoveObject, "~/remove", self._serve_remove, callback_group=management)
+        self.create_service(Trigger, "~/reset", self._serve_reset, callback_group=management)
+        self.create_service(srv.ListObjects, "~/list", self._serve_list, callback_group=management)
+
+        self.create_timer(1.0, self._report, clock=STEADY)
+        if self.get_parameter("autostart").value:
+            self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # once somebody spins
+
+    @property
+    def is_configured(self) -> bool:
+        return self._stream is not None
+
+    def destroy_node(self) -> None:
+        self._release()
+        logging.getLogger("sam2_ros").removeHandler(self._to_ros_log)
+        super().destroy_node()
+
+    # Lifecycle
+
+    def _start(self) -> None:
+        self.destroy_timer(self._autostart)
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._load()
+        except CheckpointError as error:
+            self._log.error(f"Not configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # there is no such device, it has too little memory ...
+            self._log.error(f"Not configured: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._stream.open()
+        self._open_inputs()
+        self._log.info("Active, listening to " + ", ".join(sorted(source.topic_name for source in self._inputs)))
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._close_inputs()
+        self._stream.close("the node is not active; activate it first")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return super().on_error(state)
+
+    def _load(self) -> None:
+        """The network, and the thread that runs it."""
+        threads = self._value("threads") or _spare_cores()
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+        model = load_model(
+            self._value("model") or None, self._value("checkpoint") or None, self._value("device") or None
+        )
+        dtype = self._value("dtype")
+        tracker = Tracker(
+            model,
+            history=self._value("history"),
+            max_objects=self._value("max_objects"),
+            dtype=None if dtype == "auto" else getattr(torch, dtype),
+        )
+        images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
+        meter = Meter()
+        self._report_on = Diagnostics(self.get_name(), tracker, images, meter)
+        self._stream = Stream(tracker, images, meter, self, self._log)
+        self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
+
+    def _release(self) -> None:
+        self._close_inputs()
+        if self._stream is not None:
+            self._stream.stop()
+            self._stream = self._report_on = None
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _value(self, parameter: str):
+        return self.get_parameter(parameter).value
+
+    # Topics in
+
+    def _open_inputs(self) -> None:
+        compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
+        kind = CompressedImage if compressed else Image
+        topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
+        # A reliable subscription would not hear a best-effort camera; a best-effort one hears both.
+        camera = QoSProfile(
+            depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
+        )
+        self._input(kind, topic, self._on_image, camera, self._image_group)
+        self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), self._prompt_group)
+        self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), self._prompt_group)
+        self._input(Point, "image_mouse_left", self._on_mouse, QoSProfile(depth=10), self._prompt_group)
+        if Detection2DArray is None:
+            self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
+        else:
+            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), self._prompt_group)
+
+    def _input(self, kind: type, topic: str, callback: Callable, qos: QoSProfile, group: CallbackGroup) -> None:
+        options = QoSOverridingOptions.with_default_policies()
+        self._inputs.append(
+            self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
+        )
+
+    def _close_inputs(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs.clear()
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if (stream := self._stream) is not None:
+            # The images of a driver that does not stamp them are told apart by when they come.
+            stamp = nanoseconds(message.header.stamp) or self.get_clock().now().nanoseconds
+            stream.put_image(Arrived(message, stamp))
+
+    def _on_prompts(self, message: msg.PromptArray) -> None:
+        for prompt in message.prompts:
+            self._prompt(message.header, prompt)
+
+    def _on_click(self, message: PointStamped) -> None:
+        self._follow(message.header, prompts.from_point(message.point))
+
+    def _on_mouse(self, message: Point) -> None:
+        self._follow(Header(), prompts.from_point(message))
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        for prompt in prompts.from_detections(message, self._value("detection_min_score")):
+            self._follow(message.header, prompt, self._value("detection_max_overlap"))
+
+    def _prompt(self, header: Header, message: msg.Prompt) -> Future[msg.PromptResult]:
+        try:
+            prompt = prompts.from_message(message)
+        except PromptError as error:
+            return self._refuse(header, message.object_id, str(error))
+        return self._follow(header, prompt)
+
+    def _follow(self, header: Header, prompt: Prompt, max_overlap: float | None = None) -> Future[msg.PromptResult]:
+        if (stream := self._stream) is None:
+            return self._refuse(header, prompt.object_id, "the node is not configured")
+        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), max_overlap)
+
+    def _refuse(self, header: Header, object_id: int, reason: str) -> Future[msg.PromptResult]:
+        self._log.warning(f"Prompt refused: {reason}")
+        answer: Future[msg.PromptResult] = Future()
+        answer.set_result(msg.PromptResult(header=header, object_id=object_id, message=reason))
+        self.on_answer(answer.result())
+        return answer
+
+    # Services
+
+    def _serve_prompt(
+        self, request: srv.PromptObject.Request, response: srv.PromptObject.Response
+    ) -> srv.PromptObject.Response:
+        if not self._free_calls.acquire(blocking=False):
+            reason = f"{MAX_WAITING_CALLS} calls are waiting for their images already; use the prompts topic"
+            response.result = self._refuse(request.header, request.prompt.object_id, reason).result()
+            return response
+        try:
+            response.result = self._prompt(request.header, request.prompt).result()
+        finally:
+            self._free_calls.release()
+        return response
+
+    def _serve_remove(
+        self, request: srv.RemoveObject.Request, response: srv.RemoveObject.Response
+    ) -> srv.RemoveObject.Response:
+        def remove(tracker: Tracker) -> str:
+            tracker.remove(request.object_id)
+            return f"object {request.object_id} is not tracked any more"
+
+        response.success, response.message = self._ask(remove)
+        return response
+
+    def _serve_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        def reset(tracker: Tracker) -> str:
+            count = len(tracker.labels)
+            tracker.reset()
+            return f"{count} objects are forgotten; IDs start again at 1"
+
+        response.success, response.message = self._ask(reset)
+        return response
+
+    def _serve_list(
+        self, request: srv.ListObjects.Request, response: srv.ListObjects.Response
+    ) -> srv.ListObjects.Response:
+        def list_objects(tracker: Tracker) -> str:
+            if tracker.newest is not None:
+                response.header = self._stream.header_of(tracker.newest.stamp)
+                response.objects = [masklets.to_message(found, with_mask=False) for found in tracker.newest.masklets]
+                response.history = [time_message(stamp) for stamp in tracker.stamps]
+            return ""
+
+        self._ask(list_objects)
+        return response
+
+    def _ask(self, question: Callable[[Tracker], str]) -> tuple[bool, str]:
+        """Has something done by the tracker between two images: whether it could be done, and what there is to say."""
+        if (stream := self._stream) is None:
+            return False, "the node is not configured"
+        try:
+            return True, stream.call(question).result()
+        except Exception as error:
+            return False, str(error)
+
+    # Topics out; called by the stream, in its thread
+
+    def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        self._masklets.publish(masklets.to_array(frame, header))
+        if self._labels.get_subscription_count():
+            self._labels.publish(to_message(masklets.label_image(frame), "mono16", header))
+        self.on_change(frame, header, image)
+
+    def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
+        if raw or jpeg:
+            picture = draw_overlay(image, frame.masklets)
+            if raw:
+                self._overlay.publish(to_message(picture, "rgb8", header))
+            if jpeg:
+                self._overlay_jpeg.publish(to_jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), header))
+
+    def on_answer(self, result: msg.PromptResult) -> None:
+        self._results.publish(result)
+
+    def _output(self, kind: type, topic: str, depth: int) -> LifecyclePublisher:
+        options = QoSOverridingOptions.with_default_policies()
+        return self.create_lifecycle_publisher(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
+
+    def _report(self) -> None:
+        if self._stream is not None:
+            self._diagnostics.publish(self._report_on.message(self.get_clock().now().to_msg()))
+
+
+class _ToRosLog(logging.Handler):
+    """What the rest of the package logs, in ROS's log."""
+
+    def __init__(self, log: RcutilsLogger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        say(record.getMessage())
+
+
+def _spare_cores() -> int:
+    """Cores for the network: all of two; of more, one is left to the rest of the robot."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if cores <= 2 else cores - 1
+
+
+def _survive_impossible_transitions(node: LifecycleNode) -> None:
+    """Has a request like "activate", made to a node that is not configured, answered with no.
+
+    rclpy (Jazzy) lets it raise through the executor, which ends the node, and nobody gets an answer.
+    """
+    service = node._service_change_state
+    change_state = service.callback
+
+    def answer(request, response):
+        try:
+            return change_state(request, response)
+        except Exception as error:
+            node.get_logger().error(f"Transition refused: {error}")
+            response.success = False
+            return response
+
+    service.callback = answer
+
+
+def main() -> int:
+    rclpy.init()
+    try:
+        node = Sam2Node()
+    except Exception as error:  # a parameter of the wrong type or out of range
+        print(f"sam2: {error}", file=sys.stderr)
+        return 1
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor.add_node(node)
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            break
+        except Exception as error:  # of a callback; no message stops the node
+            node.get_logger().error(f"{type(error).__name__}: {error}")
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

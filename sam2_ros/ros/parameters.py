@@ -1,0 +1,125 @@
+"""The parameters of the `sam2` node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.parameter import Parameter
+
+if TYPE_CHECKING:
+    from sam2_ros.ros.node import Sam2Node
+
+# Taken up when the node is configured. name: (default, description, range or choices)
+_CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
+    "model": (
+        "",
+        "Which network: default, sam2_hiera_{tiny,small,base_plus,large} or sam2.1_hiera_{...}."
+        " Empty: the one that the checkpoint was made for, or without one the small default model.",
+        None,
+    ),
+    "checkpoint": (
+        "",
+        "File of weights: Meta's .pt, a .safetensors, or a Hugging Face folder."
+        " Empty: the weights that belong to the model; Meta's are fetched once.",
+        None,
+    ),
+    "device": ("", "Where the network runs: cpu, cuda, cuda:1 ... Empty: the first GPU if there is one.", None),
+    "dtype": (
+        "auto",
+        "What the network computes in. auto: bfloat16 on a GPU, float32 elsewhere.",
+        ("auto", "float32", "bfloat16", "float16"),
+    ),
+    "threads": (
+        0,
+        "CPU threads that one operation of the network uses. 0: one per core, but one is left for the rest of the"
+        " robot where there are more than two.",
+        (0, 1024),
+    ),
+    "image_transport": (
+        "raw",
+        "raw listens to sensor_msgs/Image on the image topic,"
+        " compressed to sensor_msgs/CompressedImage on <image topic>/compressed.",
+        ("raw", "compressed"),
+    ),
+    "max_objects": (16, "How many objects can be tracked at once; a prompt for one more is refused.", (1, 1024)),
+    "history": (16, "How many images are kept, so that a prompt that comes late is applied to its own.", (1, 1024)),
+    "keep_all": (
+        False,
+        "false: when images come faster than they are processed, only the newest counts. true: all are processed in"
+        " order, for bags. Cameras are heard best-effort; to lose nothing on the way either, make both ends reliable"
+        " (qos_overrides.<image topic>.subscription.reliability).",
+        None,
+    ),
+    "queue_size": (
+        100,
+        "With keep_all: how many images may wait. More than these are lost, with an error.",
+        (2, 100_000),
+    ),
+}
+
+# Taken up at once.
+_LIVE: dict[str, tuple[object, str, tuple | None]] = {
+    "prompt_timeout": (
+        10.0,
+        "Seconds that a prompt waits for an image with its stamp or a newer one, before it is refused.",
+        (0.0, 3600.0),
+    ),
+    "detection_min_score": (0.5, "Detections with a lower score are ignored.", (0.0, 1.0)),
+    "detection_max_overlap": (
+        0.3,
+        "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
+        (0.0, 1.0),
+    ),
+}
+
+
+def declare(node: Sam2Node) -> None:
+    """Declares all parameters, and sees to it that they can only be set when and to what makes sense."""
+    node.declare_parameter(
+        "autostart",
+        True,
+        ParameterDescriptor(
+            description="Configure and activate at the start. false: wait for a lifecycle manager.", read_only=True
+        ),
+    )
+    for name, (default, description, limits) in {**_CONFIGURE, **_LIVE}.items():
+        node.declare_parameter(name, default, _descriptor(default, description, limits))
+        refusal = _wrong_choice(name, node.get_parameter(name).value)
+        if refusal:
+            raise ValueError(refusal)
+
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name in _CONFIGURE and node.is_configured:
+                name = node.get_fully_qualified_name()
+                reason = (
+                    f"{parameter.name} is taken up in configure, and the node is configured already:"
+                    f" `ros2 lifecycle set {name} deactivate`, `... cleanup`, set it, `... configure`, `... activate`"
+                )
+                return SetParametersResult(successful=False, reason=reason)
+            refusal = _wrong_choice(parameter.name, parameter.value)
+            if refusal:
+                return SetParametersResult(successful=False, reason=refusal)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)
+
+
+def _descriptor(default: object, description: str, limits: tuple | None) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=description)
+    if limits is None:
+        return descriptor
+    if isinstance(default, str):
+        descriptor.additional_constraints = "one of: " + ", ".join(limits)
+    elif isinstance(default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
+    else:
+        descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
+    return descriptor
+
+
+def _wrong_choice(name: str, value: object) -> str | None:
+    """Why a parameter cannot have a value, where rclpy does not see to it."""
+    choices = _CONFIGURE[name][2] if name in _CONFIGURE and isinstance(value, str) else None
+    return f"{name} is {value!r}; it must be one of: {', '.join(choices)}" if choices and value not in choices else None

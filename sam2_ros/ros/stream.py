@@ -1,0 +1,319 @@
+"""The thread that owns the tracker: images and prompts go in, frames and answers come out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from std_msgs.msg import Header
+
+from sam2_ros import msg
+from sam2_ros.ros import masklets
+from sam2_ros.ros.image_queue import Arrived, ImageQueue
+from sam2_ros.ros.images import ImageError, to_rgb
+from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.prompts import overlap
+from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.tracking.masklet import Frame
+from sam2_ros.tracking.prompt import Prompt, PromptError
+from sam2_ros.tracking.tracker import Tracker
+
+MAX_WAITING_PROMPTS = 64
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Who wants to hear of it. Called in the stream's thread."""
+
+    def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        """An image was processed. `image` is uint8 [H, W, 3] RGB."""
+
+    def on_answer(self, result: msg.PromptResult) -> None:
+        """A prompt was followed or refused."""
+
+    def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        """Objects on the newest frame have changed, and no newer image is at hand to show it."""
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingPrompt:
+    """A prompt whose image may not have been processed yet."""
+
+    header: Header
+    prompt: Prompt
+    deadline: float  # s, of the monotonic clock
+    max_overlap: float | None  # of a proposal: dropped if its box overlaps a tracked object by more than this IoU
+    answer: Future[msg.PromptResult] = field(default_factory=Future)
+
+    @property
+    def stamp(self) -> int:
+        """ns; 0: the newest image."""
+        return nanoseconds(self.header.stamp)
+
+
+class Stream:
+    """Feeds the tracker, which is not thread-safe, from a thread of its own. All public methods may be called from any.
+
+    An image is processed as soon as the one before it is done. A prompt is followed once the image it was made on, or
+    a newer one, has been processed; the masklets of that image then already hold it. Prompts wait for their image only
+    for so long.
+    """
+
+    def __init__(
+        self, tracker: Tracker, images: ImageQueue, meter: Meter, listener: Listener, log: RcutilsLogger
+    ) -> None:
+        self._tracker = tracker
+        self._images = images
+        self._meter = meter
+        self._listener = listener
+        self._log = log
+
+        self._lock = threading.Lock()  # guards what follows; the tracker and the rest belong to the thread alone
+        self._news = threading.Condition(self._lock)
+        self._something_new = False
+        self._closed: str | None = "the node is not active; activate it first"
+        self._stopped = False
+        self._prompts: list[WaitingPrompt] = []
+        self._calls: deque[Callable[[], None]] = deque()
+
+        self._headers: dict[int, Header] = {}  # of the images in the tracker's history, by stamp
+        self._newest_image: np.ndarray | None = None
+        self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
+        self._thread.start()
+
+    def open(self) -> None:
+        """From now on images and prompts are taken."""
+        with self._lock:
+            self._closed = None
+
+    def close(self, reason: str) -> None:
+        """From now on images are ignored and prompts refused with a reason. What is tracked stays."""
+        with self._lock:
+            self._closed = reason
+            refused, self._prompts = self._prompts, []
+            self._images.clear()
+        for waiting in refused:
+            self._refuse(waiting, reason)
+
+    def stop(self) -> None:
+        """Ends the thread, after the image that is being processed."""
+        self.close("the node is shutting down")
+        with self._lock:
+            self._stopped = True
+        self._wake()
+        self._thread.join()
+        for call in self._calls:  # somebody waits for their answers
+            call()
+
+    def put_image(self, image: Arrived) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            dropped = self._images.put(image)
+            self._news.notify()
+        self._meter.count("received")
+        if dropped is not None:
+            self._meter.count("dropped")
+        if dropped is image:
+            self._log.error(
+                "An image is lost, because too many wait already: play more slowly, or let more wait (queue_size)",
+                throttle_duration_sec=5.0,
+            )
+
+    def put_prompt(
+        self, header: Header, prompt: Prompt, timeout: float, max_overlap: float | None = None
+    ) -> Future[msg.PromptResult]:
+        """Has a prompt followed; the answer comes in the future and to the listener.
+
+        It is refused when no image with its stamp or a newer one comes within `timeout` seconds.
+
+        With `max_overlap` it is a proposal (a detection): it is followed only if its box overlaps no object by more
+        than this IoU and there is room for another object. Else it is dropped, and its future cancelled.
+        """
+        waiting = WaitingPrompt(header, prompt, time.monotonic() + timeout, max_overlap)
+        with self._lock:
+            reason = self._closed
+            if reason is None and len(self._prompts) >= MAX_WAITING_PROMPTS:
+                reason = f"{len(self._prompts)} prompts are waiting already; send fewer at once"
+            if reason is None:
+                self._prompts.append(waiting)
+        if reason is None:
+            self._wake()
+        else:
+            self._refuse(waiting, reason)
+        return waiting.answer
+
+    def call(self, function: Callable[[Tracker], T]) -> Future[T]:
+        """Has a function called with the tracker, between two images. Raises RuntimeError after `stop`."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(self._tracker))
+            except Exception as error:
+                future.set_exception(error)
+
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("the node is shutting down")
+            self._calls.append(run)
+        self._wake()
+        return future
+
+    def header_of(self, stamp: int) -> Header:
+        """The header of an image of the history. Only inside `call`."""
+        return self._headers.get(stamp, Header())
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._something_new = True
+            self._news.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._news.wait_for(lambda: self._something_new or len(self._images), self._patience())
+                self._something_new = False
+                if self._stopped:
+                    return
+                calls, self._calls = self._calls, deque()
+            for call in calls:
+                call()
+            try:
+                self._advance()
+            except Exception as error:  # whatever it is, the next image is another chance
+                self._meter.count("failed")
+                self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+
+    def _patience(self) -> float | None:
+        """Seconds until the first waiting prompt gives up."""
+        if not self._prompts:
+            return None
+        return max(0.0, min(waiting.deadline for waiting in self._prompts) - time.monotonic())
+
+    def _advance(self) -> None:
+        """Processes the next image, if there is one, and then the prompts that have waited for it."""
+        image = self._images.take()
+        started = time.monotonic()
+        frame = self._see(image) if image is not None else None
+        changed = self._follow_prompts()
+        newest = self._tracker.newest
+        if newest is None or self._newest_image is None:
+            return
+        if image is not None and frame is not None:
+            self._listener.on_frame(newest, image.message.header, self._newest_image)
+            now = time.monotonic()
+            self._meter.frame_done(now - image.time, now - started)
+        elif changed and not len(self._images):
+            self._listener.on_change(newest, self.header_of(newest.stamp), self._newest_image)
+
+    def _see(self, image: Arrived) -> Frame | None:
+        """One step of the tracker; None when this image cannot be used."""
+        try:
+            pixels = to_rgb(image.message)
+        except ImageError as error:
+            self._meter.count("unreadable")
+            self._log.error(f"Image skipped: {error}", throttle_duration_sec=5.0)
+            return None
+        newest = self._tracker.newest
+        if newest is not None and image.stamp == newest.stamp:
+            self._meter.count("repeated")
+            self._log.warning("Image skipped: it has the same stamp as the one before it", throttle_duration_sec=5.0)
+            return None
+        if newest is not None and image.stamp < newest.stamp:
+            back = (newest.stamp - image.stamp) / 1e9
+            self._log.warning(
+                f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
+                f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
+            )
+            self._meter.count("time jumps")
+            self._tracker.reset()
+        try:
+            frame = self._tracker.step(pixels, image.stamp)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise RuntimeError("the GPU is out of memory; choose a smaller model or image") from error
+        self._newest_image = pixels
+        self._headers[image.stamp] = image.message.header
+        self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}
+        return frame
+
+    def _follow_prompts(self) -> bool:
+        """Follows the prompts whose image has been processed, by stamp; refuses those that have waited for too long."""
+        now, history = time.monotonic(), self._tracker.stamps
+        coming = self._images.newest_stamp
+        ready, expired, waiting = [], [], []
+        with self._lock:
+            for prompt in self._prompts:
+                if history and prompt.stamp <= history[-1]:
+                    ready.append(prompt)
+                elif now >= prompt.deadline and (coming is None or coming < prompt.stamp):
+                    expired.append(prompt)
+                else:
+                    waiting.append(prompt)
+            self._prompts = waiting
+        for prompt in expired:
+            if not history:
+                self._refuse(prompt, "no image has been processed yet; prompt once images arrive")
+            else:
+                ahead = (prompt.stamp - history[-1]) / 1e9
+                self._refuse(
+                    prompt,
+                    f"no image with this stamp or a newer one has come: it is {ahead:.3f} s ahead of the newest"
+                    " image. Use the stamp of an image (0: the newest)",
+                )
+        followed = [self._follow(prompt) for prompt in sorted(ready, key=lambda ready: ready.stamp or history[-1])]
+        return any(followed)
+
+    def _follow(self, waiting: WaitingPrompt) -> bool:
+        try:
+            before = self._tracker.frame_at(waiting.stamp or None)
+            if waiting.max_overlap is not None and not self._is_new(waiting, before):
+                waiting.answer.cancel()
+                return False
+            masklet = self._tracker.prompt(waiting.prompt, before.stamp)
+        except PromptError as error:
+            self._refuse(waiting, str(error))
+            return False
+        except Exception as error:
+            self._meter.count("failed")
+            self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+            self._refuse(waiting, f"this went wrong inside: {type(error).__name__}: {error}")
+            return False
+        result = msg.PromptResult(
+            header=self.header_of(before.stamp),
+            object_id=masklet.object_id,
+            accepted=True,
+            masklet=masklets.to_message(masklet),
+        )
+        self._answer(waiting, result)
+        return True
+
+    def _is_new(self, proposal: WaitingPrompt, frame: Frame) -> bool:
+        """Whether a detection is none of the tracked objects, and there is room for it."""
+        if len(self._tracker.labels) >= self._tracker.max_objects:
+            return False
+        box = proposal.prompt.box
+        return all(overlap(box, masklet.box) <= proposal.max_overlap for masklet in frame.masklets if masklet.present)
+
+    def _refuse(self, waiting: WaitingPrompt, reason: str) -> None:
+        if waiting.max_overlap is None:
+            self._log.warning(f"Prompt refused: {reason}")
+        else:  # a detector may be wrong about every image
+            self._log.warning(f"Detection refused: {reason}", throttle_duration_sec=5.0)
+        result = msg.PromptResult(header=waiting.header, object_id=waiting.prompt.object_id, message=reason)
+        self._answer(waiting, result)
+
+    def _answer(self, waiting: WaitingPrompt, result: msg.PromptResult) -> None:
+        self._meter.count("prompts accepted" if result.accepted else "prompts refused")
+        self._listener.on_answer(result)
+        waiting.answer.set_result(result)
