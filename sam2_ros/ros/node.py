@@ -173,17 +173,17 @@ class Sam2Node(LifecycleNode):
             max_objects=self._value("max_objects"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
         )
-        images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
-        meter = Meter()
-        self._report_on = Diagnostics(self.get_name(), tracker, images, meter)
-        self._stream = Stream(tracker, images, meter, self, self._log)
+        self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
+        self._meter = Meter()
+        self._state = Diagnostics(self.get_name(), tracker, self._images, self._meter)
+        self._stream = Stream(tracker, self._images, self._meter, self, self._log)
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
 
     def _release(self) -> None:
         self._close_inputs()
         if self._stream is not None:
             self._stream.stop()
-            self._stream = self._report_on = None
+            self._stream = None
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -342,7 +342,7 @@ class Sam2Node(LifecycleNode):
 
     def _report(self) -> None:
         if self._stream is not None:
-            self._diagnostics.publish(self._report_on.message(self.get_clock().now().to_msg()))
+            self._diagnostics.publish(self._state.message(self.get_clock().now().to_msg()))
 
 
 class _ToRosLog(logging.Handler):

@@ -2,18 +2,392 @@
 
 from __future__ import annotations
 
+import copy
+import threading
+import time
+from pathlib import Path
+
 import numpy as np
-from robot import SIZE, Robot, header_of
+import pytest
+import torch
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.parameter import Parameter
+from robot import BOX, CLICK, PERIOD, SIZE, TIMEOUT, Graph, Robot, header_of, picture, stamp_of
+from sensor_msgs.msg import Image, RegionOfInterest
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 
-from sam2_ros import msg
+from sam2_ros import msg, srv
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.ros.images import to_message
+from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
+from sam2_ros.ros.stamps import time_message
+from sam2_ros.ros.stream import MAX_WAITING_PROMPTS
 from sam2_ros.tracking import rle
+from sam2_ros.tracking.tracker import Tracker
+
+HEIGHT, WIDTH = SIZE
 
 
-def mask_of(masklet: msg.Masklet) -> np.ndarray:
+def mask_prompt(index: int) -> msg.Prompt:
+    mask = (picture(index)[..., 0] > 200).astype(np.uint8) * 255
+    return msg.Prompt(mask=to_message(mask, "mono8", Header()))
+
+
+def pixels_of(masklet: msg.Masklet) -> np.ndarray:
     return rle.decode(np.array(masklet.mask.counts), masklet.mask.height, masklet.mask.width)
 
 
-def test_every_image_is_answered_also_without_objects(robot: Robot, sam2) -> None:
+def ids(message: msg.MaskletArray) -> list[int]:
+    return [masklet.object_id for masklet in message.masklets]
+
+
+def at(nanoseconds: int) -> Header:
+    return Header(stamp=time_message(nanoseconds))
+
+
+def test_every_image_is_answered_also_without_objects(robot: Robot, sam2: Sam2Node) -> None:
     for index in range(3):
-        answer = robot.show(index)
-        assert answer == msg.MaskletArray(header=header_of(index), height=SIZE[0], width=SIZE[1])
+        assert robot.show(index) == msg.MaskletArray(header=header_of(index), height=HEIGHT, width=WIDTH)
+
+
+@pytest.mark.parametrize("kind", ["click", "box", "mask"])
+def test_a_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: str) -> None:
+    robot.show(0)
+    prompt = copy.deepcopy({"click": CLICK, "box": BOX, "mask": mask_prompt(0)}[kind])
+    prompt.label = "block"
+    (result,) = robot.prompt(prompt, header=header_of(0))
+    assert (result.accepted, result.message, result.object_id, result.header) == (True, "", 1, header_of(0))
+    assert (result.masklet.object_id, result.masklet.label) == (1, "block")
+    assert pixels_of(result.masklet).shape == SIZE
+
+    answer = robot.show(1)
+    assert answer.header == header_of(1)
+    (masklet,) = answer.masklets
+    assert (masklet.object_id, masklet.label, masklet.present) == (1, "block", True)
+    assert 0.5 < masklet.presence <= 1 and 0 <= masklet.iou <= 1
+    rows, columns = np.nonzero(pixels_of(masklet))
+    box = masklet.box
+    assert (box.x_offset, box.y_offset) == (columns.min(), rows.min())
+    assert (box.width, box.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+
+
+def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    for number, prompt in enumerate((CLICK, BOX, mask_prompt(0)), start=1):
+        answer = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(0), prompt=prompt)
+        assert answer.result.accepted and answer.result.object_id == number
+        assert robot.next_results(number - 1) == [answer.result]
+    assert ids(robot.show(1)) == [1, 2, 3]
+
+
+def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    robot.show(1)
+    robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0)))
+    (stamped,) = robot.next_results(0)
+    assert stamped.accepted and stamped.header == header_of(0)
+    robot.mouse.publish(Point(x=40.0, y=36.0))
+    (newest,) = robot.next_results(1)
+    assert newest.accepted and newest.header == header_of(1)
+    assert ids(robot.show(2)) == [1, 2]
+
+
+def test_refine_replace_and_the_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    first, second, wrong, third = robot.prompt(BOX, CLICK, msg.Prompt(), CLICK)
+    assert [first.object_id, second.object_id, third.object_id] == [1, 2, 3] and not wrong.accepted
+    beside = msg.Click(x=5.0, y=5.0, positive=False)
+    (refined,) = robot.prompt(msg.Prompt(object_id=1, clicks=[beside]))
+    assert refined.accepted and refined.object_id == 1
+    (again,) = robot.prompt(msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True))
+    assert again.accepted and pixels_of(again.masklet).tolist() == pixels_of(second.masklet).tolist()
+    (chosen,) = robot.prompt(msg.Prompt(object_id=9, box=BOX.box))
+    assert chosen.accepted and chosen.object_id == 9
+    assert ids(robot.show(1)) == [1, 2, 3, 9]
+
+
+def test_a_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
+    """The answer on that image, and the masklets from now on, are those of a prompt that came in time."""
+    robot.show(0)
+    (in_time,) = robot.prompt(CLICK, header=header_of(0))
+    expected = [robot.show(index) for index in range(1, 5)]
+
+    assert robot.call(Trigger, "sam2/reset").success
+    assert [ids(robot.show(index)) for index in range(3)] == [[], [], []]
+    (late,) = robot.prompt(CLICK, header=header_of(0))
+    assert late == in_time
+    assert [robot.show(index) for index in range(3, 5)] == expected[2:]
+    # Between two images, because one was not processed: the nearest counts.
+    (between,) = robot.prompt(BOX, header=at(stamp_of(2) - PERIOD // 3))
+    assert between.header == header_of(2)
+
+
+def test_prompts_for_images_that_are_still_to_come(robot: Robot, sam2: Sam2Node) -> None:
+    robot.prompts.publish(msg.PromptArray(header=header_of(1), prompts=[CLICK]))
+    robot.show(0)
+    assert not robot.results
+    assert ids(robot.show(1)) == [1], "the masklets of the prompted image hold the object already"
+    (result,) = robot.next_results(0)
+    assert result.accepted and result.header == header_of(1)
+
+
+def test_prompts_that_cannot_be_applied_say_why(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), history=3, prompt_timeout=0.2)
+    robot.wait_until_connected()
+    (early,) = robot.prompt(CLICK)
+    assert not early.accepted and "no image has been processed yet" in early.message
+
+    for index in range(5):
+        robot.show(index)
+    (old,) = robot.prompt(CLICK, header=header_of(1))
+    assert not old.accepted and "history" in old.message
+    assert old.header == header_of(1) and old.masklet == msg.Masklet()
+    (oldest,) = robot.prompt(CLICK, header=header_of(2))
+    assert oldest.accepted
+    (future,) = robot.prompt(CLICK, header=header_of(50))
+    assert not future.accepted and "4.600 s ahead of the newest" in future.message
+    node.set_parameters([Parameter("prompt_timeout", value=60.0)])
+    robot.prompts.publish(msg.PromptArray(header=header_of(6), prompts=[CLICK]))
+    assert ids(robot.show(6)) == [1, 2]
+
+
+def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) -> None:
+    nothing = robot.call(srv.ListObjects, "sam2/list")
+    assert nothing == srv.ListObjects.Response()
+    for index in range(3):
+        robot.show(index)
+    robot.prompt(msg.Prompt(clicks=CLICK.clicks, label="cup"), BOX)
+
+    known = robot.call(srv.ListObjects, "sam2/list")
+    assert known.header == header_of(2)
+    assert [(found.object_id, found.label, found.present) for found in known.objects] == [
+        (1, "cup", True),
+        (2, "", True),
+    ]
+    assert all(found.mask == msg.Mask() and found.box.width for found in known.objects)
+    assert list(known.history) == [header_of(index).stamp for index in range(3)]
+
+    unknown = robot.call(srv.RemoveObject, "sam2/remove", object_id=7)
+    assert not unknown.success and "7" in unknown.message and "1, 2" in unknown.message
+    assert robot.call(srv.RemoveObject, "sam2/remove", object_id=1).success
+    assert ids(robot.show(3)) == [2]
+    (new,) = robot.prompt(CLICK)
+    assert new.object_id == 3, "the ID of a removed object is not given away"
+
+    answer = robot.call(Trigger, "sam2/reset")
+    assert answer.success and "2 objects" in answer.message
+    assert ids(robot.show(4)) == []
+    (first,) = robot.prompt(CLICK)
+    assert first.object_id == 1
+
+
+def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(5)
+    robot.prompt(CLICK)
+    assert ids(robot.show(6)) == [1]
+    assert ids(robot.show(0)) == []
+    (again,) = robot.prompt(CLICK)
+    assert again.object_id == 1 and again.header == header_of(0)
+    robot.camera.publish(to_message(picture(0), "rgb8", header_of(0)))  # the same stamp once more: ignored
+    assert ids(robot.show(1)) == [1]
+    assert [message.header for message in robot.masklets] == [header_of(index) for index in (5, 6, 0, 1)]
+
+
+def test_images_of_another_size_do_not_disturb(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    robot.prompt(CLICK)
+    robot.show(1)
+    answer = robot.show(2, picture(2, (2 * HEIGHT, 2 * WIDTH)))
+    assert (answer.height, answer.width) == (2 * HEIGHT, 2 * WIDTH)
+    assert pixels_of(answer.masklets[0]).shape == (2 * HEIGHT, 2 * WIDTH)
+    (outside_then,) = robot.prompt(msg.Prompt(clicks=[msg.Click(x=WIDTH + 5.0, y=5.0)]), header=header_of(1))
+    assert not outside_then.accepted
+    (inside_now,) = robot.prompt(msg.Prompt(clicks=[msg.Click(x=WIDTH + 5.0, y=5.0)]))
+    assert inside_now.accepted
+    assert ids(robot.show(3)) == [1, 2]
+
+
+NAN = float("nan")
+BAD_PROMPTS = {
+    "empty": (msg.Prompt(), "empty"),
+    "only negative": (msg.Prompt(clicks=[msg.Click(x=1.0, y=1.0, positive=False)]), "negative"),
+    "outside": (msg.Prompt(clicks=[msg.Click(x=float(WIDTH), y=5.0)]), "outside"),
+    "beside": (msg.Prompt(clicks=[msg.Click(x=5.0, y=-1.0)]), "outside"),
+    "nan": (msg.Prompt(clicks=[msg.Click(x=NAN, y=5.0)]), "finite"),
+    "infinite": (msg.Prompt(clicks=[msg.Click(x=5.0, y=float("-inf"))]), "finite"),
+    "one good and one bad click": (msg.Prompt(clicks=[*CLICK.clicks, msg.Click(x=NAN, y=NAN)]), "finite"),
+    "flat box": (msg.Prompt(box=RegionOfInterest(x_offset=3, y_offset=3, width=10)), "no size"),
+    "box outside": (msg.Prompt(box=RegionOfInterest(x_offset=WIDTH, y_offset=3, width=10, height=10)), "outside"),
+    "mask of another size": (
+        msg.Prompt(mask=to_message(np.full((HEIGHT, WIDTH - 1), 255, np.uint8), "mono8", Header())),
+        "same size",
+    ),
+    "mask in colour": (msg.Prompt(mask=to_message(picture(0), "rgb8", Header())), "mono8"),
+    "empty mask": (msg.Prompt(mask=to_message(np.zeros(SIZE, np.uint8), "mono8", Header())), "mask is empty"),
+    "truncated mask": (
+        msg.Prompt(mask=Image(height=HEIGHT, width=WIDTH, step=WIDTH, encoding="mono8", data=[1] * 10)),
+        "cut off",
+    ),
+    "bad refinement": (msg.Prompt(object_id=1, clicks=[msg.Click(x=NAN, y=0.0)]), "finite"),
+    "bad replacement": (msg.Prompt(object_id=1, replace=True), "empty"),
+    "far too many clicks": (msg.Prompt(clicks=CLICK.clicks * 1000), "clicks"),
+}
+
+
+def test_bad_prompts_are_refused_and_disturb_nothing(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    graph.sam2(checkpoint=str(checkpoint), max_objects=2)
+    robot.wait_until_connected()
+
+    def run(disturbed: bool) -> list[msg.MaskletArray]:
+        robot.show(0)
+        robot.prompt(CLICK)
+        answers = [robot.show(1)]
+        if disturbed:
+            for prompt, reason in BAD_PROMPTS.values():
+                (result,) = robot.prompt(prompt)
+                assert not result.accepted and reason in result.message, (reason, result.message)
+                assert result.object_id == prompt.object_id and result.masklet == msg.Masklet()
+            one_more, too_many = robot.prompt(BOX, CLICK)
+            assert one_more.accepted and not too_many.accepted and "limit" in too_many.message
+            robot.call(srv.RemoveObject, "sam2/remove", object_id=one_more.object_id)
+        answers += [robot.show(index) for index in (2, 3)]
+        robot.call(Trigger, "sam2/reset")
+        return answers
+
+    expected = run(disturbed=False)
+    assert ids(expected[-1]) == [1]
+    assert run(disturbed=True) == expected
+
+
+def test_bad_images_are_skipped_and_disturb_nothing(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    robot.prompt(CLICK)
+    expected = [robot.show(1), robot.show(2)]
+    robot.call(Trigger, "sam2/reset")
+
+    robot.show(0)
+    robot.prompt(CLICK)
+    good = to_message(picture(1), "rgb8", header_of(1))
+    wrong = {
+        "encoding": "hsv9",
+        "data": good.data[:-1],
+        "height": 0,
+        "step": 5,
+        "width": 2**31,
+    }
+    for field, value in wrong.items():
+        image = to_message(picture(1), "rgb8", header_of(1))
+        setattr(image, field, value)
+        robot.camera.publish(image)
+        robot.camera.publish(Image())
+    assert [robot.show(1), robot.show(2)] == expected
+
+
+def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no GPU in this test: the network's part that prompts need says what PyTorch would say."""
+    robot.show(0)
+    robot.prompt(CLICK)
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SAM2, "without_memory", fail)
+        (refused,) = robot.prompt(BOX)
+    assert not refused.accepted and "out of memory" in refused.message
+    with monkeypatch.context() as broken:
+        broken.setattr(SAM2, "encode_image", fail)
+        robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
+        robot.wait_for(lambda: sam2._meter["failed"] == 1, "for the failure")
+    assert ids(robot.show(2)) == [1]
+
+
+def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    client = robot.create_client(srv.PromptObject, "sam2/prompt")
+    assert client.wait_for_service(TIMEOUT)
+    ask = srv.PromptObject.Request(header=header_of(3), prompt=CLICK)
+    waiting = [client.call_async(ask) for _ in range(MAX_WAITING_CALLS)]
+    robot.wait_for(lambda: not sam2._free_calls._value, "for the calls to arrive")
+    too_many = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(3), prompt=CLICK)
+    assert not too_many.result.accepted and "waiting" in too_many.result.message
+
+    robot.show(1)
+    assert robot.prompt(BOX)[0].accepted
+    assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
+    assert robot.call(srv.RemoveObject, "sam2/remove", object_id=1).success
+    assert not any(answer.done() for answer in waiting)
+    robot.show(3)
+    robot.wait_for(lambda: all(answer.done() for answer in waiting), "for the answers")
+    assert sorted(answer.result().result.object_id for answer in waiting) == [2, 3, 4, 5]
+
+
+def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
+    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING_PROMPTS + 1)))
+    (refused,) = robot.next_results(0)
+    assert not refused.accepted and "waiting" in refused.message
+
+
+def test_the_newest_image_wins(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = threading.Event()
+    robot.show(0)
+    step = Tracker.step
+    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    for index in range(1, 5):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: sam2._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        if index == 1:
+            robot.wait_for(lambda: not len(sam2._images), "for the first to be taken")
+    slow.set()
+    robot.wait_for(lambda: len(robot.masklets) == 3, "for masklets")
+    assert [message.header for message in robot.masklets] == [header_of(index) for index in (0, 1, 4)]
+    assert sam2._meter["dropped"] == 2
+
+
+def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
+    robot.wait_until_connected()
+    arrays = [
+        msg.PromptArray(header=header_of(4), prompts=[mask_prompt(4), msg.Prompt(object_id=2, clicks=CLICK.clicks)]),
+        msg.PromptArray(header=header_of(2), prompts=[CLICK, BOX]),
+    ]
+
+    def play(pause: float) -> list[msg.MaskletArray]:
+        before = len(robot.masklets)
+        for array in arrays:
+            robot.prompts.publish(array)
+        robot.wait_for(lambda: len(node._stream._prompts) == 4, "for the prompts to arrive")
+        for index in range(8):
+            robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+            time.sleep(pause)
+        robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")
+        robot.call(Trigger, "sam2/reset")
+        return robot.masklets[before:]
+
+    first = play(pause=0.0)  # all images at once
+    assert [message.header for message in first] == [header_of(index) for index in range(8)]
+    assert [ids(message) for message in first] == [[]] * 2 + [[1, 2]] * 2 + [[1, 2, 3]] * 4
+    assert play(pause=0.1) == first
+    assert robot.results[: len(robot.results) // 2] == robot.results[len(robot.results) // 2 :]
+
+
+def test_keep_all_says_when_images_are_lost(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, queue_size=2)
+    robot.wait_until_connected()
+    slow = threading.Event()
+    step = Tracker.step
+    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    for index in range(5):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: node._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        if index == 0:
+            robot.wait_for(lambda: not len(node._images), "for the first to be taken")
+    slow.set()
+    robot.wait_for(lambda: len(robot.masklets) == 3, "for masklets")
+    assert [message.header for message in robot.masklets] == [header_of(index) for index in range(3)]
+    assert node._meter["dropped"] == 2
