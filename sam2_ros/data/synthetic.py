@@ -17,8 +17,8 @@ from sam2_ros.data import camera, things
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import ramp, shift, transform, wander
 from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.rendering import Thing, blend, draw, render
 from sam2_ros.data.textures import crop, painted, recoloured
-from sam2_ros.data.things import Part
 
 TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they can't overlap
 
@@ -43,15 +43,6 @@ class SceneSettings:
     blur: float = 0.3
     noise: float = 0.4
     low_resolution: float = 0.2
-
-
-@dataclass
-class _Thing:
-    object_id: int  # 0: not an object, but something in front of the objects
-    parts: list[Part]
-    size: float
-    pose: np.ndarray  # [T, 3, 3], the thing's own coordinates -> world
-    shadow: tuple[float, float] | None = None
 
 
 class SyntheticScenes:
@@ -127,18 +118,18 @@ class SyntheticScenes:
             where = shift(rng.uniform(0, width), rng.uniform(0, height))
             turn = transform(*(np.array([v]) for v in (0, 0, rng.uniform(0, 6.3), 1, 1)))[0]
             for part in things.make(rng, 1, size, 0.3, self.pictures):
-                drawn = things.draw(part, 0, where @ turn, height, width)
+                drawn = draw(part, 0, where @ turn, height, width)
                 if drawn:
-                    things.blend(image, *drawn)
+                    blend(image, *drawn)
         return image
 
-    def _things(self, rng: np.random.Generator) -> list[_Thing]:
+    def _things(self, rng: np.random.Generator) -> list[Thing]:
         """Everything that moves, from back to front."""
         s = self.settings
         side = min(s.height, s.width)
         count = int(rng.integers(s.objects[0], s.objects[1] + 1))
         speed = np.exp(rng.uniform(np.log(max(s.speed[0], 1e-3)), np.log(max(s.speed[1], 2e-3))))  # of the scene
-        scene: list[_Thing] = []
+        scene: list[Thing] = []
         while len(scene) < count:
             size = side * np.exp(np.log(s.size[0]) + np.log(s.size[1] / s.size[0]) * rng.random() ** 0.8)
             parts = things.make(rng, s.frames, size, s.deformation, self.pictures)
@@ -146,7 +137,7 @@ class SyntheticScenes:
             for _ in range(twins):
                 still = rng.random() < 0.2 and s.speed[0] < 0.3
                 own = 0.0 if still else self._unit * speed * rng.uniform(0.2, 1.3)
-                scene.append(_Thing(len(scene) + 1, parts, size, self._journey(rng, size, own)))
+                scene.append(Thing(len(scene) + 1, parts, self._journey(rng, size, own), size))
         order = rng.permutation(len(scene))
         scene = [scene[i] for i in order]
         if rng.random() < s.occlusion:
@@ -154,7 +145,7 @@ class SyntheticScenes:
                 target = scene[int(rng.integers(len(scene)))]
                 size = max(target.size * rng.uniform(0.6, 1.6), 0.1 * side)
                 parts = things.make(rng, s.frames, size, s.deformation / 2, self.pictures)
-                scene.append(_Thing(0, parts, size, self._crossing(rng, target)))
+                scene.append(Thing(0, parts, self._crossing(rng, target), size))
         for thing in scene:
             if rng.random() < 0.3:
                 thing.shadow = tuple(rng.uniform(-0.12, 0.12, 2) * thing.size)
@@ -192,7 +183,7 @@ class SyntheticScenes:
         common = np.exp(wander(rng, frames, 0.4, scaling))
         return transform(x, y, angle, common * (0.5 * sx + 0.5), common * (0.5 * sy + 0.5))
 
-    def _crossing(self, rng: np.random.Generator, target: _Thing) -> np.ndarray:
+    def _crossing(self, rng: np.random.Generator, target: Thing) -> np.ndarray:
         """The pose [T, 3, 3] of something that passes in front of a target at some time."""
         frames = self.settings.frames
         when = rng.uniform(0.15, 0.95) * frames
@@ -203,62 +194,6 @@ class SyntheticScenes:
         x, y = meeting[0] + np.cos(heading) * along, meeting[1] + np.sin(heading) * along
         turn = rng.uniform(0, 2 * np.pi) + wander(rng, frames, 0.5, np.exp(rng.uniform(-6, -2.5)))
         return transform(x, y, turn, np.ones(frames), np.ones(frames))
-
-
-def render(
-    background: np.ndarray, scene: list[_Thing], view: np.ndarray, look: camera.Look, height: int, width: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Frames, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none."""
-    rows, columns = background.shape[:2]
-    frames, labels = [], []
-    previous = view[0]
-    for t, now in enumerate(view):
-        plate = now @ shift(-(columns - 1) / 2, -(rows - 1) / 2)
-        image = things.warped(background, plate, width, height, cv2.BORDER_REFLECT_101)
-        way = (now - previous)[:2, 2] * look.shutter
-        if np.abs(way).max() > 1.5:
-            image = things.smeared(image, np.clip(way, -24, 24))
-        label = np.zeros((height, width), np.uint8)
-        for thing in scene:
-            blur = None
-            if look.shutter:
-                before = max(t - 1, 0)
-                way = _centre(now @ thing.pose[t]) - _centre((previous if t else now) @ thing.pose[before])
-                way = np.clip(way * look.shutter, -24, 24)
-                blur = way if np.abs(way).max() > 1.5 else None
-            drawn = [things.draw(part, t, now @ thing.pose[t], height, width, blur) for part in thing.parts]
-            if thing.shadow is not None:
-                for item in filter(None, drawn[:1] + drawn[-1:]):
-                    _shade(image, item, thing.shadow)
-            for item in filter(None, drawn):
-                alpha = things.blend(image, *item)
-                np.copyto(label[item[0], item[1]], thing.object_id, where=alpha > 127)
-        frames.append(look(t, image))
-        labels.append(label)
-        previous = now
-    return frames, labels
-
-
-def _centre(matrix: np.ndarray) -> np.ndarray:
-    return matrix[:2, 2] / matrix[2, 2]
-
-
-def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tuple[float, float]) -> None:
-    """Darkens what lies beside a thing, in place: a soft shadow."""
-    rows, columns, pixels = drawn
-    height, width = image.shape[:2]
-    dx, dy = round(offset[0]), round(offset[1])
-    top, bottom = max(rows.start + dy, 0), min(rows.stop + dy, height)
-    left, right = max(columns.start + dx, 0), min(columns.stop + dx, width)
-    if top >= bottom or left >= right:
-        return
-    radius = 2 * max(1, int(np.hypot(*offset)) // 2) + 1
-    soft = cv2.blur(cv2.extractChannel(pixels, 3), (radius, radius))
-    y, x = rows.start + dy, columns.start + dx
-    soft = soft[top - y : bottom - y, left - x : right - x]
-    light = cv2.cvtColor(cv2.convertScaleAbs(soft, alpha=-0.45, beta=255), cv2.COLOR_GRAY2RGB)
-    target = image[top:bottom, left:right]
-    target[:] = cv2.multiply(target, light, scale=1 / 255)
 
 
 CALM = SceneSettings(

@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from sam2_ros.data.motion import shift, transform, wander
 from sam2_ros.data.outlines import limb, outline
 from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.rendering import Bend, Part, sprite
 from sam2_ros.data.textures import colour, noise, recoloured, surface
-
-CELL = 8  # pixels between the nodes of the mesh along which a part bends
-
-
-@dataclass(frozen=True)
-class Bend:
-    """A displacement of a part's surface: waves along the sprite, each with its own amplitude over time."""
-
-    waves: np.ndarray  # float [K, 2], radians over half the sprite
-    phases: np.ndarray  # float [K]
-    directions: np.ndarray  # float [K, 2]
-    amplitudes: np.ndarray  # float [T, K], pixels of the sprite
-
-    @property
-    def reach(self) -> float:
-        """The largest displacement that can occur, pixels of the sprite."""
-        return float(np.abs(self.amplitudes).sum(1).max())
-
-
-@dataclass(frozen=True)
-class Part:
-    """A picture with transparency and where it is on each frame."""
-
-    pixels: np.ndarray  # uint8 [h, w, 4], colours multiplied by alpha
-    pose: np.ndarray  # float [T, 3, 3], sprite pixels -> the thing's own coordinates, whose origin is its middle
-    bend: Bend | None = None
-
-
-def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """RGB and alpha to premultiplied uint8 [h, w, 4]."""
-    weighted = cv2.multiply(colours, cv2.merge([alpha] * 3), scale=1 / 255)
-    return cv2.merge([*cv2.split(weighted), alpha])
 
 
 def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -168,89 +135,3 @@ def _swatch(rng: np.random.Generator, body: np.ndarray, height: int, width: int)
     if middle[..., 3].mean() < 200:
         solid = np.full_like(solid, colour(rng))
     return cv2.resize(solid, (width, height))
-
-
-def draw(
-    part: Part, frame: int, view: np.ndarray, height: int, width: int, blur: np.ndarray | None = None
-) -> tuple[slice, slice, np.ndarray] | None:
-    """Renders a part with the matrix `view` [3, 3] (the thing's coordinates -> image pixels).
-
-    `blur` [2] is the way in pixels over which it moves while the shutter is open. Returns the rows and columns of
-    the image that it touches and its premultiplied pixels there, uint8 [h, w, 4]; None outside the image.
-    """
-    matrix = view @ part.pose[frame]
-    rows, columns = part.pixels.shape[:2]
-    reach = part.bend.reach if part.bend else 0.0
-    low, right, bottom = -1 - reach, columns + reach, rows + reach
-    corners = matrix @ np.array([[low, right, right, low], [low, low, bottom, bottom], [1, 1, 1, 1]])
-    corners = corners[:2] / corners[2]
-    margin = 1 if blur is None else 1 + int(np.abs(blur).max() / 2 + 1)
-    x0, y0 = np.maximum(np.floor(corners.min(1)).astype(int) - margin, 0)
-    x1, y1 = np.minimum(np.ceil(corners.max(1)).astype(int) + margin + 1, (width, height))
-    if x1 <= x0 or y1 <= y0:
-        return None
-    # With blur, the pixels just outside the image are smeared into it.
-    pad = 0 if blur is None else margin
-    x0, y0, x1, y1 = x0 - pad, y0 - pad, x1 + pad, y1 + pad
-    w, h = int(x1 - x0), int(y1 - y0)
-    if part.bend is None:
-        pixels = warped(part.pixels, shift(-x0, -y0) @ matrix, w, h)
-    else:
-        source = _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h)
-        pixels = cv2.remap(part.pixels, source, None, cv2.INTER_LINEAR)
-    if blur is not None:
-        pixels = smeared(pixels, blur)
-        pixels = pixels[pad : h - pad, pad : w - pad]
-        x0, y0, x1, y1 = x0 + pad, y0 + pad, x1 - pad, y1 - pad
-    return slice(int(y0), int(y1)), slice(int(x0), int(x1)), pixels
-
-
-def warped(
-    pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT
-) -> np.ndarray:
-    """Pixels drawn with a matrix [3, 3] into a picture of the given size."""
-    if matrix[2, 0] == 0 and matrix[2, 1] == 0:
-        return cv2.warpAffine(pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
-    return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
-
-
-def _source(part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: int, h: int) -> np.ndarray:
-    """For every pixel of a window of the image, where in the sprite its colour lies: x and y, float32 [h, w, 2]."""
-    columns, rows = -(-w // CELL) + 2, -(-h // CELL) + 2
-    x = np.arange(columns) * CELL - CELL / 2 - 0.5 + x0
-    y = np.arange(rows) * CELL - CELL / 2 - 0.5 + y0
-    u, v, scale = (inverse[i, 0] * x + (inverse[i, 1] * y + inverse[i, 2])[:, None] for i in range(3))
-    u, v = u / scale, v / scale
-    half = max(part.pixels.shape[:2]) / 2
-    bend = part.bend
-    height, width = part.pixels.shape[:2]
-    wx, wy = bend.waves.T / half
-    phase = bend.phases[:, None, None] + wx[:, None, None] * (u - width / 2) + wy[:, None, None] * (v - height / 2)
-    wave = np.sin(phase)
-    du, dv = np.tensordot(bend.directions * bend.amplitudes[frame][:, None], wave, axes=(0, 0))
-    mesh = np.stack([u + du, v + dv], 2).astype(np.float32)
-    dense = cv2.resize(mesh, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(dense[CELL : CELL + h, CELL : CELL + w])
-
-
-def smeared(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """Averages pixels along a straight way (x, y), pixels."""
-    if np.abs(way).max() > 12:  # a long smear hides what a smaller picture loses
-        rows, columns = pixels.shape[:2]
-        half = cv2.resize(pixels, (-(-columns // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
-        return cv2.resize(smeared(half, way / 2), (columns, rows), interpolation=cv2.INTER_LINEAR)
-    radius = int(np.ceil(np.abs(way).max() / 2))
-    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
-    ends = [tuple(np.round((radius + sign * way / 2) * 16).astype(int).tolist()) for sign in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 255, 1, cv2.LINE_AA, 4)
-    return cv2.filter2D(pixels, -1, kernel.astype(np.float32) / max(int(kernel.sum()), 1))
-
-
-def blend(image: np.ndarray, rows: slice, columns: slice, pixels: np.ndarray) -> np.ndarray:
-    """Lays premultiplied pixels over an image in place; returns their alpha, uint8 [h, w]."""
-    target = image[rows, columns]
-    alpha = cv2.extractChannel(pixels, 3)
-    rest = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)
-    behind = cv2.multiply(target, rest, scale=1 / 255)
-    target[:] = cv2.add(behind, cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR))
-    return alpha
