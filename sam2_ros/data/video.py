@@ -9,11 +9,15 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+from sam2_ros.data.clips import ClipError, Lazy
+from sam2_ros.data.images import image_files, image_size, read_image
 
 
 class ImageFiles(Sequence[np.ndarray]):
-    """Image files as frames, decoded when they are asked for: uint8 [H, W, 3] RGB, all of the same size."""
+    """Image files as frames, decoded when they are asked for: uint8 [H, W, 3] RGB, all of the same size.
+
+    A frame raises ClipError if its file is missing, damaged, or of another size than the first one.
+    """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
@@ -21,11 +25,8 @@ class ImageFiles(Sequence[np.ndarray]):
 
     @classmethod
     def of(cls, folder: str | Path) -> ImageFiles:
-        """All images of a folder in the order of their names. Raises FileNotFoundError when there are none."""
-        files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise FileNotFoundError(f"no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-        return cls(files)
+        """All images of a folder in the order of their numbers, or names. Raises ClipError when there are none."""
+        return cls(image_files(Path(folder)))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -33,14 +34,64 @@ class ImageFiles(Sequence[np.ndarray]):
     def __getitem__(self, index):  # an int gives a frame, a slice gives ImageFiles
         if isinstance(index, slice):
             return ImageFiles(self.files[index])
-        path = self.files[index]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{path}: frame {index} cannot be decoded as an image")
-        self._size = self._size or image.shape[:2]
+        index = range(len(self.files))[index]
+        image = read_image(self.files[index], index)
+        self._size = self._size or image_size(self.files[0], 0)
         if image.shape[:2] != self._size:
-            raise ValueError(f"{path}: frame {index} has size {image.shape[:2]}, the frames before it {self._size}")
+            height, width = self._size
+            problem = f"is {image.shape[1]} x {image.shape[0]} pixels, the first frame {width} x {height}"
+            raise ClipError(self.files[index], problem, index)
+        return image
+
+    def __iter__(self) -> Iterator[np.ndarray]:  # Sequence's own would take an IndexError while decoding for the end
+        return (self[index] for index in range(len(self)))
+
+
+class VideoFrames(Sequence[np.ndarray]):
+    """The frames of a video file in any order, decoded when they are asked for: uint8 [H, W, 3] RGB.
+
+    One after the other is quick; a jump costs the decoding from the key frame before. `fps` is the file's frame rate
+    (0 where it doesn't say), `size` height and width. Raises ClipError when the file, or one of its frames, can't be
+    decoded.
+    """
+
+    AHEAD = 16  # up to so many frames are passed over faster than a key frame is looked for
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = Path(file)
+        if not self.file.is_file():
+            raise ClipError(self.file, "the video is missing")
+        self._capture = cv2.VideoCapture(str(self.file))
+        if not self._capture.isOpened():
+            raise ClipError(self.file, "cannot be opened as a video")
+        self._next = 0
+        self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.size = tuple(int(self._capture.get(n)) for n in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+        if self._count <= 0:
+            raise ClipError(self.file, "does not say how many frames it has")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index):  # an int gives a frame, a slice gives a lazy sequence
+        if isinstance(index, slice):
+            return Lazy(len(self), self.__getitem__)[index]
+        index = range(self._count)[index]
+        if not self._next <= index < self._next + self.AHEAD:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+            self._next = index
+        while self._next < index and self._capture.grab():
+            self._next += 1
+        ok, image = self._capture.read()
+        if not ok:
+            self._next = self._count  # wherever it is now: look for the key frame next time
+            raise ClipError(self.file, "cannot be decoded from here on", index)
+        self._next += 1
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(self._count))
 
 
 class VideoReader:

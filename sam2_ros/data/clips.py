@@ -1,0 +1,96 @@
+"""Many clips, opened one at a time, and what to do with those that are damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sam2_ros.data.clip import Clip
+
+Item = TypeVar("Item")
+
+
+class ClipError(ValueError):
+    """A file of a data set is missing, damaged, or not what it should be.
+
+    Args:
+        file: the file or folder that is at fault.
+        problem: what is wrong with it.
+        frame: index of the frame in its clip; None where it isn't about a single frame.
+    """
+
+    def __init__(self, file: str | Path, problem: str, frame: int | None = None) -> None:
+        super().__init__(file, problem, frame)
+        self.file = Path(file)
+        self.problem = problem
+        self.frame = frame
+
+    def __str__(self) -> str:
+        return f"{self.file}{'' if self.frame is None else f', frame {self.frame}'}: {self.problem}"
+
+
+class Lazy(Sequence[Item]):
+    """A sequence whose items are made when they are asked for, each time again. A slice is lazy too.
+
+    Args:
+        length: how many there are.
+        item: makes the one with this index, 0 .. length - 1.
+    """
+
+    def __init__(self, length: int, item: Callable[[int], Item]) -> None:
+        self._indices = range(length)
+        self._item = item
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            part: Lazy[Item] = Lazy(0, self._item)
+            part._indices = self._indices[index]
+            return part
+        return self._item(self._indices[index])
+
+    def __iter__(self) -> Iterator[Item]:  # Sequence's own would take an IndexError while decoding for the end
+        return (self._item(index) for index in self._indices)
+
+
+class Clips(Sequence[Clip]):
+    """The clips of a data set. Each is opened when it is asked for, and raises ClipError if it can't be.
+
+    Args:
+        names: of the clips, each once.
+        read: opens the clip of a name. Can be pickled (for data loaders with worker processes) if this can.
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Clip]) -> None:
+        self.names = tuple(names)
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index):  # an int gives a Clip, a slice gives Clips
+        if isinstance(index, slice):
+            return Clips(self.names[index], self._read)
+        return self._read(self.names[index])
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self._read(name) for name in self.names)
+
+
+def undamaged(clips: Sequence[Clip], errors: list[ClipError]) -> Iterator[Clip]:
+    """The clips without damage; what is wrong with the others is appended to `errors`.
+
+    Each clip is decoded once from end to end before it is given out, because some damage shows only then.
+    """
+    for index in range(len(clips)):
+        try:
+            clip = clips[index]
+            for _ in zip(clip.frames, clip.masks, strict=True):
+                pass
+        except ClipError as error:
+            errors.append(error)
+        else:
+            yield clip

@@ -1,0 +1,46 @@
+"""JSON files with the keys they should have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sam2_ros.data.clips import ClipError
+
+
+def read_json(file: Path, **keys: type | tuple[type, ...]) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Args:
+        keys: those that it must have, with the type of their values.
+
+    Raises:
+        ClipError: the file is missing, is no JSON, or lacks a key.
+    """
+    try:
+        value = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise ClipError(file, "the file is missing") from None
+    except (OSError, ValueError) as error:
+        raise ClipError(file, f"cannot be read as JSON: {error}") from error
+    check_keys(file, value, **keys)
+    return value
+
+
+def check_keys(
+    file: Path, value: Any, what: str = "", frame: int | None = None, **keys: type | tuple[type, ...]
+) -> None:
+    """Raises ClipError unless the value is a JSON object that has these keys, with values of these types.
+
+    Args:
+        what: names the value in the message, if it isn't the whole file.
+    """
+    prefix = f"{what}: " if what else ""
+    if not isinstance(value, dict):
+        raise ClipError(file, f"{prefix}is not a JSON object, {{...}}", frame)
+    for key, kind in keys.items():
+        if key not in value:
+            raise ClipError(file, f"{prefix}the key {key!r} is missing", frame)
+        if not isinstance(value[key], kind):
+            raise ClipError(file, f"{prefix}the value of {key!r} is a {type(value[key]).__name__}", frame)

@@ -1,0 +1,79 @@
+"""What DAVIS, MOSE and YouTube-VOS share: for each video a folder of JPEG frames, and one of label images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError, Lazy
+from sam2_ros.data.images import image_size, write_jpeg
+from sam2_ros.data.labels import MAX_ID, read_labels, write_labels
+from sam2_ros.data.video import ImageFiles
+
+
+def videos(images: Path) -> list[str]:
+    """Names of the folders in `images`, sorted. Raises ClipError where there are none."""
+    names = sorted(path.name for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    if not names:
+        raise ClipError(images, "there is no folder of frames in it, or it is missing")
+    return names
+
+
+def read(name: str, files: Sequence[Path], annotations: Path, fps: float, ids: Sequence[int] | None = None) -> Clip:
+    """One video. Frames without a label image are not annotated.
+
+    Args:
+        files: the frames, in order.
+        annotations: folder with a PNG for each annotated frame, of the frame's name.
+        ids: the objects. None: found by a look into every label image, where 255 alone (DAVIS 2016) means object 1, and
+            255 beside others (DAVIS 2017) no object.
+
+    Raises:
+        ClipError: a file is missing or damaged.
+    """
+    pngs = {path.stem: path for path in annotations.glob("*.png")}
+    if not pngs:
+        raise ClipError(annotations, "there are no annotations (PNG files)")
+    for stem in sorted(pngs.keys() - {file.stem for file in files}):
+        raise ClipError(pngs[stem], f"belongs to no frame: {files[0].with_stem(stem)} is missing")
+    size = image_size(files[0], 0)
+
+    def labels(frame: int) -> np.ndarray | None:
+        png = pngs.get(files[frame].stem)
+        return None if png is None else read_labels(png, size, frame)
+
+    values = list(ids or ())
+    if ids is None:
+        found = np.zeros(256, bool)
+        for frame in range(len(files)):
+            if (label := labels(frame)) is not None:
+                found |= np.bincount(label.ravel(), minlength=256) > 0
+        values = np.flatnonzero(found[1:]).tolist()
+        values = [value + 1 for value in values if value + 1 <= MAX_ID] or (values and [255])
+    wanted = np.array(values, np.uint8)[:, None, None]
+
+    def masks(frame: int) -> np.ndarray | None:
+        label = labels(frame)
+        if label is not None and ids is not None and (strangers := set(np.unique(label).tolist()) - {0, 255, *ids}):
+            raise ClipError(
+                pngs[files[frame].stem], f"has label {min(strangers)}, the video's objects are {ids}", frame
+            )
+        return None if label is None else label == wanted
+
+    return Clip(name, ImageFiles(files), (1,) if values == [255] else tuple(values), Lazy(len(files), masks), fps)
+
+
+def write(clip: Clip, images: Path, annotations: Path, quality: int, step: int = 1) -> None:
+    """Writes the frames as JPEG and the masks as label images, numbered 0, step, 2 * step, ... in five digits.
+
+    Raises:
+        ValueError: an object's ID is above 254.
+        OSError: a file can't be written.
+    """
+    for index, (frame, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
+        write_jpeg(images / f"{index * step:05d}.jpg", frame, quality)
+        if masks is not None:
+            write_labels(annotations / f"{index * step:05d}.png", clip.object_ids, masks)

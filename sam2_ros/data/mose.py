@@ -1,0 +1,42 @@
+"""The MOSE layout: JPEGImages/<video>/00000.jpg and Annotations/<video>/00000.png, below `train` or `valid`.
+
+https://github.com/henghuiding/MOSE-api. As DAVIS without a folder for the resolution. In `valid` only the first frame
+is annotated. The layout doesn't say how many frames there are in a second: clips have 24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from sam2_ros.data import label_folders
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import Clips
+from sam2_ros.data.images import check_numbers, image_files
+
+
+def read(root: str | Path, video: str) -> Clip:
+    """One video; frames and masks decode when they are asked for. Frames without a PNG are not annotated.
+
+    Raises:
+        ClipError: a file is missing or damaged.
+    """
+    files = image_files(Path(root) / "JPEGImages" / video)
+    check_numbers(files)
+    return label_folders.read(video, files, Path(root) / "Annotations" / video, 24.0)
+
+
+def clips(root: str | Path) -> Clips:
+    """All videos below `root`, the folder that holds JPEGImages and Annotations. Raises ClipError."""
+    return Clips(label_folders.videos(Path(root) / "JPEGImages"), partial(read, root))
+
+
+def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
+    """Writes JPEG frames and palette PNGs. Where objects overlap, the higher ID wins.
+
+    Raises ValueError for an object ID above 254, which the format cannot hold, and OSError.
+    """
+    for clip in clips:
+        images, annotations = (Path(root) / part / clip.name for part in ("JPEGImages", "Annotations"))
+        label_folders.write(clip, images, annotations, quality)

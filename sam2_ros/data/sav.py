@@ -1,0 +1,168 @@
+"""The training layout of SA-V: <id>.mp4 with <id>_manual.json and <id>_auto.json, in a folder or folders of folders.
+
+https://github.com/facebookresearch/sam2/tree/main/sav_dataset. 24 frames a second, of which every fourth is annotated.
+In the JSON, `masklet` holds for each annotated frame a list with the mask (COCO run lengths) of each object, and
+`masklet_id` the objects' IDs, from 0; here they begin with 1. What the val and test sets look like: `sav_frames`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam2_ros.data import coco_rle
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.json_file import read_json
+from sam2_ros.data.video import VideoFrames, VideoWriter
+
+STEP = 4  # annotated is every fourth frame
+
+
+def clips(root: str | Path, auto: bool = False) -> Clips:
+    """All videos below a folder.
+
+    Args:
+        auto: also the automatic masklets, of the videos that have them; their IDs follow those of the manual ones.
+
+    Raises:
+        ClipError: there are none.
+    """
+    files = {file.stem: file for file in sorted(Path(root).rglob("*.mp4")) if _json(file, "manual").is_file()}
+    if not files:
+        raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
+    return Clips(sorted(files), partial(_read, files, auto))
+
+
+def _read(files: dict[str, Path], auto: bool, name: str) -> Clip:
+    return read(files[name], auto)
+
+
+def _json(file: Path, kind: str) -> Path:
+    return file.with_name(f"{file.stem}_{kind}.json")
+
+
+def read(file: str | Path, auto: bool = False) -> Clip:
+    """One video, <id>.mp4; frames and masks decode when they are asked for.
+
+    A frame counts as annotated where there is a mask, maybe an empty one, for every object.
+
+    Args:
+        auto: also the automatic masklets if there are any; their IDs follow those of the manual ones.
+
+    Raises:
+        ClipError: a file is missing or damaged.
+    """
+    file = Path(file)
+    frames = VideoFrames(file)
+    sources = [_json(file, "manual")]
+    if auto and _json(file, "auto").is_file():
+        sources.append(_json(file, "auto"))
+    object_ids: list[int] = []
+    masklets: list[tuple[Path, list[list[Any]], list[int]]] = []
+    for source in sources:
+        annotation = read_json(source, masklet=list, masklet_id=list)
+        ids = _ids(source, annotation["masklet_id"])
+        _check(source, annotation["masklet"], len(ids), len(frames))
+        offset = max(object_ids, default=0) + 1
+        masklets.append((source, annotation["masklet"], np.argsort(ids).tolist()))
+        object_ids += [offset + value for value in sorted(ids)]
+
+    def masks(frame: int) -> np.ndarray | None:
+        here = np.zeros((len(object_ids), *frames.size), bool)
+        row = 0
+        for source, masklet, order in masklets:
+            if frame % STEP or frame // STEP >= len(masklet) or None in masklet[frame // STEP]:
+                return None
+            for column in order:
+                try:
+                    here[row] = coco_rle.decode(masklet[frame // STEP][column], frames.size)
+                except ValueError as error:
+                    raise ClipError(source, f"masklet {column}: {error}", frame) from error
+                row += 1
+        return here
+
+    return Clip(file.stem, frames, tuple(object_ids), Lazy(len(frames), masks), frames.fps or 24.0)
+
+
+def _ids(source: Path, ids: list[Any]) -> list[int]:
+    if any(type(value) is not int or value < 0 for value in ids) or len(set(ids)) != len(ids):
+        raise ClipError(source, f"the values of 'masklet_id' must be different numbers from 0, not {ids}")
+    return ids
+
+
+def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
+    """Each annotated frame is in the video and has a mask for each object."""
+    if len(masklet) > -(-frames // STEP):
+        problem = f"annotates {len(masklet)} frames, one in {STEP}, but the video has only {frames} in all"
+        raise ClipError(source, problem)
+    for index, here in enumerate(masklet):
+        if not isinstance(here, list) or len(here) != objects:
+            found = f"{len(here)} masks" if isinstance(here, list) else f"a {type(here).__name__}"
+            raise ClipError(source, f"has {found} for {objects} objects", index * STEP)
+
+
+def write(clips: Iterable[Clip], root: str | Path) -> None:
+    """Writes clips as <name>.mp4 and <name>_manual.json. Of the masks, those on every fourth frame are kept.
+
+    Video is lossy. Object IDs are written one lower, from 0 (as the data set has them). Raises ValueError for odd
+    widths or heights, which the video codecs don't have, and OSError.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        height, width = clip.frames[0].shape[:2]
+        if height % 2 or width % 2:
+            raise ValueError(
+                f"clip {clip.name!r}: {width} x {height} pixels do not fit into a video, an even number does"
+            )
+        with VideoWriter(root / f"{clip.name}.mp4", clip.fps) as video:
+            for frame in clip.frames:
+                video.write(frame)
+        annotation = _annotation(clip, height, width)
+        (root / f"{clip.name}_manual.json").write_text(json.dumps(annotation))
+
+
+def _annotation(clip: Clip, height: int, width: int) -> dict[str, Any]:
+    objects = len(clip.object_ids)
+    masklet: list[list[Any]] = []
+    areas = np.full((-(-len(clip) // STEP), objects), -1)  # pixels, -1 where not annotated
+    for row in range(len(areas)):
+        masks = clip.masks[row * STEP]
+        masklet.append([None] * objects if masks is None else [coco_rle.encode(mask) for mask in masks])
+        if masks is not None:
+            areas[row] = masks.sum(axis=(1, 2))
+    sizes, first, changes = [], [], []
+    for column in areas.T:
+        seen = column > 0
+        sizes.append(float(column[seen].mean()) if seen.any() else 0.0)
+        first.append(float(seen.argmax()) if seen.any() else None)
+        annotated = seen[column >= 0]
+        changes.append(int(np.count_nonzero(np.diff(annotated[annotated.argmax() :]))) if annotated.size else 0)
+    return {
+        "video_id": clip.name,
+        "video_duration": len(clip) / clip.fps,
+        "video_frame_count": float(len(clip)),
+        "video_height": float(height),
+        "video_width": float(width),
+        "video_resolution": float(height * width),
+        "video_environment": "",
+        "video_split": "train",
+        "masklet": masklet,
+        "masklet_id": [object_id - 1 for object_id in clip.object_ids],
+        "masklet_size_rel": [size / (height * width) for size in sizes],
+        "masklet_size_abs": sizes,
+        "masklet_size_bucket": ["small" if size < 32**2 else "medium" if size < 96**2 else "large" for size in sizes],
+        "masklet_visibility_changes": changes,
+        "masklet_first_appeared_frame": first,  # counted in annotated frames
+        "masklet_frame_count": np.count_nonzero(areas >= 0, axis=0).tolist(),
+        "masklet_edited_frame_count": [0] * objects,
+        "masklet_type": ["manual"] * objects,
+        "masklet_stability_score": [None] * objects,
+        "masklet_num": objects,
+    }

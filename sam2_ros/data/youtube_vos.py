@@ -1,0 +1,96 @@
+"""The YouTube-VOS layout: as MOSE, with a meta.json that lists the objects of each video.
+
+https://youtube-vos.org/dataset/vos. The videos have 30 frames a second, and every 5th is annotated. `train` and `valid`
+hold only those 6 in a second; `train_all_frames` and `valid_all_frames` have the frames between. In `valid`, each
+object is annotated on its first frame alone, which may be any: the masks of the others are empty there.
+
+    {"videos": {"<video>": {"objects": {"1": {"category": "cat", "frames": ["00000", "00005", ...]}}}}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sam2_ros.data import label_folders
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError, Clips
+from sam2_ros.data.images import image_files
+from sam2_ros.data.json_file import read_json
+from sam2_ros.data.labels import MAX_ID
+
+RATE = 30.0  # of the videos, whose frames are numbered
+
+
+def clips(root: str | Path, images: str | Path | None = None) -> Clips:
+    """All videos of meta.json.
+
+    Args:
+        root: the folder that holds meta.json, JPEGImages and Annotations.
+        images: another folder in place of JPEGImages, such as that of `train_all_frames`.
+
+    Raises:
+        ClipError: a file is missing or damaged.
+    """
+    root = Path(root)
+    meta = root / "meta.json"
+    objects = {video: _objects(meta, video, entry) for video, entry in read_json(meta, videos=dict)["videos"].items()}
+    if not objects:
+        raise ClipError(meta, "lists no videos")
+    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects))
+
+
+def read(root: str | Path, video: str, images: str | Path | None = None) -> Clip:
+    """One video; see `clips`. Frames and masks decode when they are asked for."""
+    every = clips(root, images)
+    if video not in every.names:
+        raise ClipError(Path(root) / "meta.json", f"there is no video {video!r} in it")
+    return every[every.names.index(video)]
+
+
+def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
+    """ID -> names of the frames on which the object is."""
+    try:
+        objects = {int(object_id): tuple(value["frames"]) for object_id, value in entry["objects"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ClipError(meta, f"video {video!r} is not described as it should be: {error!r}") from error
+    if not all(0 < object_id <= MAX_ID for object_id in objects):
+        raise ClipError(meta, f"video {video!r}: object IDs must be 1 to {MAX_ID}, not {sorted(objects)}")
+    return dict(sorted(objects.items()))
+
+
+def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], video: str) -> Clip:
+    files = image_files(images / video)
+    stems = [file.stem for file in files]
+    listed = {stem for frames in objects[video].values() for stem in frames}
+    for stem in sorted(listed - set(stems)):
+        raise ClipError(files[0].with_stem(stem), "the file is missing; meta.json lists the frame")
+    numbers = [int(stem) for stem in stems if stem.isdecimal()]
+    step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
+    ids = tuple(objects[video])
+    return label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
+
+
+def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
+    """Writes JPEG frames, palette PNGs and meta.json. Where objects overlap, the higher ID wins.
+
+    Frames are numbered at 30 a second, so a clip of 30, 15, 10, 6, 5, ... frames a second keeps its rate, another one
+    gets the nearest of these. The category of every object is "object". Raises ValueError for an object ID above 254,
+    which the format cannot hold, and OSError.
+    """
+    root, videos = Path(root), {}
+    for clip in clips:
+        step = max(1, round(RATE / clip.fps))
+        label_folders.write(clip, root / "JPEGImages" / clip.name, root / "Annotations" / clip.name, quality, step)
+        frames: dict[int, list[str]] = {object_id: [] for object_id in clip.object_ids}
+        for index, masks in enumerate(clip.masks):
+            for object_id, mask in zip(clip.object_ids, [] if masks is None else masks, strict=False):
+                if mask.any() or frames[object_id]:  # from the first frame where it is seen
+                    frames[object_id].append(f"{index * step:05d}")
+        objects = {str(key): {"category": "object", "frames": value} for key, value in frames.items()}
+        videos[clip.name] = {"objects": objects}
+    (root / "meta.json").write_text(json.dumps({"videos": videos}))
