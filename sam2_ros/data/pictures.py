@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sam2_ros.data.rendering import sprite
+
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
 
@@ -154,7 +156,7 @@ def _transparent(folder: Path, side: int) -> Iterator[np.ndarray]:
         if max(h, w) < 40 or min(h, w) < 10 or not 0.1 < solid.mean() < 0.97 or translucent > 0.25:
             continue
         # Scaled with the colours weighted by alpha, or hidden colours would bleed into the outline.
-        alpha = image[..., 3:].astype(np.float32) / 255
-        scaled = _shrunk(np.concatenate([image[..., 2::-1] * alpha, alpha * 255], axis=2), side)
-        colour = scaled[..., :3] / np.maximum(scaled[..., 3:] / 255, 1e-3)
-        yield np.concatenate([np.clip(colour, 0, 255), scaled[..., 3:]], axis=2).round().astype(np.uint8)
+        scaled = _shrunk(sprite(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), cv2.extractChannel(image, 3)), side)
+        alpha = scaled[..., 3:].astype(np.float32) / 255
+        colour = np.clip(scaled[..., :3] / np.maximum(alpha, 1e-3), 0, 255)
+        yield np.concatenate([colour.round().astype(np.uint8), scaled[..., 3:]], axis=2)

@@ -44,6 +44,28 @@ class SceneSettings:
     noise: float = 0.4
     low_resolution: float = 0.2
 
+    def __post_init__(self) -> None:
+        if self.height < 16 or self.width < 16 or self.frames < 1:
+            raise ValueError(f"scenes need at least 16x16 pixels and one of their frames, got {self}")
+        if not 1 <= self.objects[0] <= self.objects[1] <= 255:
+            raise ValueError(f"the number of objects must be a range within 1 .. 255, got {self.objects}")
+        for name in ("size", "speed", "camera_speed"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high or (name == "size" and low == 0):
+                raise ValueError(f"{name} must be a range of positive numbers, got {(low, high)}")
+        for name in (
+            "deformation",
+            "occlusion",
+            "leaving",
+            "lookalikes",
+            "lighting",
+            "blur",
+            "noise",
+            "low_resolution",
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be within 0 .. 1, got {getattr(self, name)}")
+
 
 class SyntheticScenes:
     """Makes clips: the same seed and settings give the same clip, in every process.
