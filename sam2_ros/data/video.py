@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -160,46 +161,43 @@ class VideoReader:
         self.close()
 
 
-CODECS = {".mp4": ("vp09", "mp4v"), ".webm": ("VP80",), ".avi": ("MJPG",), ".mkv": ("VP80",)}
-
-
 class VideoWriter:
-    """Writes frames, uint8 [H, W, 3] RGB, into a video file; the suffix decides the codec.
+    """Writes frames, uint8 [H, W, 3] RGB, into an MP4 file that every player and browser plays (H.264).
 
-    Browsers play .webm (VP8, quick to encode) and .mp4 (VP9, slow; MPEG-4 part 2, which they don't play, where OpenCV
-    was built without it). Raises ValueError for another suffix, and when frames change their size.
+    Raises ValueError for another suffix, and when frames change their size; ImportError without PyAV.
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
-        self.path, self.fps = Path(path), fps
-        if self.path.suffix.lower() not in CODECS:
-            raise ValueError(f"{path}: cannot write {self.path.suffix!r} videos, only {', '.join(CODECS)}")
-        self._writer: cv2.VideoWriter | None = None
+        self.path = Path(path)
+        if self.path.suffix.lower() != ".mp4":
+            raise ValueError(f"{path}: cannot write {self.path.suffix!r} videos, only .mp4")
+        try:
+            import av  # not at the top: a robot that writes no videos need not have it
+        except ImportError as error:
+            raise ImportError("writing videos takes PyAV: pip install av") from error
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._frame = av.VideoFrame.from_ndarray
+        self._file = av.open(str(self.path), "w")
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._file.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
         self._size: tuple[int, int] | None = None
 
     def write(self, frame: np.ndarray) -> None:
         """Appends one frame; the first decides the size."""
         height, width = frame.shape[:2]
-        if self._writer is None:
-            self._writer, self._size = self._opened(width, height), (width, height)
+        if self._size is None:
+            self._size = self._stream.width, self._stream.height = width, height
+            # Colour at half resolution, as players expect it, takes even sides.
+            self._stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         if (width, height) != self._size:
             raise ValueError(f"{self.path}: a frame of size {(width, height)} in a video of size {self._size}")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-
-    def _opened(self, width: int, height: int) -> cv2.VideoWriter:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for codec in CODECS[self.path.suffix.lower()]:
-            writer = cv2.VideoWriter(
-                str(self.path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self.fps, (width, height)
-            )
-            if writer.isOpened():
-                return writer
-        raise OSError(f"{self.path}: cannot be written with {width}x{height} pixels and {self.fps} frames a second")
+        self._file.mux(self._stream.encode(self._frame(np.ascontiguousarray(frame), format="rgb24")))
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+        """Completes the file."""
+        if self._size is not None:
+            self._file.mux(self._stream.encode())
+        self._file.close()
 
     def __enter__(self) -> VideoWriter:
         return self
