@@ -33,7 +33,7 @@ class SceneSettings:
     fps: float = 24.0
     objects: tuple[int, int] = (2, 5)  # fewest and most
     size: tuple[float, float] = (0.08, 0.9)  # of an object, relative to the shorter side of the picture
-    speed: tuple[float, float] = (0.05, 14.0)  # pixels a frame when the shorter side has 256
+    speed: tuple[float, float] = (0.1, 10.0)  # pixels a frame when the shorter side has 256
     camera_speed: tuple[float, float] = (0.0, 8.0)
     deformation: float = 0.5
     occlusion: float = 0.35  # things that are no objects pass in front
@@ -153,7 +153,7 @@ class SyntheticScenes:
         speed = np.exp(rng.uniform(np.log(max(s.speed[0], 1e-3)), np.log(max(s.speed[1], 2e-3))))  # of the scene
         scene: list[Thing] = []
         while len(scene) < count:
-            size = side * np.exp(np.log(s.size[0]) + np.log(s.size[1] / s.size[0]) * rng.random() ** 0.8)
+            size = side * np.exp(np.log(s.size[0]) + np.log(s.size[1] / s.size[0]) * rng.random() ** 0.6)
             parts = things.make(rng, s.frames, size, s.deformation, self.pictures)
             twins = 2 if len(scene) + 1 < count and rng.random() < s.lookalikes else 1
             for _ in range(twins):
@@ -186,8 +186,12 @@ class SyntheticScenes:
         if rng.random() < s.leaving:
             heading = rng.uniform(0, 2 * np.pi)
             away = 1.25 * (np.hypot(s.height, s.width) / 2 + size)
-            start = rng.uniform(0.1, 0.7) * frames
-            quick = rng.uniform(0.15, 0.5) * frames
+            if frames >= 24 or rng.random() < 0.15:
+                quick = rng.uniform(0.15, 0.5) * frames
+                start = rng.uniform(0.1, 0.7) * frames
+            else:  # at a pace that a short clip shows only a part of
+                quick = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
+                start = rng.uniform(-0.6 * quick, 0.7 * frames)
             kind = rng.random()
             if kind < 0.5:  # leaves and returns
                 back = start + quick + rng.uniform(0, 0.3) * frames
