@@ -25,7 +25,7 @@ def make_clip(
     picture = cv2.resize(rng.integers(20, 120, (3, 4, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
     images, masks = [], []
     for t in range(frames):
-        images.append(picture + np.uint8(12 * t))
+        images.append(picture + np.uint8(12 * t % 108))
         here = np.zeros((len(ids), 48, 64), bool)
         for row in range(len(ids)):
             if row < len(ids) - 1 or t >= 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import struct
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from PIL import Image
 from rosbags.highlevel import AnyReader
 from rosbags.image import message_to_cvimage
 from rosbags.image.image import to_cvtype
@@ -160,16 +162,20 @@ def _stamp(data: bytes | memoryview) -> int:
 
 def _pixels(message: Any) -> np.ndarray:
     """uint8 [H, W, 3] RGB."""
-    if hasattr(message, "format"):  # compressed; OpenCV would return what there is of a JPEG that was cut off
-        data = bytes(message.data)
-        if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]:
-            raise ValueError("the JPEG is cut off")
-    else:
-        message = dataclasses.replace(message, encoding=_COLOUR_ORDER.get(message.encoding, message.encoding))
-        _, _, number, channels = to_cvtype(message.encoding)
-        row = message.width * channels * np.dtype(number).itemsize  # bytes; rosbags-image expects no padding after them
-        rows = message.data.reshape(-1, message.step)[:, :row]
-        message = dataclasses.replace(message, data=np.ascontiguousarray(rows).reshape(-1), step=row)
+    if hasattr(message, "format"):  # compressed. Pillow, as OpenCV returns the upper part of a JPEG that was cut off
+        with Image.open(io.BytesIO(message.data)) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"has pixels of more than 8 bits (mode {image.mode})")
+            return np.array(image.convert("RGB"))  # not turned by EXIF: its masklets are not either
+    _, _, number, channels = to_cvtype(message.encoding)
+    row = message.width * channels * np.dtype(number).itemsize  # bytes
+    if message.step < row:
+        raise ValueError(f"step is {message.step} bytes, but a row takes {row}")
+    if message.data.size != message.height * message.step:
+        raise ValueError(f"{message.data.size} bytes of data instead of {message.height * message.step}")
+    data = np.ascontiguousarray(message.data.reshape(message.height, message.step)[:, :row])  # without padding
+    encoding = _COLOUR_ORDER.get(message.encoding, message.encoding)
+    message = dataclasses.replace(message, encoding=encoding, step=row, data=data.reshape(-1))
     return np.ascontiguousarray(message_to_cvimage(message, "rgb8"))
 
 

@@ -20,9 +20,8 @@ from pycocotools import mask as pycocotools
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
-from sam2_ros.data.images import write_jpeg
+from sam2_ros.data.images import read_image, write_jpeg
 from sam2_ros.data.json_file import check_keys, read_json
-from sam2_ros.data.video import ImageFiles
 
 
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
@@ -85,15 +84,15 @@ def _read(file: Path, folder: Path, entries: dict[str, dict[str, Any]], name: st
                 raise ClipError(file, problem, frame) from error
         return here
 
-    return Clip(name, _Frame(folder / image["file_name"], size), tuple(range(1, len(annotations) + 1)), Lazy(1, masks))
+    def pixels(frame: int) -> np.ndarray:
+        picture = folder / image["file_name"]
+        found = read_image(picture, frame)
+        if found.shape[:2] != size:
+            problem = f"is {found.shape[1]} x {found.shape[0]} pixels, {file.name} says {size[1]} x {size[0]}"
+            raise ClipError(picture, problem, frame)
+        return found
 
-
-class _Frame(ImageFiles):
-    """One image, whose size must be the one in the JSON."""
-
-    def __init__(self, file: Path, size: tuple[int, int]) -> None:
-        super().__init__([file])
-        self._size = size
+    return Clip(name, Lazy(1, pixels), tuple(range(1, len(annotations) + 1)), Lazy(1, masks))
 
 
 def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:

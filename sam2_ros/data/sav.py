@@ -110,21 +110,15 @@ def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
 def write(clips: Iterable[Clip], root: str | Path) -> None:
     """Writes clips as <name>.mp4 and <name>_manual.json. Of the masks, those on every fourth frame are kept.
 
-    Video is lossy. Object IDs are written one lower, from 0 (as the data set has them). Raises ValueError for odd
-    widths or heights, which the video codecs don't have, and OSError.
+    Video is lossy. Object IDs are written one lower, from 0 (as the data set has them). Raises OSError.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     for clip in clips:
-        height, width = clip.frames[0].shape[:2]
-        if height % 2 or width % 2:
-            raise ValueError(
-                f"clip {clip.name!r}: {width} x {height} pixels do not fit into a video, an even number does"
-            )
         with VideoWriter(root / f"{clip.name}.mp4", clip.fps) as video:
             for frame in clip.frames:
                 video.write(frame)
-        annotation = _annotation(clip, height, width)
+        annotation = _annotation(clip, *clip.frames[0].shape[:2])
         (root / f"{clip.name}_manual.json").write_text(json.dumps(annotation))
 
 

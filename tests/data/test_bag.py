@@ -1,0 +1,242 @@
+"""Bags: written without ROS, read by ROS's own messages, and the other way round."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
+from small_clips import make_clip, same_frames, same_masks
+
+from sam2_ros.data import bag
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.formats import open_clips
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_round_trip(storage, tmp_path):
+    """Overlapping masks and frames bit by bit; a frame without masks is one without a message."""
+    clip = make_clip(every=2, overlap=True, fps=10)
+    bag.write(clip, tmp_path / "monday", storage=storage)
+    bag.write(make_clip(frames=2), tmp_path / "tuesday", storage=storage)
+    clips = open_clips(tmp_path)
+    assert clips.names == ("monday", "tuesday")
+    assert clips[0].fps == pytest.approx(10)
+    same_masks(clips[0], clip)
+    same_frames(clips[0], clip, 0)
+    np.testing.assert_array_equal(clips[0].frames[5], clip.frames[5])
+    (file,) = (path for path in (tmp_path / "monday").iterdir() if path.suffix in bag.SUFFIXES)
+    same_masks(open_clips(file)[0], clip)
+
+
+def test_rclpy_reads_what_is_written(tmp_path):
+    """The messages, and the definitions with their hashes, are those of the generated sam2_ros.msg."""
+    serialization = pytest.importorskip("rclpy.serialization")
+    from sensor_msgs.msg import Image
+
+    from sam2_ros.msg import MaskletArray
+
+    clip = make_clip(ids=(1, 2, 5))
+    bag.write(clip, tmp_path / "bag")
+    with AnyReader([tmp_path / "bag"]) as reader:
+        topics = {connection.topic: connection for connection in reader.connections}
+        assert list(topics) == ["/camera/image_raw", "/sam2/masklets"]
+        found = {name: [data for _, _, data in reader.messages([topic])] for name, topic in topics.items()}
+        digest = topics["/sam2/masklets"].digest
+    image = serialization.deserialize_message(bytes(found["/camera/image_raw"][3]), Image)
+    array = serialization.deserialize_message(bytes(found["/sam2/masklets"][3]), MaskletArray)
+    assert image.header == array.header and image.header.frame_id == "camera"
+    assert (image.header.stamp.sec, image.header.stamp.nanosec) == (1, 125_000_000)
+    assert (image.encoding, image.height, image.width, image.step) == ("rgb8", 48, 64, 192)
+    np.testing.assert_array_equal(np.array(image.data).reshape(48, 64, 3), clip.frames[3])
+    assert [one.object_id for one in array.masklets] == [1, 2, 5]
+    assert [one.present for one in array.masklets] == [True, True, False]
+    box = array.masklets[0].box
+    assert (box.x_offset, box.y_offset, box.width, box.height) == (9, 0, 14, 12)
+    assert sum(array.masklets[0].mask.counts[1::2]) == 12 * 14
+    description = json.loads((_share() / "msg/MaskletArray.json").read_text())
+    hashes = {one["type_name"]: one["hash_string"] for one in description["type_hashes"]}
+    assert digest == hashes["sam2_ros/msg/MaskletArray"]
+
+
+def _share() -> Path:
+    packages = pytest.importorskip("ament_index_python")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AMENT_PREFIX_PATH", sys.prefix)
+        return Path(packages.get_package_share_directory("sam2_ros"))
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Writes a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
+    store = bag._typestore()
+    types = store.types
+
+    def header(stamp):
+        return types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9)), "camera")
+
+    def record(*messages, name="bag"):
+        with Writer(tmp_path / name, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            topics = {}
+            for topic, kind, stamp, fields in messages:
+                if topic not in topics:
+                    topics[topic] = writer.add_connection(topic, kind, typestore=store)
+                message = types[kind](header(stamp), **fields)
+                writer.write(topics[topic], stamp + 7_000_000, store.serialize_cdr(message, kind))
+        return tmp_path / name
+
+    return record
+
+
+def image(pixels: np.ndarray, encoding: str, padding: int = 0) -> dict:
+    height, width = pixels.shape[:2]
+    rows = np.pad(pixels.reshape(height, -1).view(np.uint8), ((0, 0), (0, padding)), constant_values=77)
+    fields = {"height": height, "width": width, "encoding": encoding, "is_bigendian": 0, "step": rows.shape[1]}
+    return fields | {"data": rows.reshape(-1)}
+
+
+RGB, ARRAY = "sensor_msgs/msg/Image", "sam2_ros/msg/MaskletArray"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+EMPTY = {"height": 48, "width": 64, "masklets": []}
+PICTURE = make_clip().frames[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixels", "wanted"),
+    [
+        ("rgb8", PICTURE, PICTURE),
+        ("bgr8", PICTURE[..., ::-1].copy(), PICTURE),
+        ("8UC3", PICTURE[..., ::-1].copy(), PICTURE),
+        ("bgra8", np.dstack([PICTURE[..., ::-1], np.zeros((48, 64), np.uint8)]), PICTURE),
+        ("mono8", PICTURE[..., 0].copy(), PICTURE[..., :1].repeat(3, 2)),
+        ("8UC1", PICTURE[..., 0].copy(), PICTURE[..., :1].repeat(3, 2)),
+        ("rgb16", PICTURE.astype(np.uint16) * 257, PICTURE),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 1, 70])
+def test_encodings(recorded, encoding, pixels, wanted, padding):
+    clip = bag.read(recorded(("/image", RGB, 10**9, image(pixels, encoding, padding))))
+    assert clip.object_ids == () and clip.masks[0] is None
+    np.testing.assert_array_equal(clip.frames[0], wanted)
+
+
+def test_compressed_images(recorded):
+    """PNG is exact; grey stays grey; a JPEG that is cut off is an error, not half a picture."""
+    png = cv2.imencode(".png", PICTURE[..., ::-1])[1].ravel()
+    grey = cv2.imencode(".png", PICTURE[..., 0])[1].ravel()
+    jpeg = cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()
+    path = recorded(
+        *(
+            ("/image/compressed", COMPRESSED, 10**9 * (1 + i), {"format": "", "data": data})
+            for i, data in enumerate([png, grey, jpeg, jpeg[:-200], png[:-200], png[:5]])
+        )
+    )
+    clip = bag.read(path)
+    np.testing.assert_array_equal(clip.frames[0], PICTURE)
+    np.testing.assert_array_equal(clip.frames[1], PICTURE[..., :1].repeat(3, 2))
+    assert np.abs(clip.frames[2].astype(int) - PICTURE).mean() < 2.5
+    for index in (3, 4, 5):
+        with pytest.raises(ClipError, match=f"{path}, frame {index}: cannot be read"):
+            clip.frames[index]
+
+
+def test_masklets_belong_to_images_by_stamp(recorded):
+    """Whatever the order of arrival; of two answers for one image the later one counts."""
+    a, b, c = 10**9, 2 * 10**9, 3 * 10**9
+    types = bag._typestore().types
+
+    def masklets(object_id):
+        mask = np.zeros((48, 64), bool)
+        mask[object_id, 3:9] = True
+        return EMPTY | {"masklets": [bag._masklet(types, object_id, mask)]}
+
+    path = recorded(
+        ("/image", RGB, a, image(PICTURE, "rgb8")),
+        ("/image", RGB, c, image(PICTURE, "rgb8")),
+        ("/image", RGB, b, image(PICTURE, "rgb8")),
+        ("/masklets", ARRAY, c, masklets(4)),
+        ("/masklets", ARRAY, a, masklets(9)),
+        ("/masklets", ARRAY, a, masklets(2)),
+        ("/masklets", ARRAY, c + 1, masklets(8)),  # its image was not recorded
+    )
+    clip = bag.read(path)
+    assert clip.object_ids == (2, 4)
+    assert clip.masks[1] is None
+    assert clip.masks[0][0, 2, 3:9].all() and clip.masks[0].sum() == 6
+    assert clip.masks[2][1, 4, 3:9].all() and clip.masks[2].sum() == 6
+
+
+def test_topics_have_to_be_chosen_where_there_are_several(recorded):
+    path = recorded(
+        ("/left", RGB, 10**9, image(PICTURE, "rgb8")),
+        ("/right", RGB, 10**9, image(PICTURE[:, ::-1].copy(), "rgb8")),
+        ("/one", ARRAY, 10**9, EMPTY),
+        ("/two", ARRAY, 10**9, EMPTY),
+    )
+    with pytest.raises(ClipError, match=r"one topic of .*Image.*there are: /left, /right \(choose by images="):
+        bag.read(path)
+    with pytest.raises(ClipError, match=r"there is no topic /up .*there are: /left, /right"):
+        bag.read(path, images="/up")
+    with pytest.raises(ClipError, match=r"MaskletArray; there are: /one, /two \(choose by masklets="):
+        bag.read(path, images="/right")
+    np.testing.assert_array_equal(bag.read(path, "/right", "/two").frames[0], PICTURE[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("messages", "frame", "problem"),
+    [
+        (
+            [("/i", RGB, 10**9, image(PICTURE, "rgb8") | {"data": PICTURE.reshape(-1)[:-5]})],
+            0,
+            "9211 bytes of data instead of 9216",
+        ),
+        ([("/i", RGB, 10**9, image(PICTURE, "rgb8") | {"step": 0})], 0, "step is 0 bytes, but a row takes 192"),
+        ([("/i", RGB, 10**9, image(PICTURE[..., 0].astype(np.uint16), "16UC1"))], 0, "not supported"),
+        ([("/i", RGB, 10**9, image(PICTURE, "purple"))], 0, "'purple' is not supported"),
+        ([("/i", RGB, 0, image(PICTURE, "rgb8"))], None, "without a stamp"),
+        ([("/m", ARRAY, 10**9, EMPTY)], None, "one topic of .*there are: none"),
+        (
+            [("/i", RGB, 10**9, image(PICTURE, "rgb8")), ("/m", ARRAY, 10**9 + 1, EMPTY)],
+            None,
+            "no masklets on /m have the stamp of an image on /i",
+        ),
+        (
+            [("/i", RGB, 10**9, image(PICTURE, "rgb8")), ("/m", ARRAY, 10**9, EMPTY | {"height": 47})],
+            0,
+            "the image is 64 x 48 pixels, its masklets 64 x 47",
+        ),
+    ],
+)
+def test_bad_messages(recorded, messages, frame, problem):
+    path = recorded(*messages)
+    with pytest.raises(ClipError, match=problem) as caught:
+        list(bag.read(path).frames)
+    assert caught.value.file == path and caught.value.frame == frame
+
+
+def test_masks_of_a_wrong_size(recorded):
+    types = bag._typestore().types
+    masklet = bag._masklet(types, 3, np.ones((48, 60), bool))
+    path = recorded(
+        ("/i", RGB, 10**9, image(PICTURE, "rgb8")),
+        ("/m", ARRAY, 10**9, EMPTY | {"masklets": [masklet]}),
+    )
+    with pytest.raises(ClipError, match="frame 0: object 3: run lengths cover 2880 pixels"):
+        bag.read(path).masks[0]
+
+
+def test_definitions_of_an_installation_are_found(tmp_path, monkeypatch):
+    """Away from the source folder, in a workspace that was sourced."""
+    monkeypatch.setattr(bag, "__file__", str(tmp_path / "lib/sam2_ros/data/bag.py"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert bag._definitions() is None
+    share = tmp_path / "workspace/share/sam2_ros/msg"
+    share.mkdir(parents=True)
+    (share / "MaskletArray.msg").write_text((ROOT / "msg/MaskletArray.msg").read_text())
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/ros/jazzy:{tmp_path / 'workspace'}")
+    assert bag._definitions() == share
