@@ -1,11 +1,14 @@
 """Pictures that synthetic scenes are painted with: backgrounds, and cut-outs with natural outlines.
 
-A folder is read once (`Pictures.prepare`) into a compact store of raw pixels, which every worker then opens in
-milliseconds (`Pictures.open`) and shares through the page cache.
+Folders are read once (`Pictures.prepare`, or from the command line) into a compact store of raw pixels, which every
+worker then opens in milliseconds (`Pictures.open`) and shares through the page cache:
+
+    python -m sam2_ros.data.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -160,3 +163,23 @@ def _transparent(folder: Path, side: int) -> Iterator[np.ndarray]:
         alpha = scaled[..., 3:].astype(np.float32) / 255
         colour = np.clip(scaled[..., :3] / np.maximum(alpha, 1e-3), 0, 255)
         yield np.concatenate([colour.round().astype(np.uint8), scaled[..., 3:]], axis=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="sam2_ros.data.pictures", description="Prepares pictures for synthetic scenes."
+    )
+    parser.add_argument("store", help="the folder to write")
+    parser.add_argument("--backgrounds", nargs="*", default=[], help="folders of pictures and videos")
+    parser.add_argument("--cutouts", nargs="*", default=[], help="folders of pictures with transparency")
+    options = parser.parse_args()
+    try:
+        pictures = Pictures.prepare(options.store, options.backgrounds, options.cutouts)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    for kind, sources in (("backgrounds", pictures.backgrounds), ("cut-outs", pictures.cutouts)):
+        print(f"{kind}: {' + '.join(str(len(source)) for source in sources) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

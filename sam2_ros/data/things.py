@@ -101,7 +101,7 @@ def make(rng: np.random.Generator, frames: int, size: float, deformation: float,
     still = np.broadcast_to(shift(-(width - 1) / 2, -(height - 1) / 2), (frames, 3, 3))
     bends = deformation > 0 and rng.random() < 0.5 + deformation / 2
     parts = [Part(body, still, _bend(rng, frames, size / 2, 0.25 * deformation) if bends else None)]
-    if pixels < 24 or rng.random() > 0.3:
+    if pixels < 24 or rng.random() > 0.2:
         return parts
 
     alike = rng.random() < 0.6

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.pictures import Pictures, main
 
 
 def picture(seed: int, height: int = 200, width: int = 300) -> np.ndarray:
@@ -76,3 +76,16 @@ def test_errors_say_what_to_do(tmp_path):
         Pictures.prepare(tmp_path / "store", [tmp_path / "nowhere"])
     with pytest.raises(ValueError, match="no usable pictures"):
         Pictures.prepare(tmp_path / "store", [tmp_path])
+
+
+def test_command_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), picture(1))
+    monkeypatch.setattr("sys.argv", ["pictures", str(tmp_path / "store"), "--backgrounds", str(tmp_path / "photos")])
+    main()
+    assert capsys.readouterr().out == "backgrounds: 1\ncut-outs: none\n"
+    assert len(Pictures.open(tmp_path / "store").backgrounds) == 1
+    monkeypatch.setattr("sys.argv", ["pictures", str(tmp_path / "store"), "--backgrounds", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "nowhere does not exist" in capsys.readouterr().err
