@@ -319,6 +319,8 @@ class Sam2Node(LifecycleNode):
     # Topics out; called by the stream, in its thread
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        if not self.context.ok():  # the process is ending
+            return
         self._masklets.publish(masklets.to_array(frame, header))
         if self._labels.get_subscription_count():
             self._labels.publish(to_message(masklets.label_image(frame), "mono16", header))
@@ -334,7 +336,8 @@ class Sam2Node(LifecycleNode):
                 self._overlay_jpeg.publish(to_jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), header))
 
     def on_answer(self, result: msg.PromptResult) -> None:
-        self._results.publish(result)
+        if self.context.ok():
+            self._results.publish(result)
 
     def _output(self, kind: type, topic: str, depth: int) -> LifecyclePublisher:
         options = QoSOverridingOptions.with_default_policies()

@@ -1,0 +1,260 @@
+"""The `camera` node: plays a video, a folder of images or a webcam as a camera would."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.task import Future
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from sam2_ros.msg import MaskletArray
+from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.stamps import nanoseconds
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+USUAL_RATE = 30.0  # 1 / s, where a source does not say its own
+
+SEND_AGAIN = 5.0
+"""Seconds after which an image that nobody has processed is sent again, the first time; later ones take longer."""
+
+
+class SourceError(ValueError):
+    """Nothing can be played; the message says why."""
+
+
+class Source:
+    """Images from a file, a folder or a webcam.
+
+    Args:
+        name: a video file, a folder of images, the number of a webcam or its device, or an address (rtsp://...).
+
+    Raises:
+        SourceError: there is no such thing, or it cannot be read.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not name:
+            raise SourceError("no source is given: a video file, a folder of images, or the number of a webcam")
+        self.name = name
+        path = Path(name).expanduser()
+        self._capture: cv2.VideoCapture | None = None
+        self._pictures: list[Path] = []
+        self.live = name.isdecimal() or name.startswith("/dev/") or "://" in name
+        """Whether it goes on for ever, at its own pace."""
+        if self.live:
+            self._capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
+        elif path.is_dir():
+            self._pictures = sorted((file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_natural)
+            if not self._pictures:
+                raise SourceError(f"{path} holds no images ({', '.join(PICTURES)})")
+        elif path.is_file():
+            self._capture = cv2.VideoCapture(str(path))
+        else:
+            raise SourceError(f"{path}: no such file or folder")
+        if self._capture is not None and not self._capture.isOpened():
+            raise SourceError(f"{name} cannot be opened as a {'camera' if self.live else 'video'}")
+        rate = self._capture.get(cv2.CAP_PROP_FPS) if self._capture is not None else 0.0
+        self.rate = rate if 0 < rate < 1000 else USUAL_RATE
+        """Images per second."""
+
+    def images(self) -> Iterator[np.ndarray]:
+        """From the first to the last, uint8 [H, W, 3] BGR.
+
+        Raises:
+            SourceError: one of them cannot be read.
+        """
+        for file in self._pictures:
+            image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            if image is None:
+                raise SourceError(f"{file} cannot be read as an image")
+            yield image
+        if self._capture is None:
+            return
+        if not self.live:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+        count = 0
+        while True:
+            there_is_one, image = self._capture.read()
+            if not there_is_one:
+                break
+            yield image
+            count += 1
+        if self.live or not count:
+            raise SourceError(f"{self.name} gives no {'more ' if count else ''}images")
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+
+
+class CameraNode(Node):
+    """Publishes the images of a source, stamped with the time at which they are sent.
+
+    `finished` is done after the last image; it then holds the number of images, or raises `SourceError`.
+
+    Raises:
+        SourceError: nothing can be played.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__("camera", **kwargs)
+        source = self._read_only(
+            "source",
+            "",
+            "What to play: a video file, a folder of images (in the order of their names), the number of a webcam or"
+            " its device, or an address (rtsp://...).",
+        )
+        self._rate = self._read_only("rate", 0.0, "Images per second. 0: as the source says.", (0.0, 1000.0))
+        self._loop = self._read_only("loop", False, "Begin again at the end. The stamps go on.")
+        self._wait_for_masklets = self._read_only(
+            "wait_for_masklets",
+            False,
+            "As fast as it is consumed: send the next image when one of the `masklets` topic carries the stamp of the"
+            " last. Then `rate` does not count, and no image is lost: one without an answer is sent again.",
+        )
+        self._wait_for_subscribers = self._read_only(
+            "wait_for_subscribers", 1, "How many have to listen before it starts. 0: start at once.", (0, 1000)
+        )
+        self._frame_id = self._read_only("frame_id", "camera", "frame_id of the images.")
+
+        self._source = Source(source)
+        self.finished: Future = Future()
+        self._stop = threading.Event()
+        self._raw = self._publisher(Image, "image")
+        self._jpeg = self._publisher(CompressedImage, "image/compressed")
+        self._consumed: dict[int, threading.Event] = {}  # images that are waited for, by stamp
+        if self._wait_for_masklets:
+            self.create_subscription(MaskletArray, "masklets", self._on_masklets, 10)
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._source.close()
+        super().destroy_node()
+
+    def _read_only(self, name: str, default, description: str, limits: tuple | None = None):
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        if limits and isinstance(default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
+        elif limits:
+            descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def _publisher(self, kind: type, topic: str) -> Publisher:
+        # What cameras use. Who wants every image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        return self.create_publisher(
+            kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+        )
+
+    def _run(self) -> None:
+        try:
+            count = self._play()
+            for publisher in (self._raw, self._jpeg):
+                publisher.wait_for_all_acked(Duration(seconds=SEND_AGAIN))  # where it is reliable
+        except Exception as error:
+            self.finished.set_exception(error)
+        else:
+            self.finished.set_result(count)
+
+    def _play(self) -> int:
+        """Plays until the end or until told to stop. Returns the number of images."""
+        while self._subscribers() < self._wait_for_subscribers:
+            self.get_logger().info("Waiting for somebody to listen", once=True)
+            if self._stop.wait(0.02):
+                return 0
+        period = 1 / (self._rate or self._source.rate)
+        self.get_logger().info(
+            f"Playing {self._source.name} "
+            + ("as fast as it is consumed" if self._wait_for_masklets else f"at {1 / period:.4g} images per second")
+        )
+        count, due = 0, time.monotonic()
+        while True:
+            for image in self._source.images():
+                if self._stop.is_set():
+                    return count
+                self._send(image)
+                count += 1
+                if not self._wait_for_masklets and not (self._source.live and not self._rate):
+                    due = max(due + period, time.monotonic() - period)  # late: do not run after what is lost
+                    self._stop.wait(due - time.monotonic())
+            if not self._loop:
+                self.get_logger().info(f"The end of {self._source.name}, {count} images")
+                return count
+
+    def _send(self, image: np.ndarray) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        consumed = self._consumed[nanoseconds(header.stamp)] = threading.Event()
+        patience = SEND_AGAIN
+        while True:
+            if self._raw.get_subscription_count():
+                self._raw.publish(to_message(image, "bgr8", header))
+            if self._jpeg.get_subscription_count():
+                self._jpeg.publish(to_jpeg(image, header))
+            if not self._wait_for_masklets or self._wait(consumed, patience):
+                break
+            self.get_logger().warning(f"No masklets for an image in {patience:g} s, sending it again")
+            patience *= 2
+        self._consumed.clear()
+
+    def _wait(self, consumed: threading.Event, patience: float) -> bool:
+        deadline = time.monotonic() + patience
+        while not consumed.wait(0.1):
+            if self._stop.is_set():
+                return True
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def _on_masklets(self, message: MaskletArray) -> None:
+        if (consumed := self._consumed.get(nanoseconds(message.header.stamp))) is not None:
+            consumed.set()
+
+    def _subscribers(self) -> int:
+        return self._raw.get_subscription_count() + self._jpeg.get_subscription_count()
+
+
+def _natural(file: Path) -> list[str | int]:
+    """frame2 before frame10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)]
+
+
+def main() -> int:
+    rclpy.init()
+    try:
+        node = CameraNode()
+    except Exception as error:  # no such file, a parameter of the wrong type or out of range
+        print(f"camera: {error}", file=sys.stderr)
+        return 1
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin_until_future_complete(node, node.finished)
+    status = 0
+    if node.finished.done() and node.finished.exception() is not None:
+        print(f"camera: {node.finished.exception()}", file=sys.stderr)
+        status = 1
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

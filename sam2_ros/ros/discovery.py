@@ -1,0 +1,25 @@
+"""How to listen to a topic of which only the name is known."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+
+def message_type(publishers: list[TopicEndpointInfo]) -> type:
+    """The Python class of what they publish. Raises ImportError where its package is not installed."""
+    package, _, name = publishers[0].topic_type.split("/")
+    return getattr(import_module(f"{package}.msg"), name)
+
+
+def matching_qos(publishers: list[TopicEndpointInfo], depth: int) -> QoSProfile:
+    """The most that all of them give: a reliable subscription does not hear a best-effort publisher."""
+    reliable = all(publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE for publisher in publishers)
+    kept = all(publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for publisher in publishers)
+    return QoSProfile(
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE,
+    )

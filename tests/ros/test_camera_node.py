@@ -1,0 +1,187 @@
+"""The camera, the prompter and the recorder, as nodes and as processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from robot import SIZE, TIMEOUT, Graph, Robot
+from rosbags.highlevel import AnyReader
+from rosbags.image import message_to_cvimage
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CompressedImage, Image
+
+from sam2_ros.ros.camera import CameraNode, SourceError
+from sam2_ros.ros.images import to_rgb
+from sam2_ros.ros.stamps import nanoseconds
+
+CAMERA_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+GREYS = (20, 60, 100, 140, 180, 220)
+
+
+def image_of(index: int) -> np.ndarray:
+    return np.full((*SIZE, 3), GREYS[index], np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (SIZE[1], SIZE[0]))
+    for index in range(len(GREYS)):
+        writer.write(image_of(index))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "images"
+    path.mkdir()
+    for index in range(len(GREYS)):
+        cv2.imwrite(str(path / f"frame{index + 7}.png"), image_of(index))  # frame7 .. frame12
+    (path / "notes.txt").write_text("not an image")
+    return path
+
+
+def camera(graph: Graph, source: Path, **parameters: object) -> CameraNode:
+    overrides = [Parameter(name, value=value) for name, value in {"source": str(source), **parameters}.items()]
+    return graph.add(CameraNode(context=graph.context, parameter_overrides=overrides))
+
+
+def greys(messages: list[Image]) -> list[int]:
+    """Which of the images were sent."""
+    return [int(np.abs(np.array(GREYS) - to_rgb(message).mean()).argmin()) for message in messages]
+
+
+@pytest.mark.parametrize("kind", ["video", "folder"])
+def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kind: str, request) -> None:
+    source = request.getfixturevalue(kind)
+    images = robot.listen(Image, "image", CAMERA_QOS)
+    before = robot.get_clock().now().nanoseconds
+    node = camera(graph, source, rate=50.0, frame_id="left_eye")
+    robot.wait_for(node.finished.done, "for the end")
+    robot.wait_for(lambda: greys(images[-1:]) == [len(GREYS) - 1], "for the last image")
+    after = robot.get_clock().now().nanoseconds
+    assert node.finished.result() == len(GREYS)
+    # The first may be sent before the subscription is connected both ways, as with any best-effort camera.
+    assert greys(images) in (list(range(len(GREYS))), list(range(1, len(GREYS))))
+    stamps = [nanoseconds(message.header.stamp) for message in images]
+    assert stamps == sorted(set(stamps)) and before < stamps[0] and stamps[-1] < after
+    assert np.median(np.diff(stamps)) >= 0.015e9, "50 images per second"
+    assert images[0].header.frame_id == "left_eye" and images[0].encoding == "bgr8"
+
+
+def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Path) -> None:
+    node = camera(graph, video, rate=100.0, loop=True, wait_for_subscribers=2)
+    images = robot.listen(Image, "image", CAMERA_QOS)
+    robot.wait_for(lambda: node._raw.get_subscription_count() == 1, "for the first listener")
+    time.sleep(0.2)  # long enough for it to have started
+    assert not images
+    compressed = robot.listen(CompressedImage, "image/compressed", CAMERA_QOS)
+    robot.wait_for(lambda: len(images) > 2 * len(GREYS) and compressed, "for the second round")
+    shown = greys(images)
+    assert all((b - a) % len(GREYS) == 1 for a, b in itertools.pairwise(shown) if b != a)
+    assert to_rgb(compressed[0]).shape == (*SIZE, 3)
+    assert not node.finished.done()
+
+
+def test_it_sends_no_faster_than_masklets_come(graph: Graph, robot: Robot, checkpoint: Path, folder: Path) -> None:
+    """All images are processed, though the node keeps only the newest."""
+    graph.sam2(checkpoint=str(checkpoint), autostart=False)
+    node = graph.add(
+        CameraNode(
+            context=graph.context,
+            cli_args=["--ros-args", "-r", "masklets:=sam2/masklets"],
+            parameter_overrides=[
+                Parameter("source", value=str(folder)),
+                Parameter("wait_for_masklets", value=True),
+                Parameter("rate", value=0.001),
+            ],
+        )
+    )
+    robot.wait_for(lambda: node.count_publishers("sam2/masklets"), "for the node")
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert robot.call(ChangeState, "sam2/change_state", transition=Transition(id=transition)).success
+    robot.wait_for(node.finished.done, "for the end")
+    robot.wait_for(lambda: len(robot.masklets) == len(GREYS), "for all masklets")
+    assert node.finished.result() == len(GREYS)
+
+
+def test_what_cannot_be_played(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    text = tmp_path / "clip.mp4"
+    text.write_text("not a video")
+    for source, reason in ((tmp_path / "no.mp4", "no such file"), (empty, "no images"), (text, "cannot be opened")):
+        with pytest.raises(SourceError, match=reason):
+            CameraNode(context=graph.context, parameter_overrides=[Parameter("source", value=str(source))])
+    (folder / "frame8.png").write_bytes(b"broken")
+    node = camera(graph, folder, rate=100.0, wait_for_subscribers=0)
+    robot.wait_for(node.finished.done, "for the end")
+    assert "frame8.png" in str(node.finished.exception())
+
+
+def run(module: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"sam2_ros.ros.{module}", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def test_the_camera_process_says_what_is_wrong(ros_domain: int, tmp_path: Path) -> None:
+    process = run("camera", "--ros-args", "-p", f"source:={tmp_path / 'no.mp4'}")
+    _, said = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1 and said == f"camera: {tmp_path / 'no.mp4'}: no such file or folder\n"
+
+
+def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+    """Camera, node, prompter and recorder: nothing is lost, and the bag holds what was said."""
+    bag = tmp_path / "bag"
+    reliable = "reliability:=reliable"
+    topics = ["/image", "/sam2/prompts", "/sam2/prompt_results", "/sam2/masklets"]
+    recorder = run("recorder", "-o", str(bag), *topics)
+    node = run(
+        "node", "--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", f"qos_overrides./image.subscription.{reliable}"
+    )
+    camera = run(
+        *("camera", "--ros-args", "-p", f"source:={folder}", "-p", "wait_for_masklets:=true"),
+        *("-p", "wait_for_subscribers:=3", "-r", "masklets:=sam2/masklets"),
+        *("-p", f"qos_overrides./image.publisher.{reliable}"),
+    )
+    prompter = run("prompter", "--click", "30,40", "--label", "cup", "--listeners", "2", "--first-image", "/image")
+    try:
+        said, complaint = prompter.communicate(timeout=TIMEOUT)
+        assert prompter.returncode == 0 and said.startswith("object 1 (cup): "), complaint
+        assert camera.wait(TIMEOUT) == 0
+        refused = run("prompter", "--box", "500,500,10,10", "--listeners", "2")
+        said, _ = refused.communicate(timeout=TIMEOUT)
+        assert refused.returncode == 1 and "outside the image" in said
+    finally:
+        for process in (recorder, node, camera, prompter):
+            process.send_signal(signal.SIGINT)
+        output, errors = recorder.communicate(timeout=TIMEOUT)
+        said = node.communicate(timeout=TIMEOUT)[1]
+    assert recorder.returncode == 0 and node.returncode == 0 and "Traceback" not in said, errors + said
+
+    heard: dict[str, list] = {topic: [] for topic in topics}
+    with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+        for connection, _, data in reader.messages():
+            heard[connection.topic].append(reader.deserialize(data, connection.msgtype))
+    images, prompts, results, masklets = heard.values()
+    assert [message_to_cvimage(image).mean() for image in images] == list(GREYS)
+    assert [message.header.stamp for message in masklets] == [image.header.stamp for image in images]
+    assert [len(message.prompts) for message in prompts] == [1, 1]
+    assert prompts[0].prompts[0].clicks[0].x == 30 and prompts[0].header.stamp == images[0].header.stamp
+    assert [result.accepted for result in results] == [True, False]
+    assert masklets[-1].masklets[0].label == "cup" and masklets[-1].masklets[0].mask.counts.dtype == np.uint32
+    assert f"{len(GREYS):6d}  /sam2/masklets" in output

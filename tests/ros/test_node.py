@@ -1,0 +1,202 @@
+"""The node as a citizen of the graph: lifecycle, parameters, pictures on demand, diagnostics."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.parameter import Parameter
+from robot import BOX, CLICK, SIZE, TIMEOUT, Graph, Robot, header_of, picture
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from sam2_ros import msg, srv
+from sam2_ros.ros.images import to_jpeg, to_message, to_rgb
+from sam2_ros.ros.node import Sam2Node
+from sam2_ros.tracking import rle
+
+
+def change(robot: Robot, transition: int) -> bool:
+    return robot.call(ChangeState, "sam2/change_state", transition=Transition(id=transition)).success
+
+
+def state_of(robot: Robot) -> str:
+    return robot.call(GetState, "sam2/get_state").current_state.label
+
+
+def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), autostart=False)
+    assert state_of(robot) == "unconfigured"
+    assert not change(robot, Transition.TRANSITION_ACTIVATE), "an impossible transition is refused, and survived"
+    answer = robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK)
+    assert not answer.result.accepted and "not configured" in answer.result.message
+    assert not robot.call(Trigger, "sam2/reset").success
+
+    assert change(robot, Transition.TRANSITION_CONFIGURE)
+    assert state_of(robot) == "inactive"
+    assert not robot.camera.get_subscription_count(), "subscriptions live while active"
+    answer = robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK)
+    assert not answer.result.accepted and "not active" in answer.result.message
+    assert [result.message for result in robot.results] == ["the node is not configured", answer.result.message]
+
+    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    robot.wait_until_connected()
+    robot.show(0)
+    robot.prompt(CLICK)
+    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK]))
+    robot.wait_for(lambda: node._stream._prompts, "for the prompt to arrive")
+
+    assert change(robot, Transition.TRANSITION_DEACTIVATE)
+    robot.wait_for(lambda: not robot.camera.get_subscription_count(), "for the subscription to go")
+    assert "not active" in robot.results[-1].message, "a waiting prompt hears that it waits in vain"
+    assert [found.object_id for found in robot.call(srv.ListObjects, "sam2/list").objects] == [1]
+    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    robot.wait_until_connected()
+    assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
+
+    assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
+    assert state_of(robot) == "unconfigured" and node._stream is None
+    assert change(robot, Transition.TRANSITION_CONFIGURE) and change(robot, Transition.TRANSITION_ACTIVATE)
+    robot.wait_until_connected()
+    assert not robot.show(2).masklets
+    assert change(robot, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert state_of(robot) == "finalized"
+
+
+def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+    missing = checkpoint.with_name("missing.pt")
+    node = graph.sam2(checkpoint=str(missing), autostart=False)
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    assert state_of(robot) == "unconfigured"
+    assert str(missing) in capfd.readouterr().err
+
+    node.set_parameters([Parameter("checkpoint", value=str(checkpoint)), Parameter("model", value="sam2.1_hiera_tiny")])
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    said = capfd.readouterr().err
+    assert str(checkpoint) in said and " has shape " in said and "looks like default" in said
+
+    node.set_parameters([Parameter("model", value=""), Parameter("device", value="cuda:77")])
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    assert state_of(robot) == "unconfigured"
+    assert "Not configured" in capfd.readouterr().err
+
+    node.set_parameters([Parameter("device", value="cpu")])
+    assert change(robot, Transition.TRANSITION_CONFIGURE)
+    assert state_of(robot) == "inactive"
+
+
+def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) -> None:
+    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
+    assert not late.successful and "cleanup" in late.reason
+    (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
+    assert not read_only.successful
+    (live,) = sam2.set_parameters([Parameter("detection_min_score", value=0.9)])
+    assert live.successful
+    (range_,) = sam2.set_parameters([Parameter("detection_min_score", value=1.5)])
+    assert not range_.successful
+    described = sam2.describe_parameters(["keep_all", "dtype", "history"])
+    assert all(descriptor.description for descriptor in described)
+    assert "bfloat16" in described[1].additional_constraints and described[2].integer_range
+    reliability = "qos_overrides./image.subscription.reliability"
+    assert sam2.get_parameter(reliability).value == "best_effort"
+
+
+def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
+    camera = robot.create_publisher(CompressedImage, "image/compressed", 10)
+    robot.wait_for(camera.get_subscription_count, "for the node")
+    robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
+    camera.publish(CompressedImage(header=header_of(0), format="jpeg", data=b"no picture"))
+    camera.publish(to_jpeg(picture(1), header_of(1)))
+    robot.wait_for(lambda: robot.masklets, "for masklets")
+    assert robot.masklets == [msg.MaskletArray(header=header_of(1), height=SIZE[0], width=SIZE[1])]
+
+
+def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = Sam2Node.on_change.__globals__["draw_overlay"]
+    monkeypatch.setitem(
+        Sam2Node.on_change.__globals__, "draw_overlay", lambda *picture: made.append(picture) or original(*picture)
+    )
+    robot.show(0)
+    robot.prompt(BOX)
+    robot.show(1)
+    assert not made
+
+    labels = robot.listen(Image, "sam2/labels")
+    overlay = robot.listen(Image, "sam2/overlay")
+    compressed = robot.listen(CompressedImage, "sam2/overlay/compressed")
+    outputs = (sam2._labels, sam2._overlay, sam2._overlay_jpeg)
+    robot.wait_for(lambda: all(output.get_subscription_count() for output in outputs), "for the subscriptions")
+    robot.wait_until_connected()
+    (masklet,) = robot.show(2).masklets
+    robot.wait_for(lambda: labels and overlay and compressed, "for pictures")
+    mask = rle.decode(np.array(masklet.mask.counts), *SIZE)
+    assert labels[0].encoding == "mono16" and labels[0].header == header_of(2)
+    assert np.array_equal(np.frombuffer(labels[0].data, "<u2").reshape(SIZE), mask * np.uint16(masklet.object_id))
+    drawn = to_rgb(overlay[0])
+    assert overlay[0].header == compressed[0].header == header_of(2)
+    assert np.any(drawn != picture(2)) and drawn.shape == (*SIZE, 3)
+    assert compressed[0] == to_jpeg(np.ascontiguousarray(drawn[..., ::-1]), header_of(2))
+
+    # Nothing new comes from the camera, but what is prompted now can be seen at once.
+    robot.prompt(CLICK)
+    robot.wait_for(lambda: len(overlay) == 2, "for the picture of the prompt")
+    assert overlay[1].header == header_of(2) and not np.array_equal(to_rgb(overlay[1]), drawn)
+    assert len(labels) == 1
+
+
+def test_diagnostics(robot: Robot, sam2: Sam2Node) -> None:
+    heard = robot.listen(DiagnosticArray, "/diagnostics")
+    robot.wait_for(lambda: robot.count_publishers("/diagnostics"))
+
+    def report(text: str) -> dict[str, str]:
+        robot.wait_for(lambda: heard and text in heard[-1].status[0].message, f"for {text}")
+        return {pair.key: pair.value for pair in heard[-1].status[0].values}
+
+    report("no images")
+    assert heard[-1].status[0].level == DiagnosticStatus.WARN
+    robot.show(0)
+    robot.prompt(CLICK, msg.Prompt())
+    values = report("1 objects")
+    assert heard[-1].status[0].level == DiagnosticStatus.OK and heard[-1].status[0].name == "sam2: tracking"
+    assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
+    assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
+    assert values["attention kernel"] in ("flash", "math", "efficient")
+    assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
+    assert float(values["memory (MiB)"]) > 50
+    robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
+    report("could not be processed")
+    assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+
+
+def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -> None:
+    unstamped = to_message(picture(0), "rgb8", header_of(0))
+    unstamped.header.stamp.sec = unstamped.header.stamp.nanosec = 0
+    robot.send(unstamped)
+    robot.prompt(CLICK)
+    assert [masklet.object_id for masklet in robot.send(unstamped).masklets] == [1]
+    assert robot.masklets[-1].header == unstamped.header
+
+
+def test_parameters_that_cannot_be(graph: Graph) -> None:
+    for name, wrong, reason in (
+        ("dtype", "float8", "bfloat16"),
+        ("history", 0, "history"),
+        ("keep_all", 7, "keep_all"),
+    ):
+        with pytest.raises(Exception, match=reason):
+            Sam2Node(context=graph.context, parameter_overrides=[Parameter(name, value=wrong)])
+
+
+def test_the_process_says_in_one_line_what_it_cannot_be(ros_domain: int) -> None:
+    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "dtype:=float8"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ended.returncode == 1
+    assert ended.stderr == "sam2: dtype is 'float8'; it must be one of: auto, float32, bfloat16, float16\n"
