@@ -21,7 +21,10 @@ from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
 from sam2_ros.data.images import read_image, write_jpeg
-from sam2_ros.data.json_file import check_keys, read_json
+from sam2_ros.data.json_file import Keys, check_keys, read_json
+
+_IMAGE: Keys = {"id": (int, str), "file_name": str, "height": int, "width": int}
+_ANNOTATION: Keys = {"id": (int, str), "image_id": (int, str)}
 
 
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
@@ -35,15 +38,15 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
         ClipError: a file is missing or damaged.
     """
     file = Path(file)
-    content = read_json(file, images=list, annotations=list)
+    content = read_json(file, {"images": list, "annotations": list})
     if not content["images"]:
         raise ClipError(file, "lists no images")
     entries: dict[Any, dict[str, Any]] = {}
     for index, image in enumerate(content["images"]):
-        check_keys(file, image, f"images[{index}]", id=(int, str), file_name=str, height=int, width=int)
+        check_keys(file, image, _IMAGE, f"images[{index}]")
         entries[image["id"]] = {"image": image, "annotations": []}
     for index, annotation in enumerate(content["annotations"]):
-        check_keys(file, annotation, f"annotations[{index}]", id=(int, str), image_id=(int, str))
+        check_keys(file, annotation, _ANNOTATION, f"annotations[{index}]")
         if annotation["image_id"] not in entries:
             raise ClipError(file, f"annotations[{index}]: there is no image {annotation['image_id']!r}")
         if annotation.get("segmentation") and not annotation.get("iscrowd"):

@@ -56,7 +56,9 @@ def _bag(path: Path) -> Path | None:
 
 
 def _sav(path: Path) -> Path | None:
-    return path if path.is_dir() and next(path.rglob("*_manual.json"), None) else None
+    if path.suffix == ".mp4":
+        return path if path.with_name(f"{path.stem}_manual.json").is_file() else None
+    return path if next(path.rglob("*_manual.json"), None) else None
 
 
 def _coco(path: Path) -> Path | None:
@@ -77,6 +79,6 @@ _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path], Clips]
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),
     ("MOSE: folders JPEGImages/<video> and Annotations/<video>", _has("JPEGImages/*/"), _of("mose")),
     ("rosbag: a folder with metadata.yaml, a file .mcap or .db3, or a folder of them", _bag, _of("bag")),
-    ("SA-V training: videos <id>.mp4, each with <id>_manual.json", _sav, _of("sav")),
+    ("SA-V training: a video <id>.mp4 or a folder of them, each with <id>_manual.json", _sav, _of("sav")),
     ("COCO: a file .json, or a folder with annotations.json or annotations/instances_<split>.json", _coco, _of("coco")),
 ]

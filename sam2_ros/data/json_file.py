@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sam2_ros.data.clips import ClipError
 
+Keys = Mapping[str, type | tuple[type, ...]]
 
-def read_json(file: Path, **keys: type | tuple[type, ...]) -> dict[str, Any]:
+
+def read_json(file: Path, keys: Keys) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
-        keys: those that it must have, with the type of their values.
+        keys: those that it must have, with the types that their values may be of.
 
     Raises:
         ClipError: the file is missing, is no JSON, or lacks a key.
@@ -24,13 +27,11 @@ def read_json(file: Path, **keys: type | tuple[type, ...]) -> dict[str, Any]:
         raise ClipError(file, "the file is missing") from None
     except (OSError, ValueError) as error:
         raise ClipError(file, f"cannot be read as JSON: {error}") from error
-    check_keys(file, value, **keys)
+    check_keys(file, value, keys)
     return value
 
 
-def check_keys(
-    file: Path, value: Any, what: str = "", frame: int | None = None, **keys: type | tuple[type, ...]
-) -> None:
+def check_keys(file: Path, value: Any, keys: Keys, what: str = "") -> None:
     """Raises ClipError unless the value is a JSON object that has these keys, with values of these types.
 
     Args:
@@ -38,9 +39,9 @@ def check_keys(
     """
     prefix = f"{what}: " if what else ""
     if not isinstance(value, dict):
-        raise ClipError(file, f"{prefix}is not a JSON object, {{...}}", frame)
+        raise ClipError(file, f"{prefix}is not a JSON object, {{...}}")
     for key, kind in keys.items():
         if key not in value:
-            raise ClipError(file, f"{prefix}the key {key!r} is missing", frame)
+            raise ClipError(file, f"{prefix}the key {key!r} is missing")
         if not isinstance(value[key], kind):
-            raise ClipError(file, f"{prefix}the value of {key!r} is a {type(value[key]).__name__}", frame)
+            raise ClipError(file, f"{prefix}the value of {key!r} is a {type(value[key]).__name__}")

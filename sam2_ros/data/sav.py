@@ -25,7 +25,7 @@ STEP = 4  # annotated is every fourth frame
 
 
 def clips(root: str | Path, auto: bool = False) -> Clips:
-    """All videos below a folder.
+    """All videos below a folder, or the one that this is.
 
     Args:
         auto: also the automatic masklets, of the videos that have them; their IDs follow those of the manual ones.
@@ -33,7 +33,8 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     Raises:
         ClipError: there are none.
     """
-    files = {file.stem: file for file in sorted(Path(root).rglob("*.mp4")) if _json(file, "manual").is_file()}
+    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.mp4"))
+    files = {file.stem: file for file in found if _json(file, "manual").is_file()}
     if not files:
         raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
     return Clips(sorted(files), partial(_read, files, auto))
@@ -66,7 +67,7 @@ def read(file: str | Path, auto: bool = False) -> Clip:
     object_ids: list[int] = []
     masklets: list[tuple[Path, list[list[Any]], list[int]]] = []
     for source in sources:
-        annotation = read_json(source, masklet=list, masklet_id=list)
+        annotation = read_json(source, {"masklet": list, "masklet_id": list})
         ids = _ids(source, annotation["masklet_id"])
         _check(source, annotation["masklet"], len(ids), len(frames))
         offset = max(object_ids, default=0) + 1

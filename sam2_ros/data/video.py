@@ -68,7 +68,8 @@ class VideoFrames(Sequence[np.ndarray]):
         self._next = 0
         self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.size = tuple(int(self._capture.get(n)) for n in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+        height, width = (self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+        self.size = (int(height), int(width))
         if self._count <= 0:
             raise ClipError(self.file, "does not say how many frames it has")
 

@@ -38,7 +38,8 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
     """
     root = Path(root)
     meta = root / "meta.json"
-    objects = {video: _objects(meta, video, entry) for video, entry in read_json(meta, videos=dict)["videos"].items()}
+    videos = read_json(meta, {"videos": dict})["videos"]
+    objects = {video: _objects(meta, video, entry) for video, entry in videos.items()}
     if not objects:
         raise ClipError(meta, "lists no videos")
     return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects))

@@ -59,6 +59,7 @@ def test_sav_training(tmp_path):
     clip = Clip("sav_000001", make_clip(frames=14).frames, (1, 2, 3), masks)
     sav.write([clip], tmp_path / "sav_train/sav_000")
     (read,) = open_clips(tmp_path)
+    assert open_clips(tmp_path / "sav_train/sav_000/sav_000001.mp4").names == ("sav_000001",)
     assert read.name == "sav_000001" and read.fps == 24
     same_masks(read, clip)
     same_frames(read, clip, VIDEO)
