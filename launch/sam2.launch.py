@@ -4,6 +4,8 @@ ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
 ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
 """
 
+import os
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -11,15 +13,16 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+CONFIG = PathJoinSubstitution([FindPackageShare("sam2_ros"), "config"])
+# Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on.
+FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+
 ARGUMENTS = {
     "image": ("image", "topic of the camera's images"),
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, under which its topics and services stand"),
-    "params_file": (
-        PathJoinSubstitution([FindPackageShare("sam2_ros"), "config", "sam2.yaml"]),
-        "file of parameters of the sam2 node",
-    ),
+    "params_file": (PathJoinSubstitution([CONFIG, "sam2.yaml"]), "file of parameters of the sam2 node"),
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "camera": ("false", "start our camera node too, playing `source`"),
@@ -62,10 +65,14 @@ def given(context: LaunchContext, parameters: dict[str, tuple[type, str]]) -> di
 def nodes(context: LaunchContext) -> list[Node]:
     arguments = context.launch_configurations
     name, image = arguments["name"], arguments["image"]
+    # Without ours, Fast DDS loses most images of 640x480 and more. Somebody who has a profile knows what they do.
+    has_profile = any(variable in os.environ for variable in FAST_DDS_PROFILE)
+    profile = PathJoinSubstitution([CONFIG, "fastdds.xml"])
     common = {
         "package": "sam2_ros",
         "namespace": arguments["namespace"],
         "output": "screen",
+        "additional_env": {} if has_profile else dict.fromkeys(FAST_DDS_PROFILE, profile),
         "ros_arguments": ["--log-level", arguments["log_level"]],
     }
     time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}

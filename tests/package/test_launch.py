@@ -1,0 +1,92 @@
+"""The launch file and config/sam2.yaml say what the nodes themselves say."""
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from sam2_ros.ros.camera import CameraNode
+from sam2_ros.ros.node import Sam2Node
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILE = ROOT / "launch/sam2.launch.py"
+EVERY_NODES = ("use_sim_time", "start_type_description_service")
+
+
+@pytest.fixture
+def context(ros_domain: int) -> Iterator[rclpy.Context]:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def sam2(context: rclpy.Context) -> Iterator[Sam2Node]:
+    node = Sam2Node(context=context)  # never spun, so it does not bring itself up
+    yield node
+    node.destroy_node()
+
+
+@pytest.fixture
+def camera(context: rclpy.Context, tmp_path: Path) -> Iterator[CameraNode]:
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((4, 4, 3), np.uint8))
+    node = CameraNode(context=context, parameter_overrides=[Parameter("source", value=str(tmp_path))])
+    yield node
+    node.destroy_node()
+
+
+def parameters(node: Node) -> dict[str, object]:
+    """What the node declares about itself, with its values."""
+    names = [name for name in node._parameters if name not in EVERY_NODES and not name.startswith("qos_overrides.")]
+    return {name: node.get_parameter(name).value for name in names}
+
+
+def declared_in_launch_file(table: str) -> dict[str, str]:
+    """The names and types in one of its tables, read without ROS's launch, which has no wheel."""
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == table:
+            rows = zip(statement.value.keys, statement.value.values, strict=True)
+            return {name.value: row.elts[0].id for name, row in rows}
+    raise AssertionError(f"{LAUNCH_FILE.name} has no {table}")
+
+
+def test_the_config_file_gives_every_parameter_with_its_default(sam2: Sam2Node) -> None:
+    config = yaml.safe_load((ROOT / "config/sam2.yaml").read_text())
+    assert config["/**"]["ros__parameters"] == parameters(sam2)
+
+
+def test_the_launch_file_has_every_parameter_of_the_node(sam2: Sam2Node) -> None:
+    types = {name: type(value).__name__ for name, value in parameters(sam2).items()}
+    assert declared_in_launch_file("SAM2_PARAMETERS") == types
+
+
+def test_the_launch_file_sets_parameters_that_the_camera_has(camera: CameraNode) -> None:
+    types = {name: type(value).__name__ for name, value in parameters(camera).items()}
+    assert declared_in_launch_file("CAMERA_PARAMETERS").items() <= types.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "executables"),
+    [({}, ["sam2"]), ({"camera": "true", "source": "clip.mp4", "max_objects": "3"}, ["sam2", "camera"])],
+)
+def test_the_launch_file_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> None:
+    launch = pytest.importorskip("launch", reason="ROS's launch is not installed")
+    pytest.importorskip("launch_ros")
+    spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = launch.LaunchContext()
+    context.launch_configurations.update(arguments)
+    *declarations, start = module.generate_launch_description().entities
+    for declaration in declarations:
+        declaration.execute(context)
+    assert [node.node_executable for node in start.execute(context)] == executables
