@@ -63,7 +63,7 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
     """The images of a bag, by stamp, with what its MaskletArrays say of them. Images decode when they are asked for.
 
     An image without a MaskletArray of its stamp is not annotated. An object that its MaskletArray doesn't name (because
-    it was pointed out later) counts as not visible there.
+    it was pointed out later, or removed before) counts as not visible there.
 
     Args:
         path: the bag's folder or file.

@@ -16,6 +16,7 @@ from small_clips import make_clip, same_frames, same_masks
 from sam2_ros.data import bag
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
+from sam2_ros.tracking import rle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,6 +76,34 @@ def test_rclpy_reads_what_is_written(tmp_path):
     description = json.loads((_share() / "msg/MaskletArray.json").read_text())
     hashes = {one["type_name"]: one["hash_string"] for one in description["type_hashes"]}
     assert digest == hashes["sam2_ros/msg/MaskletArray"]
+
+
+def test_what_rclpy_wrote_is_read(tmp_path):
+    """Messages as a recorder receives them, serialised by ROS."""
+    serialization = pytest.importorskip("rclpy.serialization")
+    from builtin_interfaces.msg import Time
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+
+    from sam2_ros.msg import Mask, Masklet, MaskletArray
+
+    clip, store = make_clip(ids=(2,)), bag._typestore()
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        images = writer.add_connection("/image", RGB, typestore=store)
+        arrays = writer.add_connection("/masklets", ARRAY, typestore=store)
+        for index in range(len(clip)):
+            header = Header(stamp=Time(sec=1700000000, nanosec=index * 100_000_000), frame_id="camera_optical")
+            mask = Mask(height=48, width=64, counts=rle.encode(clip.masks[index][0]))
+            found = [Masklet(object_id=2, label="box", present=bool(clip.masks[index].any()), mask=mask)]
+            array = MaskletArray(header=header, height=48, width=64, masklets=found)
+            pixels = clip.frames[index].tobytes()
+            picture = Image(header=header, height=48, width=64, encoding="rgb8", step=192, data=pixels)
+            writer.write(images, 5 + index, serialization.serialize_message(picture))
+            writer.write(arrays, 6 + index, serialization.serialize_message(array))
+    read = bag.read(tmp_path / "bag")
+    assert read.fps == pytest.approx(10)
+    same_masks(read, clip)
+    same_frames(read, clip, 0)
 
 
 def _share() -> Path:
