@@ -86,15 +86,17 @@ class SyntheticScenes:
         return self._clip(f"scene-{seed}", (TRAINING, seed))
 
     def _clip(self, name: str, seed: tuple[int, ...], all_at_start: bool = False) -> Clip:
-        """With `all_at_start`, every object is well visible on the first frame, and there are the fewest or more."""
+        """With `all_at_start`, every object is well visible on the first frame and for a quarter of the clip at least,
+        and there are the fewest or more."""
         s = self.settings
         smallest = 1e-3 * s.height * s.width
         for attempt in range(100):
             frames, labels = self._rendered(np.random.default_rng([*seed, attempt]))
             areas = np.stack([np.bincount(label.ravel(), minlength=256) for label in labels])
-            there = areas[0] >= smallest if all_at_start else areas.any(0)
+            at_start = areas[0] >= smallest
+            there = at_start & ((areas > 0).mean(0) >= 0.25) if all_at_start else areas.any(0)
             ids = np.flatnonzero(there[1:]).astype(np.uint8) + 1
-            if (areas[0, 1:] >= smallest).sum() >= (s.objects[0] if all_at_start else 1):
+            if (there & at_start)[1:].sum() >= (s.objects[0] if all_at_start else 1):
                 masks = [label[None] == ids[:, None, None] for label in labels]
                 return Clip(name, frames, tuple(range(1, len(ids) + 1)), masks, s.fps)
         raise ValueError(f"too few objects of {name} can be seen on its first frame with {s}")
