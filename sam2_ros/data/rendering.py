@@ -136,7 +136,7 @@ def draw(
     if part.bend is None:
         pixels = _warped(part.pixels, shift(-x0, -y0) @ matrix, w, h)
     else:
-        source = _source(part, frame, np.linalg.inv(matrix), x0, y0, w, h)
+        source = _source(part.pixels, part.bend, frame, np.linalg.inv(matrix), (x0, y0), (w, h))
         pixels = cv2.remap(part.pixels, source, None, cv2.INTER_LINEAR)
     if blur is not None:
         pixels = _smeared(pixels, blur)
@@ -154,16 +154,23 @@ def _warped(
     return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def _source(part: Part, frame: int, inverse: np.ndarray, x0: int, y0: int, w: int, h: int) -> np.ndarray:
+def _source(
+    pixels: np.ndarray,
+    bend: Bend,
+    frame: int,
+    inverse: np.ndarray,
+    origin: tuple[int, int],
+    size: tuple[int, int],
+) -> np.ndarray:
     """For every pixel of a window of the image, where in the sprite its colour lies: x and y, float32 [h, w, 2]."""
+    (x0, y0), (w, h) = origin, size
     columns, rows = -(-w // CELL) + 2, -(-h // CELL) + 2
     x = np.arange(columns) * CELL - CELL / 2 - 0.5 + x0
     y = np.arange(rows) * CELL - CELL / 2 - 0.5 + y0
     u, v, scale = (inverse[i, 0] * x + (inverse[i, 1] * y + inverse[i, 2])[:, None] for i in range(3))
     u, v = u / scale, v / scale
-    half = max(part.pixels.shape[:2]) / 2
-    bend = part.bend
-    height, width = part.pixels.shape[:2]
+    height, width = pixels.shape[:2]
+    half = max(height, width) / 2
     wx, wy = bend.waves.T / half
     phase = bend.phases[:, None, None] + wx[:, None, None] * (u - width / 2) + wy[:, None, None] * (v - height / 2)
     wave = np.sin(phase)
