@@ -19,11 +19,11 @@ def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
         object_id=masklet.object_id,
         label=masklet.label,
         present=masklet.present,
-        presence=masklet.presence,
-        iou=masklet.iou,
+        presence=float(masklet.presence),  # rclpy takes nothing else, and does not say so: it ends the process
+        iou=float(masklet.iou),
     )
     if masklet.present:
-        x, y, width, height = masklet.box
+        x, y, width, height = (int(number) for number in masklet.box)
         message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if with_mask:
         message.mask.height, message.mask.width = masklet.mask.shape

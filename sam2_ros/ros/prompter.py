@@ -135,11 +135,15 @@ def _arguments() -> argparse.Namespace:
 
 
 def _prompt(arguments: argparse.Namespace) -> Prompt:
+    if not 0 <= arguments.object_id < 2**32:
+        raise ValueError("an object ID is a number from 1, or 0 for a new object")
     clicks = [Click(x=x, y=y) for x, y in arguments.click]
     clicks += [Click(x=x, y=y, positive=False) for x, y in arguments.negative]
     prompt = Prompt(object_id=arguments.object_id, label=arguments.label, clicks=clicks, replace=arguments.replace)
     if arguments.box:
         x, y, width, height = (round(number) for number in arguments.box)
+        if min(x, y, width, height) < 0:
+            raise ValueError("numbers of a box cannot be negative")
         prompt.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if arguments.mask:
         mask = cv2.imread(arguments.mask, cv2.IMREAD_UNCHANGED)
@@ -160,7 +164,7 @@ def main() -> int:
         if arguments.first_image:
             header = prompter.first_image(arguments.first_image, arguments.timeout)
         result = prompter.send(prompt, header, arguments.listeners, arguments.timeout)
-    except (ValueError, AssertionError, TimeoutError) as error:  # AssertionError: rclpy's, of numbers out of range
+    except (ValueError, OverflowError, TimeoutError, ImportError) as error:
         print(f"prompt: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
