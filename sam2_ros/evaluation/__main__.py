@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; the sam2 node says why
+
 import argparse
 import shlex
 import sys
@@ -17,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sam2_ros.data import davis
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.synthetic import suite
-from sam2_ros.evaluation.contact_sheet import contact_sheet
+from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
 from sam2_ros.evaluation.scores import ObjectScore, score, summary
@@ -67,10 +71,11 @@ class Watched:
             frame = next(self.frames)
             self.seconds += time.perf_counter() - start
             if index in self.shown or self.folder:
-                picture = draw_overlay(self.clip.frames[index], frame.masklets)
+                image = self.clip.frames[index]
                 if index in self.shown:
-                    self.pictures.append(_with_truth(picture, self.clip.masks[index]))
+                    self.pictures.append(_with_truth(thumbnail(image, frame.masklets), self.clip.masks[index]))
                 if self.folder:
+                    picture = draw_overlay(image, frame.masklets)
                     write_png(self.folder / self.clip.name / f"{index:05d}.png", picture)
             self.bar.advance(task)
             yield frame
@@ -91,7 +96,8 @@ class Watched:
 def _with_truth(picture: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
     """The picture with thin white outlines around the true masks."""
     for mask in truth if truth is not None else ():
-        contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        small = cv2.resize(mask.view(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        contours, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(picture, contours, -1, (255, 255, 255), 1, cv2.LINE_AA)
     return picture
 
@@ -141,8 +147,7 @@ def main() -> int:
         if options.suite:
             clips = (clip for clip in suite() if clip.name.startswith(only))
         else:
-            names = [name for name in davis.sequences(options.davis) if name.startswith(only)]
-            clips = (davis.read(options.davis, name) for name in names)
+            clips = (clip for clip in davis.clips(options.davis) if clip.name.startswith(only))
         settings = {
             "model": model.config.name,
             "checkpoint": str(options.checkpoint or "shipped"),

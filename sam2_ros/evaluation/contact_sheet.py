@@ -4,43 +4,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from sam2_ros.tracking.masklet import Masklet
+from sam2_ros.tracking.overlay import draw_overlay
+
+SIDE = 306  # width of a thumbnail, pixels
 PAPER, INK, FAINT = (250, 250, 250), (24, 26, 32), (120, 124, 134)
-MARGIN, GAP = 16, 8
+MARGIN, GAP, CAPTION = 16, 8, 22
+
+
+def thumbnail(image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
+    """The overlay of an image, uint8 [H, W, 3] RGB, drawn at the size of a thumbnail, so that it can be read there."""
+    small = _shrunk(image)
+    height, width = small.shape[:2]
+    shrunk = []
+    for masklet in masklets:
+        mask = cv2.resize(masklet.mask.view(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA) > 127
+        shrunk.append(replace(masklet, mask=mask))
+    return draw_overlay(small, shrunk)
 
 
 def contact_sheet(
-    images: Sequence[np.ndarray],
-    captions: Sequence[str],
-    title: str,
-    subtitle: str = "",
-    columns: int = 4,
-    width: int = 1280,
+    images: Sequence[np.ndarray], captions: Sequence[str], title: str, subtitle: str = "", columns: int = 4
 ) -> np.ndarray:
-    """Pictures, uint8 [H, W, 3] RGB, all scaled to the size of the first one's thumbnail, row by row under a title.
-
-    Returns uint8 [height, `width`, 3] RGB.
-    """
+    """Pictures of one shape, uint8 [H, W, 3] RGB, as thumbnails row by row under a title: uint8 [height, width, 3]."""
     columns = min(columns, len(images))
-    side = (width - 2 * MARGIN - (columns - 1) * GAP) // columns
-    height = round(side * images[0].shape[0] / images[0].shape[1])
-    large, small = ImageFont.load_default(24), ImageFont.load_default(14)
-    caption = 22
+    small = [_shrunk(image) for image in images]
+    height = small[0].shape[0]
     top = MARGIN + 34 + (24 if subtitle else 0)
     rows = math.ceil(len(images) / columns)
-    sheet = Image.new("RGB", (width, top + rows * (height + caption + GAP) + MARGIN - GAP), PAPER)
+    size = (2 * MARGIN + columns * (SIDE + GAP) - GAP, top + rows * (height + CAPTION + GAP) + MARGIN - GAP)
+    sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN - 4), title, INK, large, stroke_width=0.3)
-    draw.text((MARGIN, MARGIN + 28), subtitle, FAINT, small)
-    for index, (image, words) in enumerate(zip(images, captions, strict=True)):
-        x = MARGIN + index % columns * (side + GAP)
-        y = top + index // columns * (height + caption + GAP)
-        shrinks = image.shape[1] > side
-        thumbnail = cv2.resize(image, (side, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        sheet.paste(Image.fromarray(thumbnail), (x, y))
-        draw.text((x + 2, y + height + 3), words, FAINT, small)
+    font = ImageFont.load_default(14)
+    draw.text((MARGIN, MARGIN - 4), title, INK, ImageFont.load_default(24), stroke_width=0.3)
+    draw.text((MARGIN, MARGIN + 28), subtitle, FAINT, font)
+    for index, (picture, words) in enumerate(zip(small, captions, strict=True)):
+        x, y = MARGIN + index % columns * (SIDE + GAP), top + index // columns * (height + CAPTION + GAP)
+        sheet.paste(Image.fromarray(picture), (x, y))
+        draw.text((x + 2, y + height + 3), words, FAINT, font)
     return np.asarray(sheet)
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    height = round(SIDE * image.shape[0] / image.shape[1])
+    way = cv2.INTER_AREA if image.shape[1] > SIDE else cv2.INTER_CUBIC
+    return cv2.resize(image, (SIDE, height), interpolation=way) if image.shape[1] != SIDE else image

@@ -13,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video import VideoReader, VideoWriter
-from sam2_ros.ros.demo import DemoError, Show, judge
+from sam2_ros.ros.demo import DemoError, Show, judge, parser, run
 from sam2_ros.ros.graph import free_domain
 from sam2_ros.ros.recording import Answer, Recording, read_recording
 from sam2_ros.tracking.masklet import Frame, Masklet
@@ -72,6 +73,12 @@ def test_fails_when_the_object_is_not_followed(tmp_path: Path, checkpoint: Path)
     assert (tmp_path / "overlay.mp4").is_file() and (tmp_path / "contact-sheet.png").is_file()
 
 
+def test_says_at_once_that_weights_are_missing(tmp_path: Path) -> None:
+    status, printed = demo("--frames", 2, "--out", tmp_path, "--checkpoint", "/no/weights.pt")
+    assert status == 1
+    assert "/no/weights.pt" in printed and "Traceback" not in printed
+
+
 def test_follows_a_click_in_any_video(tmp_path: Path, checkpoint: Path) -> None:
     video, out = tmp_path / "clip.mp4", tmp_path / "out"
     with VideoWriter(video, 12) as writer:
@@ -80,16 +87,17 @@ def test_follows_a_click_in_any_video(tmp_path: Path, checkpoint: Path) -> None:
             image[30:60, 20 + 5 * index : 50 + 5 * index] = (240, 200, 40)
             writer.write(image)
 
-    status, printed = demo("--video", video, "--out", out)
-    assert status == 1 and "160x90" in printed, "without a click it asks for one"
-    status, printed = demo("--video", video, "--click", "300,20", "--out", out)
-    assert status == 1 and "outside" in printed
-    status, printed = demo("--video", tmp_path / "no.mp4", "--click", "1,1", "--out", out)
-    assert status == 1 and "no.mp4" in printed
+    for words, reason in {
+        ("--video", str(video)): "160x90",  # without a click it asks for one
+        ("--video", str(video), "--click", "300,20"): "outside",
+        ("--video", str(tmp_path / "no.mp4"), "--click", "1,1"): r"no\.mp4",
+        ("--click", "1,1"): "--video",
+    }.items():
+        with pytest.raises((DemoError, FileNotFoundError), match=reason):
+            run(parser().parse_args([*words, "--out", str(out)]), Console())
 
-    status, printed = demo(
-        "--video", video, "--click", "35,45", "--label", "block", "--out", out, "--checkpoint", checkpoint
-    )
+    how = ("--click", "35,45", "--label", "block", "--checkpoint", checkpoint)
+    status, printed = demo("--video", video, "--out", out, *how)
     assert status == 0, printed
     assert "6, 6" in printed and "J&F" not in printed, "nobody knows the truth"
     assert len(frames_of(out / "overlay.mp4")) == 6

@@ -1,0 +1,251 @@
+"""Rate and latency on this machine: python benchmarks/stream.py [--objects 1 4] [--frames 60] [--model NAME]
+
+1. The tracker alone: milliseconds a frame, by stage, with a full memory bank.
+2. The node, as another process, over real DDS: from publishing an image message to having its masklet message. First
+   one image at a time (latency), then a camera at 30 images/s, of which a slow node takes the newest (rate, latency).
+
+The same synthetic 640x480 frames go through both.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the node does
+
+import argparse
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.evaluation.prompts import error_click
+from sam2_ros.model.checkpoint import load_model
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking import tracker as tracker_module
+from sam2_ros.tracking.prompt import Click, Prompt
+from sam2_ros.tracking.tracker import Tracker
+
+WARM_UP = 24  # frames until the memory bank is full
+STAGES = {
+    "to_network": "resize, normalise",
+    "encode_image": "image encoder",
+    "condition": "memory attention",
+    "decode": "mask decoder",
+    "encode_memory": "memory encoder",
+    "to_masks": "masks at image size",
+}
+
+
+def scene(objects: int) -> Clip:
+    """24 frames of a scene with at least so many objects."""
+    return SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(objects + 2, objects + 4), leaving=0)).scene(3)
+
+
+def shown(clip: Clip, index: int) -> np.ndarray:
+    """The clip forwards and backwards for ever."""
+    return clip.frames[(*range(24), *range(22, 0, -1))[index % 46]]
+
+
+def first_clicks(clip: Clip, objects: int) -> list[Click]:
+    """A click on each of the largest objects of the first frame."""
+    largest = sorted(clip.masks[0], key=np.count_nonzero, reverse=True)[:objects]
+    return [error_click(np.zeros_like(mask), mask) or Click(100 + 40 * i, 100) for i, mask in enumerate(largest)]
+
+
+class Stages:
+    """Measures how long each stage of a tracker takes."""
+
+    def __init__(self, model: SAM2) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.sync = torch.cuda.synchronize if model.device.type == "cuda" else lambda: None
+        for owner in (model, tracker_module):
+            for name in STAGES:
+                if hasattr(owner, name):
+                    setattr(owner, name, self._timed(name, getattr(owner, name)))
+
+    def _timed(self, name, function):
+        def timed(*arguments, **named):
+            self.sync()
+            start = time.perf_counter()
+            result = function(*arguments, **named)
+            self.sync()
+            self.seconds[name].append(time.perf_counter() - start)
+            return result
+
+        return timed
+
+
+def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarray]:
+    """Milliseconds of each frame, by stage."""
+    clip = scene(objects)
+    tracker = Tracker(model)
+    tracker.step(shown(clip, 0), 0)
+    for click in first_clicks(clip, objects):
+        tracker.prompt(Prompt(clicks=(click,)))
+    totals = []
+    stages = Stages(model)
+    for index in track(range(1, WARM_UP + frames + 1), f"tracker, {objects} objects", transient=True):
+        if index == WARM_UP + 1:
+            stages.seconds.clear()
+        start = time.perf_counter()
+        tracker.step(shown(clip, index), index)
+        stages.sync()
+        if index > WARM_UP:
+            totals.append(time.perf_counter() - start)
+    result = {name: 1000 * np.array(stages.seconds[name]) for name in STAGES}
+    result["all"] = 1000 * np.array(totals)
+    result["rest"] = result["all"] - sum(result[name] for name in STAGES)
+    return result
+
+
+def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) -> tuple[np.ndarray, float, int]:
+    """Latencies (ms), masklet messages in a second, and images sent. Rate None: the next image after each answer."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.qos import QoSProfile, qos_profile_sensor_data
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+
+    from sam2_ros import msg
+    from sam2_ros.ros.graph import Graph
+    from sam2_ros.ros.images import to_message
+    from sam2_ros.ros.stamps import nanoseconds, time_message
+
+    clip = scene(objects)
+    pictures = [np.ascontiguousarray(shown(clip, index)) for index in range(46)]
+    with tempfile.TemporaryDirectory() as folder, Graph(Path(folder)) as graph:
+        os.environ.update(graph.environment)
+        graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", "image:=/camera/image", *options)
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        node = rclpy.create_node("benchmark", context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        images = node.create_publisher(Image, "/camera/image", qos_profile_sensor_data)
+        prompts = node.create_publisher(msg.PromptArray, "/sam2/prompts", QoSProfile(depth=10))
+        sent: dict[int, float] = {}
+        received: dict[int, float] = {}
+        answered, accepted = Event(), []
+
+        def on_masklets(message: msg.MaskletArray) -> None:
+            received[nanoseconds(message.header.stamp)] = time.perf_counter()
+            answered.set()
+
+        node.create_subscription(msg.MaskletArray, "/sam2/masklets", on_masklets, QoSProfile(depth=100))
+        node.create_subscription(msg.PromptResult, "/sam2/prompt_results", accepted.append, QoSProfile(depth=100))
+
+        def wait(condition, seconds: float, what: str) -> None:
+            end = time.monotonic() + seconds
+            while not condition():
+                executor.spin_once(timeout_sec=0.1)
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{what}; the node's last words:\n{graph.last_words('sam2')}")
+
+        def send() -> int:
+            stamp = node.get_clock().now().nanoseconds
+            header = Header(stamp=time_message(stamp), frame_id="camera")
+            message = to_message(pictures[len(sent) % 46], "rgb8", header)
+            sent[stamp] = time.perf_counter()
+            images.publish(message)
+            return stamp
+
+        def exchange() -> None:
+            stamp = send()
+            wait(lambda: stamp in received, 30, "no masklets came for an image")
+
+        try:
+            wait(lambda: images.get_subscription_count() and prompts.get_subscription_count(), 60, "the node is silent")
+            exchange()
+            array = msg.PromptArray(header=Header(stamp=time_message(next(iter(sent)))))
+            for click in first_clicks(clip, objects):
+                array.prompts.append(msg.Prompt(clicks=[msg.Click(x=float(click.x), y=float(click.y))]))
+            prompts.publish(array)
+            wait(lambda: len(accepted) == objects, 60, "not every prompt was answered")
+            if not all(result.accepted for result in accepted):
+                raise RuntimeError(f"a prompt was refused: {accepted[-1].message}")
+            for _ in range(WARM_UP):
+                exchange()
+            begun = len(sent)
+            start = time.perf_counter()
+            for index in track(range(frames), f"DDS, {objects} objects", transient=True):
+                if rate is None:
+                    exchange()
+                else:
+                    wait(lambda due=start + index / rate: time.perf_counter() >= due - 1e-3, 10, "time stands still")
+                    send()
+            if rate is not None:
+                newest = max(sent)
+                wait(lambda: newest in received, 30, "no masklets came for the last image")
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.shutdown(context=context)
+    measured = [stamp for stamp in list(sent)[begun:] if stamp in received]
+    latencies = 1000 * np.array([received[stamp] - sent[stamp] for stamp in measured])
+    return latencies, len(measured) / (max(received[stamp] for stamp in measured) - start), frames
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--model", choices=CONFIGS)
+    parser.add_argument("--checkpoint")
+    parser.add_argument("--device")
+    options = parser.parse_args()
+    console = Console()
+    model = load_model(options.model, options.checkpoint, options.device)
+    console.print("$ python " + shlex.join(sys.argv), highlight=False)
+    console.print(
+        f"{model.config.name} on {model.device}, {os.cpu_count()} CPU cores ({platform.machine()}),"
+        f" {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, 640x480 images",
+        highlight=False,
+    )
+
+    table = Table("tracker alone, ms a frame", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    alone = {}
+    for objects in options.objects:
+        model = load_model(options.model, options.checkpoint, options.device)  # afresh: stages are timed in place
+        alone[objects] = tracker_alone(model, objects, options.frames)
+    for objects in options.objects:
+        table.add_column(f"{objects} object{'s' * (objects > 1)}: median", justify="right")
+        table.add_column("p90", justify="right")
+    for name, label in {**STAGES, "rest": "the rest", "all": "all"}.items():
+        cells = [f"{f(alone[objects][name]):.1f}" for objects in options.objects for f in (np.median, _p90)]
+        table.add_row(label, *cells, style="bold" if name == "all" else "")
+    console.print(table)
+
+    parameters = [("model", options.model), ("checkpoint", options.checkpoint), ("device", options.device)]
+    node = [word for name, value in parameters if value for word in ("-p", f"{name}:={value}")]
+    table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))
+    for column in ("latency ms: median", "p90", "images answered"):
+        table.add_column(column, justify="right")
+    for rate, name in ((None, "one at a time"), (30.0, "30 images/s")):
+        for objects in options.objects:
+            latencies, per_second, sent = over_dds(objects, options.frames, rate, node)
+            row = [f"{name}, {objects} object{'s' * (objects > 1)}", f"{per_second:.1f}"]
+            table.add_row(*row, f"{np.median(latencies):.1f}", f"{_p90(latencies):.1f}", f"{len(latencies)} of {sent}")
+    console.print(table)
+    return 0
+
+
+def _p90(values: np.ndarray) -> float:
+    return float(np.percentile(values, 90))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A ROS graph of its own: nodes as processes on one machine, started and ended together."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from ament_index_python.packages import get_package_share_directory
+
+PATIENCE = 8.0  # s that a process has to end after each signal
+
+
+def fast_dds_profile() -> Path:
+    """The file that makes Fast DDS deliver large images."""
+    in_source_folder = Path(__file__).resolve().parents[2] / "config/fastdds.xml"
+    if in_source_folder.is_file():
+        return in_source_folder
+    return Path(get_package_share_directory("sam2_ros"), "config/fastdds.xml")
+
+
+def free_domain() -> int:
+    """A ROS_DOMAIN_ID that nobody on this machine uses now. Raises OSError if there is none."""
+    for domain in random.sample(range(1, 102), 101):  # above 101 are ports that the kernel gives to anybody
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port:
+            try:
+                port.bind(("", 7400 + 250 * domain + 10))  # the first participant's, by the rules of DDS (RTPS 9.6.1)
+            except OSError:
+                continue
+        return domain
+    raise OSError("every ROS domain of this machine is in use; end some ROS processes")
+
+
+class Graph:
+    """Starts nodes as processes on a ROS domain that nobody else on this machine sees, and ends them with the block.
+
+    Set `environment` before rclpy starts in a process that wants to take part.
+
+    Args:
+        logs: folder for what the processes print, one file each.
+        domain: ROS_DOMAIN_ID, 0 .. 101; None: one that nobody uses now.
+    """
+
+    def __init__(self, logs: Path, domain: int | None = None) -> None:
+        self.logs = logs
+        self.domain = free_domain() if domain is None else domain
+        self.environment = {
+            "ROS_DOMAIN_ID": str(self.domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # or large images get lost: see there
+            "FASTDDS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # its name from Kilted on
+        }
+        self.processes: dict[str, subprocess.Popen] = {}
+
+    def start(self, name: str, module: str, *arguments: str) -> subprocess.Popen:
+        """Starts `python -m module arguments` under a name."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with open(self.logs / f"{name}.log", "wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
+            )
+        return self.processes[name]
+
+    def end(self, name: str) -> int:
+        """Ends a process as Ctrl-C would, with more force if it does not listen; its exit status."""
+        process = self.processes[name]
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is None:
+                process.send_signal(stop)
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    continue
+        return process.wait()
+
+    def last_words(self, name: str, lines: int = 5) -> str:
+        """The end of what a process has printed."""
+        printed = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+        return "\n".join(printed[-lines:])
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in self.processes.values():  # all at once, so that none has to wait for another
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for name in self.processes:
+            self.end(name)

@@ -1,0 +1,87 @@
+"""What a bag of ours says: images, prompts, and what was answered when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from sam2_ros.tracking import rle
+from sam2_ros.tracking.masklet import Frame, Masklet
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A recorded PromptResult."""
+
+    stamp: int
+    """Of the image that was prompted, ns."""
+    received: int
+    """When the recorder had it, ns."""
+    object_id: int
+    accepted: bool
+    message: str
+
+
+@dataclass
+class Recording:
+    """The messages of one bag. Stamps are those of images; times of receipt are the recorder's clock; both ns."""
+
+    images: dict[int, np.ndarray] = field(default_factory=dict)
+    """JPEG or PNG data, uint8 [bytes], by stamp."""
+    images_received: dict[int, int] = field(default_factory=dict)
+    prompts: list[tuple[int, int]] = field(default_factory=list)
+    """Stamp and time of receipt of every PromptArray."""
+    answers: list[Answer] = field(default_factory=list)
+    frames: dict[int, Frame] = field(default_factory=dict)
+    """What each MaskletArray says, by stamp."""
+    frames_received: dict[int, int] = field(default_factory=dict)
+
+    def image(self, stamp: int) -> np.ndarray:
+        """The pixels of an image, uint8 [H, W, 3] RGB."""
+        return cv2.cvtColor(cv2.imdecode(self.images[stamp], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    @property
+    def latencies(self) -> np.ndarray:
+        """From having an image to having its masklets, ms, one for each image that has them, in order."""
+        both = sorted(self.images_received.keys() & self.frames_received.keys())
+        return np.array([self.frames_received[stamp] - self.images_received[stamp] for stamp in both]) / 1e6
+
+
+def read_recording(bag: Path) -> Recording:
+    """Reads compressed images, PromptArray, PromptResult and MaskletArray messages of a bag, whatever their topics.
+
+    Raises FileNotFoundError if there is no bag.
+    """
+    if not bag.is_dir():
+        raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
+    recording = Recording()
+    with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+        for connection, received, data in reader.messages():
+            kind = connection.msgtype.rsplit("/", 1)[1]
+            if kind not in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray"):
+                continue
+            message = reader.deserialize(data, connection.msgtype)
+            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            if kind == "CompressedImage":
+                recording.images[stamp] = message.data
+                recording.images_received[stamp] = received
+            elif kind == "PromptArray":
+                recording.prompts.append((stamp, received))
+            elif kind == "PromptResult":
+                answer = Answer(stamp, received, message.object_id, message.accepted, message.message)
+                recording.answers.append(answer)
+            else:
+                found = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
+                recording.frames[stamp] = Frame(stamp, message.height, message.width, found)
+                recording.frames_received[stamp] = received
+    return recording
+
+
+def _masklet(message: object, height: int, width: int) -> Masklet:
+    mask = rle.decode(message.mask.counts, height, width)
+    return Masklet(message.object_id, message.label, message.present, message.presence, message.iou, mask)
