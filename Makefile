@@ -32,24 +32,19 @@ clean:  ## remove everything that was built, .venv too
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):
-	@echo "[1/5] virtual environment in $(VENV)"
+	@echo "[1/4] virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 $(VENV)/.requirements: requirements-dev.txt | $(RUN)
-	@echo "[2/5] PyTorch (200 MB to 3 GB, the longest step)"
+	@echo "[2/4] PyTorch (200 MB to 3 GB, the longest step)"
 	@$(call retry,$(PIP) "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' $<)")
-	@echo "[3/5] ROS 2 Jazzy and tools"
+	@echo "[3/4] ROS 2 Jazzy and tools"
 	@$(call retry,$(PIP) -r $<)
+	@$(call retry,$(PIP) --no-deps vos-benchmark==0.1.0)  # it asks for the OpenCV with windows, beside the one without
 	@command -v cmake > /dev/null || { $(call retry,$(PIP) cmake); }
 	@touch $@
 
-$(VENV)/.dependencies: pyproject.toml $(VENV)/.requirements
-	@echo "[4/5] dependencies of sam2_ros"
-	@$(call retry,SAM2_ROS_MESSAGES=off $(PIP) --no-build-isolation -e ".[dev]")
-	@$(call retry,$(PIP) --no-deps vos-benchmark==0.1.0)  # it asks for the opencv with windows, beside the one without
-	@touch $@
-
-$(VENV)/.installed: $(PACKAGE) $(VENV)/.dependencies
-	@echo "[5/5] messages of sam2_ros, about a minute"
-	@$(PIP) --no-build-isolation --no-deps -e .
+$(VENV)/.installed: $(PACKAGE) $(VENV)/.requirements
+	@echo "[4/4] sam2_ros: dependencies, and its messages (about a minute)"
+	@$(call retry,$(PIP) --no-build-isolation -e ".[dev]")
 	@touch $@

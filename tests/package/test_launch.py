@@ -79,8 +79,9 @@ def test_the_launch_file_sets_parameters_that_the_camera_has(camera: CameraNode)
     [({}, ["sam2"]), ({"camera": "true", "source": "clip.mp4", "max_objects": "3"}, ["sam2", "camera"])],
 )
 def test_the_launch_file_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> None:
-    launch = pytest.importorskip("launch", reason="ROS's launch is not installed")
-    pytest.importorskip("launch_ros")
+    pytest.importorskip("launch_ros", reason="ROS's launch is not installed")
+    import launch
+
     spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

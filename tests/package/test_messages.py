@@ -57,7 +57,11 @@ def node(ros_domain: int) -> Iterator[Node]:
     node.destroy_node()
     rclpy.shutdown(context=context)
     peer.terminate()
-    peer.wait(TIMEOUT)
+    try:
+        peer.wait(TIMEOUT)
+    except subprocess.TimeoutExpired:
+        peer.kill()
+        peer.wait()
 
 
 def round_trip(node: Node, kind: type, topic: str, message: object) -> object:
