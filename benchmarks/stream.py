@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import torch
@@ -139,11 +138,10 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
         prompts = node.create_publisher(msg.PromptArray, "/sam2/prompts", QoSProfile(depth=10))
         sent: dict[int, float] = {}
         received: dict[int, float] = {}
-        answered, accepted = Event(), []
+        accepted: list[msg.PromptResult] = []
 
         def on_masklets(message: msg.MaskletArray) -> None:
             received[nanoseconds(message.header.stamp)] = time.perf_counter()
-            answered.set()
 
         node.create_subscription(msg.MaskletArray, "/sam2/masklets", on_masklets, QoSProfile(depth=100))
         node.create_subscription(msg.PromptResult, "/sam2/prompt_results", accepted.append, QoSProfile(depth=100))
@@ -151,7 +149,7 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
         def wait(condition, seconds: float, what: str) -> None:
             end = time.monotonic() + seconds
             while not condition():
-                executor.spin_once(timeout_sec=0.1)
+                executor.spin_once(timeout_sec=0.002)  # short: images are due at given times
                 if time.monotonic() > end:
                     raise TimeoutError(f"{what}; the node's last words:\n{graph.last_words('sam2')}")
 
@@ -169,8 +167,17 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
 
         try:
             wait(lambda: images.get_subscription_count() and prompts.get_subscription_count(), 60, "the node is silent")
-            exchange()
-            array = msg.PromptArray(header=Header(stamp=time_message(next(iter(sent)))))
+            next_try = 0.0
+
+            def answered_at_last() -> bool:  # the first images fall on deaf ears until both ends know of each other
+                nonlocal next_try
+                if time.monotonic() > next_try:
+                    send()
+                    next_try = time.monotonic() + 1.0
+                return bool(received)
+
+            wait(answered_at_last, 60, "no masklets come")
+            array = msg.PromptArray(header=Header(stamp=time_message(max(received))))
             for click in first_clicks(clip, objects):
                 array.prompts.append(msg.Prompt(clicks=[msg.Click(x=float(click.x), y=float(click.y))]))
             prompts.publish(array)
@@ -208,6 +215,7 @@ def main() -> int:
     parser.add_argument("--device")
     options = parser.parse_args()
     console = Console()
+    console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
     model = load_model(options.model, options.checkpoint, options.device)
     console.print("$ python " + shlex.join(sys.argv), highlight=False)
     console.print(

@@ -11,17 +11,17 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from ament_index_python.packages import get_package_share_directory
-
 PATIENCE = 8.0  # s that a process has to end after each signal
 
 
 def fast_dds_profile() -> Path:
-    """The file that makes Fast DDS deliver large images."""
-    in_source_folder = Path(__file__).resolve().parents[2] / "config/fastdds.xml"
-    if in_source_folder.is_file():
-        return in_source_folder
-    return Path(get_package_share_directory("sam2_ros"), "config/fastdds.xml")
+    """The file that makes Fast DDS deliver large images. Raises FileNotFoundError."""
+    source = Path(__file__).resolve().parents[2]
+    installed = [Path(p, "share/sam2_ros") for p in (*os.environ.get("AMENT_PREFIX_PATH", "").split(":"), sys.prefix)]
+    for folder in (source, *installed):
+        if (profile := folder / "config/fastdds.xml").is_file():
+            return profile
+    raise FileNotFoundError(f"config/fastdds.xml is in none of {source}, {', '.join(map(str, installed))}")
 
 
 def free_domain() -> int:
