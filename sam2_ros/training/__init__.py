@@ -1,0 +1,1 @@
+"""Learning the network's weights from clips with masks."""

@@ -1,0 +1,106 @@
+"""What a mask is worth: focal, dice, IoU and object score (SAM 2 paper, appendix D.2).
+
+Everything is computed on the decoder's own grid, stride 4, against the share of each cell that the object covers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam2_ros.model.mask_decoder import SINGLE
+from sam2_ros.model.sam2 import Decoded
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the losses; the paper's, unless said otherwise."""
+
+    focal: float = 20.0
+    cross_entropy: float = 0.0
+    """Plain cross-entropy of pixels, which the paper does not use: in short trainings it fills masks sooner."""
+    dice: float = 1.0
+    iou: float = 1.0
+    presence: float = 1.0
+
+
+PAPER = Weights()
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean losses over objects: scalars."""
+
+    total: Tensor
+    """Weighted sum of the others."""
+    pixels: Tensor
+    """Focal loss and cross-entropy, weighted."""
+    dice: Tensor
+    iou: Tensor
+    presence: Tensor
+
+
+def coverage(masks: Tensor) -> Tensor:
+    """How much of each stride-4 cell the object covers: bool [..., S, S] -> float32 0 .. 1 [..., S / 4, S / 4]."""
+    cells = F.avg_pool2d(masks.flatten(0, -3).float(), kernel_size=4)
+    return cells.unflatten(0, masks.shape[:-2])
+
+
+def focal_loss(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Sigmoid focal loss (Lin et al. 2017), mean over pixels: [..., h, w] -> [...]; targets 0 .. 1."""
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    error = (logits.sigmoid() - target).abs()
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    return (weight * error**gamma * cross_entropy).mean(dim=(-2, -1))
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - Dice of soft masks, smoothed by one pixel (Milletari et al. 2016): [..., h, w] -> [...]."""
+    probability = logits.sigmoid()
+    overlap = 2 * (probability * target).sum(dim=(-2, -1)) + 1
+    return 1 - overlap / ((probability + target).sum(dim=(-2, -1)) + 1)
+
+
+def iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of logits above 0 with targets above one half; 1 where both are empty: [..., h, w] -> [...]."""
+    mask, truth = logits > 0, target > 0.5
+    union = (mask | truth).sum(dim=(-2, -1))
+    return torch.where(union > 0, (mask & truth).sum(dim=(-2, -1)) / union.clamp(min=1), 1.0)
+
+
+def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, weights: Weights = PAPER) -> Losses:
+    """Losses of N objects on one frame.
+
+    Of three candidates, the best one learns the mask, and all learn to predict their IoU. Where the object cannot be
+    seen, only the object score is trained.
+
+    Args:
+        decoded: for N objects.
+        target: `coverage` of the true masks: [N, S / 4, S / 4].
+        present: whether the object is visible: bool [N].
+        multimask: the three candidates were asked for, not the single mask.
+    """
+    masks = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
+    logits = decoded.all_logits[:, masks].float()
+    target = target[:, None].expand_as(logits)
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
+    pixels = weights.focal * focal_loss(logits, target) + weights.cross_entropy * cross_entropy
+    dice = dice_loss(logits, target)
+    best = (pixels + weights.dice * dice).argmin(dim=1, keepdim=True)
+    iou_error = (decoded.all_iou[:, masks].float() - iou(logits, target)).abs().mean(dim=1)
+
+    visible = present.float()
+    count = visible.sum().clamp(min=1)
+
+    def mean_visible(values: Tensor) -> Tensor:
+        return (values * visible).sum() / count
+
+    pixels = mean_visible(pixels.gather(1, best).squeeze(1))
+    dice = mean_visible(dice.gather(1, best).squeeze(1))
+    iou_loss = mean_visible(iou_error)
+    presence = F.binary_cross_entropy_with_logits(decoded.presence_logit.float(), visible)
+    total = pixels + weights.dice * dice + weights.iou * iou_loss + weights.presence * presence
+    return Losses(total, pixels, dice, iou_loss, presence)
