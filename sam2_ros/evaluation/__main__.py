@@ -88,8 +88,8 @@ class Watched:
         captions = []
         for index in self.shown:
             here = [frame for one in scores for frame in one.frames if frame.frame == index]
-            j_and_f = np.mean([(frame.j + frame.f) / 2 for frame in here]) if here else None
-            captions.append(f"frame {index}" + (f"    J&F {100 * j_and_f:.0f}" if here else ""))
+            quality = f"    J&F {100 * np.mean([(frame.j + frame.f) / 2 for frame in here]):.0f}" if here else ""
+            captions.append(f"frame {index}{quality}")
         return contact_sheet(self.pictures, captions, title, subtitle)
 
 

@@ -19,12 +19,11 @@ def follow(tracker: Tracker, clip: Clip, kind: str) -> Iterator[Frame]:
     tracker.reset()
     waiting = set(clip.object_ids)
     for index, (image, truth) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-        frame = tracker.step(image, round(index * 1e9 / clip.fps))
+        tracker.step(image, round(index * 1e9 / clip.fps))
         if truth is not None:
             for row, object_id in enumerate(clip.object_ids):
                 if object_id in waiting and truth[row].any():
                     prompt_object(tracker, kind, object_id, truth[row])
                     waiting.discard(object_id)
-                    frame = tracker.newest
-        assert frame is not None
-        yield frame
+        assert tracker.newest is not None
+        yield tracker.newest

@@ -92,8 +92,11 @@ def synthetic_show(folder: Path, frames: int | None) -> Show:
     clip = demo_scene() if frames is None else demo_scene(frames)
     for index, image in enumerate(clip.frames):
         cv2.imwrite(str(folder / f"{index:05d}.png"), image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    truth = clip.masks[0][clip.object_ids.index(CLICKED)]
+    masks = clip.masks[0]
+    assert masks is not None
+    truth = masks[clip.object_ids.index(CLICKED)]
     click = error_click(np.zeros_like(truth), truth)
+    assert click is not None, "the car is there on the first image"
     return Show(folder, len(clip), clip.fps, (click.x, click.y), NAMES[CLICKED], clip)
 
 
@@ -101,6 +104,8 @@ def own_show(video: Path, click: tuple[float, float] | None, label: str, frames:
     """Somebody's own video. Raises DemoError, FileNotFoundError or ValueError if it cannot be played."""
     with VideoReader(video) as reader:
         first = reader.read()
+        if first is None:
+            raise DemoError(f"{video} holds no images")
         height, width = first.shape[:2]
         if click is None:
             raise DemoError(
@@ -321,7 +326,7 @@ def table(result: Result, show: Show, out: Path) -> Table:
         "seen": f"on {present} of {len(followed)} images after the click",
     }
     if (total := result.total) is not None:
-        visible = sum(frame.visible for one in result.scores for frame in one.frames)
+        visible = sum(frame.visible for one in result.scores or () for frame in one.frames)
         rows["seen"] += f"; it can be seen on {visible} of {total.frames}"
         precision, recall = 100 * total.presence_precision, 100 * total.presence_recall
         rows["presence"] = f"precision {precision:.1f} %, recall {recall:.1f} %"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,8 +43,11 @@ class Recording:
     frames_received: dict[int, int] = field(default_factory=dict)
 
     def image(self, stamp: int) -> np.ndarray:
-        """The pixels of an image, uint8 [H, W, 3] RGB."""
-        return cv2.cvtColor(cv2.imdecode(self.images[stamp], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        """The pixels of an image, uint8 [H, W, 3] RGB. Raises ValueError if it cannot be decoded."""
+        pixels = cv2.imdecode(self.images[stamp], cv2.IMREAD_COLOR)
+        if pixels is None:
+            raise ValueError(f"the recorded image of {stamp} ns cannot be decoded")
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
     @property
     def latencies(self) -> np.ndarray:
@@ -65,7 +69,7 @@ def read_recording(bag: Path) -> Recording:
             kind = connection.msgtype.rsplit("/", 1)[1]
             if kind not in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray"):
                 continue
-            message = reader.deserialize(data, connection.msgtype)
+            message: Any = reader.deserialize(data, connection.msgtype)
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             if kind == "CompressedImage":
                 recording.images[stamp] = message.data
@@ -82,6 +86,6 @@ def read_recording(bag: Path) -> Recording:
     return recording
 
 
-def _masklet(message: object, height: int, width: int) -> Masklet:
+def _masklet(message: Any, height: int, width: int) -> Masklet:
     mask = rle.decode(message.mask.counts, height, width)
     return Masklet(message.object_id, message.label, message.present, message.presence, message.iou, mask)
