@@ -140,6 +140,7 @@ def evaluate(tracker: Tracker, clips: Iterable[Clip], kind: str, out: Path, sett
 def main() -> int:
     options = arguments().parse_args()
     console = Console()
+    console.width = max(console.width, 100)  # or tables in a file would be cut to 80 columns
     try:
         model = load_model(options.model, options.checkpoint, options.device)
         only = tuple(options.only or [""])
