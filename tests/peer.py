@@ -44,7 +44,7 @@ def vision_config(config: SAM2Config) -> transformers.Sam2VisionConfig:
     )
 
 
-def image_model(config: SAM2Config, seed: int) -> transformers.Sam2Model:
+def image_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> transformers.Sam2Model:
     """transformers' model for still images, with random weights."""
     torch.manual_seed(seed)
     model = transformers.Sam2Model(
@@ -54,7 +54,7 @@ def image_model(config: SAM2Config, seed: int) -> transformers.Sam2Model:
             mask_decoder_config=transformers.Sam2MaskDecoderConfig(),
         )
     )
-    randomise(model)
+    randomise(model, vivid)
     return model.eval()
 
 
@@ -187,11 +187,11 @@ def build(config: SAM2Config) -> ReferenceVideoModel:
     )
 
 
-def video_model(config: SAM2Config, seed: int) -> ReferenceVideoModel:
+def video_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> ReferenceVideoModel:
     """transformers' model for videos, with random weights."""
     torch.manual_seed(seed)
     model = build(config)
-    randomise(model)
+    randomise(model, vivid)
     return model.eval()
 
 
@@ -200,8 +200,12 @@ SHARP = 3.0
 
 
 @torch.no_grad()
-def randomise(model: nn.Module) -> None:
-    """Every parameter, also those that start at zero or nearly so, so that none of them can be wrong unseen."""
+def randomise(model: nn.Module, vivid: float) -> None:
+    """Every parameter, also those that start at zero or nearly so, so that none of them can be wrong unseen.
+
+    The larger `vivid`, the larger are mask logits. At 1 a single mask is hardly ever stable; at 3 earlier masks reach
+    the limit at which they are clamped.
+    """
     norms = {id(p) for m in model.modules() if isinstance(m, nn.LayerNorm) for p in (m.weight,)}
     matrices = {id(m.weight) for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))}
     for parameter in model.parameters():
@@ -217,6 +221,7 @@ def randomise(model: nn.Module) -> None:
             parameter.mul_(SHARP)  # or every memory would be averaged away, and with it whatever is wrong about it
         if "output_hypernetworks_mlps." in name and "proj_out" in name:
             parameter.sub_(parameter.mean(dim=0))  # or many masks would be all or nothing
+            parameter.mul_(vivid)
     matrix = model.shared_image_embedding.positional_embedding
     matrix.copy_(torch.randn(matrix.shape))
     model.prompt_encoder.shared_embedding.positional_embedding.copy_(matrix)

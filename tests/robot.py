@@ -10,6 +10,7 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -147,6 +148,8 @@ class Graph:
                 self.executor.spin()
             except ExternalShutdownException:
                 return
+            except InvalidHandle:  # something was destroyed while the executor was looking at it
+                continue
             except Exception as error:
                 self.errors.append(error)
 

@@ -24,6 +24,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
@@ -399,6 +400,8 @@ def main() -> int:
             executor.spin()
         except (KeyboardInterrupt, ExternalShutdownException):
             break
+        except InvalidHandle:  # deactivating has destroyed a subscription while the executor was looking at it
+            continue
         except Exception as error:  # of a callback; no message stops the node
             node.get_logger().error(f"{type(error).__name__}: {error}")
     node.destroy_node()

@@ -271,12 +271,19 @@ class Stream:
                     f"no image with this stamp or a newer one has come: it is {ahead:.3f} s ahead of the newest"
                     " image. Use the stamp of an image (0: the newest)",
                 )
-        followed = [self._follow(prompt) for prompt in sorted(ready, key=lambda ready: ready.stamp or history[-1])]
-        return any(followed)
+        changed = False
+        frames: dict[int, Frame] = {}  # what is known of the prompted images, until an object changes
+        for prompt in sorted(ready, key=lambda ready: ready.stamp or history[-1]):
+            if self._follow(prompt, frames):
+                changed = True
+                frames.clear()
+        return changed
 
-    def _follow(self, waiting: WaitingPrompt) -> bool:
+    def _follow(self, waiting: WaitingPrompt, frames: dict[int, Frame]) -> bool:
         try:
-            before = self._tracker.frame_at(waiting.stamp or None)
+            if waiting.stamp not in frames:
+                frames[waiting.stamp] = self._tracker.frame_at(waiting.stamp or None)
+            before = frames[waiting.stamp]
             if waiting.max_overlap is not None and not self._is_new(waiting, before):
                 waiting.answer.cancel()
                 return False

@@ -40,10 +40,10 @@ def set_presence(model: SAM2, theirs: peer.ReferenceVideoModel, bias: float) -> 
 class Comparison:
     """One tracker with all objects, and transformers once for each object."""
 
-    def __init__(self, name: str, size: int, seed: int, objects: int) -> None:
+    def __init__(self, name: str, size: int, seed: int, vivid: float, objects: int) -> None:
         config = CONFIGS[name].at(size)
         self.size = size
-        self.theirs = peer.video_model(config, seed)
+        self.theirs = peer.video_model(config, seed, vivid)
         self.model = peer.ours(config, self.theirs)
         self.tracker = Tracker(self.model)
         first = peer.PeerStream(self.theirs)
@@ -88,9 +88,9 @@ class Comparison:
         assert masklet.present == bool((shown > 0).any()), where
 
 
-def follow(name: str, size: int, seed: int, frames: int, objects: int) -> None:
+def follow(name: str, size: int, seed: int, vivid: float, frames: int, objects: int) -> None:
     """Click, box and mask; corrections; all objects lost for a while; a late correction."""
-    c = Comparison(name, size, seed, objects)
+    c = Comparison(name, size, seed, vivid, objects)
     for i, image in enumerate(stream(size, frames)):
         set_presence(c.model, c.theirs, -6.0 if i in LOST else 6.0)
         c.step(image)
@@ -102,6 +102,8 @@ def follow(name: str, size: int, seed: int, frames: int, objects: int) -> None:
         if i == 5:  # twice on the same frame
             c.prompt(1, clicks=[(55, 45, False)])
             c.prompt(1, clicks=[(25, 30, True)])
+        if i == 7:  # on a frame before the object's first: from there on, a prompt lies ahead
+            c.prompt(3, clicks=[(70, 60, True)], stamp=1)
         if i == 10:  # while the object is lost
             c.prompt(2, clicks=[(35, 30, True)])
         if i == 15:
@@ -115,17 +117,21 @@ def follow(name: str, size: int, seed: int, frames: int, objects: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "seed"),  # seeds with which no mask is all or nothing
+    ("name", "size", "seed", "vivid"),  # seeds with which no mask is all or nothing
     [
-        ("sam2_hiera_tiny", 128, 5),
-        ("sam2_hiera_small", 128, 2),
-        ("sam2_hiera_base_plus", 96, 2),
-        ("sam2_hiera_large", 96, 0),
-        ("sam2.1_hiera_tiny", 128, 2),
-        ("sam2.1_hiera_small", 128, 1),
-        ("sam2.1_hiera_base_plus", 96, 2),
-        ("sam2.1_hiera_large", 96, 2),
+        ("sam2_hiera_tiny", 128, 5, 1.0),
+        ("sam2_hiera_small", 128, 2, 1.0),
+        ("sam2_hiera_base_plus", 96, 2, 1.0),
+        ("sam2_hiera_large", 96, 2, 1.0),
+        ("sam2.1_hiera_tiny", 128, 2, 3.0),
+        ("sam2.1_hiera_small", 128, 1, 3.0),
+        ("sam2.1_hiera_base_plus", 96, 2, 3.0),
+        ("sam2.1_hiera_large", 96, 2, 3.0),
     ],
 )
-def test_stream(name, size, seed):
-    follow(name, size, seed, frames=22, objects=3)
+def test_stream(name, size, seed, vivid):
+    follow(name, size, seed, vivid, frames=22, objects=3)
+
+
+def test_stream_at_full_size():
+    follow("sam2.1_hiera_tiny", size=1024, seed=2, vivid=1.0, frames=20, objects=1)
