@@ -102,7 +102,7 @@ class Block(nn.Module):
             shortcut = self.proj(x)
         if self.pool:
             shortcut = max_pool(shortcut)
-        if self.window:
+        if self.window:  # noqa: SIM108
             x = from_windows(self.attn(to_windows(x, self.window)), *shortcut.shape[1:3])
         else:
             x = self.attn(x)

@@ -53,7 +53,13 @@ class MemoryAttentionLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, memory: Tensor, memory_position: Tensor, grid: tuple[int, int], pointers: int, valid: Tensor | None
+        self,
+        x: Tensor,
+        memory: Tensor,
+        memory_position: Tensor,
+        grid: tuple[int, int],
+        pointers: int,
+        valid: Tensor | None,
     ) -> Tensor:
         """x [N, h * w, dim], memory and its position [N, K, memory_dim] -> [N, h * w, dim]."""
         y = self.norm1(x)

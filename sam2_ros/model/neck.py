@@ -32,7 +32,7 @@ class Neck(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Four maps of strides 4 .. 32 -> three maps [B, dim, S / stride, S / stride] of strides 4, 8, 16."""
-        stride32, stride16, stride8, stride4 = (conv(x) for conv, x in zip(self.convs, reversed(maps)))
+        stride32, stride16, stride8, stride4 = (conv(x) for conv, x in zip(self.convs, reversed(maps), strict=True))
         top_down = F.interpolate(stride32.float(), scale_factor=2.0, mode="nearest")
         return [stride4, stride8, stride16 + top_down.to(stride16.dtype)]
 

@@ -1,4 +1,4 @@
-"""Where and when: the position encodings of the network. They hold no weights but the prompt encoder's random matrix."""
+"""Where and when: the position encodings of the network. No weights but one random matrix."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class MemoryBank:
 
     def remember(self, index: int, map: Tensor, pointer: Tensor) -> None:
         """Keep a frame that was tracked, and let go of those that nothing can ask for any more."""
-        for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer)):
+        for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
             recent[index] = new
             horizon = max(recent) - reach - self._history
             for old in [frame for frame in recent if frame < horizon]:
@@ -68,7 +68,7 @@ class MemoryBank:
         others = [frame for frame in self.prompted if frame != index]
         maps = [(0, self.prompted[frame][0]) for frame in others]
         pointers = [(index - frame, self.prompted[frame][1]) for frame in others if frame < index]
-        for entries, recent, reach in zip((maps, pointers), (self._maps, self._pointers), self._reach):
+        for entries, recent, reach in zip((maps, pointers), (self._maps, self._pointers), self._reach, strict=True):
             entries += [(age, recent[index - age]) for age in range(1, reach + 1) if index - age in recent]
         return maps, pointers
 
@@ -79,7 +79,7 @@ def recall_all(banks: Sequence[MemoryBank], index: int) -> Memories | None:
     Objects that remember less are filled up and the filling is marked as not valid, so that no object's result
     depends on which others there are.
     """
-    maps, pointers = zip(*(bank.recall(index) for bank in banks))
+    maps, pointers = zip(*(bank.recall(index) for bank in banks), strict=True)
     if not any(maps):
         return None
     map_values, map_ages, map_valid = _side_by_side(maps)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam2_ros.tracking.prompt import Box, Click
 from sam2_ros.model.prompt_encoder import PointLabel
+from sam2_ros.tracking.prompt import Box, Click
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)

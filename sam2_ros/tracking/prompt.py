@@ -55,7 +55,7 @@ class Prompt:
             PromptError: nothing is prompted, numbers are not finite, or something lies outside the image.
         """
         if not 0 <= self.object_id < 2**32:
-            raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {2**32 - 1}, or 0 for a new object")
+            raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {2**32 - 1}, 0 for a new one")
         if not self.clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
         if len(self.clicks) > MAX_CLICKS:

@@ -97,7 +97,7 @@ class Tracker:
             if value < least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
         if prompted_memories < 2:
-            raise ValueError(f"prompted_memories is {prompted_memories}; it must be at least 2, the first and the latest")
+            raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
         self.model = model
         self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects
@@ -302,7 +302,7 @@ class Tracker:
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded = model.decode(model.condition(features, memories), features, multimask=True)
         maps = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
-        for tracked, map, pointer in zip(objects, maps, decoded.pointer):
+        for tracked, map, pointer in zip(objects, maps, decoded.pointer, strict=True):
             tracked.bank.remember(seen.index, map, pointer)
         return _answers(decoded)
 
@@ -317,7 +317,7 @@ class Tracker:
                 log.error("GPU out of memory: object %d is given up, the others go on", objects[-1].object_id)
                 self.remove(objects[-1].object_id)
                 continue
-            seen.answers.update(zip(self._objects, answers))
+            seen.answers.update(zip(self._objects, answers, strict=True))
             return
 
     def _frame(self, seen: SeenFrame) -> Frame:
@@ -327,7 +327,7 @@ class Tracker:
         """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
         shown = [i for i in object_ids if i in seen.answers and seen.answers[i].presence_logit > 0]
         logits = [seen.answers[object_id].logits for object_id in shown]
-        masks = dict(zip(shown, to_masks(torch.stack(logits), seen.height, seen.width))) if shown else {}
+        masks = dict(zip(shown, to_masks(torch.stack(logits), seen.height, seen.width), strict=True)) if shown else {}
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)
@@ -354,5 +354,5 @@ def _answers(decoded: Decoded) -> list[Answer]:
     numbers = torch.stack((decoded.iou, decoded.presence_logit)).float().cpu()
     return [
         Answer(logits, float(iou), float(presence))
-        for logits, iou, presence in zip(decoded.mask_logits.float(), *numbers)
+        for logits, iou, presence in zip(decoded.mask_logits.float(), *numbers, strict=True)
     ]

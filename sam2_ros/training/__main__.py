@@ -15,7 +15,7 @@ from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.losses import Weights
 from sam2_ros.training.rollout import Recipe
-from sam2_ros.training.start import look_at_the_same_place
+from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
 from sam2_ros.training.trainer import Stage, Trainer
 
 
@@ -44,6 +44,8 @@ def main() -> None:
         load_checkpoint(model, args.init)
     if args.new_memory or not args.init:
         look_at_the_same_place(model)
+    if not args.init:
+        look_at_the_click(model)
     stage, recipe, weights = (
         kind(**{f.name: getattr(args, f.name) for f in fields(kind)}) for kind in (Stage, Recipe, Weights)
     )

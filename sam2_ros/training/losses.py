@@ -25,6 +25,11 @@ class Weights:
     dice: float = 1.0
     iou: float = 1.0
     presence: float = 1.0
+    shared: float = 0.0
+    """Share, 0 .. 1, of the mask losses that all four masks learn from, instead of the best of those asked for alone.
+
+    At 1, no mask can win by betting on one half of the pictures without looking at the click, which is where a network
+    that starts from scratch stays for thousands of steps. The paper's is 0."""
 
 
 PAPER = Weights()
@@ -83,14 +88,15 @@ def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, w
         present: whether the object is visible: bool [N].
         multimask: the three candidates were asked for, not the single mask.
     """
-    masks = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
-    logits = decoded.all_logits[:, masks].float()
+    asked = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
+    logits = decoded.all_logits.float()
     target = target[:, None].expand_as(logits)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
     pixels = weights.focal * focal_loss(logits, target) + weights.cross_entropy * cross_entropy
     dice = dice_loss(logits, target)
-    best = (pixels + weights.dice * dice).argmin(dim=1, keepdim=True)
-    iou_error = (decoded.all_iou[:, masks].float() - iou(logits, target)).abs().mean(dim=1)
+    best = (pixels + weights.dice * dice)[:, asked].argmin(dim=1, keepdim=True)
+    taught = slice(None) if weights.shared else asked
+    iou_error = (decoded.all_iou.float() - iou(logits, target))[:, taught].abs().mean(dim=1)
 
     visible = present.float()
     count = visible.sum().clamp(min=1)
@@ -98,8 +104,10 @@ def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, w
     def mean_visible(values: Tensor) -> Tensor:
         return (values * visible).sum() / count
 
-    pixels = mean_visible(pixels.gather(1, best).squeeze(1))
-    dice = mean_visible(dice.gather(1, best).squeeze(1))
+    def best_and_all(values: Tensor) -> Tensor:
+        return torch.lerp(values[:, asked].gather(1, best).squeeze(1), values.mean(dim=1), weights.shared)
+
+    pixels, dice = mean_visible(best_and_all(pixels)), mean_visible(best_and_all(dice))
     iou_loss = mean_visible(iou_error)
     presence = F.binary_cross_entropy_with_logits(decoded.presence_logit.float(), visible)
     total = pixels + weights.dice * dice + weights.iou * iou_loss + weights.presence * presence

@@ -25,6 +25,7 @@ from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.checkpoint import save_weights
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.losses import Weights
+from sam2_ros.training.optimizer import optimizers
 from sam2_ros.training.rollout import Recipe, Rollout
 from sam2_ros.training.samples import Batch, Order, SceneSamples, sample
 from sam2_ros.training.validation import validate
@@ -49,6 +50,8 @@ class Stage:
     """At most so many of each clip."""
     lr: float = 8e-4
     weight_decay: float = 0.1
+    muon: bool = False
+    """Muon for the matrices, which is better from scratch, instead of AdamW for all."""
     warm_up: int = 100
     """Steps."""
     minutes: float | None = None
@@ -100,10 +103,7 @@ class Trainer:
         self.save_every, self.validate_every = save_every, validate_every
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self.step, self.elapsed = 0, 0.0
-        decayed = [p for p in model.parameters() if p.dim() > 1]
-        others = [p for p in model.parameters() if p.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": stage.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=stage.lr, betas=(0.9, 0.98))
+        self.optimizers = optimizers(model, stage.lr, stage.weight_decay, stage.muon)
         self.checkpoint = self.out / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
@@ -187,9 +187,10 @@ class Trainer:
         """One step of the optimizer; the losses, as numbers."""
         stage = self.stage
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        rate = stage.lr * min(1, (self.step + 1) / stage.warm_up) * (stage.last_lr + (1 - stage.last_lr) * cosine)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        schedule = min(1, (self.step + 1) / stage.warm_up) * (stage.last_lr + (1 - stage.last_lr) * cosine)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * schedule
         seed = self.step * self.world + self.rank  # what is drawn depends on the step alone, so it can be gone on from
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -197,14 +198,15 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16), sdpa_kernel(SDPBackend.MATH):
             outcome = Rollout(self.model, self.recipe, self.weights)(batch, generator)
         total = outcome.total
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         total.backward()
         parameters = list(self.model.parameters())
         if self.world > 1:
             _average([_gradient(p) for p in parameters])
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         if torch.isfinite(norm):
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
         self.step += 1
         decay = min(self.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -213,7 +215,7 @@ class Trainer:
             name: float(torch.stack([getattr(entry, name).detach() for entry in outcome.losses]).mean())
             for name in ("pixels", "dice", "iou", "presence")
         }
-        return {"loss": float(total.detach()), **parts, "gradient": float(norm), "rate": 1e3 * rate}
+        return {"loss": float(total.detach()), **parts, "gradient": float(norm), "rate": 1e3 * stage.lr * schedule}
 
     def save(self) -> None:
         """Writes the checkpoint, and the average as weights to use; neither is ever half written."""
@@ -221,7 +223,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "elapsed": self.elapsed,
             "stage": asdict(self.stage),
@@ -237,7 +239,8 @@ class Trainer:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
         self.step, self.elapsed = state["step"], state["elapsed"]
 
     def _validate(self, log: SummaryWriter) -> None:

@@ -17,7 +17,8 @@ def test_images_are_normalised_with_imagenet_statistics():
 
 
 def test_points_scale_with_the_image_boxes_first():
-    points, labels = to_points(Box(10, 20, 30, 40), (Click(40, 15), Click(0, 0, False)), 60, 80, 160, torch.device("cpu"))
+    clicks = (Click(40, 15), Click(0, 0, False))
+    points, labels = to_points(Box(10, 20, 30, 40), clicks, 60, 80, 160, torch.device("cpu"))
     torch.testing.assert_close(points[0], torch.tensor([[20, 160 / 3], [80, 160], [80, 40], [0, 0]]))
     assert labels.tolist() == [[2, 3, 1, 0]]
 

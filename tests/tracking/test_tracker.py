@@ -17,7 +17,7 @@ def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
 
 
 def run(model, images, prompts, **settings) -> Tracker:
-    """A tracker after all images, stamped 0, 10, 20, ..; prompts: {index: [(prompt, stamp), ..]}, made after that image."""
+    """A tracker after all images, stamped 0, 10, 20 ...; prompts, {index: [(prompt, stamp)]}, come after that image."""
     tracker = Tracker(model, **settings)
     for index, image in enumerate(images):
         tracker.step(image, index * 10)
@@ -211,5 +211,5 @@ def test_nothing_grows(model, images):
             sizes.append(live_bytes())
     assert sizes[1] == sizes[2]
     tracked = tracker._objects[1]
-    assert list(tracked.bank.prompted)[0] == 0
+    assert next(iter(tracked.bank.prompted)) == 0
     assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
