@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 
@@ -44,6 +44,17 @@ class Batch:
             torch.cat([part.masks for part in parts]),
             torch.cat([part.clip + offset for part, offset in zip(parts, offsets, strict=True)]),
         )
+
+
+def excerpt(clip: Clip, frames: int, rng: np.random.Generator) -> Clip:
+    """Some of a clip's frames, evenly spaced, from any place and at any pace that it is long enough for.
+
+    Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from.
+    """
+    gap = 1 if frames == 1 else int(rng.integers(1, (len(clip.frames) - 1) // (frames - 1) + 1))
+    first = int(rng.integers(0, len(clip.frames) - (frames - 1) * gap))
+    chosen = range(first, first + frames * gap, gap)[:frames]
+    return replace(clip, frames=[clip.frames[i] for i in chosen], masks=[clip.masks[i] for i in chosen])
 
 
 def sample(clip: Clip, objects: int, rng: np.random.Generator, smallest: float = 5e-4) -> Batch:
@@ -91,17 +102,19 @@ class SceneSamples(Dataset[Batch]):
 
     Args:
         kinds: what scenes are made by, in turns.
+        frames: of a sample; scenes may be longer.
         objects: at most so many of each scene.
     """
 
-    def __init__(self, kinds: Sequence[SyntheticScenes], objects: int, keep: int) -> None:
+    def __init__(self, kinds: Sequence[SyntheticScenes], frames: int, objects: int, keep: int) -> None:
         self.kinds = kinds
+        self.frames = frames
         self.objects = objects
         self.scene = lru_cache(maxsize=keep)(lambda seed: kinds[seed % len(kinds)].scene(seed))
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
-        return recoloured(sample(self.scene(index[0]), self.objects, rng), rng)
+        return recoloured(sample(excerpt(self.scene(index[0]), self.frames, rng), self.objects, rng), rng)
 
 
 class Order(Sampler[tuple[int, int]]):

@@ -44,6 +44,8 @@ class Stage:
     """Side of the pictures, pixels: a multiple of 32."""
     frames: int = 1
     """1: still images."""
+    gap: int = 1
+    """Frames of a clip are taken from a scene that is so many times as long, at any even pace."""
     clips: int = 16
     """In one batch of one process."""
     objects: int = 4
@@ -170,7 +172,7 @@ class Trainer:
         kinds = [SyntheticScenes(settings)]  # two in three are painted with pictures, where there are any
         if self.pictures is not None:
             kinds += 2 * [SyntheticScenes(settings, self.pictures)]
-        samples = SceneSamples(kinds, stage.objects, order.block)
+        samples = SceneSamples(kinds, stage.frames, stage.objects, order.block)
         return iter(
             DataLoader(
                 samples,
@@ -265,7 +267,7 @@ class Trainer:
 def scene_settings(stage: Stage) -> SceneSettings:
     """What the scenes of a stage are like."""
     many = (3, 7) if stage.frames == 1 else (2, 5)
-    settings = SceneSettings(height=stage.size, width=stage.size, frames=stage.frames, objects=many)
+    settings = SceneSettings(height=stage.size, width=stage.size, frames=stage.frames * stage.gap, objects=many)
     if not stage.calm:
         return settings
     return replace(

@@ -11,7 +11,7 @@ from sam2_ros.model.config import HieraConfig, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.losses import Weights
 from sam2_ros.training.rollout import Recipe, Rollout
-from sam2_ros.training.samples import Batch, Order, sample
+from sam2_ros.training.samples import Batch, Order, excerpt, sample
 from sam2_ros.training.start import look_at_the_same_place
 from sam2_ros.training.trainer import Stage, Trainer
 from sam2_ros.training.validation import validate
@@ -126,3 +126,15 @@ def test_processes_share_no_scenes_and_a_later_start_continues_the_order():
 def test_a_stage_without_an_end_is_refused(tmp_path):
     with pytest.raises(ValueError, match="minutes or steps"):
         Trainer(network(), Stage(), Recipe(), Weights(), tmp_path)
+
+
+def test_excerpts_are_evenly_spaced_and_reach_everywhere() -> None:
+    clip = SyntheticScenes(SceneSettings(height=32, width=32, frames=9)).scene(0)
+    places = {id(frame): i for i, frame in enumerate(clip.frames)}
+    seen = set()
+    for seed in range(200):
+        part = excerpt(clip, 3, np.random.default_rng(seed))
+        chosen = [places[id(frame)] for frame in part.frames]
+        assert len(part.masks) == 3 and chosen[1] - chosen[0] == chosen[2] - chosen[1] >= 1
+        seen.update(chosen)
+    assert seen == set(range(9))
