@@ -49,10 +49,12 @@ class Batch:
 def excerpt(clip: Clip, frames: int, rng: np.random.Generator) -> Clip:
     """Some of a clip's frames, evenly spaced, from any place and at any pace that it is long enough for.
 
-    Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from.
+    Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from. The
+    first frame shows an object, as long as the clip's own first frame does.
     """
     gap = 1 if frames == 1 else int(rng.integers(1, (len(clip.frames) - 1) // (frames - 1) + 1))
-    first = int(rng.integers(0, len(clip.frames) - (frames - 1) * gap))
+    starts = [i for i in range(len(clip.frames) - (frames - 1) * gap) if clip.masks[i].any()]
+    first = int(rng.choice(starts or [0]))
     chosen = range(first, first + frames * gap, gap)[:frames]
     return replace(clip, frames=[clip.frames[i] for i in chosen], masks=[clip.masks[i] for i in chosen])
 

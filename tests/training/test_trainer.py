@@ -1,5 +1,6 @@
 """Training itself, with a network small enough for a test."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -138,3 +139,9 @@ def test_excerpts_are_evenly_spaced_and_reach_everywhere() -> None:
         assert len(part.masks) == 3 and chosen[1] - chosen[0] == chosen[2] - chosen[1] >= 1
         seen.update(chosen)
     assert seen == set(range(9))
+
+
+def test_excerpts_start_where_something_can_be_seen() -> None:
+    scene = SyntheticScenes(SceneSettings(height=32, width=32, frames=6)).scene(0)
+    clip = replace(scene, masks=[mask & (i in (0, 3)) for i, mask in enumerate(scene.masks)])
+    assert all(excerpt(clip, 2, np.random.default_rng(seed)).masks[0].any() for seed in range(50))
