@@ -25,6 +25,8 @@ class Weights:
     dice: float = 1.0
     iou: float = 1.0
     presence: float = 1.0
+    affinity: float = 0.0
+    """Of `training.affinity`, which the paper does not have: for encoders that start from nothing."""
     shared: float = 0.0
     """Share, 0 .. 1, of the mask losses that all four masks learn from, instead of the best of those asked for alone.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from sam2_ros.model.sam2 import SAM2, Decoded, Memories
 from sam2_ros.tracking.memory_bank import MemoryBank
 from sam2_ros.training import prompts
+from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.losses import PAPER, Losses, Weights, coverage, losses
 from sam2_ros.training.samples import Batch
 
@@ -46,11 +47,13 @@ class Outcome:
     """Last answer on each frame, also where the object is said to be absent: float32 [O, T, S / 4, S / 4]."""
     presence_logit: Tensor
     """float32 [O, T]."""
+    affinity: Tensor
+    """Weighted loss of the encoder alone, a scalar."""
 
     @property
     def total(self) -> Tensor:
         """Mean weighted loss."""
-        return torch.stack([entry.total for entry in self.losses]).mean()
+        return torch.stack([entry.total for entry in self.losses]).mean() + self.affinity
 
 
 class Rollout:
@@ -60,12 +63,16 @@ class Rollout:
         model: the network; its image size is that of the batches.
         recipe: how objects are prompted.
         weights: of the losses.
+        affinity: what compares pixels, when `weights` ask for it.
     """
 
-    def __init__(self, model: SAM2, recipe: Recipe, weights: Weights = PAPER) -> None:
+    def __init__(
+        self, model: SAM2, recipe: Recipe, weights: Weights = PAPER, affinity: Affinity | None = None
+    ) -> None:
         self.model = model
         self.recipe = recipe
         self.weights = weights
+        self.affinity = affinity
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """Prompts the first frame and tracks the others. All choices come from the generator."""
@@ -79,6 +86,9 @@ class Rollout:
 
         features = model.encode_image(batch.normalised.flatten(0, 1))
         targets = coverage(batch.masks)
+        alike = torch.zeros(())
+        if self.affinity is not None:
+            alike = self.weights.affinity * self.affinity(features, batch.masks, targets, batch.clip, generator)
         bank = MemoryBank(model.config, history=0, prompted_memories=frames)
         answers: list[Decoded] = []
         scored: list[Losses] = []
@@ -112,6 +122,7 @@ class Rollout:
             scored,
             torch.stack([answer.visible_logits.detach() for answer in answers], dim=1).float(),
             torch.stack([answer.presence_logit for answer in answers], dim=1).float(),
+            alike,
         )
 
 

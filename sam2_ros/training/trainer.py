@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -24,6 +24,7 @@ from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.checkpoint import save_weights
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.losses import Weights
 from sam2_ros.training.optimizer import optimizers
 from sam2_ros.training.rollout import Recipe, Rollout
@@ -105,7 +106,10 @@ class Trainer:
         self.save_every, self.validate_every = save_every, validate_every
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self.step, self.elapsed = 0, 0.0
-        self.optimizers = optimizers(model, stage.lr, stage.weight_decay, stage.muon)
+        self.affinity = Affinity(model.config) if weights.affinity else None
+        self.learner = nn.ModuleList([model, self.affinity] if self.affinity else [model])
+        """All that is learnt, also what is thrown away afterwards."""
+        self.optimizers = optimizers(self.learner, stage.lr, stage.weight_decay, stage.muon)
         self.checkpoint = self.out / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
@@ -198,11 +202,11 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed)
         # On a CPU, attention in so small windows is faster without the fused kernel.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16), sdpa_kernel(SDPBackend.MATH):
-            outcome = Rollout(self.model, self.recipe, self.weights)(batch, generator)
+            outcome = Rollout(self.model, self.recipe, self.weights, self.affinity)(batch, generator)
         total = outcome.total
-        self.model.zero_grad()
+        self.learner.zero_grad()
         total.backward()
-        parameters = list(self.model.parameters())
+        parameters = list(self.learner.parameters())
         if self.world > 1:
             _average([_gradient(p) for p in parameters])
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -212,18 +216,19 @@ class Trainer:
         self.step += 1
         decay = min(self.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), parameters, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         parts = {
             name: float(torch.stack([getattr(entry, name).detach() for entry in outcome.losses]).mean())
             for name in ("pixels", "dice", "iou", "presence")
         }
+        parts["affinity"] = float(outcome.affinity.detach())
         return {"loss": float(total.detach()), **parts, "gradient": float(norm), "rate": 1e3 * stage.lr * schedule}
 
     def save(self) -> None:
         """Writes the checkpoint, and the average as weights to use; neither is ever half written."""
         self.out.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(),
+            "learner": self.learner.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
@@ -239,7 +244,7 @@ class Trainer:
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
-        self.model.load_state_dict(state["model"])
+        self.learner.load_state_dict(state["learner"])
         self.average.load_state_dict(state["average"])
         for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(content)
