@@ -16,7 +16,7 @@ from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample
 
 BLOCK = 64
-"""Scenes that a worker keeps, to use each of them `USES` times."""
+"""Scenes that a worker keeps, more or less, to use each of them `USES` times."""
 USES = 3
 
 
@@ -56,7 +56,7 @@ class SceneSamples(Dataset[Batch]):
 
 
 def rows(clips: int) -> int:
-    """Batches of new scenes in a block; they are shuffled and gone through `USES` times."""
+    """Batches of so many new scenes in a block; they are shuffled and gone through `USES` times."""
     return max(2, BLOCK // clips)
 
 
@@ -76,7 +76,8 @@ class SceneOrder(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         stage = self.stage
-        height, width = rows(stage.clips), stage.clips * self.world
+        width = stage.clips * self.world
+        height = rows(width)
         workers = max(1, stage.workers)
         for step in count(self.step):
             turn, worker = divmod(step, workers)  # the data loader hands batches to its workers in turns

@@ -109,6 +109,7 @@ class Trainer:
         if log is not None and self.step == 0:
             self._validate(log)
             validated = time.monotonic()
+        seen: tuple[Batch, Outcome] | None = None
         try:
             while True:
                 progress, stopped = self._agreed()
@@ -117,6 +118,7 @@ class Trainer:
                 began = time.monotonic()
                 batch = next(batches).to(self.device)
                 outcome, numbers = self._learn(batch, progress)
+                seen = batch, outcome
                 now = time.monotonic()
                 self.elapsed += now - began
                 if log is None:
@@ -126,14 +128,13 @@ class Trainer:
                     self.save()
                     saved = time.monotonic()
                 if now - validated > self.validate_every:
-                    self._validate(log)
-                    log.pictures(self.step, "training", [picture(batch, outcome)])
+                    self._validate(log, seen)
                     validated = time.monotonic()
                     self.elapsed += validated - now
             if log is not None:
                 self.save()
                 if progress >= 1:
-                    self._validate(log)
+                    self._validate(log, seen)
         finally:
             if log is not None:
                 log.close()
@@ -226,12 +227,14 @@ class Trainer:
                 if name in state["recipe"][part] and (before := state["recipe"][part][name]) != value:
                     warnings.warn(f"{self.checkpoint} goes on with {name} {value} instead of {before}", stacklevel=3)
 
-    def _validate(self, log: Log) -> None:
-        if not self.validation:
-            return
-        scores, pictures = validate(self.average, self.validation)
-        log.scores(self.step, scores)
-        log.pictures(self.step, "validation", pictures[:6])
+    def _validate(self, log: Log, seen: tuple[Batch, Outcome] | None = None) -> None:
+        """Logs scores and pictures of the average on validation clips, and a picture of what was just learnt from."""
+        if seen is not None:
+            log.pictures(self.step, "training", [picture(*seen)])
+        if self.validation:
+            scores, pictures = validate(self.average, self.validation)
+            log.scores(self.step, scores)
+            log.pictures(self.step, "validation", pictures[:6])
 
 
 def _yield(worker: int) -> None:
