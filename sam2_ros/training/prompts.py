@@ -42,11 +42,12 @@ class Chance:
 
 def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
     """One pixel of each mask, uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
+    inside = masks.flatten(1).cumsum(dim=1, dtype=torch.int32)
+    count = inside[:, -1:]
+    # The n-th pixel of each mask: many times as fast as `multinomial`, which draws a number for every pixel.
+    nth = (chance(1) * count).int() + 1
+    index = torch.searchsorted(inside, nth.minimum(count)).squeeze(1)
     width = masks.shape[2]
-    counted = masks.flatten(1).cumsum(dim=1)
-    area = counted[:, -1:]
-    which = (chance(1).double() * area).long().minimum(area - 1)
-    index = torch.searchsorted(counted, which + 1).squeeze(1)
     return torch.stack((index % width, torch.div(index, width, rounding_mode="floor")), dim=1).float()
 
 

@@ -21,6 +21,8 @@ class Stage:
     """1: still images."""
     gap: int = 1
     """Frames of a sample are up to so many (annotated) frames of the clip apart. Scenes are made that much longer."""
+    uses: int = 3
+    """How often each scene is used, with other objects and frames, mirrored and in other colours."""
     clips: int = 16
     """In one batch of one process."""
     objects: int = 4

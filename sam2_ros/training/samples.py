@@ -85,6 +85,7 @@ def sample(
     changes: Augmentation,
     rng: np.random.Generator,
     aspect: float = 1.0,
+    fill: bool = False,
 ) -> Batch:
     """Some objects of a clip, changed at random.
 
@@ -95,6 +96,8 @@ def sample(
         masks: bool [T, N, S, S].
         objects: at most so many.
         aspect: width / height of the picture before it was made square.
+        fill: where there are fewer objects, some are taken again, to be prompted elsewhere. So all batches have one
+            shape, and memory is allocated once.
 
     Raises:
         ValueError: the first frame shows no object.
@@ -110,6 +113,8 @@ def sample(
     kept = moved[0].any(axis=(1, 2))
     if kept.any():  # else the clip stays as it was
         frames, masks = changed, moved[:, kept]
+    if fill:
+        masks = masks[:, np.resize(np.arange(masks.shape[1]), objects)]
     frames = augmentation.recoloured(frames, changes, rng)
     return Batch(
         torch.from_numpy(frames).permute(0, 3, 1, 2)[None].contiguous(),

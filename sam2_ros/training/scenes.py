@@ -16,8 +16,7 @@ from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample
 
 BLOCK = 64
-"""Scenes that a worker keeps, more or less, to use each of them `USES` times."""
-USES = 3
+"""Scenes that a worker keeps, more or less, to use each of them several times."""
 
 
 class SceneSamples(Dataset[Batch]):
@@ -48,7 +47,7 @@ class SceneSamples(Dataset[Batch]):
         clip = self.scene(index[0])
         chosen = excerpt([bool(masks.any()) for masks in clip.masks], self.stage.frames, len(clip), rng)
         frames, masks = (np.stack([values[i] for i in chosen]) for values in (clip.frames, clip.masks))
-        return sample(frames, masks, self.stage.objects, self.changes, rng)
+        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True)
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
         """The indices of one process' part of every batch, from a step on."""
@@ -56,7 +55,7 @@ class SceneSamples(Dataset[Batch]):
 
 
 def rows(clips: int) -> int:
-    """Batches of so many new scenes in a block; they are shuffled and gone through `USES` times."""
+    """Batches of so many new scenes in a block; they are shuffled and gone through `Stage.uses` times."""
     return max(2, BLOCK // clips)
 
 
@@ -82,7 +81,7 @@ class SceneOrder(Sampler[tuple[int, int]]):
         for step in count(self.step):
             turn, worker = divmod(step, workers)  # the data loader hands batches to its workers in turns
             rest, row = divmod(turn, height)
-            block, use = divmod(rest, USES)
+            block, use = divmod(rest, stage.uses)
             first = stage.first_seed + (block * workers + worker) * height * width
             for place in range(self.rank * stage.clips, (self.rank + 1) * stage.clips):
                 shuffled = np.random.default_rng((block, worker, use, place)).permutation(height)

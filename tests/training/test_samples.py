@@ -50,6 +50,15 @@ def test_every_object_is_on_the_first_frame_whatever_is_done_to_it():
         assert batch.masks[:, 0].flatten(1).any(dim=1).all() and len(batch.masks) == len(batch.clip) >= 1
 
 
+def test_a_clip_with_few_objects_can_be_filled_up():
+    frames, masks = moving_things()
+    batch = sample(frames, masks, 5, NONE, np.random.default_rng(0), fill=True)
+    assert len(batch.masks) == len(batch.clip) == 5
+    assert {tuple(one.flatten(1).sum(dim=1).tolist()) for one in batch.masks} == {
+        tuple(masks[:, i].sum(axis=(1, 2)).tolist()) for i in range(2)
+    }
+
+
 def test_batches_join():
     joined = Batch.join([clip(2), clip(2)])
     assert joined.images.shape == (2, 2, 3, 64, 64) and joined.clip.tolist() == [0, 0, 1, 1]
