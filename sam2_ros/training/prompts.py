@@ -13,9 +13,15 @@ def random_pixels(masks: Tensor, generator: torch.Generator) -> Tensor:
     """One pixel of each mask, uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2].
 
     Raises:
-        RuntimeError: a mask is empty.
+        ValueError: a mask is empty.
     """
-    index = torch.multinomial(masks.flatten(1).float(), 1, generator=generator).squeeze(1)
+    inside = masks.flatten(1).cumsum(dim=1, dtype=torch.int32)
+    count = inside[:, -1:]
+    if not count.all():
+        raise ValueError("a mask is empty: no pixel can be drawn from it")
+    # The n-th pixel of each mask: many times as fast as `multinomial`, which draws a number for every pixel.
+    nth = (torch.rand(count.shape, generator=generator) * count).int() + 1
+    index = torch.searchsorted(inside, nth.clamp(max=count)).squeeze(1)
     width = masks.shape[2]
     return torch.stack((index % width, torch.div(index, width, rounding_mode="floor")), dim=1).float()
 

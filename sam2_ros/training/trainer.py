@@ -47,6 +47,8 @@ class Stage:
     """1: still images."""
     gap: int = 1
     """Frames of a clip are taken from a scene that is so many times as long, at any even pace."""
+    uses: int = 3
+    """How often each scene is used, with other objects and frames, mirrored and in other colours."""
     clips: int = 16
     """In one batch of one process."""
     objects: int = 4
@@ -171,7 +173,7 @@ class Trainer:
     def _loader(self) -> Iterator[Batch]:
         stage = self.stage
         cv2.setNumThreads(1)  # pictures are small, and a forked worker must not find a pool of threads that are gone
-        order = Order(self.step * stage.clips, self.rank, self.world, first_seed=stage.first_seed)
+        order = Order(self.step * stage.clips, self.rank, self.world, uses=stage.uses, first_seed=stage.first_seed)
         settings = scene_settings(stage)
         kinds = [SyntheticScenes(settings)]  # two in three are painted with pictures, where there are any
         if self.pictures is not None:
