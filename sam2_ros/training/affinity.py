@@ -31,7 +31,7 @@ class Affinity(nn.Module):
         self.stride4 = nn.Conv2d(config.dim // 8, dim, kernel_size=1)
         self.stride8 = nn.Conv2d(config.dim // 4, dim, kernel_size=1)
         self.stride16 = nn.Conv2d(config.dim, dim, kernel_size=1)
-        self.scale = nn.Parameter(torch.tensor(6.0))
+        self.scale = nn.Parameter(torch.tensor(12.0))
         self.threshold = nn.Parameter(torch.tensor(0.5))
         """Cosine similarity above which two cells belong together."""
 
