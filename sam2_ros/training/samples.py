@@ -63,10 +63,12 @@ def sample(clip: Clip, objects: int, rng: np.random.Generator, smallest: float =
     """Some objects of a fully annotated clip, played forwards or backwards.
 
     Objects that can be seen on the first frame are chosen from, those that cover less than `smallest` of it last.
+    Where there are too few, some are taken again, to be prompted elsewhere: all batches have one shape, and memory is
+    allocated once.
 
     Args:
         clip: square frames, of one size.
-        objects: at most so many.
+        objects: so many.
     """
     masks = np.stack(clip.masks)  # [T, N, S, S]
     frames = np.stack(clip.frames)
@@ -78,7 +80,7 @@ def sample(clip: Clip, objects: int, rng: np.random.Generator, smallest: float =
     candidates = np.flatnonzero(area[0] >= smallest)
     if not candidates.size:
         candidates = area[0].argmax(keepdims=True)
-    chosen = rng.permutation(candidates)[:objects]
+    chosen = np.resize(rng.permutation(candidates), objects)
     return Batch(
         torch.from_numpy(frames.copy()).permute(0, 3, 1, 2)[None],
         torch.from_numpy(masks[:, chosen].copy()).transpose(0, 1),
