@@ -134,7 +134,6 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 def main() -> int:
     options = arguments().parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    torch.set_float32_matmul_precision("high")
     try:
         device = processes.start(options.device)
         prepared = trainer(options, device)

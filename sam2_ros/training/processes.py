@@ -20,6 +20,7 @@ def start(device: str | None = None) -> torch.device:
     chosen = torch.device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+        torch.set_float32_matmul_precision("high")
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return chosen

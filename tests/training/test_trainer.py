@@ -43,7 +43,7 @@ class OneClip(Dataset[Batch]):
 
 
 def recordings(recipe: Recipe) -> ClipSamples:
-    clips = [make_clip(name, every=2) for name in ("one", "two", "three")]
+    clips = [make_clip(name, ids=ids, every=2) for name, ids in (("a", (1, 2, 5)), ("b", (1,)), ("c", (1, 2, 5)))]
     return ClipSamples(clips, recipe.stage, 64, recipe.augmentation)
 
 
