@@ -11,7 +11,7 @@ from sam2_ros.model.sam2 import SAM2, Memories
 from sam2_ros.training import rollout as rollout_module
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.losses import Weights
-from sam2_ros.training.plan import PAPER_PROMPTING, Plan, Prompting
+from sam2_ros.training.plan import PAPER_PROMPTING, FirstPrompt, Plan, Prompting
 from sam2_ros.training.rollout import Rollout
 from sam2_ros.training.samples import Batch
 
@@ -119,3 +119,19 @@ def test_weights_of_the_affinity_count():
     with torch.no_grad():
         one, two = (Rollout(model, prompting, Weights(affinity=w), affinity)(clip(1), 0).affinity for w in (1.0, 2.0))
     assert two.item() == pytest.approx(2 * one.item(), rel=1e-5) and one > 0
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_everything_happens_on_the_networks_device(checkpointing):
+    """The device without data stands for a GPU: it refuses tensors of the CPU, and to be waited for."""
+    meta = torch.device("meta")
+    rollout = Rollout(network(), PAPER_PROMPTING, Weights(affinity=1), Affinity(TINY), checkpointing).to(meta)
+    batch = clip(4).to(meta)
+    masks = seed_of(PAPER_PROMPTING, 4, lambda plan: plan.prompts[0] is FirstPrompt.MASK)
+    box = seed_of(PAPER_PROMPTING, 4, lambda plan: FirstPrompt.BOX in plan.prompts.values() and len(plan.prompts) == 2)
+    click = seed_of(PAPER_PROMPTING, 4, lambda plan: plan.prompts == {0: FirstPrompt.CLICK} and 2 in plan.corrections)
+    for seed in (masks, box, click):
+        outcome = rollout(batch, seed)
+        outcome.total.backward()
+        assert outcome.total.device == outcome.logits.device == meta
+    assert {parameter.grad.device for parameter in rollout.parameters() if parameter.grad is not None} == {meta}
