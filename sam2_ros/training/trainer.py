@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -86,6 +87,7 @@ class Trainer:
         self._learner = self.rollout
         if self.world > 1:  # which parts of the network a batch needs depends on its prompts
             self._learner = DistributedDataParallel(self.rollout, find_unused_parameters=True)
+            warnings.filterwarnings("ignore", "Grad strides do not match")  # of 1x1 kernels, which have several
         self._stopped = False
 
     @property
@@ -238,5 +240,7 @@ class Trainer:
 
 
 def _yield(worker: int) -> None:
-    """A worker gives way to the training itself; it is fast enough."""
+    """A worker gives way to the training itself, it is fast enough; and leaves it to that to stop when told to."""
     os.nice(1)
+    for kind in (signal.SIGINT, signal.SIGTERM):  # sent to all of a terminal's or a job's processes
+        signal.signal(kind, signal.SIG_IGN)

@@ -1,6 +1,7 @@
 """The command: fine-tuning on a folder or a bag, in one line."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,22 +27,28 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def train(*options: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sam2_ros.training", *map(str, options)]
+SHORT = ("--size", "64", "--frames", "2", "--corrections", "1", "--fewest-corrections", "1", "--workers", "1")
+
+
+def start(*options: str | Path) -> subprocess.Popen[str]:
+    """The command, in a process group of its own."""
+    command = [sys.executable, "-u", "-m", "sam2_ros.training", *map(str, options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
 
 
 def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     davis.write([make_clip("walk")], tmp_path / "folder")
     bag.write(make_clip("run"), tmp_path / "bag")
-    short = ("--size", "64", "--frames", "2", "--corrections", "1", "--fewest-corrections", "1", "--workers", "1")
-    done = train(
+    running = start(
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", tmp_path / "bag",
-        "--validation", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "2", "--warm-up", "0", *short,
+        "--validation", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "2", "--warm-up", "0", *SHORT,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "step 0: IoU" in done.stdout and "step 2: IoU" in done.stdout
+    said, errors = running.communicate()
+    assert running.returncode == 0, errors
+    assert "step 0: IoU" in said and "step 2: IoU" in said
     written = {file.name for file in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "average.safetensors", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
@@ -51,9 +58,23 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
 
 
 def test_errors_say_what_is_wrong(tmp_path, weights):
-    done = train(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
-    assert done.returncode == 2 and "there is no such file or folder" in done.stderr
-    assert "Traceback" not in done.stderr
+    running = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
+    _, errors = running.communicate()
+    assert running.returncode == 2 and "there is no such file or folder" in errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights):
+    davis.write([make_clip("walk")], tmp_path / "folder")
+    running = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
+        "--recipe", "fine-tuning", "--steps", "1000000", *SHORT,
+    )  # fmt: skip
+    assert any("step 0: IoU" in line for line in running.stdout)
+    os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
+    _, errors = running.communicate()
+    assert running.returncode == 0 and "Traceback" not in errors, errors
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
 
 
 def test_options_change_a_recipe():
