@@ -1,0 +1,7 @@
+"""Rooms, things and a robot's arm for a physics simulator: what `sam2_ros.data.mujoco_scenes` makes clips of."""
+
+import ctypes.util
+import os
+
+if not os.environ.get("MUJOCO_GL"):  # read when MuJoCo is imported; its own default wants a display
+    os.environ["MUJOCO_GL"] = "egl" if ctypes.util.find_library("EGL") else "osmesa"
