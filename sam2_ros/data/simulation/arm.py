@@ -9,7 +9,7 @@ import numpy as np
 
 from sam2_ros.data.simulation.materials import bright
 from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BOX, CAPSULE, CYLINDER, World, add
+from sam2_ros.data.simulation.world import BOX, CAPSULE, CYLINDER, World, add, frame, quaternion
 
 UPPER, FORE = 0.5, 0.48  # lengths of the links, metres
 REACH = 0.19  # from the wrist to between the finger tips
@@ -24,23 +24,6 @@ class Waypoint:
     point: np.ndarray  # between the finger tips, metres [3]
     turn: float = 0.0  # about the vertical, radians
     opening: float = 0.08  # between the fingers, metres
-
-
-def frame(z: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A rotation matrix whose z axis is `z` and whose x axis is as near to `x` as can be."""
-    z = z / np.linalg.norm(z)
-    x = x - z * (x @ z)
-    if np.linalg.norm(x) < 1e-6:
-        x = np.cross(z, np.eye(3)[int(np.abs(z).argmin())])
-    x = x / np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z], 1)
-
-
-def quaternion(matrix: np.ndarray) -> np.ndarray:
-    """Of a rotation matrix, float [4], w first."""
-    result = np.zeros(4)
-    mujoco.mju_mat2Quat(result, np.ascontiguousarray(matrix).ravel())
-    return result
 
 
 class Arm:

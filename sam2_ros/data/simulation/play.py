@@ -10,11 +10,11 @@ import numpy as np
 
 from sam2_ros.data.motion import ramp, wander
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.simulation.arm import DOWN, REACH, Arm, Waypoint, at, frame, quaternion
+from sam2_ros.data.simulation.arm import DOWN, REACH, Arm, Waypoint, at
 from sam2_ros.data.simulation.renderer import SAMPLES, SHADOWS, Renderer
 from sam2_ros.data.simulation.room import BIN, FLOOR, TURNTABLE, furnish, occluder
 from sam2_ros.data.simulation.things import JOINTED, RIGID, cable
-from sam2_ros.data.simulation.world import CAPSULE, World, add
+from sam2_ros.data.simulation.world import CAPSULE, World, add, frame, quaternion
 from sam2_ros.data.synthetic import SceneSettings
 
 SETTLING = 0.6  # seconds until things lie still
@@ -166,7 +166,7 @@ class Play:
         if self.arm and rng.random() < 0.8:  # not from behind the arm
             side = self.heading + np.pi + rng.uniform(-1.9, 1.9)
         spread = max(float(np.ptp(spots[:, :2], axis=0).max()), 0.2) + 0.14
-        distance = np.clip(rng.uniform(0.55, 1.15) * spread / (2 * np.tan(np.radians(fov / 2))), 0.35, 1.35)
+        distance = np.clip(rng.uniform(0.7, 1.3) * spread / (2 * np.tan(np.radians(fov / 2))), 0.42, 1.4)
         self.target = target
         self.eye = target + distance * np.array(
             [np.cos(raised) * np.cos(side), np.cos(raised) * np.sin(side), np.sin(raised)]
@@ -291,7 +291,9 @@ class Play:
                     if exposure == count // 2:
                         label = self.labels[renderer.parts()]
                     total += image
-                yield (total / count).astype(np.uint8), label
+                if index == 0:  # the camera's exposure
+                    gain = float(np.clip(rng.uniform(85, 125) / max(total.mean() / count, 1), 0.7, 2.6))
+                yield np.clip(total * (gain / count), 0, 255).astype(np.uint8), label
         finally:
             renderer.close()
 
@@ -339,8 +341,8 @@ class Play:
         if self.at_wrist:
             point, turn, _ = at(self.plan, data.time - self.plan_start)
             ahead = np.array([np.cos(turn), np.sin(turn), 0])
-            eye = point - DOWN * (REACH - 0.03) - ahead * 0.09
-            target = point + ahead * 0.02 + 0.1 * path(self.target_path)
+            eye = point - DOWN * (REACH - 0.03) - ahead * 0.12
+            target = point - ahead * 0.03 + 0.1 * path(self.target_path)
             across = np.cross(target - eye, ahead)
         else:
             eye, target = self.eye + path(self.eye_path), self.target + path(self.target_path)

@@ -10,7 +10,7 @@ import numpy as np
 from sam2_ros.data.simulation import materials
 from sam2_ros.data.simulation.materials import bright, pick, plain
 from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, PLANE, World, add
+from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, PLANE, World, add, quaternion
 
 TABLE, BIN, FLOOR, TURNTABLE = "table", "bin", "floor", "turntable"
 HEIGHT = 0.74  # of a table, metres
@@ -43,9 +43,9 @@ def furnish(world: World, rng: np.random.Generator) -> Place:
     other = world.material(pick(rng, materials.WALLS, 256, world.pictures, 0.3), 0.05, 2) if rng.random() < 0.4 else paint
     board = world.material(bright(rng) * 0.5 + 110, 0.3)
     for x, y, material in ((1, 0, paint), (-1, 0, paint), (0, 1, other), (0, -1, other)):
-        wall = world.body((x * wide, y * deep, high / 2))
+        inwards = np.array([[y, 0, -x], [-x, 0, -y], [0, 1, 0]], float)
+        wall = world.body((x * wide, y * deep, high / 2), quaternion(inwards))
         long = deep if x else wide
-        wall.alt.xyaxes = (y, -x, 0, 0, 0, 1)  # faces the middle of the room
         add(wall, PLANE, material, (long, high / 2, 0.1), touches=False)
         add(wall, BOX, board, (long, 0.05, 0.01), (0, 0.05 - high / 2, 0), touches=False)
         _along_the_wall(world, rng, wall, long, high)
@@ -89,8 +89,7 @@ def _along_the_wall(world: World, rng: np.random.Generator, wall: mujoco.MjsBody
                 left += 2 * size[0] + 0.004
         else:  # a plant in a pot
             pot = lathe(np.array([(0, 0), (0.1, 0), (0.15, 0.26), (0.13, 0.26), (0, 0.24)]))
-            plant = wall.add_body(pos=(x, down, 0.3))
-            plant.alt.xyaxes = (1, 0, 0, 0, 0, -1)
+            plant = wall.add_body(pos=(x, down, 0.3), quat=(np.sqrt(0.5), -np.sqrt(0.5), 0, 0))
             add(plant, world.mesh(pot), world.material(bright(rng), 0.3), touches=False)
             green = world.material(np.array([60.0, 120, 50]) * rng.uniform(0.6, 1.3), 0.3)
             for _ in range(16):
@@ -167,8 +166,9 @@ def _table(world: World, rng: np.random.Generator, kind: str) -> tuple[float, fl
             add(rack, BOX, material, (0.01, 0.12, tall / 2), (x * (long - 0.012), 0, tall / 2))
     if rng.random() < 0.3:  # a mat, a sheet of paper, a cloth
         look = pick(rng, [materials.cloth, materials.plaster, materials.printed, plain], 256, world.pictures, 0.3)
-        mat = world.body((rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.1), HEIGHT))
-        mat.alt.axisangle = (0, 0, 1, rng.uniform(0, 6.3))
+        angle = rng.uniform(0, np.pi)
+        turn = np.array([np.cos(angle), 0, 0, np.sin(angle)])
+        mat = world.body((rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.1), HEIGHT), turn)
         add(mat, world.mesh(rounded_box((*rng.uniform(0.1, 0.3, 2), 0.002), 0.001, whole=True)), world.material(look, 0.1), touches=False)  # fmt: skip
     return float(half[0]) - 0.12, float(half[1]) - 0.1
 

@@ -14,6 +14,23 @@ BOX, BALL, CAPSULE, CYLINDER, PLANE, ELLIPSOID = (
 )
 
 
+def frame(z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A rotation matrix whose z axis is `z` and whose x axis is as near to `x` as can be."""
+    z = z / np.linalg.norm(z)
+    x = x - z * (x @ z)
+    if np.linalg.norm(x) < 1e-6:
+        x = np.cross(z, np.eye(3)[int(np.abs(z).argmin())])
+    x = x / np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], 1)
+
+
+def quaternion(matrix: np.ndarray) -> np.ndarray:
+    """Of a rotation matrix, float [4], w first."""
+    result = np.zeros(4)
+    mujoco.mju_mat2Quat(result, np.ascontiguousarray(matrix).ravel())
+    return result
+
+
 class World:
     """Collects what a scene consists of. Lengths are metres, z points up.
 
@@ -114,6 +131,6 @@ def add(
         geom.type = shape
         geom.size = [*size, 0.0, 0.0][:3]
     if along is not None:
-        geom.alt.zaxis = along
+        geom.quat = quaternion(frame(np.asarray(along, float), np.array([1.0, 0, 0])))
     if not touches:
         geom.contype = geom.conaffinity = 0
