@@ -42,7 +42,7 @@ class MujocoScenes:
             RuntimeError: there is no OpenGL to draw with. Both messages say what to install.
         """
         try:
-            from sam2_ros.data.simulation.play import Play
+            from sam2_ros.data.simulation.play import Play, Unstable
         except ModuleNotFoundError as error:
             if error.name != "mujoco":
                 raise
@@ -57,13 +57,15 @@ class MujocoScenes:
                 lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
             )  # fmt: skip
             frames, labels = [], []
-            for index, (image, label) in enumerate(Play(rng, s, self.pictures).frames()):
-                areas = np.bincount(label.ravel(), minlength=256)
-                if index == 0 and areas[1:].max() < smallest:
-                    break
-                frames.append(look(index, image))
-                labels.append(label)
-            else:
+            try:
+                for index, (image, label) in enumerate(Play(rng, s, self.pictures).frames()):
+                    if index == 0 and np.bincount(label.ravel(), minlength=256)[1:].max() < smallest:
+                        break
+                    frames.append(look(index, image))
+                    labels.append(label)
+            except Unstable:
+                continue
+            if len(frames) == s.frames:
                 seen = np.unique(np.stack(labels))
                 ids = seen[seen > 0]
                 masks = [label[None] == ids[:, None, None] for label in labels]

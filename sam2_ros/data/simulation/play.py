@@ -18,7 +18,12 @@ from sam2_ros.data.simulation.world import CAPSULE, World, add, frame, quaternio
 from sam2_ros.data.synthetic import SceneSettings
 
 SETTLING = 0.6  # seconds until things lie still
-EXPOSURES = 3  # pictures that motion blur is made of
+EXPOSURES = 8  # at most so many pictures make up one with motion blur
+STEP = 2.5  # pixels that things may move from one of them to the next
+
+
+class Unstable(Exception):
+    """The simulation has blown up: take another seed."""
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Play:
         quality.shadowsize, quality.offsamples = SHADOWS, SAMPLES
         screen.offheight, screen.offwidth = settings.height, settings.width
         self.place = furnish(world, rng)
+        self.patch = np.array(self.place.half) * (1 if self.place.kind in (BIN, TURNTABLE) else rng.uniform(0.4, 0.9))
         self.seconds = settings.frames / settings.fps * float(np.exp(rng.uniform(np.log(0.4), np.log(2))))
         count = int(rng.integers(settings.objects[0], settings.objects[1] + 1))
 
@@ -86,7 +92,7 @@ class Play:
         rng, settings, place = self.rng, self.settings, self.place
         clutter = int(rng.integers(2, 9)) if place.kind == BIN else int(rng.integers(0, 5))
         things: list[Thing] = []
-        size_of_all = rng.uniform(0.75, 1.15)
+        size_of_all = rng.uniform(0.8, 1.3)
         recipe = None
         while len(things) < objects + clutter:
             twin = recipe is not None and rng.random() < settings.lookalikes
@@ -112,7 +118,7 @@ class Play:
 
     def _spot(self, others: list[Thing], size: float) -> np.ndarray:
         """Where there is room; above the others where there is none."""
-        rng, (x, y) = self.rng, self.place.half
+        rng, (x, y) = self.rng, self.patch
         for _ in range(25):
             spot = np.array([rng.uniform(-x, x), rng.uniform(-y, y), self.place.ground])
             if all(np.hypot(*(spot - t.spot)[:2]) > 0.45 * (size + t.size) for t in others):
@@ -168,6 +174,8 @@ class Play:
         spread = max(float(np.ptp(spots[:, :2], axis=0).max()), 0.2) + 0.14
         distance = np.clip(rng.uniform(0.7, 1.3) * spread / (2 * np.tan(np.radians(fov / 2))), 0.42, 1.4)
         self.target = target
+        self.focal = min(s.height, s.width) / (2 * np.tan(np.radians(fov / 2)))  # pixels, about
+        self.distance = float(distance)
         self.eye = target + distance * np.array(
             [np.cos(raised) * np.cos(side), np.cos(raised) * np.sin(side), np.sin(raised)]
         )
@@ -251,7 +259,10 @@ class Play:
         return plan
 
     def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pictures, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none."""
+        """Pictures, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none.
+
+        Raises Unstable.
+        """
         rng, s, model, data = self.rng, self.settings, self.model, self.data
         self.grasp = self.release = 1e9
         late = [t for t in self.things if t.velocity is not None]
@@ -271,8 +282,7 @@ class Play:
             self.plan, self.plan_start = self._plan(), SETTLING
             start += rng.uniform(0, max(self.plan[-1].time - 0.6 * self.seconds, 0))
         self.entries = [(rng.uniform(start - 0.3, start + 0.8 * self.seconds), thing) for thing in late]
-        blurred = rng.random() < 0.1 + 0.6 * s.blur
-        shutter = rng.uniform(0.3, 1) if blurred else 0.0
+        shutter = rng.uniform(0.3, 1) if rng.random() < 0.1 + 0.6 * s.blur else 0.0
         light = np.exp(wander(rng, s.frames, 0.5 * s.lighting, 0.1 * s.lighting)) if rng.random() < s.lighting else None
         diffuse = model.light_diffuse.copy()
         renderer = Renderer(model)
@@ -282,7 +292,7 @@ class Play:
                 if light is not None:  # a lamp dims and brightens
                     model.light_diffuse[0] = diffuse[0] * light[index]
                 total = np.zeros((s.height, s.width, 3), np.float32)
-                count = EXPOSURES if blurred else 1
+                count = int(np.clip(np.ceil(self._motion(index) * shutter / STEP), 1, EXPOSURES))
                 for exposure in range(count):
                     offset = exposure / count * shutter
                     self._run(now + offset * self.seconds / s.frames)
@@ -319,8 +329,20 @@ class Play:
                 joint.qvel[:3] = entry[1].velocity
             if disc is not None:
                 data.qvel[model.jnt_dofadr[disc.jntadr[0]]] = self.spin
+            before = data.time
             mujoco.mj_step(model, data)
+            if data.time <= before:  # it has begun again, as MuJoCo does where forces grow beyond measure
+                raise Unstable
         mujoco.mj_forward(model, data)
+
+    def _motion(self, frame_: int) -> float:
+        """About how many pixels things and camera move until the next frame."""
+        data, last = self.data, self.settings.frames - 1
+        ends = [self._view(min(frame_ + step, last)) for step in (0, 1)]
+        turned = [(target - eye) / np.linalg.norm(target - eye) for eye, target in ends]
+        of_camera = np.linalg.norm(ends[1][0] - ends[0][0]) / self.distance + np.linalg.norm(turned[1] - turned[0])
+        fastest = max(np.linalg.norm(data.body(thing.name).cvel[3:]) for thing in self.things)
+        return (of_camera + fastest * self.seconds / self.settings.frames / self.distance) * self.focal
 
     def _hold(self) -> None:
         """Ties the held thing to the hand as they are now."""
@@ -332,26 +354,30 @@ class Play:
         data[6:10] = quaternion(turned @ thing.xmat.reshape(3, 3))
         data[10] = 1
 
+    def _view(self, frame_: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where the camera on the mast is on a frame, which may lie between two, and what it looks at: metres [3]."""
+        steps = np.arange(self.settings.frames)
+        eye, target = (
+            start + np.array([np.interp(frame_, steps, axis) for axis in path.T])
+            for start, path in ((self.eye, self.eye_path), (self.target, self.target_path))
+        )
+        if self.follows:
+            thing = self.data.body(self.things[0].name).xipos
+            target = target + 0.7 * (np.clip(thing, -0.8, 0.8 + self.place.ground) - self.things[0].spot)
+        return np.maximum(eye, (-9, -9, self.place.ground + 0.06)), target
+
     def _look(self, frame_: float) -> None:
         """Puts the camera where it is on a frame, which may lie between two."""
         data = self.data
-        steps = np.arange(self.settings.frames)
-        path = lambda values: np.array([np.interp(frame_, steps, axis) for axis in values.T])  # noqa: E731
-        roll = float(np.interp(frame_, steps, self.roll_path))
+        roll = float(np.interp(frame_, np.arange(self.settings.frames), self.roll_path))
+        eye, target = self._view(frame_)
+        up = np.array([0, 0, 1])
         if self.at_wrist:
             point, turn, _ = at(self.plan, data.time - self.plan_start)
-            ahead = np.array([np.cos(turn), np.sin(turn), 0])
-            eye = point - DOWN * (REACH - 0.03) - ahead * 0.12
-            target = point - ahead * 0.03 + 0.1 * path(self.target_path)
-            across = np.cross(target - eye, ahead)
-        else:
-            eye, target = self.eye + path(self.eye_path), self.target + path(self.target_path)
-            if self.follows:
-                thing = data.body(self.things[0].name).xipos
-                target = target + 0.7 * (np.clip(thing, -0.8, 0.8 + self.place.ground) - self.things[0].spot)
-            eye[2] = max(eye[2], self.place.ground + 0.06)
-            across = np.cross(target - eye, (0, 0, 1))
-        matrix = frame(eye - target, across)
+            up = np.array([np.cos(turn), np.sin(turn), 0])
+            eye = point - DOWN * (REACH - 0.03) - up * 0.12
+            target = point - up * 0.03 + 0.1 * (target - self.target)
+        matrix = frame(eye - target, np.cross(target - eye, up))
         matrix = matrix @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
         index = self.model.body(self.camera).mocapid[0]
         data.mocap_pos[index], data.mocap_quat[index] = eye, quaternion(matrix)
