@@ -1,7 +1,7 @@
 """A look at clips: some frames of each in a row, objects tinted, on one picture.
 
-    python -m sam2_ros.data.sheet sheet.png --scenes simulated --seeds 0 1 2 3
-    python -m sam2_ros.data.sheet sheet.png --clips DAVIS/ --seeds 0 5
+python -m sam2_ros.data.sheet sheet.png --scenes simulated --seeds 0 1 2 3
+python -m sam2_ros.data.sheet sheet.png --clips DAVIS/ --seeds 0 5
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures

@@ -9,11 +9,10 @@ import numpy as np
 
 from sam2_ros.data.simulation.materials import bright
 from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BOX, CAPSULE, CYLINDER, World, add, frame, quaternion
+from sam2_ros.data.simulation.world import BOX, CAPSULE, CYLINDER, UP, World, add, frame, quaternion
 
 UPPER, FORE = 0.5, 0.48  # lengths of the links, metres
 REACH = 0.19  # from the wrist to between the finger tips
-DOWN = np.array([0.0, 0, -1])
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Arm:
         tone = np.array([232.0, 232, 228]) if rng.random() < 0.5 else bright(rng)
         shell, dark = world.material(tone, 0.6), world.material(np.array([44.0, 46, 50]), 0.5)
         metal = world.material(np.array([170.0, 172, 176]), 0.9)
-        self.shoulder = np.asarray(base, float) + (0, 0, 0.3)
+        self.shoulder = np.asarray(base, float) + 0.3 * UP
         thick = rng.uniform(0.04, 0.055)
         foot = world.body(tuple(base))
         profile = [(0, 0), (2 * thick, 0), (2 * thick, 0.03), (1.5 * thick, 0.05), (1.4 * thick, 0.22), (0, 0.24)]
@@ -54,7 +53,8 @@ class Arm:
             add(link, CAPSULE, shell, (0.7 * radius * thick, length / 2), (0, 0, length / 2))
             link.geoms[-1].group = 3
         add(hand, CYLINDER, metal, (0.03, 0.02), (0, 0, 0.05), touches=False)
-        add(hand, world.mesh(rounded_box((0.03, 0.075, 0.028), 0.012)), shell if rng.random() < 0.5 else dark, at=(0, 0, 0.09))
+        palm = world.mesh(rounded_box((0.03, 0.075, 0.028), 0.012))
+        add(hand, palm, shell if rng.random() < 0.5 else dark, at=(0, 0, 0.09))
         for finger in (left, right):
             add(finger, world.mesh(rounded_box((0.011, 0.007, 0.038), 0.003)), metal, at=(0, 0, 0.15))
             add(finger, BOX, dark, (0.0115, 0.004, 0.012), (0, 0, 0.178), touches=False)
@@ -64,7 +64,7 @@ class Arm:
 
     def move(self, model: mujoco.MjModel, data: mujoco.MjData, point: np.ndarray, turn: float, opening: float) -> None:
         """Puts the arm where its finger tips are around `point`, pointing down."""
-        wrist = point - DOWN * REACH
+        wrist = point + UP * REACH
         way = wrist - self.shoulder
         distance = np.linalg.norm(way)
         limit = 0.995 * (UPPER + FORE)
@@ -73,16 +73,16 @@ class Arm:
         wrist = self.shoulder + way
         bend = (UPPER**2 + distance**2 - FORE**2) / (2 * UPPER * max(distance, 1e-6))
         along = way / distance
-        side = np.cross(along, -DOWN)
+        side = np.cross(along, UP)
         side = side / max(np.linalg.norm(side), 1e-6)
         up = np.cross(side, along)
         angle = np.arccos(np.clip(bend, -1, 1))
         elbow = self.shoulder + UPPER * (np.cos(angle) * along + np.sin(angle) * up)
         heading = np.array([np.cos(turn), np.sin(turn), 0])
-        gripper = frame(DOWN, heading)
+        gripper = frame(-UP, heading)
         shift = gripper[:, 1] * (opening / 2 + 0.007)
         poses = (
-            (self.shoulder, frame(-DOWN, np.cross(side, -DOWN))),
+            (self.shoulder, frame(UP, np.cross(side, UP))),
             (self.shoulder, frame(elbow - self.shoulder, np.cross(side, elbow - self.shoulder))),
             (elbow, frame(wrist - elbow, np.cross(side, wrist - elbow))),
             (wrist, gripper),
@@ -102,5 +102,9 @@ def at(plan: list[Waypoint], time: float) -> tuple[np.ndarray, float, float]:
     first, second = plan[index], plan[index + 1]
     part = np.clip((time - first.time) / max(second.time - first.time, 1e-6), 0, 1)
     part = part * part * (3 - 2 * part)
-    mix = lambda a, b: a + (b - a) * part  # noqa: E731
-    return mix(first.point, second.point), mix(first.turn, second.turn), mix(first.opening, second.opening)
+    point = first.point + part * (second.point - first.point)
+    return (
+        point,
+        first.turn + part * (second.turn - first.turn),
+        first.opening + part * (second.opening - first.opening),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ def planks(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     image = wood(rng, height, width)
     rows = int(rng.integers(3, 8))
     edges = np.linspace(0, height, rows + 1).astype(int)
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in pairwise(edges):
         row = np.roll(image[top:bottom], int(rng.integers(width)), axis=1)
         for start, end in ((0, width // 2), (width // 2, width)):
             row[:, start:end] = cv2.convertScaleAbs(row[:, start:end], alpha=rng.uniform(0.82, 1.1))
@@ -193,8 +194,10 @@ def _words(rng: np.random.Generator, image: np.ndarray, ink: tuple[int, int, int
 
 def skin(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """The skin of a fruit: one colour that turns into another, with specks."""
-    pairs = [((200, 40, 36), (224, 190, 80)), ((236, 140, 34), (226, 120, 20)), ((246, 214, 70), (222, 190, 60)),
-             ((120, 168, 60), (200, 200, 90)), ((96, 44, 96), (60, 30, 70)), ((222, 120, 90), (240, 200, 120))]  # fmt: skip
+    pairs = [
+        ((200, 40, 36), (224, 190, 80)), ((236, 140, 34), (226, 120, 20)), ((246, 214, 70), (222, 190, 60)),
+        ((120, 168, 60), (200, 200, 90)), ((96, 44, 96), (60, 30, 70)), ((222, 120, 90), (240, 200, 120)),
+    ]  # fmt: skip
     first, second = (np.array(tone, np.float32) for tone in pairs[int(rng.integers(len(pairs)))])
     blend = noise(rng, height, width, rng.uniform(1, 4)).astype(np.float32)[..., None] / 255
     image = first * blend + second * (1 - blend)

@@ -10,11 +10,11 @@ import numpy as np
 
 from sam2_ros.data.motion import ramp, wander
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.simulation.arm import DOWN, REACH, Arm, Waypoint, at
+from sam2_ros.data.simulation.arm import REACH, Arm, Waypoint, at
 from sam2_ros.data.simulation.renderer import SAMPLES, SHADOWS, Renderer
 from sam2_ros.data.simulation.room import BIN, FLOOR, TURNTABLE, furnish, occluder
 from sam2_ros.data.simulation.things import JOINTED, RIGID, cable
-from sam2_ros.data.simulation.world import CAPSULE, World, add, frame, quaternion
+from sam2_ros.data.simulation.world import CAPSULE, UP, World, add, frame, quaternion
 from sam2_ros.data.synthetic import SceneSettings
 
 SETTLING = 0.6  # seconds until things lie still
@@ -123,7 +123,7 @@ class Play:
             spot = np.array([rng.uniform(-x, x), rng.uniform(-y, y), self.place.ground])
             if all(np.hypot(*(spot - t.spot)[:2]) > 0.45 * (size + t.size) for t in others):
                 return spot
-        return spot + (0, 0, 0.06 + 0.05 * len(others))
+        return spot + (0.06 + 0.05 * len(others)) * UP
 
     def _turn(self, upright: bool) -> np.ndarray:
         if upright:
@@ -136,7 +136,7 @@ class Play:
         """From where, and how fast, a thing comes in: it falls, or is rolled in from a side."""
         rng = self.rng
         if rng.random() < 0.55:
-            return spot + (0, 0, rng.uniform(0.15, 0.6)), rng.normal(0, 0.25, 3)
+            return spot + rng.uniform(0.15, 0.6) * UP, rng.normal(0, 0.25, 3)
         angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.5)
         way = np.array([np.cos(angle), np.sin(angle), 0])
         return spot - way * rng.uniform(0.3, 0.7) + (0, 0, 0.03), way * speed
@@ -147,9 +147,9 @@ class Play:
         long = 1.2
         low = self.place.ground + rng.uniform(0.12, 0.3)
         body = world.body((*rng.uniform(-0.15, 0.15, 2), low + long))
-        joint = body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL, armature=1e-4)
-        del joint
-        add(body, CAPSULE, world.material(np.array([40.0, 40, 40]), 0), (0.002, long / 2), (0, 0, -long / 2), touches=False)
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL, armature=1e-4)
+        string = world.material(np.array([40.0, 40, 40]), 0)
+        add(body, CAPSULE, string, (0.002, long / 2), (0, 0, -long / 2), touches=False)
         bob = body.add_body(pos=(0, 0, -long))
         makers = list(RIGID)
         makers[int(rng.integers(len(makers)))](world, bob, rng, rng.uniform(0.08, 0.16))
@@ -236,7 +236,7 @@ class Play:
         point = np.array(body.xipos)
         point[2] = max(point[2] + 0.1 * self.held.size, ground + 0.012)
         grip = float(np.clip(0.3 * self.held.size, 0.012, 0.09))
-        up = np.array([0, 0, rng.uniform(0.12, 0.25)])
+        up = rng.uniform(0.12, 0.25) * UP
         then(0.9, point + up, 0.1, rng.normal(0, 0.6))
         then(0.6, point, 0.1)
         then(0.3, point, grip)
@@ -267,13 +267,14 @@ class Play:
         self.grasp = self.release = 1e9
         late = [t for t in self.things if t.velocity is not None]
         for thing in late:  # waits outside the room
-            data.joint(model.body(thing.name).jntadr[0]).qpos[:3] = thing.spot + (0, 0, 30)
+            data.joint(model.body(thing.name).jntadr[0]).qpos[:3] = thing.spot + 30 * UP
         if self.pendulum:
             joint = data.joint(model.body(self.pendulum).jntadr[0])
             angle, tilt = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.6)
             joint.qpos[:] = [np.cos(tilt / 2), np.sin(tilt / 2) * np.cos(angle), np.sin(tilt / 2) * np.sin(angle), 0]
         self.spin = rng.uniform(0.3, 1.6) * rng.choice([-1, 1])
-        self.plan = [Waypoint(0, np.array([0, 0, self.place.ground + 0.3])), Waypoint(1, np.array([0, 0, self.place.ground + 0.3]))]
+        above = (self.place.ground + 0.3) * UP
+        self.plan = [Waypoint(0, above), Waypoint(1, above)]
         self.plan_start = 0.0
         self.entries: list[tuple[float, Thing]] = []
         self._run(SETTLING)
@@ -371,11 +372,11 @@ class Play:
         data = self.data
         roll = float(np.interp(frame_, np.arange(self.settings.frames), self.roll_path))
         eye, target = self._view(frame_)
-        up = np.array([0, 0, 1])
+        up = UP
         if self.at_wrist:
             point, turn, _ = at(self.plan, data.time - self.plan_start)
             up = np.array([np.cos(turn), np.sin(turn), 0])
-            eye = point - DOWN * (REACH - 0.03) - up * 0.12
+            eye = point + UP * (REACH - 0.03) - up * 0.12
             target = point - up * 0.03 + 0.1 * (target - self.target)
         matrix = frame(eye - target, np.cross(target - eye, up))
         matrix = matrix @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])

@@ -10,7 +10,7 @@ import numpy as np
 from sam2_ros.data.simulation import materials
 from sam2_ros.data.simulation.materials import bright, pick, plain
 from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, PLANE, World, add, quaternion
+from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, UP, World, add, quaternion
 
 TABLE, BIN, FLOOR, TURNTABLE = "table", "bin", "floor", "turntable"
 HEIGHT = 0.74  # of a table, metres
@@ -40,7 +40,9 @@ def furnish(world: World, rng: np.random.Generator) -> Place:
     mirror = float(rng.choice([0, 0.04, 0.12], p=[0.8, 0.12, 0.08]))
     add(body, PLANE, world.material(floor, rng.uniform(0, 0.4), 6, mirror=mirror), (8, 8, 0.1))
     paint = world.material(pick(rng, materials.WALLS, 512, world.pictures, 0.3), 0.05, rng.uniform(1, 3))
-    other = world.material(pick(rng, materials.WALLS, 256, world.pictures, 0.3), 0.05, 2) if rng.random() < 0.4 else paint
+    other = paint
+    if rng.random() < 0.4:
+        other = world.material(pick(rng, materials.WALLS, 256, world.pictures, 0.3), 0.05, 2)
     board = world.material(bright(rng) * 0.5 + 110, 0.3)
     for x, y, material in ((1, 0, paint), (-1, 0, paint), (0, 1, other), (0, -1, other)):
         inwards = np.array([[y, 0, -x], [-x, 0, -y], [0, 1, 0]], float)
@@ -61,7 +63,8 @@ def _along_the_wall(world: World, rng: np.random.Generator, wall: mujoco.MjsBody
         size = rng.uniform(0.2, 0.5, 2)
         look = pick(rng, [materials.printed, materials.painted, materials.tiles], 256, world.pictures, 0.7)
         at = (rng.uniform(-0.8, 0.8) * (long - 0.5), rng.uniform(0.0, 0.5), 0.02)
-        add(wall, BOX, world.material(bright(rng) * 0.6, 0.3), (size[0] + 0.03, size[1] + 0.03, 0.015), at, touches=False)
+        edge = world.material(bright(rng) * 0.6, 0.3)
+        add(wall, BOX, edge, (size[0] + 0.03, size[1] + 0.03, 0.015), at, touches=False)
         sheet = world.mesh(rounded_box((*size, 0.02), 0.004, whole=True))
         add(wall, sheet, world.material(look, 0.3, glow=rng.choice([0.1, 0.1, 0.6])), at=at, touches=False)
     for _ in range(int(rng.integers(0, 4))):
@@ -79,7 +82,8 @@ def _along_the_wall(world: World, rng: np.random.Generator, wall: mujoco.MjsBody
         elif kind < 0.75:  # a shelf of books and boxes
             y = rng.uniform(-0.5, 0.5)
             half = rng.uniform(0.3, 0.6)
-            add(wall, BOX, world.material(materials.wood(rng, 64, 64), 0.2), (half, 0.015, 0.13), (x, y, 0.13), touches=False)
+            board = world.material(materials.wood(rng, 64, 64), 0.2)
+            add(wall, BOX, board, (half, 0.015, 0.13), (x, y, 0.13), touches=False)
             left = x - half
             while left < x + half - 0.06:
                 size = np.array([rng.uniform(0.012, 0.05), rng.uniform(0.08, 0.15), rng.uniform(0.07, 0.11)])
@@ -95,8 +99,8 @@ def _along_the_wall(world: World, rng: np.random.Generator, wall: mujoco.MjsBody
             for _ in range(16):
                 way = rng.normal(0, 1, 3) * (1, 1, 0.5) + (0, 0, 1.1)
                 way *= rng.uniform(0.2, 0.5) / np.linalg.norm(way)
-                add(plant, mujoco.mjtGeom.mjGEOM_ELLIPSOID, green, (0.045, 0.008, np.linalg.norm(way) / 2),
-                    tuple(way / 2 + (0, 0, 0.26)), along=tuple(way), touches=False)  # fmt: skip
+                leaf, middle = (0.045, 0.008, np.linalg.norm(way) / 2), way / 2 + 0.26 * UP
+                add(plant, ELLIPSOID, green, leaf, tuple(middle), along=tuple(way), touches=False)
 
 
 def _lights(world: World, rng: np.random.Generator, ground: float, high: float) -> int:
@@ -108,7 +112,7 @@ def _lights(world: World, rng: np.random.Generator, ground: float, high: float) 
     tint = np.array([1 + warmth, 1, 1 - warmth])
     angle, tilt = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.9)
     key = np.array([np.cos(angle) * np.tan(tilt), np.sin(angle) * np.tan(tilt), 1]) * min(1.7, high - 0.2)
-    light = world.spec.worldbody.add_light(pos=key + (0, 0, ground), castshadow=True)
+    light = world.spec.worldbody.add_light(pos=key + ground * UP, castshadow=True)
     light.dir = -key
     light.cutoff, light.exponent = 70, 1
     light.diffuse, light.specular = 0.75 * level * tint, 0.5 * tint
@@ -116,7 +120,7 @@ def _lights(world: World, rng: np.random.Generator, ground: float, high: float) 
     count = 1
     for _ in range(int(rng.integers(1, 3))):
         way = rng.normal(0, 1, 3) * (1, 1, 0.3) + (0, 0, 1)
-        fill = world.spec.worldbody.add_light(pos=way * 2 + (0, 0, ground), castshadow=False)
+        fill = world.spec.worldbody.add_light(pos=way * 2 + ground * UP, castshadow=False)
         fill.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
         fill.dir = -way
         fill.diffuse, fill.specular = rng.uniform(0.1, 0.3) / tint * np.ones(3), [0.1] * 3
@@ -136,8 +140,8 @@ def _table(world: World, rng: np.random.Generator, kind: str) -> tuple[float, fl
     look = pick(rng, materials.TABLES, 512, world.pictures)
     mirror = float(rng.choice([0, 0.08, 0.2], p=[0.75, 0.15, 0.1]))
     table = world.body((0, 0, HEIGHT))
-    add(table, world.mesh(rounded_box((*half, 0.02), 0.008, whole=True)), world.material(look, rng.uniform(0.05, 0.6), mirror=mirror),
-        at=(0, 0, -0.02), touches=False)  # fmt: skip
+    top = world.material(look, rng.uniform(0.05, 0.6), mirror=mirror)
+    add(table, world.mesh(rounded_box((*half, 0.02), 0.008, whole=True)), top, at=(0, 0, -0.02), touches=False)
     add(table, BOX, world.material(bright(rng)), (*half, 0.05), (0, 0, -0.05))
     table.geoms[-1].group = 3
     leg = world.material(bright(rng) if rng.random() < 0.4 else np.array([70.0, 70, 74]), 0.5)
@@ -169,7 +173,8 @@ def _table(world: World, rng: np.random.Generator, kind: str) -> tuple[float, fl
         angle = rng.uniform(0, np.pi)
         turn = np.array([np.cos(angle), 0, 0, np.sin(angle)])
         mat = world.body((rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.1), HEIGHT), turn)
-        add(mat, world.mesh(rounded_box((*rng.uniform(0.1, 0.3, 2), 0.002), 0.001, whole=True)), world.material(look, 0.1), touches=False)  # fmt: skip
+        sheet = world.mesh(rounded_box((*rng.uniform(0.1, 0.3, 2), 0.002), 0.001, whole=True))
+        add(mat, sheet, world.material(look, 0.1), touches=False)
     return float(half[0]) - 0.12, float(half[1]) - 0.1
 
 
@@ -218,5 +223,6 @@ def occluder(world: World, rng: np.random.Generator, at: np.ndarray, ground: flo
         for _ in range(14):
             way = rng.normal(0, 1, 3) * (1, 1, 0.4) + (0, 0, 1)
             way *= rng.uniform(0.08, 0.2) / np.linalg.norm(way)
-            add(stand, CAPSULE, green, (0.004, np.linalg.norm(way) / 2), tuple(way / 2 + (0, 0, 0.08)), along=tuple(way), touches=False)  # fmt: skip
-            add(stand, mujoco.mjtGeom.mjGEOM_ELLIPSOID, green, (0.022, 0.005, 0.035), tuple(way + (0, 0, 0.08)), along=tuple(way), touches=False)  # fmt: skip
+            half, stem, tip = np.linalg.norm(way) / 2, way / 2 + 0.08 * UP, way + 0.08 * UP
+            add(stand, CAPSULE, green, (0.004, half), tuple(stem), along=tuple(way), touches=False)
+            add(stand, ELLIPSOID, green, (0.022, 0.005, 0.035), tuple(tip), along=tuple(way), touches=False)

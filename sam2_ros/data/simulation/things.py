@@ -1,4 +1,4 @@
-"""What lies on a robot's table: mugs, bottles, boxes, tools, fruit, toys, cables, and things that nobody has a name for.
+"""What lies on a robot's table: mugs, bottles, boxes, tools, fruit, toys, cables, and things without a name.
 
 Every maker gives a body its parts, about `size` metres long (its longest side), and says how high above the ground the
 body's origin has to start.
@@ -7,14 +7,15 @@ body's origin has to start.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import mujoco
 import numpy as np
 
 from sam2_ros.data.simulation import materials
 from sam2_ros.data.simulation.materials import bright, pick, plain, printed
-from sam2_ros.data.simulation.meshes import ball, lathe, rounded_box, tube
-from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, World, add
+from sam2_ros.data.simulation.meshes import Mesh, ball, lathe, rounded_box, tube
+from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, UP, World, add
 
 Body = mujoco.MjsBody
 Maker = Callable[[World, Body, np.random.Generator, float], float]
@@ -43,7 +44,7 @@ def mug(world: World, body: Body, rng: np.random.Generator, size: float) -> floa
     glaze = _glazed(world, rng)
     add(body, world.mesh(lathe(np.array(profile))), glaze)
     bow = np.linspace(-1.25, 1.25, 12)
-    handle = np.stack([radius + 0.3 * high * np.cos(bow) - 0.08 * high, 0 * bow, 0.52 * high + 0.3 * high * np.sin(bow)])
+    handle = np.stack([radius + high * (0.3 * np.cos(bow) - 0.08), 0 * bow, high * (0.52 + 0.3 * np.sin(bow))])
     handle = np.concatenate([[[0.97 * radius, 0, handle[2, 0]]], handle.T, [[0.97 * radius, 0, handle[2, -1]]]])
     add(body, world.mesh(tube(handle, 0.055 * high)), glaze, density=100)
     return 0.0
@@ -54,19 +55,17 @@ def bottle(world: World, body: Body, rng: np.random.Generator, size: float) -> f
     neck, shoulder = radius * rng.uniform(0.3, 0.55), size * rng.uniform(0.55, 0.75)
     bend = np.linspace(0, np.pi / 2, 6)
     curve = np.stack([neck + (radius - neck) * np.cos(bend), shoulder + 0.16 * size * np.sin(bend)], 1)
-    profile = np.concatenate([[(0, 0), (0.9 * radius, 0), (radius, 0.03 * size)], curve, [(neck, 0.93 * size), (0, 0.93 * size)]])
+    foot, top = [(0, 0), (0.9 * radius, 0), (radius, 0.03 * size)], [(neck, 0.93 * size), (0, 0.93 * size)]
+    profile = np.concatenate([foot, curve, top])
     shine = rng.uniform(0.4, 1)
     add(body, world.mesh(lathe(profile)), world.material(bright(rng), shine))
-    label = lathe(np.array([(1.02 * radius, 0.15 * size), (1.02 * radius, shoulder * rng.uniform(0.7, 0.95))]))
-    add(body, world.mesh(lathe(np.array([(0, 0.15 * size), *_column(label.vertices), (0, shoulder * 0.8)]))),
-        world.material(printed(rng, SIDE, 2 * SIDE), 0.3), touches=False, density=0)  # fmt: skip
-    add(body, CYLINDER, world.material(bright(rng), 0.4), (1.25 * neck, 0.05 * size), (0, 0, 0.95 * size), touches=False)
+    low, high = 0.15 * size, shoulder * rng.uniform(0.7, 0.95)
+    label = lathe(np.array([(1.0, low), (1.02, low), (1.02, high), (1.0, high)]) * (radius, 1))
+    print_ = world.material(printed(rng, SIDE, 2 * SIDE), 0.3)
+    add(body, world.mesh(label), print_, touches=False, density=0)
+    cap = world.material(bright(rng), 0.4)
+    add(body, CYLINDER, cap, (1.25 * neck, 0.05 * size), (0, 0, 0.95 * size), touches=False)
     return 0.0
-
-
-def _column(vertices: np.ndarray) -> list[tuple[float, float]]:
-    radius = float(np.hypot(vertices[0, 0], vertices[0, 1]))
-    return [(radius, float(vertices[:, 2].min())), (radius, float(vertices[:, 2].max()))]
 
 
 def can(world: World, body: Body, rng: np.random.Generator, size: float) -> float:
@@ -117,7 +116,8 @@ def bowl(world: World, body: Body, rng: np.random.Generator, size: float) -> flo
     bend = np.linspace(0, np.pi / 2, 7)
     outside = np.stack([0.35 * radius + 0.65 * radius * np.sin(bend), high * (1 - np.cos(bend))], 1)
     inside = (outside * (0.93, 0.95) + (0, 0.06 * high))[::-1]
-    add(body, world.mesh(lathe(np.concatenate([[(0, 0)], outside, inside, [(0, inside[-1, 1])]]), 36)), _glazed(world, rng))
+    profile = np.concatenate([[(0, 0)], outside, inside, [(0, inside[-1, 1])]])
+    add(body, world.mesh(lathe(profile, 36)), _glazed(world, rng))
     return 0.0
 
 
@@ -235,27 +235,26 @@ def gadget(world: World, body: Body, rng: np.random.Generator, size: float) -> f
     for x in np.linspace(-0.6, 0.3, int(rng.integers(3, 7))):
         for y in (-0.5, 0, 0.5):
             add(body, BALL, keys, (0.022 * size,), (x * half[0], y * half[1], top), touches=False)
-    add(body, BALL, world.material(bright(rng), 0.5), (0.05 * size,), (0.7 * half[0], 0, top - 0.02 * size), touches=False)
+    large = world.material(bright(rng), 0.5)
+    add(body, BALL, large, (0.05 * size,), (0.7 * half[0], 0, top - 0.02 * size), touches=False)
     return top
 
 
 def plush(world: World, body: Body, rng: np.random.Generator, size: float) -> float:
     """An animal or a doll whose head and limbs dangle."""
     fur = world.material(pick(rng, [materials.cloth, materials.plaster, plain], SIDE, world.pictures), 0)
-    face = world.material(bright(rng), 0)
-    round_ = world.mesh(ball(0.5))
+    face, eye = world.material(bright(rng), 0), world.material(DARK, 0.9)
     add(body, BALL, fur, (0.2 * size,), touches=True, density=150)
     body.geoms[-1].group = 3
-    spec_scale = rng.uniform(0.9, 1.2)
-    add(body, world.mesh(_scaled(ball(0.21 * size), (0.9, 1.1 * spec_scale, 1))), fur, touches=False)
+    belly = _scaled(ball(0.21 * size), (0.9, rng.uniform(1.0, 1.3), 1))
+    add(body, world.mesh(belly), fur, touches=False)
     head = body.add_body(pos=(0, 0.3 * size, 0.03 * size))
     _joint(head, "ball", (0, -0.1 * size, 0), 0.002)
     add(head, world.mesh(ball(0.16 * size)), fur, density=100)
     for x in (-0.12, 0.12):
         add(head, BALL, fur, (0.06 * size,), (x * size, 0.1 * size, 0), touches=False)
-        add(head, BALL, world.material(DARK, 0.9), (0.018 * size,), (0.5 * x * size, 0.05 * size, 0.15 * size), touches=False)
+        add(head, BALL, eye, (0.018 * size,), (0.5 * x * size, 0.05 * size, 0.15 * size), touches=False)
     add(head, BALL, face, (0.06 * size,), (0, -0.02 * size, 0.13 * size), touches=False)
-    del round_
     for x, y in ((-1, 0.6), (1, 0.6), (-0.7, -0.9), (0.7, -0.9)):
         limb = body.add_body(pos=(0.17 * x * size, 0.2 * y * size, 0))
         _joint(limb, "ball", (0, 0, 0), 0.002)
@@ -274,17 +273,18 @@ def pliers(world: World, body: Body, rng: np.random.Generator, size: float) -> f
             joint.axis, joint.range, joint.limited = (0, 0, 1), (-0.2, 0.9), True
         z = 0.012 * size * side
         blade = 0.4 * size
-        add(lever, world.mesh(rounded_box((blade / 2, (0.02 if sharp else 0.035) * size, 0.012 * size), 0.01 * size)), steel,
-            at=(blade / 2, 0.015 * size * side, z), density=1000)  # fmt: skip
+        half = (blade / 2, (0.02 if sharp else 0.035) * size, 0.012 * size)
+        jaw = world.mesh(rounded_box(half, 0.01 * size))
+        add(lever, jaw, steel, at=(blade / 2, 0.015 * size * side, z), density=1000)
         if sharp:
             bow = np.linspace(0, 2 * np.pi, 18)
-            loop = np.stack([-0.36 + 0.11 * np.cos(bow), side * -0.13 + 0.085 * np.sin(bow), 0 * bow + z / size], 1) * size
-            add(lever, world.mesh(tube(loop, 0.022 * size, 9)), grip, density=400)
+            loop = np.stack([-0.36 + 0.11 * np.cos(bow), side * -0.13 + 0.085 * np.sin(bow), 0 * bow], 1) * size
+            add(lever, world.mesh(tube(loop + z * UP, 0.022 * size, 9)), grip, density=400)
             shank = np.array([[0, 0, z], [-0.14 * size, side * -0.05 * size, z], [-0.27 * size, side * -0.1 * size, z]])
             add(lever, world.mesh(tube(shank, 0.02 * size, 9)), steel, touches=False)
         else:
             arm = np.stack([np.linspace(0, -0.55, 10), -side * 0.1 * np.sin(np.linspace(0, 2.2, 10)), np.zeros(10)], 1)
-            add(lever, world.mesh(tube(arm * size + (0, 0, z), 0.028 * size, 9)), grip)
+            add(lever, world.mesh(tube(arm * size + z * UP, 0.028 * size, 9)), grip)
     add(body, CYLINDER, steel, (0.035 * size, 0.035 * size), touches=False)
     return 0.04 * size
 
@@ -321,7 +321,8 @@ def car(world: World, body: Body, rng: np.random.Generator, size: float) -> floa
     cabin = (rng.uniform(0.15, 0.3) * size, 0.9 * wide, 0.09 * size)
     x = rng.uniform(-0.15, 0.1) * size
     add(body, world.mesh(rounded_box(cabin, 0.05 * size)), glass, at=(x, 0, 0.2 * size))
-    add(body, world.mesh(rounded_box((cabin[0] * 0.85, cabin[1], 0.012 * size), 0.01 * size)), paint, at=(x, 0, 0.285 * size), touches=False)  # fmt: skip
+    roof = world.mesh(rounded_box((cabin[0] * 0.85, cabin[1], 0.012 * size), 0.01 * size))
+    add(body, roof, paint, at=(x, 0, 0.285 * size), touches=False)
     rubber, hub = world.material(DARK, 0.2), world.material(STEEL * 1.2, 0.8)
     for ahead in (-0.3, 0.3):
         for side in (-1, 1):
@@ -376,13 +377,13 @@ def creation(world: World, body: Body, rng: np.random.Generator, size: float) ->
     return -low
 
 
-def _scaled(mesh, factors):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _scaled(mesh: Mesh, factors: tuple[float, float, float]) -> Mesh:
     return replace(mesh, vertices=mesh.vertices * np.asarray(factors))
 
 
-def _joint(body: Body, kind: str, at: tuple[float, float, float], damping: float, stiffness: float = 0.0) -> mujoco.MjsJoint:
+def _joint(
+    body: Body, kind: str, at: tuple[float, float, float], damping: float, stiffness: float = 0.0
+) -> mujoco.MjsJoint:
     joint = body.add_joint(type=getattr(mujoco.mjtJoint, f"mjJNT_{kind.upper()}"), pos=at, armature=1e-5)
     joint.damping[0] = damping
     joint.stiffness[0] = stiffness

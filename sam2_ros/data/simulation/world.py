@@ -9,9 +9,9 @@ from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.simulation.meshes import Mesh
 
 BOX, BALL, CAPSULE, CYLINDER, PLANE, ELLIPSOID = (
-    getattr(mujoco.mjtGeom, f"mjGEOM_{kind}")
-    for kind in ("BOX", "SPHERE", "CAPSULE", "CYLINDER", "PLANE", "ELLIPSOID")
+    getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("BOX", "SPHERE", "CAPSULE", "CYLINDER", "PLANE", "ELLIPSOID")
 )
+UP = np.array([0.0, 0, 1])
 
 
 def frame(z: np.ndarray, x: np.ndarray) -> np.ndarray:
