@@ -331,7 +331,10 @@ class Play:
             if disc is not None:
                 data.qvel[model.jnt_dofadr[disc.jntadr[0]]] = self.spin
             before = data.time
+            warns = mujoco.get_mju_user_warning()
+            mujoco.set_mju_user_warning(lambda message: None)  # or it writes a file into the working directory
             mujoco.mj_step(model, data)
+            mujoco.set_mju_user_warning(warns)
             if data.time <= before:  # it has begun again, as MuJoCo does where forces grow beyond measure
                 raise Unstable
         mujoco.mj_forward(model, data)

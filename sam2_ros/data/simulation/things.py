@@ -338,7 +338,7 @@ def car(world: World, body: Body, rng: np.random.Generator, size: float) -> floa
 def cable(world: World, body: Body, rng: np.random.Generator, size: float) -> float:
     """A soft chain of thin capsules, with a plug at one end."""
     links = int(rng.integers(12, 20))
-    radius = size * rng.uniform(0.012, 0.03)
+    radius = size * rng.uniform(0.009, 0.02)
     half = size / links * rng.uniform(0.6, 1)
     skin = world.material(bright(rng), rng.uniform(0.1, 0.6))
     turn, curl = 0.0, rng.uniform(-0.35, 0.35)
@@ -347,8 +347,9 @@ def cable(world: World, body: Body, rng: np.random.Generator, size: float) -> fl
         if index:
             turn = float(np.clip(curl + rng.normal(0, 0.25), -0.8, 0.8))
             link = link.add_body(pos=(2 * half, 0, 0), quat=(np.cos(turn / 2), 0, 0, np.sin(turn / 2)))
-            _joint(link, "ball", (0, 0, 0), 2e-4, 4e-4)
+            _joint(link, "ball", (0, 0, 0), 4e-4, 4e-4)
         add(link, CAPSULE, skin, (radius, half), (half, 0, 0), along=(1, 0, 0))
+        link.geoms[-1].contype = 2  # touches all but itself
     if rng.random() < 0.7:
         plug = world.mesh(rounded_box((3 * radius, 1.8 * radius, 1.4 * radius), 0.5 * radius))
         add(link, plug, world.material(bright(rng) * 0.6, 0.4), at=(2 * half + 2 * radius, 0, 0))
