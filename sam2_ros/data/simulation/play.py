@@ -265,9 +265,6 @@ class Play:
         """
         rng, s, model, data = self.rng, self.settings, self.model, self.data
         self.grasp = self.release = 1e9
-        late = [t for t in self.things if t.velocity is not None]
-        for thing in late:  # waits outside the room
-            data.joint(model.body(thing.name).jntadr[0]).qpos[:3] = thing.spot + 30 * UP
         if self.pendulum:
             joint = data.joint(model.body(self.pendulum).jntadr[0])
             angle, tilt = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.6)
@@ -276,13 +273,13 @@ class Play:
         above = (self.place.ground + 0.3) * UP
         self.plan = [Waypoint(0, above), Waypoint(1, above)]
         self.plan_start = 0.0
-        self.entries: list[tuple[float, Thing]] = []
+        self.entries = {thing.name: np.inf for thing in self.things if thing.velocity is not None}
         self._run(SETTLING)
         start = SETTLING
         if self.arm:
             self.plan, self.plan_start = self._plan(), SETTLING
             start += rng.uniform(0, max(self.plan[-1].time - 0.6 * self.seconds, 0))
-        self.entries = [(rng.uniform(start - 0.3, start + 0.8 * self.seconds), thing) for thing in late]
+        self.entries = {name: rng.uniform(start - 0.3, start + 0.8 * self.seconds) for name in self.entries}
         shutter = rng.uniform(0.3, 1) if rng.random() < 0.1 + 0.6 * s.blur else 0.0
         light = np.exp(wander(rng, s.frames, 0.5 * s.lighting, 0.1 * s.lighting)) if rng.random() < s.lighting else None
         diffuse = model.light_diffuse.copy()
@@ -322,12 +319,14 @@ class Play:
                     if holding and not weld[0]:
                         self._hold()
                     weld[0] = holding
-            for entry in [entry for entry in self.entries if entry[0] <= data.time]:
-                self.entries.remove(entry)
-                joint = data.joint(model.body(entry[1].name).jntadr[0])
-                joint.qpos[:3] = entry[1].spot
-                joint.qvel[:] = 0
-                joint.qvel[:3] = entry[1].velocity
+            for thing in self.things:
+                if thing.name in self.entries:
+                    joint = data.joint(model.body(thing.name).jntadr[0])
+                    joint.qvel[:] = 0
+                    joint.qpos[:3] = thing.spot + 30 * UP  # waits far above
+                    if self.entries[thing.name] <= data.time:
+                        joint.qpos[:3], joint.qvel[:3] = thing.spot, thing.velocity
+                        del self.entries[thing.name]
             if disc is not None:
                 data.qvel[model.jnt_dofadr[disc.jntadr[0]]] = self.spin
             before = data.time
