@@ -7,12 +7,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from small_clips import digest
 
 from sam2_ros.data.mujoco_scenes import SIMULATED, MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SUITE, TRAINING, SceneSettings
-
-from .test_synthetic import digest
 
 SMALL = SceneSettings(height=64, width=80, frames=3)
 MODULES = "sam2_ros.data.simulation"
@@ -51,10 +50,7 @@ def test_same_seed_same_clip_in_every_process(scenes):
         "print(digest(MujocoScenes(SMALL).scene(5)))"
     )
     tests = __file__.rsplit("/", 2)[0]
-    answer = subprocess.run(
-        [sys.executable, "-c", program.replace("data.test", "test"), f"{tests}/data", tests, *sys.path],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    answer = subprocess.run([sys.executable, "-c", program, tests, *sys.path], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     first = digest(scenes.scene(5))
     assert answer.stdout.strip() == first
