@@ -33,7 +33,7 @@ def furnish(world: World, rng: np.random.Generator) -> Place:
     spec = world.spec
     spec.stat.center, spec.stat.extent = [0, 0, ground], 1.6
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 12.0
-    spec.visual.map.shadowclip = 1.0
+    spec.visual.map.shadowscale = 0.4  # shadows fall around the middle only, but sharp ones
     wide, deep, high = rng.uniform(1.6, 3, 3) * (1, 1, 0) + (0, 0, 2.8)
     body = world.body((0, 0, 0))
     floor = pick(rng, materials.FLOORS, 512, world.pictures)
