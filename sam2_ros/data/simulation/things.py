@@ -386,8 +386,11 @@ def _joint(
     body: Body, kind: str, at: tuple[float, float, float], damping: float, stiffness: float = 0.0
 ) -> mujoco.MjsJoint:
     joint = body.add_joint(type=getattr(mujoco.mjtJoint, f"mjJNT_{kind.upper()}"), pos=at, armature=1e-5)
-    joint.damping[0] = damping
-    joint.stiffness[0] = stiffness
+    for name, value in (("damping", damping), ("stiffness", stiffness)):
+        if np.ndim(getattr(joint, name)):  # newer versions of MuJoCo: the coefficients of a polynomial
+            getattr(joint, name)[0] = value
+        else:
+            setattr(joint, name, value)
     return joint
 
 
