@@ -12,8 +12,7 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.evaluation.image import Segmented
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.overlay import draw_overlay
-from sam2_ros.tracking.prompt import Click
+from sam2_ros.tracking.overlay import TINT, colour, draw_overlay
 
 SHOWN = 8  # frames on a contact sheet
 IMAGES_SHOWN = 4  # single images on one, twice
@@ -70,7 +69,7 @@ class ClickedGallery:
             self._images.append(objects)
         if self._overlays:
             index = objects[0].frame
-            picture = draw_overlay(self._clip.frames[index], [_masklet(one, -1) for one in objects])
+            picture = _clicked(np.array(self._clip.frames[index]), objects, -1)
             write_png(self._folder / "overlays" / self._clip.name / f"{index:05d}.png", picture)
 
     def hang(self) -> None:
@@ -79,29 +78,29 @@ class ClickedGallery:
         for number, words in ((0, "1 click"), (-1, "all clicks")):
             for objects in self._images:
                 index = objects[0].frame
-                image, truth = self._clip.frames[index], self._clip.masks[index]
+                truth = self._clip.masks[index]
                 assert truth is not None
-                picture = outlined(thumbnail(image, [_masklet(one, number) for one in objects]), truth)
-                for one in objects:
-                    clicks = one.clicks[:1] if number == 0 else one.clicks
-                    _draw_clicks(picture, clicks, picture.shape[1] / image.shape[1])
-                pictures.append(picture)
+                picture = outlined(thumbnail(self._clip.frames[index], ()), truth)
+                pictures.append(_clicked(picture, objects, number))
                 captions.append(f"frame {index}    {words}: mIoU {100 * np.mean([o.iou[number] for o in objects]):.0f}")
         if pictures:
             sheet = contact_sheet(pictures, captions, self._clip.name, SUBTITLE, len(self._images))
             write_png(self._folder / f"{self._clip.name}.png", sheet)
 
 
-def _masklet(one: Segmented, number: int) -> Masklet:
-    return Masklet(one.object_id, "", True, 1.0, 1.0, one.masks[number])
-
-
-def _draw_clicks(picture: np.ndarray, clicks: Sequence[Click], scale: float) -> None:
-    """Green dots are on the object, red ones beside it."""
-    for x, y, positive in clicks:
-        centre = round((x + 0.5) * scale), round((y + 0.5) * scale)
-        cv2.circle(picture, centre, 5, (255, 255, 255), -1, cv2.LINE_AA)
-        cv2.circle(picture, centre, 3, (0, 160, 60) if positive else (220, 30, 30), -1, cv2.LINE_AA)
+def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> np.ndarray:
+    """Tints an image of any size where the masks are after a click, and draws the clicks: red ones are negative."""
+    for one in objects:
+        mask = one.masks[number].view(np.uint8) * 255
+        mask = cv2.resize(mask, picture.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
+        picture[mask] = (1 - TINT) * picture[mask] + TINT * np.array(colour(one.object_id))
+    for one in objects:
+        scale = picture.shape[1] / one.masks[0].shape[1]
+        for x, y, positive in one.clicks[:1] if number == 0 else one.clicks:
+            centre = round((x + 0.5) * scale), round((y + 0.5) * scale)
+            cv2.circle(picture, centre, 5, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(picture, centre, 3, (0, 160, 60) if positive else (220, 30, 30), -1, cv2.LINE_AA)
+    return picture
 
 
 def outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:

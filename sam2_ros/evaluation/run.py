@@ -72,7 +72,7 @@ class Run:
 
     def masks(self, folder: Path, settings: Mapping[str, str]) -> Report:
         """Masks of any other tracker."""
-        name = folder.name
+        name = folder.resolve().name
         return self._scored(lambda clip: ({name: frame} for frame in read_masks(folder, clip)), [name], settings)
 
     def _scored(
@@ -126,7 +126,7 @@ class Run:
                 captions = _captions(done[clip.name][-1].scores)
                 for number, result in enumerate(done[clip.name], 1):
                     for one in result.annotations.values():
-                        captions[one.frame] = f"{captions.get(one.frame, '')}    annotated {number}.".lstrip()
+                        captions[one.frame] = f"{captions.get(one.frame, '')}    annotated in round {number}".lstrip()
                 gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
                 self._say(clip, f"J&F {' '.join(of_rounds)}")
         rows = Rows(self.clips.names, self.challenges)
