@@ -13,7 +13,7 @@ from rich import box, table
 from rich.console import Console
 
 LISTED = 100
-"""Of more clips than this, only the mean is shown, and only this many get pictures."""
+"""Of more clips than this, tables show only the mean, and only this many get a contact sheet."""
 
 ALL = "all"
 """The row that stands for all others."""

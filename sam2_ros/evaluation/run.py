@@ -83,7 +83,7 @@ class Run:
         folders = {kind: self.out if len(kinds) == 1 else self.out / kind for kind in kinds}
         frames, seconds = 0, 0.0
         with self._progress() as bar:
-            for clip, advance in self._watched(bar):
+            for clip, advance, pictured in self._watched(bar):
                 scorers = {kind: Scorer(clip) for kind in kinds}
                 galleries = {kind: Gallery(clip, folders[kind], self.overlays) for kind in kinds}
                 answers = Stopwatch(answer(clip))
@@ -99,7 +99,9 @@ class Run:
                     of_clip = scorers[kind].scores()
                     scores[kind] += of_clip
                     quality = percent(summary(of_clip).j_and_f)
-                    galleries[kind].hang(f"J&F {quality}", f"{kind}.", _captions(of_clip))
+                    if pictured:
+                        what = f"prompt: {kind}." if timed else f"{kind}."
+                        galleries[kind].hang(f"J&F {quality}", what, _captions(of_clip))
                     words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
                 frames, seconds = frames + len(clip), seconds + answers.seconds
                 self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)
@@ -113,7 +115,7 @@ class Run:
         """Interactive segmentation, offline or online."""
         done: dict[str, list[Round]] = {}
         with self._progress() as bar:
-            for clip, advance in self._watched(bar):
+            for clip, advance, pictured in self._watched(bar):
                 tracker = recording_tracker(model, clip, rounds)
                 done[clip.name] = []
                 for result in interact(tracker, clip, mode, rounds):
@@ -127,7 +129,8 @@ class Run:
                 for number, result in enumerate(done[clip.name], 1):
                     for one in result.annotations.values():
                         captions[one.frame] = f"{captions.get(one.frame, '')}    annotated in round {number}".lstrip()
-                gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
+                if pictured:
+                    gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
                 self._say(clip, f"J&F {' '.join(of_rounds)}")
         rows = Rows(self.clips.names, self.challenges)
         return interactive_report(settings, done, rows, rounds)
@@ -137,26 +140,28 @@ class Run:
         predictor = ImagePredictor(model)
         iou: dict[str, dict[tuple[int, int], Sequence[float]]] = {}
         with self._progress() as bar:
-            for clip, advance in self._watched(bar):
+            for clip, advance, pictured in self._watched(bar):
                 iou[clip.name] = {}
                 gallery = ClickedGallery(clip, self.out, self.overlays)
                 for objects in segment(predictor, clip, every):
                     iou[clip.name] |= {(one.frame, one.object_id): one.iou for one in objects}
                     gallery.see(objects)
                     advance(every / len(clip))
-                gallery.hang()
+                if pictured:
+                    gallery.hang()
                 values = list(iou[clip.name].values())
                 if values:
                     first, last = (np.mean([of_mask[n] for of_mask in values]) for n in (0, -1))
                     self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
         return image_report(settings, iou, Rows(self.clips.names, self.challenges))
 
-    def _watched(self, bar: Progress) -> Iterator[tuple[Clip, Callable[[float], None]]]:
-        """The clips, each with a function that tells the progress bar which part of it is done."""
-        total = bar.add_task("clips", total=len(self.clips.names))
-        for clip in self.clips:
+    def _watched(self, bar: Progress) -> Iterator[tuple[Clip, Callable[[float], None], bool]]:
+        """The clips, each with a function that tells the progress bar which part of it is done, and whether to draw it.
+        """
+        total = bar.add_task("clips", total=len(self.clips))
+        for number, clip in enumerate(self.clips):
             task = bar.add_task(clip.name, total=1.0)
-            yield clip, _advance(bar, task)
+            yield clip, _advance(bar, task), number < LISTED
             bar.remove_task(task)
             bar.advance(total)
 
