@@ -125,11 +125,11 @@ class Run:
                 for index, truth in enumerate(clip.masks):
                     gallery.see(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
                 of_rounds = [percent(summary(result.scores).j_and_f) for result in done[clip.name]]
-                captions = _captions(done[clip.name][-1].scores)
-                for number, result in enumerate(done[clip.name], 1):
-                    for one in result.annotations.values():
-                        captions[one.frame] = f"{captions.get(one.frame, '')}    annotated in round {number}".lstrip()
                 if pictured:
+                    captions = _captions(done[clip.name][-1].scores)
+                    for frame, numbers in _annotated(done[clip.name]).items():
+                        words = f"annotated in round {', '.join(map(str, sorted(numbers)))}"
+                        captions[frame] = f"{captions.get(frame, '')}    {words}".lstrip()
                     gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
                 self._say(clip, f"J&F {' '.join(of_rounds)}")
         rows = Rows(self.clips.names, self.challenges)
@@ -176,6 +176,15 @@ class Run:
 
 def _advance(bar: Progress, task: TaskID) -> Callable[[float], None]:
     return lambda part: bar.advance(task, part)
+
+
+def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:
+    """In which rounds each frame was annotated, for any object."""
+    frames: dict[int, set[int]] = {}
+    for number, result in enumerate(done, 1):
+        for one in result.annotations.values():
+            frames.setdefault(one.frame, set()).add(number)
+    return frames
 
 
 def _captions(scores: Sequence[ObjectScore]) -> dict[int, str]:
