@@ -167,6 +167,15 @@ class PeerStream:
             said = self._said(self.model(self.session, frame_idx=later))
         return said
 
+    def retrack(self) -> dict[int, Said]:
+        """All frames after the first prompted one anew, but for those that were prompted; by frame."""
+        frames = range(min(self.conditioning) + 1, self.session.num_frames)
+        return {
+            frame: self._said(self.model(self.session, frame_idx=frame))
+            for frame in frames
+            if frame not in self.conditioning
+        }
+
     def _said(self, output, is_mask: bool = False) -> Said:
         logits = output.pred_masks.view(self.model.prompt_encoder.mask_input_size)
         return Said(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))

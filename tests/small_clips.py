@@ -1,5 +1,6 @@
 """Small clips that are worth writing and reading."""
 
+import hashlib
 from collections.abc import Sequence
 
 import cv2
@@ -56,3 +57,12 @@ def same_frames(clip: Clip, truth: Clip, tolerance: float) -> None:
     for frame, wanted in zip(clip.frames, truth.frames, strict=True):
         assert frame.dtype == np.uint8 and frame.shape == wanted.shape
         assert np.abs(frame.astype(int) - wanted).mean() <= tolerance
+
+
+def digest(clip: Clip) -> str:
+    """Of all that is in a clip: the same for equal ones only."""
+    everything = hashlib.sha256(repr(clip.object_ids).encode())
+    for image, masks in zip(clip.frames, clip.masks, strict=True):
+        everything.update(np.ascontiguousarray(image).tobytes())
+        everything.update(np.ascontiguousarray(masks).tobytes())
+    return everything.hexdigest()

@@ -68,6 +68,10 @@ class Clips(Sequence[Clip]):
         self.names = tuple(names)
         self._read = read
 
+    def beginning(self, prefixes: tuple[str, ...]) -> Clips:
+        """The clips whose names begin with one of these."""
+        return Clips([name for name in self.names if name.startswith(prefixes)], self._read)
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -3,7 +3,7 @@
 Folders are read once (`Pictures.prepare`, or from the command line) into a compact store of raw pixels, which every
 worker then opens in milliseconds (`Pictures.open`) and shares through the page cache:
 
-    python -m sam2_ros.data.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART
+    python -m sam2_ros.data.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART BAG
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError, undamaged
+from sam2_ros.data.formats import open_clips
 from sam2_ros.data.rendering import sprite
 
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga"}
@@ -53,10 +56,11 @@ class Pictures:
     ) -> Pictures:
         """Reads folders, scales what is larger down to the given long sides (pixels), and writes the folder `store`.
 
-        From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video; from each of
-        `cutouts` the pictures with transparency whose outline is neither a full rectangle nor nearly empty. Doubles,
-        pictures of mostly one flat colour and unreadable files are skipped. Raises FileNotFoundError for a missing
-        folder and ValueError when nothing usable was found.
+        From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video. A folder of
+        `cutouts` may be a data set or bag of any layout that `open_clips` knows: objects are cut out of three frames
+        of each clip, along their masks. Of other folders the pictures with transparency are taken. Doubles, outlines
+        that are cut off, full rectangles or nearly empty, pictures of mostly one flat colour, and what can't be read
+        are skipped. Raises FileNotFoundError for a missing folder and ValueError when nothing usable was found.
         """
         store = Path(store)
         store.mkdir(parents=True, exist_ok=True)
@@ -64,7 +68,7 @@ class Pictures:
         seen: set[bytes] = set()
         offset = 0
         jobs = [(_opaque, folder, background_side) for folder in backgrounds]
-        jobs += [(_transparent, folder, cutout_side) for folder in cutouts]
+        jobs += [(_cutouts, folder, cutout_side) for folder in cutouts]
         with open(store / "pixels.raw", "wb") as pixels:
             for source, (read, folder, side) in enumerate(jobs):
                 for image in read(Path(folder), side):
@@ -143,26 +147,56 @@ def _opaque(folder: Path, side: int) -> Iterator[np.ndarray]:
         yield image
 
 
-def _transparent(folder: Path, side: int) -> Iterator[np.ndarray]:
+def _cutouts(folder: Path, side: int) -> Iterator[np.ndarray]:
+    """RGB and straight alpha, uint8 [h, w, 4]."""
+    try:
+        clips = open_clips(folder)
+    except ClipError:  # it has no masks: a folder of pictures
+        pictures = _transparent(folder)
+    else:
+        pictures = (cut for clip in undamaged(clips, []) for cut in _cut_along_masks(clip))
+    for image in pictures:
+        cut = _trimmed(image, side)
+        if cut is not None:
+            yield cut
+
+
+def _cut_along_masks(clip: Clip) -> Iterator[np.ndarray]:
+    """The objects that are in the picture as a whole on up to three annotated frames."""
+    annotated = [index for index, masks in enumerate(clip.masks) if masks is not None]
+    for index in annotated[:: max(1, -(-len(annotated) // 3))]:
+        image = clip.frames[index]
+        for mask in clip.masks[index]:
+            if not (mask[[0, -1]].any() or mask[:, [0, -1]].any()):
+                alpha = cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0)
+                yield np.dstack([image, np.where(mask, alpha, 0).astype(np.uint8)])
+
+
+def _transparent(folder: Path) -> Iterator[np.ndarray]:
     for path in _files(folder, {".png", ".webp", ".tga"}):
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 3 or image.shape[2] != 4:
             continue
         if image.dtype != np.uint8:
             image = (image // 257).astype(np.uint8)
-        solid = image[..., 3] > 127
-        if not solid.any():
-            continue
-        x, y, w, h = cv2.boundingRect(solid.astype(np.uint8))
-        image, solid = image[y : y + h, x : x + w], solid[y : y + h, x : x + w]
-        translucent = np.mean((image[..., 3] > 25) & (image[..., 3] < 230))
-        if max(h, w) < 40 or min(h, w) < 10 or not 0.1 < solid.mean() < 0.97 or translucent > 0.25:
-            continue
-        # Scaled with the colours weighted by alpha, or hidden colours would bleed into the outline.
-        scaled = _shrunk(sprite(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), cv2.extractChannel(image, 3)), side)
-        alpha = scaled[..., 3:].astype(np.float32) / 255
-        colour = np.clip(scaled[..., :3] / np.maximum(alpha, 1e-3), 0, 255)
-        yield np.concatenate([colour.round().astype(np.uint8), scaled[..., 3:]], axis=2)
+        yield cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
+
+
+def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
+    """A cut-out without the empty margin, its longer side at most `side`; None if it is of no use."""
+    solid = image[..., 3] > 127
+    if not solid.any():
+        return None
+    x, y, w, h = cv2.boundingRect(solid.astype(np.uint8))
+    image, solid = image[y : y + h, x : x + w], solid[y : y + h, x : x + w]
+    translucent = np.mean((image[..., 3] > 25) & (image[..., 3] < 230))
+    if max(h, w) < 40 or min(h, w) < 10 or not 0.1 < solid.mean() < 0.97 or translucent > 0.25:
+        return None
+    # Scaled with the colours weighted by alpha, or hidden colours would bleed into the outline.
+    scaled = _shrunk(sprite(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), cv2.extractChannel(image, 3)), side)
+    alpha = scaled[..., 3:].astype(np.float32) / 255
+    colour = np.clip(scaled[..., :3] / np.maximum(alpha, 1e-3), 0, 255)
+    return np.concatenate([colour.round().astype(np.uint8), scaled[..., 3:]], axis=2)
 
 
 def main() -> None:
@@ -171,7 +205,9 @@ def main() -> None:
     )
     parser.add_argument("store", help="the folder to write")
     parser.add_argument("--backgrounds", nargs="*", default=[], help="folders of pictures and videos")
-    parser.add_argument("--cutouts", nargs="*", default=[], help="folders of pictures with transparency")
+    parser.add_argument(
+        "--cutouts", nargs="*", default=[], help="folders of pictures with transparency; data sets or bags with masks"
+    )
     options = parser.parse_args()
     try:
         pictures = Pictures.prepare(options.store, options.backgrounds, options.cutouts)

@@ -7,14 +7,15 @@ sensor and compression spoil the pictures; the masks stay those of the visible p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
 
 from sam2_ros.data import camera, things
 from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import Clips
 from sam2_ros.data.motion import ramp, shift, transform, wander
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.rendering import Thing, blend, draw, render
@@ -241,13 +242,17 @@ CHALLENGES: dict[str, SceneSettings] = {
 }
 
 
-def suite(scenes: int = 3, frames: int = 48) -> Iterator[Clip]:
+def suite(scenes: int = 3, frames: int = 48) -> Clips:
     """The held-out evaluation scenes: `scenes` clips of each challenge, named "challenge-0", "challenge-1", ...
 
     All objects are visible on the first frame. The scenes need no pictures, are the same in every clone, and share no
-    seed with training.
+    seed with training. Each is drawn when it is asked for.
     """
-    for number, (challenge, settings) in enumerate(CHALLENGES.items()):
-        maker = SyntheticScenes(replace(settings, frames=frames))
-        for index in range(scenes):
-            yield maker._clip(f"{challenge}-{index}", (SUITE, number, index), all_at_start=True)
+    names = [f"{challenge}-{index}" for challenge in CHALLENGES for index in range(scenes)]
+    return Clips(names, partial(_scene_of_suite, frames))
+
+
+def _scene_of_suite(frames: int, name: str) -> Clip:
+    challenge, index = name.rsplit("-", 1)
+    maker = SyntheticScenes(replace(CHALLENGES[challenge], frames=frames))
+    return maker._clip(name, (SUITE, list(CHALLENGES).index(challenge), int(index)), all_at_start=True)

@@ -1,4 +1,4 @@
-"""python -m sam2_ros.evaluation: scores a model on clips with known masks."""
+"""python -m sam2_ros.evaluation: scores a model, or the masks of any other tracker, on clips with known masks."""
 
 from __future__ import annotations
 
@@ -9,164 +9,162 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import shlex
 import sys
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sam2_ros.data import davis
-from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import Clips
+from sam2_ros.data.formats import open_clips
 from sam2_ros.data.synthetic import suite
-from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
+from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
-from sam2_ros.evaluation.scores import ObjectScore, score, summary
-from sam2_ros.evaluation.vos import follow
+from sam2_ros.evaluation.run import Run
 from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.masklet import Frame
-from sam2_ros.tracking.overlay import draw_overlay
-from sam2_ros.tracking.tracker import Tracker
 
-SHOWN = 8  # frames on a contact sheet
-MAX_OBJECTS = 64  # in one clip
+EXAMPLES = """
+examples:
+  python -m sam2_ros.evaluation --suite
+  python -m sam2_ros.evaluation --davis DAVIS --prompt click 3clicks 5clicks box mask
+  python -m sam2_ros.evaluation --data sav_val --protocol offline --model sam2.1_hiera_tiny
+  python -m sam2_ros.evaluation --data coco/annotations.json --protocol image --every 1
+  python -m sam2_ros.evaluation --davis DAVIS --masks results/cutie
+"""
 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sam2_ros.evaluation",
-        description="Scores a model on clips with known masks: every object is pointed out once, on the first frame"
-        " where it is visible, and followed from there.",
+        description="Scores a model, or the masks of any other tracker, on clips with known masks.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    clips = parser.add_mutually_exclusive_group(required=True)
+    of_clips = parser.add_argument_group("clips")
+    clips = of_clips.add_mutually_exclusive_group(required=True)
     clips.add_argument("--suite", action="store_true", help="the synthetic scenes held out from training")
     clips.add_argument("--davis", type=Path, metavar="FOLDER", help="a folder with JPEGImages/ and Annotations/")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
-    parser.add_argument("--prompt", choices=KINDS, default="click", help="what points an object out (default: click)")
-    parser.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
-    parser.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
-    parser.add_argument("--out", type=Path, default=Path("evaluation"), help="folder for results (default: evaluation)")
-    parser.add_argument("--overlays", action="store_true", help="also write every frame with its masks as PNG")
+    clips.add_argument(
+        "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, COCO, a rosbag"
+    )
+    of_clips.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
+
+    what = parser.add_argument_group("what is done")
+    what.add_argument(
+        "--protocol",
+        choices=("vos", *MODES, "image"),
+        help="vos: point an object out once and follow it (the default). offline, online: correct it on up to 8"
+        " frames. image: each frame for itself, 1 to 5 clicks",
+    )
+    what.add_argument(
+        "--prompt", nargs="+", choices=KINDS, metavar="KIND",
+        help=f"vos: what points an object out, one or more of {', '.join(KINDS)} (default: click)",
+    )  # fmt: skip
+    what.add_argument(
+        "--rounds", type=int, metavar="N", help=f"offline, online: at most so many annotated frames (default: {ROUNDS})"
+    )
+    what.add_argument("--every", type=int, metavar="N", help="image: every N-th annotated frame of a clip (default: 5)")
+    what.add_argument(
+        "--masks", type=Path, metavar="FOLDER",
+        help="run no model, but score another tracker's PNG masks: FOLDER/<clip>/00000.png with an ID in each pixel"
+        " (DAVIS), or FOLDER/<clip>/<object>/00000.png (SA-V)",
+    )  # fmt: skip
+
+    of_model = parser.add_argument_group("model")
+    of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
+    of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
+    of_model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
+
+    results = parser.add_argument_group("results")
+    results.add_argument("--out", type=Path, default=Path("evaluation"), help="folder (default: evaluation)")
+    results.add_argument("--overlays", action="store_true", help="also write every frame with its masks as PNG")
+    results.add_argument("--save-masks", action="store_true", help="vos: also write the masks, as DAVIS does")
     return parser
 
 
-class Watched:
-    """Passes a clip's answers on; keeps the time they took and pictures of some."""
-
-    def __init__(self, clip: Clip, frames: Iterator[Frame], folder: Path | None, bar: Progress) -> None:
-        self.clip, self.frames, self.folder, self.bar = clip, frames, folder, bar
-        self.seconds = 0.0
-        self.shown = sorted({round(index) for index in np.linspace(0, len(clip) - 1, SHOWN)})
-        self.pictures: list[np.ndarray] = []
-
-    def __iter__(self) -> Iterator[Frame]:
-        task = self.bar.add_task(self.clip.name, total=len(self.clip))
-        for index in range(len(self.clip)):
-            start = time.perf_counter()
-            frame = next(self.frames)
-            self.seconds += time.perf_counter() - start
-            if index in self.shown or self.folder:
-                image = self.clip.frames[index]
-                if index in self.shown:
-                    self.pictures.append(_with_truth(thumbnail(image, frame.masklets), self.clip.masks[index]))
-                if self.folder:
-                    picture = draw_overlay(image, frame.masklets)
-                    write_png(self.folder / self.clip.name / f"{index:05d}.png", picture)
-            self.bar.advance(task)
-            yield frame
-        self.bar.remove_task(task)
-
-    def sheet(self, scores: list[ObjectScore], subtitle: str) -> np.ndarray:
-        """The contact sheet of the clip, uint8 [height, width, 3] RGB."""
-        total = summary(scores)
-        title = f"{self.clip.name}    J&F {100 * total.j_and_f:.1f}"
-        captions = []
-        for index in self.shown:
-            here = [frame for one in scores for frame in one.frames if frame.frame == index]
-            quality = f"    J&F {100 * np.mean([(frame.j + frame.f) / 2 for frame in here]):.0f}" if here else ""
-            captions.append(f"frame {index}{quality}")
-        return contact_sheet(self.pictures, captions, title, subtitle)
+def parsed() -> argparse.Namespace:
+    """The options, with defaults filled in. Exits where some don't go together."""
+    parser = arguments()
+    options = parser.parse_args()
+    if options.masks:
+        for name in ("protocol", "prompt", "model", "checkpoint", "device", "save_masks"):
+            if getattr(options, name):
+                parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
+    options.protocol = options.protocol or "vos"
+    for name, of in (("prompt", ("vos",)), ("save_masks", ("vos",)), ("rounds", MODES), ("every", ("image",))):
+        if getattr(options, name) and options.protocol not in of:
+            parser.error(f"--{name.replace('_', '-')} goes with --protocol {' or '.join(of)}")
+    options.prompt = list(dict.fromkeys(options.prompt or ["click"]))
+    for name, default in (("rounds", ROUNDS), ("every", 5)):
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
+    return options
 
 
-def _with_truth(picture: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
-    """The picture with thin white outlines around the true masks."""
-    for mask in truth if truth is not None else ():
-        small = cv2.resize(mask.view(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        contours, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(picture, contours, -1, (255, 255, 255), 1, cv2.LINE_AA)
-    return picture
+def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
+    """The clips, and what they are called. Raises ClipError, or ValueError where --only leaves none."""
+    if options.suite:
+        clips, what = suite(), "synthetic suite"
+    elif options.davis:
+        clips, what = davis.clips(options.davis), f"DAVIS layout, {options.davis}"
+    else:
+        clips, what = open_clips(options.data), str(options.data)
+    chosen = clips.beginning(tuple(options.only or [""]))
+    if not chosen:
+        names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")
+        raise ValueError(f"no clip's name begins with {' or '.join(options.only)} (--only); there are {names}")
+    return chosen, what
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture, uint8 [H, W, 3] RGB. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert ok
-    path.write_bytes(data.tobytes())
-
-
-def evaluate(tracker: Tracker, clips: Iterable[Clip], kind: str, out: Path, settings: dict[str, str], *,
-             overlays: bool, challenges: bool, console: Console) -> Report:  # fmt: skip
-    """Follows and scores every clip; writes a contact sheet of each, and the tables, into the folder `out`."""
-    scores: list[ObjectScore] = []
-    frames, seconds = 0, 0.0
-    groups: dict[str, str] = {}
-    columns = (TextColumn("{task.description:<16}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        for clip in clips:
-            watched = Watched(clip, follow(tracker, clip, kind), out / "overlays" if overlays else None, bar)
-            of_clip = score(clip, watched)
-            sheet = watched.sheet(of_clip, f"prompt: {kind}. The truth is outlined in white.")
-            write_png(out / f"{clip.name}.png", sheet)
-            quality, rate = summary(of_clip).j_and_f, len(clip) / watched.seconds
-            console.print(f"{clip.name:<20} J&F {100 * quality:5.1f} {rate:8.1f} frames/s")
-            scores += of_clip
-            frames += len(clip)
-            seconds += watched.seconds
-            if challenges:
-                groups[clip.name] = clip.name.rsplit("-", 1)[0]
-    if not scores:
-        raise ValueError("there is no clip to score; see --only")
-    report = Report(settings, scores, groups, frames / seconds)
-    report.save(out)
-    return report
+def evaluate(options: argparse.Namespace, console: Console) -> Report:
+    """Runs what the options ask for. Raises CheckpointError, ClipError, OSError, ValueError, MemoryError."""
+    clips, what = find_clips(options)
+    challenges = {name: name.rsplit("-", 1)[0] for name in clips.names} if options.suite else {}
+    run = Run(clips, challenges, options.out, options.overlays, console)
+    command = shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]])
+    if options.masks:
+        if not options.masks.is_dir():
+            raise ValueError(f"{options.masks}: there is no such folder of masks (--masks)")
+        return run.masks(options.masks, {"masks": str(options.masks), "clips": what, "command": command})
+    model = load_model(options.model, options.checkpoint, options.device)
+    settings = {
+        "model": model.config.name,
+        "checkpoint": str(options.checkpoint or "shipped"),
+        "device": str(model.device),
+        "clips": what,
+        "protocol": options.protocol,
+        "command": command,
+    }
+    if options.protocol == "image":
+        return run.image(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol in MODES:
+        return run.interactive(model, options.protocol, options.rounds, settings)
+    return run.vos(model, options.prompt, {**settings, "prompt": ", ".join(options.prompt)}, options.save_masks)
 
 
 def main() -> int:
-    options = arguments().parse_args()
+    options = parsed()
     console = Console()
-    console.width = max(console.width, 100)  # or tables in a file would be cut to 80 columns
+    console.width = max(console.width, 110)  # or tables in a file would be cut to 80 columns
     try:
-        model = load_model(options.model, options.checkpoint, options.device)
-        only = tuple(options.only or [""])
-        clips: Iterable[Clip]
-        if options.suite:
-            clips = (clip for clip in suite() if clip.name.startswith(only))
-        else:
-            clips = (clip for clip in davis.clips(options.davis) if clip.name.startswith(only))
-        settings = {
-            "model": model.config.name,
-            "checkpoint": str(options.checkpoint or "shipped"),
-            "clips": "synthetic suite" if options.suite else f"DAVIS layout, {options.davis}",
-            "prompt": options.prompt,
-            "command": shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]]),
-        }
-        tracker = Tracker(model, max_objects=MAX_OBJECTS)
-        report = evaluate(
-            tracker, clips, options.prompt, options.out, settings,
-            overlays=options.overlays, challenges=options.suite, console=console,
-        )  # fmt: skip
-    except (CheckpointError, OSError, ValueError) as error:
+        report = evaluate(options, console)
+        report.save(options.out)
+    except (CheckpointError, OSError, ValueError, MemoryError) as error:
         console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         return 2
-    console.print()
     report.print(console)
-    console.print(f"pictures, scores.md and scores.json: {options.out}/")
+    wrote = "scores.md, scores.json, curves.png and pictures"
+    try:
+        from sam2_ros.evaluation import curves
+
+        title = f"{report.settings.get('model', report.settings.get('masks'))}, {report.settings['clips']}"
+        curves.draw(report.curves, title, options.out / "curves.png")
+    except ImportError:
+        wrote = "scores.md, scores.json and pictures (curves.png takes Matplotlib: pip install matplotlib)"
+    console.print(f"{wrote}: {options.out}/", highlight=False, soft_wrap=True)
     return 0
 
 

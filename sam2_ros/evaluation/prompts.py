@@ -37,19 +37,29 @@ def tight_box(mask: np.ndarray) -> Box:
 def prompt_object(tracker: Tracker, kind: str, object_id: int, truth: np.ndarray, label: str = "") -> Masklet:
     """Points a new object out on the tracker's newest frame, where it covers `truth`, bool [H, W], not empty.
 
-    Of several clicks each one corrects what came of those before it, as a user would who looks at the result. Raises
-    KeyError for an unknown kind.
+    Raises KeyError for an unknown kind.
     """
     clicks = KINDS[kind]
     if kind == "mask":
         return tracker.prompt(Prompt(object_id, mask=truth, label=label))
     if kind == "box":
         return tracker.prompt(Prompt(object_id, box=tight_box(truth), label=label))
-    mask = np.zeros_like(truth)
-    for _ in range(clicks):
-        click = error_click(mask, truth)
-        if click is None:
-            break
-        masklet = tracker.prompt(Prompt(object_id, clicks=(click,), label=label))
-        mask = masklet.mask
-    return masklet
+    return correct(tracker, object_id, np.zeros_like(truth), truth, clicks, label=label)[-1]
+
+
+def correct(
+    tracker: Tracker, object_id: int, mask: np.ndarray, truth: np.ndarray, clicks: int, stamp: int | None = None,
+    label: str = "",
+) -> list[Masklet]:  # fmt: skip
+    """Clicks on one frame, from `mask` towards `truth`, bool [H, W]; gives the tracker's answer to each.
+
+    Each click corrects what came of those before it, as a user's would who looks at the result. There are less than
+    `clicks` where the mask becomes the truth. With a `stamp`, that of the frame (None: the newest), the object is not
+    carried forward from there.
+    """
+    answers: list[Masklet] = []
+    while len(answers) < clicks and (click := error_click(mask, truth)) is not None:
+        prompt = Prompt(object_id, clicks=(click,), label=label)
+        answers.append(tracker.prompt(prompt) if stamp is None else tracker.prompt(prompt, stamp, carry=False))
+        mask = answers[-1].mask
+    return answers

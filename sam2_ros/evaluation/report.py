@@ -1,127 +1,131 @@
-"""Tables of scores: on the screen, as Markdown, as JSON."""
+"""What an evaluation says: tables on the screen, as Markdown and as JSON, and curves."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from rich import box, table
 from rich.console import Console
-from rich.table import Table
 
-from sam2_ros.evaluation.scores import ObjectScore, Summary, summary
+LISTED = 100
+"""Of more clips than this, tables show only the mean, and only this many get a contact sheet."""
 
-NOTE = (
-    "J&F, J and F: means over objects in percent, without the prompted frame and the clip's last. Presence: of the"
-    " frames on which an object was said to be visible, how many it is on; recall: the reverse; F1: both. Switches:"
-    " masks that went over to another object, or back."
-)
-COLUMNS = ("objects", "frames", "J&F", "J", "F", "presence", "recall", "F1", "switches")
+ALL = "all"
+"""The row that stands for all others."""
+
+
+class Table(NamedTuple):
+    """Rows of cells under a heading."""
+
+    heading: str
+    """Of the first column, which names the rows."""
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+class Curves(NamedTuple):
+    """Lines of one figure."""
+
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    """x and y of each, by name."""
+    x: str
+    """What the axes show."""
+    y: str
 
 
 @dataclass(frozen=True)
 class Report:
-    """The scores of one run over several clips."""
+    """The result of one run over several clips."""
 
-    settings: dict[str, str]
-    """What was run: model, prompt, clips, command."""
-    scores: Sequence[ObjectScore]
-    groups: dict[str, str]
-    """Challenge of each clip, by name; empty: none."""
-    frames_per_second: float
-    """Images tracked in a second, all objects of a clip together, without scoring."""
-
-    @property
-    def total(self) -> Summary:
-        return summary(self.scores)
-
-    @property
-    def clips(self) -> dict[str, Summary]:
-        """Summaries by clip."""
-        names = dict.fromkeys(one.clip for one in self.scores)
-        return {name: summary([one for one in self.scores if one.clip == name]) for name in names}
-
-    @property
-    def challenges(self) -> dict[str, Summary]:
-        """Summaries by challenge."""
-        names = dict.fromkeys(self.groups.values())
-        return {n: summary([one for one in self.scores if self.groups.get(one.clip) == n]) for n in names}
+    settings: Mapping[str, str]
+    """What was run: model, protocol, clips, command."""
+    tables: Sequence[Table]
+    notes: Sequence[str]
+    """What the columns mean, and what else there is to say; a sentence or two each."""
+    data: Mapping[str, object]
+    """Everything, down to each object and frame; goes into the JSON beside the settings."""
+    curves: Curves
 
     def print(self, console: Console) -> None:
         """Shows the tables on a screen."""
-        for heading, rows in self._tables():
-            table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-            table.add_column(heading, no_wrap=True)
-            for column in COLUMNS:
-                table.add_column(column, justify="right")
-            for name, row in rows:
-                table.add_row(name, *_cells(row), style="bold" if name == "all" else "")
-            console.print(table)
-            console.print()
-        console.print(NOTE, style="dim")
-        console.print(f"{self.frames_per_second:.1f} frames/s tracked, all objects of a clip together")
+        for heading, columns, rows in self.tables:
+            shown = table.Table(title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+            shown.add_column(heading, no_wrap=True)
+            for column in columns:
+                shown.add_column(column, justify="right")
+            for name, cells in rows:
+                shown.add_row(name, *cells, style="bold" if name == ALL else "")
+            console.print(shown)
+        for note in self.notes:
+            console.print(note, style="dim", highlight=False)
 
     def markdown(self) -> str:
         """The tables as a Markdown document."""
-        lines = ["# Evaluation", ""]
-        lines += [f"- {name}: {value}" for name, value in self.settings.items()]
-        lines += [f"- {self.frames_per_second:.1f} frames/s tracked, all objects of a clip together", ""]
-        for heading, rows in self._tables():
-            lines.append(f"| {heading} | " + " | ".join(COLUMNS) + " |")
-            lines.append("|---|" + "--:|" * len(COLUMNS))
-            lines += [f"| {name} | " + " | ".join(_cells(row)) + " |" for name, row in rows]
-            lines.append("")
-        lines.append(NOTE)
-        return "\n".join(lines) + "\n"
+        lines = ["# Evaluation", "", *(f"- {name}: {value}" for name, value in self.settings.items()), ""]
+        for heading, columns, rows in self.tables:
+            lines += [f"| {' | '.join([heading, *columns])} |", "|---|" + "--:|" * len(columns)]
+            lines += [f"| {' | '.join([name, *cells])} |" for name, cells in rows] + [""]
+        return "\n".join([*lines, "\n\n".join(self.notes), ""])
 
     def json(self) -> str:
-        """Everything, down to each object and frame. Means over nothing are null."""
-        document = {
-            "settings": self.settings,
-            "frames_per_second": round(self.frames_per_second, 2),
-            "total": _plain(self.total),
-            "challenges": {name: _plain(row) for name, row in self.challenges.items()},
-            "clips": {name: _plain(row) for name, row in self.clips.items()},
-            "objects": [
-                {
-                    "clip": one.clip,
-                    "object_id": one.object_id,
-                    "frame": [frame.frame for frame in one.frames],
-                    "j": [round(frame.j, 5) for frame in one.frames],
-                    "f": [round(frame.f, 5) for frame in one.frames],
-                    "visible": [frame.visible for frame in one.frames],
-                    "present": [frame.present for frame in one.frames],
-                    "switches": one.switches,
-                }
-                for one in self.scores
-            ],
-        }
-        return json.dumps(document, indent=1)
+        """Settings and data. Means over nothing are null."""
+        return json.dumps({"settings": dict(self.settings), **plain(self.data)}, indent=1, allow_nan=False)
 
     def save(self, folder: Path) -> None:
-        """Writes scores.md and scores.json."""
+        """Writes scores.md and scores.json into a folder, which is made where it is missing. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "scores.md").write_text(self.markdown())
         (folder / "scores.json").write_text(self.json())
 
-    def _tables(self) -> list[tuple[str, list[tuple[str, Summary]]]]:
-        tables = [("clip", [*self.clips.items(), ("all", self.total)])]
-        return tables + ([("challenge", list(self.challenges.items()))] if self.groups else [])
+
+@dataclass(frozen=True)
+class Rows:
+    """Which clips each row of a table is about."""
+
+    clips: Sequence[str]
+    challenges: Mapping[str, str] = field(default_factory=dict)
+    """Of each clip; empty: none."""
+
+    def by_clip(self) -> dict[str, set[str]]:
+        return {name: {name} for name in self.clips}
+
+    def by_challenge(self) -> dict[str, set[str]]:
+        names = dict.fromkeys(self.challenges.get(clip, "") for clip in self.clips)
+        return {n: {clip for clip in self.clips if self.challenges[clip] == n} for n in names if n}
+
+    def tables(self) -> dict[str, dict[str, set[str]]]:
+        """Rows by heading: each clip, and all; each challenge where there are any."""
+        tables = {"clip": {**(self.by_clip() if len(self.clips) <= LISTED else {}), ALL: set(self.clips)}}
+        return {**tables, "challenge": self.by_challenge()} if self.challenges else tables
+
+    def lines(self) -> dict[str, set[str]]:
+        """Rows that make a readable figure: the challenges, or else the clips where there are few; and all."""
+        parts = self.by_challenge() or (self.by_clip() if 1 < len(self.clips) <= 8 else {})
+        return {**parts, ALL: set(self.clips)}
 
 
-def _cells(row: Summary) -> list[str]:
-    percents = [row.j_and_f, row.j, row.f, row.presence_precision, row.presence_recall, row.presence_f1]
-    return [
-        str(row.objects),
-        str(row.frames),
-        *("-" if math.isnan(value) else f"{100 * value:.1f}" for value in percents),
-        str(row.switches),
-    ]
+def percent(value: float) -> str:
+    """0 .. 1 as a cell of a table."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
-def _plain(row: Summary) -> dict[str, float | int | None]:
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else round(value, 5)
-        for name, value in asdict(row).items()
-    }
+def mean(values: Iterable[float]) -> float:
+    """NaN of nothing."""
+    values = list(values)
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def plain(value: object) -> object:
+    """A value as JSON holds it: NaN as None, numbers to five digits."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, 5)
+    return value

@@ -37,6 +37,8 @@ class ObjectScore:
 
     clip: str
     object_id: int
+    start: int | None = None
+    """Index of the frame on which the object was pointed out; None: on none."""
     frames: list[FrameScore] = field(default_factory=list)
 
     @property
@@ -48,6 +50,11 @@ class ObjectScore:
     def f(self) -> float:
         """Mean over frames, 0 .. 1; NaN where no frame counts."""
         return float(np.mean([frame.f for frame in self.frames])) if self.frames else float("nan")
+
+    @property
+    def j_and_f(self) -> float:
+        """Mean of J and F, 0 .. 1; NaN where no frame counts."""
+        return (self.j + self.f) / 2
 
     @property
     def switches(self) -> int:
@@ -75,31 +82,37 @@ class Summary:
     switches: int
 
 
-def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | None = None) -> list[ObjectScore]:
-    """Compares what was answered on each frame of a clip with the truth.
+class Scorer:
+    """Compares what is answered on each frame of a clip with the truth, frame by frame.
 
     An object's score is over the annotated frames after the one on which it was pointed out, without the clip's last
     annotated frame: what the DAVIS and SA-V tools do for objects that are there from the first frame on. An object that
     the answer does not list counts as absent.
 
     Args:
-        frames: T answers, whose objects have the IDs that they have in the clip.
-        prompted: index of the frame on which each object was pointed out. None: the first on which it is visible.
-
-    Raises:
-        ValueError: not as many answers as frames, or answers of another size.
+        clip: whose truth it is.
+        prompted: index of the frame on which each object was pointed out; objects that are not in it are not scored.
+            None: the first on which each is visible.
     """
-    start = dict(prompted or {})
-    scores = [ObjectScore(clip.name, object_id) for object_id in clip.object_ids]
-    last = -1
-    for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
+
+    def __init__(self, clip: Clip, prompted: Mapping[int, int] | None = None) -> None:
+        self._find_start = prompted is None
+        start = prompted or {}
+        self._scores = [ObjectScore(clip.name, object_id, start.get(object_id)) for object_id in clip.object_ids]
+        self._last = -1
+
+    def see(self, index: int, truth: np.ndarray | None, frame: Frame) -> None:
+        """The next frame: its truth, bool [N, H, W] or None, and the answer, whose objects have the clip's IDs.
+
+        Raises ValueError for an answer of another size.
+        """
         if truth is None:
-            continue
-        last = index
-        for row, one in enumerate(scores):
-            if prompted is None and truth[row].any():
-                start.setdefault(one.object_id, index)
-            if one.object_id not in start or index <= start[one.object_id]:
+            return
+        self._last = index
+        for row, one in enumerate(self._scores):
+            if self._find_start and one.start is None and truth[row].any():
+                one.start = index
+            if one.start is None or index <= one.start:
                 continue
             masklet = frame.masklet(one.object_id)
             mask = np.zeros_like(truth[row]) if masklet is None else masklet.mask
@@ -111,23 +124,37 @@ def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | Non
                     f=boundary_accuracy(mask, truth[row]),
                     visible=bool(truth[row].any()),
                     present=masklet is not None and masklet.present,
-                    following=_following(mask, truth, clip.object_ids, row, j),
+                    following=self._following(mask, truth, row, j),
                 )
             )
-    for one in scores:
-        if one.frames and one.frames[-1].frame == last:
-            one.frames.pop()
-    return scores
+
+    def scores(self) -> list[ObjectScore]:
+        """The scores once all frames have been seen."""
+        for one in self._scores:
+            if one.frames and one.frames[-1].frame == self._last:
+                one.frames.pop()
+        return self._scores
+
+    def _following(self, mask: np.ndarray, truth: np.ndarray, own: int, j: float) -> int | None:
+        if not mask.any():
+            return None
+        if j >= FOLLOWED_IOU:
+            return self._scores[own].object_id
+        overlaps = [0.0 if row == own else region_similarity(mask, other) for row, other in enumerate(truth)]
+        best = int(np.argmax(overlaps))
+        return self._scores[best].object_id if overlaps[best] >= FOLLOWED_IOU else None
 
 
-def _following(mask: np.ndarray, truth: np.ndarray, object_ids: Sequence[int], own: int, j: float) -> int | None:
-    if not mask.any():
-        return None
-    if j >= FOLLOWED_IOU:
-        return object_ids[own]
-    overlaps = [0.0 if row == own else region_similarity(mask, other) for row, other in enumerate(truth)]
-    best = int(np.argmax(overlaps))
-    return object_ids[best] if overlaps[best] >= FOLLOWED_IOU else None
+def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | None = None) -> list[ObjectScore]:
+    """Compares the answers to all T frames of a clip with the truth; see `Scorer`.
+
+    Raises:
+        ValueError: not as many answers as frames, or answers of another size.
+    """
+    scorer = Scorer(clip, prompted)
+    for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
+        scorer.see(index, truth, frame)
+    return scorer.scores()
 
 
 def summary(scores: Sequence[ObjectScore]) -> Summary:

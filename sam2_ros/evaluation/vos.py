@@ -1,29 +1,128 @@
-"""Semi-supervised video object segmentation: each object is pointed out once, and followed from there."""
+"""Semi-supervised video object segmentation: each object is pointed out once, and followed from there.
+
+SAM 2 paper, section 6.1.2 and appendix E.1.3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import product
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.prompts import prompt_object
+from sam2_ros.evaluation.report import Curves, Report, Rows, Table, mean, percent
+from sam2_ros.evaluation.scores import ObjectScore, Summary, summary
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
+COLUMNS = ("objects", "frames", "J&F", "J", "F", "presence", "recall", "F1", "switches")
+NOTE = (
+    "J&F, J and F: means over objects in percent, without the prompted frame and the clip's last. Presence: of the"
+    " frames on which an object was said to be visible, how many it is on; recall: the reverse; F1: both. Switches:"
+    " masks that went over to another object, or back."
+)
 
-def follow(tracker: Tracker, clip: Clip, kind: str) -> Iterator[Frame]:
-    """Runs a tracker over a clip and yields its answer to every frame.
 
-    Each object is prompted (`prompts.KINDS`) on the first frame where it is visible. Tracked objects have the IDs that
+def follow(tracker: Tracker, clip: Clip, kinds: Sequence[str]) -> Iterator[dict[str, Frame]]:
+    """Runs a tracker over a clip and yields its answers to every frame, one for each kind of prompt.
+
+    Each object is prompted (`prompts.KINDS`) on the first frame where it is visible. Several kinds are followed side by
+    side, as objects of their own, so that each image is encoded once. In the answers the objects have the IDs that
     they have in the clip. The tracker is reset first.
+
+    Raises:
+        MemoryError: the tracker gave an object up.
+        PromptError: the tracker has too small a limit of objects.
     """
     tracker.reset()
+    ids = {key: number for number, key in enumerate(product(kinds, clip.object_ids), 1)}
     waiting = set(clip.object_ids)
     for index, (image, truth) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-        tracker.step(image, round(index * 1e9 / clip.fps))
-        if truth is not None:
-            for row, object_id in enumerate(clip.object_ids):
-                if object_id in waiting and truth[row].any():
-                    prompt_object(tracker, kind, object_id, truth[row])
-                    waiting.discard(object_id)
+        tracker.step(image, stamp(clip, index))
+        for row, object_id in enumerate(clip.object_ids if truth is not None else ()):
+            if object_id in waiting and truth[row].any():
+                for kind in kinds:
+                    prompt_object(tracker, kind, ids[kind, object_id], truth[row])
+                waiting.discard(object_id)
         assert tracker.newest is not None
-        yield tracker.newest
+        if len(tracker.newest.masklets) < len(kinds) * (len(clip.object_ids) - len(waiting)):
+            raise MemoryError(f"{clip.name}: memory does not suffice for so many objects; take fewer kinds of prompts")
+        answers = {kind: [] for kind in kinds}
+        for (kind, object_id), number in ids.items():
+            masklet = tracker.newest.masklet(number)
+            if masklet is not None:
+                answers[kind].append(replace(masklet, object_id=object_id))
+        yield {kind: replace(tracker.newest, masklets=tuple(masklets)) for kind, masklets in answers.items()}
+
+
+def stamp(clip: Clip, index: int) -> int:
+    """Time of a frame, ns."""
+    return round(index * 1e9 / clip.fps)
+
+
+def vos_report(
+    settings: Mapping[str, str], scores: Mapping[str, Sequence[ObjectScore]], rows: Rows, notes: Sequence[str] = ()
+) -> Report:
+    """Tables of masks that were scored by `scores.score`, one set of them for each kind of prompt."""
+    totals = {kind: summary(of_kind) for kind, of_kind in scores.items()}
+    if len(scores) == 1:
+        (of_kind,) = scores.values()
+        tables = [
+            Table(heading, COLUMNS, [(name, _cells(summary(_of(of_kind, clips)))) for name, clips in parts.items()])
+            for heading, parts in rows.tables().items()
+        ]
+        data: dict[str, object] = _data(of_kind, rows)
+        lines = {name: _over_time(_of(of_kind, clips)) for name, clips in rows.lines().items()}
+    else:
+        tables = [Table("prompt", COLUMNS, [(kind, _cells(total)) for kind, total in totals.items()])]
+        for heading, parts in rows.tables().items():
+            cells = {
+                name: [percent(summary(_of(of_kind, clips)).j_and_f) for of_kind in scores.values()]
+                for name, clips in parts.items()
+            }
+            tables.append(Table(f"{heading}, J&F", list(scores), list(cells.items())))
+        data = {"prompts": {kind: _data(of_kind, rows) for kind, of_kind in scores.items()}}
+        lines = {kind: _over_time(of_kind) for kind, of_kind in scores.items()}
+    return Report(settings, tables, [NOTE, *notes], data, Curves(lines, "frames since the object was prompted", "J&F"))
+
+
+def _of(scores: Sequence[ObjectScore], clips: set[str]) -> list[ObjectScore]:
+    return [one for one in scores if one.clip in clips]
+
+
+def _cells(row: Summary) -> list[str]:
+    percents = [row.j_and_f, row.j, row.f, row.presence_precision, row.presence_recall, row.presence_f1]
+    return [str(row.objects), str(row.frames), *map(percent, percents), str(row.switches)]
+
+
+def _over_time(scores: Sequence[ObjectScore]) -> tuple[list[float], list[float]]:
+    """Mean J&F over objects by the number of frames since they were prompted."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for one in scores:
+        for frame in one.frames:
+            values[frame.frame - one.start].append((frame.j + frame.f) / 2)
+    return list(map(float, sorted(values))), [mean(values[age]) for age in sorted(values)]
+
+
+def _data(scores: Sequence[ObjectScore], rows: Rows) -> dict[str, object]:
+    return {
+        "total": asdict(summary(scores)),
+        "challenges": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_challenge().items()},
+        "clips": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_clip().items()},
+        "objects": [
+            {
+                "clip": one.clip,
+                "object_id": one.object_id,
+                "prompted": one.start,
+                "frame": [frame.frame for frame in one.frames],
+                "j": [frame.j for frame in one.frames],
+                "f": [frame.f for frame in one.frames],
+                "visible": [frame.visible for frame in one.frames],
+                "present": [frame.present for frame in one.frames],
+                "switches": one.switches,
+            }
+            for one in scores
+        ],
+    }

@@ -148,7 +148,7 @@ class Tracker:
             self.newest = self._frame(seen)
         return self.newest
 
-    def prompt(self, prompt: Prompt, stamp: int | None = None) -> Masklet:
+    def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
         """Say where an object is, on the newest frame or on one of the history.
 
         The answer holds for the prompted frame. From there the object is carried forward to the newest frame, whose
@@ -157,6 +157,8 @@ class Tracker:
         Args:
             prompt: in pixels of the prompted image.
             stamp: of the image that was prompted, ns; the nearest frame of the history is taken. None: the newest.
+            carry: whether to carry the object forward. False, for the first of several prompts on an old frame: later
+                frames keep what was known there, or know nothing yet, until `retrack`.
 
         Raises:
             PromptError: the prompt cannot be followed. Nothing tracked has changed.
@@ -169,9 +171,8 @@ class Tracker:
         try:
             with torch.no_grad(), self._precision():
                 answers[seen.index] = self._answer(prompt, tracked, seen)
-                for later in self._history:
-                    if later.index > seen.index and later.index not in tracked.bank.prompted:
-                        answers[later.index] = self._track(later, [tracked])[0]
+                if carry:
+                    answers |= self._carried(tracked, seen.index)
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
@@ -188,6 +189,33 @@ class Tracker:
             self.newest = self._frame(self._history[-1])
         return masklet
 
+    def retrack(self, object_id: int, stamp: int | None = None) -> None:
+        """Find an object anew on the frames of the history, with all that its prompts have said.
+
+        A prompt changes what comes after it. This lets it change what came before it, too: for recordings, where the
+        history is as long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay as they are.
+
+        Args:
+            stamp: only frames after this one, ns. None: all from the first that was prompted.
+
+        Raises:
+            PromptError: no such object is tracked, or the GPU's memory does not suffice. Nothing tracked has changed.
+        """
+        tracked = self._known(object_id).copy()
+        start = next(iter(tracked.bank.prompted)) if stamp is None else self._seen_at(stamp).index
+        try:
+            with torch.no_grad(), self._precision():
+                answers = self._carried(tracked, start)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
+        self._objects[object_id] = tracked
+        for seen in self._history:
+            if seen.index in answers:
+                seen.answers[object_id] = answers[seen.index]
+        with torch.no_grad():
+            self.newest = self._frame(self._history[-1])
+
     def frame_at(self, stamp: int | None = None) -> Frame:
         """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
 
@@ -203,15 +231,18 @@ class Tracker:
         Raises:
             PromptError: no such object is tracked.
         """
-        if object_id not in self._objects:
-            known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
-            raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
-        del self._objects[object_id]
+        del self._objects[self._known(object_id).object_id]
         for seen in self._history:
             seen.answers.pop(object_id, None)
         if self.newest is not None:
             kept = tuple(masklet for masklet in self.newest.masklets if masklet.object_id != object_id)
             self.newest = replace(self.newest, masklets=kept)
+
+    def _known(self, object_id: int) -> TrackedObject:
+        if object_id not in self._objects:
+            known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
+            raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
+        return self._objects[object_id]
 
     def _precision(self) -> torch.autocast:
         device = self.model.device.type
@@ -305,6 +336,14 @@ class Tracker:
         for tracked, map, pointer in zip(objects, maps, decoded.pointer, strict=True):
             tracked.bank.remember(seen.index, map, pointer)
         return _answers(decoded)
+
+    def _carried(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
+        """Track an object through the frames of the history after index `start`, but for those that were prompted."""
+        return {
+            seen.index: self._track(seen, [tracked])[0]
+            for seen in self._history
+            if seen.index > start and seen.index not in tracked.bank.prompted
+        }
 
     def _track_what_fits(self, seen: SeenFrame) -> None:
         """Find all objects on a new frame; when the GPU's memory does not suffice, give up the newest of them."""

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sam2_ros.data import mose
+from sam2_ros.data.clip import Clip
 from sam2_ros.data.pictures import Pictures, main
 
 
@@ -47,6 +49,23 @@ def test_what_is_taken_and_what_is_not(tmp_path):
     want = cv2.resize(picture(5, 120, 120)[10:111, 10:111], (64, 64), interpolation=cv2.INTER_AREA)[..., ::-1]
     edge = (cut[..., 3] > 60) & (cut[..., 3] < 200)
     assert edge.any() and np.abs(cut[edge][:, :3].astype(int) - want[edge]).mean() < 25
+
+
+def test_objects_are_cut_out_of_data_sets_along_their_masks(tmp_path):
+    mask = disc(0, 200)[..., 3] > 127
+    edge = np.zeros_like(mask)
+    edge[150:, :80] = True
+    frames = [picture(seed, 200, 200) for seed in range(2)]
+    mose.write([Clip("a", frames, (1, 2), [np.stack([mask, edge & ~mask]), None])], tmp_path / "set")
+    store = Pictures.prepare(tmp_path / "store", cutouts=[tmp_path / "set"])
+    assert [len(source) for source in store.cutouts] == [1], "what the picture's edge cuts off is no use"
+    cut = store.cutouts[0][0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    inside = cv2.erode(mask.view(np.uint8), np.ones((5, 5)))[window] > 0
+    assert cut.shape == (*mask[window].shape, 4)
+    assert (cut[inside, 3] == 255).all() and (cut[~mask[window], 3] == 0).all()
+    assert np.abs(cut[inside][:, :3].astype(int) - frames[0][window][inside]).mean() < 4
 
 
 def test_a_store_opens_as_it_was_prepared(tmp_path):

@@ -1,6 +1,5 @@
 """Synthetic scenes: the same from the same seed, and masks that are true."""
 
-import hashlib
 import subprocess
 import sys
 import time
@@ -9,9 +8,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from small_clips import digest
 
 from sam2_ros.data import camera, things
-from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import shift, transform
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.rendering import Part, Thing, render
@@ -19,14 +18,6 @@ from sam2_ros.data.synthetic import CHALLENGES, SUITE, TRAINING, SceneSettings, 
 
 SMALL = SceneSettings(height=96, width=128, frames=4)
 HEIGHT, WIDTH = 60, 80
-
-
-def digest(clip: Clip) -> str:
-    everything = hashlib.sha256(repr(clip.object_ids).encode())
-    for image, masks in zip(clip.frames, clip.masks, strict=True):
-        everything.update(np.ascontiguousarray(image).tobytes())
-        everything.update(np.ascontiguousarray(masks).tobytes())
-    return everything.hexdigest()
 
 
 def clear_look(frames: int) -> camera.Look:

@@ -72,6 +72,46 @@ def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     assert cv2.imread(str(out / "overlays/stand/00004.png")).shape == (48, 64, 3)
 
 
+def test_several_prompts_and_their_masks_again(folder, tmp_path, monkeypatch, capsys):
+    """Kinds followed side by side give what each gives alone, and saved masks score what the run scored."""
+    weights = ["--checkpoint", folder / "random.safetensors"]
+    both = tmp_path / "both"
+    assert run(monkeypatch, "--davis", folder, "--prompt", "mask", "box", "--save-masks", *weights, "--out", both) == 0
+    scores = json.loads((both / "scores.json").read_text())["prompts"]
+    assert list(scores) == ["mask", "box"]
+    assert run(monkeypatch, "--davis", folder, "--prompt", "box", *weights, "--out", tmp_path / "box") == 0
+    alone = json.loads((tmp_path / "box/scores.json").read_text())
+    assert scores["box"]["total"]["j"] == pytest.approx(alone["total"]["j"], abs=2e-3)
+    assert scores["box"]["total"]["j"] != pytest.approx(scores["mask"]["total"]["j"], abs=1e-5)
+    assert (both / "mask/stand.png").exists() and (both / "curves.png").exists()
+
+    assert run(monkeypatch, "--data", folder, "--only", "walk", "--masks", both / "box/masks", "--out", tmp_path) == 0
+    again = json.loads((tmp_path / "scores.json").read_text())
+    assert again["total"]["j"] == pytest.approx(scores["box"]["clips"]["walk"]["j"], abs=1e-5)
+    assert "frames/s" not in capsys.readouterr().out.split("scores.md")[-2]
+
+
+@pytest.mark.parametrize("protocol", ["offline", "online"])
+def test_interactive(folder, tmp_path, monkeypatch, protocol):
+    options = ["--only", "walk", "--checkpoint", folder / "random.safetensors", "--out", tmp_path]
+    assert run(monkeypatch, "--davis", folder, "--protocol", protocol, "--rounds", 2, "--overlays", *options) == 0
+    (one,) = json.loads((tmp_path / "scores.json").read_text())["objects"]
+    assert one["frames"][0] == 0 and len(one["frames"]) == len(one["j"]) == 2
+    assert cv2.imread(str(tmp_path / "walk.png")).shape[1] == 1280
+    assert (tmp_path / "overlays/walk/00004.png").exists()
+    assert "| clip | objects | 1 | 2 | mean | frames | clicks |" in (tmp_path / "scores.md").read_text()
+
+
+def test_images(folder, tmp_path, monkeypatch):
+    options = ["--checkpoint", folder / "random.safetensors", "--out", tmp_path, "--overlays"]
+    assert run(monkeypatch, "--davis", folder, "--protocol", "image", "--every", 2, *options) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert [(one["clip"], one["frame"]) for one in scores["masks"]][:4] == [("stand", 0)] * 2 + [("stand", 2)] * 2
+    assert len(scores["miou"]) == 5
+    assert cv2.imread(str(tmp_path / "stand.png")) is not None
+    assert cv2.imread(str(tmp_path / "overlays/walk/00004.png")).shape == (48, 64, 3)
+
+
 def test_only_some_clips(folder, tmp_path, monkeypatch):
     weights = folder / "random.safetensors"
     assert run(monkeypatch, "--davis", folder, "--only", "wa", "--checkpoint", weights, "--out", tmp_path) == 0
@@ -83,7 +123,10 @@ def test_only_some_clips(folder, tmp_path, monkeypatch):
     [
         (["--davis", "nowhere", "--checkpoint", "{weights}"], "JPEGImages"),
         (["--davis", "{folder}", "--checkpoint", "nothing.pt"], "nothing.pt"),
-        (["--davis", "{folder}", "--checkpoint", "{weights}", "--only", "nobody"], "--only"),
+        (["--davis", "{folder}", "--checkpoint", "{weights}", "--only", "nobody"], "there are stand, walk"),
+        (["--data", "nowhere"], "no such file or folder"),
+        (["--davis", "{folder}", "--masks", "nowhere"], "no such folder of masks"),
+        (["--davis", "{folder}", "--masks", "{folder}"], "the folder with this clip's masks is missing"),
     ],
 )
 def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, arguments, reason):
@@ -92,3 +135,20 @@ def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, argument
     printed = capsys.readouterr().out
     assert printed.strip().startswith("error:") and reason in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--prompt", "click"], "--suite"),
+        (["--suite", "--protocol", "image", "--prompt", "mask"], "--prompt goes with --protocol vos"),
+        (["--suite", "--every", "2"], "--every goes with --protocol image"),
+        (["--suite", "--protocol", "online", "--rounds", "-1"], "--rounds must be 1 or more"),
+        (["--suite", "--masks", "somewhere", "--model", "default"], "with --masks none is"),
+    ],
+)
+def test_options_that_do_not_go_together(monkeypatch, capsys, arguments, reason):
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, *arguments)
+    assert stopped.value.code == 2
+    assert reason in capsys.readouterr().err

@@ -135,3 +135,23 @@ def test_stream(name, size, seed, vivid):
 
 def test_stream_at_full_size():
     follow("sam2.1_hiera_tiny", size=1024, seed=2, vivid=1.0, frames=20, objects=1)
+
+
+def test_a_recording_tracked_again():
+    """Prompts on several frames, and then all other frames anew: what the paper calls offline."""
+    c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
+    set_presence(c.model, c.theirs, 6.0)
+    for image in stream(128, 10):
+        c.step(image)
+        if c.tracker.newest.stamp == 1:
+            c.prompt(1, clicks=[(50, 40, True)])
+    c.prompt(1, clicks=[(60, 60, True), (10, 10, False)], stamp=6)
+    before = [seen.answers[1].logits for seen in c.tracker._history if 1 in seen.answers]
+    c.tracker.retrack(1)
+    said = c.peers[1].retrack()
+    for seen in c.tracker._history:
+        if seen.index in said:
+            assert float((seen.answers[1].logits - said[seen.index].logits).abs().max()) <= TOLERANCE, seen.index
+            moved = float((seen.answers[1].logits - before[seen.index - 1]).abs().max())
+            assert seen.index > 6 or moved > 10 * TOLERANCE, seen.index  # here the later prompt is news
+    assert list(said) == [2, 3, 4, 5, 7, 8, 9]

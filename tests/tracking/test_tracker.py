@@ -70,6 +70,40 @@ def test_a_refinement_changes_what_follows(model, images):
     assert not torch.allclose(logits_of(plain, 1)[-1], logits_of(refined, 1)[-1], atol=1e-3)
 
 
+def test_prompts_need_not_be_carried_forward_one_by_one(model, images):
+    """Several clicks on an old frame, then forward once, equal clicks that are each carried forward."""
+    clicks = [Prompt(object_id=1, clicks=(click,)) for click in (Click(10, 50, False), Click(40, 30))]
+    each = run(model, images[:14], {2: [(CLICK, None)], 13: [(prompt, 60) for prompt in clicks]})
+    once = run(model, images[:14], {2: [(CLICK, None)]})
+    before = [logits.clone() for logits in logits_of(once, 1)]
+    for prompt in clicks:
+        once.prompt(prompt, 60, carry=False)
+    for index, (known, now) in enumerate(zip(before, logits_of(once, 1), strict=True), 2):
+        assert torch.equal(known, now) == (index != 6)
+    once.retrack(1, 60)
+    for a, b in zip(logits_of(each, 1), logits_of(once, 1), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert once.newest.masklets[0].mask.tolist() == each.newest.masklets[0].mask.tolist()
+
+
+def test_retracking_lets_a_prompt_change_what_came_before(model, images):
+    refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
+    tracker = run(model, images[:14], {2: [(CLICK, None), (Prompt(clicks=(Click(60, 40),)), None)]})
+    plain, other = logits_of(tracker, 1), logits_of(tracker, 2)
+    tracker.retrack(1)
+    for a, b in zip(plain, logits_of(tracker, 1), strict=True):  # one prompt has said all it can
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    tracker.prompt(refinement, 80)
+    corrected = logits_of(tracker, 1)
+    tracker.retrack(1)
+    retracked = logits_of(tracker, 1)
+    for index, (a, b) in enumerate(zip(corrected, retracked, strict=True), 2):
+        assert torch.equal(a, b) == (index in (2, 8)), index  # prompted frames stay, the others know of both
+    assert all(torch.equal(a, b) for a, b in zip(other, logits_of(tracker, 2), strict=True))
+    with pytest.raises(PromptError, match="no object 3 is tracked; tracked: 1, 2"):
+        tracker.retrack(3)
+
+
 def test_a_late_prompt_takes_the_nearest_frame(model, images):
     tracker = run(model, images[:6], {})
     tracker.prompt(CLICK, 23)

@@ -1,0 +1,95 @@
+"""A look at clips: some frames of each in a row, objects tinted, on one picture.
+
+python -m sam2_ros.data.sheet sheet.png --scenes simulated --seeds 0 1 2 3
+python -m sam2_ros.data.sheet sheet.png --clips DAVIS/ --seeds 0 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.formats import open_clips
+from sam2_ros.data.mujoco_scenes import MujocoScenes
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.tracking.overlay import colour
+
+GAP = 4  # pixels between pictures
+SCENES = {"synthetic": SyntheticScenes, "simulated": MujocoScenes}
+
+
+def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[int], tint: float = 0.3) -> np.ndarray:
+    """An image, uint8 [H, W, 3] RGB, with its masks, bool [N, H, W], tinted and outlined in the objects' colours."""
+    canvas = image.copy()
+    for object_id, mask in zip(object_ids, () if masks is None else masks, strict=masks is not None):
+        canvas[mask] = ((1 - tint) * canvas[mask] + tint * np.array(colour(object_id))).astype(np.uint8)
+        contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(canvas, contours, -1, colour(object_id), max(1, min(image.shape[:2]) // 220), cv2.LINE_AA)
+    return canvas
+
+
+def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool = False) -> np.ndarray:
+    """One row for each clip, of `columns` evenly spread frames `side` pixels wide: uint8 [height, width, 3] RGB.
+
+    With `plain`, every frame is shown without masks first, in a row of its own.
+    """
+    rows = []
+    for clip in clips:
+        chosen = np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist()
+        frames = [clip.frames[i] for i in chosen]
+        drawn = [outlined(image, clip.masks[i], clip.object_ids) for image, i in zip(frames, chosen, strict=True)]
+        for images in (frames, drawn) if plain else (drawn,):
+            size = (side, round(side * images[0].shape[0] / images[0].shape[1]))
+            smaller = cv2.INTER_AREA if side < images[0].shape[1] else cv2.INTER_CUBIC
+            small = [cv2.resize(image, size, interpolation=smaller) for image in images]
+            small = [cv2.copyMakeBorder(p, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3) for p in small]
+            rows.append(np.concatenate(small, axis=1))
+    return np.concatenate(rows)[:-GAP, :-GAP]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="sam2_ros.data.sheet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, help="the picture to write (.png, .jpg)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--scenes", choices=SCENES, default="synthetic", help="which scenes to generate")
+    source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="of scenes, or numbers of clips")
+    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures to paint with")
+    parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--frames", type=int, default=24, help="of a scene (%(default)s)")
+    parser.add_argument("--columns", type=int, default=6, help="frames that are shown (%(default)s)")
+    parser.add_argument("--side", type=int, help="width of a picture on the sheet, pixels (as it is)")
+    parser.add_argument("--plain", action="store_true", help="show frames without masks, too")
+    options = parser.parse_args()
+    try:
+        if options.clips:
+            available = open_clips(options.clips)
+            make = available.__getitem__
+        else:
+            pictures = Pictures.open(options.pictures) if options.pictures else None
+            settings = replace(SceneSettings(), height=options.size[0], width=options.size[1], frames=options.frames)
+            make = SCENES[options.scenes](settings, pictures).scene
+        start = time.perf_counter()
+        clips = [make(seed) for seed in tqdm(options.seeds, unit="clip", leave=False)]
+        took = time.perf_counter() - start
+    except (OSError, ValueError, RuntimeError, ImportError, IndexError) as error:
+        parser.exit(1, f"{error}\n")
+    picture = sheet(clips, options.columns, options.side or clips[0].frames[0].shape[1], options.plain)
+    Image.fromarray(picture).save(options.out, quality=90)
+    print(f"{options.out}: {len(clips)} clips, {1000 * took / sum(map(len, clips)):.0f} ms a frame")
+
+
+if __name__ == "__main__":
+    main()

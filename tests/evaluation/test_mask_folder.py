@@ -1,0 +1,135 @@
+"""Masks of other trackers, in the layouts that they come in."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_clips import make_clip
+
+from sam2_ros.data import davis, sav_frames, youtube_vos
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.labels import write_labels
+from sam2_ros.evaluation.mask_folder import read_masks, write_masks
+from sam2_ros.evaluation.scores import score
+from sam2_ros.tracking import Frame, Masklet
+
+
+def moved(clip):
+    """Answers: all masks two pixels further right; the second object is lost on the third frame."""
+    frames = []
+    for index, truth in enumerate(clip.masks):
+        masks = np.roll(truth, 2, axis=2)
+        if index == 2:
+            masks[1] = False
+        masklets = [
+            Masklet(i, "", bool(m.any()), float(m.any()), 1.0, m) for i, m in zip(clip.object_ids, masks, strict=True)
+        ]
+        frames.append(Frame(index, *truth.shape[1:], tuple(masklets)))
+    return frames
+
+
+def same(frame, wanted):
+    for masklet, other in zip(frame.masklets, wanted.masklets, strict=True):
+        assert masklet.object_id == other.object_id
+        assert masklet.present == other.present
+        np.testing.assert_array_equal(masklet.mask, other.mask)
+
+
+def test_label_images_there_and_back(tmp_path):
+    clip = make_clip(ids=(1, 2))
+    answers = moved(clip)
+    for index, frame in enumerate(answers):
+        write_masks(tmp_path, clip, index, frame)
+    assert sorted(path.name for path in (tmp_path / "walk").iterdir())[:2] == ["00000.png", "00001.png"]
+    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
+        if not (wanted.masklets[0].mask & wanted.masklets[1].mask).any():
+            same(frame, wanted)
+    assert [one.j for one in score(clip, read_masks(tmp_path, clip))] == pytest.approx(
+        [one.j for one in score(clip, answers)], abs=0.02
+    )
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_folder_for_each_object(tmp_path, start):
+    """Numbered as SA-V does, from 0, or by ID. Here masks may overlap, and any value stands for the object."""
+    clip = make_clip(ids=(1, 2, 3), overlap=True)
+    answers = moved(clip)
+    for index, frame in enumerate(answers):
+        for row, masklet in enumerate(frame.masklets):
+            file = tmp_path / "walk" / f"{row + start:03d}" / f"{index:05d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(masklet.mask.astype(np.uint8) * (row + 5)).save(file)
+    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
+        same(frame, wanted)
+
+
+def test_files_are_named_like_the_frames_of_the_data_set(tmp_path):
+    """YouTube-VOS numbers frames 0, 5, 10 ...; a first frame without a file is where trackers are told the truth."""
+    youtube_vos.write([make_clip(ids=(1, 2))], tmp_path / "data")
+    (clip,) = youtube_vos.clips(tmp_path / "data")
+    answers = moved(clip)
+    for index, frame in enumerate(answers):
+        write_masks(tmp_path / "masks", clip, index, frame)
+    assert (tmp_path / "masks/walk/00005.png").exists()
+    (tmp_path / "masks/walk/00000.png").unlink()
+    first, second, *_ = read_masks(tmp_path / "masks", clip)
+    assert not any(masklet.present for masklet in first.masklets)
+    np.testing.assert_array_equal(second.masklets[1].mask, answers[1].masklets[1].mask)
+
+
+def test_sparse_truth_asks_for_no_other_frames(tmp_path):
+    sav_frames.write([make_clip(ids=(1, 2), every=4)], tmp_path / "data")
+    (clip,) = sav_frames.clips(tmp_path / "data")
+    for number in ("000", "001"):
+        for index in (4, 8):
+            write_labels(tmp_path / f"masks/walk/{number}/{index:05d}.png", (1,), clip.masks[index][:1])
+    scores = score(clip, read_masks(tmp_path / "masks", clip))
+    assert [[frame.frame for frame in one.frames] for one in scores] == [[4], [4]]
+    assert scores[0].j == 1
+
+
+def test_255_alone_is_the_only_object(tmp_path):
+    """DAVIS 2016, and masks saved as black and white."""
+    clip = make_clip(ids=(1,))
+    for index, mask in enumerate(clip.masks):
+        file = tmp_path / "walk" / f"{index:05d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask[0] if index % 2 else mask[0].astype(np.uint8) * 255).save(file)
+    (one,) = score(clip, read_masks(tmp_path, clip))
+    assert one.j == 1
+
+
+def test_scores_are_those_of_the_public_tool(tmp_path):
+    """vos-benchmark on the same files."""
+    benchmark = pytest.importorskip("vos_benchmark.benchmark")
+    davis.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
+    (clip,) = davis.clips(tmp_path)
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path / "masks", clip, index, frame)
+    _, j, f = benchmark.VideoEvaluator(str(tmp_path / "Annotations/480p"), str(tmp_path / "masks"))("walk")
+    scores = score(clip, read_masks(tmp_path / "masks", clip))
+    assert [100 * one.j for one in scores] == pytest.approx([j[1], j[2]], abs=1e-6)
+    assert [100 * one.f for one in scores] == pytest.approx([f[1], f[2]], abs=1e-6)
+
+
+def test_says_what_is_wrong(tmp_path):
+    clip = make_clip(ids=(1, 2), frames=4)
+
+    def fails(words, frame=None):
+        with pytest.raises(ClipError, match=words) as raised:
+            list(read_masks(tmp_path, clip))
+        assert raised.value.frame == frame
+
+    fails("walk: the folder with this clip's masks is missing")
+    (tmp_path / "walk").mkdir()
+    fails("neither a PNG in it nor a folder for each object")
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path, clip, index, frame)
+    (tmp_path / "walk/00002.png").unlink()
+    fails("00002.png, frame 2: the file is missing", 2)
+    write_labels(tmp_path / "walk/00002.png", (9,), clip.masks[2][:1])
+    fails("has label 9, but the clip's objects are 1, 2", 2)
+    Image.fromarray(np.zeros((10, 10), np.uint8)).save(tmp_path / "walk/00002.png")
+    fails("is 10 x 10 pixels", 2)
+    for number in ("003", "004"):
+        (tmp_path / "walk" / number).mkdir()
+    fails("has folders of objects 3, 4, but the clip's are 1, 2")
