@@ -1,58 +1,151 @@
-"""`python -m sam2_ros.training`: one stage of training. Several processes: `torchrun --nproc_per_node 2 -m ...`."""
+"""`python -m sam2_ros.training RUN ...`: one stage of training, from scenes or from clips on a disk.
+
+Several GPUs or nodes: `torchrun --nproc_per_node 8 -m sam2_ros.training RUN ...`
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import fields
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
 
 import torch
-import torch.distributed as dist
+from torch.utils.data import ConcatDataset
 
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.formats import open_clips
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import load_checkpoint
+from sam2_ros.model.checkpoint import CheckpointError, identify, load_checkpoint, read_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.losses import Weights
-from sam2_ros.training.rollout import Recipe
+from sam2_ros.training import processes
+from sam2_ros.training.recipe import RECIPES, Recipe
+from sam2_ros.training.recordings import ClipSamples
+from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
-from sam2_ros.training.trainer import Stage, Trainer
+from sam2_ros.training.trainer import Samples, Trainer
+from sam2_ros.training.validation import clip_batches, scene_batches
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser("sam2_ros.training", description=__doc__)
-    parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
-    parser.add_argument("--model", choices=CONFIGS, default="default")
-    parser.add_argument("--init", help="weights to start from, such as an earlier stage's average.safetensors")
-    parser.add_argument("--pictures", help="a store made by sam2_ros.data.pictures; without it scenes are procedural")
-    parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
-    for settings in (Stage, Recipe, Weights):
-        for field in fields(settings):
-            option = f"--{field.name.replace('_', '-')}"
-            if field.type == "bool":
-                parser.add_argument(option, action="store_true")
-            else:
-                parser.add_argument(option, type=int if "int" in str(field.type) else float, default=field.default)
-    args = parser.parse_args()
-
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    if "WORLD_SIZE" in os.environ:
-        dist.init_process_group("gloo")
-    torch.manual_seed(0)
-    model = SAM2(CONFIGS[args.model].at(args.size))
-    if args.init:
-        load_checkpoint(model, args.init)
-    if args.new_memory or not args.init:
-        look_at_the_same_place(model)
-    if not args.init:
-        look_at_the_click(model)
-    stage, recipe, weights = (
-        kind(**{f.name: getattr(args, f.name) for f in fields(kind)}) for kind in (Stage, Recipe, Weights)
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sam2_ros.training",
+        description="One stage of training. Under torchrun, in several processes.",
     )
-    Trainer(model, stage, recipe, weights, args.out, Pictures.open(args.pictures) if args.pictures else None).run()
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
+    parser.add_argument("--recipe", choices=RECIPES, help="values of all options below that are not given")
+    parser.add_argument("--model", choices=CONFIGS, help="default: the one that --init is for, or `default`")
+    init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors"
+    parser.add_argument("--init", type=Path, metavar="FILE", help=init)
+    data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"
+    parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
+    validation = "clips that are not learnt from, likewise; default: scenes, or none where --data is given"
+    parser.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
+    pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
+    parser.add_argument("--pictures", metavar="STORE", help=pictures)
+    parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: each process a GPU of its own, if there are any)")
+    for part, values in asdict(Recipe()).items():
+        group = parser.add_argument_group(f"{part} (sam2_ros.training.recipe says what each means)")
+        for name, default in values.items():
+            kind = {field.name: str(field.type) for field in fields(getattr(Recipe(), part))}[name]
+            named = {key: getattr(getattr(recipe, part), name) for key, recipe in RECIPES.items()}
+            said = ", ".join([str(default), *(f"{key}: {value}" for key, value in named.items() if value != default)])
+            how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+            if kind != "bool":
+                how = {"type": int if "int" in kind else float, "metavar": "N" if "int" in kind else "X"}
+            group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=said, **how)
+    return parser
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """The named recipe, with what was said otherwise."""
+    recipe = RECIPES[options.recipe] if options.recipe else Recipe()
+    given = vars(options)
+    if "minutes" in given or "steps" in given:  # one of them ends the stage
+        recipe = replace(recipe, stage=replace(recipe.stage, minutes=None, steps=None))
+    for part in fields(Recipe):
+        settings = getattr(recipe, part.name)
+        said = {field.name: given[field.name] for field in fields(settings) if field.name in given}
+        recipe = replace(recipe, **{part.name: replace(settings, **said)})
+    return recipe
+
+
+def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
+    """The network with the weights that it starts from.
+
+    Raises:
+        CheckpointError: they are missing, or fit no network.
+    """
+    name = options.model or "default"
+    if options.init and not options.model:
+        name = identify(read_weights(options.init)) or name
+    config = CONFIGS[name]
+    config = config.at(recipe.stage.size or config.image_size)
+    if recipe.learning.drop_path is not None:
+        config = replace(config, hiera=replace(config.hiera, drop_path=recipe.learning.drop_path))
+    torch.manual_seed(0)
+    model = SAM2(config)
+    if options.init:
+        load_checkpoint(model, options.init)
+    if options.new_memory or not options.init:
+        look_at_the_same_place(model)
+    if not options.init:
+        look_at_the_click(model)
+    return model
+
+
+def clips_in(paths: list[Path]) -> Sequence[Clip]:
+    """The clips of all of them. Raises ClipError."""
+    return ConcatDataset([open_clips(path) for path in paths])  # type: ignore[return-value]
+
+
+def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
+    """All that was asked for, ready to run.
+
+    Raises:
+        ValueError, OSError, CheckpointError: it can't be done, and why.
+    """
+    recipe = recipe_of(options)
+    model = network(options, recipe)
+    size = model.config.image_size
+    pictures = Pictures.open(options.pictures) if options.pictures else None
+    samples: Samples
+    if options.data:
+        samples = ClipSamples(clips_in(options.data), recipe.stage, size, recipe.augmentation)
+        samples[0, 0]  # what is wrong with all of the clips, one hears now
+    else:
+        samples = SceneSamples(recipe.stage, size, recipe.augmentation, pictures)
+    validation = []
+    if processes.rank_and_world()[0] == 0:
+        if options.validation:
+            validation = clip_batches(clips_in(options.validation), recipe.stage, size)
+        elif not options.data:
+            validation = scene_batches(size, pictures)
+    return Trainer(model.to(device), recipe, samples, options.out, validation)
+
+
+def main() -> int:
+    options = arguments().parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    try:
+        device = processes.start(options.device)
+        prepared = trainer(options, device)
+    except (ClipError, CheckpointError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for kind in (signal.SIGINT, signal.SIGTERM):  # the step at hand is finished, then the checkpoint is written
+        signal.signal(kind, lambda *_: prepared.stop())
+    prepared.run()
+    processes.end()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.training.losses import dice_loss
-from sam2_ros.training.prompts import random_pixels
+from sam2_ros.training.prompts import Chance, random_pixels
 
 
 class Affinity(nn.Module):
@@ -43,7 +43,7 @@ class Affinity(nn.Module):
         return F.normalize(fine.float(), dim=1)
 
     def forward(
-        self, features: ImageFeatures, masks: Tensor, targets: Tensor, clip: Tensor, generator: torch.Generator
+        self, features: ImageFeatures, masks: Tensor, targets: Tensor, clip: Tensor, chance: Chance, count: Tensor
     ) -> Tensor:
         """The loss, a scalar: cross-entropy, with object and surroundings weighing the same, and dice.
 
@@ -52,17 +52,17 @@ class Affinity(nn.Module):
             masks: bool [O, T, S, S], none empty on the first frame.
             targets: `coverage` of them: [O, T, S / 4, S / 4].
             clip: which clip each object is in: [O].
-            generator: draws the cell that stands for each object.
+            chance: draws the cell that stands for each object.
+            count: what the sum over all objects and frames on which they can be seen is divided by, a scalar.
         """
         objects, frames = masks.shape[:2]
         cells = self.embed(features).unflatten(0, (-1, frames))[clip]  # [O, T, dim, h, w]
-        column, row = (random_pixels(masks[:, 0], generator) / 4).long().unbind(dim=1)
-        own = cells[torch.arange(objects), 0, :, row, column]  # [O, dim]
+        column, row = (random_pixels(masks[:, 0], chance) / 4).long().unbind(dim=1)
+        own = cells[torch.arange(objects, device=masks.device), 0, :, row, column]  # [O, dim]
         logits = self.scale * (torch.einsum("od,otdhw->othw", own, cells) - self.threshold)
-        logits, targets = logits.flatten(0, 1), targets.flatten(0, 1)
-        seen = targets.flatten(1).sum(dim=1) > 0
-        logits, targets = logits[seen], targets[seen]
         error = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        inside = (error * targets).sum(dim=(1, 2)) / targets.sum(dim=(1, 2))
-        outside = (error * (1 - targets)).sum(dim=(1, 2)) / (1 - targets).sum(dim=(1, 2)).clamp(min=1)
-        return (inside + outside).mean() / 2 + dice_loss(logits, targets).mean()
+        area, around = targets.sum(dim=(2, 3)), (1 - targets).sum(dim=(2, 3))
+        inside = (error * targets).sum(dim=(2, 3)) / area.clamp(min=1 / 16)  # of a cell: one pixel
+        outside = (error * (1 - targets)).sum(dim=(2, 3)) / around.clamp(min=1)
+        loss = (inside + outside) / 2 + dice_loss(logits, targets)
+        return (loss * (area > 0)).sum() / count

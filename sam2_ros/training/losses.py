@@ -34,7 +34,7 @@ class Weights:
     that starts from scratch stays for thousands of steps. The paper's is 0."""
 
 
-PAPER = Weights()
+PAPER_WEIGHTS = Weights()
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,15 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
     return torch.where(union > 0, (mask & truth).sum(dim=(-2, -1)) / union.clamp(min=1), 1.0)
 
 
-def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, weights: Weights = PAPER) -> Losses:
+def losses(
+    decoded: Decoded,
+    target: Tensor,
+    present: Tensor,
+    multimask: bool,
+    weights: Weights = PAPER_WEIGHTS,
+    visible_count: Tensor | None = None,
+    count: Tensor | None = None,
+) -> Losses:
     """Losses of N objects on one frame.
 
     Of three candidates, the best one learns the mask, and all learn to predict their IoU. Where the object cannot be
@@ -89,6 +97,8 @@ def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, w
         target: `coverage` of the true masks: [N, S / 4, S / 4].
         present: whether the object is visible: bool [N].
         multimask: the three candidates were asked for, not the single mask.
+        visible_count, count: what sums over visible and over all objects are divided by, scalars. None: how many there
+            are. Processes that share a batch divide by their mean numbers, so that every object counts the same.
     """
     asked = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
     logits = decoded.all_logits.float()
@@ -101,16 +111,18 @@ def losses(decoded: Decoded, target: Tensor, present: Tensor, multimask: bool, w
     iou_error = (decoded.all_iou.float() - iou(logits, target))[:, taught].abs().mean(dim=1)
 
     visible = present.float()
-    count = visible.sum().clamp(min=1)
+    if visible_count is None:
+        visible_count = visible.sum().clamp(min=1)
 
     def mean_visible(values: Tensor) -> Tensor:
-        return (values * visible).sum() / count
+        return (values * visible).sum() / visible_count
 
     def best_and_all(values: Tensor) -> Tensor:
         return torch.lerp(values[:, asked].gather(1, best).squeeze(1), values.mean(dim=1), weights.shared)
 
     pixels, dice = mean_visible(best_and_all(pixels)), mean_visible(best_and_all(dice))
     iou_loss = mean_visible(iou_error)
-    presence = F.binary_cross_entropy_with_logits(decoded.presence_logit.float(), visible)
+    presence = F.binary_cross_entropy_with_logits(decoded.presence_logit.float(), visible, reduction="sum")
+    presence = presence / (len(visible) if count is None else count)
     total = pixels + weights.dice * dice + weights.iou * iou_loss + weights.presence * presence
     return Losses(total, pixels, dice, iou_loss, presence)

@@ -1,32 +1,109 @@
-"""What moves the weights."""
+"""What moves the weights, and how far."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 MUON_RATE = 4.0
 """Muon's learning rate relative to AdamW's."""
 
 
-def optimizers(model: nn.Module, lr: float, weight_decay: float, muon: bool) -> list[Optimizer]:
+@dataclass(frozen=True)
+class Learning:
+    """Learning rate and all that goes with it."""
+
+    lr: float = 8e-4
+    last_lr: float = 0.0
+    """Learning rate at the end, relative to `lr`; a cosine leads there."""
+    warm_up: int = 100
+    """Steps in which the rate grows."""
+    encoder_lr: float = 1.0
+    """Learning rate of the image encoder, relative to `lr`."""
+    layer_decay: float = 1.0
+    """Of the encoder's blocks, each learns at so much of the rate of the next; its position embedding, at the full."""
+    drop_path: float | None = None
+    """Stochastic depth at the encoder's last block. None: the network's own."""
+    weight_decay: float = 0.1
+    """Of what has more than one dimension; biases, norms and the like have none."""
+    beta2: float = 0.98
+    """AdamW's memory of squared gradients. Its usual 0.999 takes more steps than a short training has."""
+    muon: bool = False
+    """Muon for the matrices, which is better from scratch, instead of AdamW for all."""
+    clip_gradient: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float = 0.995
+    """The moving average of the weights keeps so much of itself each step. 0: the average is the latest weights."""
+    bf16: bool = True
+    """Compute in bfloat16 where PyTorch thinks it safe."""
+    checkpointing: bool = False
+    """Keep less for the backward pass and compute it again: less memory, a third more time."""
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate relative to `lr`, 0 .. 1, at a step from 0 on that lies at `progress`, 0 .. 1, of the stage."""
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return min(1, (step + 1) / max(1, self.warm_up)) * (self.last_lr + (1 - self.last_lr) * cosine)
+
+
+def optimizers(model: nn.Module, learning: Learning) -> list[Optimizer]:
     """AdamW for all parameters, as in the paper; or Muon (Jordan et al. 2024) for the matrices and AdamW for the rest.
 
     From scratch and in few steps, Muon learns several times as much from the same pictures. Weights that Meta trained
     with AdamW are better refined with AdamW.
-
-    Args:
-        weight_decay: of parameters with more than one dimension; biases, norms and the like have none.
     """
-    matrices = [p for p in model.parameters() if muon and p.dim() == 2 and min(p.shape) > 8]
-    taken = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in taken]
-    groups = [
-        {"params": [p for p in others if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    made: list[Optimizer] = [AdamW(groups, lr=lr, betas=(0.9, 0.98))]
-    if matrices:
-        rate = lr * MUON_RATE
-        made.append(Muon(matrices, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}  # by: Muon, rate, weight decay
+    blocks = _encoder_blocks(name for name, _ in model.named_parameters())
+    for name, parameter in model.named_parameters():
+        matrix = learning.muon and parameter.dim() == 2 and min(parameter.shape) > 8
+        rate = learning.lr * (MUON_RATE if matrix else 1) * _relative_rate(name, blocks, learning)
+        decay = learning.weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((matrix, rate, decay), []).append(parameter)
+
+    def of(muon: bool) -> list[dict]:
+        return [
+            {"params": parameters, "lr": rate, "weight_decay": decay}
+            for (matrix, rate, decay), parameters in groups.items()
+            if matrix == muon
+        ]
+
+    made: list[Optimizer] = [AdamW(of(False), betas=(0.9, learning.beta2))]
+    if matrices := of(True):
+        from torch.optim import Muon  # PyTorch has it from 2.9 on
+
+        made.append(Muon(matrices, adjust_lr_fn="match_rms_adamw"))
     return made
+
+
+_TRUNK = re.compile(r"image_encoder\.trunk\.(?:blocks\.(\d+)|patch_embed)\.")
+
+
+def _encoder_blocks(names) -> int:
+    found = [int(match[1]) for name in names if (match := _TRUNK.search(name)) and match[1]]
+    return 1 + max(found, default=-1)
+
+
+def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
+    """Of a parameter. The last block is one step of decay below what comes after it, the first patches are last."""
+    rate = learning.encoder_lr if "image_encoder." in name else 1.0
+    if match := _TRUNK.search(name):
+        rate *= learning.layer_decay ** (blocks - int(match[1]) if match[1] else blocks + 1)
+    return rate
+
+
+class Schedule:
+    """Sets the learning rates of optimizers; at first they are what they are at its height."""
+
+    def __init__(self, optimizers: Sequence[Optimizer]) -> None:
+        self._optimizers = optimizers
+        self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+
+    def set(self, rate: float) -> None:
+        """All rates relative to their height."""
+        for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
+            for group, height in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * height

@@ -9,34 +9,79 @@ from torch import Tensor
 from sam2_ros.model.prompt_encoder import PointLabel
 
 
-def random_pixels(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """One pixel of each mask, uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2].
+class Chance:
+    """Uniform random numbers for each of N objects.
 
-    Raises:
-        ValueError: a mask is empty.
+    Where several processes share a batch, all draw for all of its objects and use those of their own. So an object
+    gets the same numbers however many processes there are.
+
+    Args:
+        generator: on the CPU; in the same state in all processes.
+        objects: N.
+        first, total: objects of other processes before these, and of all processes; None: these are all.
+        device: where the numbers are wanted.
     """
+
+    def __init__(
+        self,
+        generator: torch.Generator,
+        objects: int,
+        first: int = 0,
+        total: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.generator = generator
+        self.own = slice(first, first + objects)
+        self.total = objects if total is None else total
+        self.device = device
+
+    def __call__(self, *shape: int) -> Tensor:
+        """float32 [N, *shape], 0 <= x < 1."""
+        return torch.rand(self.total, *shape, generator=self.generator)[self.own].to(self.device)
+
+
+def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
+    """One pixel of each mask, uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
     inside = masks.flatten(1).cumsum(dim=1, dtype=torch.int32)
     count = inside[:, -1:]
-    if not count.all():
-        raise ValueError("a mask is empty: no pixel can be drawn from it")
     # The n-th pixel of each mask: many times as fast as `multinomial`, which draws a number for every pixel.
-    nth = (torch.rand(count.shape, generator=generator) * count).int() + 1
-    index = torch.searchsorted(inside, nth.clamp(max=count)).squeeze(1)
+    nth = (chance(1) * count).int() + 1
+    index = torch.searchsorted(inside, nth.minimum(count)).squeeze(1)
     width = masks.shape[2]
     return torch.stack((index % width, torch.div(index, width, rounding_mode="floor")), dim=1).float()
 
 
-def clicks(masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A positive click anywhere on each mask: bool [N, H, W] -> points [N, 1, 2], labels [N, 1]."""
-    points = random_pixels(masks, generator)[:, None]
-    return points, torch.full(points.shape[:2], PointLabel.POSITIVE)
-
-
-def boxes(masks: Tensor, generator: torch.Generator, jitter: float = 0.1, most: float = 20.0) -> tuple[Tensor, Tensor]:
-    """The box of each mask, its sides moved by up to `jitter` of its size and `most` pixels.
+def clicks(masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+    """A positive click anywhere on each mask, a negative one anywhere in the picture where the mask is empty.
 
     Args:
-        masks: bool [N, H, W], none empty.
+        masks: bool [N, H, W].
+
+    Returns:
+        points [N, 1, 2], labels [N, 1].
+    """
+    return _clicks(masks, masks, chance)
+
+
+def _clicks(regions: Tensor, masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+    """A click in each region, or anywhere where that is empty; positive if it is on the mask."""
+    points = random_pixels(regions | ~_any(regions)[:, None, None], chance)
+    column, row = points.long().unbind(dim=1)
+    positive = masks[torch.arange(len(masks), device=masks.device), row, column]
+    return points[:, None], torch.where(positive, PointLabel.POSITIVE, PointLabel.NEGATIVE)[:, None]
+
+
+def _any(masks: Tensor) -> Tensor:
+    return masks.flatten(1).any(dim=1)
+
+
+def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0) -> tuple[Tensor, Tensor]:
+    """The box of each mask, its sides moved by up to `jitter` of its size and `most` pixels.
+
+    There is no box around an empty mask: it gets a negative click anywhere instead, and padding.
+
+    Args:
+        masks: bool [N, H, W].
 
     Returns:
         points: two corners, inside the picture: [N, 2, 2]; labels: [N, 2].
@@ -47,16 +92,20 @@ def boxes(masks: Tensor, generator: torch.Generator, jitter: float = 0.1, most: 
     y0, y1 = rows.argmax(dim=1), height - rows.flip(1).argmax(dim=1)
     corners = torch.stack((x0, y0, x1, y1), dim=1).float()
     size = (corners[:, 2:] - corners[:, :2]).repeat(1, 2)
-    shift = (torch.rand(corners.shape, generator=generator) * 2 - 1) * (size * jitter).clamp(max=most)
-    limit = torch.tensor([width, height, width, height]) - 1.0
-    corners = (corners + shift).clamp(min=torch.zeros(4), max=limit)
-    labels = torch.tensor([PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT])
-    return corners.unflatten(1, (2, 2)), labels.expand(len(masks), -1)
+    shift = (chance(4) * 2 - 1) * (size * jitter).clamp(max=most)
+    limit = torch.tensor([width, height, width, height], device=masks.device) - 1.0
+    corners = (corners + shift).clamp(min=torch.zeros_like(limit), max=limit).unflatten(1, (2, 2))
+    labels = torch.tensor([PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT], device=masks.device)
+
+    points, negative = _clicks(masks, masks, chance)
+    there = _any(masks)[:, None]
+    return (
+        torch.where(there[..., None], corners, points),
+        torch.where(there, labels, F.pad(negative, (0, 1), value=PointLabel.PADDING)),
+    )
 
 
-def corrections(
-    logits: Tensor, masks: Tensor, generator: torch.Generator, from_truth: float = 0.1
-) -> tuple[Tensor, Tensor]:
+def corrections(logits: Tensor, masks: Tensor, chance: Chance, from_truth: float = 0.1) -> tuple[Tensor, Tensor]:
     """A click where each prediction is wrong, positive where the mask was missed, negative where it spilt.
 
     Args:
@@ -70,12 +119,5 @@ def corrections(
     """
     predicted = F.interpolate(logits[:, None].float(), masks.shape[1:], mode="bilinear")[:, 0] > 0
     wrong = predicted ^ masks
-    on_mask = torch.rand(len(masks), generator=generator) < from_truth
-    on_mask |= ~wrong.flatten(1).any(dim=1)
-    on_mask &= masks.flatten(1).any(dim=1)
-    region = torch.where(on_mask[:, None, None], masks, wrong)
-    region |= ~region.flatten(1).any(dim=1)[:, None, None]
-    points = random_pixels(region, generator)
-    column, row = points.long().unbind(dim=1)
-    positive = masks[torch.arange(len(masks)), row, column]
-    return points[:, None], torch.where(positive, PointLabel.POSITIVE, PointLabel.NEGATIVE)[:, None]
+    on_mask = ((chance() < from_truth) | ~_any(wrong)) & _any(masks)
+    return _clicks(torch.where(on_mask[:, None, None], masks, wrong), masks, chance)

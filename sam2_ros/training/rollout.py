@@ -1,40 +1,30 @@
-"""The recipe of a training clip: which frames are prompted and corrected, and what is remembered of each.
+"""The network over a training clip, frame by frame, as the tracker runs it.
 
 What the network is shown of its past is decided by the tracker's own `MemoryBank`, so that training and use agree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from sam2_ros.model.sam2 import SAM2, Decoded, Memories
+from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 from sam2_ros.tracking.memory_bank import MemoryBank
 from sam2_ros.training import prompts
 from sam2_ros.training.affinity import Affinity
-from sam2_ros.training.losses import PAPER, Losses, Weights, coverage, losses
+from sam2_ros.training.losses import PAPER_WEIGHTS, Losses, Weights, coverage, losses
+from sam2_ros.training.plan import FirstPrompt, Plan, Prompting
+from sam2_ros.training.processes import rank_and_world, side_by_side
+from sam2_ros.training.prompts import Chance
 from sam2_ros.training.samples import Batch
 
 LOGIT_LIMIT = 32.0
 """Logits that come back as a mask prompt are clamped to plus or minus this, as they are in tracking."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Chances; every choice is made once per batch."""
-
-    mask: float = 0.5
-    """The first prompt of a video is the mask."""
-    box: float = 0.25
-    """The first prompt is a box; what is left is clicks."""
-    corrected: float = 0.5
-    """Clicks correct the first frame (unless its mask was given) and one later frame."""
-    corrections: int = 2
-    """At most so many clicks on a corrected frame."""
-    long_ago: float = 0.5
-    """Prompted frames are said to lie up to a thousand frames back, as they do in a long stream."""
 
 
 @dataclass(frozen=True)
@@ -56,84 +46,133 @@ class Outcome:
         return torch.stack([entry.total for entry in self.losses]).mean() + self.affinity
 
 
-class Rollout:
+class Rollout(nn.Module):
     """Runs the network over a batch of clips as the tracker does, with prompts drawn from the true masks.
+
+    First prompted frames come first and without memory, then the others in order; a frame that is corrected becomes a
+    prompted one, a conditioning frame.
 
     Args:
         model: the network; its image size is that of the batches.
-        recipe: how objects are prompted.
+        prompting: how objects are prompted.
         weights: of the losses.
         affinity: what compares pixels, when `weights` ask for it.
+        checkpointing: keep less for the backward pass and compute it again there. A third slower; memory then grows
+            with what enters and leaves the network's five functions, not with what happens inside.
+        shared: other processes run the rest of the batch at the same time.
     """
 
     def __init__(
-        self, model: SAM2, recipe: Recipe, weights: Weights = PAPER, affinity: Affinity | None = None
+        self,
+        model: SAM2,
+        prompting: Prompting,
+        weights: Weights = PAPER_WEIGHTS,
+        affinity: Affinity | None = None,
+        checkpointing: bool = False,
+        shared: bool = False,
     ) -> None:
+        super().__init__()
         self.model = model
-        self.recipe = recipe
-        self.weights = weights
         self.affinity = affinity
+        self.prompting = prompting
+        self.weights = weights
+        self.checkpointing = checkpointing
+        self.shared = shared
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Outcome:
-        """Prompts the first frame and tracks the others. All choices come from the generator."""
-        model, recipe = self.model, self.recipe
+    def forward(self, batch: Batch, seed: int) -> Outcome:
+        """Everything that is drawn comes from the seed, which all processes share."""
+        model = self.model
         frames = batch.masks.shape[1]
-        kind, correct, age = torch.rand(3, generator=generator).tolist()
-        from_mask = frames > 1 and kind < recipe.mask
-        from_box = not from_mask and torch.rand((), generator=generator) < recipe.box / (1 - recipe.mask)
-        corrected = {0, int(torch.randint(frames, (), generator=generator))} if correct < recipe.corrected else set()
-        ago = int(torch.exp(torch.rand((), generator=generator) * 7)) if age < recipe.long_ago else 0
+        generator = torch.Generator().manual_seed(seed)
+        plan = Plan.draw(self.prompting, frames, generator)
+        present = batch.masks.flatten(2).any(dim=2)
+        chance, visible_counts, count = self._share(present, generator)
+        divisors = visible_counts.clamp(min=1e-3)  # where nothing is visible, zero is divided
 
-        features = model.encode_image(batch.normalised.flatten(0, 1))
+        features = self._encode(batch.normalised.flatten(0, 1))
         targets = coverage(batch.masks)
-        alike = torch.zeros(())
+        alike = torch.zeros((), device=present.device)
         if self.affinity is not None:
-            alike = self.weights.affinity * self.affinity(features, batch.masks, targets, batch.clip, generator)
+            alike = self.affinity(features, batch.masks, targets, batch.clip, chance, visible_counts.sum())
+
         bank = MemoryBank(model.config, history=0, prompted_memories=frames)
-        answers: list[Decoded] = []
+        answers: dict[int, Decoded] = {}
         scored: list[Losses] = []
-        for t in range(frames):
-            seen, mask = features[batch.clip * frames + t], batch.masks[:, t]
-            if t == 0 and from_mask:
-                answer = model.decode_mask(seen, mask[:, None].float())
+        order = [*sorted(plan.prompts), *(t for t in range(frames) if t not in plan.prompts)]
+        for t in order:
+            seen, mask, prompt = features[batch.clip * frames + t], batch.masks[:, t], plan.prompts.get(t)
+            if prompt is FirstPrompt.MASK:
+                answer = self._call(model.decode_mask, seen, mask[:, None].float())
             else:
-                points, labels = None, None
-                conditioned = model.without_memory(seen) if t == 0 else model.condition(seen, _recall(bank, t, ago))
-                if t == 0:
-                    points, labels = (prompts.boxes if from_box else prompts.clicks)(mask, generator)
-                clicks = int(torch.randint(1, recipe.corrections + 1, (), generator=generator)) if t in corrected else 0
-                earlier = None
-                for attempt in range(1 + clicks):
+                points = labels = earlier = None
+                if prompt is None:
+                    conditioned = self._call(model.condition, seen, _recall(bank, t, plan.ago, present.device))
+                else:
+                    conditioned = model.without_memory(seen)
+                    draw = prompts.boxes if prompt is FirstPrompt.BOX else prompts.clicks
+                    points, labels = draw(mask, chance)
+                for attempt in range(1 + plan.corrections.get(t, 0)):
                     if attempt:
-                        click, label = prompts.corrections(answer.mask_logits, mask, generator)
+                        click, label = prompts.corrections(answer.mask_logits, mask, chance, self.prompting.from_truth)
                         points = click if points is None else torch.cat((points, click), dim=1)
                         labels = label if labels is None else torch.cat((labels, label), dim=1)
                         earlier = answer.mask_logits.detach()[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
                     multimask = points is None or points.shape[1] == 1
-                    answer = model.decode(conditioned, seen, points, labels, earlier, multimask)
-                    scored.append(losses(answer, targets[:, t], mask.flatten(1).any(dim=1), multimask, self.weights))
-            answers.append(answer)
-            if t + 1 < frames:
-                prompted = t == 0 or t in corrected
-                memory = model.encode_memory(seen, answer.mask_logits, answer.presence_logit, prompted)
+                    answer = self._call(model.decode, conditioned, seen, points, labels, earlier, multimask)
+                    scored.append(
+                        losses(answer, targets[:, t], present[:, t], multimask, self.weights, divisors[t], count)
+                    )
+            answers[t] = answer
+            if t != order[-1]:
+                prompted = prompt is not None or t in plan.corrections
+                memory = self._call(model.encode_memory, seen, answer.mask_logits, answer.presence_logit, prompted)
                 remember = bank.remember_prompted if prompted else bank.remember
                 remember(t, memory, answer.pointer)
+        in_order = [answers[t] for t in range(frames)]
         return Outcome(
             scored,
-            torch.stack([answer.visible_logits.detach() for answer in answers], dim=1).float(),
-            torch.stack([answer.presence_logit for answer in answers], dim=1).float(),
-            alike,
+            torch.stack([answer.visible_logits.detach() for answer in in_order], dim=1).float(),
+            torch.stack([answer.presence_logit.detach() for answer in in_order], dim=1).float(),
+            self.weights.affinity * alike,
         )
 
+    def _share(self, present: Tensor, generator: torch.Generator) -> tuple[Chance, Tensor, Tensor]:
+        """Chance for the objects at hand; mean numbers, over processes, of visible objects on each frame and of all."""
+        objects = len(present)
+        counts = torch.cat((present.sum(dim=0), torch.tensor([objects], device=present.device)))[None]
+        first, total = 0, objects
+        if self.shared:
+            counts = side_by_side(counts[0])
+            everyone = counts[:, -1].tolist()
+            first, total = sum(everyone[: rank_and_world()[0]]), sum(everyone)
+        means = counts.sum(dim=0) / len(counts)
+        return Chance(generator, objects, first, total, present.device), means[:-1], means[-1]
 
-def _recall(bank: MemoryBank, t: int, ago: int) -> Memories:
+    def _encode(self, images: Tensor) -> ImageFeatures:
+        """One image at a time where memory is short, since all that happens inside is there again in turn."""
+        if not self.checkpointing:
+            return self.model.encode_image(images)
+        parts = [self._call(self.model.encode_image, image) for image in images.split(1)]
+        return ImageFeatures(
+            torch.cat([part.stride4 for part in parts]),
+            torch.cat([part.stride8 for part in parts]),
+            torch.cat([part.stride16 for part in parts]),
+        )
+
+    def _call(self, function: Callable[..., Any], *inputs: Any) -> Any:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(function, *inputs, use_reentrant=False)
+        return function(*inputs)
+
+
+def _recall(bank: MemoryBank, t: int, ago: int, device: torch.device) -> Memories:
     """What all objects remember on frame t; prompted frames are said to be `ago` frames older than they are."""
     maps, pointers = bank.recall(t)
     ages = [age + ago * (t - age in bank.prompted) for age, _ in pointers]
     objects = len(maps[0][1])
     return Memories(
         torch.stack([value for _, value in maps], dim=1),
-        torch.tensor([age for age, _ in maps]).expand(objects, -1),
+        torch.tensor([age for age, _ in maps], device=device).expand(objects, -1),
         torch.stack([value for _, value in pointers], dim=1),
-        torch.tensor(ages).expand(objects, -1),
+        torch.tensor(ages, device=device).expand(objects, -1),
     )

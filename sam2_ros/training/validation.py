@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.losses import coverage, iou
-from sam2_ros.training.rollout import Outcome, Recipe, Rollout
-from sam2_ros.training.samples import Batch
+from sam2_ros.training.plan import Prompting
+from sam2_ros.training.recipe import Stage
+from sam2_ros.training.recordings import Annotated
+from sam2_ros.training.rollout import Outcome, Rollout
+from sam2_ros.training.samples import Batch, sample
 
-ONE_CLICK = Recipe(mask=0.0, box=0.0, corrected=0.0, long_ago=0.0)
+ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, long_ago=0.0)
+SEED = 2**40
+"""Scenes from this seed on are for validation; training counts up from 0 and never gets there."""
+CLIPS = 12
+TILE = 256
+"""Longest side of one frame in a picture, pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,41 @@ class Scores:
         )
 
 
+def scene_batches(size: int, pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
+    """Synthetic scenes of 8 frames that are never trained on."""
+    scenes = SyntheticScenes(SceneSettings(height=size, width=size, frames=8), pictures)
+    batches = []
+    for seed in range(SEED, SEED + clips):
+        clip = scenes.scene(seed)
+        batches.append(sample(np.stack(clip.frames), np.stack(clip.masks), 3, NONE, np.random.default_rng(seed)))
+    return batches
+
+
+def clip_batches(clips: Sequence[Clip], stage: Stage, size: int, most: int = CLIPS) -> list[Batch]:
+    """The beginnings of clips, from the first frame on that shows an object; at most so many clips, evenly chosen.
+
+    Those that are damaged or too short are passed over with a warning.
+
+    Raises:
+        ValueError: none is left.
+    """
+    batches = []
+    for number in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int).tolist():
+        try:
+            one = Annotated.look_through(clips[number])
+            first = one.visible.index(True)
+            gap = min(stage.gap, (len(one.frames) - 1 - first) // max(1, stage.frames - 1)) if stage.frames > 1 else 1
+            if gap < 1:
+                raise ClipError(one.clip.name, f"has fewer than {stage.frames} annotated frames with an object")
+            frames, masks, aspect = one.square(range(first, first + stage.frames * gap, gap)[: stage.frames], size)
+            batches.append(sample(frames, masks, 3, NONE, np.random.default_rng(number), aspect))
+        except (ClipError, ValueError) as error:
+            warnings.warn(f"passed over in validation: {error}", stacklevel=2)
+    if not batches:
+        raise ValueError(f"none of {len(clips)} clips can be used for validation")
+    return batches
+
+
 @torch.no_grad()
 def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.ndarray]]:
     """Scores, and a picture of each batch's first clip: uint8 [H, W, 3] RGB, one row of frames for each object.
@@ -47,13 +96,12 @@ def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.nda
     training = model.training
     model.eval()
     rollout = Rollout(model, ONE_CLICK)
-    generator = torch.Generator().manual_seed(0)
     first, later, seen, missed, pictures = [], [], [], [], []
-    for batch in batches:
-        outcome = rollout(batch, generator)
+    for seed, batch in enumerate(batches):
+        outcome = rollout(batch.to(model.device), seed)
         present = batch.masks.flatten(2).any(dim=2)
-        found = outcome.presence_logit > 0
-        overlap = iou(outcome.logits, coverage(batch.masks)) * found
+        found = outcome.presence_logit.cpu() > 0
+        overlap = iou(outcome.logits.cpu(), coverage(batch.masks)) * found
         first.append(overlap[:, 0])
         later.append(overlap[:, 1:][present[:, 1:]])
         seen.append(found[:, 1:][present[:, 1:]].float())
@@ -63,22 +111,34 @@ def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.nda
     return Scores(*(float(torch.cat(values).float().mean()) for values in (first, later, seen, missed))), pictures
 
 
-def picture(batch: Batch, outcome: Outcome, frames: int = 6) -> np.ndarray:
+def picture(batch: Batch, outcome: Outcome, frames: int = 6, objects: int = 4) -> np.ndarray:
     """The first clip's objects, one row each: prediction filled red, truth outlined green; uint8 [H, W, 3] RGB."""
     rows = []
-    for i in torch.nonzero(batch.clip == 0).flatten().tolist():
-        chosen = np.linspace(0, batch.masks.shape[1] - 1, min(frames, batch.masks.shape[1])).round().astype(int)
-        seen = zip(batch.images[0, chosen], batch.masks[i, chosen], outcome.logits[i, chosen], strict=True)
-        present = outcome.presence_logit[i, chosen] > 0
-        rows.append(np.hstack([_tile(*parts, bool(there)) for parts, there in zip(seen, present, strict=True)]))
+    chosen = np.linspace(0, batch.masks.shape[1] - 1, min(frames, batch.masks.shape[1])).round().astype(int).tolist()
+    for i in torch.nonzero(batch.clip == 0).flatten().tolist()[:objects]:
+        rows.append(
+            np.hstack(
+                [
+                    _tile(
+                        batch.images[0, t].cpu(),
+                        batch.masks[i, t].cpu(),
+                        outcome.logits[i, t].cpu(),
+                        bool(outcome.presence_logit[i, t] > 0),
+                    )
+                    for t in chosen
+                ]
+            )
+        )
     return np.vstack(rows)
 
 
 def _tile(image: Tensor, mask: Tensor, logits: Tensor, present: bool) -> np.ndarray:
-    tile = image.permute(1, 2, 0).numpy().copy()
+    side = min(TILE, image.shape[-1])
+    tile = cv2.resize(image.permute(1, 2, 0).numpy(), (side, side), interpolation=cv2.INTER_AREA)
     if present:
-        inside = cv2.resize(logits.numpy(), tile.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0
+        inside = cv2.resize(logits.numpy(), (side, side), interpolation=cv2.INTER_LINEAR) > 0
         tile[inside] = tile[inside] // 2 + np.array([127, 0, 0], np.uint8)
-    outline, _ = cv2.findContours(mask.numpy().astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    truth = cv2.resize(mask.numpy().view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    outline, _ = cv2.findContours(truth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(tile, outline, -1, (0, 255, 0), 1)
     return tile

@@ -95,3 +95,50 @@ def test_weights_count():
     focal = focal_loss(answer.all_logits[:, 0], target).item()
     rest = paper.dice + paper.iou + paper.presence
     assert paper.total.item() == pytest.approx(20 * focal + rest.item(), rel=1e-5)
+
+
+def test_gradients_by_hand():
+    """Of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
+    target, present = torch.tensor([[[1.0, 0.0]]]), torch.tensor([True])
+    logits = torch.full((1, 4, 1, 2), LN3, requires_grad=True)
+    claimed = torch.tensor([[0.75, 0.0, 0.0, 0.0]], requires_grad=True)
+    score = torch.tensor([LN3], requires_grad=True)
+
+    def gradients(**weights) -> list[torch.Tensor]:
+        chosen = Weights(**{"focal": 0, "dice": 0, "iou": 0, "presence": 0, **weights})
+        loss = losses(decoded(logits, claimed, score), target, present, False, chosen)
+        return list(torch.autograd.grad(loss.total, (logits, claimed, score), materialize_grads=True))
+
+    p, slope = 3 / 4, 3 / 4 * 1 / 4  # the sigmoid, and its slope
+    # d/dp of -alpha (1 - p)^2 ln p, and of -(1 - alpha) p^2 ln(1 - p)
+    right = 0.25 * (2 * (1 - p) * math.log(p) - (1 - p) ** 2 / p)
+    wrong = 0.75 * (-2 * p * math.log(1 - p) + p**2 / (1 - p))
+    focal = gradients(focal=20)[0][0, 0, 0]
+    assert focal.tolist() == pytest.approx([20 / 2 * right * slope, 20 / 2 * wrong * slope], rel=1e-5)
+    # Dice: 1 - (2 p0 + 1) / (p0 + p1 + 1 + 1)
+    total, overlap = 2 * p + 2, 2 * p + 1
+    dice = gradients(dice=1)[0][0, 0, 0]
+    assert dice.tolist() == pytest.approx(
+        [-(2 * total - overlap) / total**2 * slope, overlap / total**2 * slope], rel=1e-5
+    )
+    # IoU: the mask covers both pixels, so it is 1 / 2, and 0.75 claims too much.
+    assert gradients(iou=1)[1][0].tolist() == [1, 0, 0, 0]
+    # Cross-entropy of the object score: p - 1.
+    assert gradients(presence=1)[2].item() == pytest.approx(-1 / 4, rel=1e-5)
+
+
+def test_two_processes_add_up_to_one():
+    generator = torch.Generator().manual_seed(0)
+    logits, claimed = torch.randn(3, 4, 8, 8, generator=generator), torch.rand(3, 4, generator=generator)
+    score, present = torch.randn(3, generator=generator), torch.tensor([True, False, True])
+    target = (torch.rand(3, 8, 8, generator=generator) < 0.3).float() * present[:, None, None]
+
+    def of(part: slice, *counts: torch.Tensor):
+        return losses(decoded(logits[part], claimed[part], score[part]), target[part], present[part], True, *counts)
+
+    together = of(slice(0, 3))
+    counts = (Weights(), torch.tensor(2 / 2), torch.tensor(3 / 2))  # the mean of two processes
+    apart = [of(slice(0, 2), *counts), of(slice(2, 3), *counts)]
+    for name in ("total", "pixels", "dice", "iou", "presence"):
+        mean = (getattr(apart[0], name) + getattr(apart[1], name)) / 2
+        assert mean.item() == pytest.approx(getattr(together, name).item(), rel=1e-5), name

@@ -1,0 +1,46 @@
+"""Several processes that train together, as torchrun starts them: one for each GPU, or a few on one CPU."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def start(device: str | None = None) -> torch.device:
+    """Joins the other processes, where torchrun has started any; the device to compute on.
+
+    Args:
+        device: such as "cpu" or "cuda:1". None: a CUDA GPU of this process' own if there is one, else the CPU.
+    """
+    if device is None:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+        torch.set_float32_matmul_precision("high")
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return chosen
+
+
+def end() -> None:
+    """Leaves the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Which process this is, and of how many; (0, 1) alone."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def side_by_side(values: Tensor) -> Tensor:
+    """What each process has, in all of them: [...] -> [world, ...]."""
+    if not dist.is_initialized():
+        return values[None]
+    all_values = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(all_values, values)
+    return torch.stack(all_values)

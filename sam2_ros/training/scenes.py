@@ -1,0 +1,88 @@
+"""Training samples from synthetic scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import count
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.synthetic import SyntheticScenes
+from sam2_ros.training.augmentation import Augmentation
+from sam2_ros.training.recipe import Stage
+from sam2_ros.training.samples import Batch, excerpt, sample
+
+BLOCK = 64
+"""Scenes that a worker keeps, more or less, to use each of them several times."""
+
+
+class SceneSamples(Dataset[Batch]):
+    """Samples of synthetic scenes. An index is a seed and how often its scene was used before.
+
+    Scenes cost as much to make as to learn from, so each is used several times: with other objects, mirrored, played
+    backwards, in other colours.
+
+    Args:
+        stage: says what scenes are like.
+        size: side of their pictures, pixels.
+        changes: what is done to them.
+        pictures: two in three scenes are painted with them; None: all are procedural.
+    """
+
+    def __init__(self, stage: Stage, size: int, changes: Augmentation, pictures: Pictures | None = None) -> None:
+        self.stage = stage
+        self.changes = changes
+        settings = stage.scenes(size)
+        kinds = [SyntheticScenes(settings)]
+        if pictures is not None:
+            kinds += 2 * [SyntheticScenes(settings, pictures)]
+        keep = rows(stage.clips) * stage.clips
+        self.scene = lru_cache(maxsize=keep)(lambda seed: kinds[seed % len(kinds)].scene(seed))
+
+    def __getitem__(self, index: tuple[int, int]) -> Batch:
+        rng = np.random.default_rng(index)
+        clip = self.scene(index[0])
+        chosen = excerpt([bool(masks.any()) for masks in clip.masks], self.stage.frames, len(clip), rng)
+        frames, masks = (np.stack([values[i] for i in chosen]) for values in (clip.frames, clip.masks))
+        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True)
+
+    def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
+        """The indices of one process' part of every batch, from a step on."""
+        return SceneOrder(self.stage, step, rank, world)
+
+
+def rows(clips: int) -> int:
+    """Batches of so many new scenes in a block; they are shuffled and gone through `Stage.uses` times."""
+    return max(2, BLOCK // clips)
+
+
+class SceneOrder(Sampler[tuple[int, int]]):
+    """Endless indices for `SceneSamples`, the same ones in all however many processes share the batches.
+
+    A scene keeps its place in the batch and its worker each time it is used, so that it is made only once.
+
+    Args:
+        stage: of training.
+        step: where to go on.
+        rank, world: which of how many processes this is.
+    """
+
+    def __init__(self, stage: Stage, step: int, rank: int, world: int) -> None:
+        self.stage, self.step, self.rank, self.world = stage, step, rank, world
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        stage = self.stage
+        width = stage.clips * self.world
+        height = rows(width)
+        workers = max(1, stage.workers)
+        for step in count(self.step):
+            turn, worker = divmod(step, workers)  # the data loader hands batches to its workers in turns
+            rest, row = divmod(turn, height)
+            block, use = divmod(rest, stage.uses)
+            first = stage.first_seed + (block * workers + worker) * height * width
+            for place in range(self.rank * stage.clips, (self.rank + 1) * stage.clips):
+                shuffled = np.random.default_rng((block, worker, use, place)).permutation(height)
+                yield first + int(shuffled[row]) * width + place, use

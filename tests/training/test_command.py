@@ -1,0 +1,100 @@
+"""The command: fine-tuning on a folder or a bag, in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_clips import make_clip
+
+from sam2_ros.data import bag, davis
+from sam2_ros.model.checkpoint import load_model, save_official, save_weights
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.training.__main__ import arguments, network, recipe_of
+from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the default model, in Meta's format."""
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "default.pt"
+    save_official(SAM2(CONFIGS["default"]), file)
+    return file
+
+
+SHORT = ("--size", "64", "--frames", "2", "--corrections", "1", "--fewest-corrections", "1", "--workers", "1")
+
+
+def start(*options: str | Path) -> subprocess.Popen[str]:
+    """The command, in a process group of its own."""
+    command = [sys.executable, "-u", "-m", "sam2_ros.training", *map(str, options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+
+
+def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
+    davis.write([make_clip("walk")], tmp_path / "folder")
+    bag.write(make_clip("run"), tmp_path / "bag")
+    running = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", tmp_path / "bag",
+        "--validation", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "2", "--warm-up", "0", *SHORT,
+    )  # fmt: skip
+    said, errors = running.communicate()
+    assert running.returncode == 0, errors
+    assert "step 0: IoU" in said and "step 2: IoU" in said
+    written = {file.name for file in (tmp_path / "run").iterdir()}
+    assert {"checkpoint.pt", "average.safetensors", "validation_0.png", "training_0.png"} <= written
+    assert any(name.startswith("events.out.tfevents") for name in written)
+    before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
+    assert after.config.name == "default"
+    assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
+
+
+def test_errors_say_what_is_wrong(tmp_path, weights):
+    running = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
+    _, errors = running.communicate()
+    assert running.returncode == 2 and "there is no such file or folder" in errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights):
+    davis.write([make_clip("walk")], tmp_path / "folder")
+    running = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
+        "--recipe", "fine-tuning", "--steps", "1000000", *SHORT,
+    )  # fmt: skip
+    assert any("step 0: IoU" in line for line in running.stdout)
+    os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
+    _, errors = running.communicate()
+    assert running.returncode == 0 and "Traceback" not in errors, errors
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
+
+
+def test_options_change_a_recipe():
+    def parsed(*options: str) -> Recipe:
+        return recipe_of(arguments().parse_args(["run", *options]))
+
+    assert parsed() == Recipe()
+    assert parsed("--recipe", "scratch") == SCRATCH
+    changed = parsed("--recipe", "fine-tuning", "--minutes", "5", "--no-checkpointing", "--mask", "0", "--gap", "3")
+    assert changed.stage.minutes == 5 and changed.stage.steps is None and changed.stage.gap == 3
+    assert not changed.learning.checkpointing and changed.learning.lr == FINE_TUNING.learning.lr
+    assert changed.prompting.mask == 0 and changed.prompting.prompted == 2
+
+
+def test_the_network_is_the_one_that_the_weights_are_for(tmp_path):
+    torch.manual_seed(0)
+    save_weights(SAM2(CONFIGS["sam2.1_hiera_tiny"]), tmp_path / "tiny.safetensors")
+    options = arguments().parse_args(
+        ["run", "--init", str(tmp_path / "tiny.safetensors"), "--recipe", "paper", "--drop-path", "0.2"]
+    )
+    model = network(options, recipe_of(options))
+    assert model.config.name == "sam2.1_hiera_tiny" and model.config.image_size == 1024
+    assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)

@@ -1,0 +1,69 @@
+"""Learning rates, worked out by hand."""
+
+import pytest
+import torch
+from small_network import network
+
+from sam2_ros.training.optimizer import MUON_RATE, Learning, Schedule, optimizers
+
+
+def by_name(learning: Learning) -> dict[str, dict]:
+    """Parameter -> its group's settings."""
+    model = network()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {}
+    for optimizer in optimizers(model, learning):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                assert names[id(parameter)] not in found
+                found[names[id(parameter)]] = group | {"kind": type(optimizer).__name__}
+    assert len(found) == len(names)
+    return found
+
+
+def test_biases_and_norms_do_not_decay():
+    groups = by_name(Learning())
+    trunk = "image_encoder.trunk.blocks.1."
+    assert groups[f"{trunk}attn.qkv.weight"]["weight_decay"] == 0.1
+    assert groups[f"{trunk}attn.qkv.bias"]["weight_decay"] == 0
+    assert groups[f"{trunk}norm1.weight"]["weight_decay"] == 0
+    assert groups["memory_encoder.mask_downsampler.encoder.1.weight"]["weight_decay"] == 0  # its LayerNorm2d
+    assert groups["memory_encoder.mask_downsampler.encoder.0.weight"]["weight_decay"] == 0.1
+    assert groups["maskmem_tpos_enc"]["weight_decay"] == 0.1
+
+
+def test_the_encoder_learns_slower_the_nearer_to_the_picture():
+    groups = by_name(Learning(lr=1.0, encoder_lr=0.5, layer_decay=0.9))
+    rates = {name: group["lr"] for name, group in groups.items()}
+    trunk = "image_encoder.trunk."
+    assert rates["sam_mask_decoder.iou_token.weight"] == 1
+    assert rates["image_encoder.neck.convs.0.conv.weight"] == 0.5
+    assert [rates[f"{trunk}blocks.{i}.attn.qkv.weight"] for i in range(4)] == pytest.approx(
+        [0.5 * 0.9**4, 0.5 * 0.9**3, 0.5 * 0.9**2, 0.5 * 0.9]
+    )
+    assert rates[f"{trunk}patch_embed.proj.weight"] == pytest.approx(0.5 * 0.9**5)
+    assert rates[f"{trunk}pos_embed"] == rates[f"{trunk}pos_embed_window"] == 0.5
+
+
+def test_muon_takes_the_matrices():
+    groups = by_name(Learning(lr=1.0, muon=True))
+    assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["kind"] == "Muon"
+    assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["lr"] == MUON_RATE
+    assert groups["image_encoder.neck.convs.0.conv.weight"]["kind"] == "AdamW"
+    assert groups["sam_mask_decoder.iou_token.weight"]["kind"] == "AdamW"  # one row is no matrix
+
+
+def test_the_rate_warms_up_and_follows_a_cosine():
+    learning = Learning(warm_up=4, last_lr=0.2)
+    assert [learning.rate(step, 0.0) for step in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+    assert learning.rate(100, 0.5) == pytest.approx(0.2 + 0.8 / 2)
+    assert learning.rate(100, 1.0) == pytest.approx(0.2)
+
+
+def test_the_schedule_scales_each_groups_own_rate():
+    one, two = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizer = torch.optim.SGD([{"params": [one], "lr": 1.0}, {"params": [two], "lr": 0.1}])
+    schedule = Schedule([optimizer])
+    for rate in (0.5, 0.25):
+        schedule.set(rate)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate, 0.1 * rate])

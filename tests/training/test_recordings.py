@@ -1,0 +1,98 @@
+"""Learning from clips on a disk: only from what is annotated, whatever the size."""
+
+import numpy as np
+import pytest
+import torch
+from small_clips import make_clip
+
+from sam2_ros.data import coco, davis
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.formats import open_clips
+from sam2_ros.tracking.pixels import mask_to_network, to_network
+from sam2_ros.training.augmentation import NONE
+from sam2_ros.training.recipe import Stage
+from sam2_ros.training.recordings import Annotated, ClipOrder, ClipSamples
+
+
+def numbered(frames: int = 13, every: int = 1) -> Clip:
+    """Each frame is as bright as its index, times ten; the first object is there from the fifth frame on."""
+    images = [np.full((48, 64, 3), 10 * t, np.uint8) for t in range(frames)]
+    masks = []
+    for t in range(frames):
+        here = np.zeros((2, 48, 64), bool)
+        here[0, 5:20, 5:30] = t >= 4
+        here[1, 25:40, 20:60] = t < 9
+        masks.append(here if t % every == 0 else None)
+    return Clip("numbered", images, (1, 2), masks)
+
+
+def samples(clips, **stage) -> ClipSamples:
+    return ClipSamples(clips, Stage(**{"frames": 3, "objects": 2, **stage}), size=32, changes=NONE)
+
+
+def times(batch) -> list[int]:
+    return [round(float(image.float().mean()) / 10) for image in batch.images[0]]
+
+
+def test_only_annotated_frames_are_learnt_from():
+    learnt = samples([numbered(every=4)], frames=2)
+    seen = {tuple(times(learnt[0, use])) for use in range(40)}
+    assert seen == {(0, 4), (4, 8), (8, 12), (4, 0), (8, 4), (12, 8)}
+
+
+def test_neighbours_are_as_far_apart_as_the_gap_allows():
+    learnt = samples([numbered()], gap=3)
+    assert {abs(a - b) for a, b, _ in (times(learnt[0, use]) for use in range(40))} == {1, 2, 3}
+
+
+def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
+    learnt = samples([numbered()])
+    for use in range(40):
+        batch = learnt[0, use]
+        first = times(batch)[0]
+        assert len(batch.masks) == (first >= 4) + (first < 9)
+        assert batch.masks[:, 0].flatten(1).any(dim=1).all()
+
+
+def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
+    clip = make_clip(frames=1)
+    frames, masks, aspect = Annotated.look_through(clip).square([0], 32)
+    assert aspect == pytest.approx(64 / 48)
+    cpu = torch.device("cpu")
+    batch = ClipSamples([clip], Stage(frames=1, objects=9), 32, NONE)[0, 0]
+    assert torch.allclose(batch.normalised[0], to_network(clip.frames[0], 32, cpu), atol=1e-6)
+    for mask, truth in zip(masks[0], clip.masks[0], strict=True):
+        assert np.array_equal(mask, mask_to_network(truth, 32, cpu)[0, 0].bool().numpy())
+    assert frames.shape == (1, 32, 32, 3)
+
+
+def test_what_is_damaged_or_short_is_passed_over():
+    clips = [numbered(frames=2), numbered()]
+    with pytest.warns(UserWarning, match="has 2 annotated frames, a training clip takes 3"):
+        assert len(times(samples(clips)[0, 0])) == 3
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from 1 clips"):
+        samples(clips[:1])[0, 0]
+    with pytest.raises(ClipError, match="no frame has a mask"):
+        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
+
+
+def test_folders_of_other_formats(tmp_path):
+    davis.write([make_clip("a"), make_clip("b", every=2)], tmp_path / "davis")
+    learnt = samples(open_clips(tmp_path / "davis"), objects=3)
+    assert {learnt[number, 0].images.shape for number in (0, 1)} == {(1, 3, 3, 32, 32)}
+    coco.write([make_clip("c", frames=3)], tmp_path / "stills")
+    assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
+
+
+def test_every_clip_in_turn_and_processes_share_each_batch():
+    def take(rank: int, world: int, step: int = 0, clips: int = 2, count: int = 12) -> list[tuple[int, int]]:
+        order = iter(ClipOrder(5, clips, step, rank, world))
+        return [next(order) for _ in range(count)]
+
+    alone = take(0, 1, clips=4, count=20)
+    assert sorted(alone) == sorted((number, use) for number in range(5) for use in range(4))
+    first, second = take(0, 2), take(1, 2)
+    shared = [index for step in range(5) for part in (first, second) for index in part[2 * step : 2 * step + 2]]
+    assert shared == alone
+    assert take(1, 2, step=3, count=4) == second[6:10]

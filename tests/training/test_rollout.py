@@ -1,0 +1,137 @@
+"""Clips through the network, as the tracker does it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from small_network import TINY, clip, network
+from torch.utils.checkpoint import checkpoint as torch_checkpoint
+
+from sam2_ros.model.sam2 import SAM2, Memories
+from sam2_ros.training import rollout as rollout_module
+from sam2_ros.training.affinity import Affinity
+from sam2_ros.training.losses import Weights
+from sam2_ros.training.plan import PAPER_PROMPTING, FirstPrompt, Plan, Prompting
+from sam2_ros.training.rollout import Rollout
+from sam2_ros.training.samples import Batch
+
+
+def seed_of(prompting: Prompting, frames: int, wanted) -> int:
+    """The first seed that draws such a plan."""
+    return next(
+        seed for seed in range(10_000)
+        if wanted(Plan.draw(prompting, frames, torch.Generator().manual_seed(seed)))
+    )  # fmt: skip
+
+
+def test_every_parameter_learns_from_a_corrected_video():
+    model = network().train()
+    rollout = Rollout(model, Prompting(mask=0.5, corrected=1.0, fewest_corrections=4, corrections=4))
+    score = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
+    for seed, bias in enumerate((20.0, -20.0, 20.0, -20.0)):  # always called present, always called absent
+        torch.nn.init.constant_(score, bias)
+        rollout(clip(4), seed).total.backward()
+    idle = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+    candidates = {name for name in idle if "output_hypernetworks_mlps" in name}  # only the best one learns
+    assert idle - candidates == {"no_mem_pos_enc"}  # in the checkpoints, but nothing reads it
+
+
+def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
+    """Of 6 frames, frame 3 is prompted as well as the first; or one frame is corrected later on."""
+    model = network().eval()
+    recalled: list[Memories] = []
+    condition = SAM2.condition
+    monkeypatch.setattr(SAM2, "condition", lambda *args: recalled.append(args[2]) or condition(*args))
+
+    def conditioning_frames(seed: int) -> list[int]:
+        recalled.clear()
+        with torch.no_grad():
+            Rollout(model, PAPER_PROMPTING)(clip(6), seed)
+        return [int((memories.map_age[0] == 0).sum()) for memories in recalled]
+
+    prompted = seed_of(PAPER_PROMPTING, 6, lambda plan: sorted(plan.prompts) == [0, 3])
+    assert conditioning_frames(prompted) == [2, 2, 2, 2]  # frames 1, 2, 4, 5: what is prompted later is known too
+    corrected = seed_of(PAPER_PROMPTING, 6, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 3])
+    assert conditioning_frames(corrected) == [1, 1, 1, 2, 2]  # frames 1 .. 5
+
+
+def test_seven_corrections_are_eight_answers():
+    seed = seed_of(PAPER_PROMPTING, 3, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 2])
+    with torch.no_grad():
+        outcome = Rollout(network(), PAPER_PROMPTING)(clip(), seed)
+    assert len(outcome.losses) == 8 + 1 + 8
+    assert outcome.logits.shape == (2, 3, 16, 16) and outcome.presence_logit.shape == (2, 3)
+
+
+def test_checkpointing_changes_nothing_but_memory(monkeypatch):
+    calls = []
+    monkeypatch.setattr(rollout_module, "checkpoint", lambda *a, **k: calls.append(a[0]) or torch_checkpoint(*a, **k))
+
+    def gradients(checkpointing: bool) -> tuple[float, dict[str, torch.Tensor]]:
+        model = network(replace(TINY, dropout=0.1)).train()
+        torch.manual_seed(1)
+        total = Rollout(model, Prompting(mask=0, corrected=1), checkpointing=checkpointing)(clip(), 3).total
+        total.backward()
+        return total.item(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    total, plain = gradients(False)
+    assert not calls
+    again, checkpointed = gradients(True)
+    assert len(calls) > 3 and again == pytest.approx(total, rel=1e-5)
+    assert plain.keys() == checkpointed.keys()
+    for name, gradient in plain.items():
+        assert torch.allclose(checkpointed[name], gradient, rtol=1e-3, atol=1e-5), name
+
+
+def test_clips_side_by_side_count_as_alone():
+    """Losses are means over objects: two clips together are the mean of both, weighed by their objects."""
+    model, prompting = network().eval(), Prompting(mask=1, box=0, corrected=0, long_ago=0)
+    both = clip()
+    one = Batch(both.images, both.masks[:1], both.clip[:1])
+    with torch.no_grad():
+        losses = {name: Rollout(model, prompting)(batch, 0) for name, batch in
+                  (("one", one), ("both", both), ("joined", Batch.join([one, both])))}  # fmt: skip
+    for t in range(2):
+        expected = (losses["one"].losses[t].presence + 2 * losses["both"].losses[t].presence) / 3
+        assert losses["joined"].losses[t].presence.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_affinity_of_a_perfect_encoder_is_small():
+    affinity = Affinity(TINY, dim=2)
+    batch = clip()
+    targets = torch.nn.functional.avg_pool2d(batch.masks.float(), 4)
+    inside = batch.masks[:1].float()
+    cells = torch.stack((inside, 1 - inside), dim=2)[0][:, :, ::4, ::4]  # one-hot, for the first object
+    affinity.embed = lambda features: cells
+    affinity.scale.data.fill_(4.0)
+    first = (batch.masks[:1], targets[:1], batch.clip[:1])
+    rollout_chance = rollout_module.Chance(torch.Generator().manual_seed(0), 1)
+    good = affinity(None, *first, rollout_chance, torch.tensor(3.0))
+    affinity.embed = lambda features: cells.flip(0).roll(20, dims=3)
+    bad = affinity(None, *first, rollout_chance, torch.tensor(3.0))
+    assert good < bad / 3
+
+
+def test_weights_of_the_affinity_count():
+    model = network()
+    affinity = Affinity(TINY)
+    prompting = Prompting(mask=0, corrected=0)
+    with torch.no_grad():
+        one, two = (Rollout(model, prompting, Weights(affinity=w), affinity)(clip(1), 0).affinity for w in (1.0, 2.0))
+    assert two.item() == pytest.approx(2 * one.item(), rel=1e-5) and one > 0
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_everything_happens_on_the_networks_device(checkpointing):
+    """The device without data stands for a GPU: it refuses tensors of the CPU, and to be waited for."""
+    meta = torch.device("meta")
+    rollout = Rollout(network(), PAPER_PROMPTING, Weights(affinity=1), Affinity(TINY), checkpointing).to(meta)
+    batch = clip(4).to(meta)
+    masks = seed_of(PAPER_PROMPTING, 4, lambda plan: plan.prompts[0] is FirstPrompt.MASK)
+    box = seed_of(PAPER_PROMPTING, 4, lambda plan: FirstPrompt.BOX in plan.prompts.values() and len(plan.prompts) == 2)
+    click = seed_of(PAPER_PROMPTING, 4, lambda plan: plan.prompts == {0: FirstPrompt.CLICK} and 2 in plan.corrections)
+    for seed in (masks, box, click):
+        outcome = rollout(batch, seed)
+        outcome.total.backward()
+        assert outcome.total.device == outcome.logits.device == meta
+    assert {parameter.grad.device for parameter in rollout.parameters() if parameter.grad is not None} == {meta}

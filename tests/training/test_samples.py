@@ -1,0 +1,66 @@
+"""Samples: which frames and objects are learnt from."""
+
+import numpy as np
+import pytest
+import torch
+from small_network import clip, moving_things
+
+from sam2_ros.training.augmentation import NONE, PAPER_AUGMENTATION
+from sam2_ros.training.samples import Batch, excerpt, sample
+
+
+def test_excerpts_are_evenly_spaced_reach_everywhere_and_go_both_ways():
+    chosen = [excerpt([True] * 9, 3, 9, np.random.default_rng(seed)) for seed in range(300)]
+    steps = {(b - a, c - b) for a, b, c in chosen}
+    assert all(first == second and 1 <= abs(first) <= 4 for first, second in steps) and len(steps) == 8
+    assert {i for one in chosen for i in one} == set(range(9))
+    assert 0.4 < np.mean([one[0] > one[1] for one in chosen]) < 0.6
+
+
+def test_excerpts_are_no_further_apart_than_was_asked():
+    chosen = [excerpt([True] * 9, 3, 1, np.random.default_rng(seed)) for seed in range(50)]
+    assert {abs(a - b) for a, b, _ in chosen} == {1}
+
+
+def test_excerpts_start_where_something_can_be_seen():
+    visible = [i in (0, 3, 5) for i in range(6)]
+    firsts = {excerpt(visible, 2, 6, np.random.default_rng(seed))[0] for seed in range(100)}
+    assert firsts == {0, 3, 5}
+    assert {excerpt([False, False, True], 3, 1, np.random.default_rng(seed))[0] for seed in range(20)} == {2}
+
+
+def test_a_still_is_any_frame():
+    assert {excerpt([True] * 4, 1, 1, np.random.default_rng(seed))[0] for seed in range(50)} == set(range(4))
+
+
+def test_only_objects_of_the_first_frame_are_learnt():
+    frames, masks = moving_things()
+    masks[0, 1] = False
+    batch = sample(frames, masks, 3, NONE, np.random.default_rng(0))
+    assert batch.masks.shape == (1, 3, 64, 64) and torch.equal(batch.masks[0], torch.from_numpy(masks[:, 0]))
+    with pytest.raises(ValueError, match="shows no object"):
+        sample(frames, masks & False, 3, NONE, np.random.default_rng(0))
+
+
+def test_every_object_is_on_the_first_frame_whatever_is_done_to_it():
+    frames, masks = moving_things()
+    masks[..., 8:] = False  # a narrow strip at the edge, soon out of the picture
+    for seed in range(40):
+        batch = sample(frames, masks, 2, PAPER_AUGMENTATION, np.random.default_rng(seed))
+        assert batch.masks[:, 0].flatten(1).any(dim=1).all() and len(batch.masks) == len(batch.clip) >= 1
+
+
+def test_a_clip_with_few_objects_can_be_filled_up():
+    frames, masks = moving_things()
+    batch = sample(frames, masks, 5, NONE, np.random.default_rng(0), fill=True)
+    assert len(batch.masks) == len(batch.clip) == 5
+    assert {tuple(one.flatten(1).sum(dim=1).tolist()) for one in batch.masks} == {
+        tuple(masks[:, i].sum(axis=(1, 2)).tolist()) for i in range(2)
+    }
+
+
+def test_batches_join():
+    joined = Batch.join([clip(2), clip(2)])
+    assert joined.images.shape == (2, 2, 3, 64, 64) and joined.clip.tolist() == [0, 0, 1, 1]
+    assert torch.equal(joined.masks[2:], clip(2).masks)
+    assert joined.normalised.mean().abs() < 2 and joined.to(torch.device("cpu")).images is joined.images

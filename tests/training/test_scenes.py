@@ -1,0 +1,55 @@
+"""Scenes as training samples: which, in which order, and how often."""
+
+from itertools import islice
+
+from sam2_ros.training.augmentation import Augmentation
+from sam2_ros.training.recipe import Stage
+from sam2_ros.training.scenes import SceneOrder, SceneSamples, rows
+
+
+def take(stage: Stage, batches: int, step: int = 0, rank: int = 0, world: int = 1) -> list[list[tuple[int, int]]]:
+    indices = list(islice(SceneOrder(stage, step, rank, world), batches * stage.clips))
+    return [indices[i : i + stage.clips] for i in range(0, len(indices), stage.clips)]
+
+
+def test_each_scene_is_used_several_times():
+    stage = Stage(clips=4)
+    block = rows(4)
+    batches = take(stage, 2 * Stage.uses * block)
+    flat = [index for batch in batches for index in batch]
+    assert len(set(flat)) == len(flat)
+    assert sorted({seed for seed, _ in flat}) == list(range(2 * block * 4))
+    assert all(sum(seed == one for seed, _ in flat) == Stage.uses for one in (0, 7, 2 * block * 4 - 1))
+    assert batches[0] != sorted(batches[0]) or batches[1] != sorted(batches[1])
+
+
+def test_processes_share_each_batch_and_a_later_start_goes_on():
+    alone = take(Stage(clips=4), 60)
+    first, second = (take(Stage(clips=2), 60, rank=rank, world=2) for rank in range(2))
+    assert [one + other for one, other in zip(first, second, strict=True)] == alone
+    assert not {seed for batch in first for seed, _ in batch} & {seed for batch in second for seed, _ in batch}
+    assert take(Stage(clips=4), 20, step=40) == alone[40:]
+
+
+def test_a_scene_stays_with_the_worker_that_made_it():
+    stage = Stage(clips=8, workers=3)
+    workers: dict[int, set[int]] = {}
+    for step, batch in enumerate(take(stage, 3 * Stage.uses * rows(8) * 2)):
+        for seed, _ in batch:
+            workers.setdefault(seed, set()).add(step % 3)
+    assert all(len(of_scene) == 1 for of_scene in workers.values())
+
+
+def test_a_later_stage_sees_other_scenes():
+    assert {seed for batch in take(Stage(clips=8, first_seed=10_000), 50) for seed, _ in batch} <= set(
+        range(10_000, 20_000)
+    )
+
+
+def test_samples_are_made_of_scenes():
+    stage = Stage(frames=2, gap=2, clips=2, objects=2)
+    samples = SceneSamples(stage, 32, Augmentation())
+    one, again, other = samples[3, 0], samples[3, 0], samples[3, 1]
+    assert one.images.shape == (1, 2, 3, 32, 32) and len(one.masks) == 2  # always
+    assert one.images.equal(again.images) and not one.images.equal(other.images)
+    assert samples.scene.cache_info().misses == 1
