@@ -32,6 +32,8 @@ class Stage:
     """The stage ends after so many minutes or steps."""
     calm: bool = False
     """Scenes with fewer, larger and slower things in better pictures, to begin with."""
+    simulated: bool = False
+    """A few of the scenes are simulated by MuJoCo, which takes many times as long as drawing them."""
     first_seed: int = 0
     """Of the scenes, so that a later stage sees other ones than an earlier."""
     workers: int = 1

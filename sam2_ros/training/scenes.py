@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SyntheticScenes
 from sam2_ros.training.augmentation import Augmentation
@@ -36,9 +37,11 @@ class SceneSamples(Dataset[Batch]):
         self.stage = stage
         self.changes = changes
         settings = stage.scenes(size)
-        kinds = [SyntheticScenes(settings)]
+        kinds: list[SyntheticScenes | MujocoScenes] = [SyntheticScenes(settings)]
         if pictures is not None:
             kinds += 2 * [SyntheticScenes(settings, pictures)]
+        if stage.simulated:
+            kinds = 5 * kinds + [MujocoScenes(settings, pictures)]
         keep = rows(stage.clips) * stage.clips
         self.scene = lru_cache(maxsize=keep)(lambda seed: kinds[seed % len(kinds)].scene(seed))
 
