@@ -6,21 +6,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+BLOCK = 2**23
+"""Scores that are held at a time on a CPU: 32 MB in float32, about what its last cache holds."""
+
+
+def works_in_blocks(x: Tensor) -> bool:
+    """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
-    """softmax(query key' / sqrt(c)) value, by PyTorch's fused (flash) kernels wherever shapes and dtype allow.
+    """softmax(query key' / sqrt(c)) value.
+
+    PyTorch's fused (flash) kernels do it wherever they are the fastest. On a CPU two matrix products with a softmax
+    between them are faster where values are narrower than keys, which those kernels don't take, and in bfloat16, which
+    they compute at the pace of float32.
 
     Args:
         query: [B, heads, Q, c].
         key: [B, heads, K, c].
-        value: [B, heads, K, c].
+        value: [B, heads, K, d]. On a GPU, d = c makes the flash kernel eligible.
         valid: bool [B, K], False for keys to leave out; None: all count. Without it CUDA's flash kernel is eligible.
 
     Returns:
-        [B, heads, Q, c].
+        [B, heads, Q, d].
     """
+    if works_in_blocks(query) and (value.shape[3] < key.shape[3] or query.dtype == torch.bfloat16):
+        return _in_blocks(query, key.to(query.dtype), value.to(query.dtype), valid)
     mask = None if valid is None else valid[:, None, None, :]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    """Attention with at most `BLOCK` scores at a time."""
+    b, heads, q, c = query.shape
+    if valid is not None:
+        rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]], None) for i in range(b)]
+        return torch.cat([_in_blocks(*row) for row in rows])
+    query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query, key, value))
+    n, k = key.shape[:2]
+    found = query.new_empty(n, q, value.shape[2])
+    together, rows = max(1, BLOCK // (q * k)), min(q, max(1, BLOCK // k))
+    buffer = query.new_empty(min(n, together) * rows * k)
+    for i in range(0, n, together):
+        some = slice(i, i + together)
+        for j in range(0, q, rows):
+            part = query[some, j : j + rows]
+            scores = buffer[: part.shape[0] * part.shape[1] * k].view(*part.shape[:2], k)
+            torch.baddbmm(scores, part, key[some].transpose(1, 2), beta=0, alpha=c**-0.5, out=scores)
+            torch.softmax(scores, dim=-1, out=scores)
+            found[some, j : j + rows] = scores @ value[some]
+    return found.view(b, heads, q, -1)
 
 
 def attention_kernel(device: torch.device, dtype: torch.dtype, head_dim: int = 256) -> str:

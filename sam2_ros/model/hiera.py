@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP
+from sam2_ros.model.layers import MLP, Kept
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -26,7 +26,8 @@ def to_windows(x: Tensor, window: int) -> Tensor:
     [B, H, W, C] -> [B * windows, window, window, C]
     """
     b, h, w, c = x.shape
-    x = F.pad(x, (0, 0, 0, -w % window, 0, -h % window))
+    if h % window or w % window:
+        x = F.pad(x, (0, 0, 0, -w % window, 0, -h % window))
     rows, columns = x.shape[1] // window, x.shape[2] // window
     return x.view(b, rows, window, columns, window, c).transpose(2, 3).reshape(-1, window, window, c)
 
@@ -119,6 +120,7 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, dim, *config.position_grid))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, window, window))
+        self._position = Kept()
 
         self.blocks = nn.ModuleList()
         self.stage_ends = [sum(config.blocks[: stage + 1]) - 1 for stage in range(4)]
@@ -142,10 +144,14 @@ class Hiera(nn.Module):
 
     def position(self, height: int, width: int) -> Tensor:
         """Learnt positions, a resized background plus a tiled window: [1, height, width, dim]."""
-        background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         window = self.pos_embed_window
-        tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
-        return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1)
+
+        def compute() -> Tensor:
+            background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
+            tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
+            return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1).contiguous()
+
+        return self._position(compute, (height, width), self.pos_embed, window)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """[B, 3, S, S] -> maps [B, dims[i], S / stride, S / stride] of strides 4, 8, 16, 32."""

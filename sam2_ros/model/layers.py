@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Kept:
+    """A result that is used frame after frame: computed again only when the weights it comes from have changed.
+
+    Weights are compared by value, which tells every change, however it was made. So they should be few. On a GPU, where
+    to compare is to wait, and while learning nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        self._size: Hashable = None
+        self._weights: list[Tensor] = []
+        self._result = torch.empty(0)
+
+    def __call__(self, compute: Callable[[], Tensor], size: Hashable, *weights: Tensor) -> Tensor:
+        """compute(), which depends on a size and on weights."""
+        if torch.is_grad_enabled() or weights[0].device.type != "cpu":
+            return compute()
+        if size != self._size or not all(map(torch.equal, self._weights, weights)):
+            self._size, self._weights, self._result = size, [weight.clone() for weight in weights], compute()
+        return self._result
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -16,6 +39,19 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def pointwise(x: Tensor, *layers: nn.Conv2d) -> Tensor:
+    """1x1 convolutions one after the other, multiplied into one: [B, C, H, W] -> [B, D, H, W], channels last in memory.
+
+    As a matrix product this is faster than as a convolution, and most of all for maps that have channels last already.
+    """
+    first, *others = layers
+    with torch.autocast(x.device.type, enabled=False):
+        weight, bias = first.weight.flatten(1), first.bias
+        for layer in others:
+            weight, bias = layer.weight.flatten(1) @ weight, F.linear(bias, layer.weight.flatten(1), layer.bias)
+    return F.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
 class MLP(nn.Module):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import LayerNorm2d
+from sam2_ros.model.layers import LayerNorm2d, pointwise
 
 
 class MaskDownsampler(nn.Module):
@@ -25,7 +25,7 @@ class MaskDownsampler(nn.Module):
         self.encoder = nn.Sequential(*layers, nn.Conv2d(256, dim, kernel_size=1))
 
     def forward(self, mask: Tensor) -> Tensor:
-        return self.encoder(mask)
+        return pointwise(self.encoder[:-1](mask), self.encoder[-1])
 
 
 class FuserBlock(nn.Module):
@@ -70,5 +70,6 @@ class MemoryEncoder(nn.Module):
         self.out_proj = nn.Conv2d(config.dim, config.memory_dim, kernel_size=1)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features [N, dim, h, w], mask in -10 .. 10 [N, 1, 16 h, 16 w] -> [N, memory_dim, h, w]."""
-        return self.out_proj(self.fuser(self.pix_feat_proj(features) + self.mask_downsampler(mask)))
+        """features [N or 1, dim, h, w], mask in -10 .. 10 [N, 1, 16 h, 16 w] -> [N, memory_dim, h, w]."""
+        fused = self.fuser(pointwise(features, self.pix_feat_proj) + self.mask_downsampler(mask))
+        return pointwise(fused, self.out_proj)

@@ -158,9 +158,9 @@ def test_windows_round_trip(side):
 
 
 def test_rotation_depends_on_relative_position_only():
-    cosine, sine = axial_rotation(4, 4, 32, torch.device("cpu"))
+    rotation = axial_rotation(4, 4, 32, torch.device("cpu"))
     q, k = torch.randn(32), torch.randn(32)
-    products = (rotate(q.expand(16, -1), cosine, sine) @ rotate(k.expand(16, -1), cosine, sine).T).view(4, 4, 4, 4)
+    products = (rotate(q.expand(16, -1), rotation) @ rotate(k.expand(16, -1), rotation).T).view(4, 4, 4, 4)
     torch.testing.assert_close(products[0, 0, 1, 2], products[2, 1, 3, 3])
     torch.testing.assert_close(products[0, 0, 0, 0], q @ k)
     assert abs(products[0, 0, 1, 2] - products[0, 0, 2, 1]) > 1e-3, "rows and columns turn different channels"
@@ -172,6 +172,36 @@ def test_sine_encodings_tell_places_and_ages_apart():
     for encoded in (grid, ages):
         assert encoded.abs().max() <= 1
         assert (torch.cdist(encoded, encoded) + torch.eye(len(encoded))).min() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 3, 33, 70, 16, 8), (1, 1, 100, 3000, 32, 8), (40, 2, 4, 16, 8, 8)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked):
+    monkeypatch.setattr("sam2_ros.model.attention.BLOCK", 2**14)  # several blocks of rows, or of heads, in each shape
+    b, heads, queries, keys, dim, narrow = shape
+    q, k = torch.randn(b, heads, queries, dim, dtype=dtype), 2 * torch.randn(b, heads, keys, dim, dtype=dtype)
+    v = torch.randn(b, heads, keys, narrow, dtype=dtype)
+    valid = torch.rand(b, keys) < 0.7 if masked else None
+    mask = torch.zeros(b, 1, 1, keys) if valid is None else torch.where(valid, 0.0, -torch.inf)[:, None, None]
+    expected = (q.float() @ k.float().transpose(2, 3) / dim**0.5 + mask).softmax(dim=-1) @ v.float()
+    with torch.no_grad():
+        found = attention(q, k, v, valid)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, **({} if dtype == torch.float32 else {"rtol": 0, "atol": 0.05}))
+
+
+def test_conditioning_is_the_same_while_learning_and_after(model, features):
+    m, image = memories(model, 4, 5), features[:1]
+    marked = Memories(
+        *(m.maps, m.map_age, m.pointers, m.pointer_age),
+        map_valid=torch.tensor([[True] * 4, [True, False, True, False]]),
+        pointer_valid=torch.tensor([[True, False, True, True, True], [True] * 5]),
+    )
+    for memory in (m, marked):
+        plain = model.condition(image.expand(2), memory)  # each object by itself, values at full width
+        with torch.no_grad():
+            torch.testing.assert_close(model.condition(image, memory), plain, rtol=1e-5, atol=1e-5)
 
 
 def test_masked_attention_equals_shorter_attention():
