@@ -4,8 +4,7 @@ Each of these takes turns, frame by frame, in a process of its own:
 
 - sam2_ros: `Tracker.step`, from a camera's image to masks of its size;
 - sam2_ros of another checkout, with --before PATH: what a change has brought;
-- transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after;
-- the reference: `sam2`, compiled as its `vos_optimized` predictor is on CUDA, where it is installed.
+- transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after.
 
 Memory banks are full from the first measured frame: they are filled with the same random memories on all sides, so the
 answers must agree, and the benchmark prints by how much they don't. Weights are random; they cost what trained ones do.
@@ -272,6 +271,10 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
+    if importlib.util.find_spec("sam2_ros.tracking.allocator"):  # as the node does; transformers gains by it too
+        from sam2_ros.tracking.allocator import keep_freed_memory
+
+        keep_freed_memory()
     running = SIDES[side](task)
     pipe.send(None)
     while (command := pipe.recv()) != "end":
@@ -284,8 +287,20 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
             pipe.send(ceilings(task))
         elif command == "memory":
             pipe.send(_peak_memory(task))
+        elif command == "operations":
+            pipe.send(_operations(running))
         else:
             pipe.send(getattr(running, command)())
+
+
+def _operations(running: Any) -> dict[str, tuple[int, float]]:
+    """PyTorch's operations in one step: how often, and ms within each itself."""
+    with torch.profiler.profile() as profile:
+        running.step()
+    return {
+        row.key: (row.count, (row.self_cpu_time_total + row.self_device_time_total) / 1000)
+        for row in profile.key_averages()
+    }
 
 
 def _peak_memory(task: Task) -> float:
@@ -341,7 +356,7 @@ class Side:
         self.process.join()
 
 
-def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int) -> dict[str, Any]:
+def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operations: bool) -> dict[str, Any]:
     """Medians and more of each side, and how far the answers lie apart. Sides: checkout by name."""
     running = {}
     for name, checkout in sides.items():  # one after the other: loading needs the cores too
@@ -365,6 +380,7 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int) -> dict
             "p99_ms": float(np.percentile(table["all"], 99)),
             "gflop": {stage: count / 1e9 for stage, count in flops[name].items()},
             "peak_memory_mb": side.ask("memory"),
+            "operations": side.ask("operations") if operations else {},
             "largest_logit_difference": float(difference.max()),
             "masks_agree": float(((logits[name] > 0) == (logits["ours"] > 0)).mean()),
         }
@@ -404,6 +420,14 @@ def show(console: Console, result: dict[str, Any]) -> None:
     table.add_row("pixels alike", "", *(f"{100 * side['masks_agree']:.2f} %" for side in sides.values()))
     console.print(table)
     rates = result["ceilings"]
+    for name, side in sides.items():
+        if side["operations"]:
+            rows = sorted(side["operations"].items(), key=lambda row: -row[1][1])
+            table = Table(f"{name}: operations of one step", "times", "ms", box=None, padding=(0, 2, 0, 0))
+            for operation, (count, ms) in rows[:14]:
+                table.add_row(operation, str(count), f"{ms:.2f}")
+            table.add_row("all", str(sum(row[1][0] for row in rows)), f"{sum(row[1][1] for row in rows):.2f}")
+            console.print(table)
     console.print(f"ceilings: {rates['flops'] / 1e9:.0f} GFLOP/s, {rates['bytes'] / 1e9:.1f} GB/s\n", highlight=False)
 
 
@@ -442,6 +466,31 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def plot_objects(results: list[dict[str, Any]], path: Path) -> None:
+    """What a frame costs by the number of objects: a line for each side and dtype."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    for dtype in dict.fromkeys(result["dtype"] for result in results):
+        some = [result for result in results if result["dtype"] == dtype]
+        for name in some[0]["sides"]:
+            objects = [result["objects"] for result in some]
+            ms = [result["sides"][name]["median_ms"]["all"] for result in some]
+            slope = (ms[-1] - ms[0]) / (objects[-1] - objects[0])
+            axis.plot(objects, ms, marker="o", label=f"{name}, {dtype}: {slope:.3g} ms more for each object")
+    axis.set_xlabel("objects")
+    axis.set_ylabel(f"{_ms(results[-1])} a frame")
+    axis.set_ylim(bottom=0)
+    axis.set_xticks([result["objects"] for result in results])
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_title(f"{results[-1]['model']} at {results[-1]['size']}", loc="left", fontsize=10)
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="sam2.1_hiera_tiny")
@@ -453,10 +502,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=3, help="measured steps of each side")
     parser.add_argument("--warm-up", type=int, default=0, help="steps before them; one more has always been counted")
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
+    parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
     parser.add_argument("--alone", action="store_true", help="without transformers")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
-    parser.add_argument("--out", type=Path, help="folder for peers.json and peers.png")
+    parser.add_argument("--out", type=Path, help="folder for peers.json, peers.png; objects.png of 3 counts or more")
     options = parser.parse_args()
     from sam2_ros.model import CONFIGS
 
@@ -477,12 +527,14 @@ def main() -> int:
         for objects in options.objects:
             how = options.device, options.threads, options.cpu_time, options.video
             task = Task(options.model, size, objects, dtype, *how)
-            results.append(measure(task, sides, options.steps, options.warm_up))
+            results.append(measure(task, sides, options.steps, options.warm_up, options.operations))
             show(console, results[-1])
             if options.out:  # after each of them: the whole may take long, and may be stopped
                 options.out.mkdir(parents=True, exist_ok=True)
                 (options.out / "peers.json").write_text(json.dumps(results, indent=1))
                 plot(results, options.out / "peers.png")
+                if len(options.objects) > 2 and objects == options.objects[-1]:
+                    plot_objects(results, options.out / "objects.png")
     return 0
 
 

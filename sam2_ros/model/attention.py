@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_ros.model.layers import Linear
+
 BLOCK = 2**23
 """Scores that are held at a time on a CPU: 32 MB in float32, about what its last cache holds."""
 
@@ -79,10 +81,10 @@ class Attention(nn.Module):
         inner_dim = inner_dim or dim
         key_dim = key_dim or dim
         self.heads = heads
-        self.q_proj = nn.Linear(dim, inner_dim)
-        self.k_proj = nn.Linear(key_dim, inner_dim)
-        self.v_proj = nn.Linear(key_dim, inner_dim)
-        self.out_proj = nn.Linear(inner_dim, dim)
+        self.q_proj = Linear(dim, inner_dim)
+        self.k_proj = Linear(key_dim, inner_dim)
+        self.v_proj = Linear(key_dim, inner_dim)
+        self.out_proj = Linear(inner_dim, dim)
 
     def split(self, x: Tensor) -> Tensor:
         """[B, T, inner] -> [B, heads, T, inner / heads]."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP, Kept
+from sam2_ros.model.layers import MLP, Kept, Linear
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -66,8 +66,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.pool = pool
-        self.qkv = nn.Linear(dim, dim_out * 3)
-        self.proj = nn.Linear(dim_out, dim_out)
+        self.qkv = Linear(dim, dim_out * 3)
+        self.proj = Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
@@ -91,9 +91,9 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = WindowAttention(dim, dim_out, heads, pool)
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
-        self.mlp = MLP(dim_out, dim_out * 4, dim_out, layers=2, activation=F.gelu)
+        self.mlp = MLP(dim_out, dim_out * 4, dim_out, layers=2, activation="gelu")
         if dim != dim_out:
-            self.proj = nn.Linear(dim, dim_out)
+            self.proj = Linear(dim, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""

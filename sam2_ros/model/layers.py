@@ -41,6 +41,29 @@ class LayerNorm2d(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+"""Whether PyTorch has the product that its compiler uses on CPUs: oneDNN's, with the activation done on the way out."""
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
+    """[..., C], [D, C], [D] -> [..., D], and "relu" or "gelu" of it.
+
+    On a CPU in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of 1024-pixel images.
+    """
+    plain = torch.is_grad_enabled() or x.dtype != torch.float32 or x.numel() < 2**19 or x.device.type != "cpu"
+    if ONEDNN and not plain and not torch.is_autocast_enabled("cpu"):
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
+    x = F.linear(x, weight, bias)
+    return x if then == "none" else getattr(F, then)(x)
+
+
+class Linear(nn.Linear):
+    """A linear layer, and "relu" or "gelu" behind it."""
+
+    def forward(self, x: Tensor, then: str = "none") -> Tensor:
+        return linear(x, self.weight, self.bias, then)
+
+
 def pointwise(x: Tensor, *layers: nn.Conv2d) -> Tensor:
     """1x1 convolutions one after the other, multiplied into one: [B, C, H, W] -> [B, D, H, W], channels last in memory.
 
@@ -51,20 +74,20 @@ def pointwise(x: Tensor, *layers: nn.Conv2d) -> Tensor:
         weight, bias = first.weight.flatten(1), first.bias
         for layer in others:
             weight, bias = layer.weight.flatten(1) @ weight, F.linear(bias, layer.weight.flatten(1), layer.bias)
-    return F.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
+    return linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
 class MLP(nn.Module):
-    """Linear layers of one hidden width with an activation between them."""
+    """Linear layers of one hidden width with an activation between them, "relu" or "gelu"."""
 
-    def __init__(self, dim: int, hidden: int, out: int, layers: int, activation=F.relu) -> None:
+    def __init__(self, dim: int, hidden: int, out: int, layers: int, activation: str = "relu") -> None:
         super().__init__()
         widths = [dim] + [hidden] * (layers - 1) + [out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] -> [..., out]."""
         for layer in self.layers[:-1]:
-            x = self.activation(layer(x))
+            x = layer(x, self.activation)
         return self.layers[-1](x)

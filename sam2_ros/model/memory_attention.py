@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention, attention, works_in_blocks
 from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.layers import Linear
 from sam2_ros.model.position import axial_rotation, rotate
 
 
@@ -51,8 +51,8 @@ class MemoryAttentionLayer(nn.Module):
         dim = config.dim
         self.self_attn = RotaryAttention(dim, heads=1)
         self.cross_attn_image = RotaryAttention(dim, heads=1, key_dim=config.memory_dim)
-        self.linear1 = nn.Linear(dim, config.feedforward)
-        self.linear2 = nn.Linear(config.feedforward, dim)
+        self.linear1 = Linear(dim, config.feedforward)
+        self.linear2 = Linear(config.feedforward, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
@@ -71,7 +71,7 @@ class MemoryAttentionLayer(nn.Module):
         y = self.norm1(x)
         x = x + self.dropout(self.self_attn(y, y, y, grid))
         x = x + self.dropout(self.cross_attn_image(self.norm2(x), key, value, grid, pointers, valid))
-        y = self.dropout(F.relu(self.linear1(self.norm3(x))))
+        y = self.dropout(self.linear1(self.norm3(x), "relu"))
         return x + self.dropout(self.linear2(y))
 
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP
+from sam2_ros.model.layers import MLP, Linear
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
 from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.memory_encoder import MemoryEncoder
@@ -112,7 +112,7 @@ class SAM2(nn.Module):
         if config.absent_memory_embedding:
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
         if config.pointer_time_encoding:
-            self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
+            self.obj_ptr_tpos_proj = Linear(dim, memory_dim)
         for parameter in (
             *(self.maskmem_tpos_enc, self.no_mem_embed, self.no_mem_pos_enc, self.no_obj_ptr),
             *(self.image_encoder.trunk.pos_embed, self.image_encoder.trunk.pos_embed_window),

@@ -8,6 +8,7 @@ import torch
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import from_windows, to_windows
+from sam2_ros.model.layers import Kept, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Memories
@@ -172,6 +173,31 @@ def test_sine_encodings_tell_places_and_ages_apart():
     for encoded in (grid, ages):
         assert encoded.abs().max() <= 1
         assert (torch.cdist(encoded, encoded) + torch.eye(len(encoded))).min() > 1e-3
+
+
+@pytest.mark.parametrize("then", ["none", "relu", "gelu"])
+def test_linear_layers_are_the_same_while_learning_and_after(then):
+    layer, x = Linear(64, 48), torch.randn(2, 4100, 64)  # enough tokens for oneDNN's product
+    expected = layer(x, then)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, then), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_pointwise_convolutions_in_a_row_are_multiplied():
+    first, second, x = torch.nn.Conv2d(6, 20, 1), torch.nn.Conv2d(20, 3, 1), torch.randn(2, 6, 5, 7)
+    torch.testing.assert_close(pointwise(x, first, second), second(first(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_kept_follows_its_weights():
+    weight, kept = torch.nn.Parameter(torch.ones(3)), Kept()
+    with torch.no_grad():
+        first = kept(lambda: 2 * weight, 3, weight)
+        assert kept(lambda: 2 * weight, 3, weight) is first
+        weight.data[1] = 5.0  # leaves no trace in the parameter's version
+        assert kept(lambda: 2 * weight, 3, weight).tolist() == [2, 10, 2]
+        assert kept(lambda: weight[:2], 2, weight).tolist() == [1, 5]
+    learning = kept(lambda: weight[:2], 2, weight)
+    assert learning.requires_grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
