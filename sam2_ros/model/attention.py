@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Linear
+from sam2_ros.model.layers import Linear, linear
 
-BLOCK = 2**23
-"""Scores that are held at a time on a CPU: 32 MB in float32, about what its last cache holds."""
+BLOCK = 2**22
+"""Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
 
 
 def works_in_blocks(x: Tensor) -> bool:
@@ -45,17 +45,15 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
     if valid is not None:
         rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]], None) for i in range(b)]
         return torch.cat([_in_blocks(*row) for row in rows])
-    query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query, key, value))
+    query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query * c**-0.5, key, value))
     n, k = key.shape[:2]
     found = query.new_empty(n, q, value.shape[2])
     together, rows = max(1, BLOCK // (q * k)), min(q, max(1, BLOCK // k))
-    buffer = query.new_empty(min(n, together) * rows * k)
     for i in range(0, n, together):
         some = slice(i, i + together)
         for j in range(0, q, rows):
             part = query[some, j : j + rows]
-            scores = buffer[: part.shape[0] * part.shape[1] * k].view(*part.shape[:2], k)
-            torch.baddbmm(scores, part, key[some].transpose(1, 2), beta=0, alpha=c**-0.5, out=scores)
+            scores = part @ key[some].transpose(1, 2) if together > 1 else linear(part[0], key[i])[None]
             torch.softmax(scores, dim=-1, out=scores)
             found[some, j : j + rows] = scores @ value[some]
     return found.view(b, heads, q, -1)

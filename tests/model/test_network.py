@@ -177,7 +177,7 @@ def test_sine_encodings_tell_places_and_ages_apart():
 
 @pytest.mark.parametrize("then", ["none", "relu", "gelu"])
 def test_linear_layers_are_the_same_while_learning_and_after(then):
-    layer, x = Linear(64, 48), torch.randn(2, 4100, 64)  # enough tokens for oneDNN's product
+    layer, x = Linear(64, 300), torch.randn(2, 2000, 64)  # large enough for oneDNN's product
     expected = layer(x, then)
     with torch.no_grad():
         torch.testing.assert_close(layer(x, then), expected, rtol=1e-5, atol=1e-5)
