@@ -18,7 +18,7 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._size: Hashable = None
+        self._key: Hashable = None
         self._weights: list[Tensor] = []
         self._result = torch.empty(0)
 
@@ -26,8 +26,9 @@ class Kept:
         """compute(), which depends on a size and on weights."""
         if torch.is_grad_enabled() or weights[0].device.type != "cpu":
             return compute()
-        if size != self._size or not all(map(torch.equal, self._weights, weights)):
-            self._size, self._weights, self._result = size, [weight.clone() for weight in weights], compute()
+        key = size, weights[0].dtype, torch.is_autocast_enabled("cpu")
+        if key != self._key or not all(map(torch.equal, self._weights, weights)):
+            self._key, self._weights, self._result = key, [weight.clone() for weight in weights], compute()
         return self._result
 
 

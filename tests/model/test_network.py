@@ -196,6 +196,8 @@ def test_what_is_kept_follows_its_weights():
         weight.data[1] = 5.0  # leaves no trace in the parameter's version
         assert kept(lambda: 2 * weight, 3, weight).tolist() == [2, 10, 2]
         assert kept(lambda: weight[:2], 2, weight).tolist() == [1, 5]
+        with torch.autocast("cpu", torch.bfloat16):
+            assert kept(lambda: weight[1:], 2, weight).tolist() == [5, 1]
     learning = kept(lambda: weight[:2], 2, weight)
     assert learning.requires_grad
 
