@@ -41,13 +41,15 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=2)
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint")
+    parser.add_argument("--keep", action="store_true", help="keep freed memory for the next frame")
     parser.add_argument("--random", action="store_true", help="random weights")
     parser.add_argument("--size", type=int, help="with --random: side of the network's image")
     options = parser.parse_args()
 
     clip = SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(options.objects, 9), leaving=0)).scene(0)
     there_and_back = [*range(24), *range(22, 0, -1)]
-    keep_freed_memory()  # as the node does
+    if options.keep:
+        keep_freed_memory()
     if options.random:
         config = CONFIGS[options.model or "default"]
         model = SAM2(config.at(options.size or config.image_size)).eval()

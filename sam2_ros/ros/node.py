@@ -44,7 +44,6 @@ from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
-from sam2_ros.tracking.allocator import keep_freed_memory
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import draw_overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -165,7 +164,6 @@ class Sam2Node(LifecycleNode):
         threads = self._value("threads") or _spare_cores()
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        keep_freed_memory()
         model = load_model(
             self._value("model") or None, self._value("checkpoint") or None, self._value("device") or None
         )

@@ -8,11 +8,9 @@ import os
 from pathlib import Path
 import numpy as np, torch
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.tracking.allocator import keep_freed_memory
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
-assert keep_freed_memory()  # as in the node
 torch.manual_seed(0)
 model = SAM2(CONFIGS["default"]).eval()
 torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, 5.0)
