@@ -1,5 +1,7 @@
 """Resident memory of a process that tracks an endless stream: python benchmarks/memory.py [--frames 1000] [--objects 2]
 
+With --random, weights are random and every object is always there; with --size 64 besides, 10,000 frames take minutes.
+
 Frames come from a synthetic scene, played forwards and backwards. Objects are prompted at the start and every 50 frames
 again. What grows after frame 100 would grow for ever on a robot.
 """
@@ -19,6 +21,8 @@ from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking.allocator import keep_freed_memory
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -37,11 +41,22 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=2)
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint")
+    parser.add_argument("--keep", action="store_true", help="keep freed memory for the next frame")
+    parser.add_argument("--random", action="store_true", help="random weights")
+    parser.add_argument("--size", type=int, help="with --random: side of the network's image")
     options = parser.parse_args()
 
     clip = SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(options.objects, 9), leaving=0)).scene(0)
     there_and_back = [*range(24), *range(22, 0, -1)]
-    tracker = Tracker(load_model(options.model, options.checkpoint))
+    if options.keep:
+        keep_freed_memory()
+    if options.random:
+        config = CONFIGS[options.model or "default"]
+        model = SAM2(config.at(options.size or config.image_size)).eval()
+        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)
+    else:
+        model = load_model(options.model, options.checkpoint)
+    tracker = Tracker(model)
     nothing = np.zeros((480, 640), bool)
     print("frame  resident MB")
     settled = None

@@ -181,9 +181,9 @@ class PeerStream:
         return Said(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
 
 
-def build(config: SAM2Config) -> ReferenceVideoModel:
+def build(config: SAM2Config, kind: type[Sam2VideoModel] = ReferenceVideoModel) -> Sam2VideoModel:
     """transformers' model for videos."""
-    return ReferenceVideoModel(
+    return kind(
         transformers.Sam2VideoConfig(
             vision_config=vision_config(config),
             prompt_encoder_config=transformers.Sam2VideoPromptEncoderConfig(image_size=config.image_size),

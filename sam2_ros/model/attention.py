@@ -6,21 +6,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_ros.model.layers import Linear, linear
+
+BLOCK = 2**22
+"""Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
+
+
+def works_in_blocks(x: Tensor) -> bool:
+    """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
-    """softmax(query key' / sqrt(c)) value, by PyTorch's fused (flash) kernels wherever shapes and dtype allow.
+    """softmax(query key' / sqrt(c)) value.
+
+    PyTorch's fused (flash) kernels do it wherever they are the fastest. On a CPU two matrix products with a softmax
+    between them are faster where values are narrower than keys, which those kernels don't take, and in bfloat16, which
+    they compute at the pace of float32.
 
     Args:
         query: [B, heads, Q, c].
         key: [B, heads, K, c].
-        value: [B, heads, K, c].
+        value: [B, heads, K, d]. On a GPU, d = c makes the flash kernel eligible.
         valid: bool [B, K], False for keys to leave out; None: all count. Without it CUDA's flash kernel is eligible.
 
     Returns:
-        [B, heads, Q, c].
+        [B, heads, Q, d].
     """
+    if works_in_blocks(query) and (value.shape[3] < key.shape[3] or query.dtype == torch.bfloat16):
+        return _in_blocks(query, key.to(query.dtype), value.to(query.dtype), valid)
     mask = None if valid is None else valid[:, None, None, :]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    """Attention with at most `BLOCK` scores at a time."""
+    b, heads, q, c = query.shape
+    if valid is not None:
+        rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]], None) for i in range(b)]
+        return torch.cat([_in_blocks(*row) for row in rows])
+    query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query * c**-0.5, key, value))
+    n, k = key.shape[:2]
+    found = query.new_empty(n, q, value.shape[2])
+    together, rows = max(1, BLOCK // (q * k)), min(q, max(1, BLOCK // k))
+    for i in range(0, n, together):
+        some = slice(i, i + together)
+        for j in range(0, q, rows):
+            part = query[some, j : j + rows]
+            scores = part @ key[some].transpose(1, 2) if together > 1 else linear(part[0], key[i])[None]
+            torch.softmax(scores, dim=-1, out=scores)
+            found[some, j : j + rows] = scores @ value[some]
+    return found.view(b, heads, q, -1)
 
 
 def attention_kernel(device: torch.device, dtype: torch.dtype, head_dim: int = 256) -> str:
@@ -43,10 +79,10 @@ class Attention(nn.Module):
         inner_dim = inner_dim or dim
         key_dim = key_dim or dim
         self.heads = heads
-        self.q_proj = nn.Linear(dim, inner_dim)
-        self.k_proj = nn.Linear(key_dim, inner_dim)
-        self.v_proj = nn.Linear(key_dim, inner_dim)
-        self.out_proj = nn.Linear(inner_dim, dim)
+        self.q_proj = Linear(dim, inner_dim)
+        self.k_proj = Linear(key_dim, inner_dim)
+        self.v_proj = Linear(key_dim, inner_dim)
+        self.out_proj = Linear(inner_dim, dim)
 
     def split(self, x: Tensor) -> Tensor:
         """[B, T, inner] -> [B, heads, T, inner / heads]."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP
+from sam2_ros.model.layers import MLP, Kept, Linear
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -26,7 +26,8 @@ def to_windows(x: Tensor, window: int) -> Tensor:
     [B, H, W, C] -> [B * windows, window, window, C]
     """
     b, h, w, c = x.shape
-    x = F.pad(x, (0, 0, 0, -w % window, 0, -h % window))
+    if h % window or w % window:
+        x = F.pad(x, (0, 0, 0, -w % window, 0, -h % window))
     rows, columns = x.shape[1] // window, x.shape[2] // window
     return x.view(b, rows, window, columns, window, c).transpose(2, 3).reshape(-1, window, window, c)
 
@@ -65,8 +66,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.pool = pool
-        self.qkv = nn.Linear(dim, dim_out * 3)
-        self.proj = nn.Linear(dim_out, dim_out)
+        self.qkv = Linear(dim, dim_out * 3)
+        self.proj = Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
@@ -90,9 +91,9 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = WindowAttention(dim, dim_out, heads, pool)
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
-        self.mlp = MLP(dim_out, dim_out * 4, dim_out, layers=2, activation=F.gelu)
+        self.mlp = MLP(dim_out, dim_out * 4, dim_out, layers=2, activation="gelu")
         if dim != dim_out:
-            self.proj = nn.Linear(dim, dim_out)
+            self.proj = Linear(dim, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
@@ -119,6 +120,7 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, dim, *config.position_grid))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, window, window))
+        self._position = Kept()
 
         self.blocks = nn.ModuleList()
         self.stage_ends = [sum(config.blocks[: stage + 1]) - 1 for stage in range(4)]
@@ -142,10 +144,14 @@ class Hiera(nn.Module):
 
     def position(self, height: int, width: int) -> Tensor:
         """Learnt positions, a resized background plus a tiled window: [1, height, width, dim]."""
-        background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         window = self.pos_embed_window
-        tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
-        return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1)
+
+        def compute() -> Tensor:
+            background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
+            tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
+            return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1).contiguous()
+
+        return self._position(compute, (height, width), self.pos_embed, window)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """[B, 3, S, S] -> maps [B, dims[i], S / stride, S / stride] of strides 4, 8, 16, 32."""

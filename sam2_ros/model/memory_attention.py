@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.attention import Attention, attention
+from sam2_ros.model.attention import Attention, attention, works_in_blocks
 from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.layers import Linear
 from sam2_ros.model.position import axial_rotation, rotate
 
 
@@ -27,14 +27,20 @@ class RotaryAttention(Attention):
         unplaced: int = 0,
         valid: Tensor | None = None,
     ) -> Tensor:
-        """query [N, h * w, dim], key and value [N, K, key_dim], valid bool [N, K] -> [N, h * w, dim]."""
-        q, k, v = self.split(self.q_proj(query)), self.split(self.k_proj(key)), self.split(self.v_proj(value))
-        cosine, sine = axial_rotation(*grid, q.shape[-1], q.device)
-        q = rotate(q, cosine, sine)
-        placed = k.shape[2] - unplaced
-        maps = k[:, :, :placed].unflatten(2, (-1, grid[0] * grid[1]))
-        k = torch.cat((rotate(maps, cosine, sine).flatten(2, 3), k[:, :, placed:]), dim=2)
-        return self.out_proj(attention(q, k, v, valid).transpose(1, 2).flatten(2))
+        """query [N or 1, h * w, dim], key and value [N, K, key_dim], valid bool [N, K] -> [N, h * w, dim]."""
+        q, k = self.q_proj(query), self.k_proj(key)
+        rotation = axial_rotation(*grid, q.shape[-1], q.device)
+        q = rotate(q, rotation).expand(len(k), -1, -1)
+        placed = k.shape[1] - unplaced
+        maps = rotate(k[:, :placed].unflatten(1, (-1, len(rotation))), rotation).flatten(1, 2)
+        k = torch.cat((maps, k[:, placed:]), dim=1) if unplaced else maps
+        if works_in_blocks(q) and value.shape[-1] < k.shape[-1]:
+            # What attention gives is a mean of values with weights that sum to 1, so it can be projected afterwards
+            # just as well: narrow values are attended to as they are.
+            found = self.v_proj(attention(q[:, None], k[:, None], value[:, None], valid).squeeze(1))
+        else:
+            found = attention(q[:, None], k[:, None], self.v_proj(value)[:, None], valid).squeeze(1)
+        return self.out_proj(found)
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -45,8 +51,8 @@ class MemoryAttentionLayer(nn.Module):
         dim = config.dim
         self.self_attn = RotaryAttention(dim, heads=1)
         self.cross_attn_image = RotaryAttention(dim, heads=1, key_dim=config.memory_dim)
-        self.linear1 = nn.Linear(dim, config.feedforward)
-        self.linear2 = nn.Linear(config.feedforward, dim)
+        self.linear1 = Linear(dim, config.feedforward)
+        self.linear2 = Linear(config.feedforward, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
@@ -55,19 +61,17 @@ class MemoryAttentionLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        memory: Tensor,
-        memory_position: Tensor,
+        key: Tensor,
+        value: Tensor,
         grid: tuple[int, int],
         pointers: int,
         valid: Tensor | None,
     ) -> Tensor:
-        """x [N, h * w, dim], memory and its position [N, K, memory_dim] -> [N, h * w, dim]."""
+        """x [N or 1, h * w, dim], key and value [N, K, memory_dim] -> [N, h * w, dim]."""
         y = self.norm1(x)
         x = x + self.dropout(self.self_attn(y, y, y, grid))
-        y = self.norm2(x)
-        # Position is added to the keys only: a value says what was there, a key also where and when.
-        x = x + self.dropout(self.cross_attn_image(y, memory + memory_position, memory, grid, pointers, valid))
-        y = self.dropout(F.relu(self.linear1(self.norm3(x))))
+        x = x + self.dropout(self.cross_attn_image(self.norm2(x), key, value, grid, pointers, valid))
+        y = self.dropout(self.linear1(self.norm3(x), "relu"))
         return x + self.dropout(self.linear2(y))
 
 
@@ -91,7 +95,7 @@ class MemoryAttention(nn.Module):
         """Features of the newest image, conditioned on the memory of each of N objects.
 
         Args:
-            features: [N, dim, h, w].
+            features: [N, dim, h, w]; or [1, dim, h, w], and what does not depend on the objects is done once.
             position: [dim, h, w].
             memory: M maps of h * w tokens each, then the pointer tokens: [N, K, memory_dim].
             memory_position: [N, K, memory_dim].
@@ -103,6 +107,8 @@ class MemoryAttention(nn.Module):
         """
         grid = features.shape[2:]
         x = (features + 0.1 * position).flatten(2).transpose(1, 2)
+        # Position is added to the keys only: a value says what was there, a key also where and when.
+        key = memory + memory_position
         for layer in self.layers:
-            x = layer(x, memory, memory_position, grid, pointers, valid)
+            x = layer(x, key, memory, grid, pointers, valid)
         return self.norm(x).transpose(1, 2).unflatten(2, grid)

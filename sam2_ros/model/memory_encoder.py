@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import LayerNorm2d
+from sam2_ros.model.layers import LayerNorm2d, Linear, pointwise
 
 
 class MaskDownsampler(nn.Module):
@@ -25,7 +24,7 @@ class MaskDownsampler(nn.Module):
         self.encoder = nn.Sequential(*layers, nn.Conv2d(256, dim, kernel_size=1))
 
     def forward(self, mask: Tensor) -> Tensor:
-        return self.encoder(mask)
+        return pointwise(self.encoder[:-1](mask), self.encoder[-1])
 
 
 class FuserBlock(nn.Module):
@@ -35,14 +34,14 @@ class FuserBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(dim, dim, kernel_size=7, padding=3, groups=dim)
         self.norm = LayerNorm2d(dim)
-        self.pwconv1 = nn.Linear(dim, dim * 4)
-        self.pwconv2 = nn.Linear(dim * 4, dim)
+        self.pwconv1 = Linear(dim, dim * 4)
+        self.pwconv2 = Linear(dim * 4, dim)
         self.gamma = nn.Parameter(torch.full((dim,), 1e-6))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, dim, h, w] -> the same shape."""
         y = self.norm(self.dwconv(x)).movedim(1, -1)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = self.gamma * self.pwconv2(self.pwconv1(y, "gelu"))
         return x + y.movedim(-1, 1)
 
 
@@ -70,5 +69,6 @@ class MemoryEncoder(nn.Module):
         self.out_proj = nn.Conv2d(config.dim, config.memory_dim, kernel_size=1)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features [N, dim, h, w], mask in -10 .. 10 [N, 1, 16 h, 16 w] -> [N, memory_dim, h, w]."""
-        return self.out_proj(self.fuser(self.pix_feat_proj(features) + self.mask_downsampler(mask)))
+        """features [N or 1, dim, h, w], mask in -10 .. 10 [N, 1, 16 h, 16 w] -> [N, memory_dim, h, w]."""
+        fused = self.fuser(pointwise(features, self.pix_feat_proj) + self.mask_downsampler(mask))
+        return pointwise(fused, self.out_proj)

@@ -7,17 +7,18 @@ from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.hiera import Hiera
+from sam2_ros.model.layers import pointwise
 
 
 class Lateral(nn.Module):
-    """A 1x1 convolution to the common width."""
+    """A 1x1 convolution to the common width, and of what follows it, where only that is needed."""
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, dim, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+    def forward(self, x: Tensor, *then: nn.Conv2d) -> Tensor:
+        return pointwise(x, self.conv, *then)
 
 
 class Neck(nn.Module):
@@ -30,11 +31,16 @@ class Neck(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(Lateral(channels, dim) for channels in reversed(dims))
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Four maps of strides 4 .. 32 -> three maps [B, dim, S / stride, S / stride] of strides 4, 8, 16."""
-        stride32, stride16, stride8, stride4 = (conv(x) for conv, x in zip(self.convs, reversed(maps), strict=True))
-        top_down = F.interpolate(stride32.float(), scale_factor=2.0, mode="nearest")
-        return [stride4, stride8, stride16 + top_down.to(stride16.dtype)]
+    def forward(self, maps: list[Tensor], skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
+        """Four maps of strides 4 .. 32 -> three maps [B, channels, S / stride, S / stride] of strides 4, 8, 16.
+
+        The fine maps go through nothing but the decoder's own 1x1 convolutions, which narrow them at once.
+        """
+        stride4, stride8, stride16, stride32 = maps
+        lateral32, lateral16, lateral8, lateral4 = self.convs
+        top_down = F.interpolate(lateral32(stride32).float(), scale_factor=2.0, mode="nearest")
+        stride16 = lateral16(stride16)
+        return [lateral4(stride4, skip4), lateral8(stride8, skip8), stride16 + top_down.to(stride16.dtype)]
 
 
 class ImageEncoder(nn.Module):
@@ -45,6 +51,6 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config.hiera)
         self.neck = Neck(config.hiera.dims, config.dim)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Normalised image [B, 3, S, S] -> maps [B, dim, S / stride, S / stride] of strides 4, 8, 16."""
-        return self.neck(self.trunk(image))
+    def forward(self, image: Tensor, skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
+        """Normalised image [B, 3, S, S] -> maps [B, channels, S / stride, S / stride] of strides 4, 8, 16."""
+        return self.neck(self.trunk(image), skip4, skip8)

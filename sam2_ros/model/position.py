@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from sam2_ros.model.layers import Kept
+
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)  # the cache serves training and inference alike
@@ -47,34 +49,33 @@ def sine_time(times: Tensor, dim: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
-def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000.
+def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> Tensor:
+    """Axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000: unit numbers to multiply by.
 
     The first half of a token's channel pairs turns with its column, the second half with its row.
 
     Returns:
-        cosine, sine: float32 [height * width, dim / 2].
+        complex64 [height * width, dim / 2].
     """
     frequency = 1.0 / 10000 ** (torch.arange(0, dim, 4, device=device)[: dim // 4].float() / dim)
     cells = torch.arange(height * width, device=device)
     column, row = (cells % width).float(), torch.div(cells, width, rounding_mode="floor").float()
     angle = torch.cat((torch.outer(column, frequency), torch.outer(row, frequency)), dim=-1)
-    return angle.cos(), angle.sin()
+    return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of tokens by their angles, in float32.
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn neighbouring channel pairs of tokens, in float32.
 
     Args:
         x: [..., T, C].
-        cosine, sine: [T, C / 2].
+        rotation: complex64 [T, C / 2].
 
     Returns:
         [..., T, C] of x's dtype.
     """
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)
 
 
 class RandomFourier(nn.Module):
@@ -83,6 +84,7 @@ class RandomFourier(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))
+        self._grid = Kept()
 
     def forward(self, points: Tensor) -> Tensor:
         """x, y in 0 .. 1: [..., 2] -> [..., dim]."""
@@ -92,7 +94,11 @@ class RandomFourier(nn.Module):
     def grid(self, height: int, width: int) -> Tensor:
         """Encoding of the centres of a grid's cells: [dim, height, width]."""
         matrix = self.positional_encoding_gaussian_matrix
-        y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
-        x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
-        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-        return self(points).permute(2, 0, 1)
+
+        def compute() -> Tensor:
+            y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
+            x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
+            points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+            return self(points).permute(2, 0, 1)
+
+        return self._grid(compute, (height, width), matrix)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP
+from sam2_ros.model.layers import MLP, Linear
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
 from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.memory_encoder import MemoryEncoder
@@ -112,7 +112,7 @@ class SAM2(nn.Module):
         if config.absent_memory_embedding:
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
         if config.pointer_time_encoding:
-            self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
+            self.obj_ptr_tpos_proj = Linear(dim, memory_dim)
         for parameter in (
             *(self.maskmem_tpos_enc, self.no_mem_embed, self.no_mem_pos_enc, self.no_obj_ptr),
             *(self.image_encoder.trunk.pos_embed, self.image_encoder.trunk.pos_embed_window),
@@ -129,8 +129,7 @@ class SAM2(nn.Module):
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """Normalised images [B, 3, S, S] -> features. Runs once per image, however many objects there are."""
-        stride4, stride8, stride16 = self.image_encoder(image)
-        return ImageFeatures(self.sam_mask_decoder.conv_s0(stride4), self.sam_mask_decoder.conv_s1(stride8), stride16)
+        return ImageFeatures(*self.image_encoder(image, self.sam_mask_decoder.conv_s0, self.sam_mask_decoder.conv_s1))
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
         """Stride-16 features [B, C, h, w] of a frame on which nothing is remembered: a first prompt, a still image."""
@@ -140,7 +139,7 @@ class SAM2(nn.Module):
         """Stride-16 features conditioned on memory (paper, "Memory attention"): [N, C, h, w].
 
         Args:
-            features: of the newest image, for N objects.
+            features: of the newest image; or, while learning, of the image of each of N objects.
             memories: of the N objects.
         """
         n, m, c, h, w = memories.maps.shape
@@ -172,7 +171,7 @@ class SAM2(nn.Module):
             )
 
         return self.memory_attention(
-            features.stride16.expand(n, -1, -1, -1),
+            features.stride16,
             sine_grid(h, w, self.config.dim, device).to(features.stride16.dtype),
             torch.cat((tokens.flatten(1, 2), pointers), dim=1),
             torch.cat((position.flatten(1, 2), pointer_position), dim=1),
@@ -193,7 +192,7 @@ class SAM2(nn.Module):
 
         Args:
             conditioned: [N, C, h, w], from `condition` or `without_memory`.
-            features: for N objects.
+            features: for N objects, or of the one image on which they all are.
             points, labels: [N, P, 2] pixels of the network's input and int64 [N, P] (`PointLabel`); None: none.
             mask_prompt: logits of an earlier answer: [N, 1, S / 4, S / 4]; None: none.
             multimask: choose among the three candidates, as for ambiguous prompts (at most one click) and for frames
@@ -214,14 +213,16 @@ class SAM2(nn.Module):
         )
 
         best = best_candidate(raw)
-        multimask = torch.as_tensor(multimask, device=best.device).expand(n)
-        chosen = multimask
-        if not self.training:
-            # An unstable single mask gives way to the best candidate; its pointer stays.
-            chosen = multimask | ~is_stable(raw.logits[:, SINGLE])
-        chosen = torch.where(chosen, best, SINGLE)
         rows = torch.arange(n, device=best.device)
-        token = raw.tokens[rows, torch.where(multimask, best, SINGLE)]
+        if multimask is True:
+            chosen = pointed = best
+        else:
+            multimask = torch.as_tensor(multimask, device=best.device).expand(n)
+            pointed = torch.where(multimask, best, SINGLE)
+            # An unstable single mask gives way to the best candidate; its pointer stays.
+            unstable = multimask if self.training else multimask | ~is_stable(raw.logits[:, SINGLE])
+            chosen = torch.where(unstable, best, SINGLE)
+        token = raw.tokens[rows, pointed]
         logits = raw.logits[rows, chosen]
         present = (raw.presence_logit > 0)[:, None]
         return Decoded(
@@ -265,7 +266,7 @@ class SAM2(nn.Module):
         """What to remember of a frame (paper, "Memory encoder"): [N, c, h, w].
 
         Args:
-            features: for N objects.
+            features: for N objects, or of the one image on which they all are.
             mask_logits: [N, S / 4, S / 4].
             presence_logit: [N].
             prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].

@@ -67,8 +67,11 @@ def to_masks(logits: Tensor, height: int, width: int) -> np.ndarray:
     """Logits [N, h, w] at the image's size, cut at 0, small holes filled: bool [N, height, width]."""
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
-    scaled = F.interpolate(logits[:, None].float(), (height, width), mode="bilinear")[:, 0]
-    masks = (scaled > 0).cpu().numpy()
+    if logits.device.type == "cpu":  # the same interpolation, several times as fast
+        masks = np.stack([cv2.resize(x, (width, height)) > 0 for x in logits.float().numpy()])
+    else:
+        scaled = F.interpolate(logits[:, None].float(), (height, width), mode="bilinear")[:, 0]
+        masks = (scaled > 0).cpu().numpy()
     # The reference fills holes of up to 8 cells of the logits; this is the same area in pixels of the image.
     area = int(8 * height * width / (logits.shape[1] * logits.shape[2]))
     for mask in masks:
@@ -84,10 +87,10 @@ def _fill_holes(mask: np.ndarray, area: int) -> None:
     columns = np.flatnonzero(mask.any(axis=0))
     inside = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     # With a rim around it, all that is not a hole is one component.
-    background = cv2.copyMakeBorder((~inside).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    count, components, stats, _ = cv2.connectedComponentsWithStats(background, connectivity=8)
+    background = cv2.copyMakeBorder((~inside).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    count, components = cv2.connectedComponents(background, connectivity=8)
     if count <= 2:  # the object and what is around it
         return
-    small = stats[:, cv2.CC_STAT_AREA] <= area
+    small = np.bincount(components.ravel(), minlength=count) <= area
     small[[0, components[0, 0]]] = False
     inside[small[components[1:-1, 1:-1]]] = True

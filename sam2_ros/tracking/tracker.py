@@ -328,7 +328,7 @@ class Tracker:
 
     def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
         """Find objects on a frame from memory alone, and remember it."""
-        model, features = self.model, seen.features.expand(len(objects))
+        model, features = self.model, seen.features
         memories = recall_all([tracked.bank for tracked in objects], seen.index)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded = model.decode(model.condition(features, memories), features, multimask=True)

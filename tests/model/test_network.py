@@ -8,6 +8,7 @@ import torch
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import from_windows, to_windows
+from sam2_ros.model.layers import Kept, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Memories
@@ -158,9 +159,9 @@ def test_windows_round_trip(side):
 
 
 def test_rotation_depends_on_relative_position_only():
-    cosine, sine = axial_rotation(4, 4, 32, torch.device("cpu"))
+    rotation = axial_rotation(4, 4, 32, torch.device("cpu"))
     q, k = torch.randn(32), torch.randn(32)
-    products = (rotate(q.expand(16, -1), cosine, sine) @ rotate(k.expand(16, -1), cosine, sine).T).view(4, 4, 4, 4)
+    products = (rotate(q.expand(16, -1), rotation) @ rotate(k.expand(16, -1), rotation).T).view(4, 4, 4, 4)
     torch.testing.assert_close(products[0, 0, 1, 2], products[2, 1, 3, 3])
     torch.testing.assert_close(products[0, 0, 0, 0], q @ k)
     assert abs(products[0, 0, 1, 2] - products[0, 0, 2, 1]) > 1e-3, "rows and columns turn different channels"
@@ -172,6 +173,63 @@ def test_sine_encodings_tell_places_and_ages_apart():
     for encoded in (grid, ages):
         assert encoded.abs().max() <= 1
         assert (torch.cdist(encoded, encoded) + torch.eye(len(encoded))).min() > 1e-3
+
+
+@pytest.mark.parametrize("then", ["none", "relu", "gelu"])
+def test_linear_layers_are_the_same_while_learning_and_after(then):
+    layer, x = Linear(64, 300), torch.randn(2, 2000, 64)  # large enough for oneDNN's product
+    expected = layer(x, then)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, then), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_pointwise_convolutions_in_a_row_are_multiplied():
+    first, second, x = torch.nn.Conv2d(6, 20, 1), torch.nn.Conv2d(20, 3, 1), torch.randn(2, 6, 5, 7)
+    torch.testing.assert_close(pointwise(x, first, second), second(first(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_kept_follows_its_weights():
+    weight, kept = torch.nn.Parameter(torch.ones(3)), Kept()
+    with torch.no_grad():
+        first = kept(lambda: 2 * weight, 3, weight)
+        assert kept(lambda: 2 * weight, 3, weight) is first
+        weight.data[1] = 5.0  # leaves no trace in the parameter's version
+        assert kept(lambda: 2 * weight, 3, weight).tolist() == [2, 10, 2]
+        assert kept(lambda: weight[:2], 2, weight).tolist() == [1, 5]
+        with torch.autocast("cpu", torch.bfloat16):
+            assert kept(lambda: weight[1:], 2, weight).tolist() == [5, 1]
+    learning = kept(lambda: weight[:2], 2, weight)
+    assert learning.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 3, 33, 70, 16, 8), (1, 1, 100, 3000, 32, 8), (40, 2, 4, 16, 8, 8)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked):
+    monkeypatch.setattr("sam2_ros.model.attention.BLOCK", 2**14)  # several blocks of rows, or of heads, in each shape
+    b, heads, queries, keys, dim, narrow = shape
+    q, k = torch.randn(b, heads, queries, dim, dtype=dtype), 2 * torch.randn(b, heads, keys, dim, dtype=dtype)
+    v = torch.randn(b, heads, keys, narrow, dtype=dtype)
+    valid = torch.rand(b, keys) < 0.7 if masked else None
+    mask = torch.zeros(b, 1, 1, keys) if valid is None else torch.where(valid, 0.0, -torch.inf)[:, None, None]
+    expected = (q.float() @ k.float().transpose(2, 3) / dim**0.5 + mask).softmax(dim=-1) @ v.float()
+    with torch.no_grad():
+        found = attention(q, k, v, valid)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, **({} if dtype == torch.float32 else {"rtol": 0, "atol": 0.05}))
+
+
+def test_conditioning_is_the_same_while_learning_and_after(model, features):
+    m, image = memories(model, 4, 5), features[:1]
+    marked = Memories(
+        *(m.maps, m.map_age, m.pointers, m.pointer_age),
+        map_valid=torch.tensor([[True] * 4, [True, False, True, False]]),
+        pointer_valid=torch.tensor([[True, False, True, True, True], [True] * 5]),
+    )
+    for memory in (m, marked):
+        plain = model.condition(image.expand(2), memory)  # each object by itself, values at full width
+        with torch.no_grad():
+            torch.testing.assert_close(model.condition(image, memory), plain, rtol=1e-5, atol=1e-5)
 
 
 def test_masked_attention_equals_shorter_attention():

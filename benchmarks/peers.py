@@ -1,0 +1,542 @@
+"""One tracking step beside others', in one run: python benchmarks/peers.py [--model NAME] [--objects 1 4] [--dtype ...]
+
+Each of these takes turns, frame by frame, in a process of its own:
+
+- sam2_ros: `Tracker.step`, from a camera's image to masks of its size;
+- sam2_ros of another checkout, with --before PATH: what a change has brought;
+- transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after.
+
+Memory banks are full from the first measured frame: they are filled with the same random memories on all sides, so the
+answers must agree, and the benchmark prints by how much they don't. Weights are random; they cost what trained ones do.
+
+Beside each of our stages stands its floor: the work that was counted in it, at the rate of the fastest matrix product
+on this machine. Where something else runs meanwhile, --cpu-time counts the processor's time instead of the wall's.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the node does
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import platform
+import shlex
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+ROOT = Path(__file__).parents[1]
+FILLED = 16
+"""Frames that are in every bank before the first measured one: one prompted, 15 tracked."""
+SEED = 2
+STAGES = ("resize, normalise", "image encoder", "memory attention", "mask decoder", "memory encoder", "masks")
+COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#84739d", "#d9d9d9")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured."""
+
+    model: str
+    size: int
+    objects: int
+    dtype: str
+    device: str
+    threads: int
+    cpu_time: bool = False
+    video: str | None = None
+
+    def images(self) -> list[np.ndarray]:
+        """Frames of the video, or of a synthetic scene: uint8 [H, W, 3]."""
+        if self.video:
+            import av
+
+            with av.open(self.video) as container:
+                return [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 24)]
+        from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+
+        return list(SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(3, 5), leaving=0)).scene(3).frames)
+
+    def memories(self, dim: int, memory_dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What all banks are filled with: maps [objects, FILLED, c, h, w] and pointers [objects, FILLED, C].
+
+        They are numbers of bfloat16, because some sides keep them so.
+        """
+        generator = torch.Generator().manual_seed(SEED)
+        grid = self.size // 16
+        maps = torch.randn(self.objects, FILLED, memory_dim, grid, grid, generator=generator)
+        pointers = torch.randn(self.objects, FILLED, dim, generator=generator)
+        return tuple(x.bfloat16().to(self.device, getattr(torch, self.dtype)) for x in (maps, pointers))
+
+
+class Clock:
+    """Times, and counts, what happens within named functions while a step runs."""
+
+    def __init__(self, task: Task) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.flops: dict[str, float] = defaultdict(float)
+        self.counting = False
+        self.sync: Callable[[], None] = torch.cuda.synchronize if task.device == "cuda" else lambda: None
+        self.now = time.process_time if task.cpu_time else time.perf_counter
+
+    def watch(self, owner: Any, function: str, stage: str) -> None:
+        inner = getattr(owner, function)
+
+        def watched(*arguments, **named):
+            self.sync()
+            counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) if self.counting else nullcontext()
+            start = self.now()
+            with counter:
+                result = inner(*arguments, **named)
+                self.sync()
+            self.seconds[stage] += self.now() - start
+            if self.counting:
+                self.flops[stage] += counter.get_total_flops()
+            return result
+
+        setattr(owner, function, watched)
+
+    @contextmanager
+    def step(self):
+        self.seconds.clear()
+        self.sync()
+        start = self.now()
+        yield
+        self.sync()
+        self.seconds["all"] = self.now() - start
+
+
+def _flash_on_cpu(query, key, value, *_, out_val=None, **__) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+_CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_on_cpu}
+
+
+class Ours:
+    """This package."""
+
+    title = "sam2_ros"
+
+    def __init__(self, task: Task) -> None:
+        from sam2_ros.model import CONFIGS, SAM2
+        from sam2_ros.model.checkpoint import from_hugging_face
+        from sam2_ros.tracking import tracker as tracker_module
+        from sam2_ros.tracking.prompt import Click, Prompt
+        from sam2_ros.tracking.tracker import Tracker
+
+        self.images = task.images()
+        config = CONFIGS[task.model].at(task.size)
+        model = SAM2(config)
+        if task.model == "default":
+            torch.manual_seed(SEED)
+        else:
+            model.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
+        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)  # objects are there to be seen
+        model = model.eval().to(task.device)
+        self.tracker = Tracker(model, dtype=getattr(torch, task.dtype))
+        self.tracker.step(self.images[0], 0)
+        for i in range(task.objects):
+            self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
+        maps, pointers = task.memories(config.dim, config.memory_dim)
+        for tracked, map, pointer in zip(self.tracker._objects.values(), maps, pointers, strict=True):
+            tracked.bank.remember_prompted(0, map[0], pointer[0])
+            for index in range(1, FILLED):
+                tracked.bank.remember(index, map[index], pointer[index])
+        self.index = self.tracker._frames_seen = FILLED
+        self.clock = Clock(task)
+        for owner, function, stage in (
+            (tracker_module, "to_network", "resize, normalise"),
+            (model, "encode_image", "image encoder"),
+            (model, "condition", "memory attention"),
+            (model, "decode", "mask decoder"),
+            (model, "encode_memory", "memory encoder"),
+            (tracker_module, "to_masks", "masks"),
+        ):
+            self.clock.watch(owner, function, stage)
+
+    def step(self) -> dict[str, float]:
+        """Track the next frame: seconds by stage."""
+        with self.clock.step():
+            self.tracker.step(self.images[self.index % len(self.images)], self.index)
+        self.index += 1
+        return dict(self.clock.seconds)
+
+    def logits(self) -> np.ndarray:
+        """Of the newest frame: [N, S / 4, S / 4]."""
+        answers = self.tracker._history[-1].answers
+        return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
+
+
+class Transformers:
+    """Hugging Face's implementation, as its documentation runs it on a stream."""
+
+    title = "transformers"
+
+    def __init__(self, task: Task) -> None:
+        from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+        self.task, self.dtype = task, getattr(torch, task.dtype)
+        self.images = task.images()
+        self.model = _theirs(task).to(task.device, self.dtype)
+        self.model.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(6.0)
+        self.session = Sam2VideoInferenceSession(dtype=self.dtype, inference_device=task.device)
+        self.session.add_new_frame(self._pixels(0))
+        objects = [self.session.obj_id_to_idx(i + 1) for i in range(task.objects)]
+        for i in objects:
+            point = torch.tensor([[[[200.0 + 30 * (i % 8), 100.0 + 40 * (i // 8)]]]], device=task.device)
+            label = torch.ones(1, 1, 1, dtype=torch.int32, device=task.device)
+            inputs = {"point_coords": point.to(self.dtype), "point_labels": label}
+            self.session.add_point_inputs(i, 0, inputs)
+        self.session.obj_with_new_inputs = [i + 1 for i in objects]
+        with torch.inference_mode():
+            self.model(self.session, frame_idx=0)
+        config = self.model.config
+        maps, pointers = task.memories(config.vision_config.fpn_hidden_size, config.memory_encoder_output_channels)
+        for i in objects:
+            conditioning, tracked = self.session.output_dict_per_obj[i].values()
+            for index in range(FILLED):
+                known = conditioning[0] if index == 0 else tracked.setdefault(index, dict(conditioning[0]))
+                known["maskmem_features"] = maps[i, index].flatten(1).T[:, None].to(known["maskmem_features"].dtype)
+                known["object_pointer"] = pointers[i, index].view_as(known["object_pointer"])
+        self.session.processed_frames |= dict.fromkeys(range(1, FILLED), self.session.processed_frames[0])
+        self.index = FILLED
+        self.clock = Clock(task)
+        for owner, function, stage in (
+            (self, "_pixels", "resize, normalise"),
+            (self.model, "get_image_features", "image encoder"),
+            (self.model.memory_attention, "forward", "memory attention"),
+            (self.model, "_single_frame_forward", "mask decoder"),
+            (self.model, "_batch_encode_memories", "memory encoder"),
+            (self, "_masks", "masks"),
+        ):
+            self.clock.watch(owner, function, stage)
+
+    def _pixels(self, index: int) -> torch.Tensor:
+        from sam2_ros.tracking.pixels import to_network
+
+        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
+
+    def _masks(self, logits: torch.Tensor) -> np.ndarray:
+        size = self.images[0].shape[:2]
+        return (F.interpolate(logits.float(), size, mode="bilinear")[:, 0] > 0).cpu().numpy()
+
+    def step(self) -> dict[str, float]:
+        with self.clock.step(), torch.inference_mode():
+            self.newest = self.model(self.session, frame=self._pixels(self.index)).pred_masks
+            self._masks(self.newest)
+        self.index += 1
+        return dict(self.clock.seconds)
+
+    def logits(self) -> np.ndarray:
+        return self.newest[:, 0].float().cpu().numpy()
+
+
+def _theirs(task: Task):
+    """transformers' model with the weights that all share."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import peer
+    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
+
+    from sam2_ros.model import CONFIGS
+
+    torch.manual_seed(SEED)
+    model = peer.build(CONFIGS[task.model].at(task.size), Sam2VideoModel)
+    peer.randomise(model, vivid=1.0)
+    return model.eval()
+
+
+SIDES = {"ours": Ours, "before": Ours, "transformers": Transformers}
+
+
+def work(pipe, side: str, task: Task, checkout: str) -> None:
+    """The process of one side: waits for its turns."""
+    sys.path.insert(0, checkout)
+    torch.set_num_threads(task.threads)
+    if importlib.util.find_spec("sam2_ros.tracking.allocator"):  # on all sides alike
+        from sam2_ros.tracking.allocator import keep_freed_memory
+
+        keep_freed_memory()
+    running = SIDES[side](task)
+    pipe.send(None)
+    while (command := pipe.recv()) != "end":
+        if command == "count":
+            running.clock.counting = True
+            running.step()
+            running.clock.counting = False
+            pipe.send(dict(running.clock.flops))
+        elif command == "ceilings":
+            pipe.send(ceilings(task))
+        elif command == "memory":
+            pipe.send(_peak_memory(task))
+        elif command == "operations":
+            pipe.send(_operations(running))
+        else:
+            pipe.send(getattr(running, command)())
+
+
+def _operations(running: Any) -> dict[str, tuple[int, float]]:
+    """PyTorch's operations in one step: how often, and ms within each itself."""
+    with torch.profiler.profile() as profile:
+        running.step()
+    return {
+        row.key: (row.count, (row.self_cpu_time_total + row.self_device_time_total) / 1000)
+        for row in profile.key_averages()
+    }
+
+
+def _peak_memory(task: Task) -> float:
+    """MB, of the process or of the GPU."""
+    if task.device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
+
+
+@torch.inference_mode()
+def ceilings(task: Task) -> dict[str, float]:
+    """What the machine can do at best: FLOP/s of a matrix product in the dtype, bytes/s of a copy."""
+    dtype = getattr(torch, task.dtype)
+    side = 8192 if task.device == "cuda" else 1536
+    a, b = (torch.randn(side, side, device=task.device).to(dtype) for _ in range(2))
+    big = torch.randn(2**25, device=task.device)
+    target = torch.empty_like(big)
+    clock, best = Clock(task), {}
+    for name, work, function in (
+        ("flops", 2 * side**3, lambda: a @ b),
+        ("bytes", 2 * big.nbytes, lambda: target.copy_(big)),
+    ):
+        function()
+        rates = []
+        for _ in range(3):
+            with clock.step():
+                function()
+            rates.append(work / clock.seconds["all"])
+        best[name] = max(rates)
+    return best
+
+
+class Side:
+    """One side's process, seen from outside."""
+
+    def __init__(self, name: str, task: Task, checkout: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=work, args=(other, name, task, checkout), daemon=True)
+        self.process.start()
+        other.close()
+
+    def ready(self) -> None:
+        self.pipe.recv()
+
+    def ask(self, command: str) -> Any:
+        self.pipe.send(command)
+        return self.pipe.recv()
+
+    def end(self) -> None:
+        self.pipe.send("end")
+        self.process.join()
+
+
+def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operations: bool) -> dict[str, Any]:
+    """Medians and more of each side, and how far the answers lie apart. Sides: checkout by name."""
+    running = {}
+    for name, checkout in sides.items():  # one after the other: loading needs the cores too
+        running[name] = Side(name, task, checkout)
+        running[name].ready()
+    result: dict[str, Any] = {**asdict(task), "ceilings": running["ours"].ask("ceilings"), "sides": {}}
+    flops = {name: side.ask("count") for name, side in running.items()}
+    logits = {name: side.ask("logits") for name, side in running.items()}
+    seconds: dict[str, list[dict[str, float]]] = {name: [] for name in running}
+    for step in track(range(warm_up + steps), _title(result), transient=True):
+        for name in list(running)[:: 1 if step % 2 else -1]:  # nobody is always the first
+            taken = running[name].ask("step")
+            if step >= warm_up:
+                seconds[name].append(taken)
+    for name, side in running.items():
+        rows = seconds[name]
+        table = {stage: [1000 * row.get(stage, 0.0) for row in rows] for stage in (*STAGES, "all")}
+        difference = np.abs(logits[name] - logits["ours"])
+        result["sides"][name] = {
+            "median_ms": {stage: float(np.median(values)) for stage, values in table.items()},
+            "p99_ms": float(np.percentile(table["all"], 99)),
+            "gflop": {stage: count / 1e9 for stage, count in flops[name].items()},
+            "peak_memory_mb": side.ask("memory"),
+            "operations": side.ask("operations") if operations else {},
+            "largest_logit_difference": float(difference.max()),
+            "masks_agree": float(((logits[name] > 0) == (logits["ours"] > 0)).mean()),
+        }
+        side.end()
+    return result
+
+
+def _title(result: dict[str, Any]) -> str:
+    objects = f"{result['objects']} object{'s' * (result['objects'] > 1)}"
+    return f"{result['model']} at {result['size']}, {result['dtype']}, {objects}"
+
+
+def _ms(result: dict[str, Any]) -> str:
+    return "ms of CPU time" if result["cpu_time"] else "ms"
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    sides = result["sides"]
+    table = Table(f"{_title(result)}; {_ms(result)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("floor", justify="right")
+    for name in sides:
+        table.add_column(name, justify="right")
+    for stage in STAGES:
+        floor = 1e12 * sides["ours"]["gflop"].get(stage, 0.0) / result["ceilings"]["flops"]
+        cells = [f"{side['median_ms'][stage]:.1f}" for side in sides.values()]
+        table.add_row(stage, f"{floor:.1f}" if floor >= 0.1 else "", *cells)
+    floor = 1e12 * sum(sides["ours"]["gflop"].values()) / result["ceilings"]["flops"]
+    whole = [f"{side['median_ms']['all']:.1f}" for side in sides.values()]
+    table.add_row("all", f"{floor:.1f}", *whole, style="bold")
+    table.add_row("all, p99", "", *(f"{side['p99_ms']:.1f}" for side in sides.values()))
+    table.add_row("GFLOP", "", *(f"{sum(side['gflop'].values()):.1f}" for side in sides.values()))
+    table.add_row("peak memory, MB", "", *(f"{side['peak_memory_mb']:.0f}" for side in sides.values()))
+    ours = sides["ours"]["median_ms"]["all"]
+    table.add_row("times ours", "", *(f"{side['median_ms']['all'] / ours:.2f}" for side in sides.values()))
+    apart = [f"{side['largest_logit_difference']:.0e}" for side in sides.values()]
+    table.add_row("logits apart, at most", "", *apart)
+    table.add_row("pixels alike", "", *(f"{100 * side['masks_agree']:.2f} %" for side in sides.values()))
+    console.print(table)
+    rates = result["ceilings"]
+    for name, side in sides.items():
+        if side["operations"]:
+            rows = sorted(side["operations"].items(), key=lambda row: -row[1][1])
+            table = Table(f"{name}: operations of one step", "times", "ms", box=None, padding=(0, 2, 0, 0))
+            for operation, (count, ms) in rows[:14]:
+                table.add_row(operation, str(count), f"{ms:.2f}")
+            table.add_row("all", str(sum(row[1][0] for row in rows)), f"{sum(row[1][1] for row in rows):.2f}")
+            console.print(table)
+    console.print(f"ceilings: {rates['flops'] / 1e9:.0f} GFLOP/s, {rates['bytes'] / 1e9:.1f} GB/s\n", highlight=False)
+
+
+def plot(results: list[dict[str, Any]], path: Path) -> None:
+    """Stacked stages of each side, one group of bars per measurement, with the floor as a line across ours."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [(result, name, side) for result in results for name, side in result["sides"].items()]
+    figure, axes = plt.subplots(
+        len(results), 1, figsize=(9, 0.9 + 0.38 * len(rows) + 0.65 * len(results)), squeeze=False, layout="constrained"
+    )
+    for axis, result in zip(axes[:, 0], results, strict=True):
+        names = list(result["sides"])
+        for row, name in enumerate(names):
+            median = result["sides"][name]["median_ms"]
+            parts = [*(median[stage] for stage in STAGES), median["all"] - sum(median[stage] for stage in STAGES)]
+            left = 0.0
+            for part, colour, stage in zip(parts, COLOURS, (*STAGES, "the rest"), strict=True):
+                axis.barh(row, max(part, 0), left=left, color=colour, label=stage if row == 0 else None)
+                left += max(part, 0)
+            ratio = median["all"] / result["sides"]["ours"]["median_ms"]["all"]
+            axis.text(left, row, f" {left:.0f} ms" + (f", x {ratio:.2f}" if name != "ours" else ""), va="center")
+        floor = 1e12 * sum(result["sides"]["ours"]["gflop"].values()) / result["ceilings"]["flops"]
+        axis.plot([floor, floor], [-0.45, 0.45], color="black", linewidth=1.5, label="floor")
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(_title(result), loc="left", fontsize=10)
+    axes[-1, 0].set_xlabel(f"{_ms(results[-1])} a frame")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def plot_objects(results: list[dict[str, Any]], path: Path) -> None:
+    """What a frame costs by the number of objects: a line for each side and dtype."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    for dtype in dict.fromkeys(result["dtype"] for result in results):
+        some = [result for result in results if result["dtype"] == dtype]
+        for name in some[0]["sides"]:
+            objects = [result["objects"] for result in some]
+            ms = [result["sides"][name]["median_ms"]["all"] for result in some]
+            slope = (ms[-1] - ms[0]) / (objects[-1] - objects[0])
+            axis.plot(objects, ms, marker="o", label=f"{name}, {dtype}: {slope:.3g} ms more for each object")
+    axis.set_xlabel("objects")
+    axis.set_ylabel(f"{_ms(results[-1])} a frame")
+    axis.set_ylim(bottom=0)
+    axis.set_xticks([result["objects"] for result in results])
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_title(f"{results[-1]['model']} at {results[-1]['size']}", loc="left", fontsize=10)
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="sam2.1_hiera_tiny")
+    parser.add_argument("--size", type=int, help="side of the network's image; default: the model's")
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--steps", type=int, default=3, help="measured steps of each side")
+    parser.add_argument("--warm-up", type=int, default=0, help="steps before them; one more has always been counted")
+    parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
+    parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
+    parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
+    parser.add_argument("--alone", action="store_true", help="without transformers")
+    parser.add_argument("--video", help="frames to show; default: a synthetic scene")
+    parser.add_argument("--out", type=Path, help="folder for peers.json, peers.png; objects.png of 3 counts or more")
+    options = parser.parse_args()
+    from sam2_ros.model import CONFIGS
+
+    size = options.size or CONFIGS[options.model].image_size
+    sides = {"ours": str(ROOT)}
+    if options.before:
+        sides["before"] = str(Path(options.before).resolve())
+    if not options.alone and options.model != "default" and importlib.util.find_spec("transformers"):
+        sides["transformers"] = str(ROOT)
+
+    console = Console()
+    console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
+    console.print("$ python " + shlex.join(sys.argv), highlight=False)
+    machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()} CPU"
+    console.print(f"{machine}, {options.threads} threads, load {os.getloadavg()[0]:.1f}\n", highlight=False)
+    results = []
+    for dtype in options.dtype:
+        for objects in options.objects:
+            how = options.device, options.threads, options.cpu_time, options.video
+            task = Task(options.model, size, objects, dtype, *how)
+            results.append(measure(task, sides, options.steps, options.warm_up, options.operations))
+            show(console, results[-1])
+            if options.out:  # after each of them: the whole may take long, and may be stopped
+                options.out.mkdir(parents=True, exist_ok=True)
+                (options.out / "peers.json").write_text(json.dumps(results, indent=1))
+                plot(results, options.out / "peers.png")
+                if len(options.objects) > 2 and objects == options.objects[-1]:
+                    plot_objects(results, options.out / "objects.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
