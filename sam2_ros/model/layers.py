@@ -71,11 +71,12 @@ def pointwise(x: Tensor, *layers: nn.Conv2d) -> Tensor:
 
     As a matrix product this is faster than as a convolution, and most of all for maps that have channels last already.
     """
-    first, *others = layers
-    with torch.autocast(x.device.type, enabled=False):
-        weight, bias = first.weight.flatten(1), first.bias
-        for layer in others:
-            weight, bias = layer.weight.flatten(1) @ weight, F.linear(bias, layer.weight.flatten(1), layer.bias)
+    # In float64, which is exact enough for any precision of the weights, and which autocast leaves as it is.
+    weight, bias = layers[0].weight.flatten(1).double(), layers[0].bias.double()
+    for layer in layers[1:]:
+        after = layer.weight.flatten(1).double()
+        weight, bias = after @ weight, after @ bias + layer.bias.double()
+    weight, bias = weight.to(layers[0].weight.dtype), bias.to(layers[0].bias.dtype)
     return linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 

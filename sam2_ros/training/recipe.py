@@ -109,11 +109,11 @@ FINE_TUNING = replace(
 """The paper's recipe with the small rates at which Meta's released weights are fine-tuned on one data set."""
 
 SCRATCH = Recipe(
-    Stage(size=128, frames=1, clips=32, objects=6, minutes=35),
+    Stage(size=128, frames=1, gap=4, uses=6, clips=32, objects=4, steps=3500, calm=True),
     Learning(lr=8e-4, last_lr=0.3, muon=True),
-    Prompting(mask=0.0, box=0.2),
+    Prompting(mask=0.0, box=0.2, corrected=0.15),
     Weights(shared=1.0, cross_entropy=2.0, affinity=1.0),
 )
-"""The first stage of the default model: an encoder that starts from nothing, on two CPU cores."""
+"""The first stage of the default model: an encoder that starts from nothing, on two CPU cores. docs/default-model.md"""
 
 RECIPES = {"paper": PAPER, "paper-images": PAPER_IMAGES, "fine-tuning": FINE_TUNING, "scratch": SCRATCH}
