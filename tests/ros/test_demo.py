@@ -17,7 +17,6 @@ from rich.console import Console
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video import VideoReader, VideoWriter
-from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS
 from sam2_ros.ros.demo import DemoError, Show, judge, parser, run
 from sam2_ros.ros.graph import free_domain
 from sam2_ros.ros.recording import Answer, Recording, read_recording
@@ -42,7 +41,6 @@ def frames_of(video: Path) -> list[np.ndarray]:
         return list(reader)
 
 
-@pytest.mark.skipif(not DEFAULT_WEIGHTS.exists(), reason="the default model's weights are not part of this tree yet")
 def test_follows_the_car(tmp_path: Path) -> None:
     status, printed = demo("--frames", 30, "--out", tmp_path)
     assert status == 0, printed
