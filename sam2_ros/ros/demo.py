@@ -370,15 +370,24 @@ def run(options: argparse.Namespace, console: Console) -> None:
 def main() -> int:
     options = parser().parse_args()
     console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by whomever: what was started ends too
+    interrupts: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    for kind in (signal.SIGINT, signal.SIGTERM):  # ended by whomever: what was started ends too
+        signal.signal(kind, interrupt)
     try:
         run(options, console)
-    except (DemoError, OSError, ValueError) as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupts:  # in the middle of anything; what broke then, broke of it
+            console.print("interrupted; everything that was started has ended")
+            return 130
+        if not isinstance(error, DemoError | OSError | ValueError):
+            raise
         console.print(f"[bold red]The demo failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
-        console.print("interrupted; everything that was started has ended")
-        return 130
     return 0
 
 
