@@ -13,8 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import SIZE, TIMEOUT, Graph, Robot
@@ -138,6 +140,16 @@ def run(module: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
+def wait_for_listeners(*topics: str) -> None:
+    with rclpy.Context() as context:
+        onlooker = Node("onlooker", context=context)
+        deadline = time.monotonic() + TIMEOUT
+        while not all(map(onlooker.count_subscribers, topics)):  # nothing says when that changes
+            assert time.monotonic() < deadline, f"nobody listens to {topics}"
+            time.sleep(0.02)
+        onlooker.destroy_node()
+
+
 def test_the_camera_process_says_what_is_wrong(ros_domain: int, tmp_path: Path) -> None:
     process = run("camera", "--ros-args", "-p", f"source:={tmp_path / 'no.mp4'}")
     _, said = process.communicate(timeout=TIMEOUT)
@@ -153,6 +165,7 @@ def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, fo
     node = run(
         "node", "--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", f"qos_overrides./image.subscription.{reliable}"
     )
+    wait_for_listeners("/sam2/prompt_results", "/sam2/masklets")  # the camera counts those of its images only
     camera = run(
         *("camera", "--ros-args", "-p", f"source:={folder}", "-p", "wait_for_masklets:=true"),
         *("-p", "wait_for_subscribers:=3", "-r", "masklets:=sam2/masklets"),
