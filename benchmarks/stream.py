@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,36 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
     result["all"] = 1000 * np.array(totals)
     result["rest"] = result["all"] - sum(result[name] for name in STAGES)
     return result
+
+
+def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds of each frame, with images encoded one after the other with their tracking; and ahead of it."""
+    clip = scene(objects)
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    trackers = {}
+    for ahead in taken:
+        trackers[ahead] = Tracker(model)
+        trackers[ahead].step(shown(clip, 0), 0)
+        for click in first_clicks(clip, objects):
+            trackers[ahead].prompt(Prompt(clicks=(click,)))
+    with ThreadPoolExecutor(1, "encoder") as encoder:
+        index = 1
+        while len(taken[True]) < WARM_UP + frames:  # in turns, because the machine may be busier now than then
+            for ahead, tracker in trackers.items():
+                coming = encoder.submit(tracker.encode, shown(clip, index)) if ahead else None
+                for i in range(index, index + WARM_UP):
+                    start = time.perf_counter()
+                    if coming is None:
+                        tracker.step(shown(clip, i), i)
+                    else:
+                        encoded = coming.result()
+                        coming = encoder.submit(tracker.encode, shown(clip, i + 1))
+                        tracker.step(encoded, i)
+                    taken[ahead].append(time.perf_counter() - start)
+                if coming is not None:
+                    coming.result()
+            index += WARM_UP
+    return tuple(1000 * np.array(taken[ahead][WARM_UP:]) for ahead in (False, True))
 
 
 def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) -> tuple[np.ndarray, float, int]:
@@ -235,6 +266,15 @@ def main() -> int:
     for name, label in {**STAGES, "rest": "the rest", "all": "all"}.items():
         cells = [f"{f(alone[objects][name]):.1f}" for objects in options.objects for f in (np.median, _p90)]
         table.add_row(label, *cells, style="bold" if name == "all" else "")
+    console.print(table)
+
+    table = Table("images a second", box=None, padding=(0, 2, 0, 0))
+    for column in ("one after the other", "encoded ahead", "ratio"):
+        table.add_column(column, justify="right")
+    model = load_model(options.model, options.checkpoint, options.device)
+    for objects in options.objects:
+        one, two = (1000 / np.median(taken) for taken in encoding_ahead(model, objects, options.frames))
+        table.add_row(f"{objects} object{'s' * (objects > 1)}", f"{one:.1f}", f"{two:.1f}", f"{two / one:.2f}")
     console.print(table)
 
     parameters = [("model", options.model), ("checkpoint", options.checkpoint), ("device", options.device)]

@@ -177,7 +177,8 @@ class Sam2Node(LifecycleNode):
         self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
         self._meter = Meter()
         self._state = Diagnostics(self.get_name(), tracker, self._images, self._meter)
-        self._stream = Stream(tracker, self._images, self._meter, self, self._log)
+        ahead = self._value("encode_ahead")
+        self._stream = Stream(tracker, self._images, self._meter, self, self._log, ahead)
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
 
     def _release(self) -> None:

@@ -36,6 +36,12 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         " robot where there are more than two.",
         (0, 1024),
     ),
+    "encode_ahead": (
+        True,
+        "Begin with the next image, if it is there already, while objects are still looked for in this one: more images"
+        " per second where there are two cores or more. false: each image is the newest there is when its turn comes.",
+        None,
+    ),
     "image_transport": (
         "raw",
         "raw listens to sensor_msgs/Image on the image topic,"

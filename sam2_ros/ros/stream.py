@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from sam2_ros.ros.prompts import overlap
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.prompt import Prompt, PromptError
-from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.tracking.tracker import EncodedImage, Tracker
 
 MAX_WAITING_PROMPTS = 64
 
@@ -60,16 +60,32 @@ class WaitingPrompt:
         return nanoseconds(self.header.stamp)
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image up to where what is tracked comes in."""
+
+    arrived: Arrived
+    pixels: np.ndarray
+    """uint8 [H, W, 3] RGB."""
+    encoded: EncodedImage
+
+
 class Stream:
     """Feeds the tracker, which is not thread-safe, from a thread of its own. All public methods may be called from any.
 
-    An image is processed as soon as the one before it is done. A prompt is followed once the image it was made on, or
-    a newer one, has been processed; the masklets of that image then already hold it. Prompts wait for their image only
-    for so long.
+    An image is processed as soon as the one before it is done; with `encode_ahead` it is encoded before that. A prompt
+    is followed once the image it was made on, or a newer one, has been processed; the masklets of that image then
+    already hold it. Prompts wait for their image only for so long.
     """
 
     def __init__(
-        self, tracker: Tracker, images: ImageQueue, meter: Meter, listener: Listener, log: RcutilsLogger
+        self,
+        tracker: Tracker,
+        images: ImageQueue,
+        meter: Meter,
+        listener: Listener,
+        log: RcutilsLogger,
+        encode_ahead: bool = False,
     ) -> None:
         self._tracker = tracker
         self._images = images
@@ -84,6 +100,11 @@ class Stream:
         self._stopped = False
         self._prompts: list[WaitingPrompt] = []
         self._calls: deque[Callable[[], None]] = deque()
+
+        # It works with as many cores as the tracker: with fewer, an image's bits would depend on when it came.
+        self._encoder = ThreadPoolExecutor(1, "encoder") if encode_ahead else None
+        self._ahead: tuple[Arrived, Future[Prepared]] | None = None
+        self._busy = False
 
         self._headers: dict[int, Header] = {}  # of the images in the tracker's history, by stamp
         self._newest_image: np.ndarray | None = None
@@ -101,6 +122,7 @@ class Stream:
             self._closed = reason
             refused, self._prompts = self._prompts, []
             self._images.clear()
+            self._ahead = None
         for waiting in refused:
             self._refuse(waiting, reason)
 
@@ -111,6 +133,8 @@ class Stream:
             self._stopped = True
         self._wake()
         self._thread.join()
+        if self._encoder is not None:
+            self._encoder.shutdown()
         for call in self._calls:  # somebody waits for their answers
             call()
 
@@ -119,6 +143,7 @@ class Stream:
             if self._closed:
                 return
             dropped = self._images.put(image)
+            self._encode_ahead()
             self._news.notify()
         self._meter.count("received")
         if dropped is not None:
@@ -181,7 +206,8 @@ class Stream:
     def _run(self) -> None:
         while True:
             with self._lock:
-                self._news.wait_for(lambda: self._something_new or len(self._images), self._patience())
+                self._busy = False
+                self._news.wait_for(lambda: self._something_new or self._has_images, self._patience())
                 self._something_new = False
                 if self._stopped:
                     return
@@ -202,55 +228,81 @@ class Stream:
 
     def _advance(self) -> None:
         """Processes the next image, if there is one, and then the prompts that have waited for it."""
-        image = self._images.take()
         started = time.monotonic()
+        image = self._next()
         frame = self._see(image) if image is not None else None
         changed = self._follow_prompts()
         newest = self._tracker.newest
         if newest is None or self._newest_image is None:
             return
         if image is not None and frame is not None:
-            self._listener.on_frame(newest, image.message.header, self._newest_image)
+            self._listener.on_frame(newest, image.arrived.message.header, self._newest_image)
             now = time.monotonic()
-            self._meter.frame_done(now - image.time, now - started)
-        elif changed and not len(self._images):
+            self._meter.frame_done(now - image.arrived.time, now - started)
+        elif changed and not self._has_images:
             self._listener.on_change(newest, self.header_of(newest.stamp), self._newest_image)
 
-    def _see(self, image: Arrived) -> Frame | None:
-        """One step of the tracker; None when this image cannot be used."""
+    @property
+    def _has_images(self) -> bool:
+        return self._ahead is not None or len(self._images) > 0
+
+    def _next(self) -> Prepared | None:
+        """The next image, encoded; None when there is none, or it cannot be used."""
+        with self._lock:
+            ahead, self._ahead = self._ahead, None
+            arrived = self._images.take() if ahead is None else None
+            self._busy = ahead is not None or arrived is not None
         try:
-            pixels = to_rgb(image.message)
+            image = ahead[1].result() if ahead else self._prepare(arrived) if arrived else None
         except ImageError as error:
             self._meter.count("unreadable")
             self._log.error(f"Image skipped: {error}", throttle_duration_sec=5.0)
             return None
-        newest = self._tracker.newest
-        if newest is not None and image.stamp == newest.stamp:
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise RuntimeError("the GPU is out of memory; choose a smaller model or image") from error
+        with self._lock:
+            self._encode_ahead()
+        return image
+
+    def _encode_ahead(self) -> None:
+        """Begins with the next image, if it is there and another is still being processed. The lock is held."""
+        if self._encoder is None or not self._busy or self._ahead is not None:
+            return
+        if (coming := self._images.take()) is not None:
+            self._ahead = coming, self._encoder.submit(self._prepare, coming)
+
+    def _prepare(self, arrived: Arrived) -> Prepared:
+        pixels = to_rgb(arrived.message)
+        return Prepared(arrived, pixels, self._tracker.encode(pixels))
+
+    def _see(self, image: Prepared) -> Frame | None:
+        """One step of the tracker; None when this image cannot be used."""
+        newest, stamp = self._tracker.newest, image.arrived.stamp
+        if newest is not None and stamp == newest.stamp:
             self._meter.count("repeated")
             self._log.warning("Image skipped: it has the same stamp as the one before it", throttle_duration_sec=5.0)
             return None
-        if newest is not None and image.stamp < newest.stamp:
-            back = (newest.stamp - image.stamp) / 1e9
+        if newest is not None and stamp < newest.stamp:
+            back = (newest.stamp - stamp) / 1e9
             self._log.warning(
                 f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
                 f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
             )
             self._meter.count("time jumps")
             self._tracker.reset()
-        try:
-            frame = self._tracker.step(pixels, image.stamp)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise RuntimeError("the GPU is out of memory; choose a smaller model or image") from error
-        self._newest_image = pixels
-        self._headers[image.stamp] = image.message.header
+        frame = self._tracker.step(image.encoded, stamp)
+        self._newest_image = image.pixels
+        self._headers[stamp] = image.arrived.message.header
         self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}
         return frame
 
     def _follow_prompts(self) -> bool:
         """Follows the prompts whose image has been processed, by stamp; refuses those that have waited for too long."""
         now, history = time.monotonic(), self._tracker.stamps
-        coming = self._images.newest_stamp
+        with self._lock:
+            ahead = None if self._ahead is None else self._ahead[0].stamp
+            coming = max((stamp for stamp in (ahead, self._images.newest_stamp) if stamp is not None), default=None)
         ready, expired, waiting = [], [], []
         with self._lock:
             for prompt in self._prompts:

@@ -34,6 +34,15 @@ class StampError(ValueError):
 
 
 @dataclass(frozen=True)
+class EncodedImage:
+    """An image as the network sees it, without what is tracked on it."""
+
+    height: int
+    width: int
+    features: ImageFeatures
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the network said of one object on one frame."""
 
@@ -50,9 +59,7 @@ class SeenFrame:
     index: int
     """Images since the start of the stream."""
     stamp: int
-    height: int
-    width: int
-    features: ImageFeatures
+    image: EncodedImage
     answers: dict[int, Answer] = field(default_factory=dict)
 
 
@@ -74,7 +81,7 @@ class TrackedObject:
 class Tracker:
     """Follows objects through a stream of images.
 
-    Not thread-safe: one thread owns it.
+    Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
     Args:
         model: in eval mode.
@@ -124,11 +131,26 @@ class Tracker:
         """Stamps of the frames that can still be prompted, ascending, ns."""
         return tuple(seen.stamp for seen in self._history)
 
-    def step(self, image: np.ndarray, stamp: int | None = None) -> Frame:
+    def encode(self, image: np.ndarray) -> EncodedImage:
+        """The first part of `step`, which needs nothing of what is tracked.
+
+        It may run in another thread, for the next image, while objects are still being found in this one.
+
+        Args:
+            image: uint8 [H, W, 3], RGB.
+
+        Raises:
+            ValueError: the image is of another type or shape.
+        """
+        with torch.no_grad(), self._precision():
+            pixels = to_network(image, self.model.config.image_size, self.model.device)
+            return EncodedImage(*image.shape[:2], self.model.encode_image(pixels))
+
+    def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """See the next image and find all objects in it.
 
         Args:
-            image: uint8 [H, W, 3], RGB. The size may change from frame to frame.
+            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. The size may change from frame to frame.
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:
@@ -139,9 +161,9 @@ class Tracker:
         stamp = last + 1 if stamp is None else stamp
         if self._history and stamp <= last:
             raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image)
+        seen = SeenFrame(self._frames_seen, stamp, encoded)
         with torch.no_grad(), self._precision():
-            pixels = to_network(image, self.model.config.image_size, self.model.device)
-            seen = SeenFrame(self._frames_seen, stamp, *image.shape[:2], self.model.encode_image(pixels))
             self._track_what_fits(seen)
             self._frames_seen += 1
             self._history.append(seen)
@@ -164,7 +186,7 @@ class Tracker:
             PromptError: the prompt cannot be followed. Nothing tracked has changed.
         """
         seen = self._seen_at(stamp)
-        prompt = prompt.checked(seen.height, seen.width)
+        prompt = prompt.checked(seen.image.height, seen.image.width)
         tracked = self._object_for(prompt)
         # All is worked out on copies and put in place at the end: a failure leaves everything as it was.
         answers: dict[int, Answer] = {}
@@ -285,7 +307,7 @@ class Tracker:
 
     def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
         """Follow a prompt on its frame and remember it."""
-        model, features, size = self.model, seen.features, self.model.config.image_size
+        model, features, size = self.model, seen.image.features, self.model.config.image_size
         box, clicks = tracked.prompts.get(seen.index, (None, ()))
         if prompt.box is not None or prompt.mask is not None:
             box, clicks = prompt.box, ()
@@ -301,7 +323,7 @@ class Tracker:
             followed = tracked.object_id in seen.answers and not prompt.replace
             memories = recall_all([tracked.bank], seen.index) if followed else None
             conditioned = model.without_memory(features) if memories is None else model.condition(features, memories)
-            points, labels = to_points(box, clicks, seen.height, seen.width, size, model.device)
+            points, labels = to_points(box, clicks, seen.image.height, seen.image.width, size, model.device)
             decoded = model.decode(
                 conditioned,
                 features,
@@ -328,7 +350,7 @@ class Tracker:
 
     def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
         """Find objects on a frame from memory alone, and remember it."""
-        model, features = self.model, seen.features
+        model, features = self.model, seen.image.features
         memories = recall_all([tracked.bank for tracked in objects], seen.index)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded = model.decode(model.condition(features, memories), features, multimask=True)
@@ -360,17 +382,21 @@ class Tracker:
             return
 
     def _frame(self, seen: SeenFrame) -> Frame:
-        return Frame(seen.stamp, seen.height, seen.width, tuple(self._masklets(seen, sorted(self._objects))))
+        masklets = tuple(self._masklets(seen, sorted(self._objects)))
+        return Frame(seen.stamp, seen.image.height, seen.image.width, masklets)
 
     def _masklets(self, seen: SeenFrame, object_ids: Sequence[int]) -> list[Masklet]:
         """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
         shown = [i for i in object_ids if i in seen.answers and seen.answers[i].presence_logit > 0]
-        logits = [seen.answers[object_id].logits for object_id in shown]
-        masks = dict(zip(shown, to_masks(torch.stack(logits), seen.height, seen.width), strict=True)) if shown else {}
+        height, width = seen.image.height, seen.image.width
+        masks: dict[int, np.ndarray] = {}
+        if shown:
+            logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
+            masks = dict(zip(shown, to_masks(logits, height, width), strict=True))
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)
-            mask = masks.get(object_id, np.zeros((seen.height, seen.width), dtype=bool))
+            mask = masks.get(object_id, np.zeros((height, width), dtype=bool))
             masklets.append(
                 Masklet(
                     object_id=object_id,

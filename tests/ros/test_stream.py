@@ -331,20 +331,48 @@ def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
     assert not refused.accepted and "waiting" in refused.message
 
 
-def test_the_newest_image_wins(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_the_newest_image_wins(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    """While one is slowly processed, the next may be begun, and of those after it only the newest waits."""
+    node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=ahead)
+    robot.wait_until_connected()
     slow = threading.Event()
     robot.show(0)
     step = Tracker.step
     monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
-    for index in range(1, 5):
+    for index in range(1, 6):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: sam2._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
-        if index == 1:
-            robot.wait_for(lambda: not len(sam2._images), "for the first to be taken")
+        robot.wait_for(lambda: node._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        if index == 1 or (ahead and index == 2):
+            robot.wait_for(lambda: not len(node._images), "for it to be taken")
     slow.set()
-    robot.wait_for(lambda: len(robot.masklets) == 3, "for masklets")
-    assert [message.header for message in robot.masklets] == [header_of(index) for index in (0, 1, 4)]
-    assert sam2._meter["dropped"] == 2
+    answered = [0, 1, 2, 5] if ahead else [0, 1, 5]
+    robot.wait_for(lambda: len(robot.masklets) == len(answered), "for masklets")
+    assert [message.header for message in robot.masklets] == [header_of(index) for index in answered]
+    assert node._meter["dropped"] == 6 - len(answered)
+
+
+def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    """Prompts are applied to their own images, whenever those were encoded; a broken image in between is skipped."""
+    heard = {}
+    for ahead in (False, True):
+        node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, encode_ahead=ahead)
+        robot.wait_until_connected()
+        before = len(robot.masklets)
+        robot.prompts.publish(msg.PromptArray(header=header_of(3), prompts=[CLICK]))
+        robot.wait_for(lambda: len(node._stream._prompts) == 1, "for the prompt to arrive")  # noqa: B023
+        for index in range(8):
+            robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+            if index == 4:
+                robot.camera.publish(Image(header=header_of(index)))
+        robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")  # noqa: B023
+        heard[ahead] = robot.masklets[before:]
+        assert node._meter["unreadable"] == 1
+        graph.remove(node)
+    assert heard[True] == heard[False]
+    assert [ids(message) for message in heard[True]] == [[]] * 3 + [[1]] * 5
 
 
 def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
@@ -377,7 +405,7 @@ def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot,
 def test_keep_all_says_when_images_are_lost(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, queue_size=2)
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, queue_size=2, encode_ahead=False)
     robot.wait_until_connected()
     slow = threading.Event()
     step = Tracker.step

@@ -1,6 +1,7 @@
 """The tracker's promises: prompts belong to their frame, objects are independent, errors disturb nothing."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_a_prompted_object_is_in_every_later_frame(model, images):
         assert masklet.mask.shape == (60, 80)
         assert 0 <= masklet.iou <= 1
         assert masklet.presence > 0.5
+
+
+def test_an_image_may_be_encoded_before_its_turn(model, images):
+    at_once, ahead = (run(model, images[:3], {2: [(CLICK, None)]}) for _ in range(2))
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(ahead.encode, images[3])
+        for image, following in zip(images[3:6], images[4:7], strict=True):
+            encoded, coming = coming.result(), thread.submit(ahead.encode, following)
+            (expected,), (found,) = at_once.step(image).masklets, ahead.step(encoded).masklets
+            assert np.array_equal(found.mask, expected.mask) and found.presence == expected.presence
 
 
 def test_a_late_prompt_equals_a_prompt_in_time(model, images):
