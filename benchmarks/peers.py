@@ -4,7 +4,8 @@ Each of these takes turns, frame by frame, in a process of its own:
 
 - sam2_ros: `Tracker.step`, from a camera's image to masks of its size;
 - sam2_ros of another checkout, with --before PATH: what a change has brought;
-- transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after.
+- transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after;
+- reference: the video predictor of Meta's repository, where its package `sam2` is installed; compiled on a GPU.
 
 Memory banks are full from the first measured frame: they are filled with the same random memories on all sides, so the
 answers must agree, and the benchmark prints by how much they don't. Weights are random; they cost what trained ones do.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the node does
+os.environ.setdefault("TQDM_DISABLE", "1")  # bars of the reference's among ours
 
 import argparse
 import importlib.util
@@ -26,6 +28,7 @@ import multiprocessing
 import platform
 import shlex
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -38,6 +41,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -250,6 +254,102 @@ class Transformers:
         return self.newest[:, 0].float().cpu().numpy()
 
 
+class Reference:
+    """Meta's video predictor, as its repository runs it: on a GPU compiled. Give it --warm-up steps for that."""
+
+    title = "reference"
+
+    def __init__(self, task: Task) -> None:
+        from sam2.build_sam import build_sam2_video_predictor
+
+        from sam2_ros.model import CONFIGS, SAM2
+        from sam2_ros.model.checkpoint import from_hugging_face
+
+        self.task, self.images = task, task.images()
+        config = CONFIGS[task.model].at(task.size)
+        version, size = task.model.split("_hiera_")
+        file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"
+        self.model = build_sam2_video_predictor(
+            file,
+            device=task.device,
+            hydra_overrides_extra=[
+                f"++model.image_size={task.size}",
+                f"++model.memory_attention.layer.self_attention.feat_sizes=[{config.grid},{config.grid}]",
+                f"++model.memory_attention.layer.cross_attention.feat_sizes=[{config.grid},{config.grid}]",
+            ],
+            apply_postprocessing=False,
+            vos_optimized=task.device == "cuda",
+        )
+        weights = SAM2(config)
+        weights.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
+        weights.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)
+        self.model.load_state_dict(weights.state_dict(), strict=False)  # it registers tables that files do not hold
+        self.clock = Clock(task)
+        for owner, function, stage in (
+            (self, "_pixels", "resize, normalise"),
+            (self.model, "forward_image", "image encoder"),
+            (self.model.memory_attention, "forward", "memory attention"),
+            (self.model, "_forward_sam_heads", "mask decoder"),
+            (self.model, "_encode_new_memory", "memory encoder"),
+            (self, "_masks", "masks"),
+        ):
+            self.clock.watch(owner, function, stage)
+        with tempfile.TemporaryDirectory() as folder, self._precision():
+            Image.fromarray(self.images[0]).save(Path(folder, "0.jpg"))
+            state = self.model.init_state(folder)
+            state |= {"images": _Each(self), "num_frames": 2**31, "cached_features": {}}
+            for i in range(task.objects):
+                point = np.array([[200.0 + 30 * (i % 8), 100.0 + 40 * (i // 8)]], np.float32)
+                self.model.add_new_points_or_box(state, 0, i + 1, point, np.array([1], np.int32))
+            self.model.propagate_in_video_preflight(state)
+        maps, pointers = task.memories(config.dim, config.memory_dim)
+        for i in range(task.objects):
+            conditioning, tracked = (
+                state["output_dict_per_obj"][i][f"{kind}_frame_outputs"] for kind in ("cond", "non_cond")
+            )
+            for index in range(FILLED):
+                known = conditioning[0] if index == 0 else tracked.setdefault(index, dict(conditioning[0]))
+                known["maskmem_features"] = maps[i, index, None].to(known["maskmem_features"].dtype)
+                known["obj_ptr"] = pointers[i, index, None]
+        self.state = state
+        self.running = self.model.propagate_in_video(state, start_frame_idx=FILLED)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.task.device, torch.bfloat16, enabled=self.task.dtype == "bfloat16")
+
+    def _pixels(self, index: int) -> torch.Tensor:
+        from sam2_ros.tracking.pixels import to_network
+
+        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
+
+    def _masks(self, logits: torch.Tensor) -> np.ndarray:
+        return (logits[:, 0] > 0).cpu().numpy()
+
+    def step(self) -> dict[str, float]:
+        with self.clock.step(), self._precision():
+            self.index, _, masks = next(self.running)
+            self._masks(masks)
+        return dict(self.clock.seconds)
+
+    def logits(self) -> np.ndarray:
+        outputs = self.state["output_dict_per_obj"]
+        found = [outputs[i]["non_cond_frame_outputs"][self.index]["pred_masks"][0, 0] for i in range(self.task.objects)]
+        return torch.stack(found).float().cpu().numpy()
+
+
+class _Each:
+    """A video without end, for a predictor that wants all of it at the start."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self._reference._pixels(index)
+
+
 def _theirs(task: Task):
     """transformers' model with the weights that all share."""
     sys.path.insert(0, str(ROOT / "tests"))
@@ -264,7 +364,7 @@ def _theirs(task: Task):
     return model.eval()
 
 
-SIDES = {"ours": Ours, "before": Ours, "transformers": Transformers}
+SIDES = {"ours": Ours, "before": Ours, "transformers": Transformers, "reference": Reference}
 
 
 def work(pipe, side: str, task: Task, checkout: str) -> None:
@@ -504,7 +604,7 @@ def main() -> int:
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
     parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
-    parser.add_argument("--alone", action="store_true", help="without transformers")
+    parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
     parser.add_argument("--out", type=Path, help="folder for peers.json, peers.png; objects.png of 3 counts or more")
     options = parser.parse_args()
@@ -516,6 +616,9 @@ def main() -> int:
         sides["before"] = str(Path(options.before).resolve())
     if not options.alone and options.model != "default" and importlib.util.find_spec("transformers"):
         sides["transformers"] = str(ROOT)
+
+    if "transformers" in sides and importlib.util.find_spec("sam2"):
+        sides["reference"] = str(ROOT)
 
     console = Console()
     console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns

@@ -51,12 +51,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
 
     On a CPU in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of 1024-pixel images.
     """
-    large = x.numel() // x.shape[-1] * weight.shape[0] >= 2**20
     plain = torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu"
-    if ONEDNN and large and not plain and not torch.is_autocast_enabled("cpu"):
+    if ONEDNN and not plain and not torch.is_autocast_enabled("cpu") and _is_large(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
     x = F.linear(x, weight, bias)
     return x if then == "none" else getattr(F, then)(x)
+
+
+def _is_large(x: Tensor, weight: Tensor) -> bool:
+    return x.numel() // x.shape[-1] * weight.shape[0] >= 2**20
 
 
 class Linear(nn.Linear):

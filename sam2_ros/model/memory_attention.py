@@ -30,7 +30,7 @@ class RotaryAttention(Attention):
         """query [N or 1, h * w, dim], key and value [N, K, key_dim], valid bool [N, K] -> [N, h * w, dim]."""
         q, k = self.q_proj(query), self.k_proj(key)
         rotation = axial_rotation(*grid, q.shape[-1], q.device)
-        q = rotate(q, rotation).expand(len(k), -1, -1)
+        q = rotate(q, rotation).expand(k.shape[0], -1, -1)
         placed = k.shape[1] - unplaced
         maps = rotate(k[:, :placed].unflatten(1, (-1, len(rotation))), rotation).flatten(1, 2)
         k = torch.cat((maps, k[:, placed:]), dim=1) if unplaced else maps

@@ -9,6 +9,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sam2_ros.model.attention import attention_kernel
+from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
@@ -28,11 +29,12 @@ class Diagnostics:
         self._meter = meter
         self._errors_before = 0
         model = tracker.model
+        kernel = attention_kernel(model.device, tracker.dtype, model.config.dim)
         self._fixed = {
             "model": model.config.name,
             "device": _device_name(model.device),
             "dtype": str(tracker.dtype).removeprefix("torch."),
-            "attention kernel": attention_kernel(model.device, tracker.dtype, model.config.dim),
+            "attention kernel": kernel if isinstance(model, SAM2) else "ONNX Runtime's",
             "threads": str(torch.get_num_threads()),
         }
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -36,7 +37,10 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.deployment.export import CONFIG
+from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
 from sam2_ros.ros.diagnostics import Diagnostics
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
@@ -164,9 +168,7 @@ class Sam2Node(LifecycleNode):
         threads = self._value("threads") or _spare_cores()
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        model = load_model(
-            self._value("model") or None, self._value("checkpoint") or None, self._value("device") or None
-        )
+        model = self._network(threads)
         dtype = self._value("dtype")
         tracker = Tracker(
             model,
@@ -180,6 +182,15 @@ class Sam2Node(LifecycleNode):
         ahead = self._value("encode_ahead")
         self._stream = Stream(tracker, self._images, self._meter, self, self._log, ahead)
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
+
+    def _network(self, threads: int) -> SAM2 | OnnxSAM2:
+        model, checkpoint, device = (self._value(name) or None for name in ("model", "checkpoint", "device"))
+        if checkpoint is None or not Path(checkpoint, CONFIG).is_file() or not list(Path(checkpoint).glob("*.onnx")):
+            return load_model(model, checkpoint, device)
+        for name, wanted, fits in (("device", device, ("cpu",)), ("dtype", self._value("dtype"), ("auto", "float32"))):
+            if wanted is not None and wanted not in fits:
+                raise ValueError(f"exported graphs run on a CPU in float32; {name} is {wanted}")
+        return OnnxSAM2(checkpoint, threads=threads)
 
     def _release(self) -> None:
         self._close_inputs()

@@ -20,7 +20,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "checkpoint": (
         "",
-        "File of weights: Meta's .pt, a .safetensors, or a Hugging Face folder."
+        "File of weights: Meta's .pt, a .safetensors, or a Hugging Face folder; or a folder that sam2_ros.deployment"
+        " has exported, for ONNX Runtime on a CPU."
         " Empty: the weights that belong to the model; Meta's are fetched once.",
         None,
     ),

@@ -84,7 +84,7 @@ class Tracker:
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
     Args:
-        model: in eval mode.
+        model: in eval mode; or `sam2_ros.deployment.OnnxSAM2`, its exported graphs.
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.

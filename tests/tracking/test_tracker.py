@@ -2,6 +2,7 @@
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_an_image_may_be_encoded_before_its_turn(model, images):
     at_once, ahead = (run(model, images[:3], {2: [(CLICK, None)]}) for _ in range(2))
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(ahead.encode, images[3])
-        for image, following in zip(images[3:6], images[4:7], strict=True):
+        for image, following in pairwise(images[3:7]):
             encoded, coming = coming.result(), thread.submit(ahead.encode, following)
             (expected,), (found,) = at_once.step(image).masklets, ahead.step(encoded).masklets
             assert np.array_equal(found.mask, expected.mask) and found.presence == expected.presence

@@ -1,0 +1,83 @@
+"""What half precision does to masks: python benchmarks/precision.py VIDEO ... [--frames 100] [--model NAME]
+
+Each video is tracked twice, in float32 and in bfloat16 (--dtype), from the same clicks: one at the middle of the first
+frame, one to its left, one to its right. Printed is the IoU of the two masks, over all frames on which either is there:
+a mask that strays for ever after one wrong pixel counts on every frame from there on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from sam2_ros.data.video import VideoReader
+from sam2_ros.model.checkpoint import load_model
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking.prompt import Click, Prompt
+from sam2_ros.tracking.tracker import Tracker
+
+COLUMNS = (0.5, 0.3, 0.7)
+
+
+def agreement(video: Path, model: SAM2, dtype: torch.dtype, frames: int) -> np.ndarray:
+    """IoU of the masks of each object: [objects, frames]; NaN where it is there in neither."""
+    trackers = Tracker(model, dtype=torch.float32), Tracker(model, dtype=dtype)
+    rows = []
+    with VideoReader(video) as reader:
+        for index, image in enumerate(track(islice(reader, frames), video.name, total=frames, transient=True)):
+            for tracker in trackers:
+                tracker.step(image, index)
+                if index == 0:
+                    height, width = image.shape[:2]
+                    for column in COLUMNS:
+                        tracker.prompt(Prompt(clicks=(Click(column * width, 0.5 * height),)))
+            plain, half = ([masklet.mask for masklet in tracker.newest.masklets] for tracker in trackers)
+            rows.append([_iou(a, b) for a, b in zip(plain, half, strict=True)])
+    return np.array(rows).T
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else np.nan
+
+
+def _spread(values: np.ndarray) -> tuple[str, str]:
+    return f"{np.nanmedian(values):.3f}", f"{np.nanmin(values):.3f}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
+    parser.add_argument("--frames", type=int, default=100, help="at most so many of each video")
+    parser.add_argument("--model", choices=CONFIGS)
+    parser.add_argument("--checkpoint")
+    parser.add_argument("--device")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16"), default="bfloat16")
+    options = parser.parse_args()
+    model = load_model(options.model, options.checkpoint, options.device)
+    table = Table(f"{model.config.name} on {model.device}, {options.dtype}", box=None, padding=(0, 2, 0, 0))
+    for column in ("frames", "mean IoU with float32", "of each object", "median", "worst frame"):
+        table.add_column(column, justify="right")
+    everything = []
+    for video in options.videos:
+        found = agreement(video, model, getattr(torch, options.dtype), options.frames)
+        everything.append(found.ravel())
+        each = ", ".join(f"{value:.3f}" for value in np.nanmean(found, axis=1))
+        table.add_row(video.name, str(found.shape[1]), f"{np.nanmean(found):.3f}", each, *_spread(found))
+    total = np.concatenate(everything)
+    table.add_row("all", "", f"{np.nanmean(total):.3f}", "", *_spread(total), style="bold")
+    Console(width=max(Console().width, 110)).print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""`python -m sam2_ros.deployment FOLDER`: the network as ONNX graphs, for machines without Python."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model.config import CONFIGS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m sam2_ros.deployment", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the graphs go")
+    parser.add_argument("--model", choices=CONFIGS, help="default: the one that ships")
+    parser.add_argument("--checkpoint", help="weights, as for the node")
+    parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="track a stream with both")
+    options = parser.parse_args()
+    console = Console()
+    try:
+        from sam2_ros.deployment.check import compare
+        from sam2_ros.deployment.export import export
+
+        model = load_model(options.model, options.checkpoint, "cpu")
+        with console.status("exporting ...") as status:
+            for name in export(model, options.folder):
+                size = (options.folder / f"{name}.onnx").stat().st_size / 1e6
+                console.print(f"{options.folder / name}.onnx  {size:.1f} MB", highlight=False)
+            if not options.check:
+                return 0
+            status.update("comparing ...")
+            found = compare(model, options.folder)
+    except (CheckpointError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"error: {error}. pip install 'sam2_ros[export]'", file=sys.stderr)
+        return 2
+    presence = "equal" if found.same_presence else "NOT equal"
+    console.print(
+        f"Largest difference of logits {found.difference:.1e}, presence {presence};"
+        f" {1000 * found.seconds:.0f} ms a frame with three objects, PyTorch {1000 * found.seconds_before:.0f} ms",
+        highlight=False,
+    )
+    return 0 if found.same_presence and found.difference < 1e-2 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Whether exported graphs answer as the network does."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.deployment.onnx_model import OnnxSAM2
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking.prompt import Box, Click, Prompt
+from sam2_ros.tracking.tracker import Tracker
+
+FRAMES = 20
+HEIGHT, WIDTH = 192, 256
+ELLIPSE = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), ((180, 90), (70, 50), 20), 1, -1) > 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of the same stream, tracked by both."""
+
+    difference: float
+    """The largest between logits of masks that both call present."""
+    same_presence: bool
+    seconds: float
+    """Of a step, median: the graphs."""
+    seconds_before: float
+    """The network."""
+
+
+def compare(model: SAM2, folder: Path) -> Comparison:
+    """Tracks objects that were prompted in every way there is: click, box, mask, corrected, late."""
+    frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
+    trackers = Tracker(model), Tracker(OnnxSAM2(folder))  # type: ignore[arg-type]
+    seconds: tuple[list[float], list[float]] = [], []
+    difference, same_presence = 0.0, True
+    for index, image in enumerate(frames):
+        for tracker, taken in zip(trackers, seconds, strict=True):
+            start = time.perf_counter()
+            tracker.step(image, index)
+            taken.append(time.perf_counter() - start)
+            if index == 0:
+                tracker.prompt(Prompt(1, clicks=(Click(128, 96),)))
+                tracker.prompt(Prompt(2, box=Box(60, 40, 90, 80)))
+            elif index == 3:
+                tracker.prompt(Prompt(3, mask=ELLIPSE))
+            elif index == 8:
+                tracker.prompt(Prompt(1, clicks=(Click(40, 150, positive=False),)), stamp=5)
+                tracker.prompt(Prompt(2, clicks=(Click(100, 80),)), stamp=2)
+        ours, theirs = (tracker._history[-1].answers for tracker in trackers)
+        for object_id, answer in ours.items():
+            other = theirs[object_id]
+            both = answer.presence_logit > 0, other.presence_logit > 0
+            same_presence &= both[0] == both[1]
+            if all(both):
+                difference = max(difference, float((answer.logits - other.logits).abs().max()))
+    return Comparison(difference, same_presence, *map(statistics.median, seconds[::-1]))

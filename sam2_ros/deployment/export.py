@@ -1,0 +1,68 @@
+"""From weights to a folder of ONNX graphs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sam2_ros.deployment.graphs import Functions, Graph
+from sam2_ros.model.sam2 import SAM2
+
+OPSET = 18
+CONFIG = "config.json"
+"""What the network is like, beside the graphs."""
+
+
+class _Module(nn.Module):
+    """One function, as what PyTorch exports."""
+
+    def __init__(self, functions: Functions, graph: Graph) -> None:
+        super().__init__()
+        self.functions = functions
+        self.graph = graph
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.graph.function(*inputs)
+
+
+def export(model: SAM2, folder: Path) -> Iterator[str]:
+    """Writes a graph for each function of the network, and yields their names as they are done.
+
+    Args:
+        model: in eval mode, float32, on a CPU.
+        folder: made if it is missing. Graphs in it are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    functions = Functions(model)
+    for name, graph in functions.graphs().items():
+        counts = {count: torch.export.Dim(count, min=1) for axes in graph.free.values() for count in axes}
+        shapes = [
+            {axis: counts[count] for axis, count in enumerate(graph.free.get(key, ()))} or None for key in graph.inputs
+        ]
+        inputs = tuple(graph.inputs.values())
+        # With gradients on, the network takes the plain way through everything: no trick that only a CPU profits from.
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph.function(*inputs)  # position tables are kept from now on, and become constants
+            program = torch.export.export(
+                _Module(functions, graph), inputs, dynamic_shapes=(tuple(shapes),), strict=False
+            )
+            torch.onnx.export(
+                program,
+                f=folder / f"{name}.onnx",
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+        yield name
+    (folder / CONFIG).write_text(json.dumps(asdict(model.config), indent=1) + "\n")

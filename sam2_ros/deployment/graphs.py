@@ -1,0 +1,150 @@
+"""The functions of the network as ONNX graphs: what goes into each, and what comes out.
+
+They keep nothing between calls; the memory bank is the business of whoever runs them. How many objects, memories,
+pointers and points there are may differ from call to call; the size of the image is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor, nn
+
+from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+
+Outputs = tuple[Tensor, ...]
+
+FEATURES = tuple(field.name for field in fields(ImageFeatures))
+DECODED = tuple(field.name for field in fields(Decoded))
+
+OBJECTS, MAPS, POINTERS, POINTS = "objects", "maps", "pointers", "points"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A function of tensors."""
+
+    function: Callable[..., Outputs]
+    inputs: dict[str, Tensor]
+    """Examples of its arguments."""
+    outputs: tuple[str, ...]
+    free: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of inputs whose first axes may be of any length: what is counted along them."""
+
+
+class Functions(nn.Module):
+    """The network's functions, with tensors for all that goes in and out.
+
+    Args:
+        model: in eval mode, on a CPU.
+    """
+
+    def __init__(self, model: SAM2) -> None:
+        super().__init__()
+        self.model = model
+
+    def encode_image(self, image: Tensor) -> Outputs:
+        features = self.model.encode_image(image)
+        return tuple(getattr(features, name) for name in FEATURES)
+
+    def without_memory(self, stride16: Tensor) -> Outputs:
+        return (self.model.without_memory(ImageFeatures(stride16, stride16, stride16)),)
+
+    def condition(
+        self,
+        stride16: Tensor,
+        maps: Tensor,
+        map_age: Tensor,
+        map_valid: Tensor,
+        pointers: Tensor,
+        pointer_age: Tensor,
+        pointer_valid: Tensor,
+    ) -> Outputs:
+        memories = Memories(maps, map_age, pointers, pointer_age, map_valid, pointer_valid)
+        return (self.model.condition(ImageFeatures(stride16, stride16, stride16), memories),)
+
+    def decode(
+        self, conditioned: Tensor, stride4: Tensor, stride8: Tensor, points: Tensor, labels: Tensor, multimask: Tensor
+    ) -> Outputs:
+        features = ImageFeatures(stride4, stride8, conditioned)
+        return _all(self.model.decode(conditioned, features, points, labels, None, multimask))
+
+    def refine(
+        self,
+        conditioned: Tensor,
+        stride4: Tensor,
+        stride8: Tensor,
+        points: Tensor,
+        labels: Tensor,
+        mask_prompt: Tensor,
+        multimask: Tensor,
+    ) -> Outputs:
+        features = ImageFeatures(stride4, stride8, conditioned)
+        return _all(self.model.decode(conditioned, features, points, labels, mask_prompt, multimask))
+
+    def decode_mask(self, stride4: Tensor, stride8: Tensor, stride16: Tensor, mask: Tensor) -> Outputs:
+        return _all(self.model.decode_mask(ImageFeatures(stride4, stride8, stride16), mask))
+
+    def encode_memory(self, stride16: Tensor, mask_logits: Tensor, presence_logit: Tensor, prompted: Tensor) -> Outputs:
+        features = ImageFeatures(stride16, stride16, stride16)
+        return (self.model.encode_memory(features, mask_logits, presence_logit, prompted),)
+
+    def graphs(self) -> dict[str, Graph]:
+        """By name. Shapes are those of `sam2_ros.model.sam2`."""
+        config = self.model.config
+        size, grid, dim = config.image_size, config.grid, config.dim
+        n, m, p, k = 2, 3, 4, 5  # 0 and 1 would be taken for lengths that are fixed
+        number = torch.ones
+        image = {
+            "stride4": torch.zeros(1, dim // 8, size // 4, size // 4),
+            "stride8": torch.zeros(1, dim // 4, size // 8, size // 8),
+            "stride16": torch.zeros(1, dim, grid, grid),
+        }
+        skips = {name: image[name] for name in ("stride4", "stride8")}
+        seen = {"stride16": image["stride16"]}
+        memories = {
+            "maps": torch.zeros(n, m, config.memory_dim, grid, grid),
+            "map_age": number(n, m, dtype=torch.int64),
+            "map_valid": number(n, m, dtype=torch.bool),
+            "pointers": torch.zeros(n, p, dim),
+            "pointer_age": number(n, p, dtype=torch.int64),
+            "pointer_valid": number(n, p, dtype=torch.bool),
+        }
+        maps, pointers, points, one = (OBJECTS, MAPS), (OBJECTS, POINTERS), (OBJECTS, POINTS), (OBJECTS,)
+        prompts = {"points": torch.zeros(n, k, 2), "labels": number(n, k, dtype=torch.int64)}
+        earlier = {"mask_prompt": torch.zeros(n, 1, size // 4, size // 4)}
+        multimask = {"multimask": number(n, dtype=torch.bool)}
+        conditioned = {"conditioned": torch.zeros(n, dim, grid, grid)}
+        answer = {
+            "mask_logits": torch.zeros(n, size // 4, size // 4),
+            "presence_logit": torch.zeros(n),
+            "prompted": number(n, dtype=torch.bool),
+        }
+        decoding = {"conditioned": one, "points": points, "labels": points, "multimask": one}
+        return {
+            "encode_image": Graph(self.encode_image, {"image": torch.zeros(1, 3, size, size)}, FEATURES),
+            "without_memory": Graph(self.without_memory, seen, ("conditioned",)),
+            "condition": Graph(
+                self.condition,
+                seen | memories,
+                ("conditioned",),
+                {name: pointers if "pointer" in name else maps for name in memories},
+            ),
+            "decode": Graph(self.decode, conditioned | skips | prompts | multimask, DECODED, decoding),
+            "refine": Graph(
+                self.refine,
+                conditioned | skips | prompts | earlier | multimask,
+                DECODED,
+                decoding | {"mask_prompt": one},
+            ),
+            "decode_mask": Graph(self.decode_mask, image | {"mask": torch.zeros(1, 1, size, size)}, DECODED),
+            "encode_memory": Graph(
+                self.encode_memory, seen | answer, ("memory",), {name: (OBJECTS,) for name in answer}
+            ),
+        }
+
+
+def _all(decoded: Decoded) -> Outputs:
+    return tuple(getattr(decoded, name) for name in DECODED)

@@ -1,0 +1,61 @@
+"""The exported graphs do what the network does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sam2_ros.deployment.check import compare
+from sam2_ros.deployment.export import export
+from sam2_ros.deployment.onnx_model import OnnxSAM2
+from sam2_ros.model.checkpoint import load_model
+from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
+
+
+@pytest.fixture(scope="module")
+def network() -> SAM2:
+    return load_model(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(network: SAM2, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graphs")
+    assert set(export(network, folder)) == {file.stem for file in folder.glob("*.onnx")}
+    return folder
+
+
+def test_a_stream_is_tracked_alike(network: SAM2, folder: Path) -> None:
+    """Clicks, boxes, masks, corrections and late prompts, of several objects with memories of different lengths."""
+    found = compare(network, folder)
+    assert found.same_presence and found.difference < 1e-3
+
+
+def test_any_number_of_memories_and_pointers(network: SAM2, folder: Path) -> None:
+    graphs = OnnxSAM2(folder)
+    torch.manual_seed(0)
+    config = graphs.config
+    assert config == network.config
+    grid, dim, size = config.grid, config.dim, config.image_size
+    features = ImageFeatures(
+        torch.randn(1, dim // 8, size // 4, size // 4),
+        torch.randn(1, dim // 4, size // 8, size // 8),
+        torch.randn(1, dim, grid, grid),
+    )
+    for objects, maps, pointers in ((1, 1, 0), (1, 7, 16), (3, 10, 19)):
+        memories = Memories(
+            torch.randn(objects, maps, config.memory_dim, grid, grid),
+            torch.randint(0, 7, (objects, maps)),
+            torch.randn(objects, pointers, dim),
+            torch.randint(1, 16, (objects, pointers)),
+            torch.arange(maps).expand(objects, -1) < maps - 1 if maps > 1 else None,
+        )
+        with torch.no_grad():
+            expected = network.condition(features, memories)
+        torch.testing.assert_close(graphs.condition(features, memories), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_folder_without_graphs(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        OnnxSAM2(tmp_path)
