@@ -371,7 +371,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if importlib.util.find_spec("sam2_ros.tracking.allocator"):  # on all sides alike
+    if side == "ours":  # as the node does
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()

@@ -37,6 +37,7 @@ SAM2_PARAMETERS = {
     "dtype": (str, "auto, float32, bfloat16 or float16"),
     "threads": (int, "CPU threads of the network; 0: chosen"),
     "image_transport": (str, "raw or compressed"),
+    "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),
     "max_objects": (int, "how many objects can be tracked at once"),
     "history": (int, "how many images are kept for prompts that come late"),
     "keep_all": (bool, "process every image in order, for bags, instead of the newest"),

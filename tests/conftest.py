@@ -1,6 +1,7 @@
-"""What every test needs that starts ROS: a graph of its own."""
+"""What tests of several folders start from."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,14 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     return domain
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model as ONNX graphs: half a minute, once."""
+    from sam2_ros.deployment.export import export
+    from sam2_ros.model.checkpoint import load_model
+
+    folder = tmp_path_factory.mktemp("graphs")
+    assert set(export(load_model(device="cpu"), folder)) == {file.stem for file in folder.glob("*.onnx")}
+    return folder

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from sam2_ros.deployment.check import compare
-from sam2_ros.deployment.export import export
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
@@ -19,21 +18,14 @@ def network() -> SAM2:
     return load_model(device="cpu")
 
 
-@pytest.fixture(scope="module")
-def folder(network: SAM2, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("graphs")
-    assert set(export(network, folder)) == {file.stem for file in folder.glob("*.onnx")}
-    return folder
-
-
-def test_a_stream_is_tracked_alike(network: SAM2, folder: Path) -> None:
+def test_a_stream_is_tracked_alike(network: SAM2, exported: Path) -> None:
     """Clicks, boxes, masks, corrections and late prompts, of several objects with memories of different lengths."""
-    found = compare(network, folder)
+    found = compare(network, exported)
     assert found.same_presence and found.difference < 1e-3
 
 
-def test_any_number_of_memories_and_pointers(network: SAM2, folder: Path) -> None:
-    graphs = OnnxSAM2(folder)
+def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> None:
+    graphs = OnnxSAM2(exported)
     torch.manual_seed(0)
     config = graphs.config
     assert config == network.config

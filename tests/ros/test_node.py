@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.ros.images import to_jpeg, to_message, to_rgb
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.tracking import rle
@@ -200,3 +201,19 @@ def test_the_process_says_in_one_line_what_it_cannot_be(ros_domain: int) -> None
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert ended.returncode == 1
     assert ended.stderr == "sam2: dtype is 'float8'; it must be one of: auto, float32, bfloat16, float16\n"
+
+
+def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exported: Path) -> None:
+    node = graph.sam2(checkpoint=str(exported), threads=1)
+    robot.wait_until_connected()
+    robot.show(0)
+    assert robot.prompt(CLICK)[0].accepted
+    assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
+    assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
+    assert isinstance(node._stream._tracker.model, OnnxSAM2)
+
+
+def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:
+    node = graph.sam2(checkpoint=str(exported), dtype="bfloat16", autostart=False)
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    assert not node.is_configured
