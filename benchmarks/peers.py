@@ -67,6 +67,7 @@ class Task:
     threads: int
     cpu_time: bool = False
     video: str | None = None
+    keep: bool = False
 
     def images(self) -> list[np.ndarray]:
         """Frames of the video, or of a synthetic scene: uint8 [H, W, 3]."""
@@ -106,7 +107,7 @@ class Clock:
 
         def watched(*arguments, **named):
             self.sync()
-            counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) if self.counting else nullcontext()
+            counter = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) if self.counting else nullcontext()
             start = self.now()
             with counter:
                 result = inner(*arguments, **named)
@@ -132,7 +133,14 @@ def _flash_on_cpu(query, key, value, *_, out_val=None, **__) -> int:
     return sdpa_flop_count(query, key, value)
 
 
-_CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_on_cpu}
+def _linear_of_onednn(x, weight, *_, out_val=None, **__) -> int:
+    return 2 * int(np.prod(x)) * weight[0]
+
+
+_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_on_cpu}
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    _UNCOUNTED[torch.ops.mkldnn._linear_pointwise] = _linear_of_onednn
+"""What PyTorch's counter does not know."""
 
 
 class Ours:
@@ -371,7 +379,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if side == "ours":  # as the node does
+    if side == "ours" and task.keep:
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()
@@ -606,6 +614,7 @@ def main() -> int:
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
+    parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")
     parser.add_argument("--out", type=Path, help="folder for peers.json, peers.png; objects.png of 3 counts or more")
     options = parser.parse_args()
     from sam2_ros.model import CONFIGS
@@ -628,7 +637,7 @@ def main() -> int:
     results = []
     for dtype in options.dtype:
         for objects in options.objects:
-            how = options.device, options.threads, options.cpu_time, options.video
+            how = options.device, options.threads, options.cpu_time, options.video, options.keep
             task = Task(options.model, size, objects, dtype, *how)
             results.append(measure(task, sides, options.steps, options.warm_up, options.operations))
             show(console, results[-1])

@@ -48,7 +48,6 @@ from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
-from sam2_ros.tracking.allocator import keep_freed_memory
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import draw_overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -400,7 +399,6 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
 
 
 def main() -> int:
-    keep_freed_memory()
     rclpy.init()
     try:
         node = Sam2Node()
