@@ -196,5 +196,6 @@ def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, fo
     assert [len(message.prompts) for message in prompts] == [1, 1]
     assert prompts[0].prompts[0].clicks[0].x == 30 and prompts[0].header.stamp == images[0].header.stamp
     assert [result.accepted for result in results] == [True, False]
-    assert masklets[-1].masklets[0].label == "cup" and masklets[-1].masklets[0].mask.counts.dtype == np.uint32
+    # All images may have been processed before the click came, so that only its answer has the object.
+    assert results[0].masklet.label == "cup" and results[0].masklet.mask.counts.dtype == np.uint32
     assert f"{len(GREYS):6d}  /sam2/masklets" in output
