@@ -40,7 +40,8 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
         folder: made if it is missing. Graphs in it are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for chatty in ("torch.onnx", "onnx_ir", "onnxscript"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     functions = Functions(model)
     for name, graph in functions.graphs().items():
         counts = {count: torch.export.Dim(count, min=1) for axes in graph.free.values() for count in axes}
