@@ -146,8 +146,6 @@ if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
 class Ours:
     """This package."""
 
-    title = "sam2_ros"
-
     def __init__(self, task: Task) -> None:
         from sam2_ros.model import CONFIGS, SAM2
         from sam2_ros.model.checkpoint import from_hugging_face
@@ -198,16 +196,26 @@ class Ours:
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
 
 
-class Transformers:
-    """Hugging Face's implementation, as its documentation runs it on a stream."""
+class Peer:
+    """Somebody else's implementation, which is given the images as its network wants them."""
 
-    title = "transformers"
+    def __init__(self, task: Task) -> None:
+        self.task, self.images = task, task.images()
+
+    def _pixels(self, index: int) -> torch.Tensor:
+        from sam2_ros.tracking.pixels import to_network
+
+        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
+
+
+class Transformers(Peer):
+    """Hugging Face's implementation, as its documentation runs it on a stream."""
 
     def __init__(self, task: Task) -> None:
         from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-        self.task, self.dtype = task, getattr(torch, task.dtype)
-        self.images = task.images()
+        super().__init__(task)
+        self.dtype = getattr(torch, task.dtype)
         self.model = _theirs(task).to(task.device, self.dtype)
         self.model.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(6.0)
         self.session = Sam2VideoInferenceSession(dtype=self.dtype, inference_device=task.device)
@@ -242,11 +250,6 @@ class Transformers:
         ):
             self.clock.watch(owner, function, stage)
 
-    def _pixels(self, index: int) -> torch.Tensor:
-        from sam2_ros.tracking.pixels import to_network
-
-        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
-
     def _masks(self, logits: torch.Tensor) -> np.ndarray:
         size = self.images[0].shape[:2]
         return (F.interpolate(logits.float(), size, mode="bilinear")[:, 0] > 0).cpu().numpy()
@@ -262,10 +265,8 @@ class Transformers:
         return self.newest[:, 0].float().cpu().numpy()
 
 
-class Reference:
+class Reference(Peer):
     """Meta's video predictor, as its repository runs it: on a GPU compiled. Give it --warm-up steps for that."""
-
-    title = "reference"
 
     def __init__(self, task: Task) -> None:
         from sam2.build_sam import build_sam2_video_predictor
@@ -273,7 +274,7 @@ class Reference:
         from sam2_ros.model import CONFIGS, SAM2
         from sam2_ros.model.checkpoint import from_hugging_face
 
-        self.task, self.images = task, task.images()
+        super().__init__(task)
         config = CONFIGS[task.model].at(task.size)
         version, size = task.model.split("_hiera_")
         file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"
@@ -324,11 +325,6 @@ class Reference:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.task.device, torch.bfloat16, enabled=self.task.dtype == "bfloat16")
-
-    def _pixels(self, index: int) -> torch.Tensor:
-        from sam2_ros.tracking.pixels import to_network
-
-        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
 
     def _masks(self, logits: torch.Tensor) -> np.ndarray:
         return (logits[:, 0] > 0).cpu().numpy()

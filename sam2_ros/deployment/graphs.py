@@ -96,7 +96,6 @@ class Functions(nn.Module):
         config = self.model.config
         size, grid, dim = config.image_size, config.grid, config.dim
         n, m, p, k = 2, 3, 4, 5  # 0 and 1 would be taken for lengths that are fixed
-        number = torch.ones
         image = {
             "stride4": torch.zeros(1, dim // 8, size // 4, size // 4),
             "stride8": torch.zeros(1, dim // 4, size // 8, size // 8),
@@ -106,21 +105,21 @@ class Functions(nn.Module):
         seen = {"stride16": image["stride16"]}
         memories = {
             "maps": torch.zeros(n, m, config.memory_dim, grid, grid),
-            "map_age": number(n, m, dtype=torch.int64),
-            "map_valid": number(n, m, dtype=torch.bool),
+            "map_age": torch.ones(n, m, dtype=torch.int64),
+            "map_valid": torch.ones(n, m, dtype=torch.bool),
             "pointers": torch.zeros(n, p, dim),
-            "pointer_age": number(n, p, dtype=torch.int64),
-            "pointer_valid": number(n, p, dtype=torch.bool),
+            "pointer_age": torch.ones(n, p, dtype=torch.int64),
+            "pointer_valid": torch.ones(n, p, dtype=torch.bool),
         }
         maps, pointers, points, one = (OBJECTS, MAPS), (OBJECTS, POINTERS), (OBJECTS, POINTS), (OBJECTS,)
-        prompts = {"points": torch.zeros(n, k, 2), "labels": number(n, k, dtype=torch.int64)}
+        prompts = {"points": torch.zeros(n, k, 2), "labels": torch.ones(n, k, dtype=torch.int64)}
         earlier = {"mask_prompt": torch.zeros(n, 1, size // 4, size // 4)}
-        multimask = {"multimask": number(n, dtype=torch.bool)}
+        multimask = {"multimask": torch.ones(n, dtype=torch.bool)}
         conditioned = {"conditioned": torch.zeros(n, dim, grid, grid)}
         answer = {
             "mask_logits": torch.zeros(n, size // 4, size // 4),
             "presence_logit": torch.zeros(n),
-            "prompted": number(n, dtype=torch.bool),
+            "prompted": torch.ones(n, dtype=torch.bool),
         }
         decoding = {"conditioned": one, "points": points, "labels": points, "multimask": one}
         return {

@@ -11,7 +11,7 @@ from torch import Tensor
 from sam2_ros.deployment.export import CONFIG
 from sam2_ros.deployment.graphs import DECODED, FEATURES
 from sam2_ros.model.config import HieraConfig, SAM2Config
-from sam2_ros.model.prompt_encoder import PointLabel
+from sam2_ros.model.prompt_encoder import no_points
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 
@@ -29,7 +29,6 @@ class OnnxSAM2:
 
     device = torch.device("cpu")
     """Where tensors go in and come out."""
-    dtype = torch.float32
 
     def __init__(
         self, folder: str | Path, providers: tuple[str, ...] = ("CPUExecutionProvider",), threads: int = 0
@@ -88,7 +87,7 @@ class OnnxSAM2:
     ) -> Decoded:
         n = conditioned.shape[0]
         if points is None or labels is None:
-            points, labels = torch.zeros(n, 1, 2), torch.full((n, 1), PointLabel.PADDING)
+            points, labels = no_points(n, conditioned)
         found = self._run(
             "decode" if mask_prompt is None else "refine",
             conditioned=conditioned,

@@ -18,18 +18,19 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._key: Hashable = None
-        self._weights: list[Tensor] = []
-        self._result = torch.empty(0)
+        # Key, weights and result in one, so that threads may share it.
+        self._kept: tuple[Hashable, list[Tensor], Tensor] = None, [], torch.empty(0)
 
     def __call__(self, compute: Callable[[], Tensor], size: Hashable, *weights: Tensor) -> Tensor:
         """compute(), which depends on a size and on weights."""
         if torch.is_grad_enabled() or weights[0].device.type != "cpu":
             return compute()
         key = size, weights[0].dtype, torch.is_autocast_enabled("cpu")
-        if key != self._key or not all(map(torch.equal, self._weights, weights)):
-            self._key, self._weights, self._result = key, [weight.clone() for weight in weights], compute()
-        return self._result
+        kept_key, kept_weights, result = self._kept
+        if key != kept_key or not all(map(torch.equal, kept_weights, weights)):
+            result = compute()
+            self._kept = key, [weight.clone() for weight in weights], result
+        return result
 
 
 class LayerNorm2d(nn.LayerNorm):

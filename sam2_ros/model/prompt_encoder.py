@@ -21,6 +21,11 @@ class PointLabel(IntEnum):
     BOX_BOTTOM_RIGHT = 3
 
 
+def no_points(objects: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """What stands for "no prompt", of the dtype and on the device of a tensor: points [N, 1, 2], labels [N, 1]."""
+    return like.new_zeros(objects, 1, 2), torch.full((objects, 1), PointLabel.PADDING, device=like.device)
+
+
 class PromptEncoder(nn.Module):
     """Points become tokens, a mask becomes a map that is added to the image features."""
 

@@ -26,7 +26,7 @@ from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.memory_encoder import MemoryEncoder
 from sam2_ros.model.neck import ImageEncoder
 from sam2_ros.model.position import sine_grid, sine_time
-from sam2_ros.model.prompt_encoder import PointLabel, PromptEncoder
+from sam2_ros.model.prompt_encoder import PromptEncoder, no_points
 
 ABSENT_LOGIT = -1024.0
 """Mask logit everywhere on a frame where the object cannot be seen."""
@@ -200,8 +200,7 @@ class SAM2(nn.Module):
         """
         n = conditioned.shape[0]
         if points is None or labels is None:
-            points = conditioned.new_zeros(n, 1, 2)
-            labels = torch.full((n, 1), PointLabel.PADDING, device=conditioned.device)
+            points, labels = no_points(n, conditioned)
         encoder = self.sam_prompt_encoder
         dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
         raw = self.sam_mask_decoder(

@@ -37,7 +37,6 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.deployment.export import CONFIG
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.sam2 import SAM2
@@ -185,7 +184,7 @@ class Sam2Node(LifecycleNode):
 
     def _network(self, threads: int) -> SAM2 | OnnxSAM2:
         model, checkpoint, device = (self._value(name) or None for name in ("model", "checkpoint", "device"))
-        if checkpoint is None or not Path(checkpoint, CONFIG).is_file() or not list(Path(checkpoint).glob("*.onnx")):
+        if checkpoint is None or not any(Path(checkpoint).glob("*.onnx")):
             return load_model(model, checkpoint, device)
         for name, wanted, fits in (("device", device, ("cpu",)), ("dtype", self._value("dtype"), ("auto", "float32"))):
             if wanted is not None and wanted not in fits:

@@ -217,6 +217,9 @@ class Stream:
             try:
                 self._advance()
             except Exception as error:  # whatever it is, the next image is another chance
+                if isinstance(error, torch.OutOfMemoryError):
+                    torch.cuda.empty_cache()
+                    error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
                 self._meter.count("failed")
                 self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
 
@@ -258,9 +261,6 @@ class Stream:
             self._meter.count("unreadable")
             self._log.error(f"Image skipped: {error}", throttle_duration_sec=5.0)
             return None
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise RuntimeError("the GPU is out of memory; choose a smaller model or image") from error
         with self._lock:
             self._encode_ahead()
         return image
@@ -300,11 +300,11 @@ class Stream:
     def _follow_prompts(self) -> bool:
         """Follows the prompts whose image has been processed, by stamp; refuses those that have waited for too long."""
         now, history = time.monotonic(), self._tracker.stamps
-        with self._lock:
-            ahead = None if self._ahead is None else self._ahead[0].stamp
-            coming = max((stamp for stamp in (ahead, self._images.newest_stamp) if stamp is not None), default=None)
         ready, expired, waiting = [], [], []
         with self._lock:
+            coming = self._images.newest_stamp
+            if coming is None and self._ahead is not None:
+                coming = self._ahead[0].stamp
             for prompt in self._prompts:
                 if history and prompt.stamp <= history[-1]:
                     ready.append(prompt)
