@@ -37,8 +37,10 @@ class SceneSettings:
     speed: tuple[float, float] = (0.1, 10.0)  # pixels a frame when the shorter side has 256
     camera_speed: tuple[float, float] = (0.0, 8.0)
     deformation: float = 0.5
+    materials: float = 1.0  # 0: all of a thing looks alike, 1: its parts may have nothing in common
     occlusion: float = 0.35  # things that are no objects pass in front
     leaving: float = 0.35  # objects leave the picture, and return or not
+    vanishing: float = 0.0  # objects are gone for some frames, at once, and everything else stays
     lookalikes: float = 0.25
     lighting: float = 0.4
     blur: float = 0.3
@@ -56,8 +58,10 @@ class SceneSettings:
                 raise ValueError(f"{name} must be a range of positive numbers, got {(low, high)}")
         for name in (
             "deformation",
+            "materials",
             "occlusion",
             "leaving",
+            "vanishing",
             "lookalikes",
             "lighting",
             "blur",
@@ -112,6 +116,11 @@ class SyntheticScenes:
             target = scene[int(rng.integers(len(scene)))].pose[:, :2, 2]
             way = np.clip(-0.9 * (target - target[0]), -0.6 * s.height, 0.6 * s.height)
             view = view @ transform(way[:, 0], way[:, 1], *np.array([[0.0], [1.0], [1.0]]).repeat(s.frames, 1))
+        if s.vanishing > 0:
+            for thing in scene:
+                if rng.random() < s.vanishing:
+                    start = int(rng.integers(s.frames))
+                    thing.pose[start : start + int(rng.integers(1, s.frames + 1))] = shift(4 * s.width, 0)  # far away
         look = camera.Look(
             rng, s.frames, s.height, s.width, self._grain,
             lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
@@ -142,7 +151,7 @@ class SyntheticScenes:
             size = min(s.height, s.width) * np.exp(rng.uniform(np.log(0.05), np.log(0.5)))
             where = shift(rng.uniform(0, width), rng.uniform(0, height))
             turn = transform(*(np.array([v]) for v in (0, 0, rng.uniform(0, 6.3), 1, 1)))[0]
-            for part in things.make(rng, 1, size, 0.3, self.pictures):
+            for part in things.make(rng, 1, size, 0.3, self.pictures, s.materials):
                 drawn = draw(part, 0, where @ turn, height, width)
                 if drawn:
                     blend(image, *drawn)
@@ -157,7 +166,7 @@ class SyntheticScenes:
         scene: list[Thing] = []
         while len(scene) < count:
             size = side * np.exp(np.log(s.size[0]) + np.log(s.size[1] / s.size[0]) * rng.random() ** 0.6)
-            parts = things.make(rng, s.frames, size, s.deformation, self.pictures)
+            parts = things.make(rng, s.frames, size, s.deformation, self.pictures, s.materials)
             twins = 2 if len(scene) + 1 < count and rng.random() < s.lookalikes else 1
             for _ in range(twins):
                 still = rng.random() < 0.2 and s.speed[0] < 0.3
@@ -169,7 +178,7 @@ class SyntheticScenes:
             for _ in range(int(rng.integers(1, 3))):
                 target = scene[int(rng.integers(len(scene)))]
                 size = max(target.size * rng.uniform(0.6, 1.6), 0.1 * side)
-                parts = things.make(rng, s.frames, size, s.deformation / 2, self.pictures)
+                parts = things.make(rng, s.frames, size, s.deformation / 2, self.pictures, s.materials)
                 scene.append(Thing(0, parts, self._crossing(rng, target), size))
         for thing in scene:
             if rng.random() < 0.3:

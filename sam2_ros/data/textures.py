@@ -18,9 +18,9 @@ def colour(rng: np.random.Generator) -> np.ndarray:
     return (255 * value * (1 - saturation + saturation * wheel)).astype(np.float32)
 
 
-def palette(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Float32 [count, 3] RGB: shades of one colour, or unrelated colours."""
-    if rng.random() < 0.5:
+def palette(rng: np.random.Generator, count: int, variety: float = 1.0) -> np.ndarray:
+    """Float32 [count, 3] RGB: shades of one colour, or unrelated colours; never these where `variety` is 0."""
+    if rng.random() < 1 - 0.5 * variety:
         return np.clip(colour(rng) + rng.normal(0, rng.uniform(6, 45), (count, 3)), 0, 255).astype(np.float32)
     return np.stack([colour(rng) for _ in range(count)])
 
@@ -78,9 +78,9 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return np.full((height, width), 128, np.uint8)
 
 
-def painted(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def painted(rng: np.random.Generator, height: int, width: int, variety: float = 1.0) -> np.ndarray:
     """A procedural surface, uint8 [height, width, 3] RGB."""
-    stops = palette(rng, int(rng.integers(2, 6)))
+    stops = palette(rng, int(rng.integers(2, 6)), variety)
     lut = cv2.resize(stops[None], (256, 1), interpolation=cv2.INTER_LINEAR if rng.random() < 0.6 else cv2.INTER_NEAREST)
     scalar = pattern(rng, height, width)
     image = cv2.LUT(cv2.merge([scalar] * 3), lut.astype(np.uint8))
@@ -91,11 +91,16 @@ def painted(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return image
 
 
-def crop(rng: np.random.Generator, picture: np.ndarray, height: int, width: int, smallest: float = 0.15) -> np.ndarray:
-    """A random part of a picture, mirrored at random, uint8 [height, width, 3] RGB."""
+def crop(
+    rng: np.random.Generator, picture: np.ndarray, height: int, width: int, smallest: float, largest: float = 1.0
+) -> np.ndarray:
+    """A random part of a picture, mirrored at random, uint8 [height, width, 3] RGB.
+
+    Its sides are `smallest` .. `largest` times as long as they could be.
+    """
     rows, columns = picture.shape[:2]
     fit = min(rows / height, columns / width)
-    factor = fit * rng.uniform(smallest, 1)
+    factor = fit * rng.uniform(smallest, largest)
     h, w = max(2, int(height * factor)), max(2, int(width * factor))
     top, left = int(rng.integers(0, rows - h + 1)), int(rng.integers(0, columns - w + 1))
     part = picture[top : top + h, left : left + w]
@@ -115,8 +120,14 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
     return cv2.LUT(image, lut)
 
 
-def surface(rng: np.random.Generator, height: int, width: int, pictures: Pictures) -> np.ndarray:
-    """The surface of a thing, uint8 [height, width, 3] RGB: painted or cropped from a picture."""
+def surface(
+    rng: np.random.Generator, height: int, width: int, pictures: Pictures, variety: float = 1.0
+) -> np.ndarray:
+    """The surface of a thing, uint8 [height, width, 3] RGB: painted or cropped from a picture.
+
+    `variety` 0: all of it looks alike, it is of shades of one colour or a small piece of a picture. 1: anything.
+    """
     if pictures.backgrounds and rng.random() < 0.5:
-        return recoloured(rng, crop(rng, pictures.background(rng), height, width))
-    return painted(rng, height, width)
+        smallest, largest = 0.15 * variety + 0.03 * (1 - variety), variety + 0.15 * (1 - variety)
+        return recoloured(rng, crop(rng, pictures.background(rng), height, width, smallest, largest))
+    return painted(rng, height, width, variety)

@@ -30,18 +30,18 @@ def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) ->
     return cv2.multiply(colours, cv2.merge([light] * 3), scale=1 / 128)
 
 
-def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures) -> np.ndarray:
+def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, materials: float = 1.0) -> np.ndarray:
     """An outline gets a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
     height, width = alpha.shape
-    colours = surface(rng, height, width, pictures)
-    for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):  # a patch, a band, a cap of another material
+    colours = surface(rng, height, width, pictures, materials)
+    for _ in range(int(rng.choice(4, p=[1 - 0.6 * materials, 0.3 * materials, 0.2 * materials, 0.1 * materials]))):  # a patch, a band, a cap of another material
         if rng.random() < 0.5:
             region = (noise(rng, height, width, rng.uniform(1, 3)) > rng.integers(100, 190)).astype(np.uint8)
         else:
             region = np.zeros((height, width), np.uint8)
             corners = rng.uniform(-0.2, 1.2, (4, 2)) * (width, height)
             cv2.fillConvexPoly(region, cv2.convexHull(corners.astype(np.float32)).astype(np.int32), 1)
-        other = surface(rng, height, width, pictures) if rng.random() < 0.6 else np.full_like(colours, colour(rng))
+        other = surface(rng, height, width, pictures, materials) if rng.random() < 0.6 else np.full_like(colours, colour(rng))
         cv2.copyTo(other, region, colours)
     if rng.random() < 0.7:
         colours = _shaded(rng, colours, alpha)
@@ -52,7 +52,7 @@ def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures) -> 
     return sprite(colours, alpha)
 
 
-def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures) -> np.ndarray:
+def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures, materials: float) -> np.ndarray:
     """A cut-out of the store scaled to `size`, as it is or filled with another surface."""
     picture = pictures.cutout(rng)
     factor = (size - 2) / max(picture.shape[:2])
@@ -64,12 +64,12 @@ def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures) -> np.ndar
     picture = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     alpha = cv2.extractChannel(picture, 3)
     if rng.random() < 0.25:
-        return dressed(rng, alpha, pictures)
+        return dressed(rng, alpha, pictures, materials)
     colours = recoloured(rng, cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), 1.2)
     if rng.random() < 0.3:
         colours = _shaded(rng, colours, alpha)
     if rng.random() < 0.3:  # flat clip art gets some material
-        grain = surface(rng, *alpha.shape, pictures)
+        grain = surface(rng, *alpha.shape, pictures, materials)
         strength = rng.uniform(0.1, 0.5)
         colours = cv2.addWeighted(colours, 1 - strength / 2, grain, strength, -64 * strength)
     return sprite(colours, alpha)
@@ -87,16 +87,19 @@ def _bend(rng: np.random.Generator, frames: int, size: float, strength: float) -
     )
 
 
-def make(rng: np.random.Generator, frames: int, size: float, deformation: float, pictures: Pictures) -> list[Part]:
+def make(
+    rng: np.random.Generator, frames: int, size: float, deformation: float, pictures: Pictures, materials: float = 1.0
+) -> list[Part]:
     """A thing of about `size` pixels; its parts from back to front.
 
-    `deformation` (0 .. 1) says how much it bends and how far its limbs swing.
+    `deformation` (0 .. 1) says how much it bends and how far its limbs swing, `materials` (0 .. 1) how little its
+    surfaces have in common: at 0 a click shows what all of the thing looks like, unless it is a cut-out.
     """
     pixels = max(10, round(size))
     if pictures.cutouts and rng.random() < 0.6:
-        body = _cut_out(rng, pixels, pictures)
+        body = _cut_out(rng, pixels, pictures, materials)
     else:
-        body = dressed(rng, outline(rng, pixels), pictures)
+        body = dressed(rng, outline(rng, pixels), pictures, materials)
     height, width = body.shape[:2]
     still = np.broadcast_to(shift(-(width - 1) / 2, -(height - 1) / 2), (frames, 3, 3))
     bends = deformation > 0 and rng.random() < 0.5 + deformation / 2
@@ -104,7 +107,7 @@ def make(rng: np.random.Generator, frames: int, size: float, deformation: float,
     if pixels < 24 or rng.random() > 0.2:
         return parts
 
-    alike = rng.random() < 0.6
+    alike = rng.random() < 1 - 0.4 * materials
     front, back = [], []
     for _ in range(int(rng.integers(1, 5))):
         length, thick = max(4, round(size * rng.uniform(0.25, 0.55))), max(2, round(size * rng.uniform(0.04, 0.12)))

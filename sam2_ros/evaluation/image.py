@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,17 @@ from sam2_ros.tracking.tracker import EARLIER_LOGITS_LIMIT
 CLICKS = 5
 
 
+class ImageScore(NamedTuple):
+    """IoU of the answers about one object on one image."""
+
+    clicks: Sequence[float]
+    """After 1 .. CLICKS clicks; where no more were needed, the last one's."""
+    best: float
+    """Of the best of the first click's candidates, whichever the network prefers."""
+    single: float
+    """Of the one mask that the network gives for the first click when it is not asked for candidates."""
+
+
 @dataclass(frozen=True, eq=False)
 class Segmented:
     """One object on one image."""
@@ -32,8 +44,7 @@ class Segmented:
     clicks: Sequence[Click]
     masks: Sequence[np.ndarray]
     """After each of the clicks, bool [H, W]. There are less than CLICKS where a mask became the truth."""
-    iou: Sequence[float]
-    """After 1 .. CLICKS clicks; where no more were needed, the last one's."""
+    score: ImageScore
 
 
 def segment(predictor: ImagePredictor, clip: Clip, every: int = 1) -> Iterator[list[Segmented]]:
@@ -57,41 +68,52 @@ def _click(predictor: ImagePredictor, clip: str, frame: int, object_id: int, tru
     clicks: list[Click] = []
     masks: list[np.ndarray] = []
     iou: list[float] = []
+    best = single = 0.0
     for _ in range(CLICKS):
         click = error_click(mask, truth)
         if click is None:
             break
         clicks.append(click)
         candidates = predictor.predict(clicks, mask_logits=logits, multimask=len(clicks) == 1)
+        if len(clicks) == 1:
+            best = max(region_similarity(candidate, truth) for candidate in candidates.masks)
+            single = region_similarity(predictor.predict(clicks, multimask=False).masks[0], truth)
         mask = candidates.masks[0]
         logits = candidates.logits[0].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
         masks.append(mask)
         iou.append(region_similarity(mask, truth))
-    return Segmented(clip, frame, object_id, clicks, masks, [*iou, *iou[-1:] * (CLICKS - len(iou))])
+    score = ImageScore([*iou, *iou[-1:] * (CLICKS - len(iou))], best, single)
+    return Segmented(clip, frame, object_id, clicks, masks, score)
 
 
 def image_report(
     settings: Mapping[str, str],
-    iou: Mapping[str, Mapping[tuple[int, int], Sequence[float]]],
+    scores: Mapping[str, Mapping[tuple[int, int], ImageScore]],
     rows: Rows,
     notes: Sequence[str] = (),
 ) -> Report:
     """Tables and curves of the mean IoU over clicks.
 
     Args:
-        iou: of each clip, by frame and object ID: after 1 .. CLICKS clicks.
+        scores: of each clip, by frame and object ID.
     """
     numbers = list(range(1, CLICKS + 1))
 
+    def of(clips: set[str]) -> list[ImageScore]:
+        return [score for clip, of_clip in scores.items() if clip in clips for score in of_clip.values()]
+
     def curve(clips: set[str]) -> list[float]:
-        masks = [values for clip, of_clip in iou.items() if clip in clips for values in of_clip.values()]
-        return [mean(values[n] for values in masks) for n in range(CLICKS)]
+        return [mean(score.clicks[n] for score in of(clips)) for n in range(CLICKS)]
+
+    def cells(clips: set[str]) -> list[str]:
+        first = [mean(score.best for score in of(clips)), mean(score.single for score in of(clips))]
+        return [*_sizes(scores, clips), *map(percent, curve(clips) + first)]
 
     tables = [
         Table(
             heading,
-            ["images", "masks", *(f"{n} click{'s' * (n > 1)}" for n in numbers)],
-            [(name, [*_sizes(iou, clips), *map(percent, curve(clips))]) for name, clips in parts.items()],
+            ["images", "masks", *(f"{n} click{'s' * (n > 1)}" for n in numbers), "best of 3", "single"],
+            [(name, cells(clips)) for name, clips in parts.items()],
         )
         for heading, parts in rows.tables().items()
     ]
@@ -99,15 +121,25 @@ def image_report(
     data = {
         "miou": lines["all"][1],
         "masks": [
-            {"clip": clip, "frame": frame, "object_id": object_id, "iou": values}
-            for clip, of_clip in iou.items()
-            for (frame, object_id), values in of_clip.items()
+            {
+                "clip": clip,
+                "frame": frame,
+                "object_id": object_id,
+                "iou": score.clicks,
+                "best_of_3": score.best,
+                "single": score.single,
+            }
+            for clip, of_clip in scores.items()
+            for (frame, object_id), score in of_clip.items()
         ],
     }
-    note = "Mean IoU over masks, in percent, after so many clicks."
+    note = (
+        "Mean IoU over masks, in percent, after so many clicks. After one, the mask counts that the network prefers of"
+        " its three candidates; best of 3: the best of them; single: the mask that it gives when asked for one."
+    )
     return Report(settings, tables, [note, *notes], data, Curves(lines, "clicks", "mIoU"))
 
 
-def _sizes(iou: Mapping[str, Mapping[tuple[int, int], Sequence[float]]], clips: set[str]) -> list[str]:
-    masks = [(clip, frame) for clip in iou if clip in clips for frame, _ in iou[clip]]
+def _sizes(scores: Mapping[str, Mapping[tuple[int, int], ImageScore]], clips: set[str]) -> list[str]:
+    masks = [(clip, frame) for clip in scores if clip in clips for frame, _ in scores[clip]]
     return [str(len(set(masks))), str(len(masks))]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
 from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
-from sam2_ros.evaluation.image import CLICKS, image_report, segment
+from sam2_ros.evaluation.image import CLICKS, ImageScore, image_report, segment
 from sam2_ros.evaluation.interactive import Round, interact, interactive_report, recording_tracker
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
 from sam2_ros.evaluation.report import LISTED, Report, Rows, percent
@@ -138,22 +138,21 @@ class Run:
     def image(self, model: SAM2, every: int, settings: Mapping[str, str]) -> Report:
         """Single images with 1 .. CLICKS clicks."""
         predictor = ImagePredictor(model)
-        iou: dict[str, dict[tuple[int, int], Sequence[float]]] = {}
+        scores: dict[str, dict[tuple[int, int], ImageScore]] = {}
         with self._progress() as bar:
             for clip, advance, pictured in self._watched(bar):
-                iou[clip.name] = {}
+                scores[clip.name] = {}
                 gallery = ClickedGallery(clip, self.out, self.overlays)
                 for objects in segment(predictor, clip, every):
-                    iou[clip.name] |= {(one.frame, one.object_id): one.iou for one in objects}
+                    scores[clip.name] |= {(one.frame, one.object_id): one.score for one in objects}
                     gallery.see(objects)
                     advance(every / len(clip))
                 if pictured:
                     gallery.hang()
-                values = list(iou[clip.name].values())
-                if values:
-                    first, last = (np.mean([of_mask[n] for of_mask in values]) for n in (0, -1))
+                if values := scores[clip.name].values():
+                    first, last = (np.mean([score.clicks[n] for score in values]) for n in (0, -1))
                     self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
-        return image_report(settings, iou, Rows(self.clips.names, self.challenges))
+        return image_report(settings, scores, Rows(self.clips.names, self.challenges))
 
     def _watched(self, bar: Progress) -> Iterator[tuple[Clip, Callable[[float], None], bool]]:
         """The clips, each with a function that tells the progress bar which part of it is done, and whether to draw it.

@@ -32,6 +32,10 @@ class Stage:
     """The stage ends after so many minutes or steps."""
     calm: bool = False
     """Scenes with fewer, larger and slower things in better pictures, to begin with."""
+    materials: float = 1.0
+    """How little the parts of a thing may have in common, 0 .. 1; less makes scenes that a click can explain."""
+    vanishing: float = 0.0
+    """How many things are gone at once for some frames, 0 .. 1, which teaches to say so."""
     simulated: bool = False
     """A few of the scenes are simulated by MuJoCo, which takes many times as long as drawing them."""
     first_seed: int = 0
@@ -42,7 +46,14 @@ class Stage:
     def scenes(self, size: int) -> SceneSettings:
         """What synthetic scenes of this stage are like, at so many pixels a side."""
         many = (3, 7) if self.frames == 1 else (2, 5)
-        settings = SceneSettings(height=size, width=size, frames=self.frames * self.gap, objects=many)
+        settings = SceneSettings(
+            height=size,
+            width=size,
+            frames=self.frames * self.gap,
+            objects=many,
+            materials=self.materials,
+            vanishing=self.vanishing,
+        )
         if not self.calm:
             return settings
         return replace(

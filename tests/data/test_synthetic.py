@@ -114,6 +114,31 @@ def test_objects_that_leave_have_no_mask_until_they_return():
     assert [bool((label == 1).any()) for label in labels] == [True, True, False, True]
 
 
+def test_vanishing_things_are_gone_at_once_and_nothing_else_changes():
+    still = replace(
+        SMALL, frames=12, speed=(0.0, 0.0), camera_speed=(0.0, 0.0), deformation=0.0, leaving=0.0, occlusion=0.0,
+        lookalikes=0.0, lighting=0.0, blur=0.0, noise=0.0, low_resolution=0.0,
+    )  # fmt: skip
+    visible = SyntheticScenes(replace(still, vanishing=1.0)).scene(2)
+    there = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
+    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each is away for a while, and none for ever
+    for scene in (SyntheticScenes(still).scene(seed) for seed in range(3)):
+        assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
+
+
+def test_few_materials_make_things_of_one_look():
+    def spread(materials: float) -> float:
+        """How far the colours of a thing are from their mean, over 40 things."""
+        found = []
+        for seed in range(40):
+            alpha = np.full((40, 40), 255, np.uint8)
+            pixels = things.dressed(np.random.default_rng(seed), alpha, Pictures(), materials)[..., :3].astype(float)
+            found.append(pixels.std(axis=(0, 1)).mean())
+        return float(np.mean(found))
+
+    assert spread(0.0) < 0.75 * spread(1.0)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_thing_changes_only_the_pixels_of_its_mask(seed):
     rng = np.random.default_rng(seed)
