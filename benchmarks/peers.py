@@ -4,6 +4,7 @@ Each of these takes turns, frame by frame, in a process of its own:
 
 - sam2_ros: `Tracker.step`, from a camera's image to masks of its size;
 - sam2_ros of another checkout, with --before PATH: what a change has brought;
+- sam2_ros compiled, with --compiled: `accelerate="compile"`;
 - transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after;
 - reference: the video predictor of Meta's repository, where its package `sam2` is installed; compiled on a GPU.
 
@@ -51,8 +52,9 @@ ROOT = Path(__file__).parents[1]
 FILLED = 16
 """Frames that are in every bank before the first measured one: one prompted, 15 tracked."""
 SEED = 2
-STAGES = ("resize, normalise", "image encoder", "memory attention", "mask decoder", "memory encoder", "masks")
-COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#84739d", "#d9d9d9")
+COMPILED = "attention to memory encoder, compiled"
+STAGES = ("resize, normalise", "image encoder", "memory attention", "mask decoder", "memory encoder", COMPILED, "masks")
+COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#c9a0a0", "#84739d", "#d9d9d9")
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
 class Ours:
     """This package."""
 
+    accelerate = "off"
+
     def __init__(self, task: Task) -> None:
         from sam2_ros.model import CONFIGS, SAM2
         from sam2_ros.model.checkpoint import from_hugging_face
@@ -162,7 +166,9 @@ class Ours:
             model.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)  # objects are there to be seen
         model = model.eval().to(task.device)
-        self.tracker = Tracker(model, dtype=getattr(torch, task.dtype))
+        acceleration = {} if self.accelerate == "off" else {"accelerate": self.accelerate}  # other checkouts lack it
+        self.tracker = Tracker(model, dtype=getattr(torch, task.dtype), **acceleration)
+        model = self.tracker.model
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
@@ -173,12 +179,15 @@ class Ours:
                 tracked.bank.remember(index, map[index], pointer[index])
         self.index = self.tracker._frames_seen = FILLED
         self.clock = Clock(task)
-        for owner, function, stage in (
-            (tracker_module, "to_network", "resize, normalise"),
-            (model, "encode_image", "image encoder"),
+        inside = (
             (model, "condition", "memory attention"),
             (model, "decode", "mask decoder"),
             (model, "encode_memory", "memory encoder"),
+        )
+        for owner, function, stage in (
+            (tracker_module, "to_network", "resize, normalise"),
+            (model, "encode_image", "image encoder"),
+            *(((model, "track", COMPILED),) if acceleration else inside),
             (tracker_module, "to_masks", "masks"),
         ):
             self.clock.watch(owner, function, stage)
@@ -194,6 +203,12 @@ class Ours:
         """Of the newest frame: [N, S / 4, S / 4]."""
         answers = self.tracker._history[-1].answers
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
+
+
+class Compiled(Ours):
+    """This package, compiled."""
+
+    accelerate = "compile"
 
 
 class Peer:
@@ -368,14 +383,14 @@ def _theirs(task: Task):
     return model.eval()
 
 
-SIDES = {"ours": Ours, "before": Ours, "transformers": Transformers, "reference": Reference}
+SIDES = {"ours": Ours, "compiled": Compiled, "before": Ours, "transformers": Transformers, "reference": Reference}
 
 
 def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if side == "ours" and task.keep:
+    if side in ("ours", "compiled") and task.keep:
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()
@@ -383,7 +398,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     pipe.send(None)
     while (command := pipe.recv()) != "end":
         if command == "count":
-            running.clock.counting = True
+            running.clock.counting = side != "compiled"  # which has no operations that could be counted
             running.step()
             running.clock.counting = False
             pipe.send(dict(running.clock.flops))
@@ -508,6 +523,8 @@ def show(console: Console, result: dict[str, Any]) -> None:
     for name in sides:
         table.add_column(name, justify="right")
     for stage in STAGES:
+        if not any(side["median_ms"][stage] for side in sides.values()):
+            continue
         floor = 1e12 * sides["ours"]["gflop"].get(stage, 0.0) / result["ceilings"]["flops"]
         cells = [f"{side['median_ms'][stage]:.1f}" for side in sides.values()]
         table.add_row(stage, f"{floor:.1f}" if floor >= 0.1 else "", *cells)
@@ -608,6 +625,7 @@ def main() -> int:
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
     parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
+    parser.add_argument("--compiled", action="store_true", help="also ours compiled")
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
     parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")
@@ -617,6 +635,8 @@ def main() -> int:
 
     size = options.size or CONFIGS[options.model].image_size
     sides = {"ours": str(ROOT)}
+    if options.compiled:
+        sides["compiled"] = str(ROOT)
     if options.before:
         sides["before"] = str(Path(options.before).resolve())
     if not options.alone and options.model != "default" and importlib.util.find_spec("transformers"):

@@ -1,10 +1,10 @@
-"""Rate and latency on this machine: python benchmarks/stream.py [--objects 1 4] [--frames 60] [--model NAME]
+"""Rate and latency on this machine: python benchmarks/stream.py [--objects 1 4] [--frames 60] [--checkpoint FILE]
 
 1. The tracker alone: milliseconds a frame, by stage, with a full memory bank.
 2. The node, as another process, over real DDS: from publishing an image message to having its masklet message. First
    one image at a time (latency), then a camera at 30 images/s, of which a slow node takes the newest (rate, latency).
 
-The same synthetic 640x480 frames go through both.
+The same synthetic 640x480 frames go through both. --parameter NAME:=VALUE sets another parameter of the node.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from rich.table import Table
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
@@ -48,6 +49,13 @@ STAGES = {
     "encode_memory": "memory encoder",
     "to_masks": "masks at image size",
 }
+
+
+def network(options: argparse.Namespace) -> SAM2 | OnnxSAM2:
+    """What the node would run."""
+    if options.checkpoint and any(Path(options.checkpoint).glob("*.onnx")):
+        return OnnxSAM2(options.checkpoint, threads=options.threads)
+    return load_model(options.model, options.checkpoint, options.device)
 
 
 def scene(objects: int) -> Clip:
@@ -242,12 +250,15 @@ def main() -> int:
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--model", choices=CONFIGS)
-    parser.add_argument("--checkpoint")
+    parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
     parser.add_argument("--device")
     options = parser.parse_args()
     console = Console()
     console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
-    model = load_model(options.model, options.checkpoint, options.device)
+    torch.set_num_threads(options.threads)
+    model = network(options)
     console.print("$ python " + shlex.join(sys.argv), highlight=False)
     console.print(
         f"{model.config.name} on {model.device}, {os.cpu_count()} CPU cores ({platform.machine()}),"
@@ -258,7 +269,7 @@ def main() -> int:
     table = Table("tracker alone, ms a frame", title_justify="left", box=None, padding=(0, 2, 0, 0))
     alone = {}
     for objects in options.objects:
-        model = load_model(options.model, options.checkpoint, options.device)  # afresh: stages are timed in place
+        model = network(options)  # afresh: stages are timed in place
         alone[objects] = tracker_alone(model, objects, options.frames)
     for objects in options.objects:
         table.add_column(f"{objects} object{'s' * (objects > 1)}: median", justify="right")
@@ -271,14 +282,15 @@ def main() -> int:
     table = Table("images a second", box=None, padding=(0, 2, 0, 0))
     for column in ("one after the other", "encoded ahead", "ratio"):
         table.add_column(column, justify="right")
-    model = load_model(options.model, options.checkpoint, options.device)
+    model = network(options)
     for objects in options.objects:
         one, two = (1000 / np.median(taken) for taken in encoding_ahead(model, objects, options.frames))
         table.add_row(f"{objects} object{'s' * (objects > 1)}", f"{one:.1f}", f"{two:.1f}", f"{two / one:.2f}")
     console.print(table)
 
-    parameters = [("model", options.model), ("checkpoint", options.checkpoint), ("device", options.device)]
-    node = [word for name, value in parameters if value for word in ("-p", f"{name}:={value}")]
+    given = {name: getattr(options, name) for name in ("model", "checkpoint", "device", "threads")}
+    parameters = [*(f"{name}:={value}" for name, value in given.items() if value), *options.parameter]
+    node = [word for parameter in parameters for word in ("-p", parameter)]
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))
     for column in ("latency ms: median", "p90", "images answered"):
         table.add_column(column, justify="right")

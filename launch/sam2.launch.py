@@ -35,6 +35,7 @@ SAM2_PARAMETERS = {
     "checkpoint": (str, "file of weights: Meta's .pt, a .safetensors, or a Hugging Face folder"),
     "device": (str, "cpu, cuda, cuda:1 ..."),
     "dtype": (str, "auto, float32, bfloat16 or float16"),
+    "accelerate": (str, "off, or compile: compile what is done for every image, on a CPU"),
     "threads": (int, "CPU threads of the network; 0: chosen"),
     "image_transport": (str, "raw or compressed"),
     "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),

@@ -34,14 +34,16 @@ def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, mat
     """An outline gets a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
     height, width = alpha.shape
     colours = surface(rng, height, width, pictures, materials)
-    for _ in range(int(rng.choice(4, p=[1 - 0.6 * materials, 0.3 * materials, 0.2 * materials, 0.1 * materials]))):  # a patch, a band, a cap of another material
+    chances = [1 - 0.6 * materials, 0.3 * materials, 0.2 * materials, 0.1 * materials]
+    for _ in range(int(rng.choice(4, p=chances))):  # a patch, a band, a cap of another material
         if rng.random() < 0.5:
             region = (noise(rng, height, width, rng.uniform(1, 3)) > rng.integers(100, 190)).astype(np.uint8)
         else:
             region = np.zeros((height, width), np.uint8)
             corners = rng.uniform(-0.2, 1.2, (4, 2)) * (width, height)
             cv2.fillConvexPoly(region, cv2.convexHull(corners.astype(np.float32)).astype(np.int32), 1)
-        other = surface(rng, height, width, pictures, materials) if rng.random() < 0.6 else np.full_like(colours, colour(rng))
+        plain = rng.random() >= 0.6
+        other = np.full_like(colours, colour(rng)) if plain else surface(rng, height, width, pictures, materials)
         cv2.copyTo(other, region, colours)
     if rng.random() < 0.7:
         colours = _shaded(rng, colours, alpha)

@@ -101,6 +101,7 @@ class OnnxSAM2:
         return Decoded(**dict(zip(DECODED, found, strict=True)))
 
     logits_of = SAM2.logits_of
+    track = SAM2.track
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
         """Of one object."""

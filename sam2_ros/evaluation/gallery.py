@@ -82,7 +82,8 @@ class ClickedGallery:
                 assert truth is not None
                 picture = outlined(thumbnail(self._clip.frames[index], ()), truth)
                 pictures.append(_clicked(picture, objects, number))
-                captions.append(f"frame {index}    {words}: mIoU {100 * np.mean([o.score.clicks[number] for o in objects]):.0f}")
+                miou = np.mean([one.score.clicks[number] for one in objects])
+                captions.append(f"frame {index}    {words}: mIoU {100 * miou:.0f}")
         if pictures:
             sheet = contact_sheet(pictures, captions, self._clip.name, SUBTITLE, len(self._images))
             write_png(self._folder / f"{self._clip.name}.png", sheet)

@@ -34,7 +34,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         [B, heads, Q, d].
     """
     if works_in_blocks(query) and (value.shape[3] < key.shape[3] or query.dtype == torch.bfloat16):
-        return _in_blocks(query, key.to(query.dtype), value.to(query.dtype), valid)
+        function = _in_blocks
+        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
+        return function(query, key.to(query.dtype), value.to(query.dtype), valid)
     mask = None if valid is None else valid[:, None, None, :]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
@@ -57,6 +60,14 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
             torch.softmax(scores, dim=-1, out=scores)
             found[some, j : j + rows] = scores @ value[some]
     return found.view(b, heads, q, -1)
+
+
+torch.library.custom_op("sam2_ros::attention_in_blocks", _in_blocks, mutates_args=())
+
+
+@torch.library.register_fake("sam2_ros::attention_in_blocks")
+def _shape_of_attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    return query.new_empty(*query.shape[:3], value.shape[3])
 
 
 def attention_kernel(device: torch.device, dtype: torch.dtype, head_dim: int = 256) -> str:

@@ -165,10 +165,14 @@ def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float
     save_file({key: value.detach().to(dtype).cpu().contiguous() for key, value in model.state_dict().items()}, path)
 
 
+def cache_folder() -> Path:
+    """Where this package keeps on this machine what it can fetch or make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sam2_ros"
+
+
 def cached_checkpoint(name: str) -> Path:
     """Where the checkpoint of one of Meta's models is kept on this machine, whether it is there yet or not."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "sam2_ros" / f"{name}.pt"
+    return cache_folder() / f"{name}.pt"
 
 
 def fetch_official(name: str) -> Path:

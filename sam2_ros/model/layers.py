@@ -23,7 +23,7 @@ class Kept:
 
     def __call__(self, compute: Callable[[], Tensor], size: Hashable, *weights: Tensor) -> Tensor:
         """compute(), which depends on a size and on weights."""
-        if torch.is_grad_enabled() or weights[0].device.type != "cpu":
+        if torch.is_grad_enabled() or weights[0].device.type != "cpu" or torch.compiler.is_compiling():
             return compute()
         key = size, weights[0].dtype, torch.is_autocast_enabled("cpu")
         kept_key, kept_weights, result = self._kept
@@ -53,6 +53,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
     On a CPU in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of 1024-pixel images.
     """
     plain = torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu"
+    plain = plain or torch.compiler.is_compiling()  # to what may be better still
     if ONEDNN and not plain and not torch.is_autocast_enabled("cpu") and _is_large(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
     x = F.linear(x, weight, bias)

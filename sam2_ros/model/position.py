@@ -74,7 +74,7 @@ def rotate(x: Tensor, rotation: Tensor) -> Tensor:
     Returns:
         [..., T, C] of x's dtype.
     """
-    if torch.compiler.is_exporting():  # to formats that have no complex numbers
+    if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
         a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
         cosine, sine = torch.view_as_real(rotation).unbind(-1)
         return torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1).flatten(-2).to(x.dtype)

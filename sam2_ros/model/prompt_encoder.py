@@ -63,7 +63,7 @@ class PromptEncoder(nn.Module):
         labels = torch.cat((labels, labels.new_full((n, 1), PointLabel.PADDING)), dim=1)[..., None]
         where = self.pe_layer((points + 0.5) / self.image_size)
         kinds = torch.cat([self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings])
-        return torch.where(labels == PointLabel.PADDING, 0.0, where) + kinds[labels[..., 0] + 1]
+        return torch.where(labels == PointLabel.PADDING.value, 0.0, where) + kinds[labels[..., 0] + 1]
 
     def mask(self, logits: Tensor) -> Tensor:
         """Mask logits [N, 1, S / 4, S / 4] -> [N, dim, S / 16, S / 16]."""

@@ -234,6 +234,16 @@ class SAM2(nn.Module):
             all_iou=raw.iou,
         )
 
+    def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
+        """One step of a stream: N objects are found on the newest image from memory alone, and that is remembered.
+
+        Returns:
+            What `decode` gives and what `encode_memory` gives.
+        """
+        decoded = self.decode(self.condition(features, memories), features, multimask=True)
+        memory = self.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
+        return decoded, memory
+
     def logits_of(self, mask: Tensor) -> Tensor:
         """Logits that stand for a given mask: 0 or 1, float [N, 1, S, S] -> -10 .. 10, [N, 1, S / 4, S / 4]."""
         size = (mask.shape[2] // 4, mask.shape[3] // 4)

@@ -168,12 +168,15 @@ class Sam2Node(LifecycleNode):
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         model = self._network(threads)
-        dtype = self._value("dtype")
+        dtype, accelerate = self._value("dtype"), self._value("accelerate")
+        if accelerate == "compile":
+            self._log.info("Compiling; the first time this takes a minute or two")
         tracker = Tracker(
             model,
             history=self._value("history"),
             max_objects=self._value("max_objects"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
+            accelerate=accelerate,
         )
         self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
         self._meter = Meter()
@@ -186,9 +189,9 @@ class Sam2Node(LifecycleNode):
         model, checkpoint, device = (self._value(name) or None for name in ("model", "checkpoint", "device"))
         if checkpoint is None or not any(Path(checkpoint).glob("*.onnx")):
             return load_model(model, checkpoint, device)
-        for name, wanted, fits in (("device", device, ("cpu",)), ("dtype", self._value("dtype"), ("auto", "float32"))):
-            if wanted is not None and wanted not in fits:
-                raise ValueError(f"exported graphs run on a CPU in float32; {name} is {wanted}")
+        for name, fits in (("device", ("", "cpu")), ("dtype", ("auto", "float32")), ("accelerate", ("off",))):
+            if self._value(name) not in fits:
+                raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
         return OnnxSAM2(checkpoint, threads=threads)
 
     def _release(self) -> None:

@@ -31,6 +31,12 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "What the network computes in. auto: bfloat16 on a GPU, float32 elsewhere.",
         ("auto", "float32", "bfloat16", "float16"),
     ),
+    "accelerate": (
+        "off",
+        "compile: what is done for every image is compiled when the node is configured, which takes a minute or two the"
+        " first time and needs a C++ compiler; on a CPU. off: not.",
+        ("off", "compile"),
+    ),
     "threads": (
         0,
         "CPU threads that one operation of the network uses. 0: one per core, but one is left for the rest of the"

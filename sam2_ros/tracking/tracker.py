@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.model.compiled import CompiledSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, recall_all
@@ -89,6 +90,12 @@ class Tracker:
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.
         dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
+        accelerate: "compile" compiles what is done for every image (`CompiledSAM2`, on CPUs so far), now and not when
+            images wait; "off": nothing.
+
+    Raises:
+        ValueError: a number is too small, or `accelerate` is something else.
+        RuntimeError: the network cannot be compiled, see `CompiledSAM2`.
     """
 
     def __init__(
@@ -99,18 +106,25 @@ class Tracker:
         max_objects: int = 16,
         prompted_memories: int = 4,
         dtype: torch.dtype | None = None,
+        accelerate: str = "off",
     ) -> None:
         for name, value, least in (("history", history, 1), ("max_objects", max_objects, 1)):
             if value < least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
         if prompted_memories < 2:
             raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
+        if accelerate not in ("off", "compile"):
+            raise ValueError(f"accelerate is {accelerate!r}; it must be 'off' or 'compile'")
         self.model = model
         self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
+        if accelerate == "compile":
+            self.model = CompiledSAM2(model)
+            with torch.no_grad(), self._precision():
+                self.model.warm_up()
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs start again at 1."""
@@ -350,11 +364,9 @@ class Tracker:
 
     def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
         """Find objects on a frame from memory alone, and remember it."""
-        model, features = self.model, seen.image.features
         memories = recall_all([tracked.bank for tracked in objects], seen.index)
         assert memories is not None, "an object is tracked only after it was prompted"
-        decoded = model.decode(model.condition(features, memories), features, multimask=True)
-        maps = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
+        decoded, maps = self.model.track(seen.image.features, memories)
         for tracked, map, pointer in zip(objects, maps, decoded.pointer, strict=True):
             tracked.bank.remember(seen.index, map, pointer)
         return _answers(decoded)

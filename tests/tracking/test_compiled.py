@@ -1,0 +1,64 @@
+"""The compiled streaming step does what the plain one does, and is never compiled while images wait."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_clips import make_clip
+from small_network import network
+
+from sam2_ros.tracking import Box, Click, Prompt, Tracker
+
+
+@pytest.fixture(scope="module")
+def model():
+    """So small that it is compiled soon; every parameter is random, objects are always present."""
+    model = network().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(5.0)
+    return model
+
+
+@pytest.fixture
+def no_more_compiling():
+    def refuse() -> None:
+        torch.compiler.set_stance("fail_on_recompile")
+
+    yield refuse
+    torch.compiler.set_stance("default")
+
+
+def test_compiled_equals_plain_while_objects_come_and_go(model, tmp_path, monkeypatch, no_more_compiling):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plain, compiled = Tracker(model, history=4), Tracker(model, history=4, accelerate="compile")
+    no_more_compiling()
+    clip = make_clip(frames=16)
+    prompts = {
+        0: Prompt(clicks=(Click(20, 20),)),
+        3: Prompt(box=Box(10, 8, 40, 36)),
+        4: Prompt(clicks=(Click(30, 12),)),
+        9: Prompt(1, clicks=(Click(25, 25, False),)),
+    }
+    largest = 0.0
+    for index, image in enumerate(clip.frames):
+        for tracker in (plain, compiled):
+            tracker.step(image)
+            if index in prompts:
+                tracker.prompt(prompts[index])
+            if index == 12:
+                tracker.remove(2)
+        answers = [tracker._history[-1].answers for tracker in (plain, compiled)]
+        assert answers[0].keys() == answers[1].keys() and answers[0]
+        for object_id, answer in answers[0].items():
+            largest = max(largest, float((answer.logits - answers[1][object_id].logits).abs().max()))
+            assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < 1e-3
+    assert 0 < largest < 1e-3  # 0: they would be the same code
+    assert np.isfinite(largest)
+
+
+def test_other_words_for_it_are_refused(model):
+    with pytest.raises(ValueError, match="'off' or 'compile'"):
+        Tracker(model, accelerate="fast")
