@@ -159,10 +159,9 @@ class Ours:
 
         self.images = task.images()
         config = CONFIGS[task.model].at(task.size)
+        torch.manual_seed(SEED)
         model = SAM2(config)
-        if task.model == "default":
-            torch.manual_seed(SEED)
-        else:
+        if task.model != "default":
             model.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)  # objects are there to be seen
         model = model.eval().to(task.device)
