@@ -169,7 +169,7 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
         os.environ.update(graph.environment)
         graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", "image:=/camera/image", *options)
         context = rclpy.Context()
-        rclpy.init(context=context)
+        rclpy.init(args=[], context=context)  # this command line is not ROS's
         node = rclpy.create_node("benchmark", context=context)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
