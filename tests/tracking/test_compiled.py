@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 import torch
 from small_clips import make_clip
-from small_network import network
 
 from sam2_ros.tracking import Box, Click, Prompt, Tracker
-
-
-@pytest.fixture(scope="module")
-def model():
-    """So small that it is compiled soon; every parameter is random, objects are always present."""
-    model = network().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(5.0)
-    return model
 
 
 @pytest.fixture
