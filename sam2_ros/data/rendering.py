@@ -54,6 +54,13 @@ def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return cv2.merge([*cv2.split(weighted), alpha])
 
 
+def straight(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The way back from `sprite`: RGB uint8 [h, w, 3] and alpha uint8 [h, w]."""
+    alpha = cv2.extractChannel(pixels, 3)
+    colours = cv2.divide(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), cv2.merge([alpha] * 3), scale=255)
+    return colours, alpha
+
+
 def render(
     background: np.ndarray, scene: list[Thing], view: np.ndarray, look: Look, height: int, width: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:

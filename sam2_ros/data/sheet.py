@@ -22,10 +22,11 @@ from sam2_ros.data.formats import open_clips
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.tracking.overlay import colour
 
 GAP = 4  # pixels between pictures
-SCENES = {"synthetic": SyntheticScenes, "simulated": MujocoScenes}
+SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": MujocoScenes}
 
 
 def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[int], tint: float = 0.3) -> np.ndarray:

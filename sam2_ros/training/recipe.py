@@ -36,6 +36,8 @@ class Stage:
     """How little the parts of a thing may have in common, 0 .. 1; less makes scenes that a click can explain."""
     vanishing: float = 0.0
     """How many things are gone at once for some frames, 0 .. 1, which teaches to say so."""
+    tables: float = 0.0
+    """How many of the scenes, 0 .. 1, show toys on tables, as the demo does. `gap` has no effect on these."""
     simulated: bool = False
     """A few of the scenes are simulated by MuJoCo, which takes many times as long as drawing them."""
     first_seed: int = 0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from sam2_ros.data.clip import Clip
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SyntheticScenes
+from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample
@@ -42,8 +45,13 @@ class SceneSamples(Dataset[Batch]):
             kinds += 2 * [SyntheticScenes(settings, pictures)]
         if stage.simulated:
             kinds = 5 * kinds + [MujocoScenes(settings, pictures)]
-        keep = rows(stage.clips) * stage.clips
-        self.scene = lru_cache(maxsize=keep)(lambda seed: kinds[seed % len(kinds)].scene(seed))
+        tables = TableScenes(replace(settings, frames=stage.frames), pictures)
+
+        def scene(seed: int) -> Clip:
+            on_table = np.random.default_rng(seed).random() < stage.tables
+            return (tables if on_table else kinds[seed % len(kinds)]).scene(seed)
+
+        self.scene = lru_cache(maxsize=rows(stage.clips) * stage.clips)(scene)
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)

@@ -53,3 +53,10 @@ def test_samples_are_made_of_scenes():
     assert one.images.shape == (1, 2, 3, 32, 32) and len(one.masks) == 2  # always
     assert one.images.equal(again.images) and not one.images.equal(other.images)
     assert samples.scene.cache_info().misses == 1
+
+
+def test_some_scenes_are_on_tables():
+    samples = SceneSamples(Stage(frames=3, gap=2, clips=2, objects=2, tables=0.5), 48, Augmentation())
+    kinds = [samples.scene(seed).name.split("-")[0] for seed in range(12)]
+    assert 2 <= kinds.count("table") <= 10 and kinds.count("table") + kinds.count("scene") == 12
+    assert samples[kinds.index("table"), 0].images.shape == (1, 3, 3, 48, 48)
