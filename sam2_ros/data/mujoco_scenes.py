@@ -9,33 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam2_ros.data import camera
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.data.synthetic import Scenes
 
 SIMULATED = 3  # the seed space: the first word of every seed
 
 
-class MujocoScenes:
-    """Makes clips: the same seed and settings give the same clip, in every process with the same MuJoCo and renderer.
+class MujocoScenes(Scenes):
+    """What a robot sees, simulated; every process needs the same MuJoCo and renderer to make the same clip of a seed.
 
-    Nothing is imported or opened before the first scene, so this can be handed to worker processes.
-
-    Args:
-        settings: `size` and `speed` are left to the simulated world, all else is heeded.
-        pictures: cover walls, tables and things, where given.
+    Nothing is imported or opened before the first scene, so this can be handed to worker processes. Of the settings,
+    `size` and `speed` are left to the simulated world; pictures cover walls, tables and things.
     """
 
-    def __init__(self, settings: SceneSettings | None = None, pictures: Pictures | None = None) -> None:
-        self.settings = settings or SceneSettings()
-        self.pictures = pictures or Pictures()
-        self._grain = camera.sensor_grain(self.settings.height, self.settings.width)
-
     def scene(self, seed: int) -> Clip:
-        """The clip of a seed (any integer >= 0).
-
-        Objects 1 .. N are visible on at least one frame each, one of them on the first.
+        """As of all scenes.
 
         Raises:
             ModuleNotFoundError: MuJoCo is not installed.
@@ -52,10 +40,7 @@ class MujocoScenes:
         smallest = 1e-3 * s.height * s.width
         for attempt in range(100):
             rng = np.random.default_rng([SIMULATED, seed, attempt])
-            look = camera.Look(
-                rng, s.frames, s.height, s.width, self._grain,
-                lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
-            )  # fmt: skip
+            look = self._look(rng)
             frames, labels = [], []
             try:
                 for index, (image, label) in enumerate(Play(rng, s, self.pictures).frames()):
@@ -67,7 +52,5 @@ class MujocoScenes:
                 continue
             if len(frames) == s.frames:
                 seen = np.unique(np.stack(labels))
-                ids = seen[seen > 0]
-                masks = [label[None] == ids[:, None, None] for label in labels]
-                return Clip(f"simulated-{seed}", frames, tuple(range(1, len(ids) + 1)), masks, s.fps)
+                return self._labelled(f"simulated-{seed}", frames, labels, seen[seen > 0])
         raise ValueError(f"no object of simulated scene {seed} can be seen on its first frame with {s}")

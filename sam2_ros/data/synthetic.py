@@ -7,6 +7,7 @@ sensor and compression spoil the pictures; the masks stay those of the visible p
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -72,10 +73,12 @@ class SceneSettings:
                 raise ValueError(f"{name} must be within 0 .. 1, got {getattr(self, name)}")
 
 
-class SyntheticScenes:
+class Scenes(ABC):
     """Makes clips: the same seed and settings give the same clip, in every process.
 
-    Scenes paint with `pictures` where given, and with procedural textures and outlines otherwise.
+    Args:
+        settings: what scenes contain.
+        pictures: scenes are painted with them where given, and with procedural textures and outlines otherwise.
     """
 
     def __init__(self, settings: SceneSettings | None = None, pictures: Pictures | None = None) -> None:
@@ -83,11 +86,30 @@ class SyntheticScenes:
         self.pictures = pictures or Pictures()
         self._grain = camera.sensor_grain(self.settings.height, self.settings.width)
 
+    @abstractmethod
     def scene(self, seed: int) -> Clip:
         """The clip of a training seed (any integer >= 0).
 
         Objects 1 .. N are visible on at least one frame each, one of them on the first.
         """
+
+    def _look(self, rng: np.random.Generator) -> camera.Look:
+        s = self.settings
+        return camera.Look(
+            rng, s.frames, s.height, s.width, self._grain,
+            lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
+        )  # fmt: skip
+
+    def _labelled(self, name: str, frames: list[np.ndarray], labels: list[np.ndarray], ids: np.ndarray) -> Clip:
+        """A clip of those objects, which are called 1 .. N in it; labels say whose each pixel is, uint8 [H, W]."""
+        masks = [label[None] == ids[:, None, None] for label in labels]
+        return Clip(name, frames, tuple(range(1, len(ids) + 1)), masks, self.settings.fps)
+
+
+class SyntheticScenes(Scenes):
+    """Things of all outlines and materials."""
+
+    def scene(self, seed: int) -> Clip:
         return self._clip(f"scene-{seed}", (TRAINING, seed))
 
     def _clip(self, name: str, seed: tuple[int, ...], all_at_start: bool = False) -> Clip:
@@ -102,8 +124,7 @@ class SyntheticScenes:
             there = at_start & ((areas > 0).mean(0) >= 0.25) if all_at_start else areas.any(0)
             ids = np.flatnonzero(there[1:]).astype(np.uint8) + 1
             if (there & at_start)[1:].sum() >= (s.objects[0] if all_at_start else 1):
-                masks = [label[None] == ids[:, None, None] for label in labels]
-                return Clip(name, frames, tuple(range(1, len(ids) + 1)), masks, s.fps)
+                return self._labelled(name, frames, labels, ids)
         raise ValueError(f"too few objects of {name} can be seen on its first frame with {s}")
 
     def _rendered(self, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -121,11 +142,7 @@ class SyntheticScenes:
                 if rng.random() < s.vanishing:
                     start = int(rng.integers(s.frames))
                     thing.pose[start : start + int(rng.integers(1, s.frames + 1))] = shift(4 * s.width, 0)  # far away
-        look = camera.Look(
-            rng, s.frames, s.height, s.width, self._grain,
-            lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
-        )  # fmt: skip
-        return render(background, scene, view, look, s.height, s.width)
+        return render(background, scene, view, self._look(rng), s.height, s.width)
 
     @property
     def _unit(self) -> float:

@@ -16,9 +16,8 @@ import numpy as np
 from sam2_ros.data import camera, table, things, toys
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import shift, transform, wander
-from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.rendering import Part, Thing, blend, render, sprite, straight
-from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.data.synthetic import Scenes
 from sam2_ros.data.textures import crop, painted, recoloured
 from sam2_ros.data.toys import Toy
 
@@ -40,40 +39,28 @@ class _Stander:
     object_id: int = 0
 
 
-class TableScenes:
-    """Makes clips: the same seed and settings give the same clip, in every process.
+class TableScenes(Scenes):
+    """Toys on tables.
 
     A clip is a story from its first frame to its last, however many there are: in 8 frames, things move by jumps.
-
-    Args:
-        settings: `size`, `speed` and `vanishing` have no effect here.
-        pictures: for walls, tables and things, where given.
+    Of the settings, `size`, `speed` and `vanishing` have no effect.
     """
 
-    def __init__(self, settings: SceneSettings | None = None, pictures: Pictures | None = None) -> None:
-        self.settings = settings or SceneSettings()
-        self.pictures = pictures or Pictures()
-        self._grain = camera.sensor_grain(self.settings.height, self.settings.width)
-
     def scene(self, seed: int) -> Clip:
-        """The clip of a seed (any integer >= 0).
-
-        Objects 1 .. N are visible on at least one frame each, one of them on the first.
-        """
         s = self.settings
-        smallest = 1e-3 * s.height * s.width
+        smallest, largest = 1e-3 * s.height * s.width, 0.6 * s.height * s.width
         for attempt in range(100):
             frames, labels = self._rendered(np.random.default_rng([TABLES, seed, attempt]))
             seen = np.unique(np.stack(labels))
             ids = seen[seen > 0]
-            if np.bincount(labels[0].ravel(), minlength=256)[1:].max() >= smallest:
-                masks = [label[None] == ids[:, None, None] for label in labels]
-                return Clip(f"table-{seed}", frames, tuple(range(1, len(ids) + 1)), masks, s.fps)
+            if smallest <= np.bincount(labels[0].ravel(), minlength=256)[1:].max() <= largest:
+                return self._labelled(f"table-{seed}", frames, labels, ids)
         raise ValueError(f"no object of table scene {seed} can be seen on its first frame with {s}")
 
     def _rendered(self, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
         s = self.settings
-        zoom = np.exp(rng.uniform(-0.2, 0.7))
+        closer = max(1.0, 256 / min(s.height, s.width)) ** 0.7  # so that toys keep most of their pixels
+        zoom = closer * np.exp(rng.uniform(-0.2, 0.7))
         grid = np.array([s.width / WIDE * zoom * rng.uniform(0.85, 1.15), s.height / TALL * zoom])  # pixels per unit
         edge = rng.uniform(-80, 40)  # the table's far one, units below the middle
         background = self._room(rng, grid, edge)
@@ -81,10 +68,7 @@ class TableScenes:
         pace = min(s.height, s.width) / 256 * rng.uniform(*s.camera_speed) * rng.random() ** 2
         room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera looks at some part of the table
         view = camera.path(rng, s.frames, s.height, s.width, pace) @ shift(*(rng.uniform(-room, room) * grid))
-        look = camera.Look(
-            rng, s.frames, s.height, s.width, self._grain,
-            lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
-        )  # fmt: skip
+        look = self._look(rng)
         look.shutter /= 4  # things move by jumps, not as fast as these would be
         return render(background, scene, view, look, s.height, s.width)
 

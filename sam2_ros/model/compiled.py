@@ -25,9 +25,12 @@ class CompiledSAM2:
 
     Raises:
         NotImplementedError: the model is on another device, where this has never run.
+        TypeError: it is no PyTorch model but, for instance, exported graphs.
     """
 
     def __init__(self, model: SAM2) -> None:
+        if not isinstance(model, SAM2):
+            raise TypeError(f"{type(model).__name__} can't be compiled, only PyTorch models can; use accelerate='off'")
         if model.device.type != "cpu":
             raise NotImplementedError(f"models are compiled for CPUs only so far, and this one is on {model.device}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))  # /tmp does not last

@@ -95,7 +95,7 @@ class Tracker:
 
     Raises:
         ValueError: a number is too small, or `accelerate` is something else.
-        RuntimeError: the network cannot be compiled, see `CompiledSAM2`.
+        RuntimeError, TypeError: the network cannot be compiled, see `CompiledSAM2`.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SyntheticScenes
+from sam2_ros.data.synthetic import Scenes, SyntheticScenes
 from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
@@ -40,7 +40,7 @@ class SceneSamples(Dataset[Batch]):
         self.stage = stage
         self.changes = changes
         settings = stage.scenes(size)
-        kinds: list[SyntheticScenes | MujocoScenes] = [SyntheticScenes(settings)]
+        kinds: list[Scenes] = [SyntheticScenes(settings)]
         if pictures is not None:
             kinds += 2 * [SyntheticScenes(settings, pictures)]
         if stage.simulated:
