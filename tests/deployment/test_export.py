@@ -11,6 +11,7 @@ from sam2_ros.deployment.check import compare
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
+from sam2_ros.tracking.tracker import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,8 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
 def test_a_folder_without_graphs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         OnnxSAM2(tmp_path)
+
+
+def test_graphs_are_not_compiled_once_more(exported: Path) -> None:
+    with pytest.raises(TypeError, match="OnnxSAM2 can't be compiled"):
+        Tracker(OnnxSAM2(exported), accelerate="compile")
