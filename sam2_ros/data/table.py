@@ -1,12 +1,20 @@
-"""The table: its wood, and what stands still behind the toys."""
+"""The table: its wood, the room behind it, and what stands still there."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
 
 from sam2_ros.data.drawing import Drawing, ellipse
-from sam2_ros.data.textures import noise
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.rendering import blend
+from sam2_ros.data.textures import crop, noise, painted, recoloured, repainted
+
+WIDE, TALL = 640.0, 480.0
+"""Units of a picture that shows the whole table; the world's origin is in its middle."""
 
 
 def planks(rng: np.random.Generator) -> np.ndarray:
@@ -73,3 +81,69 @@ def landscape() -> np.ndarray:
     )
     picture.fill([(20, 110), (20, 98), (70, 92), (150, 104), (150, 110)], (86, 138, 88), (58, 104, 66))
     return picture.sprite()
+
+
+def room(
+    rng: np.random.Generator, height: int, width: int, grid: np.ndarray, edge: float, pictures: Pictures
+) -> np.ndarray:
+    """A wall and a table before it, larger than the picture: uint8 [h, w, 3].
+
+    Args:
+        height, width: of the picture, pixels.
+        grid: float [2], pixels per unit, across and down.
+        edge: where the table begins, units below the middle.
+        pictures: for walls and tables, where given.
+    """
+    across, down = (float(n) for n in grid)
+    columns, rows = (
+        max(round(1.5 * WIDE * across), round(1.3 * width)),
+        max(round(1.5 * TALL * down), round(1.3 * height)),
+    )
+    if rng.random() < 0.15:
+        return _covered(rng, rows, columns, pictures)
+    far = round(rows / 2 + edge * down)
+    if rng.random() < 0.5:
+        tone = rng.uniform(120, 225) + rng.normal(0, 14, 3)
+        fade = np.linspace(1.1, rng.uniform(0.8, 1.0), rows)[:, None, None]
+        image = np.clip(np.broadcast_to(tone * fade, (rows, columns, 3)), 0, 255).astype(np.uint8)
+    else:
+        image = _covered(rng, rows, columns, pictures)
+    wooden = rng.random() < 0.6
+    flat = recoloured(rng, _planks(int(rng.integers(4))), 1.3) if wooden else _covered(rng, 200, 350, pictures)
+    y, x = flat.shape[:2]
+    spread = rng.uniform(0.1, 0.8) * columns
+    corners = np.array([(0, 0), (x, 0), (x, y), (0, y)], np.float32)
+    goal = [(-0.05 * columns, far), (1.05 * columns, far), (columns + spread, rows + 2), (-spread, rows + 2)]
+    laid = cv2.getPerspectiveTransform(corners, np.array(goal, np.float32))
+    wood = cv2.warpPerspective(flat, laid, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    image[far:] = wood[far:]
+    if rng.random() < 0.7:
+        image[far : far + 3] = np.clip(image[far : far + 3] * rng.uniform(0.6, 1.3), 0, 255).astype(np.uint8)
+    things = ((books, 12.0), (blocks, 12.0), (landscape, -60.0))  # and how far below the table's edge they end
+    for i in rng.permutation(len(things))[: int(rng.integers(0, len(things) + 1))].tolist():
+        drawing, below = things[i]
+        size = grid * rng.uniform(0.7, 1.4)
+        pixels = repainted(rng, _kept(drawing))
+        pixels = cv2.resize(pixels, None, fx=size[0], fy=size[1], interpolation=cv2.INTER_AREA)[:rows, :columns].copy()
+        h, w = pixels.shape[:2]
+        top, left = int(np.clip(far + round(below * down) - h, 0, rows - h)), int(rng.integers(0, columns - w + 1))
+        blend(image, slice(top, top + h), slice(left, left + w), pixels)
+    return image
+
+
+def _covered(rng: np.random.Generator, rows: int, columns: int, pictures: Pictures) -> np.ndarray:
+    if pictures.backgrounds and rng.random() < 0.6:
+        return recoloured(rng, crop(rng, pictures.background(rng), rows, columns, 0.3), 0.6)
+    return painted(rng, rows, columns, 0.5)
+
+
+@cache
+def _planks(number: int) -> np.ndarray:
+    """One of a few kinds of wood, uint8 [400, 700, 3]."""
+    flat = np.clip(planks(np.random.default_rng(number)), 0, 255).astype(np.uint8)
+    return cv2.resize(flat, (700, 400), interpolation=cv2.INTER_AREA)
+
+
+@cache
+def _kept(drawing: Callable[[], np.ndarray]) -> np.ndarray:
+    return drawing()

@@ -16,13 +16,13 @@ import numpy as np
 from sam2_ros.data import camera, table, things, toys
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import shift, transform, wander
-from sam2_ros.data.rendering import Part, Thing, blend, render, sprite, straight
+from sam2_ros.data.rendering import Part, Thing, render
 from sam2_ros.data.synthetic import Scenes
-from sam2_ros.data.textures import crop, painted, recoloured
+from sam2_ros.data.table import TALL, WIDE
+from sam2_ros.data.textures import repainted
 from sam2_ros.data.toys import Toy
 
 TABLES = 4  # the seed space: the first word of every seed
-WIDE, TALL = 640.0, 480.0  # units that a picture shows, more or less; the world's origin is in its middle
 NEAREST = 235.0  # units below the middle: where things stand that are nearest to the camera
 _ALL = toys.VEHICLES | toys.STANDING | toys.LARGE
 
@@ -63,7 +63,7 @@ class TableScenes(Scenes):
         zoom = closer * np.exp(rng.uniform(-0.2, 0.7))
         grid = np.array([s.width / WIDE * zoom * rng.uniform(0.85, 1.15), s.height / TALL * zoom])  # pixels per unit
         edge = rng.uniform(-80, 40)  # the table's far one, units below the middle
-        background = self._room(rng, grid, edge)
+        background = table.room(rng, s.height, s.width, grid, edge, self.pictures)
         scene = [thing for one in self._standers(rng, edge) for thing in self._drawn(rng, one, grid)]
         pace = min(s.height, s.width) / 256 * rng.uniform(*s.camera_speed) * rng.random() ** 2
         room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera looks at some part of the table
@@ -180,46 +180,6 @@ class TableScenes(Scenes):
         body = Thing(one.object_id, parts(one.toy, flip * (one.x - one.x[0]) / sx), pose(one.y, rock, flip * sx, sy))
         return [dark, body]
 
-    def _room(self, rng: np.random.Generator, grid: np.ndarray, edge: float) -> np.ndarray:
-        """A wall and a table before it, larger than the view: uint8 [h, w, 3]."""
-        width, height = (round(float(n)) for n in 1.5 * np.array([WIDE, TALL]) * grid)
-        width, height = max(width, round(self.settings.width * 1.3)), max(height, round(self.settings.height * 1.3))
-        if rng.random() < 0.15:
-            return self._surface(rng, height, width)
-        far = round(height / 2 + edge * float(grid[1]))
-        if rng.random() < 0.5:
-            tone = rng.uniform(120, 225) + rng.normal(0, 14, 3)
-            fade = np.linspace(1.1, rng.uniform(0.8, 1.0), height)[:, None, None]
-            image = np.clip(np.broadcast_to(tone * fade, (height, width, 3)), 0, 255).astype(np.uint8)
-        else:
-            image = self._surface(rng, height, width)
-        flat = (
-            recoloured(rng, _planks(int(rng.integers(4))), 1.3) if rng.random() < 0.6 else self._surface(rng, 200, 350)
-        )
-        rows, columns = flat.shape[:2]
-        corners = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], np.float32)
-        spread = rng.uniform(0.1, 0.8) * width
-        goal = [(-0.05 * width, far), (1.05 * width, far), (width + spread, height + 2), (-spread, height + 2)]
-        laid = cv2.getPerspectiveTransform(corners, np.array(goal, np.float32))
-        wood = cv2.warpPerspective(flat, laid, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        image[far:] = wood[far:]
-        if rng.random() < 0.7:
-            image[far : far + 3] = np.clip(image[far : far + 3] * rng.uniform(0.6, 1.3), 0, 255).astype(np.uint8)
-        for name in rng.permutation(["books", "blocks", "landscape"])[: int(rng.integers(0, 4))]:
-            pixels = _repainted(rng, _furniture(str(name)))
-            size = grid * rng.uniform(0.7, 1.4)
-            pixels = cv2.resize(pixels, None, fx=size[0], fy=size[1], interpolation=cv2.INTER_AREA)
-            rows, columns = min(pixels.shape[0], height), min(pixels.shape[1], width)
-            bottom = far + round(12 * float(grid[1])) if name != "landscape" else far - round(60 * float(grid[1]))
-            top, left = int(np.clip(bottom - rows, 0, height - rows)), int(rng.integers(0, width - columns + 1))
-            blend(image, slice(top, top + rows), slice(left, left + columns), pixels[:rows, :columns].copy())
-        return image
-
-    def _surface(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        if self.pictures.backgrounds and rng.random() < 0.6:
-            return recoloured(rng, crop(rng, self.pictures.background(rng), height, width, 0.3), 0.6)
-        return painted(rng, height, width, 0.5)
-
 
 def _size(y: float) -> float:
     """The scale of a toy that stands so many units below the middle: what is nearer is larger."""
@@ -235,17 +195,6 @@ def _toy_drawn(name: str) -> Toy:
 @cache
 def _shadow() -> toys.Piece:
     return toys.shadow(50).smaller(0.5)
-
-
-@cache
-def _planks(number: int) -> np.ndarray:
-    flat = np.clip(table.planks(np.random.default_rng([TABLES, number])), 0, 255).astype(np.uint8)
-    return cv2.resize(flat, (700, 400), interpolation=cv2.INTER_AREA)
-
-
-@cache
-def _furniture(name: str) -> np.ndarray:
-    return {"books": table.books, "blocks": table.blocks, "landscape": table.landscape}[name]()
 
 
 def _standing(parts: list[Part]) -> Toy:
@@ -276,18 +225,5 @@ def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
 def _painted(rng: np.random.Generator, toy: Toy) -> Toy:
     """All of a toy in other colours."""
     state = rng.integers(2**31)
-    pieces = (replace(one, pixels=_repainted(np.random.default_rng(state), one.pixels)) for one in toy.pieces)
+    pieces = (replace(one, pixels=repainted(np.random.default_rng(state), one.pixels)) for one in toy.pieces)
     return replace(toy, pieces=tuple(pieces))
-
-
-def _repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """Premultiplied pixels with other hues, paler or darker."""
-    colours, alpha = straight(pixels)
-    if rng.random() < 0.8:
-        hsv = cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)
-        hue = (np.arange(256) + rng.integers(180)) % 180
-        scale = rng.uniform([0.4, 0.55], [1.2, 1.1])
-        ramps = [hue, *(np.clip(np.arange(256) * k, 0, 255) for k in scale)]
-        hsv = cv2.LUT(hsv, np.stack(ramps, 1).astype(np.uint8)[None])
-        colours = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    return sprite(recoloured(rng, colours, 0.5), alpha)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.rendering import sprite, straight
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:
@@ -118,6 +119,19 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
         planes = cv2.split(image)
         image = cv2.merge([planes[i] for i in rng.permutation(3)])
     return cv2.LUT(image, lut)
+
+
+def repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
+    """A sprite (premultiplied uint8 [h, w, 4]) with all its hues turned alike, paler or darker."""
+    colours, alpha = straight(pixels)
+    if rng.random() < 0.8:
+        hsv = cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)
+        hue = (np.arange(256) + rng.integers(180)) % 180
+        scale = rng.uniform([0.4, 0.55], [1.2, 1.1])
+        ramps = [hue, *(np.clip(np.arange(256) * k, 0, 255) for k in scale)]
+        hsv = cv2.LUT(hsv, np.stack(ramps, 1).astype(np.uint8)[None])
+        colours = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    return sprite(recoloured(rng, colours, 0.5), alpha)
 
 
 def surface(
