@@ -43,7 +43,7 @@ class TableScenes(Scenes):
     """Toys on tables.
 
     A clip is a story from its first frame to its last, however many there are: in 8 frames, things move by jumps.
-    Of the settings, `size`, `speed` and `vanishing` have no effect.
+    Of the settings, `size` and `speed` have no effect.
     """
 
     def scene(self, seed: int) -> Clip:
@@ -82,6 +82,10 @@ class TableScenes(Scenes):
         def stand(toy: Toy, y: float, size: float, x: np.ndarray, stretch: tuple[float, float], named: bool) -> None:
             nonlocal number
             number += named
+            if rng.random() < s.vanishing:
+                start = int(rng.integers(s.frames))
+                x = x.copy()
+                x[start : start + int(rng.integers(1, s.frames + 1))] = 4 * WIDE  # far away
             scene.append(_Stander(toy, y, size, x, stretch, number if named else 0))
 
         while number < count:
