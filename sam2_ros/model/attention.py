@@ -11,6 +11,9 @@ from sam2_ros.model.layers import Linear, linear
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
 
+KEPT = 2**18
+"""Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
+
 
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
@@ -22,7 +25,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
     PyTorch's fused (flash) kernels do it wherever they are the fastest. On a CPU two matrix products with a softmax
     between them are faster where values are narrower than keys, which those kernels don't take, and in bfloat16, which
-    they compute at the pace of float32.
+    they compute at the pace of float32, forwards and backwards.
 
     Args:
         query: [B, heads, Q, c].
@@ -38,6 +41,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
+    few = query.shape[2] * key.shape[2] <= KEPT
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few:
+        scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
+        return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 

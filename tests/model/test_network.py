@@ -219,6 +219,18 @@ def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked)
     torch.testing.assert_close(found.float(), expected, **({} if dtype == torch.float32 else {"rtol": 0, "atol": 0.05}))
 
 
+@pytest.mark.parametrize("keys", [64, 5000])
+def test_attention_in_bfloat16_learns_as_in_float32(keys):
+    """With few keys by plain matrix products, with many by PyTorch's own kernel."""
+    inputs = [torch.randn(2, 2, n, 16).bfloat16().float().requires_grad_() for n in (64, keys, keys)]
+    weight = torch.randn(2, 2, 64, 16)
+    (attention(*inputs) * weight).sum().backward()
+    halves = [x.detach().bfloat16().requires_grad_() for x in inputs]
+    (attention(*halves).float() * weight).sum().backward()
+    for x, half in zip(inputs, halves, strict=True):
+        assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
+
+
 def test_conditioning_is_the_same_while_learning_and_after(model, features):
     m, image = memories(model, 4, 5), features[:1]
     marked = Memories(
