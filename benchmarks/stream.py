@@ -205,7 +205,8 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
             wait(lambda: stamp in received, 30, "no masklets came for an image")
 
         try:
-            wait(lambda: images.get_subscription_count() and prompts.get_subscription_count(), 60, "the node is silent")
+            heard = lambda: images.get_subscription_count() and prompts.get_subscription_count()  # noqa: E731
+            wait(heard, 600, "the node is silent")  # it may have to compile first
             next_try = 0.0
 
             def answered_at_last() -> bool:  # the first images fall on deaf ears until both ends know of each other

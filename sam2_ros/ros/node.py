@@ -181,7 +181,7 @@ class Sam2Node(LifecycleNode):
         self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
         self._meter = Meter()
         self._state = Diagnostics(self.get_name(), tracker, self._images, self._meter)
-        ahead = self._value("encode_ahead")
+        ahead = self._value("encode_ahead") and accelerate != "compile"  # a second thread makes compiled code crawl
         self._stream = Stream(tracker, self._images, self._meter, self, self._log, ahead)
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
 
