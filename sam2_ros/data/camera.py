@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -109,6 +111,7 @@ class Look:
         return image
 
 
+@lru_cache(maxsize=4)
 def sensor_grain(height: int, width: int) -> np.ndarray:
     """Noise to cut windows from, int8 [height + 64, width + 64, 3], standard deviation 32: the same everywhere."""
     noise = np.random.default_rng(0).normal(0, 32, (height + 64, width + 64, 3))

@@ -93,6 +93,23 @@ class Scenes(ABC):
         Objects 1 .. N are visible on at least one frame each, one of them on the first.
         """
 
+    @property
+    def _unit(self) -> float:
+        return min(self.settings.height, self.settings.width) / 256
+
+    def _view(self, rng: np.random.Generator) -> np.ndarray:
+        s = self.settings
+        pace = self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2
+        return camera.path(rng, s.frames, s.height, s.width, pace)
+
+    def _gone(self, rng: np.random.Generator) -> slice:
+        """The frames on which a thing has vanished; mostly none."""
+        frames = self.settings.frames
+        if rng.random() >= self.settings.vanishing:
+            return slice(0)
+        start = int(rng.integers(frames))
+        return slice(start, start + int(rng.integers(1, frames + 1)))
+
     def _look(self, rng: np.random.Generator) -> camera.Look:
         s = self.settings
         return camera.Look(
@@ -131,22 +148,15 @@ class SyntheticScenes(Scenes):
         s = self.settings
         background = self._background(rng)
         scene = self._things(rng)
-        pace = self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2
-        view = camera.path(rng, s.frames, s.height, s.width, pace)
+        view = self._view(rng)
         if s.camera_speed[1] > 0 and rng.random() < 0.25:  # the camera follows an object
             target = scene[int(rng.integers(len(scene)))].pose[:, :2, 2]
             way = np.clip(-0.9 * (target - target[0]), -0.6 * s.height, 0.6 * s.height)
             view = view @ transform(way[:, 0], way[:, 1], *np.array([[0.0], [1.0], [1.0]]).repeat(s.frames, 1))
         if s.vanishing > 0:
             for thing in scene:
-                if rng.random() < s.vanishing:
-                    start = int(rng.integers(s.frames))
-                    thing.pose[start : start + int(rng.integers(1, s.frames + 1))] = shift(4 * s.width, 0)  # far away
+                thing.pose[self._gone(rng)] = shift(4 * s.width, 0)  # far away
         return render(background, scene, view, self._look(rng), s.height, s.width)
-
-    @property
-    def _unit(self) -> float:
-        return min(self.settings.height, self.settings.width) / 256
 
     def _background(self, rng: np.random.Generator) -> np.ndarray:
         """A picture larger than the view, with clutter that looks like objects but is none: uint8 [h, w, 3]."""

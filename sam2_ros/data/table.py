@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import cv2
@@ -33,6 +32,7 @@ def planks(rng: np.random.Generator) -> np.ndarray:
     return flat
 
 
+@cache
 def books() -> np.ndarray:
     """Six of them in a row: premultiplied uint8 [190, 190, 4]."""
     books = Drawing(190, 190)
@@ -52,6 +52,7 @@ def books() -> np.ndarray:
     return books.sprite()
 
 
+@cache
 def blocks() -> np.ndarray:
     """Three with letters, one on top: premultiplied uint8 [150, 170, 4]."""
     blocks = Drawing(170, 150)
@@ -69,6 +70,7 @@ def blocks() -> np.ndarray:
     return blocks.sprite()
 
 
+@cache
 def landscape() -> np.ndarray:
     """A picture in a frame: premultiplied uint8 [130, 170, 4]."""
     picture = Drawing(170, 130)
@@ -95,10 +97,8 @@ def room(
         pictures: for walls and tables, where given.
     """
     across, down = (float(n) for n in grid)
-    columns, rows = (
-        max(round(1.5 * WIDE * across), round(1.3 * width)),
-        max(round(1.5 * TALL * down), round(1.3 * height)),
-    )
+    columns = max(round(1.5 * WIDE * across), round(1.3 * width))
+    rows = max(round(1.5 * TALL * down), round(1.3 * height))
     if rng.random() < 0.15:
         return _covered(rng, rows, columns, pictures)
     far = round(rows / 2 + edge * down)
@@ -123,7 +123,7 @@ def room(
     for i in rng.permutation(len(things))[: int(rng.integers(0, len(things) + 1))].tolist():
         drawing, below = things[i]
         size = grid * rng.uniform(0.7, 1.4)
-        pixels = repainted(rng, _kept(drawing))
+        pixels = repainted(rng, drawing())
         pixels = cv2.resize(pixels, None, fx=size[0], fy=size[1], interpolation=cv2.INTER_AREA)[:rows, :columns].copy()
         h, w = pixels.shape[:2]
         top, left = int(np.clip(far + round(below * down) - h, 0, rows - h)), int(rng.integers(0, columns - w + 1))
@@ -142,8 +142,3 @@ def _planks(number: int) -> np.ndarray:
     """One of a few kinds of wood, uint8 [400, 700, 3]."""
     flat = np.clip(planks(np.random.default_rng(number)), 0, 255).astype(np.uint8)
     return cv2.resize(flat, (700, 400), interpolation=cv2.INTER_AREA)
-
-
-@cache
-def _kept(drawing: Callable[[], np.ndarray]) -> np.ndarray:
-    return drawing()

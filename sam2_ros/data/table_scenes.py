@@ -13,7 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from sam2_ros.data import camera, table, things, toys
+from sam2_ros.data import table, things, toys
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import shift, transform, wander
 from sam2_ros.data.rendering import Part, Thing, render
@@ -36,7 +36,7 @@ class _Stander:
     size: float  # its scale
     x: np.ndarray  # [T], units
     stretch: tuple[float, float]
-    object_id: int = 0
+    object_id: int  # 0: none
 
 
 class TableScenes(Scenes):
@@ -65,9 +65,8 @@ class TableScenes(Scenes):
         edge = rng.uniform(-80, 40)  # the table's far one, units below the middle
         background = table.room(rng, s.height, s.width, grid, edge, self.pictures)
         scene = [thing for one in self._standers(rng, edge) for thing in self._drawn(rng, one, grid)]
-        pace = min(s.height, s.width) / 256 * rng.uniform(*s.camera_speed) * rng.random() ** 2
         room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera looks at some part of the table
-        view = camera.path(rng, s.frames, s.height, s.width, pace) @ shift(*(rng.uniform(-room, room) * grid))
+        view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
         look.shutter /= 4  # things move by jumps, not as fast as these would be
         return render(background, scene, view, look, s.height, s.width)
@@ -82,15 +81,12 @@ class TableScenes(Scenes):
         def stand(toy: Toy, y: float, size: float, x: np.ndarray, stretch: tuple[float, float], named: bool) -> None:
             nonlocal number
             number += named
-            if rng.random() < s.vanishing:
-                start = int(rng.integers(s.frames))
-                x = x.copy()
-                x[start : start + int(rng.integers(1, s.frames + 1))] = 4 * WIDE  # far away
+            x[self._gone(rng)] = 4 * WIDE  # far away
             scene.append(_Stander(toy, y, size, x, stretch, number if named else 0))
 
         while number < count:
             toy, stretch = self._toy(rng, toys.VEHICLES if rng.random() < 0.5 else toys.STANDING | toys.LARGE)
-            y = edge + 10 + (NEAREST - edge - 10) * rng.uniform(0, 1)
+            y = rng.uniform(edge + 10, NEAREST)
             size = _size(y) * np.exp(rng.normal(0.1, 0.3))
             half, tall = toy.half * size * stretch[0], toy.height * size * stretch[1]
             if rng.random() < 1.3 * s.occlusion and y < NEAREST - 20:  # behind something large
@@ -107,7 +103,7 @@ class TableScenes(Scenes):
                 x = self._driving(rng)
             stand(toy, y, size, x, stretch, True)
             if number < count and rng.random() < s.lookalikes:
-                y = edge + 10 + (NEAREST - edge - 10) * rng.uniform(0, 1)
+                y = rng.uniform(edge + 10, NEAREST)
                 x = self._driving(rng) if rng.random() < 0.7 else self._leaving(rng, half)
                 stand(toy, y, _size(y) * np.exp(rng.normal(0, 0.2)), x, stretch, True)
         for _ in range(int(rng.integers(0, 3))):  # no object, but looks like one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
@@ -428,5 +427,9 @@ STANDING: dict[str, Callable[[], Toy]] = {
     "apple": apple,
 }
 """What is small and may be moved, too."""
-LARGE: dict[str, Callable[[], Toy]] = {"house": house, "carton": carton, "pot": partial(pot, np.random.default_rng(0))}
+LARGE: dict[str, Callable[[], Toy]] = {
+    "house": house,
+    "carton": carton,
+    "pot": lambda: pot(np.random.default_rng(0)),
+}
 """What others hide behind."""
