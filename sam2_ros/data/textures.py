@@ -134,9 +134,7 @@ def repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     return sprite(recoloured(rng, colours, 0.5), alpha)
 
 
-def surface(
-    rng: np.random.Generator, height: int, width: int, pictures: Pictures, variety: float = 1.0
-) -> np.ndarray:
+def surface(rng: np.random.Generator, height: int, width: int, pictures: Pictures, variety: float = 1.0) -> np.ndarray:
     """The surface of a thing, uint8 [height, width, 3] RGB: painted or cropped from a picture.
 
     `variety` 0: all of it looks alike, it is of shades of one colour or a small piece of a picture. 1: anything.

@@ -97,9 +97,7 @@ _DEFAULT = SAM2Config(
 
 def _released(version: str, size: str, hiera: HieraConfig) -> SAM2Config:
     is_2_1 = version == "sam2.1"
-    return SAM2Config(
-        f"{version}_hiera_{size}", hiera, absent_memory_embedding=is_2_1, pointer_time_encoding=is_2_1
-    )
+    return SAM2Config(f"{version}_hiera_{size}", hiera, absent_memory_embedding=is_2_1, pointer_time_encoding=is_2_1)
 
 
 CONFIGS: dict[str, SAM2Config] = {

@@ -71,9 +71,7 @@ def draw_overlay(image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
     for masklet, window, (x, y, _, _) in visible:
         mask = masklet.mask[window].view(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(
-            canvas, contours, -1, colour(masklet.object_id), thickness, cv2.LINE_AA, offset=(x, y)
-        )
+        cv2.drawContours(canvas, contours, -1, colour(masklet.object_id), thickness, cv2.LINE_AA, offset=(x, y))
 
     size = round(min(max(min(height, width) / 30, 11), 36))
     taken: list[Rectangle] = []
@@ -128,9 +126,7 @@ def _tag(name: str, state: str, size: int, object_id: int, visible: bool) -> tup
     return np.asarray(tag), np.repeat(opacity[..., None], 3, axis=2)
 
 
-def _place(
-    shape: tuple[int, ...], box: Rectangle, taken: list[Rectangle], height: int, width: int
-) -> tuple[int, int]:
+def _place(shape: tuple[int, ...], box: Rectangle, taken: list[Rectangle], height: int, width: int) -> tuple[int, int]:
     """Where a tag goes: above its object, else below, else inside, wherever it covers no other tag."""
     h, w = shape[:2]
     left, top, box_width, box_height = box
