@@ -155,7 +155,7 @@ class Run:
         return image_report(settings, scores, Rows(self.clips.names, self.challenges))
 
     def _watched(self, bar: Progress) -> Iterator[tuple[Clip, Callable[[float], None], bool]]:
-        """The clips, each with a function that tells the progress bar which part of it is done, and whether to draw it."""
+        """The clips, each with a function that tells the progress bar how far it is, and whether to draw it."""
         total = bar.add_task("clips", total=len(self.clips))
         for number, clip in enumerate(self.clips):
             task = bar.add_task(clip.name, total=1.0)

@@ -15,9 +15,19 @@ KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
 
 
+NARROW_KERNEL = False
+"""Whether our Triton kernel computes half-precision attention to narrow values on CUDA. It has not run on a GPU yet."""
+
+
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def has_narrow_kernel(x: Tensor) -> bool:
+    """Whether there is a kernel for queries like x and values that are narrower, where nothing is learnt."""
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    return works_in_blocks(x) or (NARROW_KERNEL and x.is_cuda and half and not torch.is_grad_enabled())
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -41,6 +51,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
+    if value.shape[3] < key.shape[3] and has_narrow_kernel(query):
+        from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
+
+        return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)

@@ -1,0 +1,72 @@
+"""The Triton kernel without a GPU: its numbers in Triton's interpreter, its machine code by Triton's compiler."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
+
+NUMBERS = """
+import torch
+from sam2_ros.model.narrow_attention import Blocks, narrow_attention
+
+small = Blocks(32, 32, 4, 2)
+torch.manual_seed(0)
+for dtype, allowed in ((torch.float32, 2e-6), (torch.float16, 1e-3)):  # the interpreter has no products in bfloat16
+    for b, heads, q, k, c, d in ((1, 1, 64, 128, 256, 64), (2, 1, 70, 333, 256, 64), (2, 2, 33, 45, 32, 16)):
+        query, key, value = (torch.randn(b, heads, n, w).to(dtype) for n, w in ((q, c), (k, c), (k, d)))
+        for valid in (None, torch.rand(b, k) < 0.6):
+            found = narrow_attention(query, key.mT.contiguous().mT, value, valid, small)
+            scores = query.double() @ key.double().mT * c**-0.5
+            if valid is not None:
+                scores.masked_fill_(~valid[:, None, None], -torch.inf)
+            wrong = (found.double() - scores.softmax(-1) @ value.double()).abs().max().item()
+            assert found.shape == (b, heads, q, d) and wrong <= allowed, (dtype, b, heads, q, k, valid is None, wrong)
+large = torch.full((1, 1, 16, 16), 300.0)  # scores of a hundred thousand
+assert torch.allclose(narrow_attention(large, large, large, None, small), large)
+"""
+
+CODE = """
+import re
+import sys
+
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, compile
+
+from sam2_ros.model.narrow_attention import BLOCKS, _attend
+
+names = _attend.arg_names
+constants = {"C": 256, "D": 64, "MASKED": sys.argv[2] == "masked", "BLOCK_Q": BLOCKS.queries, "BLOCK_K": BLOCKS.keys}
+pointers = {"query": "*bf16", "key": "*bf16", "value": "*bf16", "out": "*bf16", "valid": "*u8", "scale": "fp32"}
+kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in names}
+rows = {name for name in names if name.endswith("_row") or name in pointers} - {"scale"}
+aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in rows}
+code = compile(
+    ASTSource(_attend, kinds, constants, aligned),
+    target=GPUTarget("cuda", int(sys.argv[1]), 32),
+    options={"num_warps": BLOCKS.warps, "num_stages": BLOCKS.stages},
+)
+print(code.metadata.shared, len(re.findall("wgmma.mma_async|mma.sync", code.asm["ptx"])), len(code.asm["cubin"]))
+"""
+
+
+def python(code: str, *arguments: str, **environment: str) -> str:
+    """Runs code in a process of its own: Triton decides when it is imported whether it interprets."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_numbers_are_those_of_plain_attention():
+    python(NUMBERS, TRITON_INTERPRET="1")
+
+
+@pytest.mark.parametrize("masks", ["unmasked", "masked"])
+@pytest.mark.parametrize(("capability", "shared_memory"), [("87", 166_912), ("89", 101_376), ("90", 232_448)])
+def test_compiles_for_jetson_orin_and_larger_gpus(capability: str, shared_memory: int, masks: str, tmp_path):
+    """Into products of its tensor cores, within the shared memory that a block may have there."""
+    shared, products, size = map(int, python(CODE, capability, masks, TRITON_CACHE_DIR=str(tmp_path)).split())
+    assert products > 0 and size > 0 and shared <= shared_memory
