@@ -24,7 +24,7 @@ class Learning:
     warm_up: int = 100
     """Steps in which the rate grows."""
     encoder_lr: float = 1.0
-    """Learning rate of the image encoder, relative to `lr`."""
+    """Learning rate of the image encoder, relative to `lr`. 0: it stays as it is, which saves its backward pass."""
     layer_decay: float = 1.0
     """Of the encoder's blocks, each learns at so much of the rate of the next; its position embedding, at the full."""
     drop_path: float | None = None
@@ -54,13 +54,16 @@ def optimizers(model: nn.Module, learning: Learning) -> list[Optimizer]:
     """AdamW for all parameters, as in the paper; or Muon (Jordan et al. 2024) for the matrices and AdamW for the rest.
 
     From scratch and in few steps, Muon learns several times as much from the same pictures. Weights that Meta trained
-    with AdamW are better refined with AdamW.
+    with AdamW are better refined with AdamW. What has no rate is told not to gather gradients.
     """
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}  # by: Muon, rate, weight decay
     blocks = _encoder_blocks(name for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
         matrix = learning.muon and parameter.dim() == 2 and min(parameter.shape) > 8
         rate = learning.lr * (MUON_RATE if matrix else 1) * _relative_rate(name, blocks, learning)
+        if rate == 0:
+            parameter.requires_grad_(False)
+            continue
         decay = learning.weight_decay if parameter.dim() > 1 else 0.0
         groups.setdefault((matrix, rate, decay), []).append(parameter)
 

@@ -45,6 +45,16 @@ def test_the_encoder_learns_slower_the_nearer_to_the_picture():
     assert rates[f"{trunk}pos_embed"] == rates[f"{trunk}pos_embed_window"] == 0.5
 
 
+def test_what_has_no_rate_gathers_no_gradients():
+    model = network()
+    moved = {
+        id(p) for each in optimizers(model, Learning(encoder_lr=0)) for g in each.param_groups for p in g["params"]
+    }
+    for name, parameter in model.named_parameters():
+        learns = not name.startswith("image_encoder.")
+        assert parameter.requires_grad == learns == (id(parameter) in moved), name
+
+
 def test_muon_takes_the_matrices():
     groups = by_name(Learning(lr=1.0, muon=True))
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["kind"] == "Muon"

@@ -69,6 +69,17 @@ def test_a_network_learns_one_clip_by_heart(tmp_path):
     assert (outcome.presence_logit > 0).all()
 
 
+def test_an_encoder_without_a_rate_stays_as_it_is(tmp_path):
+    stage = Stage(size=64, frames=2, clips=2, steps=2, workers=0)
+    recipe = Recipe(stage, Learning(encoder_lr=0, warm_up=1), Prompting(), Weights(affinity=1.0), NONE)
+    trainer = Trainer(network(), recipe, recordings(recipe), tmp_path)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.run()
+    stays = {name for name, value in trainer.model.state_dict().items() if torch.equal(value, before[name])}
+    assert {name for name in before if name.startswith("image_encoder.")} <= stays
+    assert not any(name.startswith("memory_encoder.fuser.layers.0.pwconv1") for name in stays)
+
+
 def test_a_resumed_run_goes_on_like_an_unbroken_one(tmp_path):
     """Bit by bit, with everything in it that draws numbers, or remembers."""
     recipe = Recipe(
