@@ -23,6 +23,7 @@ from sam2_ros.data import bag
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS
 
 # The recipe is for released weights; the default model is far from where it could be, and learns at a higher rate.
 OPTIONS = """--lr 2e-4 --last-lr 0.05 --warm-up 20 --clips 3 --frames 6 --clip-gradient 1 --ema 0.98
@@ -62,13 +63,13 @@ def main() -> None:
     scenes = MujocoScenes(settings, Pictures.open(options.pictures) if options.pictures else None)
     record(scenes, range(options.aside), options.out / "validation")
     record(scenes, range(options.aside, options.aside + options.bags), options.out / "recordings")
-    tuned = options.out / "run"
+    recordings, tuned = options.out / "recordings", options.out / "run"
     checkpoints = {"before": [], "after": ["--checkpoint", tuned / "average.safetensors"]}
     kinds = {"recordings": ["--data", options.out / "validation"], "suite": ["--suite"]}
     table = Table("", *(f"{kind}, {when}" for kind in kinds for when in checkpoints), title="J&F with one click")
     for when, checkpoint in checkpoints.items():
         if when == "after":
-            run("sam2_ros.training", tuned, "--recipe", "fine-tuning", "--data", options.out / "recordings",
+            run("sam2_ros.training", tuned, "--recipe", "fine-tuning", "--init", DEFAULT_WEIGHTS, "--data", recordings,
                 "--minutes", options.minutes, *OPTIONS.split(), *more)  # fmt: skip
         for kind, clips in kinds.items():
             run("sam2_ros.evaluation", *clips, *checkpoint, "--out", options.out / f"{kind}-{when}")

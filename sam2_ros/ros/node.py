@@ -166,6 +166,9 @@ class Sam2Node(LifecycleNode):
         """The network, and the thread that runs it."""
         threads = self._value("threads") or _spare_cores()
         torch.set_num_threads(threads)
+        # A thread that wants the interpreter waits so long for another one, and the network has hundreds of operations:
+        # with the usual 5 ms, encoding ahead halves the rate instead of raising it (docs/speed.md).
+        sys.setswitchinterval(1e-4)
         cv2.setNumThreads(threads)
         model = self._network(threads)
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
@@ -181,8 +184,9 @@ class Sam2Node(LifecycleNode):
         self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
         self._meter = Meter()
         self._state = Diagnostics(self.get_name(), tracker, self._images, self._meter)
-        ahead = self._value("encode_ahead") and accelerate != "compile"  # a second thread makes compiled code crawl
-        self._stream = Stream(tracker, self._images, self._meter, self, self._log, ahead)
+        self._stream = Stream(
+            tracker, self._images, self._meter, self, self._log, encode_ahead=self._value("encode_ahead")
+        )
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
 
     def _network(self, threads: int) -> SAM2 | OnnxSAM2:

@@ -34,7 +34,7 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     "accelerate": (
         "off",
         "compile: what is done for every image is compiled when the node is configured, which takes a minute or two the"
-        " first time and needs a C++ compiler; on a CPU, and without encode_ahead. off: not.",
+        " first time and needs a C++ compiler; on a CPU. off: not.",
         ("off", "compile"),
     ),
     "threads": (
