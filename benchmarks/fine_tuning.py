@@ -46,7 +46,7 @@ def run(*words: str | Path) -> None:
 
 def scores(out: Path) -> tuple[float, float, float]:
     """J&F, presence F1 and ID switches of an evaluation with one click."""
-    total = json.loads((out / "scores.json").read_text())["prompts"]["click"]["total"]
+    total = json.loads((out / "scores.json").read_text())["total"]
     return total["j_and_f"], total["presence_f1"], total["switches"]
 
 
