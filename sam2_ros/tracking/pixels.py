@@ -32,7 +32,7 @@ def to_network(image: np.ndarray, size: int, device: torch.device) -> Tensor:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"expected an RGB image, uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(np.require(image, requirements="CW")).to(device).permute(2, 0, 1)[None]
     if device.type != "cpu":
         pixels = pixels.float()
     pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)

@@ -1,5 +1,7 @@
 """Pixels of the camera and pixels of the network."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,19 @@ def test_images_are_normalised_with_imagenet_statistics():
     assert pixels.shape == (1, 3, 64, 64)
     expected = [(1 - 0.485) / 0.229, -0.456 / 0.224, (128 / 255 - 0.406) / 0.225]
     torch.testing.assert_close(pixels.mean(dim=(0, 2, 3)), torch.tensor(expected), atol=1e-4, rtol=0)
+
+
+def test_images_may_be_read_only_and_flipped(request):
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    expected = to_network(image, 16, torch.device("cpu"))
+    frozen = image.copy()
+    frozen.flags.writeable = False  # as those out of a bag
+    request.addfinalizer(lambda: torch.set_warn_always(False))
+    torch.set_warn_always(True)  # not only the first time in a process
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(to_network(frozen, 16, torch.device("cpu")), expected)
+    assert torch.equal(to_network(image[:, ::-1].copy()[:, ::-1], 16, torch.device("cpu")), expected)
 
 
 def test_points_scale_with_the_image_boxes_first():
