@@ -151,7 +151,8 @@ class Graph:
             except InvalidHandle:  # something was destroyed while the executor was looking at it
                 continue
             except Exception as error:
-                self.errors.append(error)
+                if self.context.ok():  # a shutdown may come while the executor is about to wait
+                    self.errors.append(error)
 
     def add(self, node: Node) -> Node:
         self._nodes.append(node)

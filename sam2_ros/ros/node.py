@@ -421,7 +421,8 @@ def main() -> int:
         except InvalidHandle:  # deactivating has destroyed a subscription while the executor was looking at it
             continue
         except Exception as error:  # of a callback; no message stops the node
-            node.get_logger().error(f"{type(error).__name__}: {error}")
+            if rclpy.ok():  # else a shutdown came while the executor was about to wait
+                node.get_logger().error(f"{type(error).__name__}: {error}")
     node.destroy_node()
     rclpy.try_shutdown()
     return 0

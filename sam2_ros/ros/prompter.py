@@ -52,25 +52,22 @@ class Prompter(Node):
         self.destroy_subscription(subscription)
         return self._images[0]
 
-    def send(self, prompt: Prompt, header: Header, listeners: int, timeout: float) -> PromptResult:
-        """Sends a prompt and waits for its result.
-
-        Args:
-            header: of the image that it is made on; an empty one means the newest image.
-            listeners: how many have to listen to prompts before it is sent: the node, and for instance a recorder.
-            timeout: of each of the two waits, s.
-
-        Raises:
-            TimeoutError: nobody listens, or no result comes.
-        """
+    def wait_for_listeners(self, number: int, timeout: float) -> None:
+        """Until so many listen to prompts: the node, and for instance a recorder. Raises TimeoutError."""
         self._spin_until(
             lambda: (
-                self._prompts.get_subscription_count() >= listeners
+                self._prompts.get_subscription_count() >= number
                 and self.count_publishers(f"{self._sam2}/prompt_results")
             ),
             timeout,
             f"nobody listens to {self._prompts.topic_name}; is the node active?",
         )
+
+    def send(self, prompt: Prompt, header: Header, timeout: float) -> PromptResult:
+        """Sends a prompt, on the image with this header or, where it is empty, the newest; and waits for its result.
+
+        Raises TimeoutError.
+        """
         self._results.clear()
         self._prompts.publish(PromptArray(header=header, prompts=[prompt]))
         self._spin_until(lambda: self._mine(prompt), timeout, "the prompt was sent, but there is no answer to it")
@@ -161,9 +158,10 @@ def main() -> int:
     try:
         prompt = _prompt(arguments)
         header = Header()
+        prompter.wait_for_listeners(arguments.listeners, arguments.timeout)  # first: images may not wait for us
         if arguments.first_image:
             header = prompter.first_image(arguments.first_image, arguments.timeout)
-        result = prompter.send(prompt, header, arguments.listeners, arguments.timeout)
+        result = prompter.send(prompt, header, arguments.timeout)
     except (ValueError, OverflowError, TimeoutError, ImportError) as error:
         print(f"prompt: {error}", file=sys.stderr)
         return 1
