@@ -61,11 +61,11 @@ def main() -> None:
     options, more = parser.parse_known_args()
     settings = SceneSettings(height=256, width=256, frames=options.frames)
     scenes = MujocoScenes(settings, Pictures.open(options.pictures) if options.pictures else None)
-    record(scenes, range(options.aside), options.out / "validation")
-    record(scenes, range(options.aside, options.aside + options.bags), options.out / "recordings")
-    recordings, tuned = options.out / "recordings", options.out / "run"
+    recordings, validation, tuned = (options.out / name for name in ("recordings", "validation", "run"))
+    record(scenes, range(options.aside), validation)
+    record(scenes, range(options.aside, options.aside + options.bags), recordings)
     checkpoints = {"before": [], "after": ["--checkpoint", tuned / "average.safetensors"]}
-    kinds = {"recordings": ["--data", options.out / "validation"], "suite": ["--suite"]}
+    kinds = {"recordings": ["--data", validation], "suite": ["--suite"]}
     table = Table("", *(f"{kind}, {when}" for kind in kinds for when in checkpoints), title="J&F with one click")
     for when, checkpoint in checkpoints.items():
         if when == "after":

@@ -8,8 +8,6 @@ several ways of sharing out the work, and the projection afterwards. Medians; th
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -20,20 +18,6 @@ from torch import Tensor
 QUERIES, KEYS, WIDE, NARROW = 4096, 7 * 4096 + 64, 256, 64
 
 
-def milliseconds(function: Callable[[], Tensor], times: int = 20) -> float:
-    for _ in range(3):
-        function()
-    spent = []
-    for _ in range(times):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        function()
-        end.record()
-        end.synchronize()
-        spent.append(start.elapsed_time(end))
-    return median(spent)
-
-
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,7 +26,9 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("there is no CUDA GPU; tests/model/test_narrow_attention.py checks the kernel without one")
-    from sam2_ros.model.narrow_attention import Blocks, narrow_attention
+    from triton.testing import do_bench
+
+    from sam2_ros.model.narrow_attention import BLOCKS, Blocks, narrow_attention
 
     dtype = getattr(torch, options.dtype)
     console = Console()
@@ -58,10 +44,10 @@ def main() -> None:
             return F.scaled_dot_product_attention(query, key, F.linear(value, projection))
 
         expected = flash().float()
-        spent = milliseconds(flash)
+        spent = do_bench(flash, return_mode="median")
         work = 2 * n * QUERIES * KEYS * 1e-9  # of TFLOP in a ms, for each column of keys and values
         table.add_row(str(n), "PyTorch", "", f"{spent:.2f}", f"{2 * WIDE * work / spent:.0f}", "")
-        for blocks in (Blocks(64, 64, 8, 2), Blocks(64, 64, 4, 2), Blocks(128, 64, 8, 2), Blocks(128, 32, 8, 3),
+        for blocks in (BLOCKS, Blocks(64, 64, 4, 2), Blocks(128, 64, 8, 2), Blocks(128, 32, 8, 3),
                        Blocks(64, 32, 4, 3), Blocks(32, 64, 4, 2)):  # fmt: skip
 
             def ours(query=query, key=key, value=value, projection=projection, blocks=blocks) -> Tensor:
@@ -69,7 +55,7 @@ def main() -> None:
 
             try:
                 wrong = (ours().float() - expected).abs().max().item()
-                spent = milliseconds(ours)
+                spent = do_bench(ours, return_mode="median")
             except Exception as error:  # too large for this GPU
                 table.add_row(str(n), "sam2_ros", str(tuple(blocks)), "", "", type(error).__name__)
                 continue

@@ -166,8 +166,8 @@ class Sam2Node(LifecycleNode):
         """The network, and the thread that runs it."""
         threads = self._value("threads") or _spare_cores()
         torch.set_num_threads(threads)
-        # A thread that wants the interpreter waits so long for another one, and the network has hundreds of operations:
-        # with the usual 5 ms, encoding ahead halves the rate instead of raising it (docs/speed.md).
+        # A thread that wants the interpreter waits so long for another one, at each of thousands of operations: with
+        # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
         cv2.setNumThreads(threads)
         model = self._network(threads)
