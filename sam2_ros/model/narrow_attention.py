@@ -6,9 +6,13 @@ from math import e, log2
 from typing import NamedTuple
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
 
 
 class Blocks(NamedTuple):
@@ -26,7 +30,6 @@ class Blocks(NamedTuple):
 BLOCKS = Blocks(64, 64, 8, 2)  # fits what every GPU since Ampere has; `benchmarks/kernels.py` tries others
 
 
-@triton.jit
 def _attend(
     query, key, value, valid, out,
     scale, heads, queries, keys,
@@ -59,6 +62,10 @@ def _attend(
         largest = new
     found = (found / total[:, None]).to(out.dtype.element_ty)
     tl.store(out + (head * queries + rows[:, None]) * D + narrow, found, mask=there)
+
+
+if triton is not None:
+    _attend = triton.jit(_attend)
 
 
 def narrow_attention(
