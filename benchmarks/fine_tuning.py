@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,10 @@ def record(scenes: MujocoScenes, seeds: range, folder: Path) -> None:
     """One bag for each seed."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in tqdm(seeds, f"bags in {folder}"):
-        if not (folder / f"{seed:03}" / "metadata.yaml").exists():
-            bag.write(scenes.scene(seed), folder / f"{seed:03}")
+        path = folder / f"{seed:03}"
+        if not (path / "metadata.yaml").exists():
+            shutil.rmtree(path, ignore_errors=True)  # broken off
+            bag.write(scenes.scene(seed), path)
 
 
 def run(*words: str | Path) -> None:
