@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -62,13 +63,15 @@ def _read(named: dict[str, Path], images: str | None, masklets: str | None, name
 def read(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clip:
     """The images of a bag, by stamp, with what its MaskletArrays say of them. Images decode when they are asked for.
 
-    An image without a MaskletArray of its stamp is not annotated. An object that its MaskletArray doesn't name (because
-    it was pointed out later, or removed before) counts as not visible there.
+    An image without a MaskletArray of its stamp is not annotated. Of an object that its MaskletArray doesn't name
+    (because it was pointed out later, or removed before) nothing is known there.
 
     Args:
         path: the bag's folder or file.
-        images: topic of Image or CompressedImage; may be left out if there is only one.
-        masklets: topic of MaskletArray, likewise. A bag without one gives a clip without objects.
+        images: topic of Image or CompressedImage; may be left out if the masklets' stamps are those of only one. What
+            the node itself draws (overlay, labels) is no candidate, nor is <topic>/compressed beside <topic>.
+        masklets: topic of MaskletArray; may be left out if there is only one. A bag without one gives a clip without
+            objects.
 
     Raises:
         ClipError: the bag is damaged, or has no such topic.
@@ -77,57 +80,130 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
     with _errors(path):
         reader = AnyReader([path], default_typestore=_typestore() if _definitions() else None)
         reader.open()  # stays open as long as the clip is there
-    image_topic = _topic(path, reader, "images", IMAGES, images)
-    times: dict[int, int] = {}
-    with _errors(path):
-        for _, time, data in reader.messages([image_topic]):
-            times.setdefault(_stamp(data), time)
-    if not times:
-        raise ClipError(path, f"there are no images on {image_topic.topic}")
-    if 0 in times:
-        raise ClipError(path, f"there are images without a stamp on {image_topic.topic}")
-    stamps = sorted(times)
-
+        key = (path, images, masklets, max(file.stat().st_mtime_ns for file in (path, *path.glob("*"))))
     arrays: dict[int, Any] = {}
-    if masklets or any(connection.msgtype == MASKLETS for connection in reader.connections):
-        masklet_topic = _topic(path, reader, "masklets", (MASKLETS,), masklets)
-        with _errors(path):
-            for _, _, data in reader.messages([masklet_topic]):
-                arrays[_stamp(data)] = reader.deserialize(data, MASKLETS)  # the last word on an image counts
-        if not arrays.keys() & times.keys():
-            problem = f"no masklets on {masklet_topic.topic} have the stamp of an image on {image_topic.topic}"
-            raise ClipError(path, problem)
-    by_frame = [arrays.get(stamp) for stamp in stamps]
-    object_ids = tuple(sorted({one.object_id for array in by_frame if array for one in array.masklets}))
+    if key not in _CONTENTS:
+        _CONTENTS[key], arrays = _look_through(path, reader, images, masklets)
+    contents = _CONTENTS[key]
+    topics = {connection.topic: connection for connection in reader.connections}
+
+    def message(topic: str, time: int, index: int) -> Any:
+        """Of several with the same time and stamp, the last one."""
+        with _errors(path, index):
+            found = reader.messages([topics[topic]], time, time + 1)
+            data = [data for _, _, data in found if _stamp(data) == contents.stamps[index]][-1]
+            return reader.deserialize(data, topics[topic].msgtype)
 
     def frame(index: int) -> np.ndarray:
-        stamp = stamps[index]
+        image = message(contents.images, int(contents.times[index]), index)
         with _errors(path, index):
-            messages = reader.messages([image_topic], times[stamp], times[stamp] + 1)
-            data = next(data for _, _, data in messages if _stamp(data) == stamp)
-            pixels = _pixels(reader.deserialize(data, image_topic.msgtype))
-        array, (height, width) = by_frame[index], pixels.shape[:2]
-        if array is not None and (array.height, array.width) != (height, width):
-            problem = f"the image is {width} x {height} pixels, its masklets {array.width} x {array.height}"
+            pixels = _pixels(image)
+        (height, width), (mask_height, mask_width) = pixels.shape[:2], contents.sizes[index].tolist()
+        if contents.annotated[index] >= 0 and (mask_height, mask_width) != (height, width):
+            problem = f"the image is {width} x {height} pixels, its masklets {mask_width} x {mask_height}"
             raise ClipError(path, problem, index)
         return pixels
 
     def masks(index: int) -> np.ndarray | None:
-        array = by_frame[index]
-        if array is None:
+        time = int(contents.annotated[index])
+        if time < 0:
             return None
-        here = np.zeros((len(object_ids), array.height, array.width), bool)
+        array = arrays.get(index) or message(contents.masklets, time, index)
+        here = np.zeros((len(contents.object_ids), array.height, array.width), bool)
         for one in array.masklets:
             if one.present:
+                row = contents.object_ids.index(one.object_id)
                 try:
-                    here[object_ids.index(one.object_id)] = rle.decode(one.mask.counts, array.height, array.width)
+                    here[row] = rle.decode(one.mask.counts, array.height, array.width)
                 except ValueError as error:
                     raise ClipError(path, f"object {one.object_id}: {error}", index) from error
         return here
 
-    fps = 1e9 / float(np.median(np.diff(stamps))) if len(stamps) > 1 else 24.0
+    frames = len(contents.stamps)
+    fps = 1e9 / float(np.median(np.diff(contents.stamps))) if frames > 1 else 24.0
     name = path.stem if path.is_file() else path.name
-    return Clip(name, Lazy(len(stamps), frame), object_ids, Lazy(len(stamps), masks), fps)
+    return Clip(name, Lazy(frames, frame), contents.object_ids, Lazy(frames, masks), fps, contents.known)
+
+
+@dataclass(frozen=True, eq=False)
+class _Contents:
+    """What is where in a bag. To find that out takes a read through all of its images, so it is kept, and small."""
+
+    images: str
+    """Topic, and below."""
+    masklets: str
+    """Empty: there are none."""
+    stamps: np.ndarray
+    """Of the images, ns, ascending: int64 [T]."""
+    times: np.ndarray
+    """At which they were recorded, ns: int64 [T]."""
+    annotated: np.ndarray
+    """At which their MaskletArrays were recorded, ns, -1 where there is none: int64 [T]."""
+    sizes: np.ndarray
+    """Height and width that those say: int32 [T, 2]."""
+    object_ids: tuple[int, ...]
+    known: np.ndarray
+    """Which objects they name: bool [T, N]."""
+
+
+_CONTENTS: dict[tuple[Path, str | None, str | None, int], _Contents] = {}
+"""By path, topics that were asked for, and time of the last change."""
+
+
+def _look_through(
+    path: Path, reader: AnyReader, images: str | None, masklets: str | None
+) -> tuple[_Contents, dict[int, Any]]:
+    """What is in a bag, and the MaskletArrays by the index of their image. Raises ClipError."""
+    pictures = _topics(reader, IMAGES)
+    answers = _topics(reader, (MASKLETS,))
+    answer = _chosen(path, "masklets", (MASKLETS,), answers, masklets) if masklets or answers else None
+    if images is None and answer is not None and len(pictures) > 1:
+        own = answer.topic.rpartition("/")[0]
+        drawn = {f"{own}/overlay", f"{own}/overlay/compressed", f"{own}/labels"}
+        pictures = {topic: connection for topic, connection in pictures.items() if topic not in drawn}
+    if images is not None or len(pictures) < 2 or answer is None:
+        one = _chosen(path, "images", IMAGES, pictures, images)
+        pictures = {one.topic: one}
+
+    times: dict[str, dict[int, int]] = {topic: {} for topic in pictures}
+    said: dict[int, tuple[int, Any]] = {}  # time and MaskletArray by stamp; the last word on an image counts
+    with _errors(path):
+        for connection, time, data in reader.messages([*pictures.values(), *([answer] if answer else [])]):
+            if connection.topic in times:
+                times[connection.topic].setdefault(_stamp(data), time)
+            else:
+                said[_stamp(data)] = time, reader.deserialize(data, MASKLETS)
+    if len(pictures) > 1:
+        fitting = [topic for topic in pictures if said.keys() & times[topic].keys()]
+        again = {f"{topic}/compressed" for topic in fitting}
+        pictures = {topic: pictures[topic] for topic in fitting if topic not in again} or pictures
+    topic = _chosen(path, "images", IMAGES, pictures, images).topic
+    if not times[topic]:
+        raise ClipError(path, f"there are no images on {topic}")
+    if 0 in times[topic]:
+        raise ClipError(path, f"there are images without a stamp on {topic}")
+    if answer is not None and not said.keys() & times[topic].keys():
+        raise ClipError(path, f"no masklets on {answer.topic} have the stamp of an image on {topic}")
+
+    stamps = sorted(times[topic])
+    by_frame = {index: said[stamp] for index, stamp in enumerate(stamps) if stamp in said}
+    object_ids = tuple(sorted({one.object_id for _, array in by_frame.values() for one in array.masklets}))
+    annotated, sizes = np.full(len(stamps), -1), np.zeros((len(stamps), 2), np.int32)
+    known = np.zeros((len(stamps), len(object_ids)), bool)
+    for index, (time, array) in by_frame.items():
+        annotated[index], sizes[index] = time, (array.height, array.width)
+        known[index] = np.isin(object_ids, [one.object_id for one in array.masklets])
+    contents = _Contents(
+        topic,
+        answer.topic if answer else "",
+        np.array(stamps),
+        np.array([times[topic][stamp] for stamp in stamps]),
+        annotated,
+        sizes,
+        object_ids,
+        known,
+    )
+    return contents, {index: array for index, (_, array) in by_frame.items()}
 
 
 @contextmanager
@@ -140,16 +216,23 @@ def _errors(path: Path, frame: int | None = None) -> Iterator[None]:
         raise ClipError(path, f"cannot be read: {error or type(error).__name__}{advice}", frame) from error
 
 
-def _topic(path: Path, reader: AnyReader, argument: str, types: tuple[str, ...], topic: str | None) -> Connection:
-    """The one topic of these types, or the named one of them."""
-    found = {connection.topic: connection for connection in reader.connections if connection.msgtype in types}
+def _topics(reader: AnyReader, types: tuple[str, ...]) -> dict[str, Connection]:
+    """Those of these types."""
+    return {connection.topic: connection for connection in reader.connections if connection.msgtype in types}
+
+
+def _chosen(
+    path: Path, argument: str, types: tuple[str, ...], found: dict[str, Connection], topic: str | None
+) -> Connection:
+    """The only topic, or the named one of them. Raises ClipError."""
     if topic is None and len(found) == 1:
         topic = next(iter(found))
     if topic not in found:
         kinds = " or ".join(types)
         there = ", ".join(sorted(found)) or "none"
         wanted = "there must be one topic" if topic is None else f"there is no topic {topic}"
-        raise ClipError(path, f"{wanted} of {kinds}; there are: {there} (choose by {argument}=...)")
+        choose = f" (choose with --{argument} TOPIC, in Python {argument}=...)" if found else ""
+        raise ClipError(path, f"{wanted} of {kinds}; there are: {there}{choose}")
     return found[topic]
 
 
@@ -202,6 +285,8 @@ def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", maskl
           storage: Literal["mcap", "sqlite3"] = "mcap") -> None:  # fmt: skip
     """Writes a clip as a new bag: rgb8 images, the first with a stamp of 1 s, and MaskletArrays of those with masks.
 
+    A MaskletArray names the objects of which something is known.
+
     Raises FileNotFoundError where the message definitions are not installed, and rosbags' WriterError if `path` exists.
     """
     store = _typestore()
@@ -219,7 +304,8 @@ def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", maskl
             image = types[IMAGES[0]](header, height, width, "rgb8", 0, 3 * width, data)
             writer.write(image_topic, stamp, store.serialize_cdr(image, IMAGES[0]))
             if masks is not None:
-                found = [_masklet(types, *one) for one in zip(clip.object_ids, masks, strict=True)]
+                named = clip.object_ids if clip.known is None else np.array(clip.object_ids)[clip.known[index]].tolist()
+                found = [_masklet(types, i, mask) for i, mask in zip(clip.object_ids, masks, strict=True) if i in named]
                 array = types[MASKLETS](header, height, width, found)
                 writer.write(masklet_topic, stamp, store.serialize_cdr(array, MASKLETS))
 

@@ -12,7 +12,8 @@ import numpy as np
 class Clip:
     """T frames of H x W pixels in which N objects are followed.
 
-    An object that is not visible on a frame (not there, hidden, outside the image) has an empty mask there.
+    An object that is not visible on a frame (not there, hidden, outside the image) has an empty mask there. So has one
+    of which nothing is known there.
     """
 
     name: str
@@ -20,12 +21,15 @@ class Clip:
     object_ids: tuple[int, ...]  # N, ascending, > 0
     masks: Sequence[np.ndarray | None]  # T entries, bool [N, H, W] (order of object_ids), None where not annotated
     fps: float = 24.0
+    known: np.ndarray | None = None  # bool [T, N]: whether the mask is known, on annotated frames; None: all are
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):
             raise ValueError(f"clip {self.name!r}: {len(self.frames)} frames but {len(self.masks)} entries of masks")
         if list(self.object_ids) != sorted(set(self.object_ids)) or any(i <= 0 for i in self.object_ids):
             raise ValueError(f"clip {self.name!r}: object IDs must be positive and ascending, got {self.object_ids}")
+        if self.known is not None and self.known.shape != (len(self.frames), len(self.object_ids)):
+            raise ValueError(f"clip {self.name!r}: what is known must be [frames, objects], got {self.known.shape}")
         if not self.fps > 0:
             raise ValueError(f"clip {self.name!r}: the frame rate must be positive, got {self.fps}")
 

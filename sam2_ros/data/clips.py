@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +72,10 @@ class Clips(Sequence[Clip]):
         """The clips whose names begin with one of these."""
         return Clips([name for name in self.names if name.startswith(prefixes)], self._read)
 
+    def listed(self, names: Collection[str]) -> Clips:
+        """The clips with these names, of which some may be those of other data sets."""
+        return Clips([name for name in self.names if name in names], self._read)
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -82,6 +86,18 @@ class Clips(Sequence[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:
         return (self._read(name) for name in self.names)
+
+
+def read_list(file: str | Path) -> list[str]:
+    """The names of clips in a text file, one a line. Raises ClipError."""
+    file = Path(file)
+    try:
+        names = [name for line in file.read_text().splitlines() if (name := line.strip())]
+    except FileNotFoundError as error:
+        raise ClipError(file, "the list of clips is missing") from error
+    if not names:
+        raise ClipError(file, "the list of clips is empty")
+    return names
 
 
 def undamaged(clips: Sequence[Clip], errors: list[ClipError]) -> Iterator[Clip]:

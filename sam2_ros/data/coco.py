@@ -1,7 +1,8 @@
 """Still images with masks: COCO's JSON of `images` and `annotations`, https://cocodataset.org/#format-data.
 
 Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Regions of
-a crowd (`iscrowd`) are no objects, and annotations without a segmentation are passed over.
+a crowd (`iscrowd`) are no objects, and annotations without a segmentation are passed over; so are images that have
+none left.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ANNOTATION: Keys = {"id": (int, str), "image_id": (int, str)}
 
 
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
-    """The images of a COCO file, named as their files without suffix ("/" becomes "-").
+    """The images of a COCO file that have an object, named as their files without suffix ("/" becomes "-").
 
     Args:
         file: the JSON.
@@ -52,7 +53,9 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
         if annotation.get("segmentation") and not annotation.get("iscrowd"):
             entries[annotation["image_id"]]["annotations"].append(annotation)
     folder = Path(images) if images else _folder(file, content["images"][0]["file_name"])
-    named = {_name(entry["image"]["file_name"]): entry for entry in entries.values()}
+    named = {_name(entry["image"]["file_name"]): entry for entry in entries.values() if entry["annotations"]}
+    if not named:
+        raise ClipError(file, "none of its images has an annotation with a segmentation")
     return Clips(list(named), partial(_read, file, folder, named))
 
 

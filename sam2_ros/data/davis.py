@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips
+from sam2_ros.data.clips import Clips, read_list
 from sam2_ros.data.images import check_numbers, image_files
 
 
@@ -28,10 +28,7 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     """
     if split is None:
         return label_folders.videos(Path(root) / "JPEGImages" / resolution)
-    file = Path(root) / "ImageSets" / f"{split}.txt"
-    if not file.is_file():
-        raise ClipError(file, "the list of sequences is missing")
-    return file.read_text().split()
+    return read_list(Path(root) / "ImageSets" / f"{split}.txt")
 
 
 def read(root: str | Path, sequence: str, resolution: str = "480p") -> Clip:

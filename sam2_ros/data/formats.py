@@ -9,8 +9,11 @@ from pathlib import Path
 from sam2_ros.data.clips import ClipError, Clips
 
 
-def open_clips(path: str | Path) -> Clips:
+def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
     """The clips in a folder or file of any layout that this package reads. Which one it is, its files tell.
+
+    Args:
+        images, masklets: topics of bags; see `bag.read`.
 
     Raises:
         ClipError: it is none of them (the message lists them), or it is damaged.
@@ -20,14 +23,14 @@ def open_clips(path: str | Path) -> Clips:
         raise ClipError(path, "there is no such file or folder")
     for _, finds, opens in _LAYOUTS:
         if (found := finds(path)) is not None:
-            return opens(found)
+            return opens(found, images, masklets) if finds is _bag else opens(found)
     looked_for = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
     raise ClipError(path, f"the layout is not known. Looked for:\n{looked_for}")
 
 
-def _of(module: str) -> Callable[[Path], Clips]:
+def _of(module: str) -> Callable[..., Clips]:
     """The `clips` of a module, which is loaded only now: not everyone has the packages for every format."""
-    return lambda path: import_module(f"sam2_ros.data.{module}").clips(path)
+    return lambda path, *topics: import_module(f"sam2_ros.data.{module}").clips(path, *topics)
 
 
 def _has(*parts: str) -> Callable[[Path], Path | None]:
@@ -73,7 +76,7 @@ def _coco(path: Path) -> Path | None:
 
 
 # What it looks like, what finds it (the path to open, or None), what opens it; the first that is found counts.
-_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path], Clips]]] = [
+_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[..., Clips]]] = [
     ("SA-V val and test: folders JPEGImages_24fps and Annotations_6fps", _has("JPEGImages_24fps"), _of("sav_frames")),
     ("YouTube-VOS: folders JPEGImages and Annotations, meta.json", _has("JPEGImages", "meta.json"), _of("youtube_vos")),
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),

@@ -66,6 +66,8 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scenes", choices=SCENES, default="synthetic", help="which scenes to generate")
     source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
+    parser.add_argument("--images", metavar="TOPIC", help="of a bag that has several, likewise --masklets")
+    parser.add_argument("--masklets", metavar="TOPIC", help=argparse.SUPPRESS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="of scenes, or numbers of clips")
     parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures to paint with")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("HEIGHT", "WIDTH"))
@@ -76,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.clips:
-            available = open_clips(options.clips)
+            available = open_clips(options.clips, options.images, options.masklets)
             make = available.__getitem__
         else:
             pictures = Pictures.open(options.pictures) if options.pictures else None

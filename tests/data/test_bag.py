@@ -220,13 +220,61 @@ def test_topics_have_to_be_chosen_where_there_are_several(recorded):
         ("/one", ARRAY, 10**9, EMPTY),
         ("/two", ARRAY, 10**9, EMPTY),
     )
-    with pytest.raises(ClipError, match=r"one topic of .*Image.*there are: /left, /right \(choose by images="):
-        bag.read(path)
+    with pytest.raises(ClipError, match=r"one topic of .*Image.*there are: /left, /right \(choose with --images TOPIC"):
+        bag.read(path, masklets="/one")
     with pytest.raises(ClipError, match=r"there is no topic /up .*there are: /left, /right"):
-        bag.read(path, images="/up")
-    with pytest.raises(ClipError, match=r"MaskletArray; there are: /one, /two \(choose by masklets="):
+        bag.read(path, "/up", "/one")
+    with pytest.raises(ClipError, match=r"MaskletArray; there are: /one, /two \(choose with --masklets TOPIC"):
         bag.read(path, images="/right")
     np.testing.assert_array_equal(bag.read(path, "/right", "/two").frames[0], PICTURE[:, ::-1])
+    np.testing.assert_array_equal(open_clips(path, "/right", "/two")[0].frames[0], PICTURE[:, ::-1])
+
+
+def test_the_images_are_those_that_the_masklets_are_about(recorded):
+    """Not another camera's, not what the node drew, and a topic's compressed copy is none of its own."""
+    jpeg = {"format": "jpeg", "data": cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()}
+    path = recorded(
+        *(("/up/image", RGB, 10**9 * t + 1, image(PICTURE * 0, "rgb8")) for t in (1, 2)),
+        *(("/front/image", RGB, 10**9 * t, image(PICTURE, "rgb8")) for t in (1, 2)),
+        *(("/front/image/compressed", COMPRESSED, 10**9 * t, jpeg) for t in (1, 2)),
+        *(("/sam2/overlay", RGB, 10**9 * t, image(PICTURE * 0, "rgb8")) for t in (1, 2)),
+        *(("/sam2/labels", RGB, 10**9 * t, image(PICTURE[..., 0].astype(np.uint16), "mono16")) for t in (1, 2)),
+        ("/sam2/masklets", ARRAY, 10**9, EMPTY),
+    )
+    np.testing.assert_array_equal(bag.read(path).frames[1], PICTURE)
+    assert not bag.read(path, images="/sam2/overlay").frames[0].any()
+
+
+def test_of_an_object_that_is_not_named_nothing_is_known(recorded):
+    """It was pointed out later, or is no longer followed; one that is named and not present is hidden."""
+    types = bag._typestore().types
+    square, nothing = np.zeros((2, 48, 64), bool)
+    square[3:9, 3:9] = True
+    named = [{1: square}, {1: nothing, 2: square}, {2: square}]
+    path = recorded(
+        *(("/image", RGB, 10**9 * t, image(PICTURE, "rgb8")) for t in (1, 2, 3, 4)),
+        *(
+            ("/masklets", ARRAY, 10**9 * t, EMPTY | {"masklets": [bag._masklet(types, *one) for one in here.items()]})
+            for t, here in enumerate(named, 1)
+        ),
+    )
+    clip = bag.read(path)
+    assert clip.object_ids == (1, 2)
+    assert clip.known.tolist() == [[True, False], [True, True], [False, True], [False, False]]
+    assert [None if masks is None else masks.any(axis=(1, 2)).tolist() for masks in clip.masks] == [
+        [True, False], [False, True], [False, True], None
+    ]  # fmt: skip
+    bag.write(clip, path.with_name("again"))
+    np.testing.assert_array_equal(bag.read(path.with_name("again")).known, clip.known)
+
+
+def test_a_bag_that_was_opened_before_is_not_read_through_again(tmp_path, monkeypatch):
+    clip = make_clip(every=2)
+    bag.write(clip, tmp_path / "bag")
+    bag.read(tmp_path / "bag")
+    monkeypatch.setattr(bag, "_look_through", None)
+    same_masks(bag.read(tmp_path / "bag"), clip)
+    same_frames(bag.read(tmp_path / "bag"), clip, 0)
 
 
 @pytest.mark.parametrize(

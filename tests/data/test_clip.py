@@ -22,6 +22,7 @@ def test_a_clip_has_a_length():
         ({"object_ids": (0,)}, "positive"),
         ({"fps": 0.0}, "frame rate"),
         ({"fps": float("nan")}, "frame rate"),
+        ({"known": np.ones((1, 2), bool)}, r"\[frames, objects\], got \(1, 2\)"),
     ],
 )
 def test_nonsense_is_refused(changes, words):

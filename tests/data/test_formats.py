@@ -12,7 +12,7 @@ from small_clips import make_clip, same_frames, same_masks
 
 from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips
+from sam2_ros.data.clips import ClipError, Clips, read_list
 from sam2_ros.data.formats import open_clips
 
 JPEG, VIDEO = 2.5, 4.0  # mean difference of pixels that lossy coding may make; neighbouring frames differ by 12
@@ -164,7 +164,7 @@ def test_davis_splits_and_resolutions(tmp_path):
     (tmp_path / "ImageSets/2017/val.txt").write_text("c\na\n")
     assert davis.clips(tmp_path, "Full-Resolution", split="2017/val").names == ("c", "a")
     assert open_clips(tmp_path).names == ("a", "b", "c")
-    with pytest.raises(ClipError, match=r"2016/val\.txt: the list of sequences is missing"):
+    with pytest.raises(ClipError, match=r"2016/val\.txt: the list of clips is missing"):
         davis.sequences(tmp_path, split="2016/val")
 
 
@@ -230,6 +230,12 @@ def test_coco_crowds_and_boxes_are_no_objects(tmp_path):
     (clip,) = open_clips(tmp_path)
     assert clip.object_ids == (1,)
     np.testing.assert_array_equal(clip.masks[0][0], make_clip(frames=1).masks[0][1])
+    content["images"].append(content["images"][0] | {"id": 2, "file_name": "nothing.jpg"})
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    assert open_clips(tmp_path).names == ("still",)  # an image without objects has nothing to say
+    (tmp_path / "annotations.json").write_text(json.dumps(content | {"annotations": []}))
+    with pytest.raises(ClipError, match="none of its images has an annotation"):
+        open_clips(tmp_path)
 
 
 def test_images_are_turned_as_exif_says(tmp_path):
@@ -242,9 +248,10 @@ def test_images_are_turned_as_exif_says(tmp_path):
     image.save(file, exif=exif)
     coco_file = tmp_path / "annotations.json"
     entry = {"id": 1, "file_name": "photo.jpg", "height": 30, "width": 20}
-    coco_file.write_text(json.dumps({"images": [entry], "annotations": []}))
+    annotation = {"id": 1, "image_id": 1, "segmentation": [[2, 2, 9, 2, 9, 20]]}
+    coco_file.write_text(json.dumps({"images": [entry], "annotations": [annotation]}))
     (clip,) = open_clips(tmp_path)
-    assert clip.frames[0].shape == (30, 20, 3) and clip.masks[0].shape == (0, 30, 20)
+    assert clip.frames[0].shape == (30, 20, 3) and clip.masks[0].shape == (1, 30, 20)
     assert clip.frames[0][:8].min() > 180 and clip.frames[0][12:].max() < 20
 
 
@@ -303,3 +310,12 @@ def test_clips_are_a_sequence():
     assert [clip.name for clip in clips[1:]] == ["b", "c"]
     with pytest.raises(IndexError):
         clips[3]
+
+
+def test_clips_of_a_list(tmp_path):
+    (tmp_path / "val.txt").write_text("c\na\n\nx \n")
+    names = read_list(tmp_path / "val.txt")
+    assert names == ["c", "a", "x"] and Clips(("a", "b", "c"), make_clip).listed(names).names == ("a", "c")
+    (tmp_path / "val.txt").write_text("\n")
+    with pytest.raises(ClipError, match=r"val\.txt: the list of clips is empty"):
+        read_list(tmp_path / "val.txt")
