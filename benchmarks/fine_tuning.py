@@ -24,11 +24,6 @@ from sam2_ros.data import bag
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings
-from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS
-
-# The recipe is for released weights; the default model is far from where it could be, and learns at a higher rate.
-OPTIONS = """--lr 2e-4 --last-lr 0.05 --warm-up 20 --clips 3 --frames 6 --clip-gradient 1 --ema 0.98
---degrees 0 --shear 0 --corrected 0.3 --fewest-corrections 1 --corrections 2 --no-checkpointing --workers 1"""
 
 
 def record(scenes: MujocoScenes, seeds: range, folder: Path) -> None:
@@ -72,8 +67,8 @@ def main() -> None:
     table = Table("", *(f"{kind}, {when}" for kind in kinds for when in checkpoints), title="J&F with one click")
     for when, checkpoint in checkpoints.items():
         if when == "after":
-            run("sam2_ros.training", tuned, "--recipe", "fine-tuning", "--init", DEFAULT_WEIGHTS, "--data", recordings,
-                "--minutes", options.minutes, *OPTIONS.split(), *more)  # fmt: skip
+            run("sam2_ros.training", tuned, "--recipe", "fine-tuning-default", "--data", recordings,
+                "--minutes", options.minutes, *more)  # fmt: skip
         for kind, clips in kinds.items():
             run("sam2_ros.evaluation", *clips, *checkpoint, "--out", options.out / f"{kind}-{when}")
     columns = [scores(options.out / f"{kind}-{when}") for kind in kinds for when in checkpoints]

@@ -18,10 +18,18 @@ import torch
 from torch.utils.data import ConcatDataset
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError
+from sam2_ros.data.clips import ClipError, read_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import CheckpointError, identify, load_checkpoint, read_weights
+from sam2_ros.model.checkpoint import (
+    DEFAULT_WEIGHTS,
+    OFFICIAL,
+    CheckpointError,
+    fetch_official,
+    identify,
+    load_checkpoint,
+    read_weights,
+)
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import processes
@@ -41,12 +49,16 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
     parser.add_argument("--recipe", choices=RECIPES, help="values of all options below that are not given")
     parser.add_argument("--model", choices=CONFIGS, help="default: the one that --init is for, or `default`")
-    init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors"
+    init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors; default: see --pretrained"
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
     data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
     validation = "clips that are not learnt from, likewise; default: scenes, or none where --data is given"
     parser.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
+    parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
+    parser.add_argument("--validation-list", type=Path, metavar="FILE", help="likewise, of --validation")
+    parser.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
     pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
@@ -84,26 +96,35 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
         CheckpointError: they are missing, or fit no network.
     """
     name = options.model or "default"
-    if options.init and not options.model:
-        name = identify(read_weights(options.init)) or name
+    init = options.init
+    if init and not options.model:
+        name = identify(read_weights(init)) or name
+    if not init and recipe.stage.pretrained:
+        init = fetch_official(name) if name in OFFICIAL else DEFAULT_WEIGHTS
     config = CONFIGS[name]
     config = config.at(recipe.stage.size or config.image_size)
     if recipe.learning.drop_path is not None:
         config = replace(config, hiera=replace(config.hiera, drop_path=recipe.learning.drop_path))
     torch.manual_seed(0)
     model = SAM2(config)
-    if options.init:
-        load_checkpoint(model, options.init)
-    if options.new_memory or not options.init:
+    if init:
+        load_checkpoint(model, init)
+    if options.new_memory or not init:
         look_at_the_same_place(model)
-    if not options.init:
+    if not init:
         look_at_the_click(model)
     return model
 
 
-def clips_in(paths: list[Path]) -> Sequence[Clip]:
-    """The clips of all of them. Raises ClipError."""
-    return ConcatDataset([open_clips(path) for path in paths])  # type: ignore[return-value]
+def clips_in(paths: list[Path], names: Path | None, images: str | None, masklets: str | None) -> Sequence[Clip]:
+    """The clips of all of them, or those in a list, with these topics of bags. Raises ClipError."""
+    clips = [open_clips(path, images, masklets) for path in paths]
+    if names is not None:
+        listed = read_list(names)
+        clips = [part for one in clips if (part := one.listed(listed))]
+        if missing := set(listed) - {name for part in clips for name in part.names}:
+            raise ClipError(names, f"there is no clip {min(missing)} in {', '.join(map(str, paths))}")
+    return ConcatDataset(clips)  # type: ignore[return-value]
 
 
 def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
@@ -116,16 +137,19 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     model = network(options, recipe)
     size = model.config.image_size
     pictures = Pictures.open(options.pictures) if options.pictures else None
+    topics = options.images, options.masklets
     samples: Samples
     if options.data:
-        samples = ClipSamples(clips_in(options.data), recipe.stage, size, recipe.augmentation)
+        clips = clips_in(options.data, options.list, *topics)
+        samples = ClipSamples(clips, recipe.stage, size, recipe.augmentation)
         samples[0, 0]  # what is wrong with all of the clips, one hears now
     else:
         samples = SceneSamples(recipe.stage, size, recipe.augmentation, pictures)
     validation = []
     if processes.rank_and_world()[0] == 0:
         if options.validation:
-            validation = clip_batches(clips_in(options.validation), recipe.stage, size)
+            clips = clips_in(options.validation, options.validation_list, *topics)
+            validation = clip_batches(clips, recipe.stage, size)
         elif not options.data:
             validation = scene_batches(size, pictures)
     return Trainer(model.to(device), recipe, samples, options.out, validation)
@@ -140,9 +164,15 @@ def main() -> int:
     except (ClipError, CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for kind in (signal.SIGINT, signal.SIGTERM):  # the step at hand is finished, then the checkpoint is written
-        signal.signal(kind, lambda *_: prepared.stop())
-    prepared.run()
+    if prepared.progress < 1:
+        for kind in (signal.SIGINT, signal.SIGTERM):  # the step at hand is finished, then the checkpoint is written
+            signal.signal(kind, lambda *_: prepared.stop())
+        prepared.run()
+    elif prepared.rank == 0:
+        print(
+            f"{prepared.checkpoint}: this stage is complete, after {prepared.step} steps. To make it longer, give more"
+            f" --steps or --minutes; to begin another, give another folder and --init {prepared.weights}"
+        )
     processes.end()
     return 0
 

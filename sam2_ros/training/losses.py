@@ -72,10 +72,13 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def iou(logits: Tensor, target: Tensor) -> Tensor:
-    """IoU of logits above 0 with targets above one half; 1 where both are empty: [..., h, w] -> [...]."""
+    """IoU of logits above 0 with targets above one half: [..., h, w] -> [...].
+
+    0 where both are empty, which of an object that can be seen only means that it fills no cell by half.
+    """
     mask, truth = logits > 0, target > 0.5
     union = (mask | truth).sum(dim=(-2, -1))
-    return torch.where(union > 0, (mask & truth).sum(dim=(-2, -1)) / union.clamp(min=1), 1.0)
+    return (mask & truth).sum(dim=(-2, -1)) / union.clamp(min=1)
 
 
 def losses(

@@ -13,17 +13,23 @@ def start(device: str | None = None) -> torch.device:
     """Joins the other processes, where torchrun has started any; the device to compute on.
 
     Args:
-        device: such as "cpu" or "cuda:1". None: a CUDA GPU of this process' own if there is one, else the CPU.
+        device: such as "cpu", "cuda" (of several GPUs, this process' own) or "cuda:1". None: CUDA if there is any.
     """
-    if device is None:
-        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
+    chosen = own_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         torch.set_float32_matmul_precision("high")
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return chosen
+
+
+def own_device(name: str) -> torch.device:
+    """The device of this name; of GPUs without a number, the one that belongs to this process."""
+    device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return device
 
 
 def end() -> None:

@@ -27,6 +27,10 @@ class Stage:
     """In one batch of one process."""
     objects: int = 4
     """At most so many of each clip."""
+    smallest: float = 5e-4
+    """Objects that cover less of the first frame, 0 .. 1, are learnt only where there is no larger one. 0: all are."""
+    pretrained: bool = False
+    """Without `--init`, starts from the weights that belong to the model; Meta's are fetched. Else from nothing."""
     minutes: float | None = None
     steps: int | None = None
     """The stage ends after so many minutes or steps."""
@@ -98,7 +102,7 @@ _PAPER_LEARNING = Learning(
 )
 
 PAPER = Recipe(
-    Stage(size=None, frames=8, clips=1, objects=3, steps=150_000, workers=4),
+    Stage(size=None, frames=8, clips=1, objects=3, smallest=0.0, steps=150_000, workers=4),
     _PAPER_LEARNING,
     PAPER_PROMPTING,
     PAPER_WEIGHTS,
@@ -107,7 +111,7 @@ PAPER = Recipe(
 """The paper's full training on videos. Its rates are meant for batches of 256 clips: as many processes."""
 
 PAPER_IMAGES = Recipe(
-    Stage(size=None, frames=1, clips=1, objects=64, steps=90_000, workers=4),
+    Stage(size=None, frames=1, clips=1, objects=64, smallest=0.0, steps=90_000, workers=4),
     replace(_PAPER_LEARNING, lr=4e-4, encoder_lr=1.0, warm_up=1000),
     PAPER_PROMPTING,
     PAPER_WEIGHTS,
@@ -117,10 +121,19 @@ PAPER_IMAGES = Recipe(
 
 FINE_TUNING = replace(
     PAPER,
-    stage=replace(PAPER.stage, steps=2000),
+    stage=replace(PAPER.stage, pretrained=True, steps=2000),
     learning=replace(_PAPER_LEARNING, lr=5e-6, encoder_lr=0.6, last_lr=0.1, warm_up=100, ema=0.995),
 )
 """The paper's recipe with the small rates at which Meta's released weights are fine-tuned on one data set."""
+
+FINE_TUNING_DEFAULT = Recipe(
+    replace(FINE_TUNING.stage, frames=6, clips=3, steps=300, workers=1),
+    replace(FINE_TUNING.learning, lr=2e-4, last_lr=0.05, warm_up=20, clip_gradient=1.0, ema=0.98, checkpointing=False),
+    replace(PAPER_PROMPTING, corrected=0.3, fewest_corrections=1, corrections=2),
+    PAPER_WEIGHTS,
+    replace(PAPER_AUGMENTATION, degrees=0.0, shear=0.0),
+)
+"""The default model is far from where it could be: it learns at a higher rate, from several small clips at a time."""
 
 SCRATCH = Recipe(
     Stage(size=128, frames=1, gap=4, uses=6, clips=32, objects=4, steps=3500, calm=True),
@@ -130,4 +143,10 @@ SCRATCH = Recipe(
 )
 """The first stage of the default model: an encoder that starts from nothing, on two CPU cores. docs/default-model.md"""
 
-RECIPES = {"paper": PAPER, "paper-images": PAPER_IMAGES, "fine-tuning": FINE_TUNING, "scratch": SCRATCH}
+RECIPES = {
+    "paper": PAPER,
+    "paper-images": PAPER_IMAGES,
+    "fine-tuning": FINE_TUNING,
+    "fine-tuning-default": FINE_TUNING_DEFAULT,
+    "scratch": SCRATCH,
+}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,57 +18,70 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
-from sam2_ros.training.samples import SMALLEST, Batch, excerpt, sample
+from sam2_ros.training.samples import Batch, excerpt, sample
 
-PATIENCE = 10
-"""Clips that may fail one after another before training gives up."""
+OPEN = 16
+"""Clips that a process keeps open."""
+
+TRIES = 5
+"""So often each clip is tried before nothing can be learnt from any of them: what is damaged may be a frame or two."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Annotated:
-    """A clip and what is known of its masks."""
+    """What is known of the masks of a clip."""
 
-    clip: Clip
-    frames: list[int]
-    """Indices of the annotated ones; others may show anything, so nothing is learnt from them."""
-    visible: list[bool]
-    """Of these frames: whether an object can be seen well enough to be pointed out."""
+    frames: np.ndarray
+    """Indices of the T annotated frames; others may show anything, so nothing is learnt from them."""
+    visible: np.ndarray
+    """Of these frames: whether each object can be seen well enough to be pointed out: bool [T, N]."""
+    known: np.ndarray
+    """Whether the mask of each object is known: bool [T, N]."""
 
     @classmethod
-    def look_through(cls, clip: Clip) -> Annotated:
-        """Decodes all masks once. Raises ClipError."""
+    def look_through(cls, clip: Clip, smallest: float) -> Annotated:
+        """Decodes all masks once. Raises ClipError.
+
+        Args:
+            smallest: as in `Stage`.
+        """
         frames, area = [], []
         for index, masks in enumerate(clip.masks):
             if masks is not None:
                 frames.append(index)
-                area.append(float(masks.mean(axis=(1, 2)).max(initial=0.0)))
-        visible = [one >= SMALLEST for one in area]
-        if not any(visible):
-            visible = [one > 0 for one in area]
-        if not any(visible):
+                area.append(masks.mean(axis=(1, 2)))
+        areas = np.array(area).reshape(len(frames), len(clip.object_ids))
+        visible = (areas > 0) & (areas >= smallest)
+        if not visible.any():
+            visible = areas > 0
+        if not visible.any():
             raise ClipError(clip.name, "no frame has a mask: nothing can be learnt from it")
-        return cls(clip, frames, visible)
+        known = np.ones_like(visible) if clip.known is None else clip.known[frames]
+        return cls(np.array(frames), visible, known)
 
-    def square(self, chosen: Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def square(self, clip: Clip, chosen: Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray, float]:
         """Some annotated frames as the tracker would hand them to the network.
 
         Args:
+            clip: that was looked through.
             chosen: indices into `frames`.
             size: side, pixels.
 
         Returns:
-            Frames uint8 [T, size, size, 3], masks bool [T, N, size, size], and width / height of the clip.
+            Frames uint8 [T, size, size, 3], masks bool [T, N, size, size] of the objects that are known on all of them,
+            and width / height of the clip.
 
         Raises:
             ClipError: a frame is damaged.
         """
+        known = self.known[chosen].all(axis=0)
         frames, masks = [], []
-        for index in (self.frames[i] for i in chosen):
-            image, truth = self.clip.frames[index], self.clip.masks[index]
+        for index in self.frames[chosen].tolist():
+            image, truth = clip.frames[index], clip.masks[index]
             assert truth is not None
             aspect = image.shape[1] / image.shape[0]
             frames.append(_resized(np.ascontiguousarray(image.transpose(2, 0, 1)), size).transpose(1, 2, 0))
-            masks.append(_resized(truth.view(np.uint8) * np.uint8(255), size) > 127)
+            masks.append(_resized(truth[known].view(np.uint8) * np.uint8(255), size) > 127)
         return np.stack(frames), np.stack(masks), aspect
 
 
@@ -80,8 +94,9 @@ def _resized(planes: np.ndarray, size: int) -> np.ndarray:
 class ClipSamples(Dataset[Batch]):
     """Samples of clips of any size. An index is a clip's place and how often it was used before.
 
-    A damaged clip, or one with fewer annotated frames than a sample has, is passed over with a warning, and the next
-    one takes its place.
+    A damaged clip, or one with fewer annotated frames than a sample has, is passed over with a warning, and another one
+    takes its place at random. Which one depends on the index alone, not on what was found before. Each process opens
+    its own clips, since those of a forked one would share the positions in their files.
 
     Args:
         clips: opened one at a time.
@@ -95,31 +110,63 @@ class ClipSamples(Dataset[Batch]):
         self.stage = stage
         self.size = size
         self.changes = changes
-        self.annotated = lru_cache(maxsize=16)(lambda number: Annotated.look_through(clips[number]))
+        self.bad: dict[int, ClipError] = {}
+        """Clips from which nothing can be learnt, by place, as far as this process knows."""
+        self._annotated: dict[int, Annotated] = {}
+        self._open: dict[int, dict[int, Clip]] = {}  # by process and place, the one used last at the end
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}}
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
-        number, _ = index
-        rng = np.random.default_rng(index)
-        for attempt in range(min(PATIENCE, len(self.clips))):
+        error: ClipError | None = None
+        for attempt, number in enumerate(self._order_of_trial(index)):
+            if number in self.bad:
+                continue
             try:
-                return self._sample((number + attempt) % len(self.clips), rng)
-            except ClipError as error:
-                warnings.warn(f"passed over: {error}", stacklevel=2)
-                last = error
-        raise ValueError(f"nothing can be learnt from {attempt + 1} clips one after another; the last: {last}")
+                clip, annotated = self._opened(number)
+            except ClipError as said:
+                self.bad[number] = error = said
+                warnings.warn(f"passed over: {said} ({len(self.bad)} of {len(self.clips)} clips so far)", stacklevel=2)
+                continue
+            try:
+                return self._sample(clip, annotated, np.random.default_rng((*index, attempt)))
+            except ClipError as said:  # other frames of this clip may be sound
+                error = said
+                warnings.warn(f"passed over: {said}", stacklevel=2)
+        error = error or next(reversed(self.bad.values()))
+        raise ValueError(f"nothing can be learnt from any of {len(self.clips)} clips; the last: {error}")
 
-    def _sample(self, number: int, rng: np.random.Generator) -> Batch:
-        stage, one = self.stage, self.annotated(number)
-        if len(one.frames) < stage.frames:
-            problem = f"has {len(one.frames)} annotated frames, a training clip takes {stage.frames} (see --frames)"
-            raise ClipError(one.clip.name, problem)
-        chosen = excerpt(one.visible, stage.frames, stage.gap, rng)
-        frames, masks, aspect = one.square(chosen, self.size)
+    def _order_of_trial(self, index: tuple[int, int]) -> Iterator[int]:
+        yield index[0]
+        rng = np.random.default_rng(index)
+        for _ in range(TRIES):
+            yield from rng.permutation(len(self.clips)).tolist()
+
+    def _opened(self, number: int) -> tuple[Clip, Annotated]:
+        """A clip and what is known of its masks. Raises ClipError where nothing can be learnt from it."""
+        opened = self._open.setdefault(os.getpid(), {})
+        clip = opened.pop(number, None) or self.clips[number]
+        if number not in self._annotated:
+            self._annotated[number] = Annotated.look_through(clip, self.stage.smallest)
+        annotated, least = self._annotated[number], self.stage.frames
+        if len(annotated.frames) < least:
+            problem = f"has {len(annotated.frames)} annotated frames, a training clip takes {least} (see --frames)"
+            raise ClipError(clip.name, problem)
+        opened[number] = clip
+        if len(opened) > OPEN:
+            del opened[next(iter(opened))]
+        return clip, annotated
+
+    def _sample(self, clip: Clip, annotated: Annotated, rng: np.random.Generator) -> Batch:
+        stage = self.stage
+        chosen = excerpt(annotated.visible, stage.frames, stage.gap, rng, annotated.known)
+        frames, masks, aspect = annotated.square(clip, chosen, self.size)
         try:
-            return sample(frames, masks, stage.objects, self.changes, rng, aspect)
+            return sample(frames, masks, stage.objects, self.changes, rng, aspect, smallest=stage.smallest)
         except ValueError as error:
             problem = f"{error} at {self.size} x {self.size} pixels"
-            raise ClipError(one.clip.name, problem, one.frames[chosen[0]]) from error
+            raise ClipError(clip.name, problem, int(annotated.frames[chosen[0]])) from error
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
         """The indices of one process' part of every batch, from a step on."""

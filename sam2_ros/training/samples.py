@@ -13,8 +13,6 @@ from sam2_ros.training import augmentation
 from sam2_ros.training.augmentation import Augmentation
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SMALLEST = 5e-4
-"""Objects that cover less of the first frame are pointed out only where there is no larger one."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +51,34 @@ class Batch:
         )
 
 
-def excerpt(visible: Sequence[bool], frames: int, longest_gap: int, rng: np.random.Generator) -> list[int]:
+def excerpt(
+    visible: np.ndarray, frames: int, longest_gap: int, rng: np.random.Generator, known: np.ndarray | None = None
+) -> list[int]:
     """Which frames of a clip to learn from, in the order in which they are played.
 
     They are evenly spaced, from any place and at any pace that the clip is long enough for, forwards or backwards.
     Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from. The
-    first frame shows an object, if any can: prompts are given there.
+    first frame shows an object that is known on all of them, if any can: prompts are given there.
 
     Args:
-        visible: for each frame, whether it shows an object.
+        visible: for each frame, whether it shows each object: bool [T, N].
         frames: how many to choose; there are as many.
         longest_gap: between two neighbours. 1: they follow each other.
+        known: for each frame, whether each object's mask is known: bool [T, N]. None: all are.
     """
+
+    def shown(first: int, step: int) -> bool:
+        there = visible[first]
+        return bool((there if known is None else there & known[first + step * np.arange(frames)].all(axis=0)).any())
+
     count = len(visible)
     longest_gap = min(longest_gap, (count - 1) // (frames - 1)) if frames > 1 else 1
-    gap = int(rng.integers(1, longest_gap + 1))
-    reach = (frames - 1) * gap
-    forwards = [i for i in range(count - reach) if visible[i]]
-    backwards = [i for i in range(reach, count) if visible[i]]
+    for gap in range(int(rng.integers(1, longest_gap + 1)), 0, -1):  # an object may not be known for as long as that
+        reach = (frames - 1) * gap
+        forwards = [i for i in range(count - reach) if shown(i, gap)]
+        backwards = [i for i in range(reach, count) if shown(i, -gap)]
+        if forwards or backwards:
+            break
     if backwards and (rng.random() < 0.5 or not forwards):
         first = int(rng.choice(backwards))
         return [first - i * gap for i in range(frames)]
@@ -86,10 +94,11 @@ def sample(
     rng: np.random.Generator,
     aspect: float = 1.0,
     fill: bool = False,
+    smallest: float = 0.0,
 ) -> Batch:
     """Some objects of a clip, changed at random.
 
-    Objects that can be seen on the first frame are chosen from, those that cover less than `SMALLEST` of it last.
+    Objects that can be seen on the first frame are chosen from.
 
     Args:
         frames: uint8 [T, S, S, 3].
@@ -98,6 +107,7 @@ def sample(
         aspect: width / height of the picture before it was made square.
         fill: where there are fewer objects, some are taken again, to be prompted elsewhere. So all batches have one
             shape, and memory is allocated once.
+        smallest: as in `Stage`.
 
     Raises:
         ValueError: the first frame shows no object.
@@ -105,7 +115,7 @@ def sample(
     area = masks[0].mean(axis=(1, 2))
     if not area.any():
         raise ValueError("the first frame shows no object")
-    candidates = np.flatnonzero(area >= SMALLEST)
+    candidates = np.flatnonzero((area > 0) & (area >= smallest))
     if not candidates.size:
         candidates = area.argmax(keepdims=True)
     masks = masks[:, rng.permutation(candidates)[:objects]]

@@ -56,9 +56,10 @@ class SceneSamples(Dataset[Batch]):
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
         clip = self.scene(index[0])
-        chosen = excerpt([bool(masks.any()) for masks in clip.masks], self.stage.frames, len(clip), rng)
+        visible = np.array([masks.any(axis=(1, 2)) for masks in clip.masks])
+        chosen = excerpt(visible, self.stage.frames, len(clip), rng)
         frames, masks = (np.stack([values[i] for i in chosen]) for values in (clip.frames, clip.masks))
-        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True)
+        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True, smallest=self.stage.smallest)
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
         """The indices of one process' part of every batch, from a step on."""

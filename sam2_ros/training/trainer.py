@@ -51,6 +51,9 @@ class Trainer:
         out: folder for checkpoints and logs. A checkpoint found there is gone on from.
         validation: clips that are not learnt from. Only the first process needs them.
         save_every, validate_every: seconds.
+
+    Raises:
+        ValueError: the stage has no end, or the checkpoint is of another network or has other groups of parameters.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class Trainer:
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
         self.step, self.elapsed = 0, 0.0
-        self.checkpoint = self.out / "checkpoint.pt"
+        self.checkpoint, self.weights = self.out / "checkpoint.pt", self.out / "average.safetensors"
         if self.checkpoint.exists():
             self._load()
         self._learner = self.rollout
@@ -215,14 +218,28 @@ class Trainer:
         os.replace(part, self.checkpoint)
         weights = self.out / "average.part.safetensors"
         save_weights(self.average, weights)
-        os.replace(weights, self.out / "average.safetensors")
+        os.replace(weights, self.weights)
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        self.rollout.load_state_dict(state["learner"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(content)
+        recipe = [
+            [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+            for optimizer in self.optimizers
+        ]
+        try:
+            self.rollout.load_state_dict(state["learner"])
+            self.average.load_state_dict(state["average"])
+            for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(content)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{self.checkpoint} was made for another network, or other groups of its parameters: give the"
+                " same --model, --affinity, --muon, --encoder-lr, --layer-decay and --weight-decay as before, or"
+                f" another folder and --init {self.weights}"
+            ) from error
+        for optimizer, groups in zip(self.optimizers, recipe, strict=True):  # weight decay and the like may be others
+            for group, settings in zip(optimizer.param_groups, groups, strict=True):
+                group.update(settings)
         self.step, self.elapsed = state["step"], state["elapsed"]
         for part, settings in asdict(self.recipe).items():
             for name, value in settings.items():

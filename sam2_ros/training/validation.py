@@ -58,7 +58,8 @@ def scene_batches(size: int, pictures: Pictures | None, clips: int = CLIPS) -> l
     batches = []
     for seed in range(SEED, SEED + clips):
         clip = scenes.scene(seed)
-        batches.append(sample(np.stack(clip.frames), np.stack(clip.masks), 3, NONE, np.random.default_rng(seed)))
+        frames, masks = np.stack(clip.frames), np.stack(clip.masks)
+        batches.append(sample(frames, masks, 3, NONE, np.random.default_rng(seed), smallest=Stage().smallest))
     return batches
 
 
@@ -73,18 +74,26 @@ def clip_batches(clips: Sequence[Clip], stage: Stage, size: int, most: int = CLI
     batches = []
     for number in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int).tolist():
         try:
-            one = Annotated.look_through(clips[number])
-            first = one.visible.index(True)
-            gap = min(stage.gap, (len(one.frames) - 1 - first) // max(1, stage.frames - 1)) if stage.frames > 1 else 1
-            if gap < 1:
-                raise ClipError(one.clip.name, f"has fewer than {stage.frames} annotated frames with an object")
-            frames, masks, aspect = one.square(range(first, first + stage.frames * gap, gap)[: stage.frames], size)
-            batches.append(sample(frames, masks, 3, NONE, np.random.default_rng(number), aspect))
-        except (ClipError, ValueError) as error:
+            clip = clips[number]
+            annotated = Annotated.look_through(clip, stage.smallest)
+            frames, masks, aspect = annotated.square(clip, _beginning(clip.name, annotated, stage), size)
+            rng = np.random.default_rng(number)
+            batches.append(sample(frames, masks, 3, NONE, rng, aspect, smallest=stage.smallest))
+        except ValueError as error:
             warnings.warn(f"passed over in validation: {error}", stacklevel=2)
     if not batches:
         raise ValueError(f"none of {len(clips)} clips can be used for validation")
     return batches
+
+
+def _beginning(name: str, annotated: Annotated, stage: Stage) -> list[int]:
+    """The first frames on which an object can be followed. Raises ClipError."""
+    for first in range(len(annotated.frames) - stage.frames + 1):
+        longest = (len(annotated.frames) - 1 - first) // (stage.frames - 1) if stage.frames > 1 else 1
+        chosen = first + min(stage.gap, longest) * np.arange(stage.frames)
+        if (annotated.visible[first] & annotated.known[chosen].all(axis=0)).any():
+            return chosen.tolist()
+    raise ClipError(name, f"no object can be followed from where it is seen over {stage.frames} annotated frames")
 
 
 @torch.no_grad()

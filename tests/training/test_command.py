@@ -11,10 +11,11 @@ import torch
 from small_clips import make_clip
 
 from sam2_ros.data import bag, davis
-from sam2_ros.model.checkpoint import load_model, save_official, save_weights
+from sam2_ros.data.clips import ClipError
+from sam2_ros.model.checkpoint import cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.__main__ import arguments, network, recipe_of
+from sam2_ros.training.__main__ import arguments, clips_in, network, recipe_of
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
 
 
@@ -52,6 +53,12 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     written = {file.name for file in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "average.safetensors", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
+    again = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--recipe", "fine-tuning",
+        "--steps", "2", "--warm-up", "0", *SHORT,
+    )  # fmt: skip
+    said, errors = again.communicate()
+    assert again.returncode == 0 and "this stage is complete, after 2 steps" in said, errors
     before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
     assert after.config.name == "default"
     assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
@@ -98,3 +105,34 @@ def test_the_network_is_the_one_that_the_weights_are_for(tmp_path):
     model = network(options, recipe_of(options))
     assert model.config.name == "sam2.1_hiera_tiny" and model.config.image_size == 1024
     assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("recipe", ["fine-tuning", "fine-tuning-default"])
+def test_fine_tuning_starts_from_the_weights_of_its_model(recipe):
+    options = arguments().parse_args(["run", "--recipe", recipe])
+    model = network(options, recipe_of(options))
+    shipped = load_model(device="cpu").state_dict()
+    assert all(torch.equal(value, shipped[name]) for name, value in model.state_dict().items())
+
+
+def test_released_weights_are_those_that_were_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = cached_checkpoint("sam2.1_hiera_tiny")
+    file.parent.mkdir()
+    torch.manual_seed(1)
+    released = SAM2(CONFIGS["sam2.1_hiera_tiny"])
+    save_official(released, file)
+    options = arguments().parse_args(["run", "--recipe", "fine-tuning", "--model", "sam2.1_hiera_tiny"])
+    assert torch.equal(network(options, recipe_of(options)).no_mem_embed, released.no_mem_embed)
+
+
+def test_clips_of_a_list(tmp_path):
+    davis.write([make_clip("a"), make_clip("b"), make_clip("c")], tmp_path / "davis")
+    bag.write(make_clip("d"), tmp_path / "d")
+    (tmp_path / "train.txt").write_text("c\nd\na\n")
+    paths = [tmp_path / "davis", tmp_path / "d"]
+    assert [clip.name for clip in clips_in(paths, tmp_path / "train.txt", None, None)] == ["a", "c", "d"]
+    with pytest.raises(ClipError, match=r"train\.txt: there is no clip d in .*davis"):
+        clips_in(paths[:1], tmp_path / "train.txt", None, None)
+    with pytest.raises(ClipError, match="there is no topic /left"):
+        clips_in(paths[1:], None, "/left", None)[0]

@@ -26,7 +26,16 @@ def test_dice_loss_of_two_pixels():
 def test_iou_counts_cells_that_are_mostly_covered():
     logits = torch.tensor([[[5.0, 5.0, -5.0, -5.0]]])
     assert iou(logits, torch.tensor([[[1.0, 0.4, 0.6, 0.0]]])).item() == pytest.approx(1 / 3)
-    assert iou(-torch.ones(1, 2, 2), torch.zeros(1, 2, 2)).item() == 1
+
+
+def test_an_empty_mask_of_a_thin_object_is_worth_nothing():
+    """A line of one pixel covers a quarter of each cell that it passes: the decoder's grid shows nothing of it."""
+    line = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    line[..., 17, 4:28] = True
+    target = coverage(line)[:, 0]
+    assert target.max() == 0.25
+    answer = decoded(torch.full((1, 4, 8, 8), -5.0), torch.zeros(1, 4), torch.zeros(1))
+    assert losses(answer, target, torch.tensor([True]), multimask=True).iou == 0
 
 
 def test_coverage_is_the_share_of_each_cell():

@@ -1,11 +1,14 @@
 """Learning from clips on a disk: only from what is annotated, whatever the size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from small_clips import make_clip
+from torch.utils.data import ConcatDataset, DataLoader
 
-from sam2_ros.data import coco, davis
+from sam2_ros.data import bag, coco, davis, sav
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
@@ -13,6 +16,7 @@ from sam2_ros.tracking.pixels import mask_to_network, to_network
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.recordings import Annotated, ClipOrder, ClipSamples
+from sam2_ros.training.samples import Batch
 
 
 def numbered(frames: int = 13, every: int = 1) -> Clip:
@@ -57,7 +61,7 @@ def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
 
 def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     clip = make_clip(frames=1)
-    frames, masks, aspect = Annotated.look_through(clip).square([0], 32)
+    frames, masks, aspect = Annotated.look_through(clip, 0).square(clip, [0], 32)
     assert aspect == pytest.approx(64 / 48)
     cpu = torch.device("cpu")
     batch = ClipSamples([clip], Stage(frames=1, objects=9), 32, NONE)[0, 0]
@@ -71,10 +75,59 @@ def test_what_is_damaged_or_short_is_passed_over():
     clips = [numbered(frames=2), numbered()]
     with pytest.warns(UserWarning, match="has 2 annotated frames, a training clip takes 3"):
         assert len(times(samples(clips)[0, 0])) == 3
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from 1 clips"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from any of 1 clips"):
         samples(clips[:1])[0, 0]
     with pytest.raises(ClipError, match="no frame has a mask"):
-        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
+        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13), 0)
+
+
+def test_another_clip_at_random_takes_the_place_of_a_damaged_one():
+    """Not its neighbour, which would be learnt from several times as often; and which one is no matter of history."""
+    short = [numbered(frames=2) for _ in range(12)]
+    learnt, later = samples([*short, numbered(), numbered(frames=9)]), samples([*short, numbered(), numbered(frames=9)])
+    with pytest.warns(UserWarning, match=r"\(\d+ of 14 clips so far\)"):
+        taken = [times(learnt[number, 0]) for number in range(14)]
+    assert learnt.bad.keys() <= set(range(12)) and len(learnt.bad) > 6
+    with pytest.warns(UserWarning):
+        assert [times(later[number, 0]) for number in reversed(range(14))] == taken[::-1]
+
+
+def test_what_is_sound_of_a_clip_with_a_damaged_frame_is_learnt_from():
+    class Torn(list):
+        def __getitem__(self, index):
+            if index == 6:
+                raise ClipError("torn.jpg", "cannot be decoded", index)
+            return super().__getitem__(index)
+
+    clip = numbered()
+    learnt = samples([replace(clip, frames=Torn(clip.frames))])
+    with pytest.warns(UserWarning, match=r"torn\.jpg, frame 6"):
+        seen = {time for use in range(30) for time in times(learnt[0, use])}
+    assert seen == set(range(13)) - {6} and not learnt.bad
+
+
+def test_objects_of_which_nothing_is_known_are_not_learnt():
+    known = np.array([[True, t < 6] for t in range(13)])
+    learnt = samples([replace(numbered(), known=known)])
+    for use in range(40):
+        batch = learnt[0, use]
+        shown = times(batch)
+        assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_worker_processes_open_files_of_their_own(way, tmp_path):
+    """A bag and a video that were open before: shared positions in their files would give other frames, or errors."""
+    bag.write(numbered(), tmp_path / "bag")
+    sav.write([numbered(every=4)], tmp_path / "sav")
+    clips = [open_clips(tmp_path / name)[0:1] for name in ("bag", "sav")]
+    learnt = samples(ConcatDataset(clips), frames=2)
+    alone = [[times(learnt[number, use]) for number in (0, 1)] for use in range(24)]
+    loader = DataLoader(
+        learnt, 1, sampler=[(number, use) for use in range(24) for number in (0, 1)], num_workers=4,
+        collate_fn=Batch.join, multiprocessing_context=way, timeout=120,
+    )  # fmt: skip
+    assert [times(batch) for batch in loader] == [one for pair in alone for one in pair]
 
 
 def test_folders_of_other_formats(tmp_path):

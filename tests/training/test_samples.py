@@ -10,7 +10,7 @@ from sam2_ros.training.samples import Batch, excerpt, sample
 
 
 def test_excerpts_are_evenly_spaced_reach_everywhere_and_go_both_ways():
-    chosen = [excerpt([True] * 9, 3, 9, np.random.default_rng(seed)) for seed in range(300)]
+    chosen = [excerpt(np.ones((9, 1), bool), 3, 9, np.random.default_rng(seed)) for seed in range(300)]
     steps = {(b - a, c - b) for a, b, c in chosen}
     assert all(first == second and 1 <= abs(first) <= 4 for first, second in steps) and len(steps) == 8
     assert {i for one in chosen for i in one} == set(range(9))
@@ -18,19 +18,26 @@ def test_excerpts_are_evenly_spaced_reach_everywhere_and_go_both_ways():
 
 
 def test_excerpts_are_no_further_apart_than_was_asked():
-    chosen = [excerpt([True] * 9, 3, 1, np.random.default_rng(seed)) for seed in range(50)]
+    chosen = [excerpt(np.ones((9, 1), bool), 3, 1, np.random.default_rng(seed)) for seed in range(50)]
     assert {abs(a - b) for a, b, _ in chosen} == {1}
 
 
 def test_excerpts_start_where_something_can_be_seen():
-    visible = [i in (0, 3, 5) for i in range(6)]
+    visible = np.array([[i == 0, i in (3, 5)] for i in range(6)])
     firsts = {excerpt(visible, 2, 6, np.random.default_rng(seed))[0] for seed in range(100)}
     assert firsts == {0, 3, 5}
-    assert {excerpt([False, False, True], 3, 1, np.random.default_rng(seed))[0] for seed in range(20)} == {2}
+    last = np.array([[False], [False], [True]])
+    assert {excerpt(last, 3, 1, np.random.default_rng(seed))[0] for seed in range(20)} == {2}
+
+
+def test_excerpts_stay_where_an_object_is_known():
+    known = np.array([[t < 4, t >= 5] for t in range(9)])  # one is given up before the other one is pointed out
+    chosen = {tuple(excerpt(known, 3, 2, np.random.default_rng(seed), known)) for seed in range(100)}
+    assert chosen == {c for a in ((0, 1, 2), (1, 2, 3), (5, 6, 7), (6, 7, 8)) for c in (a, a[::-1])}
 
 
 def test_a_still_is_any_frame():
-    assert {excerpt([True] * 4, 1, 1, np.random.default_rng(seed))[0] for seed in range(50)} == set(range(4))
+    assert {excerpt(np.ones((4, 1), bool), 1, 1, np.random.default_rng(seed))[0] for seed in range(50)} == set(range(4))
 
 
 def test_only_objects_of_the_first_frame_are_learnt():
@@ -40,6 +47,20 @@ def test_only_objects_of_the_first_frame_are_learnt():
     assert batch.masks.shape == (1, 3, 64, 64) and torch.equal(batch.masks[0], torch.from_numpy(masks[:, 0]))
     with pytest.raises(ValueError, match="shows no object"):
         sample(frames, masks & False, 3, NONE, np.random.default_rng(0))
+
+
+def test_small_objects_are_left_out_where_there_are_larger_ones():
+    frames, masks = moving_things()
+    masks[:, 1] = False
+    masks[:, 1, 40, 40] = True  # 1 of 4096 pixels
+
+    def areas(smallest: float) -> list[int]:
+        batch = sample(frames, masks, 3, NONE, np.random.default_rng(0), smallest=smallest)
+        return sorted(batch.masks[:, 0].sum(dim=(1, 2)).tolist())
+
+    assert areas(5e-4) == [masks[0, 0].sum()] and areas(0.0) == [1, masks[0, 0].sum()]
+    masks[:, 0] = False
+    assert areas(5e-4) == [1]
 
 
 def test_every_object_is_on_the_first_frame_whatever_is_done_to_it():

@@ -20,6 +20,7 @@ from sam2_ros.training.augmentation import NONE, PAPER_AUGMENTATION
 from sam2_ros.training.losses import Weights
 from sam2_ros.training.optimizer import Learning
 from sam2_ros.training.plan import PAPER_PROMPTING, Prompting
+from sam2_ros.training.processes import own_device
 from sam2_ros.training.recipe import FINE_TUNING, PAPER, PAPER_IMAGES, Recipe, Stage
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.rollout import Rollout
@@ -170,6 +171,36 @@ def test_going_on_with_other_settings_says_so(tmp_path):
     Trainer(network(), recipe, OneClip(), tmp_path).save()
     with pytest.warns(UserWarning, match=r"lr 0\.002 instead of 0\.001"):
         Trainer(network(), replace(recipe, learning=Learning(lr=2e-3)), OneClip(), tmp_path)
+
+
+def test_going_on_takes_the_recipes_weight_decay_and_betas(tmp_path):
+    recipe = Recipe(Stage(steps=1, workers=0, frames=3), Learning(weight_decay=0.1))
+    Trainer(network(), recipe, OneClip(), tmp_path).save()
+    with pytest.warns(UserWarning, match="weight_decay"):
+        changed = replace(recipe, learning=Learning(weight_decay=0.2, beta2=0.9))
+        trainer = Trainer(network(), changed, OneClip(), tmp_path)
+    groups = trainer.optimizers[0].param_groups
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.2}
+    assert {group["betas"] for group in groups} == {(0.9, 0.9)}
+
+
+@pytest.mark.parametrize("what", ["network", "groups", "optimizers"])
+def test_a_checkpoint_of_something_else_is_refused(what, tmp_path):
+    recipe = Recipe(Stage(steps=1, workers=0, frames=3), Learning())
+    Trainer(network(), recipe, OneClip(), tmp_path).save()
+    model = network(replace(TINY, dim=32)) if what == "network" else network()
+    learning = {"network": Learning(), "groups": Learning(encoder_lr=0.5), "optimizers": Learning(muon=True)}[what]
+    with pytest.raises(ValueError, match=r"made for another network, or .* --model, .*--init .*average\.safetensors"):
+        Trainer(model, replace(recipe, learning=learning), OneClip(), tmp_path)
+
+
+def test_a_gpu_of_ones_own(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert [own_device(name) for name in ("cpu", "cuda", "cuda:1")] == [
+        torch.device("cpu"), torch.device("cuda", 3), torch.device("cuda", 1)
+    ]  # fmt: skip
+    monkeypatch.delenv("LOCAL_RANK")
+    assert own_device("cuda") == torch.device("cuda", 0)
 
 
 def test_validation_scores_and_pictures():
