@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sam2_ros.data import davis
-from sam2_ros.data.clips import Clips
+from sam2_ros.data.clips import ClipError, Clips, read_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
@@ -27,7 +27,7 @@ from sam2_ros.model.config import CONFIGS
 EXAMPLES = """
 examples:
   python -m sam2_ros.evaluation --suite
-  python -m sam2_ros.evaluation --davis DAVIS --prompt click 3clicks 5clicks box mask
+  python -m sam2_ros.evaluation --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
   python -m sam2_ros.evaluation --data sav_val --protocol offline --model sam2.1_hiera_tiny
   python -m sam2_ros.evaluation --data coco/annotations.json --protocol image --every 1
   python -m sam2_ros.evaluation --davis DAVIS --masks results/cutie
@@ -48,7 +48,13 @@ def arguments() -> argparse.ArgumentParser:
     clips.add_argument(
         "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, COCO, a rosbag"
     )
+    of_clips.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
+    of_clips.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
     of_clips.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
+
+    of_clips.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    of_clips.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
+    of_clips.add_argument("--strict", action="store_true", help="stop at a damaged clip instead of skipping it")
 
     what = parser.add_argument_group("what is done")
     what.add_argument(
@@ -91,6 +97,10 @@ def parsed() -> argparse.Namespace:
         for name in ("protocol", "prompt", "model", "checkpoint", "device", "save_masks"):
             if getattr(options, name):
                 parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
+    if options.split and not options.davis:
+        parser.error("--split goes with --davis; other data sets take --list FILE")
+    if (options.images or options.masklets) and not options.data:
+        parser.error("--images and --masklets go with --data")
     options.protocol = options.protocol or "vos"
     for name, of in (("prompt", ("vos",)), ("save_masks", ("vos",)), ("rounds", MODES), ("every", ("image",))):
         if getattr(options, name) and options.protocol not in of:
@@ -105,13 +115,19 @@ def parsed() -> argparse.Namespace:
 
 
 def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
-    """The clips, and what they are called. Raises ClipError, or ValueError where --only leaves none."""
+    """The clips, and what they are called. Raises ClipError, or ValueError where --list or --only leave none."""
     if options.suite:
         clips, what = suite(), "synthetic suite"
     elif options.davis:
-        clips, what = davis.clips(options.davis), f"DAVIS layout, {options.davis}"
+        clips, what = davis.clips(options.davis, split=options.split), f"DAVIS layout, {options.davis}"
+        what += f", {options.split}" if options.split else ""
     else:
-        clips, what = open_clips(options.data), str(options.data)
+        clips, what = open_clips(options.data, options.images, options.masklets), str(options.data)
+    if options.list:
+        names = read_list(options.list)
+        if missing := set(names) - set(clips.names):
+            raise ClipError(options.list, f"there is no clip {min(missing)} in {what}")
+        clips, what = clips.listed(names), f"{what}, {options.list}"
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")
@@ -123,7 +139,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     """Runs what the options ask for. Raises CheckpointError, ClipError, OSError, ValueError, MemoryError."""
     clips, what = find_clips(options)
     challenges = {name: name.rsplit("-", 1)[0] for name in clips.names} if options.suite else {}
-    run = Run(clips, challenges, options.out, options.overlays, console)
+    run = Run(clips, challenges, options.out, options.overlays, console, options.strict)
     command = shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]])
     if options.masks:
         if not options.masks.is_dir():

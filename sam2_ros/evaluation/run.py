@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import Clips
+from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
 from sam2_ros.evaluation.image import CLICKS, ImageScore, image_report, segment
 from sam2_ros.evaluation.interactive import Round, interact, interactive_report, recording_tracker
@@ -29,6 +30,8 @@ from sam2_ros.tracking.tracker import Tracker
 MAX_OBJECTS = 1024  # in one clip, all kinds of prompts together
 
 Item = TypeVar("Item")
+Advance = Callable[[float], None]
+"""Tells a progress bar that so much more of a clip is done, 0 .. 1."""
 
 
 class Stopwatch(Iterator[Item]):
@@ -48,13 +51,14 @@ class Stopwatch(Iterator[Item]):
 
 @dataclass
 class Run:
-    """Evaluates clips, and leaves a picture of each in a folder.
+    """Evaluates clips, and leaves a picture of each in a folder. A damaged clip is skipped, which the report says.
 
     Args:
         clips: opened one at a time.
         challenges: of the clips, by name; empty: none.
         out: the folder.
         overlays: whether to draw every frame.
+        strict: a damaged clip is an error instead.
     """
 
     clips: Clips
@@ -62,6 +66,9 @@ class Run:
     out: Path
     overlays: bool
     console: Console
+    strict: bool = False
+    skipped: dict[str, ClipError] = field(default_factory=dict)
+    """Why, by name of the clip."""
 
     def vos(self, model: SAM2, kinds: Sequence[str], settings: Mapping[str, str], save_masks: bool) -> Report:
         """Semi-supervised segmentation with one or more kinds of prompts."""
@@ -73,7 +80,15 @@ class Run:
     def masks(self, folder: Path, settings: Mapping[str, str]) -> Report:
         """Masks of any other tracker."""
         name = folder.resolve().name
-        return self._scored(lambda clip: ({name: frame} for frame in read_masks(folder, clip)), [name], settings)
+
+        def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
+            try:
+                for frame in read_masks(folder, clip):
+                    yield {name: frame}
+            except ClipError as error:  # of the answers, not of the data set: to skip these would flatter them
+                raise ValueError(str(error)) from error
+
+        return self._scored(answers, [name], settings)
 
     def _scored(
         self, answer: Callable[[Clip], Iterator[Mapping[str, Frame]]], kinds: Sequence[str],
@@ -82,98 +97,127 @@ class Run:
         scores: dict[str, list[ObjectScore]] = {kind: [] for kind in kinds}
         folders = {kind: self.out if len(kinds) == 1 else self.out / kind for kind in kinds}
         frames, seconds = 0, 0.0
-        with self._progress() as bar:
-            for clip, advance, pictured in self._watched(bar):
-                scorers = {kind: Scorer(clip) for kind in kinds}
-                galleries = {kind: Gallery(clip, folders[kind], self.overlays) for kind in kinds}
-                answers = Stopwatch(answer(clip))
-                for index, (truth, said) in enumerate(zip(clip.masks, answers, strict=True)):
-                    for kind, frame in said.items():
-                        scorers[kind].see(index, truth, frame)
-                        galleries[kind].see(index, truth, frame.masklets)
-                        if save_masks:
-                            write_masks(folders[kind] / "masks", clip, index, frame)
-                    advance(1 / len(clip))
-                words = "J&F"
-                for kind in kinds:
-                    of_clip = scorers[kind].scores()
-                    scores[kind] += of_clip
-                    quality = percent(summary(of_clip).j_and_f)
-                    if pictured:
-                        what = f"prompt: {kind}." if timed else f"{kind}."
-                        galleries[kind].hang(f"J&F {quality}", what, _captions(of_clip))
-                    words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
-                frames, seconds = frames + len(clip), seconds + answers.seconds
-                self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)
+
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            nonlocal frames, seconds
+            scorers = {kind: Scorer(clip) for kind in kinds}
+            galleries = {kind: Gallery(clip, folders[kind], self.overlays) for kind in kinds}
+            answers = Stopwatch(answer(clip))
+            for index, (truth, said) in enumerate(zip(clip.masks, answers, strict=True)):
+                for kind, frame in said.items():
+                    scorers[kind].see(index, truth, frame)
+                    galleries[kind].see(index, truth, frame.masklets)
+                    if save_masks:
+                        write_masks(folders[kind] / "masks", clip, index, frame)
+                advance(1 / len(clip))
+            words = "J&F"
+            for kind in kinds:
+                of_clip = scorers[kind].scores()
+                scores[kind] += of_clip
+                quality = percent(summary(of_clip).j_and_f)
+                if pictured:
+                    what = f"prompt: {kind}." if timed else f"{kind}."
+                    galleries[kind].hang(f"J&F {quality}", what, _captions(of_clip))
+                words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
+            frames, seconds = frames + len(clip), seconds + answers.seconds
+            self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)
+
+        rows = self._each(score)
         notes = []
         if timed:
             together = "objects of a clip" if len(kinds) == 1 else "objects and kinds of prompts of a clip"
             notes = [f"{frames / seconds:.1f} frames/s tracked, all {together} together."]
-        return vos_report(settings, scores, Rows(self.clips.names, self.challenges), notes)
+        return self._complete(vos_report(settings, scores, rows, notes))
 
     def interactive(self, model: SAM2, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
         """Interactive segmentation, offline or online."""
         done: dict[str, list[Round]] = {}
-        with self._progress() as bar:
-            for clip, advance, pictured in self._watched(bar):
-                tracker = recording_tracker(model, clip, rounds)
-                done[clip.name] = []
-                for result in interact(tracker, clip, mode, rounds):
-                    done[clip.name].append(result)
-                    advance(1 / rounds)
-                gallery = Gallery(clip, self.out, self.overlays)
-                for index, truth in enumerate(clip.masks):
-                    gallery.see(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
-                of_rounds = [percent(summary(result.scores).j_and_f) for result in done[clip.name]]
-                if pictured:
-                    captions = _captions(done[clip.name][-1].scores)
-                    for frame, numbers in _annotated(done[clip.name]).items():
-                        words = f"annotated in round {', '.join(map(str, sorted(numbers)))}"
-                        captions[frame] = f"{captions.get(frame, '')}    {words}".lstrip()
-                    gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
-                self._say(clip, f"J&F {' '.join(of_rounds)}")
-        rows = Rows(self.clips.names, self.challenges)
-        return interactive_report(settings, done, rows, rounds)
+
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            tracker = recording_tracker(model, clip, rounds)
+            results = []
+            for result in interact(tracker, clip, mode, rounds):
+                results.append(result)
+                advance(1 / rounds)
+            gallery = Gallery(clip, self.out, self.overlays)
+            for index, truth in enumerate(clip.masks):
+                gallery.see(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
+            of_rounds = [percent(summary(result.scores).j_and_f) for result in results]
+            if pictured:
+                captions = _captions(results[-1].scores)
+                for frame, numbers in _annotated(results).items():
+                    words = f"annotated in round {', '.join(map(str, sorted(numbers)))}"
+                    captions[frame] = f"{captions.get(frame, '')}    {words}".lstrip()
+                gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
+            done[clip.name] = results
+            self._say(clip, f"J&F {' '.join(of_rounds)}")
+
+        rows = self._each(score)
+        return self._complete(interactive_report(settings, done, rows, rounds))
 
     def image(self, model: SAM2, every: int, settings: Mapping[str, str]) -> Report:
         """Single images with 1 .. CLICKS clicks."""
         predictor = ImagePredictor(model)
         scores: dict[str, dict[tuple[int, int], ImageScore]] = {}
-        with self._progress() as bar:
-            for clip, advance, pictured in self._watched(bar):
-                scores[clip.name] = {}
-                gallery = ClickedGallery(clip, self.out, self.overlays)
-                for objects in segment(predictor, clip, every):
-                    scores[clip.name] |= {(one.frame, one.object_id): one.score for one in objects}
-                    gallery.see(objects)
-                    advance(every / len(clip))
-                if pictured:
-                    gallery.hang()
-                if values := scores[clip.name].values():
-                    first, last = (np.mean([score.clicks[n] for score in values]) for n in (0, -1))
-                    self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
-        return image_report(settings, scores, Rows(self.clips.names, self.challenges))
 
-    def _watched(self, bar: Progress) -> Iterator[tuple[Clip, Callable[[float], None], bool]]:
-        """The clips, each with a function that tells the progress bar how far it is, and whether to draw it."""
-        total = bar.add_task("clips", total=len(self.clips))
-        for number, clip in enumerate(self.clips):
-            task = bar.add_task(clip.name, total=1.0)
-            yield clip, _advance(bar, task), number < LISTED
-            bar.remove_task(task)
-            bar.advance(total)
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            of_clip: dict[tuple[int, int], ImageScore] = {}
+            gallery = ClickedGallery(clip, self.out, self.overlays)
+            for objects in segment(predictor, clip, every):
+                of_clip |= {(one.frame, one.object_id): one.score for one in objects}
+                gallery.see(objects)
+                advance(every / len(clip))
+            if pictured:
+                gallery.hang()
+            scores[clip.name] = of_clip
+            if of_clip:
+                first, last = (np.mean([score.clicks[n] for score in of_clip.values()]) for n in (0, -1))
+                self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
-    def _progress(self) -> Progress:
+        rows = self._each(score)
+        return self._complete(image_report(settings, scores, rows))
+
+    def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
+        """Scores each clip that is not damaged, and gives their rows.
+
+        Args:
+            score: of a clip; its other arguments tell the progress bar how far it is, and whether to draw the clip.
+
+        Raises:
+            ClipError: a clip is damaged, and `strict`.
+            ValueError: all are.
+        """
         columns = (TextColumn("{task.description:<20}"), BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
-        return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
+        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+            total = bar.add_task("clips", total=len(self.clips))
+            for number, name in enumerate(self.clips.names):
+                task = bar.add_task(name, total=1.0)
+                try:
+                    score(self.clips[number], partial(bar.advance, task), number < LISTED)
+                except ClipError as error:
+                    if self.strict:
+                        raise
+                    self.skipped[name] = error
+                    self.console.print(f"{name:<20} skipped: {error}", highlight=False, soft_wrap=True)
+                bar.remove_task(task)
+                bar.advance(total)
+        scored = [name for name in self.clips.names if name not in self.skipped]
+        if not scored:
+            raise ValueError(f"no clip can be scored; the last: {list(self.skipped.values())[-1]}")
+        return Rows(scored, self.challenges)
+
+    def _complete(self, report: Report) -> Report:
+        """With what was skipped."""
+        skipped = [
+            {"clip": name, "file": str(error.file), "frame": error.frame, "problem": error.problem}
+            for name, error in self.skipped.items()
+        ]
+        notes = [f"Skipped, and not in these numbers: {name} ({error})." for name, error in self.skipped.items()]
+        return replace(report, notes=[*report.notes, *notes], data={**report.data, "skipped": skipped})
 
     def _say(self, clip: Clip, words: str) -> None:
         if len(self.clips.names) <= LISTED:
             self.console.print(f"{clip.name:<20} {words}", highlight=False)
-
-
-def _advance(bar: Progress, task: TaskID) -> Callable[[float], None]:
-    return lambda part: bar.advance(task, part)
 
 
 def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:

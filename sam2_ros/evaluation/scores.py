@@ -87,7 +87,7 @@ class Scorer:
 
     An object's score is over the annotated frames after the one on which it was pointed out, without the clip's last
     annotated frame: what the DAVIS and SA-V tools do for objects that are there from the first frame on. An object that
-    the answer does not list counts as absent.
+    the answer does not list counts as absent; frames on which its mask is not known don't count.
 
     Args:
         clip: whose truth it is.
@@ -97,6 +97,7 @@ class Scorer:
 
     def __init__(self, clip: Clip, prompted: Mapping[int, int] | None = None) -> None:
         self._find_start = prompted is None
+        self._known = clip.known
         start = prompted or {}
         self._scores = [ObjectScore(clip.name, object_id, start.get(object_id)) for object_id in clip.object_ids]
         self._last = -1
@@ -113,6 +114,8 @@ class Scorer:
             if self._find_start and one.start is None and truth[row].any():
                 one.start = index
             if one.start is None or index <= one.start:
+                continue
+            if self._known is not None and not self._known[index, row]:
                 continue
             masklet = frame.masklet(one.object_id)
             mask = np.zeros_like(truth[row]) if masklet is None else masklet.mask

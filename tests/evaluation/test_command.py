@@ -1,6 +1,7 @@
 """The command line, from a folder of clips to tables and pictures."""
 
 import json
+import shutil
 import sys
 
 import cv2
@@ -112,6 +113,47 @@ def test_images(folder, tmp_path, monkeypatch):
     assert cv2.imread(str(tmp_path / "overlays/walk/00004.png")).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("protocol", ["vos", "offline", "image"])
+def test_damaged_clips_are_skipped(protocol, folder, tmp_path, monkeypatch, capsys):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    damaged = copy / "JPEGImages/480p/stand/00003.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    out = tmp_path / "out"
+    more = {"offline": ["--rounds", 1], "image": ["--every", 1]}.get(protocol, [])
+    options = ["--davis", copy, "--protocol", protocol, "--checkpoint", copy / "random.safetensors", *more]
+    assert run(monkeypatch, *options, "--out", out) == 0
+    assert "stand                skipped: " in capsys.readouterr().out
+    scores = json.loads((out / "scores.json").read_text())
+    (skipped,) = scores["skipped"]
+    assert (skipped["clip"], skipped["file"], skipped["frame"]) == ("stand", str(damaged), 3)
+    assert {one["clip"] for one in scores["masks" if protocol == "image" else "objects"]} == {"walk"}
+    report = (out / "scores.md").read_text()
+    assert f"Skipped, and not in these numbers: stand ({damaged}, frame 3: " in report and "| stand |" not in report
+    assert run(monkeypatch, *options, "--out", out, "--strict") == 2
+    assert run(monkeypatch, *options, "--out", out, "--only", "stand") == 2
+    assert "no clip can be scored; the last: " in capsys.readouterr().out
+
+
+def test_missing_answers_are_not_skipped(folder, tmp_path, monkeypatch, capsys):
+    shutil.copytree(folder / "Annotations/480p/walk", tmp_path / "masks/walk")
+    assert run(monkeypatch, "--davis", folder, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
+    assert "stand: the folder with this clip's masks is missing" in capsys.readouterr().out
+
+
+def test_clips_of_a_list(folder, tmp_path, monkeypatch, capsys):
+    masks = ["--masks", folder / "Annotations/480p", "--out", tmp_path]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in (copy / "ImageSets/2017/val.txt", tmp_path / "val.txt"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("walk\n")
+    for options in (["--davis", copy, "--split", "2017/val"], ["--data", folder, "--list", tmp_path / "val.txt"]):
+        assert run(monkeypatch, *options, *masks) == 0
+        assert json.loads((tmp_path / "scores.json").read_text())["clips"].keys() == {"walk"}
+    (tmp_path / "val.txt").write_text("walk\nfly\n")
+    assert run(monkeypatch, "--data", folder, "--list", tmp_path / "val.txt", *masks) == 2
+    assert "there is no clip fly in" in capsys.readouterr().out
+
+
 def test_only_some_clips(folder, tmp_path, monkeypatch):
     weights = folder / "random.safetensors"
     assert run(monkeypatch, "--davis", folder, "--only", "wa", "--checkpoint", weights, "--out", tmp_path) == 0
@@ -143,6 +185,8 @@ def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, argument
         (["--prompt", "click"], "--suite"),
         (["--suite", "--protocol", "image", "--prompt", "mask"], "--prompt goes with --protocol vos"),
         (["--suite", "--every", "2"], "--every goes with --protocol image"),
+        (["--data", "somewhere", "--split", "2017/val"], "--split goes with --davis"),
+        (["--suite", "--images", "/left"], "--images and --masklets go with --data"),
         (["--suite", "--protocol", "online", "--rounds", "-1"], "--rounds must be 1 or more"),
         (["--suite", "--masks", "somewhere", "--model", "default"], "with --masks none is"),
     ],

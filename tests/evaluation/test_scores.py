@@ -1,6 +1,7 @@
 """Scores of whole clips, counted by hand and by a public tool."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_an_object_that_is_not_listed_counts_as_absent():
     assert (one.j, one.f) == (0, 0)
     total = summary([one])
     assert total.presence_recall == 0 and math.isnan(total.presence_precision)
+
+
+def test_frames_of_which_nothing_is_known_do_not_count():
+    truth = clip_of([square(5)] * 4 + [NOTHING] * 4, [NOTHING] * 3 + [square(30)] * 5)
+    known = np.array([[t not in (2, 5), t >= 3] for t in range(8)])
+    first, second = score(replace(truth, known=known), answers([square(5)] * 8, [None] * 3 + [square(30)] * 5))
+    assert [frame.frame for frame in first.frames] == [1, 3, 4, 6]
+    assert [frame.frame for frame in second.frames] == [4, 5, 6] and second.start == 3
+    assert first.j == 2 / 4 and second.j == 1
 
 
 def test_presence():
