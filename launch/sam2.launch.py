@@ -20,6 +20,7 @@ FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_F
 ARGUMENTS = {
     "image": ("image", "topic of the camera's images"),
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts"),
+    "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; empty: <name>/click"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, under which its topics and services stand"),
     "params_file": (PathJoinSubstitution([CONFIG, "sam2.yaml"]), "file of parameters of the sam2 node"),
@@ -46,6 +47,7 @@ SAM2_PARAMETERS = {
     "prompt_timeout": (float, "seconds that a prompt waits for its image"),
     "detection_min_score": (float, "detections with a lower score are ignored"),
     "detection_max_overlap": (float, "IoU with a tracked object above which a detection is that object"),
+    "detection_forget_after": (float, "seconds after which detected objects that are away are removed; 0: never"),
 }
 CAMERA_PARAMETERS = {
     "source": (str, "camera: video file, folder of images, number or device of a webcam, or rtsp:// address"),
@@ -86,6 +88,7 @@ def nodes(context: LaunchContext) -> list[Node]:
             ("image", image),
             ("image_mouse_left", f"{image}_mouse_left"),
             ("detections", arguments["detections"]),
+            *([("~/click", arguments["click"])] if arguments["click"] else []),
         ],
         **common,
     )

@@ -62,6 +62,7 @@ class Robot(Node):
         self.prompts = self.create_publisher(msg.PromptArray, "sam2/prompts", 10)
         self.clicks = self.create_publisher(PointStamped, "sam2/click", 10)
         self.mouse = self.create_publisher(Point, "image_mouse_left", 10)
+        self.overlay_mouse = self.create_publisher(Point, "sam2/overlay_mouse_left", 10)
         self.listen(msg.MaskletArray, "sam2/masklets")
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
@@ -94,7 +95,7 @@ class Robot(Node):
 
     def wait_until_connected(self) -> None:
         """The node is active, and all that we send is heard and all that we hear is sent."""
-        talks = (self.camera, self.prompts, self.clicks, self.mouse)
+        talks = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
         self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in talks), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")
 

@@ -8,33 +8,42 @@ import torch
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.attention import attention_kernel
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
+
+
+def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
+    """What a node says that tracks nothing: `name` of the node, and why."""
+    message = DiagnosticArray(status=[DiagnosticStatus(level=level, name=f"{name}: tracking", message=text)])
+    message.header.stamp = stamp
+    return message
 
 
 class Diagnostics:
     """Reads the meter and the machine.
 
     Args:
-        name: of the node.
+        name: of the node, with its namespace.
+        lossless: whether every image should be processed.
     """
 
-    def __init__(self, name: str, tracker: Tracker, images: ImageQueue, meter: Meter) -> None:
+    def __init__(self, name: str, tracker: Tracker, images: ImageQueue, meter: Meter, lossless: bool) -> None:
         self._name = name
+        self._lossless = lossless
         self._tracker = tracker
         self._images = images
         self._meter = meter
-        self._errors_before = 0
+        self._errors_before = self._lost_before = 0
         model = tracker.model
         kernel = attention_kernel(model.device, tracker.dtype, model.config.dim)
         self._fixed = {
             "model": model.config.name,
             "device": _device_name(model.device),
             "dtype": str(tracker.dtype).removeprefix("torch."),
-            "attention kernel": kernel if isinstance(model, SAM2) else "ONNX Runtime's",
+            "attention kernel": "ONNX Runtime's" if isinstance(model, OnnxSAM2) else kernel,
             "threads": str(torch.get_num_threads()),
         }
 
@@ -44,13 +53,16 @@ class Diagnostics:
         objects = len(newest.masklets) if newest is not None else 0
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
+        lost = self._meter["dropped"] if self._lossless else 0
         if errors > self._errors_before:
             level, text = DiagnosticStatus.ERROR, "images could not be processed, see the log"
         elif not summary["rate"]:
             level, text = DiagnosticStatus.WARN, "no images"
+        elif lost > self._lost_before:
+            level, text = DiagnosticStatus.WARN, "images are lost: more come than can be processed"
         else:
             level, text = DiagnosticStatus.OK, f"{summary['rate']:.1f} images / s, {objects} objects"
-        self._errors_before = errors
+        self._errors_before, self._lost_before = errors, lost
 
         values = {
             "rate (1/s)": f"{summary.pop('rate'):.2f}",
@@ -58,9 +70,12 @@ class Diagnostics:
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
-        counted = ("received", "processed", "dropped", "repeated", "unreadable", "failed")
+        counted = ("received", "processed", "dropped", "repeated", "late", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
-        values |= {event: str(self._meter[event]) for event in ("prompts accepted", "prompts refused", "time jumps")}
+        prompts = ("accepted", "refused"), ("known", "late", "without room")
+        for kind, events in zip(("prompts", "detections"), prompts, strict=True):
+            values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
+        values["time jumps"] = str(self._meter["time jumps"])
         values |= {"memory (MiB)": f"{_resident() / 2**20:.0f}"}
         device = self._tracker.model.device
         if device.type == "cuda":

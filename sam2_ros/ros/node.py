@@ -12,7 +12,8 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,7 @@ import cv2
 import numpy as np
 import rclpy
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -29,7 +30,8 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
@@ -41,12 +43,12 @@ from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
-from sam2_ros.ros.diagnostics import Diagnostics
+from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.stamps import nanoseconds, time_message
-from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.stream import Proposal, Stream
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import draw_overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -62,6 +64,9 @@ MAX_WAITING_CALLS = 4
 
 EXECUTOR_THREADS = MAX_WAITING_CALLS + 5
 """One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
+
+IMAGE_PATIENCE = 5.0
+"""s without an image before somebody should look."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -80,7 +85,10 @@ class Sam2Node(LifecycleNode):
         super().__init__("sam2", **kwargs)
         self._log = self.get_logger()
         self._stream: Stream | None = None  # while configured
+        self._state: Diagnostics | None = None  # likewise
         self._inputs: list[Subscription] = []  # while active
+        self._trouble = ""  # why it could not be configured
+        self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
         parameters.declare(self)
         _survive_impossible_transitions(self)
         self._to_ros_log = _ToRosLog(self._log)
@@ -90,14 +98,10 @@ class Sam2Node(LifecycleNode):
         self._labels = self._output(Image, "~/labels", depth=1)
         self._overlay = self._output(Image, "~/overlay", depth=1)
         self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
-        self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10)
-        # Not a lifecycle publisher: who prompts a node that is not active should hear so.
-        self._results = self.create_publisher(
-            msg.PromptResult,
-            "~/prompt_results",
-            QoSProfile(depth=100),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        # No lifecycle publishers: who prompts a node that is not active should hear so, and who watches it, too.
+        self._results = self._publisher(msg.PromptResult, "~/prompt_results", depth=100)
+        self._applied = self._publisher(msg.PromptArray, "~/applied_prompts", depth=100)
+        self._diagnostics = self._publisher(DiagnosticArray, "/diagnostics", depth=10)
 
         self._image_group, self._prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
@@ -130,18 +134,24 @@ class Sam2Node(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._load()
-        except CheckpointError as error:
-            self._log.error(f"Not configured: {error}")
+        except Exception as error:  # there is no such file or device, it has too little memory ...
+            kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
+            self._trouble = f"Not configured: {kind}{error}"
+            self._log.error(self._trouble)
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # there is no such device, it has too little memory ...
-            self._log.error(f"Not configured: {type(error).__name__}: {error}")
-            return TransitionCallbackReturn.FAILURE
+        self._trouble = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._open_inputs()
+        except Exception as error:  # QoS that cannot be, for instance; rclpy would not say a word
+            self._log.error(f"Not active: {type(error).__name__}: {error}")
+            self._close_inputs()
+            return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
+        self._last_image = time.monotonic()
         self._stream.open()
-        self._open_inputs()
         self._log.info("Active, listening to " + ", ".join(sorted(source.topic_name for source in self._inputs)))
         return result
 
@@ -181,17 +191,16 @@ class Sam2Node(LifecycleNode):
             dtype=None if dtype == "auto" else getattr(torch, dtype),
             accelerate=accelerate,
         )
-        self._images = ImageQueue(self._value("queue_size") if self._value("keep_all") else 1)
-        self._meter = Meter()
-        self._state = Diagnostics(self.get_name(), tracker, self._images, self._meter)
-        self._stream = Stream(
-            tracker, self._images, self._meter, self, self._log, encode_ahead=self._value("encode_ahead")
-        )
+        lossless = self._value("keep_all")
+        images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
+        self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
+        self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=self._value("encode_ahead"))
         self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
 
     def _network(self, threads: int) -> SAM2 | OnnxSAM2:
-        model, checkpoint, device = (self._value(name) or None for name in ("model", "checkpoint", "device"))
-        if checkpoint is None or not any(Path(checkpoint).glob("*.onnx")):
+        model, device = (self._value(name) or None for name in ("model", "device"))
+        checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
+        if checkpoint is None or not any(checkpoint.glob("*.onnx")):
             return load_model(model, checkpoint, device)
         for name, fits in (("device", ("", "cpu")), ("dtype", ("auto", "float32")), ("accelerate", ("off",))):
             if self._value(name) not in fits:
@@ -202,7 +211,7 @@ class Sam2Node(LifecycleNode):
         self._close_inputs()
         if self._stream is not None:
             self._stream.stop()
-            self._stream = None
+            self._stream = self._state = None  # with them goes the network
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -220,27 +229,39 @@ class Sam2Node(LifecycleNode):
         camera = QoSProfile(
             depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
         )
-        self._input(kind, topic, self._on_image, camera, self._image_group)
+        # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
+        kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
+        self._input(kind, topic, self._on_image, camera, self._image_group, kinds)
         self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), self._prompt_group)
         self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), self._prompt_group)
-        self._input(Point, "image_mouse_left", self._on_mouse, QoSProfile(depth=10), self._prompt_group)
+        for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
+            self._input(Point, clicked, self._on_mouse, QoSProfile(depth=10), self._prompt_group)
         if Detection2DArray is None:
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
             self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), self._prompt_group)
 
-    def _input(self, kind: type, topic: str, callback: Callable, qos: QoSProfile, group: CallbackGroup) -> None:
-        options = QoSOverridingOptions.with_default_policies()
+    def _input(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable,
+        qos: QoSProfile,
+        group: CallbackGroup,
+        overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
+    ) -> None:
+        options = QoSOverridingOptions(overridable)
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
         )
 
     def _close_inputs(self) -> None:
-        for subscription in self._inputs:
+        closed, self._inputs = self._inputs, []
+        for subscription in closed:
             self.destroy_subscription(subscription)
-        self._inputs.clear()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._last_image = time.monotonic()
         if (stream := self._stream) is not None:
             # The images of a driver that does not stamp them are told apart by when they come.
             stamp = nanoseconds(message.header.stamp) or self.get_clock().now().nanoseconds
@@ -251,14 +272,23 @@ class Sam2Node(LifecycleNode):
             self._prompt(message.header, prompt)
 
     def _on_click(self, message: PointStamped) -> None:
-        self._follow(message.header, prompts.from_point(message.point))
+        self._clicked(message.header, message.point)
 
     def _on_mouse(self, message: Point) -> None:
-        self._follow(Header(), prompts.from_point(message))
+        self._clicked(Header(), message)
+
+    def _clicked(self, header: Header, point: Point) -> None:
+        try:
+            prompt = prompts.from_point(point)
+        except PromptError as error:
+            self._refuse(header, 0, str(error))
+        else:
+            self._follow(header, prompt, other_clock=True)  # viewers stamp with their own
 
     def _on_detections(self, message: Detection2DArray) -> None:
+        proposal = Proposal(self._value("detection_max_overlap"), self._value("detection_forget_after"))
         for prompt in prompts.from_detections(message, self._value("detection_min_score")):
-            self._follow(message.header, prompt, self._value("detection_max_overlap"))
+            self._follow(message.header, prompt, proposal)
 
     def _prompt(self, header: Header, message: msg.Prompt) -> Future[msg.PromptResult]:
         try:
@@ -267,16 +297,18 @@ class Sam2Node(LifecycleNode):
             return self._refuse(header, message.object_id, str(error))
         return self._follow(header, prompt)
 
-    def _follow(self, header: Header, prompt: Prompt, max_overlap: float | None = None) -> Future[msg.PromptResult]:
+    def _follow(
+        self, header: Header, prompt: Prompt, proposal: Proposal | None = None, other_clock: bool = False
+    ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
             return self._refuse(header, prompt.object_id, "the node is not configured")
-        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), max_overlap)
+        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, other_clock)
 
     def _refuse(self, header: Header, object_id: int, reason: str) -> Future[msg.PromptResult]:
         self._log.warning(f"Prompt refused: {reason}")
         answer: Future[msg.PromptResult] = Future()
         answer.set_result(msg.PromptResult(header=header, object_id=object_id, message=reason))
-        self.on_answer(answer.result())
+        self._results.publish(answer.result())
         return answer
 
     # Services
@@ -323,7 +355,7 @@ class Sam2Node(LifecycleNode):
                 response.history = [time_message(stamp) for stamp in tracker.stamps]
             return ""
 
-        self._ask(list_objects)
+        response.success, response.message = self._ask(list_objects)
         return response
 
     def _ask(self, question: Callable[[Tracker], str]) -> tuple[bool, str]:
@@ -354,17 +386,51 @@ class Sam2Node(LifecycleNode):
             if jpeg:
                 self._overlay_jpeg.publish(to_jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), header))
 
-    def on_answer(self, result: msg.PromptResult) -> None:
-        if self.context.ok():
-            self._results.publish(result)
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
+        if not self.context.ok():
+            return
+        if result.accepted:
+            applied = [prompts.to_message(prompt, result.object_id)]
+            self._applied.publish(msg.PromptArray(header=result.header, prompts=applied))
+        self._results.publish(result)
 
     def _output(self, kind: type, topic: str, depth: int) -> LifecyclePublisher:
         options = QoSOverridingOptions.with_default_policies()
         return self.create_lifecycle_publisher(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
 
+    def _publisher(self, kind: type, topic: str, depth: int) -> Publisher:
+        options = QoSOverridingOptions.with_default_policies()
+        return self.create_publisher(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
+
     def _report(self) -> None:
-        if self._stream is not None:
-            self._diagnostics.publish(self._state.message(self.get_clock().now().to_msg()))
+        now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
+        if (state := self._state) is None:
+            level = DiagnosticStatus.ERROR if self._trouble else DiagnosticStatus.WARN
+            self._diagnostics.publish(idle(name, level, self._trouble or "not configured", now))
+        elif not (inputs := self._inputs):
+            self._diagnostics.publish(idle(name, DiagnosticStatus.WARN, "not active", now))
+        else:
+            self._diagnostics.publish(state.message(now))
+            self._miss_images(inputs[0])
+
+    def _miss_images(self, images: Subscription) -> None:
+        """Says what may be wrong when no images come."""
+        without = time.monotonic() - self._last_image
+        if without < IMAGE_PATIENCE:
+            return
+        topic, wanted = images.topic_name, images.msg_type.__name__
+        sent = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
+        other = topic.removesuffix("/compressed") if topic.endswith("/compressed") else f"{topic}/compressed"
+        if images.get_publisher_count():
+            hint = "its publisher sends nothing, or nothing arrives (README: large images get lost)"
+        elif sent:
+            hint = f"what is published there is {', '.join(sent)}"
+        elif self.count_publishers(other):
+            transport = "raw" if other in topic else "compressed"
+            hint = f"nobody publishes there, but somebody does on {other}: set image_transport to {transport}"
+        else:
+            hint = "nobody publishes there: set the image argument of the launch file, or remap `image`"
+        self._log.warning(f"No {wanted} has come on {topic} for {without:.0f} s; {hint}", throttle_duration_sec=30.0)
 
 
 class _ToRosLog(logging.Handler):

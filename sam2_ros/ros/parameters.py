@@ -84,6 +84,12 @@ _LIVE: dict[str, tuple[object, str, tuple | None]] = {
         "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
         (0.0, 1.0),
     ),
+    "detection_forget_after": (
+        0.0,
+        "Seconds after which an object that a detector has found, that nobody else has prompted and that can't be seen"
+        " is removed, so that there is room for others. 0: never.",
+        (0.0, 1e6),
+    ),
 }
 
 

@@ -24,6 +24,7 @@ from sam2_ros.msg import Click, Prompt, PromptArray, PromptResult
 from sam2_ros.ros.discovery import matching_qos, message_type
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
 
 class Prompter(Node):
@@ -132,8 +133,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _prompt(arguments: argparse.Namespace) -> Prompt:
-    if not 0 <= arguments.object_id < 2**32:
-        raise ValueError("an object ID is a number from 1, or 0 for a new object")
+    if not 0 <= arguments.object_id <= MAX_OBJECT_ID:
+        raise ValueError(f"an object ID is a number from 1 to {MAX_OBJECT_ID}, or 0 for a new object")
     clicks = [Click(x=x, y=y) for x, y in arguments.click]
     clicks += [Click(x=x, y=y, positive=False) for x, y in arguments.negative]
     prompt = Prompt(object_id=arguments.object_id, label=arguments.label, clicks=clicks, replace=arguments.replace)

@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 from geometry_msgs.msg import Point
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.ros.images import ImageError, mask_of
+from sam2_ros.ros.images import to_message as to_image
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 
 if TYPE_CHECKING:
@@ -39,8 +43,30 @@ def from_message(message: msg.Prompt) -> Prompt:
     )
 
 
+def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
+    """A prompt that was followed, and the object that it was for: sent again, it does the same again."""
+    message = msg.Prompt(object_id=object_id, label=prompt.label, replace=prompt.replace)
+    message.clicks = [msg.Click(x=float(click.x), y=float(click.y), positive=click.positive) for click in prompt.clicks]
+    if prompt.box is not None:
+        left, top = max(prompt.box.x, 0), max(prompt.box.y, 0)
+        right, bottom = prompt.box.x + prompt.box.width, prompt.box.y + prompt.box.height
+        x, y, width, height = (round(number) for number in (left, top, right - left, bottom - top))
+        message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+    if prompt.mask is not None:
+        message.mask = to_image(prompt.mask.astype(np.uint8) * 255, "mono8", Header())
+    return message
+
+
 def from_point(point: Point) -> Prompt:
-    """A new object under a click."""
+    """A new object under a click in a picture.
+
+    Raises:
+        PromptError: it is a point in space, as RViz makes them.
+    """
+    if point.z:
+        raise PromptError(
+            f"({point.x:g}, {point.y:g}, {point.z:g}) is a point in space; a click is a column and a row, its z is 0"
+        )
     return Prompt(clicks=(Click(point.x, point.y),))
 
 
@@ -55,6 +81,8 @@ def from_detections(message: Detection2DArray, min_score: float) -> Iterator[Pro
         cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
         width, height = width * cos + height * sin, width * sin + height * cos
         x, y = centre.position.x - width / 2, centre.position.y - height / 2
+        if all(map(math.isfinite, (x, y, width, height))):  # else the tracker says what is wrong
+            x, y, width, height = (round(number) for number in (x, y, width, height))  # as in messages
         yield Prompt(box=Box(x, y, width, height), label=best.class_id)
 
 

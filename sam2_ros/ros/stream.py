@@ -27,6 +27,13 @@ from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import EncodedImage, Tracker
 
 MAX_WAITING_PROMPTS = 64
+"""Prompts that wait for their images at the same time, and as many proposals of detectors."""
+
+LATE = 0.2
+"""s; an image that is older than the newest by no more than this has come late, and time has not jumped."""
+
+MAX_LATE = 10
+"""Late images in a row; with one more, time has jumped after all."""
 
 T = TypeVar("T")
 
@@ -37,11 +44,21 @@ class Listener(Protocol):
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         """An image was processed. `image` is uint8 [H, W, 3] RGB."""
 
-    def on_answer(self, result: msg.PromptResult) -> None:
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         """A prompt was followed or refused."""
 
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         """Objects on the newest frame have changed, and no newer image is at hand to show it."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What becomes of a detection: it is dropped if its box overlaps a tracked object, or there is no room."""
+
+    max_overlap: float
+    """IoU up to which it is another object than those that are tracked."""
+    forget_after: float = 0.0
+    """s that the object may be away before it is removed; 0: for ever."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +67,19 @@ class WaitingPrompt:
 
     header: Header
     prompt: Prompt
+    stamp: int  # ns, of the image it was made on; 0: the newest, and none has come that is not processed
     deadline: float  # s, of the monotonic clock
-    max_overlap: float | None  # of a proposal: dropped if its box overlaps a tracked object by more than this IoU
+    proposal: Proposal | None
+    other_clock: bool  # the stamp may be of another clock than the images': if no image has it, the newest is meant
     answer: Future[msg.PromptResult] = field(default_factory=Future)
 
-    @property
-    def stamp(self) -> int:
-        """ns; 0: the newest image."""
-        return nanoseconds(self.header.stamp)
+
+@dataclass
+class Detected:
+    """An object that a detector has proposed."""
+
+    forget_after: float  # s
+    seen: int  # ns, when it was present last
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +129,8 @@ class Stream:
         self._busy = False
 
         self._headers: dict[int, Header] = {}  # of the images in the tracker's history, by stamp
+        self._detected: dict[int, Detected] = {}  # by object ID, until somebody else prompts it
+        self._late = 0  # images in a row
         self._newest_image: np.ndarray | None = None
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
@@ -155,20 +179,34 @@ class Stream:
             )
 
     def put_prompt(
-        self, header: Header, prompt: Prompt, timeout: float, max_overlap: float | None = None
+        self,
+        header: Header,
+        prompt: Prompt,
+        timeout: float,
+        proposal: Proposal | None = None,
+        other_clock: bool = False,
     ) -> Future[msg.PromptResult]:
         """Has a prompt followed; the answer comes in the future and to the listener.
 
-        It is refused when no image with its stamp or a newer one comes within `timeout` seconds.
+        It is refused when no image with its stamp or a newer one comes within `timeout` seconds; with `other_clock`,
+        such a stamp means the newest image. Without a stamp it belongs to the newest image that has come, also if older
+        ones wait before it.
 
-        With `max_overlap` it is a proposal (a detection): it is followed only if its box overlaps no object by more
-        than this IoU and there is room for another object. Else it is dropped, and its future cancelled.
+        A proposal that is dropped has its future cancelled. When too many wait, the oldest is dropped: a detector goes
+        on proposing, and must not keep others from prompting.
         """
-        waiting = WaitingPrompt(header, prompt, time.monotonic() + timeout, max_overlap)
+        deadline = time.monotonic() + timeout
         with self._lock:
+            stamp = nanoseconds(header.stamp) or self._newest_coming() or 0
+            waiting = WaitingPrompt(header, prompt, stamp, deadline, proposal, other_clock)
             reason = self._closed
-            if reason is None and len(self._prompts) >= MAX_WAITING_PROMPTS:
-                reason = f"{len(self._prompts)} prompts are waiting already; send fewer at once"
+            alike = [other for other in self._prompts if (other.proposal is None) == (proposal is None)]
+            if reason is None and len(alike) >= MAX_WAITING_PROMPTS:
+                if proposal is None:
+                    reason = f"{len(alike)} prompts are waiting already; send fewer at once"
+                else:
+                    self._prompts.remove(alike[0])
+                    self._drop(alike[0], "late")
             if reason is None:
                 self._prompts.append(waiting)
         if reason is None:
@@ -285,6 +323,13 @@ class Stream:
             return None
         if newest is not None and stamp < newest.stamp:
             back = (newest.stamp - stamp) / 1e9
+            if back <= LATE and self._late < MAX_LATE:
+                self._late += 1
+                self._meter.count("late")
+                self._log.warning(
+                    f"Image skipped: it is {back:.3f} s older than one that came before", throttle_duration_sec=5.0
+                )
+                return None
             self._log.warning(
                 f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
                 f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
@@ -292,23 +337,45 @@ class Stream:
             self._meter.count("time jumps")
             self._tracker.reset()
         frame = self._tracker.step(image.encoded, stamp)
+        self._late = 0
+        self._let_go(frame)
         self._newest_image = image.pixels
         self._headers[stamp] = image.arrived.message.header
         self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}
         return frame
+
+    def _let_go(self, frame: Frame) -> None:
+        """Removes what a detector has found and what has been away for too long."""
+        self._detected = {
+            found.object_id: self._detected[found.object_id]
+            for found in frame.masklets
+            if found.object_id in self._detected
+        }
+        for found in frame.masklets:
+            if (detected := self._detected.get(found.object_id)) is None:
+                continue
+            if found.present:
+                detected.seen = frame.stamp
+            elif 0 < detected.forget_after < (away := (frame.stamp - detected.seen) / 1e9):
+                self._log.info(f"Object {found.object_id} ({found.label}) was away for {away:.1f} s: it is let go")
+                self._tracker.remove(found.object_id)
+
+    def _newest_coming(self) -> int | None:
+        """The stamp of the newest image that has come and is not being processed. The lock is held."""
+        stamp = self._images.newest_stamp
+        return self._ahead[0].stamp if stamp is None and self._ahead is not None else stamp
 
     def _follow_prompts(self) -> bool:
         """Follows the prompts whose image has been processed, by stamp; refuses those that have waited for too long."""
         now, history = time.monotonic(), self._tracker.stamps
         ready, expired, waiting = [], [], []
         with self._lock:
-            coming = self._images.newest_stamp
-            if coming is None and self._ahead is not None:
-                coming = self._ahead[0].stamp
+            coming = self._newest_coming()
             for prompt in self._prompts:
-                if history and prompt.stamp <= history[-1]:
+                in_vain = coming is None or coming < prompt.stamp
+                if history and (prompt.stamp <= history[-1] or (prompt.other_clock and in_vain)):
                     ready.append(prompt)
-                elif now >= prompt.deadline and (coming is None or coming < prompt.stamp):
+                elif now >= prompt.deadline and in_vain:
                     expired.append(prompt)
                 else:
                     waiting.append(prompt)
@@ -332,12 +399,14 @@ class Stream:
         return changed
 
     def _follow(self, waiting: WaitingPrompt, frames: dict[int, Frame]) -> bool:
+        stamps, stamp = self._tracker.stamps, waiting.stamp
+        if waiting.other_clock and not stamps[0] <= stamp <= stamps[-1]:
+            stamp = 0
         try:
-            if waiting.stamp not in frames:
-                frames[waiting.stamp] = self._tracker.frame_at(waiting.stamp or None)
-            before = frames[waiting.stamp]
-            if waiting.max_overlap is not None and not self._is_new(waiting, before):
-                waiting.answer.cancel()
+            if stamp not in frames:
+                frames[stamp] = self._tracker.frame_at(stamp or None)
+            before = frames[stamp]
+            if waiting.proposal is not None and not self._is_wanted(waiting, before):
                 return False
             masklet = self._tracker.prompt(waiting.prompt, before.stamp)
         except PromptError as error:
@@ -348,6 +417,10 @@ class Stream:
             self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
             self._refuse(waiting, f"this went wrong inside: {type(error).__name__}: {error}")
             return False
+        if waiting.proposal is None:
+            self._detected.pop(masklet.object_id, None)
+        else:
+            self._detected[masklet.object_id] = Detected(waiting.proposal.forget_after, before.stamp)
         result = msg.PromptResult(
             header=self.header_of(before.stamp),
             object_id=masklet.object_id,
@@ -357,15 +430,28 @@ class Stream:
         self._answer(waiting, result)
         return True
 
-    def _is_new(self, proposal: WaitingPrompt, frame: Frame) -> bool:
-        """Whether a detection is none of the tracked objects, and there is room for it."""
-        if len(self._tracker.labels) >= self._tracker.max_objects:
+    def _is_wanted(self, waiting: WaitingPrompt, frame: Frame) -> bool:
+        """Whether a detection is none of the tracked objects, and there is room for it; else it is dropped."""
+        box, limit = waiting.prompt.box, waiting.proposal.max_overlap
+        if any(overlap(box, masklet.box) > limit for masklet in frame.masklets if masklet.present):
+            self._drop(waiting, "known")
             return False
-        box = proposal.prompt.box
-        return all(overlap(box, masklet.box) <= proposal.max_overlap for masklet in frame.masklets if masklet.present)
+        if len(self._tracker.labels) >= self._tracker.max_objects:
+            self._drop(waiting, "without room")
+            self._log.warning(
+                f"A detection ({waiting.prompt.label}) is not followed: {self._tracker.max_objects} objects are tracked"
+                " already. Raise max_objects, remove some, or set detection_forget_after",
+                throttle_duration_sec=30.0,
+            )
+            return False
+        return True
+
+    def _drop(self, waiting: WaitingPrompt, why: str) -> None:
+        self._meter.count(f"detections {why}")
+        waiting.answer.cancel()
 
     def _refuse(self, waiting: WaitingPrompt, reason: str) -> None:
-        if waiting.max_overlap is None:
+        if waiting.proposal is None:
             self._log.warning(f"Prompt refused: {reason}")
         else:  # a detector may be wrong about every image
             self._log.warning(f"Detection refused: {reason}", throttle_duration_sec=5.0)
@@ -374,5 +460,5 @@ class Stream:
 
     def _answer(self, waiting: WaitingPrompt, result: msg.PromptResult) -> None:
         self._meter.count("prompts accepted" if result.accepted else "prompts refused")
-        self._listener.on_answer(result)
+        self._listener.on_answer(result, waiting.prompt)
         waiting.answer.set_result(result)

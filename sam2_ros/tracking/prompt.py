@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ import numpy as np
 
 MAX_CLICKS = 64
 """Clicks that one object may have on one frame."""
+
+MAX_OBJECT_ID = 2**16 - 1
+"""The largest ID that a prompt may choose: pictures of labels have 16 bits a pixel."""
 
 
 class PromptError(ValueError):
@@ -39,7 +43,7 @@ class Prompt:
 
     object_id: int = 0
     """0: a new object, which gets the next free ID. An ID that is not tracked yet starts an object of that ID."""
-    clicks: tuple[Click, ...] = ()
+    clicks: Sequence[Click] = ()
     box: Box | None = None
     mask: np.ndarray | None = None
     """bool or uint8 [H, W] of the image's size, non-zero on the object."""
@@ -54,8 +58,8 @@ class Prompt:
         Raises:
             PromptError: nothing is prompted, numbers are not finite, or something lies outside the image.
         """
-        if not 0 <= self.object_id < 2**32:
-            raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {2**32 - 1}, 0 for a new one")
+        if not 0 <= self.object_id <= MAX_OBJECT_ID:
+            raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
         if not self.clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
         if len(self.clicks) > MAX_CLICKS:
@@ -67,6 +71,7 @@ class Prompt:
                 raise PromptError(f"click ({click.x:g}, {click.y:g}) is outside the image of {width} x {height} pixels")
         return replace(
             self,
+            clicks=tuple(self.clicks),
             box=None if self.box is None else _cut(self.box, height, width),
             mask=None if self.mask is None else _binary(self.mask, height, width),
         )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.context import Context
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot import BOX, CLICK, SIZE, TIMEOUT, Graph, Robot, header_of, picture
 from sensor_msgs.msg import CompressedImage, Image
@@ -61,8 +66,11 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
 
+    network = weakref.ref(node._stream._tracker.model)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
-    assert state_of(robot) == "unconfigured" and node._stream is None
+    assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"
+    unasked = robot.call(srv.ListObjects, "sam2/list")
+    assert not unasked.success and "not configured" in unasked.message
     assert change(robot, Transition.TRANSITION_CONFIGURE) and change(robot, Transition.TRANSITION_ACTIVATE)
     robot.wait_until_connected()
     assert not robot.show(2).masklets
@@ -92,6 +100,56 @@ def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, 
     assert state_of(robot) == "inactive"
 
 
+def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+    """And the node can be mended and activated without being started again."""
+    overrides = {"qos_overrides./image.subscription.reliability": "best-effort"}
+    node = graph.sam2(checkpoint=str(checkpoint), autostart=False, **overrides)
+    assert change(robot, Transition.TRANSITION_CONFIGURE)
+    assert not change(robot, Transition.TRANSITION_ACTIVATE)
+    assert state_of(robot) == "inactive" and not node._inputs
+    assert "Not active" in capfd.readouterr().err
+
+
+def test_images_wait_as_the_queue_says_also_the_second_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint))
+    robot.wait_until_connected()
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+        assert change(robot, transition)
+    node.set_parameters([Parameter("keep_all", value=True), Parameter("queue_size", value=33)])
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert change(robot, transition)
+    assert node._inputs[0].qos_profile.depth == 33
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind", "said"),
+    [
+        ("nothing", Image, "nobody publishes there"),
+        ("image", CompressedImage, "sensor_msgs/msg/CompressedImage"),
+        ("image/compressed", CompressedImage, "set image_transport to compressed"),
+    ],
+)
+def test_somebody_who_waits_for_images_hears_why(
+    ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, said
+) -> None:
+    graph.remove(graph.robot)
+    monkeypatch.setitem(Sam2Node._miss_images.__globals__, "IMAGE_PATIENCE", 0.1)
+    apart = Context()  # one participant can't have two types on a topic
+    rclpy.init(context=apart, domain_id=ros_domain)
+    try:
+        camera = Node("camera", context=apart)
+        camera.create_publisher(kind, topic, 10)
+        graph.sam2(checkpoint=str(checkpoint))
+        heard, deadline = "", time.monotonic() + TIMEOUT
+        while said not in heard and time.monotonic() < deadline:
+            heard += capfd.readouterr().err
+            time.sleep(0.05)
+        camera.destroy_node()
+    finally:
+        rclpy.shutdown(context=apart)
+    assert "No Image has come on /image" in heard and said in heard
+
+
 def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) -> None:
     (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
     assert not late.successful and "cleanup" in late.reason
@@ -109,9 +167,9 @@ def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) ->
 
 
 def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
+    node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
     camera = robot.create_publisher(CompressedImage, "image/compressed", 10)
-    robot.wait_for(camera.get_subscription_count, "for the node")
+    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the node")
     robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
     camera.publish(CompressedImage(header=header_of(0), format="jpeg", data=b"no picture"))
     camera.publish(to_jpeg(picture(1), header_of(1)))
@@ -153,20 +211,30 @@ def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, mo
     assert len(labels) == 1
 
 
-def test_diagnostics(robot: Robot, sam2: Sam2Node) -> None:
+def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     heard = robot.listen(DiagnosticArray, "/diagnostics")
-    robot.wait_for(lambda: robot.count_publishers("/diagnostics"))
+    node = graph.sam2(checkpoint=str(checkpoint.with_name("missing.pt")), autostart=False)
 
     def report(text: str) -> dict[str, str]:
         robot.wait_for(lambda: heard and text in heard[-1].status[0].message, f"for {text}")
         return {pair.key: pair.value for pair in heard[-1].status[0].values}
 
+    report("not configured")
+    assert heard[-1].status[0].level == DiagnosticStatus.WARN
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    report("missing.pt")
+    assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+    node.set_parameters([Parameter("checkpoint", value=str(checkpoint))])
+    assert change(robot, Transition.TRANSITION_CONFIGURE)
+    report("not active")
+    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    robot.wait_until_connected()
     report("no images")
     assert heard[-1].status[0].level == DiagnosticStatus.WARN
     robot.show(0)
     robot.prompt(CLICK, msg.Prompt())
     values = report("1 objects")
-    assert heard[-1].status[0].level == DiagnosticStatus.OK and heard[-1].status[0].name == "sam2: tracking"
+    assert heard[-1].status[0].level == DiagnosticStatus.OK and heard[-1].status[0].name == "/sam2: tracking"
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
     assert values["attention kernel"] in ("flash", "math", "efficient")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +25,10 @@ from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.ros.stream import MAX_WAITING_PROMPTS
+from sam2_ros.ros.stream import MAX_LATE, MAX_WAITING_PROMPTS, Proposal
 from sam2_ros.tracking import rle
+from sam2_ros.tracking.masklet import Masklet
+from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 HEIGHT, WIDTH = SIZE
@@ -87,10 +92,70 @@ def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
     robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0)))
     (stamped,) = robot.next_results(0)
     assert stamped.accepted and stamped.header == header_of(0)
+    for count, viewer in enumerate((robot.mouse, robot.overlay_mouse), start=1):
+        viewer.publish(Point(x=40.0, y=36.0))
+        (newest,) = robot.next_results(count)
+        assert newest.accepted and newest.header == header_of(1)
+    assert ids(robot.show(2)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("stamp", [time.time_ns(), stamp_of(-100)], ids=["wall clock", "long ago"])
+def test_viewers_may_have_another_clock(robot: Robot, sam2: Sam2Node, stamp: int) -> None:
+    robot.show(0)
+    robot.show(1)
+    robot.clicks.publish(PointStamped(header=at(stamp), point=Point(x=40.0, y=36.0)))
+    (result,) = robot.next_results(0)
+    assert result.accepted and result.header == header_of(1)
+
+
+def test_points_in_space_are_no_clicks(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0, z=0.8)))
+    (result,) = robot.next_results(0)
+    assert not result.accepted and "in space" in result.message
+
+
+def test_prompts_that_were_applied_can_be_played_again(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    """Whatever way they came and however late: with the images, they give the same masklets and IDs."""
+    graph.sam2(checkpoint=str(checkpoint), keep_all=True)
+    robot.wait_until_connected()
+    applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
+    robot.wait_until_connected()
+    for index in range(3):
+        robot.show(index)
+    robot.prompt(mask_prompt(1), header=header_of(1))  # late
+    robot.prompt(BOX)
+    robot.call(srv.PromptObject, "sam2/prompt", header=header_of(2), prompt=msg.Prompt(object_id=7, box=BOX.box))
     robot.mouse.publish(Point(x=40.0, y=36.0))
-    (newest,) = robot.next_results(1)
-    assert newest.accepted and newest.header == header_of(1)
-    assert ids(robot.show(2)) == [1, 2]
+    robot.next_results(3)
+    robot.prompt(msg.Prompt(object_id=2, clicks=[msg.Click(x=5.0, y=5.0, positive=False)]))
+    robot.prompt(msg.Prompt())
+    expected = [robot.show(index) for index in range(3, 6)]
+    robot.wait_for(lambda: len(applied) == 5, "for the applied prompts")
+    assert [array.prompts[0].object_id for array in applied] == [1, 2, 7, 8, 2]
+
+    robot.call(Trigger, "sam2/reset")
+    for array in list(applied):
+        robot.prompts.publish(array)
+    assert [robot.show(index) for index in range(6)][3:] == expected
+
+
+def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
+    robot.wait_until_connected()
+    slow = threading.Event()
+    step = Tracker.step
+    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    for index in range(5):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+    robot.wait_for(lambda: node._stream._meter["received"] == 5, "for the images to arrive")
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
+    robot.wait_for(lambda: node._stream._prompts, "for the prompt to arrive")
+    slow.set()
+    (result,) = robot.next_results(0)
+    assert result.accepted and result.header == header_of(4)
 
 
 def test_refine_replace_and_the_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
@@ -154,7 +219,7 @@ def test_prompts_that_cannot_be_applied_say_why(graph: Graph, robot: Robot, chec
 
 def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) -> None:
     nothing = robot.call(srv.ListObjects, "sam2/list")
-    assert nothing == srv.ListObjects.Response()
+    assert nothing == srv.ListObjects.Response(success=True)
     for index in range(3):
         robot.show(index)
     robot.prompt(msg.Prompt(clicks=CLICK.clicks, label="cup"), BOX)
@@ -192,6 +257,24 @@ def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> Non
     robot.camera.publish(to_message(picture(0), "rgb8", header_of(0)))  # the same stamp once more: ignored
     assert ids(robot.show(1)) == [1]
     assert [message.header for message in robot.masklets] == [header_of(index) for index in (5, 6, 0, 1)]
+
+
+def test_images_that_come_late_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
+    """Until there are so many that time must have jumped after all."""
+    robot.show(5)
+    robot.prompt(CLICK)
+
+    def late(milliseconds: int) -> Image:
+        return to_message(picture(4), "rgb8", at(stamp_of(5) - milliseconds * 1_000_000))
+
+    robot.camera.publish(late(PERIOD // 1_000_000))
+    robot.wait_for(lambda: sam2._stream._meter["late"] == 1, "for the image")
+    assert ids(robot.show(6)) == [1]
+    for number in range(MAX_LATE):
+        robot.camera.publish(to_message(picture(4), "rgb8", at(stamp_of(5) + number)))
+        robot.wait_for(lambda: sam2._stream._meter["late"] == number + 2, "for the image")  # noqa: B023
+    assert ids(robot.send(late(0))) == []
+    assert sam2._stream._meter["time jumps"] == 1
 
 
 def test_images_of_another_size_do_not_disturb(robot: Robot, sam2: Sam2Node) -> None:
@@ -301,7 +384,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
     with monkeypatch.context() as broken:
         broken.setattr(SAM2, "encode_image", fail)
         robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
-        robot.wait_for(lambda: sam2._meter["failed"] == 1, "for the failure")
+        robot.wait_for(lambda: sam2._stream._meter["failed"] == 1, "for the failure")
     assert ids(robot.show(2)) == [1]
 
 
@@ -331,6 +414,45 @@ def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
     assert not refused.accepted and "waiting" in refused.message
 
 
+def test_a_detector_keeps_nobody_from_prompting(robot: Robot, sam2: Sam2Node) -> None:
+    """More proposals than can wait: the oldest are dropped, without an answer."""
+    proposals = [
+        sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
+        for _ in range(MAX_WAITING_PROMPTS + 2)
+    ]
+    assert [proposal.cancelled() for proposal in proposals] == 2 * [True] + MAX_WAITING_PROMPTS * [False]
+    robot.show(0)
+    assert robot.prompt(CLICK)[0].accepted
+    assert len(robot.results) == 1
+
+
+def test_what_a_detector_found_makes_room_when_it_is_gone(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), max_objects=3)
+    robot.wait_until_connected()
+    robot.show(0)
+
+    def propose(index: int, x: float) -> Future[msg.PromptResult]:
+        prompt, proposal = Prompt(box=Box(x, 60, 10, 10)), Proposal(max_overlap=1.0, forget_after=0.25)
+        return node._stream.put_prompt(header_of(index), prompt, TIMEOUT, proposal)
+
+    robot.prompt(CLICK)
+    assert [propose(0, x).result(TIMEOUT).object_id for x in (10.0, 40.0)] == [2, 3]
+    robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # somebody wants this one
+    full = propose(0, 70.0)
+    robot.wait_for(full.cancelled, "for the proposal to be dropped")
+    assert node._stream._meter["detections without room"] == 1
+
+    monkeypatch.setattr(Tracker, "_masklets", _all_absent(Tracker._masklets))
+    assert [ids(robot.show(index)) for index in range(1, 4)] == [[1, 2, 3], [1, 2, 3], [1, 3]]
+    assert propose(3, 70.0).result(TIMEOUT).object_id == 4
+
+
+def _all_absent(masklets: Callable[..., list[Masklet]]) -> Callable[..., list[Masklet]]:
+    return lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]
+
+
 @pytest.mark.parametrize("ahead", [False, True])
 def test_the_newest_image_wins(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
@@ -344,14 +466,14 @@ def test_the_newest_image_wins(
     monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
     for index in range(1, 6):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: node._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
         if index == 1 or (ahead and index == 2):
-            robot.wait_for(lambda: not len(node._images), "for it to be taken")
+            robot.wait_for(lambda: not len(node._stream._images), "for it to be taken")
     slow.set()
     answered = [0, 1, 2, 5] if ahead else [0, 1, 5]
     robot.wait_for(lambda: len(robot.masklets) == len(answered), "for masklets")
     assert [message.header for message in robot.masklets] == [header_of(index) for index in answered]
-    assert node._meter["dropped"] == 6 - len(answered)
+    assert node._stream._meter["dropped"] == 6 - len(answered)
 
 
 def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot, checkpoint: Path) -> None:
@@ -369,7 +491,7 @@ def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot,
                 robot.camera.publish(Image(header=header_of(index)))
         robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")  # noqa: B023
         heard[ahead] = robot.masklets[before:]
-        assert node._meter["unreadable"] == 1
+        assert node._stream._meter["unreadable"] == 1
         graph.remove(node)
     assert heard[True] == heard[False]
     assert [ids(message) for message in heard[True]] == [[]] * 3 + [[1]] * 5
@@ -412,10 +534,10 @@ def test_keep_all_says_when_images_are_lost(
     monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
     for index in range(5):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: node._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
         if index == 0:
-            robot.wait_for(lambda: not len(node._images), "for the first to be taken")
+            robot.wait_for(lambda: not len(node._stream._images), "for the first to be taken")
     slow.set()
     robot.wait_for(lambda: len(robot.masklets) == 3, "for masklets")
     assert [message.header for message in robot.masklets] == [header_of(index) for index in range(3)]
-    assert node._meter["dropped"] == 2
+    assert node._stream._meter["dropped"] == 2

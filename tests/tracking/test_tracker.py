@@ -179,6 +179,7 @@ BAD = {
     "limit": CLICK,
     "at most 64": Prompt(object_id=1, clicks=(Click(1, 1),) * 65),
     "out of range": Prompt(object_id=-1, clicks=(Click(1, 1),)),
+    "use 1 .. 65535": Prompt(object_id=65536, clicks=(Click(1, 1),)),
 }
 
 
@@ -192,6 +193,14 @@ def test_bad_prompts_are_refused_and_disturb_nothing(model, images, reason):
     after = tracker.step(images[6])
     undisturbed = run(model, images[:7], {1: [(CLICK, None)]}).newest
     assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
+
+
+def test_clicks_may_come_in_a_list_too(model, images):
+    listed, tupled = (
+        run(model, images[:2], {1: [(Prompt(clicks=kind([Click(30, 20), Click(3, 3, False)])), None)]}).newest.masklets
+        for kind in (list, tuple)
+    )
+    assert listed[0].mask.tolist() == tupled[0].mask.tolist()
 
 
 def test_a_prompt_out_of_reach_is_refused(model, images):
