@@ -13,6 +13,9 @@ from sam2_ros.data.images import image_size, write_jpeg
 from sam2_ros.data.labels import MAX_ID, read_labels, write_labels
 from sam2_ros.data.video import ImageFiles
 
+_VALUES: dict[tuple[Path, int], list[int]] = {}
+"""Of the objects in a folder of label images, by folder and time of the last change: it takes a look into them all."""
+
 
 def videos(images: Path) -> list[str]:
     """Names of the folders in `images`, sorted. Raises ClipError where there are none."""
@@ -47,12 +50,15 @@ def read(name: str, files: Sequence[Path], annotations: Path, fps: float, ids: S
 
     values = list(ids or ())
     if ids is None:
-        found = np.zeros(256, bool)
-        for frame in range(len(files)):
-            if (label := labels(frame)) is not None:
-                found |= np.bincount(label.ravel(), minlength=256) > 0
-        values = np.flatnonzero(found[1:]).tolist()
-        values = [value + 1 for value in values if value + 1 <= MAX_ID] or (values and [255])
+        key = annotations, max(png.stat().st_mtime_ns for png in pngs.values())
+        if key not in _VALUES:
+            found = np.zeros(256, bool)
+            for frame in range(len(files)):
+                if (label := labels(frame)) is not None:
+                    found |= np.bincount(label.ravel(), minlength=256) > 0
+            there = (np.flatnonzero(found[1:]) + 1).tolist()
+            _VALUES[key] = [value for value in there if value <= MAX_ID] or there
+        values = _VALUES[key]
     wanted = np.array(values, np.uint8)[:, None, None]
 
     def masks(frame: int) -> np.ndarray | None:

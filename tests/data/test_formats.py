@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from small_clips import make_clip, same_frames, same_masks
 
-from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
+from sam2_ros.data import bag, coco, davis, label_folders, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, read_list
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.labels import read_labels, write_labels
 
 JPEG, VIDEO = 2.5, 4.0  # mean difference of pixels that lossy coding may make; neighbouring frames differ by 12
 
@@ -302,6 +303,20 @@ def test_unknown_layouts_say_what_was_looked_for(tmp_path):
         assert word in message
     with pytest.raises(ClipError, match="no such file or folder"):
         open_clips(tmp_path / "nothing")
+
+
+def test_label_images_are_looked_through_once(tmp_path, monkeypatch):
+    mose.write([make_clip()], tmp_path)
+    mose.read(tmp_path, "walk")
+    read = []
+    monkeypatch.setattr(label_folders, "read_labels", lambda *args: read.append(args) or read_labels(*args))
+    clip = mose.read(tmp_path, "walk")
+    assert clip.object_ids == (1, 2, 5) and not read
+    clip.masks[3]
+    assert len(read) == 1
+    file = tmp_path / "Annotations/walk/00003.png"
+    write_labels(file, (7,), np.ones((1, 48, 64), bool))
+    assert mose.read(tmp_path, "walk").object_ids == (1, 2, 5, 7)
 
 
 def test_clips_are_a_sequence():

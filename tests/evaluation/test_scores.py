@@ -120,6 +120,29 @@ def test_equals_public_tool():
     assert 100 * summary(scores).j == pytest.approx((j[1] + j[2]) / 2, abs=1e-6)
 
 
+def test_frames_that_the_public_tool_counts_otherwise():
+    """As docs/evaluation.md says: an object, from the first scored frame on which truth or answer shows it."""
+    evaluator = pytest.importorskip("vos_benchmark.evaluator")
+
+    def both(truth, said):
+        tool = evaluator.Evaluator()
+        for t in range(1, len(truth) - 1):
+            tool.feed_frame(said[t].astype(np.uint8), truth[t].astype(np.uint8))
+        theirs = tool.conclude()[0].get(1, math.nan) / 100
+        return score(clip_of(truth), answers(said))[0].j, theirs
+
+    here, half = square(5), square(5, side=6)  # IoU 1 / 4
+    hidden = [here, NOTHING, NOTHING, here, here, here]
+    assert both(hidden, [here, NOTHING, NOTHING, half, half, here]) == ((1 + 1 + 2 / 4) / 4, 1 / 4)
+    assert both(hidden, [here, here, NOTHING, half, half, here]) == ((0 + 1 + 2 / 4) / 4, (0 + 1 + 2 / 4) / 4)
+    late = [NOTHING, NOTHING, here, here, here, here]
+    assert both(late, [NOTHING, NOTHING, here, half, half, here]) == (1 / 4, (1 + 2 / 4) / 3)
+    assert both(late, [NOTHING, here, here, half, half, here]) == (1 / 4, (0 + 1 + 2 / 4) / 4)
+    assert both([here, here, here, NOTHING, here, here], [half] * 6) == (3 / 4 / 4, 3 / 4 / 4)
+    gone = both([here] + [NOTHING] * 5, [here] + [NOTHING] * 5)
+    assert gone[0] == 1 and math.isnan(gone[1])
+
+
 def test_answers_must_match_the_clip():
     with pytest.raises(ValueError, match="argument"):
         score(clip_of([square(5)] * 5), answers([square(5)] * 4))

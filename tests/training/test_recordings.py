@@ -17,6 +17,7 @@ from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.recordings import Annotated, ClipOrder, ClipSamples
 from sam2_ros.training.samples import Batch
+from sam2_ros.training.validation import clip_batches
 
 
 def numbered(frames: int = 13, every: int = 1) -> Clip:
@@ -113,6 +114,14 @@ def test_objects_of_which_nothing_is_known_are_not_learnt():
         batch = learnt[0, use]
         shown = times(batch)
         assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
+
+
+def test_validation_begins_where_an_object_can_be_followed():
+    known = np.array([[t >= 6, t < 2] for t in range(13)])
+    (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), 32)
+    assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
+    with pytest.warns(UserWarning, match="over 9 annotated frames"), pytest.raises(ValueError, match="none of 1 clips"):
+        clip_batches([replace(numbered(), known=known)], Stage(frames=9), 32)
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
