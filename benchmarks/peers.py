@@ -11,8 +11,10 @@ Each of these takes turns, frame by frame, in a process of its own:
 Memory banks are full from the first measured frame: they are filled with the same random memories on all sides, so the
 answers must agree, and the benchmark prints by how much they don't. Weights are random; they cost what trained ones do.
 
-Beside each of our stages stands its floor: the work that was counted in it, at the rate of the fastest matrix product
-on this machine. Where something else runs meanwhile, --cpu-time counts the processor's time instead of the wall's.
+Beside each of our stages stands its floor: the work that was counted in it at the rate of the fastest matrix product on
+this machine, or its weights, inputs and outputs at the rate of a copy, whichever takes longer. Where something else
+runs meanwhile, --cpu-time counts the processor's time instead of the wall's. Energy is printed where the machine says
+it: of an NVIDIA GPU with nvidia-ml-py, of processors through Linux' powercap.
 """
 
 from __future__ import annotations
@@ -31,27 +33,26 @@ import shlex
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from clock import Clock
+from machine import ceilings, energy, peak_memory
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 ROOT = Path(__file__).parents[1]
 FILLED = 16
 """Frames that are in every bank before the first measured one: one prompted, 15 tracked."""
 SEED = 2
+ENERGY_SECONDS = 3.0
 COMPILED = "attention to memory encoder, compiled"
 STAGES = ("resize, normalise", "image encoder", "memory attention", "mask decoder", "memory encoder", COMPILED, "masks")
 COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#c9a0a0", "#84739d", "#d9d9d9")
@@ -94,57 +95,6 @@ class Task:
         return tuple(x.bfloat16().to(self.device, getattr(torch, self.dtype)) for x in (maps, pointers))
 
 
-class Clock:
-    """Times, and counts, what happens within named functions while a step runs."""
-
-    def __init__(self, task: Task) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.flops: dict[str, float] = defaultdict(float)
-        self.counting = False
-        self.sync: Callable[[], None] = torch.cuda.synchronize if task.device == "cuda" else lambda: None
-        self.now = time.process_time if task.cpu_time else time.perf_counter
-
-    def watch(self, owner: Any, function: str, stage: str) -> None:
-        inner = getattr(owner, function)
-
-        def watched(*arguments, **named):
-            self.sync()
-            counter = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) if self.counting else nullcontext()
-            start = self.now()
-            with counter:
-                result = inner(*arguments, **named)
-                self.sync()
-            self.seconds[stage] += self.now() - start
-            if self.counting:
-                self.flops[stage] += counter.get_total_flops()
-            return result
-
-        setattr(owner, function, watched)
-
-    @contextmanager
-    def step(self):
-        self.seconds.clear()
-        self.sync()
-        start = self.now()
-        yield
-        self.sync()
-        self.seconds["all"] = self.now() - start
-
-
-def _flash_on_cpu(query, key, value, *_, out_val=None, **__) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _linear_of_onednn(x, weight, *_, out_val=None, **__) -> int:
-    return 2 * int(np.prod(x)) * weight[0]
-
-
-_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_on_cpu}
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    _UNCOUNTED[torch.ops.mkldnn._linear_pointwise] = _linear_of_onednn
-"""What PyTorch's counter does not know."""
-
-
 class Ours:
     """This package."""
 
@@ -177,7 +127,7 @@ class Ours:
             for index in range(1, FILLED):
                 tracked.bank.remember(index, map[index], pointer[index])
         self.index = self.tracker._frames_seen = FILLED
-        self.clock = Clock(task)
+        self.clock = Clock(task.device, task.cpu_time)
         inside = (
             (model, "condition", "memory attention"),
             (model, "decode", "mask decoder"),
@@ -253,7 +203,7 @@ class Transformers(Peer):
                 known["object_pointer"] = pointers[i, index].view_as(known["object_pointer"])
         self.session.processed_frames |= dict.fromkeys(range(1, FILLED), self.session.processed_frames[0])
         self.index = FILLED
-        self.clock = Clock(task)
+        self.clock = Clock(task.device, task.cpu_time)
         for owner, function, stage in (
             (self, "_pixels", "resize, normalise"),
             (self.model, "get_image_features", "image encoder"),
@@ -301,13 +251,13 @@ class Reference(Peer):
                 f"++model.memory_attention.layer.cross_attention.feat_sizes=[{config.grid},{config.grid}]",
             ],
             apply_postprocessing=False,
-            vos_optimized=task.device == "cuda",
+            vos_optimized=task.device.startswith("cuda"),
         )
         weights = SAM2(config)
         weights.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
         weights.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)
         self.model.load_state_dict(weights.state_dict(), strict=False)  # it registers tables that files do not hold
-        self.clock = Clock(task)
+        self.clock = Clock(task.device, task.cpu_time)
         for owner, function, stage in (
             (self, "_pixels", "resize, normalise"),
             (self.model, "forward_image", "image encoder"),
@@ -400,15 +350,38 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
             running.clock.counting = side != "compiled"  # which has no operations that could be counted
             running.step()
             running.clock.counting = False
-            pipe.send(dict(running.clock.flops))
-        elif command == "ceilings":
-            pipe.send(ceilings(task))
+            pipe.send((dict(running.clock.flops), dict(running.clock.bytes)))
+        elif command == "step":
+            pipe.send(_timed(running))
         elif command == "memory":
-            pipe.send(_peak_memory(task))
+            pipe.send(peak_memory(task.device))
+        elif command == "energy":
+            pipe.send(_energy(running, task.device))
         elif command == "operations":
             pipe.send(_operations(running))
         else:
             pipe.send(getattr(running, command)())
+
+
+def _timed(running: Any) -> dict[str, float]:
+    """Seconds of a step, by stage and in all; on a GPU from two steps, because a stage is timed by waiting for it."""
+    seconds = running.step()
+    if running.clock.on_gpu:
+        running.clock.watching = True
+        seconds = running.step() | {"all": seconds["all"]}
+        running.clock.watching = False
+    return seconds
+
+
+def _energy(running: Any, device: str) -> float | None:
+    """Joules of one step, over some seconds of them: counters move some ten times a second."""
+    before, start, steps = energy(device), time.perf_counter(), 0
+    if before is None:
+        return None
+    while time.perf_counter() - start < ENERGY_SECONDS:
+        running.step()
+        steps += 1
+    return (energy(device) - before) / steps
 
 
 def _operations(running: Any) -> dict[str, tuple[int, float]]:
@@ -419,37 +392,6 @@ def _operations(running: Any) -> dict[str, tuple[int, float]]:
         row.key: (row.count, (row.self_cpu_time_total + row.self_device_time_total) / 1000)
         for row in profile.key_averages()
     }
-
-
-def _peak_memory(task: Task) -> float:
-    """MB, of the process or of the GPU."""
-    if task.device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
-
-
-@torch.inference_mode()
-def ceilings(task: Task) -> dict[str, float]:
-    """What the machine can do at best: FLOP/s of a matrix product in the dtype, bytes/s of a copy."""
-    dtype = getattr(torch, task.dtype)
-    side = 8192 if task.device == "cuda" else 1536
-    a, b = (torch.randn(side, side, device=task.device).to(dtype) for _ in range(2))
-    big = torch.randn(2**25, device=task.device)
-    target = torch.empty_like(big)
-    clock, best = Clock(task), {}
-    for name, work, function in (
-        ("flops", 2 * side**3, lambda: a @ b),
-        ("bytes", 2 * big.nbytes, lambda: target.copy_(big)),
-    ):
-        function()
-        rates = []
-        for _ in range(3):
-            with clock.step():
-                function()
-            rates.append(work / clock.seconds["all"])
-        best[name] = max(rates)
-    return best
 
 
 class Side:
@@ -480,8 +422,10 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
     for name, checkout in sides.items():  # one after the other: loading needs the cores too
         running[name] = Side(name, task, checkout)
         running[name].ready()
-    result: dict[str, Any] = {**asdict(task), "ceilings": running["ours"].ask("ceilings"), "sides": {}}
-    flops = {name: side.ask("count") for name, side in running.items()}
+    with multiprocessing.get_context("spawn").Pool(1) as apart:  # its buffers are nobody's peak memory
+        best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
+    result: dict[str, Any] = {**asdict(task), "ceilings": best, "sides": {}}
+    counts = {name: side.ask("count") for name, side in running.items()}
     logits = {name: side.ask("logits") for name, side in running.items()}
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in running}
     for step in track(range(warm_up + steps), _title(result), transient=True):
@@ -496,14 +440,23 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
         result["sides"][name] = {
             "median_ms": {stage: float(np.median(values)) for stage, values in table.items()},
             "p99_ms": float(np.percentile(table["all"], 99)),
-            "gflop": {stage: count / 1e9 for stage, count in flops[name].items()},
+            "gflop": {stage: count / 1e9 for stage, count in counts[name][0].items()},
+            "mb": {stage: count / 1e6 for stage, count in counts[name][1].items()},
             "peak_memory_mb": side.ask("memory"),
+            "joules": side.ask("energy"),
             "operations": side.ask("operations") if operations else {},
             "largest_logit_difference": float(difference.max()),
             "masks_agree": float(((logits[name] > 0) == (logits["ours"] > 0)).mean()),
         }
         side.end()
     return result
+
+
+def floor_ms(result: dict[str, Any], stage: str) -> float:
+    """The least that a stage of ours can take: its arithmetic, or moving its weights, inputs and outputs."""
+    ours, best = result["sides"]["ours"], result["ceilings"]
+    arithmetic = 1e12 * ours["gflop"].get(stage, 0.0) / best["flops"]
+    return max(arithmetic, 1e9 * ours["mb"].get(stage, 0.0) / best["bytes"])
 
 
 def _title(result: dict[str, Any]) -> str:
@@ -524,15 +477,17 @@ def show(console: Console, result: dict[str, Any]) -> None:
     for stage in STAGES:
         if not any(side["median_ms"][stage] for side in sides.values()):
             continue
-        floor = 1e12 * sides["ours"]["gflop"].get(stage, 0.0) / result["ceilings"]["flops"]
+        floor = floor_ms(result, stage)
         cells = [f"{side['median_ms'][stage]:.1f}" for side in sides.values()]
         table.add_row(stage, f"{floor:.1f}" if floor >= 0.1 else "", *cells)
-    floor = 1e12 * sum(sides["ours"]["gflop"].values()) / result["ceilings"]["flops"]
+    floor = sum(floor_ms(result, stage) for stage in STAGES)
     whole = [f"{side['median_ms']['all']:.1f}" for side in sides.values()]
     table.add_row("all", f"{floor:.1f}", *whole, style="bold")
     table.add_row("all, p99", "", *(f"{side['p99_ms']:.1f}" for side in sides.values()))
     table.add_row("GFLOP", "", *(f"{sum(side['gflop'].values()):.1f}" for side in sides.values()))
     table.add_row("peak memory, MB", "", *(f"{side['peak_memory_mb']:.0f}" for side in sides.values()))
+    if sides["ours"]["joules"] is not None:
+        table.add_row("energy, J", "", *(f"{side['joules']:.2f}" for side in sides.values()))
     ours = sides["ours"]["median_ms"]["all"]
     table.add_row("times ours", "", *(f"{side['median_ms']['all'] / ours:.2f}" for side in sides.values()))
     apart = [f"{side['largest_logit_difference']:.0e}" for side in sides.values()]
@@ -573,7 +528,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
                 left += max(part, 0)
             ratio = median["all"] / result["sides"]["ours"]["median_ms"]["all"]
             axis.text(left, row, f" {left:.0f} ms" + (f", x {ratio:.2f}" if name != "ours" else ""), va="center")
-        floor = 1e12 * sum(result["sides"]["ours"]["gflop"].values()) / result["ceilings"]["flops"]
+        floor = sum(floor_ms(result, stage) for stage in STAGES)
         axis.plot([floor, floor], [-0.45, 0.45], color="black", linewidth=1.5, label="floor")
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
@@ -613,7 +568,7 @@ def plot_objects(results: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="sam2.1_hiera_tiny")
+    parser.add_argument("--model", nargs="+", default=["sam2.1_hiera_tiny"])
     parser.add_argument("--size", type=int, help="side of the network's image; default: the model's")
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"])
@@ -628,41 +583,48 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
     parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")
-    parser.add_argument("--out", type=Path, help="folder for peers.json, peers.png; objects.png of 3 counts or more")
+    parser.add_argument(
+        "--out", type=Path, help="folder for peers.json, peers.png; with 3 counts or more objects-MODEL.png"
+    )
     options = parser.parse_args()
     from sam2_ros.model import CONFIGS
 
-    size = options.size or CONFIGS[options.model].image_size
+    console = Console()
+    console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
+    console.print("$ python " + shlex.join(sys.argv), highlight=False)
+    machine = (
+        torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"{platform.machine()} CPU"
+    )
+    console.print(f"{machine}, {options.threads} threads, load {os.getloadavg()[0]:.1f}\n", highlight=False)
+    results: list[dict[str, Any]] = []
+    for model, dtype, objects in product(options.model, options.dtype, options.objects):
+        how = options.device, options.threads, options.cpu_time, options.video, options.keep
+        task = Task(model, options.size or CONFIGS[model].image_size, objects, dtype, *how)
+        results.append(measure(task, _sides(options, model), options.steps, options.warm_up, options.operations))
+        show(console, results[-1])
+        if options.out:  # after each of them: the whole may take long, and may be stopped
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / "peers.json").write_text(json.dumps(results, indent=1))
+            plot(results, options.out / "peers.png")
+            if len(options.objects) > 2 and objects == options.objects[-1]:
+                plot_objects(
+                    [result for result in results if result["model"] == model], options.out / f"objects-{model}.png"
+                )
+    return 0
+
+
+def _sides(options: argparse.Namespace, model: str) -> dict[str, str]:
+    """Who takes part: checkout by name."""
     sides = {"ours": str(ROOT)}
     if options.compiled:
         sides["compiled"] = str(ROOT)
     if options.before:
         sides["before"] = str(Path(options.before).resolve())
-    if not options.alone and options.model != "default" and importlib.util.find_spec("transformers"):
+    if not options.alone and model != "default" and importlib.util.find_spec("transformers"):
         sides["transformers"] = str(ROOT)
-
-    if "transformers" in sides and importlib.util.find_spec("sam2"):
-        sides["reference"] = str(ROOT)
-
-    console = Console()
-    console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
-    console.print("$ python " + shlex.join(sys.argv), highlight=False)
-    machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()} CPU"
-    console.print(f"{machine}, {options.threads} threads, load {os.getloadavg()[0]:.1f}\n", highlight=False)
-    results = []
-    for dtype in options.dtype:
-        for objects in options.objects:
-            how = options.device, options.threads, options.cpu_time, options.video, options.keep
-            task = Task(options.model, size, objects, dtype, *how)
-            results.append(measure(task, sides, options.steps, options.warm_up, options.operations))
-            show(console, results[-1])
-            if options.out:  # after each of them: the whole may take long, and may be stopped
-                options.out.mkdir(parents=True, exist_ok=True)
-                (options.out / "peers.json").write_text(json.dumps(results, indent=1))
-                plot(results, options.out / "peers.png")
-                if len(options.objects) > 2 and objects == options.objects[-1]:
-                    plot_objects(results, options.out / "objects.png")
-    return 0
+        if importlib.util.find_spec("sam2"):
+            sides["reference"] = str(ROOT)
+    return sides
 
 
 if __name__ == "__main__":
