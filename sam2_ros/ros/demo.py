@@ -49,7 +49,7 @@ SHOWN = 12  # frames on the contact sheet
 VIDEO, SHEET = "overlay.mp4", "contact-sheet.png"
 IMAGE, MASKLETS = "/camera/image", "/sam2/masklets"
 PROGRESS = (TextColumn("{task.description:<22}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn())
-RECORDED = (f"{IMAGE}/compressed", "/sam2/prompts", "/sam2/prompt_results", MASKLETS)
+RECORDED = (f"{IMAGE}/compressed", "/sam2/prompts", "/sam2/applied_prompts", "/sam2/prompt_results", MASKLETS)
 
 
 class DemoError(RuntimeError):
