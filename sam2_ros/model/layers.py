@@ -33,6 +33,11 @@ class Kept:
         return result
 
 
+def in_float32(x: Tensor) -> torch.autocast:
+    """Without autocast on x's device: for what is small, and where rounding would decide."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of a [B, C, H, W] map."""
 

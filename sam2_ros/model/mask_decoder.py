@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, LayerNorm2d
+from sam2_ros.model.layers import MLP, LayerNorm2d, in_float32
 
 SINGLE = 0
 """Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
@@ -121,20 +121,23 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat((own.expand(n, -1, -1), prompts), dim=1)
         position = image_position.flatten(1).T.expand(n, -1, -1)
         tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
-        mask_tokens = tokens[:, 2:6]
 
         grow1, norm, gelu1, grow2, gelu2 = self.output_upscaling
         image = flat.transpose(1, 2).unflatten(2, (h, w))
         image = gelu1(norm(grow1(image) + stride8))
         image = gelu2(grow2(image) + stride4)
 
-        filters = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        return RawMasks(
-            logits=(filters @ image.flatten(2)).unflatten(2, image.shape[2:]),
-            iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
-            tokens=mask_tokens,
-            presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
-        )
+        # What these say is compared with each other and with 0: rounded to bfloat16, candidates would tie.
+        with in_float32(image):
+            tokens, image = tokens.float(), image.float()
+            mask_tokens = tokens[:, 2:6]
+            filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
+            return RawMasks(
+                logits=(torch.stack(filters, dim=1) @ image.flatten(2)).unflatten(2, image.shape[2:]),
+                iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
+                tokens=mask_tokens,
+                presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
+            )
 
 
 def best_candidate(raw: RawMasks) -> Tensor:

@@ -39,8 +39,8 @@ class Neck(nn.Module):
         stride4, stride8, stride16, stride32 = maps
         lateral32, lateral16, lateral8, lateral4 = self.convs
         top_down = F.interpolate(lateral32(stride32).float(), scale_factor=2.0, mode="nearest")
-        stride16 = lateral16(stride16)
-        return [lateral4(stride4, skip4), lateral8(stride8, skip8), stride16 + top_down.to(stride16.dtype)]
+        # The sum stays in float32, and so does all that memory attention adds to it.
+        return [lateral4(stride4, skip4), lateral8(stride8, skip8), lateral16(stride16) + top_down]
 
 
 class ImageEncoder(nn.Module):

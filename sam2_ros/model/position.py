@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Kept
+from sam2_ros.model.layers import Kept, in_float32
 
 
 @lru_cache(maxsize=32)
@@ -91,8 +91,9 @@ class RandomFourier(nn.Module):
         self._grid = Kept()
 
     def forward(self, points: Tensor) -> Tensor:
-        """x, y in 0 .. 1: [..., 2] -> [..., dim]."""
-        phase = 2 * math.pi * ((2 * points - 1) @ self.positional_encoding_gaussian_matrix)
+        """x, y in 0 .. 1: [..., 2] -> float32 [..., dim]."""
+        with in_float32(points):  # bfloat16 would tell only every other pixel apart
+            phase = 2 * math.pi * ((2 * points.float() - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat((phase.sin(), phase.cos()), dim=-1)
 
     def grid(self, height: int, width: int) -> Tensor:
