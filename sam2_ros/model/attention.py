@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ KEPT = 2**18
 NARROW_KERNEL = False
 """Whether our Triton kernel computes half-precision attention to narrow values on CUDA. It has not run on a GPU yet."""
 
+TRITON = find_spec("triton") is not None
+
 
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
@@ -25,9 +29,14 @@ def works_in_blocks(x: Tensor) -> bool:
 
 
 def has_narrow_kernel(x: Tensor) -> bool:
-    """Whether there is a kernel for queries like x and values that are narrower, where nothing is learnt."""
+    """Whether our kernel takes queries like x and values that are narrower, where nothing is learnt."""
     half = x.dtype in (torch.bfloat16, torch.float16)
-    return works_in_blocks(x) or (NARROW_KERNEL and x.is_cuda and half and not torch.is_grad_enabled())
+    return NARROW_KERNEL and TRITON and x.is_cuda and half and not torch.is_grad_enabled()
+
+
+def gains_from_narrow_values(x: Tensor) -> bool:
+    """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
+    return works_in_blocks(x) or has_narrow_kernel(x) or torch.compiler.is_exporting()
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:

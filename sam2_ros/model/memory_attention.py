@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.attention import Attention, attention, has_narrow_kernel
+from sam2_ros.model.attention import Attention, attention, gains_from_narrow_values
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.layers import Linear
 from sam2_ros.model.position import axial_rotation, rotate
@@ -34,7 +34,7 @@ class RotaryAttention(Attention):
         placed = k.shape[1] - unplaced
         maps = rotate(k[:, :placed].unflatten(1, (-1, len(rotation))), rotation).flatten(1, 2)
         k = torch.cat((maps, k[:, placed:]), dim=1) if unplaced else maps
-        if value.shape[-1] < k.shape[-1] and has_narrow_kernel(q):
+        if value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q):
             # What attention gives is a mean of values with weights that sum to 1, so it can be projected afterwards
             # just as well: narrow values are attended to as they are.
             found = self.v_proj(attention(q[:, None], k[:, None], value[:, None], valid).squeeze(1))

@@ -90,12 +90,13 @@ def narrow_attention(
     out = torch.empty(b, heads, q, d, dtype=query.dtype, device=query.device)
     masked = valid is not None
     mask = valid.contiguous().view(torch.uint8) if masked else query
-    _attend[triton.cdiv(q, blocks.queries), b * heads](
-        query, key, value, mask, out,
-        c**-0.5 * log2(e), heads, q, k,
-        query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1),
-        mask.stride(0) if masked else 0,
-        C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys,
-        num_warps=blocks.warps, num_stages=blocks.stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(query):  # Triton launches on the current one
+        _attend[triton.cdiv(q, blocks.queries), b * heads](
+            query, key, value, mask, out,
+            c**-0.5 * log2(e), heads, q, k,
+            query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1),
+            mask.stride(0) if masked else 0,
+            C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys,
+            num_warps=blocks.warps, num_stages=blocks.stages,
+        )  # fmt: skip
     return out

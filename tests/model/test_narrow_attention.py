@@ -28,6 +28,24 @@ large = torch.full((1, 1, 16, 16), 300.0)  # scores of a hundred thousand
 assert torch.allclose(narrow_attention(large, large, large, None, small), large)
 """
 
+NETWORK = """
+import torch
+from sam2_ros.model import attention, memory_attention
+
+torch.manual_seed(0)
+layer = memory_attention.RotaryAttention(64, heads=1, key_dim=16).requires_grad_(False)
+torch.nn.init.normal_(layer.v_proj.bias)
+query, key, value = torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16)  # 2 maps of 4 x 4
+attention.works_in_blocks = attention.has_narrow_kernel = lambda x: False
+for valid in (None, torch.rand(2, 40) < 0.6):
+    plain = layer(query, key, value, (4, 4), 8, valid)
+    attention.has_narrow_kernel = lambda x: True
+    found = layer(query, key, value, (4, 4), 8, valid)
+    attention.has_narrow_kernel = lambda x: False
+    assert found.shape == plain.shape and not torch.equal(found, plain)  # equal: they would be the same code
+    torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
+"""
+
 CODE = """
 import re
 import sys
@@ -62,6 +80,10 @@ def python(code: str, *arguments: str, **environment: str) -> str:
 
 def test_numbers_are_those_of_plain_attention():
     python(NUMBERS, TRITON_INTERPRET="1")
+
+
+def test_memory_attention_through_the_kernel_is_what_it_is_without():
+    python(NETWORK, TRITON_INTERPRET="1")
 
 
 @pytest.mark.parametrize("masks", ["unmasked", "masked"])
