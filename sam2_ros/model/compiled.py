@@ -66,13 +66,16 @@ class CompiledSAM2:
         config = self.model.config
         try:
             features = self.encode_image(torch.zeros(1, 3, config.image_size, config.image_size))
+            # In the types in which things are remembered; autocast decides.
+            decoded = self.model.decode(self.model.without_memory(features), features)
+            map = self.model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
             maps, pointers = 5, 7  # equal symbols would have to be equal ever after
             for objects in (1, 3):
                 map_age, pointer_age = (torch.arange(1, k + 1).expand(objects, k) for k in (maps, pointers))
                 memories = Memories(
-                    torch.zeros(objects, maps, config.memory_dim, config.grid, config.grid),
+                    map.expand(objects, maps, -1, -1, -1),
                     map_age % (config.recent_memories + 1),
-                    torch.zeros(objects, pointers, config.dim),
+                    decoded.pointer.expand(objects, pointers, -1),
                     pointer_age,
                 )
                 for some in (False, True)[:objects]:

@@ -83,7 +83,7 @@ class Decoded:
     presence_logit: Tensor
     """Above 0: the object is visible: [N]."""
     pointer: Tensor
-    """Object pointer, for the memory: [N, C]."""
+    """Object pointer, for the memory: float32 [N, C]."""
     all_logits: Tensor
     """Single mask and three candidates, whether the object is absent or not: [N, 4, S / 4, S / 4]."""
     all_iou: Tensor
@@ -146,7 +146,7 @@ class SAM2(nn.Module):
         device = features.stride16.device
 
         tokens = memories.maps.flatten(3).transpose(2, 3)  # [N, M, h * w, c]
-        where = sine_grid(h, w, c, device).flatten(1).T.to(tokens.dtype)
+        where = sine_grid(h, w, c, device).flatten(1).T
         when = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
         position = where + when
 
@@ -272,7 +272,7 @@ class SAM2(nn.Module):
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor
     ) -> Tensor:
-        """What to remember of a frame (paper, "Memory encoder"): [N, c, h, w].
+        """What to remember of a frame (paper, "Memory encoder"): [N, c, h, w], in the precision of the computation.
 
         Args:
             features: for N objects, or of the one image on which they all are.
@@ -281,10 +281,12 @@ class SAM2(nn.Module):
             prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
         """
         mask = F.interpolate(mask_logits[:, None], scale_factor=4, mode="bilinear")
-        prompted = torch.as_tensor(prompted, device=mask.device).expand(mask.shape[0]).view(-1, 1, 1, 1)
-        mask = torch.where(prompted, (mask > 0).to(mask.dtype), mask.sigmoid()) * 20 - 10
-        memory = self.memory_encoder(features.stride16, mask)
+        if isinstance(prompted, Tensor):
+            mask = torch.where(prompted.view(-1, 1, 1, 1), (mask > 0).to(mask.dtype), mask.sigmoid())
+        else:  # without a tensor, which a GPU would have to be waited for
+            mask = (mask > 0).to(mask.dtype) if prompted else mask.sigmoid()
+        memory = self.memory_encoder(features.stride16, mask * 20 - 10)
         if self.config.absent_memory_embedding:
             absent = (presence_logit <= 0).view(-1, 1, 1, 1)
-            memory = memory + absent * self.no_obj_embed_spatial[:, :, None, None]
+            memory = memory + (absent * self.no_obj_embed_spatial[:, :, None, None]).to(memory.dtype)
         return memory

@@ -117,6 +117,27 @@ def memories(model, maps: int, pointers: int) -> Memories:
     )
 
 
+def test_places_are_not_rounded_in_half_precision(model):
+    points, labels = torch.tensor([[[100.0, 50.0]], [[100.5, 50.0]]]), torch.ones(2, 1, dtype=torch.int64)
+    expected = model.sam_prompt_encoder.points(points, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.sam_prompt_encoder.points(points, labels), expected)
+
+
+@pytest.mark.parametrize("presence", [5.0, -5.0])
+def test_half_precision_decides_in_float32_and_remembers_in_half(model, presence, monkeypatch):
+    bias = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
+    monkeypatch.setattr(bias, "data", torch.tensor([presence]))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        seen = model.encode_image(torch.randn(1, 3, 128, 128))
+        decoded, memory = model.track(seen, memories(model, 4, 5))
+        said = seen.stride16, decoded.mask_logits, decoded.all_iou, decoded.presence_logit, decoded.pointer
+        assert all(x.dtype == torch.float32 for x in said)
+        assert memory.dtype == torch.bfloat16
+        remembered = Memories(memory[:, None], torch.ones(2, 1).long(), decoded.pointer[:, None], torch.ones(2, 1))
+        assert model.condition(seen, remembered).dtype == torch.float32
+
+
 def test_memories_in_any_order(model, features):
     m, order, pointer_order = memories(model, 4, 5), [2, 0, 3, 1], [4, 1, 0, 3, 2]
     shuffled = Memories(
