@@ -59,6 +59,8 @@ class Recording:
 def read_recording(bag: Path) -> Recording:
     """Reads compressed images, PromptArray, PromptResult and MaskletArray messages of a bag, whatever their topics.
 
+    Prompts are those that were sent; what the node says of those that it has followed is left out.
+
     Raises FileNotFoundError if there is no bag.
     """
     if not bag.is_dir():
@@ -68,6 +70,8 @@ def read_recording(bag: Path) -> Recording:
         for connection, received, data in reader.messages():
             kind = connection.msgtype.rsplit("/", 1)[1]
             if kind not in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray"):
+                continue
+            if connection.topic.endswith("/applied_prompts"):
                 continue
             message: Any = reader.deserialize(data, connection.msgtype)
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
