@@ -35,7 +35,7 @@ class Kept:
 
 def in_float32(x: Tensor) -> torch.autocast:
     """Without autocast on x's device: for what is small, and where rounding would decide."""
-    return torch.autocast(x.device.type, enabled=False)
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)  # without data there is no autocast
 
 
 class LayerNorm2d(nn.LayerNorm):
