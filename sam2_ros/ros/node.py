@@ -143,15 +143,15 @@ class Sam2Node(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._stream.open()  # before anything can come in
+        self._last_image = time.monotonic()
         try:
             self._open_inputs()
         except Exception as error:  # QoS that cannot be, for instance; rclpy would not say a word
             self._log.error(f"Not active: {type(error).__name__}: {error}")
-            self._close_inputs()
+            self.on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
-        result = super().on_activate(state)
-        self._last_image = time.monotonic()
-        self._stream.open()
         self._log.info("Active, listening to " + ", ".join(sorted(source.topic_name for source in self._inputs)))
         return result
 

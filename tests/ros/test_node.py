@@ -169,7 +169,8 @@ def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) ->
 def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
     camera = robot.create_publisher(CompressedImage, "image/compressed", 10)
-    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the node")
+    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the camera")
+    robot.wait_for(camera.get_subscription_count, "for the node")
     robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
     camera.publish(CompressedImage(header=header_of(0), format="jpeg", data=b"no picture"))
     camera.publish(to_jpeg(picture(1), header_of(1)))
