@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,8 @@ class _Weights(TorchDispatchMode):
 
 def _bytes(values: Any) -> int:
     """The size of all tensors and arrays in nested values."""
-    if hasattr(values, "__dataclass_fields__"):
-        values = vars(values)
-    return sum(
-        leaf.nbytes if isinstance(leaf, (torch.Tensor, np.ndarray)) else _bytes(leaf)
-        for leaf in tree_leaves(values)
-        if isinstance(leaf, (torch.Tensor, np.ndarray)) or hasattr(leaf, "__dataclass_fields__")
-    )
+    leaves = tree_leaves(vars(values) if is_dataclass(values) else values)
+    return sum(_bytes(leaf) if is_dataclass(leaf) else getattr(leaf, "nbytes", 0) for leaf in leaves)
 
 
 def _flash_on_cpu(query, key, value, *_, out_val=None, **__) -> int:

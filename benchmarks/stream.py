@@ -19,12 +19,12 @@ import shlex
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from clock import Clock
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -74,29 +74,6 @@ def first_clicks(clip: Clip, objects: int) -> list[Click]:
     return [error_click(np.zeros_like(mask), mask) or Click(100 + 40 * i, 100) for i, mask in enumerate(largest)]
 
 
-class Stages:
-    """Measures how long each stage of a tracker takes."""
-
-    def __init__(self, model: SAM2) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.sync = torch.cuda.synchronize if model.device.type == "cuda" else lambda: None
-        for owner in (model, tracker_module):
-            for name in STAGES:
-                if hasattr(owner, name):
-                    setattr(owner, name, self._timed(name, getattr(owner, name)))
-
-    def _timed(self, name, function):
-        def timed(*arguments, **named):
-            self.sync()
-            start = time.perf_counter()
-            result = function(*arguments, **named)
-            self.sync()
-            self.seconds[name].append(time.perf_counter() - start)
-            return result
-
-        return timed
-
-
 def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarray]:
     """Milliseconds of each frame, by stage."""
     clip = scene(objects)
@@ -104,18 +81,19 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
     tracker.step(shown(clip, 0), 0)
     for click in first_clicks(clip, objects):
         tracker.prompt(Prompt(clicks=(click,)))
-    totals = []
-    stages = Stages(model)
+    clock = Clock(str(model.device))
+    clock.watching = True  # on a GPU, too
+    for owner in (model, tracker_module):
+        for name in STAGES:
+            if hasattr(owner, name):
+                clock.watch(owner, name, name)
+    rows = []
     for index in track(range(1, WARM_UP + frames + 1), f"tracker, {objects} objects", transient=True):
-        if index == WARM_UP + 1:
-            stages.seconds.clear()
-        start = time.perf_counter()
-        tracker.step(shown(clip, index), index)
-        stages.sync()
+        with clock.step():
+            tracker.step(shown(clip, index), index)
         if index > WARM_UP:
-            totals.append(time.perf_counter() - start)
-    result = {name: 1000 * np.array(stages.seconds[name]) for name in STAGES}
-    result["all"] = 1000 * np.array(totals)
+            rows.append(dict(clock.seconds))
+    result = {name: 1000 * np.array([row[name] for row in rows]) for name in (*STAGES, "all")}
     result["rest"] = result["all"] - sum(result[name] for name in STAGES)
     return result
 

@@ -100,6 +100,22 @@ def read_list(file: str | Path) -> list[str]:
     return names
 
 
+def from_list(file: str | Path, data_sets: Sequence[Clips], where: str) -> list[Clips]:
+    """Of some data sets, the clips that a text file names; those without any are left out.
+
+    Args:
+        file: names, one a line.
+        where: what the data sets are called.
+
+    Raises:
+        ClipError: the file can't be used, or names a clip that is in none of them.
+    """
+    names = read_list(file)
+    if missing := set(names) - {name for clips in data_sets for name in clips.names}:
+        raise ClipError(file, f"there is no clip {min(missing)} in {where}")
+    return [chosen for clips in data_sets if (chosen := clips.listed(names))]
+
+
 def undamaged(clips: Sequence[Clip], errors: list[ClipError]) -> Iterator[Clip]:
     """The clips without damage; what is wrong with the others is appended to `errors`.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sam2_ros.data import davis
-from sam2_ros.data.clips import ClipError, Clips, read_list
+from sam2_ros.data.clips import Clips, from_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
@@ -124,10 +124,8 @@ def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
     else:
         clips, what = open_clips(options.data, options.images, options.masklets), str(options.data)
     if options.list:
-        names = read_list(options.list)
-        if missing := set(names) - set(clips.names):
-            raise ClipError(options.list, f"there is no clip {min(missing)} in {what}")
-        clips, what = clips.listed(names), f"{what}, {options.list}"
+        (clips,) = from_list(options.list, [clips], what)
+        what += f", {options.list}"
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")

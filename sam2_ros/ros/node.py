@@ -29,7 +29,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -98,10 +98,10 @@ class Sam2Node(LifecycleNode):
         self._labels = self._output(Image, "~/labels", depth=1)
         self._overlay = self._output(Image, "~/overlay", depth=1)
         self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
-        # No lifecycle publishers: who prompts a node that is not active should hear so, and who watches it, too.
-        self._results = self._publisher(msg.PromptResult, "~/prompt_results", depth=100)
-        self._applied = self._publisher(msg.PromptArray, "~/applied_prompts", depth=100)
-        self._diagnostics = self._publisher(DiagnosticArray, "/diagnostics", depth=10)
+        # Who prompts a node that is not active should hear so, and who watches it, too.
+        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=100, always=True)
+        self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
+        self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
 
         self._image_group, self._prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
@@ -394,13 +394,11 @@ class Sam2Node(LifecycleNode):
             self._applied.publish(msg.PromptArray(header=result.header, prompts=applied))
         self._results.publish(result)
 
-    def _output(self, kind: type, topic: str, depth: int) -> LifecyclePublisher:
+    def _output(self, kind: type, topic: str, depth: int, always: bool = False) -> Publisher:
+        """A topic on which the node speaks while it is active, or always."""
+        create = self.create_publisher if always else self.create_lifecycle_publisher
         options = QoSOverridingOptions.with_default_policies()
-        return self.create_lifecycle_publisher(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
-
-    def _publisher(self, kind: type, topic: str, depth: int) -> Publisher:
-        options = QoSOverridingOptions.with_default_policies()
-        return self.create_publisher(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
+        return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
 
     def _report(self) -> None:
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
@@ -420,13 +418,15 @@ class Sam2Node(LifecycleNode):
             return
         topic, wanted = images.topic_name, images.msg_type.__name__
         sent = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
-        other = topic.removesuffix("/compressed") if topic.endswith("/compressed") else f"{topic}/compressed"
+        if topic.endswith("/compressed"):
+            other, transport = topic.removesuffix("/compressed"), "raw"
+        else:
+            other, transport = f"{topic}/compressed", "compressed"
         if images.get_publisher_count():
             hint = "its publisher sends nothing, or nothing arrives (README: large images get lost)"
         elif sent:
             hint = f"what is published there is {', '.join(sent)}"
         elif self.count_publishers(other):
-            transport = "raw" if other in topic else "compressed"
             hint = f"nobody publishes there, but somebody does on {other}: set image_transport to {transport}"
         else:
             hint = "nobody publishes there: set the image argument of the launch file, or remap `image`"

@@ -69,9 +69,8 @@ def read_recording(bag: Path) -> Recording:
     with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         for connection, received, data in reader.messages():
             kind = connection.msgtype.rsplit("/", 1)[1]
-            if kind not in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray"):
-                continue
-            if connection.topic.endswith("/applied_prompts"):
+            known = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
+            if not known or connection.topic.endswith("/applied_prompts"):
                 continue
             message: Any = reader.deserialize(data, connection.msgtype)
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec

@@ -346,11 +346,7 @@ class Stream:
 
     def _let_go(self, frame: Frame) -> None:
         """Removes what a detector has found and what has been away for too long."""
-        self._detected = {
-            found.object_id: self._detected[found.object_id]
-            for found in frame.masklets
-            if found.object_id in self._detected
-        }
+        kept: dict[int, Detected] = {}
         for found in frame.masklets:
             if (detected := self._detected.get(found.object_id)) is None:
                 continue
@@ -359,6 +355,9 @@ class Stream:
             elif 0 < detected.forget_after < (away := (frame.stamp - detected.seen) / 1e9):
                 self._log.info(f"Object {found.object_id} ({found.label}) was away for {away:.1f} s: it is let go")
                 self._tracker.remove(found.object_id)
+                continue
+            kept[found.object_id] = detected
+        self._detected = kept
 
     def _newest_coming(self) -> int | None:
         """The stamp of the newest image that has come and is not being processed. The lock is held."""

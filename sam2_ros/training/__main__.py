@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import ConcatDataset
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, read_list
+from sam2_ros.data.clips import ClipError, from_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.checkpoint import (
@@ -120,10 +120,7 @@ def clips_in(paths: list[Path], names: Path | None, images: str | None, masklets
     """The clips of all of them, or those in a list, with these topics of bags. Raises ClipError."""
     clips = [open_clips(path, images, masklets) for path in paths]
     if names is not None:
-        listed = read_list(names)
-        clips = [part for one in clips if (part := one.listed(listed))]
-        if missing := set(listed) - {name for part in clips for name in part.names}:
-            raise ClipError(names, f"there is no clip {min(missing)} in {', '.join(map(str, paths))}")
+        clips = from_list(names, clips, ", ".join(map(str, paths)))
     return ConcatDataset(clips)  # type: ignore[return-value]
 
 

@@ -51,6 +51,14 @@ def at(nanoseconds: int) -> Header:
     return Header(stamp=time_message(nanoseconds))
 
 
+def hold_steps(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on the tracker's steps wait for this event."""
+    event = threading.Event()
+    step = Tracker.step
+    monkeypatch.setattr(Tracker, "step", lambda *arguments: event.wait(TIMEOUT) and step(*arguments))
+    return event
+
+
 def test_every_image_is_answered_also_without_objects(robot: Robot, sam2: Sam2Node) -> None:
     for index in range(3):
         assert robot.show(index) == msg.MaskletArray(header=header_of(index), height=HEIGHT, width=WIDTH)
@@ -145,9 +153,7 @@ def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
     robot.wait_until_connected()
-    slow = threading.Event()
-    step = Tracker.step
-    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    slow = hold_steps(monkeypatch)
     for index in range(5):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     robot.wait_for(lambda: node._stream._meter["received"] == 5, "for the images to arrive")
@@ -460,10 +466,8 @@ def test_the_newest_image_wins(
     """While one is slowly processed, the next may be begun, and of those after it only the newest waits."""
     node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=ahead)
     robot.wait_until_connected()
-    slow = threading.Event()
     robot.show(0)
-    step = Tracker.step
-    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    slow = hold_steps(monkeypatch)
     for index in range(1, 6):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
         robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
@@ -529,9 +533,7 @@ def test_keep_all_says_when_images_are_lost(
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, queue_size=2, encode_ahead=False)
     robot.wait_until_connected()
-    slow = threading.Event()
-    step = Tracker.step
-    monkeypatch.setattr(Tracker, "step", lambda *arguments: slow.wait(TIMEOUT) and step(*arguments))
+    slow = hold_steps(monkeypatch)
     for index in range(5):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
         robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
