@@ -70,7 +70,7 @@ def arguments() -> argparse.ArgumentParser:
             named = {key: getattr(getattr(recipe, part), name) for key, recipe in RECIPES.items()}
             said = ", ".join([str(default), *(f"{key}: {value}" for key, value in named.items() if value != default)])
             how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-            if kind != "bool":
+            if "bool" not in kind:
                 how = {"type": int if "int" in kind else float, "metavar": "N" if "int" in kind else "X"}
             group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=said, **how)
     return parser

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from sam2_ros.training.muon import Muon
+
 MUON_RATE = 4.0
 """Muon's learning rate relative to AdamW's."""
 
@@ -39,8 +41,8 @@ class Learning:
     """Largest norm of the gradient."""
     ema: float = 0.995
     """The moving average of the weights keeps so much of itself each step. 0: the average is the latest weights."""
-    bf16: bool = True
-    """Compute in bfloat16 where PyTorch thinks it safe."""
+    bf16: bool | None = None
+    """Compute in bfloat16 where PyTorch thinks it safe. None: if the device has it; emulated, it is very slow."""
     checkpointing: bool = False
     """Keep less for the backward pass and compute it again: less memory, a third more time."""
 
@@ -76,9 +78,7 @@ def optimizers(model: nn.Module, learning: Learning) -> list[Optimizer]:
 
     made: list[Optimizer] = [AdamW(of(False), betas=(0.9, learning.beta2))]
     if matrices := of(True):
-        from torch.optim import Muon  # PyTorch has it from 2.9 on
-
-        made.append(Muon(matrices, adjust_lr_fn="match_rms_adamw"))
+        made.append(Muon(matrices))
     return made
 
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from sam2_ros.model.checkpoint import save_weights
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.training import bfloat16
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.log import Log
 from sam2_ros.training.optimizer import Schedule, optimizers
@@ -83,6 +84,7 @@ class Trainer:
         """All that is learnt, also what is thrown away afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
+        self._bf16 = bfloat16.is_native(self.device) if learning.bf16 is None else learning.bf16
         self.step, self.elapsed = 0, 0.0
         self.checkpoint, self.weights = self.out / "checkpoint.pt", self.out / "average.safetensors"
         if self.checkpoint.exists():
@@ -183,7 +185,7 @@ class Trainer:
         kernels = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
         self.rollout.zero_grad()
         with kernels:  # for the backward pass too, which computes again what was not kept
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=learning.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
                 outcome = self._learner(batch, self.step)
                 total = outcome.total
             total.backward()

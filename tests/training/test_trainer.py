@@ -215,7 +215,8 @@ def test_the_papers_recipe():
     stage, learning = PAPER.stage, PAPER.learning
     assert (stage.frames, stage.objects) == (8, 3)
     assert (learning.weight_decay, learning.clip_gradient, learning.layer_decay) == (0.1, 0.1, 0.9)
-    assert (learning.drop_path, learning.bf16, learning.checkpointing, learning.muon) == (0.1, True, True, False)
+    assert (learning.drop_path, learning.checkpointing, learning.muon) == (0.1, True, False)
+    assert learning.bf16 is None  # on what has it
     weights = PAPER.weights
     assert (weights.focal, weights.dice, weights.iou, weights.presence) == (20, 1, 1, 1)
     assert weights.cross_entropy == weights.affinity == weights.shared == 0
