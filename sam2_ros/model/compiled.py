@@ -45,7 +45,7 @@ class CompiledSAM2:
         return self._encode_image(image.contiguous())
 
     def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
-        """Not compiled for the first frame after a prompt, when only one memory is there: it comes too seldom."""
+        """Not compiled where there is one memory alone: on the first frame after a prompt, or after a long absence."""
         if memories.maps.shape[1] == 1 or memories.pointers.shape[1] <= 1:
             return self.model.track(features, memories)
         return self._track(features, _laid_out(memories))

@@ -59,6 +59,9 @@ class SAM2Config:
     """Most recent frames remembered with a mask, beside the prompted ones."""
     max_pointers: int = 16
     """Object pointers: those of prompted frames and of up to `max_pointers - 1` recent frames."""
+    remembered_presence: float | None = None
+    """Tracked frames are remembered whose presence logit is above this; None: all of them, as in the paper. What the
+    frames say on which an object was hidden drowns what the prompt said, and keeps it from being known again."""
     absent_memory_embedding: bool = True
     """2.1: a learnt vector is added to the memory of a frame on which the object is absent."""
     pointer_time_encoding: bool = True
@@ -92,6 +95,7 @@ _DEFAULT = SAM2Config(
     decoder_heads=4,
     iou_head_dim=128,
     dropout=0.0,
+    remembered_presence=0.0,
 )
 
 

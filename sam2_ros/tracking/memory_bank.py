@@ -1,10 +1,13 @@
 """What is remembered of one object (SAM 2 paper, section 4, "Memory bank").
 
-Prompted frames are kept, the first for ever and the latest few; of the other frames, the most recent. Nothing grows.
+Prompted frames are kept, the first for ever and the latest few; of the other frames, the most recent, or those of them
+on which the object was seen (as in Videnovic et al. 2025, "A distractor-aware memory for visual object tracking with
+SAM 2"). Nothing grows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -21,7 +24,7 @@ class MemoryBank:
     """The memory of one object, by frame index: a map [c, h, w] and an object pointer [C] of each frame.
 
     Args:
-        config: of the network; says how many recent frames are recalled.
+        config: of the network; says how many recent frames are recalled, and which.
         history: how many frames back a late prompt may reach: recent frames are kept that much longer, so that the
             bank can also recall what it knew then.
         prompted_memories: how many prompted frames are kept.
@@ -29,6 +32,7 @@ class MemoryBank:
 
     def __init__(self, config: SAM2Config, history: int, prompted_memories: int) -> None:
         self._reach = config.recent_memories, config.max_pointers - 1
+        self._least = -math.inf if config.remembered_presence is None else config.remembered_presence
         self._history = history
         self._prompted_memories = prompted_memories
         self.prompted: dict[int, tuple[Tensor, Tensor]] = {}
@@ -51,9 +55,15 @@ class MemoryBank:
             oldest = next(frame for frame in list(self.prompted)[1:] if frame != index)
             self.remember(oldest, *self.prompted.pop(oldest))  # as long as it is recent, it counts like any other
 
-    def remember(self, index: int, map: Tensor, pointer: Tensor) -> None:
-        """Keep a frame that was tracked, and let go of those that nothing can ask for any more."""
+    def remember(self, index: int, map: Tensor, pointer: Tensor, presence_logit: float = math.inf) -> None:
+        """Keep a frame that was tracked, and let go of those that nothing can ask for any more.
+
+        Of a frame that is not worth it (`SAM2Config.remembered_presence`), what was known before is forgotten too.
+        """
         for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
+            recent.pop(index, None)
+            if presence_logit <= self._least:
+                continue
             recent[index] = new
             horizon = max(recent) - reach - self._history
             for old in [frame for frame in recent if frame < horizon]:

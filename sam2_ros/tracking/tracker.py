@@ -367,9 +367,10 @@ class Tracker:
         memories = recall_all([tracked.bank for tracked in objects], seen.index)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded, maps = self.model.track(seen.image.features, memories)
-        for tracked, map, pointer in zip(objects, maps, decoded.pointer, strict=True):
-            tracked.bank.remember(seen.index, map, pointer)
-        return _answers(decoded)
+        answers = _answers(decoded)
+        for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):
+            tracked.bank.remember(seen.index, map, pointer, answer.presence_logit)
+        return answers
 
     def _carried(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
         """Track an object through the frames of the history after index `start`, but for those that were prompted."""

@@ -33,6 +33,9 @@ class Prompting:
     """A correction lands anywhere on the true mask instead of where the answer is wrong."""
     long_ago: float = 0.5
     """Prompted frames are said to lie up to a thousand frames back, as they do in a long stream. The paper's is 0."""
+    forgotten: float = 0.5
+    """When an object is not seen on a frame, only its prompted frames are remembered from there on, as after a long
+    absence. Of use for networks that remember no such frames (`SAM2Config.remembered_presence`). Not in the paper."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask + self.box <= 1:
@@ -42,7 +45,14 @@ class Prompting:
 
 
 PAPER_PROMPTING = Prompting(
-    prompted=2, corrected=1.0, later=0.5, after_mask=False, fewest_corrections=7, corrections=7, long_ago=0.0
+    prompted=2,
+    corrected=1.0,
+    later=0.5,
+    after_mask=False,
+    fewest_corrections=7,
+    corrections=7,
+    long_ago=0.0,
+    forgotten=0.0,
 )
 
 

@@ -1,5 +1,7 @@
 """Which frames are recalled, and with which ages."""
 
+from dataclasses import replace
+
 import torch
 
 from sam2_ros.model import CONFIGS
@@ -51,6 +53,21 @@ def test_the_first_and_the_latest_prompts_are_kept():
     made.remember_prompted(18, *made.prompted[20])  # a late prompt is not the one that has to go
     assert list(made.prompted) == [0, 18, 29]
     assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
+
+
+def test_frames_on_which_the_object_was_not_seen_are_not_remembered():
+    made = MemoryBank(replace(CONFIGS["sam2.1_hiera_tiny"], remembered_presence=0.0), history=4, prompted_memories=4)
+    made.remember_prompted(0, torch.zeros(64, 2, 2), torch.zeros(256))
+
+    def track(index: int, presence_logit: float) -> None:
+        made.remember(index, torch.full((64, 2, 2), float(index)), torch.full((256,), float(index)), presence_logit)
+
+    for index in range(1, 10):
+        track(index, presence_logit=2.0 if index < 6 else -1.0)
+    assert recalled(made, 10) == ([(0, 0), (5, 5), (6, 4)], [(10, 0)] + [(age, 10 - age) for age in range(5, 10)])
+    track(5, presence_logit=-1.0)  # a late prompt has changed what is known of it
+    assert recalled(made, 10)[0] == [(0, 0), (6, 4)]
+    assert recalled(made, 100) == ([(0, 0)], [(100, 0)])
 
 
 def test_objects_that_remember_less_are_filled_up_and_marked():

@@ -55,6 +55,32 @@ def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
     assert conditioning_frames(corrected) == [1, 1, 1, 2, 2]  # frames 1 .. 5
 
 
+@pytest.mark.parametrize("forgotten", [0.0, 1.0])
+@pytest.mark.parametrize("seen", [True, False])
+def test_frames_on_which_the_object_was_not_seen_are_not_remembered(monkeypatch, seen, forgotten):
+    model = network(replace(TINY, remembered_presence=0.0)).eval()
+    score = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
+    recalled: list[Memories] = []
+    condition = SAM2.condition
+
+    def turning(*arguments):
+        recalled.append(arguments[2])
+        if len(recalled) == 3:  # what is said on frame 3 and after
+            torch.nn.init.constant_(score, 20.0 if seen else -20.0)
+        return condition(*arguments)
+
+    monkeypatch.setattr(SAM2, "condition", turning)
+    torch.nn.init.constant_(score, 20.0)
+    with torch.no_grad():
+        Rollout(model, Prompting(mask=0, corrected=0, forgotten=forgotten))(clip(6), 0)
+    assert [memories.map_age[0].tolist() for memories in recalled[-2:]] == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
+    for memories, last in zip(recalled[-2:], (3, 4), strict=True):
+        earlier = seen or not forgotten
+        expected = [True] + [seen] * (last - 2) + [earlier, earlier]  # prompted; from frame 3 on; frames 2 and 1
+        for valid in (memories.map_valid, memories.pointer_valid):
+            assert valid.tolist() == [expected] * len(valid)
+
+
 def test_seven_corrections_are_eight_answers():
     seed = seed_of(PAPER_PROMPTING, 3, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 2])
     with torch.no_grad():
