@@ -27,6 +27,8 @@ class Learning:
     """Steps in which the rate grows."""
     encoder_lr: float = 1.0
     """Learning rate of the image encoder, relative to `lr`. 0: it stays as it is, which saves its backward pass."""
+    decoder_lr: float = 1.0
+    """Likewise, of the prompt encoder and the mask decoder. Where it is small, a click gives what it gave before."""
     layer_decay: float = 1.0
     """Of the encoder's blocks, each learns at so much of the rate of the next; its position embedding, at the full."""
     drop_path: float | None = None
@@ -92,7 +94,11 @@ def _encoder_blocks(names) -> int:
 
 def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
     """Of a parameter. The last block is one step of decay below what comes after it, the first patches are last."""
-    rate = learning.encoder_lr if "image_encoder." in name else 1.0
+    rate = 1.0
+    if "image_encoder." in name:
+        rate = learning.encoder_lr
+    elif "sam_prompt_encoder." in name or "sam_mask_decoder." in name:
+        rate = learning.decoder_lr
     if match := _TRUNK.search(name):
         rate *= learning.layer_decay ** (blocks - int(match[1]) if match[1] else blocks + 1)
     return rate

@@ -236,7 +236,8 @@ class Trainer:
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"{self.checkpoint} was made for another network, or other groups of its parameters: give the"
-                " same --model, --affinity, --muon, --encoder-lr, --layer-decay and --weight-decay as before, or"
+                " same --model, --affinity, --muon, --encoder-lr, --decoder-lr, --layer-decay and --weight-decay as"
+                " before, or"
                 f" another folder and --init {self.weights}"
             ) from error
         for optimizer, groups in zip(self.optimizers, recipe, strict=True):  # weight decay and the like may be others

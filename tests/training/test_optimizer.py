@@ -45,6 +45,13 @@ def test_the_encoder_learns_slower_the_nearer_to_the_picture():
     assert rates[f"{trunk}pos_embed"] == rates[f"{trunk}pos_embed_window"] == 0.5
 
 
+def test_the_decoder_may_learn_slower_than_the_memory():
+    rates = {name: group["lr"] for name, group in by_name(Learning(lr=1.0, encoder_lr=0.5, decoder_lr=0.1)).items()}
+    assert rates["sam_mask_decoder.iou_token.weight"] == rates["sam_prompt_encoder.no_mask_embed.weight"] == 0.1
+    assert rates["memory_encoder.out_proj.weight"] == rates["maskmem_tpos_enc"] == 1
+    assert rates["image_encoder.neck.convs.0.conv.weight"] == 0.5
+
+
 def test_what_has_no_rate_gathers_no_gradients():
     model = network()
     moved = {
