@@ -1,0 +1,75 @@
+"""How well weights follow things through scenes of no training, before they are judged by the suite or by real videos.
+
+    python benchmarks/held_out.py [WEIGHTS ...] [--pictures STORE] [--clips 20] [--frames 48]
+
+Each object is clicked once in its middle where it first appears. Mean J (0 .. 1) over frames on which it can be seen, 0
+where it is said to be absent: of the answer to the click, on later frames until it is hidden or gone for the first
+time, and after that; and of the frames without it, the part on which it is said to be absent.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.data.synthetic import Scenes, SceneSettings, SyntheticScenes
+from sam2_ros.data.table_scenes import TableScenes
+from sam2_ros.evaluation.region_boundary import region_similarity
+from sam2_ros.evaluation.vos import follow
+from sam2_ros.model.checkpoint import load_model
+from sam2_ros.tracking.tracker import Tracker
+
+FIRST_SEED = 900_000_000_000
+"""Stages of training have had seeds below."""
+COLUMNS = ("answer to the click", "until absent", "after", "absent called absent")
+
+
+def judge(tracker: Tracker, scenes: Scenes, clips: int, name: str) -> dict[str, float]:
+    """The mean of each column."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for seed in track(range(FIRST_SEED, FIRST_SEED + clips), name, transient=True):
+        clip = scenes.scene(seed)
+        known, been_away = set(), set()
+        for masks, answers in zip(clip.masks, follow(tracker, clip, ["click"]), strict=True):
+            for object_id, truth in zip(clip.object_ids, masks, strict=True):
+                answer = answers["click"].masklet(object_id)
+                if answer is None:
+                    continue
+                if not truth.any():
+                    been_away.add(object_id)
+                    values[COLUMNS[3]].append(not answer.present)
+                    continue
+                column = 0 if object_id not in known else 2 if object_id in been_away else 1
+                values[COLUMNS[column]].append(region_similarity(answer.mask, truth))
+                known.add(object_id)
+    return {column: float(np.mean(values[column])) if values[column] else float("nan") for column in COLUMNS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="*", type=Path, metavar="WEIGHTS", help="default: those that ship")
+    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures; without it scenes are procedural")
+    parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
+    parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
+    options = parser.parse_args()
+    settings = SceneSettings(frames=options.frames, objects=(2, 4), vanishing=0.25)
+    pictures = Pictures.open(options.pictures) if options.pictures else None
+    kinds = {"tables": TableScenes(settings, pictures), "scenes": SyntheticScenes(settings, pictures)}
+    table = Table("weights", "clips", *COLUMNS)
+    for weights in options.weights or [None]:
+        tracker = Tracker(load_model(checkpoint=weights))
+        for kind, scenes in kinds.items():
+            row = judge(tracker, scenes, options.clips, f"{weights or 'shipped'}, {kind}")
+            table.add_row(str(weights or "shipped"), kind, *(f"{row[column]:.3f}" for column in COLUMNS))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
