@@ -68,7 +68,9 @@ def main() -> None:
         for kind, scenes in kinds.items():
             row = judge(tracker, scenes, options.clips, f"{weights or 'shipped'}, {kind}")
             table.add_row(str(weights or "shipped"), kind, *(f"{row[column]:.3f}" for column in COLUMNS))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 110)  # or names in a file would be cut
+    console.print(table)
 
 
 if __name__ == "__main__":
