@@ -74,8 +74,11 @@ class Recorder(Node):
         offered = [_to_rosbags(publisher.qos_profile) for publisher in publishers]
         connection = self._writer.add_connection(topic, kind, typestore=self._types, offered_qos_profiles=offered)
 
-        def write(data: bytes) -> None:
-            self._writer.write(connection, self.get_clock().now().nanoseconds, data)
+        def write(data: bytes, info: dict[str, int]) -> None:
+            # When it came, not when it was its turn here; but simulated time is known to our clock alone.
+            simulated = self.get_clock().ros_time_is_active
+            received = self.get_clock().now().nanoseconds if simulated else info["received_timestamp"]
+            self._writer.write(connection, received, data)
             self.counts[topic] += 1
 
         self.create_subscription(message, topic, write, matching_qos(publishers, DEPTH), raw=True)

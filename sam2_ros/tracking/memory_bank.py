@@ -61,11 +61,11 @@ class MemoryBank:
         Of a frame that is not worth it (`SAM2Config.remembered_presence`), what was known before is forgotten too.
         """
         for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
-            recent.pop(index, None)
-            if presence_logit <= self._least:
-                continue
-            recent[index] = new
-            horizon = max(recent) - reach - self._history
+            if presence_logit > self._least:
+                recent[index] = new
+            else:
+                recent.pop(index, None)
+            horizon = max(recent, default=0) - reach - self._history
             for old in [frame for frame in recent if frame < horizon]:
                 del recent[old]
 

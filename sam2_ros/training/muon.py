@@ -51,8 +51,10 @@ class Muon(Optimizer):
         ahead = []
         for matrix in matrices:
             assert matrix.grad is not None
-            mean = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix))
-            mean.lerp_(matrix.grad, 1 - momentum)
+            state = self.state[matrix]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(matrix)
+            mean = state["momentum_buffer"].lerp_(matrix.grad, 1 - momentum)
             ahead.append(matrix.grad.lerp(mean, momentum))
         return orthogonalised(torch.stack(ahead))
 

@@ -237,8 +237,7 @@ class Trainer:
             raise ValueError(
                 f"{self.checkpoint} was made for another network, or other groups of its parameters: give the"
                 " same --model, --affinity, --muon, --encoder-lr, --decoder-lr, --layer-decay and --weight-decay as"
-                " before, or"
-                f" another folder and --init {self.weights}"
+                f" before, or another folder and --init {self.weights}"
             ) from error
         for optimizer, groups in zip(self.optimizers, recipe, strict=True):  # weight decay and the like may be others
             for group, settings in zip(optimizer.param_groups, groups, strict=True):

@@ -174,6 +174,7 @@ def test_online_equals_a_live_stream_that_pauses(model, walk):
     rounds = list(interact(recording, walk, "online", budget))
     live = Tracker(model, history=1, prompted_memories=budget)
     paused = {object_id: [] for object_id in walk.object_ids}
+    alike = []
     for index, (image, truth) in enumerate(zip(walk.frames, walk.masks, strict=True)):
         live.step(image, stamp(walk, index))
         for row, object_id in enumerate(walk.object_ids):
@@ -188,7 +189,10 @@ def test_online_equals_a_live_stream_that_pauses(model, walk):
                 paused[object_id].append(index)
         for masklet in live.newest.masklets:
             recorded = recording.frame_at(stamp(walk, index)).masklet(masklet.object_id)
-            assert region_similarity(masklet.mask, recorded.mask) > 0.99, (index, masklet.object_id)
+            alike.append(region_similarity(masklet.mask, recorded.mask))
+    # Objects are batched differently, so logits are rounded differently, and a pixel may move the next click by one:
+    # masks 0.93 alike have been seen. Without its corrections, a masklet is 0.24 like itself, 0.85 in the mean.
+    assert min(alike) > 0.8 and np.mean(alike) > 0.97, alike
     frames = {i: [r.annotations[i].frame for r in rounds if i in r.annotations] for i in walk.object_ids}
     assert frames == paused
     assert len(frames[1]) > 1, "nothing was corrected"

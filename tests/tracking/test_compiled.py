@@ -28,16 +28,16 @@ def older(model) -> SAM2:
     config = replace(model.config, absent_memory_embedding=False, pointer_time_encoding=False)
     older = SAM2(config).eval()
     older.load_state_dict(model.state_dict(), strict=False)
+    with torch.no_grad():  # no two candidates are worth the same, or bfloat16 would choose by how it is rounded
+        older.sam_mask_decoder.iou_prediction_head.layers[-1].bias += 0.2 * torch.arange(4)
     return older
 
 
 @pytest.mark.parametrize(
-    ("version", "dtype", "allowed", "in_masks"),
-    # Masks' logits lie within 32, where bfloat16 counts by an eighth, and errors go on from frame to frame.
-    [("model", torch.float32, 1e-3, 1e-3), ("older", torch.bfloat16, 0.1, 2.0)],
+    ("version", "dtype", "allowed"), [("model", torch.float32, 1e-3), ("older", torch.bfloat16, 0.1)]
 )
 def test_compiled_equals_plain_while_objects_come_and_go(
-    request, version, dtype, allowed, in_masks, tmp_path, monkeypatch, no_more_compiling
+    request, version, dtype, allowed, tmp_path, monkeypatch, no_more_compiling
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     model = request.getfixturevalue(version)
@@ -64,7 +64,7 @@ def test_compiled_equals_plain_while_objects_come_and_go(
         for object_id, answer in answers[0].items():
             largest = max(largest, float((answer.logits - answers[1][object_id].logits).abs().max()))
             assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < allowed
-    assert 0 < largest < in_masks  # 0: they would be the same code
+    assert 0 < largest < allowed  # 0: they would be the same code
     assert np.isfinite(largest)
 
 
