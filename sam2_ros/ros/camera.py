@@ -172,7 +172,10 @@ class CameraNode(Node):
             for publisher in (self._raw, self._jpeg):
                 publisher.wait_for_all_acked(Duration(seconds=SEND_AGAIN))  # where it is reliable
         except Exception as error:
-            self.finished.set_exception(error)
+            if self.context.ok():
+                self.finished.set_exception(error)
+            else:  # on Ctrl-C, rclpy closes the publishers while an image is on its way
+                self.finished.cancel()
         else:
             self.finished.set_result(count)
 

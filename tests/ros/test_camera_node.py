@@ -156,6 +156,17 @@ def test_the_camera_process_says_what_is_wrong(ros_domain: int, tmp_path: Path) 
     assert process.returncode == 1 and said == f"camera: {tmp_path / 'no.mp4'}: no such file or folder\n"
 
 
+def test_ctrl_c_is_no_error(robot: Robot, folder: Path) -> None:
+    """It comes between two images of a thousand a second; the publishers are closed under the thread that plays."""
+    images = robot.listen(Image, "image", CAMERA_QOS)
+    options = ("source", str(folder)), ("rate", "1000.0"), ("loop", "true")
+    process = run("camera", "--ros-args", *(part for key, value in options for part in ("-p", f"{key}:={value}")))
+    robot.wait_for(lambda: len(images) > 3, "for images")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 and "camera:" not in said and "Traceback" not in said, said
+
+
 def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, folder: Path, tmp_path: Path) -> None:
     """Camera, node, prompter and recorder: nothing is lost, and the bag holds what was said."""
     bag = tmp_path / "bag"
