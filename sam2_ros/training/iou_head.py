@@ -1,0 +1,252 @@
+"""`python -m sam2_ros.training.iou_head OUT ...`: fits the head that says what masks are worth to a trained network.
+
+That head chooses among the three candidates of a click and of every later frame (SAM 2 paper, appendix C.2). While a
+network learns, its head runs after masks that change from step to step, and sees each of them once; a short training
+leaves it choosing hardly better than chance. Here the network stays as it is, what goes into the head is kept from many
+frames, and the head alone is fitted to that, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from torch import Tensor
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.formats import open_clips
+from sam2_ros.data.pictures import Pictures
+from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
+from sam2_ros.model.layers import MLP
+from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
+from sam2_ros.tracking.pixels import mask_to_network
+from sam2_ros.tracking.prompt import Click, Prompt
+from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.training.augmentation import NONE
+from sam2_ros.training.losses import coverage, iou
+from sam2_ros.training.recipe import Stage
+from sam2_ros.training.scenes import SceneSamples
+
+PUT_ASIDE = 5
+"""One clip in so many is not learnt from; with these is judged whether it helped."""
+AMONG_CANDIDATES = 4.0
+"""What errors in the differences between candidates count, beside errors in the values themselves."""
+BATCH = 512
+
+Heard = tuple[Tensor, RawMasks]
+"""What the head was given [N, dim], and all that the decoder said, of N objects."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Masks that the decoder gave for objects that can be seen, and what they are worth; N answers."""
+
+    tokens: Tensor
+    """What the head is given: float32 [N, dim]."""
+    predicted: Tensor
+    """What it says, 0 .. 1: [N, 4]; the single mask comes first, then the candidates."""
+    iou: Tensor
+    """With the truth, 0 .. 1: [N, 4]."""
+    prompted: Tensor
+    """Whether it is the answer to a click, not of a later frame: bool [N]."""
+    clip: Tensor
+    """Number of the clip: int64 [N]."""
+
+    @staticmethod
+    def join(parts: Sequence[Judged]) -> Judged:
+        names = Judged.__dataclass_fields__
+        return Judged(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    def of(self, rows: Tensor) -> Judged:
+        """Some of them: bool [N]."""
+        return Judged(**{name: getattr(self, name)[rows] for name in Judged.__dataclass_fields__})
+
+
+def judge(tracker: Tracker, clips: Iterable[Clip], seed: int = 0) -> Iterator[Judged]:
+    """Follows every object through clips from one click, and yields what came of each clip.
+
+    A click is drawn from the object's pixels on the first frame that shows it, more often the deeper they lie in it, as
+    users click. Clips without answers are left out, damaged ones too.
+    """
+    decoder = tracker.model.sam_mask_decoder
+    for number, clip in enumerate(clips):
+        rng = np.random.default_rng((seed, number))
+        found: list[Judged] = []
+        followed: list[int] = []
+        tracker.reset()
+        try:
+            for index, (image, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
+                with listen(decoder) as heard:
+                    tracker.step(image, index)
+                if masks is None:
+                    continue
+                if followed:
+                    found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
+                for row, mask in enumerate(masks):
+                    if row not in followed and mask.any():
+                        with listen(decoder) as heard:
+                            tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
+                        found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
+                        followed.append(row)
+        except ClipError as error:
+            print(f"passed over: {error}", file=sys.stderr)
+        if found:
+            yield Judged.join(found)
+
+
+@contextmanager
+def listen(decoder: MaskDecoder) -> Iterator[list[Heard]]:
+    """Fills with what the decoder says meanwhile, one entry for each call."""
+    tokens: list[Tensor] = []
+    heard: list[Heard] = []
+    hooks = [
+        decoder.iou_prediction_head.register_forward_pre_hook(lambda _, given: tokens.append(given[0])),
+        decoder.register_forward_hook(lambda _, __, raw: heard.append((tokens[-1], raw))),
+    ]
+    try:
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _worth(tracker: Tracker, heard: Heard, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
+    """Compares with true masks, bool [N, H, W], on the decoder's own grid, where the losses are taken too."""
+    (tokens, raw), config = heard, tracker.model.config
+    true = [mask_to_network(mask, config.image_size, raw.logits.device) for mask in masks]
+    target = coverage(torch.cat(true).bool())[:, 0]
+    worth = iou(raw.logits, target[:, None].expand_as(raw.logits))
+    asked, number = (torch.full((len(masks),), value) for value in (prompted, clip))
+    judged = Judged(tokens.cpu(), raw.iou.cpu(), worth.cpu(), asked, number)
+    return judged.of((target > 0.5).flatten(1).any(dim=1).cpu())
+
+
+def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
+    depth = cv2.distanceTransform(np.pad(mask, 1).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    weight = depth.ravel().astype(np.float64) ** 2
+    y, x = divmod(int(rng.choice(weight.size, p=weight / weight.sum())), mask.shape[1])
+    return Click(x, y)
+
+
+def fit(head: MLP, judged: Judged, steps: int = 1200, lr: float = 1e-3) -> None:
+    """Teaches the head, in place, from what it says so far.
+
+    Squared errors, where the paper has absolute ones: what is looked for is the mean of what a mask may be worth. The
+    differences between candidates count more, since the choice hangs on them, and they are small beside the rest.
+    """
+    generator = torch.Generator().manual_seed(0)
+    head.requires_grad_(True).train()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(judged.tokens), (BATCH,), generator=generator)
+        error = head(judged.tokens[rows]).sigmoid() - judged.iou[rows]
+        candidates = error[:, SINGLE + 1 :]
+        between = candidates - candidates.mean(dim=1, keepdim=True)
+        loss = error.square().mean() + AMONG_CANDIDATES * between.square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    head.requires_grad_(False).eval()
+
+
+def choice(judged: Judged, predicted: Tensor) -> list[float]:
+    """Mean IoU of the candidates that predictions [N, 4] choose, of the best, and of all; mean error of predictions."""
+    worth, said = judged.iou[:, SINGLE + 1 :], predicted[:, SINGLE + 1 :]
+    chosen = worth.gather(1, said.argmax(dim=1, keepdim=True))
+    return [float(v.mean()) for v in (chosen, worth.amax(dim=1), worth, F.l1_loss(predicted, judged.iou))]
+
+
+class _Scenes(Dataset[Clip]):
+    def __init__(self, samples: SceneSamples) -> None:
+        self.samples = samples
+
+    def __getitem__(self, seed: int) -> Clip:
+        return self.samples.scene(seed)
+
+
+def _clips(options: argparse.Namespace, size: int) -> Iterable[Clip]:
+    if options.data:
+        return ConcatDataset([open_clips(path) for path in options.data])  # type: ignore[return-value]
+    # Not many frames each: what one clip shows is much the same all the time, and every clip has first answers.
+    stage = Stage(size=size, frames=10, tables=options.tables, materials=0.7, vanishing=0.2)
+    pictures = Pictures.open(options.pictures) if options.pictures else None
+    cv2.setNumThreads(1)  # a forked worker must not find a pool of threads that are gone
+    scenes = _Scenes(SceneSamples(stage, size, NONE, pictures))
+    seeds = count(options.first_seed)
+    return DataLoader(scenes, batch_size=None, sampler=seeds, num_workers=options.workers)  # type: ignore[arg-type]
+
+
+def _gather(tracker: Tracker, clips: Iterable[Clip], minutes: float) -> Judged:
+    parts: list[Judged] = []
+    answers, end = 0, time.monotonic() + 60 * minutes
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("following", total=60 * minutes)
+        for part in judge(tracker, clips):
+            parts.append(part)
+            answers += len(part.tokens)
+            left = end - time.monotonic()
+            progress.update(
+                task, completed=60 * minutes - left, description=f"{len(parts)} clips, {answers} answers judged"
+            )
+            if left <= 0:
+                break
+    if len(parts) < PUT_ASIDE:
+        raise ValueError(f"{len(parts)} clips are too few: at least {PUT_ASIDE} are needed, from --minutes or --data")
+    return Judged.join(parts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m sam2_ros.training.iou_head", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="the weights, with the new head (.safetensors)")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from; default: those that ship")
+    parser.add_argument("--model", help="whose weights they are; default: what they fit")
+    data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
+    parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
+    pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
+    parser.add_argument("--pictures", metavar="STORE", help=pictures)
+    parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
+    seed = "of the scenes; other ones than the network has learnt from (%(default)s)"
+    parser.add_argument("--first-seed", type=int, default=10**9, metavar="N", help=seed)
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that make scenes (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
+    options = parser.parse_args()
+    try:
+        model = load_model(options.model, options.init) if options.init else load_model(options.model)
+        tracker = Tracker(model)
+        judged = _gather(tracker, _clips(options, model.config.image_size), options.minutes)
+    except (ClipError, CheckpointError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    head = model.sam_mask_decoder.iou_prediction_head.to("cpu")
+    aside = judged.clip % PUT_ASIDE == 0
+    fit(head, judged.of(~aside))
+    table = Table("on clips put aside", "answers", "chosen", "best", "mean", "error", title="IoU of candidates")
+    for name, rows in (("to a click", aside & judged.prompted), ("later frames", aside & ~judged.prompted)):
+        of = judged.of(rows)
+        for when, predicted in (("before", of.predicted), ("after", head(of.tokens).sigmoid())):
+            table.add_row(f"{name}, {when}", str(len(of.tokens)), *(f"{v:.3f}" for v in choice(of, predicted)))
+    Console().print(table)
+    save_weights(model, options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

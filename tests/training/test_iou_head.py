@@ -1,0 +1,110 @@
+"""The head that chooses among candidates: what is kept for it, and what it learns."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from small_clips import make_clip
+
+from sam2_ros.data import davis
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.evaluation.region_boundary import region_similarity
+from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, load_model, read_weights
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.layers import MLP
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.training.iou_head import Judged, choice, fit, judge
+
+
+@pytest.fixture(scope="module")
+def model() -> SAM2:
+    """Untrained; objects are always present."""
+    torch.manual_seed(0)
+    model = SAM2(CONFIGS["default"].at(64)).eval()
+    torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, 5.0)
+    return model
+
+
+def test_every_answer_for_a_visible_object_is_kept(model):
+    """Of two objects on 6 frames, and of one that comes on the fifth; on every second frame nothing is known."""
+    whole, sparse = judge(Tracker(model, history=1), [make_clip(frames=6), make_clip(frames=6, every=2)])
+    assert (len(whole.tokens), int(whole.prompted.sum())) == (2 * 6 + 2, 3)
+    assert (len(sparse.tokens), int(sparse.prompted.sum())) == (2 * 3 + 1, 3)
+    assert whole.clip.unique().tolist() == [0] and sparse.clip.unique().tolist() == [1]
+    with torch.no_grad():
+        said = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
+    assert torch.allclose(said, whole.predicted, atol=1e-5)
+
+
+def test_what_is_kept_belongs_to_the_object_that_it_is_said_to_belong_to():
+    """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
+    clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(9)
+    tracker = Tracker(load_model(device="cpu"), history=3)
+    (judged,) = judge(tracker, [clip])
+    chosen = judged.iou[:, 1:].gather(1, judged.predicted[:, 1:].argmax(dim=1, keepdim=True)).squeeze(1).tolist()
+    # In the order in which they are asked for: on each frame first what is followed, then what is new.
+    masklets, truths, followed = [], [], []
+    for index, masks in enumerate(clip.masks):
+        new = [row for row in range(len(masks)) if row not in followed and masks[row].any()]
+        for row in followed + new:
+            if masks[row].any():
+                masklets.append(tracker.frame_at(index).masklet(row + 1))
+                truths.append(masks[row])
+        followed += new
+    shown = [region_similarity(masklet.mask, truth) for masklet, truth in zip(masklets, truths, strict=True)]
+    assert np.ptp(shown) > 0.1, "all alike: nothing could be mistaken for something else"
+    for kept, seen, masklet in zip(chosen, shown, masklets, strict=True):
+        assert not masklet.present or kept == pytest.approx(seen, abs=0.1)
+
+
+def test_a_damaged_clip_is_passed_over(model, capsys):
+    class Damaged(list):
+        def __getitem__(self, index):
+            raise ClipError("broken", "cannot be decoded", index)
+
+        def __iter__(self):
+            yield self[0]
+
+    sound = make_clip(frames=2)
+    broken = Clip("broken", Damaged(sound.frames), sound.object_ids, sound.masks)
+    (judged,) = judge(Tracker(model, history=1), [broken, sound])
+    assert judged.clip.unique().tolist() == [1]
+    assert "passed over: broken" in capsys.readouterr().err
+
+
+def test_the_head_learns_to_choose():
+    """The token says which candidate is best; at first the head doesn't know. What it has not seen, it chooses too."""
+    torch.manual_seed(0)
+    tokens = torch.randn(4000, 16)
+    worth = (0.5 + 0.1 * tokens[:, :4]).clamp(0, 1)
+    nothing = torch.zeros(len(tokens), dtype=torch.int64)
+    judged = Judged(tokens, torch.full_like(worth, 0.5), worth, nothing.bool(), nothing)
+    seen = torch.arange(len(tokens)) < 3000
+    head = MLP(16, 32, 4, layers=3)
+    with torch.no_grad():
+        before = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
+    fit(head, judged.of(seen), steps=300)
+    after = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
+    assert before[1:3] == after[1:3]  # the best and the mean are what they were
+    assert before[0] < 0.52 < 0.57 < after[0] <= after[1]
+    assert after[3] < 0.04 < before[3]
+
+
+def test_the_command_changes_the_head_alone(tmp_path):
+    davis.write([make_clip(f"walk{number}", frames=4) for number in range(5)], tmp_path / "data")
+    command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--data"]
+    done = subprocess.run([*command, tmp_path / "data"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "to a click, after" in done.stdout and "later frames, before" in done.stdout
+    old, new = read_weights(DEFAULT_WEIGHTS), read_weights(tmp_path / "out.safetensors")
+    changed = {key for key in old if not torch.equal(old[key], new[key])}
+    assert changed and all(key.startswith("sam_mask_decoder.iou_prediction_head.") for key in changed)
+
+    davis.write([make_clip("alone", frames=4)], tmp_path / "one")
+    done = subprocess.run([*command, tmp_path / "one"], capture_output=True, text=True)
+    assert done.returncode == 2 and "error: 1 clips are too few" in done.stderr
