@@ -33,7 +33,8 @@ from sam2_ros.model.checkpoint import (
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import processes
-from sam2_ros.training.recipe import RECIPES, Recipe
+from sam2_ros.training.joint import JointSamples, of_stills
+from sam2_ros.training.recipe import RECIPES, Recipe, Stage
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
@@ -53,6 +54,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
     data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
+    stills = "still images with masks, likewise, for --still-share of the steps; beside scenes also scenes"
+    parser.add_argument("--stills", type=Path, nargs="+", metavar="PATH", help=stills)
     validation = "clips that are not learnt from, likewise; default: scenes, or none where --data is given"
     parser.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
     parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
@@ -135,13 +138,20 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     size = model.config.image_size
     pictures = Pictures.open(options.pictures) if options.pictures else None
     topics = options.images, options.masklets
-    samples: Samples
-    if options.data:
-        clips = clips_in(options.data, options.list, *topics)
-        samples = ClipSamples(clips, recipe.stage, size, recipe.augmentation)
+    changes = recipe.augmentation
+
+    def made_of(paths: list[Path] | None, stage: Stage, names: Path | None) -> SceneSamples | ClipSamples:
+        if not paths:
+            return SceneSamples(stage, size, changes, pictures)
+        samples = ClipSamples(clips_in(paths, names, *topics), stage, size, changes)
         samples[0, 0]  # what is wrong with all of the clips, one hears now
-    else:
-        samples = SceneSamples(recipe.stage, size, recipe.augmentation, pictures)
+        return samples
+
+    if options.stills and not recipe.stage.still_share:
+        raise ValueError("--stills needs --still-share: of how many of the steps, 0 .. 1")
+    samples: Samples = made_of(options.data, recipe.stage, options.list)
+    if recipe.stage.still_share and (options.stills or not options.data):
+        samples = JointSamples(samples, made_of(options.stills, of_stills(recipe.stage), None), recipe.stage)
     validation = []
     if processes.rank_and_world()[0] == 0:
         if options.validation:

@@ -29,6 +29,10 @@ class Stage:
     """At most so many of each clip."""
     smallest: float = 5e-4
     """Objects that cover less of the first frame, 0 .. 1, are learnt only where there is no larger one. 0: all are."""
+    still_share: float = 0.0
+    """How many of the steps, 0 .. 1, are with still images instead of clips; `frames` times as many of them."""
+    still_objects: int = 4
+    """At most so many of each of these."""
     pretrained: bool = False
     """Without `--init`, starts from the weights that belong to the model; Meta's are fetched. Else from nothing."""
     minutes: float | None = None
@@ -102,13 +106,24 @@ _PAPER_LEARNING = Learning(
 )
 
 PAPER = Recipe(
-    Stage(size=None, frames=8, clips=1, objects=3, smallest=0.0, steps=150_000, workers=4),
+    Stage(
+        size=None,
+        frames=8,
+        clips=1,
+        objects=3,
+        smallest=0.0,
+        still_share=0.15,
+        still_objects=64,
+        steps=150_000,
+        workers=4,
+    ),
     _PAPER_LEARNING,
     PAPER_PROMPTING,
     PAPER_WEIGHTS,
     PAPER_AUGMENTATION,
 )
-"""The paper's full training on videos. Its rates are meant for batches of 256 clips: as many processes."""
+"""The paper's full training on videos, and on still images where some are given. Its rates are meant for batches of 256
+clips: as many processes."""
 
 PAPER_IMAGES = Recipe(
     Stage(size=None, frames=1, clips=1, objects=64, smallest=0.0, steps=90_000, workers=4),
@@ -121,7 +136,7 @@ PAPER_IMAGES = Recipe(
 
 FINE_TUNING = replace(
     PAPER,
-    stage=replace(PAPER.stage, pretrained=True, steps=2000),
+    stage=replace(PAPER.stage, still_share=0.0, pretrained=True, steps=2000),
     learning=replace(_PAPER_LEARNING, lr=5e-6, encoder_lr=0.6, last_lr=0.1, warm_up=100, ema=0.995),
 )
 """The paper's recipe with the small rates at which Meta's released weights are fine-tuned on one data set."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import torch
@@ -33,11 +33,11 @@ from sam2_ros.training.validation import picture, validate
 
 
 class Samples(Protocol):
-    """What is learnt from: `SceneSamples` or `ClipSamples`."""
+    """What is learnt from: `SceneSamples`, `ClipSamples`, or `JointSamples` of both."""
 
-    def __getitem__(self, index: tuple[int, int]) -> Batch: ...
+    def __getitem__(self, index: Any) -> Batch: ...
 
-    def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
+    def order(self, step: int, rank: int, world: int) -> Sampler[Any]:
         """The indices of one process' part of every batch, from a step on."""
         ...
 
