@@ -9,9 +9,10 @@ frames, and the head alone is fitted to that, which takes seconds.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -77,36 +78,38 @@ class Judged:
         return Judged(**{name: getattr(self, name)[rows] for name in Judged.__dataclass_fields__})
 
 
-def judge(tracker: Tracker, clips: Iterable[Clip], seed: int = 0) -> Iterator[Judged]:
-    """Follows every object through clips from one click, and yields what came of each clip.
+def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
+    """Follows every object of a clip from one click.
 
     A click is drawn from the object's pixels on the first frame that shows it, more often the deeper they lie in it, as
-    users click. Clips without answers are left out, damaged ones too.
+    users click. None: no object was ever seen, or the clip is damaged, which is printed.
+
+    Args:
+        tracker: it is reset first.
+        number: of the clip; clicks hang on it.
     """
+    rng = np.random.default_rng(number)
     decoder = tracker.model.sam_mask_decoder
-    for number, clip in enumerate(clips):
-        rng = np.random.default_rng((seed, number))
-        found: list[Judged] = []
-        followed: list[int] = []
-        tracker.reset()
-        try:
-            for index, (image, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-                with listen(decoder) as heard:
-                    tracker.step(image, index)
-                if masks is None:
-                    continue
-                if followed:
-                    found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
-                for row, mask in enumerate(masks):
-                    if row not in followed and mask.any():
-                        with listen(decoder) as heard:
-                            tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
-                        found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
-                        followed.append(row)
-        except ClipError as error:
-            print(f"passed over: {error}", file=sys.stderr)
-        if found:
-            yield Judged.join(found)
+    found: list[Judged] = []
+    followed: list[int] = []
+    tracker.reset()
+    try:
+        for index, (image, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
+            with listen(decoder) as heard:
+                tracker.step(image, index)
+            if masks is None:
+                continue
+            if followed:
+                found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
+            for row, mask in enumerate(masks):
+                if row not in followed and mask.any():
+                    with listen(decoder) as heard:
+                        tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
+                    found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
+                    followed.append(row)
+    except ClipError as error:
+        print(f"passed over: {error}", file=sys.stderr)
+    return Judged.join(found) if found else None
 
 
 @contextmanager
@@ -143,13 +146,14 @@ def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
     return Click(x, y)
 
 
-def fit(head: MLP, judged: Judged, steps: int = 1200, lr: float = 1e-3) -> None:
+def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
     """Teaches the head, in place, from what it says so far.
 
     Squared errors, where the paper has absolute ones: what is looked for is the mean of what a mask may be worth. The
     differences between candidates count more, since the choice hangs on them, and they are small beside the rest.
     """
     generator = torch.Generator().manual_seed(0)
+    steps = max(1, epochs * len(judged.tokens) // BATCH)
     head.requires_grad_(True).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
@@ -173,40 +177,40 @@ def choice(judged: Judged, predicted: Tensor) -> list[float]:
     return [float(v.mean()) for v in (chosen, worth.amax(dim=1), worth, F.l1_loss(predicted, judged.iou))]
 
 
-class _Scenes(Dataset[Clip]):
-    def __init__(self, samples: SceneSamples) -> None:
-        self.samples = samples
+class _JudgedClips(Dataset[Judged | None]):
+    """By number, or by seed for scenes; worked out where it is asked for, in a process that makes samples."""
 
-    def __getitem__(self, seed: int) -> Clip:
-        return self.samples.scene(seed)
+    def __init__(self, tracker: Tracker, clip: Callable[[int], Clip]) -> None:
+        self.tracker, self.clip = tracker, clip
+
+    def __getitem__(self, number: int) -> Judged | None:
+        return judge(self.tracker, self.clip(number), number)
 
 
-def _clips(options: argparse.Namespace, size: int) -> Iterable[Clip]:
-    if options.data:
-        return ConcatDataset([open_clips(path) for path in options.data])  # type: ignore[return-value]
-    # Not many frames each: what one clip shows is much the same all the time, and every clip has first answers.
-    stage = Stage(size=size, frames=10, tables=options.tables, materials=0.7, vanishing=0.2)
-    pictures = Pictures.open(options.pictures) if options.pictures else None
+def gather(
+    tracker: Tracker, clip: Callable[[int], Clip], numbers: Iterable[int], minutes: float, workers: int
+) -> Judged:
+    """Judges clips until there are no more, or for so long. Raises ValueError if there are too few.
+
+    Args:
+        clip: makes or opens one.
+        numbers: of the clips.
+        workers: processes, each with a thread and a tracker of its own; 0: this one.
+    """
     cv2.setNumThreads(1)  # a forked worker must not find a pool of threads that are gone
-    scenes = _Scenes(SceneSamples(stage, size, NONE, pictures))
-    seeds = count(options.first_seed)
-    return DataLoader(scenes, batch_size=None, sampler=seeds, num_workers=options.workers)  # type: ignore[arg-type]
-
-
-def _gather(tracker: Tracker, clips: Iterable[Clip], minutes: float) -> Judged:
+    judged = DataLoader(_JudgedClips(tracker, clip), batch_size=None, sampler=numbers, num_workers=workers)  # type: ignore[arg-type]
     parts: list[Judged] = []
-    answers, end = 0, time.monotonic() + 60 * minutes
+    answers, start, length = 0, time.monotonic(), 60 * minutes
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("following", total=60 * minutes)
-        for part in judge(tracker, clips):
-            parts.append(part)
-            answers += len(part.tokens)
-            left = end - time.monotonic()
-            progress.update(
-                task, completed=60 * minutes - left, description=f"{len(parts)} clips, {answers} answers judged"
-            )
-            if left <= 0:
+        task = progress.add_task("following", total=length)
+        for part in judged:
+            if part is not None:
+                parts.append(part)
+                answers += len(part.tokens)
+            spent = time.monotonic() - start
+            progress.update(task, completed=spent, description=f"{len(parts)} clips, {answers} answers judged")
+            if spent > length:
                 break
     if len(parts) < PUT_ASIDE:
         raise ValueError(f"{len(parts)} clips are too few: at least {PUT_ASIDE} are needed, from --minutes or --data")
@@ -225,13 +229,25 @@ def main() -> int:
     parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
     seed = "of the scenes; other ones than the network has learnt from (%(default)s)"
     parser.add_argument("--first-seed", type=int, default=10**9, metavar="N", help=seed)
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that make scenes (%(default)s)")
+    workers = "processes that follow things (default: one for each core; on a GPU 0, this one)"
+    parser.add_argument("--workers", type=int, metavar="N", help=workers)
     parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
     options = parser.parse_args()
     try:
-        model = load_model(options.model, options.init) if options.init else load_model(options.model)
-        tracker = Tracker(model)
-        judged = _gather(tracker, _clips(options, model.config.image_size), options.minutes)
+        model = load_model(options.model, options.init)
+        workers = options.workers
+        if workers is None:
+            workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
+        if options.data:
+            clips = ConcatDataset([open_clips(path) for path in options.data])  # type: ignore[arg-type]
+            clip, numbers = clips.__getitem__, range(len(clips))
+        else:
+            # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.
+            stage = Stage(size=model.config.image_size, frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
+            pictures = Pictures.open(options.pictures) if options.pictures else None
+            clip = SceneSamples(stage, model.config.image_size, NONE, pictures).scene
+            numbers = count(options.first_seed)
+        judged = gather(Tracker(model), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -244,6 +260,9 @@ def main() -> int:
         for when, predicted in (("before", of.predicted), ("after", head(of.tokens).sigmoid())):
             table.add_row(f"{name}, {when}", str(len(of.tokens)), *(f"{v:.3f}" for v in choice(of, predicted)))
     Console().print(table)
+    of = judged.of(aside)
+    if choice(of, head(of.tokens).sigmoid())[0] < choice(of, of.predicted)[0]:
+        print("The new head chooses no better. Give it more to see: --minutes, or more --data.")
     save_weights(model, options.out)
     return 0
 

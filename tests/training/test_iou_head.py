@@ -18,7 +18,7 @@ from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.tracker import Tracker
-from sam2_ros.training.iou_head import Judged, choice, fit, judge
+from sam2_ros.training.iou_head import Judged, choice, fit, gather, judge
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,11 @@ def model() -> SAM2:
 
 def test_every_answer_for_a_visible_object_is_kept(model):
     """Of two objects on 6 frames, and of one that comes on the fifth; on every second frame nothing is known."""
-    whole, sparse = judge(Tracker(model, history=1), [make_clip(frames=6), make_clip(frames=6, every=2)])
+    tracker = Tracker(model, history=1)
+    whole, sparse = (judge(tracker, make_clip(frames=6, every=every), every) for every in (1, 2))
     assert (len(whole.tokens), int(whole.prompted.sum())) == (2 * 6 + 2, 3)
     assert (len(sparse.tokens), int(sparse.prompted.sum())) == (2 * 3 + 1, 3)
-    assert whole.clip.unique().tolist() == [0] and sparse.clip.unique().tolist() == [1]
+    assert whole.clip.unique().tolist() == [1] and sparse.clip.unique().tolist() == [2]
     with torch.no_grad():
         said = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
     assert torch.allclose(said, whole.predicted, atol=1e-5)
@@ -45,7 +46,7 @@ def test_what_is_kept_belongs_to_the_object_that_it_is_said_to_belong_to():
     """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
     clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(9)
     tracker = Tracker(load_model(device="cpu"), history=3)
-    (judged,) = judge(tracker, [clip])
+    judged = judge(tracker, clip)
     chosen = judged.iou[:, 1:].gather(1, judged.predicted[:, 1:].argmax(dim=1, keepdim=True)).squeeze(1).tolist()
     # In the order in which they are asked for: on each frame first what is followed, then what is new.
     masklets, truths, followed = [], [], []
@@ -72,8 +73,11 @@ def test_a_damaged_clip_is_passed_over(model, capsys):
 
     sound = make_clip(frames=2)
     broken = Clip("broken", Damaged(sound.frames), sound.object_ids, sound.masks)
-    (judged,) = judge(Tracker(model, history=1), [broken, sound])
-    assert judged.clip.unique().tolist() == [1]
+    clips, tracker = [broken, sound, broken, sound], Tracker(model, history=1)
+    with pytest.raises(ValueError, match="2 clips are too few"):
+        gather(tracker, clips.__getitem__, range(4), minutes=1, workers=0)
+    judged = gather(tracker, (clips * 3).__getitem__, range(12), minutes=1, workers=0)
+    assert judged.clip.unique().tolist() == [1, 3, 5, 7, 9, 11]
     assert "passed over: broken" in capsys.readouterr().err
 
 
@@ -88,7 +92,7 @@ def test_the_head_learns_to_choose():
     head = MLP(16, 32, 4, layers=3)
     with torch.no_grad():
         before = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
-    fit(head, judged.of(seen), steps=300)
+    fit(head, judged.of(seen), epochs=50)
     after = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
     assert before[1:3] == after[1:3]  # the best and the mean are what they were
     assert before[0] < 0.52 < 0.57 < after[0] <= after[1]
