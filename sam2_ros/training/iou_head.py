@@ -153,12 +153,13 @@ def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
     differences between candidates count more, since the choice hangs on them, and they are small beside the rest.
     """
     generator = torch.Generator().manual_seed(0)
-    steps = max(1, epochs * len(judged.tokens) // BATCH)
+    batch = min(BATCH, len(judged.tokens))
+    steps = epochs * len(judged.tokens) // batch
     head.requires_grad_(True).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
     for _ in range(steps):
-        rows = torch.randint(len(judged.tokens), (BATCH,), generator=generator)
+        rows = torch.randint(len(judged.tokens), (batch,), generator=generator)
         error = head(judged.tokens[rows]).sigmoid() - judged.iou[rows]
         candidates = error[:, SINGLE + 1 :]
         between = candidates - candidates.mean(dim=1, keepdim=True)
