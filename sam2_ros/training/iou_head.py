@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import cv2
@@ -48,6 +48,8 @@ PUT_ASIDE = 5
 AMONG_CANDIDATES = 4.0
 """What errors in the differences between candidates count, beside errors in the values themselves."""
 BATCH = 512
+FRAMES = 100
+"""So many of a clip are looked at; recordings may have thousands, which are much alike."""
 
 Heard = tuple[Tensor, RawMasks]
 """What the head was given [N, dim], and all that the decoder said, of N objects."""
@@ -79,7 +81,7 @@ class Judged:
 
 
 def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
-    """Follows every object of a clip from one click.
+    """Follows every object of a clip, of its first `FRAMES` frames, from one click.
 
     A click is drawn from the object's pixels on the first frame that shows it, more often the deeper they lie in it, as
     users click. None: no object was ever seen, or the clip is damaged, which is printed.
@@ -94,7 +96,7 @@ def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
     followed: list[int] = []
     tracker.reset()
     try:
-        for index, (image, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
+        for index, (image, masks) in enumerate(islice(zip(clip.frames, clip.masks, strict=True), FRAMES)):
             with listen(decoder) as heard:
                 tracker.step(image, index)
             if masks is None:
