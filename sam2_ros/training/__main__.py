@@ -36,9 +36,10 @@ from sam2_ros.training import processes
 from sam2_ros.training.joint import JointSamples, of_stills
 from sam2_ros.training.recipe import RECIPES, Recipe, Stage
 from sam2_ros.training.recordings import ClipSamples
+from sam2_ros.training.samples import Samples
 from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
-from sam2_ros.training.trainer import Samples, Trainer
+from sam2_ros.training.trainer import Trainer
 from sam2_ros.training.validation import clip_batches, scene_batches
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
-from typing import Protocol
 
 from torch.utils.data import Dataset, Sampler
 
 from sam2_ros.training.recipe import Stage
-from sam2_ros.training.samples import Batch
+from sam2_ros.training.samples import Batch, Samples
 
 LATER = 2**36
 """Scenes of still images have seeds that are so much larger than those of the clips beside them."""
@@ -22,14 +21,6 @@ LATER = 2**36
 Index = tuple[int, int]
 JointIndex = tuple[bool, tuple[Index, ...]]
 """Whether still images are meant, and which samples of theirs, or of the clips."""
-
-
-class Source(Protocol):
-    """`SceneSamples` or `ClipSamples`."""
-
-    def __getitem__(self, index: Index) -> Batch: ...
-
-    def order(self, step: int, rank: int, world: int) -> Sampler[Index]: ...
 
 
 def of_stills(stage: Stage) -> Stage:
@@ -58,7 +49,7 @@ class JointSamples(Dataset[Batch]):
         stage: says how many of the steps are with still images.
     """
 
-    def __init__(self, clips: Source, stills: Source, stage: Stage) -> None:
+    def __init__(self, clips: Samples, stills: Samples, stage: Stage) -> None:
         self.clips, self.stills, self.stage = clips, stills, stage
 
     def __getitem__(self, index: JointIndex) -> Batch:

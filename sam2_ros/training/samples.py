@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 
 from sam2_ros.training import augmentation
 from sam2_ros.training.augmentation import Augmentation
@@ -49,6 +51,16 @@ class Batch:
             torch.cat([part.masks for part in parts]),
             torch.cat([part.clip + offset for part, offset in zip(parts, offsets, strict=True)]),
         )
+
+
+class Samples(Protocol):
+    """What is learnt from: `SceneSamples`, `ClipSamples`, or `JointSamples` of both."""
+
+    def __getitem__(self, index: Any) -> Batch: ...
+
+    def order(self, step: int, rank: int, world: int) -> Sampler[Any]:
+        """The indices of one process' part of every batch, from a step on."""
+        ...
 
 
 def excerpt(

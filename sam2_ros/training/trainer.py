@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
 
 import cv2
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from sam2_ros.model.checkpoint import save_weights
 from sam2_ros.model.sam2 import SAM2
@@ -28,18 +27,8 @@ from sam2_ros.training.optimizer import Schedule, optimizers
 from sam2_ros.training.processes import rank_and_world, side_by_side
 from sam2_ros.training.recipe import Recipe
 from sam2_ros.training.rollout import Outcome, Rollout
-from sam2_ros.training.samples import Batch
+from sam2_ros.training.samples import Batch, Samples
 from sam2_ros.training.validation import picture, validate
-
-
-class Samples(Protocol):
-    """What is learnt from: `SceneSamples`, `ClipSamples`, or `JointSamples` of both."""
-
-    def __getitem__(self, index: Any) -> Batch: ...
-
-    def order(self, step: int, rank: int, world: int) -> Sampler[Any]:
-        """The indices of one process' part of every batch, from a step on."""
-        ...
 
 
 class Trainer:
