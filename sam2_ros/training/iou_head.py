@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import count, islice
 from pathlib import Path
 
@@ -72,12 +72,11 @@ class Judged:
 
     @staticmethod
     def join(parts: Sequence[Judged]) -> Judged:
-        names = Judged.__dataclass_fields__
-        return Judged(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+        return Judged(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Judged)))
 
     def of(self, rows: Tensor) -> Judged:
         """Some of them: bool [N]."""
-        return Judged(**{name: getattr(self, name)[rows] for name in Judged.__dataclass_fields__})
+        return Judged(*(getattr(self, field.name)[rows] for field in fields(Judged)))
 
 
 def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
@@ -258,13 +257,14 @@ def main() -> int:
     aside = judged.clip % PUT_ASIDE == 0
     fit(head, judged.of(~aside))
     table = Table("on clips put aside", "answers", "chosen", "best", "mean", "error", title="IoU of candidates")
+    said = {"before": judged.predicted, "after": head(judged.tokens).sigmoid()}
     for name, rows in (("to a click", aside & judged.prompted), ("later frames", aside & ~judged.prompted)):
-        of = judged.of(rows)
-        for when, predicted in (("before", of.predicted), ("after", head(of.tokens).sigmoid())):
-            table.add_row(f"{name}, {when}", str(len(of.tokens)), *(f"{v:.3f}" for v in choice(of, predicted)))
+        for when, predicted in said.items():
+            numbers = choice(judged.of(rows), predicted[rows])
+            table.add_row(f"{name}, {when}", str(int(rows.sum())), *(f"{v:.3f}" for v in numbers))
     Console().print(table)
-    of = judged.of(aside)
-    if choice(of, head(of.tokens).sigmoid())[0] < choice(of, of.predicted)[0]:
+    before, after = (choice(judged.of(aside), predicted[aside])[0] for predicted in said.values())
+    if after < before:
         print("The new head chooses no better. Give it more to see: --minutes, or more --data.")
     save_weights(model, options.out)
     return 0

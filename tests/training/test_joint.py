@@ -67,21 +67,8 @@ def test_the_command_trains_on_both(tmp_path):
     davis.write([make_clip("walk")], tmp_path / "clips")
     davis.write([make_clip("still", frames=1, ids=(1, 2))], tmp_path / "stills")  # too short to be a clip
     options = [tmp_path / "run", "--data", tmp_path / "clips", "--stills", tmp_path / "stills", "--still-share", 0.5]
-    settings = [
-        "--size",
-        "64",
-        "--frames",
-        "2",
-        "--clips",
-        "1",
-        "--steps",
-        "4",
-        "--workers",
-        "0",
-        "--mask",
-        "0",
-        "--no-bf16",
-    ]
+    numbers = {"size": 64, "frames": 2, "clips": 1, "steps": 4, "workers": 0, "mask": 0}
+    settings = ["--no-bf16", *(f"--{name}={value}" for name, value in numbers.items())]
     prepared = trainer(arguments().parse_args([*map(str, options), *settings]), torch.device("cpu"))
     assert isinstance(prepared.samples, JointSamples) and isinstance(prepared.samples.stills, ClipSamples)
     before = {name: value.clone() for name, value in prepared.model.state_dict().items()}
