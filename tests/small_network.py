@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from sam2_ros.model.config import HieraConfig, SAM2Config
+from sam2_ros.model.config import CONFIGS, HieraConfig, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.samples import Batch, sample
@@ -29,6 +29,14 @@ def network(config: SAM2Config = TINY) -> SAM2:
     model = SAM2(config)
     look_at_the_same_place(model)
     look_at_the_click(model)
+    return model
+
+
+def default_network() -> SAM2:
+    """The default network at 64 pixels, untrained; objects are always present."""
+    torch.manual_seed(0)
+    model = SAM2(CONFIGS["default"].at(64)).eval()
+    torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, 5.0)
     return model
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from small_clips import make_clip
+from small_network import default_network
 
 from sam2_ros.data import davis
 from sam2_ros.data.clip import Clip
@@ -14,7 +15,6 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, load_model, read_weights
-from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.tracker import Tracker
@@ -23,11 +23,7 @@ from sam2_ros.training.iou_head import Judged, choice, fit, gather, judge
 
 @pytest.fixture(scope="module")
 def model() -> SAM2:
-    """Untrained; objects are always present."""
-    torch.manual_seed(0)
-    model = SAM2(CONFIGS["default"].at(64)).eval()
-    torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, 5.0)
-    return model
+    return default_network()
 
 
 def test_every_answer_for_a_visible_object_is_kept(model):
