@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from sam2_ros.data.clips import ClipError, Clips
+from torch.utils.data import ConcatDataset
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.data.clips import ClipError, Clips, from_list
 
 
 def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
@@ -26,6 +29,27 @@ def open_clips(path: str | Path, images: str | None = None, masklets: str | None
             return opens(found, images, masklets) if finds is _bag else opens(found)
     looked_for = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
     raise ClipError(path, f"the layout is not known. Looked for:\n{looked_for}")
+
+
+def open_all(
+    paths: Sequence[str | Path],
+    names: str | Path | None = None,
+    images: str | None = None,
+    masklets: str | None = None,
+) -> Sequence[Clip]:
+    """The clips of several folders or files, one after the other.
+
+    Args:
+        names: a text file that names the clips to take, one a line; None: all.
+        images, masklets: topics of bags; see `bag.read`.
+
+    Raises:
+        ClipError: see `open_clips` and `from_list`.
+    """
+    data_sets = [open_clips(path, images, masklets) for path in paths]
+    if names is not None:
+        data_sets = from_list(names, data_sets, ", ".join(map(str, paths)))
+    return ConcatDataset(data_sets)  # type: ignore[arg-type, return-value]
 
 
 def _of(module: str) -> Callable[..., Clips]:

@@ -9,17 +9,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import ConcatDataset
 
-from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, from_list
-from sam2_ros.data.formats import open_clips
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.formats import open_all
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.checkpoint import (
     DEFAULT_WEIGHTS,
@@ -120,14 +117,6 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
     return model
 
 
-def clips_in(paths: list[Path], names: Path | None, images: str | None, masklets: str | None) -> Sequence[Clip]:
-    """The clips of all of them, or those in a list, with these topics of bags. Raises ClipError."""
-    clips = [open_clips(path, images, masklets) for path in paths]
-    if names is not None:
-        clips = from_list(names, clips, ", ".join(map(str, paths)))
-    return ConcatDataset(clips)  # type: ignore[return-value]
-
-
 def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     """All that was asked for, ready to run.
 
@@ -144,7 +133,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     def made_of(paths: list[Path] | None, stage: Stage, names: Path | None) -> SceneSamples | ClipSamples:
         if not paths:
             return SceneSamples(stage, size, changes, pictures)
-        samples = ClipSamples(clips_in(paths, names, *topics), stage, size, changes)
+        samples = ClipSamples(open_all(paths, names, *topics), stage, size, changes)
         samples[0, 0]  # what is wrong with all of the clips, one hears now
         return samples
 
@@ -156,7 +145,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     validation = []
     if processes.rank_and_world()[0] == 0:
         if options.validation:
-            clips = clips_in(options.validation, options.validation_list, *topics)
+            clips = open_all(options.validation, options.validation_list, *topics)
             validation = clip_batches(clips, recipe.stage, size)
         elif not options.data:
             validation = scene_batches(size, pictures)

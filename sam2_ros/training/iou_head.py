@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.formats import open_clips
+from sam2_ros.data.formats import open_all
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
 from sam2_ros.model.layers import MLP
@@ -226,6 +226,9 @@ def main() -> int:
     parser.add_argument("--model", help="whose weights they are; default: what they fit")
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
+    parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
+    parser.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
     pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
@@ -241,7 +244,7 @@ def main() -> int:
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
         if options.data:
-            clips = ConcatDataset([open_clips(path) for path in options.data])  # type: ignore[arg-type]
+            clips = open_all(options.data, options.list, options.images, options.masklets)
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
             # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.

@@ -13,7 +13,7 @@ from small_clips import make_clip, same_frames, same_masks
 from sam2_ros.data import bag, coco, davis, label_folders, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, read_list
-from sam2_ros.data.formats import open_clips
+from sam2_ros.data.formats import open_all, open_clips
 from sam2_ros.data.labels import read_labels, write_labels
 
 JPEG, VIDEO = 2.5, 4.0  # mean difference of pixels that lossy coding may make; neighbouring frames differ by 12
@@ -334,3 +334,16 @@ def test_clips_of_a_list(tmp_path):
     (tmp_path / "val.txt").write_text("\n")
     with pytest.raises(ClipError, match=r"val\.txt: the list of clips is empty"):
         read_list(tmp_path / "val.txt")
+
+
+def test_clips_of_several_data_sets(tmp_path):
+    davis.write([make_clip("a"), make_clip("b"), make_clip("c")], tmp_path / "davis")
+    bag.write(make_clip("d"), tmp_path / "d")
+    paths = [tmp_path / "davis", tmp_path / "d"]
+    (tmp_path / "train.txt").write_text("c\nd\na\n")
+    assert [clip.name for clip in open_all(paths)] == ["a", "b", "c", "d"]
+    assert [clip.name for clip in open_all(paths, tmp_path / "train.txt")] == ["a", "c", "d"]
+    with pytest.raises(ClipError, match=r"train\.txt: there is no clip d in .*davis"):
+        open_all(paths[:1], tmp_path / "train.txt")
+    with pytest.raises(ClipError, match="there is no topic /left"):
+        open_all(paths[1:], images="/left")[0]

@@ -11,11 +11,10 @@ import torch
 from small_clips import make_clip
 
 from sam2_ros.data import bag, davis
-from sam2_ros.data.clips import ClipError
 from sam2_ros.model.checkpoint import cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.__main__ import arguments, clips_in, network, recipe_of
+from sam2_ros.training.__main__ import arguments, network, recipe_of
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
 
 
@@ -124,15 +123,3 @@ def test_released_weights_are_those_that_were_fetched(tmp_path, monkeypatch):
     save_official(released, file)
     options = arguments().parse_args(["run", "--recipe", "fine-tuning", "--model", "sam2.1_hiera_tiny"])
     assert torch.equal(network(options, recipe_of(options)).no_mem_embed, released.no_mem_embed)
-
-
-def test_clips_of_a_list(tmp_path):
-    davis.write([make_clip("a"), make_clip("b"), make_clip("c")], tmp_path / "davis")
-    bag.write(make_clip("d"), tmp_path / "d")
-    (tmp_path / "train.txt").write_text("c\nd\na\n")
-    paths = [tmp_path / "davis", tmp_path / "d"]
-    assert [clip.name for clip in clips_in(paths, tmp_path / "train.txt", None, None)] == ["a", "c", "d"]
-    with pytest.raises(ClipError, match=r"train\.txt: there is no clip d in .*davis"):
-        clips_in(paths[:1], tmp_path / "train.txt", None, None)
-    with pytest.raises(ClipError, match="there is no topic /left"):
-        clips_in(paths[1:], None, "/left", None)[0]
