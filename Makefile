@@ -46,5 +46,5 @@ $(VENV)/.requirements: requirements-dev.txt | $(RUN)
 
 $(VENV)/.installed: $(PACKAGE) $(VENV)/.requirements
 	@echo "[4/4] sam2_ros: dependencies, and its messages (about a minute)"
-	@$(call retry,$(PIP) --no-build-isolation -e ".[dev]")
+	@$(call retry,$(PIP) --no-warn-conflicts --no-build-isolation -e ".[dev]")  # vos-benchmark misses its own OpenCV
 	@touch $@
