@@ -42,6 +42,7 @@ SAM2_PARAMETERS = {
     "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),
     "max_objects": (int, "how many objects can be tracked at once"),
     "history": (int, "how many images are kept for prompts that come late"),
+    "non_overlap_masks": (bool, "each pixel belongs to one object at most"),
     "keep_all": (bool, "process every image in order, for bags, instead of the newest"),
     "queue_size": (int, "with keep_all: how many images may wait"),
     "prompt_timeout": (float, "seconds that a prompt waits for its image"),

@@ -68,6 +68,10 @@ def arguments() -> argparse.ArgumentParser:
         help=f"vos: what points an object out, one or more of {', '.join(KINDS)} (default: click)",
     )  # fmt: skip
     what.add_argument(
+        "--non-overlap", action="store_true",
+        help="vos: each pixel belongs to one object at most, as in Meta's results for DAVIS, MOSE and YouTube-VOS",
+    )  # fmt: skip
+    what.add_argument(
         "--rounds", type=int, metavar="N", help=f"offline, online: at most so many annotated frames (default: {ROUNDS})"
     )
     what.add_argument("--every", type=int, metavar="N", help="image: every N-th annotated frame of a clip (default: 5)")
@@ -94,7 +98,7 @@ def parsed() -> argparse.Namespace:
     parser = arguments()
     options = parser.parse_args()
     if options.masks:
-        for name in ("protocol", "prompt", "model", "checkpoint", "device", "save_masks"):
+        for name in ("protocol", "prompt", "model", "checkpoint", "device", "save_masks", "non_overlap"):
             if getattr(options, name):
                 parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
     if options.split and not options.davis:
@@ -102,7 +106,8 @@ def parsed() -> argparse.Namespace:
     if (options.images or options.masklets) and not options.data:
         parser.error("--images and --masklets go with --data")
     options.protocol = options.protocol or "vos"
-    for name, of in (("prompt", ("vos",)), ("save_masks", ("vos",)), ("rounds", MODES), ("every", ("image",))):
+    goes_with = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
+    for name, of in {**goes_with, "rounds": MODES, "every": ("image",)}.items():
         if getattr(options, name) and options.protocol not in of:
             parser.error(f"--{name.replace('_', '-')} goes with --protocol {' or '.join(of)}")
     options.prompt = list(dict.fromkeys(options.prompt or ["click"]))
@@ -156,7 +161,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
         return run.image(model, options.every, {**settings, "every": str(options.every)})
     if options.protocol in MODES:
         return run.interactive(model, options.protocol, options.rounds, settings)
-    return run.vos(model, options.prompt, {**settings, "prompt": ", ".join(options.prompt)}, options.save_masks)
+    settings |= {"prompt": ", ".join(options.prompt), "overlap": "not allowed" if options.non_overlap else "allowed"}
+    return run.vos(model, options.prompt, settings, options.save_masks, options.non_overlap)
 
 
 def main() -> int:

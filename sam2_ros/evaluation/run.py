@@ -70,12 +70,20 @@ class Run:
     skipped: dict[str, ClipError] = field(default_factory=dict)
     """Why, by name of the clip."""
 
-    def vos(self, model: SAM2, kinds: Sequence[str], settings: Mapping[str, str], save_masks: bool) -> Report:
+    def vos(
+        self, model: SAM2, kinds: Sequence[str], settings: Mapping[str, str], save_masks: bool, non_overlap: bool
+    ) -> Report:
         """Semi-supervised segmentation with one or more kinds of prompts."""
-        tracker = Tracker(model, history=1, max_objects=MAX_OBJECTS)
-        return self._scored(
-            lambda clip: follow(tracker, clip, kinds), kinds, settings, timed=True, save_masks=save_masks
-        )
+        # All kinds side by side encode each image once; but objects of one kind must not take pixels from another's.
+        groups = [[kind] for kind in kinds] if non_overlap else [kinds]
+        trackers = [Tracker(model, history=1, max_objects=MAX_OBJECTS, non_overlap_masks=non_overlap) for _ in groups]
+
+        def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
+            followed = [follow(tracker, clip, group) for tracker, group in zip(trackers, groups, strict=True)]
+            for said in zip(*followed, strict=True):
+                yield {kind: frame for of_group in said for kind, frame in of_group.items()}
+
+        return self._scored(answers, kinds, settings, timed=True, save_masks=save_masks)
 
     def masks(self, folder: Path, settings: Mapping[str, str]) -> Report:
         """Masks of any other tracker."""

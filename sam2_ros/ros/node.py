@@ -188,6 +188,7 @@ class Sam2Node(LifecycleNode):
             model,
             history=self._value("history"),
             max_objects=self._value("max_objects"),
+            non_overlap_masks=self._value("non_overlap_masks"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
             accelerate=accelerate,
         )

@@ -57,6 +57,12 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "max_objects": (16, "How many objects can be tracked at once; a prompt for one more is refused.", (1, 1024)),
     "history": (16, "How many images are kept, so that a prompt that comes late is applied to its own.", (1, 1024)),
+    "non_overlap_masks": (
+        False,
+        "true: each pixel belongs to one object at most, to the one that is most certain of it. false: masks may"
+        " overlap, as those of a cup and its handle do.",
+        None,
+    ),
     "keep_all": (
         False,
         "false: when images come faster than they are processed, only the newest counts. true: all are processed in"

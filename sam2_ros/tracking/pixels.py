@@ -63,19 +63,28 @@ def mask_to_network(mask: np.ndarray, size: int, device: torch.device) -> Tensor
     return (F.interpolate(pixels, (size, size), mode="bilinear", antialias=True) >= 0.5).float()
 
 
-def to_masks(logits: Tensor, height: int, width: int) -> np.ndarray:
-    """Logits [N, h, w] at the image's size, cut at 0, small holes filled: bool [N, height, width]."""
+def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:
+    """Logits [N, h, w] at the image's size, cut at 0, small holes filled: bool [N, height, width].
+
+    Args:
+        non_overlap: a pixel that several masks cover stays with the one whose logit is the highest there.
+    """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
-        masks = np.stack([cv2.resize(x, (width, height)) > 0 for x in logits.float().numpy()])
+        scaled = torch.from_numpy(np.stack([cv2.resize(x, (width, height)) for x in logits.float().numpy()]))
     else:
         scaled = F.interpolate(logits[:, None].float(), (height, width), mode="bilinear")[:, 0]
-        masks = (scaled > 0).cpu().numpy()
+    masks = (scaled > 0).cpu().numpy()
     # The reference fills holes of up to 8 cells of the logits; this is the same area in pixels of the image.
     area = int(8 * height * width / (logits.shape[1] * logits.shape[2]))
     for mask in masks:
         _fill_holes(mask, area)
+    if non_overlap:  # after holes are filled, in which there may be something else
+        contested = masks.sum(axis=0) > 1
+        claims = scaled[:, torch.from_numpy(contested)].cpu().numpy()
+        owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
+        masks[:, contested] = owner == np.arange(len(masks))[:, None]
     return masks
 
 

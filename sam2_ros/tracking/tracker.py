@@ -89,6 +89,9 @@ class Tracker:
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.
+        non_overlap_masks: each pixel belongs to one object at most, to the one that is most certain of it, as in Meta's
+            results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
+            remembered, as if it were alone.
         dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
         accelerate: "compile" compiles what is done for every image (`CompiledSAM2`, on CPUs so far), now and not when
             images wait; "off": nothing.
@@ -105,6 +108,7 @@ class Tracker:
         history: int = 16,
         max_objects: int = 16,
         prompted_memories: int = 4,
+        non_overlap_masks: bool = False,
         dtype: torch.dtype | None = None,
         accelerate: str = "off",
     ) -> None:
@@ -119,6 +123,7 @@ class Tracker:
         self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories
+        self._non_overlap_masks = non_overlap_masks
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
         if accelerate == "compile":
@@ -400,12 +405,13 @@ class Tracker:
 
     def _masklets(self, seen: SeenFrame, object_ids: Sequence[int]) -> list[Masklet]:
         """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
-        shown = [i for i in object_ids if i in seen.answers and seen.answers[i].presence_logit > 0]
+        compared = sorted(self._objects) if self._non_overlap_masks else object_ids
+        shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
         height, width = seen.image.height, seen.image.width
         masks: dict[int, np.ndarray] = {}
         if shown:
             logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
-            masks = dict(zip(shown, to_masks(logits, height, width), strict=True))
+            masks = dict(zip(shown, to_masks(logits, height, width, self._non_overlap_masks), strict=True))
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)

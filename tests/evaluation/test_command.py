@@ -92,6 +92,17 @@ def test_several_prompts_and_their_masks_again(folder, tmp_path, monkeypatch, ca
     assert "frames/s" not in capsys.readouterr().out.split("scores.md")[-2]
 
 
+def test_masks_that_may_not_overlap(folder, tmp_path, monkeypatch):
+    """Kinds of prompts don't take pixels from each other: each scores what it scores alone."""
+    options = ["--davis", folder, "--only", "walk", "--checkpoint", folder / "random.safetensors", "--non-overlap"]
+    assert run(monkeypatch, *options, "--prompt", "mask", "box", "--save-masks", "--out", tmp_path / "both") == 0
+    assert run(monkeypatch, *options, "--prompt", "box", "--save-masks", "--out", tmp_path / "box") == 0
+    of_both, alone = (tmp_path / name for name in ("both/box/masks", "box/masks"))
+    files = sorted(file.relative_to(alone) for file in alone.rglob("*.png"))
+    assert files and all((of_both / file).read_bytes() == (alone / file).read_bytes() for file in files)
+    assert "not allowed" in (tmp_path / "box/scores.md").read_text()
+
+
 @pytest.mark.parametrize("protocol", ["offline", "online"])
 def test_interactive(folder, tmp_path, monkeypatch, protocol):
     options = ["--only", "walk", "--checkpoint", folder / "random.safetensors", "--out", tmp_path]

@@ -166,6 +166,18 @@ def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) ->
     assert sam2.get_parameter(reliability).value == "best_effort"
 
 
+@pytest.mark.parametrize("non_overlap_masks", [False, True])
+def test_the_same_thing_twice(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
+    """Two objects with one mask: both have it, or one of them."""
+    graph.sam2(checkpoint=str(checkpoint), non_overlap_masks=non_overlap_masks)
+    robot.wait_until_connected()
+    robot.show(0)
+    for _ in range(2):
+        assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
+    first, second = (rle.decode(m.mask.counts, m.mask.height, m.mask.width) for m in robot.show(1).masklets)
+    assert first.any() and (first & second).any() != non_overlap_masks
+
+
 def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
     camera = robot.create_publisher(CompressedImage, "image/compressed", 10)

@@ -57,3 +57,27 @@ def test_objects_together_equal_each_alone(model, images, presence):
             assert abs(a.presence_logit - b.presence_logit) <= 1e-4
     if presence > 0:  # objects are not all the same to this network: one's memory in another's place would show
         assert (alone[1][-1].logits - alone[3][-1].logits).abs().max() > 0.05
+
+
+def test_masks_that_may_not_overlap_are_those_that_may_where_no_other_is(model, images):
+    """In the answers to prompts, too. What is tracked is the same."""
+    trackers = [Tracker(model, non_overlap_masks=apart) for apart in (False, True)]
+    contested = 0
+    for index, image in enumerate(images[:16]):
+        for tracker in trackers:
+            tracker.step(image)
+        for object_id, prompts in PROMPTS.items():
+            if index in prompts:
+                may, may_not = (tracker.prompt(prompts[index]) for tracker in trackers)
+                assert np.array_equal(may_not.mask, trackers[1].newest.masklet(object_id).mask)
+                assert may.iou == may_not.iou
+        frames = [tracker.newest for tracker in trackers]
+        may, may_not = (
+            np.stack([masklet.mask for masklet in frame.masklets]) if frame.masklets else np.zeros((0, 60, 80), bool)
+            for frame in frames
+        )
+        assert not (may_not & ~may).any() and np.array_equal(may.any(axis=0), may_not.any(axis=0))
+        assert not (may_not.sum(axis=0) > 1).any()
+        assert [m.present for m in frames[1].masklets] == [bool(mask.any()) for mask in may_not]
+        contested += (may.sum(axis=0) > 1).sum()
+    assert contested > 0

@@ -47,3 +47,18 @@ def test_small_holes_are_filled_and_large_ones_stay(hole, filled):
     (mask,) = to_masks(logits, 96, 96)
     assert mask[36 + 3 * hole // 2, 36 + 3 * hole // 2] == filled
     assert not mask[:9].any() and not mask[-9:].any()
+
+
+def test_masks_need_not_overlap():
+    """A pixel goes to the mask with the higher logit; a hole that is filled, to what is seen in it."""
+    logits = torch.full((3, 32, 32), -10.0)
+    logits[0, 4:24, 4:24] = 6
+    logits[0, 8:10, 8:10] = -10
+    logits[1, 8:10, 8:10] = 2  # in the first one's hole
+    logits[2, 14:28, 14:28] = 8
+    apart = to_masks(logits, 96, 96, non_overlap=True)
+    together = to_masks(logits, 96, 96)
+    assert np.array_equal(apart.any(axis=0), together.any(axis=0)), "nothing is lost"
+    assert apart.sum(axis=0).max() == 1 and together.sum(axis=0).max() == 2
+    assert apart[0, 40, 40] and apart[1, 27, 27] and apart[2, 60, 60] and together[0, 27, 27] and together[0, 60, 60]
+    assert np.array_equal(to_masks(logits[:1], 96, 96, non_overlap=True)[0], together[0])
