@@ -22,7 +22,7 @@ def masks(draw) -> np.ndarray:
     return small.repeat(block, 0).repeat(block, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(masks())
 def test_masks_agree_with_pycocotools(mask):
     """Written alike, read alike: packed by either, unpacked by either, and from unpacked counts."""
@@ -39,7 +39,6 @@ def test_masks_agree_with_pycocotools(mask):
     np.testing.assert_array_equal(pycocotools.decode(pycocotools.frPyObjects(listed, *mask.shape)), mask)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.floats(-5, 70), min_size=6, max_size=16), min_size=1, max_size=3))
 def test_polygons_agree_with_pycocotools(polygons):
     polygons = [polygon[: len(polygon) // 2 * 2] for polygon in polygons]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
@@ -10,7 +10,6 @@ from pycocotools import mask as coco
 from sam2_ros.tracking import rle
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a machine that does other things, too
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_round_trip_and_agreement_with_pycocotools(mask):
     counts = rle.encode(mask)
