@@ -53,7 +53,14 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
         if annotation.get("segmentation") and not annotation.get("iscrowd"):
             entries[annotation["image_id"]]["annotations"].append(annotation)
     folder = Path(images) if images else _folder(file, content["images"][0]["file_name"])
-    named = {_name(entry["image"]["file_name"]): entry for entry in entries.values() if entry["annotations"]}
+    named: dict[str, dict[str, Any]] = {}
+    for entry in entries.values():
+        if entry["annotations"]:
+            file_name = entry["image"]["file_name"]
+            first = named.setdefault(_name(file_name), entry)
+            if first is not entry:
+                other = first["image"]["file_name"]
+                raise ClipError(file, f"images {other} and {file_name} would have the same name: rename one of them")
     if not named:
         raise ClipError(file, "none of its images has an annotation with a segmentation")
     return Clips(list(named), partial(_read, file, folder, named))

@@ -2,7 +2,8 @@
 
 https://youtube-vos.org/dataset/vos. The videos have 30 frames a second, and every 5th is annotated. `train` and `valid`
 hold only those 6 in a second; `train_all_frames` and `valid_all_frames` have the frames between. In `valid`, each
-object is annotated on its first frame alone, which may be any: the masks of the others are empty there.
+object is annotated on its first frame alone, which may be any, though more frames are listed: elsewhere, nothing is
+known of it.
 
     {"videos": {"<video>": {"objects": {"1": {"category": "cat", "frames": ["00000", "00005", ...]}}}}}
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +75,14 @@ def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
     ids = tuple(objects[video])
-    return label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
+    clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
+    if listed <= {png.stem for png in (root / "Annotations" / video).glob("*.png")}:
+        return clip
+    known = np.zeros((len(files), len(ids)), bool)
+    for index, masks in enumerate(clip.masks):
+        if masks is not None:
+            known[index] = masks.any(axis=(1, 2))
+    return replace(clip, known=known)
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:

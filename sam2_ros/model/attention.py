@@ -39,7 +39,7 @@ def gains_from_narrow_values(x: Tensor) -> bool:
     return works_in_blocks(x) or has_narrow_kernel(x) or torch.compiler.is_exporting()
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """softmax(query key' / sqrt(c)) value.
 
     PyTorch's fused (flash) kernels do it wherever they are the fastest. On a CPU two matrix products with a softmax
@@ -51,6 +51,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         key: [B, heads, K, c].
         value: [B, heads, K, d]. On a GPU, d = c makes the flash kernel eligible.
         valid: bool [B, K], False for keys to leave out; None: all count. Without it CUDA's flash kernel is eligible.
+        dropout: chance that a weight is dropped, where something is learnt.
 
     Returns:
         [B, heads, Q, d].
@@ -65,11 +66,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
         return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few:
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few and not dropout:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
         return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:

@@ -18,6 +18,10 @@ class RotaryAttention(Attention):
     `unplaced` keys (object pointers) have no place in the image and are not turned.
     """
 
+    def __init__(self, dim: int, dropout: float, key_dim: int | None = None) -> None:
+        super().__init__(dim, heads=1, key_dim=key_dim)
+        self.dropout = dropout
+
     def forward(  # type: ignore[override]
         self,
         query: Tensor,
@@ -39,7 +43,8 @@ class RotaryAttention(Attention):
             # just as well: narrow values are attended to as they are.
             found = self.v_proj(attention(q[:, None], k[:, None], value[:, None], valid).squeeze(1))
         else:
-            found = attention(q[:, None], k[:, None], self.v_proj(value)[:, None], valid).squeeze(1)
+            dropout = self.dropout if self.training else 0.0
+            found = attention(q[:, None], k[:, None], self.v_proj(value)[:, None], valid, dropout).squeeze(1)
         return self.out_proj(found)
 
 
@@ -49,8 +54,8 @@ class MemoryAttentionLayer(nn.Module):
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
         dim = config.dim
-        self.self_attn = RotaryAttention(dim, heads=1)
-        self.cross_attn_image = RotaryAttention(dim, heads=1, key_dim=config.memory_dim)
+        self.self_attn = RotaryAttention(dim, config.dropout)
+        self.cross_attn_image = RotaryAttention(dim, config.dropout, config.memory_dim)
         self.linear1 = Linear(dim, config.feedforward)
         self.linear2 = Linear(config.feedforward, dim)
         self.norm1 = nn.LayerNorm(dim)

@@ -30,6 +30,7 @@ from sam2_ros.model.checkpoint import (
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import processes
+from sam2_ros.training.augmentation import NONE, Augmentation
 from sam2_ros.training.joint import JointSamples, of_stills
 from sam2_ros.training.recipe import RECIPES, Recipe, Stage
 from sam2_ros.training.recordings import ClipSamples
@@ -128,9 +129,10 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     size = model.config.image_size
     pictures = Pictures.open(options.pictures) if options.pictures else None
     topics = options.images, options.masklets
-    changes = recipe.augmentation
 
-    def made_of(paths: list[Path] | None, stage: Stage, names: Path | None) -> SceneSamples | ClipSamples:
+    def made_of(
+        paths: list[Path] | None, names: Path | None, stage: Stage, changes: Augmentation
+    ) -> SceneSamples | ClipSamples:
         if not paths:
             return SceneSamples(stage, size, changes, pictures)
         samples = ClipSamples(open_all(paths, names, *topics), stage, size, changes)
@@ -139,9 +141,11 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 
     if options.stills and not recipe.stage.still_share:
         raise ValueError("--stills needs --still-share: of how many of the steps, 0 .. 1")
-    samples: Samples = made_of(options.data, recipe.stage, options.list)
+    samples: Samples = made_of(options.data, options.list, recipe.stage, recipe.augmentation)
     if recipe.stage.still_share and (options.stills or not options.data):
-        samples = JointSamples(samples, made_of(options.stills, of_stills(recipe.stage), None), recipe.stage)
+        mirrored = replace(NONE, flip=recipe.augmentation.flip)  # and no more: table 13 of the paper
+        stills = made_of(options.stills, None, of_stills(recipe.stage), mirrored)
+        samples = JointSamples(samples, stills, recipe.stage)
     validation = []
     if processes.rank_and_world()[0] == 0:
         if options.validation:

@@ -83,33 +83,33 @@ def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
     """Follows every object of a clip, of its first `FRAMES` frames, from one click.
 
     A click is drawn from the object's pixels on the first frame that shows it, more often the deeper they lie in it, as
-    users click. None: no object was ever seen, or the clip is damaged, which is printed.
+    users click. None: no object was ever seen.
 
     Args:
-        tracker: it is reset first.
+        tracker: it is reset first. Objects for which it has no room are left out.
         number: of the clip; clicks hang on it.
+
+    Raises:
+        ClipError: the clip is damaged.
     """
     rng = np.random.default_rng(number)
     decoder = tracker.model.sam_mask_decoder
     found: list[Judged] = []
     followed: list[int] = []
     tracker.reset()
-    try:
-        for index, (image, masks) in enumerate(islice(zip(clip.frames, clip.masks, strict=True), FRAMES)):
-            with listen(decoder) as heard:
-                tracker.step(image, index)
-            if masks is None:
-                continue
-            if followed:
-                found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
-            for row, mask in enumerate(masks):
-                if row not in followed and mask.any():
-                    with listen(decoder) as heard:
-                        tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
-                    found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
-                    followed.append(row)
-    except ClipError as error:
-        print(f"passed over: {error}", file=sys.stderr)
+    for index, (image, masks) in enumerate(islice(zip(clip.frames, clip.masks, strict=True), FRAMES)):
+        with listen(decoder) as heard:
+            tracker.step(image, index)
+        if masks is None:
+            continue
+        if followed:
+            found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
+        for row, mask in enumerate(masks):
+            if row not in followed and mask.any() and len(followed) < tracker.max_objects:
+                with listen(decoder) as heard:
+                    tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
+                found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
+                followed.append(row)
     return Judged.join(found) if found else None
 
 
@@ -180,13 +180,20 @@ def choice(judged: Judged, predicted: Tensor) -> list[float]:
 
 
 class _JudgedClips(Dataset[Judged | None]):
-    """By number, or by seed for scenes; worked out where it is asked for, in a process that makes samples."""
+    """By number, or by seed for scenes; worked out where it is asked for, in a process that makes samples.
+
+    None where there is nothing to judge, or where a clip is damaged, which is printed.
+    """
 
     def __init__(self, tracker: Tracker, clip: Callable[[int], Clip]) -> None:
         self.tracker, self.clip = tracker, clip
 
     def __getitem__(self, number: int) -> Judged | None:
-        return judge(self.tracker, self.clip(number), number)
+        try:
+            return judge(self.tracker, self.clip(number), number)
+        except ClipError as error:
+            print(f"passed over: {error}", file=sys.stderr)
+            return None
 
 
 def gather(

@@ -18,19 +18,28 @@ from sam2_ros.training.samples import Batch, Samples
 LATER = 2**36
 """Scenes of still images have seeds that are so much larger than those of the clips beside them."""
 
+LARGEST = 0.9
+"""As in `Stage.largest`, for still images beside clips (appendix C.2.1)."""
+
 Index = tuple[int, int]
 JointIndex = tuple[bool, tuple[Index, ...]]
 """Whether still images are meant, and which samples of theirs, or of the clips."""
 
 
+def stills_for_a_clip(stage: Stage) -> int:
+    """How many still images are in the place of one clip."""
+    return stage.still_images or stage.frames
+
+
 def of_stills(stage: Stage) -> Stage:
-    """What the still images beside the clips of a stage are like: as many pictures in a batch as there."""
+    """What the still images beside the clips of a stage are like."""
     return replace(
         stage,
         frames=1,
         gap=1,
-        clips=stage.clips * stage.frames,
+        clips=stage.clips * stills_for_a_clip(stage),
         objects=stage.still_objects,
+        largest=LARGEST,
         first_seed=stage.first_seed + LATER,
     )
 
@@ -82,4 +91,4 @@ class JointOrder(Sampler[JointIndex]):
         for step in count(self.step):
             still = stills_before(stage, step + 1) > stills_before(stage, step)
             for _ in range(stage.clips):
-                yield still, tuple(islice(stills, stage.frames) if still else islice(clips, 1))
+                yield still, tuple(islice(stills, stills_for_a_clip(stage)) if still else islice(clips, 1))

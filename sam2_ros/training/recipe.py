@@ -29,8 +29,12 @@ class Stage:
     """At most so many of each clip."""
     smallest: float = 5e-4
     """Objects that cover less of the first frame, 0 .. 1, are learnt only where there is no larger one. 0: all are."""
+    largest: float = 1.0
+    """Objects that cover more of the first frame, 0 .. 1, are not learnt. The paper's is 0.9, for still images."""
     still_share: float = 0.0
-    """How many of the steps, 0 .. 1, are with still images instead of clips; `frames` times as many of them."""
+    """How many of the steps, 0 .. 1, are with still images instead of clips."""
+    still_images: int | None = None
+    """So many in the place of each clip. None: as many as it has frames, which gives the encoder as much to do."""
     still_objects: int = 4
     """At most so many of each of these."""
     pretrained: bool = False
@@ -113,6 +117,7 @@ PAPER = Recipe(
         objects=3,
         smallest=0.0,
         still_share=0.15,
+        still_images=1,
         still_objects=64,
         steps=150_000,
         workers=4,
@@ -126,7 +131,7 @@ PAPER = Recipe(
 clips: as many processes."""
 
 PAPER_IMAGES = Recipe(
-    Stage(size=None, frames=1, clips=1, objects=64, smallest=0.0, steps=90_000, workers=4),
+    Stage(size=None, frames=1, clips=1, objects=64, smallest=0.0, largest=0.9, steps=90_000, workers=4),
     replace(_PAPER_LEARNING, lr=4e-4, encoder_lr=1.0, warm_up=1000),
     PAPER_PROMPTING,
     PAPER_WEIGHTS,

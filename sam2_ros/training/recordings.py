@@ -39,11 +39,11 @@ class Annotated:
     """Whether the mask of each object is known: bool [T, N]."""
 
     @classmethod
-    def look_through(cls, clip: Clip, smallest: float) -> Annotated:
+    def look_through(cls, clip: Clip, smallest: float = 0.0, largest: float = 1.0) -> Annotated:
         """Decodes all masks once. Raises ClipError.
 
         Args:
-            smallest: as in `Stage`.
+            smallest, largest: as in `Stage`.
         """
         frames, area = [], []
         for index, masks in enumerate(clip.masks):
@@ -51,11 +51,12 @@ class Annotated:
                 frames.append(index)
                 area.append(masks.mean(axis=(1, 2)))
         areas = np.array(area).reshape(len(frames), len(clip.object_ids))
+        areas[areas > largest] = 0
         visible = (areas > 0) & (areas >= smallest)
         if not visible.any():
             visible = areas > 0
         if not visible.any():
-            raise ClipError(clip.name, "no frame has a mask: nothing can be learnt from it")
+            raise ClipError(clip.name, "no frame has a mask that can be learnt from")
         known = np.ones_like(visible) if clip.known is None else clip.known[frames]
         return cls(np.array(frames), visible, known)
 
@@ -148,22 +149,29 @@ class ClipSamples(Dataset[Batch]):
         opened = self._open.setdefault(os.getpid(), {})
         clip = opened.pop(number, None) or self.clips[number]
         if number not in self._annotated:
-            self._annotated[number] = Annotated.look_through(clip, self.stage.smallest)
-        annotated, least = self._annotated[number], self.stage.frames
-        if len(annotated.frames) < least:
-            problem = f"has {len(annotated.frames)} annotated frames, a training clip takes {least} (see --frames)"
-            raise ClipError(clip.name, problem)
+            annotated = Annotated.look_through(clip, self.stage.smallest, self.stage.largest)
+            least = self.stage.frames
+            if len(annotated.frames) < least:
+                problem = f"has {len(annotated.frames)} annotated frames, a training clip takes {least} (see --frames)"
+                raise ClipError(clip.name, problem)
+            try:
+                excerpt(annotated.visible, least, 1, np.random.default_rng(0), annotated.known)
+            except ValueError as error:
+                raise ClipError(clip.name, f"{error} (see --frames)") from error
+            self._annotated[number] = annotated
         opened[number] = clip
         if len(opened) > OPEN:
             del opened[next(iter(opened))]
-        return clip, annotated
+        return clip, self._annotated[number]
 
     def _sample(self, clip: Clip, annotated: Annotated, rng: np.random.Generator) -> Batch:
         stage = self.stage
         chosen = excerpt(annotated.visible, stage.frames, stage.gap, rng, annotated.known)
         frames, masks, aspect = annotated.square(clip, chosen, self.size)
         try:
-            return sample(frames, masks, stage.objects, self.changes, rng, aspect, smallest=stage.smallest)
+            return sample(
+                frames, masks, stage.objects, self.changes, rng, aspect, smallest=stage.smallest, largest=stage.largest
+            )
         except ValueError as error:
             problem = f"{error} at {self.size} x {self.size} pixels"
             raise ClipError(clip.name, problem, int(annotated.frames[chosen[0]])) from error

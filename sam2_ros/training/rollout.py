@@ -121,9 +121,8 @@ class Rollout(nn.Module):
                         earlier = answer.mask_logits.detach()[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
                     multimask = points is None or points.shape[1] == 1
                     answer = self._call(model.decode, conditioned, seen, points, labels, earlier, multimask)
-                    scored.append(
-                        losses(answer, targets[:, t], present[:, t], multimask, self.weights, divisors[t], count)
-                    )
+                    there = targets[:, t], present[:, t]
+                    scored.append(self._call(losses, answer, *there, multimask, self.weights, divisors[t], count))
             answers[t] = answer
             if t != order[-1]:
                 prompted = prompt is not None or t in plan.corrections

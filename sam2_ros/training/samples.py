@@ -70,13 +70,16 @@ def excerpt(
 
     They are evenly spaced, from any place and at any pace that the clip is long enough for, forwards or backwards.
     Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from. The
-    first frame shows an object that is known on all of them, if any can: prompts are given there.
+    first frame shows an object that is known on all of them: prompts are given there.
 
     Args:
         visible: for each frame, whether it shows each object: bool [T, N].
         frames: how many to choose; there are as many.
         longest_gap: between two neighbours. 1: they follow each other.
         known: for each frame, whether each object's mask is known: bool [T, N]. None: all are.
+
+    Raises:
+        ValueError: no object can be seen on a frame and is known from there on for as long.
     """
 
     def shown(first: int, step: int) -> bool:
@@ -90,12 +93,10 @@ def excerpt(
         forwards = [i for i in range(count - reach) if shown(i, gap)]
         backwards = [i for i in range(reach, count) if shown(i, -gap)]
         if forwards or backwards:
-            break
-    if backwards and (rng.random() < 0.5 or not forwards):
-        first = int(rng.choice(backwards))
-        return [first - i * gap for i in range(frames)]
-    first = int(rng.choice(forwards or [0]))
-    return [first + i * gap for i in range(frames)]
+            turned = bool(backwards) and (rng.random() < 0.5 or not forwards)
+            first, step = int(rng.choice(backwards if turned else forwards)), -gap if turned else gap
+            return [first + i * step for i in range(frames)]
+    raise ValueError(f"no object is seen, and known, on {frames} frames that follow each other")
 
 
 def sample(
@@ -107,6 +108,7 @@ def sample(
     aspect: float = 1.0,
     fill: bool = False,
     smallest: float = 0.0,
+    largest: float = 1.0,
 ) -> Batch:
     """Some objects of a clip, changed at random.
 
@@ -119,12 +121,13 @@ def sample(
         aspect: width / height of the picture before it was made square.
         fill: where there are fewer objects, some are taken again, to be prompted elsewhere. So all batches have one
             shape, and memory is allocated once.
-        smallest: as in `Stage`.
+        smallest, largest: as in `Stage`.
 
     Raises:
         ValueError: the first frame shows no object.
     """
     area = masks[0].mean(axis=(1, 2))
+    area[area > largest] = 0
     if not area.any():
         raise ValueError("the first frame shows no object")
     candidates = np.flatnonzero((area > 0) & (area >= smallest))

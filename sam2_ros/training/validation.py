@@ -24,7 +24,7 @@ from sam2_ros.training.recordings import Annotated
 from sam2_ros.training.rollout import Outcome, Rollout
 from sam2_ros.training.samples import Batch, sample
 
-ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, long_ago=0.0)
+ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, long_ago=0.0, forgotten=0.0)
 SEED = 2**40
 """Scenes from this seed on are for validation; training counts up from 0 and never gets there."""
 CLIPS = 12
@@ -75,10 +75,11 @@ def clip_batches(clips: Sequence[Clip], stage: Stage, size: int, most: int = CLI
     for number in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int).tolist():
         try:
             clip = clips[number]
-            annotated = Annotated.look_through(clip, stage.smallest)
+            annotated = Annotated.look_through(clip, stage.smallest, stage.largest)
             frames, masks, aspect = annotated.square(clip, _beginning(clip.name, annotated, stage), size)
             rng = np.random.default_rng(number)
-            batches.append(sample(frames, masks, 3, NONE, rng, aspect, smallest=stage.smallest))
+            limits = {"smallest": stage.smallest, "largest": stage.largest}
+            batches.append(sample(frames, masks, 3, NONE, rng, aspect, **limits))
         except ValueError as error:
             warnings.warn(f"passed over in validation: {error}", stacklevel=2)
     if not batches:

@@ -253,6 +253,12 @@ def test_coco(copy):
         0, r"annotation 2 \(image still\.jpg\): a segmentation must", lambda c: one(c).update(segmentation=[[1, 2, 3]])
     )
     damage(0, "annotation 2 .*of size", lambda content: one(content)["segmentation"].update(size=[1, 2]))
+
+    def add_a_namesake(content):
+        content["images"].append(content["images"][0] | {"id": 9, "file_name": "still.png"})
+        content["annotations"].append(one(content) | {"id": 99, "image_id": 9})
+
+    damage(None, r"images still\.jpg and still\.png would have the same name", add_a_namesake)
     file.write_text(kept)
     clips = coco.clips(file)
     image = root / "images/still.jpg"

@@ -347,3 +347,17 @@ def test_clips_of_several_data_sets(tmp_path):
         open_all(paths[:1], tmp_path / "train.txt")
     with pytest.raises(ClipError, match="there is no topic /left"):
         open_all(paths[1:], images="/left")[0]
+
+
+def test_youtube_vos_with_first_frames_alone(tmp_path):
+    """As in its `valid`: what is not in a label image is not absent, nobody knows where it is."""
+    clip = make_clip("walk", fps=30.0)  # the third object comes on the fifth frame
+    youtube_vos.write([clip], tmp_path)
+    for index, png in enumerate(sorted((tmp_path / "Annotations/walk").glob("*.png"))):
+        if index not in (0, 4):
+            png.unlink()
+    label = read_labels(tmp_path / "Annotations/walk/00004.png", clip.frames[4].shape[:2], 4)
+    write_labels(tmp_path / "Annotations/walk/00004.png", (5,), (label == 5)[None])
+    (read,) = open_clips(tmp_path)
+    assert read.object_ids == (1, 2, 5)
+    assert np.argwhere(read.known).tolist() == [[0, 0], [0, 1], [4, 2]]

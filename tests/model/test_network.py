@@ -10,6 +10,7 @@ from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import from_windows, to_windows
 from sam2_ros.model.layers import Kept, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
+from sam2_ros.model.memory_attention import RotaryAttention
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Memories
 
@@ -269,3 +270,14 @@ def test_masked_attention_equals_shorter_attention():
     q, k, v = torch.randn(1, 2, 5, 8), torch.randn(1, 2, 7, 8), torch.randn(1, 2, 7, 8)
     valid = torch.tensor([[True] * 4 + [False] * 3])
     torch.testing.assert_close(attention(q, k, v, valid), attention(q, k[:, :, :4], v[:, :, :4]))
+
+
+def test_weights_of_memory_attention_are_dropped_in_training_alone():
+    """With a chance of 0.1 (Meta's code), beside what is dropped behind it."""
+    torch.manual_seed(0)
+    layer = RotaryAttention(32, dropout=0.1, key_dim=8)
+    query, key = torch.randn(1, 16, 32), torch.randn(1, 16, 8)
+    asked = query, key, key, (4, 4)
+    assert not torch.equal(layer(*asked), layer(*asked))
+    layer.eval()
+    assert torch.equal(layer(*asked), layer(*asked))

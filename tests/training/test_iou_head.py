@@ -76,6 +76,19 @@ def test_a_damaged_clip_is_passed_over(model, capsys):
     assert judged.clip.unique().tolist() == [1, 3, 5, 7, 9, 11]
     assert "passed over: broken" in capsys.readouterr().err
 
+    def opened(number: int) -> Clip:
+        if number % 2:
+            raise ClipError("missing", "there is no such file")
+        return sound
+
+    judged = gather(tracker, opened, range(12), minutes=1, workers=1)
+    assert judged.clip.unique().tolist() == [0, 2, 4, 6, 8, 10]
+
+
+def test_objects_without_room_are_left_out(model):
+    judged = judge(Tracker(model, history=1, max_objects=2), make_clip(frames=6))
+    assert (len(judged.tokens), int(judged.prompted.sum())) == (2 * 6, 2)
+
 
 def test_the_head_learns_to_choose():
     """The token says which candidate is best; at first the head doesn't know. What it has not seen, it chooses too."""

@@ -63,6 +63,16 @@ def test_a_batch_of_stills_has_as_many_pictures_as_one_of_clips():
     assert stills.clip.unique().tolist() == list(range(6))
 
 
+def test_a_clip_may_give_way_to_one_still():
+    """As in the paper's recipe, where a still has many objects."""
+    stage = replace(STAGE, still_images=1)
+    samples = joint(stage)
+    loader = DataLoader(samples, batch_size=2, sampler=samples.order(2, 0, 1), collate_fn=Batch.join, num_workers=1)
+    clips, stills = islice(loader, 2)
+    assert clips.images.shape[:2] == (2, 3) and stills.images.shape[:2] == (2, 1)
+    assert stills.clip.unique().tolist() == [0, 1]
+
+
 def test_the_command_trains_on_both(tmp_path):
     davis.write([make_clip("walk")], tmp_path / "clips")
     davis.write([make_clip("still", frames=1, ids=(1, 2))], tmp_path / "stills")  # too short to be a clip
@@ -71,6 +81,7 @@ def test_the_command_trains_on_both(tmp_path):
     settings = ["--no-bf16", *(f"--{name}={value}" for name, value in numbers.items())]
     prepared = trainer(arguments().parse_args([*map(str, options), *settings]), torch.device("cpu"))
     assert isinstance(prepared.samples, JointSamples) and isinstance(prepared.samples.stills, ClipSamples)
+    assert prepared.samples.stills.changes == replace(NONE, flip=0.5) != prepared.samples.clips.changes
     before = {name: value.clone() for name, value in prepared.model.state_dict().items()}
     prepared.run()
     assert prepared.step == 4

@@ -62,7 +62,7 @@ def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
 
 def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     clip = make_clip(frames=1)
-    frames, masks, aspect = Annotated.look_through(clip, 0).square(clip, [0], 32)
+    frames, masks, aspect = Annotated.look_through(clip).square(clip, [0], 32)
     assert aspect == pytest.approx(64 / 48)
     cpu = torch.device("cpu")
     batch = ClipSamples([clip], Stage(frames=1, objects=9), 32, NONE)[0, 0]
@@ -79,7 +79,7 @@ def test_what_is_damaged_or_short_is_passed_over():
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from any of 1 clips"):
         samples(clips[:1])[0, 0]
     with pytest.raises(ClipError, match="no frame has a mask"):
-        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13), 0)
+        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
 
 
 def test_another_clip_at_random_takes_the_place_of_a_damaged_one():
@@ -114,6 +114,22 @@ def test_objects_of_which_nothing_is_known_are_not_learnt():
         batch = learnt[0, use]
         shown = times(batch)
         assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
+
+
+def test_a_clip_in_which_nothing_is_known_for_long_enough_is_passed_over():
+    """Such as a recording in which something was pointed out shortly before its end."""
+    known = np.array([[t >= 11, t < 2] for t in range(13)])
+    learnt = samples([replace(numbered(), known=known), numbered()])
+    with pytest.warns(UserWarning, match="no object is seen, and known, on 3 frames"):
+        assert len(times(learnt[0, 0])) == 3
+    assert set(learnt.bad) == {0}
+
+
+def test_objects_that_fill_a_still_are_not_learnt():
+    clip = numbered()
+    full = [np.stack([np.ones_like(mask[0]), mask[1]]) for mask in clip.masks]
+    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, largest=0.9), 32, NONE)[0, 0]
+    assert len(batch.masks) == 1 and not batch.masks.all()
 
 
 def test_validation_begins_where_an_object_can_be_followed():

@@ -36,6 +36,12 @@ def test_excerpts_stay_where_an_object_is_known():
     assert chosen == {c for a in ((0, 1, 2), (1, 2, 3), (5, 6, 7), (6, 7, 8)) for c in (a, a[::-1])}
 
 
+def test_nothing_is_taken_from_a_clip_in_which_no_object_is_known_for_long_enough():
+    known = np.array([[t < 4, t >= 5] for t in range(9)])
+    with pytest.raises(ValueError, match="no object is seen, and known, on 5 frames"):
+        excerpt(known, 5, 1, np.random.default_rng(0), known)
+
+
 def test_a_still_is_any_frame():
     assert {excerpt(np.ones((4, 1), bool), 1, 1, np.random.default_rng(seed))[0] for seed in range(50)} == set(range(4))
 
@@ -61,6 +67,15 @@ def test_small_objects_are_left_out_where_there_are_larger_ones():
     assert areas(5e-4) == [masks[0, 0].sum()] and areas(0.0) == [1, masks[0, 0].sum()]
     masks[:, 0] = False
     assert areas(5e-4) == [1]
+
+
+def test_objects_that_fill_the_picture_can_be_left_out():
+    frames, masks = moving_things(1)
+    masks[0, 0] = True
+    batch = sample(frames, masks, 3, NONE, np.random.default_rng(0), largest=0.9)
+    assert torch.equal(batch.masks[:, 0], torch.from_numpy(masks[0, 1:]))
+    with pytest.raises(ValueError, match="shows no object"):
+        sample(frames, masks[:, :1], 3, NONE, np.random.default_rng(0), largest=0.9)
 
 
 def test_every_object_is_on_the_first_frame_whatever_is_done_to_it():
