@@ -35,9 +35,12 @@ def to_network(image: np.ndarray, size: int, device: torch.device) -> Tensor:
     pixels = torch.from_numpy(np.require(image, requirements="CW")).to(device).permute(2, 0, 1)[None]
     if device.type != "cpu":
         pixels = pixels.float()
-    pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-    mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(_STD, device=device).view(1, 3, 1, 1)
+    return normalised(F.interpolate(pixels, (size, size), mode="bilinear", antialias=True))
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Colours as the network wants them: 0 .. 255, of any type, [..., 3, S, S] -> float32, about -2 .. 3."""
+    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (_MEAN, _STD))
     return (pixels / 255 - mean) / std
 
 

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 from sam2_ros.tracking.memory_bank import Aged, MemoryBank
+from sam2_ros.tracking.tracker import EARLIER_LOGITS_LIMIT
 from sam2_ros.training import prompts
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.losses import PAPER_WEIGHTS, Losses, Weights, coverage, losses
@@ -22,9 +23,6 @@ from sam2_ros.training.plan import FirstPrompt, Plan, Prompting
 from sam2_ros.training.processes import rank_and_world, side_by_side
 from sam2_ros.training.prompts import Chance
 from sam2_ros.training.samples import Batch
-
-LOGIT_LIMIT = 32.0
-"""Logits that come back as a mask prompt are clamped to plus or minus this, as they are in tracking."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,9 @@ class Rollout(nn.Module):
                         click, label = prompts.corrections(answer.mask_logits, mask, chance, self.prompting.from_truth)
                         points = click if points is None else torch.cat((points, click), dim=1)
                         labels = label if labels is None else torch.cat((labels, label), dim=1)
-                        earlier = answer.mask_logits.detach()[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+                        earlier = answer.mask_logits.detach()[:, None].clamp(
+                            -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
+                        )
                     multimask = points is None or points.shape[1] == 1
                     answer = self._call(model.decode, conditioned, seen, points, labels, earlier, multimask)
                     there = targets[:, t], present[:, t]

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from sam2_ros.tracking.pixels import normalised
 from sam2_ros.training import augmentation
 from sam2_ros.training.augmentation import Augmentation
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class Batch:
     @property
     def normalised(self) -> Tensor:
         """float32 [B, T, 3, S, S], as the network wants it."""
-        mean, std = (torch.tensor(v, device=self.images.device).view(3, 1, 1) for v in (MEAN, STD))
-        return (self.images / 255 - mean) / std
+        return normalised(self.images)
 
     def to(self, device: torch.device) -> Batch:
         """On another device; from pinned memory, without waiting for it."""
