@@ -103,7 +103,6 @@ class Sam2Node(LifecycleNode):
         self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
         self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
 
-        self._image_group, self._prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self._free_calls = threading.Semaphore(MAX_WAITING_CALLS)
         self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
@@ -223,6 +222,8 @@ class Sam2Node(LifecycleNode):
     # Topics in
 
     def _open_inputs(self) -> None:
+        # New ones each time: rclpy never frees the group of a subscription that is destroyed as its turn comes.
+        image_group, prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
         kind = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
@@ -232,15 +233,15 @@ class Sam2Node(LifecycleNode):
         )
         # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self._input(kind, topic, self._on_image, camera, self._image_group, kinds)
-        self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), self._prompt_group)
-        self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), self._prompt_group)
+        self._input(kind, topic, self._on_image, camera, image_group, kinds)
+        self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), prompt_group)
+        self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), prompt_group)
         for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._input(Point, clicked, self._on_mouse, QoSProfile(depth=10), self._prompt_group)
+            self._input(Point, clicked, self._on_mouse, QoSProfile(depth=10), prompt_group)
         if Detection2DArray is None:
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
-            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), self._prompt_group)
+            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), prompt_group)
 
     def _input(
         self,

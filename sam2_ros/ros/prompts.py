@@ -44,13 +44,15 @@ def from_message(message: msg.Prompt) -> Prompt:
 
 
 def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
-    """A prompt that was followed, and the object that it was for: sent again, it does the same again."""
+    """A prompt that was followed, and the object that it was for: sent again, it does the same again.
+
+    Args:
+        prompt: checked, so that its box lies within the image.
+    """
     message = msg.Prompt(object_id=object_id, label=prompt.label, replace=prompt.replace)
     message.clicks = [msg.Click(x=float(click.x), y=float(click.y), positive=click.positive) for click in prompt.clicks]
     if prompt.box is not None:
-        left, top = max(prompt.box.x, 0), max(prompt.box.y, 0)
-        right, bottom = prompt.box.x + prompt.box.width, prompt.box.y + prompt.box.height
-        x, y, width, height = (round(number) for number in (left, top, right - left, bottom - top))
+        x, y, width, height = map(round, prompt.box)
         message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if prompt.mask is not None:
         message.mask = to_image(prompt.mask.astype(np.uint8) * 255, "mono8", Header())

@@ -68,7 +68,8 @@ class WaitingPrompt:
     header: Header
     prompt: Prompt
     stamp: int  # ns, of the image it was made on; 0: the newest, and none has come that is not processed
-    deadline: float  # s, of the monotonic clock
+    since: float  # s, of the monotonic clock
+    deadline: float  # s, likewise
     proposal: Proposal | None
     other_clock: bool  # the stamp may be of another clock than the images': if no image has it, the newest is meant
     answer: Future[msg.PromptResult] = field(default_factory=Future)
@@ -131,6 +132,7 @@ class Stream:
         self._headers: dict[int, Header] = {}  # of the images in the tracker's history, by stamp
         self._detected: dict[int, Detected] = {}  # by object ID, until somebody else prompts it
         self._late = 0  # images in a row
+        self._stepped = 0.0  # s of the monotonic clock: when an image was processed last
         self._newest_image: np.ndarray | None = None
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
@@ -195,10 +197,10 @@ class Stream:
         A proposal that is dropped has its future cancelled. When too many wait, the oldest is dropped: a detector goes
         on proposing, and must not keep others from prompting.
         """
-        deadline = time.monotonic() + timeout
+        now = time.monotonic()
         with self._lock:
             stamp = nanoseconds(header.stamp) or self._newest_coming() or 0
-            waiting = WaitingPrompt(header, prompt, stamp, deadline, proposal, other_clock)
+            waiting = WaitingPrompt(header, prompt, stamp, now, now + timeout, proposal, other_clock)
             reason = self._closed
             alike = [other for other in self._prompts if (other.proposal is None) == (proposal is None)]
             if reason is None and len(alike) >= MAX_WAITING_PROMPTS:
@@ -258,8 +260,11 @@ class Stream:
                 if isinstance(error, torch.OutOfMemoryError):
                     torch.cuda.empty_cache()
                     error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
-                self._meter.count("failed")
-                self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._meter.count("failed")
+        self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
 
     def _patience(self) -> float | None:
         """Seconds until the first waiting prompt gives up."""
@@ -270,9 +275,11 @@ class Stream:
     def _advance(self) -> None:
         """Processes the next image, if there is one, and then the prompts that have waited for it."""
         started = time.monotonic()
-        image = self._next()
-        frame = self._see(image) if image is not None else None
-        changed = self._follow_prompts()
+        try:
+            image = self._next()
+            frame = self._see(image) if image is not None else None
+        finally:  # whoever waits hears of it, also where images fail
+            changed = self._follow_prompts()
         newest = self._tracker.newest
         if newest is None or self._newest_image is None:
             return
@@ -337,11 +344,11 @@ class Stream:
             self._meter.count("time jumps")
             self._tracker.reset()
         frame = self._tracker.step(image.encoded, stamp)
-        self._late = 0
-        self._let_go(frame)
-        self._newest_image = image.pixels
         self._headers[stamp] = image.arrived.message.header
         self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}
+        self._newest_image = image.pixels
+        self._late, self._stepped = 0, time.monotonic()
+        self._let_go(frame)
         return frame
 
     def _let_go(self, frame: Frame) -> None:
@@ -370,11 +377,14 @@ class Stream:
         ready, expired, waiting = [], [], []
         with self._lock:
             coming = self._newest_coming()
+            jumps = bool(history) and coming is not None and history[-1] - coming > LATE * 1e9
             for prompt in self._prompts:
                 in_vain = coming is None or coming < prompt.stamp
-                if history and (prompt.stamp <= history[-1] or (prompt.other_clock and in_vain)):
+                if jumps and prompt.stamp <= coming and now < prompt.deadline:
+                    waiting.append(prompt)  # for an image behind a jump of time, which is about to be processed
+                elif history and (prompt.stamp <= history[-1] or (prompt.other_clock and in_vain)):
                     ready.append(prompt)
-                elif now >= prompt.deadline and in_vain:
+                elif now >= prompt.deadline and (in_vain or self._stepped < prompt.since):  # images may all fail
                     expired.append(prompt)
                 else:
                     waiting.append(prompt)
@@ -386,8 +396,8 @@ class Stream:
                 ahead = (prompt.stamp - history[-1]) / 1e9
                 self._refuse(
                     prompt,
-                    f"no image with this stamp or a newer one has come: it is {ahead:.3f} s ahead of the newest"
-                    " image. Use the stamp of an image (0: the newest)",
+                    f"no image with this stamp or a newer one could be processed: it is {ahead:.3f} s ahead of the"
+                    " newest image. Use the stamp of an image (0: the newest)",
                 )
         changed = False
         frames: dict[int, Frame] = {}  # what is known of the prompted images, until an object changes
@@ -405,15 +415,15 @@ class Stream:
             if stamp not in frames:
                 frames[stamp] = self._tracker.frame_at(stamp or None)
             before = frames[stamp]
-            if waiting.proposal is not None and not self._is_wanted(waiting, before):
+            prompt = waiting.prompt.checked(before.height, before.width)
+            if waiting.proposal is not None and not self._is_wanted(waiting, prompt, before):
                 return False
-            masklet = self._tracker.prompt(waiting.prompt, before.stamp)
+            masklet = self._tracker.prompt(prompt, before.stamp)
         except PromptError as error:
             self._refuse(waiting, str(error))
             return False
         except Exception as error:
-            self._meter.count("failed")
-            self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+            self._failed(error)
             self._refuse(waiting, f"this went wrong inside: {type(error).__name__}: {error}")
             return False
         if waiting.proposal is None:
@@ -426,12 +436,12 @@ class Stream:
             accepted=True,
             masklet=masklets.to_message(masklet),
         )
-        self._answer(waiting, result)
+        self._answer(waiting, result, prompt)
         return True
 
-    def _is_wanted(self, waiting: WaitingPrompt, frame: Frame) -> bool:
+    def _is_wanted(self, waiting: WaitingPrompt, prompt: Prompt, frame: Frame) -> bool:
         """Whether a detection is none of the tracked objects, and there is room for it; else it is dropped."""
-        box, limit = waiting.prompt.box, waiting.proposal.max_overlap
+        box, limit = prompt.box, waiting.proposal.max_overlap
         if any(overlap(box, masklet.box) > limit for masklet in frame.masklets if masklet.present):
             self._drop(waiting, "known")
             return False
@@ -455,9 +465,12 @@ class Stream:
         else:  # a detector may be wrong about every image
             self._log.warning(f"Detection refused: {reason}", throttle_duration_sec=5.0)
         result = msg.PromptResult(header=waiting.header, object_id=waiting.prompt.object_id, message=reason)
-        self._answer(waiting, result)
+        self._answer(waiting, result, waiting.prompt)
 
-    def _answer(self, waiting: WaitingPrompt, result: msg.PromptResult) -> None:
+    def _answer(self, waiting: WaitingPrompt, result: msg.PromptResult, prompt: Prompt) -> None:
         self._meter.count("prompts accepted" if result.accepted else "prompts refused")
-        self._listener.on_answer(result, waiting.prompt)
+        try:
+            self._listener.on_answer(result, prompt)
+        except Exception as error:  # others wait behind this one
+            self._failed(error)
         waiting.answer.set_result(result)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TINT = 0.45  # of a mask's pixels comes from the object's colour
 GREY = (52, 54, 60)
+LETTERS = 40  # of a label are shown
 Rectangle = tuple[int, int, int, int]  # column, row, width, height
 
 _COLOURS = [
@@ -94,7 +95,8 @@ def draw_overlay(image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
 
 
 def _name(masklet: Masklet) -> str:
-    return f"{masklet.object_id}  {masklet.label}".rstrip()
+    label = masklet.label if len(masklet.label) <= LETTERS else f"{masklet.label[: LETTERS - 1]}…"
+    return f"{masklet.object_id}  {label}".rstrip()
 
 
 @lru_cache
@@ -102,9 +104,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _tag(name: str, state: str, size: int, object_id: int, visible: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A rounded tag: RGB and opacity, uint8 [h, w, 3]. Absent objects have a grey one with a dot of their colour."""
+    """A rounded tag: RGB, uint8 [h, w, 3], and opacity, [h, w, 1]. Absent objects have a grey one with a dot."""
     font, pad = _font(size), round(size * 0.45)
     dot = 0 if visible else size
     state_x = round(pad + dot + font.getlength(name) + size * 0.5)
@@ -123,7 +125,7 @@ def _tag(name: str, state: str, size: int, object_id: int, visible: bool) -> tup
     corners = Image.new("L", (4 * width, 4 * height), 0)  # drawn large, so that scaling smooths the corners
     ImageDraw.Draw(corners).rounded_rectangle([0, 0, 4 * width - 1, 4 * height - 1], size * 1.4, fill=235)
     opacity = np.asarray(corners.resize((width, height), Image.Resampling.BOX))
-    return np.asarray(tag), np.repeat(opacity[..., None], 3, axis=2)
+    return np.asarray(tag), opacity[..., None]
 
 
 def _place(shape: tuple[int, ...], box: Rectangle, taken: list[Rectangle], height: int, width: int) -> tuple[int, int]:

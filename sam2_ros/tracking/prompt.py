@@ -16,6 +16,10 @@ MAX_OBJECT_ID = 2**16 - 1
 """The largest ID that a prompt may choose: pictures of labels have 16 bits a pixel."""
 
 
+MAX_LABEL = 256
+"""Letters of an object's name."""
+
+
 class PromptError(ValueError):
     """A prompt that cannot be followed; the message says why and what to do. Nothing tracked has changed."""
 
@@ -56,10 +60,13 @@ class Prompt:
         """The prompt for an image of this size, its box cut to the image.
 
         Raises:
-            PromptError: nothing is prompted, numbers are not finite, or something lies outside the image.
+            PromptError: nothing is prompted, numbers are not finite, something lies outside the image, or the label is
+                too long.
         """
         if not 0 <= self.object_id <= MAX_OBJECT_ID:
             raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
+        if len(self.label) > MAX_LABEL:
+            raise PromptError(f"a label of {len(self.label)} letters; at most {MAX_LABEL} are possible")
         if not self.clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
         if len(self.clicks) > MAX_CLICKS:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, recall_all
 from sam2_ros.tracking.pixels import mask_to_network, to_masks, to_network, to_points
-from sam2_ros.tracking.prompt import MAX_CLICKS, Box, Click, Prompt, PromptError
+from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
 
 log = logging.getLogger("sam2_ros")
 
@@ -184,10 +186,11 @@ class Tracker:
         seen = SeenFrame(self._frames_seen, stamp, encoded)
         with torch.no_grad(), self._precision():
             self._track_what_fits(seen)
-            self._frames_seen += 1
-            self._history.append(seen)
-            self.newest = self._frame(seen)
-        return self.newest
+            newest = self._frame(seen, self._objects)
+        self._frames_seen += 1
+        self._history.append(seen)
+        self.newest = newest
+        return newest
 
     def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
         """Say where an object is, on the newest frame or on one of the history.
@@ -208,26 +211,20 @@ class Tracker:
         prompt = prompt.checked(seen.image.height, seen.image.width)
         tracked = self._object_for(prompt)
         # All is worked out on copies and put in place at the end: a failure leaves everything as it was.
-        answers: dict[int, Answer] = {}
-        try:
-            with torch.no_grad(), self._precision():
-                answers[seen.index] = self._answer(prompt, tracked, seen)
-                if carry:
-                    answers |= self._carried(tracked, seen.index)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
-
-        self._objects[tracked.object_id] = tracked
-        self._next_id = max(self._next_id, tracked.object_id + 1)
-        for frame in self._history:
-            if frame.index in answers:
-                frame.answers[tracked.object_id] = answers[frame.index]
-            elif prompt.replace and frame.index < seen.index:
-                frame.answers.pop(tracked.object_id, None)
-        with torch.no_grad():
-            masklet = self._masklets(seen, [tracked.object_id])[0]
-            self.newest = self._frame(self._history[-1])
+        answers: dict[int, Answer | None] = {}
+        if prompt.replace:
+            answers = dict.fromkeys(earlier.index for earlier in self._history if earlier.index < seen.index)
+        with self._enough_memory():
+            answers[seen.index] = self._answer(prompt, tracked, seen)
+            if carry:
+                answers |= self._carried(tracked, seen.index)
+            objects, history = self._with(tracked, answers)
+            (prompted,) = (frame for frame in history if frame.index == seen.index)
+            masklet = self._masklets(prompted, objects, [tracked.object_id])[0]
+            newest = self._frame(history[-1], objects)
+        self._put_in_place(objects, history, newest)
+        if not prompt.object_id or tracked.object_id >= self._next_id:
+            self._next_id = tracked.object_id + 1
         return masklet
 
     def retrack(self, object_id: int, stamp: int | None = None) -> None:
@@ -244,18 +241,10 @@ class Tracker:
         """
         tracked = self._known(object_id).copy()
         start = next(iter(tracked.bank.prompted)) if stamp is None else self._seen_at(stamp).index
-        try:
-            with torch.no_grad(), self._precision():
-                answers = self._carried(tracked, start)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
-        self._objects[object_id] = tracked
-        for seen in self._history:
-            if seen.index in answers:
-                seen.answers[object_id] = answers[seen.index]
-        with torch.no_grad():
-            self.newest = self._frame(self._history[-1])
+        with self._enough_memory():
+            objects, history = self._with(tracked, self._carried(tracked, start))
+            newest = self._frame(history[-1], objects)
+        self._put_in_place(objects, history, newest)
 
     def frame_at(self, stamp: int | None = None) -> Frame:
         """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
@@ -264,7 +253,7 @@ class Tracker:
             PromptError: no image has been seen, or the stamp lies outside the history.
         """
         with torch.no_grad():
-            return self._frame(self._seen_at(stamp))
+            return self._frame(self._seen_at(stamp), self._objects)
 
     def remove(self, object_id: int) -> None:
         """Stop tracking an object and forget it.
@@ -284,6 +273,31 @@ class Tracker:
             known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
             raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
         return self._objects[object_id]
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Nothing is learnt in it; where the GPU's memory does not suffice, that is a PromptError."""
+        try:
+            with torch.no_grad(), self._precision():
+                yield
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
+
+    def _with(
+        self, tracked: TrackedObject, answers: Mapping[int, Answer | None]
+    ) -> tuple[dict[int, TrackedObject], list[SeenFrame]]:
+        """All objects and the history, with one object and its answers by frame index; None: it is not known there."""
+        history = []
+        for seen in self._history:
+            known = seen.answers | {tracked.object_id: answers.get(seen.index, seen.answers.get(tracked.object_id))}
+            history.append(replace(seen, answers={key: one for key, one in known.items() if one is not None}))
+        return self._objects | {tracked.object_id: tracked}, history
+
+    def _put_in_place(self, objects: dict[int, TrackedObject], history: list[SeenFrame], newest: Frame) -> None:
+        self._objects = objects
+        self._history = deque(history, self._history.maxlen)
+        self.newest = newest
 
     def _precision(self) -> torch.autocast:
         device = self.model.device.type
@@ -319,10 +333,15 @@ class Tracker:
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
         return TrackedObject(
-            object_id=prompt.object_id or self._next_id,
+            object_id=prompt.object_id or self._free_id(),
             label=prompt.label or (known.label if known else ""),
             bank=MemoryBank(self.model.config, self._history.maxlen or 1, self._prompted_memories),
         )
+
+    def _free_id(self) -> int:
+        """The next one; after the last, the lowest that nothing tracked has."""
+        following = chain(range(self._next_id, MAX_OBJECT_ID + 1), range(1, self._next_id))
+        return next(number for number in following if number not in self._objects)
 
     def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
         """Follow a prompt on its frame and remember it."""
@@ -399,13 +418,15 @@ class Tracker:
             seen.answers.update(zip(self._objects, answers, strict=True))
             return
 
-    def _frame(self, seen: SeenFrame) -> Frame:
-        masklets = tuple(self._masklets(seen, sorted(self._objects)))
+    def _frame(self, seen: SeenFrame, objects: Mapping[int, TrackedObject]) -> Frame:
+        masklets = tuple(self._masklets(seen, objects, sorted(objects)))
         return Frame(seen.stamp, seen.image.height, seen.image.width, masklets)
 
-    def _masklets(self, seen: SeenFrame, object_ids: Sequence[int]) -> list[Masklet]:
+    def _masklets(
+        self, seen: SeenFrame, objects: Mapping[int, TrackedObject], object_ids: Sequence[int]
+    ) -> list[Masklet]:
         """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
-        compared = sorted(self._objects) if self._non_overlap_masks else object_ids
+        compared = sorted(objects) if self._non_overlap_masks else object_ids
         shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
         height, width = seen.image.height, seen.image.width
         masks: dict[int, np.ndarray] = {}
@@ -419,7 +440,7 @@ class Tracker:
             masklets.append(
                 Masklet(
                     object_id=object_id,
-                    label=self._objects[object_id].label,
+                    label=objects[object_id].label,
                     present=bool(mask.any()),
                     presence=0.0 if answer is None else _sigmoid(answer.presence_logit),
                     iou=0.0 if answer is None else answer.iou,
