@@ -62,7 +62,14 @@ class Pictures:
         that are cut off, full rectangles or nearly empty, pictures of mostly one flat colour, and what can't be read
         are skipped. Raises FileNotFoundError for a missing folder and ValueError when nothing usable was found.
         """
+        if not backgrounds and not cutouts:
+            raise ValueError("of which folders? Give backgrounds or cut-outs")
         store = Path(store)
+        if (store / "index.npy").exists():
+            raise FileExistsError(f"{store} holds pictures already: choose another folder, or remove it first")
+        for folder in (*backgrounds, *cutouts):
+            if not Path(folder).exists():
+                raise FileNotFoundError(f"{folder} does not exist")
         store.mkdir(parents=True, exist_ok=True)
         index: list[tuple[int, int, int, int, int]] = []  # offset, height, width, channels, source
         seen: set[bytes] = set()
@@ -80,7 +87,8 @@ class Pictures:
                     index.append((offset, *image.shape, source))
                     offset += image.size
         if not index:
-            raise ValueError(f"no usable pictures in {[str(folder) for _, folder, _ in jobs]}")
+            (store / "pixels.raw").unlink()
+            raise ValueError(f"there is no picture of use in {', '.join(str(folder) for _, folder, _ in jobs)}")
         np.save(store / "index.npy", np.array(index, np.int64))
         return cls.open(store)
 
@@ -89,7 +97,8 @@ class Pictures:
         """Opens a prepared store without reading its pixels. Raises FileNotFoundError if it is not one."""
         store = Path(store)
         if not (store / "index.npy").is_file():
-            raise FileNotFoundError(f"{store} is no picture store (no index.npy): make one with Pictures.prepare")
+            make = f"python -m sam2_ros.data.pictures {store} --backgrounds FOLDER"
+            raise FileNotFoundError(f"{store} is no picture store (no index.npy). To make one: {make}")
         pixels = np.asarray(np.memmap(store / "pixels.raw", np.uint8, "r"))
         backgrounds: dict[int, list[np.ndarray]] = {}
         cutouts: dict[int, list[np.ndarray]] = {}
@@ -105,8 +114,6 @@ def _drawn(rng: np.random.Generator, sources: list[list[np.ndarray]]) -> np.ndar
 
 
 def _files(folder: Path, suffixes: set[str]) -> list[Path]:
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder} does not exist")
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     return [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
 

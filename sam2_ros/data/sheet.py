@@ -68,29 +68,43 @@ def main() -> None:
     source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
     parser.add_argument("--images", metavar="TOPIC", help="of a bag that has several, likewise --masklets")
     parser.add_argument("--masklets", metavar="TOPIC", help=argparse.SUPPRESS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="of scenes, or numbers of clips")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", metavar="N", help="of scenes, or numbers of clips (the first 4)"
+    )
     parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures to paint with")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--frames", type=int, default=24, help="of a scene (%(default)s)")
-    parser.add_argument("--columns", type=int, default=6, help="frames that are shown (%(default)s)")
+    parser.add_argument("--columns", type=int, default=6, metavar="N", help="frames that are shown (%(default)s)")
     parser.add_argument("--side", type=int, help="width of a picture on the sheet, pixels (as it is)")
     parser.add_argument("--plain", action="store_true", help="show frames without masks, too")
     options = parser.parse_args()
+    if options.columns < 1:
+        parser.error("--columns must be 1 or more")
+    if options.out.suffix.lower() not in Image.registered_extensions():
+        parser.error(f"{options.out}: the name of a picture ends in .png or .jpg")
     try:
+        seeds = list(range(4)) if options.seeds is None else options.seeds
         if options.clips:
             available = open_clips(options.clips, options.images, options.masklets)
+            if options.seeds is None:
+                seeds = seeds[: len(available)]
+            elif wrong := set(seeds) - set(range(len(available))):
+                raise ValueError(f"there is no clip {min(wrong)}; they are 0 to {len(available) - 1} (--seeds)")
             make = available.__getitem__
         else:
+            if min(seeds) < 0:
+                raise ValueError("seeds cannot be negative (--seeds)")
             pictures = Pictures.open(options.pictures) if options.pictures else None
             settings = replace(SceneSettings(), height=options.size[0], width=options.size[1], frames=options.frames)
             make = SCENES[options.scenes](settings, pictures).scene
         start = time.perf_counter()
-        clips = [make(seed) for seed in tqdm(options.seeds, unit="clip", leave=False)]
+        clips = [make(seed) for seed in tqdm(seeds, unit="clip", leave=False)]
         took = time.perf_counter() - start
-    except (OSError, ValueError, RuntimeError, ImportError, IndexError) as error:
-        parser.exit(1, f"{error}\n")
-    picture = sheet(clips, options.columns, options.side or clips[0].frames[0].shape[1], options.plain)
-    Image.fromarray(picture).save(options.out, quality=90)
+        picture = sheet(clips, options.columns, options.side or clips[0].frames[0].shape[1], options.plain)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(options.out, quality=90)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        parser.exit(1, f"error: {error}\n")
     print(f"{options.out}: {len(clips)} clips, {1000 * took / sum(map(len, clips)):.0f} ms a frame")
 
 

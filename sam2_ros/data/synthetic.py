@@ -50,7 +50,8 @@ class SceneSettings:
 
     def __post_init__(self) -> None:
         if self.height < 16 or self.width < 16 or self.frames < 1:
-            raise ValueError(f"scenes need at least 16x16 pixels and one of their frames, got {self}")
+            wrong = f"{self.height}x{self.width} pixels, {self.frames} frames"
+            raise ValueError(f"scenes need at least 16x16 pixels and one frame, got {wrong}")
         if not 1 <= self.objects[0] <= self.objects[1] <= 255:
             raise ValueError(f"the number of objects must be a range within 1 .. 255, got {self.objects}")
         for name in ("size", "speed", "camera_speed"):

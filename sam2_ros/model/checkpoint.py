@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from sam2_ros.model.config import CONFIGS, SAM2Config
+from sam2_ros.model.device import device_of
 from sam2_ros.model.sam2 import SAM2
 
 DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default.safetensors"
@@ -119,6 +120,7 @@ def load_model(
     Raises:
         CheckpointError: unknown name, or no weights, or weights that do not fit.
     """
+    chosen = device_of(device)
     if name is not None and name not in CONFIGS:
         raise CheckpointError(f"There is no model named {name!r}. Choose one of: {', '.join(CONFIGS)}.")
     if checkpoint is None:
@@ -137,8 +139,7 @@ def load_model(
             raise CheckpointError(f"{checkpoint}: fits none of the known models ({', '.join(CONFIGS)}).")
     model = SAM2(CONFIGS[name])
     _fill(model, weights, checkpoint)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device).eval()
+    return model.to(chosen).eval()
 
 
 def load_checkpoint(model: SAM2, path: str | Path) -> None:
@@ -162,7 +163,8 @@ def save_official(model: SAM2, path: str | Path) -> None:
 
 def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
     """Write our own format: `safetensors` with Meta's names, in half precision."""
-    save_file({key: value.detach().to(dtype).cpu().contiguous() for key, value in model.state_dict().items()}, path)
+    weights = {key: value.detach().to(dtype).cpu().contiguous() for key, value in model.state_dict().items()}
+    Path(path).write_bytes(save(weights))  # its save_file would let nobody else read it
 
 
 def cache_folder() -> Path:
@@ -215,7 +217,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             content = torch.load(file, map_location="cpu", weights_only=True)
             weights = content["model"] if isinstance(content, Mapping) and "model" in content else None
     except Exception as error:  # damaged files make readers raise almost anything
-        raise CheckpointError(f"{file}: not a readable checkpoint ({type(error).__name__}).") from error
+        raise CheckpointError(
+            f"{file}: not a readable checkpoint ({type(error).__name__}). Give Meta's .pt, a .safetensors, or a Hugging"
+            " Face folder with a model.safetensors."
+        ) from error
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f'{file}: holds no weights; expected Meta\'s format, {{"model": {{name: tensor}}}}.')
     if any(key.startswith("vision_encoder.") for key in weights):

@@ -157,7 +157,8 @@ class CameraNode(Node):
             descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
         elif limits:
             descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
-        return self.declare_parameter(name, default, descriptor).value
+        descriptor.dynamic_typing = type(default) in (str, float)  # a webcam's number, a rate without a point
+        return type(default)(self.declare_parameter(name, default, descriptor).value)
 
     def _publisher(self, kind: type, topic: str) -> Publisher:
         # What cameras use. Who wants every image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.

@@ -56,6 +56,10 @@ class DemoError(RuntimeError):
     """What went wrong, in one sentence."""
 
 
+FEWEST = 3
+"""Frames of a demo: what is clicked, and the last, are not scored."""
+
+
 @dataclass(frozen=True)
 class Show:
     """What is played, and where it is clicked."""
@@ -72,6 +76,11 @@ class Show:
 
 
 def parser() -> argparse.ArgumentParser:
+    def some(text: str) -> int:
+        if int(text) < FEWEST:
+            raise argparse.ArgumentTypeError(f"at least {FEWEST}: the clicked one, and others on which it is followed")
+        return int(text)
+
     def point(text: str) -> tuple[float, float]:
         x, y = (float(part) for part in text.split(","))
         return x, y
@@ -81,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--click", type=point, metavar="X,Y", help="pixel of the object on the first frame of --video")
     options.add_argument("--label", default="", help="name of what is clicked")
     options.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
-    options.add_argument("--frames", type=int, help="only so many frames")
+    options.add_argument("--frames", type=some, metavar="N", help=f"only so many frames, at least {FEWEST}")
     options.add_argument("--model", default="", help="model of the sam2 node (default: the one that ships)")
     options.add_argument("--checkpoint", default="", help="weights of the sam2 node")
     return options

@@ -36,6 +36,9 @@ class Prompter(Node):
         self._prompts = self.create_publisher(PromptArray, f"{sam2}/prompts", 10)
         self._results: list[PromptResult] = []
         self.create_subscription(PromptResult, f"{sam2}/prompt_results", self._results.append, 100)
+        self._applied: list[Prompt] = []
+        applied = f"{sam2}/applied_prompts"
+        self.create_subscription(PromptArray, applied, lambda message: self._applied.extend(message.prompts), 100)
         self._images: list[Header] = []
 
     def first_image(self, topic: str, timeout: float) -> Header:
@@ -59,6 +62,7 @@ class Prompter(Node):
             lambda: (
                 self._prompts.get_subscription_count() >= number
                 and self.count_publishers(f"{self._sam2}/prompt_results")
+                and self.count_publishers(f"{self._sam2}/applied_prompts")
             ),
             timeout,
             f"nobody listens to {self._prompts.topic_name}; is the node active?",
@@ -70,13 +74,22 @@ class Prompter(Node):
         Raises TimeoutError.
         """
         self._results.clear()
-        self._prompts.publish(PromptArray(header=header, prompts=[prompt]))
-        self._spin_until(lambda: self._mine(prompt), timeout, "the prompt was sent, but there is no answer to it")
-        return self._mine(prompt)[0]
+        self._applied.clear()
+        sent = PromptArray(header=header, prompts=[prompt])
+        self._prompts.publish(sent)
+        self._spin_until(lambda: self._answers(sent), timeout, "the prompt was sent, but there is no answer to it")
+        return self._answers(sent)[0]
 
-    def _mine(self, prompt: Prompt) -> list[PromptResult]:
-        """Others may prompt at the same time: a result for an object that was named is told by its ID."""
-        return [result for result in self._results if prompt.object_id in (0, result.object_id)]
+    def _answers(self, sent: PromptArray) -> list[PromptResult]:
+        """Others may prompt at the same time. Results are told by their object; that of a new one, by what was said."""
+        (prompt,) = sent.prompts
+        ids = {prompt.object_id} if prompt.object_id else {one.object_id for one in self._applied if _same(one, prompt)}
+        refused = 0 if not prompt.object_id else None
+        return [
+            result
+            for result in self._results
+            if result.object_id in ids or (result.object_id == refused and result.header == sent.header)
+        ]
 
     def _spin_until(self, done, timeout: float, complaint: str) -> None:
         deadline = time.monotonic() + timeout
@@ -86,6 +99,12 @@ class Prompter(Node):
             rclpy.spin_once(self, timeout_sec=0.05)
 
 
+def _same(applied: Prompt, sent: Prompt) -> bool:
+    """Whether it is the prompt that was sent; boxes are cut to the image."""
+    kind = (bool(applied.box.width), bool(applied.mask.data)) == (bool(sent.box.width), bool(sent.mask.data))
+    return kind and applied.clicks == sent.clicks and applied.label == sent.label
+
+
 def describe(result: PromptResult) -> str:
     """A result in words."""
     stamp = nanoseconds(result.header.stamp) / 1e9
@@ -93,6 +112,8 @@ def describe(result: PromptResult) -> str:
         return f"refused: {result.message}"
     masklet = result.masklet
     name = f"object {result.object_id}" + (f" ({masklet.label})" if masklet.label else "")
+    if not masklet.present and masklet.presence > 0.5:
+        return f"{name}: the mask on the image of {stamp:.3f} is empty; point at it once more, elsewhere"
     if not masklet.present:
         return f"{name}: not seen on the image of {stamp:.3f}, presence {masklet.presence:.0%}"
     box = masklet.box
@@ -140,8 +161,8 @@ def _prompt(arguments: argparse.Namespace) -> Prompt:
     prompt = Prompt(object_id=arguments.object_id, label=arguments.label, clicks=clicks, replace=arguments.replace)
     if arguments.box:
         x, y, width, height = (round(number) for number in arguments.box)
-        if min(x, y, width, height) < 0:
-            raise ValueError("numbers of a box cannot be negative")
+        if min(x, y) < 0 or min(width, height) < 1:
+            raise ValueError("a box has a corner X,Y within the image, and at least one pixel of WIDTH and HEIGHT")
         prompt.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if arguments.mask:
         mask = cv2.imread(arguments.mask, cv2.IMREAD_UNCHANGED)

@@ -222,9 +222,9 @@ class Tracker:
             (prompted,) = (frame for frame in history if frame.index == seen.index)
             masklet = self._masklets(prompted, objects, [tracked.object_id])[0]
             newest = self._frame(history[-1], objects)
-        self._put_in_place(objects, history, newest)
-        if not prompt.object_id or tracked.object_id >= self._next_id:
+        if tracked.object_id not in self._objects and (not prompt.object_id or tracked.object_id >= self._next_id):
             self._next_id = tracked.object_id + 1
+        self._put_in_place(objects, history, newest)
         return masklet
 
     def retrack(self, object_id: int, stamp: int | None = None) -> None:

@@ -9,11 +9,13 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
@@ -158,6 +160,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 
 def main() -> int:
     options = arguments().parse_args()
+    warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     try:
         device = processes.start(options.device)
@@ -168,7 +171,11 @@ def main() -> int:
     if prepared.progress < 1:
         for kind in (signal.SIGINT, signal.SIGTERM):  # the step at hand is finished, then the checkpoint is written
             signal.signal(kind, lambda *_: prepared.stop())
-        prepared.run()
+        try:
+            prepared.run()
+        except (OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     elif prepared.rank == 0:
         print(
             f"{prepared.checkpoint}: this stage is complete, after {prepared.step} steps. To make it longer, give more"

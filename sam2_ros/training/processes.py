@@ -8,14 +8,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sam2_ros.model.device import device_of
+
 
 def start(device: str | None = None) -> torch.device:
     """Joins the other processes, where torchrun has started any; the device to compute on.
 
     Args:
         device: such as "cpu", "cuda" (of several GPUs, this process' own) or "cuda:1". None: CUDA if there is any.
+
+    Raises:
+        ValueError: there is no such device.
     """
-    chosen = own_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = own_device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         torch.set_float32_matmul_precision("high")
@@ -24,9 +29,9 @@ def start(device: str | None = None) -> torch.device:
     return chosen
 
 
-def own_device(name: str) -> torch.device:
+def own_device(name: str | None) -> torch.device:
     """The device of this name; of GPUs without a number, the one that belongs to this process."""
-    device = torch.device(name)
+    device = device_of(name)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device

@@ -58,6 +58,8 @@ class Trainer:
     ) -> None:
         if (recipe.stage.minutes is None) == (recipe.stage.steps is None):
             raise ValueError("a stage needs either minutes or steps")
+        if (recipe.stage.minutes or recipe.stage.steps or 0) <= 0:
+            raise ValueError("a stage needs more than 0 minutes or steps (--minutes, --steps)")
         learning = recipe.learning
         self.recipe, self.samples, self.validation = recipe, samples, validation
         self.out = Path(out)
@@ -99,14 +101,14 @@ class Trainer:
 
     def run(self) -> None:
         """Trains until the stage is over, or stopped."""
-        batches = self._batches()
         log = Log(self.out, self.step, self.recipe.stage.steps) if self.rank == 0 else None
+        batches = self._batches()
         saved = validated = time.monotonic()
-        if log is not None and self.step == 0:
-            self._validate(log)
-            validated = time.monotonic()
         seen: tuple[Batch, Outcome] | None = None
         try:
+            if log is not None and self.step == 0:
+                self._validate(log)
+                validated = time.monotonic()
             while True:
                 progress, stopped = self._agreed()
                 if progress >= 1 or stopped:
@@ -132,6 +134,7 @@ class Trainer:
                 if progress >= 1:
                     self._validate(log, seen)
         finally:
+            del batches  # and with them the workers, for which Python would wait at its end after an error
             if log is not None:
                 log.close()
 
@@ -205,7 +208,8 @@ class Trainer:
             "recipe": asdict(self.recipe),
         }
         part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
+        with open(part, "wb") as file:  # whose errors say what is wrong
+            torch.save(state, file)
         os.replace(part, self.checkpoint)
         weights = self.out / "average.part.safetensors"
         save_weights(self.average, weights)

@@ -89,11 +89,17 @@ def test_sources_are_drawn_equally_often():
 
 
 def test_errors_say_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Pictures\.prepare"):
+    with pytest.raises(FileNotFoundError, match=r"sam2_ros\.data\.pictures"):
         Pictures.open(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Pictures.prepare(tmp_path / "store", [tmp_path / "nowhere"])
-    with pytest.raises(ValueError, match="no usable pictures"):
+    with pytest.raises(ValueError, match="no picture of use"):
+        Pictures.prepare(tmp_path / "store", [tmp_path])
+    assert not list((tmp_path / "store").iterdir())
+    with pytest.raises(ValueError, match="of which folders"):
+        Pictures.prepare(tmp_path / "store")
+    (tmp_path / "store/index.npy").touch()
+    with pytest.raises(FileExistsError, match="holds pictures already"):
         Pictures.prepare(tmp_path / "store", [tmp_path])
 
 
@@ -104,7 +110,7 @@ def test_command_line(tmp_path, capsys, monkeypatch):
     main()
     assert capsys.readouterr().out == "backgrounds: 1\ncut-outs: none\n"
     assert len(Pictures.open(tmp_path / "store").backgrounds) == 1
-    monkeypatch.setattr("sys.argv", ["pictures", str(tmp_path / "store"), "--backgrounds", str(tmp_path / "nowhere")])
+    monkeypatch.setattr("sys.argv", ["pictures", str(tmp_path / "new"), "--backgrounds", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit):
         main()
-    assert "nowhere does not exist" in capsys.readouterr().err
+    assert "nowhere does not exist" in capsys.readouterr().err and not (tmp_path / "new").exists()

@@ -44,3 +44,23 @@ def test_errors_are_one_line(source, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         sheet.main()
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_all_clips_of_a_small_set_are_shown(tmp_path, capsys, monkeypatch):
+    mose.write([make_clip("walk")], tmp_path / "set")
+    command = ["sheet", str(tmp_path / "new/sheet.jpg"), "--clips", str(tmp_path / "set")]
+    monkeypatch.setattr("sys.argv", command)
+    sheet.main()
+    assert "1 clips" in capsys.readouterr().out and (tmp_path / "new/sheet.jpg").is_file()
+    monkeypatch.setattr("sys.argv", [*command, "--seeds", "0", "5"])
+    with pytest.raises(SystemExit):
+        sheet.main()
+    assert "there is no clip 5; they are 0 to 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["sheet"], ["sheet.foo"], ["s.png", "--columns", "0"], ["s.png", "--seeds", "-1"]])
+def test_mistakes_are_told_before_the_work(wrong, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["sheet", *wrong])
+    with pytest.raises(SystemExit):
+        sheet.main()
+    assert "error: " in capsys.readouterr().err

@@ -19,14 +19,16 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from robot import SIZE, TIMEOUT, Graph, Robot
+from robot import SIZE, TIMEOUT, Graph, Robot, header_of
 from rosbags.highlevel import AnyReader
 from rosbags.image import message_to_cvimage
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 
+from sam2_ros import msg
 from sam2_ros.ros.camera import CameraNode, SourceError
 from sam2_ros.ros.images import to_rgb
+from sam2_ros.ros.prompter import Prompter
 from sam2_ros.ros.stamps import nanoseconds
 
 CAMERA_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -72,7 +74,7 @@ def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kin
     source = request.getfixturevalue(kind)
     images = robot.listen(Image, "image", CAMERA_QOS)
     before = robot.get_clock().now().nanoseconds
-    node = camera(graph, source, rate=50.0, frame_id="left_eye")
+    node = camera(graph, source, rate=50, frame_id="left_eye")  # as people write it
     robot.wait_for(node.finished.done, "for the end")
     robot.wait_for(lambda: greys(images[-1:]) == [len(GREYS) - 1], "for the last image")
     after = robot.get_clock().now().nanoseconds
@@ -83,6 +85,38 @@ def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kin
     assert stamps == sorted(set(stamps)) and before < stamps[0] and stamps[-1] < after
     assert np.median(np.diff(stamps)) >= 0.015e9, "50 images per second"
     assert images[0].header.frame_id == "left_eye" and images[0].encoding == "bgr8"
+
+
+def test_a_webcam_is_a_number(graph: Graph) -> None:
+    with pytest.raises(SourceError, match="77"):  # there is no such one here
+        CameraNode(context=graph.context, parameter_overrides=[Parameter("source", value=77)])
+
+
+def test_the_prompter_knows_its_own_answer(graph: Graph) -> None:
+    """Among those to others, who point at things in the same moment."""
+    prompter = Prompter(context=graph.context)
+    try:
+        sent = msg.PromptArray(prompts=[msg.Prompt(label="cup", clicks=[msg.Click(x=1.0, y=2.0)])])
+        others = msg.Prompt(object_id=9, label="hand", clicks=[msg.Click(x=1.0, y=2.0)])
+        prompter._results += [
+            msg.PromptResult(object_id=9, accepted=True),
+            msg.PromptResult(object_id=4, message="outside the image"),
+            msg.PromptResult(header=header_of(1), message="the prompt is empty"),
+        ]
+        prompter._applied.append(others)
+        assert not prompter._answers(sent)
+        mine = msg.PromptResult(object_id=10, accepted=True)
+        prompter._results.append(mine)
+        assert not prompter._answers(sent), "whose is it?"
+        prompter._applied.append(msg.Prompt(object_id=10, label="cup", clicks=sent.prompts[0].clicks))
+        assert prompter._answers(sent) == [mine]
+        refused = msg.PromptResult(message="it is outside the image")
+        prompter._results[-1:] = [refused]
+        assert prompter._answers(sent) == [refused]
+        sent.prompts[0].object_id = 4
+        assert prompter._answers(sent) == prompter._results[1:2]
+    finally:
+        prompter.destroy_node()
 
 
 def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Path) -> None:

@@ -74,7 +74,7 @@ def test_fails_when_the_object_is_not_followed(tmp_path: Path, checkpoint: Path)
 
 
 def test_says_at_once_that_weights_are_missing(tmp_path: Path) -> None:
-    status, printed = demo("--frames", 2, "--out", tmp_path, "--checkpoint", "/no/weights.pt")
+    status, printed = demo("--frames", 3, "--out", tmp_path, "--checkpoint", "/no/weights.pt")
     assert status == 1
     assert "/no/weights.pt" in printed and "Traceback" not in printed
 

@@ -265,6 +265,78 @@ def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> Non
     assert [message.header for message in robot.masklets] == [header_of(index) for index in (5, 6, 0, 1)]
 
 
+def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
+    robot.wait_until_connected()
+    robot.show(50)
+    resume = hold_steps(monkeypatch)
+    for index in (51, 0, 1):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+    robot.wait_for(lambda: node._stream._images.newest_stamp == stamp_of(1), "for the images")
+    robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[CLICK]))
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest that has come
+    robot.wait_for(lambda: len(node._stream._prompts) == 2, "for the prompts")
+    resume.set()
+    results = robot.next_results(0, 2)
+    assert [(result.accepted, result.header) for result in results] == [(True, header_of(0)), (True, header_of(1))]
+
+
+def test_prompts_give_up_where_images_come_and_fail(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another image always waits, and might be the one."""
+    sam2.set_parameters([Parameter("prompt_timeout", value=0.3)])
+    failed = threading.Event()
+
+    def fail(*_):
+        failed.wait(0.05)
+        raise RuntimeError("a cosmic ray")
+
+    monkeypatch.setattr(Tracker, "step", fail)
+    for index in range(1000):
+        robot.camera.publish(to_message(picture(index % 20), "rgb8", header_of(index)))
+        if index == 3:
+            robot.prompts.publish(msg.PromptArray(header=header_of(2000), prompts=[CLICK]))
+            robot.prompts.publish(msg.PromptArray(header=header_of(3), prompts=[CLICK]))
+        if len(robot.results) == 2:
+            break
+        time.sleep(0.02)  # a camera
+    assert [result.accepted for result in robot.results] == [False, False]
+
+
+def test_an_answer_that_cannot_be_told_costs_nobody_theirs(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.show(0)
+    answer, told = Sam2Node.on_answer, []
+
+    def fail_once(*arguments):
+        told.append(arguments)
+        if len(told) == 1:
+            raise RuntimeError("it has no words for it")
+        answer(*arguments)
+
+    monkeypatch.setattr(Sam2Node, "on_answer", fail_once)
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK, BOX]))
+    assert robot.next_results(0)[0].object_id == 2
+    assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.object_id == 3
+    assert ids(robot.show(1)) == [1, 2, 3]
+
+
+def test_a_box_of_any_size_is_told_as_it_was_followed(robot: Robot, sam2: Sam2Node) -> None:
+    """Detectors overflow."""
+    applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
+    robot.wait_until_connected()
+    robot.show(0)
+    prompt = Prompt(box=Box(-1e30, 10.0, 2e30, 1e30))
+    answer = sam2._stream.put_prompt(header_of(0), prompt, TIMEOUT, Proposal(0.3)).result(TIMEOUT)
+    robot.wait_for(lambda: applied, "for the prompt to be told")
+    assert answer.accepted
+    assert applied[0].prompts[0].box == RegionOfInterest(y_offset=10, width=WIDTH, height=HEIGHT - 10)
+
+
 def test_images_that_come_late_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
     """Until there are so many that time must have jumped after all."""
     robot.show(5)

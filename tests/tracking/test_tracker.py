@@ -160,6 +160,17 @@ def test_ids_are_given_in_order_and_kept(model, images):
     assert tracker.prompt(CLICK).object_id == 1
 
 
+def test_ids_begin_again_when_all_have_been_given(model, images):
+    tracker = run(model, images[:1], {})
+    for given in (0, 65534, 0, 0, 0):
+        tracker.prompt(Prompt(object_id=given, clicks=CLICK.clicks))
+    assert list(tracker.labels) == [1, 2, 3, 65534, 65535]
+    tracker.remove(2)
+    assert [tracker.prompt(CLICK).object_id for _ in range(2)] == [4, 5]
+    refined = tracker.prompt(Prompt(object_id=65535, clicks=CLICK.clicks))
+    assert refined.object_id == 65535 and tracker.prompt(CLICK).object_id == 6
+
+
 def test_the_size_of_images_may_change(model, images):
     tracker = run(model, images[:3], {1: [(CLICK, None)]})
     frame = tracker.step(np.ascontiguousarray(images[3].transpose(1, 0, 2)))
@@ -179,6 +190,7 @@ BAD = {
     "limit": CLICK,
     "at most 64": Prompt(object_id=1, clicks=(Click(1, 1),) * 65),
     "out of range": Prompt(object_id=-1, clicks=(Click(1, 1),)),
+    "at most 256 are": Prompt(clicks=(Click(1, 1),), label="cup" * 100, object_id=1),
     "use 1 .. 65535": Prompt(object_id=65536, clicks=(Click(1, 1),)),
 }
 
@@ -237,6 +249,32 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
     with pytest.raises(PromptError, match="out of memory"):
         tracker.prompt(CLICK)
     assert list(tracker.labels) == [1]
+
+
+def test_running_out_of_memory_where_masks_are_enlarged_leaves_all_as_it_was(model, images, monkeypatch):
+    """The allocator's failure is a stand-in, as above."""
+    tracker = run(model, images[:4], {1: [(CLICK, None)]})
+    before, labels, stamps = tracker.newest, tracker.labels, tracker.stamps
+    enlarge = Tracker._masklets
+
+    def fail(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Tracker, "_masklets", fail)
+    for prompt in (CLICK, Prompt(object_id=1, clicks=CLICK.clicks, replace=True)):
+        with pytest.raises(PromptError, match="out of memory"):
+            tracker.prompt(prompt)
+    with pytest.raises(PromptError, match="out of memory"):
+        tracker.retrack(1)
+    with pytest.raises(torch.OutOfMemoryError):
+        tracker.step(images[4], 40)
+    assert tracker.newest is before and tracker.labels == labels and tracker.stamps == stamps
+
+    monkeypatch.setattr(Tracker, "_masklets", enlarge)
+    after, undisturbed = tracker.step(images[4], 40), run(model, images[:5], {1: [(CLICK, None)]}).newest
+    assert after.stamp == undisturbed.stamp
+    assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
+    assert tracker.prompt(CLICK).object_id == 2
 
 
 def test_bad_images_are_refused(model, images):

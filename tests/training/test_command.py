@@ -39,6 +39,21 @@ def start(*options: str | Path) -> subprocess.Popen[str]:
     )
 
 
+def test_an_error_on_the_way_ends_it(tmp_path, weights):
+    """Data workers, which leave stopping to the training, don't keep it waiting."""
+    davis.write([make_clip("walk")], tmp_path / "folder")
+    options = "--init", weights, "--data", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "1", *SHORT
+    (tmp_path / "run/checkpoint.part").mkdir(parents=True)  # it can't be written
+    (tmp_path / "file").write_text("no folder")
+    for out in ("run", "file"):
+        running = start(tmp_path / out, *options)
+        try:
+            _, errors = running.communicate(timeout=120)
+        finally:
+            running.kill()
+        assert running.returncode == 2 and "error: " in errors and "Traceback" not in errors, errors
+
+
 def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     davis.write([make_clip("walk")], tmp_path / "folder")
     bag.write(make_clip("run"), tmp_path / "bag")
