@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import re
 import sys
@@ -21,6 +22,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -243,6 +245,13 @@ def _natural(file: Path) -> list[str | int]:
 
 
 def main() -> int:
+    told = (
+        "Parameters are given as --ros-args -p NAME:=VALUE: source (a video file, a folder of images, the number or"
+        " device of a webcam, rtsp://...), rate (images per second; 0: the source's own), loop, frame_id,"
+        " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (no faster than they come)."
+    )
+    words = argparse.ArgumentParser("camera", description=__doc__.splitlines()[0], epilog=told)
+    words.parse_known_args(remove_ros_args(sys.argv)[1:])
     rclpy.init()
     try:
         node = CameraNode()

@@ -8,6 +8,7 @@ import os
 # process wants a core, as on any robot, most of the time is spent so (measured: 2.5 s instead of 0.1 s for a frame).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import argparse
 import gc
 import logging
 import sys
@@ -34,6 +35,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -473,6 +475,9 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
 
 
 def main() -> int:
+    told = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml lists them and says what they mean."
+    words = argparse.ArgumentParser("sam2", description=__doc__.splitlines()[0], epilog=told)
+    words.parse_known_args(remove_ros_args(sys.argv)[1:])
     rclpy.init()
     try:
         node = Sam2Node()
