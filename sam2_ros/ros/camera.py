@@ -248,7 +248,7 @@ def main() -> int:
     told = (
         "Parameters are given as --ros-args -p NAME:=VALUE: source (a video file, a folder of images, the number or"
         " device of a webcam, rtsp://...), rate (images per second; 0: the source's own), loop, frame_id,"
-        " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (no faster than they come)."
+        " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (until they have come)."
     )
     words = argparse.ArgumentParser("camera", description=__doc__.splitlines()[0], epilog=told)
     words.parse_known_args(remove_ros_args(sys.argv)[1:])
