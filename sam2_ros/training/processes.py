@@ -20,7 +20,7 @@ def start(device: str | None = None) -> torch.device:
     Raises:
         ValueError: there is no such device.
     """
-    chosen = own_device(device)
+    chosen = own_device(device_of(device))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         torch.set_float32_matmul_precision("high")
@@ -29,9 +29,8 @@ def start(device: str | None = None) -> torch.device:
     return chosen
 
 
-def own_device(name: str | None) -> torch.device:
-    """The device of this name; of GPUs without a number, the one that belongs to this process."""
-    device = device_of(name)
+def own_device(device: torch.device) -> torch.device:
+    """Of GPUs without a number, the one that belongs to this process; any other device as it is."""
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device

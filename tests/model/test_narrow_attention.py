@@ -33,7 +33,7 @@ import torch
 from sam2_ros.model import attention, memory_attention
 
 torch.manual_seed(0)
-layer = memory_attention.RotaryAttention(64, heads=1, key_dim=16).requires_grad_(False)
+layer = memory_attention.RotaryAttention(64, dropout=0.0, key_dim=16).requires_grad_(False)
 torch.nn.init.normal_(layer.v_proj.bias)
 query, key, value = torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16)  # 2 maps of 4 x 4
 attention.works_in_blocks = attention.has_narrow_kernel = lambda x: False

@@ -196,11 +196,11 @@ def test_a_checkpoint_of_something_else_is_refused(what, tmp_path):
 
 def test_a_gpu_of_ones_own(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert [own_device(name) for name in ("cpu", "cuda", "cuda:1")] == [
+    assert [own_device(torch.device(name)) for name in ("cpu", "cuda", "cuda:1")] == [
         torch.device("cpu"), torch.device("cuda", 3), torch.device("cuda", 1)
     ]  # fmt: skip
     monkeypatch.delenv("LOCAL_RANK")
-    assert own_device("cuda") == torch.device("cuda", 0)
+    assert own_device(torch.device("cuda")) == torch.device("cuda", 0)
 
 
 def test_validation_scores_and_pictures():
