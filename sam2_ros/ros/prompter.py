@@ -84,11 +84,10 @@ class Prompter(Node):
         """Others may prompt at the same time. Results are told by their object; that of a new one, by what was said."""
         (prompt,) = sent.prompts
         ids = {prompt.object_id} if prompt.object_id else {one.object_id for one in self._applied if _same(one, prompt)}
-        refused = 0 if not prompt.object_id else None
         return [
             result
             for result in self._results
-            if result.object_id in ids or (result.object_id == refused and result.header == sent.header)
+            if result.object_id in ids or (result.object_id == prompt.object_id and result.header == sent.header)
         ]
 
     def _spin_until(self, done, timeout: float, complaint: str) -> None:

@@ -15,7 +15,6 @@ MAX_CLICKS = 64
 MAX_OBJECT_ID = 2**16 - 1
 """The largest ID that a prompt may choose: pictures of labels have 16 bits a pixel."""
 
-
 MAX_LABEL = 256
 """Letters of an object's name."""
 

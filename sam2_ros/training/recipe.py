@@ -30,7 +30,8 @@ class Stage:
     smallest: float = 5e-4
     """Objects that cover less of the first frame, 0 .. 1, are learnt only where there is no larger one. 0: all are."""
     largest: float = 1.0
-    """Objects that cover more of the first frame, 0 .. 1, are not learnt. The paper's is 0.9, for still images."""
+    """Objects of clips that cover more of the first frame, 0 .. 1, are not learnt; those of scenes are. The paper's is
+    0.9, for still images."""
     still_share: float = 0.0
     """How many of the steps, 0 .. 1, are with still images instead of clips."""
     still_images: int | None = None

@@ -59,10 +59,7 @@ class SceneSamples(Dataset[Batch]):
         visible = np.array([masks.any(axis=(1, 2)) for masks in clip.masks])
         chosen = excerpt(visible, self.stage.frames, len(clip), rng)
         frames, masks = (np.stack([values[i] for i in chosen]) for values in (clip.frames, clip.masks))
-        stage = self.stage
-        return sample(
-            frames, masks, stage.objects, self.changes, rng, fill=True, smallest=stage.smallest, largest=stage.largest
-        )
+        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True, smallest=self.stage.smallest)
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
         """The indices of one process' part of every batch, from a step on."""

@@ -179,3 +179,10 @@ def test_missing_default_weights_say_where_they_belong(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
     with pytest.raises(CheckpointError, match=r"default\.safetensors, but there is no such file"):
         load_model()
+
+
+def test_others_may_read_the_weights(tmp_path):
+    """A node may run as somebody else than the training did."""
+    save_weights(load_model(device="cpu"), tmp_path / "weights.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
