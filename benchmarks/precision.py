@@ -60,10 +60,11 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100, help="at most so many of each video")
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square; default: the model's")
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), default="bfloat16")
     options = parser.parse_args()
-    model = load_model(options.model, options.checkpoint, options.device)
+    model = load_model(options.model, options.checkpoint, options.device, options.size)
     table = Table(f"{model.config.name} on {model.device}, {options.dtype}", box=None, padding=(0, 2, 0, 0))
     for column in ("frames", "mean IoU with float32", "of each object", "median", "worst frame"):
         table.add_column(column, justify="right")

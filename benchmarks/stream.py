@@ -55,7 +55,7 @@ def network(options: argparse.Namespace) -> SAM2 | OnnxSAM2:
     """What the node would run."""
     if options.checkpoint and any(Path(options.checkpoint).glob("*.onnx")):
         return OnnxSAM2(options.checkpoint, threads=options.threads)
-    return load_model(options.model, options.checkpoint, options.device)
+    return load_model(options.model, options.checkpoint, options.device, options.size)
 
 
 def scene(objects: int) -> Clip:
@@ -232,6 +232,7 @@ def main() -> int:
     parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square; default: the model's")
     parser.add_argument("--device")
     options = parser.parse_args()
     console = Console()
@@ -268,6 +269,7 @@ def main() -> int:
     console.print(table)
 
     given = {name: getattr(options, name) for name in ("model", "checkpoint", "device", "threads")}
+    given["image_size"] = options.size
     parameters = [*(f"{name}:={value}" for name, value in given.items() if value), *options.parameter]
     node = [word for parameter in parameters for word in ("-p", parameter)]
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))

@@ -34,6 +34,7 @@ SAM2_PARAMETERS = {
     "autostart": (bool, "configure and activate at the start"),
     "model": (str, "default, sam2_hiera_tiny .. sam2_hiera_large, sam2.1_hiera_tiny .. sam2.1_hiera_large"),
     "checkpoint": (str, "file of weights: Meta's .pt, a .safetensors, or a Hugging Face folder"),
+    "image_size": (int, "side of the network's square, pixels, a multiple of 32; 0: the model's own"),
     "device": (str, "cpu, cuda, cuda:1 ..."),
     "dtype": (str, "auto, float32, bfloat16 or float16"),
     "accelerate": (str, "off, or compile: compile what is done for every image, on a CPU"),

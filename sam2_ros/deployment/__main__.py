@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where the graphs go")
     parser.add_argument("--model", choices=CONFIGS, help="default: the one that ships")
     parser.add_argument("--checkpoint", help="weights, as for the node")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square (default: the model's)")
     parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="track a stream with both")
     options = parser.parse_args()
     console = Console()
@@ -24,7 +25,7 @@ def main() -> int:
         from sam2_ros.deployment.check import compare
         from sam2_ros.deployment.export import export
 
-        model = load_model(options.model, options.checkpoint, "cpu")
+        model = load_model(options.model, options.checkpoint, "cpu", options.size)
         with console.status("exporting ...") as status:
             for name in export(model, options.folder):
                 size = (options.folder / f"{name}.onnx").stat().st_size / 1e6
@@ -33,7 +34,7 @@ def main() -> int:
                 return 0
             status.update("comparing ...")
             found = compare(model, options.folder)
-    except (CheckpointError, OSError) as error:
+    except (CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ImportError as error:

@@ -108,6 +108,7 @@ def load_model(
     name: str | None = None,
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
+    image_size: int | None = None,
 ) -> SAM2:
     """A network with its weights in float32, ready to use (eval mode). What it computes in, `Tracker` decides.
 
@@ -116,9 +117,12 @@ def load_model(
         checkpoint: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. None: the weights
             that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
+        image_size: side of the square that images are resized to, pixels, a multiple of 32: fewer are faster, more show
+            smaller things. The weights fit all sizes. None: the size at which the network was trained.
 
     Raises:
         CheckpointError: unknown name, or no weights, or weights that do not fit.
+        ValueError: no such size.
     """
     chosen = device_of(device)
     if name is not None and name not in CONFIGS:
@@ -137,7 +141,8 @@ def load_model(
         name = identify(weights)
         if name is None:
             raise CheckpointError(f"{checkpoint}: fits none of the known models ({', '.join(CONFIGS)}).")
-    model = SAM2(CONFIGS[name])
+    config = CONFIGS[name]
+    model = SAM2(config if image_size is None else config.at(image_size))
     _fill(model, weights, checkpoint)
     return model.to(chosen).eval()
 

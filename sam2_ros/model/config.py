@@ -67,6 +67,10 @@ class SAM2Config:
     pointer_time_encoding: bool = True
     """2.1: object pointers carry a projected sine encoding of their age."""
 
+    def __post_init__(self) -> None:
+        if self.image_size < 32 or self.image_size % 32:
+            raise ValueError(f"images of {self.image_size} pixels: the side of the square must be a multiple of 32")
+
     @property
     def grid(self) -> int:
         """Side of the stride-16 feature map, in tokens."""

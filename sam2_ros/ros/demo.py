@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--frames", type=some, metavar="N", help=f"only so many frames, at least {FEWEST}")
     options.add_argument("--model", default="", help="model of the sam2 node (default: the one that ships)")
     options.add_argument("--checkpoint", default="", help="weights of the sam2 node")
+    options.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square (default: the model's)")
     return options
 
 
@@ -181,7 +182,7 @@ def witness(graph: Graph) -> Iterator[Witness]:
         one.close()
 
 
-def play(show: Show, bag: Path, logs: Path, weights: dict[str, str], console: Console) -> None:
+def play(show: Show, bag: Path, logs: Path, network: dict[str, object], console: Console) -> None:
     """Runs the graph from the first frame to the last and leaves a bag. Raises DemoError."""
 
     def parameters(**values: object) -> list[str]:
@@ -190,7 +191,7 @@ def play(show: Show, bag: Path, logs: Path, weights: dict[str, str], console: Co
     def reliable(end: str) -> list[str]:  # a demo loses no image
         return ["-p", f"qos_overrides.{IMAGE}/compressed.{end}.reliability:=reliable"]
 
-    given = {name: value for name, value in weights.items() if value}
+    given = {name: value for name, value in network.items() if value}
     with Graph(logs) as graph, witness(graph) as seen, Progress(*PROGRESS, console=console) as bar:
         task = bar.add_task("starting the nodes", total=show.frames)
         # The compressed images are both what is processed and what is recorded: the bag replays to the same masklets.
@@ -366,8 +367,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
             shutil.rmtree(out / old, ignore_errors=True)
         for old in (VIDEO, SHEET):
             (out / old).unlink(missing_ok=True)
-        weights = {"model": options.model, "checkpoint": options.checkpoint}
-        play(show, out / "bag", out / "logs", weights, console)
+        network = {"model": options.model, "checkpoint": options.checkpoint, "image_size": options.size}
+        play(show, out / "bag", out / "logs", network, console)
         result = judge(read_recording(out / "bag"), show)
         draw(result, show, out, console)
     console.print()

@@ -197,14 +197,16 @@ class Sam2Node(LifecycleNode):
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
         self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=self._value("encode_ahead"))
-        self._log.info(f"Configured: model {model.config.name} on {model.device}, {threads} threads")
+        name, size = model.config.name, model.config.image_size
+        self._log.info(f"Configured: model {name} at {size}x{size} pixels on {model.device}, {threads} threads")
 
     def _network(self, threads: int) -> SAM2 | OnnxSAM2:
         model, device = (self._value(name) or None for name in ("model", "device"))
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
         if checkpoint is None or not any(checkpoint.glob("*.onnx")):
-            return load_model(model, checkpoint, device)
-        for name, fits in (("device", ("", "cpu")), ("dtype", ("auto", "float32")), ("accelerate", ("off",))):
+            return load_model(model, checkpoint, device, self._value("image_size") or None)
+        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("off",), "image_size": (0,)}
+        for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
         return OnnxSAM2(checkpoint, threads=threads)

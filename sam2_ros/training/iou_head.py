@@ -231,6 +231,8 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="the weights, with the new head (.safetensors)")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from; default: those that ship")
     parser.add_argument("--model", help="whose weights they are; default: what they fit")
+    size = "of the network's square; default: the model's"
+    parser.add_argument("--size", type=int, metavar="PIXELS", help=size)
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
     parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
@@ -246,7 +248,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
     options = parser.parse_args()
     try:
-        model = load_model(options.model, options.init)
+        model = load_model(options.model, options.init, image_size=options.size)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1

@@ -186,3 +186,12 @@ def test_others_may_read_the_weights(tmp_path):
     save_weights(load_model(device="cpu"), tmp_path / "weights.safetensors")
     (tmp_path / "plain").touch()
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_weights_fit_other_sizes():
+    default, larger = load_model(device="cpu"), load_model(device="cpu", image_size=320)
+    assert larger.config == default.config.at(320)
+    assert_same(larger, default)
+    assert larger.encode_image(torch.zeros(1, 3, 320, 320)).stride16.shape[2:] == (20, 20)
+    with pytest.raises(ValueError, match="multiple of 32"):
+        load_model(device="cpu", image_size=300)

@@ -95,9 +95,14 @@ def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, 
     assert state_of(robot) == "unconfigured"
     assert "Not configured" in capfd.readouterr().err
 
-    node.set_parameters([Parameter("device", value="cpu")])
+    node.set_parameters([Parameter("device", value="cpu"), Parameter("image_size", value=300)])
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    assert "multiple of 32" in capfd.readouterr().err
+
+    node.set_parameters([Parameter("image_size", value=128)])
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
+    assert node._stream._tracker.model.config.image_size == 128
 
 
 def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
