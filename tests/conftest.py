@@ -24,10 +24,10 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model as ONNX graphs: half a minute, once."""
+    """The default model, for small pictures, as ONNX graphs: half a minute, once."""
     from sam2_ros.deployment.export import export
     from sam2_ros.model.checkpoint import load_model
 
     folder = tmp_path_factory.mktemp("graphs")
-    assert set(export(load_model(device="cpu"), folder)) == {file.stem for file in folder.glob("*.onnx")}
+    assert set(export(load_model(device="cpu", image_size=192), folder)) == {file.stem for file in folder.glob("*.onnx")}
     return folder

@@ -75,7 +75,7 @@ class Diagnostics:
         prompts = ("accepted", "refused"), ("known", "late", "without room")
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
-        values["time jumps"] = str(self._meter["time jumps"])
+        values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
         values |= {"memory (MiB)": f"{_resident() / 2**20:.0f}"}
         device = self._tracker.model.device
         if device.type == "cuda":

@@ -337,12 +337,33 @@ class Stream:
                     f"Image skipped: it is {back:.3f} s older than one that came before", throttle_duration_sec=5.0
                 )
                 return None
+            if self._was_ahead(stamp):
+                return self._step(image)
             self._log.warning(
                 f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
                 f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
             )
             self._meter.count("time jumps")
             self._tracker.reset()
+        return self._step(image)
+
+    def _was_ahead(self, stamp: int) -> bool:
+        """Whether the image before one with this stamp was the only one whose stamp was later: time has not jumped, but
+        that stamp was wrong. It is put right, so that nothing has to be forgotten.
+        """
+        *_, before, newest = (-1, *self._tracker.stamps)
+        if not 0 <= before < stamp - 1:
+            return False
+        self._log.warning(f"A stamp was wrong: {(newest - stamp) / 1e9:.3f} s later than that of the image behind it")
+        self._meter.count("wrong stamps")
+        self._tracker.restamp(stamp - 1)
+        self._headers[stamp - 1] = self._headers.pop(newest)
+        for detected in self._detected.values():
+            detected.seen = min(detected.seen, stamp)
+        return True
+
+    def _step(self, image: Prepared) -> Frame:
+        stamp = image.arrived.stamp
         frame = self._tracker.step(image.encoded, stamp)
         self._headers[stamp] = image.arrived.message.header
         self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}

@@ -192,6 +192,18 @@ class Tracker:
         self.newest = newest
         return newest
 
+    def restamp(self, stamp: int) -> None:
+        """Give the newest frame another time, ns, where its own was wrong. What is tracked stays as it is.
+
+        Raises:
+            StampError: it is not after the frame before, or there is no frame.
+        """
+        *earlier, newest = self.stamps or (0,)
+        if self.newest is None or (earlier and stamp <= earlier[-1]):
+            raise StampError(f"{stamp} ns in the place of {newest} ns: not after the frame before, or there is no frame")
+        self._history[-1] = replace(self._history[-1], stamp=stamp)
+        self.newest = replace(self.newest, stamp=stamp)
+
     def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
         """Say where an object is, on the newest frame or on one of the history.
 

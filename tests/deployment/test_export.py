@@ -16,7 +16,7 @@ from sam2_ros.tracking.tracker import Tracker
 
 @pytest.fixture(scope="module")
 def network() -> SAM2:
-    return load_model(device="cpu")
+    return load_model(device="cpu", image_size=192)
 
 
 def test_a_stream_is_tracked_alike(network: SAM2, exported: Path) -> None:

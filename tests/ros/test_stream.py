@@ -265,6 +265,20 @@ def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> Non
     assert [message.header for message in robot.masklets] == [header_of(index) for index in (5, 6, 0, 1)]
 
 
+def test_one_stamp_from_the_future_costs_nothing(robot: Robot, sam2: Sam2Node) -> None:
+    robot.show(0)
+    robot.prompt(CLICK)
+    robot.show(1)
+    assert ids(robot.send(to_message(picture(2), "rgb8", at(stamp_of(100_000))))) == [1]
+    for index in (3, 4):
+        assert ids(robot.show(index)) == [1]
+    stamps = sam2._stream.call(lambda tracker: tracker.stamps).result(TIMEOUT)
+    assert stamps == (stamp_of(0), stamp_of(1), stamp_of(3) - 1, stamp_of(3), stamp_of(4))
+    assert (sam2._stream._meter["wrong stamps"], sam2._stream._meter["time jumps"]) == (1, 0)
+    (answer,) = robot.prompt(CLICK, header=header_of(2))
+    assert answer.accepted, "the image behind the wrong stamp can be prompted"
+
+
 def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

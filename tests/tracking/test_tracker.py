@@ -287,6 +287,21 @@ def test_bad_images_are_refused(model, images):
     assert len(tracker.step(images[3]).masklets) == 1
 
 
+def test_a_wrong_stamp_is_put_right(model, images):
+    tracker = Tracker(model)
+    with pytest.raises(StampError, match="no frame"):
+        tracker.restamp(5)
+    for stamp in (10, 20, 10_000):
+        tracker.step(images[0], stamp)
+    tracker.prompt(CLICK)
+    with pytest.raises(StampError, match="not after"):
+        tracker.restamp(20)
+    tracker.restamp(30)
+    assert tracker.stamps == (10, 20, 30) and tracker.newest.stamp == 30
+    assert tracker.frame_at(30).masklets == tracker.newest.masklets
+    assert len(tracker.step(images[1], 40).masklets) == 1
+
+
 def test_nothing_grows(model, images):
     """After the bank and the history are full, no tensor is added, whatever happens."""
 
