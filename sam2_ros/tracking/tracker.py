@@ -200,7 +200,7 @@ class Tracker:
         """
         *earlier, newest = self.stamps or (0,)
         if self.newest is None or (earlier and stamp <= earlier[-1]):
-            raise StampError(f"{stamp} ns in the place of {newest} ns: not after the frame before, or there is no frame")
+            raise StampError(f"{stamp} ns for {newest} ns: not after the frame before, or there is no frame")
         self._history[-1] = replace(self._history[-1], stamp=stamp)
         self.newest = replace(self.newest, stamp=stamp)
 
