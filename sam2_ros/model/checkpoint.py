@@ -118,7 +118,7 @@ def load_model(
             that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
         image_size: side of the square that images are resized to, pixels, a multiple of 32: fewer are faster, more show
-            smaller things. The weights fit all sizes. None: the size at which the network was trained.
+            smaller things. The weights fit all sizes. None: the model's own.
 
     Raises:
         CheckpointError: unknown name, or no weights, or weights that do not fit.

@@ -28,7 +28,7 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     "image_size": (
         0,
         "Side of the square that the network resizes images to, pixels, a multiple of 32. Fewer are faster, more show"
-        " smaller things. 0: the size at which the model was trained.",
+        " smaller things. 0: the model's own.",
         (0, 4096),
     ),
     "device": ("", "Where the network runs: cpu, cuda, cuda:1 ... Empty: the first GPU if there is one.", None),

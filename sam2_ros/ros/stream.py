@@ -337,33 +337,15 @@ class Stream:
                     f"Image skipped: it is {back:.3f} s older than one that came before", throttle_duration_sec=5.0
                 )
                 return None
-            if self._was_ahead(stamp):
-                return self._step(image)
-            self._log.warning(
-                f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
-                f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
-            )
-            self._meter.count("time jumps")
-            self._tracker.reset()
-        return self._step(image)
-
-    def _was_ahead(self, stamp: int) -> bool:
-        """Whether the image before one with this stamp was the only one whose stamp was later: time has not jumped, but
-        that stamp was wrong. It is put right, so that nothing has to be forgotten.
-        """
-        *_, before, newest = (-1, *self._tracker.stamps)
-        if not 0 <= before < stamp - 1:
-            return False
-        self._log.warning(f"A stamp was wrong: {(newest - stamp) / 1e9:.3f} s later than that of the image behind it")
-        self._meter.count("wrong stamps")
-        self._tracker.restamp(stamp - 1)
-        self._headers[stamp - 1] = self._headers.pop(newest)
-        for detected in self._detected.values():
-            detected.seen = min(detected.seen, stamp)
-        return True
-
-    def _step(self, image: Prepared) -> Frame:
-        stamp = image.arrived.stamp
+            if self._is_between(stamp):
+                self._put_right(stamp - 1)
+            else:
+                self._log.warning(
+                    f"Time has jumped back by {back:.3f} s (a looped bag?): the tracker starts afresh and forgets"
+                    f" {len(newest.masklets)} objects. Two cameras on one topic would do this with every image."
+                )
+                self._meter.count("time jumps")
+                self._tracker.reset()
         frame = self._tracker.step(image.encoded, stamp)
         self._headers[stamp] = image.arrived.message.header
         self._headers = {stamp: self._headers[stamp] for stamp in self._tracker.stamps}
@@ -371,6 +353,21 @@ class Stream:
         self._late, self._stepped = 0, time.monotonic()
         self._let_go(frame)
         return frame
+
+    def _is_between(self, stamp: int) -> bool:
+        """Whether only the newest image has a later stamp: time has not jumped, but that one stamp is wrong."""
+        stamps = self._tracker.stamps
+        return len(stamps) > 1 and stamps[-2] < stamp - 1
+
+    def _put_right(self, stamp: int) -> None:
+        """Gives the newest image, whose stamp is wrong, this one, so that nothing has to be forgotten."""
+        wrong = self._tracker.stamps[-1]
+        self._log.warning(f"A stamp was wrong, {(wrong - stamp) / 1e9:.3f} s later than the image behind it allows")
+        self._meter.count("wrong stamps")
+        self._tracker.restamp(stamp)
+        self._headers[stamp] = self._headers.pop(wrong)
+        for detected in self._detected.values():
+            detected.seen = min(detected.seen, stamp)
 
     def _let_go(self, frame: Frame) -> None:
         """Removes what a detector has found and what has been away for too long."""

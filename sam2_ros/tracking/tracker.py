@@ -198,9 +198,10 @@ class Tracker:
         Raises:
             StampError: it is not after the frame before, or there is no frame.
         """
-        *earlier, newest = self.stamps or (0,)
-        if self.newest is None or (earlier and stamp <= earlier[-1]):
-            raise StampError(f"{stamp} ns for {newest} ns: not after the frame before, or there is no frame")
+        if self.newest is None:
+            raise StampError("there is no frame to give another stamp")
+        if len(self._history) > 1 and stamp <= (before := self._history[-2].stamp):
+            raise StampError(f"stamp {stamp} ns is not after {before} ns, that of the frame before")
         self._history[-1] = replace(self._history[-1], stamp=stamp)
         self.newest = replace(self.newest, stamp=stamp)
 

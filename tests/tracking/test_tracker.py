@@ -296,6 +296,7 @@ def test_a_wrong_stamp_is_put_right(model, images):
     tracker.prompt(CLICK)
     with pytest.raises(StampError, match="not after"):
         tracker.restamp(20)
+    assert tracker.stamps == (10, 20, 10_000)
     tracker.restamp(30)
     assert tracker.stamps == (10, 20, 30) and tracker.newest.stamp == 30
     assert [masklet.object_id for masklet in tracker.frame_at(30).masklets] == [1]
