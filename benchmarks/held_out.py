@@ -58,14 +58,15 @@ def main() -> None:
     parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures; without it scenes are procedural")
     parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square; default: the model's")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's")
+    parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     options = parser.parse_args()
     settings = SceneSettings(frames=options.frames, objects=(2, 4), vanishing=0.25)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     kinds = {"tables": TableScenes(settings, pictures), "scenes": SyntheticScenes(settings, pictures)}
     table = Table("weights", "clips", *COLUMNS)
     for weights in options.weights or [None]:
-        tracker = Tracker(load_model(checkpoint=weights, image_size=options.size))
+        tracker = Tracker(load_model(checkpoint=weights, image_size=options.size, aspect=options.aspect))
         for kind, scenes in kinds.items():
             row = judge(tracker, scenes, options.clips, f"{weights or 'shipped'}, {kind}")
             table.add_row(str(weights or "shipped"), kind, *(f"{row[column]:.3f}" for column in COLUMNS))

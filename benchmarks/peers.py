@@ -83,14 +83,18 @@ class Task:
 
         return list(SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(3, 5), leaving=0)).scene(3).frames)
 
-    def memories(self, dim: int, memory_dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What all banks are filled with: maps [objects, FILLED, c, h, w] and pointers [objects, FILLED, C].
+    @property
+    def square(self) -> tuple[int, int]:
+        """Rows and columns of the stride-16 features of a square image."""
+        return self.size // 16, self.size // 16
+
+    def memories(self, dim: int, memory_dim: int, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What all banks are filled with: maps [objects, FILLED, c, *grid] and pointers [objects, FILLED, C].
 
         They are numbers of bfloat16, because some sides keep them so.
         """
         generator = torch.Generator().manual_seed(SEED)
-        grid = self.size // 16
-        maps = torch.randn(self.objects, FILLED, memory_dim, grid, grid, generator=generator)
+        maps = torch.randn(self.objects, FILLED, memory_dim, *grid, generator=generator)
         pointers = torch.randn(self.objects, FILLED, dim, generator=generator)
         return tuple(x.bfloat16().to(self.device, getattr(torch, self.dtype)) for x in (maps, pointers))
 
@@ -121,7 +125,8 @@ class Ours:
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
-        maps, pointers = task.memories(config.dim, config.memory_dim)
+        grid = self.tracker._history[-1].image.features.stride16.shape[2:]
+        maps, pointers = task.memories(config.dim, config.memory_dim, grid)
         for tracked, map, pointer in zip(self.tracker._objects.values(), maps, pointers, strict=True):
             tracked.bank.remember_prompted(0, map[0], pointer[0])
             for index in range(1, FILLED):
@@ -164,12 +169,15 @@ class Peer:
     """Somebody else's implementation, which is given the images as its network wants them."""
 
     def __init__(self, task: Task) -> None:
+        from sam2_ros.model import CONFIGS
+
         self.task, self.images = task, task.images()
+        self.config = CONFIGS[task.model].at(task.size)
 
     def _pixels(self, index: int) -> torch.Tensor:
         from sam2_ros.tracking.pixels import to_network
 
-        return to_network(self.images[index % len(self.images)], self.task.size, torch.device(self.task.device))[0]
+        return to_network(self.images[index % len(self.images)], self.config, torch.device(self.task.device))[0]
 
 
 class Transformers(Peer):
@@ -194,7 +202,7 @@ class Transformers(Peer):
         with torch.inference_mode():
             self.model(self.session, frame_idx=0)
         config = self.model.config
-        maps, pointers = task.memories(config.vision_config.fpn_hidden_size, config.memory_encoder_output_channels)
+        maps, pointers = task.memories(config.vision_config.fpn_hidden_size, config.memory_encoder_output_channels, task.square)
         for i in objects:
             conditioning, tracked = self.session.output_dict_per_obj[i].values()
             for index in range(FILLED):
@@ -241,14 +249,15 @@ class Reference(Peer):
         super().__init__(task)
         config = CONFIGS[task.model].at(task.size)
         version, size = task.model.split("_hiera_")
+        rows, columns = task.square
         file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"
         self.model = build_sam2_video_predictor(
             file,
             device=task.device,
             hydra_overrides_extra=[
                 f"++model.image_size={task.size}",
-                f"++model.memory_attention.layer.self_attention.feat_sizes=[{config.grid},{config.grid}]",
-                f"++model.memory_attention.layer.cross_attention.feat_sizes=[{config.grid},{config.grid}]",
+                f"++model.memory_attention.layer.self_attention.feat_sizes=[{rows},{columns}]",
+                f"++model.memory_attention.layer.cross_attention.feat_sizes=[{rows},{columns}]",
             ],
             apply_postprocessing=False,
             vos_optimized=task.device.startswith("cuda"),
@@ -275,7 +284,7 @@ class Reference(Peer):
                 point = np.array([[200.0 + 30 * (i % 8), 100.0 + 40 * (i // 8)]], np.float32)
                 self.model.add_new_points_or_box(state, 0, i + 1, point, np.array([1], np.int32))
             self.model.propagate_in_video_preflight(state)
-        maps, pointers = task.memories(config.dim, config.memory_dim)
+        maps, pointers = task.memories(config.dim, config.memory_dim, task.square)
         for i in range(task.objects):
             conditioning, tracked = (
                 state["output_dict_per_obj"][i][f"{kind}_frame_outputs"] for kind in ("cond", "non_cond")

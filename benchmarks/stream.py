@@ -55,7 +55,7 @@ def network(options: argparse.Namespace) -> SAM2 | OnnxSAM2:
     """What the node would run."""
     if options.checkpoint and any(Path(options.checkpoint).glob("*.onnx")):
         return OnnxSAM2(options.checkpoint, threads=options.threads)
-    return load_model(options.model, options.checkpoint, options.device, options.image_size)
+    return load_model(options.model, options.checkpoint, options.device, options.image_size, options.image_aspect)
 
 
 def scene(objects: int) -> Clip:
@@ -232,8 +232,9 @@ def main() -> int:
     parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
-    size = "of the network's square; default: the model's"
+    size = "the network sees its square; default: the model's"
     parser.add_argument("--size", dest="image_size", type=int, metavar="PIXELS", help=size)
+    parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
     options = parser.parse_args()
     console = Console()
@@ -269,7 +270,8 @@ def main() -> int:
         table.add_row(f"{objects} object{'s' * (objects > 1)}", f"{one:.1f}", f"{two:.1f}", f"{two / one:.2f}")
     console.print(table)
 
-    given = {name: getattr(options, name) for name in ("model", "checkpoint", "image_size", "device", "threads")}
+    names = ("model", "checkpoint", "image_size", "image_aspect", "device", "threads")
+    given = {name: getattr(options, name) for name in names}
     parameters = [*(f"{name}:={value}" for name, value in given.items() if value), *options.parameter]
     node = [word for parameter in parameters for word in ("-p", parameter)]
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))

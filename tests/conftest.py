@@ -29,6 +29,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sam2_ros.model.checkpoint import load_model
 
     folder = tmp_path_factory.mktemp("graphs")
-    names = set(export(load_model(device="cpu", image_size=192), folder))
+    names = set(export(load_model(device="cpu", image_size=192, aspect="4:3"), folder))
     assert names == {file.stem for file in folder.glob("*.onnx")}
     return folder

@@ -189,7 +189,7 @@ def build(config: SAM2Config, kind: type[Sam2VideoModel] = ReferenceVideoModel) 
             prompt_encoder_config=transformers.Sam2VideoPromptEncoderConfig(image_size=config.image_size),
             mask_decoder_config=transformers.Sam2VideoMaskDecoderConfig(),
             image_size=config.image_size,
-            memory_attention_rope_feat_sizes=[config.grid, config.grid],
+            memory_attention_rope_feat_sizes=2 * [config.image_size // 16],
             enable_occlusion_spatial_embedding=config.absent_memory_embedding,
             enable_temporal_pos_encoding_for_object_pointers=config.pointer_time_encoding,
         )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_ros.deployment.graphs import Functions, Graph
+from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
 OPSET = 18
@@ -36,9 +37,14 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
     """Writes a graph for each function of the network, and yields their names as they are done.
 
     Args:
-        model: in eval mode, float32, on a CPU.
+        model: in eval mode, float32, on a CPU, with images of a given aspect.
         folder: made if it is missing. Graphs in it are replaced.
+
+    Raises:
+        ValueError: the model sees each image in its own aspect, and graphs are for one.
     """
+    if model.config.aspect == IMAGE:
+        raise ValueError("graphs are for images of one aspect: choose it, as in load_model(aspect='16:9')")
     folder.mkdir(parents=True, exist_ok=True)
     for chatty in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

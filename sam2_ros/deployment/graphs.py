@@ -94,17 +94,17 @@ class Functions(nn.Module):
     def graphs(self) -> dict[str, Graph]:
         """By name. Shapes are those of `sam2_ros.model.sam2`."""
         config = self.model.config
-        size, grid, dim = config.image_size, config.grid, config.dim
+        dim, (h, w) = config.dim, config.shape(1, 1)
         n, m, p, k = 2, 3, 4, 5  # 0 and 1 would be taken for lengths that are fixed
         image = {
-            "stride4": torch.zeros(1, dim // 8, size // 4, size // 4),
-            "stride8": torch.zeros(1, dim // 4, size // 8, size // 8),
-            "stride16": torch.zeros(1, dim, grid, grid),
+            "stride4": torch.zeros(1, dim // 8, h // 4, w // 4),
+            "stride8": torch.zeros(1, dim // 4, h // 8, w // 8),
+            "stride16": torch.zeros(1, dim, h // 16, w // 16),
         }
         skips = {name: image[name] for name in ("stride4", "stride8")}
         seen = {"stride16": image["stride16"]}
         memories = {
-            "maps": torch.zeros(n, m, config.memory_dim, grid, grid),
+            "maps": torch.zeros(n, m, config.memory_dim, h // 16, w // 16),
             "map_age": torch.ones(n, m, dtype=torch.int64),
             "map_valid": torch.ones(n, m, dtype=torch.bool),
             "pointers": torch.zeros(n, p, dim),
@@ -113,17 +113,17 @@ class Functions(nn.Module):
         }
         maps, pointers, points, one = (OBJECTS, MAPS), (OBJECTS, POINTERS), (OBJECTS, POINTS), (OBJECTS,)
         prompts = {"points": torch.zeros(n, k, 2), "labels": torch.ones(n, k, dtype=torch.int64)}
-        earlier = {"mask_prompt": torch.zeros(n, 1, size // 4, size // 4)}
+        earlier = {"mask_prompt": torch.zeros(n, 1, h // 4, w // 4)}
         multimask = {"multimask": torch.ones(n, dtype=torch.bool)}
-        conditioned = {"conditioned": torch.zeros(n, dim, grid, grid)}
+        conditioned = {"conditioned": torch.zeros(n, dim, h // 16, w // 16)}
         answer = {
-            "mask_logits": torch.zeros(n, size // 4, size // 4),
+            "mask_logits": torch.zeros(n, h // 4, w // 4),
             "presence_logit": torch.zeros(n),
             "prompted": torch.ones(n, dtype=torch.bool),
         }
         decoding = {"conditioned": one, "points": points, "labels": points, "multimask": one}
         return {
-            "encode_image": Graph(self.encode_image, {"image": torch.zeros(1, 3, size, size)}, FEATURES),
+            "encode_image": Graph(self.encode_image, {"image": torch.zeros(1, 3, h, w)}, FEATURES),
             "without_memory": Graph(self.without_memory, seen, ("conditioned",)),
             "condition": Graph(
                 self.condition,
@@ -138,7 +138,7 @@ class Functions(nn.Module):
                 DECODED,
                 decoding | {"mask_prompt": one},
             ),
-            "decode_mask": Graph(self.decode_mask, image | {"mask": torch.zeros(1, 1, size, size)}, DECODED),
+            "decode_mask": Graph(self.decode_mask, image | {"mask": torch.zeros(1, 1, h, w)}, DECODED),
             "encode_memory": Graph(
                 self.encode_memory, seen | answer, ("memory",), {name: (OBJECTS,) for name in answer}
             ),

@@ -84,7 +84,8 @@ def arguments() -> argparse.ArgumentParser:
     of_model = parser.add_argument_group("model")
     of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
     of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
-    of_model.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square (default: the model's)")
+    of_model.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square (default: the model's)")
+    of_model.add_argument("--aspect", metavar="W:H", help="of what it sees; `image`: each its own (default: the model's)")
     of_model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
 
     results = parser.add_argument_group("results")
@@ -99,7 +100,7 @@ def parsed() -> argparse.Namespace:
     parser = arguments()
     options = parser.parse_args()
     if options.masks:
-        for name in ("protocol", "prompt", "model", "checkpoint", "size", "device", "save_masks", "non_overlap"):
+        for name in ("protocol", "prompt", "model", "checkpoint", "size", "aspect", "device", "save_masks", "non_overlap"):
             if getattr(options, name):
                 parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
     if options.split and not options.davis:
@@ -149,11 +150,12 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
         if not options.masks.is_dir():
             raise ValueError(f"{options.masks}: there is no such folder of masks (--masks)")
         return run.masks(options.masks, {"masks": str(options.masks), "clips": what, "command": command})
-    model = load_model(options.model, options.checkpoint, options.device, options.size)
+    model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     settings = {
         "model": model.config.name,
         "checkpoint": str(options.checkpoint or "shipped"),
         "size": str(model.config.image_size),
+        "aspect": model.config.aspect,
         "device": str(model.device),
         "clips": what,
         "protocol": options.protocol,

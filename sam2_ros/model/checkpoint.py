@@ -109,6 +109,7 @@ def load_model(
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     image_size: int | None = None,
+    aspect: str | None = None,
 ) -> SAM2:
     """A network with its weights in float32, ready to use (eval mode). What it computes in, `Tracker` decides.
 
@@ -117,12 +118,14 @@ def load_model(
         checkpoint: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. None: the weights
             that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
-        image_size: side of the square that images are resized to, pixels, a multiple of 32: fewer are faster, more show
-            smaller things. The weights fit all sizes. None: the model's own.
+        image_size: images are resized to as many pixels as a square with this side has, a multiple of 32: fewer are
+            faster, more show smaller things. The weights fit all sizes. None: the model's own.
+        aspect: width to height of what they are resized to, "16:9" or "1280x720" for instance, or "image": as each of
+            them has it. None: the model's own, which is "image" for the default model and a square for Meta's.
 
     Raises:
         CheckpointError: unknown name, or no weights, or weights that do not fit.
-        ValueError: no such size.
+        ValueError: no such size or aspect.
     """
     chosen = device_of(device)
     if name is not None and name not in CONFIGS:
@@ -141,8 +144,7 @@ def load_model(
         name = identify(weights)
         if name is None:
             raise CheckpointError(f"{checkpoint}: fits none of the known models ({', '.join(CONFIGS)}).")
-    config = CONFIGS[name]
-    model = SAM2(config if image_size is None else config.at(image_size))
+    model = SAM2(CONFIGS[name].at(image_size, aspect))
     _fill(model, weights, checkpoint)
     return model.to(chosen).eval()
 

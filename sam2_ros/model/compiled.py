@@ -21,7 +21,8 @@ class CompiledSAM2:
     for all of these, so that nothing has to be compiled while images wait.
 
     Args:
-        model: in eval mode, on a CPU. Its weights become constants of the compiled code: they must not change.
+        model: in eval mode, on a CPU. Its weights become constants of the compiled code: they must not change. So does
+            the shape of images: where the network would see each in its own, it sees squares.
 
     Raises:
         NotImplementedError: the model is on another device, where this has never run.
@@ -35,6 +36,7 @@ class CompiledSAM2:
             raise NotImplementedError(f"models are compiled for CPUs only so far, and this one is on {model.device}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))  # /tmp does not last
         self.model = model
+        self.config = model.config.fixed()
         self._encode_image = torch.compile(model.encode_image, fullgraph=True, options=_OPTIONS)
         self._track = torch.compile(model.track, fullgraph=True, options=_OPTIONS)
 
@@ -63,9 +65,9 @@ class CompiledSAM2:
             self._compile_all()
 
     def _compile_all(self) -> None:
-        config = self.model.config
+        config = self.config
         try:
-            features = self.encode_image(torch.zeros(1, 3, config.image_size, config.image_size))
+            features = self.encode_image(torch.zeros(1, 3, *config.shape(1, 1)))
             # In the types in which things are remembered; autocast decides.
             decoded = self.model.decode(self.model.without_memory(features), features)
             map = self.model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)

@@ -7,7 +7,14 @@ appendix C) and of the released checkpoints.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
+
+PATCH = 32
+"""Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
+IMAGE = "image"
+"""The aspect of each image itself."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,10 @@ class SAM2Config:
     name: str
     hiera: HieraConfig
     image_size: int = 1024
-    """Side of the square that images are resized to, pixels; a multiple of 32."""
+    """Images are resized to at most as many pixels as a square with this side has; a multiple of 32."""
+    aspect: str = "1:1"
+    """Width to height of what they are resized to, as in "16:9" or "1280x720"; or "image": as each of them has it. A
+    square, in the paper and the released models."""
     dim: int = 256
     """Channels of the image features, the decoder and the object pointers."""
     memory_dim: int = 64
@@ -68,17 +78,46 @@ class SAM2Config:
     """2.1: object pointers carry a projected sine encoding of their age."""
 
     def __post_init__(self) -> None:
-        if self.image_size < 32 or self.image_size % 32:
+        if self.image_size < PATCH or self.image_size % PATCH:
             raise ValueError(f"images of {self.image_size} pixels: the side of the square must be a multiple of 32")
+        if self.aspect != IMAGE:
+            _sides(self.aspect)
 
-    @property
-    def grid(self) -> int:
-        """Side of the stride-16 feature map, in tokens."""
-        return self.image_size // 16
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width, pixels, of what an image of this size is resized to.
 
-    def at(self, image_size: int) -> SAM2Config:
-        """The same network for another input size; the weights fit all sizes."""
-        return replace(self, image_size=image_size)
+        Of all rectangles with no more pixels than the square, that one which shrinks the image least, in the direction
+        in which it shrinks it more; of equal ones the smallest.
+        """
+        if self.aspect != IMAGE:
+            width, height = _sides(self.aspect)
+        return _rectangle(height, width, self.image_size)
+
+    def at(self, image_size: int | None = None, aspect: str | None = None) -> SAM2Config:
+        """The same network for images of another size or shape; the weights fit all. None: as it is."""
+        return replace(self, image_size=image_size or self.image_size, aspect=aspect or self.aspect)
+
+    def fixed(self) -> SAM2Config:
+        """The same network for images of one shape: where each would have its own, the square."""
+        return self.at(aspect="1:1") if self.aspect == IMAGE else self
+
+
+def _sides(aspect: str) -> tuple[int, int]:
+    sides = re.fullmatch("([1-9][0-9]*)[:x]([1-9][0-9]*)", aspect, re.ASCII)
+    if not sides:
+        raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
+    return int(sides[1]), int(sides[2])
+
+
+@lru_cache(maxsize=64)
+def _rectangle(height: int, width: int, image_size: int) -> tuple[int, int]:
+    best, shape = 0.0, (PATCH, PATCH)
+    for rows in range(PATCH, image_size**2 // PATCH + 1, PATCH):
+        columns = image_size**2 // rows // PATCH * PATCH
+        scale = min(rows / height, columns / width)
+        if scale > best:
+            best, shape = scale, (rows, min(columns, -int(-scale * width // PATCH) * PATCH))
+    return shape
 
 
 _TINY = HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9))
@@ -92,6 +131,7 @@ _DEFAULT = SAM2Config(
     "default",
     HieraConfig(32, 1, (1, 2, 5, 2), tuple(range(3, 10)), windows=(8, 8, 8, 8), position_grid=(8, 8), drop_path=0.0),
     image_size=320,
+    aspect=IMAGE,
     dim=128,
     memory_dim=64,
     memory_layers=2,

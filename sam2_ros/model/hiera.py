@@ -49,7 +49,7 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
 
 
 class PatchEmbed(nn.Module):
-    """Overlapping 7x7 patches at stride 4: [B, 3, S, S] -> [B, S / 4, S / 4, dim]."""
+    """Overlapping 7x7 patches at stride 4: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class Hiera(nn.Module):
         return self._position(compute, (height, width), self.pos_embed, window)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """[B, 3, S, S] -> maps [B, dims[i], S / stride, S / stride] of strides 4, 8, 16, 32."""
+        """[B, 3, H, W] -> maps [B, dims[i], H / stride, W / stride] of strides 4, 8, 16, 32."""
         x = self.patch_embed(image)
         x = x + self.position(*x.shape[1:3])
         maps = []

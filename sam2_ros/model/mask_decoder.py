@@ -72,7 +72,7 @@ class RawMasks:
     """Everything the decoder says: the single mask (index 0) and the three candidates."""
 
     logits: Tensor
-    """[N, 4, S / 4, S / 4]."""
+    """[N, 4, H / 4, W / 4]."""
     iou: Tensor
     """Predicted IoU, 0 .. 1: [N, 4]."""
     tokens: Tensor

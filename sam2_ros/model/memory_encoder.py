@@ -10,7 +10,7 @@ from sam2_ros.model.layers import LayerNorm2d, Linear, pointwise
 
 
 class MaskDownsampler(nn.Module):
-    """Four stride-2 convolutions: a mask [N, 1, S, S] -> [N, dim, S / 16, S / 16]."""
+    """Four stride-2 convolutions: a mask [N, 1, H, W] -> [N, dim, H / 16, W / 16]."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ class Neck(nn.Module):
         self.convs = nn.ModuleList(Lateral(channels, dim) for channels in reversed(dims))
 
     def forward(self, maps: list[Tensor], skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
-        """Four maps of strides 4 .. 32 -> three maps [B, channels, S / stride, S / stride] of strides 4, 8, 16.
+        """Four maps of strides 4 .. 32 -> three maps [B, channels, H / stride, W / stride] of strides 4, 8, 16.
 
         The fine maps go through nothing but the decoder's own 1x1 convolutions, which narrow them at once.
         """
@@ -52,5 +52,5 @@ class ImageEncoder(nn.Module):
         self.neck = Neck(config.hiera.dims, config.dim)
 
     def forward(self, image: Tensor, skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
-        """Normalised image [B, 3, S, S] -> maps [B, channels, S / stride, S / stride] of strides 4, 8, 16."""
+        """Normalised image [B, 3, H, W] -> maps [B, channels, H / stride, W / stride] of strides 4, 8, 16."""
         return self.neck(self.trunk(image), skip4, skip8)

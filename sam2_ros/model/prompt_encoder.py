@@ -29,9 +29,8 @@ def no_points(objects: int, like: Tensor) -> tuple[Tensor, Tensor]:
 class PromptEncoder(nn.Module):
     """Points become tokens, a mask becomes a map that is added to the image features."""
 
-    def __init__(self, dim: int, image_size: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.image_size = image_size
         self.pe_layer = RandomFourier(dim)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
@@ -46,7 +45,7 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, dim)
 
-    def points(self, points: Tensor, labels: Tensor) -> Tensor:
+    def points(self, points: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
         """Tokens of points, and one of padding behind them.
 
         The padding stands where SAM had a box of its own; since boxes are points here, it is always there.
@@ -54,6 +53,7 @@ class PromptEncoder(nn.Module):
         Args:
             points: x, y in pixels of the network's input, 0 at the centre of the first pixel: [N, P, 2].
             labels: `PointLabel` of each: int64 [N, P].
+            height, width: of the network's input, pixels.
 
         Returns:
             [N, P + 1, dim].
@@ -61,12 +61,13 @@ class PromptEncoder(nn.Module):
         n = points.shape[0]
         points = torch.cat((points, points.new_zeros(n, 1, 2)), dim=1)
         labels = torch.cat((labels, labels.new_full((n, 1), PointLabel.PADDING)), dim=1)[..., None]
-        where = self.pe_layer((points + 0.5) / self.image_size)
+        x, y = (points + 0.5).unbind(-1)
+        where = self.pe_layer(torch.stack((x / width, y / height), dim=-1))
         kinds = torch.cat([self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings])
         return torch.where(labels == PointLabel.PADDING.value, 0.0, where) + kinds[labels[..., 0] + 1]
 
     def mask(self, logits: Tensor) -> Tensor:
-        """Mask logits [N, 1, S / 4, S / 4] -> [N, dim, S / 16, S / 16]."""
+        """Mask logits [N, 1, H / 4, W / 4] -> [N, dim, H / 16, W / 16]."""
         return self.mask_downscaling(logits)
 
     def no_mask(self) -> Tensor:

@@ -8,7 +8,7 @@
 
 What to remember, for how long, and of whom, is the business of `sam2_ros.tracking`.
 
-Shapes: B images, N objects, S = image_size, h = w = S / 16, C = dim, c = memory_dim.
+Shapes: B images of H x W pixels (`SAM2Config.shape`), N objects, h = H / 16, w = W / 16, C = dim, c = memory_dim.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class ImageFeatures:
     """What the encoder sees in B images."""
 
     stride4: Tensor
-    """Skip connection of the decoder: [B, C / 8, S / 4, S / 4]."""
+    """Skip connection of the decoder: [B, C / 8, H / 4, W / 4]."""
     stride8: Tensor
-    """Skip connection of the decoder: [B, C / 4, S / 8, S / 8]."""
+    """Skip connection of the decoder: [B, C / 4, H / 8, W / 8]."""
     stride16: Tensor
-    """What everything else works on: [B, C, S / 16, S / 16]."""
+    """What everything else works on: [B, C, H / 16, W / 16]."""
 
     def __getitem__(self, index: slice | Tensor) -> ImageFeatures:
         """Some of the images."""
@@ -75,9 +75,9 @@ class Decoded:
     """What the decoder says of N objects on one frame."""
 
     mask_logits: Tensor
-    """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, S / 4, S / 4]."""
+    """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, H / 4, W / 4]."""
     visible_logits: Tensor
-    """The chosen mask, whether the object is absent or not: [N, S / 4, S / 4]."""
+    """The chosen mask, whether the object is absent or not: [N, H / 4, W / 4]."""
     iou: Tensor
     """Predicted IoU of the chosen mask, 0 .. 1: [N]."""
     presence_logit: Tensor
@@ -85,7 +85,7 @@ class Decoded:
     pointer: Tensor
     """Object pointer, for the memory: float32 [N, C]."""
     all_logits: Tensor
-    """Single mask and three candidates, whether the object is absent or not: [N, 4, S / 4, S / 4]."""
+    """Single mask and three candidates, whether the object is absent or not: [N, 4, H / 4, W / 4]."""
     all_iou: Tensor
     """[N, 4]."""
 
@@ -100,7 +100,7 @@ class SAM2(nn.Module):
         self.image_encoder = ImageEncoder(config)
         self.memory_attention = MemoryAttention(config)
         self.memory_encoder = MemoryEncoder(config)
-        self.sam_prompt_encoder = PromptEncoder(dim, config.image_size)
+        self.sam_prompt_encoder = PromptEncoder(dim)
         self.sam_mask_decoder = MaskDecoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.obj_ptr_proj = MLP(dim, dim, dim, layers=3)
@@ -128,7 +128,7 @@ class SAM2(nn.Module):
         return self.no_mem_embed.dtype
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
-        """Normalised images [B, 3, S, S] -> features. Runs once per image, however many objects there are."""
+        """Normalised images [B, 3, H, W] -> features. Runs once per image, however many objects there are."""
         return ImageFeatures(*self.image_encoder(image, self.sam_mask_decoder.conv_s0, self.sam_mask_decoder.conv_s1))
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
@@ -194,19 +194,19 @@ class SAM2(nn.Module):
             conditioned: [N, C, h, w], from `condition` or `without_memory`.
             features: for N objects, or of the one image on which they all are.
             points, labels: [N, P, 2] pixels of the network's input and int64 [N, P] (`PointLabel`); None: none.
-            mask_prompt: logits of an earlier answer: [N, 1, S / 4, S / 4]; None: none.
+            mask_prompt: logits of an earlier answer: [N, 1, H / 4, W / 4]; None: none.
             multimask: choose among the three candidates, as for ambiguous prompts (at most one click) and for frames
                 that are only tracked; else take the single mask. One bool for all, or bool [N].
         """
-        n = conditioned.shape[0]
+        n, _, h, w = conditioned.shape
         if points is None or labels is None:
             points, labels = no_points(n, conditioned)
         encoder = self.sam_prompt_encoder
         dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
         raw = self.sam_mask_decoder(
             conditioned + dense,
-            encoder.pe_layer.grid(*conditioned.shape[2:]),
-            encoder.points(points, labels),
+            encoder.pe_layer.grid(h, w),
+            encoder.points(points, labels, 16 * h, 16 * w),
             features.stride4,
             features.stride8,
         )
@@ -245,7 +245,7 @@ class SAM2(nn.Module):
         return decoded, memory
 
     def logits_of(self, mask: Tensor) -> Tensor:
-        """Logits that stand for a given mask: 0 or 1, float [N, 1, S, S] -> -10 .. 10, [N, 1, S / 4, S / 4]."""
+        """Logits that stand for a given mask: 0 or 1, float [N, 1, H, W] -> -10 .. 10, [N, 1, H / 4, W / 4]."""
         size = (mask.shape[2] // 4, mask.shape[3] // 4)
         return F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True)
 
@@ -254,7 +254,7 @@ class SAM2(nn.Module):
 
         Args:
             features: for N objects.
-            mask: 0 or 1, float: [N, 1, S, S].
+            mask: 0 or 1, float: [N, 1, H, W].
         """
         logits = self.logits_of(mask).squeeze(1)
         decoded = self.decode(features.stride16, features, mask_prompt=self.mask_downsample(mask), multimask=False)
@@ -276,7 +276,7 @@ class SAM2(nn.Module):
 
         Args:
             features: for N objects, or of the one image on which they all are.
-            mask_logits: [N, S / 4, S / 4].
+            mask_logits: [N, H / 4, W / 4].
             presence_logit: [N].
             prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
         """

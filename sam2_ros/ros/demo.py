@@ -93,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--frames", type=some, metavar="N", help=f"only so many frames, at least {FEWEST}")
     options.add_argument("--model", default="", help="model of the sam2 node (default: the one that ships)")
     options.add_argument("--checkpoint", default="", help="weights of the sam2 node")
-    options.add_argument("--size", type=int, metavar="PIXELS", help="of the network's square (default: the model's)")
+    options.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square (default: the model's)")
+    aspect = "of what the network sees; `image`: that of the images (default: the model's)"
+    options.add_argument("--aspect", default="", metavar="W:H", help=aspect)
     return options
 
 
@@ -367,7 +369,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
             shutil.rmtree(out / old, ignore_errors=True)
         for old in (VIDEO, SHEET):
             (out / old).unlink(missing_ok=True)
-        network = {"model": options.model, "checkpoint": options.checkpoint, "image_size": options.size}
+        network = {"model": options.model, "checkpoint": options.checkpoint}
+        network |= {"image_size": options.size, "image_aspect": options.aspect}
         play(show, out / "bag", out / "logs", network, console)
         result = judge(read_recording(out / "bag"), show)
         draw(result, show, out, console)

@@ -43,6 +43,7 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
 from sam2_ros.ros.diagnostics import Diagnostics, idle
@@ -184,7 +185,9 @@ class Sam2Node(LifecycleNode):
         model = self._network(threads)
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
         if accelerate == "compile":
-            self._log.info("Compiling; the first time this takes a minute or two")
+            square = model.config.aspect == IMAGE
+            known = ", for square images; with image_aspect, for those of the camera" if square else ""
+            self._log.info(f"Compiling{known}; the first time this takes a minute or two")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -197,15 +200,19 @@ class Sam2Node(LifecycleNode):
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
         self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=self._value("encode_ahead"))
-        name, size = model.config.name, model.config.image_size
-        self._log.info(f"Configured: model {name} at {size}x{size} pixels on {model.device}, {threads} threads")
+        config = tracker.model.config
+        size = f"{config.image_size}x{config.image_size} pixels"
+        shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
+        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
 
     def _network(self, threads: int) -> SAM2 | OnnxSAM2:
-        model, device = (self._value(name) or None for name in ("model", "device"))
+        names = ("model", "device", "image_size", "image_aspect")
+        model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
         if checkpoint is None or not any(checkpoint.glob("*.onnx")):
-            return load_model(model, checkpoint, device, self._value("image_size") or None)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("off",), "image_size": (0,)}
+            return load_model(model, checkpoint, device, size, aspect)
+        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("off",)}
+        as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")

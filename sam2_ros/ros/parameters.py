@@ -27,9 +27,15 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "image_size": (
         0,
-        "Side of the square that the network resizes images to, pixels, a multiple of 32. Fewer are faster, more show"
-        " smaller things. 0: the model's own.",
+        "The network resizes images to as many pixels as a square with this side has, a multiple of 32. Fewer are"
+        " faster, more show smaller things. 0: the model's own.",
         (0, 4096),
+    ),
+    "image_aspect": (
+        "",
+        "Width to height of what images are resized to, as in 16:9 or 1280x720; or image: as each of them has it. Empty:"
+        " the model's own, which is image for the small default model and a square for Meta's.",
+        None,
     ),
     "device": ("", "Where the network runs: cpu, cuda, cuda:1 ... Empty: the first GPU if there is one.", None),
     "dtype": (

@@ -24,7 +24,7 @@ class Candidates:
     iou: np.ndarray
     """Predicted IoU, 0 .. 1: float32 [M]."""
     logits: Tensor
-    """[M, S / 4, S / 4]; one of them can go into the next `predict`."""
+    """[M, h, w]; one of them can go into the next `predict`."""
 
 
 class ImagePredictor:
@@ -38,7 +38,7 @@ class ImagePredictor:
     @torch.no_grad()
     def set_image(self, image: np.ndarray) -> None:
         """Encode a picture, uint8 [H, W, 3] RGB; the predictions that follow are about it."""
-        pixels = to_network(image, self.model.config.image_size, self.model.device)
+        pixels = to_network(image, self.model.config, self.model.device)
         self._features = self.model.encode_image(pixels)
         self._size = image.shape[:2]
 
@@ -53,7 +53,7 @@ class ImagePredictor:
         """Masks for clicks and a box.
 
         Args:
-            mask_logits: of an earlier answer that the clicks correct: [S / 4, S / 4].
+            mask_logits: of an earlier answer that the clicks correct: [h, w].
             multimask: three candidates, for a prompt that may mean several things (one click); else a single mask.
 
         Raises:
@@ -61,10 +61,9 @@ class ImagePredictor:
         """
         if self._features is None:
             raise PromptError("no picture yet; call set_image first")
-        height, width = self._size
-        prompt = Prompt(clicks=tuple(clicks), box=box).checked(height, width)
-        size, device = self.model.config.image_size, self.model.device
-        points, labels = to_points(prompt.box, prompt.clicks, height, width, size, device)
+        prompt = Prompt(clicks=tuple(clicks), box=box).checked(*self._size)
+        shape, device = self.model.config.shape(*self._size), self.model.device
+        points, labels = to_points(prompt.box, prompt.clicks, self._size, shape, device)
         decoded = self.model.decode(
             self.model.without_memory(self._features),
             self._features,
@@ -79,4 +78,4 @@ class ImagePredictor:
             logits = decoded.all_logits[0, SINGLE + 1 :][order]
         else:
             iou, logits = decoded.iou, decoded.visible_logits
-        return Candidates(to_masks(logits, height, width), iou.float().cpu().numpy(), logits.float())
+        return Candidates(to_masks(logits, *self._size), iou.float().cpu().numpy(), logits.float())

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sam2_ros.model.config import SAM2Config
@@ -83,22 +84,29 @@ class MemoryBank:
         return maps, pointers
 
 
-def recall_all(banks: Sequence[MemoryBank], index: int) -> Memories | None:
+def recall_all(banks: Sequence[MemoryBank], index: int, grid: tuple[int, int]) -> Memories | None:
     """What N objects remember on frame `index`, side by side; None when they remember nothing.
 
     Objects that remember less are filled up and the filling is marked as not valid, so that no object's result
     depends on which others there are.
+
+    Args:
+        grid: rows and columns of the frame's features. Maps of images that had another aspect are resized to it.
     """
     maps, pointers = zip(*(bank.recall(index) for bank in banks), strict=True)
     if not any(maps):
         return None
-    map_values, map_ages, map_valid = _side_by_side(maps)
+    map_values, map_ages, map_valid = _side_by_side([[(age, _at(map, grid)) for age, map in row] for row in maps])
     if not any(pointers):  # all prompts lie ahead: a map is there, but no pointer yet
         pointer = next(iter(banks[0].prompted.values()))[1]
         empty = pointer.new_zeros(len(banks), 0, *pointer.shape)
         return Memories(map_values, map_ages, empty, map_ages[:, :0], map_valid)
     pointer_values, pointer_ages, pointer_valid = _side_by_side(pointers)
     return Memories(map_values, map_ages, pointer_values, pointer_ages, map_valid, pointer_valid)
+
+
+def _at(map: Tensor, grid: tuple[int, int]) -> Tensor:
+    return map if map.shape[1:] == grid else F.interpolate(map[None], grid, mode="bilinear")[0]
 
 
 def _side_by_side(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -1,4 +1,4 @@
-"""Between images as cameras deliver them and the square tensors that the network sees."""
+"""Between images as cameras deliver them and the tensors that the network sees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.prompt_encoder import PointLabel
 from sam2_ros.tracking.prompt import Box, Click
 
@@ -15,8 +16,8 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 
-def to_network(image: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """Resize an image to the network's square, without keeping the aspect, and normalise it.
+def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> Tensor:
+    """Resize an image to what the network wants to see (`SAM2Config.shape`), and normalise it.
 
     Bilinear with antialiasing, as the reference's image predictor does. On a CPU the resize works on bytes, which is
     several times as fast and rounds to 1 / 255; on a GPU it works on floats.
@@ -25,7 +26,7 @@ def to_network(image: np.ndarray, size: int, device: torch.device) -> Tensor:
         image: uint8 [H, W, 3], RGB.
 
     Returns:
-        float32 [1, 3, size, size].
+        float32 [1, 3, h, w].
 
     Raises:
         ValueError: the image is of another type or shape.
@@ -35,19 +36,29 @@ def to_network(image: np.ndarray, size: int, device: torch.device) -> Tensor:
     pixels = torch.from_numpy(np.require(image, requirements="CW")).to(device).permute(2, 0, 1)[None]
     if device.type != "cpu":
         pixels = pixels.float()
-    return normalised(F.interpolate(pixels, (size, size), mode="bilinear", antialias=True))
+    shape = config.shape(*image.shape[:2])
+    return normalised(F.interpolate(pixels, shape, mode="bilinear", antialias=True))
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """Colours as the network wants them: 0 .. 255, of any type, [..., 3, S, S] -> float32, about -2 .. 3."""
+    """Colours as the network wants them: 0 .. 255, of any type, [..., 3, h, w] -> float32, about -2 .. 3."""
     mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (_MEAN, _STD))
     return (pixels / 255 - mean) / std
 
 
 def to_points(
-    box: Box | None, clicks: tuple[Click, ...], height: int, width: int, size: int, device: torch.device
+    box: Box | None,
+    clicks: tuple[Click, ...],
+    size: tuple[int, int],
+    shape: tuple[int, int],
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Box and clicks as labelled points of the network's input: [1, P, 2] and int64 [1, P]."""
+    """Box and clicks as labelled points of the network's input: [1, P, 2] and int64 [1, P].
+
+    Args:
+        size: height and width of the image on which they are, pixels.
+        shape: height and width of what the network sees, pixels.
+    """
     points: list[tuple[float, float]] = []
     labels: list[int] = []
     if box is not None:
@@ -56,14 +67,14 @@ def to_points(
     for click in clicks:
         points.append((click.x, click.y))
         labels.append(PointLabel.POSITIVE if click.positive else PointLabel.NEGATIVE)
-    scale = torch.tensor([size / width, size / height])
+    scale = torch.tensor([shape[1] / size[1], shape[0] / size[0]])
     return (torch.tensor(points) * scale)[None].to(device), torch.tensor(labels)[None].to(device)
 
 
-def mask_to_network(mask: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """A mask, bool [H, W], resized to the network's square, 0 or 1: float32 [1, 1, size, size]."""
+def mask_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
+    """A mask, bool [H, W], resized to what the network sees, 0 or 1: float32 [1, 1, h, w]."""
     pixels = torch.from_numpy(mask).to(device)[None, None].float()
-    return (F.interpolate(pixels, (size, size), mode="bilinear", antialias=True) >= 0.5).float()
+    return (F.interpolate(pixels, shape, mode="bilinear", antialias=True) >= 0.5).float()
 
 
 def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:

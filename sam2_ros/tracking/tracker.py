@@ -44,13 +44,25 @@ class EncodedImage:
     width: int
     features: ImageFeatures
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of its stride-16 features."""
+        rows, columns = self.features.stride16.shape[2:]
+        return rows, columns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what the network saw, pixels."""
+        rows, columns = self.grid
+        return 16 * rows, 16 * columns
+
 
 @dataclass(frozen=True)
 class Answer:
     """What the network said of one object on one frame."""
 
     logits: Tensor
-    """[S / 4, S / 4]."""
+    """At a quarter of the height and width that the network sees: [h, w]."""
     iou: float
     presence_logit: float
 
@@ -164,14 +176,15 @@ class Tracker:
             ValueError: the image is of another type or shape.
         """
         with torch.no_grad(), self._precision():
-            pixels = to_network(image, self.model.config.image_size, self.model.device)
+            pixels = to_network(image, self.model.config, self.model.device)
             return EncodedImage(*image.shape[:2], self.model.encode_image(pixels))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """See the next image and find all objects in it.
 
         Args:
-            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. The size may change from frame to frame.
+            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. The size may change from frame to frame, and the
+                aspect too.
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:
@@ -358,7 +371,7 @@ class Tracker:
 
     def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
         """Follow a prompt on its frame and remember it."""
-        model, features, size = self.model, seen.image.features, self.model.config.image_size
+        model, features = self.model, seen.image.features
         box, clicks = tracked.prompts.get(seen.index, (None, ()))
         if prompt.box is not None or prompt.mask is not None:
             box, clicks = prompt.box, ()
@@ -368,13 +381,14 @@ class Tracker:
         tracked.prompts[seen.index] = box, clicks
 
         if prompt.mask is not None and box is None and not clicks:
-            decoded = model.decode_mask(features, mask_to_network(prompt.mask, size, model.device))
+            decoded = model.decode_mask(features, mask_to_network(prompt.mask, seen.image.shape, model.device))
         else:
             # On a frame where the object was not followed, the prompt alone counts, as in a picture.
             followed = tracked.object_id in seen.answers and not prompt.replace
-            memories = recall_all([tracked.bank], seen.index) if followed else None
+            memories = recall_all([tracked.bank], seen.index, seen.image.grid) if followed else None
             conditioned = model.without_memory(features) if memories is None else model.condition(features, memories)
-            points, labels = to_points(box, clicks, seen.image.height, seen.image.width, size, model.device)
+            size = seen.image.height, seen.image.width
+            points, labels = to_points(box, clicks, size, seen.image.shape, model.device)
             decoded = model.decode(
                 conditioned,
                 features,
@@ -392,8 +406,7 @@ class Tracker:
     def _earlier_logits(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
         """The mask that clicks and boxes correct: the prompt's own, or the one the object has on this frame."""
         if prompt.mask is not None:
-            size = self.model.config.image_size
-            return self.model.logits_of(mask_to_network(prompt.mask, size, self.model.device))
+            return self.model.logits_of(mask_to_network(prompt.mask, seen.image.shape, self.model.device))
         earlier = seen.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
@@ -401,7 +414,7 @@ class Tracker:
 
     def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
         """Find objects on a frame from memory alone, and remember it."""
-        memories = recall_all([tracked.bank for tracked in objects], seen.index)
+        memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded, maps = self.model.track(seen.image.features, memories)
         answers = _answers(decoded)

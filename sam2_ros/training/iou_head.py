@@ -131,8 +131,9 @@ def listen(decoder: MaskDecoder) -> Iterator[list[Heard]]:
 
 def _worth(tracker: Tracker, heard: Heard, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
     """Compares with true masks, bool [N, H, W], on the decoder's own grid, where the losses are taken too."""
-    (tokens, raw), config = heard, tracker.model.config
-    true = [mask_to_network(mask, config.image_size, raw.logits.device) for mask in masks]
+    tokens, raw = heard
+    shape = tracker.model.config.shape(*masks.shape[1:])
+    true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
     target = coverage(torch.cat(true).bool())[:, 0]
     worth = iou(raw.logits, target[:, None].expand_as(raw.logits))
     asked, number = (torch.full((len(masks),), value) for value in (prompted, clip))
@@ -231,8 +232,9 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="the weights, with the new head (.safetensors)")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from; default: those that ship")
     parser.add_argument("--model", help="whose weights they are; default: what they fit")
-    size = "of the network's square; default: the model's"
+    size = "the network sees its square; default: the model's"
     parser.add_argument("--size", type=int, metavar="PIXELS", help=size)
+    parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's. Scenes have it too")
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
     parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
@@ -248,7 +250,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
     options = parser.parse_args()
     try:
-        model = load_model(options.model, options.init, image_size=options.size)
+        model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1

@@ -16,7 +16,7 @@ from sam2_ros.tracking.tracker import Tracker
 
 @pytest.fixture(scope="module")
 def network() -> SAM2:
-    return load_model(device="cpu", image_size=192)
+    return load_model(device="cpu", image_size=192, aspect="4:3")
 
 
 def test_a_stream_is_tracked_alike(network: SAM2, exported: Path) -> None:
@@ -30,15 +30,17 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
     torch.manual_seed(0)
     config = graphs.config
     assert config == network.config
-    grid, dim, size = config.grid, config.dim, config.image_size
+    dim, (height, width) = config.dim, config.shape(1, 1)
+    assert (height, width) == (160, 224)
+    h, w = height // 16, width // 16
     features = ImageFeatures(
-        torch.randn(1, dim // 8, size // 4, size // 4),
-        torch.randn(1, dim // 4, size // 8, size // 8),
-        torch.randn(1, dim, grid, grid),
+        torch.randn(1, dim // 8, 4 * h, 4 * w),
+        torch.randn(1, dim // 4, 2 * h, 2 * w),
+        torch.randn(1, dim, h, w),
     )
     for objects, maps, pointers in ((1, 1, 0), (1, 7, 16), (3, 10, 19)):
         memories = Memories(
-            torch.randn(objects, maps, config.memory_dim, grid, grid),
+            torch.randn(objects, maps, config.memory_dim, h, w),
             torch.randint(0, 7, (objects, maps)),
             torch.randn(objects, pointers, dim),
             torch.randint(1, 16, (objects, pointers)),

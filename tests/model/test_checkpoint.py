@@ -192,6 +192,8 @@ def test_weights_fit_other_sizes():
     default, larger = load_model(device="cpu"), load_model(device="cpu", image_size=384)
     assert larger.config == default.config.at(384) != default.config
     assert_same(larger, default)
-    assert larger.encode_image(torch.zeros(1, 3, 384, 384)).stride16.shape[2:] == (24, 24)
+    assert larger.encode_image(torch.zeros(1, 3, 384, 320)).stride16.shape[2:] == (24, 20)
     with pytest.raises(ValueError, match="multiple of 32"):
         load_model(device="cpu", image_size=300)
+    with pytest.raises(ValueError, match="aspect '16:0': expected one like 16:9 or 1280x720, or 'image'"):
+        load_model(device="cpu", aspect="16:0")

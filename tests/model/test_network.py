@@ -120,9 +120,9 @@ def memories(model, maps: int, pointers: int) -> Memories:
 
 def test_places_are_not_rounded_in_half_precision(model):
     points, labels = torch.tensor([[[100.0, 50.0]], [[100.5, 50.0]]]), torch.ones(2, 1, dtype=torch.int64)
-    expected = model.sam_prompt_encoder.points(points, labels)
+    expected = model.sam_prompt_encoder.points(points, labels, 128, 128)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(model.sam_prompt_encoder.points(points, labels), expected)
+        assert torch.equal(model.sam_prompt_encoder.points(points, labels, 128, 128), expected)
 
 
 @pytest.mark.parametrize("presence", [5.0, -5.0])

@@ -89,7 +89,7 @@ def test_image_predictor_gives_the_same_candidates():
     assert candidates.masks.shape == (3, SIZE, 2 * SIZE) and candidates.masks.dtype == bool
     assert list(candidates.iou) == sorted(candidates.iou, reverse=True)
 
-    pixels = to_network(image, SIZE, torch.device("cpu"))
+    pixels = to_network(image, config, torch.device("cpu"))
     with torch.no_grad():
         their = theirs(pixel_values=pixels, input_points=torch.tensor([[[[50.0, 60.0]]]]))
     order = their.iou_scores[0, 0].argsort(descending=True)

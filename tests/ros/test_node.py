@@ -99,10 +99,14 @@ def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, 
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert "multiple of 32" in capfd.readouterr().err
 
-    node.set_parameters([Parameter("image_size", value=128)])
+    node.set_parameters([Parameter("image_size", value=128), Parameter("image_aspect", value="wide")])
+    assert not change(robot, Transition.TRANSITION_CONFIGURE)
+    assert "aspect 'wide': expected one like 16:9" in capfd.readouterr().err
+
+    node.set_parameters([Parameter("image_aspect", value="4:3")])
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._tracker.model.config.image_size == 128
+    assert node._stream._tracker.model.config.shape(1, 1) == (96, 128)
 
 
 def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:

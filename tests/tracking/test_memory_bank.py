@@ -71,11 +71,11 @@ def test_frames_on_which_the_object_was_not_seen_are_not_remembered():
 
 
 def test_objects_that_remember_less_are_filled_up_and_marked():
-    memories = recall_all([bank(), bank(prompted=(28,), tracked=(29,))], 30)
+    memories = recall_all([bank(), bank(prompted=(28,), tracked=(29,))], 30, (2, 2))
     assert memories.maps.shape == (2, 7, 64, 2, 2)
     assert memories.map_valid.tolist() == [[True] * 7, [True] * 2 + [False] * 5]
     assert memories.pointer_valid.tolist() == [[True] * 16, [True] * 2 + [False] * 14]
     assert memories.map_age[1, :2].tolist() == [0, 1]
-    alike = recall_all([bank(), bank()], 30)
+    alike = recall_all([bank(), bank()], 30, (2, 2))
     assert alike.map_valid is None and alike.pointer_valid is None
-    assert recall_all([bank(prompted=(3,), tracked=())], 3) is None
+    assert recall_all([bank(prompted=(3,), tracked=())], 3, (2, 2)) is None

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from sam2_ros.model.config import CONFIGS
 from sam2_ros.tracking.pixels import to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click
+
+SMALL = CONFIGS["default"].at(32, "1:1")
 
 
 def test_images_are_normalised_with_imagenet_statistics():
     image = np.full((30, 40, 3), (255, 0, 128), dtype=np.uint8)
-    pixels = to_network(image, 64, torch.device("cpu"))
+    pixels = to_network(image, SMALL.at(64), torch.device("cpu"))
     assert pixels.shape == (1, 3, 64, 64)
     expected = [(1 - 0.485) / 0.229, -0.456 / 0.224, (128 / 255 - 0.406) / 0.225]
     torch.testing.assert_close(pixels.mean(dim=(0, 2, 3)), torch.tensor(expected), atol=1e-4, rtol=0)
@@ -20,21 +23,21 @@ def test_images_are_normalised_with_imagenet_statistics():
 
 def test_images_may_be_read_only_and_flipped(request):
     image = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    expected = to_network(image, 16, torch.device("cpu"))
+    expected = to_network(image, SMALL, torch.device("cpu"))
     frozen = image.copy()
     frozen.flags.writeable = False  # as those out of a bag
     request.addfinalizer(lambda: torch.set_warn_always(False))
     torch.set_warn_always(True)  # not only the first time in a process
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert torch.equal(to_network(frozen, 16, torch.device("cpu")), expected)
-    assert torch.equal(to_network(image[:, ::-1].copy()[:, ::-1], 16, torch.device("cpu")), expected)
+        assert torch.equal(to_network(frozen, SMALL, torch.device("cpu")), expected)
+    assert torch.equal(to_network(image[:, ::-1].copy()[:, ::-1], SMALL, torch.device("cpu")), expected)
 
 
 def test_points_scale_with_the_image_boxes_first():
     clicks = (Click(40, 15), Click(0, 0, False))
-    points, labels = to_points(Box(10, 20, 30, 40), clicks, 60, 80, 160, torch.device("cpu"))
-    torch.testing.assert_close(points[0], torch.tensor([[20, 160 / 3], [80, 160], [80, 40], [0, 0]]))
+    points, labels = to_points(Box(10, 20, 30, 40), clicks, (60, 80), (80, 160), torch.device("cpu"))
+    torch.testing.assert_close(points[0], torch.tensor([[20, 80 / 3], [80, 80], [80, 20], [0, 0]]))
     assert labels.tolist() == [[2, 3, 1, 0]]
 
 

@@ -177,6 +177,36 @@ def test_the_size_of_images_may_change(model, images):
     assert frame.masklets[0].mask.shape == (80, 60)
 
 
+def test_the_aspect_of_images_may_change(model, images):
+    """Memories of one aspect serve another, in late prompts too."""
+    tracker = Tracker(model)
+    wide = [np.tile(image, (1, 3, 1)) for image in images]
+    for index, image in enumerate((*images[:3], *wide[3:6], *images[6:8])):
+        tracker.step(image, index)
+        if index == 1:
+            tracker.prompt(CLICK)
+    assert [seen.answers[1].logits.shape for seen in list(tracker._history)[2:4]] == [(16, 16), (8, 32)]
+    masklet = tracker.prompt(Prompt(1, clicks=(Click(200, 30),)), stamp=4)
+    assert masklet.mask.shape == (60, 240)
+    assert tracker.newest.masklets[0].mask.shape == (60, 80)
+
+
+def test_prompts_are_placed_in_wide_images_as_they_were_made(model, images):
+    wide = np.tile(images[0], (1, 3, 1))
+    mask = np.zeros((60, 240), dtype=bool)
+    mask[8:30, 150:220] = True
+    tracker = run(model, [wide], {})
+    assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
+    points = []
+    hook = model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
+    hook.remove()
+    # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
+    half = torch.tensor([0.5 / 128, 0.5 / 32])
+    expected = torch.tensor([[0.5, 0.0], [0.75, 0.5], [179.5 / 240, 14.5 / 60]]) + half
+    torch.testing.assert_close(points[-1][0, :3], expected)
+
+
 BAD = {
     "empty": Prompt(),
     "outside the image": Prompt(clicks=(Click(80, 20),)),

@@ -1,0 +1,32 @@
+"""What images are resized to."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sam2_ros.model.config import CONFIGS
+
+DEFAULT = CONFIGS["default"]
+sides = st.integers(1, 4000)
+
+
+def test_the_default_model_keeps_the_aspect_of_what_cameras_give():
+    shapes = {(480, 640): (288, 352), (720, 1280): (224, 416), (640, 480): (352, 288), (500, 500): (320, 320)}
+    assert {size: DEFAULT.shape(*size) for size in shapes} == shapes
+
+
+def test_released_models_see_squares():
+    assert CONFIGS["sam2.1_hiera_tiny"].shape(720, 1280) == (1024, 1024)
+
+
+def test_a_given_aspect_is_that_of_all_images():
+    wide = DEFAULT.at(aspect="1280x720")
+    assert wide.shape(640, 480) == wide.shape(1, 1) == DEFAULT.at(aspect="16:9").shape(1, 1) == (224, 416)
+
+
+@given(sides, sides, st.integers(1, 20).map(lambda n: 32 * n))
+def test_no_other_rectangle_would_show_more(height, width, image_size):
+    rows, columns = DEFAULT.at(image_size).shape(height, width)
+    assert rows % 32 == columns % 32 == 0 < rows * columns <= image_size**2
+    scale = min(rows / height, columns / width)
+    for other in range(32, image_size**2 // 32 + 1, 32):
+        assert min(other / height, image_size**2 // other // 32 * 32 / width) <= scale
