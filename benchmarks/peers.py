@@ -202,7 +202,8 @@ class Transformers(Peer):
         with torch.inference_mode():
             self.model(self.session, frame_idx=0)
         config = self.model.config
-        maps, pointers = task.memories(config.vision_config.fpn_hidden_size, config.memory_encoder_output_channels, task.square)
+        sizes = config.vision_config.fpn_hidden_size, config.memory_encoder_output_channels
+        maps, pointers = task.memories(*sizes, task.square)
         for i in objects:
             conditioning, tracked = self.session.output_dict_per_obj[i].values()
             for index in range(FILLED):

@@ -84,8 +84,12 @@ def arguments() -> argparse.ArgumentParser:
     of_model = parser.add_argument_group("model")
     of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
     of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
-    of_model.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square (default: the model's)")
-    of_model.add_argument("--aspect", metavar="W:H", help="of what it sees; `image`: each its own (default: the model's)")
+    of_model.add_argument(
+        "--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's"
+    )
+    of_model.add_argument(
+        "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"
+    )
     of_model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
 
     results = parser.add_argument_group("results")
@@ -100,7 +104,8 @@ def parsed() -> argparse.Namespace:
     parser = arguments()
     options = parser.parse_args()
     if options.masks:
-        for name in ("protocol", "prompt", "model", "checkpoint", "size", "aspect", "device", "save_masks", "non_overlap"):
+        of_model = "model", "checkpoint", "size", "aspect", "device"
+        for name in ("protocol", "prompt", *of_model, "save_masks", "non_overlap"):
             if getattr(options, name):
                 parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
     if options.split and not options.davis:

@@ -33,8 +33,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "image_aspect": (
         "",
-        "Width to height of what images are resized to, as in 16:9 or 1280x720; or image: as each of them has it. Empty:"
-        " the model's own, which is image for the small default model and a square for Meta's.",
+        "Width to height of what images are resized to, as in 16:9 or 1280x720; or image: as each of them has it."
+        " Empty: the model's own, which is image for the small default model and a square for Meta's.",
         None,
     ),
     "device": ("", "Where the network runs: cpu, cuda, cuda:1 ... Empty: the first GPU if there is one.", None),

@@ -183,8 +183,7 @@ class Tracker:
         """See the next image and find all objects in it.
 
         Args:
-            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. The size may change from frame to frame, and the
-                aspect too.
+            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. Size and aspect may change at any frame.
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:

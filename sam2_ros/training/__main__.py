@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.pictures import Pictures
@@ -75,7 +77,8 @@ def arguments() -> argparse.ArgumentParser:
             said = ", ".join([str(default), *(f"{key}: {value}" for key, value in named.items() if value != default)])
             how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
             if "bool" not in kind:
-                how = {"type": int if "int" in kind else float, "metavar": "N" if "int" in kind else "X"}
+                types = {"int": (int, "N"), "float": (float, "X"), "str": (str, "W:H")}
+                how = dict(zip(("type", "metavar"), types[kind.split(" ")[0]], strict=True))
             group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=said, **how)
     return parser
 
@@ -106,7 +109,7 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
     if not init and recipe.stage.pretrained:
         init = fetch_official(name) if name in OFFICIAL else DEFAULT_WEIGHTS
     config = CONFIGS[name]
-    config = config.at(recipe.stage.size or config.image_size)
+    config = config.at(recipe.stage.size, recipe.stage.aspect)
     if recipe.learning.drop_path is not None:
         config = replace(config, hiera=replace(config.hiera, drop_path=recipe.learning.drop_path))
     torch.manual_seed(0)
@@ -120,6 +123,17 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
     return model
 
 
+def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
+    """Height and width, pixels, of the first clip that is not damaged. Raises the last one's ClipError if all are."""
+    for number in range(len(clips)):
+        try:
+            height, width = clips[number].frames[0].shape[:2]
+            return height, width
+        except ClipError as error:
+            damaged = error
+    raise damaged
+
+
 def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     """All that was asked for, ready to run.
 
@@ -128,7 +142,6 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     """
     recipe = recipe_of(options)
     model = network(options, recipe)
-    size = model.config.image_size
     pictures = Pictures.open(options.pictures) if options.pictures else None
     topics = options.images, options.masklets
 
@@ -136,8 +149,9 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
         paths: list[Path] | None, names: Path | None, stage: Stage, changes: Augmentation
     ) -> SceneSamples | ClipSamples:
         if not paths:
-            return SceneSamples(stage, size, changes, pictures)
-        samples = ClipSamples(open_all(paths, names, *topics), stage, size, changes)
+            return SceneSamples(stage, model.config.shape(1, 1), changes, pictures)
+        clips = open_all(paths, names, *topics)
+        samples = ClipSamples(clips, stage, model.config.shape(*size_of(clips)), changes)
         samples[0, 0]  # what is wrong with all of the clips, one hears now
         return samples
 
@@ -152,9 +166,9 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     if processes.rank_and_world()[0] == 0:
         if options.validation:
             clips = open_all(options.validation, options.validation_list, *topics)
-            validation = clip_batches(clips, recipe.stage, size)
+            validation = clip_batches(clips, recipe.stage, model.config.shape(*size_of(clips)))
         elif not options.data:
-            validation = scene_batches(size, pictures)
+            validation = scene_batches(model.config.shape(1, 1), pictures)
     return Trainer(model.to(device), recipe, samples, options.out, validation)
 
 

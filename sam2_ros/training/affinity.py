@@ -36,7 +36,7 @@ class Affinity(nn.Module):
         """Cosine similarity above which two cells belong together."""
 
     def embed(self, features: ImageFeatures) -> Tensor:
-        """Unit vectors: [B, dim, S / 4, S / 4]."""
+        """Unit vectors: [B, dim, H / 4, W / 4]."""
         fine = self.stride4(features.stride4)
         for layer, x in ((self.stride8, features.stride8), (self.stride16, features.stride16)):
             fine = fine + F.interpolate(layer(x), fine.shape[2:], mode="bilinear")
@@ -49,8 +49,8 @@ class Affinity(nn.Module):
 
         Args:
             features: of B clips of T frames.
-            masks: bool [O, T, S, S], none empty on the first frame.
-            targets: `coverage` of them: [O, T, S / 4, S / 4].
+            masks: bool [O, T, H, W], none empty on the first frame.
+            targets: `coverage` of them: [O, T, H / 4, W / 4].
             clip: which clip each object is in: [O].
             chance: draws the cell that stands for each object.
             count: what the sum over all objects and frames on which they can be seen is divided by, a scalar.

@@ -60,30 +60,30 @@ NONE = Augmentation(flip=0, grey=0, brightness=0, contrast=0, tint=0)
 
 
 def moved(
-    frames: np.ndarray, masks: np.ndarray, settings: Augmentation, rng: np.random.Generator, aspect: float = 1.0
+    frames: np.ndarray, masks: np.ndarray, settings: Augmentation, rng: np.random.Generator, squeezed: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The clip mirrored, turned, slanted, four times side by side. May move objects out of the picture.
 
     Args:
-        frames: uint8 [T, S, S, 3].
-        masks: bool [T, N, S, S].
-        aspect: width / height of the picture before it was made square, so that it is turned and not twisted.
+        frames: uint8 [T, H, W, 3].
+        masks: bool [T, N, H, W].
+        squeezed: by how much the picture was made narrower than it was, so that it is turned and not twisted.
     """
-    size = frames.shape[1]
+    height, width = frames.shape[1:3]
     if rng.random() < settings.flip:
         frames, masks = frames[:, :, ::-1], masks[..., ::-1]
     if settings.degrees or settings.shear:
         angle, slant = np.deg2rad(rng.uniform(-1, 1, 2) * (settings.degrees, settings.shear))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        squeeze = np.diag([1 / aspect, 1.0])
+        squeeze = np.diag([1 / squeezed, 1.0])
         matrix = squeeze @ turn @ np.array([[1, np.tan(slant)], [0, 1]]) @ np.linalg.inv(squeeze)
-        centre = np.full(2, (size - 1) / 2)
+        centre = np.array([width - 1, height - 1]) / 2
         affine = np.column_stack((matrix, centre - matrix @ centre))
         frames = np.stack([_warp(frame, affine, MEAN_COLOUR) for frame in frames])
         masks = _each(masks, lambda mask: _warp(mask, affine, 0))
     if rng.random() < settings.mosaic:
         flips, place = rng.random(4) < 0.5, int(rng.integers(4))
-        half = (size // 2, size // 2)
+        half = (width // 2, height // 2)
         frames = np.stack([_tiled(cv2.resize(f, half, interpolation=cv2.INTER_AREA), flips) for f in frames])
         only = np.arange(4) == place
         masks = _each(masks, lambda mask: _tiled(cv2.resize(mask, half, interpolation=cv2.INTER_AREA), flips, only))
@@ -96,7 +96,7 @@ def _warp(image: np.ndarray, affine: np.ndarray, fill: int | tuple[int, int, int
 
 
 def _each(masks: np.ndarray, change) -> np.ndarray:
-    """Changes every mask, bool [T, N, S, S], as a grey picture, and cuts it at the middle grey."""
+    """Changes every mask, bool [T, N, H, W], as a grey picture, and cuts it at the middle grey."""
     grey = np.ascontiguousarray(masks).view(np.uint8) * np.uint8(255)
     return np.stack([[change(mask) for mask in frame] for frame in grey]) > 127
 
@@ -110,7 +110,7 @@ def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None)
 
 
 def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """The clip under another light, which flickers if so set: uint8 [T, S, S, 3]."""
+    """The clip under another light, which flickers if so set: uint8 [T, H, W, 3]."""
     grey = rng.random() < settings.grey
     tint = np.diag(1 + settings.tint * rng.uniform(-1, 1, 3))
     clip = (settings.brightness, settings.contrast, settings.saturation)

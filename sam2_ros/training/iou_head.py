@@ -259,9 +259,9 @@ def main() -> int:
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
             # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.
-            stage = Stage(size=model.config.image_size, frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
+            stage = Stage(frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
             pictures = Pictures.open(options.pictures) if options.pictures else None
-            clip = SceneSamples(stage, model.config.image_size, NONE, pictures).scene
+            clip = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures).scene
             numbers = count(options.first_seed)
         judged = gather(Tracker(model), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:

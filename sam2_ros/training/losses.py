@@ -51,7 +51,7 @@ class Losses:
 
 
 def coverage(masks: Tensor) -> Tensor:
-    """How much of each stride-4 cell the object covers: bool [..., S, S] -> float32 0 .. 1 [..., S / 4, S / 4]."""
+    """How much of each stride-4 cell the object covers: bool [..., H, W] -> float32 0 .. 1 [..., H / 4, W / 4]."""
     cells = F.avg_pool2d(masks.flatten(0, -3).float(), kernel_size=4)
     return cells.unflatten(0, masks.shape[:-2])
 
@@ -97,7 +97,7 @@ def losses(
 
     Args:
         decoded: for N objects.
-        target: `coverage` of the true masks: [N, S / 4, S / 4].
+        target: `coverage` of the true masks: [N, H / 4, W / 4].
         present: whether the object is visible: bool [N].
         multimask: the three candidates were asked for, not the single mask.
         visible_count, count: what sums over visible and over all objects are divided by, scalars. None: how many there

@@ -16,7 +16,10 @@ class Stage:
     """What is learnt from, and for how long."""
 
     size: int | None = 128
-    """Side of the pictures, pixels: a multiple of 32. None: the network's own."""
+    """Pictures have as many pixels as a square with this side, a multiple of 32. None: the network's own."""
+    aspect: str | None = None
+    """Of the pictures, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
+    network's own."""
     frames: int = 1
     """1: still images."""
     gap: int = 1
@@ -58,12 +61,12 @@ class Stage:
     workers: int = 1
     """Processes that make samples, for each that trains."""
 
-    def scenes(self, size: int) -> SceneSettings:
-        """What synthetic scenes of this stage are like, at so many pixels a side."""
+    def scenes(self, height: int, width: int) -> SceneSettings:
+        """What synthetic scenes of this stage are like, at so many pixels."""
         many = (3, 7) if self.frames == 1 else (2, 5)
         settings = SceneSettings(
-            height=size,
-            width=size,
+            height=height,
+            width=width,
             frames=self.frames * self.gap,
             objects=many,
             materials=self.materials,

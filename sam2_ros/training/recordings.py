@@ -60,17 +60,19 @@ class Annotated:
         known = np.ones_like(visible) if clip.known is None else clip.known[frames]
         return cls(np.array(frames), visible, known)
 
-    def square(self, clip: Clip, chosen: Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def resized(
+        self, clip: Clip, chosen: Sequence[int], shape: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         """Some annotated frames as the tracker would hand them to the network.
 
         Args:
             clip: that was looked through.
             chosen: indices into `frames`.
-            size: side, pixels.
+            shape: height and width that they shall have, pixels.
 
         Returns:
-            Frames uint8 [T, size, size, 3], masks bool [T, N, size, size] of the objects that are known on all of them,
-            and width / height of the clip.
+            Frames uint8 [T, *shape, 3], masks bool [T, N, *shape] of the objects that are known on all of them, and by
+            how much they were squeezed (`augmentation.moved`).
 
         Raises:
             ClipError: a frame is damaged.
@@ -80,15 +82,15 @@ class Annotated:
         for index in self.frames[chosen].tolist():
             image, truth = clip.frames[index], clip.masks[index]
             assert truth is not None
-            aspect = image.shape[1] / image.shape[0]
-            frames.append(_resized(np.ascontiguousarray(image.transpose(2, 0, 1)), size).transpose(1, 2, 0))
-            masks.append(_resized(truth[known].view(np.uint8) * np.uint8(255), size) > 127)
-        return np.stack(frames), np.stack(masks), aspect
+            squeezed = image.shape[1] / image.shape[0] * shape[0] / shape[1]
+            frames.append(_resized(np.ascontiguousarray(image.transpose(2, 0, 1)), shape).transpose(1, 2, 0))
+            masks.append(_resized(truth[known].view(np.uint8) * np.uint8(255), shape) > 127)
+        return np.stack(frames), np.stack(masks), squeezed
 
 
-def _resized(planes: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [C, H, W] -> uint8 [C, size, size]: bilinear with antialiasing, as in `tracking.pixels`."""
-    resized = F.interpolate(torch.from_numpy(planes)[None], (size, size), mode="bilinear", antialias=True)
+def _resized(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """uint8 [C, H, W] -> uint8 [C, *shape]: bilinear with antialiasing, as in `tracking.pixels`."""
+    resized = F.interpolate(torch.from_numpy(planes)[None], shape, mode="bilinear", antialias=True)
     return resized[0].numpy()
 
 
@@ -102,14 +104,14 @@ class ClipSamples(Dataset[Batch]):
     Args:
         clips: opened one at a time.
         stage: says what samples are like.
-        size: side of their pictures, pixels.
+        shape: height and width of their pictures, pixels.
         changes: what is done to them.
     """
 
-    def __init__(self, clips: Sequence[Clip], stage: Stage, size: int, changes: Augmentation) -> None:
+    def __init__(self, clips: Sequence[Clip], stage: Stage, shape: tuple[int, int], changes: Augmentation) -> None:
         self.clips = clips
         self.stage = stage
-        self.size = size
+        self.shape = shape
         self.changes = changes
         self.bad: dict[int, ClipError] = {}
         """Clips from which nothing can be learnt, by place, as far as this process knows."""
@@ -167,13 +169,12 @@ class ClipSamples(Dataset[Batch]):
     def _sample(self, clip: Clip, annotated: Annotated, rng: np.random.Generator) -> Batch:
         stage = self.stage
         chosen = excerpt(annotated.visible, stage.frames, stage.gap, rng, annotated.known)
-        frames, masks, aspect = annotated.square(clip, chosen, self.size)
+        frames, masks, squeezed = annotated.resized(clip, chosen, self.shape)
+        limits = {"smallest": stage.smallest, "largest": stage.largest}
         try:
-            return sample(
-                frames, masks, stage.objects, self.changes, rng, aspect, smallest=stage.smallest, largest=stage.largest
-            )
+            return sample(frames, masks, stage.objects, self.changes, rng, squeezed, **limits)
         except ValueError as error:
-            problem = f"{error} at {self.size} x {self.size} pixels"
+            problem = f"{error} at {self.shape[1]}x{self.shape[0]} pixels"
             raise ClipError(clip.name, problem, int(annotated.frames[chosen[0]])) from error
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:

@@ -32,7 +32,7 @@ class Outcome:
     losses: list[Losses]
     """Of every answer of the decoder."""
     logits: Tensor
-    """Last answer on each frame, also where the object is said to be absent: float32 [O, T, S / 4, S / 4]."""
+    """Last answer on each frame, also where the object is said to be absent: float32 [O, T, H / 4, W / 4]."""
     presence_logit: Tensor
     """float32 [O, T]."""
     affinity: Tensor
@@ -51,7 +51,7 @@ class Rollout(nn.Module):
     prompted one, a conditioning frame.
 
     Args:
-        model: the network; its image size is that of the batches.
+        model: the network.
         prompting: how objects are prompted.
         weights: of the losses.
         affinity: what compares pixels, when `weights` ask for it.

@@ -21,15 +21,15 @@ class Batch:
     """B clips of T frames, and O objects in them."""
 
     images: Tensor
-    """uint8 [B, T, 3, S, S]."""
+    """uint8 [B, T, 3, H, W]."""
     masks: Tensor
-    """bool [O, T, S, S]; on the first frame none is empty."""
+    """bool [O, T, H, W]; on the first frame none is empty."""
     clip: Tensor
     """Which clip each object is in: int64 [O]."""
 
     @property
     def normalised(self) -> Tensor:
-        """float32 [B, T, 3, S, S], as the network wants it."""
+        """float32 [B, T, 3, H, W], as the network wants it."""
         return normalised(self.images)
 
     def to(self, device: torch.device) -> Batch:
@@ -103,7 +103,7 @@ def sample(
     objects: int,
     changes: Augmentation,
     rng: np.random.Generator,
-    aspect: float = 1.0,
+    squeezed: float = 1.0,
     fill: bool = False,
     smallest: float = 0.0,
     largest: float = 1.0,
@@ -113,10 +113,10 @@ def sample(
     Objects that can be seen on the first frame are chosen from.
 
     Args:
-        frames: uint8 [T, S, S, 3].
-        masks: bool [T, N, S, S].
+        frames: uint8 [T, H, W, 3].
+        masks: bool [T, N, H, W].
         objects: at most so many.
-        aspect: width / height of the picture before it was made square.
+        squeezed: as in `moved`.
         fill: where there are fewer objects, some are taken again, to be prompted elsewhere. So all batches have one
             shape, and memory is allocated once.
         smallest, largest: as in `Stage`.
@@ -132,7 +132,7 @@ def sample(
     if not candidates.size:
         candidates = area.argmax(keepdims=True)
     masks = masks[:, rng.permutation(candidates)[:objects]]
-    changed, moved = augmentation.moved(frames, masks, changes, rng, aspect)
+    changed, moved = augmentation.moved(frames, masks, changes, rng, squeezed)
     kept = moved[0].any(axis=(1, 2))
     if kept.any():  # else the clip stays as it was
         frames, masks = changed, moved[:, kept]

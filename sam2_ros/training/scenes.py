@@ -31,15 +31,17 @@ class SceneSamples(Dataset[Batch]):
 
     Args:
         stage: says what scenes are like.
-        size: side of their pictures, pixels.
+        shape: height and width of their pictures, pixels.
         changes: what is done to them.
         pictures: two in three scenes are painted with them; None: all are procedural.
     """
 
-    def __init__(self, stage: Stage, size: int, changes: Augmentation, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self, stage: Stage, shape: tuple[int, int], changes: Augmentation, pictures: Pictures | None = None
+    ) -> None:
         self.stage = stage
         self.changes = changes
-        settings = stage.scenes(size)
+        settings = stage.scenes(*shape)
         kinds: list[Scenes] = [SyntheticScenes(settings)]
         if pictures is not None:
             kinds += 2 * [SyntheticScenes(settings, pictures)]

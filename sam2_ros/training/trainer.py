@@ -35,7 +35,7 @@ class Trainer:
     """Trains a model, keeps its moving average, and writes checkpoints from which it goes on as if never stopped.
 
     Args:
-        model: at the size of the pictures, on the device to compute on.
+        model: on the device to compute on.
         recipe: what to do.
         samples: what to learn from.
         out: folder for checkpoints and logs. A checkpoint found there is gone on from.

@@ -52,9 +52,9 @@ class Scores:
         )
 
 
-def scene_batches(size: int, pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
+def scene_batches(shape: tuple[int, int], pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
     """Synthetic scenes of 8 frames that are never trained on."""
-    scenes = SyntheticScenes(SceneSettings(height=size, width=size, frames=8), pictures)
+    scenes = SyntheticScenes(SceneSettings(*shape, frames=8), pictures)
     batches = []
     for seed in range(SEED, SEED + clips):
         clip = scenes.scene(seed)
@@ -63,7 +63,7 @@ def scene_batches(size: int, pictures: Pictures | None, clips: int = CLIPS) -> l
     return batches
 
 
-def clip_batches(clips: Sequence[Clip], stage: Stage, size: int, most: int = CLIPS) -> list[Batch]:
+def clip_batches(clips: Sequence[Clip], stage: Stage, shape: tuple[int, int], most: int = CLIPS) -> list[Batch]:
     """The beginnings of clips, from the first frame on that shows an object; at most so many clips, evenly chosen.
 
     Those that are damaged or too short are passed over with a warning.
@@ -76,10 +76,10 @@ def clip_batches(clips: Sequence[Clip], stage: Stage, size: int, most: int = CLI
         try:
             clip = clips[number]
             annotated = Annotated.look_through(clip, stage.smallest, stage.largest)
-            frames, masks, aspect = annotated.square(clip, _beginning(clip.name, annotated, stage), size)
+            frames, masks, squeezed = annotated.resized(clip, _beginning(clip.name, annotated, stage), shape)
             rng = np.random.default_rng(number)
             limits = {"smallest": stage.smallest, "largest": stage.largest}
-            batches.append(sample(frames, masks, 3, NONE, rng, aspect, **limits))
+            batches.append(sample(frames, masks, 3, NONE, rng, squeezed, **limits))
         except ValueError as error:
             warnings.warn(f"passed over in validation: {error}", stacklevel=2)
     if not batches:
@@ -99,10 +99,7 @@ def _beginning(name: str, annotated: Annotated, stage: Stage) -> list[int]:
 
 @torch.no_grad()
 def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.ndarray]]:
-    """Scores, and a picture of each batch's first clip: uint8 [H, W, 3] RGB, one row of frames for each object.
-
-    The model's image size must be that of the batches.
-    """
+    """Scores, and a picture of each batch's first clip: uint8 [H, W, 3] RGB, one row of frames for each object."""
     training = model.training
     model.eval()
     rollout = Rollout(model, ONE_CLICK)
@@ -143,12 +140,14 @@ def picture(batch: Batch, outcome: Outcome, frames: int = 6, objects: int = 4) -
 
 
 def _tile(image: Tensor, mask: Tensor, logits: Tensor, present: bool) -> np.ndarray:
-    side = min(TILE, image.shape[-1])
-    tile = cv2.resize(image.permute(1, 2, 0).numpy(), (side, side), interpolation=cv2.INTER_AREA)
+    height, width = image.shape[1:]
+    scale = min(1.0, TILE / max(height, width))
+    size = round(scale * width), round(scale * height)
+    tile = cv2.resize(image.permute(1, 2, 0).numpy(), size, interpolation=cv2.INTER_AREA)
     if present:
-        inside = cv2.resize(logits.numpy(), (side, side), interpolation=cv2.INTER_LINEAR) > 0
+        inside = cv2.resize(logits.numpy(), size, interpolation=cv2.INTER_LINEAR) > 0
         tile[inside] = tile[inside] // 2 + np.array([127, 0, 0], np.uint8)
-    truth = cv2.resize(mask.numpy().view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    truth = cv2.resize(mask.numpy().view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     outline, _ = cv2.findContours(truth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(tile, outline, -1, (0, 255, 0), 1)
     return tile

@@ -54,7 +54,7 @@ def test_a_turned_disk_in_a_wide_picture_stays_a_disk():
     disk = (4 * x**2 + y**2 < 400)[None, None]  # half as wide, since the picture was twice as wide as high
     frames = np.zeros((1, 64, 64, 3), np.uint8)
     for seed in range(5):
-        _, masks = moved(frames, disk, Augmentation(flip=0, degrees=25), np.random.default_rng(seed), aspect=2.0)
+        _, masks = moved(frames, disk, Augmentation(flip=0, degrees=25), np.random.default_rng(seed), squeezed=2.0)
         assert (masks ^ disk).mean() < 0.01
 
 

@@ -21,7 +21,7 @@ STAGE = Stage(frames=3, clips=2, objects=2, still_share=0.3, still_objects=3)
 
 
 def joint(stage: Stage = STAGE) -> JointSamples:
-    return JointSamples(SceneSamples(stage, 32, NONE), SceneSamples(of_stills(stage), 32, NONE), stage)
+    return JointSamples(SceneSamples(stage, (32, 32), NONE), SceneSamples(of_stills(stage), (32, 32), NONE), stage)
 
 
 def take(samples: JointSamples, batches: int, step: int = 0, rank: int = 0, world: int = 1) -> list[list]:

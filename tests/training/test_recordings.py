@@ -12,6 +12,7 @@ from sam2_ros.data import bag, coco, davis, sav
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
+from sam2_ros.model.config import CONFIGS
 from sam2_ros.tracking.pixels import mask_to_network, to_network
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.recipe import Stage
@@ -33,7 +34,7 @@ def numbered(frames: int = 13, every: int = 1) -> Clip:
 
 
 def samples(clips, **stage) -> ClipSamples:
-    return ClipSamples(clips, Stage(**{"frames": 3, "objects": 2, **stage}), size=32, changes=NONE)
+    return ClipSamples(clips, Stage(**{"frames": 3, "objects": 2, **stage}), shape=(32, 32), changes=NONE)
 
 
 def times(batch) -> list[int]:
@@ -62,14 +63,14 @@ def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
 
 def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     clip = make_clip(frames=1)
-    frames, masks, aspect = Annotated.look_through(clip).square(clip, [0], 32)
-    assert aspect == pytest.approx(64 / 48)
-    cpu = torch.device("cpu")
-    batch = ClipSamples([clip], Stage(frames=1, objects=9), 32, NONE)[0, 0]
-    assert torch.allclose(batch.normalised[0], to_network(clip.frames[0], 32, cpu), atol=1e-6)
+    frames, masks, squeezed = Annotated.look_through(clip).resized(clip, [0], (32, 64))
+    assert squeezed == pytest.approx(64 / 48 / 2)
+    cpu, wide = torch.device("cpu"), CONFIGS["default"].at(64, "2:1")
+    batch = ClipSamples([clip], Stage(frames=1, objects=9), (32, 64), NONE)[0, 0]
+    assert torch.allclose(batch.normalised[0], to_network(clip.frames[0], wide, cpu), atol=1e-6)
     for mask, truth in zip(masks[0], clip.masks[0], strict=True):
-        assert np.array_equal(mask, mask_to_network(truth, 32, cpu)[0, 0].bool().numpy())
-    assert frames.shape == (1, 32, 32, 3)
+        assert np.array_equal(mask, mask_to_network(truth, (32, 64), cpu)[0, 0].bool().numpy())
+    assert frames.shape == (1, 32, 64, 3)
 
 
 def test_what_is_damaged_or_short_is_passed_over():
@@ -128,16 +129,16 @@ def test_a_clip_in_which_nothing_is_known_for_long_enough_is_passed_over():
 def test_objects_that_fill_a_still_are_not_learnt():
     clip = numbered()
     full = [np.stack([np.ones_like(mask[0]), mask[1]]) for mask in clip.masks]
-    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, largest=0.9), 32, NONE)[0, 0]
+    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, largest=0.9), (32, 32), NONE)[0, 0]
     assert len(batch.masks) == 1 and not batch.masks.all()
 
 
 def test_validation_begins_where_an_object_can_be_followed():
     known = np.array([[t >= 6, t < 2] for t in range(13)])
-    (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), 32)
+    (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), (32, 32))
     assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
     with pytest.warns(UserWarning, match="over 9 annotated frames"), pytest.raises(ValueError, match="none of 1 clips"):
-        clip_batches([replace(numbered(), known=known)], Stage(frames=9), 32)
+        clip_batches([replace(numbered(), known=known)], Stage(frames=9), (32, 32))
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])

@@ -48,7 +48,7 @@ def test_a_later_stage_sees_other_scenes():
 
 def test_samples_are_made_of_scenes():
     stage = Stage(frames=2, gap=2, clips=2, objects=2)
-    samples = SceneSamples(stage, 32, Augmentation())
+    samples = SceneSamples(stage, (32, 32), Augmentation())
     one, again, other = samples[3, 0], samples[3, 0], samples[3, 1]
     assert one.images.shape == (1, 2, 3, 32, 32) and len(one.masks) == 2  # always
     assert one.images.equal(again.images) and not one.images.equal(other.images)
@@ -56,7 +56,7 @@ def test_samples_are_made_of_scenes():
 
 
 def test_some_scenes_are_on_tables():
-    samples = SceneSamples(Stage(frames=3, gap=2, clips=2, objects=2, tables=0.5), 48, Augmentation())
+    samples = SceneSamples(Stage(frames=3, gap=2, clips=2, objects=2, tables=0.5), (48, 64), Augmentation())
     kinds = [samples.scene(seed).name.split("-")[0] for seed in range(12)]
     assert 2 <= kinds.count("table") <= 10 and kinds.count("table") + kinds.count("scene") == 12
-    assert samples[kinds.index("table"), 0].images.shape == (1, 3, 3, 48, 48)
+    assert samples[kinds.index("table"), 0].images.shape == (1, 3, 3, 48, 64)

@@ -45,7 +45,7 @@ class OneClip(Dataset[Batch]):
 
 def recordings(recipe: Recipe) -> ClipSamples:
     clips = [make_clip(name, ids=ids, every=2) for name, ids in (("a", (1, 2, 5)), ("b", (1,)), ("c", (1, 2, 5)))]
-    return ClipSamples(clips, recipe.stage, 64, recipe.augmentation)
+    return ClipSamples(clips, recipe.stage, (64, 64), recipe.augmentation)
 
 
 def test_a_network_learns_one_clip_by_heart(tmp_path):
