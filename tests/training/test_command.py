@@ -14,7 +14,7 @@ from sam2_ros.data import bag, davis
 from sam2_ros.model.checkpoint import cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.__main__ import arguments, network, recipe_of
+from sam2_ros.training.__main__ import arguments, network, recipe_of, trainer
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
 
 
@@ -119,6 +119,16 @@ def test_the_network_is_the_one_that_the_weights_are_for(tmp_path):
     model = network(options, recipe_of(options))
     assert model.config.name == "sam2.1_hiera_tiny" and model.config.image_size == 1024
     assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("aspect, shape", [((), (96, 128)), (("--aspect", "3:4"), (128, 96))])
+def test_pictures_are_as_the_network_will_see_those_of_the_recording(tmp_path, weights, aspect, shape):
+    davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
+    (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name
+    options = ["--init", str(weights), "--data", str(tmp_path / "data"), "--steps", "1", "--frames", "2"]
+    asked = arguments().parse_args([str(tmp_path / "run"), *options, "--size", "128", *aspect])
+    ready = trainer(asked, torch.device("cpu"))
+    assert ready.samples[1, 0].images.shape == (1, 2, 3, *shape)
 
 
 @pytest.mark.parametrize("recipe", ["fine-tuning", "fine-tuning-default"])
