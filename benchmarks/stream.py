@@ -54,6 +54,8 @@ STAGES = {
 def network(options: argparse.Namespace) -> SAM2 | OnnxSAM2:
     """What the node would run."""
     if options.checkpoint and any(Path(options.checkpoint).glob("*.onnx")):
+        if options.image_size or options.image_aspect:
+            sys.exit("exported graphs see what they were exported for; leave --size and --aspect out")
         return OnnxSAM2(options.checkpoint, threads=options.threads)
     return load_model(options.model, options.checkpoint, options.device, options.image_size, options.image_aspect)
 

@@ -1,6 +1,6 @@
 """The network over a training clip, frame by frame, as the tracker runs it.
 
-What the network is shown of its past is decided by the tracker's own `MemoryBank`, so that training and use agree.
+What the network is shown of its past is decided by the tracker's own memory bank, so that training and use agree.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
-from sam2_ros.tracking.memory_bank import Aged, MemoryBank
+from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.tracker import EARLIER_LOGITS_LIMIT
 from sam2_ros.training import prompts
 from sam2_ros.training.affinity import Affinity
+from sam2_ros.training.clip_memory import ClipMemory
 from sam2_ros.training.losses import PAPER_WEIGHTS, Losses, Weights, coverage, losses
 from sam2_ros.training.plan import FirstPrompt, Plan, Prompting
 from sam2_ros.training.processes import rank_and_world, side_by_side
@@ -93,9 +93,7 @@ class Rollout(nn.Module):
         if self.affinity is not None:
             alike = self.affinity(features, batch.masks, targets, batch.clip, chance, visible_counts.sum())
 
-        bank = MemoryBank(model.config, history=0, prompted_memories=frames)
-        worth: dict[int, Tensor] = {}
-        least = model.config.remembered_presence
+        memory = ClipMemory(model.config, frames, plan.ago, self.prompting.forgotten)
         answers: dict[int, Decoded] = {}
         scored: list[Losses] = []
         order = [*sorted(plan.prompts), *(t for t in range(frames) if t not in plan.prompts)]
@@ -106,7 +104,7 @@ class Rollout(nn.Module):
             else:
                 points = labels = earlier = None
                 if prompt is None:
-                    conditioned = self._call(model.condition, seen, _recall(bank, t, plan.ago, present.device, worth))
+                    conditioned = self._call(model.condition, seen, memory.recall(t))
                 else:
                     conditioned = model.without_memory(seen)
                     draw = prompts.boxes if prompt is FirstPrompt.BOX else prompts.clicks
@@ -126,15 +124,8 @@ class Rollout(nn.Module):
             answers[t] = answer
             if t != order[-1]:
                 prompted = prompt is not None or t in plan.corrections
-                memory = self._call(model.encode_memory, seen, answer.mask_logits, answer.presence_logit, prompted)
-                remember = bank.remember_prompted if prompted else bank.remember
-                remember(t, memory, answer.pointer)
-                if least is not None:
-                    seen_at_all = answer.presence_logit.detach() > least
-                    keeps = seen_at_all | (chance(1).squeeze(1) >= self.prompting.forgotten)
-                    worth = {frame: kept & keeps for frame, kept in worth.items()}
-                    if not prompted:
-                        worth[t] = seen_at_all
+                map = self._call(model.encode_memory, seen, answer.mask_logits, answer.presence_logit, prompted)
+                memory.remember(t, map, answer, prompted, chance)
         in_order = [answers[t] for t in range(frames)]
         return Outcome(
             scored,
@@ -170,26 +161,3 @@ class Rollout(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(function, *inputs, use_reentrant=False)
         return function(*inputs)
-
-
-def _recall(bank: MemoryBank, t: int, ago: int, device: torch.device, worth: dict[int, Tensor]) -> Memories:
-    """What all objects remember on frame t; prompted frames are said to be `ago` frames older than they are.
-
-    The bank holds a frame for all objects; `worth` says for which of them some frames are to be remembered, bool [O].
-    """
-    maps, pointers = bank.recall(t)
-    ages = [age + ago * (t - age in bank.prompted) for age, _ in pointers]
-    objects = len(maps[0][1])
-    everyone = torch.ones(objects, dtype=torch.bool, device=device)
-
-    def valid(entries: Aged) -> Tensor | None:
-        return torch.stack([worth.get(t - age, everyone) for age, _ in entries], dim=1) if worth else None
-
-    return Memories(
-        torch.stack([value for _, value in maps], dim=1),
-        torch.tensor([age for age, _ in maps], device=device).expand(objects, -1),
-        torch.stack([value for _, value in pointers], dim=1),
-        torch.tensor(ages, device=device).expand(objects, -1),
-        valid(maps),
-        valid(pointers),
-    )
