@@ -1,6 +1,6 @@
 """How well weights follow things through scenes of no training, before they are judged by the suite or by real videos.
 
-    python benchmarks/held_out.py [WEIGHTS ...] [--pictures STORE] [--clips 20] [--frames 48]
+    python benchmarks/held_out.py [WEIGHTS ...] [--pictures STORE] [--clips 20] [--frames 48] [--scene 640x480]
 
 Each object is clicked once in its middle where it first appears. Mean J (0 .. 1) over frames on which it can be seen, 0
 where it is said to be absent: of the answer to the click, on later frames until it is hidden or gone for the first
@@ -58,10 +58,12 @@ def main() -> None:
     parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures; without it scenes are procedural")
     parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
+    parser.add_argument("--scene", default="256x256", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's")
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     options = parser.parse_args()
-    settings = SceneSettings(frames=options.frames, objects=(2, 4), vanishing=0.25)
+    width, height = map(int, options.scene.split("x"))
+    settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.25)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     kinds = {"tables": TableScenes(settings, pictures), "scenes": SyntheticScenes(settings, pictures)}
     table = Table("weights", "clips", *COLUMNS)
