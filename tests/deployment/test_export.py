@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sam2_ros.deployment.check import compare
+from sam2_ros.deployment.export import export
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
@@ -54,6 +55,12 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
 def test_a_folder_without_graphs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         OnnxSAM2(tmp_path)
+
+
+def test_graphs_are_for_one_aspect(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="images of one aspect: choose it"):
+        next(export(load_model(device="cpu"), tmp_path / "graphs"))
+    assert not (tmp_path / "graphs").exists()
 
 
 def test_graphs_are_not_compiled_once_more(exported: Path) -> None:

@@ -73,6 +73,8 @@ def test_compiled_equals_plain_while_objects_come_and_go(
             assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < allowed
     assert 0 < largest < allowed  # 0: they would be the same code
     assert np.isfinite(largest)
+    compiled.step(np.tile(clip.frames[0], (1, 3, 1)))  # a wide one, into the square for which all was compiled
+    assert compiled._history[-1].answers[1].logits.shape == (16, 16)
 
 
 def test_other_words_for_it_are_refused(model):
