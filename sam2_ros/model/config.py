@@ -7,12 +7,15 @@ appendix C) and of the released checkpoints.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 PATCH = 32
 """Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
+TOLERANCE = 0.1
+"""By so much, 0 .. 1, what an image is resized to may have more or fewer pixels than the square."""
 IMAGE = "image"
 """The aspect of each image itself."""
 
@@ -49,7 +52,7 @@ class SAM2Config:
     name: str
     hiera: HieraConfig
     image_size: int = 1024
-    """Images are resized to at most as many pixels as a square with this side has; a multiple of 32."""
+    """Images are resized to about as many pixels as a square with this side has; a multiple of 32."""
     aspect: str = "1:1"
     """Width to height of what they are resized to, as in "16:9" or "1280x720"; or "image": as each of them has it. A
     square, in the paper and the released models."""
@@ -86,8 +89,7 @@ class SAM2Config:
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width, pixels, of what an image of this size is resized to.
 
-        Of all rectangles with no more pixels than the square, that one which shrinks the image least, in the direction
-        in which it shrinks it more; of equal ones the smallest.
+        Of all rectangles with as many pixels as the square, give or take a tenth, the one with the closest aspect.
         """
         if self.aspect != IMAGE:
             width, height = _sides(self.aspect)
@@ -111,13 +113,15 @@ def _sides(aspect: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _rectangle(height: int, width: int, image_size: int) -> tuple[int, int]:
-    best, shape = 0.0, (PATCH, PATCH)
-    for rows in range(PATCH, image_size**2 // PATCH + 1, PATCH):
-        columns = image_size**2 // rows // PATCH * PATCH
-        scale = min(rows / height, columns / width)
-        if scale > best:
-            best, shape = scale, (rows, min(columns, -int(-scale * width // PATCH) * PATCH))
-    return shape
+    square = image_size**2
+    fewest, most = (1 - TOLERANCE) * square, (1 + TOLERANCE) * square
+    fitting = [
+        (rows, columns)
+        for rows in range(PATCH, int(most / PATCH) + 1, PATCH)
+        for columns in range(math.ceil(fewest / rows / PATCH) * PATCH, int(most / rows) + 1, PATCH)
+    ]
+    squeezed = [abs(math.log(columns * height / (rows * width))) for rows, columns in fitting]
+    return min(zip(squeezed, fitting, strict=True), key=lambda pair: (pair[0], abs(math.prod(pair[1]) - square)))[1]
 
 
 _TINY = HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9))

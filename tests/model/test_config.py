@@ -1,5 +1,7 @@
 """What images are resized to."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ sides = st.integers(1, 4000)
 
 
 def test_the_default_model_keeps_the_aspect_of_what_cameras_give():
-    shapes = {(480, 640): (288, 352), (720, 1280): (224, 416), (640, 480): (352, 288), (500, 500): (320, 320)}
+    shapes = {(480, 640): (288, 384), (720, 1280): (224, 416), (640, 480): (384, 288), (500, 500): (320, 320)}
     assert {size: DEFAULT.shape(*size) for size in shapes} == shapes
 
 
@@ -23,10 +25,19 @@ def test_a_given_aspect_is_that_of_all_images():
     assert wide.shape(640, 480) == wide.shape(1, 1) == DEFAULT.at(aspect="16:9").shape(1, 1) == (224, 416)
 
 
-@given(sides, sides, st.integers(1, 20).map(lambda n: 32 * n))
-def test_no_other_rectangle_would_show_more(height, width, image_size):
+@given(sides, sides, st.integers(1, 12).map(lambda n: 32 * n))
+def test_no_other_rectangle_would_be_closer(height, width, image_size):
+    def squeezed(rows: int, columns: int) -> float:
+        return abs(math.log(columns / rows) - math.log(width / height))
+
     rows, columns = DEFAULT.at(image_size).shape(height, width)
-    assert rows % 32 == columns % 32 == 0 < rows * columns <= image_size**2
-    scale = min(rows / height, columns / width)
+    assert rows % 32 == columns % 32 == 0 and abs(rows * columns - image_size**2) <= 0.1 * image_size**2
     for other in range(32, image_size**2 // 32 + 1, 32):
-        assert min(other / height, image_size**2 // other // 32 * 32 / width) <= scale
+        for beside in range(32, int(1.1 * image_size**2 / other) + 1, 32):
+            if other * beside >= 0.9 * image_size**2:
+                assert squeezed(rows, columns) <= squeezed(other, beside) + 1e-9
+
+
+def test_a_square_is_the_square():
+    for image_size in range(32, 2049, 32):
+        assert DEFAULT.at(image_size, "1:1").shape(720, 1280) == (image_size, image_size)

@@ -106,7 +106,7 @@ def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, 
     node.set_parameters([Parameter("image_aspect", value="4:3")])
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._tracker.model.config.shape(1, 1) == (96, 128)
+    assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
 
 
 def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:

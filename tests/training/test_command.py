@@ -121,7 +121,7 @@ def test_the_network_is_the_one_that_the_weights_are_for(tmp_path):
     assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("aspect, shape", [((), (96, 128)), (("--aspect", "3:4"), (128, 96))])
+@pytest.mark.parametrize("aspect, shape", [((), (96, 160)), (("--aspect", "3:4"), (160, 96))])
 def test_pictures_are_as_the_network_will_see_those_of_the_recording(tmp_path, weights, aspect, shape):
     davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
     (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name

@@ -63,14 +63,14 @@ def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
 
 def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     clip = make_clip(frames=1)
-    frames, masks, squeezed = Annotated.look_through(clip).resized(clip, [0], (32, 64))
-    assert squeezed == pytest.approx(64 / 48 / 2)
-    cpu, wide = torch.device("cpu"), CONFIGS["default"].at(64, "2:1")
-    batch = ClipSamples([clip], Stage(frames=1, objects=9), (32, 64), NONE)[0, 0]
+    frames, masks, squeezed = Annotated.look_through(clip).resized(clip, [0], (32, 128))
+    assert squeezed == pytest.approx(64 / 48 / 4)
+    cpu, wide = torch.device("cpu"), CONFIGS["default"].at(64, "4:1")
+    batch = ClipSamples([clip], Stage(frames=1, objects=9), (32, 128), NONE)[0, 0]
     assert torch.allclose(batch.normalised[0], to_network(clip.frames[0], wide, cpu), atol=1e-6)
     for mask, truth in zip(masks[0], clip.masks[0], strict=True):
-        assert np.array_equal(mask, mask_to_network(truth, (32, 64), cpu)[0, 0].bool().numpy())
-    assert frames.shape == (1, 32, 64, 3)
+        assert np.array_equal(mask, mask_to_network(truth, (32, 128), cpu)[0, 0].bool().numpy())
+    assert frames.shape == (1, 32, 128, 3)
 
 
 def test_what_is_damaged_or_short_is_passed_over():
