@@ -34,7 +34,7 @@ SAM2_PARAMETERS = {
     "autostart": (bool, "configure and activate at the start"),
     "model": (str, "default, sam2_hiera_tiny .. sam2_hiera_large, sam2.1_hiera_tiny .. sam2.1_hiera_large"),
     "checkpoint": (str, "file of weights: Meta's .pt, a .safetensors, or a Hugging Face folder"),
-    "image_size": (int, "the network sees as many pixels as this square, a multiple of 32, has; 0: the model's own"),
+    "image_size": (int, "the network sees about as many pixels as this square, a multiple of 32; 0: the model's own"),
     "image_aspect": (str, "of what the network sees, as in 16:9 or 1280x720; image: that of the images"),
     "device": (str, "cpu, cuda, cuda:1 ..."),
     "dtype": (str, "auto, float32, bfloat16 or float16"),

@@ -118,8 +118,8 @@ def load_model(
         checkpoint: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. None: the weights
             that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
-        image_size: images are resized to as many pixels as a square with this side has, a multiple of 32: fewer are
-            faster, more show smaller things. The weights fit all sizes. None: the model's own.
+        image_size: images are resized to about as many pixels as a square with this side has, a multiple of 32: fewer
+            are faster, more show smaller things. The weights fit all sizes. None: the model's own.
         aspect: width to height of what they are resized to, "16:9" or "1280x720" for instance, or "image": as each of
             them has it. None: the model's own, which is "image" for the default model and a square for Meta's.
 

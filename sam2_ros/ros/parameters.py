@@ -27,8 +27,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "image_size": (
         0,
-        "The network resizes images to as many pixels as a square with this side has, a multiple of 32. Fewer are"
-        " faster, more show smaller things. 0: the model's own.",
+        "The network resizes images to about as many pixels as a square with this side has, a multiple of 32."
+        " Fewer are faster, more show smaller things. 0: the model's own.",
         (0, 4096),
     ),
     "image_aspect": (

@@ -16,7 +16,7 @@ class Stage:
     """What is learnt from, and for how long."""
 
     size: int | None = 128
-    """Pictures have as many pixels as a square with this side, a multiple of 32. None: the network's own."""
+    """Pictures have about as many pixels as a square with this side, a multiple of 32. None: the network's own."""
     aspect: str | None = None
     """Of the pictures, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
     network's own."""
