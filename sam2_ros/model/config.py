@@ -97,7 +97,8 @@ class SAM2Config:
 
     def at(self, image_size: int | None = None, aspect: str | None = None) -> SAM2Config:
         """The same network for images of another size or shape; the weights fit all. None: as it is."""
-        return replace(self, image_size=image_size or self.image_size, aspect=aspect or self.aspect)
+        given = {"image_size": image_size, "aspect": aspect}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def fixed(self) -> SAM2Config:
         """The same network for images of one shape: where each would have its own, the square."""
