@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
     parser.add_argument("--scene", default="256x256", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's")
+    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))

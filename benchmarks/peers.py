@@ -244,11 +244,10 @@ class Reference(Peer):
     def __init__(self, task: Task) -> None:
         from sam2.build_sam import build_sam2_video_predictor
 
-        from sam2_ros.model import CONFIGS, SAM2
+        from sam2_ros.model import SAM2
         from sam2_ros.model.checkpoint import from_hugging_face
 
         super().__init__(task)
-        config = CONFIGS[task.model].at(task.size)
         version, size = task.model.split("_hiera_")
         rows, columns = task.square
         file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"
@@ -263,7 +262,7 @@ class Reference(Peer):
             apply_postprocessing=False,
             vos_optimized=task.device.startswith("cuda"),
         )
-        weights = SAM2(config)
+        weights = SAM2(self.config)
         weights.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
         weights.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)
         self.model.load_state_dict(weights.state_dict(), strict=False)  # it registers tables that files do not hold
@@ -285,7 +284,7 @@ class Reference(Peer):
                 point = np.array([[200.0 + 30 * (i % 8), 100.0 + 40 * (i // 8)]], np.float32)
                 self.model.add_new_points_or_box(state, 0, i + 1, point, np.array([1], np.int32))
             self.model.propagate_in_video_preflight(state)
-        maps, pointers = task.memories(config.dim, config.memory_dim, task.square)
+        maps, pointers = task.memories(self.config.dim, self.config.memory_dim, task.square)
         for i in range(task.objects):
             conditioning, tracked = (
                 state["output_dict_per_obj"][i][f"{kind}_frame_outputs"] for kind in ("cond", "non_cond")

@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100, help="at most so many of each video")
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's")
+    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), default="bfloat16")

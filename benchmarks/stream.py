@@ -234,8 +234,8 @@ def main() -> int:
     parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
-    size = "the network sees its square; default: the model's"
-    parser.add_argument("--size", dest="image_size", type=int, metavar="PIXELS", help=size)
+    size = "it sees about N x N pixels; default: the model's"
+    parser.add_argument("--size", dest="image_size", type=int, metavar="N", help=size)
     parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
     options = parser.parse_args()

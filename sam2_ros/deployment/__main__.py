@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where the graphs go")
     parser.add_argument("--model", choices=CONFIGS, help="default: the one that ships")
     parser.add_argument("--checkpoint", help="weights, as for the node")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square (default: the model's)")
+    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels (default: the model's)")
     aspect = "of the camera's images: 16:9, 640:480, ... The graphs are for no other (default: %(default)s)"
     parser.add_argument("--aspect", default="1:1", metavar="W:H", help=aspect)
     parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="track a stream with both")

@@ -84,9 +84,7 @@ def arguments() -> argparse.ArgumentParser:
     of_model = parser.add_argument_group("model")
     of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
     of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
-    of_model.add_argument(
-        "--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's"
-    )
+    of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(
         "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"
     )

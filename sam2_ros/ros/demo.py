@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--frames", type=some, metavar="N", help=f"only so many frames, at least {FEWEST}")
     options.add_argument("--model", default="", help="model of the sam2 node (default: the one that ships)")
     options.add_argument("--checkpoint", default="", help="weights of the sam2 node")
-    options.add_argument("--size", type=int, metavar="PIXELS", help="the network sees its square; default: the model's")
+    options.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     aspect = "of what the network sees; `image`: that of the images; default: the model's"
     options.add_argument("--aspect", default="", metavar="W:H", help=aspect)
     return options

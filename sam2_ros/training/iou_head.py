@@ -232,8 +232,8 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="the weights, with the new head (.safetensors)")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from; default: those that ship")
     parser.add_argument("--model", help="whose weights they are; default: what they fit")
-    size = "the network sees its square; default: the model's"
-    parser.add_argument("--size", type=int, metavar="PIXELS", help=size)
+    size = "it sees about N x N pixels; default: the model's"
+    parser.add_argument("--size", type=int, metavar="N", help=size)
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's. Scenes have it too")
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
