@@ -1,21 +1,31 @@
-"""Attention to memory on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
+"""Attention on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
-One layer of SAM 2 at 1024 px: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64. PyTorch's flash
-kernel, which takes values as wide as keys only, so that they are projected first; and ours (`narrow_attention`), with
-several ways of sharing out the work, and the projection afterwards. Medians; the largest difference of what comes out.
+What SAM 2 does at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
+PyTorch's kernels take values as wide as keys, so that they are projected first; ours (`narrow_attention`) projects
+afterwards, with several ways of sharing out the work. With a mask, a bank with room for ten maps and 19 pointers is
+full but for three of each. Within an image: 4096 queries and keys of 256. And the rotation of the keys. Medians; what
+comes out beside PyTorch in float32, as the norm of the difference over the norm.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-QUERIES, KEYS, WIDE, NARROW = 4096, 7 * 4096 + 64, 256, 64
+QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
+ROOM = 10 * QUERIES + 76
+SOME = slice(0, QUERIES, 64)
+"""Queries whose answers are compared: all of them are too much in float32."""
+SHARES = ((64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (128, 64, 8, 2), (128, 64, 8, 3), (128, 128, 8, 2))
+"""Queries and keys of a block, warps, stages."""
+KERNELS = {"flash": SDPBackend.FLASH_ATTENTION, "cuDNN": SDPBackend.CUDNN_ATTENTION}
 
 
 @torch.no_grad()
@@ -29,38 +39,87 @@ def main() -> None:
     from triton.testing import do_bench
 
     from sam2_ros.model.narrow_attention import BLOCKS, Blocks, narrow_attention
+    from sam2_ros.model.position import axial_rotation
+    from sam2_ros.model.rotation import rotate_in_place
 
     dtype = getattr(torch, options.dtype)
     console = Console()
     console.print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, {options.dtype}")
-    table = Table("objects", "kernel", "blocks", "ms", "TFLOP/s", "difference")
+    table = Table("objects", "what", "kernel", "ms", "TFLOP/s", "difference", box=None, padding=(0, 2, 0, 0))
+
+    def row(n: int, what: str, kernel: str, function: Callable[[], Tensor], tflop: float, expected: Tensor) -> None:
+        try:
+            found = function().float()
+            spent = do_bench(function, warmup=10, rep=60, return_mode="median")
+        except Exception as error:  # too large for this GPU, or not there
+            table.add_row(str(n), what, kernel, "", "", type(error).__name__)
+            return
+        wrong = float((found - expected).norm() / expected.norm())
+        table.add_row(str(n), what, kernel, f"{spent:.3f}", f"{1000 * tflop / spent:.0f}", f"{wrong:.1e}")
+
+    def random(n: int, *shape: int) -> Tensor:
+        return torch.randn(n, *shape, device="cuda").to(dtype)
+
     for n in options.objects:
-        query = torch.randn(n, 1, QUERIES, WIDE, device="cuda", dtype=dtype)
-        key = torch.randn(n, 1, KEYS, WIDE, device="cuda", dtype=dtype)
-        value = torch.randn(n, 1, KEYS, NARROW, device="cuda", dtype=dtype)
-        projection = torch.randn(WIDE, NARROW, device="cuda", dtype=dtype) / 8
+        query, own = random(n, 1, QUERIES, WIDE), random(n, 1, QUERIES, WIDE)
+        room_key, room_value = random(n, 1, ROOM, WIDE), random(n, 1, ROOM, NARROW)
+        there = torch.zeros(n, ROOM, dtype=torch.bool, device="cuda")
+        there[:, : MAPS * QUERIES] = there[:, 10 * QUERIES : 10 * QUERIES + POINTERS] = True
+        key, value = (x[:, :, there[0]].contiguous() for x in (room_key, room_value))
+        projection = random(WIDE, NARROW) / 8
+        work = 2e-12 * n * QUERIES
+        scores = query[:, :, SOME].float() @ key.float().mT * WIDE**-0.5
+        expected = F.linear(scores.softmax(-1) @ value.float(), projection.float())
+        narrow = (WIDE + NARROW) * key.shape[2] * work
 
-        def flash(query=query, key=key, value=value, projection=projection) -> Tensor:
-            return F.scaled_dot_product_attention(query, key, F.linear(value, projection))
+        for name, backend in KERNELS.items():
 
-        expected = flash().float()
-        spent = do_bench(flash, return_mode="median")
-        work = 2 * n * QUERIES * KEYS * 1e-9  # of TFLOP in a ms, for each column of keys and values
-        table.add_row(str(n), "PyTorch", "", f"{spent:.2f}", f"{2 * WIDE * work / spent:.0f}", "")
-        for blocks in (BLOCKS, Blocks(64, 64, 4, 2), Blocks(128, 64, 8, 2), Blocks(128, 32, 8, 3),
-                       Blocks(64, 32, 4, 3), Blocks(32, 64, 4, 2)):  # fmt: skip
+            def theirs(backend=backend, query=query, key=key, value=value, projection=projection) -> Tensor:
+                with sdpa_kernel(backend):
+                    return F.scaled_dot_product_attention(query, key, F.linear(value, projection))[:, :, SOME]
+
+            row(n, "to memory", f"PyTorch, {name}", theirs, 2 * WIDE * key.shape[2] * work, expected)
+        for blocks in SHARES:
 
             def ours(query=query, key=key, value=value, projection=projection, blocks=blocks) -> Tensor:
-                return F.linear(narrow_attention(query, key, value, blocks=blocks), projection)
+                return F.linear(narrow_attention(query, key, value, blocks=Blocks(*blocks)), projection)[:, :, SOME]
 
-            try:
-                wrong = (ours().float() - expected).abs().max().item()
-                spent = do_bench(ours, return_mode="median")
-            except Exception as error:  # too large for this GPU
-                table.add_row(str(n), "sam2_ros", str(tuple(blocks)), "", "", type(error).__name__)
-                continue
-            rate = (WIDE + NARROW) * work / spent
-            table.add_row(str(n), "sam2_ros", str(tuple(blocks)), f"{spent:.2f}", f"{rate:.0f}", f"{wrong:.1e}")
+            row(n, "to memory", f"ours {tuple(blocks)}", ours, narrow, expected)
+
+        def masked(query=query, key=room_key, value=room_value, valid=there, projection=projection) -> Tensor:
+            return F.linear(narrow_attention(query, key, value, valid), projection)[:, :, SOME]
+
+        row(n, "to memory, masked", f"ours {tuple(BLOCKS)}", masked, narrow, expected)
+
+        scores = query[:, :, SOME].float() @ own.float().mT * WIDE**-0.5
+        expected = scores.softmax(-1) @ query.float()
+        for name, backend in KERNELS.items():
+
+            def theirs(backend=backend, query=query, own=own) -> Tensor:
+                with sdpa_kernel(backend):
+                    return F.scaled_dot_product_attention(query, own, query)[:, :, SOME]
+
+            row(n, "within an image", f"PyTorch, {name}", theirs, 2 * WIDE * QUERIES * work, expected)
+
+        def own_kernel(query=query, own=own) -> Tensor:
+            return narrow_attention(query, own, query)[:, :, SOME]
+
+        row(n, "within an image", f"ours {tuple(BLOCKS)}", own_kernel, 2 * WIDE * QUERIES * work, expected)
+
+        rotation = axial_rotation(64, 64, WIDE, query.device)
+        keys = key[:, 0]
+
+        def complex_product(keys=keys, rotation=rotation) -> Tensor:
+            maps = keys[:, :-POINTERS].float().unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
+            maps = torch.view_as_real(torch.view_as_complex(maps) * rotation).flatten(-2).flatten(1, 2).to(keys.dtype)
+            return torch.cat((maps, keys[:, -POINTERS:]), dim=1)
+
+        turned = complex_product().float()
+        row(n, "rotation", "PyTorch", complex_product, 0, turned)
+        once = rotate_in_place(keys.clone(), rotation, POINTERS).float()
+        scratch = keys.clone()
+        row(n, "rotation", "ours, in place", lambda: rotate_in_place(scratch, rotation, POINTERS), 0, scratch)  # noqa: B023
+        console.print(f"rotation of {n}: difference {float((once - turned).norm() / turned.norm()):.1e}")
     console.print(table)
 
 

@@ -4,6 +4,7 @@ Each of these takes turns, frame by frame, in a process of its own:
 
 - sam2_ros: `Tracker.step`, from a camera's image to masks of its size;
 - sam2_ros of another checkout, with --before PATH: what a change has brought;
+- sam2_ros as it is without CUDA graphs, on a GPU: `accelerate="off"`;
 - sam2_ros compiled, with --compiled: `accelerate="compile"`;
 - transformers: `Sam2VideoModel` on a stream, with the same weights and memories, and the same work before and after;
 - reference: the video predictor of Meta's repository, where its package `sam2` is installed; compiled on a GPU.
@@ -53,8 +54,10 @@ FILLED = 16
 """Frames that are in every bank before the first measured one: one prompted, 15 tracked."""
 SEED = 2
 ENERGY_SECONDS = 3.0
-COMPILED = "attention to memory encoder, compiled"
-STAGES = ("resize, normalise", "image encoder", "memory attention", "mask decoder", "memory encoder", COMPILED, "masks")
+INSIDE = {"condition": "memory attention", "decode": "mask decoder", "encode_memory": "memory encoder"}
+AT_ONCE = "attention to memory encoder"
+"""These three where they are compiled or recorded in one."""
+STAGES = ("resize, normalise", "image encoder", *INSIDE.values(), AT_ONCE, "masks")
 COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#c9a0a0", "#84739d", "#d9d9d9")
 
 
@@ -102,7 +105,7 @@ class Task:
 class Ours:
     """This package."""
 
-    accelerate = "off"
+    accelerate: str | None = None
 
     def __init__(self, task: Task) -> None:
         from sam2_ros.model import CONFIGS, SAM2
@@ -119,9 +122,10 @@ class Ours:
             model.load_state_dict(from_hugging_face(_theirs(task).state_dict()))
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(6.0)  # objects are there to be seen
         model = model.eval().to(task.device)
-        acceleration = {} if self.accelerate == "off" else {"accelerate": self.accelerate}  # other checkouts lack it
-        self.tracker = Tracker(model, dtype=getattr(torch, task.dtype), **acceleration)
+        acceleration = {"accelerate": self.accelerate} if self.accelerate else {}
+        self.tracker = Tracker(model, max_objects=task.objects, dtype=getattr(torch, task.dtype), **acceleration)
         model = self.tracker.model
+        self.countable = isinstance(model, SAM2)
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
@@ -133,15 +137,11 @@ class Ours:
                 tracked.bank.remember(index, map[index], pointer[index])
         self.index = self.tracker._frames_seen = FILLED
         self.clock = Clock(task.device, task.cpu_time)
-        inside = (
-            (model, "condition", "memory attention"),
-            (model, "decode", "mask decoder"),
-            (model, "encode_memory", "memory encoder"),
-        )
+        tracking = INSIDE if self.countable else {"track": AT_ONCE}
         for owner, function, stage in (
             (tracker_module, "to_network", "resize, normalise"),
             (model, "encode_image", "image encoder"),
-            *(((model, "track", COMPILED),) if acceleration else inside),
+            *((model, function, stage) for function, stage in tracking.items()),
             (tracker_module, "to_masks", "masks"),
         ):
             self.clock.watch(owner, function, stage)
@@ -159,6 +159,12 @@ class Ours:
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
 
 
+class Plain(Ours):
+    """This package, without CUDA graphs."""
+
+    accelerate = "off"
+
+
 class Compiled(Ours):
     """This package, compiled."""
 
@@ -167,6 +173,8 @@ class Compiled(Ours):
 
 class Peer:
     """Somebody else's implementation, which is given the images as its network wants them."""
+
+    countable = True
 
     def __init__(self, task: Task) -> None:
         from sam2_ros.model import CONFIGS
@@ -341,14 +349,21 @@ def _theirs(task: Task):
     return model.eval()
 
 
-SIDES = {"ours": Ours, "compiled": Compiled, "before": Ours, "transformers": Transformers, "reference": Reference}
+SIDES = {
+    "ours": Ours,
+    "plain": Plain,
+    "compiled": Compiled,
+    "before": Ours,
+    "transformers": Transformers,
+    "reference": Reference,
+}
 
 
 def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if side in ("ours", "compiled") and task.keep:
+    if side in ("ours", "plain", "compiled") and task.keep:
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()
@@ -356,7 +371,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     pipe.send(None)
     while (command := pipe.recv()) != "end":
         if command == "count":
-            running.clock.counting = side != "compiled"  # which has no operations that could be counted
+            running.clock.counting = running.countable  # compiled code and graphs have no operations
             running.step()
             running.clock.counting = False
             pipe.send((dict(running.clock.flops), dict(running.clock.bytes)))
@@ -428,9 +443,13 @@ class Side:
 def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operations: bool) -> dict[str, Any]:
     """Medians and more of each side, and how far the answers lie apart. Sides: checkout by name."""
     running = {}
-    for name, checkout in sides.items():  # one after the other: loading needs the cores too
+    for name, checkout in sides.items():
         running[name] = Side(name, task, checkout)
-        running[name].ready()
+        if not task.device.startswith("cuda"):  # one after the other: loading needs the cores too
+            running[name].ready()
+    if task.device.startswith("cuda"):
+        for side in running.values():
+            side.ready()
     with multiprocessing.get_context("spawn").Pool(1) as apart:  # its buffers are nobody's peak memory
         best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
     result: dict[str, Any] = {**asdict(task), "ceilings": best, "sides": {}}
@@ -463,7 +482,10 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
 
 def floor_ms(result: dict[str, Any], stage: str) -> float:
     """The least that a stage of ours can take: its arithmetic, or moving its weights, inputs and outputs."""
-    ours, best = result["sides"]["ours"], result["ceilings"]
+    if stage == AT_ONCE:
+        return sum(floor_ms(result, part) for part in INSIDE.values())
+    sides, best = result["sides"], result["ceilings"]
+    ours = sides.get("plain", sides["ours"])
     arithmetic = 1e12 * ours["gflop"].get(stage, 0.0) / best["flops"]
     return max(arithmetic, 1e9 * ours["mb"].get(stage, 0.0) / best["bytes"])
 
@@ -477,6 +499,10 @@ def _ms(result: dict[str, Any]) -> str:
     return "ms of CPU time" if result["cpu_time"] else "ms"
 
 
+def _short(ms: float) -> str:
+    return f"{ms:.1f}" if ms >= 20 else f"{ms:.2f}"
+
+
 def show(console: Console, result: dict[str, Any]) -> None:
     sides = result["sides"]
     table = Table(f"{_title(result)}; {_ms(result)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -487,12 +513,12 @@ def show(console: Console, result: dict[str, Any]) -> None:
         if not any(side["median_ms"][stage] for side in sides.values()):
             continue
         floor = floor_ms(result, stage)
-        cells = [f"{side['median_ms'][stage]:.1f}" for side in sides.values()]
-        table.add_row(stage, f"{floor:.1f}" if floor >= 0.1 else "", *cells)
-    floor = sum(floor_ms(result, stage) for stage in STAGES)
-    whole = [f"{side['median_ms']['all']:.1f}" for side in sides.values()]
-    table.add_row("all", f"{floor:.1f}", *whole, style="bold")
-    table.add_row("all, p99", "", *(f"{side['p99_ms']:.1f}" for side in sides.values()))
+        cells = [_short(side["median_ms"][stage]) for side in sides.values()]
+        table.add_row(stage, _short(floor) if floor else "", *cells)
+    floor = sum(floor_ms(result, stage) for stage in STAGES if stage != AT_ONCE)
+    whole = [_short(side["median_ms"]["all"]) for side in sides.values()]
+    table.add_row("all", _short(floor), *whole, style="bold")
+    table.add_row("all, p99", "", *(_short(side["p99_ms"]) for side in sides.values()))
     table.add_row("GFLOP", "", *(f"{sum(side['gflop'].values()):.1f}" for side in sides.values()))
     table.add_row("peak memory, MB", "", *(f"{side['peak_memory_mb']:.0f}" for side in sides.values()))
     if sides["ours"]["joules"] is not None:
@@ -536,8 +562,8 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
                 axis.barh(row, max(part, 0), left=left, color=colour, label=stage if row == 0 else None)
                 left += max(part, 0)
             ratio = median["all"] / result["sides"]["ours"]["median_ms"]["all"]
-            axis.text(left, row, f" {left:.0f} ms" + (f", x {ratio:.2f}" if name != "ours" else ""), va="center")
-        floor = sum(floor_ms(result, stage) for stage in STAGES)
+            axis.text(left, row, f" {_short(left)} ms" + (f", x {ratio:.2f}" if name != "ours" else ""), va="center")
+        floor = sum(floor_ms(result, stage) for stage in STAGES if stage != AT_ONCE)
         axis.plot([floor, floor], [-0.45, 0.45], color="black", linewidth=1.5, label="floor")
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
@@ -625,6 +651,8 @@ def main() -> int:
 def _sides(options: argparse.Namespace, model: str) -> dict[str, str]:
     """Who takes part: checkout by name."""
     sides = {"ours": str(ROOT)}
+    if options.device.startswith("cuda"):
+        sides["plain"] = str(ROOT)
     if options.compiled:
         sides["compiled"] = str(ROOT)
     if options.before:

@@ -38,7 +38,7 @@ SAM2_PARAMETERS = {
     "image_aspect": (str, "of what the network sees, as in 16:9 or 1280x720; image: that of the images"),
     "device": (str, "cpu, cuda, cuda:1 ..."),
     "dtype": (str, "auto, float32, bfloat16 or float16"),
-    "accelerate": (str, "off, or compile: compile what is done for every image, on a CPU"),
+    "accelerate": (str, "auto, off, graphs (CUDA graphs, on a GPU) or compile: of what is done for every image"),
     "threads": (int, "CPU threads of the network; 0: chosen"),
     "image_transport": (str, "raw or compressed"),
     "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Linear, linear
+from sam2_ros.model.layers import Linear, has_kernels, linear
 
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
@@ -17,26 +15,14 @@ KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
 
 
-NARROW_KERNEL = False
-"""Whether our Triton kernel computes half-precision attention to narrow values on CUDA. It has not run on a GPU yet."""
-
-TRITON = find_spec("triton") is not None
-
-
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def has_narrow_kernel(x: Tensor) -> bool:
-    """Whether our kernel takes queries like x and values that are narrower, where nothing is learnt."""
-    half = x.dtype in (torch.bfloat16, torch.float16)
-    return NARROW_KERNEL and TRITON and x.is_cuda and half and not torch.is_grad_enabled()
-
-
 def gains_from_narrow_values(x: Tensor) -> bool:
     """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
-    return works_in_blocks(x) or has_narrow_kernel(x) or torch.compiler.is_exporting()
+    return works_in_blocks(x) or has_kernels(x) or torch.compiler.is_exporting()
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
@@ -61,10 +47,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
-    if value.shape[3] < key.shape[3] and has_narrow_kernel(query):
+    if value.shape[3] < key.shape[3] and has_kernels(query):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
 
-        return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
+        function = torch.ops.sam2_ros.narrow_attention if torch.compiler.is_compiling() else narrow_attention
+        return function(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few and not dropout:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import find_spec
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+T = TypeVar("T")
+
+TRITON = find_spec("triton") is not None
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether our Triton kernels take x: on CUDA in half precision, where nothing is learnt."""
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    return TRITON and x.is_cuda and half and not torch.is_grad_enabled()
+
+
+_constants: ContextVar[dict[Hashable, object] | None] = ContextVar("constants", default=None)
+
+
+@contextmanager
+def constant_weights(kept: dict[Hashable, object]) -> Iterator[None]:
+    """Within it, what depends on weights alone is computed once, and kept in the dict: weights must not change."""
+    token = _constants.set(kept)
+    try:
+        yield
+    finally:
+        _constants.reset(token)
+
+
+def once(compute: Callable[[], T], *key: Hashable) -> T:
+    """compute(), which depends on weights alone, or what it gave before while `constant_weights` are promised."""
+    if torch.compiler.is_compiling() or (kept := _constants.get()) is None:
+        return compute()
+    if key not in kept:
+        kept[key] = compute()
+    return kept[key]  # type: ignore[return-value]
 
 
 class Kept:
@@ -24,7 +60,7 @@ class Kept:
     def __call__(self, compute: Callable[[], Tensor], size: Hashable, *weights: Tensor) -> Tensor:
         """compute(), which depends on a size and on weights."""
         if torch.is_grad_enabled() or weights[0].device.type != "cpu" or torch.compiler.is_compiling():
-            return compute()
+            return once(compute, id(self), size)
         key = size, weights[0].dtype, torch.is_autocast_enabled("cpu")
         kept_key, kept_weights, result = self._kept
         if key != kept_key or not all(map(torch.equal, kept_weights, weights)):
@@ -61,6 +97,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
     plain = plain or torch.compiler.is_compiling()  # to what may be better still
     if ONEDNN and not plain and not torch.is_autocast_enabled("cpu") and _is_large(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
+    if x.is_cuda and torch.is_autocast_enabled("cuda"):  # which would round them at every call
+        dtype = torch.get_autocast_dtype("cuda")
+        weight = once(lambda: weight.to(dtype), id(weight))
+        bias = None if bias is None else once(lambda: bias.to(dtype), id(bias))
     x = F.linear(x, weight, bias)
     return x if then == "none" else getattr(F, then)(x)
 
@@ -81,13 +121,20 @@ def pointwise(x: Tensor, *layers: nn.Conv2d) -> Tensor:
 
     As a matrix product this is faster than as a convolution, and most of all for maps that have channels last already.
     """
-    # In float64, which is exact enough for any precision of the weights, and which autocast leaves as it is.
+    weight, bias = once(lambda: _in_one(layers), *map(id, layers))
+    return linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
+
+
+def _in_one(layers: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
+    """Weight and bias of 1x1 convolutions one after the other.
+
+    In float64, which is exact enough for any precision of the weights, and which autocast leaves as it is.
+    """
     weight, bias = layers[0].weight.flatten(1).double(), layers[0].bias.double()
     for layer in layers[1:]:
         after = layer.weight.flatten(1).double()
         weight, bias = after @ weight, after @ bias + layer.bias.double()
-    weight, bias = weight.to(layers[0].weight.dtype), bias.to(layers[0].bias.dtype)
-    return linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
+    return weight.to(layers[0].weight.dtype), bias.to(layers[0].bias.dtype)
 
 
 class MLP(nn.Module):

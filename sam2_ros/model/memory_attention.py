@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention, attention, gains_from_narrow_values
@@ -35,9 +34,7 @@ class RotaryAttention(Attention):
         q, k = self.q_proj(query), self.k_proj(key)
         rotation = axial_rotation(*grid, q.shape[-1], q.device)
         q = rotate(q, rotation).expand(k.shape[0], -1, -1)
-        placed = k.shape[1] - unplaced
-        maps = rotate(k[:, :placed].unflatten(1, (-1, len(rotation))), rotation).flatten(1, 2)
-        k = torch.cat((maps, k[:, placed:]), dim=1) if unplaced else maps
+        k = rotate(k, rotation, unplaced)
         if value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q):
             # What attention gives is a mean of values with weights that sum to 1, so it can be projected afterwards
             # just as well: narrow values are attended to as they are.

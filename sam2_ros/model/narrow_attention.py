@@ -6,6 +6,7 @@ from math import e, log2
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 try:
@@ -31,9 +32,9 @@ BLOCKS = Blocks(64, 64, 8, 2)  # fits what every GPU since Ampere has; `benchmar
 
 
 def _attend(
-    query, key, value, valid, out,
+    query, key, value, valid, visited, visits, out,
     scale, heads, queries, keys,
-    q_head, q_row, k_head, k_row, v_head, v_row, valid_row,
+    q_head, q_row, k_head, k_row, v_head, v_row, valid_row, visited_row,
     C: tl.constexpr, D: tl.constexpr, MASKED: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head, over all keys: softmax in one pass, rescaled when a larger score turns up."""
@@ -45,8 +46,14 @@ def _attend(
     largest = tl.full([BLOCK_Q], -1e30, tl.float32)
     total = tl.zeros([BLOCK_Q], tl.float32)
     found = tl.zeros([BLOCK_Q, D], tl.float32)
-    for start in range(0, keys, BLOCK_K):
-        columns = start + tl.arange(0, BLOCK_K)
+    blocks = tl.cdiv(keys, BLOCK_K)
+    if MASKED:
+        blocks = tl.load(visits + head // heads)
+    for i in range(0, blocks):
+        block = i
+        if MASKED:
+            block = tl.load(visited + (head // heads) * visited_row + i)
+        columns = block * BLOCK_K + tl.arange(0, BLOCK_K)
         counts = columns < keys
         k = tl.load(key + head * k_head + columns * k_row + wide[:, None], mask=counts, other=0.0)
         v = tl.load(value + head * v_head + columns[:, None] * v_row + narrow, mask=counts[:, None], other=0.0)
@@ -77,7 +84,8 @@ def narrow_attention(
         query: [B, heads, Q, c], c a power of two, 16 or more.
         key: [B, heads, K, c].
         value: [B, heads, K, d], d likewise.
-        valid: bool [B, K], False for keys to leave out; None: all count. Each row has one True at least.
+        valid: bool [B, K], False for keys to leave out; None: all count. Each row has one True at least. Where many
+            in a row are left out, they cost nothing, and nobody has to wait for a GPU to know how many they are.
         blocks: other ways of sharing out the work give the same up to rounding.
 
     Returns:
@@ -89,14 +97,34 @@ def narrow_attention(
     query, key, value = (x if x.stride(2) == 1 else x.contiguous() for x in (query, key, value))
     out = torch.empty(b, heads, q, d, dtype=query.dtype, device=query.device)
     masked = valid is not None
-    mask = valid.contiguous().view(torch.uint8) if masked else query
+    mask = visited = visits = query
+    if masked:
+        mask = valid.contiguous().view(torch.uint8)
+        visited, visits = _visited(valid, blocks.keys)
     with torch.cuda.device_of(query):  # Triton launches on the current one
         _attend[triton.cdiv(q, blocks.queries), b * heads](
-            query, key, value, mask, out,
+            query, key, value, mask, visited, visits, out,
             c**-0.5 * log2(e), heads, q, k,
             query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1),
-            mask.stride(0) if masked else 0,
+            mask.stride(0) if masked else 0, visited.stride(0) if masked else 0,
             C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys,
             num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
     return out
+
+
+@torch.library.custom_op("sam2_ros::narrow_attention", mutates_args=())
+def _for_the_compiler(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    return narrow_attention(query, key, value, valid)
+
+
+@_for_the_compiler.register_fake
+def _shape(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    return query.new_empty(*query.shape[:3], value.shape[3])
+
+
+def _visited(valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The blocks of keys in which any is valid, in order, then the others: int32 [B, blocks]; how many: int32 [B]."""
+    any_valid = F.pad(valid, (0, -valid.shape[1] % size)).unflatten(1, (-1, size)).any(dim=2)
+    order = any_valid.int().argsort(dim=1, descending=True, stable=True)
+    return order.int(), any_valid.sum(dim=1, dtype=torch.int32)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Kept, in_float32
+from sam2_ros.model.layers import Kept, has_kernels, in_float32
 
 
 @lru_cache(maxsize=32)
@@ -64,22 +64,31 @@ def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> T
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
     """Turn neighbouring channel pairs of tokens, in float32.
 
     Args:
-        x: [..., T, C].
-        rotation: complex64 [T, C / 2].
+        x: [B, T, C], tokens of one or more grids, one behind the other. It may be overwritten.
+        rotation: complex64 [cells, C / 2].
+        unplaced: so many of the last tokens have no place in a grid, and are not turned.
 
     Returns:
-        [..., T, C] of x's dtype.
+        [B, T, C] of x's dtype.
     """
+    if has_kernels(x) and not torch.compiler.is_compiling():
+        from sam2_ros.model.rotation import rotate_in_place  # Triton comes with PyTorch for CUDA alone
+
+        return rotate_in_place(x, rotation, unplaced)
+    placed = x.shape[1] - unplaced
+    grids = x[:, :placed].float().unflatten(1, (-1, len(rotation)))
     if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
-        a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+        a, b = grids.unflatten(-1, (-1, 2)).unbind(-1)
         cosine, sine = torch.view_as_real(rotation).unbind(-1)
-        return torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1).flatten(-2).to(x.dtype)
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)
+        turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(grids.unflatten(-1, (-1, 2))) * rotation)
+    turned = turned.flatten(-2).flatten(1, 2).to(x.dtype)
+    return torch.cat((turned, x[:, placed:]), dim=1) if unplaced else turned
 
 
 class RandomFourier(nn.Module):

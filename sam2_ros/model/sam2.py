@@ -167,7 +167,11 @@ class SAM2(nn.Module):
             map_valid = map_valid if memories.map_valid is None else memories.map_valid
             pointer_valid = pointer_valid if memories.pointer_valid is None else memories.pointer_valid
             valid = torch.cat(
-                (map_valid.repeat_interleave(h * w, dim=1), pointer_valid.repeat_interleave(parts, dim=1)), dim=1
+                [
+                    there[..., None].expand(-1, -1, tokens_each).flatten(1)
+                    for there, tokens_each in ((map_valid, h * w), (pointer_valid, parts))
+                ],
+                dim=1,
             )
 
         return self.memory_attention(

@@ -211,7 +211,7 @@ class Sam2Node(LifecycleNode):
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
         if checkpoint is None or not any(checkpoint.glob("*.onnx")):
             return load_model(model, checkpoint, device, size, aspect)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("off",)}
+        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("auto", "off")}
         as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:

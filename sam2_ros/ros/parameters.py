@@ -44,10 +44,11 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         ("auto", "float32", "bfloat16", "float16"),
     ),
     "accelerate": (
-        "off",
-        "compile: what is done for every image is compiled when the node is configured, which takes a minute or two the"
-        " first time and needs a C++ compiler; on a CPU. off: not.",
-        ("off", "compile"),
+        "auto",
+        "How what is done for every image is made faster, when the node is configured. graphs: recorded as CUDA graphs,"
+        " on a GPU. compile: compiled, which takes minutes the first time and needs a C++ compiler; on a GPU recorded"
+        " besides. off: not at all. auto: graphs on a GPU, off elsewhere.",
+        ("auto", "off", "compile", "graphs"),
     ),
     "threads": (
         0,

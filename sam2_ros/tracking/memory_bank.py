@@ -21,6 +21,11 @@ Aged = list[tuple[int, Tensor]]
 """Tensors with the number of frames since they were made."""
 
 
+def most_recalled(config: SAM2Config) -> tuple[int, int]:
+    """The most maps and object pointers that are recalled beside those of prompted frames."""
+    return config.recent_memories, config.max_pointers - 1
+
+
 class MemoryBank:
     """The memory of one object, by frame index: a map [c, h, w] and an object pointer [C] of each frame.
 
@@ -32,7 +37,7 @@ class MemoryBank:
     """
 
     def __init__(self, config: SAM2Config, history: int, prompted_memories: int) -> None:
-        self._reach = config.recent_memories, config.max_pointers - 1
+        self._reach = most_recalled(config)
         self._least = -math.inf if config.remembered_presence is None else config.remembered_presence
         self._history = history
         self._prompted_memories = prompted_memories
@@ -115,8 +120,9 @@ def _side_by_side(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:
     sample = next(value for row in rows for _, value in row)
     filling = torch.zeros_like(sample)
     values = torch.stack([torch.stack([v for _, v in row] + [filling] * (longest - len(row))) for row in rows])
-    ages = torch.tensor([[age for age, _ in row] + [1] * (longest - len(row)) for row in rows], device=sample.device)
+    ages = torch.tensor([[age for age, _ in row] + [1] * (longest - len(row)) for row in rows])
+    ages = ages.to(sample.device, non_blocking=True)  # a GPU need not have finished what it is at
     if all(len(row) == longest for row in rows):
         return values, ages, None
-    there = torch.tensor([[i < len(row) for i in range(longest)] for row in rows], device=sample.device)
-    return values, ages, there
+    there = torch.tensor([[i < len(row) for i in range(longest)] for row in rows])
+    return values, ages, there.to(sample.device, non_blocking=True)

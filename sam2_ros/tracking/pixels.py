@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -33,7 +35,10 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"expected an RGB image, uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    pixels = torch.from_numpy(np.require(image, requirements="CW")).to(device).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(np.require(image, requirements="CW"))
+    if device.type == "cuda":  # from pinned memory, while the host goes on
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
+    pixels = pixels.to(device).permute(2, 0, 1)[None]
     if device.type != "cpu":
         pixels = pixels.float()
     shape = config.shape(*image.shape[:2])
@@ -42,8 +47,15 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
 
 def normalised(pixels: Tensor) -> Tensor:
     """Colours as the network wants them: 0 .. 255, of any type, [..., 3, h, w] -> float32, about -2 .. 3."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (_MEAN, _STD))
+    mean, std = _statistics(pixels.device)
     return (pixels / 255 - mean) / std
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _statistics(device: torch.device) -> Tensor:
+    """Mean and standard deviation of colours, where they are needed: [2, 3, 1, 1]."""
+    return torch.tensor([_MEAN, _STD], device=device)[..., None, None]
 
 
 def to_points(
@@ -85,15 +97,12 @@ def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False)
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
+    logits = without_holes(logits.float())
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
-        scaled = torch.from_numpy(np.stack([cv2.resize(x, (width, height)) for x in logits.float().numpy()]))
+        scaled = torch.from_numpy(np.stack([cv2.resize(x, (width, height)) for x in logits.numpy()]))
     else:
-        scaled = F.interpolate(logits[:, None].float(), (height, width), mode="bilinear")[:, 0]
-    masks = (scaled > 0).cpu().numpy()
-    # The reference fills holes of up to 8 cells of the logits; this is the same area in pixels of the image.
-    area = int(8 * height * width / (logits.shape[1] * logits.shape[2]))
-    for mask in masks:
-        _fill_holes(mask, area)
+        scaled = F.interpolate(logits[:, None], (height, width), mode="bilinear")[:, 0]
+    masks = _to_host(scaled > 0)
     if non_overlap:  # after holes are filled, in which there may be something else
         contested = masks.sum(axis=0) > 1
         claims = scaled[:, torch.from_numpy(contested)].cpu().numpy()
@@ -102,18 +111,46 @@ def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False)
     return masks
 
 
-def _fill_holes(mask: np.ndarray, area: int) -> None:
-    """Fill, in place, holes of at most `area` pixels in a mask, bool [H, W]."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return
-    columns = np.flatnonzero(mask.any(axis=0))
-    inside = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    # With a rim around it, all that is not a hole is one component.
-    background = cv2.copyMakeBorder((~inside).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    count, components = cv2.connectedComponents(background, connectivity=8)
-    if count <= 2:  # the object and what is around it
-        return
-    small = np.bincount(components.ravel(), minlength=count) <= area
-    small[[0, components[0, 0]]] = False
-    inside[small[components[1:-1, 1:-1]]] = True
+def without_holes(logits: Tensor, area: int = 8) -> Tensor:
+    """Logits [N, h, w], in which holes of up to `area` cells have become 0.1, as in the reference.
+
+    A hole is what is connected, also across corners, at or below 0.
+    """
+    outside = logits <= 0
+    holes = holes_side_by_side(outside, area) if logits.is_cuda else holes_one_by_one(outside, area)
+    return torch.where(holes, 0.1, logits)
+
+
+def holes_one_by_one(outside: Tensor, area: int) -> Tensor:
+    """What of the outside of masks is connected over no more than `area` cells: bool [N, h, w]. On a CPU."""
+    holes = np.zeros(outside.shape, dtype=bool)
+    for cells, found in zip(outside.numpy(), holes, strict=True):
+        count, components = cv2.connectedComponents(cells.view(np.uint8), connectivity=8)
+        small = np.bincount(components.ravel(), minlength=count) <= area
+        small[0] = False  # the mask
+        if small.any():
+            found[:] = small[components]
+    return torch.from_numpy(holes)
+
+
+def holes_side_by_side(outside: Tensor, area: int) -> Tensor:
+    """The same, for a GPU, which nobody has to wait for in here."""
+    cells = outside.float()
+    # Each cell takes the highest number that is connected to it within so many steps. Where a neighbour has a higher
+    # one after that, what is connected is larger; and the highest number has been taken by more cells than `area`.
+    label = cells * torch.arange(1, cells[0].numel() + 1, device=cells.device).view_as(cells[0])
+    for _ in range(area):
+        label = F.max_pool2d(label, 3, stride=1, padding=1) * cells
+    goes_on = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
+    label = label.long().flatten(1)
+    counted = (cells + goes_on * (area + 1)).flatten(1)
+    size = torch.zeros(len(label), label.shape[1] + 1, device=cells.device).scatter_add_(1, label, counted)
+    return (size.gather(1, label) <= area).view_as(outside) & outside
+
+
+def _to_host(masks: Tensor) -> np.ndarray:
+    """From a GPU by way of memory that it writes to directly, several times as fast."""
+    if masks.device.type == "cpu":
+        return masks.numpy()
+    landing = torch.empty(masks.shape, dtype=masks.dtype, pin_memory=True)
+    return landing.copy_(masks).numpy().copy()

@@ -20,13 +20,16 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.compiled import CompiledSAM2
+from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.masklet import Frame, Masklet
-from sam2_ros.tracking.memory_bank import MemoryBank, recall_all
+from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.pixels import mask_to_network, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
 
 log = logging.getLogger("sam2_ros")
+
+ACCELERATIONS = ("auto", "off", "compile", "graphs")
 
 EARLIER_LOGITS_LIMIT = 32.0
 """An earlier mask goes into the decoder with its logits clamped to plus or minus this."""
@@ -107,12 +110,13 @@ class Tracker:
             results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
             remembered, as if it were alone.
         dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
-        accelerate: "compile" compiles what is done for every image (`CompiledSAM2`, on CPUs so far), now and not when
-            images wait; "off": nothing.
+        accelerate: what is done for every image is recorded as CUDA graphs ("graphs": `GraphedSAM2`), compiled
+            ("compile": `CompiledSAM2`, on a GPU recorded besides), or nothing is done ("off"). "auto": graphs on a
+            CUDA GPU, elsewhere nothing. All that takes time is done now, and not when images wait.
 
     Raises:
-        ValueError: a number is too small, or `accelerate` is something else.
-        RuntimeError, TypeError: the network cannot be compiled, see `CompiledSAM2`.
+        ValueError: a number is too small, or `accelerate` is something else or asks for graphs where there is no GPU.
+        RuntimeError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and `GraphedSAM2`.
     """
 
     def __init__(
@@ -124,15 +128,15 @@ class Tracker:
         prompted_memories: int = 4,
         non_overlap_masks: bool = False,
         dtype: torch.dtype | None = None,
-        accelerate: str = "off",
+        accelerate: str = "auto",
     ) -> None:
         for name, value, least in (("history", history, 1), ("max_objects", max_objects, 1)):
             if value < least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
         if prompted_memories < 2:
             raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
-        if accelerate not in ("off", "compile"):
-            raise ValueError(f"accelerate is {accelerate!r}; it must be 'off' or 'compile'")
+        if accelerate not in ACCELERATIONS:
+            raise ValueError(f"accelerate is {accelerate!r}; it must be one of {', '.join(ACCELERATIONS)}")
         self.model = model
         self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects
@@ -140,10 +144,21 @@ class Tracker:
         self._non_overlap_masks = non_overlap_masks
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
-        if accelerate == "compile":
+        self._accelerate(accelerate)
+
+    def _accelerate(self, how: str) -> None:
+        model, on_gpu = self.model, self.model.device.type == "cuda"
+        if how == "auto":
+            how = "graphs" if on_gpu else "off"
+        if how == "off":
+            return
+        if how == "compile" and not on_gpu:
             self.model = CompiledSAM2(model)
-            with torch.no_grad(), self._precision():
-                self.model.warm_up()
+        else:
+            maps, pointers = (self._prompted_memories + reach for reach in most_recalled(model.config))
+            self.model = GraphedSAM2(model, self.max_objects, maps, pointers, compiled=how == "compile")
+        with torch.no_grad(), self._precision():
+            self.model.warm_up()
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs start again at 1."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
@@ -17,7 +18,7 @@ torch.manual_seed(0)
 for dtype, allowed in ((torch.float32, 2e-6), (torch.float16, 1e-3)):  # the interpreter has no products in bfloat16
     for b, heads, q, k, c, d in ((1, 1, 64, 128, 256, 64), (2, 1, 70, 333, 256, 64), (2, 2, 33, 45, 32, 16)):
         query, key, value = (torch.randn(b, heads, n, w).to(dtype) for n, w in ((q, c), (k, c), (k, d)))
-        for valid in (None, torch.rand(b, k) < 0.6):
+        for valid in (None, torch.rand(b, k) < 0.6, torch.arange(k).expand(b, k) % 150 < 40):  # blocks without any
             found = narrow_attention(query, key.mT.contiguous().mT, value, valid, small)
             scores = query.double() @ key.double().mT * c**-0.5
             if valid is not None:
@@ -30,18 +31,18 @@ assert torch.allclose(narrow_attention(large, large, large, None, small), large)
 
 NETWORK = """
 import torch
-from sam2_ros.model import attention, memory_attention
+from sam2_ros.model import attention, memory_attention, position
 
 torch.manual_seed(0)
 layer = memory_attention.RotaryAttention(64, dropout=0.0, key_dim=16).requires_grad_(False)
 torch.nn.init.normal_(layer.v_proj.bias)
 query, key, value = torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16)  # 2 maps of 4 x 4
-attention.works_in_blocks = attention.has_narrow_kernel = lambda x: False
+attention.works_in_blocks = attention.has_kernels = position.has_kernels = lambda x: False
 for valid in (None, torch.rand(2, 40) < 0.6):
     plain = layer(query, key, value, (4, 4), 8, valid)
-    attention.has_narrow_kernel = lambda x: True
+    attention.has_kernels = position.has_kernels = lambda x: True
     found = layer(query, key, value, (4, 4), 8, valid)
-    attention.has_narrow_kernel = lambda x: False
+    attention.has_kernels = position.has_kernels = lambda x: False
     assert found.shape == plain.shape and not torch.equal(found, plain)  # equal: they would be the same code
     torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
 """
@@ -58,6 +59,7 @@ from sam2_ros.model.narrow_attention import BLOCKS, _attend
 names = _attend.arg_names
 constants = {"C": 256, "D": 64, "MASKED": sys.argv[2] == "masked", "BLOCK_Q": BLOCKS.queries, "BLOCK_K": BLOCKS.keys}
 pointers = {"query": "*bf16", "key": "*bf16", "value": "*bf16", "out": "*bf16", "valid": "*u8", "scale": "fp32"}
+pointers |= {"visited": "*i32", "visits": "*i32"}
 kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in names}
 rows = {name for name in names if name.endswith("_row") or name in pointers} - {"scale"}
 aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in rows}
@@ -67,6 +69,33 @@ code = compile(
     options={"num_warps": BLOCKS.warps, "num_stages": BLOCKS.stages},
 )
 print(code.metadata.shared, len(re.findall("wgmma.mma_async|mma.sync", code.asm["ptx"])), len(code.asm["cubin"]))
+"""
+
+
+ON_A_GPU = """
+import torch
+from sam2_ros.model.narrow_attention import narrow_attention
+from sam2_ros.model.position import axial_rotation, rotate
+
+torch.manual_seed(0)
+for dtype, allowed in ((torch.bfloat16, 6e-3), (torch.float16, 1e-3)):
+    for b, heads, q, k, c, d in ((1, 1, 4096, 8256, 256, 64), (3, 1, 432, 3100, 128, 64), (2, 2, 70, 333, 32, 16)):
+        query, key, value = (torch.randn(b, heads, n, w, device="cuda").to(dtype) for n, w in ((q, c), (k, c), (k, d)))
+        holes = torch.arange(k, device="cuda").expand(b, k) % 500 < 90
+        for valid in (None, torch.rand(b, k, device="cuda") < 0.6, holes):
+            found = narrow_attention(query, key, value, valid)
+            scores = query.double() @ key.double().mT * c**-0.5
+            if valid is not None:
+                scores.masked_fill_(~valid[:, None, None], -torch.inf)
+            expected = scores.softmax(-1) @ value.double()
+            wrong = float((found - expected).norm() / expected.norm())
+            assert wrong <= allowed, (dtype, b, heads, q, k, valid is None, wrong)
+    x = torch.randn(2, 3 * 24 * 18 + 7, 128).to(dtype)
+    with torch.no_grad():
+        expected = rotate(x.clone(), axial_rotation(24, 18, 128, x.device), 7)
+        found = rotate(x.clone().cuda(), axial_rotation(24, 18, 128, torch.device("cuda")), 7)
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-2, atol=1e-2)
+    assert torch.equal(found.cpu()[:, -7:], x[:, -7:])
 """
 
 
@@ -80,6 +109,11 @@ def python(code: str, *arguments: str, **environment: str) -> str:
 
 def test_numbers_are_those_of_plain_attention():
     python(NUMBERS, TRITON_INTERPRET="1")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_numbers_on_a_gpu():
+    python(ON_A_GPU)
 
 
 def test_memory_attention_through_the_kernel_is_what_it_is_without():

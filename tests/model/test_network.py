@@ -183,7 +183,7 @@ def test_windows_round_trip(side):
 def test_rotation_depends_on_relative_position_only():
     rotation = axial_rotation(4, 4, 32, torch.device("cpu"))
     q, k = torch.randn(32), torch.randn(32)
-    products = (rotate(q.expand(16, -1), rotation) @ rotate(k.expand(16, -1), rotation).T).view(4, 4, 4, 4)
+    products = (rotate(q.expand(1, 16, -1), rotation) @ rotate(k.expand(1, 16, -1), rotation).mT).view(4, 4, 4, 4)
     torch.testing.assert_close(products[0, 0, 1, 2], products[2, 1, 3, 3])
     torch.testing.assert_close(products[0, 0, 0, 0], q @ k)
     assert abs(products[0, 0, 1, 2] - products[0, 0, 2, 1]) > 1e-3, "rows and columns turn different channels"

@@ -78,5 +78,5 @@ def test_compiled_equals_plain_while_objects_come_and_go(
 
 
 def test_other_words_for_it_are_refused(model):
-    with pytest.raises(ValueError, match="'off' or 'compile'"):
+    with pytest.raises(ValueError, match="one of auto, off, compile, graphs"):
         Tracker(model, accelerate="fast")

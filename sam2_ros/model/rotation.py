@@ -1,0 +1,53 @@
+"""Rotary embedding in place, for CUDA: one pass over memory where PyTorch makes five. Written in Triton."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
+
+ROWS = 16
+"""Tokens of one block of threads."""
+
+
+def _turn(x, rotation, placed, cells, batch, row, C: tl.constexpr, ROWS: tl.constexpr):
+    """Some tokens; neighbouring channels are a complex number, which is multiplied in float32."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    there = (rows < placed)[:, None]
+    channels = tl.arange(0, C)
+    where = x + tl.program_id(1).to(tl.int64) * batch + rows[:, None] * row + channels
+    turns = tl.load(rotation + (rows % cells)[:, None] * C + channels, mask=there, other=0.0)
+    a, b = tl.split(tl.reshape(tl.load(where, mask=there, other=0.0).to(tl.float32), (ROWS, C // 2, 2)))
+    cosine, sine = tl.split(tl.reshape(turns, (ROWS, C // 2, 2)))
+    turned = tl.reshape(tl.join(a * cosine - b * sine, a * sine + b * cosine), (ROWS, C))
+    tl.store(where, turned.to(x.dtype.element_ty), mask=there)
+
+
+if triton is not None:
+    _turn = triton.jit(_turn)
+
+
+def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
+    """What `position.rotate` gives, written over x.
+
+    Args:
+        x: [B, T, C], C a power of two, channels next to each other in memory.
+        rotation: complex64 [cells, C / 2].
+        unplaced: so many of the last tokens stay as they are; the others are whole grids of cells.
+
+    Returns:
+        x.
+    """
+    b, tokens, c = x.shape
+    assert x.stride(2) == 1, "channels lie next to each other"
+    placed = tokens - unplaced
+    with torch.cuda.device_of(x):  # Triton launches on the current one
+        _turn[triton.cdiv(placed, ROWS), b](
+            x, torch.view_as_real(rotation), placed, len(rotation), x.stride(0), x.stride(1), C=c, ROWS=ROWS
+        )
+    return x

@@ -1,0 +1,125 @@
+"""The step as CUDA graphs does what the plain one does, and nothing is recorded while objects come and go.
+
+Without a GPU there are no graphs: a mock then runs what was recorded anew at every replay, so that all is tested but
+the recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_clips import make_clip
+
+from sam2_ros.model import SAM2, graphed
+from sam2_ros.tracking import Box, Click, Prompt, Tracker
+from sam2_ros.tracking import tracker as tracker_module
+
+GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if GPU else "cpu")
+
+
+class Rerun:
+    """The mock of a recording."""
+
+    def __init__(self, function, inputs, pool=None) -> None:
+        self.function, self.inputs, self.pool = function, inputs, pool
+        self.outputs = function(*inputs)
+
+    def __call__(self):
+        return self.function(*self.inputs)
+
+
+@pytest.fixture
+def recorded(monkeypatch) -> list[str]:
+    """A line for each recording."""
+    lines = []
+    real = graphed._Recorded if GPU else Rerun
+
+    def record(function, inputs, pool=None):
+        lines.append(function.__name__)
+        return real(function, inputs, pool)
+
+    monkeypatch.setattr(graphed, "_Recorded", record)
+    if not GPU:
+        monkeypatch.setattr(tracker_module, "GraphedSAM2", Anywhere)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
+    return lines
+
+
+class Anywhere(graphed.GraphedSAM2):
+    """As if the model were on a GPU."""
+
+    def __init__(self, model: SAM2, objects: int, maps: int, pointers: int, compiled: bool = False) -> None:
+        on_cpu, model.__dict__["device"] = model.device, torch.device("cuda")
+        type(model).device, kept = property(lambda self: self.__dict__["device"]), type(model).device
+        try:
+            super().__init__(model, objects, maps, pointers, compiled)
+        finally:
+            type(model).device = kept
+            model.__dict__["device"] = on_cpu
+
+
+@pytest.fixture
+def network(model) -> SAM2:
+    """Candidates of clearly different worth, or rounding would choose among them."""
+    network = SAM2(model.config).eval()
+    network.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        network.sam_mask_decoder.iou_prediction_head.layers[-1].bias += 0.2 * torch.arange(4)
+    return network.to(DEVICE)
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
+def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, allowed):
+    plain = Tracker(network, history=4, dtype=dtype, accelerate="off")
+    graphs = Tracker(network, history=4, dtype=dtype, max_objects=3, accelerate="graphs")
+    assert recorded == ["encode_image", "track", "track", "track"]  # for 3, 2 objects and 1
+    clip = make_clip(frames=16)
+    prompts = {
+        0: Prompt(clicks=(Click(20, 20),)),
+        3: Prompt(box=Box(10, 8, 40, 36)),
+        4: Prompt(clicks=(Click(30, 12),)),
+        9: Prompt(1, clicks=(Click(25, 25, False),)),
+    }
+    largest = 0.0
+    for index, image in enumerate(clip.frames):
+        for tracker in (plain, graphs):
+            tracker.step(image)
+            if index in prompts:
+                tracker.prompt(prompts[index])
+            if index == 12:
+                tracker.remove(2)
+        answers = [tracker._history[-1].answers for tracker in (plain, graphs)]
+        assert answers[0].keys() == answers[1].keys() and answers[0]
+        for object_id, answer in answers[0].items():
+            largest = max(largest, float((answer.logits - answers[1][object_id].logits).abs().max()))
+            assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < allowed
+    assert largest < allowed
+    assert len(recorded) == 4
+
+
+def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
+    network.config = replace(network.config, aspect="image")
+    tracker = Tracker(network, max_objects=1, accelerate="graphs")
+    before = len(recorded)
+    clip = make_clip(frames=2)
+    tracker.step(clip.frames[0])
+    tracker.prompt(Prompt(clicks=(Click(20, 20),)))
+    for wide in range(2, 7):
+        tracker.step(np.tile(clip.frames[1], (1, wide, 1)))
+    assert len(recorded) > before
+    assert len(tracker.model._shapes) <= graphed.SHAPES
+    again = len(recorded)
+    tracker.step(np.tile(clip.frames[1], (1, 6, 1)))
+    assert len(recorded) == again
+    assert tracker.newest.masklet(1) is not None
+
+
+def test_what_has_no_graphs_is_refused(model):
+    with pytest.raises(ValueError, match="need a CUDA GPU"):
+        Tracker(model, accelerate="graphs")
+    with pytest.raises(TypeError, match="only PyTorch models"):
+        graphed.GraphedSAM2(object(), 1, 1, 1)
