@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.synthetic import Scenes
+from sam2_ros.data.rendering import Film, Footage
+from sam2_ros.data.synthetic import Scenes, areas
 
 SIMULATED = 3  # the seed space: the first word of every seed
 
@@ -23,6 +24,9 @@ class MujocoScenes(Scenes):
     """
 
     def scene(self, seed: int) -> Clip:
+        return self._clip(f"simulated-{seed}", self.film(seed))
+
+    def film(self, seed: int) -> Film:
         """As of all scenes.
 
         Raises:
@@ -44,13 +48,12 @@ class MujocoScenes(Scenes):
             frames, labels = [], []
             try:
                 for index, (image, label) in enumerate(Play(rng, s, self.pictures).frames()):
-                    if index == 0 and np.bincount(label.ravel(), minlength=256)[1:].max() < smallest:
+                    if index == 0 and areas(label).max() < smallest:
                         break
                     frames.append(look(index, image))
                     labels.append(label)
             except Unstable:
                 continue
             if len(frames) == s.frames:
-                seen = np.unique(np.stack(labels))
-                return self._labelled(f"simulated-{seed}", frames, labels, seen[seen > 0])
+                return Footage(frames, labels)
         raise ValueError(f"no object of simulated scene {seed} can be seen on its first frame with {s}")

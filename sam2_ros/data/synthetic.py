@@ -8,6 +8,7 @@ sensor and compression spoil the pictures; the masks stay those of the visible p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +20,7 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
 from sam2_ros.data.motion import ramp, shift, transform, wander
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import Thing, blend, draw, render
+from sam2_ros.data.rendering import Film, Rendering, Thing, blend, draw
 from sam2_ros.data.textures import crop, painted, recoloured
 
 TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they can't overlap
@@ -94,6 +95,10 @@ class Scenes(ABC):
         Objects 1 .. N are visible on at least one frame each, one of them on the first.
         """
 
+    @abstractmethod
+    def film(self, seed: int) -> Film:
+        """The same, for those who need few of its frames; some objects may be visible on none."""
+
     @property
     def _unit(self) -> float:
         return min(self.settings.height, self.settings.width) / 256
@@ -118,34 +123,50 @@ class Scenes(ABC):
             lighting=s.lighting, blur=s.blur, noise=s.noise, low_resolution=s.low_resolution,
         )  # fmt: skip
 
-    def _labelled(self, name: str, frames: list[np.ndarray], labels: list[np.ndarray], ids: np.ndarray) -> Clip:
-        """A clip of those objects, which are called 1 .. N in it; labels say whose each pixel is, uint8 [H, W]."""
-        masks = [label[None] == ids[:, None, None] for label in labels]
-        return Clip(name, frames, tuple(range(1, len(ids) + 1)), masks, self.settings.fps)
+    def _clip(self, name: str, film: Film, ids: np.ndarray | None = None) -> Clip:
+        """All of a film. Its objects, or those given, are called 1 .. N."""
+        frames, labels = zip(*(film[t] for t in range(len(film))), strict=True)
+        if ids is None:
+            ids = 1 + np.flatnonzero(np.stack([areas(label) for label in labels]).any(0))
+        masks = [label[None] == ids.astype(np.uint8)[:, None, None] for label in labels]
+        return Clip(name, list(frames), tuple(range(1, len(ids) + 1)), masks, self.settings.fps)
+
+
+def areas(label: np.ndarray) -> np.ndarray:
+    """How many pixels are those of object 1 .. 255: int [255]."""
+    return np.bincount(label.ravel(), minlength=256)[1:]
 
 
 class SyntheticScenes(Scenes):
     """Things of all outlines and materials."""
 
     def scene(self, seed: int) -> Clip:
-        return self._clip(f"scene-{seed}", (TRAINING, seed))
+        return self._clip(f"scene-{seed}", self.film(seed))
 
-    def _clip(self, name: str, seed: tuple[int, ...], all_at_start: bool = False) -> Clip:
-        """With `all_at_start`, every object is well visible on the first frame and for a quarter of the clip at least,
-        and there are the fewest or more."""
-        s = self.settings
-        smallest = 1e-3 * s.height * s.width
+    def film(self, seed: int) -> Film:
+        name = f"scene-{seed}"
+        return next(film for film in self._attempts(name, (TRAINING, seed)) if self._well_seen(film.label(0)).any())
+
+    def of_suite(self, name: str, seed: tuple[int, ...]) -> Clip:
+        """A clip of another seed space. Every object is well visible on the first frame and for a quarter of the clip
+        at least, and there are the fewest or more."""
+        for film in self._attempts(name, seed):
+            there = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
+            ids = 1 + np.flatnonzero(there & self._well_seen(film.label(0)))
+            if len(ids) >= self.settings.objects[0]:
+                return self._clip(name, film, ids)
+        raise AssertionError
+
+    def _attempts(self, name: str, seed: tuple[int, ...]) -> Iterator[Film]:
+        """Films until one is good enough. Raises ValueError if a hundred are not."""
         for attempt in range(100):
-            frames, labels = self._rendered(np.random.default_rng([*seed, attempt]))
-            areas = np.stack([np.bincount(label.ravel(), minlength=256) for label in labels])
-            at_start = areas[0] >= smallest
-            there = at_start & ((areas > 0).mean(0) >= 0.25) if all_at_start else areas.any(0)
-            ids = np.flatnonzero(there[1:]).astype(np.uint8) + 1
-            if (there & at_start)[1:].sum() >= (s.objects[0] if all_at_start else 1):
-                return self._labelled(name, frames, labels, ids)
-        raise ValueError(f"too few objects of {name} can be seen on its first frame with {s}")
+            yield self._film(np.random.default_rng([*seed, attempt]))
+        raise ValueError(f"too few objects of {name} can be seen on its first frame with {self.settings}")
 
-    def _rendered(self, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _well_seen(self, label: np.ndarray) -> np.ndarray:
+        return areas(label) >= 1e-3 * label.size
+
+    def _film(self, rng: np.random.Generator) -> Film:
         s = self.settings
         background = self._background(rng)
         scene = self._things(rng)
@@ -157,7 +178,7 @@ class SyntheticScenes(Scenes):
         if s.vanishing > 0:
             for thing in scene:
                 thing.pose[self._gone(rng)] = shift(4 * s.width, 0)  # far away
-        return render(background, scene, view, self._look(rng), s.height, s.width)
+        return Rendering(background, scene, view, self._look(rng), s.height, s.width)
 
     def _background(self, rng: np.random.Generator) -> np.ndarray:
         """A picture larger than the view, with clutter that looks like objects but is none: uint8 [h, w, 3]."""
@@ -292,4 +313,4 @@ def suite(scenes: int = 3, frames: int = 48) -> Clips:
 def _scene_of_suite(frames: int, name: str) -> Clip:
     challenge, index = name.rsplit("-", 1)
     maker = SyntheticScenes(replace(CHALLENGES[challenge], frames=frames))
-    return maker._clip(name, (SUITE, list(CHALLENGES).index(challenge), int(index)), all_at_start=True)
+    return maker.of_suite(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))

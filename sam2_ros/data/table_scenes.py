@@ -16,8 +16,8 @@ import numpy as np
 from sam2_ros.data import table, things, toys
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.motion import shift, transform, wander
-from sam2_ros.data.rendering import Part, Thing, render
-from sam2_ros.data.synthetic import Scenes
+from sam2_ros.data.rendering import Film, Part, Rendering, Thing
+from sam2_ros.data.synthetic import Scenes, areas
 from sam2_ros.data.table import TALL, WIDE
 from sam2_ros.data.textures import repainted
 from sam2_ros.data.toys import Toy
@@ -47,17 +47,18 @@ class TableScenes(Scenes):
     """
 
     def scene(self, seed: int) -> Clip:
+        return self._clip(f"table-{seed}", self.film(seed))
+
+    def film(self, seed: int) -> Film:
         s = self.settings
         smallest, largest = 1e-3 * s.height * s.width, 0.6 * s.height * s.width
         for attempt in range(100):
-            frames, labels = self._rendered(np.random.default_rng([TABLES, seed, attempt]))
-            seen = np.unique(np.stack(labels))
-            ids = seen[seen > 0]
-            if smallest <= np.bincount(labels[0].ravel(), minlength=256)[1:].max() <= largest:
-                return self._labelled(f"table-{seed}", frames, labels, ids)
+            film = self._film(np.random.default_rng([TABLES, seed, attempt]))
+            if smallest <= areas(film.label(0)).max() <= largest:
+                return film
         raise ValueError(f"no object of table scene {seed} can be seen on its first frame with {s}")
 
-    def _rendered(self, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _film(self, rng: np.random.Generator) -> Film:
         s = self.settings
         closer = max(1.0, 256 / min(s.height, s.width)) ** 0.7  # so that toys keep most of their pixels
         zoom = closer * np.exp(rng.uniform(-0.2, 0.7))
@@ -69,7 +70,7 @@ class TableScenes(Scenes):
         view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
         look.shutter /= 4  # things move by jumps, not as fast as these would be
-        return render(background, scene, view, look, s.height, s.width)
+        return Rendering(background, scene, view, look, s.height, s.width)
 
     def _standers(self, rng: np.random.Generator, edge: float) -> list[_Stander]:
         """Everything on the table, from back to front."""

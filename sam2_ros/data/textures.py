@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -26,12 +26,10 @@ def palette(rng: np.random.Generator, count: int, variety: float = 1.0) -> np.nd
     return np.stack([colour(rng) for _ in range(count)])
 
 
-@lru_cache(maxsize=64)
 def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates x, y, float32 [height, width], the shorter side spanning -1 .. 1."""
-    half = min(height, width) / 2
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return (x - (width - 1) / 2) / half, (y - (height - 1) / 2) / half
+    """Pixel coordinates x, y, float32 [1, width] and [height, 1], the shorter side spanning -1 .. 1."""
+    x, y = (np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (width, height))
+    return x[None] / (min(height, width) / 2), y[:, None] / (min(height, width) / 2)
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cells: float) -> np.ndarray:
@@ -40,10 +38,13 @@ def noise(rng: np.random.Generator, height: int, width: int, cells: float) -> np
     for _ in range(int(rng.integers(1, 5))):
         rows, columns = (max(2, min(n, round(cells * n / min(height, width)))) for n in (height, width))
         octave = rng.random((rows, columns), np.float32)
-        total += weight * cv2.resize(octave, (width, height), interpolation=cv2.INTER_CUBIC)
+        octave = cv2.resize(octave, (width, height), interpolation=cv2.INTER_CUBIC)
+        octave *= weight
+        total += octave
         cells, weight = cells * 2.2, weight * 0.55
     low, high = float(total.min()), float(total.max())
-    return cv2.convertScaleAbs(total - low, alpha=255 / max(high - low, 1e-6))
+    total -= low
+    return cv2.convertScaleAbs(total, alpha=255 / max(high - low, 1e-6))
 
 
 def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -53,14 +54,16 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         return noise(rng, height, width, rng.uniform(1.5, 14))
     x, y = grid(height, width)
     angle, frequency, phase = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(0.6, 3.3)), rng.uniform(0, 6.3)
-    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    u = x * cosine + y * sine
     if rng.random() < 0.5:  # bent, as on cloth or wood
         bend = noise(rng, height, width, rng.uniform(1.5, 5)).astype(np.float32) * (rng.uniform(0.1, 1.2) / 255)
-        u = u + bend
+        u += bend
     if kind == 1:  # stripes
-        return ((np.sin(frequency * u + phase) > rng.uniform(-0.7, 0.7)) * np.uint8(255)).astype(np.uint8)
+        return _above(rng.uniform(-0.7, 0.7), frequency * u + phase) * np.uint8(255)
     if kind == 2:  # checks
-        return ((np.sin(frequency * u + phase) > 0) ^ (np.sin(frequency * v + phase) > 0)).astype(np.uint8) * 255
+        v = y * cosine - x * sine
+        return (_above(0, frequency * u + phase) ^ _above(0, frequency * v + phase)) * np.uint8(255)
     if kind == 3:  # cells
         image = np.full((height, width), 255, np.uint8)
         count = int(rng.integers(6, 70))
@@ -71,12 +74,22 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
             return cells
         return cv2.convertScaleAbs(distance, alpha=255 / max(float(distance.max()), 1.0))
     if kind == 4:  # gradient
-        field = u if rng.random() < 0.6 else np.sqrt(u * u + v * v)
+        field = u if rng.random() < 0.6 else np.sqrt(u * u + (y * cosine - x * sine) ** 2)
         return cv2.normalize(field, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
     if kind == 5:  # dots
-        field = np.sin(frequency * u + phase) * np.sin(frequency * v + phase)
-        return (field > rng.uniform(0, 0.8)).astype(np.uint8) * 255
+        v = y * cosine - x * sine
+        return _above(rng.uniform(0, 0.8), frequency * u + phase, frequency * v + phase) * np.uint8(255)
     return np.full((height, width), 128, np.uint8)
+
+
+def _above(threshold: float, *phases: np.ndarray) -> np.ndarray:
+    """Where the product of the phases' sines is larger: bool. Single precision tells it of nearly all, at a sixth of
+    the time."""
+    rough = reduce(np.multiply, [np.sin(phase.astype(np.float32)) for phase in phases])
+    above = rough > threshold
+    close = np.abs(rough - np.float32(threshold)) < 1e-3
+    above[close] = reduce(np.multiply, [np.sin(phase[close]) for phase in phases]) > threshold
+    return above
 
 
 def painted(rng: np.random.Generator, height: int, width: int, variety: float = 1.0) -> np.ndarray:

@@ -71,7 +71,9 @@ def moved(
     """
     height, width = frames.shape[1:3]
     if rng.random() < settings.flip:
-        frames, masks = frames[:, :, ::-1], masks[..., ::-1]
+        frames = np.stack([cv2.flip(frame, 1) for frame in frames])  # much faster than numpy's copies
+        flipped = [cv2.flip(mask, 1) for mask in masks.view(np.uint8).reshape(-1, height, width)]
+        masks = np.stack(flipped).reshape(masks.shape).view(bool)
     if settings.degrees or settings.shear:
         angle, slant = np.deg2rad(rng.uniform(-1, 1, 2) * (settings.degrees, settings.shear))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

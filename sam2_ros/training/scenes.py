@@ -10,10 +10,9 @@ from itertools import count
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from sam2_ros.data.clip import Clip
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import Scenes, SyntheticScenes
+from sam2_ros.data.synthetic import Scenes, SyntheticScenes, areas
 from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
@@ -47,20 +46,25 @@ class SceneSamples(Dataset[Batch]):
             kinds += 2 * [SyntheticScenes(settings, pictures)]
         if stage.simulated:
             kinds = 5 * kinds + [MujocoScenes(settings, pictures)]
-        tables = TableScenes(replace(settings, frames=stage.frames), pictures)
+        self._kinds, self._tables = kinds, TableScenes(replace(settings, frames=stage.frames), pictures)
+        self.scene = lru_cache(maxsize=rows(stage.clips) * stage.clips)(lambda seed: self.maker(seed).film(seed))
 
-        def scene(seed: int) -> Clip:
-            on_table = np.random.default_rng(seed).random() < stage.tables
-            return (tables if on_table else kinds[seed % len(kinds)]).scene(seed)
-
-        self.scene = lru_cache(maxsize=rows(stage.clips) * stage.clips)(scene)
+    def maker(self, seed: int) -> Scenes:
+        """Whose scene that is."""
+        on_table = np.random.default_rng(seed).random() < self.stage.tables
+        return self._tables if on_table else self._kinds[seed % len(self._kinds)]
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
-        clip = self.scene(index[0])
-        visible = np.array([masks.any(axis=(1, 2)) for masks in clip.masks])
-        chosen = excerpt(visible, self.stage.frames, len(clip), rng)
-        frames, masks = (np.stack([values[i] for i in chosen]) for values in (clip.frames, clip.masks))
+        film = self.scene(index[0])
+        if len(film) == self.stage.frames:  # all are wanted
+            shown = np.array([[film[t][1].any()] for t in range(len(film))])
+        else:
+            shown = np.array([[film.shows(t)] for t in range(len(film))])
+        chosen = excerpt(shown, self.stage.frames, len(film), rng)
+        frames, labels = (np.stack(part) for part in zip(*(film[t] for t in chosen), strict=True))
+        ids = 1 + np.flatnonzero(areas(labels[0]))  # no others are learnt
+        masks = labels[:, None] == ids.astype(np.uint8)[:, None, None]
         return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True, smallest=self.stage.smallest)
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:

@@ -15,6 +15,7 @@ from sam2_ros.data.motion import shift, transform
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.rendering import Part, Thing, render
 from sam2_ros.data.synthetic import CHALLENGES, SUITE, TRAINING, SceneSettings, SyntheticScenes, suite
+from sam2_ros.data.table_scenes import TableScenes
 
 SMALL = SceneSettings(height=96, width=128, frames=4)
 HEIGHT, WIDTH = 60, 80
@@ -239,3 +240,18 @@ def test_speed(capsys):
         scenes.scene(seed)
     with capsys.disabled():
         print(f"\n  synthetic scenes: {(time.process_time() - start) / 64 * 1000:.1f} ms of CPU per 256x256 frame")
+
+
+@pytest.mark.parametrize("maker", [SyntheticScenes, TableScenes])
+def test_each_frame_of_a_film_can_be_drawn_by_itself(maker):
+    scenes = maker(replace(SMALL, vanishing=0.5, blur=1.0, occlusion=1.0))
+    for seed in range(8):
+        film, clip = scenes.film(seed), scenes.scene(seed)
+        assert len(film) == len(clip) == 4
+        shown = [film.shows(t) for t in range(4)]
+        for t in (2, 0, 3, 1):
+            alone = film.label(t)
+            image, label = film[t]
+            np.testing.assert_array_equal(image, clip.frames[t])
+            np.testing.assert_array_equal(label, alone)
+            assert shown[t] == film.shows(t) == label.any() == clip.masks[t].any()

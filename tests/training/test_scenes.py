@@ -2,6 +2,8 @@
 
 from itertools import islice
 
+from sam2_ros.data.synthetic import SyntheticScenes
+from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.scenes import SceneOrder, SceneSamples, rows
@@ -57,6 +59,6 @@ def test_samples_are_made_of_scenes():
 
 def test_some_scenes_are_on_tables():
     samples = SceneSamples(Stage(frames=3, gap=2, clips=2, objects=2, tables=0.5), (48, 64), Augmentation())
-    kinds = [samples.scene(seed).name.split("-")[0] for seed in range(12)]
-    assert 2 <= kinds.count("table") <= 10 and kinds.count("table") + kinds.count("scene") == 12
-    assert samples[kinds.index("table"), 0].images.shape == (1, 3, 3, 48, 64)
+    kinds = [type(samples.maker(seed)) for seed in range(12)]
+    assert 2 <= kinds.count(TableScenes) <= 10 and kinds.count(TableScenes) + kinds.count(SyntheticScenes) == 12
+    assert samples[kinds.index(TableScenes), 0].images.shape == (1, 3, 3, 48, 64)
