@@ -15,6 +15,9 @@ from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 log = logging.getLogger("sam2_ros")
 
+GPU = "cuda"
+"""The kind of device that has graphs."""
+
 SHAPES = 4
 """Image shapes for which graphs are kept."""
 
@@ -43,7 +46,7 @@ class GraphedSAM2:
             raise TypeError(
                 f"{type(model).__name__} has no CUDA graphs, only PyTorch models have; use accelerate='off'"
             )
-        if model.device.type != "cuda":
+        if model.device.type != GPU:
             raise ValueError(f"CUDA graphs need a CUDA GPU, and this model is on {model.device}; use accelerate='off'")
         self.model = model
         self.config = model.config

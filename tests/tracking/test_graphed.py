@@ -15,7 +15,6 @@ from small_clips import make_clip
 
 from sam2_ros.model import SAM2, graphed
 from sam2_ros.tracking import Box, Click, Prompt, Tracker
-from sam2_ros.tracking import tracker as tracker_module
 
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
@@ -44,22 +43,9 @@ def recorded(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(graphed, "_Recorded", record)
     if not GPU:
-        monkeypatch.setattr(tracker_module, "GraphedSAM2", Anywhere)
+        monkeypatch.setattr(graphed, "GPU", "cpu")
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
     return lines
-
-
-class Anywhere(graphed.GraphedSAM2):
-    """As if the model were on a GPU."""
-
-    def __init__(self, model: SAM2, objects: int, maps: int, pointers: int, compiled: bool = False) -> None:
-        on_cpu, model.__dict__["device"] = model.device, torch.device("cuda")
-        type(model).device, kept = property(lambda self: self.__dict__["device"]), type(model).device
-        try:
-            super().__init__(model, objects, maps, pointers, compiled)
-        finally:
-            type(model).device = kept
-            model.__dict__["device"] = on_cpu
 
 
 @pytest.fixture
