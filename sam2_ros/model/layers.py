@@ -80,8 +80,14 @@ class LayerNorm2d(nn.LayerNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-6)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+    def forward(self, x: Tensor, then: str = "none") -> Tensor:
+        """The norm, and "gelu" of it."""
+        if has_kernels(x) and not torch.compiler.is_compiling():
+            from sam2_ros.model.channel_norm import channel_norm  # Triton comes with PyTorch for CUDA alone
+
+            return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu")
+        x = super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return x if then == "none" else getattr(F, then)(x)
 
 
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -122,10 +122,10 @@ class MaskDecoder(nn.Module):
         position = image_position.flatten(1).T.expand(n, -1, -1)
         tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
 
-        grow1, norm, gelu1, grow2, gelu2 = self.output_upscaling
+        grow1, norm, _, grow2, gelu = self.output_upscaling
         image = flat.transpose(1, 2).unflatten(2, (h, w))
-        image = gelu1(norm(grow1(image) + stride8))
-        image = gelu2(grow2(image) + stride4)
+        image = norm(grow1(image) + stride8, "gelu")
+        image = gelu(grow2(image) + stride4)
 
         # What these say is compared with each other and with 0: rounded to bfloat16, candidates would tie.
         with in_float32(image):

@@ -24,7 +24,9 @@ class MaskDownsampler(nn.Module):
         self.encoder = nn.Sequential(*layers, nn.Conv2d(256, dim, kernel_size=1))
 
     def forward(self, mask: Tensor) -> Tensor:
-        return pointwise(self.encoder[:-1](mask), self.encoder[-1])
+        for convolution, norm in zip(self.encoder[:-1:3], self.encoder[1:-1:3], strict=True):
+            mask = norm(convolution(mask), "gelu")
+        return pointwise(mask, self.encoder[-1])
 
 
 class FuserBlock(nn.Module):

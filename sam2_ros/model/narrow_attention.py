@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import e, log2
 from typing import NamedTuple
 
@@ -28,17 +29,27 @@ class Blocks(NamedTuple):
     """Of loading ahead."""
 
 
-BLOCKS = Blocks(64, 64, 8, 2)  # fits what every GPU since Ampere has; `benchmarks/kernels.py` tries others
+SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0: Blocks(64, 64, 8, 2)}
+"""By the least shared memory, bytes, that a block of threads may have: Hopper, A100 and Orin, others since Ampere."""
+
+WAVES = 2
+"""So many blocks of threads for each multiprocessor are wanted: where queries are few, keys are shared out as well."""
+
+MOST_PARTS = 16
+"""Into which the keys are shared out."""
 
 
 def _attend(
-    query, key, value, valid, visited, visits, out,
+    query, key, value, valid, visited, visits, out, totals,
     scale, heads, queries, keys,
     q_head, q_row, k_head, k_row, v_head, v_row, valid_row, visited_row,
     C: tl.constexpr, D: tl.constexpr, MASKED: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    PARTS: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head, over all keys: softmax in one pass, rescaled when a larger score turns up."""
+    """One block of queries of one head, over one part of the keys: softmax in one pass, rescaled when a larger score
+    turns up. Of several parts, each leaves its mean in float32, and the log2 of its sum of weights."""
     head = tl.program_id(1).to(tl.int64)
+    part = tl.program_id(2)
     rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
     wide, narrow = tl.arange(0, C), tl.arange(0, D)
     there = (rows < queries)[:, None]
@@ -49,7 +60,8 @@ def _attend(
     blocks = tl.cdiv(keys, BLOCK_K)
     if MASKED:
         blocks = tl.load(visits + head // heads)
-    for i in range(0, blocks):
+    share = tl.cdiv(blocks, PARTS)
+    for i in range(part * share, tl.minimum(blocks, (part + 1) * share)):
         block = i
         if MASKED:
             block = tl.load(visited + (head // heads) * visited_row + i)
@@ -67,16 +79,44 @@ def _attend(
         total = total * shrunk + tl.sum(weights, 1)
         found = found * shrunk[:, None] + tl.dot(weights.to(v.dtype), v, input_precision="ieee")
         largest = new
+    where = (part * tl.num_programs(1) + head) * queries + rows
+    if PARTS > 1:
+        tl.store(totals + where, largest + tl.log2(total), mask=rows < queries)  # -inf for a part without any key
+        total = tl.where(total > 0, total, 1.0)
     found = (found / total[:, None]).to(out.dtype.element_ty)
-    tl.store(out + (head * queries + rows[:, None]) * D + narrow, found, mask=there)
+    tl.store(out + where[:, None] * D + narrow, found, mask=there)
+
+
+def _join(parts, totals, out, rows_in_all, D: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+    """The mean of the parts' means, each weighted with its sum of weights."""
+    rows = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    narrow = tl.arange(0, D)
+    there = rows < rows_in_all
+    largest = tl.full([BLOCK], -float("inf"), tl.float32)
+    for part in range(PARTS):
+        largest = tl.maximum(largest, tl.load(totals + part * rows_in_all + rows, mask=there, other=0.0))
+    total = tl.zeros([BLOCK], tl.float32)
+    found = tl.zeros([BLOCK, D], tl.float32)
+    for part in range(PARTS):
+        weight = tl.exp2(tl.load(totals + part * rows_in_all + rows, mask=there, other=0.0) - largest)
+        total += weight
+        where = parts + (part * rows_in_all + rows[:, None]) * D + narrow
+        found += weight[:, None] * tl.load(where, mask=there[:, None], other=0.0)
+    found = (found / total[:, None]).to(out.dtype.element_ty)
+    tl.store(out + rows[:, None] * D + narrow, found, mask=there[:, None])
 
 
 if triton is not None:
-    _attend = triton.jit(_attend)
+    _attend, _join = triton.jit(_attend), triton.jit(_join)
 
 
 def narrow_attention(
-    query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, blocks: Blocks = BLOCKS
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    valid: Tensor | None = None,
+    blocks: Blocks | None = None,
+    parts: int | None = None,
 ) -> Tensor:
     """softmax(query key' / sqrt(c)) value, without the scores ever being in memory; forwards only.
 
@@ -86,7 +126,7 @@ def narrow_attention(
         value: [B, heads, K, d], d likewise.
         valid: bool [B, K], False for keys to leave out; None: all count. Each row has one True at least. Where many
             in a row are left out, they cost nothing, and nobody has to wait for a GPU to know how many they are.
-        blocks: other ways of sharing out the work give the same up to rounding.
+        blocks, parts: other ways of sharing out the work give the same up to rounding. None: what suits the GPU.
 
     Returns:
         [B, heads, Q, d].
@@ -95,22 +135,44 @@ def narrow_attention(
     k, d = value.shape[2:]
     query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query, key, value))
     query, key, value = (x if x.stride(2) == 1 else x.contiguous() for x in (query, key, value))
+    memory, processors = _abilities(query.device)
+    blocks = blocks or next(share for least, share in SHARES.items() if memory >= least)
+    across = triton.cdiv(q, blocks.queries)
+    parts = parts or min(
+        MOST_PARTS, triton.cdiv(k, 8 * blocks.keys), max(1, WAVES * processors // (across * b * heads))
+    )
     out = torch.empty(b, heads, q, d, dtype=query.dtype, device=query.device)
+    each, totals = out, out
+    if parts > 1:
+        each = torch.empty(parts, b * heads, q, d, dtype=torch.float32, device=query.device)
+        totals = torch.empty(parts, b * heads, q, dtype=torch.float32, device=query.device)
     masked = valid is not None
     mask = visited = visits = query
     if masked:
         mask = valid.contiguous().view(torch.uint8)
         visited, visits = _visited(valid, blocks.keys)
     with torch.cuda.device_of(query):  # Triton launches on the current one
-        _attend[triton.cdiv(q, blocks.queries), b * heads](
-            query, key, value, mask, visited, visits, out,
+        _attend[across, b * heads, parts](
+            query, key, value, mask, visited, visits, each, totals,
             c**-0.5 * log2(e), heads, q, k,
             query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1),
             mask.stride(0) if masked else 0, visited.stride(0) if masked else 0,
-            C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys,
+            C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys, PARTS=parts,
             num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
+        if parts > 1:
+            rows = b * heads * q
+            _join[triton.cdiv(rows, 32),](each, totals, out, rows, D=d, PARTS=parts, BLOCK=32)
     return out
+
+
+@lru_cache(maxsize=16)
+def _abilities(device: torch.device) -> tuple[int, int]:
+    """Shared memory that a block of threads may have, bytes; multiprocessors."""
+    if device.type != "cuda":  # in Triton's interpreter
+        return 0, 1
+    properties = torch.cuda.get_device_properties(device)
+    return properties.shared_memory_per_block_optin, properties.multi_processor_count
 
 
 @torch.library.custom_op("sam2_ros::narrow_attention", mutates_args=())

@@ -1,4 +1,4 @@
-"""The Triton kernel without a GPU: its numbers in Triton's interpreter, its machine code by Triton's compiler."""
+"""The Triton kernels without a GPU: their numbers in Triton's interpreter, machine code by Triton's compiler."""
 
 import os
 import subprocess
@@ -10,6 +10,8 @@ import torch
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
 NUMBERS = """
+from itertools import product
+
 import torch
 from sam2_ros.model.narrow_attention import Blocks, narrow_attention
 
@@ -18,8 +20,9 @@ torch.manual_seed(0)
 for dtype, allowed in ((torch.float32, 2e-6), (torch.float16, 1e-3)):  # the interpreter has no products in bfloat16
     for b, heads, q, k, c, d in ((1, 1, 64, 128, 256, 64), (2, 1, 70, 333, 256, 64), (2, 2, 33, 45, 32, 16)):
         query, key, value = (torch.randn(b, heads, n, w).to(dtype) for n, w in ((q, c), (k, c), (k, d)))
-        for valid in (None, torch.rand(b, k) < 0.6, torch.arange(k).expand(b, k) % 150 < 40):  # blocks without any
-            found = narrow_attention(query, key.mT.contiguous().mT, value, valid, small)
+        holes = torch.arange(k).expand(b, k) % 150 < 40  # there are blocks without any
+        for valid, parts in product((None, torch.rand(b, k) < 0.6, holes), (1, 5)):
+            found = narrow_attention(query, key.mT.contiguous().mT, value, valid, small, parts)
             scores = query.double() @ key.double().mT * c**-0.5
             if valid is not None:
                 scores.masked_fill_(~valid[:, None, None], -torch.inf)
@@ -54,12 +57,14 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.narrow_attention import BLOCKS, _attend
+from sam2_ros.model.narrow_attention import SHARES, _attend
 
+BLOCKS = next(share for least, share in SHARES.items() if int(sys.argv[3]) >= least)
 names = _attend.arg_names
 constants = {"C": 256, "D": 64, "MASKED": sys.argv[2] == "masked", "BLOCK_Q": BLOCKS.queries, "BLOCK_K": BLOCKS.keys}
 pointers = {"query": "*bf16", "key": "*bf16", "value": "*bf16", "out": "*bf16", "valid": "*u8", "scale": "fp32"}
-pointers |= {"visited": "*i32", "visits": "*i32"}
+pointers |= {"visited": "*i32", "visits": "*i32", "totals": "*fp32"}
+constants["PARTS"] = 1
 kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in names}
 rows = {name for name in names if name.endswith("_row") or name in pointers} - {"scale"}
 aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in rows}
@@ -72,8 +77,27 @@ print(code.metadata.shared, len(re.findall("wgmma.mma_async|mma.sync", code.asm[
 """
 
 
+NORM = """
+import torch
+import torch.nn.functional as F
+from sam2_ros.model.channel_norm import channel_norm
+from sam2_ros.model.layers import LayerNorm2d
+
+torch.manual_seed(0)
+for c, h, w in ((4, 33, 37), (64, 9, 6), (256, 3, 5)):
+    norm = LayerNorm2d(c).requires_grad_(False)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    for x in (torch.randn(2, c, h, w) + 3, torch.randn(2, h, w, c).movedim(-1, 1), torch.randn(2, c, w, h).mT):
+        for then in ("none", "gelu"):
+            found = channel_norm(x, norm.weight, norm.bias, norm.eps, then == "gelu")
+            torch.testing.assert_close(found, norm(x, then), rtol=1e-5, atol=1e-5)
+            assert found.movedim(1, -1).is_contiguous()
+"""
+
 ON_A_GPU = """
 import torch
+from sam2_ros.model.layers import LayerNorm2d
 from sam2_ros.model.narrow_attention import narrow_attention
 from sam2_ros.model.position import axial_rotation, rotate
 
@@ -96,6 +120,12 @@ for dtype, allowed in ((torch.bfloat16, 6e-3), (torch.float16, 1e-3)):
         found = rotate(x.clone().cuda(), axial_rotation(24, 18, 128, torch.device("cuda")), 7)
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-2, atol=1e-2)
     assert torch.equal(found.cpu()[:, -7:], x[:, -7:])
+    for c, h, w in ((4, 133, 137), (64, 9, 6), (256, 3, 5)):
+        norm, x = LayerNorm2d(c), torch.randn(2, c, h, w).to(dtype) + 3
+        torch.nn.init.normal_(norm.weight)
+        with torch.no_grad():
+            found, expected = norm.cuda()(x.cuda(), "gelu"), norm.cpu()(x.float(), "gelu")
+        torch.testing.assert_close(found.float().cpu(), expected, rtol=2e-2, atol=2e-2)
 """
 
 
@@ -111,6 +141,10 @@ def test_numbers_are_those_of_plain_attention():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 
+def test_norms_are_those_of_pytorch():
+    python(NORM, TRITON_INTERPRET="1")
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 def test_numbers_on_a_gpu():
     python(ON_A_GPU)
@@ -124,5 +158,7 @@ def test_memory_attention_through_the_kernel_is_what_it_is_without():
 @pytest.mark.parametrize(("capability", "shared_memory"), [("87", 166_912), ("89", 101_376), ("90", 232_448)])
 def test_compiles_for_jetson_orin_and_larger_gpus(capability: str, shared_memory: int, masks: str, tmp_path):
     """Into products of its tensor cores, within the shared memory that a block may have there."""
-    shared, products, size = map(int, python(CODE, capability, masks, TRITON_CACHE_DIR=str(tmp_path)).split())
+    shared, products, size = map(
+        int, python(CODE, capability, masks, str(shared_memory), TRITON_CACHE_DIR=str(tmp_path)).split()
+    )
     assert products > 0 and size > 0 and shared <= shared_memory
