@@ -137,12 +137,13 @@ class Ours:
                 tracked.bank.remember(index, map[index], pointer[index])
         self.index = self.tracker._frames_seen = FILLED
         self.clock = Clock(task.device, task.cpu_time)
+        pixels = getattr(self.tracker, "_pixels", tracker_module)  # another checkout may have them there
         tracking = INSIDE if self.countable else {"track": AT_ONCE}
         for owner, function, stage in (
-            (tracker_module, "to_network", "resize, normalise"),
+            (pixels, "to_network", "resize, normalise"),
             (model, "encode_image", "image encoder"),
             *((model, function, stage) for function, stage in tracking.items()),
-            (tracker_module, "to_masks", "masks"),
+            (pixels, "to_masks", "masks"),
         ):
             self.clock.watch(owner, function, stage)
 

@@ -36,7 +36,6 @@ from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.tracking import tracker as tracker_module
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -47,8 +46,11 @@ STAGES = {
     "condition": "memory attention",
     "decode": "mask decoder",
     "encode_memory": "memory encoder",
+    "track": "attention to memory encoder, as one",
     "to_masks": "masks at image size",
 }
+INSIDE = ("condition", "decode", "encode_memory")
+"""Of what is recorded as one on a GPU."""
 
 
 def network(options: argparse.Namespace) -> SAM2 | OnnxSAM2:
@@ -85,8 +87,9 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
         tracker.prompt(Prompt(clicks=(click,)))
     clock = Clock(str(model.device))
     clock.watching = True  # on a GPU, too
-    for owner in (model, tracker_module):
-        for name in STAGES:
+    stages = [name for name in STAGES if name not in (INSIDE if hasattr(tracker.model, "warm_up") else ("track",))]
+    for owner in (tracker.model, tracker._pixels):
+        for name in stages:
             if hasattr(owner, name):
                 clock.watch(owner, name, name)
     rows = []
@@ -95,8 +98,8 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
             tracker.step(shown(clip, index), index)
         if index > WARM_UP:
             rows.append(dict(clock.seconds))
-    result = {name: 1000 * np.array([row[name] for row in rows]) for name in (*STAGES, "all")}
-    result["rest"] = result["all"] - sum(result[name] for name in STAGES)
+    result = {name: 1000 * np.array([row[name] for row in rows]) for name in (*stages, "all")}
+    result["rest"] = result["all"] - sum(result[name] for name in stages)
     return result
 
 
@@ -258,7 +261,10 @@ def main() -> int:
     for objects in options.objects:
         table.add_column(f"{objects} object{'s' * (objects > 1)}: median", justify="right")
         table.add_column("p90", justify="right")
+    measured = alone[options.objects[0]]
     for name, label in {**STAGES, "rest": "the rest", "all": "all"}.items():
+        if name not in measured:
+            continue
         cells = [f"{f(alone[objects][name]):.1f}" for objects in options.objects for f in (np.median, _p90)]
         table.add_row(label, *cells, style="bold" if name == "all" else "")
     console.print(table)

@@ -15,6 +15,11 @@ KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
 
 
+CUDNN_FROM = 4 * 4096
+"""Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide, it
+takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py)."""
+
+
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
@@ -57,7 +62,19 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
         return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
+    many = query.shape[:3].numel() >= CUDNN_FROM and key.shape[2] >= 1024
+    if many and mask is None and has_kernels(query) and not torch.compiler.is_compiling():
+        with nn.attention.sdpa_kernel(_LARGE, set_priority=True):
+            return F.scaled_dot_product_attention(query, key, value)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+_LARGE = [
+    nn.attention.SDPBackend.CUDNN_ATTENTION,
+    nn.attention.SDPBackend.FLASH_ATTENTION,
+    nn.attention.SDPBackend.EFFICIENT_ATTENTION,
+    nn.attention.SDPBackend.MATH,
+]
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from sam2_ros.model.layers import constant_weights
 from sam2_ros.model.position import axial_rotation, sine_grid
+from sam2_ros.model.recording import SHAPES, Recording
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 log = logging.getLogger("sam2_ros")
 
 GPU = "cuda"
 """The kind of device that has graphs."""
-
-SHAPES = 4
-"""Image shapes for which graphs are kept."""
 
 
 class GraphedSAM2:
@@ -102,7 +100,7 @@ class _Graphs:
 
             encode_image, track = (torch.compile(f, fullgraph=True, dynamic=False) for f in (encode_image, track))
         image = torch.zeros(1, 3, height, width, device=model.device)
-        self._image = _Recorded(encode_image, (image,))
+        self._image = Recording(encode_image, (image,))
         features = self._image.outputs
         grid, config = features.stride16.shape[2:], model.config
         self._tables = [  # which are cached elsewhere, and might be let go there
@@ -149,7 +147,7 @@ class _Step:
             torch.ones(count, pointers, dtype=torch.bool, device=device),
         )
         self._features = ImageFeatures(**{name: torch.empty_like(x).copy_(x) for name, x in vars(features).items()})
-        self._recorded = _Recorded(track, (self._features, self._memories), pool)
+        self._recorded = Recording(track, (self._features, self._memories), pool)
 
     def __call__(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
         for name, x in vars(self._features).items():
@@ -175,45 +173,3 @@ def _lay_in(
     ages[:n, :m].copy_(given_ages)
     valid.zero_()
     valid[:n, :m] = True if given_valid is None else given_valid
-
-
-class _Recorded:
-    """A function of tensors on a GPU, recorded in the precision (autocast) that holds now.
-
-    Args:
-        function: waits for nothing, and its shapes depend on nothing but those of its inputs.
-        inputs: to be written to before each replay.
-        pool: memory to share with other recordings that are never in use at the same time.
-    """
-
-    def __init__(
-        self, function: Callable[..., Any], inputs: tuple[Any, ...], pool: tuple[int, int] | None = None
-    ) -> None:
-        self.inputs = inputs
-        stream = torch.cuda.Stream(_device(inputs))
-        stream.wait_stream(torch.cuda.current_stream(stream.device))
-        cached = torch.is_autocast_cache_enabled()
-        torch.set_autocast_cache_enabled(False)  # it lets go of its tensors, which a graph would still read
-        try:
-            with torch.cuda.stream(stream):
-                for _ in range(2):  # libraries choose their kernels, and Triton compiles ours
-                    function(*inputs)
-            stream.synchronize()
-            self._graph = torch.cuda.CUDAGraph()
-            # Other threads may use the GPU meanwhile.
-            with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                self.outputs = function(*inputs)
-        finally:
-            torch.set_autocast_cache_enabled(cached)
-        self._graph.replay()  # capturing computes nothing
-        torch.cuda.current_stream(stream.device).synchronize()
-
-    def __call__(self) -> Any:
-        """Replays it. What comes out is overwritten by the next replay, also of others in the pool."""
-        self._graph.replay()
-        return self.outputs
-
-
-def _device(inputs: tuple[Any, ...]) -> torch.device:
-    first = inputs[0]
-    return first.device if isinstance(first, Tensor) else first.stride16.device

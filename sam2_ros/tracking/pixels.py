@@ -33,15 +33,25 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
     Raises:
         ValueError: the image is of another type or shape.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected an RGB image, uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    checked(image)
     pixels = torch.from_numpy(np.require(image, requirements="CW"))
     if device.type == "cuda":  # from pinned memory, while the host goes on
         pixels = pixels.pin_memory().to(device, non_blocking=True)
-    pixels = pixels.to(device).permute(2, 0, 1)[None]
-    if device.type != "cpu":
+    return resized(pixels.to(device), config.shape(*image.shape[:2]))
+
+
+def checked(image: np.ndarray) -> np.ndarray:
+    """The image, uint8 [H, W, 3]. Raises ValueError if it is of another type or shape."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected an RGB image, uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    return image
+
+
+def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
+    """uint8 [H, W, 3] -> float32 [1, 3, *shape], as the network wants it, where the pixels are."""
+    pixels = pixels.permute(2, 0, 1)[None]
+    if pixels.device.type != "cpu":
         pixels = pixels.float()
-    shape = config.shape(*image.shape[:2])
     return normalised(F.interpolate(pixels, shape, mode="bilinear", antialias=True))
 
 
@@ -97,17 +107,29 @@ def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False)
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
+    scaled, masks = cut(logits, height, width)
+    return settled(_to_host(masks), scaled) if non_overlap else _to_host(masks)
+
+
+def cut(logits: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Logits [N, h, w] at another size, small holes filled; and the masks there: float32, bool [N, height, width]."""
     logits = without_holes(logits.float())
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
         scaled = torch.from_numpy(np.stack([cv2.resize(x, (width, height)) for x in logits.numpy()]))
     else:
         scaled = F.interpolate(logits[:, None], (height, width), mode="bilinear")[:, 0]
-    masks = _to_host(scaled > 0)
-    if non_overlap:  # after holes are filled, in which there may be something else
-        contested = masks.sum(axis=0) > 1
-        claims = scaled[:, torch.from_numpy(contested)].cpu().numpy()
-        owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
-        masks[:, contested] = owner == np.arange(len(masks))[:, None]
+    return scaled, scaled > 0
+
+
+def settled(masks: np.ndarray, logits: Tensor) -> np.ndarray:
+    """Masks, bool [N, H, W], of which each pixel is in one at most: the one with the highest logit there.
+
+    That is settled after holes are filled, in which there may be something else.
+    """
+    contested = masks.sum(axis=0) > 1
+    claims = logits[:, torch.from_numpy(contested)].cpu().numpy()
+    owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
+    masks[:, contested] = owner == np.arange(len(masks))[:, None]
     return masks
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -22,9 +23,11 @@ from torch import Tensor
 from sam2_ros.model.compiled import CompiledSAM2
 from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
+from sam2_ros.tracking import pixels
+from sam2_ros.tracking.graphed_pixels import GraphedPixels
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
-from sam2_ros.tracking.pixels import mask_to_network, to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import mask_to_network, to_points
 from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
 
 log = logging.getLogger("sam2_ros")
@@ -144,6 +147,7 @@ class Tracker:
         self._non_overlap_masks = non_overlap_masks
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
+        self._pixels: GraphedPixels | ModuleType = pixels
         self._accelerate(accelerate)
 
     def _accelerate(self, how: str) -> None:
@@ -157,6 +161,7 @@ class Tracker:
         else:
             maps, pointers = (self._prompted_memories + reach for reach in most_recalled(model.config))
             self.model = GraphedSAM2(model, self.max_objects, maps, pointers, compiled=how == "compile")
+            self._pixels = GraphedPixels(self.max_objects)
         with torch.no_grad(), self._precision():
             self.model.warm_up()
 
@@ -191,8 +196,8 @@ class Tracker:
             ValueError: the image is of another type or shape.
         """
         with torch.no_grad(), self._precision():
-            pixels = to_network(image, self.model.config, self.model.device)
-            return EncodedImage(*image.shape[:2], self.model.encode_image(pixels))
+            seen = self._pixels.to_network(image, self.model.config, self.model.device)
+            return EncodedImage(*image.shape[:2], self.model.encode_image(seen))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """See the next image and find all objects in it.
@@ -472,7 +477,7 @@ class Tracker:
         masks: dict[int, np.ndarray] = {}
         if shown:
             logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
-            masks = dict(zip(shown, to_masks(logits, height, width, self._non_overlap_masks), strict=True))
+            masks = dict(zip(shown, self._pixels.to_masks(logits, height, width, self._non_overlap_masks), strict=True))
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)

@@ -7,6 +7,7 @@ the recording.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ import torch
 from small_clips import make_clip
 
 from sam2_ros.model import SAM2, graphed
-from sam2_ros.tracking import Box, Click, Prompt, Tracker
+from sam2_ros.model.recording import SHAPES, Recording
+from sam2_ros.tracking import Box, Click, Prompt, Tracker, graphed_pixels
 
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
@@ -35,16 +37,19 @@ class Rerun:
 def recorded(monkeypatch) -> list[str]:
     """A line for each recording."""
     lines = []
-    real = graphed._Recorded if GPU else Rerun
+    real = Recording if GPU else Rerun
 
     def record(function, inputs, pool=None):
         lines.append(function.__name__)
         return real(function, inputs, pool)
 
-    monkeypatch.setattr(graphed, "_Recorded", record)
+    for module in (graphed, graphed_pixels):
+        monkeypatch.setattr(module, "Recording", record)
     if not GPU:
         monkeypatch.setattr(graphed, "GPU", "cpu")
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
+        monkeypatch.setattr(torch.cuda, "Event", lambda: SimpleNamespace(synchronize=int, record=int))
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: 0)
     return lines
 
 
@@ -78,13 +83,15 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
                 tracker.prompt(prompts[index])
             if index == 12:
                 tracker.remove(2)
+        for a, b in zip(plain.newest.masklets, graphs.newest.masklets, strict=True):
+            assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.02)
         answers = [tracker._history[-1].answers for tracker in (plain, graphs)]
         assert answers[0].keys() == answers[1].keys() and answers[0]
         for object_id, answer in answers[0].items():
             largest = max(largest, float((answer.logits - answers[1][object_id].logits).abs().max()))
             assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < allowed
     assert largest < allowed
-    assert len(recorded) == 4
+    assert recorded.count("track") == 3 and recorded.count("encode_image") == 1
 
 
 def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
@@ -97,7 +104,7 @@ def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(networ
     for wide in range(2, 7):
         tracker.step(np.tile(clip.frames[1], (1, wide, 1)))
     assert len(recorded) > before
-    assert len(tracker.model._shapes) <= graphed.SHAPES
+    assert len(tracker.model._shapes) <= SHAPES
     again = len(recorded)
     tracker.step(np.tile(clip.frames[1], (1, 6, 1)))
     assert len(recorded) == again
