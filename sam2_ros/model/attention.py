@@ -16,8 +16,8 @@ KEPT = 2**18
 
 
 CUDNN_FROM = 4 * 4096
-"""Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide, it
-takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py)."""
+"""Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide,
+it takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py)."""
 
 
 def works_in_blocks(x: Tensor) -> bool:

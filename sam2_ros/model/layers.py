@@ -86,8 +86,16 @@ class LayerNorm2d(nn.LayerNorm):
             from sam2_ros.model.channel_norm import channel_norm  # Triton comes with PyTorch for CUDA alone
 
             return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu")
-        x = super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        if x.is_cuda and x.shape[1] < 32:  # PyTorch's kernel takes a block of threads for every pixel
+            x = self._by_the_formula(x)
+        else:
+            x = super().forward(x.movedim(1, -1)).movedim(-1, 1)
         return x if then == "none" else getattr(F, then)(x)
+
+    def _by_the_formula(self, x: Tensor) -> Tensor:
+        x = x.float()
+        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
+        return (x - mean) * (variance + self.eps).rsqrt() * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")

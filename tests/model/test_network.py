@@ -8,7 +8,7 @@ import torch
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import from_windows, to_windows
-from sam2_ros.model.layers import Kept, Linear, pointwise
+from sam2_ros.model.layers import Kept, LayerNorm2d, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
 from sam2_ros.model.memory_attention import RotaryAttention
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
@@ -281,3 +281,9 @@ def test_weights_of_memory_attention_are_dropped_in_training_alone():
     assert not torch.equal(layer(*asked), layer(*asked))
     layer.eval()
     assert torch.equal(layer(*asked), layer(*asked))
+
+
+def test_norms_of_few_channels_on_a_gpu_are_the_same():
+    norm, x = LayerNorm2d(4), torch.randn(2, 4, 5, 6) * 3 + 1
+    torch.nn.init.normal_(norm.weight)
+    torch.testing.assert_close(norm._by_the_formula(x), norm(x))
