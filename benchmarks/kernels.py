@@ -23,8 +23,8 @@ QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
 ROOM = 10 * QUERIES + 76
 SOME = slice(0, QUERIES, 64)
 """Queries whose answers are compared: all of them are too much in float32."""
-SHARES = ((64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (128, 64, 8, 2), (128, 64, 8, 3), (128, 128, 8, 2))
-"""Queries and keys of a block, warps, stages."""
+WAYS = (((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4), ((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1))
+"""Queries and keys of a block, warps, stages; parts of the keys."""
 KERNELS = {"flash": SDPBackend.FLASH_ATTENTION, "cuDNN": SDPBackend.CUDNN_ATTENTION}
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         parser.error("there is no CUDA GPU; tests/model/test_narrow_attention.py checks the kernel without one")
     from triton.testing import do_bench
 
-    from sam2_ros.model.narrow_attention import BLOCKS, Blocks, narrow_attention
+    from sam2_ros.model.narrow_attention import Blocks, narrow_attention
     from sam2_ros.model.position import axial_rotation
     from sam2_ros.model.rotation import rotate_in_place
 
@@ -79,17 +79,18 @@ def main() -> None:
                     return F.scaled_dot_product_attention(query, key, F.linear(value, projection))[:, :, SOME]
 
             row(n, "to memory", f"PyTorch, {name}", theirs, 2 * WIDE * key.shape[2] * work, expected)
-        for blocks in SHARES:
+        for blocks, parts in (None, None), *WAYS:
 
-            def ours(query=query, key=key, value=value, projection=projection, blocks=blocks) -> Tensor:
-                return F.linear(narrow_attention(query, key, value, blocks=Blocks(*blocks)), projection)[:, :, SOME]
+            def ours(query=query, key=key, value=value, projection=projection, blocks=blocks, parts=parts) -> Tensor:
+                blocks = Blocks(*blocks) if blocks else None
+                return F.linear(narrow_attention(query, key, value, None, blocks, parts), projection)[:, :, SOME]
 
-            row(n, "to memory", f"ours {tuple(blocks)}", ours, narrow, expected)
+            row(n, "to memory", f"ours {blocks}, {parts}" if blocks else "ours", ours, narrow, expected)
 
         def masked(query=query, key=room_key, value=room_value, valid=there, projection=projection) -> Tensor:
             return F.linear(narrow_attention(query, key, value, valid), projection)[:, :, SOME]
 
-        row(n, "to memory, masked", f"ours {tuple(BLOCKS)}", masked, narrow, expected)
+        row(n, "to memory, masked", "ours", masked, narrow, expected)
 
         scores = query[:, :, SOME].float() @ own.float().mT * WIDE**-0.5
         expected = scores.softmax(-1) @ query.float()
@@ -104,7 +105,7 @@ def main() -> None:
         def own_kernel(query=query, own=own) -> Tensor:
             return narrow_attention(query, own, query)[:, :, SOME]
 
-        row(n, "within an image", f"ours {tuple(BLOCKS)}", own_kernel, 2 * WIDE * QUERIES * work, expected)
+        row(n, "within an image", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
 
         rotation = axial_rotation(64, 64, WIDE, query.device)
         keys = key[:, 0]

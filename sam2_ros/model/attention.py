@@ -55,8 +55,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
     if value.shape[3] < key.shape[3] and has_kernels(query):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
 
-        function = torch.ops.sam2_ros.narrow_attention if torch.compiler.is_compiling() else narrow_attention
-        return function(query, key.to(query.dtype), value.to(query.dtype), valid)
+        return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few and not dropout:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)

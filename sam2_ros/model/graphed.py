@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -32,14 +32,13 @@ class GraphedSAM2:
         model: in eval mode, on a CUDA GPU. Its weights must not change.
         objects: at most; with more, the model runs as it is.
         maps, pointers: the most that one object remembers.
-        compiled: functions go through PyTorch's compiler before they are recorded. Minutes for each shape.
 
     Raises:
         TypeError: it is no PyTorch model but, for instance, exported graphs.
         ValueError: it is not on a CUDA GPU.
     """
 
-    def __init__(self, model: SAM2, objects: int, maps: int, pointers: int, compiled: bool = False) -> None:
+    def __init__(self, model: SAM2, objects: int, maps: int, pointers: int) -> None:
         if not isinstance(model, SAM2):
             raise TypeError(
                 f"{type(model).__name__} has no CUDA graphs, only PyTorch models have; use accelerate='off'"
@@ -50,7 +49,6 @@ class GraphedSAM2:
         self.config = model.config
         self._counts = [*(2**i for i in range(16) if 2**i < objects), objects]
         self._room = maps, pointers
-        self._compiled = compiled
         self._shapes: dict[tuple[int, int], _Graphs] = {}
         self._constants: dict[Hashable, object] = {}
 
@@ -82,25 +80,16 @@ class GraphedSAM2:
             while len(self._shapes) >= SHAPES:
                 del self._shapes[next(iter(self._shapes))]
             with constant_weights(self._constants):
-                self._shapes[height, width] = _Graphs(
-                    self.model, height, width, self._counts, self._room, self._compiled
-                )
+                self._shapes[height, width] = _Graphs(self.model, height, width, self._counts, self._room)
         return self._shapes[height, width]
 
 
 class _Graphs:
     """For images of one shape."""
 
-    def __init__(
-        self, model: SAM2, height: int, width: int, counts: list[int], room: tuple[int, int], compiled: bool
-    ) -> None:
-        encode_image, track = model.encode_image, model.track
-        if compiled:
-            import sam2_ros.model.narrow_attention  # noqa: F401  # registers its operator
-
-            encode_image, track = (torch.compile(f, fullgraph=True, dynamic=False) for f in (encode_image, track))
+    def __init__(self, model: SAM2, height: int, width: int, counts: list[int], room: tuple[int, int]) -> None:
         image = torch.zeros(1, 3, height, width, device=model.device)
-        self._image = Recording(encode_image, (image,))
+        self._image = Recording(model.encode_image, (image,))
         features = self._image.outputs
         grid, config = features.stride16.shape[2:], model.config
         self._tables = [  # which are cached elsewhere, and might be let go there
@@ -111,7 +100,7 @@ class _Graphs:
         pool = torch.cuda.graph_pool_handle()  # what comes out is copied at once, so all may use the same memory
         for count in sorted(counts, reverse=True):
             try:
-                self.steps[count] = _Step(model, track, features, count, room, pool)
+                self.steps[count] = _Step(model, features, count, room, pool)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
                 log.warning("too little GPU memory for a CUDA graph of %d objects: so many run without", count)
@@ -128,7 +117,6 @@ class _Step:
     def __init__(
         self,
         model: SAM2,
-        track: Callable[..., Any],
         features: ImageFeatures,
         count: int,
         room: tuple[int, int],
@@ -147,7 +135,7 @@ class _Step:
             torch.ones(count, pointers, dtype=torch.bool, device=device),
         )
         self._features = ImageFeatures(**{name: torch.empty_like(x).copy_(x) for name, x in vars(features).items()})
-        self._recorded = Recording(track, (self._features, self._memories), pool)
+        self._recorded = Recording(model.track, (self._features, self._memories), pool)
 
     def __call__(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
         for name, x in vars(self._features).items():

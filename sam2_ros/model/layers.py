@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import TypeVar
@@ -12,6 +14,8 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+log = logging.getLogger("sam2_ros")
 
 T = TypeVar("T")
 
@@ -21,7 +25,21 @@ TRITON = find_spec("triton") is not None
 def has_kernels(x: Tensor) -> bool:
     """Whether our Triton kernels take x: on CUDA in half precision, where nothing is learnt."""
     half = x.dtype in (torch.bfloat16, torch.float16)
-    return TRITON and x.is_cuda and half and not torch.is_grad_enabled()
+    return TRITON and x.is_cuda and half and not torch.is_grad_enabled() and _triton_works(x.device)
+
+
+@lru_cache(maxsize=16)
+def _triton_works(device: torch.device) -> bool:
+    """Whether Triton can build and launch a kernel: it needs a C compiler, which not every robot has."""
+    from sam2_ros.model.rotation import rotate_in_place
+
+    try:
+        turn = torch.ones(1, 8, dtype=torch.complex64, device=device)
+        rotate_in_place(torch.zeros(1, 1, 16, dtype=torch.bfloat16, device=device), turn)
+    except Exception as error:  # whatever is missing, PyTorch's own kernels do the same
+        log.warning("Triton's kernels are left out, which is slower: %s", error)
+        return False
+    return True
 
 
 _constants: ContextVar[dict[Hashable, object] | None] = ContextVar("constants", default=None)

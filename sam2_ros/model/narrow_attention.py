@@ -175,16 +175,6 @@ def _abilities(device: torch.device) -> tuple[int, int]:
     return properties.shared_memory_per_block_optin, properties.multi_processor_count
 
 
-@torch.library.custom_op("sam2_ros::narrow_attention", mutates_args=())
-def _for_the_compiler(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    return narrow_attention(query, key, value, valid)
-
-
-@_for_the_compiler.register_fake
-def _shape(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    return query.new_empty(*query.shape[:3], value.shape[3])
-
-
 def _visited(valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The blocks of keys in which any is valid, in order, then the others: int32 [B, blocks]; how many: int32 [B]."""
     any_valid = F.pad(valid, (0, -valid.shape[1] % size)).unflatten(1, (-1, size)).any(dim=2)

@@ -46,8 +46,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     "accelerate": (
         "auto",
         "How what is done for every image is made faster, when the node is configured. graphs: recorded as CUDA graphs,"
-        " on a GPU. compile: compiled, which takes minutes the first time and needs a C++ compiler; on a GPU recorded"
-        " besides. off: not at all. auto: graphs on a GPU, off elsewhere.",
+        " on a GPU. compile: compiled, on a CPU, which takes a minute or two the first time and needs a C++ compiler."
+        " off: not at all. auto: graphs on a GPU, off elsewhere.",
         ("auto", "off", "compile", "graphs"),
     ),
     "threads": (

@@ -114,12 +114,13 @@ class Tracker:
             remembered, as if it were alone.
         dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
         accelerate: what is done for every image is recorded as CUDA graphs ("graphs": `GraphedSAM2`), compiled
-            ("compile": `CompiledSAM2`, on a GPU recorded besides), or nothing is done ("off"). "auto": graphs on a
-            CUDA GPU, elsewhere nothing. All that takes time is done now, and not when images wait.
+            ("compile": `CompiledSAM2`, on CPUs), or nothing is done ("off"). "auto": graphs on a CUDA GPU, elsewhere
+            nothing. What takes time is done now, and not when images wait; but for graphs of unusual shapes.
 
     Raises:
         ValueError: a number is too small, or `accelerate` is something else or asks for graphs where there is no GPU.
-        RuntimeError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and `GraphedSAM2`.
+        RuntimeError, NotImplementedError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and
+            `GraphedSAM2`.
     """
 
     def __init__(
@@ -152,18 +153,22 @@ class Tracker:
 
     def _accelerate(self, how: str) -> None:
         model, on_gpu = self.model, self.model.device.type == "cuda"
-        if how == "auto":
-            how = "graphs" if on_gpu else "off"
-        if how == "off":
+        if how == "off" or (how == "auto" and not on_gpu):
             return
-        if how == "compile" and not on_gpu:
+        if how == "compile":
             self.model = CompiledSAM2(model)
         else:
             maps, pointers = (self._prompted_memories + reach for reach in most_recalled(model.config))
-            self.model = GraphedSAM2(model, self.max_objects, maps, pointers, compiled=how == "compile")
+            self.model = GraphedSAM2(model, self.max_objects, maps, pointers)
             self._pixels = GraphedPixels(self.max_objects)
-        with torch.no_grad(), self._precision():
-            self.model.warm_up()
+        try:
+            with torch.no_grad(), self._precision():
+                self.model.warm_up()
+        except RuntimeError as error:
+            if how != "auto":
+                raise
+            log.warning("CUDA graphs could not be recorded, so there are none, which is slower: %s", error)
+            self.model, self._pixels = model, pixels
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs start again at 1."""
