@@ -261,7 +261,11 @@ def main() -> int:
             # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.
             stage = Stage(frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
             pictures = Pictures.open(options.pictures) if options.pictures else None
-            clip = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures).scene
+            samples = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures)
+
+            def clip(seed: int) -> Clip:
+                return samples.maker(seed).scene(seed)
+
             numbers = count(options.first_seed)
         judged = gather(Tracker(model), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:

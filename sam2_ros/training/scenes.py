@@ -47,7 +47,7 @@ class SceneSamples(Dataset[Batch]):
         if stage.simulated:
             kinds = 5 * kinds + [MujocoScenes(settings, pictures)]
         self._kinds, self._tables = kinds, TableScenes(replace(settings, frames=stage.frames), pictures)
-        self.scene = lru_cache(maxsize=rows(stage.clips) * stage.clips)(lambda seed: self.maker(seed).film(seed))
+        self.film = lru_cache(maxsize=rows(stage.clips) * stage.clips)(lambda seed: self.maker(seed).film(seed))
 
     def maker(self, seed: int) -> Scenes:
         """Whose scene that is."""
@@ -56,7 +56,7 @@ class SceneSamples(Dataset[Batch]):
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
-        film = self.scene(index[0])
+        film = self.film(index[0])
         if len(film) == self.stage.frames:  # all are wanted
             shown = np.array([[film[t][1].any()] for t in range(len(film))])
         else:

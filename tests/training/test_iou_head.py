@@ -121,3 +121,10 @@ def test_the_command_changes_the_head_alone(tmp_path):
     davis.write([make_clip("alone", frames=4)], tmp_path / "one")
     done = subprocess.run([*command, tmp_path / "one"], capture_output=True, text=True)
     assert done.returncode == 2 and "error: 1 clips are too few" in done.stderr
+
+
+def test_the_command_learns_from_scenes_too(tmp_path):
+    command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--size", "64"]
+    done = subprocess.run([*command, "--minutes", "0.1", "--workers", "0"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "later frames, after" in done.stdout and (tmp_path / "out.safetensors").exists()

@@ -54,7 +54,7 @@ def test_samples_are_made_of_scenes():
     one, again, other = samples[3, 0], samples[3, 0], samples[3, 1]
     assert one.images.shape == (1, 2, 3, 32, 32) and len(one.masks) == 2  # always
     assert one.images.equal(again.images) and not one.images.equal(other.images)
-    assert samples.scene.cache_info().misses == 1
+    assert samples.film.cache_info().misses == 1
 
 
 def test_some_scenes_are_on_tables():
