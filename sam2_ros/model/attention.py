@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Linear, has_kernels, linear
+from sam2_ros.model.layers import Linear, has_kernels, linear, weights_are_constant
 
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
@@ -17,7 +17,8 @@ KEPT = 2**18
 
 CUDNN_FROM = 4 * 4096
 """Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide,
-it takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py)."""
+it takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py); this lies
+between."""
 
 
 def works_in_blocks(x: Tensor) -> bool:
@@ -27,21 +28,21 @@ def works_in_blocks(x: Tensor) -> bool:
 
 def gains_from_narrow_values(x: Tensor) -> bool:
     """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
-    return works_in_blocks(x) or has_kernels(x) or torch.compiler.is_exporting()
+    return works_in_blocks(x) or has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """softmax(query key' / sqrt(c)) value.
 
-    PyTorch's fused (flash) kernels do it wherever they are the fastest. On a CPU two matrix products with a softmax
-    between them are faster where values are narrower than keys, which those kernels don't take, and in bfloat16, which
-    they compute at the pace of float32, forwards and backwards.
+    PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys: on a
+    GPU our own kernel does (`narrow_attention`), on a CPU two matrix products with a softmax between them. These are
+    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards.
 
     Args:
         query: [B, heads, Q, c].
         key: [B, heads, K, c].
-        value: [B, heads, K, d]. On a GPU, d = c makes the flash kernel eligible.
-        valid: bool [B, K], False for keys to leave out; None: all count. Without it CUDA's flash kernel is eligible.
+        value: [B, heads, K, d].
+        valid: bool [B, K], False for keys to leave out; None: all count. PyTorch's flash kernel takes none.
         dropout: chance that a weight is dropped, where something is learnt.
 
     Returns:
@@ -52,7 +53,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
-    if value.shape[3] < key.shape[3] and has_kernels(query):
+    if value.shape[3] < key.shape[3] and has_kernels(query, query.shape[3], value.shape[3]):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
 
         return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
@@ -62,7 +63,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
     many = query.shape[:3].numel() >= CUDNN_FROM and key.shape[2] >= 1024
-    if many and mask is None and has_kernels(query) and not torch.compiler.is_compiling():
+    if many and mask is None and query.is_cuda and weights_are_constant():  # for a recording: it holds for all threads
         with nn.attention.sdpa_kernel(_LARGE, set_priority=True):
             return F.scaled_dot_product_attention(query, key, value)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from sam2_ros.model.layers import constant_weights
 from sam2_ros.model.position import axial_rotation, sine_grid
-from sam2_ros.model.recording import SHAPES, Recording
+from sam2_ros.model.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 log = logging.getLogger("sam2_ros")
@@ -27,10 +28,11 @@ class GraphedSAM2:
     All shapes in a graph are fixed. So there is one for 1, 2, 4 ... objects, each with room for as many memories as a
     `MemoryBank` ever recalls. Rows and memories that are not there are marked as such, and attention leaves them out.
     Everything is recorded in `warm_up`, or when the first image of a shape comes: nothing when objects come and go.
+    What cannot be recorded runs as it is.
 
     Args:
         model: in eval mode, on a CUDA GPU. Its weights must not change.
-        objects: at most; with more, the model runs as it is.
+        objects: at most; with more, and with more than `MOST_OBJECTS`, the model runs as it is.
         maps, pointers: the most that one object remembers.
 
     Raises:
@@ -47,9 +49,10 @@ class GraphedSAM2:
             raise ValueError(f"CUDA graphs need a CUDA GPU, and this model is on {model.device}; use accelerate='off'")
         self.model = model
         self.config = model.config
-        self._counts = [*(2**i for i in range(16) if 2**i < objects), objects]
+        self._counts = counts_up_to(objects)
         self._room = maps, pointers
-        self._shapes: dict[tuple[int, int], _Graphs] = {}
+        self._shapes: dict[tuple[int, int], _Graphs | None] = {}
+        self._choosing = Lock()  # images are encoded in one thread, objects tracked in another
         self._constants: dict[Hashable, object] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -58,30 +61,47 @@ class GraphedSAM2:
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """As `SAM2.encode_image`."""
         height, width = image.shape[2:]
-        return self._graphs(height, width).encode(image)
+        graphs = self._graphs(height, width)
+        return self.model.encode_image(image) if graphs is None else graphs.encode(image)
 
     def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
         """As `SAM2.track`."""
         rows, columns = features.stride16.shape[2:]
-        steps = self._graphs(16 * rows, 16 * columns).steps
+        graphs = self._graphs(16 * rows, 16 * columns)
+        steps = {} if graphs is None else graphs.steps
         step = next((step for count, step in steps.items() if count >= len(memories.maps)), None)
-        if step is None:
-            return self.model.track(features, memories)
-        return step(features, memories)
+        return self.model.track(features, memories) if step is None else step(features, memories)
 
     def warm_up(self) -> None:
-        """Records what can be known before an image is there: shapes of cameras with 4:3 and 16:9, or the only one."""
+        """Records what can be known before an image is there: shapes of cameras with 4:3 and 16:9, or the only one.
+
+        Raises:
+            RuntimeError: it cannot be recorded.
+        """
         for height, width in {self.config.shape(3, 4), self.config.shape(9, 16)}:
-            self._graphs(height, width)
+            if self._graphs(height, width) is None:
+                raise RuntimeError("no CUDA graphs can be recorded, the log says why; accelerate off needs none")
 
     @torch.no_grad()
-    def _graphs(self, height: int, width: int) -> _Graphs:
-        if (height, width) not in self._shapes:
-            while len(self._shapes) >= SHAPES:
-                del self._shapes[next(iter(self._shapes))]
+    def _graphs(self, height: int, width: int) -> _Graphs | None:
+        with self._choosing:
+            if (height, width) in self._shapes:
+                graphs = self._shapes.pop((height, width))
+            else:
+                while len(self._shapes) >= SHAPES:
+                    del self._shapes[next(iter(self._shapes))]
+                graphs = self._record(height, width)
+            self._shapes[height, width] = graphs  # the last is the one that was used last
+            return graphs
+
+    def _record(self, height: int, width: int) -> _Graphs | None:
+        try:
             with constant_weights(self._constants):
-                self._shapes[height, width] = _Graphs(self.model, height, width, self._counts, self._room)
-        return self._shapes[height, width]
+                return _Graphs(self.model, height, width, self._counts, self._room)
+        except Exception as error:  # Triton's have no common class
+            torch.cuda.empty_cache()
+            log.warning("images of %dx%d run without CUDA graphs, which is slower: %s", width, height, error)
+            return None
 
 
 class _Graphs:
@@ -103,7 +123,7 @@ class _Graphs:
                 self.steps[count] = _Step(model, features, count, room, pool)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
-                log.warning("too little GPU memory for a CUDA graph of %d objects: so many run without", count)
+                log.warning("too little GPU memory for a CUDA graph of %d objects: so many run as they are", count)
         self.steps = dict(sorted(self.steps.items()))
 
     def encode(self, image: Tensor) -> ImageFeatures:

@@ -22,20 +22,30 @@ T = TypeVar("T")
 TRITON = find_spec("triton") is not None
 
 
-def has_kernels(x: Tensor) -> bool:
-    """Whether our Triton kernels take x: on CUDA in half precision, where nothing is learnt."""
+def has_kernels(x: Tensor, *widths: int) -> bool:
+    """Whether our Triton kernels take x: on CUDA in half precision, where nothing is learnt.
+
+    Args:
+        widths: of what a kernel works on, which have to be powers of two.
+    """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or not (TRITON and x.is_cuda):
+        return False
     half = x.dtype in (torch.bfloat16, torch.float16)
-    return TRITON and x.is_cuda and half and not torch.is_grad_enabled() and _triton_works(x.device)
+    return half and not any(width & (width - 1) for width in widths) and _triton_works(x.device)
 
 
 @lru_cache(maxsize=16)
 def _triton_works(device: torch.device) -> bool:
-    """Whether Triton can build and launch a kernel: it needs a C compiler, which not every robot has."""
+    """Whether it can build and launch our kernels: it needs an Ampere GPU, and a C compiler, which robots may lack."""
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return False
     from sam2_ros.model.rotation import rotate_in_place
 
     try:
         turn = torch.ones(1, 8, dtype=torch.complex64, device=device)
         rotate_in_place(torch.zeros(1, 1, 16, dtype=torch.bfloat16, device=device), turn)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # whatever is missing, PyTorch's own kernels do the same
         log.warning("Triton's kernels are left out, which is slower: %s", error)
         return False
@@ -55,6 +65,11 @@ def constant_weights(kept: dict[Hashable, object]) -> Iterator[None]:
         _constants.reset(token)
 
 
+def weights_are_constant() -> bool:
+    """Whether that is so just now."""
+    return _constants.get() is not None
+
+
 def once(compute: Callable[[], T], *key: Hashable) -> T:
     """compute(), which depends on weights alone, or what it gave before while `constant_weights` are promised."""
     if torch.compiler.is_compiling() or (kept := _constants.get()) is None:
@@ -68,7 +83,7 @@ class Kept:
     """A result that is used frame after frame: computed again only when the weights it comes from have changed.
 
     Weights are compared by value, which tells every change, however it was made. So they should be few. On a GPU, where
-    to compare is to wait, and while learning nothing is kept.
+    to compare is to wait, and while learning nothing is kept, but for what `constant_weights` allow.
     """
 
     def __init__(self) -> None:
@@ -100,7 +115,7 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, x: Tensor, then: str = "none") -> Tensor:
         """The norm, and "gelu" of it."""
-        if has_kernels(x) and not torch.compiler.is_compiling():
+        if has_kernels(x, x.shape[1]):
             from sam2_ros.model.channel_norm import channel_norm  # Triton comes with PyTorch for CUDA alone
 
             return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu")

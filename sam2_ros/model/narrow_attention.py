@@ -41,13 +41,13 @@ MOST_PARTS = 16
 
 def _attend(
     query, key, value, valid, visited, visits, out, totals,
-    scale, heads, queries, keys,
+    scale, heads, queries, keys, parts,
     q_head, q_row, k_head, k_row, v_head, v_row, valid_row, visited_row,
     C: tl.constexpr, D: tl.constexpr, MASKED: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PARTS: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head, over one part of the keys: softmax in one pass, rescaled when a larger score
-    turns up. Of several parts, each leaves its mean in float32, and the log2 of its sum of weights."""
+    turns up. Where keys are split into parts, each leaves its mean in float32, and the log2 of its sum of weights."""
     head = tl.program_id(1).to(tl.int64)
     part = tl.program_id(2)
     rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
@@ -60,7 +60,7 @@ def _attend(
     blocks = tl.cdiv(keys, BLOCK_K)
     if MASKED:
         blocks = tl.load(visits + head // heads)
-    share = tl.cdiv(blocks, PARTS)
+    share = tl.cdiv(blocks, parts)
     for i in range(part * share, tl.minimum(blocks, (part + 1) * share)):
         block = i
         if MASKED:
@@ -80,27 +80,27 @@ def _attend(
         found = found * shrunk[:, None] + tl.dot(weights.to(v.dtype), v, input_precision="ieee")
         largest = new
     where = (part * tl.num_programs(1) + head) * queries + rows
-    if PARTS > 1:
+    if SPLIT:
         tl.store(totals + where, largest + tl.log2(total), mask=rows < queries)  # -inf for a part without any key
         total = tl.where(total > 0, total, 1.0)
     found = (found / total[:, None]).to(out.dtype.element_ty)
     tl.store(out + where[:, None] * D + narrow, found, mask=there)
 
 
-def _join(parts, totals, out, rows_in_all, D: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+def _join(each, totals, out, rows_in_all, parts, D: tl.constexpr, BLOCK: tl.constexpr):
     """The mean of the parts' means, each weighted with its sum of weights."""
     rows = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     narrow = tl.arange(0, D)
     there = rows < rows_in_all
     largest = tl.full([BLOCK], -float("inf"), tl.float32)
-    for part in range(PARTS):
+    for part in range(0, parts):
         largest = tl.maximum(largest, tl.load(totals + part * rows_in_all + rows, mask=there, other=0.0))
     total = tl.zeros([BLOCK], tl.float32)
     found = tl.zeros([BLOCK, D], tl.float32)
-    for part in range(PARTS):
+    for part in range(0, parts):
         weight = tl.exp2(tl.load(totals + part * rows_in_all + rows, mask=there, other=0.0) - largest)
         total += weight
-        where = parts + (part * rows_in_all + rows[:, None]) * D + narrow
+        where = each + (part * rows_in_all + rows[:, None]) * D + narrow
         found += weight[:, None] * tl.load(where, mask=there[:, None], other=0.0)
     found = (found / total[:, None]).to(out.dtype.element_ty)
     tl.store(out + rows[:, None] * D + narrow, found, mask=there[:, None])
@@ -154,15 +154,15 @@ def narrow_attention(
     with torch.cuda.device_of(query):  # Triton launches on the current one
         _attend[across, b * heads, parts](
             query, key, value, mask, visited, visits, each, totals,
-            c**-0.5 * log2(e), heads, q, k,
+            c**-0.5 * log2(e), heads, q, k, parts,
             query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1),
             mask.stride(0) if masked else 0, visited.stride(0) if masked else 0,
-            C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys, PARTS=parts,
+            C=c, D=d, MASKED=masked, BLOCK_Q=blocks.queries, BLOCK_K=blocks.keys, SPLIT=parts > 1,
             num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
         if parts > 1:
             rows = b * heads * q
-            _join[triton.cdiv(rows, 32),](each, totals, out, rows, D=d, PARTS=parts, BLOCK=32)
+            _join[triton.cdiv(rows, 32),](each, totals, out, rows, parts, D=d, BLOCK=32)
     return out
 
 

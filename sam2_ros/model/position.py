@@ -75,7 +75,7 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
     Returns:
         [B, T, C] of x's dtype.
     """
-    if has_kernels(x) and not torch.compiler.is_compiling():
+    if has_kernels(x, x.shape[2]):
         from sam2_ros.model.rotation import rotate_in_place  # Triton comes with PyTorch for CUDA alone
 
         return rotate_in_place(x, rotation, unplaced)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 
 SHAPES = 4
-"""Of images: for so many, recordings are kept."""
+"""Of images: for so many, recordings are kept, those that were used last."""
+
+MOST_OBJECTS = 16
+"""For so many at once: more run as they are."""
+
+_recording = Lock()
+"""One at a time: to record is to wait for the GPU, which must not be while another thread records."""
+
+
+def counts_up_to(objects: int) -> list[int]:
+    """For how many objects there are recordings, ascending: 1, 2, 4 ... and `objects`, or as many as are recorded."""
+    most = min(objects, MOST_OBJECTS)
+    return [*(2**i for i in range(16) if 2**i < most), most]
 
 
 class Recording:
@@ -25,6 +38,10 @@ class Recording:
         self, function: Callable[..., Any], inputs: tuple[Any, ...], pool: tuple[int, int] | None = None
     ) -> None:
         self.inputs = inputs
+        with _recording:
+            self._record(function, inputs, pool)
+
+    def _record(self, function: Callable[..., Any], inputs: tuple[Any, ...], pool: tuple[int, int] | None) -> None:
         first = inputs[0] if isinstance(inputs[0], Tensor) else next(iter(vars(inputs[0]).values()))
         stream = torch.cuda.Stream(first.device)
         stream.wait_stream(torch.cuda.current_stream(stream.device))

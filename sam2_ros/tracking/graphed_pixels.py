@@ -2,84 +2,97 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.recording import SHAPES, Recording
+from sam2_ros.model.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.tracking import pixels
+
+log = logging.getLogger("sam2_ros")
 
 
 class GraphedPixels:
     """Stands in for the module `pixels`, where images and masks change their size on a CUDA GPU.
 
-    Some fifty small operations become two calls. They are recorded when the first image of a size comes.
+    Some fifty small operations become two calls. They are recorded when the first image of a size comes, for as many
+    masks as there may be.
 
     Args:
-        objects: at most; more go without.
+        objects: at most.
     """
 
     def __init__(self, objects: int) -> None:
-        self._counts = [*(2**i for i in range(16) if 2**i < objects), objects]
-        self._images: dict[tuple[int, ...], _Upload] = {}
-        self._masks: dict[tuple[int, ...], _Download] = {}
+        self._counts = counts_up_to(objects)
+        self._sizes: dict[tuple[int, int], _Size | None] = {}
 
     def to_network(self, image: np.ndarray, config: SAM2Config, device: torch.device) -> Tensor:
         """As `pixels.to_network`; it is overwritten by the next one of the same size."""
         height, width = pixels.checked(image).shape[:2]
-        shape = config.shape(height, width)
-        key = height, width, *shape
-        if key not in self._images:
-            _make_room(self._images, SHAPES)
-            self._images[key] = _Upload(height, width, shape, device)
-        return self._images[key](image)
+        if (height, width) in self._sizes:
+            size = self._sizes.pop((height, width))
+        else:
+            while len(self._sizes) >= SHAPES:
+                del self._sizes[next(iter(self._sizes))]
+            size = self._record(height, width, config, device)
+        self._sizes[height, width] = size  # the last is the one that was used last
+        return pixels.to_network(image, config, device) if size is None else size.to_network(image)
+
+    def _record(self, height: int, width: int, config: SAM2Config, device: torch.device) -> _Size | None:
+        try:
+            return _Size(height, width, config.shape(height, width), self._counts, device)
+        except RuntimeError as error:
+            log.warning("images of %dx%d change their size without CUDA graphs: %s", width, height, error)
+            return None
 
     def to_masks(self, logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:
         """As `pixels.to_masks`."""
-        count = next((count for count in self._counts if count >= len(logits)), None)
-        if count is None or not len(logits):
+        size = self._sizes.get((height, width))
+        if size is None or not 0 < len(logits) <= max(self._counts) or logits.shape[1:] != size.grid:
             return pixels.to_masks(logits, height, width, non_overlap)
-        key = count, *logits.shape[1:], height, width
-        if key not in self._masks:
-            _make_room(self._masks, SHAPES * len(self._counts))
-            self._masks[key] = _Download(count, logits, height, width)
-        return self._masks[key](logits, non_overlap)
+        return size.to_masks(logits, non_overlap)
 
 
-def _make_room(recordings: dict, most: int) -> None:
-    while len(recordings) >= most:
-        del recordings[next(iter(recordings))]
+class _Size:
+    """Images of one size, and the masks on them."""
 
+    def __init__(
+        self, height: int, width: int, shape: tuple[int, int], counts: list[int], device: torch.device
+    ) -> None:
+        def to_network(image: Tensor) -> Tensor:
+            return pixels.resized(image, shape)
 
-class _Upload:
-    """Of images of one size."""
+        def to_masks(logits: Tensor) -> tuple[Tensor, Tensor]:
+            return pixels.cut(logits, height, width)
 
-    def __init__(self, height: int, width: int, shape: tuple[int, int], device: torch.device) -> None:
-        self._pinned = torch.zeros(height, width, 3, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        pinned = device.type == "cuda"  # memory that the GPU reads and writes by itself
+        self._image = torch.zeros(height, width, 3, dtype=torch.uint8, pin_memory=pinned)
         self._taken = torch.cuda.Event()
-        self._recording = Recording(lambda image: pixels.resized(image, shape), (self._pinned.to(device),))
+        self._to_network = Recording(to_network, (self._image.to(device),))
+        self.grid = torch.Size(side // 4 for side in shape)
+        self._masks = torch.zeros(counts[-1], height, width, dtype=torch.bool, pin_memory=pinned)
+        pool = torch.cuda.graph_pool_handle()  # what comes out is copied at once, so all may use the same memory
+        self._to_masks = {
+            count: Recording(to_masks, (torch.full((count, *self.grid), -1.0, device=device),), pool)
+            for count in reversed(counts)
+        }
 
-    def __call__(self, image: np.ndarray) -> Tensor:
+    def to_network(self, image: np.ndarray) -> Tensor:
         self._taken.synchronize()  # the last one may still be on its way
-        self._pinned.numpy()[...] = image
-        self._recording.inputs[0].copy_(self._pinned, non_blocking=True)
-        self._taken.record(torch.cuda.current_stream(self._recording.inputs[0].device))
-        return self._recording()
+        self._image.numpy()[...] = image
+        target = self._to_network.inputs[0]
+        target.copy_(self._image, non_blocking=True)
+        self._taken.record(torch.cuda.current_stream(target.device))
+        return self._to_network()
 
-
-class _Download:
-    """Of the masks of up to so many objects, on images of one size."""
-
-    def __init__(self, count: int, logits: Tensor, height: int, width: int) -> None:
-        self._pinned = torch.zeros(count, height, width, dtype=torch.bool, pin_memory=logits.is_cuda)
-        room = logits.new_full((count, *logits.shape[1:]), -1.0)
-        self._recording = Recording(lambda logits: pixels.cut(logits, height, width), (room,))
-
-    def __call__(self, logits: Tensor, non_overlap: bool) -> np.ndarray:
+    def to_masks(self, logits: Tensor, non_overlap: bool) -> np.ndarray:
         n = len(logits)
-        self._recording.inputs[0][:n] = logits
-        scaled, masks = self._recording()
-        self._pinned[:n].copy_(masks[:n])
-        found = self._pinned[:n].numpy().copy()
+        recording = self._to_masks[min(count for count in self._to_masks if count >= n)]
+        recording.inputs[0][:n] = logits
+        scaled, masks = recording()
+        self._masks[:n].copy_(masks[:n])
+        found = self._masks[:n].numpy().copy()
         return pixels.settled(found, scaled[:n]) if non_overlap else found

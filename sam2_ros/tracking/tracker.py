@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from threading import Lock
 from types import ModuleType
 
 import numpy as np
@@ -105,7 +106,8 @@ class Tracker:
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
     Args:
-        model: in eval mode; or `sam2_ros.deployment.OnnxSAM2`, its exported graphs.
+        model: in eval mode; or `sam2_ros.deployment.OnnxSAM2`, its exported graphs. Weights that still change need
+            accelerate="off".
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.
@@ -148,6 +150,7 @@ class Tracker:
         self._non_overlap_masks = non_overlap_masks
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
+        self._encoding = Lock()  # recordings have one place for the image
         self._pixels: GraphedPixels | ModuleType = pixels
         self._accelerate(accelerate)
 
@@ -167,7 +170,7 @@ class Tracker:
         except RuntimeError as error:
             if how != "auto":
                 raise
-            log.warning("CUDA graphs could not be recorded, so there are none, which is slower: %s", error)
+            log.warning("%s", error)
             self.model, self._pixels = model, pixels
 
     def reset(self) -> None:
@@ -200,7 +203,7 @@ class Tracker:
         Raises:
             ValueError: the image is of another type or shape.
         """
-        with torch.no_grad(), self._precision():
+        with self._encoding, torch.no_grad(), self._precision():
             seen = self._pixels.to_network(image, self.model.config, self.model.device)
             return EncodedImage(*image.shape[:2], self.model.encode_image(seen))
 

@@ -267,7 +267,7 @@ def main() -> int:
                 return samples.maker(seed).scene(seed)
 
             numbers = count(options.first_seed)
-        judged = gather(Tracker(model), clip, numbers, options.minutes, workers)
+        judged = gather(Tracker(model, accelerate="off"), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -40,12 +40,12 @@ torch.manual_seed(0)
 layer = memory_attention.RotaryAttention(64, dropout=0.0, key_dim=16).requires_grad_(False)
 torch.nn.init.normal_(layer.v_proj.bias)
 query, key, value = torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16)  # 2 maps of 4 x 4
-attention.works_in_blocks = attention.has_kernels = position.has_kernels = lambda x: False
+attention.works_in_blocks = attention.has_kernels = position.has_kernels = lambda *_: False
 for valid in (None, torch.rand(2, 40) < 0.6):
     plain = layer(query, key, value, (4, 4), 8, valid)
-    attention.has_kernels = position.has_kernels = lambda x: True
+    attention.has_kernels = position.has_kernels = lambda *_: True
     found = layer(query, key, value, (4, 4), 8, valid)
-    attention.has_kernels = position.has_kernels = lambda x: False
+    attention.has_kernels = position.has_kernels = lambda *_: False
     assert found.shape == plain.shape and not torch.equal(found, plain)  # equal: they would be the same code
     torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
 """
@@ -57,29 +57,43 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.narrow_attention import SHARES, _attend
+from sam2_ros.model.channel_norm import _normalise
+from sam2_ros.model.narrow_attention import SHARES, _attend, _join
+from sam2_ros.model.rotation import _turn
 
-BLOCKS = next(share for least, share in SHARES.items() if int(sys.argv[3]) >= least)
-names = _attend.arg_names
-constants = {"C": 256, "D": 64, "MASKED": sys.argv[2] == "masked", "BLOCK_Q": BLOCKS.queries, "BLOCK_K": BLOCKS.keys}
-pointers = {"query": "*bf16", "key": "*bf16", "value": "*bf16", "out": "*bf16", "valid": "*u8", "scale": "fp32"}
-pointers |= {"visited": "*i32", "visits": "*i32", "totals": "*fp32"}
-constants["PARTS"] = 1
-kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in names}
-rows = {name for name in names if name.endswith("_row") or name in pointers} - {"scale"}
-aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in rows}
-code = compile(
-    ASTSource(_attend, kinds, constants, aligned),
-    target=GPUTarget("cuda", int(sys.argv[1]), 32),
-    options={"num_warps": BLOCKS.warps, "num_stages": BLOCKS.stages},
+capability, memory = int(sys.argv[1]), int(sys.argv[2])
+BF16 = dict.fromkeys(("query", "key", "value", "x"), "*bf16")
+FP32 = dict.fromkeys(("totals", "each", "rotation", "weight", "bias"), "*fp32") | {"scale": "fp32", "eps": "fp32"}
+KINDS = BF16 | FP32 | {"valid": "*u8", "visited": "*i32", "visits": "*i32"}
+
+
+def built(kernel, out, constants, **options):
+    names, pointers = kernel.arg_names, KINDS | {"out": out}
+    kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in names}
+    aligned = [name for name in names if name.endswith("_row") or pointers.get(name, "").startswith("*")]
+    hints = {(names.index(name),): [["tt.divisibility", 16]] for name in aligned}
+    source = ASTSource(kernel, kinds, constants, hints)
+    return compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+
+
+share = next(share for least, share in SHARES.items() if memory >= least)
+blocks = {"C": 256, "D": 64, "BLOCK_Q": share.queries, "BLOCK_K": share.keys}
+for split, masked in ((False, False), (False, True), (True, True)):
+    constants = blocks | {"MASKED": masked, "SPLIT": split}
+    code = built(_attend, "*fp32" if split else "*bf16", constants, num_warps=share.warps, num_stages=share.stages)
+    assert code.metadata.shared <= memory, code.metadata.shared
+    assert re.search("wgmma.mma_async|mma.sync", code.asm["ptx"]), "no products of tensor cores"
+others = (
+    (_join, {"D": 64, "BLOCK": 32}),
+    (_turn, {"C": 256, "ROWS": 16}),
+    *((_normalise, {"C": c, "GELU": True, "BLOCK": 4096 // c}) for c in (4, 256)),
 )
-print(code.metadata.shared, len(re.findall("wgmma.mma_async|mma.sync", code.asm["ptx"])), len(code.asm["cubin"]))
+for kernel, constants in others:
+    assert built(kernel, "*bf16", constants).asm["cubin"]
 """
-
 
 NORM = """
 import torch
-import torch.nn.functional as F
 from sam2_ros.model.channel_norm import channel_norm
 from sam2_ros.model.layers import LayerNorm2d
 
@@ -154,11 +168,7 @@ def test_memory_attention_through_the_kernel_is_what_it_is_without():
     python(NETWORK, TRITON_INTERPRET="1")
 
 
-@pytest.mark.parametrize("masks", ["unmasked", "masked"])
 @pytest.mark.parametrize(("capability", "shared_memory"), [("87", 166_912), ("89", 101_376), ("90", 232_448)])
-def test_compiles_for_jetson_orin_and_larger_gpus(capability: str, shared_memory: int, masks: str, tmp_path):
-    """Into products of its tensor cores, within the shared memory that a block may have there."""
-    shared, products, size = map(
-        int, python(CODE, capability, masks, str(shared_memory), TRITON_CACHE_DIR=str(tmp_path)).split()
-    )
-    assert products > 0 and size > 0 and shared <= shared_memory
+def test_compiles_for_jetson_orin_and_larger_gpus(capability: str, shared_memory: int, tmp_path):
+    """Within the shared memory that a block may have there."""
+    python(CODE, capability, str(shared_memory), TRITON_CACHE_DIR=str(tmp_path))

@@ -283,7 +283,7 @@ def test_weights_of_memory_attention_are_dropped_in_training_alone():
     assert torch.equal(layer(*asked), layer(*asked))
 
 
-def test_norms_of_few_channels_on_a_gpu_are_the_same():
+def test_the_formula_for_few_channels_is_the_norm():
     norm, x = LayerNorm2d(4), torch.randn(2, 4, 5, 6) * 3 + 1
     torch.nn.init.normal_(norm.weight)
     torch.testing.assert_close(norm._by_the_formula(x), norm(x))

@@ -14,7 +14,7 @@ import pytest
 import torch
 from small_clips import make_clip
 
-from sam2_ros.model import SAM2, graphed
+from sam2_ros.model import SAM2, graphed, recording
 from sam2_ros.model.recording import SHAPES, Recording
 from sam2_ros.tracking import Box, Click, Prompt, Tracker, graphed_pixels
 
@@ -66,8 +66,8 @@ def network(model) -> SAM2:
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
 def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, allowed):
     plain = Tracker(network, history=4, dtype=dtype, accelerate="off")
-    graphs = Tracker(network, history=4, dtype=dtype, max_objects=3, accelerate="graphs")
-    assert recorded == ["encode_image", "track", "track", "track"]  # for 3, 2 objects and 1
+    graphs = Tracker(network, history=4, dtype=dtype, max_objects=5, accelerate="graphs")
+    assert recorded == ["encode_image", *4 * ["track"]]  # for 5, 4, 2 objects and 1; there will be up to 3
     clip = make_clip(frames=16)
     prompts = {
         0: Prompt(clicks=(Click(20, 20),)),
@@ -90,25 +90,59 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
         for object_id, answer in answers[0].items():
             largest = max(largest, float((answer.logits - answers[1][object_id].logits).abs().max()))
             assert abs(answer.presence_logit - answers[1][object_id].presence_logit) < allowed
+        if index == 0:
+            assert recorded[5:] == ["to_network", *4 * ["to_masks"]]
+            recorded.clear()
     assert largest < allowed
-    assert recorded.count("track") == 3 and recorded.count("encode_image") == 1
+    assert not recorded, "everything was there after the first image"
+
+
+def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monkeypatch):
+    monkeypatch.setattr(recording, "MOST_OBJECTS", 1)
+    tracker = Tracker(network, accelerate="graphs")
+    assert recorded == ["encode_image", "track"]
+    image = make_clip(frames=1).frames[0]
+    tracker.step(image)
+    for x in (20, 40):
+        tracker.prompt(Prompt(clicks=(Click(x, 20),)))
+    assert len(tracker.step(image).masklets) == 2
 
 
 def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
-    network.config = replace(network.config, aspect="image")
+    network.config = replace(network.config, image_size=160, aspect="image")
     tracker = Tracker(network, max_objects=1, accelerate="graphs")
-    before = len(recorded)
-    clip = make_clip(frames=2)
-    tracker.step(clip.frames[0])
+    image = make_clip(frames=1).frames[0]
+    tracker.step(image)
     tracker.prompt(Prompt(clicks=(Click(20, 20),)))
-    for wide in range(2, 7):
-        tracker.step(np.tile(clip.frames[1], (1, wide, 1)))
-    assert len(recorded) > before
-    assert len(tracker.model._shapes) <= SHAPES
-    again = len(recorded)
-    tracker.step(np.tile(clip.frames[1], (1, 6, 1)))
-    assert len(recorded) == again
+    for width in (2, 4, 6, 8, 12):
+        tracker.step(np.tile(image, (1, width, 1)))
+    shapes = {network.config.shape(len(image), width * image.shape[1]) for width in (1, 2, 4, 6, 8, 12)}
+    known = {network.config.shape(3, 4), network.config.shape(9, 16)}
+    assert recorded.count("encode_image") == len(shapes | known) > SHAPES and recorded.count("to_network") == 6
+    assert len(tracker.model._shapes) == len(tracker._pixels._sizes) == SHAPES
+    recorded.clear()
+    tracker.step(np.tile(image, (1, 12, 1)))
+    assert not recorded
     assert tracker.newest.masklet(1) is not None
+
+
+def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("no capture today")
+
+    for module in (graphed, graphed_pixels):
+        monkeypatch.setattr(module, "Recording", fails)
+    with pytest.raises(RuntimeError, match="accelerate off needs none"):
+        Tracker(network, accelerate="graphs")
+    if GPU:
+        assert Tracker(network).model is network
+    monkeypatch.setattr(graphed.GraphedSAM2, "warm_up", lambda self: None)
+    tracker = Tracker(network, accelerate="graphs")
+    image = make_clip(frames=1).frames[0]
+    tracker.step(image)
+    tracker.prompt(Prompt(clicks=(Click(20, 20),)))
+    assert len(tracker.step(image).masklets) == 1
+    assert "no capture today" in caplog.text
 
 
 def test_what_has_no_graphs_is_refused(model):

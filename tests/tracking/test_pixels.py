@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.pixels import to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import holes_one_by_one, holes_side_by_side, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click
 
 SMALL = CONFIGS["default"].at(32, "1:1")
@@ -65,3 +66,19 @@ def test_masks_need_not_overlap():
     assert apart.sum(axis=0).max() == 1 and together.sum(axis=0).max() == 2
     assert apart[0, 40, 40] and apart[1, 27, 27] and apart[2, 60, 60] and together[0, 27, 27] and together[0, 60, 60]
     assert np.array_equal(to_masks(logits[:1], 96, 96, non_overlap=True)[0], together[0])
+
+
+@pytest.mark.parametrize("area", [1, 3, 8])
+def test_holes_are_those_that_connected_components_are_small_in(area):
+    """For each of two ways, and beside SciPy."""
+    generator = torch.Generator().manual_seed(area)
+    for density in (0.1, 0.3, 0.5, 0.7, 0.95):
+        outside = torch.rand(3, 23, 31, generator=generator) < density
+        expected = np.zeros(outside.shape, bool)
+        for cells, found in zip(outside.numpy(), expected, strict=True):
+            components, _ = ndimage.label(cells, np.ones((3, 3)))
+            small = np.bincount(components.ravel()) <= area
+            small[0] = False
+            found[:] = small[components]
+        assert np.array_equal(holes_one_by_one(outside, area).numpy(), expected)
+        assert np.array_equal(holes_side_by_side(outside, area).numpy(), expected)
