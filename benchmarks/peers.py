@@ -615,7 +615,7 @@ def main() -> int:
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
     parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
-    parser.add_argument("--compiled", action="store_true", help="also ours compiled")
+    parser.add_argument("--compiled", action="store_true", help="also ours compiled, on a CPU")
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
     parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")
@@ -654,7 +654,7 @@ def _sides(options: argparse.Namespace, model: str) -> dict[str, str]:
     sides = {"ours": str(ROOT)}
     if options.device.startswith("cuda"):
         sides["plain"] = str(ROOT)
-    if options.compiled:
+    if options.compiled and not options.device.startswith("cuda"):
         sides["compiled"] = str(ROOT)
     if options.before:
         sides["before"] = str(Path(options.before).resolve())

@@ -87,7 +87,7 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
         tracker.prompt(Prompt(clicks=(click,)))
     clock = Clock(str(model.device))
     clock.watching = True  # on a GPU, too
-    stages = [name for name in STAGES if name not in (INSIDE if hasattr(tracker.model, "warm_up") else ("track",))]
+    stages = [name for name in STAGES if name not in (("track",) if tracker.model is model else INSIDE)]
     for owner in (tracker.model, tracker._pixels):
         for name in stages:
             if hasattr(owner, name):

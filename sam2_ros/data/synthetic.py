@@ -150,12 +150,14 @@ class SyntheticScenes(Scenes):
     def of_suite(self, name: str, seed: tuple[int, ...]) -> Clip:
         """A clip of another seed space. Every object is well visible on the first frame and for a quarter of the clip
         at least, and there are the fewest or more."""
-        for film in self._attempts(name, seed):
+
+        def of_film(film: Film) -> np.ndarray:
             there = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
-            ids = 1 + np.flatnonzero(there & self._well_seen(film.label(0)))
-            if len(ids) >= self.settings.objects[0]:
-                return self._clip(name, film, ids)
-        raise AssertionError
+            return 1 + np.flatnonzero(there & self._well_seen(film.label(0)))
+
+        attempts = ((film, of_film(film)) for film in self._attempts(name, seed))
+        film, ids = next((film, ids) for film, ids in attempts if len(ids) >= self.settings.objects[0])
+        return self._clip(name, film, ids)
 
     def _attempts(self, name: str, seed: tuple[int, ...]) -> Iterator[Film]:
         """Films until one is good enough. Raises ValueError if a hundred are not."""

@@ -106,8 +106,12 @@ def _shape_of_attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor
 
 
 def attention_kernel(device: torch.device, dtype: torch.dtype, head_dim: int = 256) -> str:
-    """The kernel that PyTorch chooses for unmasked attention: flash, efficient, cudnn, math or overrideable."""
+    """The kernel of memory attention: triton, our own; or what PyTorch chooses where there is no mask: flash,
+    efficient, cudnn, math or overrideable."""
     probe = torch.empty(1, 1, 64, head_dim, device=device, dtype=dtype)
+    with torch.no_grad():
+        if has_kernels(probe, head_dim):
+            return "triton"
     choice = torch._fused_sdp_choice(probe, probe, probe)
     names = {int(backend): name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
     return names.get(int(choice), "unknown")

@@ -25,8 +25,8 @@ class CompiledSAM2:
             the shape of images: where the network would see each in its own, it sees squares.
 
     Raises:
-        NotImplementedError: the model is on another device. PyTorch's compiler took this to pieces on a GPU once, and
-            failed (2.11); there are CUDA graphs instead.
+        NotImplementedError: the model is on another device. PyTorch 2.11 fails to compile it for a GPU; there are
+            CUDA graphs instead.
         TypeError: it is no PyTorch model but, for instance, exported graphs.
     """
 

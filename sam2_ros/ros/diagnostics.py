@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.attention import attention_kernel
+from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
@@ -39,6 +40,8 @@ class Diagnostics:
         self._errors_before = self._lost_before = 0
         model = tracker.model
         kernel = attention_kernel(model.device, tracker.dtype, model.config.dim)
+        if isinstance(model, GraphedSAM2):
+            kernel += ", in CUDA graphs"
         self._fixed = {
             "model": model.config.name,
             "device": _device_name(model.device),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
+from sam2_ros.tracking.tracker import ACCELERATIONS
+
 if TYPE_CHECKING:
     from sam2_ros.ros.node import Sam2Node
 
@@ -48,7 +50,7 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "How what is done for every image is made faster, when the node is configured. graphs: recorded as CUDA graphs,"
         " on a GPU. compile: compiled, on a CPU, which takes a minute or two the first time and needs a C++ compiler."
         " off: not at all. auto: graphs on a GPU, off elsewhere.",
-        ("auto", "off", "compile", "graphs"),
+        ACCELERATIONS,
     ),
     "threads": (
         0,

@@ -57,7 +57,7 @@ class SceneSamples(Dataset[Batch]):
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
         film = self.film(index[0])
-        if len(film) == self.stage.frames:  # all are wanted
+        if len(film) == self.stage.frames:  # all are wanted, and drawn only once
             shown = np.array([[film[t][1].any()] for t in range(len(film))])
         else:
             shown = np.array([[film.shows(t)] for t in range(len(film))])
