@@ -1,0 +1,39 @@
+"""A short stream on which objects come and go, for trackers that should say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from small_clips import make_clip
+
+from sam2_ros.tracking import Box, Click, Prompt, Tracker
+from sam2_ros.tracking.tracker import Answer
+
+PROMPTS = {
+    0: Prompt(clicks=(Click(20, 20),)),
+    3: Prompt(box=Box(10, 8, 40, 36)),
+    4: Prompt(clicks=(Click(30, 12),)),
+    9: Prompt(1, clicks=(Click(25, 25, False),)),
+}
+
+
+def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer]]]]:
+    """After each of 16 frames its index, and what each tracker knows of up to three objects."""
+    for index, image in enumerate(make_clip(frames=16).frames):
+        for tracker in trackers:
+            tracker.step(image)
+            if index in PROMPTS:
+                tracker.prompt(PROMPTS[index])
+            if index == 12:
+                tracker.remove(2)
+        known = [tracker._history[-1].answers for tracker in trackers]
+        assert known[0] and all(answers.keys() == known[0].keys() for answers in known)
+        yield index, known
+
+
+def furthest(known: list[dict[int, Answer]], allowed: float) -> float:
+    """How far the logits of two trackers are from each other at most; presence must not be further than allowed."""
+    one, other = known
+    for object_id, answer in one.items():
+        assert abs(answer.presence_logit - other[object_id].presence_logit) < allowed
+    return max(float((answer.logits - other[object_id].logits).abs().max()) for object_id, answer in one.items())
