@@ -62,11 +62,15 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
         return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
-    many = query.shape[:3].numel() >= CUDNN_FROM and key.shape[2] >= 1024
-    if many and mask is None and query.is_cuda and weights_are_constant():  # for a recording: it holds for all threads
+    if query.is_cuda and mask is None and weights_are_constant() and _is_large(query, key):
+        # Only where something is recorded, since it holds for all threads.
         with nn.attention.sdpa_kernel(_LARGE, set_priority=True):
             return F.scaled_dot_product_attention(query, key, value)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+def _is_large(query: Tensor, key: Tensor) -> bool:
+    return query.shape[:3].numel() >= CUDNN_FROM and key.shape[2] >= 1024
 
 
 _LARGE = [
