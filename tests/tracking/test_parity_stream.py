@@ -112,7 +112,8 @@ def follow(name: str, size: int, seed: int, vivid: float, frames: int, objects: 
             c.prompt(3, clicks=[(65, 30, True)], stamp=16)
         for masklet in c.tracker.newest.masklets:  # the scene is not trivial: seen, lost, and seen again
             assert masklet.present == (i not in LOST)
-            assert i in LOST or 0.01 < masklet.mask.mean() < 0.99
+            found = c.tracker._history[-1].answers[masklet.object_id].logits > 0  # before small holes are filled
+            assert i in LOST or 0.005 < float(found.float().mean()) < 0.995
     print(f"\n{name} at {size}: {frames} frames:", ", ".join(f"{k} {v:.1e}" for k, v in c.largest.items()))
 
 
