@@ -40,7 +40,7 @@ def test_every_answer_for_a_visible_object_is_kept(model):
 
 def test_what_is_kept_belongs_to_the_object_that_it_is_said_to_belong_to():
     """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
-    clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(9)
+    clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(11)
     tracker = Tracker(load_model(device="cpu"), history=3)
     judged = judge(tracker, clip)
     chosen = judged.iou[:, 1:].gather(1, judged.predicted[:, 1:].argmax(dim=1, keepdim=True)).squeeze(1).tolist()
