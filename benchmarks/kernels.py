@@ -23,7 +23,10 @@ QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
 ROOM = 10 * QUERIES + 76
 SOME = slice(0, QUERIES, 64)
 """Queries whose answers are compared: all of them are too much in float32."""
-WAYS = (((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4), ((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1))
+WAYS = (
+    *(((64, 64, 8, 2), 1), ((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4)),
+    *(((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1)),
+)
 """Queries and keys of a block, warps, stages; parts of the keys."""
 KERNELS = {"flash": SDPBackend.FLASH_ATTENTION, "cuDNN": SDPBackend.CUDNN_ATTENTION}
 

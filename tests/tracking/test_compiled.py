@@ -55,9 +55,8 @@ def test_compiled_equals_plain_while_objects_come_and_go(
     largest = max(furthest(known, allowed) for _, known in come_and_go(plain, compiled))
     assert 0 < largest < allowed  # 0: they would be the same code
     assert np.isfinite(largest)
-    compiled.step(
-        np.tile(make_clip(frames=1).frames[0], (1, 3, 1))
-    )  # a wide one, into the square for which all was compiled
+    wide = np.tile(make_clip(frames=1).frames[0], (1, 3, 1))
+    compiled.step(wide)  # into the square for which all was compiled
     assert compiled._history[-1].answers[1].logits.shape == (16, 16)
 
 
