@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +11,10 @@ from torch import Tensor, nn
 from sam2_ros.model.layers import Linear, has_kernels, linear, weights_are_constant
 
 BLOCK = 2**22
-"""Scores that are held at a time on a CPU: 16 MB in float32, which its last cache may hold."""
+"""Scores that are held at a time on a CPU: 8 MB in bfloat16, which its last cache may hold."""
+
+ROWS, COLUMNS = 2048, 1024
+"""Queries and keys whose scores are held at a time on a CPU in float32: 8 MB."""
 
 KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
@@ -90,6 +95,11 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
     query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query * c**-0.5, key, value))
     n, k = key.shape[:2]
     found = query.new_empty(n, q, value.shape[2])
+    if query.dtype == torch.float32 and q * k > ROWS * COLUMNS:
+        for i in range(n):
+            for j in range(0, q, ROWS):
+                _over_keys(query[i, j : j + ROWS], key[i], value[i], found[i, j : j + ROWS])
+        return found.view(b, heads, q, -1)
     together, rows = max(1, BLOCK // (q * k)), min(q, max(1, BLOCK // k))
     for i in range(0, n, together):
         some = slice(i, i + together)
@@ -99,6 +109,35 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
             torch.softmax(scores, dim=-1, out=scores)
             found[some, j : j + rows] = scores @ value[some]
     return found.view(b, heads, q, -1)
+
+
+def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None:
+    """softmax(query key') value -> found, key after key, as flash attention does it (Dao et al. 2022, section 3.1).
+
+    Scores are used while a core's own cache still holds them. What was found so far shrinks whenever a larger one comes.
+
+    Args:
+        query: [Q, c], scaled.
+        key: [K, c].
+        value: [K, d].
+        found: [Q, d], for the answer.
+    """
+    query = query * math.log2(math.e)  # powers of two are the faster ones
+    buffer = query.new_empty(len(query) * min(COLUMNS, len(key)))
+    largest = query.new_full((len(query), 1), -torch.inf)
+    total = torch.zeros_like(largest)
+    found.zero_()
+    for i in range(0, len(key), COLUMNS):
+        some = slice(i, i + COLUMNS)
+        scores = buffer[: len(query) * len(key[some])].view(len(query), -1)
+        torch.mm(query, key[some].T, out=scores)
+        new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
+        shrunk = torch.exp2(largest - new)
+        largest = new
+        weights = scores.sub_(largest).exp2_()
+        total.mul_(shrunk).add_(weights.sum(dim=1, keepdim=True))
+        torch.addmm(found.mul_(shrunk), weights, value[some], out=found)
+    found.div_(total)
 
 
 torch.library.custom_op("sam2_ros::attention_in_blocks", _in_blocks, mutates_args=())

@@ -131,14 +131,16 @@ class LayerNorm2d(nn.LayerNorm):
         return (x - mean) * (variance + self.eps).rsqrt() * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-"""Whether PyTorch has the product that its compiler uses on CPUs: oneDNN's, with the activation done on the way out."""
+ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.backends.cpu.get_cpu_capability() == "AVX512"
+"""Whether to take the product that PyTorch's compiler uses on CPUs: oneDNN's, with the activation done on the way out.
+With AVX2 alone, MKL's is the faster one (docs/speed.md)."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """[..., C], [D, C], [D] -> [..., D], and "relu" or "gelu" of it.
 
-    On a CPU in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of 1024-pixel images.
+    On a CPU with AVX-512, in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of
+    1024-pixel images.
     """
     plain = torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu"
     plain = plain or torch.compiler.is_compiling()  # to what may be better still

@@ -199,7 +199,7 @@ def test_sine_encodings_tell_places_and_ages_apart():
 
 @pytest.mark.parametrize("then", ["none", "relu", "gelu"])
 def test_linear_layers_are_the_same_while_learning_and_after(then):
-    layer, x = Linear(64, 300), torch.randn(2, 2000, 64)  # large enough for oneDNN's product
+    layer, x = Linear(64, 300), torch.randn(2, 2000, 64)  # large enough for oneDNN's product, where it is taken
     expected = layer(x, then)
     with torch.no_grad():
         torch.testing.assert_close(layer(x, then), expected, rtol=1e-5, atol=1e-5)
@@ -228,7 +228,8 @@ def test_what_is_kept_follows_its_weights():
 @pytest.mark.parametrize("shape", [(2, 3, 33, 70, 16, 8), (1, 1, 100, 3000, 32, 8), (40, 2, 4, 16, 8, 8)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked):
-    monkeypatch.setattr("sam2_ros.model.attention.BLOCK", 2**14)  # several blocks of rows, or of heads, in each shape
+    for limit, few in (("BLOCK", 2**14), ("ROWS", 16), ("COLUMNS", 32)):  # several blocks of each kind in some shape
+        monkeypatch.setattr(f"sam2_ros.model.attention.{limit}", few)
     b, heads, queries, keys, dim, narrow = shape
     q, k = torch.randn(b, heads, queries, dim, dtype=dtype), 2 * torch.randn(b, heads, keys, dim, dtype=dtype)
     v = torch.randn(b, heads, keys, narrow, dtype=dtype)
