@@ -79,6 +79,9 @@ class SAM2Config:
     """2.1: a learnt vector is added to the memory of a frame on which the object is absent."""
     pointer_time_encoding: bool = True
     """2.1: object pointers carry a projected sine encoding of their age."""
+    half: str = "bfloat16"
+    """The half precision that suits the weights: "bfloat16", with which the released ones were trained; or "float16",
+    which rounds eight times as finely, but knows no numbers above 65504."""
 
     def __post_init__(self) -> None:
         if self.image_size < PATCH or self.image_size % PATCH:
@@ -145,6 +148,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
+    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_half_precision.py)
 )
 
 

@@ -2,6 +2,9 @@
 
 Plain transformer blocks over four stages of strides 4, 8, 16 and 32. Most blocks attend within windows; a few, late in
 stage 3, attend to the whole image. Between stages, the queries of the first block are max-pooled 2x2.
+
+What blocks add to stays in float32, also where autocast has them work in half precision: patches, and what leads from
+one stage to the next. A rounding there is one that no later block can mend (docs/speed.md, "Half precision").
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP, Kept, Linear
+from sam2_ros.model.layers import MLP, Kept, Linear, in_float32
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -56,7 +59,8 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.proj(image).permute(0, 2, 3, 1)
+        with in_float32(image):
+            return self.proj(image).permute(0, 2, 3, 1)
 
 
 class WindowAttention(nn.Module):
@@ -100,7 +104,8 @@ class Block(nn.Module):
         shortcut = x
         x = self.norm1(x)
         if hasattr(self, "proj"):
-            shortcut = self.proj(x)
+            with in_float32(x):
+                shortcut = self.proj(x)
         if self.pool:
             shortcut = max_pool(shortcut)
         if self.window:  # noqa: SIM108

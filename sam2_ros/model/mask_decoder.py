@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, LayerNorm2d, in_float32
+from sam2_ros.model.layers import MLP, LayerNorm2d
 
 SINGLE = 0
 """Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
@@ -127,17 +127,14 @@ class MaskDecoder(nn.Module):
         image = norm(grow1(image) + stride8, "gelu")
         image = gelu(grow2(image) + stride4)
 
-        # What these say is compared with each other and with 0: rounded to bfloat16, candidates would tie.
-        with in_float32(image):
-            tokens, image = tokens.float(), image.float()
-            mask_tokens = tokens[:, 2:6]
-            filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
-            return RawMasks(
-                logits=(torch.stack(filters, dim=1) @ image.flatten(2)).unflatten(2, image.shape[2:]),
-                iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
-                tokens=mask_tokens,
-                presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
-            )
+        mask_tokens = tokens[:, 2:6]
+        filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
+        return RawMasks(
+            logits=(torch.stack(filters, dim=1) @ image.flatten(2)).unflatten(2, image.shape[2:]),
+            iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
+            tokens=mask_tokens,
+            presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
+        )
 
 
 def best_candidate(raw: RawMasks) -> Tensor:

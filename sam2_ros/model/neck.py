@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.hiera import Hiera
-from sam2_ros.model.layers import pointwise
+from sam2_ros.model.layers import in_float32, pointwise
 
 
 class Lateral(nn.Module):
@@ -38,9 +38,9 @@ class Neck(nn.Module):
         """
         stride4, stride8, stride16, stride32 = maps
         lateral32, lateral16, lateral8, lateral4 = self.convs
-        top_down = F.interpolate(lateral32(stride32).float(), scale_factor=2.0, mode="nearest")
-        # The sum stays in float32, and so does all that memory attention adds to it.
-        return [lateral4(stride4, skip4), lateral8(stride8, skip8), lateral16(stride16) + top_down]
+        with in_float32(stride4):  # everything else is made of these
+            top_down = F.interpolate(lateral32(stride32), scale_factor=2.0, mode="nearest")
+            return [lateral4(stride4, skip4), lateral8(stride8, skip8), lateral16(stride16) + top_down]
 
 
 class ImageEncoder(nn.Module):

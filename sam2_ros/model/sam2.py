@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, Linear
+from sam2_ros.model.layers import MLP, Linear, in_float32
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
 from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.memory_encoder import MemoryEncoder
@@ -194,6 +194,9 @@ class SAM2(nn.Module):
     ) -> Decoded:
         """Masks of N objects from prompts, or from memory alone (paper, "Prompt encoder and mask decoder").
 
+        In float32 even where autocast asks for less: it is a small part of the work, and what it says is compared with
+        each other and with 0. Rounded to bfloat16, candidates would tie and masks' edges move.
+
         Args:
             conditioned: [N, C, h, w], from `condition` or `without_memory`.
             features: for N objects, or of the one image on which they all are.
@@ -205,15 +208,16 @@ class SAM2(nn.Module):
         n, _, h, w = conditioned.shape
         if points is None or labels is None:
             points, labels = no_points(n, conditioned)
-        encoder = self.sam_prompt_encoder
-        dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
-        raw = self.sam_mask_decoder(
-            conditioned + dense,
-            encoder.pe_layer.grid(h, w),
-            encoder.points(points, labels, 16 * h, 16 * w),
-            features.stride4,
-            features.stride8,
-        )
+        with in_float32(conditioned):
+            encoder = self.sam_prompt_encoder
+            dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
+            raw = self.sam_mask_decoder(
+                conditioned + dense,
+                encoder.pe_layer.grid(h, w),
+                encoder.points(points, labels, 16 * h, 16 * w),
+                features.stride4,
+                features.stride8,
+            )
 
         best = best_candidate(raw)
         rows = torch.arange(n, device=best.device)
@@ -225,7 +229,8 @@ class SAM2(nn.Module):
             # An unstable single mask gives way to the best candidate; its pointer stays.
             unstable = multimask if self.training else multimask | ~is_stable(raw.logits[:, SINGLE])
             chosen = torch.where(unstable, best, SINGLE)
-        token = raw.tokens[rows, pointed]
+        with in_float32(conditioned):
+            pointer = self.obj_ptr_proj(raw.tokens[rows, pointed])
         logits = raw.logits[rows, chosen]
         present = (raw.presence_logit > 0)[:, None]
         return Decoded(
@@ -233,7 +238,7 @@ class SAM2(nn.Module):
             visible_logits=logits,
             iou=raw.iou[rows, chosen],
             presence_logit=raw.presence_logit,
-            pointer=torch.where(present, self.obj_ptr_proj(token), self.no_obj_ptr),
+            pointer=torch.where(present, pointer, self.no_obj_ptr),
             all_logits=raw.logits,
             all_iou=raw.iou,
         )
@@ -261,7 +266,9 @@ class SAM2(nn.Module):
             mask: 0 or 1, float: [N, 1, H, W].
         """
         logits = self.logits_of(mask).squeeze(1)
-        decoded = self.decode(features.stride16, features, mask_prompt=self.mask_downsample(mask), multimask=False)
+        with in_float32(mask):
+            mask_prompt = self.mask_downsample(mask)
+        decoded = self.decode(features.stride16, features, mask_prompt=mask_prompt, multimask=False)
         present = mask.flatten(1).any(dim=1)
         return Decoded(
             mask_logits=logits,

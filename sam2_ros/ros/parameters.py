@@ -42,7 +42,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     "device": ("", "Where the network runs: cpu, cuda, cuda:1 ... Empty: the first GPU if there is one.", None),
     "dtype": (
         "auto",
-        "What the network computes in. auto: bfloat16 on a GPU, float32 elsewhere.",
+        "What the network computes in. auto: on a GPU float16 with the default model and bfloat16 with others, "
+        "float32 elsewhere.",
         ("auto", "float32", "bfloat16", "float16"),
     ),
     "accelerate": (

@@ -114,7 +114,8 @@ class Tracker:
         non_overlap_masks: each pixel belongs to one object at most, to the one that is most certain of it, as in Meta's
             results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
             remembered, as if it were alone.
-        dtype: what the network computes in; None: bfloat16 on a CUDA GPU, float32 elsewhere.
+        dtype: what the network computes in; None: on a CUDA GPU the half precision that suits its weights (`half` of
+            its config), float32 elsewhere. Where rounding would decide, it is float32 in any case.
         accelerate: what is done for every image is recorded as CUDA graphs ("graphs": `GraphedSAM2`), compiled
             ("compile": `CompiledSAM2`, on CPUs), or nothing is done ("off"). "auto": graphs on a CUDA GPU, elsewhere
             nothing. What takes time is done now, and not when images wait; but for graphs of unusual shapes.
@@ -144,7 +145,7 @@ class Tracker:
         if accelerate not in ACCELERATIONS:
             raise ValueError(f"accelerate is {accelerate!r}; it must be one of {', '.join(ACCELERATIONS)}")
         self.model = model
-        self.dtype = dtype or (torch.bfloat16 if model.device.type == "cuda" else torch.float32)
+        self.dtype = dtype or (getattr(torch, model.config.half) if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks

@@ -1,0 +1,57 @@
+"""The shipped weights in the half precision that their config names."""
+
+import numpy as np
+import pytest
+import torch
+
+from sam2_ros import load_model
+from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.tracking import Click, Prompt, Tracker
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return SyntheticScenes(SceneSettings(240, 320, frames=8, objects=(2, 3), leaving=0)).scene(1)
+
+
+def masks_of(tracker, clip):
+    """[frames, objects, H, W]; each object is clicked on where it is on the first frame."""
+    found = []
+    for index, image in enumerate(clip.frames):
+        tracker.step(image)
+        if index == 0:
+            for mask in clip.masks[0]:
+                rows, columns = np.nonzero(mask)
+                middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+                tracker.prompt(Prompt(clicks=(Click(float(columns[middle]), float(rows[middle])),)))
+        found.append([masklet.mask for masklet in tracker.newest.masklets])
+    return np.array(found)
+
+
+def test_masks_are_those_of_float32(clip):
+    model = load_model(device="cpu")
+    plain, half = (
+        masks_of(Tracker(model, dtype=dtype), clip) for dtype in (torch.float32, getattr(torch, model.config.half))
+    )
+    intersection, union = (plain & half).sum(axis=(2, 3)), (plain | half).sum(axis=(2, 3))
+    assert plain.any(axis=(1, 2, 3)).all()
+    assert (intersection[union > 0] / union[union > 0]).mean() > 0.97
+
+
+def test_no_number_comes_near_what_float16_can_hold(clip):
+    model = load_model(device="cpu")
+    assert model.config.half == "float16"
+    largest = {}
+
+    def watch(name):
+        def look(module, inputs, output):
+            if isinstance(output, torch.Tensor) and output.is_floating_point():
+                largest[name] = max(largest.get(name, 0.0), output.abs().max().item())
+
+        return look
+
+    for name, module in model.named_modules():
+        module.register_forward_hook(watch(name))
+    masks_of(Tracker(model), clip)
+    assert len(largest) > 100
+    assert max(largest.values()) < 1000, max(largest, key=largest.get)
