@@ -1,8 +1,9 @@
 """What half precision does to masks: python benchmarks/precision.py VIDEO ... [--frames 100] [--model NAME]
 
-Each video, or folder of pictures, is tracked twice, in float32 and in bfloat16 (--dtype), from the same clicks: one at
-the middle of the first frame, one to its left, one to its right. Printed is the IoU of the two masks, over all frames
-on which either is there: a mask that strays for ever after one wrong pixel counts on every frame from there on.
+Each video, or folder of pictures, is tracked twice, in float32 and in the half precision that the node takes on a GPU
+(or --dtype), from the same clicks: one at the middle of the first frame, one to its left, one to its right. Printed is
+the IoU of the two masks, over all frames on which either is there: a mask that strays for ever after one wrong pixel
+counts on every frame from there on.
 """
 
 from __future__ import annotations
@@ -64,15 +65,16 @@ def main() -> int:
     parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
-    parser.add_argument("--dtype", choices=("bfloat16", "float16"), default="bfloat16")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16"), help="default: the model's own")
     options = parser.parse_args()
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
-    table = Table(f"{model.config.name} on {model.device}, {options.dtype}", box=None, padding=(0, 2, 0, 0))
+    dtype = options.dtype or model.config.half
+    table = Table(f"{model.config.name} on {model.device}, {dtype}", box=None, padding=(0, 2, 0, 0))
     for column in ("frames", "mean IoU with float32", "of each object", "median", "worst frame"):
         table.add_column(column, justify="right")
     everything = []
     for video in options.videos:
-        found = agreement(video, model, getattr(torch, options.dtype), options.frames)
+        found = agreement(video, model, getattr(torch, dtype), options.frames)
         everything.append(found.ravel())
         each = ", ".join(f"{value:.3f}" for value in np.nanmean(found, axis=1))
         table.add_row(video.name, str(found.shape[1]), f"{np.nanmean(found):.3f}", each, *_spread(found))

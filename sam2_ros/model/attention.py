@@ -16,6 +16,9 @@ BLOCK = 2**22
 ROWS, COLUMNS = 2048, 1024
 """Queries and keys whose scores are held at a time on a CPU in float32: 8 MB."""
 
+SMALLEST = -100
+"""Powers of two below which weights are not told apart there: subnormal numbers cost several times as much."""
+
 KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
 
@@ -134,7 +137,7 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None
         new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
         shrunk = torch.exp2(largest - new)
         largest = new
-        weights = scores.sub_(largest).exp2_()
+        weights = scores.sub_(largest).clamp_min_(SMALLEST).exp2_()
         total.mul_(shrunk).add_(weights.sum(dim=1, keepdim=True))
         torch.addmm(found.mul_(shrunk), weights, value[some], out=found)
     found.div_(total)
