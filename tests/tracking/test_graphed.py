@@ -64,7 +64,7 @@ def network(model) -> SAM2:
     return network.to(DEVICE)
 
 
-@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.float16, 0.02), (torch.bfloat16, 0.1)])
 def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, allowed):
     plain = Tracker(network, history=4, dtype=dtype, accelerate="off")
     graphs = Tracker(network, history=4, dtype=dtype, max_objects=5, accelerate="graphs")
