@@ -117,7 +117,7 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
 def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None:
     """softmax(query key') value -> found, key after key, as flash attention does it (Dao et al. 2022, section 3.1).
 
-    Scores are used while a core's own cache still holds them. What was found so far shrinks when a larger one comes.
+    Scores are used while caches still hold them. What was found so far shrinks when a larger one comes.
 
     Args:
         query: [Q, c], scaled.
