@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import Linear, has_kernels, linear, weights_are_constant
+from sam2_ros.model.layers import Linear, has_kernels, weights_are_constant
 
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 8 MB in bfloat16, which its last cache may hold."""
@@ -90,7 +90,7 @@ _LARGE = [
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    """Attention with at most `BLOCK` scores at a time."""
+    """Attention with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of keys."""
     b, heads, q, c = query.shape
     if valid is not None:
         rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]], None) for i in range(b)]
@@ -108,7 +108,7 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
         some = slice(i, i + together)
         for j in range(0, q, rows):
             part = query[some, j : j + rows]
-            scores = part @ key[some].transpose(1, 2) if together > 1 else linear(part[0], key[i])[None]
+            scores = part @ key[some].transpose(1, 2) if together > 1 else F.linear(part[0], key[i])[None]
             torch.softmax(scores, dim=-1, out=scores)
             found[some, j : j + rows] = scores @ value[some]
     return found.view(b, heads, q, -1)
@@ -131,15 +131,15 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None
     total = torch.zeros_like(largest)
     found.zero_()
     for i in range(0, len(key), COLUMNS):
-        some = slice(i, i + COLUMNS)
-        scores = buffer[: len(query) * len(key[some])].view(len(query), -1)
-        torch.mm(query, key[some].T, out=scores)
+        keys = key[i : i + COLUMNS]
+        scores = buffer[: len(query) * len(keys)].view(len(query), -1)
+        torch.mm(query, keys.T, out=scores)
         new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
         shrunk = torch.exp2(largest - new)
         largest = new
         weights = scores.sub_(largest).clamp_min_(SMALLEST).exp2_()
         total.mul_(shrunk).add_(weights.sum(dim=1, keepdim=True))
-        torch.addmm(found.mul_(shrunk), weights, value[some], out=found)
+        torch.addmm(found.mul_(shrunk), weights, value[i : i + COLUMNS], out=found)
     found.div_(total)
 
 

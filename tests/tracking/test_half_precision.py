@@ -8,7 +8,8 @@ import torch
 
 from sam2_ros import load_model
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.tracking import Click, Prompt, Tracker
+from sam2_ros.evaluation.prompts import prompt_object
+from sam2_ros.tracking import Tracker
 from sam2_ros.tracking.pixels import to_network
 
 
@@ -23,10 +24,8 @@ def masks_of(tracker, clip):
     for index, image in enumerate(clip.frames):
         tracker.step(image)
         if index == 0:
-            for mask in clip.masks[0]:
-                rows, columns = np.nonzero(mask)
-                middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
-                tracker.prompt(Prompt(clicks=(Click(float(columns[middle]), float(rows[middle])),)))
+            for object_id, mask in zip(clip.object_ids, clip.masks[0], strict=True):
+                prompt_object(tracker, "click", object_id, mask)
         found.append([masklet.mask for masklet in tracker.newest.masklets])
     return np.array(found)
 
