@@ -13,8 +13,8 @@ from sam2_ros.model.layers import Linear, has_kernels, weights_are_constant
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 8 MB in bfloat16, which its last cache may hold."""
 
-ROWS, COLUMNS = 2048, 1024
-"""Queries and keys whose scores are held at a time on a CPU in float32: 8 MB."""
+ROWS, COLUMNS = 4096, 1024
+"""Queries and keys whose scores are held at a time on a CPU in float32: 16 MB."""
 
 SMALLEST = -100
 """Powers of two below which weights are not told apart there: subnormal numbers cost several times as much."""
@@ -29,6 +29,10 @@ it takes 1.4 times as long for 4096, and less than half as long for 16 times as 
 between."""
 
 
+AMX = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+"""Whether the CPU multiplies tiles of bfloat16: there, and only there, PyTorch's flash kernel is fast in bfloat16."""
+
+
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
@@ -36,7 +40,9 @@ def works_in_blocks(x: Tensor) -> bool:
 
 def gains_from_narrow_values(x: Tensor) -> bool:
     """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
-    return works_in_blocks(x) or has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
+    if works_in_blocks(x):
+        return not (AMX and x.dtype == torch.bfloat16)
+    return has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
@@ -44,7 +50,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
     PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys: on a
     GPU our own kernel does (`narrow_attention`), on a CPU two matrix products with a softmax between them. These are
-    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards.
+    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards; unless
+    the CPU has AMX.
 
     Args:
         query: [B, heads, Q, c].
@@ -56,17 +63,18 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
     Returns:
         [B, heads, Q, d].
     """
-    if works_in_blocks(query) and (value.shape[3] < key.shape[3] or query.dtype == torch.bfloat16):
+    narrow, half = value.shape[3] < key.shape[3], query.dtype == torch.bfloat16
+    if works_in_blocks(query) and (narrow or half and not (AMX and valid is None)):
         function = _in_blocks
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
-    if value.shape[3] < key.shape[3] and has_kernels(query, query.shape[3], value.shape[3]):
+    if narrow and has_kernels(query, query.shape[3], value.shape[3]):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
 
         return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and valid is None and few and not dropout:
+    if query.device.type == "cpu" and half and torch.is_grad_enabled() and valid is None and few and not dropout:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
         return torch.softmax(scores, dim=-1).to(value.dtype) @ value
     mask = None if valid is None else valid[:, None, None, :]
@@ -93,8 +101,8 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) 
     """Attention with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of keys."""
     b, heads, q, c = query.shape
     if valid is not None:
-        rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]], None) for i in range(b)]
-        return torch.cat([_in_blocks(*row) for row in rows])
+        rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]]) for i in range(b)]
+        return torch.cat([attention(*row) for row in rows])
     query, key, value = (x.reshape(b * heads, *x.shape[2:]) for x in (query * c**-0.5, key, value))
     n, k = key.shape[:2]
     found = query.new_empty(n, q, value.shape[2])
@@ -130,16 +138,14 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None
     largest = query.new_full((len(query), 1), -torch.inf)
     total = torch.zeros_like(largest)
     found.zero_()
-    for i in range(0, len(key), COLUMNS):
-        keys = key[i : i + COLUMNS]
-        scores = buffer[: len(query) * len(keys)].view(len(query), -1)
-        torch.mm(query, keys.T, out=scores)
+    for keys, values in zip(key.split(COLUMNS), value.split(COLUMNS), strict=True):
+        scores = torch.mm(query, keys.T, out=buffer[: len(query) * len(keys)].view(len(query), -1))
         new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
         shrunk = torch.exp2(largest - new)
         largest = new
         weights = scores.sub_(largest).clamp_min_(SMALLEST).exp2_()
         total.mul_(shrunk).add_(weights.sum(dim=1, keepdim=True))
-        torch.addmm(found.mul_(shrunk), weights, value[i : i + COLUMNS], out=found)
+        torch.addmm(found.mul_(shrunk), weights, values, out=found)
     found.div_(total)
 
 

@@ -60,7 +60,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         with in_float32(image):
-            return self.proj(image).permute(0, 2, 3, 1)
+            return self.proj(image).permute(0, 2, 3, 1).contiguous()  # all that is added to it takes its layout
 
 
 class WindowAttention(nn.Module):

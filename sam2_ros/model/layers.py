@@ -142,9 +142,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
     On a CPU with AVX-512, in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of
     1024-pixel images.
     """
-    plain = torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu"
-    plain = plain or torch.compiler.is_compiling()  # to what may be better still
-    if ONEDNN and not plain and not torch.is_autocast_enabled("cpu") and _is_large(x, weight):
+    if ONEDNN and _is_for_onednn(x, weight):
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+            x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
     if x.is_cuda and torch.is_autocast_enabled("cuda"):  # which would round them at every call
         dtype = torch.get_autocast_dtype("cuda")
@@ -154,8 +155,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
     return x if then == "none" else getattr(F, then)(x)
 
 
-def _is_large(x: Tensor, weight: Tensor) -> bool:
-    return x.numel() // x.shape[-1] * weight.shape[0] >= 2**20
+def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
+    if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():  # to what may be better still
+        return False
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    large = x.numel() // x.shape[-1] * weight.shape[0] >= 2**20
+    return large and dtype in (torch.float32, torch.bfloat16)
 
 
 class Linear(nn.Linear):

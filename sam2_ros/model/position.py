@@ -80,13 +80,19 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
 
         return rotate_in_place(x, rotation, unplaced)
     placed = x.shape[1] - unplaced
-    grids = x[:, :placed].float().unflatten(1, (-1, len(rotation)))
+    grids = x[:, :placed].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
     if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
-        a, b = grids.unflatten(-1, (-1, 2)).unbind(-1)
+        a, b = grids.float().unbind(-1)
         cosine, sine = torch.view_as_real(rotation).unbind(-1)
         turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
+    elif torch.is_grad_enabled():
+        turned = torch.view_as_real(torch.view_as_complex(grids.float()) * rotation)
     else:
-        turned = torch.view_as_real(torch.view_as_complex(grids.unflatten(-1, (-1, 2))) * rotation)
+        turned = grids.float()  # x itself in float32
+        torch.view_as_complex(turned).mul_(rotation)
+        if turned.dtype != x.dtype:
+            grids.copy_(turned)
+        return x
     turned = turned.flatten(-2).flatten(1, 2).to(x.dtype)
     return torch.cat((turned, x[:, placed:]), dim=1) if unplaced else turned
 
