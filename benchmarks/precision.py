@@ -67,6 +67,9 @@ def main() -> int:
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), help="default: the model's own")
     options = parser.parse_args()
+    for video in options.videos:  # before minutes are spent on the others
+        if not video.exists():
+            parser.error(f"{video}: no such video file or folder of images")
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     dtype = options.dtype or model.config.half
     table = Table(f"{model.config.name} on {model.device}, {dtype}", box=None, padding=(0, 2, 0, 0))
