@@ -235,7 +235,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=0, help="of one operation; 0: PyTorch and the node choose")
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
     size = "it sees about N x N pixels; default: the model's"
     parser.add_argument("--size", dest="image_size", type=int, metavar="N", help=size)
@@ -244,7 +244,8 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
-    torch.set_num_threads(options.threads)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     model = network(options)
     console.print("$ python " + shlex.join(sys.argv), highlight=False)
     console.print(

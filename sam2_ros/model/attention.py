@@ -64,7 +64,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         [B, heads, Q, d].
     """
     narrow, half = value.shape[3] < key.shape[3], query.dtype == torch.bfloat16
-    if works_in_blocks(query) and (narrow or half and not (AMX and valid is None)):
+    if works_in_blocks(query) and (narrow or (half and not (AMX and valid is None))):
         function = _in_blocks
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered

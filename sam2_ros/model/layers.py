@@ -156,7 +156,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
 
 
 def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
-    if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():  # to what may be better still
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return False
+    if torch.compiler.is_compiling():  # to what may be better still
         return False
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     large = x.numel() // x.shape[-1] * weight.shape[0] >= 2**20

@@ -71,6 +71,10 @@ EXECUTOR_THREADS = MAX_WAITING_CALLS + 5
 IMAGE_PATIENCE = 5.0
 """s without an image before somebody should look."""
 
+SMALL = 512
+"""Sides of images up to which operations are too small to gain from all cores, since threads have to be woken for each
+(docs/speed.md, "Threads in the node")."""
+
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 T = TypeVar("T")
@@ -176,13 +180,13 @@ class Sam2Node(LifecycleNode):
 
     def _load(self) -> None:
         """The network, and the thread that runs it."""
-        threads = self._value("threads") or _spare_cores()
-        torch.set_num_threads(threads)
         # A thread that wants the interpreter waits so long for another one, at each of thousands of operations: with
         # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
+        model = self._network()
+        threads = self._threads(model.config.image_size)
+        torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        model = self._network(threads)
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
         if accelerate == "compile":
             square = model.config.aspect == IMAGE
@@ -205,7 +209,19 @@ class Sam2Node(LifecycleNode):
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
 
-    def _network(self, threads: int) -> SAM2 | OnnxSAM2:
+    def _threads(self, image_size: int) -> int:
+        """Of one operation: one per core, of more than two cores one is left to the rest of the robot.
+
+        Small images are encoded on one half of the cores while objects are looked for on the other.
+        """
+        cores = len(os.sched_getaffinity(0))
+        if self._value("encode_ahead") and image_size <= SMALL:
+            chosen = max(1, cores // 2)
+        else:
+            chosen = cores if cores <= 2 else cores - 1
+        return self._value("threads") or chosen
+
+    def _network(self) -> SAM2 | OnnxSAM2:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
@@ -216,7 +232,7 @@ class Sam2Node(LifecycleNode):
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxSAM2(checkpoint, threads=threads)
+        return OnnxSAM2(checkpoint, threads=self._threads(SMALL))
 
     def _release(self) -> None:
         self._close_inputs()
@@ -456,12 +472,6 @@ class _ToRosLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
         say(record.getMessage())
-
-
-def _spare_cores() -> int:
-    """Cores for the network: all of two; of more, one is left to the rest of the robot."""
-    cores = len(os.sched_getaffinity(0))
-    return cores if cores <= 2 else cores - 1
 
 
 def _survive_impossible_transitions(node: LifecycleNode) -> None:

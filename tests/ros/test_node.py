@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -260,6 +261,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
     assert values["attention kernel"] in ("flash", "math", "efficient")
+    assert values["threads"] == str(max(1, len(os.sched_getaffinity(0)) // 2))  # the others encode the next image
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
