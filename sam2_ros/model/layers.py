@@ -132,15 +132,15 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.backends.cpu.get_cpu_capability() == "AVX512"
-"""Whether to take the product that PyTorch's compiler uses on CPUs: oneDNN's, with the activation done on the way out.
-With AVX2 alone, MKL's is the faster one (docs/speed.md)."""
+"""Whether to take the product that PyTorch's compiler uses on CPUs, oneDNN's. With AVX2 alone, MKL's is the faster one
+(docs/speed.md)."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """[..., C], [D, C], [D] -> [..., D], and "relu" or "gelu" of it.
 
-    On a CPU with AVX-512, in float32, oneDNN's matrix product is faster than what `F.linear` takes, for maps of
-    1024-pixel images.
+    On a CPU with AVX-512, oneDNN's matrix product is faster than what `F.linear` takes: it adds the bias and applies
+    the activation on the way out.
     """
     if ONEDNN and _is_for_onednn(x, weight):
         if torch.is_autocast_enabled("cpu"):
@@ -156,13 +156,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
 
 
 def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether a product is large enough for it, on a CPU where nothing is learnt."""
     if torch.is_grad_enabled() or x.device.type != "cpu":
         return False
     if torch.compiler.is_compiling():  # to what may be better still
         return False
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    large = x.numel() // x.shape[-1] * weight.shape[0] >= 2**20
-    return large and dtype in (torch.float32, torch.bfloat16)
+    return dtype in (torch.float32, torch.bfloat16) and x.numel() // x.shape[-1] * weight.shape[0] >= 2**16
 
 
 class Linear(nn.Linear):

@@ -205,6 +205,25 @@ def test_linear_layers_are_the_same_while_learning_and_after(then):
         torch.testing.assert_close(layer(x, then), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_linear_layers_work_in_bfloat16_where_they_are_asked_to():
+    layer, x = Linear(64, 300), torch.randn(2, 2000, 64)
+    expected = layer(x, "gelu")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = layer(x, "gelu")
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("unplaced", [0, 5])
+def test_tokens_are_turned_alike_while_learning_and_after(dtype, unplaced):
+    x, rotation = torch.randn(2, 3 * 12 + unplaced, 16).to(dtype), axial_rotation(3, 4, 16, torch.device("cpu"))
+    expected = rotate(x, rotation, unplaced)
+    assert torch.equal(x[:, 3 * 12 :], expected[:, 3 * 12 :]) and not torch.equal(x, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(rotate(x, rotation, unplaced), expected, rtol=0, atol=0)
+
+
 def test_pointwise_convolutions_in_a_row_are_multiplied():
     first, second, x = torch.nn.Conv2d(6, 20, 1), torch.nn.Conv2d(20, 3, 1), torch.randn(2, 6, 5, 7)
     torch.testing.assert_close(pointwise(x, first, second), second(first(x)), rtol=1e-5, atol=1e-5)
