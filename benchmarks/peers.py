@@ -74,6 +74,8 @@ class Task:
     cpu_time: bool = False
     video: str | None = None
     keep: bool = False
+    squares: bool = False
+    """Whether all of ours see squares, as compiled code does, instead of each image in its own shape."""
 
     def images(self) -> list[np.ndarray]:
         """Frames of the video, or of a synthetic scene: uint8 [H, W, 3]."""
@@ -116,6 +118,8 @@ class Ours:
 
         self.images = task.images()
         config = CONFIGS[task.model].at(task.size)
+        if task.squares:
+            config = config.fixed()
         torch.manual_seed(SEED)
         model = SAM2(config)
         if task.model != "default":
@@ -634,7 +638,7 @@ def main() -> int:
     console.print(f"{machine}, {options.threads} threads, load {os.getloadavg()[0]:.1f}\n", highlight=False)
     results: list[dict[str, Any]] = []
     for model, dtype, objects in product(options.model, options.dtype, options.objects):
-        how = options.device, options.threads, options.cpu_time, options.video, options.keep
+        how = options.device, options.threads, options.cpu_time, options.video, options.keep, options.compiled
         task = Task(model, options.size or CONFIGS[model].image_size, objects, dtype, *how)
         results.append(measure(task, _sides(options, model), options.steps, options.warm_up, options.operations))
         show(console, results[-1])
