@@ -368,7 +368,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if side in ("ours", "plain", "compiled") and task.keep:
+    if side in ("ours", "plain", "compiled", "before") and task.keep:
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()
@@ -619,7 +619,9 @@ def main() -> int:
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
     parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
-    parser.add_argument("--compiled", action="store_true", help="also ours compiled, on a CPU")
+    parser.add_argument(
+        "--compiled", action="store_true", help="also ours compiled, on a CPU; all of ours see squares then"
+    )
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
     parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")

@@ -15,6 +15,17 @@ from sam2_ros.model.prompt_encoder import no_points
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 
+def exported_config(folder: str | Path) -> SAM2Config:
+    """Of the network whose graphs are in a folder.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+    """
+    config = json.loads((Path(folder) / CONFIG).read_text())
+    hiera = {name: tuple(value) if isinstance(value, list) else value for name, value in config["hiera"].items()}
+    return SAM2Config(**{**config, "hiera": HieraConfig(**hiera)})
+
+
 class OnnxSAM2:
     """Stands in for `SAM2` in a `Tracker`: the proof that the graphs do the same, and a pattern for other languages.
 
@@ -36,9 +47,7 @@ class OnnxSAM2:
         import onnxruntime
 
         folder = Path(folder)
-        config = json.loads((folder / CONFIG).read_text())
-        hiera = {name: tuple(value) if isinstance(value, list) else value for name, value in config["hiera"].items()}
-        self.config = SAM2Config(**{**config, "hiera": HieraConfig(**hiera)})
+        self.config = exported_config(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it costs more than it brings

@@ -50,8 +50,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
     PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys: on a
     GPU our own kernel does (`narrow_attention`), on a CPU two matrix products with a softmax between them. These are
-    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards; unless
-    the CPU has AMX.
+    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards. Where
+    the CPU has AMX, the fused kernel is the faster one in bfloat16, unless something is learnt.
 
     Args:
         query: [B, heads, Q, c].
@@ -98,7 +98,10 @@ _LARGE = [
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    """Attention with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of keys."""
+    """Attention with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of keys.
+
+    Where not all keys count, one row of the batch after the other, each without those that don't.
+    """
     b, heads, q, c = query.shape
     if valid is not None:
         rows = [(query[i, None], key[i, None, :, valid[i]], value[i, None, :, valid[i]]) for i in range(b)]

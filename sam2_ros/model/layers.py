@@ -155,6 +155,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
     return x if then == "none" else getattr(F, then)(x)
 
 
+LARGE = 2**16
+"""Results of a product from which on oneDNN's is taken; for fewer, both take as long."""
+
+
 def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether a product is large enough for it, on a CPU where nothing is learnt."""
     if torch.is_grad_enabled() or x.device.type != "cpu":
@@ -162,7 +166,7 @@ def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     if torch.compiler.is_compiling():  # to what may be better still
         return False
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    return dtype in (torch.float32, torch.bfloat16) and x.numel() // x.shape[-1] * weight.shape[0] >= 2**16
+    return dtype in (torch.float32, torch.bfloat16) and x.numel() // x.shape[-1] * weight.shape[0] >= LARGE
 
 
 class Linear(nn.Linear):

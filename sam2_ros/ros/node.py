@@ -41,9 +41,9 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.deployment.onnx_model import OnnxSAM2
+from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
 from sam2_ros.model.checkpoint import CheckpointError, load_model
-from sam2_ros.model.config import IMAGE
+from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
 from sam2_ros.ros.diagnostics import Diagnostics, idle
@@ -73,7 +73,7 @@ IMAGE_PATIENCE = 5.0
 
 SMALL = 512
 """Sides of images up to which operations are too small to gain from all cores, since threads have to be woken for each
-(docs/speed.md, "Threads in the node")."""
+(docs/speed.md, "Threads of one operation")."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -184,7 +184,7 @@ class Sam2Node(LifecycleNode):
         # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
         model = self._network()
-        threads = self._threads(model.config.image_size)
+        threads = self._threads(model.config)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
@@ -209,18 +209,6 @@ class Sam2Node(LifecycleNode):
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
 
-    def _threads(self, image_size: int) -> int:
-        """Of one operation: one per core, of more than two cores one is left to the rest of the robot.
-
-        Small images are encoded on one half of the cores while objects are looked for on the other.
-        """
-        cores = len(os.sched_getaffinity(0))
-        if self._value("encode_ahead") and image_size <= SMALL:
-            chosen = max(1, cores // 2)
-        else:
-            chosen = cores if cores <= 2 else cores - 1
-        return self._value("threads") or chosen
-
     def _network(self) -> SAM2 | OnnxSAM2:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
@@ -232,7 +220,10 @@ class Sam2Node(LifecycleNode):
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxSAM2(checkpoint, threads=self._threads(SMALL))
+        return OnnxSAM2(checkpoint, threads=self._threads(exported_config(checkpoint)))
+
+    def _threads(self, config: SAM2Config) -> int:
+        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"))
 
     def _release(self) -> None:
         self._close_inputs()
@@ -472,6 +463,18 @@ class _ToRosLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
         say(record.getMessage())
+
+
+def network_threads(image_size: int, encode_ahead: bool) -> int:
+    """Of one operation, where nobody has said how many.
+
+    One for each core, of more than two cores one is left to the rest of the robot. Small images are encoded ahead on
+    one half of the cores while objects are looked for on the other.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if encode_ahead and image_size <= SMALL:
+        return max(1, cores // 2)
+    return cores if cores <= 2 else cores - 1
 
 
 def _survive_impossible_transitions(node: LifecycleNode) -> None:

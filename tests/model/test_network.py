@@ -246,12 +246,15 @@ def test_what_is_kept_follows_its_weights():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(2, 3, 33, 70, 16, 8), (1, 1, 100, 3000, 32, 8), (40, 2, 4, 16, 8, 8)])
 @pytest.mark.parametrize("masked", [False, True])
-def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked):
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("amx", [False, True])
+def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked, narrow, amx):
+    monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)  # either way is right on any CPU
     for limit, few in (("BLOCK", 2**14), ("ROWS", 16), ("COLUMNS", 32)):  # several blocks of each kind in some shape
         monkeypatch.setattr(f"sam2_ros.model.attention.{limit}", few)
-    b, heads, queries, keys, dim, narrow = shape
+    b, heads, queries, keys, dim, width = shape
     q, k = torch.randn(b, heads, queries, dim, dtype=dtype), 2 * torch.randn(b, heads, keys, dim, dtype=dtype)
-    v = torch.randn(b, heads, keys, narrow, dtype=dtype)
+    v = torch.randn(b, heads, keys, width if narrow else dim, dtype=dtype)
     valid = torch.rand(b, keys) < 0.7 if masked else None
     mask = torch.zeros(b, 1, 1, keys) if valid is None else torch.where(valid, 0.0, -torch.inf)[:, None, None]
     expected = (q.float() @ k.float().transpose(2, 3) / dim**0.5 + mask).softmax(dim=-1) @ v.float()
@@ -273,7 +276,9 @@ def test_attention_in_bfloat16_learns_as_in_float32(keys):
         assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
 
 
-def test_conditioning_is_the_same_while_learning_and_after(model, features):
+@pytest.mark.parametrize("amx", [False, True])
+def test_conditioning_is_the_same_while_learning_and_after(monkeypatch, model, features, amx):
+    monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)
     m, image = memories(model, 4, 5), features[:1]
     marked = Memories(
         *(m.maps, m.map_age, m.pointers, m.pointer_age),
@@ -284,6 +289,9 @@ def test_conditioning_is_the_same_while_learning_and_after(model, features):
         plain = model.condition(image.expand(2), memory)  # each object by itself, values at full width
         with torch.no_grad():
             torch.testing.assert_close(model.condition(image, memory), plain, rtol=1e-5, atol=1e-5)
+            with torch.autocast("cpu", torch.bfloat16):
+                half = model.condition(image, memory)
+            assert (half - plain).norm() < 0.03 * plain.norm()
 
 
 def test_masked_attention_equals_shorter_attention():

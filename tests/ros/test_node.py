@@ -25,7 +25,7 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.ros.images import to_jpeg, to_message, to_rgb
-from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle
 
 
@@ -267,6 +267,22 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
     report("could not be processed")
     assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+
+
+@pytest.mark.parametrize(
+    ("cores", "image_size", "ahead", "threads"),
+    [
+        (1, 320, True, 1),
+        (2, 320, True, 1),
+        (8, 512, True, 4),
+        (2, 320, False, 2),
+        (2, 1024, True, 2),
+        (8, 1024, True, 7),
+    ],
+)
+def test_cores_are_shared_with_small_images_that_are_encoded_ahead(monkeypatch, cores, image_size, ahead, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert network_threads(image_size, ahead) == threads
 
 
 def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -> None:
