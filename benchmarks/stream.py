@@ -250,7 +250,7 @@ def main() -> int:
     console.print("$ python " + shlex.join(sys.argv), highlight=False)
     console.print(
         f"{model.config.name} on {model.device}, {os.cpu_count()} CPU cores ({platform.machine()}),"
-        f" {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, 640x480 images",
+        f" {torch.get_num_threads()} threads for the tracker alone, load {os.getloadavg()[0]:.1f}, 640x480 images",
         highlight=False,
     )
 
