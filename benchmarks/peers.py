@@ -368,7 +368,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     """The process of one side: waits for its turns."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
-    if side in ("ours", "plain", "compiled", "before") and task.keep:
+    if task.keep and issubclass(SIDES[side], Ours):
         from sam2_ros.tracking.allocator import keep_freed_memory
 
         keep_freed_memory()
@@ -624,7 +624,7 @@ def main() -> int:
     )
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
-    parser.add_argument("--keep", action="store_true", help="ours keeps freed memory: sam2_ros.tracking.allocator")
+    parser.add_argument("--keep", action="store_true", help="ours keep freed memory: sam2_ros.tracking.allocator")
     parser.add_argument(
         "--out", type=Path, help="folder for peers.json, peers.png; with 3 counts or more objects-MODEL.png"
     )
