@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_ros.model.cpu_attention import AMX, cpu_attention, has_cpu_kernel
 from sam2_ros.model.layers import Linear, has_kernels, weights_are_constant
 
 BLOCK = 2**22
@@ -29,10 +30,6 @@ it takes 1.4 times as long for 4096, and less than half as long for 16 times as 
 between."""
 
 
-AMX = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-"""Whether the CPU multiplies tiles of bfloat16: there, and only there, PyTorch's flash kernel is fast in bfloat16."""
-
-
 def works_in_blocks(x: Tensor) -> bool:
     """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
@@ -41,8 +38,13 @@ def works_in_blocks(x: Tensor) -> bool:
 def gains_from_narrow_values(x: Tensor) -> bool:
     """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
     if works_in_blocks(x):
-        return not (AMX and x.dtype == torch.bfloat16)
+        return x.dtype != torch.bfloat16 or not AMX or _has_kernel(x)
     return has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
+
+
+def _has_kernel(x: Tensor) -> bool:
+    """Whether there is our own for tensors like x on this CPU. What is exported has to do without."""
+    return not torch.compiler.is_exporting() and x.shape[-1] % 2 == 0 and has_cpu_kernel(x.dtype)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
@@ -64,10 +66,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         [B, heads, Q, d].
     """
     narrow, half = value.shape[3] < key.shape[3], query.dtype == torch.bfloat16
-    if works_in_blocks(query) and (narrow or (half and not (AMX and valid is None))):
-        function = _in_blocks
+    if works_in_blocks(query) and (narrow or (half and not (AMX and valid is None)) or _pays(query, key)):
+        function = _on_cpu
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
-            function = torch.ops.sam2_ros.attention_in_blocks  # whose loops depend on how much is remembered
+            function = torch.ops.sam2_ros.attention_on_cpu  # whose loops depend on how much is remembered
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
     if narrow and has_kernels(query, query.shape[3], value.shape[3]):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
@@ -95,6 +97,17 @@ _LARGE = [
     nn.attention.SDPBackend.EFFICIENT_ATTENTION,
     nn.attention.SDPBackend.MATH,
 ]
+
+
+def _pays(query: Tensor, key: Tensor) -> bool:
+    """Whether our kernel is the faster one for values as wide as keys, too."""
+    import os
+    return os.environ.get("PAYS") == "1" and _has_kernel(query)
+
+
+def _on_cpu(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
+    """By our kernel, or else by PyTorch's operations."""
+    return (cpu_attention if _has_kernel(query) else _in_blocks)(query, key, value, valid)
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
@@ -152,10 +165,10 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None
     found.div_(total)
 
 
-torch.library.custom_op("sam2_ros::attention_in_blocks", _in_blocks, mutates_args=())
+torch.library.custom_op("sam2_ros::attention_on_cpu", _on_cpu, mutates_args=())
 
 
-@torch.library.register_fake("sam2_ros::attention_in_blocks")
+@torch.library.register_fake("sam2_ros::attention_on_cpu")
 def _shape_of_attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
     return query.new_empty(*query.shape[:3], value.shape[3])
 

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from sam2_ros.model.cache import cache_folder
 from sam2_ros.model.config import CONFIGS, SAM2Config
 from sam2_ros.model.device import device_of
 from sam2_ros.model.sam2 import SAM2
@@ -172,11 +173,6 @@ def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float
     """Write our own format: `safetensors` with Meta's names, in half precision."""
     weights = {key: value.detach().to(dtype).cpu().contiguous() for key, value in model.state_dict().items()}
     Path(path).write_bytes(save(weights))  # its save_file would let nobody else read it
-
-
-def cache_folder() -> Path:
-    """Where this package keeps on this machine what it can fetch or make again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sam2_ros"
 
 
 def cached_checkpoint(name: str) -> Path:

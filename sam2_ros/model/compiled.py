@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sam2_ros.model.checkpoint import cache_folder
+from sam2_ros.model.cache import cache_folder
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 
