@@ -67,7 +67,7 @@ class Clock:
 
     def _count(self, stage: str, function: Callable, arguments: tuple, named: dict) -> Any:
         with ExitStack() as stack:
-            flops = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_UNCOUNTED))
+            flops = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_uncounted()))
             weights = stack.enter_context(_Weights())
             result = function(*arguments, **named)
         self.flops[stage] += flops.get_total_flops()
@@ -99,7 +99,7 @@ def _bytes(values: Any) -> int:
     return sum(_bytes(leaf) if is_dataclass(leaf) else getattr(leaf, "nbytes", 0) for leaf in leaves)
 
 
-def _flash_on_cpu(query, key, value, *_, out_val=None, **__) -> int:
+def _attention_on_cpu(query, key, value, *_, out_val=None, **__) -> int:
     return sdpa_flop_count(query, key, value)
 
 
@@ -107,7 +107,11 @@ def _linear_of_onednn(x, weight, *_, out_val=None, **__) -> int:
     return 2 * int(np.prod(x)) * weight[0]
 
 
-_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _flash_on_cpu}
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    _UNCOUNTED[torch.ops.mkldnn._linear_pointwise] = _linear_of_onednn
-"""What PyTorch's counter does not know."""
+def _uncounted() -> dict[Any, Callable[..., int]]:
+    """What PyTorch's counter does not know, as far as it is there: another checkout has other operators."""
+    functions = {
+        (torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"): _attention_on_cpu,
+        (torch.ops.mkldnn, "_linear_pointwise"): _linear_of_onednn,
+        (torch.ops.sam2_ros, "attention_on_cpu"): _attention_on_cpu,
+    }
+    return {getattr(place, name): count for (place, name), count in functions.items() if hasattr(place, name)}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.cpu_attention import AMX, cpu_attention, has_cpu_kernel
+from sam2_ros.model.cpu_kernels import AMX, cpu_attention, has_cpu_kernels
 from sam2_ros.model.layers import Linear, has_kernels, weights_are_constant
 
 BLOCK = 2**22
@@ -30,30 +30,35 @@ it takes 1.4 times as long for 4096, and less than half as long for 16 times as 
 between."""
 
 
-def works_in_blocks(x: Tensor) -> bool:
-    """Whether attention over tensors like x may go block by block: on a CPU, where nothing is learnt."""
+LONG = 1024
+"""Keys from which on our kernel is faster in bfloat16 than PyTorch's where values are as wide as keys, on a CPU with
+AMX. In float32 it is not."""
+
+
+def learns_nothing_on_cpu(x: Tensor) -> bool:
+    """Whether attention over tensors like x may take what has no backward pass, on a CPU."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def gains_from_narrow_values(x: Tensor) -> bool:
     """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
-    if works_in_blocks(x):
-        return x.dtype != torch.bfloat16 or not AMX or _has_kernel(x)
+    if learns_nothing_on_cpu(x):
+        return _has_cpu_kernel(x) or not (AMX and x.dtype == torch.bfloat16)
     return has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
 
 
-def _has_kernel(x: Tensor) -> bool:
-    """Whether there is our own for tensors like x on this CPU. What is exported has to do without."""
-    return not torch.compiler.is_exporting() and x.shape[-1] % 2 == 0 and has_cpu_kernel(x.dtype)
+def _has_cpu_kernel(x: Tensor) -> bool:
+    """Whether ours takes queries like x. What is exported has to do without."""
+    return not torch.compiler.is_exporting() and x.shape[-1] % 2 == 0 and has_cpu_kernels(x.dtype)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """softmax(query key' / sqrt(c)) value.
 
-    PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys: on a
-    GPU our own kernel does (`narrow_attention`), on a CPU two matrix products with a softmax between them. These are
-    faster there in bfloat16 too, which the fused kernels compute at the pace of float32, forwards and backwards. Where
-    the CPU has AMX, the fused kernel is the faster one in bfloat16, unless something is learnt.
+    PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys. Our
+    own kernels do, on a GPU (`narrow_attention`) as on a CPU (`cpu_kernels`); where there are none for this CPU, two
+    matrix products with a softmax between them. These are the faster ones in bfloat16, too, which PyTorch's kernel
+    computes at the pace of float32, forwards and backwards, unless the CPU has AMX.
 
     Args:
         query: [B, heads, Q, c].
@@ -66,10 +71,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         [B, heads, Q, d].
     """
     narrow, half = value.shape[3] < key.shape[3], query.dtype == torch.bfloat16
-    if works_in_blocks(query) and (narrow or (half and not (AMX and valid is None)) or _pays(query, key)):
-        function = _on_cpu
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
-            function = torch.ops.sam2_ros.attention_on_cpu  # whose loops depend on how much is remembered
+    if learns_nothing_on_cpu(query) and (narrow or (half and _flash_is_slower(query, key, valid))):
+        function = _in_blocks if torch.compiler.is_exporting() else torch.ops.sam2_ros.attention_on_cpu
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
     if narrow and has_kernels(query, query.shape[3], value.shape[3]):
         from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
@@ -87,6 +90,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
+def _flash_is_slower(query: Tensor, key: Tensor, valid: Tensor | None) -> bool:
+    """Whether PyTorch's flash kernel is, on a CPU in bfloat16."""
+    return not AMX or valid is not None or (key.shape[2] >= LONG and _has_cpu_kernel(query))
+
+
 def _is_large(query: Tensor, key: Tensor) -> bool:
     return query.shape[:3].numel() >= CUDNN_FROM and key.shape[2] >= 1024
 
@@ -99,19 +107,15 @@ _LARGE = [
 ]
 
 
-def _pays(query: Tensor, key: Tensor) -> bool:
-    """Whether our kernel is the faster one for values as wide as keys, too."""
-    import os
-    return os.environ.get("PAYS") == "1" and _has_kernel(query)
-
-
 def _on_cpu(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    """By our kernel, or else by PyTorch's operations."""
-    return (cpu_attention if _has_kernel(query) else _in_blocks)(query, key, value, valid)
+    """By our kernel, or else by PyTorch's operations. An operator of its own: profilers see it, and compiled code takes
+    it as it is, whose loops depend on how much is remembered."""
+    return (cpu_attention if _has_cpu_kernel(query) else _in_blocks)(query, key, value, valid)
 
 
 def _in_blocks(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
-    """Attention with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of keys.
+    """By PyTorch's operations with at most `BLOCK` scores at a time; in float32, where there are many, over blocks of
+    keys.
 
     Where not all keys count, one row of the batch after the other, each without those that don't.
     """

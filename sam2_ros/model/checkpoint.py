@@ -6,7 +6,6 @@ below takes their names back. Our own files are `safetensors` with Meta's names,
 
 from __future__ import annotations
 
-import os
 import re
 import urllib.error
 import warnings

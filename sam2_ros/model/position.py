@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from sam2_ros.model import cpu_kernels
 from sam2_ros.model.layers import Kept, has_kernels, in_float32
 
 
@@ -79,6 +80,8 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
         from sam2_ros.model.rotation import rotate_in_place  # Triton comes with PyTorch for CUDA alone
 
         return rotate_in_place(x, rotation, unplaced)
+    if _is_for_the_cpu_kernel(x):
+        return cpu_kernels.rotate_in_place(x, rotation, unplaced)
     placed = x.shape[1] - unplaced
     grids = x[:, :placed].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
     if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
@@ -95,6 +98,14 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
         return x
     turned = turned.flatten(-2).flatten(1, 2).to(x.dtype)
     return torch.cat((turned, x[:, placed:]), dim=1) if unplaced else turned
+
+
+def _is_for_the_cpu_kernel(x: Tensor) -> bool:
+    """Whether to take it for tokens x: bfloat16, which PyTorch's product would have copied twice."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+        return False
+    whole_words = x.shape[2] % 32 == 0 and x.stride(2) == 1 and not any(stride % 2 for stride in x.stride()[:2])
+    return whole_words and x.dtype == torch.bfloat16 and cpu_kernels.has_cpu_kernels(x.dtype)
 
 
 class RandomFourier(nn.Module):

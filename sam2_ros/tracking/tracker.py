@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.compiled import CompiledSAM2
+from sam2_ros.model.cpu_kernels import has_cpu_kernels
 from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking import pixels
@@ -157,6 +158,8 @@ class Tracker:
 
     def _accelerate(self, how: str) -> None:
         model, on_gpu = self.model, self.model.device.type == "cuda"
+        if not on_gpu and isinstance(model, SAM2):
+            has_cpu_kernels(self.dtype)  # now they are built, if they never were
         if how == "off" or (how == "auto" and not on_gpu):
             return
         if how == "compile":

@@ -250,6 +250,7 @@ def test_what_is_kept_follows_its_weights():
 @pytest.mark.parametrize("amx", [False, True])
 def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked, narrow, amx):
     monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)  # either way is right on any CPU
+    monkeypatch.setattr("sam2_ros.model.attention.has_cpu_kernels", lambda dtype: False)  # test_cpu_kernels.py has them
     for limit, few in (("BLOCK", 2**14), ("ROWS", 16), ("COLUMNS", 32)):  # several blocks of each kind in some shape
         monkeypatch.setattr(f"sam2_ros.model.attention.{limit}", few)
     b, heads, queries, keys, dim, width = shape
@@ -276,9 +277,12 @@ def test_attention_in_bfloat16_learns_as_in_float32(keys):
         assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
 
 
-@pytest.mark.parametrize("amx", [False, True])
-def test_conditioning_is_the_same_while_learning_and_after(monkeypatch, model, features, amx):
-    monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)
+@pytest.mark.parametrize(("kernels", "amx"), [(True, False), (False, False), (False, True)])
+def test_conditioning_is_the_same_while_learning_and_after(monkeypatch, model, features, kernels, amx):
+    if not kernels:
+        monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)
+        for user in ("attention.", "position.cpu_kernels."):
+            monkeypatch.setattr(f"sam2_ros.model.{user}has_cpu_kernels", lambda dtype: False)
     m, image = memories(model, 4, 5), features[:1]
     marked = Memories(
         *(m.maps, m.map_age, m.pointers, m.pointer_age),

@@ -1,8 +1,11 @@
-// softmax(query key' / sqrt(c)) value on x86 processors, without all scores ever being in memory (flash attention, Dao
-// et al. 2022): float32 with AVX2 or AVX-512, bfloat16 with AMX. Values may be narrower than keys.
+// What PyTorch lacks on x86 processors.
 //
-// A group of queries lies side by side in the lanes of two vectors, so scores are [keys, group]: the largest score and
-// the sum of weights are found lane by lane, and nothing is ever summed across lanes.
+// Attention, softmax(query key' / sqrt(c)) value, whose values may be narrower than keys: float32 with AVX2 or AVX-512,
+// bfloat16 with AMX. Scores are never all in memory at once (flash attention, Dao et al. 2022). A group of queries lies
+// side by side in the lanes of two vectors, so scores are [keys, group]: the largest score and the sum of weights are
+// found lane by lane, and nothing is ever summed across lanes.
+//
+// Rotary embedding of bfloat16 in place, where PyTorch copies to float32 and back.
 //
 // A word is what one lane holds, 32 bits: a float, or two bfloat16 whose products are summed at once.
 
@@ -26,7 +29,7 @@ constexpr int LANES = 16, ROWS = 8;
 constexpr int LANES = 8, ROWS = 6;
 #endif
 constexpr int GROUP = 2 * LANES;  // queries; ROWS x GROUP sums fit into the registers
-constexpr long STEP = 128;        // keys whose scores are held at a time
+constexpr long STEP = 256;        // keys whose scores are held at a time
 constexpr long CHUNK = 512;       // queries, at most, that one thread takes to ...
 constexpr long BLOCK = 1 << 18;   // ... so many bytes of keys, while a cache holds these
 constexpr float LOW = -1e30f;     // the largest score, before there is any
@@ -36,7 +39,7 @@ typedef float Floats __attribute__((vector_size(4 * LANES)));
 typedef int Ints __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Word;
 
-// As in cpu_attention.py. Strides, in elements, are those of batch, heads and tokens; channels are neighbours.
+// As in cpu_kernels.py. Strides, in elements, are those of batch, heads and tokens; channels are neighbours.
 struct Call {
   const void *query, *key, *value;
   long query_strides[3], key_strides[3], value_strides[3];
@@ -53,9 +56,10 @@ inline Floats load(const float *from) {
   return x;
 }
 
+inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+
 inline void store(float *to, Floats x) { memcpy(to, &x, sizeof x); }
 
-inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
 // r[i][j] -> r[j][i]: halves are exchanged, then quarters within them, and so on.
 inline void transpose(Ints r[LANES]) {
@@ -76,26 +80,29 @@ inline void transpose(Ints r[LANES]) {
   }
 }
 
-// What differs between the types: sums of products, and how exact a weight has to be.
+// What differs between the types: products, and how exact a weight has to be.
 
 struct Float32 {
   typedef float Value;
 
-  // Products with a word of a are added to GROUP / 2 sums.
+  // Products of one word with LANES others are added to sums.
   static Floats add(Floats sums, Word word, const Word *words) {
     float x;
     memcpy(&x, &word, sizeof x);
     return sums + x * load((const float *)words);
   }
 
-  // 2^x to 2e-7 for x in -0.5 .. 0.5.
-  static Floats power(Floats x) {
-    Floats p = x * 1.5403530e-4f + 1.3333558e-3f;
-    p = p * x + 9.6181291e-3f;
-    p = p * x + 5.5504109e-2f;
-    p = p * x + 2.4022651e-1f;
-    p = p * x + 6.9314718e-1f;
-    return p * x + 1.0f;
+  // 2^x for x in LEAST .. 0, to 2e-7: whole numbers go into the exponent, the rest is -0.5 .. 0.5.
+  static Floats power_of_two(Floats x) {
+    const Floats shifted = x + 0x1.8p23f;  // its last bits are the whole number nearest to x
+    const Floats rest = x - (shifted - 0x1.8p23f);
+    Floats p = rest * 1.5403530e-4f + 1.3333558e-3f;
+    p = p * rest + 9.6181291e-3f;
+    p = p * rest + 5.5504109e-2f;
+    p = p * rest + 2.4022651e-1f;
+    p = p * rest + 6.9314718e-1f;
+    p = p * rest + 1.0f;
+    return (Floats)((Ints)p + ((Ints)shifted << 23));
   }
 
   static void put(Floats x, int count, float *to) { memcpy(to, &x, sizeof(float) * count); }
@@ -109,11 +116,13 @@ struct BFloat16 {
     return _mm512_dpbf16_ps(sums, (__m512bh)_mm512_set1_epi32(word), (__m512bh)_mm512_loadu_si512(words));
   }
 
-  // 2^x to 1e-4.
-  static Floats power(Floats x) {
-    Floats p = x * 5.5798949e-2f + 2.4221742e-1f;
-    p = p * x + 6.9313675e-1f;
-    return p * x + 0.99992522f;
+  // To 1e-4.
+  static Floats power_of_two(Floats x) {
+    const Floats rest = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);  // 0 .. 1
+    Floats p = rest * 7.9019900e-2f + 2.2412680e-1f;
+    p = p * rest + 6.9683520e-1f;
+    p = p * rest + 9.9989290e-1f;
+    return _mm512_scalef_ps(p, x);
   }
 
   static void put(Floats x, int count, uint16_t *to) {
@@ -121,21 +130,13 @@ struct BFloat16 {
     memcpy(to, &halves, sizeof(uint16_t) * count);
   }
 
-  static Ints pair(Floats first, Floats second) {
+  static Floats pair(Floats first, Floats second) {
     const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const Ints order = lanes | (lanes + 16) << 16;
-    return (Ints)_mm512_permutexvar_epi16((__m512i)order, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+    return (Floats)_mm512_permutexvar_epi16((__m512i)order, (__m512i)_mm512_cvtne2ps_pbh(second, first));
   }
 };
 #endif
-
-// 2^x for x <= 0: the whole part goes into the exponent.
-template <class Type>
-inline Floats power_of_two(Floats x) {
-  x = larger(x, Floats{} + LEAST);
-  const Floats shifted = x + 0x1.8p23f;  // its last bits are the whole number nearest to x
-  return (Floats)((Ints)Type::power(x - (shifted - 0x1.8p23f)) + ((Ints)shifted << 23));
-}
 
 template <class Type, int R>
 inline void multiply(const Word *a, long row, long word, const Word *b, long words, float *sums, bool add) {
@@ -214,11 +215,11 @@ struct TileProduct {
   }
 };
 
-// value [keys, width] -> columns [width, pairs of keys]; zeros for what is missing of the last pair.
-void turn_values(const uint16_t *value, long stride, long keys, long width, Word *columns) {
+// STEP of the keys in value [keys, width] -> columns [width, pairs of keys]; zero for what is missing of a pair.
+void turn_values(const uint16_t *value, long stride, long from, long keys, long width, Word *columns) {
   const long pairs = (keys + 1) / 2;
   auto first = [](long count) { return (__mmask16)(count >= 16 ? -1 : (1 << count) - 1); };
-  for (long p = 0; p < pairs; p += 16)
+  for (long p = from / 2; p < std::min(pairs, (from + STEP) / 2); p += 16)
     for (long c = 0; c < width; c += 16) {
       Ints r[16] = {};
       for (long k = 2 * p; k < std::min(keys, 2 * p + 32); k++) {
@@ -259,37 +260,43 @@ void turn_back(const float *sums, const float *total, long width, long count, ty
   }
 }
 
-// Softmax of some more keys, for one half of a group: scores [keys, GROUP] -> weights [keys or pairs of keys, GROUP].
-// Where a score is the largest so far, what has been found before shrinks.
+// Softmax goes on to more keys: scores [keys, GROUP] -> weights [keys or pairs of keys, GROUP]. Where one of the scores
+// is the largest so far, what was found before shrinks.
 template <class Type>
 inline void weigh(const float *scores, long keys, float scale, float *weights, float *largest, float *total,
                   float *sums, long width) {
-  Floats most = load(scores);
-  for (long k = 1; k < keys; k++) most = larger(most, load(scores + k * GROUP));
-  const Floats before = load(largest);
-  most = larger(most * scale, before);
-  Floats all = load(total);
-  if (memcmp(&most, &before, sizeof most)) {
-    const Floats shrunk = power_of_two<Type>(before - most);
-    all *= shrunk;
-    for (long c = 0; c < width; c++) store(sums + c * GROUP, load(sums + c * GROUP) * shrunk);
-    store(largest, most);
+  Floats most[2] = {load(scores), load(scores + LANES)}, all[2];
+  for (long k = 1; k < keys; k++)
+    for (int i = 0; i < 2; i++) most[i] = larger(most[i], load(scores + k * GROUP + i * LANES));
+  for (int i = 0; i < 2; i++) {
+    const Floats before = load(largest + i * LANES);
+    most[i] = larger(most[i] * scale, before);
+    all[i] = load(total + i * LANES);
+    if (!memcmp(&most[i], &before, sizeof before)) continue;
+    const Floats shrunk = Type::power_of_two(larger(before - most[i], Floats{} + LEAST));
+    all[i] *= shrunk;
+    for (float *sum = sums + i * LANES; sum < sums + width * GROUP; sum += GROUP) store(sum, load(sum) * shrunk);
+    store(largest + i * LANES, most[i]);
   }
-  Floats added = {};
-  auto weight = [&](long k) {
-    const Floats x = power_of_two<Type>(load(scores + k * GROUP) * scale - most);
-    added += x;
-    return x;
+  auto weight = [&](long k, int i) {
+    const Floats x = load(scores + k * GROUP + i * LANES) * scale - most[i];
+    const Floats weight = Type::power_of_two(larger(x, Floats{} + LEAST));
+    all[i] += weight;
+    return weight;
   };
-  if constexpr (sizeof(typename Type::Value) == 4) {
-    for (long k = 0; k < keys; k++) store(weights + k * GROUP, weight(k));
+  if constexpr (sizeof(typename Type::Value) == sizeof(Word)) {
+    for (long k = 0; k < keys; k++)
+      for (int i = 0; i < 2; i++) store(weights + k * GROUP + i * LANES, weight(k, i));
   } else {
-    for (long k = 0; k < keys; k += 2) {
-      const Floats first = weight(k), second = k + 1 < keys ? weight(k + 1) : Floats{};
-      store(weights + k / 2 * GROUP, (Floats)Type::pair(first, second));
-    }
+    for (long k = 0; k < keys / 2; k++)
+      for (int i = 0; i < 2; i++) {
+        const Floats first = weight(2 * k, i);
+        store(weights + k * GROUP + i * LANES, Type::pair(first, weight(2 * k + 1, i)));
+      }
+    for (int i = 0; keys % 2 && i < 2; i++)
+      store(weights + keys / 2 * GROUP + i * LANES, Type::pair(weight(keys - 1, i), Floats{}));
   }
-  store(total, all + added);
+  for (int i = 0; i < 2; i++) store(total + i * LANES, all[i]);
 }
 
 // Memory that a thread keeps from call to call.
@@ -329,9 +336,10 @@ void attend(const Call &call) {
     return PER == 1 ? (Word *)of(call.value, call.value_strides, row) : (Word *)call.columns + row * width * pairs;
   };
   if constexpr (PER == 2) {
-#pragma omp parallel for num_threads(call.threads)
+#pragma omp parallel for collapse(2) num_threads(call.threads)
     for (long row = 0; row < rows; row++)
-      turn_values(of(call.value, call.value_strides, row), call.value_strides[2], call.keys, width, columns(row));
+      for (long k = 0; k < call.keys; k += STEP)
+        turn_values(of(call.value, call.value_strides, row), call.value_strides[2], k, call.keys, width, columns(row));
   }
 
 #pragma omp parallel for num_threads(call.threads) schedule(dynamic)
@@ -367,9 +375,7 @@ void attend(const Call &call) {
           for (long i = 0; valid && i < keys; i++)
             if (!valid[k + i]) std::fill_n(scores + i * GROUP, GROUP, -INFINITY);
           float *found = sums + g * GROUP * width;
-          for (long i = 0; i < GROUP; i += LANES)
-            weigh<Type>(scores + i, keys, call.scale, weights + i, largest + g * GROUP + i, total + g * GROUP + i,
-                        found + i, width);
+          weigh<Type>(scores, keys, call.scale, weights, largest + g * GROUP, total + g * GROUP, found, width);
           product(width, columns(row) + k / PER * next, column, next, (const Word *)weights, (keys + PER - 1) / PER,
                   found, true);
         }
@@ -392,5 +398,25 @@ void attend_float32(const Call *call) { attend<Float32, Product<Float32>>(*call)
 int may_use_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
 void attend_bfloat16(const Call *call) { attend<BFloat16, TileProduct>(*call); }
+
+// x [batch, tokens, words], of which neighbouring channels are a complex number, times turns [cells, words]: cosine and
+// sine. Tokens are whole grids of cells, words whole vectors.
+void rotate_bfloat16(Word *x, const float *turns, long batch, long tokens, long words, long batch_stride,
+                     long token_stride, long cells, long threads) {
+  const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#pragma omp parallel for collapse(2) num_threads(threads)
+  for (long b = 0; b < batch; b++)
+    for (long t = 0; t < tokens; t++)
+      for (long w = 0; w < words; w += LANES) {
+        Word *pair = x + b * batch_stride + t * token_stride + w;
+        const float *turn = turns + (t % cells * words + w) * 2;
+        Ints both;
+        memcpy(&both, pair, sizeof both);
+        const Floats first = (Floats)(both << 16), second = (Floats)(both & (int)0xffff0000);
+        const Floats cosine = __builtin_shuffle(load(turn), load(turn + LANES), 2 * lanes);
+        const Floats sine = __builtin_shuffle(load(turn), load(turn + LANES), 2 * lanes + 1);
+        store((float *)pair, BFloat16::pair(first * cosine - second * sine, first * sine + second * cosine));
+      }
+}
 #endif
 }

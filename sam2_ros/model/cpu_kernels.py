@@ -1,4 +1,4 @@
-"""Attention with values narrower than keys, for x86 CPUs: the kernel that PyTorch lacks, written in C++."""
+"""Kernels for x86 CPUs that PyTorch lacks, written in C++: attention with values narrower than keys, rotation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sam2_ros.model.cache import cache_folder
 
 log = logging.getLogger("sam2_ros")
 
-SOURCE = Path(__file__).with_name("cpu_attention.cpp")
+SOURCE = Path(__file__).with_name("cpu_kernels.cpp")
 
 INSTRUCTIONS = {
     "AVX2": ["-mavx2", "-mfma"],
@@ -31,12 +31,12 @@ INSTRUCTIONS = {
 }
 """What the compiler may use, by what the processor has: each includes those before."""
 
-AMX = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+AMX = all(getattr(torch.cpu, f"_is_{it}_supported", bool)() for it in ("amx_tile", "avx512_bf16"))
 """Whether the CPU multiplies tiles of bfloat16."""
 
 
 class Call(Structure):
-    """As in cpu_attention.cpp."""
+    """As in cpu_kernels.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("query", "key", "value")),
@@ -48,8 +48,8 @@ class Call(Structure):
 
 
 @torch.compiler.assume_constant_result
-def has_cpu_kernel(dtype: torch.dtype) -> bool:
-    """Whether there is one: float32 takes AVX2, bfloat16 AMX, both a C++ compiler, when it is first asked for."""
+def has_cpu_kernels(dtype: torch.dtype) -> bool:
+    """Whether they are there: float32 takes AVX2, bfloat16 AMX, both a C++ compiler, when they are first asked for."""
     library = _library()
     return library is not None and (dtype == torch.float32 or (dtype == torch.bfloat16 and library.tiles))
 
@@ -63,12 +63,12 @@ def _library() -> CDLL | None:
         return load(capability, AMX and capability == "AVX512")
     except (OSError, subprocess.SubprocessError) as error:
         why = getattr(error, "stderr", None) or error
-        log.warning("attention has no kernel for this CPU and is slower; it takes a C++ compiler (apt install g++): %s", why)
+        log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", why)
         return None
 
 
 def load(capability: str, tiles: bool) -> CDLL:
-    """The kernel for a processor with "AVX2" or "AVX512", and with AMX: compiled once, in seconds, and then kept in
+    """The kernels for a processor with "AVX2" or "AVX512", and with AMX: compiled once, in seconds, and then kept in
     `cache_folder()`, or nowhere where that cannot be written.
 
     Raises:
@@ -78,8 +78,9 @@ def load(capability: str, tiles: bool) -> CDLL:
     options = ["-std=c++17", "-O3", "-fopenmp", "-shared", "-fPIC", *INSTRUCTIONS[capability]]
     options += INSTRUCTIONS["AMX"] if tiles else []
     kind = sha256(SOURCE.read_bytes() + " ".join(options).encode()).hexdigest()[:16]
-    kept = cache_folder() / "kernels" / f"cpu_attention-{kind}.so"
+    kept = cache_folder() / "kernels" / f"cpu-{kind}.so"
     if not kept.exists():
+        log.info("building kernels for this CPU, once, into %s", kept)
         with TemporaryDirectory() as scratch:
             built = Path(scratch) / kept.name
             command = [os.environ.get("CXX") or "g++", *options, str(SOURCE), "-o", str(built)]
@@ -95,10 +96,11 @@ def load(capability: str, tiles: bool) -> CDLL:
 
 def _opened(path: Path, tiles: bool) -> CDLL:
     library = CDLL(str(path))
-    for name in ("attend_float32", "attend_bfloat16") if tiles else ("attend_float32",):
-        function = getattr(library, name)
-        function.argtypes, function.restype = [POINTER(Call)], None
+    library.attend_float32.argtypes = [POINTER(Call)]
     library.tiles = tiles and bool(library.may_use_tiles())
+    if tiles:
+        library.attend_bfloat16.argtypes = [POINTER(Call)]
+        library.rotate_bfloat16.argtypes = [c_void_p] * 2 + [c_long] * 7
     return library
 
 
@@ -108,7 +110,7 @@ def cpu_attention(
     """softmax(query key' / sqrt(c)) value, without all scores ever being in memory; forwards only.
 
     Args:
-        query: [B, heads, Q, c], float32 or bfloat16 as `has_cpu_kernel` says; c is even.
+        query: [B, heads, Q, c], float32 or bfloat16 as `has_cpu_kernels` says; c is even.
         key: [B, heads, K, c].
         value: [B, heads, K, d].
         valid: bool [B, K], False for keys to leave out; None: all count. Each row has one True at least. Where many in
@@ -141,3 +143,23 @@ def _words(x: Tensor) -> Tensor:
     """x, laid out such that each token begins with a word of 32 bits."""
     whole = x.stride(3) == 1 and (x.dtype == torch.float32 or not any(stride % 2 for stride in x.stride()[:3]))
     return x if whole and x.data_ptr() % 4 == 0 else x.contiguous()
+
+
+def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
+    """What `position.rotate` gives, written over x.
+
+    Args:
+        x: bfloat16 [B, T, C], C a multiple of 32, channels next to each other in memory.
+        rotation: complex64 [cells, C / 2].
+        unplaced: so many of the last tokens stay as they are; the others are whole grids of cells.
+
+    Returns:
+        x.
+    """
+    b, tokens, c = x.shape
+    turns = torch.view_as_real(rotation).contiguous()
+    strides = x.stride(0) // 2, x.stride(1) // 2  # in words of two channels
+    _library().rotate_bfloat16(
+        x.data_ptr(), turns.data_ptr(), b, tokens - unplaced, c // 2, *strides, len(rotation), torch.get_num_threads()
+    )
+    return x
