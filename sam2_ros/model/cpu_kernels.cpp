@@ -141,15 +141,17 @@ struct BFloat16 {
 template <class Type, int R>
 inline void multiply(const Word *a, long row, long word, const Word *b, long words, float *sums, bool add) {
   Floats x[R][2] = {};
-  if (add)
-    for (int r = 0; r < R; r++) x[r][0] = load(sums + r * GROUP), x[r][1] = load(sums + r * GROUP + LANES);
   for (long w = 0; w < words; w++)
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
       x[r][0] = Type::add(x[r][0], a[r * row + w * word], b + w * GROUP);
       x[r][1] = Type::add(x[r][1], a[r * row + w * word], b + w * GROUP + LANES);
     }
-  for (int r = 0; r < R; r++) store(sums + r * GROUP, x[r][0]), store(sums + r * GROUP + LANES, x[r][1]);
+  for (int r = 0; r < R; r++)
+    for (int i = 0; i < 2; i++) {
+      float *sum = sums + r * GROUP + i * LANES;
+      store(sum, add ? load(sum) + x[r][i] : x[r][i]);  // last, so that what is added is of like size
+    }
 }
 
 // sums [rows, GROUP] (+)= a [rows, words] b [words, GROUP]; row and word are a's strides.
@@ -265,7 +267,7 @@ void turn_back(const float *sums, const float *total, long width, long count, ty
 template <class Type>
 inline void weigh(const float *scores, long keys, float scale, float *weights, float *largest, float *total,
                   float *sums, long width) {
-  Floats most[2] = {load(scores), load(scores + LANES)}, all[2];
+  Floats most[2] = {load(scores), load(scores + LANES)}, all[2], added[2] = {};
   for (long k = 1; k < keys; k++)
     for (int i = 0; i < 2; i++) most[i] = larger(most[i], load(scores + k * GROUP + i * LANES));
   for (int i = 0; i < 2; i++) {
@@ -281,7 +283,7 @@ inline void weigh(const float *scores, long keys, float scale, float *weights, f
   auto weight = [&](long k, int i) {
     const Floats x = load(scores + k * GROUP + i * LANES) * scale - most[i];
     const Floats weight = Type::power_of_two(larger(x, Floats{} + LEAST));
-    all[i] += weight;
+    added[i] += weight;
     return weight;
   };
   if constexpr (sizeof(typename Type::Value) == sizeof(Word)) {
@@ -296,7 +298,7 @@ inline void weigh(const float *scores, long keys, float scale, float *weights, f
     for (int i = 0; keys % 2 && i < 2; i++)
       store(weights + keys / 2 * GROUP + i * LANES, Type::pair(weight(keys - 1, i), Floats{}));
   }
-  for (int i = 0; i < 2; i++) store(total + i * LANES, all[i]);
+  for (int i = 0; i < 2; i++) store(total + i * LANES, all[i] + added[i]);
 }
 
 // Memory that a thread keeps from call to call.

@@ -61,8 +61,8 @@ def _library() -> CDLL | None:
         return None
     try:
         return load(capability, AMX and capability == "AVX512")
-    except (OSError, subprocess.SubprocessError) as error:
-        why = getattr(error, "stderr", None) or error
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: a user without a home
+        why = (getattr(error, "stderr", None) or str(error))[:1000]
         log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", why)
         return None
 

@@ -1,0 +1,130 @@
+"""Kernels for CPUs beside PyTorch's: python benchmarks/cpu_kernels.py [--threads 2] [--dtype float32 bfloat16]
+
+To memory: the queries of an image at a full memory bank, keys of 256 with values of 64, at 1024 px and as the default
+model sees 640x480. PyTorch's flash kernel takes values as wide as keys, so that they are projected first; matrix
+products with a softmax between them ("in blocks") and our kernel are given narrow ones, which are projected afterwards.
+Within an image, and rotation: of bfloat16. All take turns; medians. Beside them how far they are from float64, as the
+norm of the difference over the norm, and the rate of the largest matrix product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from machine import ceilings
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from tqdm import tqdm
+
+from sam2_ros.model import cpu_kernels
+from sam2_ros.model.attention import _in_blocks
+from sam2_ros.model.position import axial_rotation, rotate
+
+WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64
+GRIDS = {"1024": (64, 64), "default": (18, 24)}
+"""Of an image's tokens."""
+
+
+def measured(ways: dict[str, Callable[[], Tensor]], rounds: int, what: str) -> dict[str, float]:
+    """The median seconds of each."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for i in tqdm(range(rounds + 1), desc=what, leave=False):
+        for name, function in ways.items():
+            start = time.perf_counter()
+            function()
+            if i:
+                spent[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in spent.items()}
+
+
+def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    cells = grid[0] * grid[1]
+    keys = MAPS * cells + POINTERS
+    query, key, value = (
+        torch.randn(objects, 1, n, width).to(dtype) for n, width in ((cells, WIDE), (keys, WIDE), (keys, NARROW))
+    )
+    projection = (torch.randn(WIDE, NARROW) / NARROW**0.5).to(dtype)
+    ways = {
+        "PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, F.linear(value, projection)),
+        "in blocks": lambda: F.linear(_in_blocks(query, key, value, None), projection),
+    }
+    if cpu_kernels.has_cpu_kernels(dtype):
+        ways["ours"] = lambda: F.linear(cpu_kernels.cpu_attention(query, key, value), projection)
+    few = query[:1, :, ::64].double()
+    exact = (few @ key[:1].double().mT * WIDE**-0.5).softmax(-1) @ value[:1].double() @ projection.double().mT
+    ways["float64"] = lambda: exact
+    return ways
+
+
+def within_an_image(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    query, key, value = (torch.randn(1, 1, 64 * 64, WIDE).to(dtype) for _ in range(3))
+    ways = {"PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, value)}
+    if cpu_kernels.has_cpu_kernels(dtype):
+        ways["ours"] = lambda: cpu_kernels.cpu_attention(query, key, value)
+    exact = F.scaled_dot_product_attention(query[:, :, ::64].double(), key.double(), value.double())
+    return ways | {"float64": lambda: exact}
+
+
+def of_keys(grid: tuple[int, int], objects: int) -> dict[str, Callable[[], Tensor]]:
+    rotation = axial_rotation(*grid, WIDE, torch.device("cpu"))
+    keys = torch.randn(objects, MAPS * len(rotation) + POINTERS, WIDE).bfloat16()
+
+    def pytorch() -> Tensor:
+        placed = keys[:, :-POINTERS].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
+        return placed.copy_(torch.view_as_real(torch.view_as_complex(placed.float()).mul_(rotation)))
+
+    ways = {"PyTorch's product": pytorch}
+    if cpu_kernels.has_cpu_kernels(torch.bfloat16):
+        ways["ours"] = lambda: rotate(keys, rotation, POINTERS)
+    return ways
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[torch.get_num_threads()])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    console = Console()
+    capability = torch.backends.cpu.get_cpu_capability()
+    console.print(f"{capability}{', AMX' if cpu_kernels.AMX else ''}, PyTorch {torch.__version__}", highlight=False)
+    for threads in options.threads:
+        for dtype in options.dtype:
+            rate = ceilings("cpu", dtype, False, threads)["flops"] / 1e9
+            title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}; largest matrix product: {rate:.0f} GFLOP/s"
+            table = Table("", "objects", "", "ms", "GFLOP/s", "difference", title=title, title_justify="left", box=None)
+            kind = getattr(torch, dtype)
+            cases = [
+                (f"to memory, {name}", n, to_memory(grid, n, kind), grid) for name, grid in GRIDS.items()
+                for n in options.objects
+            ]  # fmt: skip
+            if dtype == "bfloat16":
+                cases.append(("within an image", 1, within_an_image(kind), None))
+                cases += [("rotation", n, of_keys(GRIDS["1024"], n), None) for n in options.objects]
+            for what, n, ways, grid in cases:
+                exact = ways.pop("float64", None)
+                for name, seconds in measured(ways, options.rounds, what).items():
+                    work = 0.0
+                    if grid:
+                        cells = grid[0] * grid[1]
+                        work = 2e-9 * n * cells * (MAPS * cells + POINTERS) * (WIDE + NARROW)
+                    wrong = ""
+                    if exact:
+                        difference = ways[name]()[:1, :, ::64].double() - exact()
+                        wrong = f"{float(difference.norm() / exact().norm()):.1e}"
+                    rate = f"{work / seconds:.0f}" if work else ""
+                    table.add_row(what, str(n), name, f"{1e3 * seconds:.2f}", rate, wrong)
+                    what = ""
+            console.print(table, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
