@@ -4,7 +4,8 @@ To memory: the queries of an image at a full memory bank, keys of 256 with value
 model sees 640x480. PyTorch's flash kernel takes values as wide as keys, so that they are projected first; matrix
 products with a softmax between them ("in blocks") and our kernel are given narrow ones, which are projected afterwards.
 Within an image, and rotation: of bfloat16. All take turns; medians. Beside them how far they are from float64, as the
-norm of the difference over the norm, and the rate of the largest matrix product.
+norm of the difference over the norm, and the rate of the largest matrix product. GFLOP/s are of what has to be done,
+with narrow values, whoever does more.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def main() -> None:
     console.print(f"{capability}{', AMX' if cpu_kernels.AMX else ''}, PyTorch {torch.__version__}", highlight=False)
     for threads in options.threads:
         for dtype in options.dtype:
+            torch.set_num_threads(threads)
             rate = ceilings("cpu", dtype, False, threads)["flops"] / 1e9
             title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}; largest matrix product: {rate:.0f} GFLOP/s"
             table = Table("", "objects", "", "ms", "GFLOP/s", "difference", title=title, title_justify="left", box=None)

@@ -30,9 +30,9 @@ it takes 1.4 times as long for 4096, and less than half as long for 16 times as 
 between."""
 
 
-LONG = 1024
-"""Keys from which on our kernel is faster in bfloat16 than PyTorch's where values are as wide as keys, on a CPU with
-AMX. In float32 it is not."""
+MANY = 2**18
+"""Scores of one head from which on our kernel is faster in bfloat16 than PyTorch's where values are as wide as keys, on
+a CPU with AMX. In float32 it is not."""
 
 
 def learns_nothing_on_cpu(x: Tensor) -> bool:
@@ -92,7 +92,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
 def _flash_is_slower(query: Tensor, key: Tensor, valid: Tensor | None) -> bool:
     """Whether PyTorch's flash kernel is, on a CPU in bfloat16."""
-    return not AMX or valid is not None or (key.shape[2] >= LONG and _has_cpu_kernel(query))
+    return not AMX or valid is not None or (query.shape[2] * key.shape[2] >= MANY and _has_cpu_kernel(query))
 
 
 def _is_large(query: Tensor, key: Tensor) -> bool:

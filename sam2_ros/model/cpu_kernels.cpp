@@ -30,8 +30,8 @@ constexpr int LANES = 8, ROWS = 6;
 #endif
 constexpr int GROUP = 2 * LANES;  // queries; ROWS x GROUP sums fit into the registers
 constexpr long STEP = 256;        // keys whose scores are held at a time
-constexpr long CHUNK = 512;       // queries, at most, that one thread takes to ...
-constexpr long BLOCK = 1 << 18;   // ... so many bytes of keys, while a cache holds these
+constexpr long CHUNK = 512;       // queries, at most, that one thread takes to a block of keys
+constexpr long BLOCK = 1 << 18;   // bytes of a block of keys, which its second cache holds
 constexpr float LOW = -1e30f;     // the largest score, before there is any
 constexpr float LEAST = -100;     // powers of two below which weights are not told apart: subnormal numbers are slow
 
@@ -56,7 +56,7 @@ inline Floats load(const float *from) {
   return x;
 }
 
-inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }  // b where one is no number
 
 inline void store(float *to, Floats x) { memcpy(to, &x, sizeof x); }
 
@@ -166,10 +166,10 @@ struct Product {
 };
 
 #ifdef __AMX_BF16__
-// The same by tiles of 16 x 16 words, as far as a consists of such; word is 1.
+// The same by tiles of 16 x 16 words, as far as a consists of such; words are neighbours.
 struct TileProduct {
   TileProduct() {
-    struct alignas(64) {
+    alignas(64) static constexpr struct {
       uint8_t palette = 1, none[15] = {};
       uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
       uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
@@ -179,7 +179,7 @@ struct TileProduct {
 
   ~TileProduct() { _tile_release(); }
 
-  void operator()(long rows, const Word *a, long row, long word, const Word *b, long words, float *sums, bool add) {
+  void operator()(long rows, const Word *a, long row, long, const Word *b, long words, float *sums, bool add) {
     asm volatile("" ::: "memory");  // the compiler doesn't know that tiles are loaded from memory
     const long tiled_rows = rows / 32 * 32, tiled_words = words / 16 * 16;
     for (long r = 0; tiled_words && r < tiled_rows; r += 32) {
@@ -220,17 +220,17 @@ struct TileProduct {
 // STEP of the keys in value [keys, width] -> columns [width, pairs of keys]; zero for what is missing of a pair.
 void turn_values(const uint16_t *value, long stride, long from, long keys, long width, Word *columns) {
   const long pairs = (keys + 1) / 2;
-  auto first = [](long count) { return (__mmask16)(count >= 16 ? -1 : (1 << count) - 1); };
+  auto mask = [](long count) { return (__mmask16)(count >= 16 ? -1 : (1 << count) - 1); };
   for (long p = from / 2; p < std::min(pairs, (from + STEP) / 2); p += 16)
     for (long c = 0; c < width; c += 16) {
       Ints r[16] = {};
       for (long k = 2 * p; k < std::min(keys, 2 * p + 32); k++) {
-        const Ints x = (Ints)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(width - c), value + k * stride + c));
+        const Ints x = (Ints)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask(width - c), value + k * stride + c));
         r[(k - 2 * p) / 2] |= k % 2 ? x << 16 : x;
       }
       transpose(r);
       for (long i = 0; i < std::min(16L, width - c); i++)
-        _mm512_mask_storeu_epi32(columns + (c + i) * pairs + p, first(pairs - p), (__m512i)r[i]);
+        _mm512_mask_storeu_epi32(columns + (c + i) * pairs + p, mask(pairs - p), (__m512i)r[i]);
     }
 }
 #endif
@@ -252,7 +252,7 @@ void turn(const Word *rows, long stride, long count, long words, Word *to) {
 // One half of a group, sums [width, GROUP] -> to [count, width], each query's by its total.
 template <class Type>
 void turn_back(const float *sums, const float *total, long width, long count, typename Type::Value *to) {
-  const Floats factor = 1 / load(total);
+  const Floats factor = 1 / larger(load(total), Floats{} + 1e-30f);  // 0 without any key
   for (long c = 0; c < width; c += LANES) {
     const long channels = std::min<long>(LANES, width - c);
     Ints r[LANES] = {};
@@ -275,14 +275,14 @@ inline void weigh(const float *scores, long keys, float scale, float *weights, f
     most[i] = larger(most[i] * scale, before);
     all[i] = load(total + i * LANES);
     if (!memcmp(&most[i], &before, sizeof before)) continue;
-    const Floats shrunk = Type::power_of_two(larger(before - most[i], Floats{} + LEAST));
+    const Floats shrunk = Float32::power_of_two(larger(Floats{} + LEAST, before - most[i]));  // exactly 1 for 0
     all[i] *= shrunk;
     for (float *sum = sums + i * LANES; sum < sums + width * GROUP; sum += GROUP) store(sum, load(sum) * shrunk);
     store(largest + i * LANES, most[i]);
   }
   auto weight = [&](long k, int i) {
     const Floats x = load(scores + k * GROUP + i * LANES) * scale - most[i];
-    const Floats weight = Type::power_of_two(larger(x, Floats{} + LEAST));
+    const Floats weight = Type::power_of_two(larger(Floats{} + LEAST, x));
     added[i] += weight;
     return weight;
   };
@@ -323,7 +323,7 @@ void attend(const Call &call) {
   typedef typename Type::Value Value;
   constexpr long PER = sizeof(Word) / sizeof(Value);
   const long rows = call.batch * call.heads, words = call.width / PER, width = call.value_width;
-  const long parts = (call.threads + rows - 1) / rows;  // at least, of the queries
+  const long parts = (call.threads + rows - 1) / rows;  // of a row's queries, for each thread to have some
   const long chunk = std::min(CHUNK, ((call.queries + parts - 1) / parts + GROUP - 1) / GROUP * GROUP);
   const long chunks = (call.queries + chunk - 1) / chunk;
   const long block = std::max(1L, BLOCK / (call.width * (long)sizeof(Value)) / STEP) * STEP;
@@ -371,7 +371,7 @@ void attend(const Call &call) {
       for (long g = 0; g < groups; g++)
         for (long k = from; k < std::min(call.keys, from + block); k += STEP) {
           const long keys = std::min(STEP, call.keys - k);
-          if (valid && !memchr(valid + k, 1, keys)) continue;
+          if (valid && std::all_of(valid + k, valid + k + keys, [](uint8_t it) { return !it; })) continue;
           product(keys, (const Word *)(key + k * key_stride), key_stride / PER, 1,
                   (const Word *)turned + g * GROUP * words, words, scores, false);
           for (long i = 0; valid && i < keys; i++)

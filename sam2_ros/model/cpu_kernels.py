@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shutil
+import shlex
 import subprocess
 import sys
 from ctypes import CDLL, POINTER, Structure, byref, c_float, c_long, c_void_p
@@ -14,6 +14,7 @@ from hashlib import sha256
 from math import e, log2
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -54,17 +55,26 @@ def has_cpu_kernels(dtype: torch.dtype) -> bool:
     return library is not None and (dtype == torch.float32 or (dtype == torch.bfloat16 and library.tiles))
 
 
-@lru_cache(maxsize=1)
+_looking = Lock()
+
+
 def _library() -> CDLL | None:
+    with _looking:
+        return _library_of_this_processor()
+
+
+@lru_cache(maxsize=1)
+def _library_of_this_processor() -> CDLL | None:
     capability = torch.backends.cpu.get_cpu_capability()
     if platform.machine() != "x86_64" or sys.platform != "linux" or capability not in INSTRUCTIONS:
         return None
-    try:
-        return load(capability, AMX and capability == "AVX512")
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: a user without a home
-        why = (getattr(error, "stderr", None) or str(error))[:1000]
-        log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", why)
-        return None
+    for tiles in (True, False) if AMX and capability == "AVX512" else (False,):
+        try:
+            return load(capability, tiles)
+        except (OSError, subprocess.SubprocessError) as error:  # compilers since GCC 11 know tiles
+            why = str(getattr(error, "stderr", None) or error)[:1000]
+    log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", why)
+    return None
 
 
 def load(capability: str, tiles: bool) -> CDLL:
@@ -78,20 +88,42 @@ def load(capability: str, tiles: bool) -> CDLL:
     options = ["-std=c++17", "-O3", "-fopenmp", "-shared", "-fPIC", *INSTRUCTIONS[capability]]
     options += INSTRUCTIONS["AMX"] if tiles else []
     kind = sha256(SOURCE.read_bytes() + " ".join(options).encode()).hexdigest()[:16]
-    kept = cache_folder() / "kernels" / f"cpu-{kind}.so"
-    if not kept.exists():
-        log.info("building kernels for this CPU, once, into %s", kept)
-        with TemporaryDirectory() as scratch:
-            built = Path(scratch) / kept.name
-            command = [os.environ.get("CXX") or "g++", *options, str(SOURCE), "-o", str(built)]
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-            try:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(built, beside := kept.with_suffix(f".{os.getpid()}"))
-                beside.replace(kept)  # at once, whoever else is doing the same
-            except OSError:
-                return _opened(built, tiles)
-    return _opened(kept, tiles)
+    place = Path("kernels", f"cpu-{kind}.so")
+    try:
+        return _opened(cache_folder() / place, tiles)
+    except OSError:  # it isn't there, or is damaged, or was built beside another C library
+        log.info("building kernels for this CPU")
+    with TemporaryDirectory() as scratch:
+        built = Path(scratch, place.name)
+        _compile(options, built)
+        try:
+            return _opened(_kept(built, cache_folder() / place), tiles)
+        except OSError as error:
+            log.info("they cannot be kept, and are built anew at every start: %s", error)
+            return _opened(built, tiles)
+
+
+def _compile(options: list[str], to: Path) -> None:
+    """By $CXX or else by g++."""
+    compilers = [shlex.split(os.environ.get("CXX", "")), ["g++"]]
+    for compiler in filter(None, compilers):
+        command = [*compiler, *options, str(SOURCE), "-o", str(to)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=120)
+            return
+        except (OSError, subprocess.SubprocessError):
+            if compiler is compilers[-1]:
+                raise
+
+
+def _kept(built: Path, place: Path) -> Path:
+    """A copy of it there, which appears at once and whole, whoever else is doing the same."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place.parent) as scratch, open(Path(scratch, place.name), "wb") as file:
+        file.write(built.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+        return Path(file.name).replace(place)
 
 
 def _opened(path: Path, tiles: bool) -> CDLL:
@@ -113,17 +145,19 @@ def cpu_attention(
         query: [B, heads, Q, c], float32 or bfloat16 as `has_cpu_kernels` says; c is even.
         key: [B, heads, K, c].
         value: [B, heads, K, d].
-        valid: bool [B, K], False for keys to leave out; None: all count. Each row has one True at least. Where many in
-            a row are left out, they cost nothing. Values that are left out must be finite.
+        valid: bool [B, K], False for keys to leave out; None: all count. Where many in a row are left out, they cost
+            little. Their weight is 2^-100, not 0, so that they must be finite and not huge.
         library: that of `load`; None: this processor's.
 
     Returns:
-        [B, heads, Q, d].
+        [B, heads, Q, d]; 0 where no key counts.
     """
     b, heads, q, c = query.shape
     k, d = value.shape[2:]
-    query, key, value = (_words(x) for x in (query, key, value))
     out = query.new_empty(b, heads, q, d)
+    if not out.numel():
+        return out
+    query, key, value = (_in_words(x) for x in (query, key, value))
     columns = query.new_empty(b, heads, d, k + k % 2) if query.dtype == torch.bfloat16 else None
     if valid is not None:
         valid = valid.contiguous()
@@ -139,27 +173,35 @@ def cpu_attention(
     return out
 
 
-def _words(x: Tensor) -> Tensor:
+def _in_words(x: Tensor) -> Tensor:
     """x, laid out such that each token begins with a word of 32 bits."""
-    whole = x.stride(3) == 1 and (x.dtype == torch.float32 or not any(stride % 2 for stride in x.stride()[:3]))
-    return x if whole and x.data_ptr() % 4 == 0 else x.contiguous()
+    odd = x.dtype == torch.bfloat16 and any(stride % 2 for stride in x.stride()[:-1])
+    if x.stride(-1) == 1 and x.data_ptr() % 4 == 0 and not odd:
+        return x
+    return x.clone(memory_format=torch.contiguous_format)
 
 
-def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
+def rotates_in_place(x: Tensor) -> bool:
+    """Whether tokens x [B, T, C] are laid out as `rotate_in_place` takes them: bfloat16, each in its own place, C a
+    multiple of 32, channels next to each other."""
+    even = not any(stride % 2 or not stride for stride in x.stride()[:2]) and x.storage_offset() % 2 == 0
+    return x.dtype == torch.bfloat16 and x.shape[2] % 32 == 0 and x.stride(2) == 1 and even
+
+
+@torch.library.custom_op("sam2_ros::rotate_in_place", mutates_args=("x",))
+def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> None:
     """What `position.rotate` gives, written over x.
 
     Args:
-        x: bfloat16 [B, T, C], C a multiple of 32, channels next to each other in memory.
+        x: bfloat16 [B, T, C] as `rotates_in_place` says.
         rotation: complex64 [cells, C / 2].
         unplaced: so many of the last tokens stay as they are; the others are whole grids of cells.
-
-    Returns:
-        x.
     """
     b, tokens, c = x.shape
+    placed = tokens - unplaced
+    assert placed % len(rotation) == 0, f"{placed} tokens are no whole grids of {len(rotation)}"
     turns = torch.view_as_real(rotation).contiguous()
     strides = x.stride(0) // 2, x.stride(1) // 2  # in words of two channels
     _library().rotate_bfloat16(
-        x.data_ptr(), turns.data_ptr(), b, tokens - unplaced, c // 2, *strides, len(rotation), torch.get_num_threads()
+        *(x.data_ptr(), turns.data_ptr(), b, placed, c // 2, *strides, len(rotation), torch.get_num_threads())
     )
-    return x

@@ -81,7 +81,8 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
 
         return rotate_in_place(x, rotation, unplaced)
     if _is_for_the_cpu_kernel(x):
-        return cpu_kernels.rotate_in_place(x, rotation, unplaced)
+        cpu_kernels.rotate_in_place(x, rotation, unplaced)
+        return x
     placed = x.shape[1] - unplaced
     grids = x[:, :placed].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
     if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
@@ -101,11 +102,10 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
 
 
 def _is_for_the_cpu_kernel(x: Tensor) -> bool:
-    """Whether to take it for tokens x: bfloat16, which PyTorch's product would have copied twice."""
+    """Whether to take it for tokens x: PyTorch's product would copy them twice, since they are bfloat16."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
         return False
-    whole_words = x.shape[2] % 32 == 0 and x.stride(2) == 1 and not any(stride % 2 for stride in x.stride()[:2])
-    return whole_words and x.dtype == torch.bfloat16 and cpu_kernels.has_cpu_kernels(x.dtype)
+    return cpu_kernels.rotates_in_place(x) and cpu_kernels.has_cpu_kernels(x.dtype)
 
 
 class RandomFourier(nn.Module):

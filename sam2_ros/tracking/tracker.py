@@ -158,7 +158,7 @@ class Tracker:
 
     def _accelerate(self, how: str) -> None:
         model, on_gpu = self.model, self.model.device.type == "cuda"
-        if not on_gpu and isinstance(model, SAM2):
+        if model.device.type == "cpu" and isinstance(model, SAM2):
             has_cpu_kernels(self.dtype)  # now they are built, if they never were
         if how == "off" or (how == "auto" and not on_gpu):
             return

@@ -1,8 +1,6 @@
 """The C++ kernels compute what the formulas say, on this processor and on lesser ones, and nobody needs them."""
 
 import logging
-import math
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,24 +14,29 @@ from sam2_ros.model.position import axial_rotation, rotate
 
 HERE = torch.backends.cpu.get_cpu_capability()
 ORDER = ["AVX2", "AVX512"]
-pytestmark = pytest.mark.skipif(HERE not in ORDER, reason=f"this processor has no AVX2: {HERE}")
+TILES = AMX and HERE == "AVX512"
+pytestmark = [
+    pytest.mark.skipif(HERE not in ORDER, reason=f"this processor has no AVX2 but {HERE}"),
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
+]
 
 KINDS = [
-    pytest.param(
-        *(capability, tiles, dtype),
-        marks=pytest.mark.skipif(
-            ORDER.index(capability) > ORDER.index(HERE if HERE in ORDER else "AVX2") or (tiles and not AMX),
-            reason="this processor has none",
-        ),
-    )
-    for capability, tiles, dtype in (
-        ("AVX2", False, torch.float32),
-        ("AVX512", False, torch.float32),
-        ("AVX512", True, torch.float32),
-        ("AVX512", True, torch.bfloat16),
+    pytest.param(*kind, marks=pytest.mark.skipif(missing, reason="this processor has none"))
+    for *kind, missing in (
+        ("AVX2", False, torch.float32, HERE not in ORDER),
+        ("AVX512", False, torch.float32, HERE != "AVX512"),
+        ("AVX512", True, torch.float32, not TILES),
+        ("AVX512", True, torch.bfloat16, not TILES),
     )
 ]
 ALLOWED = {torch.float32: 1e-5, torch.bfloat16: 0.015}
+
+
+def loaded(capability: str, tiles: bool):
+    library = load(capability, tiles)
+    if tiles and not library.tiles:
+        pytest.skip("Linux lends no tiles here")
+    return library
 
 
 def formula(query, key, value, valid=None):
@@ -58,7 +61,7 @@ def formula(query, key, value, valid=None):
 def test_attention_is_the_formula(monkeypatch, capability, tiles, dtype, threads, shape):
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     b, heads, queries, keys, width, value_width = shape
-    library = load(capability, tiles)
+    library = loaded(capability, tiles)
     query, key, value = (
         torch.randn(b, n, heads, w).transpose(1, 2).to(dtype)  # heads as the network splits them
         for n, w in ((queries, width), (keys, width), (keys, value_width))
@@ -80,20 +83,59 @@ def test_scores_may_be_huge_and_grow_from_key_to_key(capability, tiles, dtype):
     query = torch.full((1, 1, 40, 32), 20.0).to(dtype)
     key = torch.linspace(-30, 30, 700)[:, None].expand(700, 32)[None, None].to(dtype)  # scores of -3400 .. 3400
     value = torch.randn(1, 1, 700, 16).to(dtype)
-    found = cpu_attention(query, key, value, None, load(capability, tiles))
+    found = cpu_attention(query, key, value, None, loaded(capability, tiles))
     torch.testing.assert_close(found.double(), formula(query, key, value), rtol=0, atol=ALLOWED[dtype])
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
 def test_any_layout_will_do(capability, tiles, dtype):
-    library = load(capability, tiles)
+    library = loaded(capability, tiles)
     store = torch.randn(3, 1, 50, 33).to(dtype)
-    views = store[..., 1:], store.transpose(2, 3)[:, :, :, :32], store[:, :, :, ::2][..., :16]
+    odd = torch.randn(1 + 2 * 40 * 32).to(dtype)[1:].view(2, 1, 40, 32)  # begins in the middle of a word
+    same = torch.randn(1, 1, 40, 32).to(dtype).expand(3, -1, -1, -1)
+    views = odd, same, store[..., 1:], store.transpose(2, 3)[:, :, :, :32], store[:, :, :, ::2][..., :16]
     for x in views:
         c = x.shape[3]
         found = cpu_attention(x, x, x[..., : c // 2], None, library)
         wrong = (found.double() - formula(x, x, x[..., : c // 2])).abs().max()
         assert wrong <= ALLOWED[dtype], wrong
+
+
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+def test_what_one_query_finds_does_not_touch_its_neighbours(capability, tiles, dtype):
+    """All in one vector: only the first finds a larger score again and again."""
+    query, key, value = torch.zeros(1, 1, 16, 32), torch.zeros(1, 1, 256 * 100, 32), torch.zeros(1, 1, 256 * 100, 16)
+    query[:, :, 0, 0] = 1
+    key[..., 0] = torch.arange(256 * 100) // 256
+    value[:, :, :256] = 100
+    found = cpu_attention(*(x.to(dtype) for x in (query, key, value)), None, loaded(capability, tiles))
+    torch.testing.assert_close(found[0, 0, 1:].float(), torch.ones(15, 16), rtol=0.001, atol=0)
+
+
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+def test_what_is_no_number_shows(capability, tiles, dtype):
+    library = loaded(capability, tiles)
+    x = torch.randn(1, 1, 300, 32).to(dtype)
+    for place in (7, 290):
+        spoilt = x.clone()
+        spoilt[0, 0, place] = torch.nan
+        assert cpu_attention(x, spoilt, x, None, library).isnan().all()
+        assert cpu_attention(x, x, spoilt, None, library).isnan().all()
+        found = cpu_attention(spoilt, x, x, None, library)
+        assert found[0, 0, place].isnan().all() and found.isnan().sum() == 32
+
+
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+def test_nothing_to_look_at_and_nobody_who_looks(capability, tiles, dtype):
+    library = loaded(capability, tiles)
+    for b, heads, queries, keys in ((0, 1, 5, 9), (1, 0, 5, 9), (1, 1, 0, 9), (2, 1, 5, 0)):
+        query, key, value = (torch.randn(b, heads, n, 8).to(dtype) for n in (queries, keys, keys))
+        found = cpu_attention(query, key, value, None, library)
+        assert found.shape == (b, heads, queries, 8) and not found.any()
+    x = torch.randn(2, 1, 40, 16).to(dtype)
+    valid = torch.tensor([[True], [False]]).expand(2, 40)
+    found = cpu_attention(x, x, x, valid, library)
+    assert found[0].any() and not found[1].any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -103,8 +145,8 @@ def test_threads_of_the_caller_do_not_meet(dtype):
     with ThreadPoolExecutor(4) as pool:
 
         def right(seed: int) -> bool:
-            torch.manual_seed(seed)
-            q, k, v = (torch.randn(1, 1, n, w).to(dtype) for n, w in ((90 + seed, 64), (900, 64), (900, 32)))
+            own, sizes = torch.Generator().manual_seed(seed), ((90 + seed, 64), (900, 64), (900, 32))
+            q, k, v = (torch.randn(1, 1, n, w, generator=own).to(dtype) for n, w in sizes)
             return bool((cpu_attention(q, k, v).double() - formula(q, k, v)).abs().max() <= ALLOWED[dtype])
 
         assert all(pool.map(right, range(40)))
@@ -119,15 +161,20 @@ def test_attention_to_memory_takes_the_kernel(monkeypatch):
         assert not torch.equal(found, attention(query, key, value))  # equal: they would be the same code
 
 
-@pytest.mark.skipif(not AMX, reason="this processor has no AMX")
 def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
+    if not has_cpu_kernels(torch.bfloat16):
+        pytest.skip("this processor has none")
     rotation = axial_rotation(5, 6, 64, torch.device("cpu"))
     x = torch.randn(2, 3 * 30 + 7, 128).bfloat16()[:, :, :64]  # rows apart
     before = x.clone()
     with torch.no_grad():
         found = rotate(x, rotation, 7)
         assert found is x and torch.equal(x[:, 90:], before[:, 90:])
-        assert torch.equal(rotate_in_place(before.clone(), rotation, 7), found)
+        rotate_in_place(again := before.clone(), rotation, 7)
+        assert torch.equal(again, found)
+        alike = before[:1].expand(2, -1, -1)  # one in memory: it must not be turned twice
+        with pytest.raises(RuntimeError, match="single memory location"):
+            rotate(alike, rotation, 7)
         monkeypatch.setattr(cpu_kernels, "has_cpu_kernels", lambda dtype: False)
         plain = rotate(before, rotation, 7)
     torch.testing.assert_close(found, plain, rtol=2**-7, atol=0)
@@ -135,38 +182,87 @@ def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
 
 
 @pytest.fixture
-def new_process(monkeypatch, tmp_path):
-    """As when the package has just been imported, with an empty cache."""
+def kernels(monkeypatch, tmp_path):
+    """Where they are kept, as when the package has just been imported, and the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    cpu_kernels._library.cache_clear()
-    yield
+    cpu_kernels._library_of_this_processor.cache_clear()
+    yield tmp_path / "cache" / "sam2_ros" / "kernels"
     monkeypatch.undo()
-    cpu_kernels._library.cache_clear()
+    cpu_kernels._library_of_this_processor.cache_clear()
 
 
-def test_kernels_are_built_once(new_process, monkeypatch, tmp_path):
-    assert has_cpu_kernels(torch.float32)
-    built = list((tmp_path / "cache" / "sam2_ros" / "kernels").iterdir())
-    assert [file.suffix for file in built] == [".so"]
-    cpu_kernels._library.cache_clear()
-    monkeypatch.setenv("CXX", "/nowhere/g++")
-    assert has_cpu_kernels(torch.float32)
+def start_anew(monkeypatch, compiler: str) -> None:
+    """As a program that has just started; $CXX is the only compiler."""
+    cpu_kernels._library_of_this_processor.cache_clear()
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("PATH", "")
 
 
-def test_a_cache_that_cannot_be_written_is_no_hindrance(new_process, tmp_path):
-    (tmp_path / "cache").write_text("a file where a folder should be")
-    assert has_cpu_kernels(torch.float32)
+def works() -> bool:
+    if not has_cpu_kernels(torch.float32):
+        return False
     q, v = torch.randn(1, 1, 9, 8), torch.randn(1, 1, 9, 4)
-    torch.testing.assert_close(cpu_attention(q, q, v).double(), formula(q, q, v), rtol=1e-5, atol=1e-5)
+    return torch.allclose(cpu_attention(q, q, v).double(), formula(q, q, v), rtol=1e-5, atol=1e-5)
+
+
+def test_kernels_are_built_once(kernels, monkeypatch):
+    assert works()
+    (built,) = kernels.iterdir()
+    assert built.suffix == ".so"
+    start_anew(monkeypatch, "/nowhere/g++")
+    assert works()
+
+
+def test_many_may_build_them_at_once(kernels):
+    with ThreadPoolExecutor(4) as pool:
+        assert all(library.attend_float32 for library in pool.map(load, ["AVX2"] * 4, [False] * 4))
+    assert len(list(kernels.iterdir())) == 1
+
+
+def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))  # what has once been opened stays open
+    assert works()
+    (built,) = (tmp_path / "elsewhere" / "sam2_ros" / "kernels").iterdir()
+    kernels.mkdir(parents=True)
+    damaged = kernels / built.name
+    damaged.touch()  # as a power cut may leave it
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", "g++ -O2")  # with an option, as for ccache
+    cpu_kernels._library_of_this_processor.cache_clear()
+    assert works() and damaged.stat().st_size
+
+
+@pytest.mark.parametrize("problem", ["a file in its place", "no home"])
+def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, problem):
+    if problem == "no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr("sam2_ros.model.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
+    else:
+        kernels.parents[1].write_text("a file where a folder should be")
+    assert works()
+
+
+def test_a_broken_choice_of_compiler_is_no_hindrance(kernels, monkeypatch):
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    assert works()
 
 
 @pytest.mark.parametrize("compiler", ["/nowhere/g++", shutil.which("false")])
-def test_without_a_compiler_pytorch_does_it(new_process, monkeypatch, caplog, compiler):
-    monkeypatch.setenv("CXX", compiler)
+def test_without_a_compiler_pytorch_does_it(kernels, monkeypatch, caplog, compiler):
+    start_anew(monkeypatch, compiler)
     query, key, value = torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 4)
     with caplog.at_level(logging.WARNING, "sam2_ros"), torch.no_grad():
         for _ in range(2):
             found = attention(query, key, value)
     torch.testing.assert_close(found.double(), formula(query, key, value), rtol=1e-5, atol=1e-5)
-    assert len(caplog.records) == 1 and "apt install g++" in caplog.text and os.environ["CXX"] in caplog.text
-    assert math.isfinite(float(found.sum()))
+    assert len(caplog.records) == 1 and "apt install g++" in caplog.text
+
+
+def test_a_compiler_that_knows_no_tiles_builds_the_rest(kernels, monkeypatch, tmp_path):
+    if not TILES:
+        pytest.skip("this processor has none")
+    old = tmp_path / "g++"
+    old.write_text(f'#!/bin/sh\ncase "$*" in *amx*) exit 1;; esac\nexec {shutil.which("g++")} "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert works() and not has_cpu_kernels(torch.bfloat16)
