@@ -1,7 +1,7 @@
 """From nothing to the first mask, in processes of their own: python benchmarks/start.py [--compiled] [--model NAME]
 
-With --compiled: with an empty cache of compiled code, and once more with what is in it by then. The cache is a
-temporary one. The frame is 640x480, the prompt a click.
+With an empty cache of compiled code, and once more with what is in it by then: the kernels for CPUs, and with
+--compiled the whole step. The cache is a temporary one. The frame is 640x480, the prompt a click.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
         return
     console = Console()
     table = Table(*["seconds", *STEPS, "start to first mask"], title=f"{options.model}, {os.cpu_count()} cores")
-    runs = {"off": "off"}
+    runs = {"nothing cached": "off", "once more": "off"}
     if options.compiled:
         runs |= {"compile, nothing cached": "compile", "compile, once more": "compile"}
     with tempfile.TemporaryDirectory() as cache, console.status("starting"):
