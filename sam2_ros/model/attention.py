@@ -169,7 +169,9 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, found: Tensor) -> None
     found.div_(total)
 
 
-torch.library.custom_op("sam2_ros::attention_on_cpu", _on_cpu, mutates_args=())
+# Not `torch.library.custom_op`, whose first call loads PyTorch's compiler: a second, and 150 MB.
+torch.library.define("sam2_ros::attention_on_cpu", "(Tensor query, Tensor key, Tensor value, Tensor? valid) -> Tensor")
+torch.library.impl("sam2_ros::attention_on_cpu", "CPU", _on_cpu)
 
 
 @torch.library.register_fake("sam2_ros::attention_on_cpu")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.cache import cache_folder
+from sam2_ros.model.cpu_kernels import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 
@@ -36,6 +37,8 @@ class CompiledSAM2:
         if model.device.type != "cpu":
             raise NotImplementedError(f"models are compiled for CPUs only so far, and this one is on {model.device}")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))  # /tmp does not last
+        # Not where it is defined, because this alone loads the compiler: half a second, and 150 MB.
+        torch.compiler.assume_constant_result(has_cpu_kernels)
         self.model = model
         self.config = model.config.fixed()
         self._encode_image = torch.compile(model.encode_image, fullgraph=True, options=_OPTIONS)

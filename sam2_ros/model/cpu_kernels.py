@@ -48,7 +48,6 @@ class Call(Structure):
     )
 
 
-@torch.compiler.assume_constant_result
 def has_cpu_kernels(dtype: torch.dtype) -> bool:
     """Whether they are there: float32 takes AVX2, bfloat16 AMX, both a C++ compiler, when they are first asked for."""
     library = _library()
@@ -188,7 +187,6 @@ def rotates_in_place(x: Tensor) -> bool:
     return x.dtype == torch.bfloat16 and x.shape[2] % 32 == 0 and x.stride(2) == 1 and even
 
 
-@torch.library.custom_op("sam2_ros::rotate_in_place", mutates_args=("x",))
 def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> None:
     """What `position.rotate` gives, written over x.
 
@@ -205,3 +203,8 @@ def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> None:
     _library().rotate_bfloat16(
         *(x.data_ptr(), turns.data_ptr(), b, placed, c // 2, *strides, len(rotation), torch.get_num_threads())
     )
+
+
+torch.library.define("sam2_ros::rotate_in_place", "(Tensor(a!) x, Tensor rotation, int unplaced) -> ()")
+torch.library.impl("sam2_ros::rotate_in_place", "CPU", rotate_in_place)
+torch.library.register_fake("sam2_ros::rotate_in_place", lambda x, rotation, unplaced: None)

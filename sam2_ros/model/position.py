@@ -81,7 +81,7 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
 
         return rotate_in_place(x, rotation, unplaced)
     if _is_for_the_cpu_kernel(x):
-        cpu_kernels.rotate_in_place(x, rotation, unplaced)
+        torch.ops.sam2_ros.rotate_in_place(x, rotation, unplaced)
         return x
     placed = x.shape[1] - unplaced
     grids = x[:, :placed].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))

@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -179,6 +181,20 @@ def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
         plain = rotate(before, rotation, 7)
     torch.testing.assert_close(found, plain, rtol=2**-7, atol=0)
     assert (found != plain).float().mean() < 0.01  # where they lay in the middle between two numbers
+
+
+def test_no_use_of_kernels_loads_the_compiler():
+    """Which takes a second and 150 MB, in the first frames."""
+    code = """
+import sys, torch
+from sam2_ros.model.memory_attention import RotaryAttention
+layer = RotaryAttention(64, dropout=0.0, key_dim=16)
+with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=sys.argv[1] == "bfloat16"):
+    layer(torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16), (4, 4), 8)
+assert "torch._dynamo" not in sys.modules
+"""
+    for dtype in ("float32", "bfloat16"):
+        subprocess.run([sys.executable, "-c", code, dtype], check=True)
 
 
 @pytest.fixture
