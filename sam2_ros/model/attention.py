@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.cpu_kernels import AMX, cpu_attention, has_cpu_kernels
-from sam2_ros.model.layers import Linear, has_kernels, weights_are_constant
+from sam2_ros.model.layers import Linear, has_kernels, learns_nothing_on_cpu, weights_are_constant
 
 BLOCK = 2**22
 """Scores that are held at a time on a CPU: 8 MB in bfloat16, which its last cache may hold."""
@@ -33,11 +33,6 @@ between."""
 MANY = 2**18
 """Scores of one head from which on our kernel is faster in bfloat16 than PyTorch's where values are as wide as keys, on
 a CPU with AMX. In float32 it is not."""
-
-
-def learns_nothing_on_cpu(x: Tensor) -> bool:
-    """Whether attention over tensors like x may take what has no backward pass, on a CPU."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def gains_from_narrow_values(x: Tensor) -> bool:

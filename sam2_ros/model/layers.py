@@ -107,6 +107,11 @@ def in_float32(x: Tensor) -> torch.autocast:
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)  # without data there is no autocast
 
 
+def learns_nothing_on_cpu(x: Tensor) -> bool:
+    """Whether what is done with tensors like x may take what has no backward pass, on a CPU."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of a [B, C, H, W] map."""
 
@@ -161,9 +166,7 @@ LARGE = 2**16
 
 def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether a product is large enough for it, on a CPU where nothing is learnt."""
-    if torch.is_grad_enabled() or x.device.type != "cpu":
-        return False
-    if torch.compiler.is_compiling():  # to what may be better still
+    if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():  # to what may be better still
         return False
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     return dtype in (torch.float32, torch.bfloat16) and x.numel() // x.shape[-1] * weight.shape[0] >= LARGE

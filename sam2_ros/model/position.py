@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_ros.model import cpu_kernels
-from sam2_ros.model.layers import Kept, has_kernels, in_float32
+from sam2_ros.model.layers import Kept, has_kernels, in_float32, learns_nothing_on_cpu
 
 
 @lru_cache(maxsize=32)
@@ -103,7 +103,7 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
 
 def _is_for_the_cpu_kernel(x: Tensor) -> bool:
     """Whether to take it for tokens x: PyTorch's product would copy them twice, since they are bfloat16."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+    if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():
         return False
     return cpu_kernels.rotates_in_place(x) and cpu_kernels.has_cpu_kernels(x.dtype)
 
