@@ -38,12 +38,12 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        parser.error("there is no CUDA GPU; tests/model/test_kernels.py checks the kernel without one")
+        parser.error("there is no CUDA GPU; tests/model/test_gpu_kernels.py checks the kernel without one")
     from triton.testing import do_bench
 
-    from sam2_ros.model.narrow_attention import Blocks, narrow_attention
+    from sam2_ros.model.gpu_kernels.narrow_attention import Blocks, narrow_attention
     from sam2_ros.model.position import axial_rotation
-    from sam2_ros.model.rotation import rotate_in_place
+    from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
 
     dtype = getattr(torch, options.dtype)
     console = Console()

@@ -261,6 +261,7 @@ class Reference(Peer):
         from sam2_ros.model.checkpoint import from_hugging_face
 
         super().__init__(task)
+        self.countable = not task.device.startswith("cuda")  # compiled code has no operations
         version, size = task.model.split("_hiera_")
         rows, columns = task.square
         file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"

@@ -70,7 +70,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         function = _in_blocks if torch.compiler.is_exporting() else torch.ops.sam2_ros.attention_on_cpu
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
     if narrow and has_kernels(query, query.shape[3], value.shape[3]):
-        from sam2_ros.model.narrow_attention import narrow_attention  # Triton comes with PyTorch for CUDA alone
+        from sam2_ros.model.gpu_kernels.narrow_attention import narrow_attention
 
         return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
     few = query.shape[2] * key.shape[2] <= KEPT

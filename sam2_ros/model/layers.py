@@ -22,16 +22,17 @@ T = TypeVar("T")
 TRITON = find_spec("triton") is not None
 
 
-def has_kernels(x: Tensor, *widths: int) -> bool:
+def has_kernels(x: Tensor, *widths: int, float32: bool = False) -> bool:
     """Whether our Triton kernels take x: on CUDA in half precision, where nothing is learnt.
 
     Args:
         widths: of what a kernel works on, which have to be powers of two.
+        float32: whether it takes float32, too.
     """
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or not (TRITON and x.is_cuda):
         return False
-    half = x.dtype in (torch.bfloat16, torch.float16)
-    return half and not any(width & (width - 1) for width in widths) and _triton_works(x.device)
+    known = x.dtype in (torch.bfloat16, torch.float16) or (float32 and x.dtype == torch.float32)
+    return known and not any(width & (width - 1) for width in widths) and _triton_works(x.device)
 
 
 @lru_cache(maxsize=16)
@@ -39,7 +40,7 @@ def _triton_works(device: torch.device) -> bool:
     """Whether it can build and launch our kernels: it needs an Ampere GPU, and a C compiler, which robots may lack."""
     if torch.cuda.get_device_capability(device) < (8, 0):
         return False
-    from sam2_ros.model.rotation import rotate_in_place
+    from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
 
     try:
         turn = torch.ones(1, 8, dtype=torch.complex64, device=device)
@@ -121,7 +122,7 @@ class LayerNorm2d(nn.LayerNorm):
     def forward(self, x: Tensor, then: str = "none") -> Tensor:
         """The norm, and "gelu" of it."""
         if has_kernels(x, x.shape[1]):
-            from sam2_ros.model.channel_norm import channel_norm  # Triton comes with PyTorch for CUDA alone
+            from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
 
             return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu")
         if x.is_cuda and x.shape[1] < 32:  # PyTorch's kernel takes a block of threads for every pixel

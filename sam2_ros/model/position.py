@@ -77,7 +77,7 @@ def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
         [B, T, C] of x's dtype.
     """
     if has_kernels(x, x.shape[2]):
-        from sam2_ros.model.rotation import rotate_in_place  # Triton comes with PyTorch for CUDA alone
+        from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
 
         return rotate_in_place(x, rotation, unplaced)
     if _is_for_the_cpu_kernel(x):

@@ -1,11 +1,8 @@
 """The Triton kernels without a GPU: their numbers in Triton's interpreter, machine code by Triton's compiler."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from triton_processes import python
 
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
@@ -13,7 +10,7 @@ NUMBERS = """
 from itertools import product
 
 import torch
-from sam2_ros.model.narrow_attention import Blocks, narrow_attention
+from sam2_ros.model.gpu_kernels.narrow_attention import Blocks, narrow_attention
 
 small = Blocks(32, 32, 4, 2)
 torch.manual_seed(0)
@@ -57,9 +54,9 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.channel_norm import _normalise
-from sam2_ros.model.narrow_attention import SHARES, _attend, _join
-from sam2_ros.model.rotation import _turn
+from sam2_ros.model.gpu_kernels.channel_norm import _normalise
+from sam2_ros.model.gpu_kernels.narrow_attention import SHARES, _attend, _join
+from sam2_ros.model.gpu_kernels.rotation import _turn
 
 capability, memory = int(sys.argv[1]), int(sys.argv[2])
 BF16 = dict.fromkeys(("query", "key", "value", "x"), "*bf16")
@@ -94,7 +91,7 @@ for kernel, constants in others:
 
 NORM = """
 import torch
-from sam2_ros.model.channel_norm import channel_norm
+from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
 from sam2_ros.model.layers import LayerNorm2d
 
 torch.manual_seed(0)
@@ -112,7 +109,7 @@ for c, h, w in ((4, 33, 37), (64, 9, 6), (256, 3, 5)):
 ON_A_GPU = """
 import torch
 from sam2_ros.model.layers import LayerNorm2d
-from sam2_ros.model.narrow_attention import narrow_attention
+from sam2_ros.model.gpu_kernels.narrow_attention import narrow_attention
 from sam2_ros.model.position import axial_rotation, rotate
 
 torch.manual_seed(0)
@@ -141,14 +138,6 @@ for dtype, allowed in ((torch.bfloat16, 6e-3), (torch.float16, 1e-3)):
             found, expected = norm.cuda()(x.cuda(), "gelu"), norm.cpu()(x.float(), "gelu")
         torch.testing.assert_close(found.float().cpu(), expected, rtol=2e-2, atol=2e-2)
 """
-
-
-def python(code: str, *arguments: str, **environment: str) -> str:
-    """Runs code in a process of its own: Triton decides when it is imported whether it interprets."""
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_numbers_are_those_of_plain_attention():

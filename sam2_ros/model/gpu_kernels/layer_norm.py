@@ -1,0 +1,91 @@
+"""Layer norm over the last dimension, for CUDA: of float32, written in half precision, where PyTorch makes two or three
+passes over memory and takes a block of threads for each row, however short. Written in Triton."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
+
+VALUES = 4096
+"""Of one block of threads."""
+
+
+def _normalise(
+    x, add, weight, bias, out, rows, eps,
+    height, width, across, down, window,
+    C: tl.constexpr, WIDE: tl.constexpr, ADD: tl.constexpr, WINDOWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Some rows, in float32. Where something is added to them, x takes the sum. Windows: row by row as `to_windows` has
+    them, with zeros where they hang over the map's edge."""
+    rows_here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    channels = tl.arange(0, WIDE)
+    inside = rows_here < rows
+    source = rows_here.to(tl.int64)
+    if WINDOWS:
+        cell, box = rows_here % (window * window), rows_here // (window * window)
+        row = box // across % down * window + cell // window
+        column = box % across * window + cell % window
+        source = (box // (across * down) * height + row).to(tl.int64) * width + column
+        inside &= (row < height) & (column < width)
+    there = inside[:, None] & (channels < C)
+    where = x + source[:, None] * C + channels
+    values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+    if ADD:
+        values += tl.load(add + source[:, None] * C + channels, mask=there, other=0.0).to(tl.float32)
+        tl.store(where, values.to(x.dtype.element_ty), mask=there)
+    values = tl.where(channels < C, values - (tl.sum(values, 1) / C)[:, None], 0.0)
+    values *= tl.rsqrt(tl.sum(values * values, 1) / C + eps)[:, None]
+    scale = tl.load(weight + channels, mask=channels < C, other=0.0).to(tl.float32)
+    shift = tl.load(bias + channels, mask=channels < C, other=0.0).to(tl.float32)
+    values = tl.where(inside[:, None], values * scale + shift, 0.0)
+    target = out + rows_here.to(tl.int64)[:, None] * C + channels
+    tl.store(target, values.to(out.dtype.element_ty), mask=(rows_here < rows)[:, None] & (channels < C))
+
+
+if triton is not None:
+    _normalise = triton.jit(_normalise)
+
+
+def layer_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    eps: float,
+    dtype: torch.dtype,
+    add: Tensor | None = None,
+    window: int = 0,
+) -> Tensor:
+    """Layer norm over the last dimension of x.
+
+    Args:
+        x: [..., C], contiguous.
+        weight, bias: [C].
+        dtype: of what comes out.
+        add: [..., C], contiguous: it is added to x first, in place.
+        window: x is a map [B, H, W, C], and comes out in windows of so many cells a side, as `hiera.to_windows` cuts
+            them, which are padded with zeros. 0: as it is.
+
+    Returns:
+        [..., C], or [B * windows, window, window, C].
+    """
+    assert x.is_contiguous() and (add is None or (add.is_contiguous() and add.shape == x.shape))
+    assert add is None or not window, "what hangs over the edge would not be added"
+    c = x.shape[-1]
+    height, width = (x.shape[1], x.shape[2]) if window else (1, 1)
+    down, across = (triton.cdiv(height, window), triton.cdiv(width, window)) if window else (1, 1)
+    shape = (x.shape[0] * down * across, window, window, c) if window else x.shape
+    out = torch.empty(shape, dtype=dtype, device=x.device)
+    rows, wide = out.numel() // c, triton.next_power_of_2(c)
+    block = max(1, VALUES // wide)
+    with torch.cuda.device_of(x):  # Triton launches on the current one
+        _normalise[triton.cdiv(rows, block),](
+            x, x if add is None else add, weight, bias, out, rows, eps, height, width, across, down, max(window, 1),
+            C=c, WIDE=wide, ADD=add is not None, WINDOWS=window > 0, BLOCK=block,
+        )  # fmt: skip
+    return out

@@ -1,0 +1,13 @@
+"""Processes in which Triton interprets, or compiles for a GPU that is not there."""
+
+import os
+import subprocess
+import sys
+
+
+def python(code: str, *arguments: str, **environment: str) -> str:
+    """Runs code in a process of its own: Triton decides when it is imported whether it interprets."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
