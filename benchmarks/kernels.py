@@ -1,16 +1,18 @@
 """Attention on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
 What SAM 2 does at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
-PyTorch's kernels take values as wide as keys, so that they are projected first; ours (`narrow_attention`) projects
-afterwards, with several ways of sharing out the work. With a mask, a bank with room for ten maps and 19 pointers is
-full but for three of each. Within an image: 4096 queries and keys of 256. And the rotation of the keys. Medians; how
-far what attention gives is from float32, as the norm of the difference over the norm.
+PyTorch's flash kernel takes values as wide as keys, so that they are projected first; cuDNN's takes narrow ones, too;
+ours (`narrow_attention`) projects afterwards, with several ways of sharing out the work. With room, a bank for ten maps
+and 19 pointers is full but for three of each. Within an image: 4096 queries and keys of 256. Tokens and image: what the
+mask decoder does in float32, 8 heads of 16. And the projection and rotation of the keys. Medians; how far what
+attention gives is from float32 (or float64), as the norm of the difference over the norm.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -41,9 +43,10 @@ def main() -> None:
         parser.error("there is no CUDA GPU; tests/model/test_gpu_kernels.py checks the kernel without one")
     from triton.testing import do_bench
 
+    from sam2_ros.model.gpu_kernels.key_projection import projected_keys
     from sam2_ros.model.gpu_kernels.narrow_attention import Blocks, narrow_attention
-    from sam2_ros.model.position import axial_rotation
     from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
+    from sam2_ros.model.position import axial_rotation
 
     dtype = getattr(torch, options.dtype)
     console = Console()
@@ -69,9 +72,9 @@ def main() -> None:
     for n in options.objects:
         query, own = random(n, 1, QUERIES, WIDE), random(n, 1, QUERIES, WIDE)
         room_key, room_value = random(n, 1, ROOM, WIDE), random(n, 1, ROOM, NARROW)
-        there = torch.zeros(n, ROOM, dtype=torch.bool, device="cuda")
-        there[:, : MAPS * QUERIES] = there[:, 10 * QUERIES : 10 * QUERIES + POINTERS] = True
-        key, value = (x[:, :, there[0]].contiguous() for x in (room_key, room_value))
+        placed, keys = MAPS * QUERIES, MAPS * QUERIES + POINTERS
+        key, value = (x[:, :, :keys].contiguous() for x in (room_key, room_value))
+        counts = torch.tensor([[placed] * n, [keys] * n], dtype=torch.int32, device="cuda")
         projection = random(WIDE, NARROW) / 8
         work = 2e-12 * n * QUERIES
         scores = query[:, :, SOME].float() @ key.float().mT * WIDE**-0.5
@@ -85,6 +88,12 @@ def main() -> None:
                     return F.scaled_dot_product_attention(query, key, F.linear(value, projection))[:, :, SOME]
 
             row(n, "to memory", f"PyTorch, {name}", theirs, 2 * WIDE * key.shape[2] * work, expected)
+
+        def cudnn_narrow(query=query, key=key, value=value, projection=projection) -> Tensor:
+            with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+                return F.linear(F.scaled_dot_product_attention(query, key, value), projection)[:, :, SOME]
+
+        row(n, "to memory", "PyTorch, cuDNN, narrow", cudnn_narrow, narrow, expected)
         for blocks, parts in (None, None), *WAYS:
 
             def ours(query=query, key=key, value=value, projection=projection, blocks=blocks, parts=parts) -> Tensor:
@@ -93,10 +102,10 @@ def main() -> None:
 
             row(n, "to memory", f"ours {blocks}, {parts}" if blocks else "ours", ours, narrow, expected)
 
-        def masked(query=query, key=room_key, value=room_value, valid=there, projection=projection) -> Tensor:
-            return F.linear(narrow_attention(query, key, value, valid), projection)[:, :, SOME]
+        def with_room(query=query, key=room_key, value=room_value, counts=counts, projection=projection) -> Tensor:
+            return F.linear(narrow_attention(query, key, value, counts[1]), projection)[:, :, SOME]
 
-        row(n, "to memory, masked", "ours", masked, narrow, expected)
+        row(n, "to memory, with room", "ours", with_room, narrow, expected)
 
         scores = query[:, :, SOME].float() @ own.float().mT * WIDE**-0.5
         expected = scores.softmax(-1) @ query.float()
@@ -113,6 +122,13 @@ def main() -> None:
 
         row(n, "within an image", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
 
+        tokens, image = torch.randn(n, 8, 8, 16, device="cuda"), torch.randn(n, 8, QUERIES, 16, device="cuda")
+        for what, queries, those in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):
+            expected = (queries.double() @ those.double().mT / 4).softmax(-1) @ those.double()
+            for kernel, function in (("PyTorch", F.scaled_dot_product_attention), ("ours", narrow_attention)):
+                attend = partial(function, queries, those, those)
+                row(n, what + ", float32", kernel, attend, 4e-12 * n * 8 * 8 * 16 * QUERIES, expected.float())
+
         rotation = axial_rotation(64, 64, WIDE, query.device)
         keys = key[:, 0]
 
@@ -123,7 +139,16 @@ def main() -> None:
 
         row(n, "rotation", "PyTorch", complex_product, 0, complex_product().float())
         scratch = keys.clone()
-        row(n, "rotation", "ours, in place", lambda: rotate_in_place(scratch, rotation, POINTERS), 0)  # noqa: B023
+        row(n, "rotation", "ours, in place", partial(rotate_in_place, scratch, rotation, POINTERS), 0)
+
+        weight, bias, tokens = projection, random(WIDE), value[:, 0]
+
+        def product_and_rotation(tokens=tokens, weight=weight, bias=bias, rotation=rotation) -> Tensor:
+            return rotate_in_place(F.linear(tokens, weight, bias), rotation, POINTERS)
+
+        expected = product_and_rotation().float()
+        row(n, "keys", "product, then rotation in place", product_and_rotation, 0, expected)
+        row(n, "keys", "ours", partial(projected_keys, tokens, weight, bias, rotation, counts, POINTERS), 0, expected)
     console.print(table)
 
 

@@ -135,6 +135,7 @@ class Ours:
             self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
         grid = self.tracker._history[-1].image.features.stride16.shape[2:]
         maps, pointers = task.memories(config.dim, config.memory_dim, grid)
+        maps, pointers = maps.movedim(2, -1).contiguous().movedim(-1, 2), pointers.float()  # as the network leaves them
         for tracked, map, pointer in zip(self.tracker._objects.values(), maps, pointers, strict=True):
             tracked.bank.remember_prompted(0, map[0], pointer[0])
             for index in range(1, FILLED):

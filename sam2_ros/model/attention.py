@@ -24,6 +24,10 @@ KEPT = 2**18
 """Scores of one head that are kept on a CPU for the backward pass, in bfloat16: 512 KB."""
 
 
+FEW = 32
+"""Queries or keys of one head, for which a GPU takes our kernel: a decoder's tokens, and the image's at them."""
+
+
 CUDNN_FROM = 4 * 4096
 """Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide,
 it takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py); this lies
@@ -47,7 +51,14 @@ def _has_cpu_kernel(x: Tensor) -> bool:
     return not torch.compiler.is_exporting() and x.shape[-1] % 2 == 0 and has_cpu_kernels(x.dtype)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    valid: Tensor | None = None,
+    dropout: float = 0.0,
+    lengths: Tensor | None = None,
+) -> Tensor:
     """softmax(query key' / sqrt(c)) value.
 
     PyTorch's fused (flash) kernels do it wherever they are the fastest. They don't take values narrower than keys. Our
@@ -61,6 +72,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         value: [B, heads, K, d].
         valid: bool [B, K], False for keys to leave out; None: all count. PyTorch's flash kernel takes none.
         dropout: chance that a weight is dropped, where something is learnt.
+        lengths: int32 [B], how many of the first keys count, in place of `valid` where our kernel for GPUs is taken.
 
     Returns:
         [B, heads, Q, d].
@@ -69,10 +81,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
     if learns_nothing_on_cpu(query) and (narrow or (half and _flash_is_slower(query, key, valid))):
         function = _in_blocks if torch.compiler.is_exporting() else torch.ops.sam2_ros.attention_on_cpu
         return function(query, key.to(query.dtype), value.to(query.dtype), valid)
-    if narrow and has_kernels(query, query.shape[3], value.shape[3]):
+    if lengths is not None or (valid is None and _is_for_the_gpu_kernel(query, key, value)):
         from sam2_ros.model.gpu_kernels.narrow_attention import narrow_attention
 
-        return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), valid)
+        return narrow_attention(query, key.to(query.dtype), value.to(query.dtype), lengths)
     few = query.shape[2] * key.shape[2] <= KEPT
     if query.device.type == "cpu" and half and torch.is_grad_enabled() and valid is None and few and not dropout:
         scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
@@ -83,6 +95,16 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         with nn.attention.sdpa_kernel(_LARGE, set_priority=True):
             return F.scaled_dot_product_attention(query, key, value)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+def _is_for_the_gpu_kernel(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Whether ours takes them, and is the faster one: where values are narrow, or queries or keys so few that PyTorch's
+    kernels leave most of a GPU idle."""
+    widths = query.shape[3], value.shape[3]
+    if min(widths) < 16:
+        return False
+    few = min(query.shape[2], key.shape[2]) <= FEW
+    return has_kernels(query, *widths, float32=few) and (few or value.shape[3] < key.shape[3])
 
 
 def _flash_is_slower(query: Tensor, key: Tensor, valid: Tensor | None) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -96,12 +97,27 @@ class GraphedSAM2:
 
     def _record(self, height: int, width: int) -> _Graphs | None:
         try:
-            with constant_weights(self._constants):
+            with constant_weights(self._constants), _float32_by_tensor_cores():
                 return _Graphs(self.model, height, width, self._counts, self._room)
         except Exception as error:  # Triton's have no common class
             torch.cuda.empty_cache()
             log.warning("images of %dx%d run without CUDA graphs, which is slower: %s", width, height, error)
             return None
+
+
+@contextmanager
+def _float32_by_tensor_cores() -> Iterator[None]:
+    """In half precision, products of what stays in float32 are recorded with inputs rounded to TF32, as precise as
+    float16. The switch holds for all threads, so it is on no longer than that."""
+    if not torch.is_autocast_enabled(GPU):
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class _Graphs:
@@ -146,8 +162,9 @@ class _Step:
         decoded = model.decode(model.without_memory(features), features)  # in the types in which things are remembered
         map = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
         maps, pointers = room
+        channels, *grid = map.shape[1:]
         self._memories = Memories(
-            map.new_zeros(count, maps, *map.shape[1:]),
+            map.new_zeros(count, maps, *grid, channels).movedim(-1, 2),  # as a bank lays them out
             torch.ones(count, maps, dtype=torch.int64, device=device),
             decoded.pointer.new_zeros(count, pointers, model.config.dim),
             torch.ones(count, pointers, dtype=torch.int64, device=device),

@@ -68,7 +68,7 @@ def constant_weights(kept: dict[Hashable, object]) -> Iterator[None]:
 
 def weights_are_constant() -> bool:
     """Whether that is so just now."""
-    return _constants.get() is not None
+    return not torch.compiler.is_compiling() and _constants.get() is not None
 
 
 def once(compute: Callable[[], T], *key: Hashable) -> T:
@@ -78,6 +78,11 @@ def once(compute: Callable[[], T], *key: Hashable) -> T:
     if key not in kept:
         kept[key] = compute()
     return kept[key]  # type: ignore[return-value]
+
+
+def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """A parameter in another precision."""
+    return once(lambda: weight.to(dtype), id(weight), dtype)
 
 
 class Kept:
@@ -121,7 +126,7 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, x: Tensor, then: str = "none") -> Tensor:
         """The norm, and "gelu" of it."""
-        if has_kernels(x, x.shape[1]):
+        if has_kernels(x, x.shape[1], float32=True):
             from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
 
             return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu")
@@ -130,6 +135,18 @@ class LayerNorm2d(nn.LayerNorm):
         else:
             x = super().forward(x.movedim(1, -1)).movedim(-1, 1)
         return x if then == "none" else getattr(F, then)(x)
+
+    def after(self, convolution: nn.Conv2d, x: Tensor, then: str = "none") -> Tensor:
+        """The norm of what a convolution makes of x, and "gelu" of it; on a GPU in half precision, our kernel adds the
+        convolution's bias, too, for which PyTorch makes a pass over memory."""
+        if not (has_kernels(x, *self.normalized_shape, float32=True) and torch.is_autocast_enabled("cuda")):
+            return self(convolution(x), then)
+        from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
+
+        dtype, weight = torch.get_autocast_dtype("cuda"), convolution.weight
+        weight = once(lambda: weight.to(dtype, memory_format=torch.channels_last), "channels last", id(weight), dtype)
+        x = F.conv2d(x, weight, None, convolution.stride, convolution.padding, groups=convolution.groups)
+        return channel_norm(x, self.weight, self.bias, self.eps, then == "gelu", convolution.bias)
 
     def _by_the_formula(self, x: Tensor) -> Tensor:
         x = x.float()
@@ -155,10 +172,31 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
     if x.is_cuda and torch.is_autocast_enabled("cuda"):  # which would round them at every call
         dtype = torch.get_autocast_dtype("cuda")
-        weight = once(lambda: weight.to(dtype), id(weight))
-        bias = None if bias is None else once(lambda: bias.to(dtype), id(bias))
+        x, weight, bias = x.to(dtype), rounded(weight, dtype), None if bias is None else rounded(bias, dtype)
+        if then == "relu" and bias is not None and not torch.is_grad_enabled():
+            found = torch._addmm_activation(bias, x.flatten(0, -2), weight.T)  # in one
+            return found.view(*x.shape[:-1], -1)
     x = F.linear(x, weight, bias)
     return x if then == "none" else getattr(F, then)(x)
+
+
+def add_and_norm(x: Tensor, added: Tensor | None, norm: nn.LayerNorm, in_half: bool = True) -> tuple[Tensor, Tensor]:
+    """x + added, [..., C], and the layer norm of it; on a GPU with autocast both in one pass over memory.
+
+    Args:
+        x: may be overwritten.
+        in_half: whether the norm is wanted in autocast's precision, where our kernel writes it.
+    """
+    if added is not None and added.shape != x.shape:  # the first that is not the same for all objects
+        x, added = x + added, None
+    if has_kernels(x, float32=True) and torch.is_autocast_enabled("cuda"):
+        from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
+
+        x = x.contiguous()
+        dtype = torch.get_autocast_dtype("cuda") if in_half else x.dtype
+        return x, layer_norm(x, norm.weight, norm.bias, norm.eps, dtype, added)
+    x = x if added is None else x + added
+    return x, norm(x)
 
 
 LARGE = 2**16

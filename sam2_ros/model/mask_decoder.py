@@ -7,17 +7,28 @@ strides 8 and 4, and the object score, which says whether the object can be seen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, LayerNorm2d
+from sam2_ros.model.layers import MLP, LayerNorm2d, Linear, has_kernels, once, weights_are_constant
 
 SINGLE = 0
 """Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
+
+
+def norm_of_sum(x: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """norm(x + change), all of x's shape; the change may be overwritten."""
+    if has_kernels(x, float32=True):
+        from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
+
+        return layer_norm(change.contiguous(), norm.weight, norm.bias, norm.eps, x.dtype, add=x.contiguous())
+    return norm(x + change)
 
 
 class TwoWayBlock(nn.Module):
@@ -39,14 +50,15 @@ class TwoWayBlock(nn.Module):
         """tokens [N, T, dim], image [N, h * w, dim] -> the same."""
         if self.position_first:
             q = tokens + token_position
-            tokens = self.norm1(tokens + self.self_attn(q, q, tokens))
+            tokens = norm_of_sum(tokens, self.self_attn(q, q, tokens), self.norm1)
         else:  # in the first block the tokens are nothing but their position yet
             tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
         keys = image + image_position
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_position, keys, image))
-        tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(image + self.cross_attn_image_to_token(keys, tokens + token_position, tokens))
-        return tokens, image
+        look = self.cross_attn_token_to_image(tokens + token_position, keys, image)
+        tokens = norm_of_sum(tokens, look, self.norm2)
+        tokens = norm_of_sum(tokens, self.mlp(tokens), self.norm3)
+        look = self.cross_attn_image_to_token(keys, tokens + token_position, tokens)
+        return tokens, norm_of_sum(image, look, self.norm4)
 
 
 class TwoWayTransformer(nn.Module):
@@ -64,7 +76,7 @@ class TwoWayTransformer(nn.Module):
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, image_position)
         look = self.final_attn_token_to_image(tokens + token_position, image + image_position, image)
-        return self.norm_final_attn(tokens + look), image
+        return norm_of_sum(tokens, look, self.norm_final_attn), image
 
 
 @dataclass(frozen=True)
@@ -122,19 +134,53 @@ class MaskDecoder(nn.Module):
         position = image_position.flatten(1).T.expand(n, -1, -1)
         tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
 
-        grow1, norm, _, grow2, gelu = self.output_upscaling
+        presence_logit, iou, filters = self.heads(tokens[:, :6])
         image = flat.transpose(1, 2).unflatten(2, (h, w))
+        return RawMasks(self.masks(image, filters, stride4, stride8), iou, tokens[:, 2:6], presence_logit)
+
+    def heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder's own tokens [N, 6, dim] say: object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
+        heads = [self.pred_obj_score_head, self.iou_prediction_head, *self.output_hypernetworks_mlps]
+        if tokens.is_cuda and weights_are_constant():
+            presence, iou, *filters = side_by_side(heads, tokens)
+        else:
+            presence, iou, *filters = (head(tokens[:, i]) for i, head in enumerate(heads))
+        return presence.squeeze(-1), iou.sigmoid(), torch.stack(filters, dim=1)
+
+    def masks(self, image: Tensor, filters: Tensor, stride4: Tensor, stride8: Tensor) -> Tensor:
+        """image [N, dim, h, w], filters [N, 4, dim / 8] and skip connections -> logits [N, 4, 4 h, 4 w]."""
+        grow1, norm, _, grow2, gelu = self.output_upscaling
+        channels = grow2.out_channels
+        if channels >= 16 and has_kernels(image, channels, float32=True):  # the least that tensor cores take
+            from sam2_ros.model.gpu_kernels.upscaling import filter_upscaled, upscale
+
+            image = upscale(image.flatten(2).mT, grow1, stride8, norm)  # the tokens again
+            return filter_upscaled(image, grow2, stride4, filters)
         image = norm(grow1(image) + stride8, "gelu")
         image = gelu(grow2(image) + stride4)
+        return (filters @ image.flatten(2)).unflatten(2, image.shape[2:])
 
-        mask_tokens = tokens[:, 2:6]
-        filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
-        return RawMasks(
-            logits=(torch.stack(filters, dim=1) @ image.flatten(2)).unflatten(2, image.shape[2:]),
-            iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
-            tokens=mask_tokens,
-            presence_logit=self.pred_obj_score_head(tokens[:, 0]).squeeze(-1),
-        )
+
+def side_by_side(mlps: Sequence[MLP], x: Tensor) -> list[Tensor]:
+    """MLPs of as many layers, each on a token of its own: x [N, M, dim] -> M times [N, out].
+
+    For a GPU they are so small that it takes one product of all as long as that of one.
+    """
+    layers = once(lambda: [_stacked(layers) for layers in zip(*(m.layers for m in mlps), strict=True)], *map(id, mlps))
+    x = x.transpose(0, 1)
+    for i, (weight, bias) in enumerate(layers):
+        if i:
+            x = getattr(F, mlps[0].activation)(x)
+        x = torch.baddbmm(bias, x, weight)
+    return [result[:, : mlp.layers[-1].out_features] for result, mlp in zip(x, mlps, strict=True)]
+
+
+def _stacked(layers: Sequence[Linear]) -> tuple[Tensor, Tensor]:
+    """Weights [M, in, out] and biases [M, 1, out]; narrower ones are filled up with zeros, which stay zero."""
+    wide, high = max(layer.in_features for layer in layers), max(layer.out_features for layer in layers)
+    weights = [F.pad(x.weight, (0, wide - x.in_features, 0, high - x.out_features)) for x in layers]
+    biases = [F.pad(x.bias, (0, high - x.out_features)) for x in layers]
+    return torch.stack(weights).mT, torch.stack(biases)[:, None]
 
 
 def best_candidate(raw: RawMasks) -> Tensor:

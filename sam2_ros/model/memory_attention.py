@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention, attention, gains_from_narrow_values
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import Linear
+from sam2_ros.model.layers import Linear, add_and_norm, rounded
 from sam2_ros.model.position import axial_rotation, rotate
+
+
+@dataclass(frozen=True)
+class MemoryTokens:
+    """What N objects remember, as K tokens of c channels each: maps of h * w tokens, then the object pointers."""
+
+    value: Tensor
+    """[N, K, c]."""
+    key: Tensor
+    """[N, K, c]. Position is added to the keys only: a value says what was there, a key also where and when."""
+    pointers: int
+    """How many of the last tokens belong to object pointers; they have no place in the image."""
+    valid: Tensor | None = None
+    """bool [N, K], False for tokens to leave out; None: all count."""
+    counts: Tensor | None = None
+    """For our kernels on a GPU, in place of `valid`: int32 [2, N], how many of the first tokens are of maps, and how
+    many count at all."""
 
 
 class RotaryAttention(Attention):
     """Attention whose queries and keys are turned by their place in the image (axial RoPE), one head.
 
-    Keys may hold several memories of the same grid one behind the other: every one is turned alike. The last
-    `unplaced` keys (object pointers) have no place in the image and are not turned.
+    Keys may hold several memories of the same grid one behind the other: every one is turned alike. Object pointers
+    have no place in the image and are not turned.
     """
 
     def __init__(self, dim: int, dropout: float, key_dim: int | None = None) -> None:
         super().__init__(dim, heads=1, key_dim=key_dim)
         self.dropout = dropout
 
-    def forward(  # type: ignore[override]
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        grid: tuple[int, int],
-        unplaced: int = 0,
-        valid: Tensor | None = None,
-    ) -> Tensor:
-        """query [N or 1, h * w, dim], key and value [N, K, key_dim], valid bool [N, K] -> [N, h * w, dim]."""
-        q, k = self.q_proj(query), self.k_proj(key)
+    def forward(self, query: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:  # type: ignore[override]
+        """query [N or 1, h * w, dim] -> [N, h * w, dim]."""
+        q = self.q_proj(query)
         rotation = axial_rotation(*grid, q.shape[-1], q.device)
-        q = rotate(q, rotation).expand(k.shape[0], -1, -1)
-        k = rotate(k, rotation, unplaced)
-        if value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q):
+        q = rotate(q, rotation).expand(memory.key.shape[0], -1, -1)
+        if memory.counts is not None:
+            from sam2_ros.model.gpu_kernels.key_projection import projected_keys
+
+            weight = rounded(self.k_proj.weight, q.dtype)
+            k = projected_keys(memory.key, weight, self.k_proj.bias, rotation, memory.counts, memory.pointers)
+        else:
+            k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
+        value, valid, counts = memory.value, memory.valid, memory.counts
+        if counts is not None or (value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q)):
             # What attention gives is a mean of values with weights that sum to 1, so it can be projected afterwards
             # just as well: narrow values are attended to as they are.
-            found = self.v_proj(attention(q[:, None], k[:, None], value[:, None], valid).squeeze(1))
+            lengths = None if counts is None else counts[1]
+            found = self.v_proj(attention(q[:, None], k[:, None], value[:, None], valid, lengths=lengths).squeeze(1))
         else:
             dropout = self.dropout if self.training else 0.0
             found = attention(q[:, None], k[:, None], self.v_proj(value)[:, None], valid, dropout).squeeze(1)
@@ -61,20 +80,13 @@ class MemoryAttentionLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self,
-        x: Tensor,
-        key: Tensor,
-        value: Tensor,
-        grid: tuple[int, int],
-        pointers: int,
-        valid: Tensor | None,
-    ) -> Tensor:
-        """x [N or 1, h * w, dim], key and value [N, K, memory_dim] -> [N, h * w, dim]."""
-        y = self.norm1(x)
-        x = x + self.dropout(self.self_attn(y, y, y, grid))
-        x = x + self.dropout(self.cross_attn_image(self.norm2(x), key, value, grid, pointers, valid))
-        y = self.dropout(self.linear1(self.norm3(x), "relu"))
-        return x + self.dropout(self.linear2(y))
+        self, x: Tensor, added: Tensor | None, memory: MemoryTokens, grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """x [N or 1, h * w, dim], and what is yet to be added to it -> the same."""
+        x, y = add_and_norm(x, added, self.norm1)
+        x, y = add_and_norm(x, self.dropout(self.self_attn(y, MemoryTokens(y, y, 0), grid)), self.norm2)
+        x, y = add_and_norm(x, self.dropout(self.cross_attn_image(y, memory, grid)), self.norm3)
+        return x, self.dropout(self.linear2(self.dropout(self.linear1(y, "relu"))))
 
 
 class MemoryAttention(nn.Module):
@@ -85,32 +97,20 @@ class MemoryAttention(nn.Module):
         self.layers = nn.ModuleList(MemoryAttentionLayer(config) for _ in range(config.memory_layers))
         self.norm = nn.LayerNorm(config.dim)
 
-    def forward(
-        self,
-        features: Tensor,
-        position: Tensor,
-        memory: Tensor,
-        memory_position: Tensor,
-        pointers: int,
-        valid: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, features: Tensor, position: Tensor, memory: MemoryTokens) -> Tensor:
         """Features of the newest image, conditioned on the memory of each of N objects.
 
         Args:
             features: [N, dim, h, w]; or [1, dim, h, w], and what does not depend on the objects is done once.
             position: [dim, h, w].
-            memory: M maps of h * w tokens each, then the pointer tokens: [N, K, memory_dim].
-            memory_position: [N, K, memory_dim].
-            pointers: how many of the last tokens belong to object pointers.
-            valid: bool [N, K], False for tokens to leave out.
+            memory: of the N objects.
 
         Returns:
             [N, dim, h, w].
         """
         grid = features.shape[2:]
-        x = (features + 0.1 * position).flatten(2).transpose(1, 2)
-        # Position is added to the keys only: a value says what was there, a key also where and when.
-        key = memory + memory_position
+        x, added = (features + 0.1 * position).flatten(2).transpose(1, 2), None
         for layer in self.layers:
-            x = layer(x, key, memory, grid, pointers, valid)
-        return self.norm(x).transpose(1, 2).unflatten(2, grid)
+            x, added = layer(x, added, memory, grid)
+        _, conditioned = add_and_norm(x, added, self.norm, in_half=False)
+        return conditioned.transpose(1, 2).unflatten(2, grid)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import LayerNorm2d, Linear, pointwise
+from sam2_ros.model.layers import LayerNorm2d, Linear, has_kernels, linear, once, pointwise, weights_are_constant
 
 
 class MaskDownsampler(nn.Module):
-    """Four stride-2 convolutions: a mask [N, 1, H, W] -> [N, dim, H / 16, W / 16]."""
+    """The mask, and four stride-2 convolutions."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -23,9 +24,20 @@ class MaskDownsampler(nn.Module):
             ]
         self.encoder = nn.Sequential(*layers, nn.Conv2d(256, dim, kernel_size=1))
 
-    def forward(self, mask: Tensor) -> Tensor:
-        for convolution, norm in zip(self.encoder[:-1:3], self.encoder[1:-1:3], strict=True):
-            mask = norm(convolution(mask), "gelu")
+    def forward(self, logits: Tensor, prompted: bool | Tensor) -> Tensor:
+        """Mask logits [N, H / 4, W / 4] -> [N, dim, H / 16, W / 16]; prompted as in `mask_of`."""
+        convolutions, norms = self.encoder[:-1:3], self.encoder[1:-1:3]
+        if in_half_on_gpu(logits) and not isinstance(prompted, Tensor):
+            from sam2_ros.model.gpu_kernels.mask_downsampling import convolve, from_logits
+
+            mask = from_logits(logits, prompted, convolutions[0], norms[0], torch.get_autocast_dtype("cuda"))
+            mask = convolve(mask, convolutions[1], norms[1])
+            mask = convolve(mask, convolutions[2], norms[2])
+            mask = norms[3].after(convolutions[3], mask, "gelu")
+        else:
+            mask = mask_of(logits, prompted)
+            for convolution, norm in zip(convolutions, norms, strict=True):
+                mask = norm.after(convolution, mask, "gelu")
         return pointwise(mask, self.encoder[-1])
 
 
@@ -40,11 +52,23 @@ class FuserBlock(nn.Module):
         self.pwconv2 = Linear(dim * 4, dim)
         self.gamma = nn.Parameter(torch.full((dim,), 1e-6))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, dim, h, w] -> the same shape."""
-        y = self.norm(self.dwconv(x)).movedim(1, -1)
-        y = self.gamma * self.pwconv2(self.pwconv1(y, "gelu"))
-        return x + y.movedim(-1, 1)
+    def forward(self, x: Tensor, in_half: bool) -> Tensor:
+        """[N, dim, h, w] -> the same shape; in_half as in `add`."""
+        if in_half_on_gpu(x, x.shape[1]):
+            from sam2_ros.model.gpu_kernels.depthwise import depthwise
+
+            y = depthwise(x, self.dwconv, self.norm, torch.get_autocast_dtype("cuda"))
+        else:
+            y = self.norm(self.dwconv(x))
+        y = self.pwconv1(y.movedim(1, -1), "gelu")
+        y = linear(y, *once(self._scaled, id(self))) if weights_are_constant() else self.gamma * self.pwconv2(y)
+        return add(x, y.movedim(-1, 1), in_half)
+
+    def _scaled(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the last layer, times gamma."""
+        weight, bias = self.pwconv2.weight, self.pwconv2.bias
+        gamma = self.gamma.double()
+        return (gamma[:, None] * weight.double()).to(weight.dtype), (gamma * bias.double()).to(bias.dtype)
 
 
 class Fuser(nn.Module):
@@ -55,8 +79,9 @@ class Fuser(nn.Module):
         self.layers = nn.ModuleList(FuserBlock(dim) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, dim, h, w] -> the same shape."""
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, in_half=layer is self.layers[-1])
         return x
 
 
@@ -70,7 +95,47 @@ class MemoryEncoder(nn.Module):
         self.fuser = Fuser(config.dim)
         self.out_proj = nn.Conv2d(config.dim, config.memory_dim, kernel_size=1)
 
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features [N or 1, dim, h, w], mask in -10 .. 10 [N, 1, 16 h, 16 w] -> [N, memory_dim, h, w]."""
-        fused = self.fuser(pointwise(features, self.pix_feat_proj) + self.mask_downsampler(mask))
+    def forward(self, features: Tensor, logits: Tensor, prompted: bool | Tensor) -> Tensor:
+        """What to remember of a mask: [N, memory_dim, h, w].
+
+        Args:
+            features: [N or 1, dim, h, w].
+            logits: [N, 4 h, 4 w].
+            prompted: as in `mask_of`.
+        """
+        mask = self.mask_downsampler(logits, prompted)
+        fused = self.fuser(add(pointwise(features, self.pix_feat_proj), mask, in_half=True))
         return pointwise(fused, self.out_proj)
+
+
+def mask_of(logits: Tensor, prompted: bool | Tensor) -> Tensor:
+    """The mask that is encoded, -10 .. 10: logits [N, H / 4, W / 4] -> [N, 1, H, W].
+
+    Args:
+        prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
+    """
+    mask = F.interpolate(logits[:, None], scale_factor=4, mode="bilinear")
+    if isinstance(prompted, Tensor):
+        mask = torch.where(prompted.view(-1, 1, 1, 1), (mask > 0).to(mask.dtype), mask.sigmoid())
+    else:  # without a tensor, which a GPU would have to be waited for
+        mask = (mask > 0).to(mask.dtype) if prompted else mask.sigmoid()
+    return mask * 20 - 10
+
+
+def in_half_on_gpu(x: Tensor, *widths: int) -> bool:
+    """Whether our kernels take x, and what they compute is wanted in half precision; widths as in `has_kernels`."""
+    return has_kernels(x, *widths, float32=True) and torch.is_autocast_enabled("cuda")
+
+
+def add(x: Tensor, y: Tensor, in_half: bool) -> Tensor:
+    """x [N or 1, C, h, w] + y [N, C, h, w].
+
+    Args:
+        in_half: where our kernel adds them, whether it writes autocast's precision or float32.
+    """
+    if not in_half_on_gpu(y):
+        return x + y
+    from sam2_ros.model.gpu_kernels import addition
+
+    x, y = (map.contiguous(memory_format=torch.channels_last) for map in (x, y))  # which they are
+    return addition.add(x, y, torch.get_autocast_dtype("cuda") if in_half else torch.float32)

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, Linear, in_float32
+from sam2_ros.model.layers import MLP, Linear, has_kernels, in_float32, once
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
-from sam2_ros.model.memory_attention import MemoryAttention
+from sam2_ros.model.memory_attention import MemoryAttention, MemoryTokens
 from sam2_ros.model.memory_encoder import MemoryEncoder
 from sam2_ros.model.neck import ImageEncoder
 from sam2_ros.model.position import sine_grid, sine_time
@@ -142,24 +142,36 @@ class SAM2(nn.Module):
             features: of the newest image; or, while learning, of the image of each of N objects.
             memories: of the N objects.
         """
+        h, w = memories.maps.shape[3:]
+        position = sine_grid(h, w, self.config.dim, features.stride16.device).to(features.stride16.dtype)
+        return self.memory_attention(features.stride16, position, self._tokens(memories))
+
+    def _tokens(self, memories: Memories) -> MemoryTokens:
+        """Memories as what memory attention looks at."""
         n, m, c, h, w = memories.maps.shape
-        device = features.stride16.device
-
-        tokens = memories.maps.flatten(3).transpose(2, 3)  # [N, M, h * w, c]
-        where = sine_grid(h, w, c, device).flatten(1).T
-        when = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
-        position = where + when
-
-        # An object pointer is as wide as C / c memory tokens.
-        parts = self.config.dim // c
-        pointers = memories.pointers.reshape(n, -1, c)
+        device = memories.maps.device
+        parts = self.config.dim // c  # an object pointer is as wide as so many memory tokens
+        pointer_position = memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
         if self.config.pointer_time_encoding:
             age = memories.pointer_age / (self.config.max_pointers - 1)
-            pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(pointers.dtype))
-            pointer_position = pointer_position.repeat_interleave(parts, dim=1)
-        else:
-            pointer_position = torch.zeros_like(pointers)
+            pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(memories.pointers.dtype))
 
+        where = sine_grid(h, w, c, device)
+        if c >= 16 and has_kernels(memories.maps, c, self.config.dim):  # tensor cores take no fewer
+            from sam2_ros.model.gpu_kernels.memory_tokens import memory_tokens
+
+            value, key, counts = memory_tokens(
+                *(memories.maps, memories.map_age, memories.map_valid, memories.pointers, memories.pointer_valid),
+                *(where, self.maskmem_tpos_enc.flatten(1), pointer_position),
+            )
+            return MemoryTokens(value, key, memories.pointers.shape[1] * parts, counts=counts)
+
+        tokens = memories.maps.flatten(3).transpose(2, 3).flatten(1, 2)  # [N, M * h * w, c]
+        when = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
+        position = (where.flatten(1).T + when).flatten(1, 2)
+        pointers = memories.pointers.reshape(n, -1, c)
+        value = torch.cat((tokens, pointers), dim=1)
+        position = torch.cat((position, pointer_position.repeat_interleave(parts, dim=1)), dim=1)
         valid = None
         if memories.map_valid is not None or memories.pointer_valid is not None:
             map_valid = torch.ones(n, m, dtype=torch.bool, device=device)
@@ -173,15 +185,7 @@ class SAM2(nn.Module):
                 ],
                 dim=1,
             )
-
-        return self.memory_attention(
-            features.stride16,
-            sine_grid(h, w, self.config.dim, device).to(features.stride16.dtype),
-            torch.cat((tokens.flatten(1, 2), pointers), dim=1),
-            torch.cat((position.flatten(1, 2), pointer_position), dim=1),
-            pointers.shape[1],
-            valid,
-        )
+        return MemoryTokens(value, value + position, pointers.shape[1], valid)
 
     def decode(
         self,
@@ -206,15 +210,18 @@ class SAM2(nn.Module):
                 that are only tracked; else take the single mask. One bool for all, or bool [N].
         """
         n, _, h, w = conditioned.shape
-        if points is None or labels is None:
-            points, labels = no_points(n, conditioned)
         with in_float32(conditioned):
             encoder = self.sam_prompt_encoder
             dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
+            if points is None or labels is None:
+                nothing = once(lambda: encoder.points(*no_points(1, conditioned), 16 * h, 16 * w), id(encoder))
+                sparse = nothing.expand(n, -1, -1)
+            else:
+                sparse = encoder.points(points, labels, 16 * h, 16 * w)
             raw = self.sam_mask_decoder(
                 conditioned + dense,
                 encoder.pe_layer.grid(h, w),
-                encoder.points(points, labels, 16 * h, 16 * w),
+                sparse,
                 features.stride4,
                 features.stride8,
             )
@@ -291,12 +298,7 @@ class SAM2(nn.Module):
             presence_logit: [N].
             prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
         """
-        mask = F.interpolate(mask_logits[:, None], scale_factor=4, mode="bilinear")
-        if isinstance(prompted, Tensor):
-            mask = torch.where(prompted.view(-1, 1, 1, 1), (mask > 0).to(mask.dtype), mask.sigmoid())
-        else:  # without a tensor, which a GPU would have to be waited for
-            mask = (mask > 0).to(mask.dtype) if prompted else mask.sigmoid()
-        memory = self.memory_encoder(features.stride16, mask * 20 - 10)
+        memory = self.memory_encoder(features.stride16, mask_logits, prompted)
         if self.config.absent_memory_embedding:
             absent = (presence_logit <= 0).view(-1, 1, 1, 1)
             memory = memory + (absent * self.no_obj_embed_spatial[:, :, None, None]).to(memory.dtype)

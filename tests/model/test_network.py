@@ -10,7 +10,7 @@ from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import from_windows, to_windows
 from sam2_ros.model.layers import Kept, LayerNorm2d, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
-from sam2_ros.model.memory_attention import RotaryAttention
+from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Memories
 
@@ -309,7 +309,7 @@ def test_weights_of_memory_attention_are_dropped_in_training_alone():
     torch.manual_seed(0)
     layer = RotaryAttention(32, dropout=0.1, key_dim=8)
     query, key = torch.randn(1, 16, 32), torch.randn(1, 16, 8)
-    asked = query, key, key, (4, 4)
+    asked = query, MemoryTokens(key, key, 0), (4, 4)
     assert not torch.equal(layer(*asked), layer(*asked))
     layer.eval()
     assert torch.equal(layer(*asked), layer(*asked))

@@ -17,22 +17,24 @@ VALUES = 4096
 
 
 def _normalise(
-    x, add, weight, bias, out, rows, eps,
-    height, width, across, down, window,
+    x, add, weight, bias, out, strip, eps, height, width, down,
     C: tl.constexpr, WIDE: tl.constexpr, ADD: tl.constexpr, WINDOWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some rows, in float32. Where something is added to them, x takes the sum. Windows: row by row as `to_windows` has
-    them, with zeros where they hang over the map's edge."""
+    """Some rows, in float32. Where something is added to them, x takes the sum. In windows, WINDOWS a side: row by row
+    as `to_windows` has them, with zeros where they hang over the map's edge. They come in strips, each of them all
+    windows side by side, so that telling where in the map a row belongs takes no division by what is not known
+    beforehand."""
     rows_here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    target = tl.program_id(1).to(tl.int64) * strip + rows_here
     channels = tl.arange(0, WIDE)
-    inside = rows_here < rows
-    source = rows_here.to(tl.int64)
+    exists = rows_here < strip
+    source, inside = target, exists
     if WINDOWS:
-        cell, box = rows_here % (window * window), rows_here // (window * window)
-        row = box // across % down * window + cell // window
-        column = box % across * window + cell % window
-        source = (box // (across * down) * height + row).to(tl.int64) * width + column
-        inside &= (row < height) & (column < width)
+        cell, box = rows_here % (WINDOWS * WINDOWS), rows_here // (WINDOWS * WINDOWS)
+        row = tl.program_id(1) % down * WINDOWS + cell // WINDOWS
+        column = box * WINDOWS + cell % WINDOWS
+        source = (tl.program_id(1) // down * height + row).to(tl.int64) * width + column
+        inside = exists & (row < height) & (column < width)
     there = inside[:, None] & (channels < C)
     where = x + source[:, None] * C + channels
     values = tl.load(where, mask=there, other=0.0).to(tl.float32)
@@ -44,12 +46,13 @@ def _normalise(
     scale = tl.load(weight + channels, mask=channels < C, other=0.0).to(tl.float32)
     shift = tl.load(bias + channels, mask=channels < C, other=0.0).to(tl.float32)
     values = tl.where(inside[:, None], values * scale + shift, 0.0)
-    target = out + rows_here.to(tl.int64)[:, None] * C + channels
-    tl.store(target, values.to(out.dtype.element_ty), mask=(rows_here < rows)[:, None] & (channels < C))
+    where = out + target[:, None] * C + channels
+    tl.store(where, values.to(out.dtype.element_ty), mask=exists[:, None] & (channels < C))
 
 
 if triton is not None:
-    _normalise = triton.jit(_normalise)
+    # Without variants for sizes that happen to be multiples of 16: images may have any.
+    _normalise = triton.jit(_normalise, do_not_specialize=["strip", "height", "width", "down"])
 
 
 def layer_norm(
@@ -77,15 +80,18 @@ def layer_norm(
     assert x.is_contiguous() and (add is None or (add.is_contiguous() and add.shape == x.shape))
     assert add is None or not window, "what hangs over the edge would not be added"
     c = x.shape[-1]
-    height, width = (x.shape[1], x.shape[2]) if window else (1, 1)
-    down, across = (triton.cdiv(height, window), triton.cdiv(width, window)) if window else (1, 1)
-    shape = (x.shape[0] * down * across, window, window, c) if window else x.shape
+    shape, height, width, down, strips = x.shape, 1, 1, 1, 1
+    if window:
+        height, width = x.shape[1:3]
+        down = triton.cdiv(height, window)
+        strips = x.shape[0] * down
+        shape = strips * triton.cdiv(width, window), window, window, c
     out = torch.empty(shape, dtype=dtype, device=x.device)
-    rows, wide = out.numel() // c, triton.next_power_of_2(c)
+    strip, wide = out.numel() // c // strips, triton.next_power_of_2(c)
     block = max(1, VALUES // wide)
     with torch.cuda.device_of(x):  # Triton launches on the current one
-        _normalise[triton.cdiv(rows, block),](
-            x, x if add is None else add, weight, bias, out, rows, eps, height, width, across, down, max(window, 1),
-            C=c, WIDE=wide, ADD=add is not None, WINDOWS=window > 0, BLOCK=block,
+        _normalise[triton.cdiv(strip, block), strips](
+            x, x if add is None else add, weight, bias, out, strip, eps, height, width, down,
+            C=c, WIDE=wide, ADD=add is not None, WINDOWS=window, BLOCK=block,
         )  # fmt: skip
     return out

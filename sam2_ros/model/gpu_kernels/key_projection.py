@@ -1,0 +1,77 @@
+"""Keys of memory attention, for CUDA: projected and turned in one pass over memory. Written in Triton."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
+
+ROWS, PAIRS, WARPS = 64, 64, 8
+"""Tokens, and pairs of channels, of one block of threads; and its warps."""
+
+
+def _project(
+    x, weight, bias, rotation, counts, out, cells, tokens, objects, all_pairs,
+    C: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr,
+):  # fmt: skip
+    """The same cells of all maps of an object, which are turned alike; or some of its pointers, which are not."""
+    n = tl.program_id(1).to(tl.int64)
+    pairs = tl.program_id(2) * PAIRS + tl.arange(0, PAIRS)
+    inner = tl.arange(0, C)
+    placed, there = tl.load(counts + n), tl.load(counts + objects + n)
+    blocks = tl.cdiv(cells, ROWS)
+    of_maps = tl.program_id(0) < blocks
+    mine = tl.where(of_maps, tl.program_id(0), tl.program_id(0) - blocks) * ROWS + tl.arange(0, ROWS)
+    start, repeats = tl.where(of_maps, 0, placed), tl.where(of_maps, placed // cells, 1)
+    inside = (mine < tl.where(of_maps, cells, there - placed))[:, None]
+    turned = (mine < tl.where(of_maps, cells, 0))[:, None]
+    where = rotation + mine[:, None] * (2 * all_pairs) + 2 * pairs
+    cosine = tl.load(where, mask=turned, other=1.0)
+    sine = tl.load(where + 1, mask=turned, other=0.0)
+    even = tl.load(weight + (2 * pairs) * C + inner[:, None])
+    odd = tl.load(weight + (2 * pairs + 1) * C + inner[:, None])
+    shift_even, shift_odd = tl.load(bias + 2 * pairs).to(tl.float32), tl.load(bias + 2 * pairs + 1).to(tl.float32)
+    channels = tl.program_id(2) * (2 * PAIRS) + tl.arange(0, 2 * PAIRS)
+    for repeat in range(0, repeats):
+        row = n * tokens + start + repeat * cells + mine[:, None]
+        values = tl.load(x + row * C + inner, mask=inside, other=0.0)
+        a = tl.dot(values, even, input_precision="ieee") + shift_even
+        b = tl.dot(values, odd, input_precision="ieee") + shift_odd
+        a, b = a * cosine - b * sine, a * sine + b * cosine
+        key = tl.reshape(tl.join(a, b), (ROWS, 2 * PAIRS)).to(out.dtype.element_ty)
+        tl.store(out + row * (2 * all_pairs) + channels, key, mask=inside)
+
+
+if triton is not None:
+    _project = triton.jit(_project)
+
+
+def projected_keys(x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, counts: Tensor, others: int) -> Tensor:
+    """A linear layer, and what `position.rotate` makes of it.
+
+    Args:
+        x: [N, K, c], c a power of two, contiguous: tokens of maps of the same cells one behind the other, then others.
+        weight: [dim, c], dim a power of two, 32 or more, of x's dtype.
+        bias: [dim].
+        rotation: complex64 [cells, dim / 2].
+        counts: int32 [2, N], how many of the first tokens are of maps; how many count in all.
+        others: the most of those that are not of maps.
+
+    Returns:
+        [N, K, dim]; what lies behind those that count is undefined.
+    """
+    n, tokens, c = x.shape
+    cells, pairs = rotation.shape
+    out = torch.empty(n, tokens, 2 * pairs, dtype=x.dtype, device=x.device)
+    block = min(PAIRS, pairs)
+    with torch.cuda.device_of(x):  # Triton launches on the current one
+        _project[triton.cdiv(cells, ROWS) + triton.cdiv(others, ROWS), n, pairs // block](
+            x, weight, bias, torch.view_as_real(rotation), counts, out, cells, tokens, n, pairs,
+            C=c, ROWS=ROWS, PAIRS=block, num_warps=WARPS,
+        )  # fmt: skip
+    return out

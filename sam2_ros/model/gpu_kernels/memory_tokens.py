@@ -1,0 +1,117 @@
+"""Memories as tokens, for CUDA: those that are there one behind the other, as attention wants them, in one pass over
+memory where PyTorch makes eight. Written in Triton."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
+
+CELLS = 64
+"""Of one block of threads."""
+
+
+def _lay_maps(
+    maps, age, valid, where, when, value, key, slots, cells, tokens, kinds, batch, slot, channel, cell,
+    C: tl.constexpr, SLOTS: tl.constexpr, CELLS: tl.constexpr,
+):  # fmt: skip
+    """Some cells of one map, behind those of the object's maps before it."""
+    n, m = (tl.program_id(1) // slots).to(tl.int64), tl.program_id(1) % slots
+    others = tl.arange(0, SLOTS)
+    before = tl.sum(tl.load(valid + n * slots + others, mask=others < m, other=0).to(tl.int32))
+    if tl.load(valid + n * slots + m) != 0:
+        mine = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
+        channels = tl.arange(0, C)
+        there = (mine < cells)[:, None]
+        source = maps + n * batch + m * slot + mine[:, None] * cell + channels * channel
+        values = tl.load(source, mask=there, other=0.0)
+        kind = (tl.load(age + n * slots + m).to(tl.int32) + kinds - 1) % kinds  # age 0 reads the last row
+        position = tl.load(where + channels * cells + mine[:, None], mask=there, other=0.0)
+        position += tl.load(when + kind * C + channels)[None, :]
+        target = (n * tokens + before * cells + mine[:, None]) * C + channels
+        tl.store(value + target, values, mask=there)
+        tl.store(key + target, (values.to(tl.float32) + position).to(key.dtype.element_ty), mask=there)
+
+
+def _lay_pointers(
+    pointers, valid, position, map_valid, value, key, counts, objects, slots, map_slots, cells, tokens, parts,
+    DIM: tl.constexpr, C: tl.constexpr, SLOTS: tl.constexpr, MAP_SLOTS: tl.constexpr,
+):  # fmt: skip
+    """One object pointer, behind the maps and the pointers before it; and how many tokens there are."""
+    programs = tl.num_programs(0) // objects
+    n, p = (tl.program_id(0) // programs).to(tl.int64), tl.program_id(0) % programs
+    there, maps_there = tl.arange(0, SLOTS), tl.arange(0, MAP_SLOTS)
+    maps = tl.sum(tl.load(map_valid + n * map_slots + maps_there, mask=maps_there < map_slots, other=0).to(tl.int32))
+    known = tl.load(valid + n * slots + there, mask=there < slots, other=0).to(tl.int32)
+    if p == 0:
+        tl.store(counts + n, maps * cells)
+        tl.store(counts + objects + n, maps * cells + tl.sum(known) * parts)
+    if tl.sum(tl.where(there == p, known, 0)) != 0:
+        channels = tl.arange(0, DIM)
+        values = tl.load(pointers + (n * slots + p) * DIM + channels).to(tl.float32)
+        place = tl.load(position + (n * slots + p) * C + channels % C).to(tl.float32)
+        before = maps * cells + tl.sum(tl.where(there < p, known, 0)) * parts
+        target = (n * tokens + before) * C + channels
+        tl.store(value + target, values.to(value.dtype.element_ty))
+        tl.store(key + target, (values + place).to(key.dtype.element_ty))
+
+
+if triton is not None:
+    _lay_maps, _lay_pointers = triton.jit(_lay_maps), triton.jit(_lay_pointers)
+
+
+def memory_tokens(
+    maps: Tensor,
+    map_age: Tensor,
+    map_valid: Tensor | None,
+    pointers: Tensor,
+    pointer_valid: Tensor | None,
+    where: Tensor,
+    when: Tensor,
+    pointer_position: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What N objects remember, as tokens to attend to: of the maps that are there, then of the pointers that are there.
+
+    Args:
+        maps: [N, M, c, h, w], M of 1 or more, c a power of two; channels may be last in memory.
+        map_age: int64 [N, M], as in `Memories`.
+        map_valid: bool [N, M]; None: all are there.
+        pointers: [N, P, C], C a power of two.
+        pointer_valid: bool [N, P]; None: all are there.
+        where: float32 [c, h, w], position in the image.
+        when: float32 [kinds, c], by age; the last is for age 0.
+        pointer_position: [N, P, c].
+
+    Returns:
+        Values [N, K, c] and keys, to which position was added, in the maps' dtype; and int32 [2, N]: how many tokens
+        are of maps, and how many there are in all. What lies behind them is undefined.
+    """
+    n, m, c, h, w = maps.shape
+    p, dim = pointers.shape[1:]
+    if maps.stride(3) != w * maps.stride(4):
+        maps = maps.contiguous()
+    cells, parts = h * w, dim // c
+    tokens = m * cells + p * parts
+    value = torch.empty(n, tokens, c, dtype=maps.dtype, device=maps.device)
+    key, counts = torch.empty_like(value), torch.empty(2, n, dtype=torch.int32, device=maps.device)
+    map_valid = (torch.ones_like(map_age, dtype=torch.bool) if map_valid is None else map_valid).contiguous()
+    if pointer_valid is None:
+        pointer_valid = torch.ones(n, p, dtype=torch.bool, device=maps.device)
+    there, pointers_there = map_valid.view(torch.uint8), pointer_valid.contiguous().view(torch.uint8)
+    with torch.cuda.device_of(maps):  # Triton launches on the current one
+        _lay_maps[triton.cdiv(cells, CELLS), n * m](
+            maps, map_age.contiguous(), there, where.contiguous(), when.contiguous(), value, key,
+            m, cells, tokens, len(when), *maps.stride()[:3], maps.stride(4),
+            C=c, SLOTS=triton.next_power_of_2(m), CELLS=CELLS,
+        )  # fmt: skip
+        _lay_pointers[n * max(p, 1),](
+            pointers.contiguous(), pointers_there, pointer_position.contiguous(), there, value, key, counts,
+            n, p, m, cells, tokens, parts,
+            DIM=dim, C=c, SLOTS=triton.next_power_of_2(max(p, 1)), MAP_SLOTS=triton.next_power_of_2(m),
+        )  # fmt: skip
+    return value, key, counts
