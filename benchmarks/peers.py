@@ -149,6 +149,7 @@ class Ours:
             (model, "encode_image", "image encoder"),
             *((model, function, stage) for function, stage in tracking.items()),
             (pixels, "to_masks", "masks"),
+            *([(pixels, "begin_masks", "masks")] if hasattr(pixels, "begin_masks") else []),
         ):
             self.clock.watch(owner, function, stage)
 

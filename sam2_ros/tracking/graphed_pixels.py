@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -50,10 +51,24 @@ class GraphedPixels:
 
     def to_masks(self, logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:
         """As `pixels.to_masks`."""
-        size = self._sizes.get((height, width))
-        if size is None or not 0 < len(logits) <= max(self._counts) or logits.shape[1:] != size.grid:
+        size = self._size_for(logits, height, width)
+        if size is None:
             return pixels.to_masks(logits, height, width, non_overlap)
-        return size.to_masks(logits, non_overlap)
+        scaled, ready = size.begin_masks(logits)
+        return pixels.settled(ready(), scaled) if non_overlap else ready()
+
+    def begin_masks(self, logits: Tensor, height: int, width: int) -> Callable[[], np.ndarray]:
+        """Like `to_masks`, but what a GPU has yet to do is not waited for until the masks are asked for, which must be
+        before the next are begun."""
+        size = self._size_for(logits, height, width)
+        if size is None:
+            return lambda: pixels.to_masks(logits, height, width)
+        return size.begin_masks(logits)[1]
+
+    def _size_for(self, logits: Tensor, height: int, width: int) -> _Size | None:
+        size = self._sizes.get((height, width))
+        there = size is not None and 0 < len(logits) <= max(self._counts) and logits.shape[1:] == size.grid
+        return size if there else None
 
 
 class _Size:
@@ -70,7 +85,7 @@ class _Size:
 
         pinned = device.type == "cuda"  # memory that the GPU reads and writes by itself
         self._image = torch.zeros(height, width, 3, dtype=torch.uint8, pin_memory=pinned)
-        self._taken = torch.cuda.Event()
+        self._taken, self._found = torch.cuda.Event(), torch.cuda.Event()
         self._to_network = Recording(to_network, (self._image.to(device),))
         self.grid = torch.Size(side // 4 for side in shape)
         self._masks = torch.zeros(counts[-1], height, width, dtype=torch.bool, pin_memory=pinned)
@@ -88,11 +103,17 @@ class _Size:
         self._taken.record(torch.cuda.current_stream(target.device))
         return self._to_network()
 
-    def to_masks(self, logits: Tensor, non_overlap: bool) -> np.ndarray:
+    def begin_masks(self, logits: Tensor) -> tuple[Tensor, Callable[[], np.ndarray]]:
+        """Logits at the image's size, and the masks, when they are there."""
         n = len(logits)
         recording = self._to_masks[min(count for count in self._to_masks if count >= n)]
         recording.inputs[0][:n] = logits
         scaled, masks = recording()
-        self._masks[:n].copy_(masks[:n])
-        found = self._masks[:n].numpy().copy()
-        return pixels.settled(found, scaled[:n]) if non_overlap else found
+        self._masks[:n].copy_(masks[:n], non_blocking=True)
+        self._found.record(torch.cuda.current_stream(masks.device))
+
+        def ready() -> np.ndarray:
+            self._found.synchronize()
+            return self._masks[:n].numpy().copy()
+
+        return scaled[:n], ready

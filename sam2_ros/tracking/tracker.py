@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -229,8 +229,8 @@ class Tracker:
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         seen = SeenFrame(self._frames_seen, stamp, encoded)
         with torch.no_grad(), self._precision():
-            self._track_what_fits(seen)
-            newest = self._frame(seen, self._objects)
+            masks = self._track_what_fits(seen)
+            newest = self._frame(seen, self._objects, masks)
         self._frames_seen += 1
         self._history.append(seen)
         self.newest = newest
@@ -443,11 +443,18 @@ class Tracker:
             return None
         return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
 
-    def _track(self, seen: SeenFrame, objects: Sequence[TrackedObject]) -> list[Answer]:
-        """Find objects on a frame from memory alone, and remember it."""
+    def _track(
+        self, seen: SeenFrame, objects: Sequence[TrackedObject], meanwhile: Callable[[Tensor], None] = lambda _: None
+    ) -> list[Answer]:
+        """Find objects on a frame from memory alone, and remember it.
+
+        Args:
+            meanwhile: is given the logits [N, h, w] before the host waits for a GPU.
+        """
         memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded, maps = self.model.track(seen.image.features, memories)
+        meanwhile(decoded.mask_logits)
         answers = _answers(decoded)
         for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):
             tracked.bank.remember(seen.index, map, pointer, answer.presence_logit)
@@ -461,35 +468,58 @@ class Tracker:
             if seen.index > start and seen.index not in tracked.bank.prompted
         }
 
-    def _track_what_fits(self, seen: SeenFrame) -> None:
-        """Find all objects on a new frame; when the GPU's memory does not suffice, give up the newest of them."""
+    def _track_what_fits(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
+        """Find all objects on a new frame; when the GPU's memory does not suffice, give up the newest of them.
+
+        Returns:
+            Masks at the image's size, where they could be begun with before the host waited for a GPU.
+        """
+        begun: list[Callable[[], np.ndarray]] = []
+
+        def begin(logits: Tensor) -> None:
+            if isinstance(self._pixels, GraphedPixels) and not self._non_overlap_masks:
+                begun[:] = [self._pixels.begin_masks(logits, seen.image.height, seen.image.width)]
+
         while self._objects:
             objects = list(self._objects.values())
             try:
-                answers = self._track(seen, objects)
+                answers = self._track(seen, objects, begin)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
                 log.error("GPU out of memory: object %d is given up, the others go on", objects[-1].object_id)
                 self.remove(objects[-1].object_id)
                 continue
             seen.answers.update(zip(self._objects, answers, strict=True))
-            return
+            return dict(zip(self._objects, begun[0](), strict=True)) if begun else None
+        return None
 
-    def _frame(self, seen: SeenFrame, objects: Mapping[int, TrackedObject]) -> Frame:
-        masklets = tuple(self._masklets(seen, objects, sorted(objects)))
+    def _frame(
+        self, seen: SeenFrame, objects: Mapping[int, TrackedObject], masks: Mapping[int, np.ndarray] | None = None
+    ) -> Frame:
+        masklets = tuple(self._masklets(seen, objects, sorted(objects), masks))
         return Frame(seen.stamp, seen.image.height, seen.image.width, masklets)
 
     def _masklets(
-        self, seen: SeenFrame, objects: Mapping[int, TrackedObject], object_ids: Sequence[int]
+        self,
+        seen: SeenFrame,
+        objects: Mapping[int, TrackedObject],
+        object_ids: Sequence[int],
+        masks: Mapping[int, np.ndarray] | None = None,
     ) -> list[Masklet]:
-        """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask."""
-        compared = sorted(objects) if self._non_overlap_masks else object_ids
-        shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
+        """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask.
+
+        Args:
+            masks: by ID, where they are known already.
+        """
         height, width = seen.image.height, seen.image.width
-        masks: dict[int, np.ndarray] = {}
-        if shown:
-            logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
-            masks = dict(zip(shown, self._pixels.to_masks(logits, height, width, self._non_overlap_masks), strict=True))
+        if masks is None:
+            compared = sorted(objects) if self._non_overlap_masks else object_ids
+            shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
+            masks = {}
+            if shown:
+                logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
+                found = self._pixels.to_masks(logits, height, width, self._non_overlap_masks)
+                masks = dict(zip(shown, found, strict=True))
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)
