@@ -9,13 +9,15 @@ one stage to the next. A rounding there is one that no later block can mend (doc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP, Kept, Linear, in_float32
+from sam2_ros.model.layers import MLP, Kept, Linear, has_kernels, in_float32, rounded
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -51,16 +53,35 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * keep / (1 - rate)
 
 
+def _in_half_precision(x: Tensor) -> bool:
+    """Whether our kernels take x in float32, where autocast has products in half precision."""
+    return has_kernels(x, float32=True) and torch.is_autocast_enabled("cuda")
+
+
+SMALL = 64
+"""Tokens of a window up to which our kernel attends to them faster than PyTorch's."""
+
+POOLED = 256
+"""The same where queries are pooled, for which PyTorch makes copies and a pass of its own."""
+
+
 class PatchEmbed(nn.Module):
-    """Overlapping 7x7 patches at stride 4: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
+    """Overlapping 7x7 patches at stride 4, and where they are: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, position: Callable[[int, int], Tensor]) -> Tensor:
+        """position: gives what is added to a map of some height and width, [1, height, width, dim]."""
+        if _in_half_precision(image):
+            from sam2_ros.model.gpu_kernels.patch_embedding import patch_embedding
+
+            where = position(image.shape[2] // 4, image.shape[3] // 4)
+            return patch_embedding(image.contiguous(), self.proj.weight, self.proj.bias, where, stride=4)
         with in_float32(image):
-            return self.proj(image).permute(0, 2, 3, 1).contiguous()  # all that is added to it takes its layout
+            x = self.proj(image).permute(0, 2, 3, 1).contiguous()  # all that is added to it takes its layout
+        return x + position(*x.shape[1:3])
 
 
 class WindowAttention(nn.Module):
@@ -75,13 +96,21 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
-        b = x.shape[0]
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return self.proj(self.attend(self.qkv(x)))
+
+    def attend(self, qkv: Tensor) -> Tensor:
+        """[B, H, W, 3 * dim_out] -> [B, H, W, dim_out], or half the height and width when pooling."""
+        if qkv.shape[1:3].numel() <= (POOLED if self.pool else SMALL) and has_kernels(qkv):
+            from sam2_ros.model.gpu_kernels.window_attention import window_attention
+
+            return window_attention(qkv, self.heads, self.pool)
+        b = qkv.shape[0]
+        q, k, v = qkv.chunk(3, dim=-1)
         if self.pool:
             q = max_pool(q)
         h, w = q.shape[1:3]
         q, k, v = (t.reshape(b, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2) for t in (q, k, v))
-        return self.proj(attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1))
+        return attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1)
 
 
 class Block(nn.Module):
@@ -101,6 +130,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
+        if not self.training and self.pool == hasattr(self, "proj") and _in_half_precision(x):
+            return self._fused(x, torch.get_autocast_dtype("cuda"))
         shortcut = x
         x = self.norm1(x)
         if hasattr(self, "proj"):
@@ -114,6 +145,27 @@ class Block(nn.Module):
             x = self.attn(x)
         x = shortcut + drop_path(x, self.drop, self.training)
         return x + drop_path(self.mlp(self.norm2(x)), self.drop, self.training)
+
+    def _fused(self, x: Tensor, half: torch.dtype) -> Tensor:
+        """The same by our kernels for GPUs: rounding, cutting into windows, putting them together, GELU and sums happen
+        on the way into a product or out of it, and are no passes over memory of their own."""
+        from sam2_ros.model.gpu_kernels.fused_linear import fused_linear
+        from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
+        from sam2_ros.model.gpu_kernels.pooled_linear import pooled_linear
+
+        def norm(x: Tensor, by: nn.LayerNorm, dtype: torch.dtype, window: int = 0) -> Tensor:
+            return layer_norm(x, by.weight, by.bias, by.eps, dtype, window=window)
+
+        def linear(x: Tensor, by: nn.Linear, **then: object) -> Tensor:
+            return fused_linear(x, rounded(by.weight, half), by.bias, **then)
+
+        shortcut = x = x.contiguous()
+        if self.pool:  # and then channels are widened, too
+            shortcut = pooled_linear(norm(x, self.norm1, x.dtype), self.proj.weight, self.proj.bias)
+        x = self.attn.attend(self.attn.qkv(norm(x, self.norm1, half, self.window)))
+        x = linear(x, self.attn.proj, residual=shortcut, window=x.shape[1] if self.window else 0)
+        up, down = self.mlp.layers
+        return linear(linear(norm(x, self.norm2, half), up, gelu=True), down, residual=x)
 
 
 class Hiera(nn.Module):
@@ -160,8 +212,7 @@ class Hiera(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """[B, 3, H, W] -> maps [B, dims[i], H / stride, W / stride] of strides 4, 8, 16, 32."""
-        x = self.patch_embed(image)
-        x = x + self.position(*x.shape[1:3])
+        x = self.patch_embed(image, self.position)
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_ros.model.gpu_kernels.gelu import gelu
+from sam2_ros.model.gpu_kernels.tf32 import nearest
 from sam2_ros.model.layers import once
 
 try:
@@ -54,6 +55,8 @@ def _grow(
         inner = start + tl.arange(0, INNER)
         a = tl.load(x + (item * cells + cell[:, None]) * K + inner, mask=there, other=0.0)
         b = tl.load(weight + (below * 2 * C + both) * K + inner[:, None])
+        if PRECISION == "tf32":
+            a, b = nearest(a), nearest(b)
         found = tl.dot(a, b, found, input_precision=PRECISION)
     row, column = cell // width * 2 + below, cell % width * 2
     where = skip + item * skip_object + row[:, None] * skip_row + column[:, None] * skip_column
