@@ -27,6 +27,10 @@ KEPT = 2**18
 FEW = 32
 """Queries or keys of one head, for which a GPU takes our kernel: a decoder's tokens, and the image's at them."""
 
+LONELY = 4096
+"""Queries of all heads for which it does so where there are as many keys: an image of 1024 pixels, 256 wide. For four
+times as many, PyTorch's kernels have enough to do (benchmarks/kernels.py)."""
+
 
 CUDNN_FROM = 4 * 4096
 """Queries of all heads, from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide,
@@ -104,7 +108,17 @@ def _is_for_the_gpu_kernel(query: Tensor, key: Tensor, value: Tensor) -> bool:
     if min(widths) < 16:
         return False
     few = min(query.shape[2], key.shape[2]) <= FEW
-    return has_kernels(query, *widths, float32=few) and (few or value.shape[3] < key.shape[3])
+    if not has_kernels(query, *widths, float32=few):
+        return False
+    return few or value.shape[3] < key.shape[3] or _leaves_idle(query, key)
+
+
+def _leaves_idle(query: Tensor, key: Tensor) -> bool:
+    """Whether PyTorch's kernels would leave most of a GPU idle, so that it is faster to share out the keys, too."""
+    from sam2_ros.model.gpu_kernels.narrow_attention import takes_wide_values
+
+    few, many = query.shape[:3].numel() <= LONELY, min(query.shape[2], key.shape[2]) >= 1024
+    return few and many and query.shape[3] == 256 and takes_wide_values(query.device)
 
 
 def _flash_is_slower(query: Tensor, key: Tensor, valid: Tensor | None) -> bool:

@@ -176,6 +176,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "n
         if then == "relu" and bias is not None and not torch.is_grad_enabled():
             found = torch._addmm_activation(bias, x.flatten(0, -2), weight.T)  # in one
             return found.view(*x.shape[:-1], -1)
+        if then == "gelu" and bias is not None and has_kernels(x):
+            from sam2_ros.model.gpu_kernels.fused_linear import fused_linear
+
+            return fused_linear(x.contiguous(), weight, bias, gelu=True)
     x = F.linear(x, weight, bias)
     return x if then == "none" else getattr(F, then)(x)
 

@@ -120,9 +120,11 @@ def _side_by_side(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:
     sample = next(value for row in rows for _, value in row)
     filling = torch.zeros_like(sample)
     flat = [value for row in rows for value in [v for _, v in row] + [filling] * (longest - len(row))]
-    # In one go, which on a GPU is one kernel; as the memory encoder leaves maps, with channels last.
-    values = torch.cat([value.movedim(0, -1) for value in flat]).unflatten(0, (len(rows), longest, -1))
-    values = values.movedim(-1, 2) if sample.dim() > 1 else values
+    # In one go, which on a GPU is one kernel; maps as the memory encoder leaves them, with channels last.
+    maps = sample.dim() > 1
+    values = torch.cat([value.movedim(0, -1) for value in flat] if maps else flat)
+    values = values.unflatten(0, (len(rows), longest, -1))
+    values = values.movedim(-1, 2) if maps else values
     ages = torch.tensor([[age for age, _ in row] + [1] * (longest - len(row)) for row in rows])
     ages = ages.to(sample.device, non_blocking=True)  # a GPU need not have finished what it is at
     if all(len(row) == longest for row in rows):

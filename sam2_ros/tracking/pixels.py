@@ -165,8 +165,13 @@ def holes_side_by_side(outside: Tensor, area: int) -> Tensor:
         label = F.max_pool2d(label, 3, stride=1, padding=1) * cells
     goes_on = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
     label = label.long().flatten(1)
-    counted = (cells + goes_on * (area + 1)).flatten(1)
-    size = torch.zeros(len(label), label.shape[1] + 1, device=cells.device).scatter_add_(1, label, counted)
+    goes_on, total = goes_on.flatten(1), label.shape[1]
+    # What need not be counted has a place of its own: thousands of cells that add to one place wait for each other.
+    elsewhere = torch.arange(total + 1, 2 * total + 1, device=cells.device)
+    counted = torch.where(outside.flatten(1) & ~goes_on, label, elsewhere)
+    size = torch.zeros(len(label), 2 * total + 1, device=cells.device)
+    size.scatter_add_(1, counted, torch.ones_like(counted, dtype=size.dtype))
+    size.scatter_(1, torch.where(goes_on, label, elsewhere), area + 1.0)
     return (size.gather(1, label) <= area).view_as(outside) & outside
 
 

@@ -208,8 +208,11 @@ for tile in fused_linear.TILES:
         constants |= {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": 64}
         options = {"num_warps": tile.warps, "num_stages": tile.stages}
         built(fused_linear._multiply, constants, () if gelu else ("out",), **options)
-constants = {"CHANNELS": 3, "SIDE": 7, "STRIDE": 4, "PIXELS": 64, "FEATURES": 64, "DEPTH": 16}
-built(patch_embedding._embed, constants, ("weight", "out"), num_warps=4, num_stages=3)
+constants = {"CHANNELS": 3, "SIDE": 7, "STRIDE": 4, "PIXELS": 64, "FEATURES": 128, "DEPTH": 32}
+for precision in ("tf32", "tf32x3"):
+    built(
+        *(patch_embedding._embed, constants | {"PRECISION": precision}, ("weight", "out")), num_warps=8, num_stages=2
+    )
 constants = {"PRECISION": "tf32", "ROWS": 128, "COLUMNS": 64, "DEPTH": 32}
 built(pooled_linear._multiply, constants, ("x", "weight", "out"), num_warps=8, num_stages=3)
 """

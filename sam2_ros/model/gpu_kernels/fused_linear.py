@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.gpu_kernels.gelu import gelu as activated
-from sam2_ros.model.gpu_kernels.narrow_attention import _abilities
+from sam2_ros.model.gpu_kernels.narrow_attention import abilities
 
 try:
     import triton
@@ -138,7 +138,7 @@ def fused_linear(
 
 def _tile(strip: int, strips: int, wide: int, tiles: tuple[Tile, ...], device: torch.device) -> Tile:
     """The largest of which there are enough, and which does not hang over the last column by much."""
-    _, processors = _abilities(device)
+    _, processors = abilities(device)
     least = triton.cdiv(wide, tiles[-1].columns) * tiles[-1].columns
     for tile in tiles:
         across = triton.cdiv(wide, tile.columns)

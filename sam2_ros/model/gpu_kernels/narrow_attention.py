@@ -33,6 +33,9 @@ class Blocks(NamedTuple):
 SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0: Blocks(64, 64, 8, 2)}
 """By the least shared memory, bytes, that a block of threads may have: Hopper, A100 and Orin, others since Ampere."""
 
+WIDE = Blocks(128, 64, 8, 2)
+"""For values wider than 64, where a block of threads may have 200 KB."""
+
 FEW = 32
 """Queries, or keys, of a head."""
 
@@ -165,8 +168,8 @@ def narrow_attention(
     b, heads, q, c = query.shape
     k, d = value.shape[2:]
     query, key, value = (x if x.stride(3) == 1 else x.contiguous() for x in (query, key, value))
-    memory, processors = _abilities(query.device)
-    blocks = blocks or _blocks(memory, q, k)
+    memory, processors = abilities(query.device)
+    blocks = blocks or _blocks(memory, q, k, d)
     across = triton.cdiv(q, blocks.queries)
     share = max(1, blocks.wanted * processors // (across * b * heads))
     parts = parts or min(MOST_PARTS, triton.cdiv(k, blocks.keys * LEAST), share)
@@ -192,14 +195,21 @@ def narrow_attention(
     return out
 
 
-def _blocks(memory: int, queries: int, keys: int) -> Blocks:
-    if queries <= FEW:
-        return FEW_QUERIES
-    return FEW_KEYS if keys <= FEW else next(share for least, share in SHARES.items() if memory >= least)
+def _blocks(memory: int, queries: int, keys: int, width: int) -> Blocks:
+    if min(queries, keys) <= FEW:
+        return FEW_QUERIES if queries <= FEW else FEW_KEYS
+    if width > 64 and memory >= 200 * 1024:
+        return WIDE
+    return next(share for least, share in SHARES.items() if memory >= least)
+
+
+def takes_wide_values(device: torch.device) -> bool:
+    """Whether values of 256 are taken, too."""
+    return abilities(device)[0] >= 200 * 1024
 
 
 @lru_cache(maxsize=16)
-def _abilities(device: torch.device) -> tuple[int, int]:
+def abilities(device: torch.device) -> tuple[int, int]:
     """Shared memory that a block of threads may have, bytes; multiprocessors."""
     if device.type != "cuda":  # in Triton's interpreter
         return 0, 1

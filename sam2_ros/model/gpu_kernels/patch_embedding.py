@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sam2_ros.model.gpu_kernels.tf32 import nearest
 from sam2_ros.model.layers import once
 
 try:
@@ -15,19 +16,19 @@ try:
 except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
     triton = None
 
-PIXELS, FEATURES = 64, 64
+PIXELS, FEATURES = 64, 128
 """Of one block of threads."""
 
-DEPTH = 16
+DEPTH = 32
 """Of the product, that is loaded together."""
 
 
 def _embed(
     image, weight, bias, position, out, height, width, down, across, dim, taps,
-    CHANNELS: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    CHANNELS: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr, PRECISION: tl.constexpr,
     PIXELS: tl.constexpr, FEATURES: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of one row of the map. Float32 is split into two tensor cores' numbers, which is as good as exact."""
+    """Some pixels of one row of the map."""
     line, picture = tl.program_id(2) % down, (tl.program_id(2) // down).to(tl.int64)
     columns = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
     features = tl.program_id(0) * FEATURES + tl.arange(0, FEATURES)
@@ -42,7 +43,9 @@ def _embed(
         where = ((picture * CHANNELS + channel) * height + row)[None, :] * width + column
         a = tl.load(image + where, mask=there & inside[:, None], other=0.0).to(tl.float32)
         b = tl.load(weight + features[None, :] * taps + tap[:, None], mask=known[None, :], other=0.0)
-        found = tl.dot(a, b, found, input_precision="tf32x3")
+        if PRECISION == "tf32":
+            a, b = nearest(a), nearest(b)
+        found = tl.dot(a, b, found, input_precision=PRECISION)
     found += tl.load(bias + features, mask=known, other=0.0).to(tl.float32)[None, :]
     mask = inside[:, None] & known[None, :]
     where = (line * across + columns)[:, None] * dim + features[None, :]
@@ -56,7 +59,10 @@ if triton is not None:
 
 
 def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tensor, stride: int) -> Tensor:
-    """A convolution, padded by half its size, and the sum with positions, as in float32; forwards only.
+    """A convolution, padded by half its size, and the sum with positions; forwards only.
+
+    Factors are rounded to TF32 where PyTorch's matrix products round theirs, or else split into two such numbers, which
+    is as good as exact.
 
     Args:
         image: [B, C, H, W], contiguous, H and W multiples of the stride.
@@ -73,11 +79,13 @@ def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tenso
     weight = once(lambda: F.pad(weight.flatten(1).float(), (0, -weight[0].numel() % DEPTH)), "padded", id(weight))
     down, across = height // stride, width // stride
     assert position.shape == (1, down, across, dim)
+    precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+    features = min(FEATURES, triton.next_power_of_2(dim))
     out = torch.empty(b, down, across, dim, dtype=torch.float32, device=image.device)
     with torch.cuda.device_of(image):  # Triton launches on the current one
-        _embed[triton.cdiv(dim, FEATURES), triton.cdiv(across, PIXELS), down * b](
+        _embed[triton.cdiv(dim, features), triton.cdiv(across, PIXELS), down * b](
             image, weight, bias, position, out, height, width, down, across, dim, weight.shape[1],
-            CHANNELS=channels, SIDE=side, STRIDE=stride, PIXELS=PIXELS, FEATURES=FEATURES, DEPTH=DEPTH,
-            num_warps=4, num_stages=3,
+            CHANNELS=channels, SIDE=side, STRIDE=stride, PRECISION=precision,
+            PIXELS=PIXELS, FEATURES=features, DEPTH=DEPTH, num_warps=8, num_stages=2,
         )  # fmt: skip
     return out
