@@ -1,7 +1,8 @@
 """From nothing to the first mask, in processes of their own: python benchmarks/start.py [--compiled] [--model NAME]
 
-With an empty cache of compiled code, and once more with what is in it by then: the kernels for CPUs, and with
---compiled the whole step. The cache is a temporary one. The frame is 640x480, the prompt a click.
+With an empty cache of compiled code, and once more with what is in it by then: the kernels for CPUs or GPUs, and with
+--compiled the whole step. The cache is a temporary one. The frame is 640x480, the prompt a click. Where there is a CUDA
+GPU it is taken, and CUDA graphs are recorded.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def child(model: str, accelerate: str, started: float) -> None:
     import torch  # it is part of what is measured
 
     from sam2_ros.model.checkpoint import load_model
+    from sam2_ros.model.device import device_of
     from sam2_ros.model.sam2 import SAM2
     from sam2_ros.tracking.prompt import Click, Prompt
     from sam2_ros.tracking.tracker import Tracker
@@ -37,7 +39,7 @@ def child(model: str, accelerate: str, started: float) -> None:
 
     done()
     torch.manual_seed(0)
-    network = load_model() if model == "default" else SAM2(CONFIGS[model]).eval()
+    network = load_model() if model == "default" else SAM2(CONFIGS[model]).eval().to(device_of(None))
     done()
     tracker = Tracker(network, accelerate=accelerate)
     done()
@@ -52,9 +54,8 @@ def child(model: str, accelerate: str, started: float) -> None:
 def measured(model: str, accelerate: str, cache: str) -> list[float]:
     """Seconds that each of `STEPS` took."""
     command = [sys.executable, __file__, "--model", model, "--child", accelerate, str(time.time())]
-    answer = subprocess.run(
-        command, env={**os.environ, "XDG_CACHE_HOME": cache}, stdout=subprocess.PIPE, text=True, check=True
-    )
+    caches = {"XDG_CACHE_HOME": cache, "TRITON_CACHE_DIR": f"{cache}/triton"}
+    answer = subprocess.run(command, env={**os.environ, **caches}, stdout=subprocess.PIPE, text=True, check=True)
     at = [0.0, *map(float, answer.stdout.split())]
     return [after - before for before, after in pairwise(at)]
 
@@ -70,7 +71,7 @@ def main() -> None:
         return
     console = Console()
     table = Table(*["seconds", *STEPS, "start to first mask"], title=f"{options.model}, {os.cpu_count()} cores")
-    runs = {"nothing cached": "off", "once more": "off"}
+    runs = {"nothing cached": "auto", "once more": "auto"}
     if options.compiled:
         runs |= {"compile, nothing cached": "compile", "compile, once more": "compile"}
     with tempfile.TemporaryDirectory() as cache, console.status("starting"):
