@@ -34,6 +34,8 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice, product
 from pathlib import Path
@@ -380,7 +382,8 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     while (command := pipe.recv()) != "end":
         if command == "count":
             running.clock.counting = running.countable  # compiled code and graphs have no operations
-            running.step()
+            with _without_kernels(checkout) if running.clock.on_gpu else nullcontext():
+                running.step()
             running.clock.counting = False
             pipe.send((dict(running.clock.flops), dict(running.clock.bytes)))
         elif command == "step":
@@ -393,6 +396,23 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
             pipe.send(_operations(running))
         else:
             pipe.send(getattr(running, command)())
+
+
+@contextmanager
+def _without_kernels(checkout: str) -> Iterator[None]:
+    """On a GPU our kernels are no operations of PyTorch, whose work is counted: its own do the same meanwhile, with
+    attention to values as narrow as they are."""
+    if checkout != str(ROOT):
+        yield
+        return
+    from sam2_ros.model import layers, memory_attention
+
+    kept = layers.TRITON, memory_attention.gains_from_narrow_values
+    layers.TRITON, memory_attention.gains_from_narrow_values = False, lambda _: True
+    try:
+        yield
+    finally:
+        layers.TRITON, memory_attention.gains_from_narrow_values = kept
 
 
 def _timed(running: Any) -> dict[str, float]:

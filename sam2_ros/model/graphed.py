@@ -107,9 +107,10 @@ class GraphedSAM2:
 
 @contextmanager
 def _float32_by_tensor_cores() -> Iterator[None]:
-    """In half precision, products of what stays in float32 are recorded with inputs rounded to TF32, as precise as
-    float16. The switch holds for all threads, so it is on no longer than that."""
-    if not torch.is_autocast_enabled(GPU):
+    """Beside bfloat16, products of what stays in float32 are recorded with inputs rounded to TF32, an eighth of its
+    rounding. Beside float16, which rounds no more than that, float32 stays what it is for. The switch holds for all
+    threads, so it is on no longer than a recording takes."""
+    if not torch.is_autocast_enabled(GPU) or torch.get_autocast_dtype(GPU) != torch.bfloat16:
         yield
         return
     before = torch.get_float32_matmul_precision()

@@ -64,7 +64,7 @@ def network(model) -> SAM2:
     return network.to(DEVICE)
 
 
-@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.float16, 0.05), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.float16, 0.02), (torch.bfloat16, 0.1)])
 def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, allowed):
     plain = Tracker(network, history=4, dtype=dtype, accelerate="off")
     graphs = Tracker(network, history=4, dtype=dtype, max_objects=5, accelerate="graphs")
@@ -72,9 +72,7 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     largest = 0.0
     for index, known in come_and_go(plain, graphs):
         for a, b in zip(plain.newest.masklets, graphs.newest.masklets, strict=True):
-            # In half precision graphs round to TF32 what plain code leaves in float32; without weights that have
-            # learnt anything, logits are around 0.
-            assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.05)
+            assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.02)
         largest = max(largest, furthest(known, allowed))
         if index == 0:
             assert recorded[5:] == ["to_network", *4 * ["to_masks"]]
