@@ -408,7 +408,7 @@ def _without_kernels(checkout: str) -> Iterator[None]:
     from sam2_ros.model import layers, memory_attention
 
     kept = layers.TRITON, memory_attention.gains_from_narrow_values
-    layers.TRITON, memory_attention.gains_from_narrow_values = False, lambda _: True
+    layers.TRITON, memory_attention.gains_from_narrow_values = False, lambda *_: True
     try:
         yield
     finally:

@@ -43,11 +43,12 @@ MANY = 2**18
 a CPU with AMX. In float32 it is not."""
 
 
-def gains_from_narrow_values(x: Tensor) -> bool:
-    """Whether attention of queries like x is the faster the narrower values are. Flash kernels don't take them."""
+def gains_from_narrow_values(x: Tensor, width: int, masked: bool) -> bool:
+    """Whether attention of queries like x is the faster the narrower values are, of a width. Flash kernels don't take
+    narrow ones, and ours for GPUs no masks."""
     if learns_nothing_on_cpu(x):
         return _has_cpu_kernel(x) or not (AMX and x.dtype == torch.bfloat16)
-    return has_kernels(x, x.shape[-1]) or torch.compiler.is_exporting()
+    return (width >= 16 and not masked and has_kernels(x, x.shape[-1], width)) or torch.compiler.is_exporting()
 
 
 def _has_cpu_kernel(x: Tensor) -> bool:
@@ -108,6 +109,8 @@ def _is_for_the_gpu_kernel(query: Tensor, key: Tensor, value: Tensor) -> bool:
     if min(widths) < 16:
         return False
     few = min(query.shape[2], key.shape[2]) <= FEW
+    if few and max(widths) > (64 if query.dtype == torch.float32 else 128):  # shared memory ends somewhere
+        return False
     if not has_kernels(query, *widths, float32=few):
         return False
     return few or value.shape[3] < key.shape[3] or _leaves_idle(query, key)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from threading import Lock
 from typing import Any
 
@@ -15,6 +14,7 @@ from sam2_ros.model.layers import constant_weights
 from sam2_ros.model.position import axial_rotation, sine_grid
 from sam2_ros.model.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+from sam2_ros.model.tf32 import rounding_as_well
 
 log = logging.getLogger("sam2_ros")
 
@@ -97,28 +97,14 @@ class GraphedSAM2:
 
     def _record(self, height: int, width: int) -> _Graphs | None:
         try:
-            with constant_weights(self._constants), _float32_by_tensor_cores():
+            # An eighth of bfloat16's rounding; float16 rounds no more than that, so beside it float32 stays what it is.
+            coarse = torch.is_autocast_enabled(GPU) and torch.get_autocast_dtype(GPU) == torch.bfloat16
+            with constant_weights(self._constants), rounding_as_well(coarse):
                 return _Graphs(self.model, height, width, self._counts, self._room)
         except Exception as error:  # Triton's have no common class
             torch.cuda.empty_cache()
             log.warning("images of %dx%d run without CUDA graphs, which is slower: %s", width, height, error)
             return None
-
-
-@contextmanager
-def _float32_by_tensor_cores() -> Iterator[None]:
-    """Beside bfloat16, products of what stays in float32 are recorded with inputs rounded to TF32, an eighth of its
-    rounding. Beside float16, which rounds no more than that, float32 stays what it is for. The switch holds for all
-    threads, so it is on no longer than a recording takes."""
-    if not torch.is_autocast_enabled(GPU) or torch.get_autocast_dtype(GPU) != torch.bfloat16:
-        yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class _Graphs:

@@ -100,7 +100,8 @@ class WindowAttention(nn.Module):
 
     def attend(self, qkv: Tensor) -> Tensor:
         """[B, H, W, 3 * dim_out] -> [B, H, W, dim_out], or half the height and width when pooling."""
-        if qkv.shape[1:3].numel() <= (POOLED if self.pool else SMALL) and has_kernels(qkv):
+        small = qkv.shape[1:3].numel() <= (POOLED if self.pool else SMALL) and qkv.shape[3] <= 3 * self.heads * 128
+        if small and has_kernels(qkv):
             from sam2_ros.model.gpu_kernels.window_attention import window_attention
 
             return window_attention(qkv, self.heads, self.pool)

@@ -151,7 +151,9 @@ class MaskDecoder(nn.Module):
         """image [N, dim, h, w], filters [N, 4, dim / 8] and skip connections -> logits [N, 4, 4 h, 4 w]."""
         grow1, norm, _, grow2, gelu = self.output_upscaling
         channels = grow2.out_channels
-        if channels >= 16 and has_kernels(image, channels, float32=True):  # the least that tensor cores take
+        if channels >= 16 and has_kernels(
+            image, channels, image.shape[1], float32=True
+        ):  # the least that tensor cores take
             from sam2_ros.model.gpu_kernels.upscaling import filter_upscaled, upscale
 
             image = upscale(image.flatten(2).mT, grow1, stride8, norm)  # the tokens again

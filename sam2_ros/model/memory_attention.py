@@ -48,12 +48,14 @@ class RotaryAttention(Attention):
         if memory.counts is not None:
             from sam2_ros.model.gpu_kernels.key_projection import projected_keys
 
-            weight = rounded(self.k_proj.weight, q.dtype)
+            weight = rounded(self.k_proj.weight, memory.key.dtype)
             k = projected_keys(memory.key, weight, self.k_proj.bias, rotation, memory.counts, memory.pointers)
         else:
             k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
         value, valid, counts = memory.value, memory.valid, memory.counts
-        if counts is not None or (value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q)):
+        if counts is not None or (
+            value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q, value.shape[-1], valid is not None)
+        ):
             # What attention gives is a mean of values with weights that sum to 1, so it can be projected afterwards
             # just as well: narrow values are attended to as they are.
             lengths = None if counts is None else counts[1]

@@ -157,7 +157,7 @@ class SAM2(nn.Module):
             pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(memories.pointers.dtype))
 
         where = sine_grid(h, w, c, device)
-        if c >= 16 and has_kernels(memories.maps, c, self.config.dim):  # tensor cores take no fewer
+        if 16 <= c <= 128 and has_kernels(memories.maps, c, self.config.dim):  # what tensor cores and GPUs' memory take
             from sam2_ros.model.gpu_kernels.memory_tokens import memory_tokens
 
             value, key, counts = memory_tokens(

@@ -6,6 +6,8 @@ import pytest
 import torch
 from triton_processes import python
 
+from sam2_ros.model import attention
+
 TESTS = str(Path(__file__).parents[1])
 
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
@@ -226,6 +228,26 @@ def test_numbers_are_those_of_plain_attention():
 
 def test_norms_are_those_of_pytorch():
     python(NORM, TRITON_INTERPRET="1")
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "width", "dtype", "taken"),
+    [
+        (8, 4096, 16, torch.float32, True),
+        (4096, 8, 64, torch.float32, True),
+        (8, 4096, 128, torch.float32, False),  # more shared memory than any GPU has
+        (16, 16, 256, torch.bfloat16, False),
+        (4096, 4096, 64, torch.float32, False),
+        (4096, 400, 256, torch.bfloat16, False),
+    ],
+)
+def test_kernels_are_taken_where_they_fit_and_are_faster(monkeypatch, queries, keys, width, dtype, taken):
+    def has_kernels(x, *widths, float32=False):
+        return float32 or x.dtype == torch.bfloat16
+
+    monkeypatch.setattr(attention, "has_kernels", has_kernels)
+    query, key = (torch.empty(1, 1, n, width, dtype=dtype) for n in (queries, keys))
+    assert attention._is_for_the_gpu_kernel(query, key, key) is taken
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")

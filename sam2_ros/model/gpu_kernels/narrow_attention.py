@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sam2_ros.model.attention import FEW
+
 try:
     import triton
     import triton.language as tl
@@ -35,9 +37,6 @@ SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0
 
 WIDE = Blocks(128, 64, 8, 2)
 """For values wider than 64, where a block of threads may have 200 KB."""
-
-FEW = 32
-"""Queries, or keys, of a head."""
 
 FEW_QUERIES, FEW_KEYS = Blocks(16, 128, 4, 2, wanted=8), Blocks(128, 16, 4, 1)
 """Where that many are there at most, as a decoder has tokens."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sam2_ros.model.gpu_kernels.tf32 import nearest
 from sam2_ros.model.layers import once
+from sam2_ros.model.tf32 import products_round
 
 try:
     import triton
@@ -79,7 +80,7 @@ def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tenso
     weight = once(lambda: F.pad(weight.flatten(1).float(), (0, -weight[0].numel() % DEPTH)), "padded", id(weight))
     down, across = height // stride, width // stride
     assert position.shape == (1, down, across, dim)
-    precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+    precision = "tf32" if products_round() else "tf32x3"
     features = min(FEATURES, triton.next_power_of_2(dim))
     out = torch.empty(b, down, across, dim, dtype=torch.float32, device=image.device)
     with torch.cuda.device_of(image):  # Triton launches on the current one

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.gpu_kernels.tf32 import nearest
+from sam2_ros.model.tf32 import products_round
 
 try:
     import triton
@@ -70,7 +71,7 @@ def pooled_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     wide = weight.shape[0]
     out = torch.empty(b, height // 2, width // 2, wide, dtype=x.dtype, device=x.device)
     blocks = triton.cdiv(wide, COLUMNS)
-    precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+    precision = "tf32" if products_round() else "tf32x3"
     with torch.cuda.device_of(x):  # Triton launches on the current one
         _multiply[triton.cdiv(width // 2, ROWS // 4) * blocks, b * (height // 2)](
             x, weight, bias, out, height, width, deep, wide, blocks,

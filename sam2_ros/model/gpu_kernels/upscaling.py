@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sam2_ros.model.gpu_kernels.gelu import gelu
 from sam2_ros.model.gpu_kernels.tf32 import nearest
 from sam2_ros.model.layers import once
+from sam2_ros.model.tf32 import products_round
 
 try:
     import triton
@@ -148,7 +149,7 @@ def _launch(kernel, x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, others: t
     assert x.is_contiguous() and cells == height * width and channels == grow.in_channels
     # [2, 2, C, dim]: for tensor cores, what is summed lies next to each other
     weight = once(lambda: grow.weight.permute(2, 3, 1, 0).contiguous(), "upscaling", id(grow.weight))
-    precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
+    precision = "tf32" if products_round() else "ieee"
     blocks = BLOCKS[precision]
     with torch.cuda.device_of(x):  # Triton launches on the current one
         kernel[2 * triton.cdiv(cells, blocks.cells), n](

@@ -1,0 +1,35 @@
+"""Whether PyTorch's matrix products of float32 round their inputs to TF32 on a GPU, which is for a program to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+
+NEW = hasattr(torch.backends.cuda.matmul, "fp32_precision")
+"""Since PyTorch 2.9 there is another switch, and a program that uses it must not be asked by the old one."""
+
+_switching = Lock()
+
+
+def products_round() -> bool:
+    """Whether they do just now."""
+    matmul = torch.backends.cuda.matmul
+    return matmul.fp32_precision == "tf32" if NEW else matmul.allow_tf32
+
+
+@contextmanager
+def rounding_as_well(rounds: bool) -> Iterator[None]:
+    """Within it they do if that is asked for, and else as the program wants it. The switch holds for all threads, of
+    which one at a time gets it."""
+    matmul, name = torch.backends.cuda.matmul, "fp32_precision" if NEW else "allow_tf32"
+    with _switching:
+        before = getattr(matmul, name)
+        if rounds:
+            setattr(matmul, name, "tf32" if NEW else True)
+        try:
+            yield
+        finally:
+            setattr(matmul, name, before)

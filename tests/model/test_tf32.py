@@ -1,0 +1,37 @@
+"""TF32 is asked for in the way in which a program has said it, and given back as it was."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sam2_ros.model.tf32 import NEW, products_round, rounding_as_well
+
+WAYS = {
+    "pass": False,
+    "torch.set_float32_matmul_precision('high')": True,
+    "torch.backends.cuda.matmul.allow_tf32 = True": True,
+}
+if NEW:
+    WAYS |= {
+        "torch.backends.cuda.matmul.fp32_precision = 'tf32'": True,
+        "torch.backends.fp32_precision = 'tf32'": True,
+        "torch.backends.fp32_precision = 'ieee'": False,
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_saying_it_is_understood(way):
+    code = f"import torch; from sam2_ros.model.tf32 import products_round; {way}; print(products_round())"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert answer.strip() == str(WAYS[way])
+
+
+def test_it_is_given_back_as_it_was():
+    before = products_round(), torch.get_float32_matmul_precision()
+    with rounding_as_well(True):
+        assert products_round()
+    with rounding_as_well(False):
+        assert products_round() is before[0]
+    assert (products_round(), torch.get_float32_matmul_precision()) == before
