@@ -40,6 +40,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -400,19 +401,24 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
 
 @contextmanager
 def _without_kernels(checkout: str) -> Iterator[None]:
-    """On a GPU our kernels are no operations of PyTorch, whose work is counted: its own do the same meanwhile, with
-    attention to values as narrow as they are."""
+    """On a GPU our kernels are no operations of PyTorch, whose work is counted: its own do the same meanwhile."""
     if checkout != str(ROOT):
         yield
         return
     from sam2_ros.model import layers, memory_attention
 
-    kept = layers.TRITON, memory_attention.gains_from_narrow_values
-    layers.TRITON, memory_attention.gains_from_narrow_values = False, lambda *_: True
-    try:
+    operations = {"attention": _in_chunks, "gains_from_narrow_values": lambda *_: True}
+    with mock.patch.object(layers, "TRITON", False), mock.patch.multiple(memory_attention, **operations):
         yield
-    finally:
-        layers.TRITON, memory_attention.gains_from_narrow_values = kept
+
+
+def _in_chunks(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, valid: torch.Tensor | None = None, *_: Any, **__: Any
+) -> torch.Tensor:
+    """Attention to values as narrow as they are, a few queries at a time."""
+    mask = 0.0 if valid is None else torch.where(valid, 0.0, -torch.inf)[:, None, None]
+    weights = ((q @ key.mT * key.shape[-1] ** -0.5 + mask).softmax(dim=-1) for q in query.split(256, dim=2))
+    return torch.cat([some.to(value.dtype) @ value for some in weights], dim=2)
 
 
 def _timed(running: Any) -> dict[str, float]:
