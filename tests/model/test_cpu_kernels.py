@@ -187,10 +187,10 @@ def test_no_use_of_kernels_loads_the_compiler():
     """Which takes a second and 150 MB, in the first frames."""
     code = """
 import sys, torch
-from sam2_ros.model.memory_attention import RotaryAttention
+from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 layer = RotaryAttention(64, dropout=0.0, key_dim=16)
 with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=sys.argv[1] == "bfloat16"):
-    layer(torch.randn(1, 16, 64), torch.randn(2, 40, 16), torch.randn(2, 40, 16), (4, 4), 8)
+    layer(torch.randn(1, 16, 64), MemoryTokens(torch.randn(2, 40, 16), torch.randn(2, 40, 16), 8), (4, 4))
 assert "torch._dynamo" not in sys.modules
 """
     for dtype in ("float32", "bfloat16"):
