@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP, Kept, Linear, has_kernels, in_float32, rounded
+from sam2_ros.model.layers import MLP, Kept, Linear, has_kernels, in_float32, in_half_on_gpu, rounded
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -53,11 +53,6 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * keep / (1 - rate)
 
 
-def _in_half_precision(x: Tensor) -> bool:
-    """Whether our kernels take x in float32, where autocast has products in half precision."""
-    return has_kernels(x, float32=True) and torch.is_autocast_enabled("cuda")
-
-
 SMALL = 64
 """Tokens of a window up to which our kernel attends to them faster than PyTorch's."""
 
@@ -74,7 +69,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image: Tensor, position: Callable[[int, int], Tensor]) -> Tensor:
         """position: gives what is added to a map of some height and width, [1, height, width, dim]."""
-        if _in_half_precision(image):
+        if in_half_on_gpu(image):
             from sam2_ros.model.gpu_kernels.patch_embedding import patch_embedding
 
             where = position(image.shape[2] // 4, image.shape[3] // 4)
@@ -131,7 +126,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
-        if not self.training and self.pool == hasattr(self, "proj") and _in_half_precision(x):
+        if not self.training and self.pool == hasattr(self, "proj") and in_half_on_gpu(x):
             return self._fused(x, torch.get_autocast_dtype("cuda"))
         shortcut = x
         x = self.norm1(x)

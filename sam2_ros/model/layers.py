@@ -35,6 +35,11 @@ def has_kernels(x: Tensor, *widths: int, float32: bool = False) -> bool:
     return known and not any(width & (width - 1) for width in widths) and _triton_works(x.device)
 
 
+def in_half_on_gpu(x: Tensor, *widths: int) -> bool:
+    """Whether our kernels take x, also in float32, where autocast has products in half precision; widths likewise."""
+    return has_kernels(x, *widths, float32=True) and torch.is_autocast_enabled("cuda")
+
+
 @lru_cache(maxsize=16)
 def _triton_works(device: torch.device) -> bool:
     """Whether it can build and launch our kernels: it needs an Ampere GPU, and a C compiler, which robots may lack."""
@@ -193,7 +198,7 @@ def add_and_norm(x: Tensor, added: Tensor | None, norm: nn.LayerNorm, in_half: b
     """
     if added is not None and added.shape != x.shape:  # the first that is not the same for all objects
         x, added = x + added, None
-    if has_kernels(x, float32=True) and torch.is_autocast_enabled("cuda"):
+    if in_half_on_gpu(x):
         from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
 
         x = x.contiguous()

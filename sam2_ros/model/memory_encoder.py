@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import LayerNorm2d, Linear, has_kernels, linear, once, pointwise, weights_are_constant
+from sam2_ros.model.layers import LayerNorm2d, Linear, in_half_on_gpu, linear, once, pointwise, weights_are_constant
 
 
 class MaskDownsampler(nn.Module):
@@ -120,11 +120,6 @@ def mask_of(logits: Tensor, prompted: bool | Tensor) -> Tensor:
     else:  # without a tensor, which a GPU would have to be waited for
         mask = (mask > 0).to(mask.dtype) if prompted else mask.sigmoid()
     return mask * 20 - 10
-
-
-def in_half_on_gpu(x: Tensor, *widths: int) -> bool:
-    """Whether our kernels take x, and what they compute is wanted in half precision; widths as in `has_kernels`."""
-    return has_kernels(x, *widths, float32=True) and torch.is_autocast_enabled("cuda")
 
 
 def add(x: Tensor, y: Tensor, in_half: bool) -> Tensor:

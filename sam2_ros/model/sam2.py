@@ -151,10 +151,11 @@ class SAM2(nn.Module):
         n, m, c, h, w = memories.maps.shape
         device = memories.maps.device
         parts = self.config.dim // c  # an object pointer is as wide as so many memory tokens
-        pointer_position = memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
         if self.config.pointer_time_encoding:
             age = memories.pointer_age / (self.config.max_pointers - 1)
             pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(memories.pointers.dtype))
+        else:
+            pointer_position = memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
 
         where = sine_grid(h, w, c, device)
         if 16 <= c <= 128 and has_kernels(memories.maps, c, self.config.dim):  # what tensor cores and GPUs' memory take

@@ -109,7 +109,7 @@ for allow_tf32, allowed in ((False, 1e-5), (True, 2e-3)):
 
 BLOCKS = """
 import torch
-from sam2_ros.model import hiera
+from sam2_ros.model import hiera, layers
 
 torch.manual_seed(0)
 blocks = (
@@ -129,7 +129,7 @@ is_enabled, dtype_of = torch.is_autocast_enabled, torch.get_autocast_dtype
 
 
 def kernels(dtype):  # as if autocast were for CUDA
-    hiera.has_kernels = lambda *_, **__: dtype is not None
+    hiera.has_kernels = layers.has_kernels = lambda *_, **__: dtype is not None
     torch.is_autocast_enabled = lambda kind: dtype is not None if kind == "cuda" else is_enabled(kind)
     torch.get_autocast_dtype = lambda kind: dtype if kind == "cuda" else dtype_of(kind)
 

@@ -72,7 +72,7 @@ NETWORK = """
 import torch
 from small_network import network
 
-from sam2_ros.model import layers, memory_encoder, sam2
+from sam2_ros.model import layers, sam2
 
 torch.manual_seed(0)
 model = network().eval()
@@ -84,10 +84,10 @@ torch.is_autocast_enabled, torch.get_autocast_dtype = lambda kind: kind == "cuda
 for prompted in (False, True, torch.tensor([True, False])):
     each = []
     for kernels in (False, True):
-        layers.has_kernels = memory_encoder.has_kernels = lambda *_, **__: kernels
+        layers.has_kernels = lambda *_, **__: kernels
         with torch.no_grad(), layers.constant_weights({}):
             each.append(model.encode_memory(image, logits, presence, prompted))
-    layers.has_kernels = memory_encoder.has_kernels = lambda *_, **__: False
+    layers.has_kernels = lambda *_, **__: False
     with torch.no_grad():
         plain = model.encode_memory(image, logits, presence, prompted)
     for found in each:
