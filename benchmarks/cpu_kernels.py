@@ -23,8 +23,9 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
-from sam2_ros.model import cpu_kernels
 from sam2_ros.model.attention import _in_blocks
+from sam2_ros.model.cpu_kernels.attention import cpu_attention
+from sam2_ros.model.cpu_kernels.library import AMX, has_cpu_kernels
 from sam2_ros.model.position import axial_rotation, rotate
 
 WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64
@@ -55,8 +56,8 @@ def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[s
         "PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, F.linear(value, projection)),
         "in blocks": lambda: F.linear(_in_blocks(query, key, value, None), projection),
     }
-    if cpu_kernels.has_cpu_kernels(dtype):
-        ways["ours"] = lambda: F.linear(cpu_kernels.cpu_attention(query, key, value), projection)
+    if has_cpu_kernels(dtype):
+        ways["ours"] = lambda: F.linear(cpu_attention(query, key, value), projection)
     few = query[:1, :, ::64].double()
     exact = (few @ key[:1].double().mT * WIDE**-0.5).softmax(-1) @ value[:1].double() @ projection.double().mT
     ways["float64"] = lambda: exact
@@ -66,8 +67,8 @@ def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[s
 def within_an_image(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
     query, key, value = (torch.randn(1, 1, 64 * 64, WIDE).to(dtype) for _ in range(3))
     ways = {"PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, value)}
-    if cpu_kernels.has_cpu_kernels(dtype):
-        ways["ours"] = lambda: cpu_kernels.cpu_attention(query, key, value)
+    if has_cpu_kernels(dtype):
+        ways["ours"] = lambda: cpu_attention(query, key, value)
     exact = F.scaled_dot_product_attention(query[:, :, ::64].double(), key.double(), value.double())
     return ways | {"float64": lambda: exact}
 
@@ -81,7 +82,7 @@ def of_keys(grid: tuple[int, int], objects: int) -> dict[str, Callable[[], Tenso
         return placed.copy_(torch.view_as_real(torch.view_as_complex(placed.float()).mul_(rotation)))
 
     ways = {"PyTorch's product": pytorch}
-    if cpu_kernels.has_cpu_kernels(torch.bfloat16):
+    if has_cpu_kernels(torch.bfloat16):
         ways["ours"] = lambda: rotate(keys, rotation, POINTERS)
     return ways
 
@@ -96,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     capability = torch.backends.cpu.get_cpu_capability()
-    console.print(f"{capability}{', AMX' if cpu_kernels.AMX else ''}, PyTorch {torch.__version__}", highlight=False)
+    console.print(f"{capability}{', AMX' if AMX else ''}, PyTorch {torch.__version__}", highlight=False)
     for threads in options.threads:
         for dtype in options.dtype:
             torch.set_num_threads(threads)

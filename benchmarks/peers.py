@@ -35,7 +35,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice, product
 from pathlib import Path
@@ -383,7 +383,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     while (command := pipe.recv()) != "end":
         if command == "count":
             running.clock.counting = running.countable  # compiled code and graphs have no operations
-            with _without_kernels(checkout) if running.clock.on_gpu else nullcontext():
+            with _without_kernels(checkout, running.clock.on_gpu):
                 running.step()
             running.clock.counting = False
             pipe.send((dict(running.clock.flops), dict(running.clock.bytes)))
@@ -400,15 +400,20 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
 
 
 @contextmanager
-def _without_kernels(checkout: str) -> Iterator[None]:
-    """On a GPU our kernels are no operations of PyTorch, whose work is counted: its own do the same meanwhile."""
+def _without_kernels(checkout: str, on_gpu: bool) -> Iterator[None]:
+    """Our kernels are no operations of PyTorch, whose work is counted: its own do the same meanwhile."""
     if checkout != str(ROOT):
         yield
         return
-    from sam2_ros.model import layers, memory_attention
+    from sam2_ros.model import hiera, layers, memory_attention
 
-    operations = {"attention": _in_chunks, "gains_from_narrow_values": lambda *_: True}
-    with mock.patch.object(layers, "TRITON", False), mock.patch.multiple(memory_attention, **operations):
+    with ExitStack() as stack:
+        if on_gpu:
+            operations = {"attention": _in_chunks, "gains_from_narrow_values": lambda *_: True}
+            stack.enter_context(mock.patch.object(layers, "TRITON", False))
+            stack.enter_context(mock.patch.multiple(memory_attention, **operations))
+        else:
+            stack.enter_context(mock.patch.object(hiera, "has_cpu_kernels", lambda dtype: False))
         yield
 
 

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.cpu_kernels import AMX, cpu_attention, has_cpu_kernels
+from sam2_ros.model.cpu_kernels.attention import cpu_attention
+from sam2_ros.model.cpu_kernels.library import AMX, has_cpu_kernels
 from sam2_ros.model.layers import Linear, has_kernels, learns_nothing_on_cpu, weights_are_constant
 
 BLOCK = 2**22

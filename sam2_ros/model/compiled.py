@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.cache import cache_folder
-from sam2_ros.model.cpu_kernels import has_cpu_kernels
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 

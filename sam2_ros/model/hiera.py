@@ -17,7 +17,18 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.layers import MLP, Kept, Linear, has_kernels, in_float32, in_half_on_gpu, rounded
+from sam2_ros.model.cpu_kernels import hiera_block  # noqa: F401  registers the operator
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.model.layers import (
+    MLP,
+    Kept,
+    Linear,
+    has_kernels,
+    in_float32,
+    in_half_on_gpu,
+    learns_nothing_on_cpu,
+    rounded,
+)
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -58,6 +69,10 @@ SMALL = 64
 
 POOLED = 256
 """The same where queries are pooled, for which PyTorch makes copies and a pass of its own."""
+
+
+WIDEST, FEWEST = 256, 32
+"""Channels up to which, and tokens of a window from which on, our kernel for CPUs is the faster one."""
 
 
 class PatchEmbed(nn.Module):
@@ -128,6 +143,8 @@ class Block(nn.Module):
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
         if not self.training and self.pool == hasattr(self, "proj") and in_half_on_gpu(x):
             return self._fused(x, torch.get_autocast_dtype("cuda"))
+        if self._is_for_the_cpu_kernel(x):
+            return torch.ops.sam2_ros.hiera_block(x, self.weights(), self.attn.heads, self.window, self.norm1.eps)
         shortcut = x
         x = self.norm1(x)
         if hasattr(self, "proj"):
@@ -141,6 +158,19 @@ class Block(nn.Module):
             x = self.attn(x)
         x = shortcut + drop_path(x, self.drop, self.training)
         return x + drop_path(self.mlp(self.norm2(x)), self.drop, self.training)
+
+    def weights(self) -> list[Tensor]:
+        """All of them, as our kernel for CPUs takes them."""
+        layers = (self.norm1, self.attn.qkv, self.attn.proj, *([self.proj] if self.pool else []))
+        return [weight for layer in (*layers, self.norm2, *self.mlp.layers) for weight in (layer.weight, layer.bias)]
+
+    def _is_for_the_cpu_kernel(self, x: Tensor) -> bool:
+        """Whether to take it for x: in float32, also where autocast asks for less, since it is as fast."""
+        if not learns_nothing_on_cpu(x) or self.training or torch.compiler.is_compiling():
+            return False
+        many = not self.window or self.window**2 >= FEWEST
+        suited = many and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
+        return suited and x.dtype == torch.float32 and has_cpu_kernels(x.dtype)
 
     def _fused(self, x: Tensor, half: torch.dtype) -> Tensor:
         """The same by our kernels for GPUs: rounding, cutting into windows, putting them together, GELU and sums happen

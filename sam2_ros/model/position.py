@@ -8,7 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model import cpu_kernels
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.model.cpu_kernels.rotation import rotates_in_place
 from sam2_ros.model.layers import Kept, has_kernels, in_float32, learns_nothing_on_cpu
 
 
@@ -105,7 +106,7 @@ def _is_for_the_cpu_kernel(x: Tensor) -> bool:
     """Whether to take it for tokens x: PyTorch's product would copy them twice, since they are bfloat16."""
     if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():
         return False
-    return cpu_kernels.rotates_in_place(x) and cpu_kernels.has_cpu_kernels(x.dtype)
+    return rotates_in_place(x) and has_cpu_kernels(x.dtype)
 
 
 class RandomFourier(nn.Module):

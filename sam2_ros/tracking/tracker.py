@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.model.compiled import CompiledSAM2
-from sam2_ros.model.cpu_kernels import has_cpu_kernels
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking import pixels

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from sam2_ros.model import cpu_kernels
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels import AMX, cpu_attention, has_cpu_kernels, load, rotate_in_place
+from sam2_ros.model.cpu_kernels import library as kernel_library
+from sam2_ros.model.cpu_kernels.attention import cpu_attention
+from sam2_ros.model.cpu_kernels.library import AMX, has_cpu_kernels, load
+from sam2_ros.model.cpu_kernels.rotation import rotate_in_place
 from sam2_ros.model.position import axial_rotation, rotate
 
 HERE = torch.backends.cpu.get_cpu_capability()
@@ -177,7 +179,7 @@ def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
         alike = before[:1].expand(2, -1, -1)  # one in memory: it must not be turned twice
         with pytest.raises(RuntimeError, match="single memory location"):
             rotate(alike, rotation, 7)
-        monkeypatch.setattr(cpu_kernels, "has_cpu_kernels", lambda dtype: False)
+        monkeypatch.setattr("sam2_ros.model.position.has_cpu_kernels", lambda dtype: False)
         plain = rotate(before, rotation, 7)
     torch.testing.assert_close(found, plain, rtol=2**-7, atol=0)
     assert (found != plain).float().mean() < 0.01  # where they lay in the middle between two numbers
@@ -201,15 +203,15 @@ assert "torch._dynamo" not in sys.modules
 def kernels(monkeypatch, tmp_path):
     """Where they are kept, as when the package has just been imported, and the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    cpu_kernels._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_processor.cache_clear()
     yield tmp_path / "cache" / "sam2_ros" / "kernels"
     monkeypatch.undo()
-    cpu_kernels._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_processor.cache_clear()
 
 
 def start_anew(monkeypatch, compiler: str) -> None:
     """As a program that has just started; $CXX is the only compiler."""
-    cpu_kernels._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_processor.cache_clear()
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setenv("PATH", "")
 
@@ -244,7 +246,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
     damaged.touch()  # as a power cut may leave it
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", "g++ -O2")  # with an option, as for ccache
-    cpu_kernels._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_processor.cache_clear()
     assert works() and damaged.stat().st_size
 
 

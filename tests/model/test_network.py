@@ -281,7 +281,7 @@ def test_attention_in_bfloat16_learns_as_in_float32(keys):
 def test_conditioning_is_the_same_while_learning_and_after(monkeypatch, model, features, kernels, amx):
     if not kernels:
         monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)
-        for user in ("attention.", "position.cpu_kernels."):
+        for user in ("attention.", "position."):
             monkeypatch.setattr(f"sam2_ros.model.{user}has_cpu_kernels", lambda dtype: False)
     m, image = memories(model, 4, 5), features[:1]
     marked = Memories(

@@ -1,0 +1,135 @@
+// What transformers consist of, for one group of tokens at a time: float32 [channels, GROUP] in the first caches, from
+// which only the weights have to be fetched.
+
+#pragma once
+
+#include "lanes.h"
+
+namespace {
+
+// Weight [out, in] and bias [out], as PyTorch has them; of norms [channels].
+struct Weights {
+  const float *weight, *bias;
+};
+
+// x [in, GROUP]: then(channel, lane, values) is given the sums with their bias.
+template <class Then>
+APART void linear(Weights layer, long in, long out, const float *x, Then then) {
+  multiply<Float32>(out, (const Word *)layer.weight, in, 1, GROUP, (const Word *)x, in,
+                    [&](long c, int lane, Floats y) { then(c, lane, y + layer.bias[c]); });
+}
+
+APART void add_linear(Weights layer, long in, long out, const float *x, float *y) {
+  linear(layer, in, out, x, [=](long c, int lane, Floats more) {
+    float *to = y + c * GROUP + lane;
+    store(to, load(to) + more);
+  });
+}
+
+// x and y [channels, GROUP], which may be the same.
+APART void layer_norm(Weights norm, float eps, long channels, const float *x, float *y) {
+  for (int lane = 0; lane < GROUP; lane += LANES) {
+    Floats mean = {}, variance = {};
+    for (long c = 0; c < channels; c++) mean += load(x + c * GROUP + lane);
+    mean /= (float)channels;
+    for (long c = 0; c < channels; c++) {
+      const Floats apart = load(x + c * GROUP + lane) - mean;
+      variance += apart * apart;
+    }
+    variance = variance / (float)channels + eps;
+    Floats factor;
+    for (int i = 0; i < LANES; i++) factor[i] = 1 / std::sqrt(variance[i]);
+    for (long c = 0; c < channels; c++) {
+      const Floats normal = (load(x + c * GROUP + lane) - mean) * factor;
+      store(y + c * GROUP + lane, normal * norm.weight[c] + norm.bias[c]);
+    }
+  }
+}
+
+// x * (1 + erf(x / sqrt(2))) / 2, to 4e-7: erf by Abramowitz and Stegun, 7.1.26, without taking close numbers apart.
+inline Floats gelu(Floats x) {
+  const Floats size = larger(x, -x), t = reciprocal(1 + 0.3275911f * 0.70710678f * size);
+  Floats p = t * 1.061405429f - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Floats power = larger(Floats{} + LEAST, -0.72134752f * size * size);  // log2(e) / 2
+  return larger(x, Floats{}) - 0.5f * size * p * t * Float32::power_of_two(power);
+}
+
+// Keys and values of tokens that attend to each other: groups [rows, GROUP], of which some rows are the keys' channels,
+// others the values'.
+struct Attended {
+  const float *groups;
+  long rows, key, value;        // the first row of keys, of values
+  long tokens;                  // in groups, holes among them
+  const uint8_t *there;         // [tokens], 0 for holes; or null: there are none
+  const float *more_key = nullptr, *more_value = nullptr;  // one more token: [width]
+  float times = 1;              // how often it is there
+};
+
+// Softmax attention of one head: query [width, GROUP] -> out [width, GROUP].
+APART void attend(const Attended &to, long width, const float *query, float *scores, float *out) {
+  const float scale = 1.44269504f / std::sqrt((float)width);  // powers of two are the faster ones
+  float largest[GROUP], total[GROUP] = {};
+  std::fill_n(largest, GROUP, LOW);
+  std::fill_n(out, width * GROUP, 0);
+  Product<Float32> product;
+  for (long from = 0; from < to.tokens; from += STEP) {
+    const long keys = std::min(STEP, to.tokens - from);
+    for (long k = 0; k < keys; k += GROUP) {
+      const float *group = to.groups + (from + k) * to.rows;
+      product(std::min<long>(GROUP, keys - k), (const Word *)group + to.key * GROUP, 1, GROUP, (const Word *)query, width,
+              scores + k * GROUP, false);
+    }
+    for (long k = 0; to.there && k < keys; k++)
+      if (!to.there[from + k]) std::fill_n(scores + k * GROUP, GROUP, -INFINITY);
+    long more = 0;
+    if (to.more_key && from + keys == to.tokens) {
+      product(more = 1, (const Word *)to.more_key, 0, 1, (const Word *)query, width, scores + keys * GROUP, false);
+      const float weight = std::log2(to.times) / scale;  // a sum of equal weights
+      for (int lane = 0; lane < GROUP; lane++) scores[keys * GROUP + lane] += weight;
+    }
+    weigh<Float32>(scores, keys + more, scale, scores, largest, total, out, width);
+    product(width, (const Word *)to.groups + (from * to.rows + to.value * GROUP), GROUP, 1, (const Word *)scores, keys, out,
+            true, GROUP * to.rows);
+    if (more)
+      product(width, (const Word *)to.more_value, 1, 1, (const Word *)scores + keys * GROUP, 1, out, true);
+  }
+  for (int lane = 0; lane < GROUP; lane += LANES) {
+    const Floats factor = 1 / load(total + lane);
+    for (long c = 0; c < width; c++) store(out + c * GROUP + lane, load(out + c * GROUP + lane) * factor);
+  }
+}
+
+// Tokens' channels -> a group [channels, GROUP]; row_of(lane) is null for what is missing: zeros.
+template <class RowOf>
+APART void gather(RowOf row_of, long channels, float *group) {
+  for (int lane = 0; lane < GROUP; lane += LANES)
+    turn([&](int i) { return (const Word *)row_of(lane + i); }, channels, (Word *)group + lane);
+}
+
+// And back; row_of(lane) is null for what nobody wants.
+template <class RowOf>
+APART void scatter(const float *group, long channels, RowOf row_of) {
+  for (int lane = 0; lane < GROUP; lane += LANES) {
+    float *rows[LANES];
+    for (int i = 0; i < LANES; i++) rows[i] = row_of(lane + i);
+    for (long c = 0; c < channels; c += LANES) {
+      const long count = std::min<long>(LANES, channels - c);
+      Ints r[LANES] = {};
+      if (count == LANES)
+        for (long i = 0; i < LANES; i++) r[i] = (Ints)load(group + (c + i) * GROUP + lane);
+      else
+        for (long i = 0; i < count; i++) r[i] = (Ints)load(group + (c + i) * GROUP + lane);
+      transpose(r);
+      for (int i = 0; i < LANES; i++)
+        if (rows[i] && count == LANES)
+          store(rows[i] + c, (Floats)r[i]);
+        else if (rows[i])
+          memcpy(rows[i] + c, &r[i], sizeof(float) * count);
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,109 @@
+"""The encoder's block for CPUs computes what the layers say, on this processor and on lesser ones."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from sam2_ros.model import hiera
+from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
+from sam2_ros.model.cpu_kernels.library import load
+from sam2_ros.model.hiera import Block
+
+HERE = torch.backends.cpu.get_cpu_capability()
+KINDS = ["AVX2", "AVX512"]
+pytestmark = [
+    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
+]
+
+CASES = {
+    "windows": ((1, 16, 24), 32, 32, 1, 8, False),
+    "windows that reach beyond the image": ((2, 11, 13), 24, 24, 3, 7, False),
+    "one window, larger than the image": ((1, 5, 3), 16, 16, 2, 8, False),
+    "the whole image": ((1, 18, 24), 64, 64, 4, 0, False),
+    "several images": ((3, 5, 9), 16, 16, 1, 0, False),
+    "more keys than are held at a time": ((1, 20, 31), 16, 16, 1, 0, False),
+    "pooled windows": ((1, 16, 24), 32, 64, 2, 8, True),
+    "pooled windows that reach beyond the image": ((2, 10, 18), 24, 48, 2, 14, True),
+    "a pooled image": ((1, 18, 24), 32, 64, 4, 0, True),
+    "a pooled image, with places between its cells": ((2, 10, 6), 16, 32, 1, 0, True),
+    "odd widths": ((1, 6, 6), 9, 27, 3, 4, True),
+}
+
+
+def block_of(case: str) -> tuple[Block, torch.Tensor]:
+    """One with weights of all sizes, and what it is given."""
+    torch.manual_seed(0)
+    (b, h, w), dim, dim_out, heads, window, pool = CASES[case]
+    block = Block(dim, dim_out, heads, window, pool, drop=0.1).eval()
+    for layer in block.modules():
+        if isinstance(layer, (nn.Linear, nn.LayerNorm)):
+            nn.init.normal_(layer.bias)
+            nn.init.normal_(layer.weight, std=1.0 if layer.weight.dim() == 1 else 1.5 * layer.weight.shape[1] ** -0.5)
+    return block, 2 * torch.randn(b, h, w, dim)
+
+
+@pytest.fixture(params=KINDS)
+def library(request):
+    if request.param == "AVX512" and HERE != "AVX512":
+        pytest.skip("this processor has none")
+    return load(request.param, tiles=False)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+@torch.no_grad()
+def test_it_is_what_the_layers_compute(monkeypatch, library, case, threads):
+    block, x = block_of(case)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
+    monkeypatch.setattr(hiera, "has_cpu_kernels", lambda dtype: False)
+    expected = block.double()(x.double())
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 2e-6 * expected.abs().max()
+
+
+@torch.no_grad()
+def test_threads_and_other_images_change_nothing(monkeypatch, library):
+    """A bag gives the same masklets wherever it is played."""
+    for case in ("pooled windows that reach beyond the image", "several images"):
+        block, x = block_of(case)
+        given = block.weights(), block.attn.heads, block.window, block.norm1.eps, library
+        found = []
+        for threads in (1, 2, 7):
+            monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
+            found.append(hiera_block(x, *given))
+        assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+        assert torch.equal(found[0], torch.cat([hiera_block(image[None], *given) for image in x]))
+
+
+@torch.no_grad()
+def test_no_images(library):
+    block, x = block_of("pooled windows")
+    found = hiera_block(x[:0], block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
+    assert found.shape == (0, 8, 12, 64)
+
+
+@torch.no_grad()
+def test_what_is_no_number_shows(library):
+    block, x = block_of("windows")
+    x[0, 3, 5, 7] = torch.nan
+    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
+    assert found[0, :8, :8].isnan().all() and not found[0, 8:].isnan().any()
+
+
+def test_blocks_take_it_where_nothing_is_learnt(monkeypatch):
+    block, x = block_of("windows")
+    with torch.no_grad():
+        found = block(x)
+        assert torch.equal(found, hiera_block(x, block.weights(), 1, 8, block.norm1.eps))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(found, block(x))
+    learning = block(x)
+    assert learning.requires_grad and not torch.equal(found, learning)  # equal: they would be the same code
+    torch.testing.assert_close(found, learning, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        monkeypatch.setattr(hiera, "has_cpu_kernels", lambda dtype: False)
+        assert torch.equal(block(x), learning)
