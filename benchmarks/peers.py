@@ -405,7 +405,7 @@ def _without_kernels(checkout: str, on_gpu: bool) -> Iterator[None]:
     if checkout != str(ROOT):
         yield
         return
-    from sam2_ros.model import hiera, layers, memory_attention
+    from sam2_ros.model import layers, memory_attention
 
     with ExitStack() as stack:
         if on_gpu:
@@ -413,7 +413,7 @@ def _without_kernels(checkout: str, on_gpu: bool) -> Iterator[None]:
             stack.enter_context(mock.patch.object(layers, "TRITON", False))
             stack.enter_context(mock.patch.multiple(memory_attention, **operations))
         else:
-            stack.enter_context(mock.patch.object(hiera, "has_cpu_kernels", lambda dtype: False))
+            stack.enter_context(mock.patch.object(layers, "has_cpu_kernels", lambda dtype: False))
         yield
 
 

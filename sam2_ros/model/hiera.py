@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.cpu_kernels import hiera_block  # noqa: F401  registers the operator
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
 from sam2_ros.model.layers import (
     MLP,
     Kept,
@@ -26,8 +25,8 @@ from sam2_ros.model.layers import (
     has_kernels,
     in_float32,
     in_half_on_gpu,
-    learns_nothing_on_cpu,
     rounded,
+    takes_cpu_kernels,
 )
 
 
@@ -89,6 +88,11 @@ class PatchEmbed(nn.Module):
 
             where = position(image.shape[2] // 4, image.shape[3] // 4)
             return patch_embedding(image.contiguous(), self.proj.weight, self.proj.bias, where, stride=4)
+        if takes_cpu_kernels(image):
+            from sam2_ros.model.cpu_kernels.patch_embedding import patch_embedding
+
+            where = position(image.shape[2] // 4, image.shape[3] // 4)
+            return patch_embedding(image, self.proj.weight, self.proj.bias, where)
         with in_float32(image):
             x = self.proj(image).permute(0, 2, 3, 1).contiguous()  # all that is added to it takes its layout
         return x + position(*x.shape[1:3])
@@ -144,7 +148,7 @@ class Block(nn.Module):
         if not self.training and self.pool == hasattr(self, "proj") and in_half_on_gpu(x):
             return self._fused(x, torch.get_autocast_dtype("cuda"))
         if self._is_for_the_cpu_kernel(x):
-            return torch.ops.sam2_ros.hiera_block(x, self.weights(), self.attn.heads, self.window, self.norm1.eps)
+            return hiera_block(x, self.weights(), self.attn.heads, self.window, self.norm1.eps)
         shortcut = x
         x = self.norm1(x)
         if hasattr(self, "proj"):
@@ -166,11 +170,10 @@ class Block(nn.Module):
 
     def _is_for_the_cpu_kernel(self, x: Tensor) -> bool:
         """Whether to take it for x: in float32, also where autocast asks for less, since it is as fast."""
-        if not learns_nothing_on_cpu(x) or self.training or torch.compiler.is_compiling():
+        if self.training or not takes_cpu_kernels(x):
             return False
         many = not self.window or self.window**2 >= FEWEST
-        suited = many and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
-        return suited and x.dtype == torch.float32 and has_cpu_kernels(x.dtype)
+        return many and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
 
     def _fused(self, x: Tensor, half: torch.dtype) -> Tensor:
         """The same by our kernels for GPUs: rounding, cutting into windows, putting them together, GELU and sums happen

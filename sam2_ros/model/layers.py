@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+
 log = logging.getLogger("sam2_ros")
 
 T = TypeVar("T")
@@ -121,6 +123,13 @@ def in_float32(x: Tensor) -> torch.autocast:
 def learns_nothing_on_cpu(x: Tensor) -> bool:
     """Whether what is done with tensors like x may take what has no backward pass, on a CPU."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def takes_cpu_kernels(x: Tensor) -> bool:
+    """Whether our kernels for CPUs take x: float32, where nothing is learnt or compiled."""
+    if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():
+        return False
+    return x.dtype == torch.float32 and has_cpu_kernels(x.dtype)
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention, attention, gains_from_narrow_values
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import Linear, add_and_norm, rounded
+from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
+from sam2_ros.model.layers import Linear, add_and_norm, rounded, takes_cpu_kernels
 from sam2_ros.model.position import axial_rotation, rotate
+
+LARGEST = 2**18
+"""Numbers of x up to which our kernels for CPUs are the faster ones: keys and values of an image, which each group of
+queries looks at, then fit into the second cache."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,34 @@ class MemoryAttentionLayer(nn.Module):
         self, x: Tensor, added: Tensor | None, memory: MemoryTokens, grid: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """x [N or 1, h * w, dim], and what is yet to be added to it -> the same."""
+        if self._is_for_the_cpu_kernels(x):
+            return self._fused(x, memory, grid), None
         x, y = add_and_norm(x, added, self.norm1)
         x, y = add_and_norm(x, self.dropout(self.self_attn(y, MemoryTokens(y, y, 0), grid)), self.norm2)
         x, y = add_and_norm(x, self.dropout(self.cross_attn_image(y, memory, grid)), self.norm3)
         return x, self.dropout(self.linear2(self.dropout(self.linear1(y, "relu"))))
+
+    def _is_for_the_cpu_kernels(self, x: Tensor) -> bool:
+        """Whether to take them for x. In half precision, looking at memory is faster than they are."""
+        if self.training or torch.is_autocast_enabled("cpu") or not takes_cpu_kernels(x):
+            return False
+        return x.shape[1] * x.shape[2] <= LARGEST
+
+    def _fused(self, x: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
+        """x [N or 1, h * w, dim] -> [N, h * w, dim], by our kernels for CPUs."""
+        within, across = self.self_attn, self.cross_attn_image
+        before = (self.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, self.norm2, across.q_proj)
+        after = (across.v_proj, across.out_proj, self.norm3, self.linear1, self.linear2)
+        rotation = axial_rotation(*grid, x.shape[-1], x.device)
+        x, query = attend_within(x, rotation, _weights(before), self.norm1.eps)
+        key = keys_of_memory(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, memory.pointers)
+        query = query.expand(len(key), -1, -1)
+        found = attention(query[:, None], key[:, None], memory.value[:, None], memory.valid).squeeze(1)
+        return after_memory(x, found, _weights(after), self.norm3.eps)
+
+
+def _weights(layers: Sequence[nn.Module]) -> list[Tensor]:
+    return [weight for layer in layers for weight in (layer.weight, layer.bias)]
 
 
 class MemoryAttention(nn.Module):

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from sam2_ros.model import hiera
 from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
 from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.hiera import Block
@@ -46,31 +45,32 @@ def block_of(case: str) -> tuple[Block, torch.Tensor]:
 
 
 @pytest.fixture(params=KINDS)
-def library(request):
+def kernels(request, monkeypatch):
     if request.param == "AVX512" and HERE != "AVX512":
         pytest.skip("this processor has none")
-    return load(request.param, tiles=False)
+    library = load(request.param, tiles=False)
+    monkeypatch.setattr("sam2_ros.model.cpu_kernels.hiera_block.kernels", lambda: library)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
-def test_it_is_what_the_layers_compute(monkeypatch, library, case, threads):
+def test_it_is_what_the_layers_compute(monkeypatch, kernels, case, threads):
     block, x = block_of(case)
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
-    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
-    monkeypatch.setattr(hiera, "has_cpu_kernels", lambda dtype: False)
+    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps)
+    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
     expected = block.double()(x.double())
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 2e-6 * expected.abs().max()
 
 
 @torch.no_grad()
-def test_threads_and_other_images_change_nothing(monkeypatch, library):
+def test_threads_and_other_images_change_nothing(monkeypatch):
     """A bag gives the same masklets wherever it is played."""
     for case in ("pooled windows that reach beyond the image", "several images"):
         block, x = block_of(case)
-        given = block.weights(), block.attn.heads, block.window, block.norm1.eps, library
+        given = block.weights(), block.attn.heads, block.window, block.norm1.eps
         found = []
         for threads in (1, 2, 7):
             monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
@@ -80,17 +80,17 @@ def test_threads_and_other_images_change_nothing(monkeypatch, library):
 
 
 @torch.no_grad()
-def test_no_images(library):
+def test_no_images(kernels):
     block, x = block_of("pooled windows")
-    found = hiera_block(x[:0], block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
+    found = hiera_block(x[:0], block.weights(), block.attn.heads, block.window, block.norm1.eps)
     assert found.shape == (0, 8, 12, 64)
 
 
 @torch.no_grad()
-def test_what_is_no_number_shows(library):
+def test_what_is_no_number_shows(kernels):
     block, x = block_of("windows")
     x[0, 3, 5, 7] = torch.nan
-    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps, library)
+    found = hiera_block(x, block.weights(), block.attn.heads, block.window, block.norm1.eps)
     assert found[0, :8, :8].isnan().all() and not found[0, 8:].isnan().any()
 
 
@@ -105,5 +105,5 @@ def test_blocks_take_it_where_nothing_is_learnt(monkeypatch):
     assert learning.requires_grad and not torch.equal(found, learning)  # equal: they would be the same code
     torch.testing.assert_close(found, learning, rtol=1e-5, atol=1e-5)
     with torch.no_grad():
-        monkeypatch.setattr(hiera, "has_cpu_kernels", lambda dtype: False)
+        monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
         assert torch.equal(block(x), learning)

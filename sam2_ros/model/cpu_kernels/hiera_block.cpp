@@ -83,13 +83,10 @@ APART void say(const Window &window, long group, float *said) {
     const long place = window.place(group * GROUP + lane);
     return place < 0 ? nullptr : block.x + place * block.in;
   };
-  auto to = [=](float *from) {
-    return [=](long c, int lane, Floats y) { store(from + c * GROUP + lane, y); };
-  };
   gather(row_of, block.in, x);
   layer_norm(block.norm1, block.eps, block.in, x, x);
-  linear(block.qkv, block.in, 3 * block.channels, x, to(said));
-  if (block.pool) linear(block.shortcut, block.in, block.channels, x, to(said + 3 * block.channels * GROUP));
+  linear_to(block.qkv, block.in, 3 * block.channels, x, said);
+  if (block.pool) linear_to(block.shortcut, block.in, block.channels, x, said + 3 * block.channels * GROUP);
 }
 
 // So many rows of what a window's tokens said, pooled for a group of those that are to come.

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ctypes import CDLL, Structure, byref, c_float, c_long, c_void_p
+from ctypes import Structure, byref, c_float, c_long, c_void_p
 
 import torch
 from torch import Tensor
 
 from sam2_ros.model.cpu_kernels.library import kernels
+from sam2_ros.model.cpu_kernels.transformer import Weights, weights_of
 
 LAYERS = ("norm1", "qkv", "proj", "shortcut", "norm2", "up", "down")
-
-
-class Weights(Structure):
-    """As in transformer.h."""
-
-    _fields_ = (("weight", c_void_p), ("bias", c_void_p))
 
 
 class Block(Structure):
@@ -31,9 +26,14 @@ class Block(Structure):
     )
 
 
-def hiera_block(
-    x: Tensor, weights: Sequence[Tensor], heads: int, window: int, eps: float, library: CDLL | None = None
-) -> Tensor:
+# An operator, so that profilers see it.
+torch.library.define(
+    "sam2_ros::hiera_block", "(Tensor x, Tensor[] weights, int heads, int window, float eps) -> Tensor"
+)
+
+
+@torch.library.impl("sam2_ros::hiera_block", "CPU")
+def _hiera_block(x: Tensor, weights: Sequence[Tensor], heads: int, window: int, eps: float) -> Tensor:
     """What `hiera.Block` computes.
 
     Args:
@@ -41,36 +41,24 @@ def hiera_block(
         weights: weight and bias of norm1, qkv, proj, the shortcut where queries are pooled, norm2, and both layers of
             the MLP.
         window: its side; 0: all tokens of an image attend to each other.
-        library: that of `load`; None: this processor's.
 
     Returns:
         [B, H, W, D], or half the height and width when pooling.
     """
     pool = len(weights) == 2 * len(LAYERS)
-    kept = [weight.contiguous() for weight in (x, *weights)]
-    x, *pairs = kept
+    x, *pairs = (tensor.contiguous() for tensor in (x, *weights))
     b, h, w, c = x.shape
     channels = pairs[4].shape[0]
     out = x.new_empty(b, *((h // 2, w // 2) if pool else (h, w)), channels)
     if not out.numel():
         return out
-    given = [Weights(*(y.data_ptr() for y in pair)) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
+    given = weights_of(pairs)
     if not pool:
         given.insert(LAYERS.index("shortcut"), Weights())
     sizes = b, h, w, c, channels, heads, window, pool, torch.get_num_threads()
     block = Block(x.data_ptr(), out.data_ptr(), *sizes, eps, *given)
-    (library or kernels()).hiera_block(byref(block))
+    kernels().hiera_block(byref(block))
     return out
 
 
-torch.library.define(
-    "sam2_ros::hiera_block", "(Tensor x, Tensor[] weights, int heads, int window, float eps) -> Tensor"
-)
-torch.library.impl("sam2_ros::hiera_block", "CPU", hiera_block)
-
-
-@torch.library.register_fake("sam2_ros::hiera_block")
-def _shape(x: Tensor, weights: list[Tensor], heads: int, window: int, eps: float) -> Tensor:
-    b, h, w = x.shape[:3]
-    pool = len(weights) == 2 * len(LAYERS)
-    return x.new_empty(b, *((h // 2, w // 2) if pool else (h, w)), weights[4].shape[0])
+hiera_block = torch.ops.sam2_ros.hiera_block

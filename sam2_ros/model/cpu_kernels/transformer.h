@@ -19,6 +19,11 @@ APART void linear(Weights layer, long in, long out, const float *x, Then then) {
                     [&](long c, int lane, Floats y) { then(c, lane, y + layer.bias[c]); });
 }
 
+// To y [out, GROUP].
+APART void linear_to(Weights layer, long in, long out, const float *x, float *y) {
+  linear(layer, in, out, x, [=](long c, int lane, Floats value) { store(y + c * GROUP + lane, value); });
+}
+
 APART void add_linear(Weights layer, long in, long out, const float *x, float *y) {
   linear(layer, in, out, x, [=](long c, int lane, Floats more) {
     float *to = y + c * GROUP + lane;

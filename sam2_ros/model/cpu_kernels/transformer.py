@@ -1,0 +1,19 @@
+"""What kernels are given of a network's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ctypes import Structure, c_void_p
+
+from torch import Tensor
+
+
+class Weights(Structure):
+    """As in transformer.h."""
+
+    _fields_ = (("weight", c_void_p), ("bias", c_void_p))
+
+
+def weights_of(tensors: Sequence[Tensor]) -> list[Weights]:
+    """Weight and bias of each layer, one after the other, contiguous; they have to outlive what is given here."""
+    return [Weights(a.data_ptr(), b.data_ptr()) for a, b in zip(tensors[::2], tensors[1::2], strict=True)]

@@ -1,0 +1,144 @@
+"""Memory attention's kernels for CPUs compute what the layer says, on this processor and on lesser ones."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.cpu_kernels.library import load
+from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
+from sam2_ros.model.memory_attention import MemoryAttention, MemoryAttentionLayer, MemoryTokens
+from sam2_ros.model.position import axial_rotation, rotate
+
+HERE = torch.backends.cpu.get_cpu_capability()
+KINDS = ["AVX2", "AVX512"]
+pytestmark = [
+    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
+]
+
+DEFAULT = CONFIGS["default"]
+POINTERS = 3
+
+
+@pytest.fixture(params=KINDS)
+def kernels(request, monkeypatch):
+    if request.param == "AVX512" and HERE != "AVX512":
+        pytest.skip("this processor has none")
+    library = load(request.param, tiles=False)
+    monkeypatch.setattr("sam2_ros.model.cpu_kernels.memory_attention.kernels", lambda: library)
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    layer = MemoryAttentionLayer(DEFAULT).eval()
+    for part in layer.modules():
+        if isinstance(part, (nn.Linear, nn.LayerNorm)):
+            nn.init.normal_(part.bias)
+            nn.init.normal_(part.weight, std=1.0 if part.weight.dim() == 1 else 1.5 * part.weight.shape[1] ** -0.5)
+    return layer
+
+
+def weights(*layers: nn.Module) -> list[torch.Tensor]:
+    return [weight for layer in layers for weight in (layer.weight, layer.bias)]
+
+
+def memory_of(objects: int, cells: int) -> MemoryTokens:
+    value, key = torch.randn(2, objects, 2 * cells + POINTERS, DEFAULT.memory_dim)
+    return MemoryTokens(value, key, POINTERS)
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return found.shape == expected.shape and bool((found - expected).abs().max() < 3e-6 * expected.abs().max())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("objects", "grid"), [(1, (18, 24)), (3, (5, 7)), (2, (1, 1))])
+@torch.no_grad()
+def test_they_are_what_the_layer_computes(monkeypatch, kernels, layer, objects, grid, threads):
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    cells, dim = grid[0] * grid[1], DEFAULT.dim
+    within, across = layer.self_attn, layer.cross_attn_image
+    rotation = axial_rotation(*grid, dim, torch.device("cpu"))
+    x, memory = torch.randn(objects, cells, dim), memory_of(objects, cells)
+    before = (layer.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, layer.norm2, across.q_proj)
+    new, query = attend_within(x, rotation, weights(*before), layer.norm1.eps)
+    key = keys_of_memory(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, POINTERS)
+    found = torch.randn(objects, cells, DEFAULT.memory_dim)
+    after = (across.v_proj, across.out_proj, layer.norm3, layer.linear1, layer.linear2)
+    rest = after_memory(x, found, weights(*after), layer.norm3.eps)
+    shared = after_memory(x[:1], found, weights(*after), layer.norm3.eps)
+    assert torch.equal(shared[0], rest[0])
+
+    layer.double()
+    x, found, turn = x.double(), found.double(), rotation.to(torch.complex128)
+
+    def turned(tokens, unplaced=0):
+        return (
+            rotate(tokens.float(), rotation, unplaced).double() if grid == (1, 1) else _rotated(tokens, turn, unplaced)
+        )
+
+    y = layer.norm1(x)
+    q, k, v = turned(within.q_proj(y)), turned(within.k_proj(y)), within.v_proj(y)
+    expected = x + within.out_proj((q @ k.mT * dim**-0.5).softmax(dim=-1) @ v)
+    assert close(new, expected)
+    assert close(query, turned(across.q_proj(layer.norm2(expected))))
+    assert close(key, turned(across.k_proj(memory.key.double()), POINTERS))
+    y = x + across.out_proj(across.v_proj(found))
+    assert close(rest, y + layer.linear2(layer.linear1(layer.norm3(y)).relu()))
+
+
+def _rotated(tokens: torch.Tensor, turn: torch.Tensor, unplaced: int) -> torch.Tensor:
+    placed = tokens.shape[1] - unplaced
+    pairs = torch.view_as_complex(tokens[:, :placed].unflatten(1, (-1, len(turn))).unflatten(-1, (-1, 2)).contiguous())
+    return torch.cat((torch.view_as_real(pairs * turn).flatten(-2).flatten(1, 2), tokens[:, placed:]), dim=1)
+
+
+@torch.no_grad()
+def test_threads_and_other_objects_change_nothing(monkeypatch, layer):
+    x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(3, 35)
+    found = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
+        found.append(layer(x, None, memory, (5, 7))[0])
+    alone = [
+        layer(x, None, MemoryTokens(memory.value[i, None], memory.key[i, None], POINTERS), (5, 7))[0] for i in range(3)
+    ]
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    assert torch.equal(found[0], torch.cat(alone))
+
+
+@torch.no_grad()
+def test_nobody_and_what_is_no_number(layer):
+    x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(2, 35)
+    nobody = MemoryTokens(memory.value[:0], memory.key[:0], POINTERS)
+    assert layer(x, None, nobody, (5, 7))[0].shape == (0, 35, DEFAULT.dim)
+    memory.key[1, 50, 3] = torch.nan
+    found = layer(x, None, memory, (5, 7))[0]
+    assert not found[0].isnan().any() and found[1].isnan().all()
+    x[0, 34, 0] = torch.nan
+    assert layer(x, None, memory, (5, 7))[0].isnan().all()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_layers_take_them_where_nothing_is_learnt(monkeypatch, masked):
+    torch.manual_seed(0)
+    stack = MemoryAttention(DEFAULT).eval()
+    features, position, memory = torch.randn(1, DEFAULT.dim, 5, 7), torch.randn(DEFAULT.dim, 5, 7), memory_of(3, 35)
+    if masked:
+        valid = torch.rand(3, memory.key.shape[1]) < 0.7
+        memory = MemoryTokens(memory.value, memory.key, POINTERS, valid)
+    taken = []
+    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: taken.append(dtype) or True)
+    with torch.no_grad():
+        found = stack(features, position, memory)
+        assert taken == [torch.float32] * DEFAULT.memory_layers
+    learning = stack(features.expand(3, -1, -1, -1), position, memory)
+    assert learning.requires_grad and len(taken) == DEFAULT.memory_layers
+    torch.testing.assert_close(found, learning, rtol=1e-5, atol=1e-5)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # which is faster at what memory takes
+        stack(features, position, memory)
+    assert len(taken) == DEFAULT.memory_layers
