@@ -27,6 +27,7 @@ from sam2_ros.model.layers import (
     in_half_on_gpu,
     rounded,
     takes_cpu_kernels,
+    weights,
 )
 
 
@@ -166,7 +167,7 @@ class Block(nn.Module):
     def weights(self) -> list[Tensor]:
         """All of them, as our kernel for CPUs takes them."""
         layers = (self.norm1, self.attn.qkv, self.attn.proj, *([self.proj] if self.pool else []))
-        return [weight for layer in (*layers, self.norm2, *self.mlp.layers) for weight in (layer.weight, layer.bias)]
+        return weights(*layers, self.norm2, *self.mlp.layers)
 
     def _is_for_the_cpu_kernel(self, x: Tensor) -> bool:
         """Whether to take it for x: in float32, also where autocast asks for less, since it is as fast."""

@@ -125,11 +125,16 @@ def learns_nothing_on_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def takes_cpu_kernels(x: Tensor) -> bool:
-    """Whether our kernels for CPUs take x: float32, where nothing is learnt or compiled."""
-    if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():
+def takes_cpu_kernels(*given: Tensor) -> bool:
+    """Whether our kernels for CPUs take what is given: float32, where nothing is learnt or compiled."""
+    if not learns_nothing_on_cpu(given[0]) or torch.compiler.is_compiling():
         return False
-    return x.dtype == torch.float32 and has_cpu_kernels(x.dtype)
+    return all(x.dtype == torch.float32 for x in given) and has_cpu_kernels(torch.float32)
+
+
+def weights(*layers: nn.Module) -> list[Tensor]:
+    """Weight and bias of each, as these kernels take them."""
+    return [weight for layer in layers for weight in (layer.weight, layer.bias)]
 
 
 class LayerNorm2d(nn.LayerNorm):

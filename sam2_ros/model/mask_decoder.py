@@ -16,7 +16,19 @@ from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, LayerNorm2d, Linear, has_kernels, once, weights_are_constant
+from sam2_ros.model.cpu_kernels.token_heads import token_heads
+from sam2_ros.model.cpu_kernels.two_way_transformer import TOKENS, two_way_transformer
+from sam2_ros.model.cpu_kernels.upscaling import upscaled_masks
+from sam2_ros.model.layers import (
+    MLP,
+    LayerNorm2d,
+    Linear,
+    has_kernels,
+    once,
+    takes_cpu_kernels,
+    weights,
+    weights_are_constant,
+)
 
 SINGLE = 0
 """Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
@@ -69,9 +81,14 @@ class TwoWayTransformer(nn.Module):
         self.layers = nn.ModuleList(TwoWayBlock(dim, heads, feedforward, position_first=i > 0) for i in range(depth))
         self.final_attn_token_to_image = Attention(dim, heads, inner_dim=dim // 2)
         self.norm_final_attn = nn.LayerNorm(dim)
+        # In this order; to look for them takes as long as a tenth of what our kernel for CPUs does with them.
+        self._all_layers = [layer for layer in self.modules() if isinstance(layer, (nn.Linear, nn.LayerNorm))]
 
     def forward(self, tokens: Tensor, image: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens [N, T, dim], image and its position [N, h * w, dim] -> tokens, image."""
+        """tokens [N, T, dim], image [N, h * w, dim], its position [h * w, dim] -> tokens, image."""
+        if takes_cpu_kernels(tokens, image, image_position) and tokens.shape[1] <= TOKENS:
+            heads, eps = self.final_attn_token_to_image.heads, self.norm_final_attn.eps
+            return two_way_transformer(tokens, image, image_position, weights(*self._all_layers), heads, eps)
         token_position = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, image_position)
@@ -131,8 +148,7 @@ class MaskDecoder(nn.Module):
         n, _, h, w = image.shape
         own = torch.cat((self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight))
         tokens = torch.cat((own.expand(n, -1, -1), prompts), dim=1)
-        position = image_position.flatten(1).T.expand(n, -1, -1)
-        tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
+        tokens, flat = self.transformer(tokens, image.flatten(2).transpose(1, 2), image_position.flatten(1).T)
 
         presence_logit, iou, filters = self.heads(tokens[:, :6])
         image = flat.transpose(1, 2).unflatten(2, (h, w))
@@ -141,6 +157,9 @@ class MaskDecoder(nn.Module):
     def heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the decoder's own tokens [N, 6, dim] say: object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
         heads = [self.pred_obj_score_head, self.iou_prediction_head, *self.output_hypernetworks_mlps]
+        if takes_cpu_kernels(tokens):
+            found = token_heads(tokens, weights(*(layer for head in heads for layer in head.layers)))
+            return found[:, 0], found[:, 1:5].sigmoid(), found[:, 5:].unflatten(1, (4, -1))
         if tokens.is_cuda and weights_are_constant():
             presence, iou, *filters = side_by_side(heads, tokens)
         else:
@@ -158,6 +177,8 @@ class MaskDecoder(nn.Module):
 
             image = upscale(image.flatten(2).mT, grow1, stride8, norm)  # the tokens again
             return filter_upscaled(image, grow2, stride4, filters)
+        if takes_cpu_kernels(image, filters, stride4, stride8):
+            return upscaled_masks(image, stride8, stride4, filters, weights(grow1, norm, grow2), norm.eps)
         image = norm(grow1(image) + stride8, "gelu")
         image = gelu(grow2(image) + stride4)
         return (filters @ image.flatten(2)).unflatten(2, image.shape[2:])

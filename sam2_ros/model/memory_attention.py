@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from sam2_ros.model.attention import Attention, attention, gains_from_narrow_values
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
-from sam2_ros.model.layers import Linear, add_and_norm, rounded, takes_cpu_kernels
+from sam2_ros.model.layers import Linear, add_and_norm, rounded, takes_cpu_kernels, weights
 from sam2_ros.model.position import axial_rotation, rotate
 
 LARGEST = 2**18
@@ -111,15 +110,11 @@ class MemoryAttentionLayer(nn.Module):
         before = (self.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, self.norm2, across.q_proj)
         after = (across.v_proj, across.out_proj, self.norm3, self.linear1, self.linear2)
         rotation = axial_rotation(*grid, x.shape[-1], x.device)
-        x, query = attend_within(x, rotation, _weights(before), self.norm1.eps)
+        x, query = attend_within(x, rotation, weights(*before), self.norm1.eps)
         key = keys_of_memory(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, memory.pointers)
         query = query.expand(len(key), -1, -1)
         found = attention(query[:, None], key[:, None], memory.value[:, None], memory.valid).squeeze(1)
-        return after_memory(x, found, _weights(after), self.norm3.eps)
-
-
-def _weights(layers: Sequence[nn.Module]) -> list[Tensor]:
-    return [weight for layer in layers for weight in (layer.weight, layer.bias)]
+        return after_memory(x, found, weights(*after), self.norm3.eps)
 
 
 class MemoryAttention(nn.Module):

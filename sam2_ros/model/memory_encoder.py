@@ -7,7 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import LayerNorm2d, Linear, in_half_on_gpu, linear, once, pointwise, weights_are_constant
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.model.cpu_kernels.memory_encoder import encode_memory
+from sam2_ros.model.layers import (
+    LayerNorm2d,
+    Linear,
+    in_half_on_gpu,
+    linear,
+    once,
+    pointwise,
+    takes_cpu_kernels,
+    weights,
+    weights_are_constant,
+)
+
+NARROW = 128
+"""Channels up to which our kernel for CPUs, in float32, is faster than PyTorch's operations with tiles of bfloat16."""
 
 
 class MaskDownsampler(nn.Module):
@@ -103,9 +118,41 @@ class MemoryEncoder(nn.Module):
             logits: [N, 4 h, 4 w].
             prompted: as in `mask_of`.
         """
+        if self._is_for_the_cpu_kernel(features, logits):
+            return self._fused(features, logits, prompted)
         mask = self.mask_downsampler(logits, prompted)
         fused = self.fuser(add(pointwise(features, self.pix_feat_proj), mask, in_half=True))
         return pointwise(fused, self.out_proj)
+
+    def _is_for_the_cpu_kernel(self, features: Tensor, logits: Tensor) -> bool:
+        """Whether to take it, which works in float32; where autocast asks for less, if it is the faster one."""
+        if self.training or not takes_cpu_kernels(self.out_proj.weight):
+            return False
+        n, (b, dim, h, w) = len(logits), features.shape
+        fitting = b in (1, n) and logits.shape == (n, 4 * h, 4 * w)  # what is not is enlarged or repeated
+        if torch.is_autocast_enabled("cpu"):
+            return fitting and (dim <= NARROW or not has_cpu_kernels(torch.bfloat16))
+        return fitting and features.dtype == logits.dtype == torch.float32
+
+    def _fused(self, features: Tensor, logits: Tensor, prompted: bool | Tensor) -> Tensor:
+        """The same by our kernel for CPUs; the memory is in autocast's precision, as other layers would leave it."""
+        features, logits = features.float().movedim(1, -1), logits.float()
+        prompted = torch.as_tensor(prompted).expand(len(logits))
+        eps = self.mask_downsampler.encoder[1].eps
+        memory = encode_memory(features, logits, prompted, self.weights(), self.scales(), eps).movedim(-1, 1)
+        return memory.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else memory
+
+    def weights(self) -> list[Tensor]:
+        """All of them, as our kernel for CPUs takes them."""
+        layers = [layer for layer in self.mask_downsampler.encoder if not isinstance(layer, nn.GELU)]
+        layers.append(self.pix_feat_proj)
+        for block in self.fuser.layers:
+            layers += (block.dwconv, block.norm, block.pwconv1, block.pwconv2)
+        return weights(*layers, self.out_proj)
+
+    def scales(self) -> list[Tensor]:
+        """Those of its blocks."""
+        return [block.gamma for block in self.fuser.layers]
 
 
 def mask_of(logits: Tensor, prompted: bool | Tensor) -> Tensor:

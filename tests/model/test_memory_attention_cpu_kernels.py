@@ -9,6 +9,7 @@ from torch import nn
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
+from sam2_ros.model.layers import weights
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryAttentionLayer, MemoryTokens
 from sam2_ros.model.position import axial_rotation, rotate
 
@@ -40,10 +41,6 @@ def layer():
             nn.init.normal_(part.bias)
             nn.init.normal_(part.weight, std=1.0 if part.weight.dim() == 1 else 1.5 * part.weight.shape[1] ** -0.5)
     return layer
-
-
-def weights(*layers: nn.Module) -> list[torch.Tensor]:
-    return [weight for layer in layers for weight in (layer.weight, layer.bias)]
 
 
 def memory_of(objects: int, cells: int) -> MemoryTokens:

@@ -81,6 +81,7 @@ for parameter in model.parameters():
 image = sam2.ImageFeatures(*(torch.randn(1, 4, 4, 4),) * 2, torch.randn(1, model.config.dim, 2, 3))
 logits, presence = 3 * torch.randn(2, 8, 12), torch.tensor([1.0, -1.0])
 torch.is_autocast_enabled, torch.get_autocast_dtype = lambda kind: kind == "cuda", lambda *_: torch.float32
+layers.has_cpu_kernels = lambda dtype: False  # test_memory_encoder_cpu_kernels.py has them
 for prompted in (False, True, torch.tensor([True, False])):
     each = []
     for kernels in (False, True):

@@ -53,6 +53,8 @@ inline Floats reciprocal(Floats x) {
 
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }  // b where one is no number
 
+inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+
 inline void store(float *to, Floats x) { memcpy(to, &x, sizeof x); }
 
 // r[i][j] -> r[j][i]: halves are exchanged, then quarters within them, and so on.

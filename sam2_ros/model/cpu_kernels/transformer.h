@@ -20,19 +20,27 @@ APART void linear(Weights layer, long in, long out, const float *x, Then then) {
 }
 
 // To y [out, GROUP].
-APART void linear_to(Weights layer, long in, long out, const float *x, float *y) {
+APART inline void linear_to(Weights layer, long in, long out, const float *x, float *y) {
   linear(layer, in, out, x, [=](long c, int lane, Floats value) { store(y + c * GROUP + lane, value); });
 }
 
-APART void add_linear(Weights layer, long in, long out, const float *x, float *y) {
+APART inline void add_linear(Weights layer, long in, long out, const float *x, float *y) {
   linear(layer, in, out, x, [=](long c, int lane, Floats more) {
     float *to = y + c * GROUP + lane;
     store(to, load(to) + more);
   });
 }
 
+inline Floats root(Floats x) {  // std::sqrt is not for vectors: it may set errno
+#ifdef __AVX512F__
+  return _mm512_sqrt_ps(x);
+#else
+  return _mm256_sqrt_ps(x);
+#endif
+}
+
 // x and y [channels, GROUP], which may be the same.
-APART void layer_norm(Weights norm, float eps, long channels, const float *x, float *y) {
+APART inline void layer_norm(Weights norm, float eps, long channels, const float *x, float *y) {
   for (int lane = 0; lane < GROUP; lane += LANES) {
     Floats mean = {}, variance = {};
     for (long c = 0; c < channels; c++) mean += load(x + c * GROUP + lane);
@@ -42,8 +50,7 @@ APART void layer_norm(Weights norm, float eps, long channels, const float *x, fl
       variance += apart * apart;
     }
     variance = variance / (float)channels + eps;
-    Floats factor;
-    for (int i = 0; i < LANES; i++) factor[i] = 1 / std::sqrt(variance[i]);
+    const Floats factor = 1 / root(variance);
     for (long c = 0; c < channels; c++) {
       const Floats normal = (load(x + c * GROUP + lane) - mean) * factor;
       store(y + c * GROUP + lane, normal * norm.weight[c] + norm.bias[c]);
@@ -51,15 +58,20 @@ APART void layer_norm(Weights norm, float eps, long channels, const float *x, fl
   }
 }
 
-// x * (1 + erf(x / sqrt(2))) / 2, to 4e-7: erf by Abramowitz and Stegun, 7.1.26, without taking close numbers apart.
+// x * (1 + erf(x / sqrt(2))) / 2, to 7e-7: erf by Abramowitz and Stegun, 7.1.28, without taking close numbers apart.
 inline Floats gelu(Floats x) {
-  const Floats size = larger(x, -x), t = reciprocal(1 + 0.3275911f * 0.70710678f * size);
-  Floats p = t * 1.061405429f - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  const Floats power = larger(Floats{} + LEAST, -0.72134752f * size * size);  // log2(e) / 2
-  return larger(x, Floats{}) - 0.5f * size * p * t * Float32::power_of_two(power);
+  const Floats size = smaller(Floats{} + 9, larger(x, -x)), s = size * 0.70710678f;
+  Floats p = s * 4.30638e-5f + 2.765672e-4f;
+  p = p * s + 1.520143e-4f;
+  p = p * s + 9.2705272e-3f;
+  p = p * s + 4.22820123e-2f;
+  p = p * s + 7.05230784e-2f;
+  p = p * s + 1;
+  p *= p;
+  p *= p;
+  p *= p;
+  p *= p;
+  return larger(x, Floats{}) - 0.5f * size * reciprocal(p);
 }
 
 // Keys and values of tokens that attend to each other: groups [rows, GROUP], of which some rows are the keys' channels,
@@ -74,7 +86,7 @@ struct Attended {
 };
 
 // Softmax attention of one head: query [width, GROUP] -> out [width, GROUP].
-APART void attend(const Attended &to, long width, const float *query, float *scores, float *out) {
+APART inline void attend(const Attended &to, long width, const float *query, float *scores, float *out) {
   const float scale = 1.44269504f / std::sqrt((float)width);  // powers of two are the faster ones
   float largest[GROUP], total[GROUP] = {};
   std::fill_n(largest, GROUP, LOW);
