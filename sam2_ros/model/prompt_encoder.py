@@ -66,6 +66,10 @@ class PromptEncoder(nn.Module):
         kinds = torch.cat([self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings])
         return torch.where(labels == PointLabel.PADDING.value, 0.0, where) + kinds[labels[..., 0] + 1]
 
+    def nothing(self) -> Tensor:
+        """What `points` gives for `no_points`: [1, 2, dim]."""
+        return self.not_a_point_embed.weight.expand(1, 2, -1)
+
     def mask(self, logits: Tensor) -> Tensor:
         """Mask logits [N, 1, H / 4, W / 4] -> [N, dim, H / 16, W / 16]."""
         return self.mask_downscaling(logits)

@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, Linear, has_kernels, in_float32, once
+from sam2_ros.model.layers import MLP, Linear, has_kernels, in_float32
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryTokens
 from sam2_ros.model.memory_encoder import MemoryEncoder
 from sam2_ros.model.neck import ImageEncoder
 from sam2_ros.model.position import sine_grid, sine_time
-from sam2_ros.model.prompt_encoder import PromptEncoder, no_points
+from sam2_ros.model.prompt_encoder import PromptEncoder
 
 ABSENT_LOGIT = -1024.0
 """Mask logit everywhere on a frame where the object cannot be seen."""
@@ -215,8 +215,7 @@ class SAM2(nn.Module):
             encoder = self.sam_prompt_encoder
             dense = encoder.no_mask() if mask_prompt is None else encoder.mask(mask_prompt)
             if points is None or labels is None:
-                nothing = once(lambda: encoder.points(*no_points(1, conditioned), 16 * h, 16 * w), id(encoder))
-                sparse = nothing.expand(n, -1, -1)
+                sparse = encoder.nothing().expand(n, -1, -1)
             else:
                 sparse = encoder.points(points, labels, 16 * h, 16 * w)
             raw = self.sam_mask_decoder(

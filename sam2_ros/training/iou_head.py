@@ -119,7 +119,7 @@ def listen(decoder: MaskDecoder) -> Iterator[list[Heard]]:
     tokens: list[Tensor] = []
     heard: list[Heard] = []
     hooks = [
-        decoder.iou_prediction_head.register_forward_pre_hook(lambda _, given: tokens.append(given[0])),
+        decoder.transformer.register_forward_hook(lambda _, __, found: tokens.append(found[0][:, 1])),  # the IoU's
         decoder.register_forward_hook(lambda _, __, raw: heard.append((tokens[-1], raw))),
     ]
     try:

@@ -12,6 +12,7 @@ from sam2_ros.model.layers import Kept, LayerNorm2d, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 from sam2_ros.model.position import axial_rotation, rotate, sine_grid, sine_time
+from sam2_ros.model.prompt_encoder import no_points
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Memories
 
 # Millions, as released (facebookresearch/sam2, README).
@@ -157,6 +158,11 @@ def test_invalid_memories_do_not_count(model, features):
     )
     torch.testing.assert_close(model.condition(features, marked), model.condition(features, few))
     assert not torch.allclose(model.condition(features, m), model.condition(features, few), atol=1e-3)
+
+
+def test_no_points_are_two_of_padding(model):
+    encoder = model.sam_prompt_encoder
+    assert torch.equal(encoder.points(*no_points(1, torch.zeros(1)), 64, 96), encoder.nothing())
 
 
 def test_memory_without_pointers(model, features):
