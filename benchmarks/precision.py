@@ -21,6 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.data.video import ImageFiles, VideoReader
+from sam2_ros.model import layers
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
@@ -66,10 +67,13 @@ def main() -> int:
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), help="default: the model's own")
+    parser.add_argument("--as-on-a-gpu", action="store_true", help="on a CPU, without its kernels, which don't round")
     options = parser.parse_args()
     for video in options.videos:  # before minutes are spent on the others
         if not video.exists():
             parser.error(f"{video}: no such video file or folder of images")
+    if options.as_on_a_gpu:
+        layers.has_cpu_kernels = lambda dtype: False
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     dtype = options.dtype or model.config.half
     table = Table(f"{model.config.name} on {model.device}, {dtype}", box=None, padding=(0, 2, 0, 0))

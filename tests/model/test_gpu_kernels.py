@@ -58,7 +58,7 @@ holes = {
     "map_valid": torch.tensor([[True, False, True, True], [False, True, False, False]]),
     "pointer_valid": torch.tensor([[True] * 5, [False, True, False, True, True]]),
 }
-attention.learns_nothing_on_cpu = lambda *_: False
+layers.has_cpu_kernels = attention.learns_nothing_on_cpu = lambda *_: False  # as on a GPU
 torch.is_autocast_enabled, torch.get_autocast_dtype = lambda kind: kind == "cuda", lambda *_: torch.float32
 modules = attention, layers, position, sam2
 

@@ -18,6 +18,12 @@ def clip():
     return SyntheticScenes(SceneSettings(240, 320, frames=8, objects=(2, 3), leaving=0)).scene(1)
 
 
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch):
+    """Our kernels for CPUs stay in float32."""
+    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
+
+
 def masks_of(tracker, clip):
     """[frames, objects, H, W]; each object is clicked on where it is on the first frame."""
     found = []

@@ -8,6 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import CDLL
 from functools import lru_cache
 from hashlib import sha256
@@ -94,13 +95,23 @@ def _compile(options: list[str], to: Path) -> None:
     """By $CXX or else by g++."""
     compilers = [shlex.split(os.environ.get("CXX", "")), ["g++"]]
     for compiler in filter(None, compilers):
-        command = [*compiler, *options, *map(str, sorted(FOLDER.glob("*.cpp"))), "-o", str(to)]
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=120)
-            return
+            return _build([*compiler, *options], to)
         except (OSError, subprocess.SubprocessError):
             if compiler is compilers[-1]:
                 raise
+
+
+def _build(command: list[str], to: Path) -> None:
+    """All files at the same time, and then into one."""
+    built = {source: to.with_name(f"{source.stem}.o") for source in FOLDER.glob("*.cpp")}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda source: _run([*command, "-c", source, "-o", built[source]]), built))
+    _run([*command, *built.values(), "-o", to])
+
+
+def _run(command: list[str | Path]) -> None:
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, errors="replace", timeout=120)
 
 
 def _kept(built: Path, place: Path) -> Path:
