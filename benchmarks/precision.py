@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), help="default: the model's own")
-    parser.add_argument("--as-on-a-gpu", action="store_true", help="on a CPU, without its kernels, which don't round")
+    parser.add_argument("--as-on-a-gpu", action="store_true", help="on a CPU, without kernels that stay in float32")
     options = parser.parse_args()
     for video in options.videos:  # before minutes are spent on the others
         if not video.exists():

@@ -243,6 +243,10 @@ class Attention(nn.Module):
         self.v_proj = Linear(key_dim, inner_dim)
         self.out_proj = Linear(inner_dim, dim)
 
+    def projections(self) -> list[nn.Module]:
+        """Of queries, keys, values, and of what is found."""
+        return [self.q_proj, self.k_proj, self.v_proj, self.out_proj]
+
     def split(self, x: Tensor) -> Tensor:
         """[B, T, inner] -> [B, heads, T, inner / heads]."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

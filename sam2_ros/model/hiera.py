@@ -174,7 +174,8 @@ class Block(nn.Module):
         if self.training or not takes_cpu_kernels(x):
             return False
         many = not self.window or self.window**2 >= FEWEST
-        return many and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
+        even = not (self.pool and (x.shape[1] % 2 or x.shape[2] % 2 or self.window % 2))  # what is odd is cut off
+        return many and even and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
 
     def _fused(self, x: Tensor, half: torch.dtype) -> Tensor:
         """The same by our kernels for GPUs: rounding, cutting into windows, putting them together, GELU and sums happen

@@ -72,6 +72,14 @@ class TwoWayBlock(nn.Module):
         look = self.cross_attn_image_to_token(keys, tokens + token_position, tokens)
         return tokens, norm_of_sum(image, look, self.norm4)
 
+    def all_layers(self) -> list[nn.Module]:
+        """In the order in which our kernel for CPUs takes them."""
+        to_image, to_tokens = self.cross_attn_token_to_image, self.cross_attn_image_to_token
+        return [
+            *(*self.self_attn.projections(), self.norm1, *to_image.projections(), self.norm2),
+            *(*self.mlp.layers, self.norm3, self.norm4, *to_tokens.projections()),
+        ]
+
 
 class TwoWayTransformer(nn.Module):
     """Two two-way blocks and a last look of the tokens at the image."""
@@ -81,19 +89,22 @@ class TwoWayTransformer(nn.Module):
         self.layers = nn.ModuleList(TwoWayBlock(dim, heads, feedforward, position_first=i > 0) for i in range(depth))
         self.final_attn_token_to_image = Attention(dim, heads, inner_dim=dim // 2)
         self.norm_final_attn = nn.LayerNorm(dim)
-        # In this order; to look for them takes as long as a tenth of what our kernel for CPUs does with them.
-        self._all_layers = [layer for layer in self.modules() if isinstance(layer, (nn.Linear, nn.LayerNorm))]
 
     def forward(self, tokens: Tensor, image: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
         """tokens [N, T, dim], image [N, h * w, dim], its position [h * w, dim] -> tokens, image."""
         if takes_cpu_kernels(tokens, image, image_position) and tokens.shape[1] <= TOKENS:
             heads, eps = self.final_attn_token_to_image.heads, self.norm_final_attn.eps
-            return two_way_transformer(tokens, image, image_position, weights(*self._all_layers), heads, eps)
+            return two_way_transformer(tokens, image, image_position, weights(*self.all_layers()), heads, eps)
         token_position = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, image_position)
         look = self.final_attn_token_to_image(tokens + token_position, image + image_position, image)
         return norm_of_sum(tokens, look, self.norm_final_attn), image
+
+    def all_layers(self) -> list[nn.Module]:
+        """Likewise."""
+        blocks = [layer for block in self.layers for layer in block.all_layers()]
+        return [*blocks, *self.final_attn_token_to_image.projections(), self.norm_final_attn]
 
 
 @dataclass(frozen=True)

@@ -91,16 +91,16 @@ class MemoryAttentionLayer(nn.Module):
         self, x: Tensor, added: Tensor | None, memory: MemoryTokens, grid: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """x [N or 1, h * w, dim], and what is yet to be added to it -> the same."""
-        if self._is_for_the_cpu_kernels(x):
-            return self._fused(x, memory, grid), None
+        if self._is_for_the_cpu_kernels(x, memory):
+            return self._fused(x if added is None else x + added, memory, grid), None
         x, y = add_and_norm(x, added, self.norm1)
         x, y = add_and_norm(x, self.dropout(self.self_attn(y, MemoryTokens(y, y, 0), grid)), self.norm2)
         x, y = add_and_norm(x, self.dropout(self.cross_attn_image(y, memory, grid)), self.norm3)
         return x, self.dropout(self.linear2(self.dropout(self.linear1(y, "relu"))))
 
-    def _is_for_the_cpu_kernels(self, x: Tensor) -> bool:
+    def _is_for_the_cpu_kernels(self, x: Tensor, memory: MemoryTokens) -> bool:
         """Whether to take them for x. In half precision, looking at memory is faster than they are."""
-        if self.training or torch.is_autocast_enabled("cpu") or not takes_cpu_kernels(x):
+        if self.training or torch.is_autocast_enabled("cpu") or not takes_cpu_kernels(x, memory.key, memory.value):
             return False
         return x.shape[1] * x.shape[2] <= LARGEST
 

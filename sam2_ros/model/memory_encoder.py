@@ -136,6 +136,7 @@ class MemoryEncoder(nn.Module):
 
     def _fused(self, features: Tensor, logits: Tensor, prompted: bool | Tensor) -> Tensor:
         """The same by our kernel for CPUs; the memory is in autocast's precision, as other layers would leave it."""
+        features = features if features.stride(0) else features[:1]  # one image for all
         features, logits = features.float().movedim(1, -1), logits.float()
         prompted = torch.as_tensor(prompted).expand(len(logits))
         eps = self.mask_downsampler.encoder[1].eps

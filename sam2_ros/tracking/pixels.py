@@ -58,7 +58,7 @@ def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
 def normalised(pixels: Tensor) -> Tensor:
     """Colours as the network wants them: 0 .. 255, of any type, [..., 3, h, w] -> float32, about -2 .. 3."""
     mean, std = _statistics(pixels.device)
-    return (pixels / 255).sub_(mean).div_(std)
+    return (pixels / 255).float().sub_(mean).div_(std)
 
 
 @lru_cache(maxsize=8)
@@ -115,7 +115,7 @@ def cut(logits: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Logits [N, h, w] at another size, small holes filled; and the masks there: float32, bool [N, height, width]."""
     logits = without_holes(logits.float())
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
-        scaled = torch.empty(len(logits), height, width)
+        scaled = logits.new_empty(len(logits), height, width)
         for x, to in zip(logits.numpy(), scaled.numpy(), strict=True):
             cv2.resize(x, (width, height), dst=to)
     else:

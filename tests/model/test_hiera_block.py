@@ -94,6 +94,23 @@ def test_what_is_no_number_shows(kernels):
     assert found[0, :8, :8].isnan().all() and not found[0, 8:].isnan().any()
 
 
+@torch.no_grad()
+def test_what_is_odd_is_not_pooled_by_it():
+    for shape, window in (((3, 5, 4), 0), ((2, 13, 8), 8), ((1, 14, 14), 7)):
+        block = Block(16, 32, 1, window, True, drop=0.0).eval()
+        with pytest.raises(AssertionError, match="cannot be pooled"):
+            hiera_block(torch.randn(*shape, 16), block.weights(), 1, window, 1e-6)
+    block = Block(16, 32, 1, 0, True, drop=0.0).eval()
+    assert block(torch.randn(3, 5, 4, 16)).shape == (3, 2, 2, 32)  # by PyTorch's operations
+
+
+@torch.no_grad()
+def test_weights_in_another_precision_are_refused():
+    block, x = block_of("windows")
+    with pytest.raises(TypeError, match="another precision"):
+        block.double()(x)
+
+
 def test_blocks_take_it_where_nothing_is_learnt(monkeypatch):
     block, x = block_of("windows")
     with torch.no_grad():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -158,6 +160,24 @@ def test_invalid_memories_do_not_count(model, features):
     )
     torch.testing.assert_close(model.condition(features, marked), model.condition(features, few))
     assert not torch.allclose(model.condition(features, m), model.condition(features, few), atol=1e-3)
+
+
+def test_threads_of_the_caller_do_not_meet(model):
+    """As where the next image is encoded while objects are looked for in this one."""
+    remembered = memories(model, 4, 5)
+
+    def step(seed: int) -> list[torch.Tensor]:
+        image = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            seen = model.encode_image(image)
+            decoded, memory = model.track(seen, remembered)
+        return [seen.stride16, decoded.all_logits, memory]
+
+    expected = [step(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(step, [0, 1, 2, 3] * 4))
+    for one, other in zip(found, expected * 4, strict=True):
+        assert all(map(torch.equal, one, other))
 
 
 def test_no_points_are_two_of_padding(model):

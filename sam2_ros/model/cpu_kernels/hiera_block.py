@@ -49,6 +49,7 @@ def _hiera_block(x: Tensor, weights: Sequence[Tensor], heads: int, window: int, 
     x, *pairs = (tensor.contiguous() for tensor in (x, *weights))
     b, h, w, c = x.shape
     channels = pairs[4].shape[0]
+    assert not (pool and (h % 2 or w % 2 or window % 2)), f"{h} x {w} tokens in windows of {window} cannot be pooled"
     out = x.new_empty(b, *((h // 2, w // 2) if pool else (h, w)), channels)
     if not out.numel():
         return out

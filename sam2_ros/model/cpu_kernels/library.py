@@ -45,7 +45,7 @@ _looking = Lock()
 
 
 def kernels() -> CDLL | None:
-    """Those for this processor; None: there are none, and a warning has said why."""
+    """Those for this processor; None: there are none. Where a compiler is what is missing, a warning has said so."""
     with _looking:
         return _library_of_this_processor()
 

@@ -60,7 +60,7 @@ def _two_way_transformer(
     """
     tokens, image, position, *kept = (tensor.contiguous() for tensor in (tokens, image, position, *weights))
     n, count, channels = tokens.shape
-    assert count <= TOKENS, f"{count} tokens are more than {TOKENS}"
+    assert 1 <= count <= TOKENS, f"{count} tokens, expected 1 .. {TOKENS}"
     tokens_out, image_out = torch.empty_like(tokens), torch.empty_like(image)
     if not n:
         return tokens_out, image_out

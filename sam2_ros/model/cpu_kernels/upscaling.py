@@ -53,9 +53,10 @@ def _upscaled_masks(
     Returns:
         Logits [N, M, 4 h, 4 w].
     """
-    image, stride8, stride4 = (_channels_last(x) for x in (image, stride8, stride4))
+    image, stride8, stride4 = image.movedim(1, -1).contiguous(), _channels_last(stride8), _channels_last(stride4)
     filters, *kept = (tensor.contiguous() for tensor in (filters, *weights))
     (n, masks, out), (h, w, channels) = filters.shape, image.shape[1:]
+    assert {len(stride8), len(stride4)} <= {1, n}, "maps are of all objects or of each"
     logits = image.new_empty(n, masks, 4 * h, 4 * w)
     if not n:
         return logits
