@@ -493,6 +493,8 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
         best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
     result: dict[str, Any] = {**asdict(task), "ceilings": best, "sides": {}}
     counts = {name: side.ask("count") for name, side in running.items()}
+    for side in running.values():  # as they are, which no side of ours was while its work was counted
+        side.ask("step")
     logits = {name: side.ask("logits") for name, side in running.items()}
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in running}
     for step in track(range(warm_up + steps), _title(result), transient=True):

@@ -68,7 +68,7 @@ class PromptEncoder(nn.Module):
 
     def nothing(self) -> Tensor:
         """What `points` gives for `no_points`: [1, 2, dim]."""
-        return self.not_a_point_embed.weight.expand(1, 2, -1)
+        return self.not_a_point_embed.weight.repeat(1, 2, 1)
 
     def mask(self, logits: Tensor) -> Tensor:
         """Mask logits [N, 1, H / 4, W / 4] -> [N, dim, H / 16, W / 16]."""
