@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from dataclasses import replace
@@ -12,6 +13,8 @@ from torch import Tensor
 from sam2_ros.model.cache import cache_folder
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+
+log = logging.getLogger("sam2_ros")
 
 
 class CompiledSAM2:
@@ -36,6 +39,8 @@ class CompiledSAM2:
             raise TypeError(f"{type(model).__name__} can't be compiled, only PyTorch models can; use accelerate='off'")
         if model.device.type != "cpu":
             raise NotImplementedError(f"models are compiled for CPUs only so far, and this one is on {model.device}")
+        if has_cpu_kernels(torch.float32):
+            log.warning("compiled code does without our kernels for this CPU: accelerate='off' is likely to be faster")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))  # /tmp does not last
         # Not where it is defined, because this alone loads the compiler: half a second, and 150 MB.
         torch.compiler.assume_constant_result(has_cpu_kernels)

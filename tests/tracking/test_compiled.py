@@ -11,6 +11,7 @@ from come_and_go import come_and_go, furthest
 from small_clips import make_clip
 
 from sam2_ros.model import SAM2
+from sam2_ros.model.compiled import CompiledSAM2
 from sam2_ros.tracking import Tracker
 from sam2_ros.training.bfloat16 import is_native
 
@@ -58,6 +59,14 @@ def test_compiled_equals_plain_while_objects_come_and_go(
     wide = np.tile(make_clip(frames=1).frames[0], (1, 3, 1))
     compiled.step(wide)  # into the square for which all was compiled
     assert compiled._history[-1].answers[1].logits.shape == (16, 16)
+
+
+def test_it_says_so_where_plain_code_is_faster(model, monkeypatch, caplog):
+    for kernels in (True, False):
+        monkeypatch.setattr("sam2_ros.model.compiled.has_cpu_kernels", lambda dtype, kernels=kernels: kernels)
+        caplog.clear()
+        CompiledSAM2(model)
+        assert ("accelerate='off' is likely to be faster" in caplog.text) == kernels
 
 
 def test_other_words_for_it_are_refused(model):
