@@ -492,10 +492,10 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
     with multiprocessing.get_context("spawn").Pool(1) as apart:  # its buffers are nobody's peak memory
         best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
     result: dict[str, Any] = {**asdict(task), "ceilings": best, "sides": {}}
-    counts = {name: side.ask("count") for name, side in running.items()}
-    for side in running.values():  # as they are, which no side of ours was while its work was counted
+    for side in running.values():
         side.ask("step")
-    logits = {name: side.ask("logits") for name, side in running.items()}
+    logits = {name: side.ask("logits") for name, side in running.items()}  # before some have rounded what they remember
+    counts = {name: side.ask("count") for name, side in running.items()}
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in running}
     for step in track(range(warm_up + steps), _title(result), transient=True):
         for name in list(running)[:: 1 if step % 2 else -1]:  # nobody is always the first
@@ -651,7 +651,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--steps", type=int, default=3, help="measured steps of each side")
-    parser.add_argument("--warm-up", type=int, default=0, help="steps before them; one more has always been counted")
+    parser.add_argument("--warm-up", type=int, default=0, help="steps before them, beside two to compare and to count")
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, summed over threads")
     parser.add_argument("--operations", action="store_true", help="also PyTorch's operations, from its profiler")
     parser.add_argument("--before", metavar="PATH", help="another checkout of this repository")
