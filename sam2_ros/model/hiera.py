@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
 from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.layers import (
     MLP,
     Kept,
@@ -73,6 +74,10 @@ POOLED = 256
 
 WIDEST, FEWEST = 256, 32
 """Channels up to which, and tokens of a window from which on, our kernel for CPUs is the faster one."""
+
+
+MANY = 2**20
+"""Numbers of a map from which on products by tiles, in bfloat16, are faster than it, which stays in float32."""
 
 
 class PatchEmbed(nn.Module):
@@ -172,6 +177,8 @@ class Block(nn.Module):
     def _is_for_the_cpu_kernel(self, x: Tensor) -> bool:
         """Whether to take it for x: in float32, also where autocast asks for less, since it is as fast."""
         if self.training or not takes_cpu_kernels(x):
+            return False
+        if x.numel() > MANY and torch.is_autocast_enabled("cpu") and has_cpu_kernels(torch.bfloat16):
             return False
         many = not self.window or self.window**2 >= FEWEST
         even = not (self.pool and (x.shape[1] % 2 or x.shape[2] % 2 or self.window % 2))  # what is odd is cut off

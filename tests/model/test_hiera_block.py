@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
-from sam2_ros.model.cpu_kernels.library import load
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
 from sam2_ros.model.hiera import Block
 
 HERE = torch.backends.cpu.get_cpu_capability()
@@ -118,6 +118,9 @@ def test_blocks_take_it_where_nothing_is_learnt(monkeypatch):
         assert torch.equal(found, hiera_block(x, block.weights(), 1, 8, block.norm1.eps))
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(found, block(x))
+            if has_cpu_kernels(torch.bfloat16):  # by tiles, large maps are faster
+                monkeypatch.setattr("sam2_ros.model.hiera.MANY", 0)
+                assert not torch.equal(found, block(x))
     learning = block(x)
     assert learning.requires_grad and not torch.equal(found, learning)  # equal: they would be the same code
     torch.testing.assert_close(found, learning, rtol=1e-5, atol=1e-5)
