@@ -107,7 +107,7 @@ class MemoryAttentionLayer(nn.Module):
     def _fused(self, x: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
         """x [N or 1, h * w, dim] -> [N, h * w, dim], by our kernels for CPUs."""
         within, across = self.self_attn, self.cross_attn_image
-        before = (self.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, self.norm2, across.q_proj)
+        before = (self.norm1, *within.projections(), self.norm2, across.q_proj)
         after = (across.v_proj, across.out_proj, self.norm3, self.linear1, self.linear2)
         rotation = axial_rotation(*grid, x.shape[-1], x.device)
         x, query = attend_within(x, rotation, weights(*before), self.norm1.eps)

@@ -1,25 +1,19 @@
 """The mask decoder's kernels for CPUs compute what the layers say, on this processor and on lesser ones."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.cpu_kernels.token_heads import token_heads
 from sam2_ros.model.cpu_kernels.two_way_transformer import two_way_transformer
 from sam2_ros.model.cpu_kernels.upscaling import upscaled_masks
+from sam2_ros.model.layers import weights
 from sam2_ros.model.mask_decoder import MaskDecoder, TwoWayTransformer
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
-pytestmark = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
 CASES = {
     "the default model's": (1, 8, (18, 24), 128, 4, 512),
@@ -30,15 +24,6 @@ CASES = {
     "chunks of several groups": (1, 8, (31, 29), 32, 2, 16),
     "odd widths": (2, 3, (5, 1), 18, 3, 7),
 }
-
-
-def with_weights_of_all_sizes(module: nn.Module) -> nn.Module:
-    for layer in module.modules():
-        if hasattr(layer, "bias"):
-            nn.init.normal_(layer.bias)
-            inputs = layer.weight[:, 0].numel() if isinstance(layer, nn.ConvTranspose2d) else layer.weight[0].numel()
-            nn.init.normal_(layer.weight, std=1.0 if layer.weight.dim() == 1 else 1.5 * inputs**-0.5)
-    return module.eval()
 
 
 def transformer_of(case: str) -> tuple[TwoWayTransformer, list[torch.Tensor]]:
@@ -66,8 +51,7 @@ def decoder_of(n: int, h: int, w: int, dim: int = 64) -> tuple[MaskDecoder, list
 def masks(decoder: MaskDecoder, given: list[torch.Tensor]) -> torch.Tensor:
     image, filters, stride4, stride8 = given
     layers = [decoder.output_upscaling[i] for i in (0, 1, 3)]
-    weights = [weight for layer in layers for weight in (layer.weight, layer.bias)]
-    return upscaled_masks(image, stride8, stride4, filters, weights, layers[1].eps)
+    return upscaled_masks(image, stride8, stride4, filters, weights(*layers), layers[1].eps)
 
 
 def heads(decoder: MaskDecoder, tokens: torch.Tensor) -> torch.Tensor:
@@ -82,11 +66,7 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.fixture(params=KINDS)
 def kernels(request, monkeypatch):
-    if request.param == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
-    library = load(request.param, tiles=False)
-    for module in ("two_way_transformer", "upscaling", "token_heads"):
-        monkeypatch.setattr(f"sam2_ros.model.cpu_kernels.{module}.kernels", lambda: library)
+    take(request.param, monkeypatch, "two_way_transformer", "upscaling", "token_heads")
 
 
 @pytest.fixture

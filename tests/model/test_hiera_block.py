@@ -1,21 +1,14 @@
 """The encoder's block for CPUs computes what the layers say, on this processor and on lesser ones."""
 
-import shutil
-
 import pytest
 import torch
-from torch import nn
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
 from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.hiera import Block
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
-pytestmark = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
 CASES = {
     "windows": ((1, 16, 24), 32, 32, 1, 8, False),
@@ -36,20 +29,13 @@ def block_of(case: str) -> tuple[Block, torch.Tensor]:
     """One with weights of all sizes, and what it is given."""
     torch.manual_seed(0)
     (b, h, w), dim, dim_out, heads, window, pool = CASES[case]
-    block = Block(dim, dim_out, heads, window, pool, drop=0.1).eval()
-    for layer in block.modules():
-        if isinstance(layer, (nn.Linear, nn.LayerNorm)):
-            nn.init.normal_(layer.bias)
-            nn.init.normal_(layer.weight, std=1.0 if layer.weight.dim() == 1 else 1.5 * layer.weight.shape[1] ** -0.5)
+    block = with_weights_of_all_sizes(Block(dim, dim_out, heads, window, pool, drop=0.1))
     return block, 2 * torch.randn(b, h, w, dim)
 
 
 @pytest.fixture(params=KINDS)
 def kernels(request, monkeypatch):
-    if request.param == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
-    library = load(request.param, tiles=False)
-    monkeypatch.setattr("sam2_ros.model.cpu_kernels.hiera_block.kernels", lambda: library)
+    take(request.param, monkeypatch, "hiera_block")
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,24 +1,16 @@
 """Memory attention's kernels for CPUs compute what the layer says, on this processor and on lesser ones."""
 
-import shutil
-
 import pytest
 import torch
-from torch import nn
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
 from sam2_ros.model.layers import weights
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryAttentionLayer, MemoryTokens
 from sam2_ros.model.position import axial_rotation, rotate
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
-pytestmark = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
 DEFAULT = CONFIGS["default"]
 POINTERS = 3
@@ -26,21 +18,13 @@ POINTERS = 3
 
 @pytest.fixture(params=KINDS)
 def kernels(request, monkeypatch):
-    if request.param == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
-    library = load(request.param, tiles=False)
-    monkeypatch.setattr("sam2_ros.model.cpu_kernels.memory_attention.kernels", lambda: library)
+    take(request.param, monkeypatch, "memory_attention")
 
 
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
-    layer = MemoryAttentionLayer(DEFAULT).eval()
-    for part in layer.modules():
-        if isinstance(part, (nn.Linear, nn.LayerNorm)):
-            nn.init.normal_(part.bias)
-            nn.init.normal_(part.weight, std=1.0 if part.weight.dim() == 1 else 1.5 * part.weight.shape[1] ** -0.5)
-    return layer
+    return with_weights_of_all_sizes(MemoryAttentionLayer(DEFAULT))
 
 
 def memory_of(objects: int, cells: int) -> MemoryTokens:

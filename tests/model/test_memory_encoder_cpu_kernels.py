@@ -1,23 +1,17 @@
 """The memory encoder for CPUs computes what the layers say, on this processor and on lesser ones."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 from torch import Tensor, nn
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.cpu_kernels.memory_encoder import encode_memory
 from sam2_ros.model.memory_encoder import NARROW, MemoryEncoder
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
-pytestmark = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
 CASES = {  # objects, images, height, width, channels, of a memory
     "the default model": (1, 1, 18, 24, 128, 64),
@@ -34,12 +28,7 @@ def encoder_of(case: str) -> tuple[MemoryEncoder, Tensor, Tensor, Tensor]:
     """One with weights of all sizes, and what it is given."""
     torch.manual_seed(0)
     n, b, h, w, dim, memory_dim = CASES[case]
-    encoder = MemoryEncoder(replace(CONFIGS["default"], dim=dim, memory_dim=memory_dim)).eval()
-    for layer in encoder.modules():
-        if isinstance(layer, (nn.Linear, nn.LayerNorm, nn.Conv2d)):
-            nn.init.normal_(layer.bias)
-            std = 1.0 if layer.weight.dim() == 1 else 1.5 * layer.weight[0].numel() ** -0.5
-            nn.init.normal_(layer.weight, std=std)
+    encoder = with_weights_of_all_sizes(MemoryEncoder(replace(CONFIGS["default"], dim=dim, memory_dim=memory_dim)))
     for scale in encoder.scales():
         nn.init.normal_(scale)
     logits = 5 * torch.randn(n, 4 * h, 4 * w)
@@ -54,10 +43,7 @@ def by_the_kernel(encoder: MemoryEncoder, features: Tensor, logits: Tensor, prom
 
 @pytest.fixture(params=KINDS)
 def kernels(request, monkeypatch):
-    if request.param == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
-    library = load(request.param, tiles=False)
-    monkeypatch.setattr("sam2_ros.model.cpu_kernels.memory_encoder.kernels", lambda: library)
+    take(request.param, monkeypatch, "memory_encoder")
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,20 +1,13 @@
 """The encoder's first layer for CPUs is the convolution, on this processor and on lesser ones."""
 
-import shutil
-
 import pytest
 import torch
+from cpu_processors import KINDS, NEEDS_KERNELS, take
 
-from sam2_ros.model.cpu_kernels.library import load
 from sam2_ros.model.cpu_kernels.patch_embedding import patch_embedding
 from sam2_ros.model.hiera import PatchEmbed
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
-pytestmark = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -24,10 +17,7 @@ pytestmark = [
 )
 @torch.no_grad()
 def test_it_is_the_convolution(monkeypatch, images, size, dim, kind, threads):
-    if kind == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
-    library = load(kind, tiles=False)
-    monkeypatch.setattr("sam2_ros.model.cpu_kernels.patch_embedding.kernels", lambda: library)
+    take(kind, monkeypatch, "patch_embedding")
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     torch.manual_seed(0)
     layer, image = PatchEmbed(dim).eval(), 2 * torch.randn(images, 3, *size)

@@ -141,8 +141,7 @@ void after_memory(const Rest *given) {
     linear_to(rest.value_of_memory, rest.width, c, found, y);
     add_linear(rest.out_of_memory, c, c, y, x);
     layer_norm(rest.norm3, rest.eps, c, x, y);
-    linear(rest.up, c, rest.hidden, y,
-           [=](long h, int lane, Floats value) { store(hidden + h * GROUP + lane, larger(Floats{}, value)); });
+    relu_linear(rest.up, c, rest.hidden, y, hidden);
     add_linear(rest.down, rest.hidden, c, hidden, x);
     write(x, group, {rest.out + item * rest.cells * c, rest.cells, c});
   }

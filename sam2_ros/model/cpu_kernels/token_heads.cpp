@@ -19,11 +19,6 @@ struct Heads {
   long apart, batch, channels, heads, threads;
 };
 
-APART void relu(Weights layer, long in, long out, const float *x, float *y) {
-  linear(layer, in, out, x,
-         [=](long c, int lane, Floats value) { store(y + c * GROUP + lane, larger(Floats{}, value)); });
-}
-
 }  // namespace
 
 extern "C" void token_heads(const Heads *given) {
@@ -38,8 +33,8 @@ extern "C" void token_heads(const Heads *given) {
     float *z = y + hidden * GROUP, *found = z + hidden * GROUP;
     const float *token = of.tokens + object * of.apart + index * of.channels;
     gather([&](long lane) { return object + lane < of.batch ? token + lane * of.apart : nullptr; }, of.channels, x);
-    relu(head.first, of.channels, hidden, x, y);
-    relu(head.second, hidden, hidden, y, z);
+    relu_linear(head.first, of.channels, hidden, x, y);
+    relu_linear(head.second, hidden, hidden, y, z);
     linear_to(head.third, hidden, out, z, found);
     float *result = of.result + object * all + std::accumulate(of.out, of.out + index, 0L);
     scatter(found, out, [&](long lane) { return object + lane < of.batch ? result + lane * all : nullptr; });

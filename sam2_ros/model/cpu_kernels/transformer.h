@@ -31,6 +31,12 @@ APART inline void add_linear(Weights layer, long in, long out, const float *x, f
   });
 }
 
+// And "relu" of it.
+APART inline void relu_linear(Weights layer, long in, long out, const float *x, float *y) {
+  linear(layer, in, out, x,
+         [=](long c, int lane, Floats value) { store(y + c * GROUP + lane, larger(Floats{}, value)); });
+}
+
 inline Floats root(Floats x) {  // std::sqrt is not for vectors: it may set errno
 #ifdef __AVX512F__
   return _mm512_sqrt_ps(x);

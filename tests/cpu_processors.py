@@ -1,0 +1,34 @@
+"""What tests of the kernels for CPUs share: the processors for which they are built here, and layers to try them on."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from sam2_ros.model.cpu_kernels.library import load
+
+HERE = torch.backends.cpu.get_cpu_capability()
+KINDS = ["AVX2", "AVX512"]
+NEEDS_KERNELS = [
+    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
+]
+
+
+def take(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Has modules of `cpu_kernels` take those for a processor of some kind."""
+    if kind == "AVX512" and HERE != "AVX512":
+        pytest.skip("this processor has none")
+    library = load(kind, tiles=False)
+    for module in modules:
+        monkeypatch.setattr(f"sam2_ros.model.cpu_kernels.{module}.kernels", lambda: library)
+
+
+def with_weights_of_all_sizes(module: nn.Module) -> nn.Module:
+    for layer in module.modules():
+        if hasattr(layer, "bias"):
+            nn.init.normal_(layer.bias)
+            inputs = layer.weight[:, 0].numel() if isinstance(layer, nn.ConvTranspose2d) else layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=1.0 if layer.weight.dim() == 1 else 1.5 * inputs**-0.5)
+    return module.eval()
