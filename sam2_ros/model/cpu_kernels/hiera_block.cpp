@@ -138,7 +138,7 @@ APART void conclude(const Window &window, const float *said, const float *found,
   }
   add_linear(block.proj, c, c, found, y);
   layer_norm(block.norm2, block.eps, c, y, normal);
-  linear(block.up, c, 4 * c, normal, [=](long i, int lane, Floats h) { store(hidden + i * GROUP + lane, gelu(h)); });
+  gelu_linear(block.up, c, 4 * c, normal, hidden);
   add_linear(block.down, 4 * c, c, hidden, y);
   scatter(y, c, [&](long lane) {
     const long place = window.place_out(group * GROUP + lane);

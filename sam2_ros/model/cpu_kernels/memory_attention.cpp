@@ -31,23 +31,7 @@ struct Rest {
   Weights value_of_memory, out_of_memory, norm3, up, down;
 };
 
-// Rows [count, channels] in groups of GROUP, the last of which may have fewer.
-struct Rows {
-  const float *rows;
-  long count, channels;
-
-  const float *operator()(long index) const { return index < count ? rows + index * channels : nullptr; }
-};
-
 long groups_of(long count) { return (count + GROUP - 1) / GROUP; }
-
-APART void read(const Rows &rows, long group, float *to) {
-  gather([&](long lane) { return rows(group * GROUP + lane); }, rows.channels, to);
-}
-
-APART void write(const float *from, long group, const Rows &rows) {
-  scatter(from, rows.channels, [&](long lane) { return const_cast<float *>(rows(group * GROUP + lane)); });
-}
 
 // Neighbouring channels of x [channels, GROUP] are a complex number each; so are those of turns, by which to multiply.
 APART void rotate(const float *turns, long channels, float *x) {
@@ -69,8 +53,6 @@ void attend_within(const Layer *given) {
   const long c = layer.channels, groups = groups_of(layer.cells), each = 3 * c * GROUP;
   static thread_local Room said_by_all;
   float *said = said_by_all.of(layer.batch * groups * each);  // queries, keys, values of a group
-  const Rows rotation = {layer.rotation, layer.cells, c};
-  auto rows = [&](const float *of, long item) { return Rows{of + item * layer.cells * c, layer.cells, c}; };
 #pragma omp parallel num_threads(layer.threads)
   {
     static thread_local Room room;
@@ -79,8 +61,9 @@ void attend_within(const Layer *given) {
 #pragma omp for schedule(dynamic)
     for (long i = 0; i < layer.batch * groups; i++) {
       float *own = said + i * each;
-      read(rows(layer.x, i / groups), i % groups, x);
-      read(rotation, i % groups, turns);
+      const long group = i % groups, first = i / groups * layer.cells * c;
+      read(layer.x + first, layer.cells, group, c, x);
+      read(layer.rotation, layer.cells, group, c, turns);
       layer_norm(layer.norm1, layer.eps, c, x, x);
       linear_to(layer.query_within, c, c, x, own);
       linear_to(layer.key_within, c, c, x, own + c * GROUP);
@@ -90,16 +73,17 @@ void attend_within(const Layer *given) {
     }
 #pragma omp for schedule(dynamic)
     for (long i = 0; i < layer.batch * groups; i++) {
+      const long group = i % groups, first = i / groups * layer.cells * c;
       const Attended to = {said + i / groups * groups * each, 3 * c, c, 2 * c, layer.cells, nullptr};
       attend(to, c, said + i * each, scores, found);
-      read(rows(layer.x, i / groups), i % groups, x);
-      read(rotation, i % groups, turns);
+      read(layer.x + first, layer.cells, group, c, x);
+      read(layer.rotation, layer.cells, group, c, turns);
       add_linear(layer.out_within, c, c, found, x);
-      write(x, i % groups, rows(layer.out, i / groups));
+      write(x, layer.cells, group, c, layer.out + first);
       layer_norm(layer.norm2, layer.eps, c, x, x);
       linear_to(layer.query_of_memory, c, c, x, found);
       rotate(turns, c, found);
-      write(found, i % groups, rows(layer.query, i / groups));
+      write(found, layer.cells, group, c, layer.query + first);
     }
   }
 }
@@ -112,7 +96,7 @@ void keys_of_memory(const Keys *given) {
     static thread_local Room room;
     float *x = room.of((keys.in + 2 * c) * GROUP), *key = x + keys.in * GROUP, *turns = key + c * GROUP;
     const long group = i % groups, first = i / groups * keys.count;
-    read({keys.tokens + first * keys.in, keys.count, keys.in}, group, x);
+    read(keys.tokens + first * keys.in, keys.count, group, keys.in, x);
     gather(
         [&](long lane) {
           const long token = group * GROUP + lane;
@@ -123,7 +107,7 @@ void keys_of_memory(const Keys *given) {
       for (long pair = 0; pair < c; pair += 2) turns[pair * GROUP + lane] = 1;  // they are not turned
     linear_to(keys.key, keys.in, c, x, key);
     rotate(turns, c, key);
-    write(key, group, {keys.out + first * c, keys.count, c});
+    write(key, keys.count, group, c, keys.out + first * c);
   }
 }
 
@@ -136,14 +120,14 @@ void after_memory(const Rest *given) {
     float *x = room.of((2 * c + rest.width + rest.hidden) * GROUP), *y = x + c * GROUP, *found = y + c * GROUP;
     float *hidden = found + rest.width * GROUP;
     const long item = i / groups, group = i % groups;
-    read({rest.x + item % rest.of_x * rest.cells * c, rest.cells, c}, group, x);
-    read({rest.found + item * rest.cells * rest.width, rest.cells, rest.width}, group, found);
+    read(rest.x + item % rest.of_x * rest.cells * c, rest.cells, group, c, x);
+    read(rest.found + item * rest.cells * rest.width, rest.cells, group, rest.width, found);
     linear_to(rest.value_of_memory, rest.width, c, found, y);
     add_linear(rest.out_of_memory, c, c, y, x);
     layer_norm(rest.norm3, rest.eps, c, x, y);
     relu_linear(rest.up, c, rest.hidden, y, hidden);
     add_linear(rest.down, rest.hidden, c, hidden, x);
-    write(x, group, {rest.out + item * rest.cells * c, rest.cells, c});
+    write(x, rest.cells, group, c, rest.out + item * rest.cells * c);
   }
 }
 }

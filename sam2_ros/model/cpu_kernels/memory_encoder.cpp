@@ -247,7 +247,7 @@ APART void fuse(const Encoder &encoder, long index, const float *maps, const flo
   }
   gather([=](long lane) { return lane < tokens ? sums + lane * row : nullptr; }, dim, x);
   layer_norm(fuser.norm, encoder.eps, dim, x, x);
-  linear(fuser.up, dim, 4 * dim, x, [=](long c, int lane, Floats h) { store(hidden + c * GROUP + lane, gelu(h)); });
+  gelu_linear(fuser.up, dim, 4 * dim, x, hidden);
   gather(rows(encoder, group, maps + from, row), dim, y);
   linear(fuser.down, 4 * dim, dim, hidden, [=, scale = encoder.scales[index]](long c, int lane, Floats more) {
     float *sum = y + c * GROUP + lane;

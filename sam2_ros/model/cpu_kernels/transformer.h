@@ -80,6 +80,11 @@ inline Floats gelu(Floats x) {
   return larger(x, Floats{}) - 0.5f * size * reciprocal(p);
 }
 
+// To y [out, GROUP], and gelu of it.
+APART inline void gelu_linear(Weights layer, long in, long out, const float *x, float *y) {
+  linear(layer, in, out, x, [=](long c, int lane, Floats value) { store(y + c * GROUP + lane, gelu(value)); });
+}
+
 // Keys and values of tokens that attend to each other: groups [rows, GROUP], of which some rows are the keys' channels,
 // others the values'.
 struct Attended {
@@ -153,6 +158,23 @@ APART void scatter(const float *group, long channels, RowOf row_of) {
           memcpy(rows[i] + c, &r[i], sizeof(float) * count);
     }
   }
+}
+
+// Rows [count, channels] in groups of GROUP, of which the last may have fewer.
+APART inline void read(const float *rows, long count, long group, long channels, float *to) {
+  gather(
+      [=](long lane) {
+        const long index = group * GROUP + lane;
+        return index < count ? rows + index * channels : nullptr;
+      },
+      channels, to);
+}
+
+APART inline void write(const float *from, long count, long group, long channels, float *rows) {
+  scatter(from, channels, [=](long lane) {
+    const long index = group * GROUP + lane;
+    return index < count ? rows + index * channels : nullptr;
+  });
 }
 
 }  // namespace

@@ -95,22 +95,6 @@ APART void add(const float *a, const float *b, long channels, float *sum) {
   for (long i = 0; i < channels * GROUP; i += LANES) store(sum + i, load(a + i) + load(b + i));
 }
 
-APART void read(const float *rows, long count, long group, long channels, float *to) {
-  gather(
-      [=](long lane) {
-        const long index = group * GROUP + lane;
-        return index < count ? rows + index * channels : nullptr;
-      },
-      channels, to);
-}
-
-APART void write(const float *from, long count, long group, long channels, float *rows) {
-  scatter(from, channels, [=](long lane) {
-    const long index = group * GROUP + lane;
-    return index < count ? rows + index * channels : nullptr;
-  });
-}
-
 // x [inner, GROUP] of tokens -> each head's part of it in lanes of its own, among zeros: groups of [inner, GROUP].
 APART void spread(const Transformer &of, const float *x, float *pairs) {
   std::fill_n(pairs, of.of_pairs() * of.inner * GROUP, 0);
