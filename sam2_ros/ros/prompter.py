@@ -50,7 +50,7 @@ class Prompter(Node):
             message_type(publishers),
             topic,
             lambda message: self._images.append(message.header),
-            matching_qos(publishers, depth=1),
+            matching_qos(publishers, depth=10),  # the next ones come before a busy machine has taken the first
         )
         self._spin_until(lambda: self._images, timeout, f"no image comes on {topic}")
         self.destroy_subscription(subscription)

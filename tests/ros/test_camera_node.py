@@ -16,10 +16,11 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from robot import SIZE, TIMEOUT, Graph, Robot, header_of
+from robot import SIZE, TIMEOUT, Graph, Robot, header_of, picture
 from rosbags.highlevel import AnyReader
 from rosbags.image import message_to_cvimage
 from rosbags.typesys import Stores, get_typestore
@@ -27,7 +28,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from sam2_ros import msg
 from sam2_ros.ros.camera import CameraNode, SourceError
-from sam2_ros.ros.images import to_rgb
+from sam2_ros.ros.images import to_message, to_rgb
 from sam2_ros.ros.prompter import Prompter
 from sam2_ros.ros.stamps import nanoseconds
 
@@ -117,6 +118,29 @@ def test_the_prompter_knows_its_own_answer(graph: Graph) -> None:
         assert prompter._answers(sent) == prompter._results[1:2]
     finally:
         prompter.destroy_node()
+
+
+def test_the_prompter_takes_the_first_of_the_images(robot: Robot, ros_domain: int) -> None:
+    """Also where more have come before it looks."""
+    frames = robot.create_publisher(Image, "frames", 10)
+
+    class Busy(Prompter):
+        def create_subscription(self, kind: type, topic: str, *arguments, **options):
+            subscription = super().create_subscription(kind, topic, *arguments, **options)
+            if topic == "/frames":
+                robot.wait_for(frames.get_subscription_count, "for the prompter")
+                for index in range(3):
+                    frames.publish(to_message(picture(index), "rgb8", header_of(index)))
+                assert frames.wait_for_all_acked(Duration(seconds=TIMEOUT))
+            return subscription
+
+    rclpy.init(domain_id=ros_domain)
+    try:
+        prompter = Busy()
+        assert prompter.first_image("/frames", TIMEOUT) == header_of(0)
+        prompter.destroy_node()
+    finally:
+        rclpy.shutdown()
 
 
 def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Path) -> None:
