@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from sam2_ros.model.attention import _in_blocks
 from sam2_ros.model.cpu_kernels.attention import cpu_attention
-from sam2_ros.model.cpu_kernels.library import AMX, has_cpu_kernels
+from sam2_ros.model.cpu_kernels.library import AMX, capability_of_this_processor, has_cpu_kernels
 from sam2_ros.model.position import axial_rotation, rotate
 
 WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     console = Console()
-    capability = torch.backends.cpu.get_cpu_capability()
+    capability = capability_of_this_processor()
     console.print(f"{capability}{', AMX' if AMX else ''}, PyTorch {torch.__version__}", highlight=False)
     for threads in options.threads:
         for dtype in options.dtype:

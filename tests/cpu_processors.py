@@ -3,15 +3,15 @@
 import shutil
 
 import pytest
-import torch
 from torch import nn
 
-from sam2_ros.model.cpu_kernels.library import load
+from sam2_ros.model.cpu_kernels.library import AMX, capability_of_this_processor, load
 
-HERE = torch.backends.cpu.get_cpu_capability()
-KINDS = ["AVX2", "AVX512"]
+HERE = capability_of_this_processor()
+KINDS = ["NEON"] if HERE == "NEON" else ["AVX2", "AVX512"]
+TILES = AMX and HERE == "AVX512"
 NEEDS_KERNELS = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has no AVX2 but {HERE}"),
+    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has neither AVX2 nor NEON but {HERE}"),
     pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
 ]
 

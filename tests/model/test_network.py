@@ -276,7 +276,7 @@ def test_what_is_kept_follows_its_weights():
 @pytest.mark.parametrize("amx", [False, True])
 def test_attention_in_blocks_equals_attention(monkeypatch, dtype, shape, masked, narrow, amx):
     monkeypatch.setattr("sam2_ros.model.attention.AMX", amx)  # either way is right on any CPU
-    monkeypatch.setattr("sam2_ros.model.attention.has_cpu_kernels", lambda dtype: False)  # test_cpu_kernels.py has them
+    monkeypatch.setattr("sam2_ros.model.attention.has_cpu_kernels", lambda dtype: False)  # whose tests are elsewhere
     for limit, few in (("BLOCK", 2**14), ("ROWS", 16), ("COLUMNS", 32)):  # several blocks of each kind in some shape
         monkeypatch.setattr(f"sam2_ros.model.attention.{limit}", few)
     b, heads, queries, keys, dim, width = shape

@@ -1,4 +1,4 @@
-// Attention, softmax(query key' / sqrt(c)) value, whose values may be narrower than keys: float32 with AVX2 or AVX-512,
+// Attention, softmax(query key' / sqrt(c)) value, whose values may be narrower than keys: float32 with AVX2, AVX-512 or NEON,
 // bfloat16 with AMX. Scores are never all in memory at once (flash attention, Dao et al. 2022).
 
 #ifdef __AMX_BF16__
@@ -94,7 +94,7 @@ void turn_values(const uint16_t *value, long stride, long from, long keys, long 
 }
 #endif
 
-// One half of a group, sums [width, GROUP] -> to [count, width], each query's by its total.
+// One vector of a group, sums [width, GROUP] -> to [count, width], each query's by its total.
 template <class Type>
 void turn_back(const float *sums, const float *total, long width, long count, typename Type::Value *to) {
   const Floats factor = 1 / larger(load(total), Floats{} + 1e-30f);  // 0 without any key
@@ -148,10 +148,10 @@ void attend(const Call &call) {
     float *sums = turned + groups * GROUP * words, *largest = sums + groups * GROUP * width;
     float *total = largest + groups * GROUP, *scores = total + groups * GROUP;
     float *weights = PER == 1 ? scores : scores + STEP * GROUP;
-    auto in_half = [&](long half) { return std::clamp(queries - half * LANES, 0L, (long)LANES); };
-    for (long half = 0; half < 2 * groups; half++) {
-      auto row_of = [&](long i) { return i < in_half(half) ? (const Word *)(query + (half * LANES + i) * query_stride) : nullptr; };
-      turn(row_of, words, (Word *)turned + half / 2 * GROUP * words + half % 2 * LANES);
+    auto in_vector = [&](long v) { return std::clamp(queries - v * LANES, 0L, (long)LANES); };
+    for (long v = 0; v < VECTORS * groups; v++) {
+      auto row_of = [&](long i) { return i < in_vector(v) ? (const Word *)(query + (v * LANES + i) * query_stride) : nullptr; };
+      turn(row_of, words, (Word *)turned + v / VECTORS * GROUP * words + v % VECTORS * LANES);
     }
     std::fill_n(sums, groups * GROUP * width, 0);
     std::fill_n(largest, groups * GROUP, LOW);
@@ -173,9 +173,9 @@ void attend(const Call &call) {
         }
 
     Value *out = (Value *)call.out + (row * call.queries + start) * width;
-    for (long half = 0; half < 2 * groups; half++)
-      turn_back<Type>(sums + half / 2 * GROUP * width + half % 2 * LANES, total + half * LANES, width, in_half(half),
-                      out + half * LANES * width);
+    for (long v = 0; v < VECTORS * groups; v++)
+      turn_back<Type>(sums + v / VECTORS * GROUP * width + v % VECTORS * LANES, total + v * LANES, width, in_vector(v),
+                      out + v * LANES * width);
   }
 }
 

@@ -92,16 +92,16 @@ APART void say(const Window &window, long group, float *said) {
 // So many rows of what a window's tokens said, pooled for a group of those that are to come.
 APART void pool(const Window &window, const float *said, long first, long count, long group, float *to) {
   const long rows = window.rows(), vectors = window.each / LANES;
-  for (long half = 0; half < 2; half++) {
-    const long vector = std::min(2 * group + half, vectors - 1);
+  for (long i = 0; i < VECTORS; i++) {
+    const long vector = std::min(VECTORS * group + i, vectors - 1);
     const float *from[4];
     for (long kind = 0; kind < 4; kind++) {
       const long at = kind * vectors + vector;
-      from[kind] = said + (at / 2 * rows + first) * GROUP + at % 2 * LANES;
+      from[kind] = said + (at / VECTORS * rows + first) * GROUP + at % VECTORS * LANES;
     }
     for (long c = 0; c < count * GROUP; c += GROUP)
-      store(to + c + half * LANES, larger(larger(load(from[0] + c), load(from[1] + c)),
-                                          larger(load(from[2] + c), load(from[3] + c))));
+      store(to + c + i * LANES,
+            larger(larger(load(from[0] + c), load(from[1] + c)), larger(load(from[2] + c), load(from[3] + c))));
   }
 }
 

@@ -1,13 +1,17 @@
-// What the kernels for x86 are made of: products, softmax and transposes, of numbers in the lanes of vectors.
+// What the kernels for CPUs are made of: products, softmax and transposes, of numbers in the lanes of vectors.
 //
-// A group of tokens lies in the lanes of two vectors, so channels are [channels, GROUP] and scores [keys, GROUP]: sums
+// A group of tokens lies in the lanes of two vectors, or of four short ones, so channels are [channels, GROUP] and scores [keys, GROUP]: sums
 // over channels, the largest score and the sum of weights are found lane by lane, and nothing is summed across lanes.
 //
 // A word is what one lane holds, 32 bits: a float, or two bfloat16 whose products are summed at once.
 
 #pragma once
 
+#ifdef __aarch64__
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -18,12 +22,14 @@
 
 namespace {
 
-#ifdef __AVX512F__
-constexpr int LANES = 16, ROWS = 8;
-#else
-constexpr int LANES = 8, ROWS = 6;
+#if defined __AVX512F__
+constexpr int LANES = 16, VECTORS = 2, ROWS = 8;
+#elif defined __AVX2__
+constexpr int LANES = 8, VECTORS = 2, ROWS = 6;
+#else  // NEON
+constexpr int LANES = 4, VECTORS = 4, ROWS = 4;
 #endif
-constexpr int GROUP = 2 * LANES;  // tokens; ROWS x GROUP sums fit into the registers
+constexpr int GROUP = VECTORS * LANES;  // tokens; ROWS x GROUP sums fit into the registers
 constexpr long STEP = 256;        // keys whose scores are held at a time
 constexpr float LOW = -1e30f;     // the largest score, before there is any
 constexpr float LEAST = -100;     // powers of two below which weights are not told apart: subnormal numbers are slow
@@ -136,17 +142,17 @@ struct BFloat16 {
 
 template <class Type, int R, class Then>
 INLINE void multiply(const Word *a, long row, long word, long next, const Word *b, long words, Then then) {
-  Floats x[R][2] = {};
+  Floats x[R][VECTORS] = {};
   for (; words > 0; words -= GROUP, a += next, b += GROUP * GROUP)
     for (long w = 0; w < std::min<long>(GROUP, words); w++)
 #pragma GCC unroll 8
-      for (int r = 0; r < R; r++) {
-        x[r][0] = Type::add(x[r][0], a[r * row + w * word], b + w * GROUP);
-        x[r][1] = Type::add(x[r][1], a[r * row + w * word], b + w * GROUP + LANES);
-      }
+      for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int i = 0; i < VECTORS; i++)
+          x[r][i] = Type::add(x[r][i], a[r * row + w * word], b + w * GROUP + i * LANES);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
-    for (int i = 0; i < 2; i++) then(r, i * LANES, x[r][i]);
+    for (int i = 0; i < VECTORS; i++) then(r, i * LANES, x[r][i]);
 }
 
 // a [rows, words] b [words, GROUP]; row, word and next are a's strides, the last from one GROUP of words to the next.
@@ -176,7 +182,7 @@ struct Product {
   }
 };
 
-// Words of tokens -> one half of a group, [words, GROUP]; row_of(lane) is null for tokens that are missing: zeros.
+// Words of tokens -> one vector of a group, [words, GROUP]; row_of(lane) is null for tokens that are missing: zeros.
 template <class RowOf>
 void turn(RowOf row_of, long words, Word *to) {
   const Word *rows[LANES];
@@ -198,10 +204,11 @@ void turn(RowOf row_of, long words, Word *to) {
 template <class Type>
 APART void weigh(const float *scores, long keys, float scale, float *weights, float *largest, float *total,
                   float *sums, long width) {
-  Floats most[2] = {load(scores), load(scores + LANES)}, all[2], added[2] = {};
+  Floats most[VECTORS], all[VECTORS], added[VECTORS] = {};
+  for (int i = 0; i < VECTORS; i++) most[i] = load(scores + i * LANES);
   for (long k = 1; k < keys; k++)
-    for (int i = 0; i < 2; i++) most[i] = larger(most[i], load(scores + k * GROUP + i * LANES));
-  for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < VECTORS; i++) most[i] = larger(most[i], load(scores + k * GROUP + i * LANES));
+  for (int i = 0; i < VECTORS; i++) {
     const Floats before = load(largest + i * LANES);
     most[i] = larger(most[i] * scale, before);
     all[i] = load(total + i * LANES);
@@ -219,17 +226,17 @@ APART void weigh(const float *scores, long keys, float scale, float *weights, fl
   };
   if constexpr (sizeof(typename Type::Value) == sizeof(Word)) {
     for (long k = 0; k < keys; k++)
-      for (int i = 0; i < 2; i++) store(weights + k * GROUP + i * LANES, weight(k, i));
+      for (int i = 0; i < VECTORS; i++) store(weights + k * GROUP + i * LANES, weight(k, i));
   } else {
     for (long k = 0; k < keys / 2; k++)
-      for (int i = 0; i < 2; i++) {
+      for (int i = 0; i < VECTORS; i++) {
         const Floats first = weight(2 * k, i);
         store(weights + k * GROUP + i * LANES, Type::pair(first, weight(2 * k + 1, i)));
       }
-    for (int i = 0; keys % 2 && i < 2; i++)
+    for (int i = 0; keys % 2 && i < VECTORS; i++)
       store(weights + keys / 2 * GROUP + i * LANES, Type::pair(weight(keys - 1, i), Floats{}));
   }
-  for (int i = 0; i < 2; i++) store(total + i * LANES, all[i] + added[i]);
+  for (int i = 0; i < VECTORS; i++) store(total + i * LANES, all[i] + added[i]);
 }
 
 // Memory that a thread keeps from call to call.

@@ -25,18 +25,19 @@ log = logging.getLogger("sam2_ros")
 FOLDER = Path(__file__).parent
 
 INSTRUCTIONS = {
+    "NEON": [],
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
     "AMX": ["-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
 }
-"""What the compiler may use, by what the processor has: each includes those before."""
+"""What the compiler may use, by what the processor has: 64-bit ARM, or x86, where each includes those before."""
 
 AMX = all(getattr(torch.cpu, f"_is_{it}_supported", bool)() for it in ("amx_tile", "avx512_bf16"))
 """Whether the CPU multiplies tiles of bfloat16."""
 
 
 def has_cpu_kernels(dtype: torch.dtype) -> bool:
-    """Whether they are there: float32 takes AVX2, bfloat16 AMX, both a C++ compiler, when they are first asked for."""
+    """Whether they are there: float32 takes AVX2 or NEON, bfloat16 AMX, both a C++ compiler, when first asked for."""
     library = kernels()
     return library is not None and (dtype == torch.float32 or (dtype == torch.bfloat16 and library.tiles))
 
@@ -52,8 +53,8 @@ def kernels() -> CDLL | None:
 
 @lru_cache(maxsize=1)
 def _library_of_this_processor() -> CDLL | None:
-    capability = torch.backends.cpu.get_cpu_capability()
-    if platform.machine() != "x86_64" or sys.platform != "linux" or capability not in INSTRUCTIONS:
+    capability = capability_of_this_processor()
+    if sys.platform != "linux" or capability not in INSTRUCTIONS:
         return None
     for tiles in (True, False) if AMX and capability == "AVX512" else (False,):
         try:
@@ -64,9 +65,14 @@ def _library_of_this_processor() -> CDLL | None:
     return None
 
 
+def capability_of_this_processor() -> str:
+    """One of INSTRUCTIONS, or what else PyTorch calls it. `ATEN_CPU_CAPABILITY=avx2` holds it to AVX2."""
+    return "NEON" if platform.machine() == "aarch64" else torch.backends.cpu.get_cpu_capability()
+
+
 def load(capability: str, tiles: bool) -> CDLL:
-    """The kernels for a processor with "AVX2" or "AVX512", and with AMX: compiled once, in seconds, and then kept in
-    `cache_folder()`, or nowhere where that cannot be written.
+    """The kernels for a processor with "NEON", "AVX2" or "AVX512", and with AMX: compiled once, in seconds, and then
+    kept in `cache_folder()`, or nowhere where that cannot be written.
 
     Raises:
         OSError: there is no compiler.

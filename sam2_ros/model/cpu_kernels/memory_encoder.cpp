@@ -54,7 +54,7 @@ struct Encoder {
 
 // All bits of the lanes whose token has one to the left, one above.
 struct Neighbours {
-  Ints left[2], above[2];
+  Ints left[VECTORS], above[VECTORS];
 
   Neighbours(const Encoder &encoder, long group) {
     for (long lane = 0; lane < GROUP; lane++) {
@@ -94,13 +94,13 @@ APART void enlarge(const Encoder &encoder, long object, long group, float *pixel
   };
   const Neighbours there(encoder, group);
   for (long y = 0; y < SEEN; y++)
-    for (long half = 0; half < 2; half++) {
-      const long lane = half * LANES;
+    for (long i = 0; i < VECTORS; i++) {
+      const long lane = i * LANES;
       for (long j = 0; j < 6; j++) store(line[j] + lane, between(seen[0][j] + lane, 6 * GROUP, y));
       for (long x = 0; x < SEEN; x++) {
         Ints pixel = (Ints)encoded(between(line[0] + lane, GROUP, x), encoder.prompted[object]);
-        if (!x) pixel &= there.left[half];
-        if (!y) pixel &= there.above[half];
+        if (!x) pixel &= there.left[i];
+        if (!y) pixel &= there.above[i];
         store(pixels + (y * SEEN + x) * GROUP + lane, (Floats)pixel);
       }
     }
@@ -147,10 +147,10 @@ APART void look(const Encoder &encoder, long in, long side, const float *map, lo
     const long row = top + tap / 3, column = left + tap % 3;
     const float *from = map + ((row + side) % side * side + (column + side) % side) * in * pitch + encoder.ahead() +
                         group * GROUP - (row < 0) * encoder.width - (column < 0);
-    for (int half = 0; half < 2; half++) {
-      const Ints kept = column < 0 ? there.left[half] : Ints{} - 1;
+    for (int i = 0; i < VECTORS; i++) {
+      const Ints kept = column < 0 ? there.left[i] : Ints{} - 1;
       for (long c = 0; c < in; c++)
-        store(x + (c * 9 + tap) * GROUP + half * LANES, (Floats)((Ints)load(from + c * pitch + half * LANES) & kept));
+        store(x + (c * 9 + tap) * GROUP + i * LANES, (Floats)((Ints)load(from + c * pitch + i * LANES) & kept));
     }
   }
 }

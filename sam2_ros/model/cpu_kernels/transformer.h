@@ -38,10 +38,12 @@ APART inline void relu_linear(Weights layer, long in, long out, const float *x, 
 }
 
 inline Floats root(Floats x) {  // std::sqrt is not for vectors: it may set errno
-#ifdef __AVX512F__
+#if defined __AVX512F__
   return _mm512_sqrt_ps(x);
-#else
+#elif defined __AVX2__
   return _mm256_sqrt_ps(x);
+#else
+  return vsqrtq_f32(x);
 #endif
 }
 

@@ -1,33 +1,24 @@
-"""The C++ kernels compute what the formulas say, on this processor and on lesser ones, and nobody needs them."""
+"""Attention and rotation in C++ compute what the formulas say, on this processor and on lesser ones."""
 
-import logging
-import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from cpu_processors import HERE, NEEDS_KERNELS, TILES
 
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels import library as kernel_library
 from sam2_ros.model.cpu_kernels.attention import cpu_attention
-from sam2_ros.model.cpu_kernels.library import AMX, has_cpu_kernels, load
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
 from sam2_ros.model.cpu_kernels.rotation import rotate_in_place
 from sam2_ros.model.position import axial_rotation, rotate
 
-HERE = torch.backends.cpu.get_cpu_capability()
-ORDER = ["AVX2", "AVX512"]
-TILES = AMX and HERE == "AVX512"
-pytestmark = [
-    pytest.mark.skipif(HERE not in ORDER, reason=f"this processor has no AVX2 but {HERE}"),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
-]
+pytestmark = NEEDS_KERNELS
 
-KINDS = [
+CASES = [
     pytest.param(*kind, marks=pytest.mark.skipif(missing, reason="this processor has none"))
     for *kind, missing in (
-        ("AVX2", False, torch.float32, HERE not in ORDER),
+        ("NEON", False, torch.float32, HERE != "NEON"),
+        ("AVX2", False, torch.float32, HERE not in ("AVX2", "AVX512")),
         ("AVX512", False, torch.float32, HERE != "AVX512"),
         ("AVX512", True, torch.float32, not TILES),
         ("AVX512", True, torch.bfloat16, not TILES),
@@ -50,7 +41,7 @@ def formula(query, key, value, valid=None):
     return scores.softmax(dim=-1) @ value.double()
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     "shape",
@@ -83,7 +74,7 @@ def test_attention_is_the_formula(monkeypatch, capability, tiles, dtype, threads
         assert wrong <= ALLOWED[dtype], wrong
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 def test_scores_may_be_huge_and_grow_from_key_to_key(capability, tiles, dtype):
     query = torch.full((1, 1, 40, 32), 20.0).to(dtype)
     key = torch.linspace(-30, 30, 700)[:, None].expand(700, 32)[None, None].to(dtype)  # scores of -3400 .. 3400
@@ -92,7 +83,7 @@ def test_scores_may_be_huge_and_grow_from_key_to_key(capability, tiles, dtype):
     torch.testing.assert_close(found.double(), formula(query, key, value), rtol=0, atol=ALLOWED[dtype])
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 def test_any_layout_will_do(capability, tiles, dtype):
     library = loaded(capability, tiles)
     store = torch.randn(3, 1, 50, 33).to(dtype)
@@ -106,7 +97,7 @@ def test_any_layout_will_do(capability, tiles, dtype):
         assert wrong <= ALLOWED[dtype], wrong
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 def test_what_one_query_finds_does_not_touch_its_neighbours(capability, tiles, dtype):
     """All in one vector: only the first finds a larger score again and again."""
     query, key, value = torch.zeros(1, 1, 16, 32), torch.zeros(1, 1, 256 * 100, 32), torch.zeros(1, 1, 256 * 100, 16)
@@ -117,7 +108,7 @@ def test_what_one_query_finds_does_not_touch_its_neighbours(capability, tiles, d
     torch.testing.assert_close(found[0, 0, 1:].float(), torch.ones(15, 16), rtol=0.001, atol=0)
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 def test_what_is_no_number_shows(capability, tiles, dtype):
     library = loaded(capability, tiles)
     x = torch.randn(1, 1, 300, 32).to(dtype)
@@ -130,7 +121,7 @@ def test_what_is_no_number_shows(capability, tiles, dtype):
         assert found[0, 0, place].isnan().all() and found.isnan().sum() == 32
 
 
-@pytest.mark.parametrize(("capability", "tiles", "dtype"), KINDS)
+@pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
 def test_nothing_to_look_at_and_nobody_who_looks(capability, tiles, dtype):
     library = loaded(capability, tiles)
     for b, heads, queries, keys in ((0, 1, 5, 9), (1, 0, 5, 9), (1, 1, 0, 9), (2, 1, 5, 0)):
@@ -184,104 +175,3 @@ def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
         plain = rotate(before, rotation, 7)
     torch.testing.assert_close(found, plain, rtol=2**-7, atol=0)
     assert (found != plain).float().mean() < 0.01  # where they lay in the middle between two numbers
-
-
-def test_no_use_of_kernels_loads_the_compiler():
-    """Which takes a second and 150 MB, in the first frames."""
-    code = """
-import sys, torch
-from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
-layer = RotaryAttention(64, dropout=0.0, key_dim=16)
-with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=sys.argv[1] == "bfloat16"):
-    layer(torch.randn(1, 16, 64), MemoryTokens(torch.randn(2, 40, 16), torch.randn(2, 40, 16), 8), (4, 4))
-assert "torch._dynamo" not in sys.modules
-"""
-    for dtype in ("float32", "bfloat16"):
-        subprocess.run([sys.executable, "-c", code, dtype], check=True)
-
-
-@pytest.fixture
-def kernels(monkeypatch, tmp_path):
-    """Where they are kept, as when the package has just been imported, and the cache is empty."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kernel_library._library_of_this_processor.cache_clear()
-    yield tmp_path / "cache" / "sam2_ros" / "kernels"
-    monkeypatch.undo()
-    kernel_library._library_of_this_processor.cache_clear()
-
-
-def start_anew(monkeypatch, compiler: str) -> None:
-    """As a program that has just started; $CXX is the only compiler."""
-    kernel_library._library_of_this_processor.cache_clear()
-    monkeypatch.setenv("CXX", compiler)
-    monkeypatch.setenv("PATH", "")
-
-
-def works() -> bool:
-    if not has_cpu_kernels(torch.float32):
-        return False
-    q, v = torch.randn(1, 1, 9, 8), torch.randn(1, 1, 9, 4)
-    return torch.allclose(cpu_attention(q, q, v).double(), formula(q, q, v), rtol=1e-5, atol=1e-5)
-
-
-def test_kernels_are_built_once(kernels, monkeypatch):
-    assert works()
-    (built,) = kernels.iterdir()
-    assert built.suffix == ".so"
-    start_anew(monkeypatch, "/nowhere/g++")
-    assert works()
-
-
-def test_many_may_build_them_at_once(kernels):
-    with ThreadPoolExecutor(4) as pool:
-        assert all(library.attend_float32 for library in pool.map(load, ["AVX2"] * 4, [False] * 4))
-    assert len(list(kernels.iterdir())) == 1
-
-
-def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))  # what has once been opened stays open
-    assert works()
-    (built,) = (tmp_path / "elsewhere" / "sam2_ros" / "kernels").iterdir()
-    kernels.mkdir(parents=True)
-    damaged = kernels / built.name
-    damaged.touch()  # as a power cut may leave it
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", "g++ -O2")  # with an option, as for ccache
-    kernel_library._library_of_this_processor.cache_clear()
-    assert works() and damaged.stat().st_size
-
-
-@pytest.mark.parametrize("problem", ["a file in its place", "no home"])
-def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, problem):
-    if problem == "no home":
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setattr("sam2_ros.model.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
-    else:
-        kernels.parents[1].write_text("a file where a folder should be")
-    assert works()
-
-
-def test_a_broken_choice_of_compiler_is_no_hindrance(kernels, monkeypatch):
-    monkeypatch.setenv("CXX", "/nowhere/g++")
-    assert works()
-
-
-@pytest.mark.parametrize("compiler", ["/nowhere/g++", shutil.which("false")])
-def test_without_a_compiler_pytorch_does_it(kernels, monkeypatch, caplog, compiler):
-    start_anew(monkeypatch, compiler)
-    query, key, value = torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 4)
-    with caplog.at_level(logging.WARNING, "sam2_ros"), torch.no_grad():
-        for _ in range(2):
-            found = attention(query, key, value)
-    torch.testing.assert_close(found.double(), formula(query, key, value), rtol=1e-5, atol=1e-5)
-    assert len(caplog.records) == 1 and "apt install g++" in caplog.text
-
-
-def test_a_compiler_that_knows_no_tiles_builds_the_rest(kernels, monkeypatch, tmp_path):
-    if not TILES:
-        pytest.skip("this processor has none")
-    old = tmp_path / "g++"
-    old.write_text(f'#!/bin/sh\ncase "$*" in *amx*) exit 1;; esac\nexec {shutil.which("g++")} "$@"\n')
-    old.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert works() and not has_cpu_kernels(torch.bfloat16)
