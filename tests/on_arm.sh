@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The kernels for CPUs on 64-bit ARM, on an x86 machine: their tests under QEMU, in an ARM Python with an ARM PyTorch.
-# Needs Debian or Ubuntu, root, and `make venv`; ten minutes, and 1 GB in FOLDER.
+# Needs Debian or Ubuntu, root, and `make venv`; a few minutes, and 1 GB in FOLDER.
 #
 #     tests/on_arm.sh FOLDER [pytest's arguments]
 #

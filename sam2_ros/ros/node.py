@@ -44,6 +44,7 @@ from sam2_ros import msg, srv
 from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
 from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
 from sam2_ros.ros.diagnostics import Diagnostics, idle
@@ -72,8 +73,8 @@ IMAGE_PATIENCE = 5.0
 """s without an image before somebody should look."""
 
 SMALL = 512
-"""Sides of images up to which operations are too small to gain from all cores, since threads have to be woken for each
-(docs/speed.md, "Threads of one operation")."""
+"""Sides of images up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken
+for each (docs/speed.md, "Threads of one operation")."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -184,10 +185,11 @@ class Sam2Node(LifecycleNode):
         # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
         model = self._network()
-        threads = self._threads(model.config)
+        dtype, accelerate = self._value("dtype"), self._value("accelerate")
+        plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
+        threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        dtype, accelerate = self._value("dtype"), self._value("accelerate")
         if accelerate == "compile":
             square = model.config.aspect == IMAGE
             known = ", for square images; with image_aspect, for those of the camera" if square else ""
@@ -220,10 +222,10 @@ class Sam2Node(LifecycleNode):
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxSAM2(checkpoint, threads=self._threads(exported_config(checkpoint)))
+        return OnnxSAM2(checkpoint, threads=self._threads(exported_config(checkpoint), False))
 
-    def _threads(self, config: SAM2Config) -> int:
-        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"))
+    def _threads(self, config: SAM2Config, kernels: bool) -> int:
+        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
     def _release(self) -> None:
         self._close_inputs()
@@ -465,14 +467,15 @@ class _ToRosLog(logging.Handler):
         say(record.getMessage())
 
 
-def network_threads(image_size: int, encode_ahead: bool) -> int:
+def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
     """Of one operation, where nobody has said how many.
 
     One for each core, of more than two cores one is left to the rest of the robot. Small images are encoded ahead on
-    one half of the cores while objects are looked for on the other.
+    one half of the cores while objects are looked for on the other, unless whole parts of the network are one operation
+    each, by our kernels for CPUs.
     """
     cores = len(os.sched_getaffinity(0))
-    if encode_ahead and image_size <= SMALL:
+    if encode_ahead and image_size <= SMALL and not kernels:
         return max(1, cores // 2)
     return cores if cores <= 2 else cores - 1
 

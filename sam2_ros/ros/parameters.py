@@ -56,8 +56,8 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     "threads": (
         0,
         "CPU threads that one operation of the network uses. 0: one per core, but one is left for the rest of the"
-        " robot where there are more than two; or one for every other core where images up to 512 pixels are encoded"
-        " ahead, since then two operations run at a time.",
+        " robot where there are more than two; or, without kernels for this CPU, one for every other core where images"
+        " up to 512 pixels are encoded ahead.",
         (0, 1024),
     ),
     "encode_ahead": (

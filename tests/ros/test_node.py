@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.deployment.onnx_model import OnnxSAM2
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.ros.images import to_jpeg, to_message, to_rgb
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle
@@ -261,7 +262,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
     assert values["attention kernel"] in ("flash", "math", "efficient")
-    assert values["threads"] == str(max(1, len(os.sched_getaffinity(0)) // 2))  # the others encode the next image
+    assert values["threads"] == str(network_threads(320, True, has_cpu_kernels(torch.float32)))
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
@@ -270,19 +271,23 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "image_size", "ahead", "threads"),
+    ("cores", "image_size", "ahead", "kernels", "threads"),
     [
-        (1, 320, True, 1),
-        (2, 320, True, 1),
-        (8, 512, True, 4),
-        (2, 320, False, 2),
-        (2, 1024, True, 2),
-        (8, 1024, True, 7),
+        (1, 320, True, False, 1),
+        (2, 320, True, False, 1),
+        (2, 320, True, True, 2),
+        (8, 512, True, False, 4),
+        (8, 512, True, True, 7),
+        (2, 320, False, False, 2),
+        (2, 1024, True, False, 2),
+        (8, 1024, True, True, 7),
     ],
 )
-def test_cores_are_shared_with_small_images_that_are_encoded_ahead(monkeypatch, cores, image_size, ahead, threads):
+def test_small_operations_share_the_cores_with_those_of_the_next_image(
+    monkeypatch, cores, image_size, ahead, kernels, threads
+):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
-    assert network_threads(image_size, ahead) == threads
+    assert network_threads(image_size, ahead, kernels) == threads
 
 
 def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -> None:
