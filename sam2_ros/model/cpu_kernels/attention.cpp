@@ -113,7 +113,7 @@ void attend(const Call &call) {
   constexpr long PER = sizeof(Word) / sizeof(Value);
   const long rows = call.batch * call.heads, words = call.width / PER, width = call.value_width;
   const long parts = (call.threads + rows - 1) / rows;  // of a row's queries, for each thread to have some
-  const long chunk = std::min(CHUNK, ((call.queries + parts - 1) / parts + GROUP - 1) / GROUP * GROUP);
+  const long chunk = std::min(CHUNK, groups_of((call.queries + parts - 1) / parts) * GROUP);
   const long chunks = (call.queries + chunk - 1) / chunk;
   const long block = std::max(1L, BLOCK / (call.width * (long)sizeof(Value)) / STEP) * STEP;
   auto of = [&](const void *x, const long *strides, long row) {
@@ -138,7 +138,7 @@ void attend(const Call &call) {
     static thread_local Room room;
     Product product;
     const long row = task / chunks, start = task % chunks * chunk;
-    const long queries = std::min(chunk, call.queries - start), groups = (queries + GROUP - 1) / GROUP;
+    const long queries = std::min(chunk, call.queries - start), groups = groups_of(queries);
     const long query_stride = call.query_strides[2], key_stride = call.key_strides[2];
     const Value *query = of(call.query, call.query_strides, row) + start * query_stride;
     const Value *key = of(call.key, call.key_strides, row);

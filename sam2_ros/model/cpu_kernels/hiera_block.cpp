@@ -32,24 +32,21 @@ struct Window {
   long classes, each, tokens, groups;    // of places in 2x2 cells; lanes of each; of all
 
   Window(const Block &block, long index) : block(block) {
-    const long side_h = block.window ? block.window : block.height, side_w = block.window ? block.window : block.width;
-    const long down = (block.height + side_h - 1) / side_h, across = (block.width + side_w - 1) / side_w;
-    image = index / (down * across);
-    top = index / across % down * side_h;
-    left = index % across * side_w;
-    height = std::min(side_h, block.height - top);
-    width = std::min(side_w, block.width - left);
+    const long in_image = in(block, block.height) * in(block, block.width), across = in(block, block.width);
+    image = index / in_image;
+    top = index % in_image / across * block.window;
+    left = index % across * block.window;
+    height = block.window ? std::min(block.window, block.height - top) : block.height;
+    width = block.window ? std::min(block.window, block.width - left) : block.width;
     classes = block.pool ? 4 : 1;
     each = (height * width / classes + LANES - 1) / LANES * LANES;
     tokens = block.pool ? classes * each : height * width;
-    groups = (tokens + GROUP - 1) / GROUP;
+    groups = groups_of(tokens);
   }
 
-  static long count(const Block &block) {
-    if (!block.window) return block.batch;
-    return block.batch * ((block.height + block.window - 1) / block.window) *
-           ((block.width + block.window - 1) / block.window);
-  }
+  // Windows along a side of the image, and of all images.
+  static long in(const Block &block, long side) { return block.window ? (side + block.window - 1) / block.window : 1; }
+  static long count(const Block &block) { return block.batch * in(block, block.height) * in(block, block.width); }
 
   long padding() const { return block.window ? block.window * block.window - height * width : 0; }
 
@@ -69,7 +66,7 @@ struct Window {
     return (image * block.height / 2 + row) * (block.width / 2) + column;
   }
 
-  long groups_out() const { return block.pool ? (each + GROUP - 1) / GROUP : groups; }
+  long groups_out() const { return block.pool ? groups_of(each) : groups; }
 
   long rows() const { return (block.pool ? 4 : 3) * block.channels; }  // of what a token says
 };

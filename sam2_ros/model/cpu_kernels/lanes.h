@@ -34,6 +34,9 @@ constexpr long STEP = 256;        // keys whose scores are held at a time
 constexpr float LOW = -1e30f;     // the largest score, before there is any
 constexpr float LEAST = -100;     // powers of two below which weights are not told apart: subnormal numbers are slow
 
+// So many take so many groups, of which the last need not be full.
+constexpr long groups_of(long tokens) { return (tokens + GROUP - 1) / GROUP; }
+
 #define INLINE inline __attribute__((always_inline))  // so that strides which are known are constants
 #define APART __attribute__((noinline))                // so that loops have the registers to themselves
 

@@ -31,8 +31,6 @@ struct Rest {
   Weights value_of_memory, out_of_memory, norm3, up, down;
 };
 
-long groups_of(long count) { return (count + GROUP - 1) / GROUP; }
-
 // Neighbouring channels of x [channels, GROUP] are a complex number each; so are those of turns, by which to multiply.
 APART void rotate(const float *turns, long channels, float *x) {
   for (long i = 0; i < channels * GROUP; i += 2 * GROUP)

@@ -39,7 +39,7 @@ struct Encoder {
   const float *scales[2];  // of what the fusers add
 
   long tokens() const { return height * width; }
-  long groups() const { return (tokens() + GROUP - 1) / GROUP; }
+  long groups() const { return groups_of(tokens()); }
 
   // A token's channels, as whole vectors.
   long row() const { return (dim + LANES - 1) / LANES * LANES; }

@@ -48,7 +48,7 @@ APART void part(const float *line, long width, long count, float *to) {
 extern "C" void patch_embedding(const Patches *given) {
   const Patches &patches = *given;
   const long rows = patches.height / STRIDE, columns = patches.width / STRIDE, channels = patches.channels;
-  const long count = (columns + GROUP - 1) / GROUP * GROUP + LANES, lines = COLOURS * SIDE;  // SIDE / STRIDE more
+  const long count = groups_of(columns) * GROUP + LANES, lines = COLOURS * SIDE;  // SIDE / STRIDE more
 #pragma omp parallel for num_threads(patches.threads) schedule(dynamic)
   for (long i = 0; i < patches.batch * rows; i++) {
     static thread_local Room room;

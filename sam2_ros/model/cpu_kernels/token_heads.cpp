@@ -25,7 +25,7 @@ extern "C" void token_heads(const Heads *given) {
   const Heads &of = *given;
   const long all = std::accumulate(of.out, of.out + of.heads, 0L);
 #pragma omp parallel for num_threads(of.threads) schedule(dynamic)
-  for (long i = 0; i < (of.batch + GROUP - 1) / GROUP * of.heads; i++) {
+  for (long i = 0; i < groups_of(of.batch) * of.heads; i++) {
     static thread_local Room room;
     const long index = i % of.heads, object = i / of.heads * GROUP, hidden = of.hidden[index], out = of.out[index];
     const Head &head = of.head[index];

@@ -7,6 +7,11 @@
 
 namespace {
 
+// a + b, [channels, GROUP], which may be where the sum goes.
+APART inline void add(const float *a, const float *b, long channels, float *sum) {
+  for (long i = 0; i < channels * GROUP; i += LANES) store(sum + i, load(a + i) + load(b + i));
+}
+
 // Weight [out, in] and bias [out], as PyTorch has them; of norms [channels].
 struct Weights {
   const float *weight, *bias;

@@ -46,7 +46,7 @@ struct Transformer {
   const Attention &to_image(long index) const { return index < blocks ? block[index].to_image : last(); }
 
   long pairs() const { return heads * count; }
-  long of_pairs() const { return (pairs() + GROUP - 1) / GROUP; }  // groups
+  long of_pairs() const { return groups_of(pairs()); }
   float scale() const { return 1.44269504f / std::sqrt((float)(inner / heads)); }  // for powers of two
 };
 
@@ -67,7 +67,7 @@ struct Work {
 
   Work(const Transformer &of, Room &room)
       : of(of),
-        groups((of.cells + GROUP - 1) / GROUP),
+        groups(groups_of(of.cells)),
         each((groups + CHUNKS - 1) / CHUNKS),
         chunks((groups + each - 1) / each),
         of_tokens((2 * of.channels + of.of_pairs() * (3 * of.channels + 1)) * GROUP),
@@ -90,10 +90,6 @@ struct Work {
   // What pairs have seen in a chunk: for each group of them, sums [channels, GROUP], the largest score and the total.
   float *seen_in(long object, long chunk) const { return seen + (object * chunks + chunk) * of_chunk; }
 };
-
-APART void add(const float *a, const float *b, long channels, float *sum) {
-  for (long i = 0; i < channels * GROUP; i += LANES) store(sum + i, load(a + i) + load(b + i));
-}
 
 // x [inner, GROUP] of tokens -> each head's part of it in lanes of its own, among zeros: groups of [inner, GROUP].
 APART void spread(const Transformer &of, const float *x, float *pairs) {

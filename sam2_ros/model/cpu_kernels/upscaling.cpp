@@ -29,10 +29,6 @@ APART void gelu(long channels, float *x) {
   for (long i = 0; i < channels * GROUP; i += LANES) store(x + i, gelu(load(x + i)));
 }
 
-APART void add(long channels, const float *more, float *x) {
-  for (long i = 0; i < channels * GROUP; i += LANES) store(x + i, load(x + i) + load(more + i));
-}
-
 // A group of pixels.
 struct Pixels {
   const Upscaling &of;
@@ -67,13 +63,13 @@ APART void filter(const Pixels &pixels, float *logits) {
   pixels.read(of.stride4, of.of_stride4, 4, of.out, skip4);
   grow(of.grow1, of.in, of.middle, x, finer);
   for (long i = 0; i < 4; i++, finer += middle) {
-    add(of.middle, skip8 + i * middle, finer);
+    add(finer, skip8 + i * middle, of.middle, finer);
     layer_norm(of.norm, of.eps, of.middle, finer, finer);
     gelu(of.middle, finer);
     grow(of.grow2, of.middle, of.out, finer, finest);
     for (long j = 0; j < 4; j++) {
       const long place = (i / 2 * 2 + j / 2) * 4 + i % 2 * 2 + j % 2;
-      add(of.out, skip4 + place * out, finest + j * out);
+      add(finest + j * out, skip4 + place * out, of.out, finest + j * out);
       gelu(of.out, finest + j * out);
       Product<Float32>()(of.masks, (const Word *)of.filters + pixels.item * of.masks * of.out, of.out, 1,
                          (const Word *)finest + j * out, of.out, logits + place * of.masks * GROUP, false);
@@ -85,7 +81,7 @@ APART void filter(const Pixels &pixels, float *logits) {
 
 extern "C" void upscaled_masks(const Upscaling *given) {
   const Upscaling &of = *given;
-  const long groups = (of.height * of.width + GROUP - 1) / GROUP;
+  const long groups = groups_of(of.height * of.width);
 #pragma omp parallel for num_threads(of.threads) schedule(dynamic)
   for (long i = 0; i < of.batch * groups; i++) {
     static thread_local Room room;
