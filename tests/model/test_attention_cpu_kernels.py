@@ -49,6 +49,8 @@ def formula(query, key, value, valid=None):
         (1, 1, 70, 333, 256, 64),  # as in memory attention, and no whole number of anything
         (2, 1, 600, 1100, 64, 16),  # several parts of the queries, several blocks of keys
         (2, 3, 33, 45, 96, 96),
+        (1, 2, 70, 512, 56, 56),  # smaller tiles
+        (1, 1, 40, 512, 72, 24),
         (3, 2, 5, 7, 26, 11),
         (1, 2, 1, 1, 2, 1),
     ],

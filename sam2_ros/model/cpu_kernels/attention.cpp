@@ -25,25 +25,44 @@ struct Call {
 };
 
 #ifdef __AMX_BF16__
-// The same by tiles of 16 x 16 words, as far as a consists of such; words are neighbours.
+// The same by tiles of up to 16 x 16 words, as far as a consists of such; words are neighbours.
 struct TileProduct {
-  TileProduct() {
-    alignas(64) static constexpr struct {
+  long height = 0, depth = 0;  // of a's tiles
+
+  ~TileProduct() {
+    if (height) _tile_release();
+  }
+
+  // As many as there are, in equal parts of at most so many: 28 words are two times 14. Or else the most.
+  static long part(long count, long most) {
+    const long parts = (count + most - 1) / most;
+    return count && count % parts == 0 ? count / parts : most;
+  }
+
+  void shape(long high, long deep) {
+    if (high == height && deep == depth) return;
+    height = high;
+    depth = deep;
+    struct {
       uint8_t palette = 1, none[15] = {};
-      uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+      uint16_t bytes[16] = {};  // of a row
+      uint8_t rows[16] = {};
     } shape;
+    for (int tile = 0; tile < 8; tile++) {  // sums, then two of a, then two of b
+      shape.bytes[tile] = tile == 4 || tile == 5 ? 4 * depth : 64;
+      shape.rows[tile] = tile < 6 ? height : depth;
+    }
     _tile_loadconfig(&shape);
   }
 
-  ~TileProduct() { _tile_release(); }
-
   void operator()(long rows, const Word *a, long row, long, const Word *b, long words, float *sums, bool add) {
+    const long both = part(rows, 32) % 2 ? 32 : part(rows, 32);
+    shape(both / 2, part(words, 16));
     asm volatile("" ::: "memory");  // the compiler doesn't know that tiles are loaded from memory
-    const long tiled_rows = rows / 32 * 32, tiled_words = words / 16 * 16;
-    for (long r = 0; tiled_words && r < tiled_rows; r += 32) {
-      const Word *upper = a + r * row, *lower = upper + 16 * row;
-      float *x = sums + r * GROUP, *y = x + 16 * GROUP;
+    const long tiled_rows = rows / both * both, tiled_words = words / depth * depth;
+    for (long r = 0; tiled_words && r < tiled_rows; r += both) {
+      const Word *upper = a + r * row, *lower = upper + height * row;
+      float *x = sums + r * GROUP, *y = x + height * GROUP;
       _tile_zero(0);
       _tile_zero(1);
       _tile_zero(2);
@@ -54,7 +73,7 @@ struct TileProduct {
         _tile_loadd(2, y, 4 * GROUP);
         _tile_loadd(3, y + 16, 4 * GROUP);
       }
-      for (long w = 0; w < tiled_words; w += 16) {
+      for (long w = 0; w < tiled_words; w += depth) {
         _tile_loadd(4, upper + w, 4 * row);
         _tile_loadd(6, b + w * GROUP, 4 * GROUP);
         _tile_dpbf16ps(0, 4, 6);
