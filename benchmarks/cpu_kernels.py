@@ -31,6 +31,9 @@ from sam2_ros.model.position import axial_rotation, rotate
 WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64
 GRIDS = {"1024": (64, 64), "default": (18, 24)}
 """Of an image's tokens."""
+HEADS = ((1, WIDE), (4, 96), (8, 56), (8, 72))
+"""How many, and how wide, where an image of 1024 pixels attends to itself: memory attention, tiny's, base_plus' and
+large's encoder."""
 
 
 def measured(ways: dict[str, Callable[[], Tensor]], rounds: int, what: str) -> dict[str, float]:
@@ -64,8 +67,8 @@ def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[s
     return ways
 
 
-def within_an_image(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
-    query, key, value = (torch.randn(1, 1, 64 * 64, WIDE).to(dtype) for _ in range(3))
+def within_an_image(heads: int, width: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    query, key, value = (torch.randn(1, heads, 64 * 64, width).to(dtype) for _ in range(3))
     ways = {"PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, value)}
     if has_cpu_kernels(dtype):
         ways["ours"] = lambda: cpu_attention(query, key, value)
@@ -110,7 +113,10 @@ def main() -> None:
                 for n in options.objects
             ]  # fmt: skip
             if dtype == "bfloat16":
-                cases.append(("within an image", 1, within_an_image(kind), None))
+                cases += [
+                    (f"in an image, {heads} x {width}", 1, within_an_image(heads, width, kind), None)
+                    for heads, width in HEADS
+                ]
                 cases += [("rotation", n, of_keys(GRIDS["1024"], n), None) for n in options.objects]
             for what, n, ways, grid in cases:
                 exact = ways.pop("float64", None)

@@ -7,7 +7,7 @@
 # It says whether they are right, not how fast they are. Programs that begin others hang in QEMU now and then: kill it,
 # and say it again.
 set -euo pipefail
-[ $# -gt 0 ] || { sed -n 's/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2; }
 folder=$(realpath -m "$1"); shift
 cd "$(dirname "$0")/.."
 here=.venv/bin/python root=$folder/root site=$folder/site
@@ -35,7 +35,8 @@ if [ ! -e "$folder/.done" ]; then
     touch "$folder/.done"
 fi
 
-[ $# -gt 0 ] || set -- tests/model/test_*cpu_kernels.py tests/model/test_hiera_block.py tests/model/test_patch_embedding.py
+[ $# -gt 0 ] || set -- tests/model/test_*cpu_kernels.py tests/model/test_{hiera_block,patch_embedding}.py \
+    tests/model/test_network.py::test_a_step_is_what_pytorchs_operations_compute
 export PATH="$folder/bin:$PATH" PYTHONHOME="$root/usr" PYTHONPATH="$PWD:$PWD/tests:$site" XDG_CACHE_HOME="$folder/cache"
 export PYTHONDONTWRITEBYTECODE=1 QEMU_LD_PREFIX="$root"
 exec qemu-aarch64-static -cpu cortex-a76 "$root/usr/bin/python3" -m pytest -p no:cacheprovider --noconftest "$@"

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from cpu_processors import HERE, NEEDS_KERNELS, TILES
+from cpu_processors import HERE, KINDS, NEEDS_KERNELS, TILES
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.cpu_kernels.attention import cpu_attention
@@ -17,9 +17,7 @@ pytestmark = NEEDS_KERNELS
 CASES = [
     pytest.param(*kind, marks=pytest.mark.skipif(missing, reason="this processor has none"))
     for *kind, missing in (
-        ("NEON", False, torch.float32, HERE != "NEON"),
-        ("AVX2", False, torch.float32, HERE not in ("AVX2", "AVX512")),
-        ("AVX512", False, torch.float32, HERE != "AVX512"),
+        *((kind, False, torch.float32, kind == "AVX512" and HERE != "AVX512") for kind in KINDS),
         ("AVX512", True, torch.float32, not TILES),
         ("AVX512", True, torch.bfloat16, not TILES),
     )

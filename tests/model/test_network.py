@@ -9,6 +9,7 @@ import torch
 
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.model.attention import attention
+from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.hiera import from_windows, to_windows
 from sam2_ros.model.layers import Kept, LayerNorm2d, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable
@@ -178,6 +179,25 @@ def test_threads_of_the_caller_do_not_meet(model):
         found = list(pool.map(step, [0, 1, 2, 3] * 4))
     for one, other in zip(found, expected * 4, strict=True):
         assert all(map(torch.equal, one, other))
+
+
+def test_a_step_is_what_pytorchs_operations_compute(monkeypatch, model):
+    """Also where there are kernels for this CPU."""
+    remembered, kernels = memories(model, 4, 5), has_cpu_kernels(torch.float32)
+
+    @torch.no_grad()
+    def step() -> list[torch.Tensor]:
+        seen = model.encode_image(torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(1)))
+        decoded, memory = model.track(seen, remembered)
+        return [seen.stride16, decoded.all_logits, decoded.iou, decoded.presence_logit, memory]
+
+    found = step()
+    for user in ("layers", "attention"):
+        monkeypatch.setattr(f"sam2_ros.model.{user}.has_cpu_kernels", lambda dtype: False)
+    expected = step()
+    assert torch.equal(found[0], expected[0]) != kernels  # equal: they would be the same code
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_no_points_are_two_of_padding(model):

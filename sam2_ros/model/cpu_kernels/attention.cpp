@@ -1,5 +1,5 @@
-// Attention, softmax(query key' / sqrt(c)) value, whose values may be narrower than keys: float32 with AVX2, AVX-512 or NEON,
-// bfloat16 with AMX. Scores are never all in memory at once (flash attention, Dao et al. 2022).
+// Attention, softmax(query key' / sqrt(c)) value, whose values may be narrower than keys: float32 with AVX2, AVX-512 or
+// NEON, bfloat16 with AMX. Scores are never all in memory at once (flash attention, Dao et al. 2022).
 
 #ifdef __AMX_BF16__
 #include <sys/syscall.h>
@@ -52,11 +52,12 @@ struct TileProduct {
       shape.bytes[tile] = tile == 4 || tile == 5 ? 4 * depth : 64;
       shape.rows[tile] = tile < 6 ? height : depth;
     }
+    asm volatile("" : : "r"(&shape) : "memory");  // it reads all 64 bytes; GCC knows of the first eight
     _tile_loadconfig(&shape);
   }
 
   void operator()(long rows, const Word *a, long row, long, const Word *b, long words, float *sums, bool add) {
-    const long both = part(rows, 32) % 2 ? 32 : part(rows, 32);
+    const long equal = part(rows, 32), both = equal % 2 ? 32 : equal;
     shape(both / 2, part(words, 16));
     asm volatile("" ::: "memory");  // the compiler doesn't know that tiles are loaded from memory
     const long tiled_rows = rows / both * both, tiled_words = words / depth * depth;

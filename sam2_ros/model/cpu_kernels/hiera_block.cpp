@@ -32,7 +32,7 @@ struct Window {
   long classes, each, tokens, groups;    // of places in 2x2 cells; lanes of each; of all
 
   Window(const Block &block, long index) : block(block) {
-    const long in_image = in(block, block.height) * in(block, block.width), across = in(block, block.width);
+    const long across = in(block, block.width), in_image = in(block, block.height) * across;
     image = index / in_image;
     top = index % in_image / across * block.window;
     left = index % across * block.window;

@@ -1,7 +1,8 @@
 // What the kernels for CPUs are made of: products, softmax and transposes, of numbers in the lanes of vectors.
 //
-// A group of tokens lies in the lanes of two vectors, or of four short ones, so channels are [channels, GROUP] and scores [keys, GROUP]: sums
-// over channels, the largest score and the sum of weights are found lane by lane, and nothing is summed across lanes.
+// A group of tokens lies in the lanes of two vectors, or of four short ones, so channels are [channels, GROUP] and
+// scores [keys, GROUP]: sums over channels, the largest score and the sum of weights are found lane by lane, and nothing
+// is summed across lanes.
 //
 // A word is what one lane holds, 32 bits: a float, or two bfloat16 whose products are summed at once.
 
@@ -30,9 +31,9 @@ constexpr int LANES = 8, VECTORS = 2, ROWS = 6;
 constexpr int LANES = 4, VECTORS = 4, ROWS = 4;
 #endif
 constexpr int GROUP = VECTORS * LANES;  // tokens; ROWS x GROUP sums fit into the registers
-constexpr long STEP = 256;        // keys whose scores are held at a time
-constexpr float LOW = -1e30f;     // the largest score, before there is any
-constexpr float LEAST = -100;     // powers of two below which weights are not told apart: subnormal numbers are slow
+constexpr long STEP = 256;              // keys whose scores are held at a time
+constexpr float LOW = -1e30f;           // the largest score, before there is any
+constexpr float LEAST = -100;           // powers of two below which weights are not told apart: subnormals are slow
 
 // So many take so many groups, of which the last need not be full.
 constexpr long groups_of(long tokens) { return (tokens + GROUP - 1) / GROUP; }

@@ -12,7 +12,7 @@ from sam2_ros.model.cpu_kernels.library import kernels
 from sam2_ros.model.cpu_kernels.transformer import Weights, weights_of
 
 TOKENS = 16
-"""An object may have so many: they lie in the lanes of two vectors, which have eight each with AVX2."""
+"""An object may have so many: they lie in the lanes of a group, which has so many with AVX2 and NEON."""
 
 
 BLOCK, UP, LAST = 18, 10, 5
