@@ -34,7 +34,6 @@ class Recording:
 
     images: dict[int, np.ndarray] = field(default_factory=dict)
     """JPEG or PNG data, uint8 [bytes], by stamp."""
-    images_received: dict[int, int] = field(default_factory=dict)
     prompts: list[tuple[int, int]] = field(default_factory=list)
     """Stamp and time of receipt of every PromptArray."""
     answers: list[Answer] = field(default_factory=list)
@@ -51,9 +50,12 @@ class Recording:
 
     @property
     def latencies(self) -> np.ndarray:
-        """From having an image to having its masklets, ms, one for each image that has them, in order."""
-        both = sorted(self.images_received.keys() & self.frames_received.keys())
-        return np.array([self.frames_received[stamp] - self.images_received[stamp] for stamp in both]) / 1e6
+        """From an image's stamp to having its masklets, ms, one for each image that has them, in order.
+
+        Not from having the image: DDS may bring it to a recorder later than to the node, even after its masklets.
+        """
+        both = sorted(self.images.keys() & self.frames_received.keys())
+        return np.array([self.frames_received[stamp] - stamp for stamp in both]) / 1e6
 
 
 def read_recording(bag: Path) -> Recording:
@@ -76,7 +78,6 @@ def read_recording(bag: Path) -> Recording:
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             if kind == "CompressedImage":
                 recording.images[stamp] = message.data
-                recording.images_received[stamp] = received
             elif kind == "PromptArray":
                 recording.prompts.append((stamp, received))
             elif kind == "PromptResult":

@@ -164,13 +164,12 @@ def recording(frames: int = 6, object_id: int = 3, present: bool = True) -> Reco
     """The object is pointed out on image 0, which the node had answered already, and answered from image 1 on."""
     result = Recording()
     for index in range(frames):
-        stamp = 1000 + index
+        stamp = 1000 + 10**6 * index
         result.images[stamp] = np.zeros(0, np.uint8)
-        result.images_received[stamp] = 10**6 * index
         mask = square(2 + index) if present else np.zeros(SIZE, bool)
         found = (Masklet(object_id, "car", present, float(present), 1.0, mask),) if index else ()
         result.frames[stamp] = Frame(stamp, *SIZE, found)
-        result.frames_received[stamp] = 10**6 * index + 40_000_000
+        result.frames_received[stamp] = stamp + 40_000_000
     result.prompts = [(1000, 0)]
     result.answers = [Answer(1000, 5_000_000, object_id, True, "")]
     return result
@@ -185,7 +184,7 @@ def test_judges_the_object_that_was_clicked() -> None:
 
 def test_an_image_without_the_object_counts_against_it() -> None:
     late = recording()
-    late.frames[1001] = Frame(1001, *SIZE, ())
+    late.frames[1_001_000] = Frame(1_001_000, *SIZE, ())
     assert judge(late, show()).total.j == pytest.approx(3 / 4)
 
 
@@ -204,8 +203,8 @@ def answered(*answers: Answer) -> Recording:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (without(1003, "images"), "5 images of 6"),
-        (without(1003, "frames"), "no masklets came for 1 of 6 images"),
+        (without(3_001_000, "images"), "5 images of 6"),
+        (without(3_001_000, "frames"), "no masklets came for 1 of 6 images"),
         (answered(), "nobody answered"),
         (answered(Answer(1000, 0, 0, False, "too dark")), "refused: too dark"),
         (recording(present=False), "masks are missing"),
