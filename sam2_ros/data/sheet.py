@@ -23,7 +23,7 @@ from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.data.table_scenes import TableScenes
-from sam2_ros.tracking.overlay import colour
+from sam2_ros.tracking.object_colours import colour
 
 GAP = 4  # pixels between pictures
 SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": MujocoScenes}

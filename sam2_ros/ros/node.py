@@ -54,7 +54,7 @@ from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Proposal, Stream
 from sam2_ros.tracking.masklet import Frame
-from sam2_ros.tracking.overlay import draw_overlay
+from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
@@ -96,6 +96,7 @@ class Sam2Node(LifecycleNode):
         self._state: Diagnostics | None = None  # likewise
         self._inputs: list[Subscription] = []  # while active
         self._trouble = ""  # why it could not be configured
+        self._picture = Overlay()  # keeps the colours of objects
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
         parameters.declare(self)
         _survive_impossible_transitions(self)
@@ -402,7 +403,7 @@ class Sam2Node(LifecycleNode):
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
         if raw or jpeg:
-            picture = draw_overlay(image, frame.masklets)
+            picture = self._picture.draw(image, frame.masklets)
             if raw:
                 self._overlay.publish(to_message(picture, "rgb8", header))
             if jpeg:
