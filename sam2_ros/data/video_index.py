@@ -1,0 +1,228 @@
+"""Which packet of a video file holds which frame, and where decoding can begin.
+
+Headers don't tell: a frame's number times the mean rate is not its time, frames are stored in another order than they
+are shown in, and some packets hold none. What counts is the order in which a decoder that begins at the start of the
+file gives the frames out. Packets foretell it without decoding; where they can't be trusted, everything is decoded once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.video_decoder import Decoder
+
+LOOK = 8
+"""So many frames are decoded while the packets are read, to see whether they come as foretold."""
+
+SELF_CONTAINED = {
+    "av1", "cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "flv", "h263", "h264", "hevc", "huffyuv", "jpeg2000",
+    "libaom-av1", "libdav1d", "libvpx", "libvpx-vp9", "magicyuv", "mjpeg", "mpeg1video", "mpeg2video", "mpeg4",
+    "msmpeg4", "msmpeg4v2", "png", "prores", "rawvideo", "utvideo", "v210", "vc1", "vp8", "vp9", "wmv1", "wmv2", "wmv3",
+}  # fmt: skip
+"""Decoders that need nothing from before a key frame. That of GIF, say, paints over the picture before."""
+
+
+class Packet(NamedTuple):
+    """What tells a packet from the others of its file."""
+
+    pts: int | None
+    position: int | None
+    size: int
+
+    @classmethod
+    def of(cls, packet: Any) -> Packet:
+        return cls(packet.pts, packet.pos, packet.size)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of frames, each known by the number of its packet in the file."""
+
+    packets: Sequence[int]
+    places: dict[int, int]
+    """Of packets, the place of their frame."""
+    starts: tuple[int, ...] = ()
+    """Places of frames at which decoding can begin, ascending, beside the start of the file."""
+    lost: frozenset[int] = frozenset()
+    """Places of frames that can't be decoded."""
+    exact: bool = False
+    """Found by decoding everything."""
+    damaged: tuple[int, ...] = ()
+    """Places of damaged frames, ascending. What is made of them depends on all that was decoded before."""
+
+    @classmethod
+    def of(cls, packets: Sequence[int], keys: Iterable[int] = (), **others: Any) -> Order:
+        """`keys`: packets at which decoding can begin."""
+        places = {number: place for place, number in enumerate(packets)}
+        starts = tuple(sorted(places[number] for number in keys if places.get(number, 0) > 0))
+        return cls(packets, places, starts, **others)
+
+    def start(self, place: int) -> int:
+        """The last place at or before this one at which decoding can begin; 0 is the start of the file."""
+        index = bisect_right(self.starts, place)
+        start = self.starts[index - 1] if index else 0
+        return 0 if bisect_right(self.damaged, place) > bisect_left(self.damaged, start) else start
+
+    def without(self, start: int) -> Order:
+        """The same, but decoding does not begin at this place."""
+        return replace(self, starts=tuple(other for other in self.starts if other != start))
+
+
+class VideoIndex:
+    """The frames of a video file.
+
+    `count` is their number, which stays, whatever is found out about their `order` later. `fps` is how many there are
+    in a second on average, 0 where neither the file nor the times of its frames tell. `size` is height and width.
+
+    Raises ClipError where the file can't be opened as a video, ImportError without PyAV.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._packets: list[Packet] = []
+        self._times: list[int | None] = []  # of packets: when they are decoded
+        self._keys: list[int] = []  # packets
+        self._cut: set[int] = set()  # packets that may not be there in full
+        decoder = Decoder(file)
+        try:
+            trusted = self._read(decoder) and self._ends_as_foretold(decoder)
+        finally:
+            decoder.close()
+        if not trusted:
+            self.decode_all()
+            self._trim()
+        self.count = len(self.order.packets)
+
+    def _read(self, decoder: Decoder) -> bool:
+        """Reads all packets. Returns whether they tell what frames there are."""
+        shown: list[int] = []  # packets that have a frame, as far as can be seen
+        begun: list[tuple[int, Any]] = []  # what was decoded
+        for number, packet in enumerate(decoder.packets()):
+            self._packets.append(Packet.of(packet))
+            self._times.append(packet.dts if packet.pts is None or packet.dts is not None else packet.pts)
+            if packet.is_corrupt:
+                self._cut.add(number)
+                decoder.damaged = True
+            if packet.is_keyframe:
+                self._keys.append(number)
+            if decoder.shows(packet):
+                shown.append(number)
+            if len(begun) < LOOK and (number < 8 * LOOK or not begun):
+                begun += decoder.decode(number, packet)
+        if not self._packets:
+            raise ClipError(self.file, "cannot be opened as a video: there are no frames in it")
+        if len(begun) < LOOK:
+            begun += decoder.rest()
+
+        stamps = {number: stamp for number in shown if (stamp := self._packets[number].pts) is not None}
+        timed = len(set(stamps.values())) == len(shown) and self._packets[0].pts is not None
+        foretold = sorted(shown, key=stamps.__getitem__) if timed else shown
+        self._numbers = {packet: number for number, packet in enumerate(self._packets)}
+        can_begin = len(self._numbers) == len(self._packets) and decoder.codec in SELF_CONTAINED
+        self.order = Order.of(foretold, self._keys if can_begin else ())
+        self.fps = _rate(decoder, list(stamps.values()) if timed else [])
+        self.size = decoder.pixels(begun[0][1]).shape[:2] if begun else decoder.size
+        return (
+            timed
+            and self._keys[:1] == [0]  # else frames at the start lack what they refer to
+            and not any(stamp < (self._packets[0].pts or 0) for stamp in stamps.values())  # so do these
+            and foretold[: len(begun)] == [number for number, _ in begun]
+            and not any(frame.interlaced_frame for _, frame in begun)  # half images can have packets of their own
+            and not decoder.damaged
+        )
+
+    def _ends_as_foretold(self, decoder: Decoder) -> bool:
+        """Of streams, which may be cut anywhere, the end is decoded."""
+        if "mpeg" not in decoder.container:
+            return True
+        self._cut.add(len(self._packets) - 1)
+        start = self.order.start(len(self.order.packets) - 1)
+        packets = self.packets_from(decoder, self.order.packets[start])
+        end = [number for number, _ in decoder.frames(packets) if self.order.places.get(number, -1) >= start]
+        return end == self.order.packets[start:] and not decoder.damaged
+
+    def decode_all(self) -> None:
+        """Finds the order of the frames by decoding them."""
+        keys = [self.order.packets[start] for start in self.order.starts]
+        for threads in (True, False):
+            decoder = Decoder(self.file, threads)
+            try:
+                corrupt = {number: frame.is_corrupt for number, frame in decoder.frames()}
+            finally:
+                decoder.close()
+            if not decoder.doubtful:
+                break
+        found = list(corrupt)
+        if not decoder.damaged:
+            self.order = Order.of(found, keys, exact=True)
+            return
+        if [number for number in self.order.packets if number in corrupt] == found:  # what is lost keeps its place
+            found = list(self.order.packets)
+        order = Order.of(found, keys, exact=True)
+        lost = frozenset(order.places[number] for number in found if number not in corrupt)
+        damaged = lost.union(order.places[number] for number in found if corrupt.get(number) or number in self._cut)
+        self.order = replace(order, lost=lost, damaged=tuple(sorted(damaged)) or (0,))
+
+    def _trim(self) -> None:
+        """Leaves out what is lost since the file begins before its first key frame, or was cut at the end."""
+        packets, lost = self.order.packets, self.order.lost
+        if len(lost) == len(packets):
+            return
+        first, end = 0, len(packets)
+        key = next((self.order.places[number] for number in self._keys if number in self.order.places), 0)
+        while first in lost and first < key:
+            first += 1
+        while end - 1 in lost and packets[end - 1] in self._cut:
+            end -= 1
+        if (first, end) != (0, len(packets)):
+            lost = frozenset(place - first for place in lost if first <= place < end)
+            damaged = tuple(place - first for place in self.order.damaged if first <= place < end)
+            order = Order.of(packets[first:end], [packets[start] for start in self.order.starts], exact=True)
+            self.order = replace(order, lost=lost, damaged=damaged or (0,))
+
+    def packets_from(self, decoder: Decoder, number: int) -> Iterator[tuple[int, Any]]:
+        """The packets from this one on, wherever the decoder is; none where it isn't found."""
+        before = [key for key in self._keys if key < number]
+        for target in [number, *before[-1:], *before[-2:-1], *before[-8:-7], *before[-64:-63], *before[:1]]:
+            time = self._times[target]
+            if time is None or not decoder.seek(time):
+                continue
+            sought = number
+            for packet in decoder.packets():
+                found = self._numbers.get(Packet.of(packet), -1)
+                if found == sought:
+                    yield found, packet
+                    sought += 1
+                elif sought > number:  # something is amiss after the first
+                    return
+                elif found > number:  # too late
+                    break
+            if sought > number:
+                return
+
+
+def _rate(decoder: Decoder, stamps: Sequence[int]) -> float:
+    """Frames per second: as the file says, unless the times of its frames say something else."""
+    if len(stamps) < 2:
+        return decoder.rate
+    measured = float((len(stamps) - 1) / ((max(stamps) - min(stamps)) * Fraction(decoder.time_base)))
+    return decoder.rate if abs(measured - decoder.rate) < 0.02 * measured else measured
+
+
+def frame_rate(file: Path) -> float:
+    """Frames per second without reading the whole file: from its list of frames, or its beginning. Raises ClipError."""
+    decoder = Decoder(file)
+    try:
+        if decoder.lists_frames:
+            return decoder.rate
+        stamps = sorted(packet.pts for packet in islice(decoder.packets(), 80) if packet.pts is not None)
+        return _rate(decoder, stamps[:64])  # without the last ones, between which others may be missing
+    finally:
+        decoder.close()
