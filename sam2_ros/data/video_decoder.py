@@ -19,7 +19,7 @@ _OPEN: weakref.WeakSet[Decoder] = weakref.WeakSet()
 
 
 def _leave_alone() -> None:
-    """Keeps decoders of the parent for ever. Their threads are not in this process: freeing them would wait for those."""
+    """Keeps the parent's decoders for ever: their threads are not in this process, and freeing waits for those."""
     for decoder in _OPEN:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(decoder))
 
@@ -37,9 +37,9 @@ def pyav() -> ModuleType:
 
 
 class Decoder:
-    """A video file, open at its beginning. Packets are numbered by the caller, and frames go by their packets' numbers.
+    """A video file, open at its beginning. The caller numbers packets; a frame is known by the number of its packet.
 
-    `rate` is the frame rate that the file's header tells, or 0 where it doesn't. Raises ClipError when the file can't be
+    `rate` is the frame rate that the file's header tells, 0 where it doesn't. Raises ClipError when the file can't be
     opened as a video, and ImportError without PyAV.
 
     Args:
@@ -60,7 +60,8 @@ class Decoder:
         try:
             self._container = av.open(str(file), metadata_errors="replace")
         except (self._error, OSError, ValueError) as error:
-            raise ClipError(file, f"cannot be opened as a video: {getattr(error, 'strerror', None) or error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise ClipError(file, f"cannot be opened as a video: {reason}") from error
         self._closed = False
         _OPEN.add(self)
         stream = self._container.streams.best("video")

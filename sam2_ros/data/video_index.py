@@ -2,7 +2,7 @@
 
 Headers don't tell: a frame's number times the mean rate is not its time, frames are stored in another order than they
 are shown in, and some packets hold none. What counts is the order in which a decoder that begins at the start of the
-file gives the frames out. Packets foretell it without decoding; where they can't be trusted, everything is decoded once.
+file gives the frames out. Packets foretell it without decoding; where they can't be trusted, all is decoded once.
 """
 
 from __future__ import annotations
