@@ -15,6 +15,9 @@ import numpy as np
 
 from sam2_ros.data.clips import ClipError
 
+OLDEST = (14, 2)
+"""The version of PyAV from which on frames tell how they were turned. Distributions have older ones."""
+
 _OPEN: weakref.WeakSet[Decoder] = weakref.WeakSet()
 
 
@@ -28,11 +31,15 @@ os.register_at_fork(after_in_child=_leave_alone)
 
 
 def pyav() -> ModuleType:
-    """PyAV, loaded only where a video file is read or written. Raises ImportError where it isn't installed."""
+    """PyAV, loaded only where a video file is read or written. Raises ImportError where it is missing or too old."""
     try:
         import av
     except ImportError as error:
         raise ImportError("reading and writing video files takes PyAV: pip install av") from error
+    if tuple(map(int, av.__version__.split(".")[:2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        problem = f"reading and writing video files takes PyAV {oldest} or newer, here is {av.__version__}"
+        raise ImportError(f"{problem}: pip install --upgrade av")
     return av
 
 

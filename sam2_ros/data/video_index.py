@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,20 +172,20 @@ class VideoIndex:
 
     def _trim(self) -> None:
         """Leaves out what is lost since the file begins before its first key frame, or was cut at the end."""
-        packets, lost = self.order.packets, self.order.lost
-        if len(lost) == len(packets):
+        order = self.order
+        if len(order.lost) == len(order.packets):
             return
-        first, end = 0, len(packets)
-        key = next((self.order.places[number] for number in self._keys if number in self.order.places), 0)
-        while first in lost and first < key:
-            first += 1
-        while end - 1 in lost and packets[end - 1] in self._cut:
-            end -= 1
-        if (first, end) != (0, len(packets)):
-            lost = frozenset(place - first for place in lost if first <= place < end)
-            damaged = tuple(place - first for place in self.order.damaged if first <= place < end)
-            order = Order.of(packets[first:end], [packets[start] for start in self.order.starts], exact=True)
-            self.order = replace(order, lost=lost, damaged=damaged or (0,))
+        last = len(self._packets) - 1
+        gone = {order.places[last]} & order.lost if last in self._cut and last in order.places else set()
+        key = next((order.places[number] for number in self._keys if number in order.places), 0)
+        gone.update(takewhile(order.lost.__contains__, range(key)))
+        if gone:
+            kept = [number for place, number in enumerate(order.packets) if place not in gone]
+            keys = [order.packets[start] for start in order.starts]
+            trimmed = Order.of(kept, keys, exact=True)
+            lost = frozenset(trimmed.places[order.packets[place]] for place in order.lost - gone)
+            damaged = (trimmed.places[order.packets[place]] for place in order.damaged if place not in gone)
+            self.order = replace(trimmed, lost=lost, damaged=tuple(damaged) or (0,))  # not to be decoded in threads
 
     def packets_from(self, decoder: Decoder, number: int) -> Iterator[tuple[int, Any]]:
         """The packets from this one on, wherever the decoder is; none where it isn't found."""
