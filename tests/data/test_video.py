@@ -1,4 +1,4 @@
-"""Frames of video files: the i-th is the i-th that decoding in order gives, whatever the file and the order of access."""
+"""Frames of video files: the i-th is the i-th that decoding in order gives, whatever the file and the way to it."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ KINDS = {
     "open_gop.mp4": lambda file: write_video(file, options={"x264-params": OPEN_GOP}),
     "open_gop.ts": lambda file: write_video(file, options={"x264-params": OPEN_GOP}),
     "open_gop_hevc.mp4": lambda file: write_video(file, codec="libx265", options={"x265-params": OPEN_GOP}),
-    "intra_refresh.mp4": lambda file: write_video(
-        file, options={"x264-params": "intra-refresh=1:keyint=12:bframes=0"}
-    ),
+    "intra_refresh.mp4": lambda file: write_video(file, options={"x264-params": "intra-refresh=1:keyint=12:bframes=0"}),
     "interlaced.mp4": lambda file: write_video(
         file, options={"x264-params": "interlaced=1:bframes=2"}, flags=INTERLACED
     ),
