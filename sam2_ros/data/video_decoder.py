@@ -65,7 +65,9 @@ class Decoder:
         self._missing = 0  # frames that were to come
         self._error = av.error.FFmpegError
         try:
-            self._container = av.open(str(file), metadata_errors="replace")
+            # A path from the root, since 10:00:00.mp4 would be an address; and no list of addresses as a video either.
+            options = {"protocol_whitelist": "file"}
+            self._container = av.open(str(file.absolute()), options=options, metadata_errors="replace")
         except (self._error, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ClipError(file, f"cannot be opened as a video: {reason}") from error

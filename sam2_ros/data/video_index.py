@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,10 +103,13 @@ class VideoIndex:
     def _read(self, decoder: Decoder) -> bool:
         """Reads all packets. Returns whether they tell what frames there are."""
         shown: list[int] = []  # packets that have a frame, as far as can be seen
-        begun: list[tuple[int, Any]] = []  # what was decoded
+        decoded: list[int] = []  # when
+        begun: list[tuple[int, Any]] = []  # frames, for a look
         for number, packet in enumerate(decoder.packets()):
             self._packets.append(Packet.of(packet))
-            self._times.append(packet.dts if packet.pts is None or packet.dts is not None else packet.pts)
+            self._times.append(packet.pts if packet.dts is None else packet.dts)
+            if packet.dts is not None:
+                decoded.append(packet.dts)
             if packet.is_corrupt:
                 self._cut.add(number)
                 decoder.damaged = True
@@ -135,6 +138,7 @@ class VideoIndex:
             and not any(stamp < (self._packets[0].pts or 0) for stamp in stamps.values())  # so do these
             and foretold[: len(begun)] == [number for number, _ in begun]
             and not any(frame.interlaced_frame for _, frame in begun)  # half images can have packets of their own
+            and all(time <= later for time, later in pairwise(decoded))
             and not decoder.damaged
         )
 

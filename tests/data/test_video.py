@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import gc
 import os
@@ -319,6 +318,28 @@ def test_a_damaged_frame_is_named_and_the_others_keep_their_places(tmp_path: Pat
         assert len(list(reader)) == 40 - len(lost)
 
 
+def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings are called by the time of day, and a list of addresses is no video."""
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "10.mp4").rename(tmp_path / "10:00:00 %d.mp4")
+    assert number_of(VideoFrames("10:00:00 %d.mp4")[20]) == 20
+    (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/film.ts\n")
+    with pytest.raises(ClipError, match="cannot be opened"):
+        VideoFrames("list.mp4")
+
+
+def test_streams_that_were_joined(tmp_path: Path) -> None:
+    """Their times begin again."""
+    first = write_video(tmp_path / "first.ts", b_frames=3)
+    second = write_video(tmp_path / "second.ts", UNEVEN)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    truth, frames = decoded_in_order(joined), VideoFrames(joined)
+    assert len(frames) == len(truth) == 80
+    for index in random.Random(0).sample(range(80), 80):
+        np.testing.assert_array_equal(frames[index], truth[index])
+
+
 def test_what_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="the video is missing"):
         VideoFrames(tmp_path / "none.mp4")
@@ -333,20 +354,13 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         VideoReader(tmp_path / "none.mp4")
 
 
-def test_without_pyav_it_says_what_to_install(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyav_it_says_what_to_install(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A robot that plays no files need not have it."""
-    found = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name == "av":
-            raise ImportError("no av")
-        return found(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    for reads in (VideoFrames, VideoReader):
-        with pytest.raises(ImportError, match="pip install av"):
-            reads(video)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "av", None)
+        for reads in (VideoFrames, VideoReader):
+            with pytest.raises(ImportError, match="pip install av"):
+                reads(video)
     monkeypatch.setattr("av.__version__", "11.0.0")
     with pytest.raises(ImportError, match=r"14\.2 or newer, here is 11\.0\.0: pip install --upgrade av"):
         VideoFrames(video)
