@@ -116,7 +116,7 @@ class _Reading:
 
     def frame(self, place: int) -> np.ndarray:
         """Raises ClipError."""
-        while self._last[0] != place:
+        while self._last[0] != place or self._order is not self._index.order:
             order = self._index.order
             if place in order.lost or place >= len(order.packets):
                 raise self._error("cannot be decoded from here on", place)
@@ -151,13 +151,15 @@ class _Reading:
     def _begin(self, start: int, order: Order) -> None:
         self._frames = None
         # The very start can be sought as well, but an exact order was found by a decoder that had seen nothing else.
-        sought = bool(start or (order.starts and not order.exact))
-        if self._decoder is None or not self._decoder.is_open or not sought:
+        sought = start > 0 or (self._index.can_seek and not order.exact)
+        threads = not order.damaged
+        if self._decoder is None or not self._decoder.is_open or self._decoder.threads != threads or not sought:
             if self._decoder is not None:
                 self._decoder.close()
-            self._decoder, sought = Decoder(self._index.file, threads=not order.damaged), bool(start)
+            self._decoder, sought = Decoder(self._index.file, threads), start > 0
         packets = self._index.packets_from(self._decoder, order.packets[start] if start else 0) if sought else None
-        self._frames = self._decoder.frames(packets)
+        frames = self._decoder.frames(packets)
+        self._frames = enumerate(frame for _, frame in frames) if order.counted else frames
         self._order, self._start, self._next = order, start, start
 
     def _go_on_to(self, place: int) -> bool:

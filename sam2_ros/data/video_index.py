@@ -56,6 +56,8 @@ class Order:
     """Found by decoding everything."""
     damaged: tuple[int, ...] = ()
     """Places of damaged frames, ascending. What is made of them depends on all that was decoded before."""
+    counted: bool = False
+    """Frames don't tell their packets, and are counted instead."""
 
     @classmethod
     def of(cls, packets: Sequence[int], keys: Iterable[int] = (), **others: Any) -> Order:
@@ -128,8 +130,8 @@ class VideoIndex:
         timed = len(set(stamps.values())) == len(shown) and self._packets[0].pts is not None
         foretold = sorted(shown, key=stamps.__getitem__) if timed else shown
         self._numbers = {packet: number for number, packet in enumerate(self._packets)}
-        can_begin = len(self._numbers) == len(self._packets) and decoder.codec in SELF_CONTAINED
-        self.order = Order.of(foretold, self._keys if can_begin else ())
+        self.can_seek = len(self._numbers) == len(self._packets) and decoder.codec in SELF_CONTAINED
+        self.order = Order.of(foretold, self._keys if self.can_seek else ())
         self.fps = _rate(decoder, list(stamps.values()) if timed else [])
         self.size = decoder.pixels(begun[0][1]).shape[:2] if begun else decoder.size
         return (
@@ -158,12 +160,16 @@ class VideoIndex:
         for threads in (True, False):
             decoder = Decoder(self.file, threads)
             try:
-                corrupt = {number: frame.is_corrupt for number, frame in decoder.frames()}
+                frames = [(number, frame.is_corrupt) for number, frame in decoder.frames()]
             finally:
                 decoder.close()
             if not decoder.doubtful:
                 break
+        corrupt = dict(frames)
         found = list(corrupt)
+        if len(corrupt) < len(frames) or None in corrupt:
+            self.order = Order.of(range(len(frames)), exact=True, damaged=(0,), counted=True)
+            return
         if not decoder.damaged:
             self.order = Order.of(found, keys, exact=True)
             return
@@ -193,8 +199,8 @@ class VideoIndex:
 
     def packets_from(self, decoder: Decoder, number: int) -> Iterator[tuple[int, Any]]:
         """The packets from this one on, wherever the decoder is; none where it isn't found."""
-        before = [key for key in self._keys if key < number]
-        for target in [number, *before[-1:], *before[-2:-1], *before[-8:-7], *before[-64:-63], *before[:1]]:
+        key = bisect_left(self._keys, number)
+        for target in (number, *(self._keys[key - back] for back in (1, 2, 8, 64, key) if 0 < back <= key)):
             time = self._times[target]
             if time is None or not decoder.seek(time):
                 continue
@@ -214,7 +220,7 @@ class VideoIndex:
 
 def _rate(decoder: Decoder, stamps: Sequence[int]) -> float:
     """Frames per second: as the file says, unless the times of its frames say something else."""
-    if len(stamps) < 2:
+    if not stamps or max(stamps) == min(stamps):
         return decoder.rate
     measured = float((len(stamps) - 1) / ((max(stamps) - min(stamps)) * Fraction(decoder.time_base)))
     return decoder.rate if abs(measured - decoder.rate) < 0.02 * measured else measured

@@ -328,6 +328,18 @@ def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.Monk
         VideoFrames("list.mp4")
 
 
+@pytest.mark.parametrize("told", [None, 7], ids=["none", "one_for_all"])
+def test_decoders_that_do_not_tell_which_packet_a_frame_is_of(
+    told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or give two frames out of one. Then all are counted from the start."""
+    decoded = Decoder._decoded
+    monkeypatch.setattr(Decoder, "_decoded", lambda *packet: [(told, frame) for _, frame in decoded(*packet)])
+    frames = VideoFrames(video)
+    assert len(frames) == 40
+    assert [number_of(frames[index]) for index in (39, 3, 3, 20, 12)] == [39, 3, 3, 20, 12]
+
+
 def test_streams_that_were_joined(tmp_path: Path) -> None:
     """Their times begin again."""
     first = write_video(tmp_path / "first.ts", b_frames=3)
