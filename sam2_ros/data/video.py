@@ -156,7 +156,7 @@ class _Reading:
         if self._decoder is None or not self._decoder.is_open or self._decoder.threads != threads or not sought:
             if self._decoder is not None:
                 self._decoder.close()
-            self._decoder, sought = Decoder(self._index.file, threads), start > 0
+            self._decoder, sought = Decoder(self._index.path, threads), start > 0
         packets = self._index.packets_from(self._decoder, order.packets[start] if start else 0) if sought else None
         frames = self._decoder.frames(packets)
         self._frames = enumerate(frame for _, frame in frames) if order.counted else frames

@@ -21,6 +21,9 @@ from sam2_ros.data.video_decoder import Decoder
 LOOK = 8
 """So many frames are decoded while the packets are read, to see whether they come as foretold."""
 
+BEGINNING = 500
+"""So many packets tell the rate of a file that is not read to its end."""
+
 SELF_CONTAINED = {
     "av1", "cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "flv", "h263", "h264", "hevc", "huffyuv", "jpeg2000",
     "libaom-av1", "libdav1d", "libvpx", "libvpx-vp9", "magicyuv", "mjpeg", "mpeg1video", "mpeg2video", "mpeg4",
@@ -88,6 +91,7 @@ class VideoIndex:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.path = file.absolute()  # it is opened later as well
         self._packets: list[Packet] = []
         self._times: list[int | None] = []  # of packets: when they are decoded
         self._keys: list[int] = []  # packets
@@ -158,7 +162,7 @@ class VideoIndex:
         """Finds the order of the frames by decoding them."""
         keys = [self.order.packets[start] for start in self.order.starts]
         for threads in (True, False):
-            decoder = Decoder(self.file, threads)
+            decoder = Decoder(self.path, threads)
             try:
                 frames = [(number, frame.is_corrupt) for number, frame in decoder.frames()]
             finally:
@@ -227,12 +231,13 @@ def _rate(decoder: Decoder, stamps: Sequence[int]) -> float:
 
 
 def frame_rate(file: Path) -> float:
-    """Frames per second without reading the whole file: from its list of frames, or its beginning. Raises ClipError."""
+    """Frames per second, of a long file from its list of frames or its beginning alone. Raises ClipError."""
     decoder = Decoder(file)
     try:
         if decoder.lists_frames:
             return decoder.rate
-        stamps = sorted(packet.pts for packet in islice(decoder.packets(), 80) if packet.pts is not None)
-        return _rate(decoder, stamps[:64])  # without the last ones, between which others may be missing
+        stamps = sorted(packet.pts for packet in islice(decoder.packets(), BEGINNING) if packet.pts is not None)
+        # Between the last ones of many, others may be missing, which come later in the file.
+        return _rate(decoder, stamps[:-16] if len(stamps) == BEGINNING else stamps)
     finally:
         decoder.close()

@@ -262,7 +262,9 @@ def test_the_rate_is_the_average(suffix: str, tmp_path: Path) -> None:
     even = write_video(tmp_path / f"even.{suffix}")
     assert VideoFrames(even).fps == pytest.approx(30) and VideoReader(even).fps == pytest.approx(30)
     uneven = write_video(tmp_path / f"uneven.{suffix}", UNEVEN)
-    assert VideoFrames(uneven).fps == pytest.approx(39 / UNEVEN[-1] * TICKS, rel=0.01)
+    average = 39 / UNEVEN[-1] * TICKS
+    assert VideoFrames(uneven).fps == pytest.approx(average, rel=0.01)
+    assert VideoReader(uneven).fps == pytest.approx(average, rel=0.08)  # MP4's own mean does without the last frame
 
 
 CUT = {
@@ -322,7 +324,10 @@ def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.Monk
     """Recordings are called by the time of day, and a list of addresses is no video."""
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "10.mp4").rename(tmp_path / "10:00:00 %d.mp4")
-    assert number_of(VideoFrames("10:00:00 %d.mp4")[20]) == 20
+    frames = VideoFrames("10:00:00 %d.mp4")
+    monkeypatch.chdir("/")
+    assert number_of(frames[20]) == 20
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/film.ts\n")
     with pytest.raises(ClipError, match="cannot be opened"):
         VideoFrames("list.mp4")
