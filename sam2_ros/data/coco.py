@@ -23,6 +23,7 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
 from sam2_ros.data.images import read_image, write_jpeg
 from sam2_ros.data.json_file import Keys, check_keys, read_json
+from sam2_ros.data.natural_order import natural
 
 _IMAGE: Keys = {"id": (int, str), "file_name": str, "height": int, "width": int}
 _ANNOTATION: Keys = {"id": (int, str), "image_id": (int, str)}
@@ -84,7 +85,7 @@ def _folder(file: Path, name: str) -> Path:
 
 def _read(file: Path, folder: Path, entries: dict[str, dict[str, Any]], name: str) -> Clip:
     image, annotations = entries[name]["image"], entries[name]["annotations"]
-    annotations = sorted(annotations, key=lambda annotation: str(annotation["id"]).zfill(20))
+    annotations = sorted(annotations, key=lambda annotation: natural(str(annotation["id"])))
     size = (image["height"], image["width"])
 
     def masks(frame: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch.utils.data import ConcatDataset
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, from_list
+from sam2_ros.data.natural_order import natural
 
 
 def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
@@ -93,7 +94,7 @@ def _coco(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix == ".json" else None
     names = ("annotations.json", "_annotations.coco.json", "annotations/instances_*.json")
-    found = [file for name in names for file in sorted(path.glob(name))]
+    found = [file for name in names for file in sorted(path.glob(name), key=natural)]
     if len(found) > 1:
         raise ClipError(path, f"has more than one list of images: open one of {', '.join(map(str, found))}")
     return found[0] if found else None

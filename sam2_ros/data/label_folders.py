@@ -9,8 +9,9 @@ import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
-from sam2_ros.data.images import image_size, write_jpeg
+from sam2_ros.data.images import check_masks, image_size, write_jpeg
 from sam2_ros.data.labels import MAX_ID, read_labels, write_labels
+from sam2_ros.data.natural_order import natural
 from sam2_ros.data.video import ImageFiles
 
 _VALUES: dict[tuple[Path, int], list[int]] = {}
@@ -18,8 +19,9 @@ _VALUES: dict[tuple[Path, int], list[int]] = {}
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, sorted. Raises ClipError where there are none."""
-    names = sorted(path.name for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    """Names of the folders in `images`, in natural order. Raises ClipError where there are none."""
+    folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
+    names = sorted((folder.name for folder in folders if folder.name[0] != "."), key=natural)
     if not names:
         raise ClipError(images, "there is no folder of frames in it, or it is missing")
     return names
@@ -37,11 +39,10 @@ def read(name: str, files: Sequence[Path], annotations: Path, fps: float, ids: S
     Raises:
         ClipError: a file is missing or damaged.
     """
-    pngs = {path.stem: path for path in annotations.glob("*.png")}
+    pngs = {path.stem: path for path in annotations.glob("[!.]*.png")}
     if not pngs:
         raise ClipError(annotations, "there are no annotations (PNG files)")
-    for stem in sorted(pngs.keys() - {file.stem for file in files}):
-        raise ClipError(pngs[stem], f"belongs to no frame: {files[0].with_stem(stem)} is missing")
+    check_masks(files, pngs.values())
     size = image_size(files[0], 0)
 
     def labels(frame: int) -> np.ndarray | None:

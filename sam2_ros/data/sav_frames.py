@@ -15,7 +15,7 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
-from sam2_ros.data.images import check_numbers, image_files, image_size, write_jpeg
+from sam2_ros.data.images import check_masks, image_files, image_size, write_jpeg
 from sam2_ros.data.labels import read_labels, write_labels
 from sam2_ros.data.video import ImageFiles
 
@@ -36,10 +36,9 @@ def read(root: str | Path, video: str) -> Clip:
         ClipError: a file is missing or damaged.
     """
     files = image_files(Path(root) / IMAGES / video)
-    check_numbers(files)
     frames = {file.stem: index for index, file in enumerate(files)}
     annotations = Path(root) / ANNOTATIONS / video
-    folders = sorted(path for path in annotations.glob("*") if path.is_dir())
+    folders = [path for path in annotations.glob("[!.]*") if path.is_dir()]
     if not folders:
         raise ClipError(annotations, "there are no folders of objects in it, or it is missing")
     pngs: dict[int, list[Path | None]] = {}  # of each object, for each frame
@@ -47,9 +46,9 @@ def read(root: str | Path, video: str) -> Clip:
         if not folder.name.isdecimal():
             raise ClipError(folder, "the name of an object's folder must be a number")
         of_object = pngs.setdefault(int(folder.name) + 1, [None] * len(files))
-        for png in sorted(folder.glob("*.png")):
-            if png.stem not in frames:
-                raise ClipError(png, f"belongs to no frame: {files[0].with_stem(png.stem)} is missing")
+        masks_of = list(folder.glob("[!.]*.png"))
+        check_masks(files, masks_of)
+        for png in masks_of:
             of_object[frames[png.stem]] = png
     size = image_size(files[0], 0)
     object_ids = tuple(sorted(pngs))

@@ -24,8 +24,10 @@ from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.data.images import image_files
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.labels import MAX_ID
+from sam2_ros.data.natural_order import natural
 
 RATE = 30.0  # of the videos, whose frames are numbered
+SLOWEST = 3000  # numbers from frame to frame; what is more counts no frames
 
 
 def clips(root: str | Path, images: str | Path | None = None) -> Clips:
@@ -44,7 +46,7 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
     objects = {video: _objects(meta, video, entry) for video, entry in videos.items()}
     if not objects:
         raise ClipError(meta, "lists no videos")
-    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects))
+    return Clips(sorted(objects, key=natural), partial(_read, root, Path(images or root / "JPEGImages"), objects))
 
 
 def read(root: str | Path, video: str, images: str | Path | None = None) -> Clip:
@@ -70,10 +72,11 @@ def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]
     files = image_files(images / video)
     stems = [file.stem for file in files]
     listed = {stem for frames in objects[video].values() for stem in frames}
-    for stem in sorted(listed - set(stems)):
-        raise ClipError(files[0].with_stem(stem), "the file is missing; meta.json lists the frame")
+    for stem in sorted(listed - set(stems), key=natural):
+        raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing; meta.json lists the frame")
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
+    step = step if 0 < step < SLOWEST else 1  # the names are stamps
     ids = tuple(objects[video])
     clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
     if listed <= {png.stem for png in (root / "Annotations" / video).glob("*.png")}:
