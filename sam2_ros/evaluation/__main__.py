@@ -136,6 +136,8 @@ def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
     if options.list:
         (clips,) = from_list(options.list, [clips], what)
         what += f", {options.list}"
+    if not clips:
+        raise ValueError(f"{what}: there are no clips in it")
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")

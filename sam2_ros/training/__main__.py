@@ -124,7 +124,12 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
 
 
 def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
-    """Height and width, pixels, of the first clip that is not damaged. Raises the last one's ClipError if all are."""
+    """Height and width, pixels, of the first clip that is not damaged.
+
+    Raises:
+        ValueError: there are no clips, or all are damaged (the last one's ClipError).
+    """
+    damaged: ValueError = ValueError("there are no clips to learn from or to validate with")
     for number in range(len(clips)):
         try:
             height, width = clips[number].frames[0].shape[:2]

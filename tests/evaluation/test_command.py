@@ -145,6 +145,23 @@ def test_damaged_clips_are_skipped(protocol, folder, tmp_path, monkeypatch, caps
     assert "no clip can be scored; the last: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [[], ["--masks"], ["--protocol", "offline"], ["--protocol", "image"]])
+def test_an_evaluation_that_scored_nothing_exits_with_2(folder, tmp_path, monkeypatch, capsys, options):
+    """Two frames, of which the prompted one and the last don't count; for `image`, frames that show no object."""
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 2
+    masks = [np.zeros((2, 48, 64), bool) for _ in frames]
+    masks[0][0, 4:20, 4:20] = "image" not in options
+    davis.write([Clip("short", frames, (1, 2), masks)], tmp_path)
+    if options == ["--masks"]:
+        options = [*options, tmp_path / "Annotations/480p"]
+    else:
+        options = [*options, "--checkpoint", folder / "random.safetensors"]
+    assert run(monkeypatch, "--davis", tmp_path, *options, "--out", tmp_path / "out") == 2
+    printed = capsys.readouterr().out
+    assert "error: nothing was scored (clips: 1): no object is visible on " in printed
+    assert not (tmp_path / "out/scores.json").exists()
+
+
 def test_missing_answers_are_not_skipped(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder / "Annotations/480p/walk", tmp_path / "masks/walk")
     assert run(monkeypatch, "--davis", folder, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
