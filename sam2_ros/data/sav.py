@@ -19,6 +19,7 @@ from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
 from sam2_ros.data.json_file import read_json
+from sam2_ros.data.object_folders import ObjectFolders
 from sam2_ros.data.video import VideoFrames, VideoWriter
 
 STEP = 4  # annotated is every fourth frame
@@ -88,7 +89,9 @@ def read(file: str | Path, auto: bool = False) -> Clip:
                 row += 1
         return here
 
-    return Clip(file.stem, frames, tuple(object_ids), Lazy(len(frames), masks), frames.fps or 24.0)
+    folders = ObjectFolders(None, {object_id: f"{object_id - 1:03d}" for object_id in object_ids})
+    masklets_of = Lazy(len(frames), masks)
+    return Clip(file.stem, frames, tuple(object_ids), masklets_of, frames.fps or 24.0, mask_files=folders)
 
 
 def _ids(source: Path, ids: list[Any]) -> list[int]:

@@ -23,17 +23,18 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.data.images import image_files
 from sam2_ros.data.json_file import read_json
-from sam2_ros.data.labels import MAX_ID
+from sam2_ros.data.labels import MAX_ID, label_files
 
 RATE = 30.0  # of the videos, whose frames are numbered
 
 
-def clips(root: str | Path, images: str | Path | None = None) -> Clips:
+def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
     """All videos of meta.json.
 
     Args:
         root: the folder that holds meta.json, JPEGImages and Annotations.
         images: another folder in place of JPEGImages, such as that of `train_all_frames`.
+        mask_values: what the values of masks are, if they don't tell it themselves; see `label_values`.
 
     Raises:
         ClipError: a file is missing or damaged.
@@ -44,12 +45,12 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
     objects = {video: _objects(meta, video, entry) for video, entry in videos.items()}
     if not objects:
         raise ClipError(meta, "lists no videos")
-    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects))
+    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values))
 
 
-def read(root: str | Path, video: str, images: str | Path | None = None) -> Clip:
+def read(root: str | Path, video: str, images: str | Path | None = None, mask_values: str | None = None) -> Clip:
     """One video; see `clips`. Frames and masks decode when they are asked for."""
-    every = clips(root, images)
+    every = clips(root, images, mask_values)
     if video not in every.names:
         raise ClipError(Path(root) / "meta.json", f"there is no video {video!r} in it")
     return every[every.names.index(video)]
@@ -66,7 +67,9 @@ def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
     return dict(sorted(objects.items()))
 
 
-def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], video: str) -> Clip:
+def _read(
+    root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], mask_values: str | None, video: str
+) -> Clip:
     files = image_files(images / video)
     stems = [file.stem for file in files]
     listed = {stem for frames in objects[video].values() for stem in frames}
@@ -75,8 +78,8 @@ def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
     ids = tuple(objects[video])
-    clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
-    if listed <= {png.stem for png in (root / "Annotations" / video).glob("*.png")}:
+    clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids, mask_values)
+    if listed <= label_files(root / "Annotations" / video).keys():
         return clip
     known = np.zeros((len(files), len(ids)), bool)
     for index, masks in enumerate(clip.masks):

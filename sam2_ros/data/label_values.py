@@ -1,0 +1,353 @@
+"""What the values in a clip's label images mean: IDs of objects, the levels of one soft mask, or colours.
+
+A single file does not tell: 255 is the object in DAVIS 2016 and belongs to none in DAVIS 2017, and the grey rim of a
+mask that was resized or saved as JPEG looks like more objects. So all files of a clip are looked at together.
+
+Values count as rim where they cover no area (3 x 3 pixels) and lie between a lower and a higher neighbour. A mask is
+plainly binary where white covers areas and all between it and black is rim: it is thresholded at half, with a warning.
+Values without any rim are IDs. What is neither is refused, unless `meaning` says what it is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, packed, painted, read_labels, write_pixels
+
+MEANINGS = ("binary", "labels")
+"""What one can say that values are: of one object, from half of the highest on; or of an object each."""
+
+SAY = "say what the files hold with --mask-values binary or labels (in Python mask_values=...)"
+MOST_COLOURS = 1024
+COLOUR_TOLERANCE = 6  # levels; how far a blend of two colours may be from the line between them
+AREA = 0.05  # of a value's pixels, so many at least are inside an area where it is that of an object
+RIM = 0.5  # of the pixels of rims, so many lie between a lower and a higher value
+TRACE = 0.01  # beside an area of white, other values on fewer pixels than this part of it are dirt
+FEW = 16  # pixels; fewer don't prove anything
+
+
+@dataclass(frozen=True)
+class LabelValues:
+    """How the label images of a clip say which object a pixel belongs to; writes others like them."""
+
+    object_ids: tuple[int, ...]
+    values: tuple[int, ...]
+    """In the files, of each object: grey level, index of the palette, or 0xRRGGBB."""
+    layer: str = "values"
+    """Of `LabelImage`: "values", "colours", or "alpha"."""
+    threshold: int | None = None
+    """From this value on a pixel belongs to the only object. None: objects have exactly their values."""
+    palette: bytes | None = PALETTE.tobytes()
+    """What files are written with. None: grey."""
+    deep: bool = False
+    """Whether they are written with 16 bits."""
+    bilevel: bool = False
+    """Whether they are written with one."""
+    suffix: str = ".png"
+
+    def masks(self, image: LabelImage) -> np.ndarray:
+        """bool [N, H, W]."""
+        pixels = layer(image, self.layer)
+        if self.threshold is not None:
+            return (pixels >= self.threshold)[None]
+        return np.stack([pixels == value for value in self.values]) if self.values else np.zeros((0, *pixels.shape), bool)
+
+    def strangers(self, image: LabelImage) -> list[int]:
+        """Values that stand for no object, ascending."""
+        if self.threshold is not None:
+            return []
+        return sorted(set(np.unique(layer(image, self.layer)).tolist()) - {0, *self.values})
+
+    def of(self, object_ids: tuple[int, ...]) -> LabelValues:
+        """With these objects. Those that the files don't show have their ID for a value, or its colour in DAVIS."""
+        if self.threshold is not None:
+            return self
+        shown = dict(zip(self.object_ids, self.values, strict=True))
+        return replace(self, object_ids=object_ids, values=tuple(shown.get(i, self._usual(i)) for i in object_ids))
+
+    def _usual(self, object_id: int) -> int:
+        if self.layer != "colours":
+            return object_id
+        return int(packed(PALETTE[object_id])) if object_id <= MAX_ID else object_id
+
+    def named(self, value: int) -> str:
+        """A value as a message has it."""
+        return f"colour #{value:06x}" if self.layer == "colours" else f"label {value}"
+
+    def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
+        """Writes masks, bool [N, H, W], as <folder>/<stem>.png. Where objects overlap, the higher ID wins.
+
+        Raises ValueError for an ID that no file
+        can hold, and OSError.
+        """
+        of = dict(zip(self.object_ids, self.values, strict=True))
+        values = [of.get(object_id, self._usual(object_id)) for object_id in object_ids]
+        file = folder / f"{stem}{self.suffix}"
+        if self.layer == "colours":
+            pixels = painted(values, masks, np.uint32)
+            rgb = np.stack([pixels >> shift & 255 for shift in (16, 8, 0)], axis=2).astype(np.uint8)
+            write_pixels(file, rgb)
+            return
+        highest = max(values, default=0)
+        if highest >= 2**16:
+            raise ValueError(f"{file}: object ID {highest} does not fit into a label image; the highest is {2**16 - 1}")
+        deep = self.deep or highest > VOID or (highest == VOID and VOID not in self.values)
+        pixels = painted(values, masks, np.uint16 if deep else np.uint8)
+        palette = None if deep or self.palette is None else np.frombuffer(self.palette, np.uint8)
+        write_pixels(file, pixels, palette, self.bilevel and not deep)
+
+
+def layer(image: LabelImage, name: str) -> np.ndarray:
+    """One of its layers, [H, W]."""
+    if name == "alpha":
+        return image.values if image.alpha is None else image.alpha
+    return image.colours if name == "colours" else image.values
+
+
+def decide(
+    folder: Path,
+    files: Mapping[int, Path],
+    size: tuple[int, int],
+    meaning: str | None = None,
+    like: LabelValues | None = None,
+    data_set: Path | None = None,
+) -> LabelValues:
+    """What the values of a clip's label images mean.
+
+    Args:
+        folder: that they are in, for messages.
+        files: of the frames, by index.
+        size: height and width that they must have.
+        meaning: one of MEANINGS. None: the values themselves must tell.
+        like: whose colours stand for which objects. None: colours of DAVIS' palette stand for their index; others are
+            numbered from 1 in the order 0xRRGGBB, by all that the clip has.
+        data_set: folder that a warning is about, so that there is one for all clips. None: the one that `folder` is in.
+
+    Raises:
+        ClipError: a file is damaged, or it is not plain what they mean.
+    """
+    if meaning not in (None, *MEANINGS):
+        raise ValueError(f"mask_values must be one of {', '.join(MEANINGS)}, not {meaning!r}")
+    survey = _Survey.of(files, size)
+    first = next(iter(files.values()))
+    suffix = first.suffix if first.suffix.lower() == ".png" else ".png"
+    if survey.coloured:
+        said = _of_colours(folder, survey, meaning, like)
+    else:
+        said = _of_levels(folder, survey.levels, "values", meaning, survey.palette is not None, survey.deep)
+        palette = None if survey.palette is None else survey.palette.tobytes()
+        said = replace(said, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
+    if said.threshold is not None and meaning is None:
+        warnings.warn(
+            f"{data_set or folder.parent}: masks with soft edges, thresholded at half: they look like masks of one object that were"
+            " resized, blurred or saved as JPEG. If their levels are IDs of objects: --mask-values labels",
+            stacklevel=3,
+        )
+    return replace(said, suffix=suffix)
+
+
+class _Counts(NamedTuple):
+    """Of pixels in all files, by value, int64 [values]."""
+
+    every: np.ndarray
+    inside: np.ndarray
+    """Whose eight neighbours have the same value."""
+    between: np.ndarray
+    """With a lower and a higher neighbour."""
+
+
+@dataclass
+class _Survey:
+    """What is in all files of a clip."""
+
+    levels: _Counts
+    colours: dict[int, list[int]] = field(default_factory=dict)
+    """Pixels of each, and those inside an area; no more than MOST_COLOURS."""
+    colour_files: list[Path] = field(default_factory=list)
+    alpha: _Counts | None = None
+    palette: np.ndarray | None = None
+    """Of all files, if they have one."""
+    coloured: bool = False
+    deep: bool = False
+    bilevel: bool = True
+
+    @classmethod
+    def of(cls, files: Mapping[int, Path], size: tuple[int, int]) -> _Survey:
+        """Reads each once, or twice if there are colours. Raises ClipError."""
+        survey = cls(_Counts(*np.zeros((3, 2**16), np.int64)))
+        indexed: dict[int, int] = {}  # colour of each index in use
+        clash = grey = False
+        for frame, file in files.items():
+            image = read_labels(file, size, frame)
+            survey.bilevel &= image.bilevel
+            survey.deep |= image.pixels.dtype == np.uint16
+            if image.coloured:
+                survey.colour_files.append(file)
+                if image.alpha is not None:
+                    survey.alpha = survey.alpha or _Counts(*np.zeros((3, 2**16), np.int64))
+                    _count(survey.alpha, image.alpha)
+                continue
+            _count(survey.levels, image.values)
+            grey |= image.palette is None
+            if image.palette is not None:
+                survey.palette = image.palette if survey.palette is None else survey.palette
+                colours = packed(image.palette)
+                for index in np.unique(image.pixels).tolist():
+                    clash |= indexed.setdefault(index, int(colours[index])) != int(colours[index])
+        clash |= bool(indexed.get(0) and 0 in indexed.values())  # black, the background, is not the first
+        if survey.colour_files and indexed:
+            raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels with a palette")
+        if grey:
+            survey.palette = None
+        survey.coloured = bool(survey.colour_files) or (clash and not grey)
+        if survey.coloured:
+            for frame, file in files.items():
+                survey._count_colours(read_labels(file, size, frame).colours)
+                if len(survey.colours) > MOST_COLOURS:
+                    break
+        return survey
+
+    def _count_colours(self, pixels: np.ndarray) -> None:
+        values, where = np.unique(pixels, return_inverse=True)
+        if len(values) > MOST_COLOURS:
+            self.colours |= {int(value): [0, 0] for value in values}
+            return
+        counts = _Counts(*np.zeros((3, len(values)), np.int64))
+        _count(counts, where.reshape(pixels.shape).astype(np.uint16))
+        for value, every, inside in zip(values.tolist(), counts.every.tolist(), counts.inside.tolist(), strict=True):
+            known = self.colours.setdefault(value, [0, 0])
+            known[0] += every
+            known[1] += inside
+
+
+def _count(counts: _Counts, pixels: np.ndarray) -> None:
+    length = len(counts.every)
+    found = np.bincount(pixels.ravel(), minlength=length)
+    counts.every[:] += found
+    kernel = np.ones((3, 3), np.uint8)
+    lowest, highest = cv2.erode(pixels, kernel), cv2.dilate(pixels, kernel)
+    counts.inside[:] += np.bincount(pixels[lowest == highest], minlength=length)
+    counts.between[:] += np.bincount(pixels[(lowest < pixels) & (pixels < highest)], minlength=length)
+
+
+def _of_levels(
+    folder: Path, counts: _Counts, of: str, meaning: str | None, palette: bool = False, deep: bool = False
+) -> LabelValues:
+    """Of grey levels or indices."""
+    found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
+    top = max(found, default=0)
+    white = 2**16 - 1 if top > VOID else VOID
+
+    def binary() -> LabelValues:
+        soft = len(found) > 1
+        return LabelValues((1,), (white if soft else top,), of, (top + 1) // 2 if soft else None, None)
+
+    if meaning == "binary":
+        return binary() if found else LabelValues((), (), of, palette=None)
+    if meaning is None and not palette:
+        if found == [white] and (not deep or white > VOID):
+            return binary()
+        if len(found) > 1 and _soft(counts, white):
+            return binary()
+    ids = [value for value in found if value != VOID] if not deep and len(found) > 1 else found
+    if found == [VOID] and not deep:
+        return LabelValues((1,), (VOID,), of, palette=None)
+    if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
+        raise ClipError(folder, f"{problem}: {SAY}")
+    return LabelValues(tuple(ids), tuple(ids), of, palette=None)
+
+
+def _soft(counts: _Counts, white: int) -> bool:
+    """Whether one object is white, and all that is neither black nor white its rim."""
+    step = (white + 1) // 256
+
+    def of(low: int, high: int) -> tuple[int, int, int]:
+        part = slice(low * step, high * step)
+        return int(counts.every[part].sum()), int(counts.inside[part].sum()), int(counts.between[part].sum())
+
+    dark, grey, light = of(1, 32), of(32, 224), of(224, 256)
+    if not light[1] or light[0] < grey[0] / 2:
+        return False
+    noisy = bool(counts.every[224 * step : white].any())  # as JPEG leaves it on both sides; nobody numbers objects so
+
+    def rim(every: int, inside: int, between: int) -> bool:
+        return inside <= AREA * every and (between >= RIM * every or every <= TRACE * light[0])
+
+    return rim(*grey) and (noisy or rim(*dark))
+
+
+def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
+    """Why values can't be taken for the IDs of objects; empty: they can."""
+    every, inside, between = (count[list(ids)] for count in counts)
+    thin = inside <= AREA * every
+    pixels = int(every[thin].sum())
+    rim = int(between[thin].sum()) / max(pixels, 1)
+    if pixels >= FEW and rim >= (RIM if thin.sum() >= 3 else 0.9):
+        solid = [value for value, thinly in zip(ids, thin.tolist(), strict=True) if not thinly]
+        areas = f" around areas of {_list(solid)}" if solid else ""
+        return f"{int(thin.sum())} of the {len(ids)} values are nothing but soft edges{areas}, so none can be an ID"
+    if void and max(ids) >= 64 and max(ids) > 2 * len(ids):
+        return f"values {_list([*ids, VOID])} may be IDs, where {VOID} is no object, or brightness"
+    return ""
+
+
+def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
+    found = {colour: tuple(counts) for colour, counts in survey.colours.items() if colour}
+    if len(survey.colours) > MOST_COLOURS:
+        if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
+            return _of_levels(folder, survey.alpha, "alpha", meaning)
+        raise ClipError(folder, f"has more than {MOST_COLOURS} colours: no masks, or saved as JPEG (take PNG)")
+    if survey.deep:
+        raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels of 16 bits")
+    if 0 not in survey.colours:
+        raise ClipError(folder, "has masks in colours without any black, which is what belongs to no object")
+    solid = [colour for colour, (every, inside) in found.items() if inside > AREA * every]
+    thin = {colour: every for colour, (every, _) in found.items() if colour not in solid}
+    indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
+    of_palette = found.keys() <= indices.keys()  # which the rims of others hardly ever are
+    sure = meaning is not None or of_palette
+    if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
+        brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
+        return LabelValues((1,), (VOID,), "values", (brightest + 1) // 2, None)
+    if not sure and sum(thin.values()) >= FEW and (len(thin) > 64 or _blends(thin, [0, *solid])):
+        problem = f"{len(thin)} of the {len(found)} colours are nothing but soft edges"
+        raise ClipError(folder, f"{problem}: resize masks with nearest neighbours, and save no JPEG; or {SAY}")
+    if like is not None and like.layer == "colours":
+        return like
+    if of_palette:
+        ids = sorted(indices[colour] for colour in found)
+        ids = [index for index in ids if index <= MAX_ID] or ids
+        colours = [int(packed(PALETTE[index])) for index in ids]
+        return LabelValues((1,) if ids == [VOID] else tuple(ids), tuple(colours), "colours")
+    if like is not None:
+        stranger = min(found.keys() - indices.keys())
+        raise ClipError(folder, f"has colour #{stranger:06x}, which stands for no ID")
+    return LabelValues(tuple(range(1, len(found) + 1)), tuple(sorted(found)), "colours")
+
+
+def _blends(thin: Mapping[int, int], solid: Sequence[int]) -> bool:
+    """Whether colours, with their pixels, are for the most part mixtures of two that cover areas."""
+    ends = np.array([[colour >> shift & 255 for shift in (16, 8, 0)] for colour in solid], float)
+    first, second = np.triu_indices(len(ends), 1)
+    start, span = ends[first], ends[second] - ends[first]
+    length = np.maximum((span**2).sum(axis=1), 1)
+    mixed = 0
+    for colour, pixels in thin.items():
+        point = np.array([colour >> shift & 255 for shift in (16, 8, 0)], float) - start
+        share = np.clip((point * span).sum(axis=1) / length, 0, 1)
+        if (np.abs(point - share[:, None] * span).max(axis=1) <= COLOUR_TOLERANCE).any():
+            mixed += pixels
+    return mixed > 0.9 * sum(thin.values())
+
+
+def _list(values: Iterable[int]) -> str:
+    values = list(values)
+    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
