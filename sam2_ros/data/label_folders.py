@@ -68,7 +68,11 @@ def read(
 
 
 def _looked_into(
-    annotations: Path, files: Mapping[int, Path], size: tuple[int, int], meaning: str | None, ids: tuple[int, ...] | None
+    annotations: Path,
+    files: Mapping[int, Path],
+    size: tuple[int, int],
+    meaning: str | None,
+    ids: tuple[int, ...] | None,
 ) -> LabelValues:
     first = next(iter(files.values()))
     if ids is not None and meaning is None:  # labels with a palette are nothing but IDs: no look into all of them

@@ -19,16 +19,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from sam2_ros.data.clips import ClipError
+from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, packed, painted, read_labels, write_pixels
 
 MEANINGS = ("binary", "labels")
 """What one can say that values are: of one object, from half of the highest on; or of an object each."""
 
-SAY = "say what the files hold with --mask-values binary or labels (in Python mask_values=...)"
+SAY = "say what it is with --mask-values (of another tracker's masks --answer-values) binary or labels"
+LOSSY = (".jpg", ".jpeg", ".webp")
 MOST_COLOURS = 1024
 COLOUR_TOLERANCE = 6  # levels; how far a blend of two colours may be from the line between them
 AREA = 0.05  # of a value's pixels, so many at least are inside an area where it is that of an object
+AREA_OF_NOISE = 0.5  # of dark pixels, so many at most are inside an area where they are what JPEG leaves around white
+RIPPLE = 2  # levels; JPEG leaves such a noise in areas, IDs of objects hardly ever differ by so little everywhere
 RIM = 0.5  # of the pixels of rims, so many lie between a lower and a higher value
 TRACE = 0.01  # beside an area of white, other values on fewer pixels than this part of it are dirt
 FEW = 16  # pixels; fewer don't prove anything
@@ -58,7 +61,9 @@ class LabelValues:
         pixels = layer(image, self.layer)
         if self.threshold is not None:
             return (pixels >= self.threshold)[None]
-        return np.stack([pixels == value for value in self.values]) if self.values else np.zeros((0, *pixels.shape), bool)
+        return (
+            np.stack([pixels == value for value in self.values]) if self.values else np.zeros((0, *pixels.shape), bool)
+        )
 
     def strangers(self, image: LabelImage) -> list[int]:
         """Values that stand for no object, ascending."""
@@ -142,14 +147,16 @@ def decide(
     if survey.coloured:
         said = _of_colours(folder, survey, meaning, like)
     else:
-        said = _of_levels(folder, survey.levels, "values", meaning, survey.palette is not None, survey.deep)
+        lossy = any(file.suffix.lower() in LOSSY for file in files.values())
+        said = _of_levels(folder, survey.levels, "values", meaning, survey.palette is not None, survey.deep, lossy)
         palette = None if survey.palette is None else survey.palette.tobytes()
         said = replace(said, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
     if said.threshold is not None and meaning is None:
         warnings.warn(
-            f"{data_set or folder.parent}: masks with soft edges, thresholded at half: they look like masks of one object that were"
-            " resized, blurred or saved as JPEG. If their levels are IDs of objects: --mask-values labels",
-            stacklevel=3,
+            f"{data_set or folder.parent}: masks with soft edges, thresholded at half: they look like masks of one"
+            " object that were resized, blurred or saved as JPEG. If their levels are IDs of objects: --mask-values labels",
+            DataWarning,
+            stacklevel=2,
         )
     return replace(said, suffix=suffix)
 
@@ -162,6 +169,29 @@ class _Counts(NamedTuple):
     """Whose eight neighbours have the same value."""
     between: np.ndarray
     """With a lower and a higher neighbour."""
+    noisy: np.ndarray
+    """Whose neighbours differ from each other, but by RIPPLE at most."""
+    lowest: np.ndarray
+    """With this value for the lowest among it and its neighbours."""
+
+    @classmethod
+    def none(cls, values: int = 2**16) -> _Counts:
+        return cls(*np.zeros((5, values), np.int64))
+
+    def add(self, pixels: np.ndarray) -> None:
+        """Of an image, [H, W] uint8 or uint16."""
+        kernel, length = np.ones((3, 3), np.uint8), len(self.every)
+        lowest, highest = cv2.erode(pixels, kernel), cv2.dilate(pixels, kernel)
+        range_ = highest - lowest
+        parts = (
+            pixels.ravel(),
+            pixels[range_ == 0],
+            pixels[(lowest < pixels) & (pixels < highest)],
+            pixels[(range_ > 0) & (range_ <= RIPPLE)],
+            lowest.ravel(),
+        )
+        for count, part in zip(self, parts, strict=True):
+            count += np.bincount(part, minlength=length)
 
 
 @dataclass
@@ -182,7 +212,7 @@ class _Survey:
     @classmethod
     def of(cls, files: Mapping[int, Path], size: tuple[int, int]) -> _Survey:
         """Reads each once, or twice if there are colours. Raises ClipError."""
-        survey = cls(_Counts(*np.zeros((3, 2**16), np.int64)))
+        survey = cls(_Counts.none())
         indexed: dict[int, int] = {}  # colour of each index in use
         clash = grey = False
         for frame, file in files.items():
@@ -192,10 +222,10 @@ class _Survey:
             if image.coloured:
                 survey.colour_files.append(file)
                 if image.alpha is not None:
-                    survey.alpha = survey.alpha or _Counts(*np.zeros((3, 2**16), np.int64))
-                    _count(survey.alpha, image.alpha)
+                    survey.alpha = survey.alpha or _Counts.none()
+                    survey.alpha.add(image.alpha)
                 continue
-            _count(survey.levels, image.values)
+            survey.levels.add(image.values)
             grey |= image.palette is None
             if image.palette is not None:
                 survey.palette = image.palette if survey.palette is None else survey.palette
@@ -220,26 +250,22 @@ class _Survey:
         if len(values) > MOST_COLOURS:
             self.colours |= {int(value): [0, 0] for value in values}
             return
-        counts = _Counts(*np.zeros((3, len(values)), np.int64))
-        _count(counts, where.reshape(pixels.shape).astype(np.uint16))
+        counts = _Counts.none(len(values))
+        counts.add(where.reshape(pixels.shape).astype(np.uint16))
         for value, every, inside in zip(values.tolist(), counts.every.tolist(), counts.inside.tolist(), strict=True):
             known = self.colours.setdefault(value, [0, 0])
             known[0] += every
             known[1] += inside
 
 
-def _count(counts: _Counts, pixels: np.ndarray) -> None:
-    length = len(counts.every)
-    found = np.bincount(pixels.ravel(), minlength=length)
-    counts.every[:] += found
-    kernel = np.ones((3, 3), np.uint8)
-    lowest, highest = cv2.erode(pixels, kernel), cv2.dilate(pixels, kernel)
-    counts.inside[:] += np.bincount(pixels[lowest == highest], minlength=length)
-    counts.between[:] += np.bincount(pixels[(lowest < pixels) & (pixels < highest)], minlength=length)
-
-
 def _of_levels(
-    folder: Path, counts: _Counts, of: str, meaning: str | None, palette: bool = False, deep: bool = False
+    folder: Path,
+    counts: _Counts,
+    of: str,
+    meaning: str | None,
+    palette: bool = False,
+    deep: bool = False,
+    lossy: bool = False,
 ) -> LabelValues:
     """Of grey levels or indices."""
     found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
@@ -260,8 +286,10 @@ def _of_levels(
     ids = [value for value in found if value != VOID] if not deep and len(found) > 1 else found
     if found == [VOID] and not deep:
         return LabelValues((1,), (VOID,), of, palette=None)
+    if meaning is None and lossy:
+        raise ClipError(folder, f"JPEG changes values, so they can't be IDs of objects: save masks as PNG, or {SAY}")
     if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
-        raise ClipError(folder, f"{problem}: {SAY}")
+        raise ClipError(folder, f"{problem}; {SAY}")
     return LabelValues(tuple(ids), tuple(ids), of, palette=None)
 
 
@@ -274,28 +302,33 @@ def _soft(counts: _Counts, white: int) -> bool:
         return int(counts.every[part].sum()), int(counts.inside[part].sum()), int(counts.between[part].sum())
 
     dark, grey, light = of(1, 32), of(32, 224), of(224, 256)
-    if not light[1] or light[0] < grey[0] / 2:
+    thin = (counts.every > 0) & (counts.inside <= AREA * counts.every)
+    if not thin[1:].any() or not counts.lowest[224 * step :].any() or light[0] < grey[0] / 2:
         return False
     noisy = bool(counts.every[224 * step : white].any())  # as JPEG leaves it on both sides; nobody numbers objects so
 
-    def rim(every: int, inside: int, between: int) -> bool:
-        return inside <= AREA * every and (between >= RIM * every or every <= TRACE * light[0])
+    def rim(every: int, inside: int, between: int, area: float = AREA) -> bool:
+        return inside <= area * every and (noisy or between >= RIM * every or every <= TRACE * light[0])
 
-    return rim(*grey) and (noisy or rim(*dark))
+    return rim(*grey) and rim(*dark, AREA_OF_NOISE if noisy else AREA)
 
 
 def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
     """Why values can't be taken for the IDs of objects; empty: they can."""
-    every, inside, between = (count[list(ids)] for count in counts)
+    every, inside, between, noisy = (count[list(ids)] for count in counts[:4])
     thin = inside <= AREA * every
     pixels = int(every[thin].sum())
     rim = int(between[thin].sum()) / max(pixels, 1)
-    if pixels >= FEW and rim >= (RIM if thin.sum() >= 3 else 0.9):
+    noise = thin & (noisy >= RIM * every)
+    if (pixels >= FEW and rim >= (RIM if thin.sum() >= 3 else 0.9)) or noise.sum() >= 3:
         solid = [value for value, thinly in zip(ids, thin.tolist(), strict=True) if not thinly]
-        areas = f" around areas of {_list(solid)}" if solid else ""
-        return f"{int(thin.sum())} of the {len(ids)} values are nothing but soft edges{areas}, so none can be an ID"
+        areas = f" (only {_list(solid)} do)" if solid else ""
+        problem = f"{int(thin.sum())} of the {len(ids)} values cover no area{areas}"
+        return f"looks like masks with soft edges, as resizing, blurring and JPEG leave them: {problem}"
     if void and max(ids) >= 64 and max(ids) > 2 * len(ids):
-        return f"values {_list([*ids, VOID])} may be IDs, where {VOID} is no object, or brightness"
+        return (
+            f"values {_list([*ids, VOID])} may be IDs, and {VOID} no object, or objects in shades of grey, or trimaps"
+        )
     return ""
 
 
@@ -304,7 +337,7 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
     if len(survey.colours) > MOST_COLOURS:
         if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
             return _of_levels(folder, survey.alpha, "alpha", meaning)
-        raise ClipError(folder, f"has more than {MOST_COLOURS} colours: no masks, or saved as JPEG (take PNG)")
+        raise ClipError(folder, f"has more than {MOST_COLOURS} colours: no masks, or saved as JPEG")
     if survey.deep:
         raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels of 16 bits")
     if 0 not in survey.colours:
@@ -313,13 +346,15 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
     thin = {colour: every for colour, (every, _) in found.items() if colour not in solid}
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
     of_palette = found.keys() <= indices.keys()  # which the rims of others hardly ever are
+    if meaning is None and any(file.suffix.lower() in LOSSY for file in survey.colour_files):
+        raise ClipError(folder, "has masks in colours that were saved as JPEG, which changes colours: save them as PNG")
     sure = meaning is not None or of_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
         brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
         return LabelValues((1,), (VOID,), "values", (brightest + 1) // 2, None)
     if not sure and sum(thin.values()) >= FEW and (len(thin) > 64 or _blends(thin, [0, *solid])):
-        problem = f"{len(thin)} of the {len(found)} colours are nothing but soft edges"
-        raise ClipError(folder, f"{problem}: resize masks with nearest neighbours, and save no JPEG; or {SAY}")
+        problem = f"looks like masks with soft edges: {len(thin)} of the {len(found)} colours cover no area"
+        raise ClipError(folder, f"{problem}; resize masks with nearest neighbours, and save no JPEG, or {SAY}")
     if like is not None and like.layer == "colours":
         return like
     if of_palette:

@@ -76,7 +76,8 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
     """
     with opened(file, frame) as image:
         if (image.height, image.width) != size:
-            raise ClipError(file, f"is {image.width} x {image.height} pixels, the video's frames are {_by(size)}", frame)
+            found = f"{image.width} x {image.height}"
+            raise ClipError(file, f"is {found} pixels, the video's frames are {size[1]} x {size[0]}", frame)
         if image.mode == "P":
             return _indexed(file, image, frame)
         if image.mode == "1":
@@ -148,7 +149,7 @@ def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> No
 
 
 def painted(values: Sequence[int], masks: np.ndarray, dtype: type) -> np.ndarray:
-    """The pixels of a label image, [H, W]: each object's value where its mask, bool [N, H, W], is; the last one wins."""
+    """The pixels of a label image, [H, W]: each value where its mask, bool [N, H, W], is; the last one wins."""
     pixels = np.zeros(masks.shape[1:], dtype)
     for value, mask in zip(values, masks, strict=True):
         pixels[mask] = value
@@ -162,7 +163,3 @@ def write_pixels(file: Path, pixels: np.ndarray, palette: np.ndarray | None = No
         image.putpalette(palette.tobytes())
     file.parent.mkdir(parents=True, exist_ok=True)
     (image.convert("1", dither=Image.Dither.NONE) if bilevel else image).save(file)
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"

@@ -90,13 +90,13 @@ class Run:
 
         return self._scored(answers, kinds, settings, timed=True, save_masks=save_masks)
 
-    def masks(self, folder: Path, settings: Mapping[str, str]) -> Report:
-        """Masks of any other tracker."""
+    def masks(self, folder: Path, settings: Mapping[str, str], mask_values: str | None = None) -> Report:
+        """Masks of any other tracker; see `read_masks`."""
         name = folder.resolve().name
 
         def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
             try:
-                for frame in read_masks(folder, clip):
+                for frame in read_masks(folder, clip, mask_values):
                     yield {name: frame}
             except ClipError as error:  # of the answers, not of the data set: to skip these would flatter them
                 raise ValueError(str(error)) from error

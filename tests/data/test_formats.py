@@ -357,7 +357,7 @@ def test_youtube_vos_with_first_frames_alone(tmp_path):
         if index not in (0, 4):
             png.unlink()
     label = read_labels(tmp_path / "Annotations/walk/00004.png", clip.frames[4].shape[:2], 4)
-    write_labels(tmp_path / "Annotations/walk/00004.png", (5,), (label == 5)[None])
+    write_labels(tmp_path / "Annotations/walk/00004.png", (5,), (label.pixels == 5)[None])
     (read,) = open_clips(tmp_path)
     assert read.object_ids == (1, 2, 5)
     assert np.argwhere(read.known).tolist() == [[0, 0], [0, 1], [4, 2]]
