@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -112,12 +113,28 @@ def _sav(path: Path) -> Path | None:
 def _coco(path: Path) -> Path | None:
     """The JSON itself, or that of a folder."""
     if path.is_file():
-        return path if path.suffix == ".json" else None
-    names = ("annotations.json", "_annotations.coco.json", "annotations/instances_*.json")
-    found = [file for name in names for file in sorted(path.glob(name))]
+        return path if path.suffix.lower() == ".json" else None
+    for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
+        if found := [file for name in names for file in sorted(path.glob(name))]:
+            return _only(path, found)
+    others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
+    found = [file for file in sorted(others) if _lists_images(file)]
+    return _only(path, found) if found else None
+
+
+def _only(path: Path, found: list[Path]) -> Path:
     if len(found) > 1:
         raise ClipError(path, f"has more than one list of images: open one of {', '.join(map(str, found))}")
-    return found[0] if found else None
+    return found[0]
+
+
+def _lists_images(file: Path) -> bool:
+    """Whether a JSON looks like COCO's, by its beginning."""
+    with file.open("rb") as opened:
+        return re.search(rb'"(images|annotations|categories|licenses)"\s*:\s*\[', opened.read(_BEGINNING)) is not None
+
+
+_BEGINNING = 2**16
 
 
 # What it looks like, what finds it (the path to open, or None), what opens it; the first that is found counts.

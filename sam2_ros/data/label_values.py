@@ -154,7 +154,7 @@ def decide(
     if said.threshold is not None and meaning is None:
         warnings.warn(
             f"{data_set or folder.parent}: masks with soft edges, thresholded at half: they look like masks of one"
-            " object that were resized, blurred or saved as JPEG. If their levels are IDs of objects: --mask-values labels",
+            " object that were resized, blurred or saved as JPEG. If levels are IDs of objects: --mask-values labels",
             DataWarning,
             stacklevel=2,
         )

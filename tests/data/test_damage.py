@@ -244,24 +244,17 @@ def test_coco(copy):
         return content["annotations"][1]
 
     damage(None, "the key 'annotations' is missing", lambda content: content.pop("annotations") and None)
-    damage(
-        None, r"images\[0\]: the key 'height' is missing", lambda content: content["images"][0].pop("height") and None
-    )
-    damage(
-        None, r"annotations\[1\]: the key 'image_id' is missing", lambda content: one(content).pop("image_id") and None
-    )
-    damage(None, r"annotations\[1\]: there is no image 7", lambda content: one(content).update(image_id=7))
     damage(None, "lists no images", lambda content: content.update(images=[]))
-    damage(
-        0, r"annotation 2 \(image still\.jpg\): a segmentation must", lambda c: one(c).update(segmentation=[[1, 2, 3]])
-    )
-    damage(0, "annotation 2 .*of size", lambda content: one(content)["segmentation"].update(size=[1, 2]))
 
-    def add_a_namesake(content):
-        content["images"].append(content["images"][0] | {"id": 9, "file_name": "still.png"})
-        content["annotations"].append(one(content) | {"id": 99, "image_id": 9})
+    def damage_all(**values):
+        return lambda content: [annotation.update(values) for annotation in content["annotations"]] and None
 
-    damage(None, r"images still\.jpg and still\.png would have the same name", add_a_namesake)
+    nothing = "none of its images has an annotation with a segmentation; left out "
+    damage(None, nothing + "annotations of images that are not listed: 2 .1, 2.", damage_all(image_id=7))
+    damage(None, nothing + "annotations without a mask: 2", damage_all(segmentation=[]))
+    damage(None, nothing + "annotations with polygons of less than three", damage_all(segmentation=[[1, 2, 3]]))
+    wrong = {"size": [1, 2], "counts": "11"}
+    damage(None, nothing + r".* don't fit: 2 \(1: the mask is of size", damage_all(segmentation=wrong))
     file.write_text(kept)
     clips = coco.clips(file)
     image = root / "images/still.jpg"

@@ -97,7 +97,9 @@ SOFT = {
     "8 bits in 16": lambda picture: enlarged(picture).astype(np.uint16),
     "palette": lambda picture: _with_palette(enlarged(picture), np.arange(256).repeat(3)),
     "alpha": lambda picture: np.dstack([picture * 0] * 3 + [enlarged(picture)]),
-    "grey and alpha": lambda picture: Image.merge("LA", [Image.new("L", SIZE[::-1], 255), Image.fromarray(enlarged(picture))]),
+    "grey and alpha": lambda picture: Image.merge(
+        "LA", [Image.new("L", SIZE[::-1], 255), Image.fromarray(enlarged(picture))]
+    ),
 }  # fmt: skip
 
 
@@ -237,7 +239,7 @@ def test_colours_of_davis_are_its_ids(tmp_path):
 @pytest.mark.parametrize("change", [jpeg, enlarged, shrunk])
 def test_colours_that_were_blended_are_refused(change, tmp_path):
     written(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
-    with pytest.raises(ClipError, match="soft edges|saved as JPEG"):
+    with pytest.raises(ClipError, match=r"soft edges|saved as JPEG"):
         read(tmp_path)
 
 

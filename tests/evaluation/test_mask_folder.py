@@ -137,7 +137,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".PNG"])
 def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix, tmp_path):
-    """They have the values, bits, palette and names of the truth, so a tool that compares files finds the same objects."""
+    """They have values, bits, palette and names of the truth, so a tool that compares files finds the same objects."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     clip = make_clip(ids=(1, 2))
     davis.write([only_first(clip) if kind in ("0 and 255", "one bit", "one object of 16 bits") else clip], tmp_path)
@@ -224,7 +224,7 @@ def test_colours_of_another_tracker_are_those_of_davis(tmp_path):
     for frame, wanted in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
         same(frame, wanted)
     grey_of(file, lambda rgb: rgb + np.uint8(1) * (rgb > 0))
-    with pytest.raises(ClipError, match="has colour #.*, but the clip's objects are 1, 2"):
+    with pytest.raises(ClipError, match=r"has colour #.*, but the clip's objects are 1, 2"):
         list(read_masks(tmp_path, clip))
 
 
