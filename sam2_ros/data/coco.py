@@ -83,7 +83,7 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
         except ClipError:
             left.add("images that can't be decoded", image.name)
             continue
-        if masks := _masks(annotations[image.id], size, left):
+        if masks := drawable(annotations[image.id], size, left):
             named[_name(image.name, named)] = Annotated(path, size, masks)
     if named:
         if left:
@@ -109,7 +109,7 @@ def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
         if key is None or name is None:
             left.add("images without an id or a file_name", f"images[{index}]")
             continue
-        sides = _side(fields.get("height")), _side(fields.get("width"))
+        sides = side(fields.get("height")), side(fields.get("width"))
         image = Image(key, name, sides if None not in sides else None)  # type: ignore[arg-type]
         if found.setdefault(key, image).name != name:
             twice.add(key)
@@ -167,8 +167,13 @@ def _files(images: Iterable[Image], where: ListedImages, left: LeftOut) -> Itera
             yield from ((image, path) for image in same)
 
 
-def _masks(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: LeftOut) -> Masks:
-    """Those of the segmentations that can be drawn into an image of a height and width."""
+def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: LeftOut) -> Masks:
+    """The segmentations that can be drawn into an image of a height and width.
+
+    Args:
+        annotations: ID and segmentation of each.
+        left: gets the others.
+    """
     masks: Masks = []
     for name, segmentation in annotations:
         if isinstance(segmentation, dict):
@@ -181,10 +186,10 @@ def _masks(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: 
             continue
         every = list(_polygons(segmentation))
         polygons = [polygon for polygon in every if _is_polygon(polygon, size)]
-        if len(polygons) < len(every):
-            left.add("annotations with polygons of less than three corners, or of something else", name)
-        elif not every:
+        if segmentation is None or not every:
             left.add(NO_MASK, name)
+        elif len(polygons) < len(every):
+            left.add("annotations with polygons of less than three corners, or of something else", name)
         if polygons:
             masks.append(polygons)
     return masks
@@ -226,7 +231,7 @@ def _key(value: Any) -> str | None:
     return str(value).strip() if isinstance(value, (int, str)) else None
 
 
-def _side(value: Any) -> int | None:
+def side(value: Any) -> int | None:
     """A height or width, also if it is written as 120.0 or "120"; None if it is none."""
     try:
         number = float(value)
@@ -254,14 +259,29 @@ def _folders(file: Path) -> list[Path]:
 
 
 def _read(file: Path, named: dict[str, Annotated], name: str) -> Clip:
-    picture, size, segmentations = named[name]
+    return still(name, file, named[name])
+
+
+def still(name: str, file: Path, annotated: Annotated) -> Clip:
+    """An image as a clip of one frame.
+
+    Args:
+        file: that lists it.
+
+    Raises:
+        ClipError: the image is damaged, or of another size.
+    """
+    picture, size, segmentations = annotated
     found = image_size(picture, 0)
     if found != size:
         problem = f"is {found[1]} x {found[0]} pixels, {file.name} says {size[1]} x {size[0]}"
         raise ClipError(picture, problem, 0)
 
     def masks(frame: int) -> np.ndarray:
-        return np.stack([segment(segmentation, size) for segmentation in segmentations])
+        here = np.zeros((len(segmentations), *size), bool)
+        for row, segmentation in enumerate(segmentations):
+            here[row] = segment(segmentation, size)
+        return here
 
     def pixels(frame: int) -> np.ndarray:
         return read_image(picture, frame)

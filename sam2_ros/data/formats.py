@@ -166,6 +166,11 @@ _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Said], 
         lambda path, said: _module("sav").clips(path),
     ),
     (
+        "SA-1B: a folder of images, each with a JSON of its name, or a folder of such folders",
+        lambda path: path if _module("sa1b").find(path) else None,
+        lambda path, said: _module("sa1b").clips(path, said.folder),
+    ),
+    (
         "COCO: a file .json, or a folder with annotations.json, annotations/instances_<split>.json or the like",
         _coco,
         lambda path, said: _module("coco").clips(path, said.folder),
