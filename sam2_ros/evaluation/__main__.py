@@ -127,6 +127,8 @@ def parsed() -> argparse.Namespace:
         parser.error("--split goes with --davis; other data sets take --list FILE")
     if (options.images or options.masklets) and not options.data:
         parser.error("--images and --masklets go with --data")
+    if options.mask_values and options.suite:
+        parser.error("--mask-values goes with --davis or --data")
     options.protocol = options.protocol or "vos"
     goes_with = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
     for name, of in {**goes_with, "rounds": MODES, "every": ("image",)}.items():
