@@ -46,10 +46,10 @@ def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
     """The run lengths of a mask, int64. Arguments and errors as of `decode`; `size` counts where the value has none."""
     if not isinstance(value, dict) or "counts" not in value:
         raise ValueError("run lengths must be {'size': [height, width], 'counts': ...}")
-    if "size" in value and _whole(value["size"]) != list(size):
+    if "size" in value and whole(value["size"]) != list(size):
         raise ValueError(f"the mask is of size {value['size']} instead of {list(size)} (height, width)")
     packed = value["counts"]
-    lengths = _unpacked(packed) if isinstance(packed, str) else _whole(packed)
+    lengths = _unpacked(packed) if isinstance(packed, str) else whole(packed)
     if lengths is None:
         raise ValueError("the counts of run lengths must be a string or a list of whole numbers")
     pixels = size[0] * size[1]
@@ -58,7 +58,7 @@ def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
     return np.array(lengths, np.int64)
 
 
-def _whole(values: Any) -> list[int] | None:
+def whole(values: Any) -> list[int] | None:
     """Whole numbers, also those that are written as 48.0 or "48"; None if there are others."""
     try:
         numbers = [float(value) for value in values] if isinstance(values, (list, tuple)) else [0.5]

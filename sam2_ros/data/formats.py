@@ -105,7 +105,7 @@ def _bag(path: Path) -> Path | None:
 
 
 def _sav(path: Path) -> Path | None:
-    if path.suffix == ".mp4":
+    if path.suffix.lower() == ".mp4":
         return path if path.with_name(f"{path.stem}_manual.json").is_file() else None
     return path if next(path.rglob("*_manual.json"), None) else None
 

@@ -180,18 +180,20 @@ class _Counts(NamedTuple):
 
     def add(self, pixels: np.ndarray) -> None:
         """Of an image, [H, W] uint8 or uint16."""
-        kernel, length = np.ones((3, 3), np.uint8), len(self.every)
+        kernel = np.ones((3, 3), np.uint8)
         lowest, highest = cv2.erode(pixels, kernel), cv2.dilate(pixels, kernel)
-        range_ = highest - lowest
-        parts = (
-            pixels.ravel(),
-            pixels[range_ == 0],
-            pixels[(lowest < pixels) & (pixels < highest)],
-            pixels[(range_ > 0) & (range_ <= RIPPLE)],
-            lowest.ravel(),
-        )
-        for count, part in zip(self, parts, strict=True):
-            count += np.bincount(part, minlength=length)
+        edge = lowest != highest  # few pixels, so most is worked out for these alone
+        pixels_there, lowest, highest = pixels[edge], lowest[edge], highest[edge]
+
+        def count(part: np.ndarray) -> np.ndarray:
+            return np.bincount(part, minlength=len(self.every))
+
+        every = count(pixels.ravel())
+        inside = every - count(pixels_there)
+        between = count(pixels_there[(lowest < pixels_there) & (pixels_there < highest)])
+        noisy = count(pixels_there[highest - lowest <= RIPPLE])
+        for sum_, more in zip(self, (every, inside, between, noisy, inside + count(lowest)), strict=True):
+            sum_ += more
 
 
 @dataclass

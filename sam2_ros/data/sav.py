@@ -34,7 +34,7 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     Raises:
         ClipError: there are none.
     """
-    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.mp4"))
+    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.[mM][pP]4"))
     files = {file.stem: file for file in found if _json(file, "manual").is_file()}
     if not files:
         raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
@@ -95,9 +95,10 @@ def read(file: str | Path, auto: bool = False) -> Clip:
 
 
 def _ids(source: Path, ids: list[Any]) -> list[int]:
-    if any(type(value) is not int or value < 0 for value in ids) or len(set(ids)) != len(ids):
+    numbers = coco_rle.whole(ids)
+    if numbers is None or min(numbers, default=0) < 0 or len(set(numbers)) != len(ids):
         raise ClipError(source, f"the values of 'masklet_id' must be different numbers from 0, not {ids}")
-    return ids
+    return numbers
 
 
 def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:

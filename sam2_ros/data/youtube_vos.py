@@ -11,19 +11,21 @@ known of it.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips
-from sam2_ros.data.images import image_files
+from sam2_ros.data.clips import ClipError, Clips, DataWarning
+from sam2_ros.data.images import SUFFIXES, image_files
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.labels import MAX_ID, label_files
+from sam2_ros.data.left_out import LeftOut
 
 RATE = 30.0  # of the videos, whose frames are numbered
 
@@ -42,9 +44,21 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
     root = Path(root)
     meta = root / "meta.json"
     videos = read_json(meta, {"videos": dict})["videos"]
-    objects = {video: _objects(meta, video, entry) for video, entry in videos.items()}
-    if not objects:
+    if not videos:
         raise ClipError(meta, "lists no videos")
+    objects: dict[str, dict[int, tuple[str, ...]]] = {}
+    left = LeftOut()
+    for video, entry in videos.items():
+        try:
+            objects[video] = _objects(meta, video, entry)
+        except ClipError as error:
+            if len(videos) == 1:
+                raise
+            left.add("videos that are not described as they should be", f"{video}: {error.problem}")
+    if not objects:
+        raise ClipError(meta, f"describes no video as it should be: {left}")
+    if left:
+        warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
     return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values))
 
 
@@ -59,12 +73,23 @@ def read(root: str | Path, video: str, images: str | Path | None = None, mask_va
 def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
     """ID -> names of the frames on which the object is."""
     try:
-        objects = {int(object_id): tuple(value["frames"]) for object_id, value in entry["objects"].items()}
+        objects = {
+            int(object_id): tuple(_stem(frame) for frame in value["frames"])
+            for object_id, value in entry["objects"].items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClipError(meta, f"video {video!r} is not described as it should be: {error!r}") from error
     if not all(0 < object_id <= MAX_ID for object_id in objects):
         raise ClipError(meta, f"video {video!r}: object IDs must be 1 to {MAX_ID}, not {sorted(objects)}")
     return dict(sorted(objects.items()))
+
+
+def _stem(frame: str | int) -> str:
+    """A frame's name as it should be listed, where it is a number, or the name of a file."""
+    if isinstance(frame, int):
+        return f"{frame:05d}"
+    name = PurePath(frame)
+    return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 
 def _read(

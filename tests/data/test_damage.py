@@ -12,7 +12,7 @@ from PIL import Image
 from small_clips import make_clip
 
 from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
-from sam2_ros.data.clips import ClipError, undamaged
+from sam2_ros.data.clips import ClipError, DataWarning, undamaged
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,10 @@ def test_youtube_vos(copy):
     expect(meta, None, "the key 'videos' is missing", read)
     edit(meta, lambda content: {"videos": []})
     expect(meta, None, "the value of 'videos' is a list", read)
+    meta.write_text(kept)
+    edit(meta, lambda content: content["videos"].update(run={"objects": {"1": {}}}))
+    with pytest.warns(DataWarning, match=r"left out videos that are not described .*: 1 \(run: video 'run'"):
+        decode(read())
     meta.write_text(kept[:-5])
     expect(meta, None, "cannot be read as JSON", read)
     meta.write_text(kept)
