@@ -26,7 +26,6 @@ MEANINGS = ("binary", "labels")
 """What one can say that values are: of one object, from half of the highest on; or of an object each."""
 
 SAY = "say what it is with --mask-values (of another tracker's masks --answer-values) binary or labels"
-LOSSY = (".jpg", ".jpeg", ".webp")
 MOST_COLOURS = 1024
 COLOUR_TOLERANCE = 6  # levels; how far a blend of two colours may be from the line between them
 AREA = 0.05  # of a value's pixels, so many at least are inside an area where it is that of an object
@@ -147,8 +146,7 @@ def decide(
     if survey.coloured:
         said = _of_colours(folder, survey, meaning, like)
     else:
-        lossy = any(file.suffix.lower() in LOSSY for file in files.values())
-        said = _of_levels(folder, survey.levels, "values", meaning, survey.palette is not None, survey.deep, lossy)
+        said = _of_levels(folder, survey.levels, "values", meaning, survey)
         palette = None if survey.palette is None else survey.palette.tobytes()
         said = replace(said, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
     if said.threshold is not None and meaning is None:
@@ -210,6 +208,7 @@ class _Survey:
     coloured: bool = False
     deep: bool = False
     bilevel: bool = True
+    lossy: bool = False
 
     @classmethod
     def of(cls, files: Mapping[int, Path], size: tuple[int, int]) -> _Survey:
@@ -220,6 +219,7 @@ class _Survey:
         for frame, file in files.items():
             image = read_labels(file, size, frame)
             survey.bilevel &= image.bilevel
+            survey.lossy |= image.lossy
             survey.deep |= image.pixels.dtype == np.uint16
             if image.coloured:
                 survey.colour_files.append(file)
@@ -260,16 +260,9 @@ class _Survey:
             known[1] += inside
 
 
-def _of_levels(
-    folder: Path,
-    counts: _Counts,
-    of: str,
-    meaning: str | None,
-    palette: bool = False,
-    deep: bool = False,
-    lossy: bool = False,
-) -> LabelValues:
-    """Of grey levels or indices."""
+def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
+    """Of grey levels or indices, which are those of a layer."""
+    palette, deep = survey.palette is not None, survey.deep
     found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
     top = max(found, default=0)
     white = 2**16 - 1 if top > VOID else VOID
@@ -288,7 +281,7 @@ def _of_levels(
     ids = [value for value in found if value != VOID] if not deep and len(found) > 1 else found
     if found == [VOID] and not deep:
         return LabelValues((1,), (VOID,), of, palette=None)
-    if meaning is None and lossy:
+    if meaning is None and survey.lossy:
         raise ClipError(folder, f"JPEG changes values, so they can't be IDs of objects: save masks as PNG, or {SAY}")
     if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
         raise ClipError(folder, f"{problem}; {SAY}")
@@ -338,7 +331,7 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
     found = {colour: tuple(counts) for colour, counts in survey.colours.items() if colour}
     if len(survey.colours) > MOST_COLOURS:
         if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
-            return _of_levels(folder, survey.alpha, "alpha", meaning)
+            return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
         raise ClipError(folder, f"has more than {MOST_COLOURS} colours: no masks, or saved as JPEG")
     if survey.deep:
         raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels of 16 bits")
@@ -348,7 +341,7 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
     thin = {colour: every for colour, (every, _) in found.items() if colour not in solid}
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
     of_palette = found.keys() <= indices.keys()  # which the rims of others hardly ever are
-    if meaning is None and any(file.suffix.lower() in LOSSY for file in survey.colour_files):
+    if meaning is None and survey.lossy:
         raise ClipError(folder, "has masks in colours that were saved as JPEG, which changes colours: save them as PNG")
     sure = meaning is not None or of_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):

@@ -37,6 +37,8 @@ class LabelImage:
     """uint8 [H, W], where it is not the same all over."""
     bilevel: bool = False
     """Whether the file has one bit a pixel; the pixels are 0 and 255 then."""
+    lossy: bool = False
+    """Whether it was saved as JPEG, whatever the file's name says."""
 
     @property
     def coloured(self) -> bool:
@@ -88,8 +90,8 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
             raise ClipError(file, "holds fractions, not labels of 8 or 16 bits", frame)
         if image.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
             return _transparent(np.array(image.convert("RGBA")))
-        pixels = np.array(image if image.mode == "L" else image.convert("RGB"))
-    return LabelImage(_grey(pixels))
+        pixels, lossy = np.array(image if image.mode == "L" else image.convert("RGB")), image.format in ("JPEG", "MPO")
+    return LabelImage(_grey(pixels), lossy=lossy)
 
 
 def _indexed(file: Path, image: Image.Image, frame: int | None) -> LabelImage:

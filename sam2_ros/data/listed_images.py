@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -33,21 +34,21 @@ class ListedImages:
                     if (file := self._in(folder.joinpath(*parts[start:-1]), parts[-1])) is not None:
                         return file
         for parts in _readings(name):
-            if len(found := self._everywhere().get(parts[-1].casefold(), [])) == 1:
+            if len(found := self._everywhere().get(_plain(parts[-1]), [])) == 1:
                 return found[0]
         return None
 
     def _in(self, folder: Path, name: str) -> Path | None:
-        """Written as it is, or with other capitals."""
+        """Written as it is, or with other capitals, or accents as a Mac has them."""
         if folder not in self._names:
             try:
                 with os.scandir(folder) as entries:
                     names = [entry.name for entry in entries if entry.is_file()]
             except OSError:
                 names = []
-            self._names[folder] = {one.casefold(): one for one in names} | {one: one for one in names}
-        names = self._names[folder]
-        found = names.get(name) or names.get(name.casefold())
+            self._names[folder] = {_plain(one): one for one in names} | {one: one for one in names}
+        of_folder = self._names[folder]
+        found = of_folder.get(name) or of_folder.get(_plain(name))
         return folder / found if found else None
 
     def _everywhere(self) -> dict[str, list[Path]]:
@@ -55,8 +56,12 @@ class ListedImages:
             self._scattered = {}
             for folder, _, names in os.walk(self._below):
                 for name in names:
-                    self._scattered.setdefault(name.casefold(), []).append(Path(folder, name))
+                    self._scattered.setdefault(_plain(name), []).append(Path(folder, name))
         return self._scattered
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _readings(name: str) -> list[list[str]]:

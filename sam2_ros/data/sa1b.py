@@ -32,7 +32,7 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
     """All images of a folder or of its folders, or of one JSON, named as the JSON.
 
     Args:
-        images: another folder that the images are in. None: each lies beside its JSON.
+        images: another folder that the images are in. None: beside their JSON, or in images/ beside its folder.
 
     Raises:
         ClipError: there are none.
@@ -49,14 +49,14 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
 
 
 def find(root: Path) -> list[Path]:
-    """The JSON files of images, each with its image beside it or named sa_<number>; a look into the first must do."""
+    """The JSON files that have the name of an image, or sa_<number>; a look into the first must do."""
     if root.is_file():
         return [root] if _is_of_one_image(root) else []
     for pattern in ("*", "*/*"):
         files = [file for file in sorted(root.glob(pattern)) if file.name[0] != "."]
-        pictures = {file.with_suffix("") for file in files if file.suffix.lower() in SUFFIXES}
+        pictures = {file.stem for file in files if file.suffix.lower() in SUFFIXES}
         lists = [file for file in files if file.suffix.lower() == ".json"]
-        lists = [file for file in lists if file.with_suffix("") in pictures or file.stem.startswith("sa_")]
+        lists = [file for file in lists if file.stem in pictures or file.stem.startswith("sa_")]
         if lists and _is_of_one_image(lists[0]):
             return lists
     return []
@@ -75,14 +75,14 @@ def _is_of_one_image(file: Path) -> bool:
 def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
     file = named[name]
     content = read_json(file, {"image": dict, "annotations": list})
-    folder = images or file.parent
+    folders = [images] if images else [file.parent, file.parent.parent / "images"]
     listed = content["image"].get("file_name")
     names = [listed] if isinstance(listed, str) and listed else []
     names += [f"{file.stem}{suffix}" for suffix in (".jpg", *sorted(SUFFIXES - {".jpg"}))]
-    plain = (path for one in names if (path := folder / one).is_file())
-    picture = next(plain, None) or ListedImages([folder], folder).find(names[0])
+    plain = (path for folder in folders for one in names if (path := folder / one).is_file())
+    picture = next(plain, None) or ListedImages(folders, folders[0]).find(names[0])
     if picture is None:
-        raise ClipError(folder / names[0], f"the image is missing, {file.name} is about it (--images FOLDER)")
+        raise ClipError(folders[0] / names[0], f"the image is missing, {file.name} is about it (--images FOLDER)")
     sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
     size = image_size(picture, 0) if None in sides else sides
     left = LeftOut()

@@ -93,6 +93,11 @@ def test_folders_that_tools_export(name, place, tmp_path):
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
+def test_accents_of_a_mac(tmp_path):
+    written(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
 def test_the_folder_of_images_can_be_said(tmp_path):
     written(tmp_path / "list", content(file_name="there/x.jpg"))
     shutil.move(tmp_path / "list/images", tmp_path / "elsewhere")

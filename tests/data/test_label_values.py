@@ -298,6 +298,8 @@ def test_jpeg_files_hold_one_object_or_are_refused(tmp_path):
     with pytest.warns(DataWarning):
         assert iou(read(tmp_path / "one"), discs()) > 0.9
     written(tmp_path / "two", discs(2), lambda masks: levels(masks, 1, 2), ".jpg")
+    for file in (tmp_path / "two/Annotations/walk").iterdir():
+        file.rename(file.with_suffix(".png"))  # the name does not matter
     with pytest.raises(ClipError, match="JPEG changes values"):
         read(tmp_path / "two")
 

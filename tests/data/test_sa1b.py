@@ -43,11 +43,21 @@ def test_several_folders_with_the_same_names(tmp_path):
 
 def test_images_elsewhere(tmp_path):
     sa1b.write([STILL], tmp_path / "masks")
-    (tmp_path / "images").mkdir()
-    (tmp_path / "masks/sa_2.jpg").rename(tmp_path / "images/sa_2.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "masks/sa_2.jpg").rename(tmp_path / "pictures/sa_2.jpg")
     with pytest.raises(ClipError, match=r"sa_2\.jpg: the image is missing, sa_2\.json is about it \(--images FOLDER"):
         open_clips(tmp_path / "masks")[0]
-    same_masks(open_clips(tmp_path / "masks", str(tmp_path / "images"))[0], truth(STILL))
+    same_masks(open_clips(tmp_path / "masks", str(tmp_path / "pictures"))[0], truth(STILL))
+
+
+def test_images_and_json_in_two_folders(tmp_path):
+    sa1b.write([STILL, make_clip("kitchen", frames=1)], tmp_path / "annotations")
+    (tmp_path / "images").mkdir()
+    for file in (tmp_path / "annotations").glob("*.jpg"):
+        file.rename(tmp_path / "images" / file.name)
+    clips = open_clips(tmp_path)
+    assert clips.names == ("kitchen", "sa_2")
+    same_masks(clips[1], truth(STILL))
 
 
 def edit(file: Path, change) -> None:
