@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from pycocotools import mask as pycocotools
+from PIL import ExifTags
 
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
-from sam2_ros.data.images import image_size, read_image, write_jpeg
+from sam2_ros.data.images import image_size, opened, read_image, write_jpeg
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.listed_images import ListedImages
@@ -69,6 +70,8 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
         ClipError: the JSON is missing or damaged, or nothing of it can be used.
     """
     file = Path(file)
+    if find_spec("pycocotools") is None:
+        raise ClipError(file, "COCO's polygons take pycocotools: pip install pycocotools")
     content = read_json(file, {"images": list, "annotations": list})
     if not content["images"]:
         raise ClipError(file, "lists no images")
@@ -263,7 +266,7 @@ def _read(file: Path, named: dict[str, Annotated], name: str) -> Clip:
 
 
 def still(name: str, file: Path, annotated: Annotated) -> Clip:
-    """An image as a clip of one frame.
+    """An image as a clip of one frame. Masks are turned with it, where they were drawn on it as it lies in its file.
 
     Args:
         file: that lists it.
@@ -272,21 +275,35 @@ def still(name: str, file: Path, annotated: Annotated) -> Clip:
         ClipError: the image is damaged, or of another size.
     """
     picture, size, segmentations = annotated
-    found = image_size(picture, 0)
+    found, turn = image_size(picture, 0), None
     if found != size:
+        with opened(picture, 0) as image:
+            if (image.height, image.width) == size:
+                turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    if found != size and turn is None:
         problem = f"is {found[1]} x {found[0]} pixels, {file.name} says {size[1]} x {size[0]}"
         raise ClipError(picture, problem, 0)
 
     def masks(frame: int) -> np.ndarray:
-        here = np.zeros((len(segmentations), *size), bool)
+        here = np.zeros((len(segmentations), *found), bool)
         for row, segmentation in enumerate(segmentations):
-            here[row] = segment(segmentation, size)
+            mask = segment(segmentation, size)
+            here[row] = mask if turn is None else turn(mask)
         return here
 
     def pixels(frame: int) -> np.ndarray:
         return read_image(picture, frame)
 
     return Clip(name, Lazy(1, pixels), tuple(range(1, len(segmentations) + 1)), Lazy(1, masks))
+
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    5: np.transpose,
+    6: partial(np.rot90, k=-1),
+    7: lambda mask: np.rot90(mask, 2).T,
+    8: np.rot90,
+}
+"""What `read_image` does, by the image's EXIF orientation, where that swaps height and width."""
 
 
 def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
@@ -308,6 +325,8 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
             raise ValueError("a polygon has a coordinate that is no number")
     if not segmentation:
         raise ValueError("there is no polygon in the segmentation")
+    from pycocotools import mask as pycocotools  # not at the top: run lengths, as in SA-1B, do without
+
     return pycocotools.decode(pycocotools.merge(pycocotools.frPyObjects(segmentation, *size))).astype(bool)
 
 

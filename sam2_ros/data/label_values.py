@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from sam2_ros.data.clips import ClipError, DataWarning
-from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, packed, painted, read_labels, write_pixels
+from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, distinct, packed, painted, read_labels, write_pixels
 
 MEANINGS = ("binary", "labels")
 """What one can say that values are: of one object, from half of the highest on; or of an object each."""
@@ -68,7 +68,7 @@ class LabelValues:
         """Values that stand for no object, ascending."""
         if self.threshold is not None:
             return []
-        return sorted(set(np.unique(layer(image, self.layer)).tolist()) - {0, *self.values})
+        return sorted(set(distinct(layer(image, self.layer))) - {0, *self.values})
 
     def of(self, object_ids: tuple[int, ...]) -> LabelValues:
         """With these objects. Those that the files don't show have their ID for a value, or its colour in DAVIS."""
@@ -232,7 +232,7 @@ class _Survey:
             if image.palette is not None:
                 survey.palette = image.palette if survey.palette is None else survey.palette
                 colours = packed(image.palette)
-                for index in np.unique(image.pixels).tolist():
+                for index in distinct(image.pixels):
                     clash |= indexed.setdefault(index, int(colours[index])) != int(colours[index])
         clash |= bool(indexed.get(0) and 0 in indexed.values())  # black, the background, is not the first
         if survey.colour_files and indexed:

@@ -58,6 +58,13 @@ class LabelImage:
         return packed(rgb)
 
 
+def distinct(pixels: np.ndarray) -> list[int]:
+    """The values in an image of numbers, ascending."""
+    if pixels.dtype == np.uint32:
+        return np.unique(pixels).tolist()
+    return np.flatnonzero(np.bincount(pixels.ravel())).tolist()
+
+
 def packed(rgb: np.ndarray) -> np.ndarray:
     """Colours, uint8 [..., 3], as numbers 0xRRGGBB, uint32 [...]."""
     red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))

@@ -13,7 +13,7 @@ import numpy as np
 
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.label_values import SAY, LabelValues, decide
-from sam2_ros.data.labels import VOID, label_files, read_labels
+from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 
 _VALUES: dict[tuple[Path, str | None], LabelValues | None] = {}
 """Of folders whose values had to be looked into, None where they are no levels of one soft mask."""
@@ -38,8 +38,7 @@ class ObjectFolder:
         if frame not in self.files:
             return None
         image = read_labels(self.files[frame], size, frame)
-        values = np.unique(image.colours if image.coloured else image.values)
-        values = values[values > 0].tolist()
+        values = [value for value in distinct(image.colours if image.coloured else image.values) if value]
         plain = image.palette is not None or set(values) <= {VOID}
         soft = None if plain and self.mask_values != "binary" else self._soft(size)
         if soft is not None:

@@ -23,7 +23,7 @@ import numpy as np
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.label_values import LabelValues, decide
-from sam2_ros.data.labels import VOID, label_files, read_labels
+from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 from sam2_ros.data.object_folders import ObjectFolder
 from sam2_ros.data.video import ImageFiles
 from sam2_ros.evaluation.vos import stamp
@@ -102,7 +102,7 @@ def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
         if file is None:
             return np.zeros((len(ids), *size), bool)
         image = read_labels(file, size, index)
-        if image.palette is not None and mask_values is None and set(np.unique(image.pixels)) <= {0, *clip.object_ids}:
+        if image.palette is not None and mask_values is None and set(distinct(image.pixels)) <= {0, *clip.object_ids}:
             return image.pixels == ids
         values = values or look(size)
         if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):

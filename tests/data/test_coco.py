@@ -248,6 +248,21 @@ def test_a_file_of_another_size_is_refused_by_itself(tmp_path):
         open_clips(tmp_path)[0]
 
 
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_masks_turn_with_a_photo_that_was_annotated_as_it_lies_in_its_file(orientation, tmp_path):
+    """A tool that ignores EXIF lists the size that the file has, and `read_image` turns the photo."""
+    written(tmp_path, content())
+    photo = np.where(TWO[0][..., None], np.uint8(250), np.zeros((48, 64, 3), np.uint8))
+    image = Image.fromarray(photo)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "images/x.jpg", exif=exif, quality=95)
+    (clip,) = open_clips(tmp_path)
+    assert clip.frames[0].shape == (64, 48, 3) and clip.masks[0].shape == (2, 64, 48)
+    bright = clip.frames[0][..., 0] > 125
+    assert (bright & clip.masks[0][0]).sum() / (bright | clip.masks[0][0]).sum() > 0.97
+
+
 def test_several_lists_are_named(tmp_path):
     coco.write([make_clip("still", frames=1)], tmp_path)
     for split in ("train", "valid"):
