@@ -78,7 +78,7 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     left = LeftOut()
     listed = _images(content["images"], left)
     annotations = _by_image(content["annotations"], listed, left)
-    where = ListedImages([Path(images)], Path(images)) if images else ListedImages(_folders(file), file.parent)
+    where = ListedImages([Path(images)], Path(images)) if images else ListedImages(_folders(file), file.parent, True)
     named: dict[str, Annotated] = {}
     for image, path in _files([listed[key] for key in annotations], where, left):
         try:
@@ -187,6 +187,9 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
             else:
                 masks.append(segmentation)
             continue
+        if isinstance(segmentation, list) and segmentation and all(_is_polygon(part, size) for part in segmentation):
+            masks.append(segmentation)  # as it should be
+            continue
         every = list(_polygons(segmentation))
         polygons = [polygon for polygon in every if _is_polygon(polygon, size)]
         if segmentation is None or not every:
@@ -198,9 +201,9 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
     return masks
 
 
-def _polygons(value: Any) -> Iterator[Any]:
-    """The lists of coordinates in a segmentation, however deep they are; also one whose corners are lists."""
-    if not isinstance(value, list):
+def _polygons(value: Any, levels: int = 4) -> Iterator[Any]:
+    """The lists of coordinates in a segmentation, some levels deep; also one whose corners are lists."""
+    if not isinstance(value, list) or not levels:
         yield value
     elif not any(isinstance(part, list) for part in value):
         if value:
@@ -210,7 +213,7 @@ def _polygons(value: Any) -> Iterator[Any]:
         yield from ([corners] if all(isinstance(number, (int, float)) for number in corners) else map(_flat, value))
     else:
         for part in value:
-            yield from _polygons(part)
+            yield from _polygons(part, levels - 1)
 
 
 def _flat(value: Any) -> Any:
@@ -223,7 +226,7 @@ def _is_polygon(value: Any, size: tuple[int, int]) -> bool:
         return False
     try:
         return math.isfinite(sum(value)) and max(map(abs, value)) <= FAR * max(size)
-    except TypeError:
+    except (TypeError, OverflowError):
         return False
 
 
@@ -238,7 +241,7 @@ def side(value: Any) -> int | None:
     """A height or width, also if it is written as 120.0 or "120"; None if it is none."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if number > 0 and number.is_integer() else None
 

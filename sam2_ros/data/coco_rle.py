@@ -53,7 +53,7 @@ def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
     if lengths is None:
         raise ValueError("the counts of run lengths must be a string or a list of whole numbers")
     pixels = size[0] * size[1]
-    if not all(0 <= length <= pixels for length in lengths) or sum(lengths) != pixels:
+    if not len(lengths) or min(lengths) < 0 or max(lengths) > pixels or sum(lengths) != pixels:
         raise ValueError(f"the run lengths do not add up to {size[1]} x {size[0]} pixels")
     return np.array(lengths, np.int64)
 
@@ -62,7 +62,7 @@ def whole(values: Any) -> list[int] | None:
     """Whole numbers, also those that are written as 48.0 or "48"; None if there are others."""
     try:
         numbers = [float(value) for value in values] if isinstance(values, (list, tuple)) else [0.5]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return [int(number) for number in numbers] if all(number.is_integer() for number in numbers) else None
 

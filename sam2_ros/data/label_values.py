@@ -89,8 +89,7 @@ class LabelValues:
     def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
         """Writes masks, bool [N, H, W], as <folder>/<stem>.png. Where objects overlap, the higher ID wins.
 
-        Raises ValueError for an ID that no file
-        can hold, and OSError.
+        Raises ValueError for an ID that no file can hold, and OSError.
         """
         of = dict(zip(self.object_ids, self.values, strict=True))
         values = [of.get(object_id, self._usual(object_id)) for object_id in object_ids]
@@ -268,8 +267,11 @@ def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, surv
     white = 2**16 - 1 if top > VOID else VOID
 
     def binary() -> LabelValues:
-        soft = len(found) > 1
-        return LabelValues((1,), (white if soft else top,), of, (top + 1) // 2 if soft else None, None)
+        if len(found) == 1:
+            return LabelValues((1,), (top,), of, palette=None)
+        if palette:  # indices are no levels: all are the object
+            return LabelValues((1,), (found[0],), of, 1)
+        return LabelValues((1,), (white,), of, (top + 1) // 2, None)
 
     if meaning == "binary":
         return binary() if found else LabelValues((), (), of, palette=None)

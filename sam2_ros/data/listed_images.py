@@ -18,16 +18,20 @@ class ListedImages:
     Args:
         folders: to look in, in this order.
         below: folder below which a name counts that occurs once, where it is in none of them.
+        absolute: whether paths count as they are, from the root on, where there is such a file.
     """
 
-    def __init__(self, folders: Sequence[Path], below: Path) -> None:
+    def __init__(self, folders: Sequence[Path], below: Path, absolute: bool = False) -> None:
         self.folders = list(dict.fromkeys(folders))
         self._below = below
+        self._absolute = absolute
         self._names: dict[Path, dict[str, str]] = {}
         self._scattered: dict[str, list[Path]] | None = None
 
     def find(self, name: str) -> Path | None:
         """The file; None: it is nowhere."""
+        if self._absolute and Path(name).is_absolute() and Path(name).is_file():
+            return Path(name)
         for parts in _readings(name):
             for start in range(len(parts)):
                 for folder in self.folders:
@@ -44,7 +48,7 @@ class ListedImages:
             try:
                 with os.scandir(folder) as entries:
                     names = [entry.name for entry in entries if entry.is_file()]
-            except OSError:
+            except (OSError, ValueError):  # of a name that no file can have
                 names = []
             self._names[folder] = {_plain(one): one for one in names} | {one: one for one in names}
         of_folder = self._names[folder]

@@ -77,10 +77,12 @@ def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
     content = read_json(file, {"image": dict, "annotations": list})
     folders = [images] if images else [file.parent, file.parent.parent / "images"]
     listed = content["image"].get("file_name")
-    names = [listed] if isinstance(listed, str) and listed else []
+    names = [listed.lstrip("/")] if isinstance(listed, str) and listed.strip("/") else []
     names += [f"{file.stem}{suffix}" for suffix in (".jpg", *sorted(SUFFIXES - {".jpg"}))]
     plain = (path for folder in folders for one in names if (path := folder / one).is_file())
-    picture = next(plain, None) or ListedImages(folders, folders[0]).find(names[0])
+    picture = next(plain, None) or ListedImages(folders, folders[0], images is None).find(
+        listed if isinstance(listed, str) else names[0]
+    )
     if picture is None:
         raise ClipError(folders[0] / names[0], f"the image is missing, {file.name} is about it (--images FOLDER)")
     sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))

@@ -93,6 +93,18 @@ def test_folders_that_tools_export(name, place, tmp_path):
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
+def test_an_absolute_path_that_is_there_counts_as_it_is(tmp_path):
+    """Even where another file of that name lies beside the list."""
+    photo = tmp_path / "camera/x.jpg"
+    written(tmp_path / "list", content(file_name=str(photo)))
+    photo.parent.mkdir()
+    Image.new("RGB", (64, 48), (200, 0, 0)).save(photo)
+    (clip,) = open_clips(tmp_path / "list")
+    assert clip.frames[0][0, 0, 0] > 190
+    (clip,) = open_clips(tmp_path / "list", str(tmp_path / "list/images"))
+    assert clip.frames[0][0, 0, 0] < 100
+
+
 def test_accents_of_a_mac(tmp_path):
     written(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
     np.testing.assert_array_equal(masks(tmp_path), TWO)
@@ -114,7 +126,10 @@ def test_images_that_are_gone_are_named_and_the_others_read(tmp_path):
         what["images"].append({"id": number, "file_name": f"gone{number}.jpg", "height": 48, "width": 64})
         what["annotations"].append({"id": 10 + number, "image_id": number, "segmentation": [SQUARE]})
     written(tmp_path, what)
-    assert "images that are missing: 5 (gone2.jpg, gone3.jpg, gone4.jpg, ...)" in left_out(tmp_path)
+    what["images"].append({"id": 8, "file_name": "no\0name.jpg", "height": 48, "width": 64})
+    what["annotations"].append({"id": 18, "image_id": 8, "segmentation": [SQUARE]})
+    (tmp_path / "annotations.json").write_text(json.dumps(what))
+    assert "images that are missing: 6 (gone2.jpg, gone3.jpg, gone4.jpg, ...)" in left_out(tmp_path)
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
@@ -135,6 +150,8 @@ def test_images_that_are_gone_are_named_and_the_others_read(tmp_path):
         ({"segmentation": [[5, 5, 9, 9, 9, "here"]]}, "annotations with polygons of less than three corners"),
         ({"segmentation": [[5, 5, 9, 9, 9, float("nan")]]}, "annotations with polygons of less than three corners"),
         ({"segmentation": [[5, 5, 9, 9, 9, 1e9]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 10**400]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[[[[[[[5, 5, 9, 9, 9, 9]]]]]]]]}, "annotations with polygons of less than three corners"),
         ({"segmentation": "polygon"}, "annotations with polygons of less than three corners"),
         ({"segmentation": [[5, 5], 7]}, "annotations with polygons of less than three corners"),
         ({"segmentation": {"size": [64, 48], "counts": [3072]}}, "don't fit: 1 (7: the mask is of size [64, 48]"),
@@ -170,6 +187,7 @@ def test_one_polygon_of_two_points_costs_no_other(tmp_path):
         lambda what: what["images"][0].update(height=48.0, width="64"),
         lambda what: what["images"][0].pop("height"),
         lambda what: what["images"][0].update(height=None, width=0),
+        lambda what: what["images"][0].update(height=10**400, width=1e999),
         lambda what: what["images"][0].update(id="1"),
         lambda what: what["annotations"][0].update(image_id=1.0),
         lambda what: what["annotations"][0].update(id="1", iscrowd=0, category_id=None),
@@ -211,6 +229,12 @@ def test_a_json_from_windows(tmp_path):
     written(tmp_path, content())
     (tmp_path / "annotations.json").write_bytes(json.dumps(content()).encode("utf-8-sig"))
     np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def test_a_json_of_nothing_but_brackets(tmp_path):
+    (tmp_path / "annotations.json").write_text("[" * 100_000)
+    with pytest.raises(ClipError, match="cannot be read as JSON"):
+        open_clips(tmp_path)
 
 
 def test_images_with_one_id_and_with_one_name(tmp_path):

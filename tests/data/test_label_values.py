@@ -336,6 +336,12 @@ def test_a_folder_for_each_object_with_soft_edges(tmp_path):
     assert not masks[3][1].any()
 
 
+def test_binary_takes_all_indices_of_a_palette(tmp_path):
+    davis.write([discs(3)], tmp_path)
+    clip = davis.read(tmp_path, "walk", mask_values="binary")
+    same_masks(clip, Clip("", clip.frames, (1,), [masks.any(axis=0)[None] for masks in discs(3).masks]))
+
+
 def test_davis_2016_with_soft_edges_by_argument(tmp_path):
     davis.write([discs(2)], tmp_path)
     for file in (tmp_path / "Annotations/480p/walk").iterdir():
