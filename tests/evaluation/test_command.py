@@ -249,6 +249,21 @@ def test_soft_masks_are_told_of_and_saved_as_the_truth_is(folder, tmp_path, monk
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["objects"] == 1
 
 
+def test_a_run_on_masks_of_255_scores_the_same_in_the_public_tool(folder, tmp_path, monkeypatch):
+    """DAVIS 2016: what --save-masks leaves, read by vos-benchmark."""
+    benchmark = pytest.importorskip("vos_benchmark.benchmark")
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in (copy / "Annotations/480p/walk").iterdir():
+        Image.fromarray((np.array(Image.open(file)) > 0) * np.uint8(255)).save(file)
+    options = ["--only", "walk", "--prompt", "mask", "--checkpoint", folder / "random.safetensors", "--save-masks"]
+    assert run(monkeypatch, "--davis", copy, *options, "--out", tmp_path / "out") == 0
+    ours = json.loads((tmp_path / "out/scores.json").read_text())["total"]
+    masks = tmp_path / "out/masks"
+    _, j, f = benchmark.VideoEvaluator(str(copy / "Annotations/480p"), str(masks))("walk")
+    assert (ours["j"], ours["f"]) == pytest.approx((j[255] / 100, f[255] / 100), abs=1e-4)
+    assert ours["j"] > 0
+
+
 def test_what_values_of_masks_are_can_be_said(folder, tmp_path, monkeypatch, capsys):
     """Of the data set, and of another tracker's masks."""
     copy = shutil.copytree(folder, tmp_path / "copy")
