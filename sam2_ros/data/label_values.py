@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, distinct, packed, painted, read_labels, write_pixels
@@ -44,7 +45,7 @@ class LabelValues:
     values: tuple[int, ...]
     """In the files, of each object: grey level, index of the palette, or 0xRRGGBB."""
     layer: str = "values"
-    """Of `LabelImage`: "values", "colours", or "alpha"."""
+    """Of `LabelImage`: "values", "colours", "brightness", or "alpha"."""
     threshold: int | None = None
     """From this value on a pixel belongs to the only object. None: objects have exactly their values."""
     palette: bytes | None = PALETTE.tobytes()
@@ -110,9 +111,9 @@ class LabelValues:
 
 def layer(image: LabelImage, name: str) -> np.ndarray:
     """One of its layers, [H, W]."""
-    if name == "alpha":
-        return image.values if image.alpha is None else image.alpha
-    return image.colours if name == "colours" else image.values
+    if name == "alpha" and image.alpha is None:
+        return image.values
+    return getattr(image, name)
 
 
 def decide(
@@ -193,13 +194,23 @@ class _Counts(NamedTuple):
             sum_ += more
 
 
+class _Colour(NamedTuple):
+    """Its pixels in all files."""
+
+    every: int
+    inside: int
+    """Whose eight neighbours have the same colour."""
+    among: int
+    """With two other colours around."""
+
+
 @dataclass
 class _Survey:
     """What is in all files of a clip."""
 
     levels: _Counts
-    colours: dict[int, list[int]] = field(default_factory=dict)
-    """Pixels of each, and those inside an area; no more than MOST_COLOURS."""
+    colours: dict[int, _Colour] = field(default_factory=dict)
+    """If they were counted; counting ends where there are more than MOST_COLOURS."""
     colour_files: list[Path] = field(default_factory=list)
     alpha: _Counts | None = None
     palette: np.ndarray | None = None
@@ -238,25 +249,66 @@ class _Survey:
             raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels with a palette")
         if grey:
             survey.palette = None
-        survey.coloured = bool(survey.colour_files) or (clash and not grey)
-        if survey.coloured:
-            for frame, file in files.items():
-                survey._count_colours(read_labels(file, size, frame).colours)
-                if len(survey.colours) > MOST_COLOURS:
-                    break
+        if survey.colour_files or (clash and not grey):
+            survey.coloured = True
+            survey._count_colours(files, size)
+        else:
+            survey.coloured = survey.palette is not None and survey._of_blends(indexed, files, size)
         return survey
 
-    def _count_colours(self, pixels: np.ndarray) -> None:
-        values, where = np.unique(pixels, return_inverse=True)
-        if len(values) > MOST_COLOURS:
-            self.colours |= {int(value): [0, 0] for value in values}
-            return
-        counts = _Counts.none(len(values))
-        counts.add(where.reshape(pixels.shape).astype(np.uint16))
-        for value, every, inside in zip(values.tolist(), counts.every.tolist(), counts.inside.tolist(), strict=True):
-            known = self.colours.setdefault(value, [0, 0])
-            known[0] += every
-            known[1] += inside
+    def _of_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
+        """Whether a palette holds what is left of soft edges, after a tool made the colours fewer.
+
+        Args:
+            indexed: the colour of each index in use.
+        """
+        if indexed.items() <= set(enumerate(packed(PALETTE).tolist())):
+            return False
+        few = sum(self.levels.inside[index] <= AREA * self.levels.every[index] for index in indexed) < 3
+        if few and not all(colour % 0x10101 == 0 for colour in indexed.values()):
+            return False
+        self._count_colours(files, size)
+        return self.has_rims
+
+    def _count_colours(self, files: Mapping[int, Path], size: tuple[int, int]) -> None:
+        self.colours = {}
+        for frame, file in files.items():
+            pixels = read_labels(file, size, frame).colours
+            values, where = np.unique(pixels, return_inverse=True)
+            if len(values) > MOST_COLOURS:
+                self.colours |= {int(value): _Colour(0, 0, 0) for value in values}
+            if len(self.colours) > MOST_COLOURS:
+                return
+            where = where.reshape(pixels.shape).astype(np.uint16)
+            windows = sliding_window_view(np.pad(where, 1, mode="edge"), (3, 3))
+            edge = (windows != where[..., None, None]).any(axis=(2, 3))
+            around = np.sort(windows[edge].reshape(-1, 9), axis=1)
+            among = where[edge][np.count_nonzero(np.diff(around, axis=1), axis=1) >= 2]
+            parts = where.ravel(), where[~edge], among
+            for value, *counts in zip(
+                values.tolist(), *(np.bincount(part, minlength=len(values)).tolist() for part in parts), strict=True
+            ):
+                before = self.colours.get(value, (0, 0, 0))
+                self.colours[value] = _Colour(*(one + more for one, more in zip(before, counts, strict=True)))
+
+    @property
+    def solid(self) -> list[int]:
+        """Colours that cover areas, without black."""
+        return [colour for colour, counts in self.colours.items() if colour and counts.inside > AREA * counts.every]
+
+    @property
+    def thin(self) -> dict[int, int]:
+        """The others, without black, with their pixels."""
+        solid = {0, *self.solid}
+        return {colour: counts.every for colour, counts in self.colours.items() if colour not in solid}
+
+    @property
+    def has_rims(self) -> bool:
+        """Whether the thin colours are no things but what lies between others."""
+        thin = self.thin
+        pixels, among = sum(thin.values()), sum(self.colours[colour].among for colour in thin)
+        rims = len(thin) > 64 or (len(thin) >= 3 and among >= RIM * pixels) or _blends(thin, [0, *self.solid])
+        return pixels >= FEW and rims
 
 
 def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
@@ -330,7 +382,7 @@ def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
 
 
 def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
-    found = {colour: tuple(counts) for colour, counts in survey.colours.items() if colour}
+    found = survey.colours.keys() - {0}
     if len(survey.colours) > MOST_COLOURS:
         if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
             return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
@@ -339,17 +391,16 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels of 16 bits")
     if 0 not in survey.colours:
         raise ClipError(folder, "has masks in colours without any black, which is what belongs to no object")
-    solid = [colour for colour, (every, inside) in found.items() if inside > AREA * every]
-    thin = {colour: every for colour, (every, _) in found.items() if colour not in solid}
+    solid, thin = survey.solid, survey.thin
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
-    of_palette = found.keys() <= indices.keys()  # which the rims of others hardly ever are
+    of_palette = found <= indices.keys()  # which the rims of others hardly ever are
     if meaning is None and survey.lossy:
         raise ClipError(folder, "has masks in colours that were saved as JPEG, which changes colours: save them as PNG")
     sure = meaning is not None or of_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
         brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
-        return LabelValues((1,), (VOID,), "values", (brightest + 1) // 2, None)
-    if not sure and sum(thin.values()) >= FEW and (len(thin) > 64 or _blends(thin, [0, *solid])):
+        return LabelValues((1,), (VOID,), "brightness", (brightest + 1) // 2, None)
+    if not sure and survey.has_rims:
         problem = f"looks like masks with soft edges: {len(thin)} of the {len(found)} colours cover no area"
         raise ClipError(folder, f"{problem}; resize masks with nearest neighbours, and save no JPEG, or {SAY}")
     if like is not None and like.layer == "colours":
@@ -360,7 +411,7 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         colours = [int(packed(PALETTE[index])) for index in ids]
         return LabelValues((1,) if ids == [VOID] else tuple(ids), tuple(colours), "colours")
     if like is not None:
-        stranger = min(found.keys() - indices.keys())
+        stranger = min(found - indices.keys())
         raise ClipError(folder, f"has colour #{stranger:06x}, which stands for no ID")
     return LabelValues(tuple(range(1, len(found) + 1)), tuple(sorted(found)), "colours")
 

@@ -50,6 +50,11 @@ class LabelImage:
         return self.pixels.max(axis=2) if self.coloured else self.pixels
 
     @property
+    def brightness(self) -> np.ndarray:
+        """The brightest channel, also of the palette's colours, [H, W]."""
+        return self.values if self.palette is None else self.palette.max(axis=1)[self.pixels]
+
+    @property
     def colours(self) -> np.ndarray:
         """0xRRGGBB, uint32 [H, W]."""
         rgb = self.pixels

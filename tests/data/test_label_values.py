@@ -279,6 +279,37 @@ def test_palettes_that_differ_from_file_to_file_are_colours(tmp_path):
     same_masks(read(tmp_path), Clip("", truth.frames, (1, 2), [masks[[1, 0]] for masks in truth.masks]))
 
 
+@pytest.mark.parametrize("colours", [6, 12, 40])
+def test_soft_edges_with_fewer_colours(colours, tmp_path):
+    """Pictures that a tool gave a palette of some colours: grey ones are thresholded, of more objects refused."""
+    one, two = discs(), discs(2)
+    grey = written(
+        tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours)
+    )
+    with pytest.warns(DataWarning, match="soft edges"):
+        assert iou(read(grey), one) > 0.9
+    several = lambda masks: Image.fromarray(shrunk(coloured(masks, *COLOURS[:2]))).quantize(colours)  # noqa: E731
+    with pytest.raises(ClipError, match="soft edges"):
+        read(written(tmp_path / "colours", two, several))
+    for file in sorted((tmp_path / "colours/Annotations/walk").iterdir())[1:]:
+        file.unlink()
+    with pytest.raises(ClipError, match="soft edges"):
+        read(tmp_path / "colours")
+
+
+def test_palettes_of_ones_own_are_ids_also_of_thin_things(tmp_path):
+    """A cable, a ball: their colours are none of DAVIS', and no blend of others'."""
+    truth = discs(3)
+    for masks in truth.masks:
+        masks[1] = False
+        masks[1, 80] = True
+        masks[2] = False
+        masks[2, 90:92, 5:7] = True
+    palette = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 90, 255)])
+    written(tmp_path, truth, lambda masks: _with_palette(levels(masks, 1, 2, 3), palette))
+    same_masks(read(tmp_path), truth)
+
+
 def test_a_palette_of_black_and_white_in_any_order(tmp_path):
     truth = discs()
     written(tmp_path, truth, lambda masks: _with_palette(levels(~masks, 1), np.array([255] * 3 + [0] * 3)))
