@@ -27,6 +27,7 @@ from sam2_ros.data.images import image_size, opened, read_image, write_jpeg
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.listed_images import ListedImages
+from sam2_ros.data.natural_order import natural
 
 FAR = 100
 """Polygons reach at most so many times the size of their image. Drawing takes time and memory by their length."""
@@ -145,7 +146,7 @@ def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut
         else:  # tools that mark run lengths so, of whatever
             found.setdefault(image, []).append((name, segmentation))
     for of_image in found.values():
-        of_image.sort(key=lambda annotation: annotation[0].zfill(20))
+        of_image.sort(key=lambda annotation: natural(annotation[0]))
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips, read_list
-from sam2_ros.data.images import check_numbers, image_files
+from sam2_ros.data.images import image_files
 
 
 def sequences(root: str | Path, resolution: str = "480p", split: str | None = None) -> list[str]:
@@ -21,7 +21,7 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     Args:
         root: the folder that holds JPEGImages and Annotations.
         resolution: the folder below these two: 480p, 1080p or Full-Resolution.
-        split: a list in ImageSets, such as "2017/val"; None: all that there are, sorted.
+        split: a list in ImageSets, such as "2017/val"; None: all that there are, in natural order.
 
     Raises:
         ClipError: there is no DAVIS layout, or no such list.
@@ -43,7 +43,6 @@ def read(root: str | Path, sequence: str, resolution: str = "480p", mask_values:
     """
     images, annotations = (Path(root) / part / resolution / sequence for part in ("JPEGImages", "Annotations"))
     files = image_files(images)
-    check_numbers(files)
     return label_folders.read(sequence, files, annotations, 24.0, mask_values=mask_values)
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import ConcatDataset
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, from_list
+from sam2_ros.data.natural_order import natural
 
 
 class Said(NamedTuple):
@@ -115,10 +116,10 @@ def _coco(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".json" else None
     for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
-        if found := [file for name in names for file in sorted(path.glob(name))]:
+        if found := [file for name in names for file in sorted(path.glob(name), key=natural)]:
             return _only(path, found)
     others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
-    found = [file for file in sorted(others) if _lists_images(file)]
+    found = [file for file in sorted(others, key=natural) if _lists_images(file)]
     return _only(path, found) if found else None
 
 

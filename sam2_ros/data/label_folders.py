@@ -10,9 +10,10 @@ import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
-from sam2_ros.data.images import image_size, write_jpeg
+from sam2_ros.data.images import check_masks, image_size, write_jpeg
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
+from sam2_ros.data.natural_order import natural
 from sam2_ros.data.video import ImageFiles
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
@@ -20,8 +21,9 @@ _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, sorted. Raises ClipError where there are none."""
-    names = sorted(path.name for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    """Names of the folders in `images`, in natural order. Raises ClipError where there are none."""
+    folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
+    names = sorted((folder.name for folder in folders if folder.name[0] != "."), key=natural)
     if not names:
         raise ClipError(images, "there is no folder of frames in it, or it is missing")
     return names
@@ -49,8 +51,7 @@ def read(
     labels = label_files(annotations)
     if not labels:
         raise ClipError(annotations, "there are no annotations (PNG files)")
-    for stem in sorted(labels.keys() - {file.stem for file in files}):
-        raise ClipError(labels[stem], f"belongs to no frame: {files[0].with_stem(stem)} is missing")
+    check_masks(files, labels.values())
     size = image_size(files[0], 0)
     annotated = {frame: labels[file.stem] for frame, file in enumerate(files) if file.stem in labels}
     values = _looked_into(annotations, annotated, size, mask_values, None if ids is None else tuple(ids))

@@ -13,7 +13,7 @@ from pathlib import Path
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
-from sam2_ros.data.images import check_numbers, image_files
+from sam2_ros.data.images import image_files
 
 
 def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
@@ -26,7 +26,6 @@ def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
         ClipError: a file is missing or damaged.
     """
     files = image_files(Path(root) / "JPEGImages" / video)
-    check_numbers(files)
     return label_folders.read(video, files, Path(root) / "Annotations" / video, 24.0, mask_values=mask_values)
 
 

@@ -24,6 +24,7 @@ from sam2_ros.data.images import SUFFIXES, image_size, write_jpeg
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.listed_images import ListedImages
+from sam2_ros.data.natural_order import natural
 
 LARGEST = 2**25  # bytes; no JSON of a single image is larger
 
@@ -53,7 +54,7 @@ def find(root: Path) -> list[Path]:
     if root.is_file():
         return [root] if _is_of_one_image(root) else []
     for pattern in ("*", "*/*"):
-        files = [file for file in sorted(root.glob(pattern)) if file.name[0] != "."]
+        files = [file for file in sorted(root.glob(pattern), key=natural) if file.name[0] != "."]
         pictures = {file.stem for file in files if file.suffix.lower() in SUFFIXES}
         lists = [file for file in files if file.suffix.lower() == ".json"]
         lists = [file for file in lists if file.stem in pictures or file.stem.startswith("sa_")]

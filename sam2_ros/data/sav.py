@@ -19,6 +19,7 @@ from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
 from sam2_ros.data.json_file import read_json
+from sam2_ros.data.natural_order import natural
 from sam2_ros.data.object_folders import ObjectFolders
 from sam2_ros.data.video import VideoFrames, VideoWriter
 
@@ -38,7 +39,7 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     files = {file.stem: file for file in found if _json(file, "manual").is_file()}
     if not files:
         raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
-    return Clips(sorted(files), partial(_read, files, auto))
+    return Clips(sorted(files, key=natural), partial(_read, files, auto))
 
 
 def _read(files: dict[str, Path], auto: bool, name: str) -> Clip:

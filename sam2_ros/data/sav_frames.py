@@ -15,7 +15,7 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
-from sam2_ros.data.images import check_numbers, image_files, image_size, write_jpeg
+from sam2_ros.data.images import check_masks, image_files, image_size, write_jpeg
 from sam2_ros.data.labels import label_files, write_labels
 from sam2_ros.data.object_folders import ObjectFolder, ObjectFolders
 from sam2_ros.data.video import ImageFiles
@@ -47,21 +47,18 @@ def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
         ClipError: a file is missing or damaged.
     """
     files = image_files(Path(root) / IMAGES / video)
-    check_numbers(files)
     frames = {file.stem: index for index, file in enumerate(files)}
     annotations = Path(root) / ANNOTATIONS / video
-    folders = sorted(path for path in annotations.glob("*") if path.is_dir())
+    folders = [path for path in annotations.glob("[!.]*") if path.is_dir()]
     if not folders:
         raise ClipError(annotations, "there are no folders of objects in it, or it is missing")
     objects: dict[int, ObjectFolder] = {}
     for folder in folders:
         if not folder.name.isdecimal():
             raise ClipError(folder, "the name of an object's folder must be a number")
-        of_object: dict[int, Path] = {}
-        for stem, file in label_files(folder).items():
-            if stem not in frames:
-                raise ClipError(file, f"belongs to no frame: {files[0].with_stem(stem)} is missing")
-            of_object[frames[stem]] = file
+        labels = label_files(folder)
+        check_masks(files, labels.values())
+        of_object = {frames[stem]: file for stem, file in labels.items()}
         objects[int(folder.name) + 1] = ObjectFolder(folder, of_object, mask_values)
     size = image_size(files[0], 0)
     object_ids = tuple(sorted(objects))

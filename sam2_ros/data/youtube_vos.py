@@ -26,8 +26,10 @@ from sam2_ros.data.images import SUFFIXES, image_files
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.labels import MAX_ID, label_files
 from sam2_ros.data.left_out import LeftOut
+from sam2_ros.data.natural_order import natural
 
 RATE = 30.0  # of the videos, whose frames are numbered
+SLOWEST = 3000  # numbers from frame to frame; what is more counts no frames
 
 
 def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
@@ -59,7 +61,9 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
         raise ClipError(meta, f"describes no video as it should be: {left}")
     if left:
         warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
-    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values))
+    return Clips(
+        sorted(objects, key=natural), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values)
+    )
 
 
 def read(root: str | Path, video: str, images: str | Path | None = None, mask_values: str | None = None) -> Clip:
@@ -98,10 +102,11 @@ def _read(
     files = image_files(images / video)
     stems = [file.stem for file in files]
     listed = {stem for frames in objects[video].values() for stem in frames}
-    for stem in sorted(listed - set(stems)):
-        raise ClipError(files[0].with_stem(stem), "the file is missing; meta.json lists the frame")
+    for stem in sorted(listed - set(stems), key=natural):
+        raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing; meta.json lists the frame")
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
+    step = step if 0 < step < SLOWEST else 1  # the names are stamps
     ids = tuple(objects[video])
     clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids, mask_values)
     if listed <= label_files(root / "Annotations" / video).keys():
