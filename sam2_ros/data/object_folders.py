@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.label_values import SAY, LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 
-_VALUES: dict[tuple[Path, str | None], LabelValues | None] = {}
-"""Of folders whose values had to be looked into, None where they are no levels of one soft mask."""
+_VALUES: dict[tuple[Path, int, str | None], LabelValues | None] = {}
+"""Of folders that had to be looked into, by time of the last change, and what was said; None where they hold no levels
+of one soft mask."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,13 @@ class ObjectFolder:
             raise ClipError(self.files[frame], f"holds more than one object (labels {shown}); {SAY}", frame)
         return image.values > 0
 
+    @cached_property
+    def _changed(self) -> int:
+        return max(file.stat().st_mtime_ns for file in self.files.values())
+
     def _soft(self, size: tuple[int, int]) -> LabelValues | None:
         """What levels mean, where all files of the folder show that they are those of one soft mask."""
-        key = self.folder, self.mask_values
+        key = self.folder, self._changed, self.mask_values
         if key not in _VALUES:
             readable = {frame: file for frame, file in self.files.items() if _is_readable(file, size)}
             try:
