@@ -69,14 +69,14 @@ def read_masks(root: str | Path, clip: Clip, mask_values: str | None = None) -> 
 def write_masks(root: str | Path, clip: Clip, index: int, frame: Frame) -> None:
     """Writes an answer below `root`/<name of the clip>, with names and values as those of the clip's own files.
 
-    So tools that compare files find the same objects in both. Where objects overlap in one file, the higher ID wins.
-    Raises ValueError for an object ID that does not fit, and OSError.
+    So tools that compare files find the same objects in both. Objects that the answer lacks have empty masks. Where
+    objects overlap in one file, the higher ID wins. Raises ValueError for an object ID that does not fit, and OSError.
     """
-    masks = np.zeros((len(frame.masklets), frame.height, frame.width), bool)
-    for row, masklet in enumerate(frame.masklets):
-        masks[row] = masklet.mask
-    ids = [masklet.object_id for masklet in frame.masklets]
-    (clip.mask_files or USUAL).write(Path(root) / clip.name, frame_names(clip)[index], ids, masks)
+    masks = np.zeros((len(clip.object_ids), frame.height, frame.width), bool)
+    for mask, object_id in zip(masks, clip.object_ids, strict=True):
+        if (masklet := frame.masklet(object_id)) is not None:
+            mask[:] = masklet.mask
+    (clip.mask_files or USUAL).write(Path(root) / clip.name, frame_names(clip)[index], clip.object_ids, masks)
 
 
 def frame_names(clip: Clip) -> list[str]:

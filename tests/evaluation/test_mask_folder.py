@@ -176,6 +176,17 @@ def test_saved_masks_of_sav_lie_in_a_folder_for_each_object(change, tmp_path):
         assert [100 * one.f] == pytest.approx([f[key] for key in sorted(f)], abs=1e-6)
 
 
+def test_saved_masks_of_an_object_that_comes_later_are_empty_before(tmp_path):
+    """Where each object has a folder, tools look for a file on every frame."""
+    sav_frames.write([make_clip(ids=(1, 2))], tmp_path)
+    (clip,) = sav_frames.clips(tmp_path)
+    for index, frame in enumerate(moved(clip)):
+        masklets = frame.masklets[: 1 if index < 4 else 2]  # the second one was not pointed out yet
+        write_masks(tmp_path / "masks", clip, index, replace(frame, masklets=masklets))
+    assert len(list((tmp_path / "masks/walk/001").iterdir())) == len(clip)
+    assert not any(frame.masklets[1].present for frame in list(read_masks(tmp_path / "masks", clip))[:4])
+
+
 def test_saved_masks_in_colours_have_those_of_the_data_set(tmp_path):
     davis.write([make_clip(ids=(1, 2))], tmp_path)
     colours = np.array([(0, 0, 0), (0, 200, 0), (200, 0, 0)], np.uint8)
