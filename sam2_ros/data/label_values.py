@@ -238,14 +238,14 @@ class _Survey:
                     survey.alpha.add(image.alpha)
                 continue
             survey.levels.add(image.values)
-            grey |= image.palette is None
+            grey |= image.palette is None and bool(image.pixels.any())
             if image.palette is not None:
                 survey.palette = image.palette if survey.palette is None else survey.palette
                 colours = packed(image.palette)
                 for index in distinct(image.pixels):
                     clash |= indexed.setdefault(index, int(colours[index])) != int(colours[index])
         clash |= bool(indexed.get(0) and 0 in indexed.values())  # black, the background, is not the first
-        if survey.colour_files and indexed:
+        if survey.colour_files and any(indexed.values()):
             raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels with a palette")
         if grey:
             survey.palette = None

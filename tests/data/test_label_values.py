@@ -264,14 +264,18 @@ def test_transparent_pixels_belong_to_nothing(tmp_path):
         read(tmp_path / "photo")
 
 
-def test_palettes_that_differ_from_file_to_file_are_colours(tmp_path):
-    """Quantised by a picture tool, an index is another object in every file."""
+@pytest.mark.parametrize("empty", ["P", "L", "RGB"])
+def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
+    """Quantised by a picture tool, an index is another object in every file; frames without any may be of any mode."""
     truth = discs(2)
+    truth.masks[1][:] = False
     frame = iter(range(4))
 
     def picture(masks: np.ndarray) -> Image.Image:
         turned = next(frame) % 2
         image = Image.fromarray(levels(masks, *((2, 1) if turned else (1, 2))))
+        if not masks.any():
+            return image.convert(empty)
         colours = [(0, 0, 0), *(COLOURS[1::-1] if turned else COLOURS[:2])]
         image.putpalette(np.array(colours, np.uint8).tobytes())
         return image
