@@ -31,25 +31,27 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     return read_list(Path(root) / "ImageSets" / f"{split}.txt")
 
 
-def read(root: str | Path, sequence: str, resolution: str = "480p") -> Clip:
+def read(root: str | Path, sequence: str, resolution: str = "480p", mask_values: str | None = None) -> Clip:
     """One sequence; frames and masks decode when they are asked for. Raises ClipError.
 
-    Annotations are label images (palette or grey): each value is an object's ID, and 255 alone (DAVIS 2016) is
-    object 1. In 2017 files, 255 beside other values is "void" and belongs to no object. Frames without a PNG are not
-    annotated.
+    Annotations are label images (palette, grey of 8 or 16 bits, or colours): each value is an object's ID, and 255
+    alone (DAVIS 2016) is object 1. In 2017 files, 255 beside other values is "void" and belongs to no object. Frames
+    without a PNG are not annotated.
+
+    Args:
+        mask_values: what the values are, if they don't tell it themselves; see `label_values`.
     """
     images, annotations = (Path(root) / part / resolution / sequence for part in ("JPEGImages", "Annotations"))
     files = image_files(images)
-    return label_folders.read(sequence, files, annotations, 24.0)
+    return label_folders.read(sequence, files, annotations, 24.0, mask_values=mask_values)
 
 
-def clips(root: str | Path, resolution: str = "480p", split: str | None = None) -> Clips:
-    """The clips of `sequences`. Raises ClipError."""
-    return Clips(sequences(root, resolution, split), partial(_read, root, resolution))
-
-
-def _read(root: str | Path, resolution: str, sequence: str) -> Clip:
-    return read(root, sequence, resolution)
+def clips(
+    root: str | Path, resolution: str = "480p", split: str | None = None, mask_values: str | None = None
+) -> Clips:
+    """The clips of `sequences`; see `read`. Raises ClipError."""
+    names = sequences(root, resolution, split)
+    return Clips(names, partial(read, root, resolution=resolution, mask_values=mask_values))
 
 
 def write(clips: Iterable[Clip], root: str | Path, resolution: str = "480p", quality: int = 95) -> None:
