@@ -22,7 +22,7 @@ EARLIER_LOGITS_LIMIT = 32.0
 """An earlier mask goes into the decoder with its logits clamped to plus or minus this, as in the reference."""
 
 LEAST_AREA = 4.0
-"""Pixels of the network that a mask prompt covers at least; smaller things the default model hardly ever finds again."""
+"""Pixels of the network that a mask prompt has to cover: the default model hardly ever finds smaller things again."""
 
 FULL = 0.999
 """More than this is all, but for rounding."""
