@@ -79,7 +79,9 @@ def main() -> None:
     for name, of_share in fits.items():
         values = [of_share[share] for share in SHARES]
         table.add_row(name, str(len(values[0])), *(f"{np.mean(fit):.3f}" for fit in values))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 110)  # or numbers in a file would be cut
+    console.print(table)
 
 
 if __name__ == "__main__":
