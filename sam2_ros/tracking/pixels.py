@@ -16,7 +16,7 @@ from torch import Tensor
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.prompt_encoder import PointLabel
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.tracking.prompt import Box, Click, PromptError
+from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 EARLIER_LOGITS_LIMIT = 32.0
 """An earlier mask goes into the decoder with its logits clamped to plus or minus this, as in the reference."""
@@ -165,13 +165,13 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> 
         0 or 1, float32 [1, 1, h, w]; -10 .. 10, float32 [1, 1, h / 4, w / 4].
 
     Raises:
-        PromptError: it covers less than `LEAST_AREA`.
+        SmallMaskError: it covers less than `LEAST_AREA`.
     """
     shares = _shares(mask, shape, model.device)
     if float(shares.sum()) < LEAST_AREA:
         height, width = mask.shape
         side = math.ceil(math.sqrt(LEAST_AREA * height * width / (shape[0] * shape[1])))
-        raise PromptError(
+        raise SmallMaskError(
             f"the mask has {np.count_nonzero(mask)} pixels, too few for the network to hold: in images of {width} x"
             f" {height} it can hold {side} x {side}; crop the images, or let the network see more (image_size)"
         )

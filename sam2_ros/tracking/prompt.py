@@ -29,6 +29,10 @@ class PromptError(ValueError):
     """A prompt that cannot be followed; the message says why and what to do. Nothing tracked has changed."""
 
 
+class SmallMaskError(PromptError):
+    """A mask prompt that covers too little for the network to hold."""
+
+
 class Click(NamedTuple):
     """A point on the object (positive) or beside it, in pixels of the image: column and row, (0, 0) the first pixel."""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from numbers import Real
 from threading import Lock
 from types import ModuleType
 
@@ -388,6 +389,8 @@ class Tracker:
         """The frame of the history that is nearest to a stamp."""
         if not self._history:
             raise PromptError("no image has been seen yet; prompt once images arrive")
+        if stamp is not None and not isinstance(stamp, Real):
+            raise PromptError(f"the stamp is a {type(stamp).__name__}; it must be that of an image, in ns")
         oldest, newest = self._history[0], self._history[-1]
         if stamp is None:
             return newest
