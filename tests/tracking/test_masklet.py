@@ -71,5 +71,5 @@ def test_the_tracker_says_which_parts_count(model, images):
         boxes.append(found.box)
     assert boxes == [Box(20, 10, 30, 25), Box(20, 10, 55, 45)]
     assert replace(found, box_min_part=0.1).box == boxes[0]
-    with pytest.raises(ValueError, match="box_min_part is 1.5"):
+    with pytest.raises(ValueError, match=r"box_min_part is 1\.5"):
         Tracker(model, box_min_part=1.5)
