@@ -250,6 +250,8 @@ class Tracker:
         with torch.no_grad(), self._precision():
             masks = self._track_what_fits(seen)
             newest = self._frame(seen, self._objects, masks)
+        for tracked in self._objects.values():
+            tracked.unfollowed.discard(seen.index - 1)
         self._frames_seen += 1
         self._history.append(seen)
         self._newest = newest

@@ -14,7 +14,6 @@ from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.tracking import rle
 
-
 LARGE = (480, 640)
 
 
