@@ -87,10 +87,10 @@ def _instead(image: object) -> str:
         return f"{got}, which has a fourth channel: give image[..., :3], uint8"
     if image.ndim == 3 and image.shape[0] == 3 and image.shape[2] != 3:
         return f"{got}, which has its colours first: give image.transpose(1, 2, 0), uint8"
-    if image.ndim == 3 and image.shape[2] == 3 and image.dtype.kind == "f":
-        return f"{got}: give (image * 255).astype(np.uint8) for colours from 0 to 1, image.astype(np.uint8) up to 255"
-    if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint16:
-        return f"{got}: give (image / 257).astype(np.uint8) for colours from 0 to 65535"
+    if image.ndim == 3 and image.shape[2] == 3 and image.dtype.kind in "fiu":
+        most = 1 if image.dtype.kind == "f" else 65535
+        scaled = "image * 255" if most == 1 else "image / 257"
+        return f"{got}: give image.astype(np.uint8) for colours up to 255, ({scaled}).astype(np.uint8) up to {most}"
     return got
 
 
