@@ -20,6 +20,9 @@ MAX_OBJECT_ID = 2**16 - 1
 MAX_LABEL = 256
 """Letters of an object's name."""
 
+MASK_VALUES = 32
+"""A mask with more values than these is no picture of labels."""
+
 CLICK_FORM = "a click is (x, y) or (x, y, positive), column and row in pixels, positive True or False"
 BOX_FORM = "a box is (x, y, width, height) in pixels, (x, y) its top-left corner; Box.from_corners takes two corners"
 MASK_FORM = "a mask is a bool or integer array [H, W] of the image's size, non-zero on the object"
@@ -244,7 +247,13 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
         )
     if mask.dtype.kind == "i" and mask.min() < 0:
         raise PromptError(f"the mask holds {mask.min()}; negative numbers mean nothing in it, give mask > 0")
-    mask = mask.astype(bool)
-    if not mask.any():
+    there = mask.astype(bool)
+    if not there.any():
         raise PromptError("the mask is empty; set the object's pixels to a value other than 0")
-    return mask
+    half = mask.max() // 2
+    if np.count_nonzero(there) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
+        raise PromptError(
+            f"the mask is faint in most places and has {len(np.unique(mask))} values, as a picture of probabilities"
+            f" has; give mask > {half}, or mask > 0 if all of it is on the object"
+        )
+    return there

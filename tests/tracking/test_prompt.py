@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -180,6 +181,27 @@ FLOATS = {
 def test_masks_of_floats_are_refused_with_how_to_cut_them(form):
     with pytest.raises(PromptError, match=r"mask > 0 for logits, mask > 0\.5 for probabilities"):
         checked(mask=FLOATS[form])
+
+
+def soft(sigma: float, background: int = 0) -> np.ndarray:
+    """0 .. 255."""
+    return np.maximum(cv2.GaussianBlur(MASK.astype(np.uint8) * 255, (0, 0), sigma), background)
+
+
+def test_pictures_of_probabilities_are_refused_soft_edges_are_not():
+    """All that is not 0 is on the object, as of every mask: that is said of soft ones only where it changes little."""
+    noise = np.random.default_rng(0).integers(0, 40, MASK.shape).astype(np.uint8)
+    for mask in (
+        soft(12),
+        soft(3) + noise // 4,
+        np.where(MASK, 250, noise),
+        np.where(MASK, 60_000, noise).astype("u2"),
+    ):
+        with pytest.raises(PromptError, match=r"as a picture of probabilities has; give mask > \d+, or mask > 0 if"):
+            checked(mask=mask)
+        assert (checked(mask=mask > mask.max() // 2).mask == MASK).mean() > 0.9
+    for mask in (soft(0.7), np.where(MASK, noise + 1, 0), np.where(MASK, 1, 0) + 3 * np.roll(MASK, 30, axis=1)):
+        assert np.array_equal(checked(mask=mask).mask, mask != 0)
 
 
 @pytest.mark.parametrize(
