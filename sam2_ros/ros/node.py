@@ -199,7 +199,9 @@ class Sam2Node(LifecycleNode):
             model,
             history=self._value("history"),
             max_objects=self._value("max_objects"),
+            prompted_memories=self._value("prompted_memories"),
             non_overlap_masks=self._value("non_overlap_masks"),
+            box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
             accelerate=accelerate,
         )
