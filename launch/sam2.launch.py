@@ -41,6 +41,8 @@ SAM2_PARAMETERS = {
     "accelerate": (str, "auto, off, graphs (CUDA graphs, on a GPU) or compile: of what is done for every image"),
     "threads": (int, "CPU threads of the network; 0: chosen"),
     "image_transport": (str, "raw or compressed"),
+    "range_16bit": (str, "of 16-bit images, what becomes black and white: auto, full, or MIN..MAX as in 7600..8000"),
+    "max_image_pixels": (int, "larger images are skipped"),
     "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),
     "max_objects": (int, "how many objects can be tracked at once"),
     "history": (int, "how many images are kept for prompts that come late"),

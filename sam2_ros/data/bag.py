@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import os
 import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 from rosbags.highlevel import AnyReader
-from rosbags.image import message_to_cvimage
-from rosbags.image.image import to_cvtype
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -27,14 +22,14 @@ from rosbags.typesys.store import Typestore
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.image_message import as_rgb, pixels_of
 from sam2_ros.data.natural_order import natural
+from sam2_ros.data.value_range import FULL, ValueRange, next_range
 from sam2_ros.tracking import rle
 
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 MASKLETS = "sam2_ros/msg/MaskletArray"
 SUFFIXES = (".mcap", ".db3")
-
-_COLOUR_ORDER = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}  # names without one mean OpenCV's
 
 
 def bags(root: str | Path) -> list[Path]:
@@ -95,10 +90,27 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
             data = [data for _, _, data in found if _stamp(data) == contents.stamps[index]][-1]
             return reader.deserialize(data, topics[topic].msgtype)
 
-    def frame(index: int) -> np.ndarray:
+    def decoded(index: int) -> np.ndarray:
         image = message(contents.images, int(contents.times[index]), index)
         with _errors(path, index):
-            pixels = _pixels(image)
+            return pixels_of(image)
+
+    def values(index: int, pixels: np.ndarray) -> ValueRange:
+        """Of an image of 16 bits, as a node would find it that saw all images before, whatever is asked for first."""
+        ranges = contents.ranges
+        for earlier in range(len(ranges), index + 1):
+            before = ranges[-1] if ranges else None
+            try:
+                seen = pixels if earlier == index else decoded(earlier)
+            except ClipError:  # raised when somebody asks for that image
+                ranges.append(before)
+            else:
+                ranges.append(next_range(before, seen) if seen.dtype == np.uint16 else before)
+        return ranges[index] or FULL
+
+    def frame(index: int) -> np.ndarray:
+        pixels = decoded(index)
+        pixels = as_rgb(pixels, values(index, pixels) if pixels.dtype == np.uint16 else FULL)
         (height, width), (mask_height, mask_width) = pixels.shape[:2], contents.sizes[index].tolist()
         if contents.annotated[index] >= 0 and (mask_height, mask_width) != (height, width):
             problem = f"the image is {width} x {height} pixels, its masklets {mask_width} x {mask_height}"
@@ -145,6 +157,8 @@ class _Contents:
     object_ids: tuple[int, ...]
     known: np.ndarray
     """Which objects they name: bool [T, N]."""
+    ranges: list[ValueRange | None] = field(default_factory=list)
+    """Of the values of images of 16 bits, from the first to the last that was asked for."""
 
 
 _CONTENTS: dict[tuple[Path, str | None, str | None, int], _Contents] = {}
@@ -242,25 +256,6 @@ def _stamp(data: bytes | memoryview) -> int:
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
     return seconds * 1_000_000_000 + nanoseconds
-
-
-def _pixels(message: Any) -> np.ndarray:
-    """uint8 [H, W, 3] RGB."""
-    if hasattr(message, "format"):  # compressed. Pillow, as OpenCV returns the upper part of a JPEG that was cut off
-        with Image.open(io.BytesIO(message.data)) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"has pixels of more than 8 bits (mode {image.mode})")
-            return np.array(image.convert("RGB"))  # not turned by EXIF: its masklets are not either
-    _, _, number, channels = to_cvtype(message.encoding)
-    row = message.width * channels * np.dtype(number).itemsize  # bytes
-    if message.step < row:
-        raise ValueError(f"step is {message.step} bytes, but a row takes {row}")
-    if message.data.size != message.height * message.step:
-        raise ValueError(f"{message.data.size} bytes of data instead of {message.height * message.step}")
-    data = np.ascontiguousarray(message.data.reshape(message.height, message.step)[:, :row])  # without padding
-    encoding = _COLOUR_ORDER.get(message.encoding, message.encoding)
-    message = dataclasses.replace(message, encoding=encoding, step=row, data=data.reshape(-1))
-    return np.ascontiguousarray(message_to_cvimage(message, "rgb8"))
 
 
 def _definitions() -> Path | None:

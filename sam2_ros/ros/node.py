@@ -41,6 +41,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
 from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
@@ -208,7 +209,8 @@ class Sam2Node(LifecycleNode):
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
-        self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=self._value("encode_ahead"))
+        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
+        self._stream = Stream(tracker, images, meter, self, self._log, self._value("encode_ahead"), decoder)
         config = tracker.model.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
+from sam2_ros.data.image_message import MAX_PIXELS
+from sam2_ros.data.value_range import parse_range
 from sam2_ros.tracking.masklet import BOX_MIN_PART
 from sam2_ros.tracking.tracker import ACCELERATIONS
 
@@ -72,6 +74,18 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "raw listens to sensor_msgs/Image on the image topic,"
         " compressed to sensor_msgs/CompressedImage on <image topic>/compressed.",
         ("raw", "compressed"),
+    ),
+    "range_16bit": (
+        "auto",
+        "Which values of 16-bit images (mono16, rgb16, bayer_rggb16 ..., PNG) become black and white: MIN..MAX as in"
+        " 7600..8000, or full for 0..65535. auto: the values that the images have, which follows them slowly; images"
+        " that use all 16 bits are left as they are.",
+        None,
+    ),
+    "max_image_pixels": (
+        MAX_PIXELS,
+        "Larger images are skipped, compressed ones before they are decoded.",
+        (1, 2**27),
     ),
     "max_objects": (16, "How many objects can be tracked at once; a prompt for one more is refused.", (1, 1024)),
     "history": (16, "How many images are kept, so that a prompt that comes late is applied to its own.", (1, 1024)),
@@ -176,5 +190,10 @@ def _descriptor(default: object, description: str, limits: tuple | None) -> Para
 
 def _wrong_choice(name: str, value: object) -> str | None:
     """Why a parameter cannot have a value, where rclpy does not see to it."""
+    if name == "range_16bit" and isinstance(value, str):
+        try:
+            parse_range(value)
+        except ValueError as error:
+            return f"{name}: {error}"
     choices = _CONFIGURE[name][2] if name in _CONFIGURE and isinstance(value, str) else None
     return f"{name} is {value!r}; it must be one of: {', '.join(choices)}" if choices and value not in choices else None

@@ -12,7 +12,7 @@ from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from sam2_ros import msg
-from sam2_ros.ros.images import ImageError, mask_of
+from sam2_ros.data.image_message import ImageError, mask_of
 from sam2_ros.ros.images import to_message as to_image
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from sam2_ros.data.image_message import to_rgb
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import Frame, Masklet
 
@@ -32,8 +32,8 @@ class Answer:
 class Recording:
     """The messages of one bag. Stamps are those of images; times of receipt are the recorder's clock; both ns."""
 
-    images: dict[int, np.ndarray] = field(default_factory=dict)
-    """JPEG or PNG data, uint8 [bytes], by stamp."""
+    images: dict[int, Any] = field(default_factory=dict)
+    """CompressedImage messages by stamp."""
     prompts: list[tuple[int, int]] = field(default_factory=list)
     """Stamp and time of receipt of every PromptArray."""
     answers: list[Answer] = field(default_factory=list)
@@ -42,11 +42,8 @@ class Recording:
     frames_received: dict[int, int] = field(default_factory=dict)
 
     def image(self, stamp: int) -> np.ndarray:
-        """The pixels of an image, uint8 [H, W, 3] RGB. Raises ValueError if it cannot be decoded."""
-        pixels = cv2.imdecode(self.images[stamp], cv2.IMREAD_COLOR)
-        if pixels is None:
-            raise ValueError(f"the recorded image of {stamp} ns cannot be decoded")
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        """The pixels of an image, uint8 [H, W, 3] RGB. Raises ImageError if it cannot be decoded."""
+        return to_rgb(self.images[stamp])
 
     @property
     def latencies(self) -> np.ndarray:
@@ -77,7 +74,7 @@ def read_recording(bag: Path) -> Recording:
             message: Any = reader.deserialize(data, connection.msgtype)
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             if kind == "CompressedImage":
-                recording.images[stamp] = message.data
+                recording.images[stamp] = message
             elif kind == "PromptArray":
                 recording.prompts.append((stamp, received))
             elif kind == "PromptResult":

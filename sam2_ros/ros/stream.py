@@ -16,9 +16,9 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from std_msgs.msg import Header
 
 from sam2_ros import msg
+from sam2_ros.data.image_message import ImageDecoder, ImageError
 from sam2_ros.ros import masklets
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
-from sam2_ros.ros.images import ImageError, to_rgb
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.prompts import overlap
 from sam2_ros.ros.stamps import nanoseconds
@@ -109,12 +109,14 @@ class Stream:
         listener: Listener,
         log: RcutilsLogger,
         encode_ahead: bool = False,
+        decoder: ImageDecoder | None = None,
     ) -> None:
         self._tracker = tracker
         self._images = images
         self._meter = meter
         self._listener = listener
         self._log = log
+        self._decoder = decoder or ImageDecoder()
 
         self._lock = threading.Lock()  # guards what follows; the tracker and the rest belong to the thread alone
         self._news = threading.Condition(self._lock)
@@ -318,7 +320,7 @@ class Stream:
             self._ahead = coming, self._encoder.submit(self._prepare, coming)
 
     def _prepare(self, arrived: Arrived) -> Prepared:
-        pixels = to_rgb(arrived.message)
+        pixels = self._decoder.to_rgb(arrived.message)
         return Prepared(arrived, pixels, self._tracker.encode(pixels))
 
     def _see(self, image: Prepared) -> Frame | None:

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import array
+import resource
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
+from robot import CLICK, Graph, Robot, header_of, picture
 from rosbags.image import message_to_cvimage
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from sam2_ros.ros.images import _ENCODINGS, ImageError, mask_of, to_jpeg, to_message, to_rgb
+from sam2_ros import srv
+from sam2_ros.data.image_message import ENCODINGS, ImageDecoder, ImageError, mask_of, to_rgb
+from sam2_ros.ros.images import to_jpeg, to_message
 
 HEIGHT, WIDTH = 12, 16
 NOISE = np.random.default_rng(3)
-ALIASES = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}  # rosbags-image leaves the order of their colours open
+# rosbags-image leaves the order of their colours open
+ALIASES = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC3": "bgr16", "16UC4": "bgra16"}
 
 
 def noise(encoding: str, padding: int = 0) -> Image:
-    kind, channels, _ = _ENCODINGS[encoding]
-    rows = HEIGHT * 3 // 2 if encoding in ("nv12", "nv21") else HEIGHT
+    kind, channels, _ = ENCODINGS[encoding]
+    rows = int(HEIGHT * {"nv12": 1.5, "nv21": 1.5, "nv24": 3}.get(encoding, 1))
     step = WIDTH * channels * np.dtype(kind).itemsize + padding
     data = array.array("B", NOISE.integers(0, 256, rows * step, dtype=np.uint8).tobytes())
     return Image(height=HEIGHT, width=WIDTH, encoding=encoding, step=step, data=data)
 
 
-@pytest.mark.parametrize("encoding", sorted(_ENCODINGS))
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS.keys() - {"nv24"}))
 def test_every_encoding_agrees_with_rosbags_image(encoding: str) -> None:
     image = noise(encoding)
     pixels = to_rgb(image)
@@ -57,6 +64,16 @@ def test_byte_order() -> None:
     )
     assert np.array_equal(to_rgb(little), to_rgb(big))
     assert np.array_equal(to_rgb(little)[..., 0], np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH))
+
+
+def test_nv24_agrees_with_nv12() -> None:
+    """Where four pixels have one colour, as in nv12."""
+    sparse = noise("nv12")
+    sparse.data = array.array("B", np.clip(np.frombuffer(sparse.data, np.uint8), 16, 235).tobytes())
+    brightness, colour = np.split(np.frombuffer(sparse.data, np.uint8).reshape(-1, WIDTH), [HEIGHT])
+    colour = colour.reshape(HEIGHT // 2, WIDTH // 2, 2).repeat(2, 0).repeat(2, 1)
+    dense = Image(height=HEIGHT, width=WIDTH, encoding="nv24", data=brightness.tobytes() + colour.tobytes())
+    assert np.abs(to_rgb(dense).astype(int) - to_rgb(sparse)).max() <= 2
 
 
 def test_the_colour_of_a_bayer_image() -> None:
@@ -99,7 +116,10 @@ def test_pixels_become_a_message_and_come_back() -> None:
         ({"data": array.array("B", bytes(575))}, "575 bytes instead of 576"),
         ({"step": 47}, "step is 47 bytes, but a row of 16 pixels in rgb8 takes 48"),
         ({"step": 2**32 - 1}, "cut off"),
-        ({"height": 2**32 - 1, "width": 2**30}, "step"),
+        ({"height": 2**32 - 1, "width": 2**30}, "4294967295 pixels are too many"),
+        ({"height": 1, "width": 4_000_000_000}, "4000000000 x 1 pixels are too many"),
+        ({"height": 2**13, "width": 2**13, "step": 0}, "576 bytes instead of 201326592"),
+        ({"height": 2**26, "width": 1, "step": 2**32 - 1}, "cut off"),
         ({"encoding": "uyvy", "width": 15}, "cannot be converted"),
     ],
 )
@@ -113,12 +133,77 @@ def test_unreadable_images_say_why(change: dict, reason: str) -> None:
 
 def test_unreadable_compressed_images_say_why() -> None:
     whole = to_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header()).data
-    for data in (b"", b"no picture", bytes(whole[:60])):
-        with pytest.raises(ImageError, match=f"{len(data)} bytes of compressed image .'jpeg'. cannot be decoded"):
+    for data, why in ((b"", "is empty"), (b"no picture", "no known format"), (bytes(whole[:60]), "cut off")):
+        problem = f"{len(data)} bytes of compressed image .'jpeg'. cannot be decoded: .*{why}"
+        with pytest.raises(ImageError, match=problem):
             to_rgb(CompressedImage(format="jpeg", data=data))
+
+
+def test_foreign_strings_are_cut_in_errors() -> None:
+    """They end in the log and in results of prompts."""
+    endless = "x" * 1_000_000
+    images = [Image(encoding=endless), *(CompressedImage(format=form) for form in (endless, f"8UC{'1' * 10**6}; png"))]
+    for read, message in [(to_rgb, image) for image in images] + [(mask_of, images[0])]:
+        with pytest.raises(ImageError) as caught:
+            read(message)
+        assert len(str(caught.value)) < 700, "the encodings that are known are listed"
+
+
+def test_images_above_the_limit_are_refused() -> None:
+    decoder = ImageDecoder(max_pixels=HEIGHT * WIDTH - 1)
+    small = to_message(np.zeros((HEIGHT - 1, WIDTH), np.uint8), "mono8", Header())
+    assert decoder.to_rgb(small).shape == (HEIGHT - 1, WIDTH, 3)
+    jpeg = to_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header())
+    for image in (noise("rgb8"), jpeg):
+        with pytest.raises(ImageError, match=r"16 x 12 pixels are too many; 191 are allowed \(max_image_pixels"):
+            decoder.to_rgb(image)
 
 
 def test_masks_are_grey() -> None:
     assert mask_of(noise("mono8")).shape == (HEIGHT, WIDTH)
     with pytest.raises(ImageError, match="must be mono8, not 'mono16'"):
         mask_of(noise("mono16"))
+
+
+def test_a_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+    """Neither time nor memory is spent on it, and the others are answered meanwhile."""
+    node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed", keep_all=True)
+    camera = robot.create_publisher(CompressedImage, "image/compressed", 50)
+    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the camera")
+    robot.wait_for(camera.get_subscription_count, "for the node")
+    robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
+    camera.publish(to_jpeg(picture(0), header_of(0)))
+    robot.wait_for(lambda: robot.masklets, "for masklets")
+    assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
+
+    side = 9000  # more than max_image_pixels
+    bomb = cv2.imencode(".png", np.zeros((side, side), np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for index in range(1, 6):
+        camera.publish(CompressedImage(header=header_of(index), format="mono8; png compressed ", data=bomb))
+    assert robot.call(srv.ListObjects, "sam2/list").success
+    camera.publish(to_jpeg(picture(6), header_of(6)))
+    robot.wait_for(lambda: len(robot.masklets) > 1, "for masklets")
+    assert robot.masklets[1].header == header_of(6) and len(robot.masklets[1].masklets) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, "KiB: it was not decoded"
+    robot.wait_for(lambda: "9000 x 9000 pixels are too many" in capfd.readouterr().err, "for the reason")
+
+
+@pytest.mark.parametrize("range_16bit", ["auto", "7500..8100"])
+def test_a_thermal_camera_s_images_can_be_seen(graph: Graph, robot: Robot, checkpoint: Path, range_16bit: str) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), range_16bit=range_16bit)
+    overlay = robot.listen(Image, "sam2/overlay")
+    robot.wait_until_connected()
+    robot.wait_for(node._overlay.get_subscription_count, "for the subscription")
+    grey = picture(0)[..., 0]
+    robot.send(to_message((7600 + grey * np.float64(1.5)).astype(np.uint16), "mono16", header_of(0)))
+    robot.wait_for(lambda: overlay, "for the picture")
+    seen = to_rgb(overlay[0])[..., 0]
+    assert np.corrcoef(seen.ravel(), grey.ravel())[0, 1] > 0.9 and np.ptp(seen) > 150
+    (answer,) = node.set_parameters([Parameter("range_16bit", value="full")])
+    assert not answer.successful
+
+
+def test_parameters_of_images_are_checked(graph: Graph) -> None:
+    with pytest.raises(ValueError, match=r"'bright' is no range of values; it must be auto, full, or MIN..MAX"):
+        graph.sam2(range_16bit="bright")

@@ -1,0 +1,224 @@
+"""Compressed images: JPEG, PNG and TIFF, which cameras and image_transport send, decoded within limits."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+MAX_PIXELS = 2**26
+"""Of an image unless somebody allows more: 8192 x 8192, above the 65 megapixels of the largest industrial cameras."""
+
+_MAX_SEGMENTS = 1000
+"""Of a JPEG before its size is said. Cameras write about ten."""
+_MAX_SCANS = 32
+"""Of a JPEG. A progressive one has 10, and each costs as much time as an image."""
+_MAX_CHUNKS = 100_000
+"""Of a PNG. 64 megapixels of 16-bit colour, incompressible, take 49,000 of the usual 8 KiB."""
+
+_START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+_TIFF_STARTS = {b"II*\0": "<", b"MM\0*": ">"}
+_TIFF_FIELDS = {1: "B", 3: "H", 4: "I"}
+_TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)  # none, LZW, Deflate, PackBits, Deflate
+
+# What else people put into CompressedImage, by the bytes that it begins with.
+_OTHERS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"v/1\x01": "OpenEXR",
+    b"\0\0\0\x0cjP": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"RIFF": "WebP",
+    b"#?RADIANCE": "Radiance HDR",
+    b"\x59\xa6\x6a\x95": "Sun raster",
+    b"II+\0": "BigTIFF",
+    b"MM\0+": "BigTIFF",
+    b"\0\0\0\x01": "a video stream (H.264 or H.265)",
+    b"\0\0\x01": "a video stream (H.264 or H.265)",
+    **{b"P%d%c" % (kind, space): "PNM" for kind in range(1, 8) for space in b" \t\r\n"},
+    **{b"P%c%c" % (kind, space): "PFM" for kind in b"fF" for space in b" \t\r\n"},
+}
+
+
+class ImageError(ValueError):
+    """An image that cannot be read; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a compressed image says of itself."""
+
+    kind: str
+    """JPEG, PNG or TIFF."""
+    width: int
+    height: int
+    bits: int
+    """Of a number, 1 .. 16."""
+    colour: bool
+
+
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The pixels of a JPEG, PNG or TIFF, not turned by its EXIF data, without alpha.
+
+    Args:
+        data: the whole file.
+        max_pixels: what has more by its header is refused before anything is decoded.
+
+    Returns:
+        uint8, or uint16 where there are more than 8 bits: [H, W, 3] RGB, or [H, W] where it is grey.
+
+    Raises:
+        ImageError: another format, too large, cut off or damaged.
+    """
+    data, header = _opened(data, max_pixels)
+    # A camera's JPEG is the image as it is: turning it by its EXIF data would move every click.
+    flags = (cv2.IMREAD_COLOR if header.colour else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = None
+    with contextlib.suppress(cv2.error):  # OpenCV raises or returns None, depending on what is wrong
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | (cv2.IMREAD_ANYDEPTH if header.bits == 16 else 0))
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise ImageError(f"the {header.kind} is damaged")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if header.colour else pixels
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises ImageError where an image has no pixels, or more than it may."""
+    if not width or not height:
+        raise ImageError(f"the image has no size ({width} x {height} pixels)")
+    if width * height > max_pixels:
+        raise ImageError(f"{width} x {height} pixels are too many; {max_pixels} are allowed (max_image_pixels)")
+
+
+def _opened(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
+    """What is to be decoded, and its header, which is checked."""
+    try:
+        if data.startswith(_PNG):
+            return _png(data, max_pixels)
+        header = None
+        if data.startswith(b"\xff\xd8\xff"):
+            header = _jpeg_header(data)
+        elif data[:4] in _TIFF_STARTS:
+            header = _tiff_header(data, _TIFF_STARTS[data[:4]])
+    except (IndexError, struct.error):
+        raise ImageError("it is cut off") from None
+    if header is not None:
+        _check(header, max_pixels)
+        return data, header
+    other = next((name for start, name in _OTHERS.items() if data.startswith(start)), None)
+    if data[4:8] == b"ftyp":
+        other = "AVIF, HEIF or a video"
+    what = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
+    raise ImageError(f"{what}; only JPEG, PNG and TIFF are decoded, which cameras and image_transport send")
+
+
+def _check(header: ImageHeader, max_pixels: int) -> None:
+    check_size(header.width, header.height, max_pixels)
+    if header.bits not in (1, 2, 4, 8, 16):
+        raise ImageError(f"{header.kind} with {header.bits} bits a number cannot be decoded, only 8 or 16")
+
+
+def _jpeg_header(data: bytes) -> ImageHeader:
+    """Markers are found as libjpeg does, so that both see the same size."""
+    position, header, progressive = 2, None, False
+    for _ in range(_MAX_SEGMENTS):
+        if (position := data.find(b"\xff", position)) < 0:
+            raise ImageError("the JPEG is cut off")
+        while data[position] == 0xFF:
+            position += 1
+        marker = data[position]
+        position += 1
+        if marker == 0 or marker in _ALONE:
+            continue
+        if marker in (0xD8, 0xD9):  # a second start, the end
+            break
+        (length,) = struct.unpack_from(">H", data, position)
+        if marker in _START_OF_FRAME:
+            if header is not None:
+                raise ImageError("the JPEG is damaged: it says its size twice")
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 2)
+            header, progressive = ImageHeader("JPEG", width, height, bits, channels != 1), bool(marker & 2)
+        elif marker == 0xDA and header is not None:
+            if progressive or data[position + 2] < channels:
+                _check_scans(data)
+            end = data.rfind(b"\xff\xd9", position)
+            if end < 0 or data.find(b"\xff\xda", end) >= 0:  # of it, OpenCV would return the upper part
+                raise ImageError("the JPEG is cut off: its end is missing")
+            return header
+        position += length
+    raise ImageError("the JPEG is damaged: it does not say its size where it should")
+
+
+def _check_scans(data: bytes) -> None:
+    if (scans := data.count(b"\xff\xda")) > _MAX_SCANS:
+        raise ImageError(f"the JPEG has {scans} scans, more than a camera's; {_MAX_SCANS} are allowed")
+
+
+def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
+    """The PNG without what may be a bomb (texts, colour profiles, animation, too many pixels), and its header."""
+    width, height, bits, kind_of_pixels, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
+    header = ImageHeader("PNG", width, height, bits, bool(kind_of_pixels & 2))  # 0 and 4 are grey
+    _check(header, max_pixels)
+    position, head, pixels = len(_PNG), [_PNG], []
+    for index in range(_MAX_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        begin, position = position, position + 12 + length
+        if position > len(data):
+            raise ImageError("the PNG is cut off")
+        if (kind == b"IHDR") != (index == 0):
+            raise ImageError("the PNG is damaged: one IHDR belongs at its start")
+        if kind in (b"IHDR", b"PLTE"):
+            head.append(data[begin:position])
+        elif kind == b"IDAT":
+            pixels.append(data[begin + 8 : position - 4])
+        elif kind == b"IEND":
+            # libpng decompresses what comes after the last row, too: up to a thousand times as much as was sent.
+            row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
+            needed = height * row * (2 if interlaced else 1) + 64  # interlaced images have more rows, but shorter ones
+            return _png_of(head, b"".join(pixels), needed), header
+    raise ImageError(f"the PNG has more than {_MAX_CHUNKS} chunks")
+
+
+def _png_of(head: list[bytes], pixels: bytes, needed: int) -> bytes:
+    """A PNG with as many bytes of pixels as are needed at most, not compressed any more."""
+    try:
+        pixels = zlib.decompressobj().decompress(pixels, needed)
+    except zlib.error:
+        raise ImageError("the PNG is damaged") from None
+    pixels = zlib.compress(pixels, 0)
+    checksum = zlib.crc32(pixels, zlib.crc32(b"IDAT"))
+    idat = struct.pack(">I", len(pixels)), b"IDAT", pixels, struct.pack(">I", checksum)
+    return b"".join([*head, *idat, _PNG_END])
+
+
+def _tiff_header(data: bytes, order: str) -> ImageHeader:
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    fields: dict[int, int] = {}
+    for index in range(count):
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, entry := start + 2 + 12 * index)
+        if kind not in _TIFF_FIELDS:
+            continue
+        size, place = struct.calcsize(_TIFF_FIELDS[kind]), entry + 8
+        if number * size > 4:
+            (place,) = struct.unpack_from(f"{order}I", data, place)
+        if tag in fields:
+            raise ImageError("the TIFF is damaged: it says the same thing twice")
+        (fields[tag],) = struct.unpack_from(order + _TIFF_FIELDS[kind], data, place)  # of several numbers the first
+    if 322 in fields or 324 in fields:
+        raise ImageError("the TIFF is stored in tiles; image_transport writes strips")
+    if fields.get(259, 1) not in _TIFF_COMPRESSIONS:
+        raise ImageError(f"the TIFF's compression ({fields[259]}) is not one of image_transport's")
+    if fields.get(339, 1) != 1:
+        raise ImageError("the TIFF holds numbers with a sign or a point; connect a colour or grey image")
+    colour = fields.get(262, 1) > 1  # 0 and 1 are grey
+    return ImageHeader("TIFF", fields.get(256, 0), fields.get(257, 0), fields.get(258, 1), colour)
