@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -155,7 +157,7 @@ def test_images_above_the_limit_are_refused() -> None:
     assert decoder.to_rgb(small).shape == (HEIGHT - 1, WIDTH, 3)
     jpeg = to_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header())
     for image in (noise("rgb8"), jpeg):
-        with pytest.raises(ImageError, match=r"16 x 12 pixels are too many; 191 are allowed \(max_image_pixels"):
+        with pytest.raises(ImageError, match=r"16 x 12 pixels are too many; 191 are allowed .max_image_pixels"):
             decoder.to_rgb(image)
 
 
@@ -207,3 +209,9 @@ def test_a_thermal_camera_s_images_can_be_seen(graph: Graph, robot: Robot, check
 def test_parameters_of_images_are_checked(graph: Graph) -> None:
     with pytest.raises(ValueError, match=r"'bright' is no range of values; it must be auto, full, or MIN..MAX"):
         graph.sam2(range_16bit="bright")
+
+
+def test_whoever_makes_messages_waits_for_neither_opencv_nor_pytorch() -> None:
+    code = "import sys, sam2_ros.ros.images; print(*{'torch', 'cv2', 'PIL'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not found.stdout.strip()
