@@ -17,10 +17,13 @@ LEAST = 64
 """Values between black and white at least, so that a camera's noise is no picture."""
 FLAT = 4
 """Values between the quarters of an image that are no more than noise: it has no background whose contrast to keep."""
+INNER, OUTER = 1.5, 8.0
+"""How far beyond the quarters of an image, in distances between them, the range reaches at least, if there are values,
+and at most. What lies further out, such as something hot that comes into view, becomes white or black."""
 ADAPTATION = 1 / 16
-"""Share of the way to the range of the newest image that is made with every image."""
+"""Share of the way of a range's end to where it should be that is made with every image ..."""
 MOST_CHANGE = 1 / 32
-"""Share of a range by which its ends are moved with every image at most: 8 grey levels."""
+"""... but no more than this share of the range: 8 grey levels."""
 TOLERANCE = 1 / 32
 """Share of a range by which its ends may be off without being changed."""
 _SAMPLE = 2**14
@@ -57,9 +60,9 @@ def parse_range(text: str) -> ValueRange | None:
 def next_range(before: ValueRange | None, pixels: np.ndarray) -> ValueRange:
     """The range for an image, from the range of the one before it in the stream; None for the first.
 
-    The first image decides. Later ones move the range slowly, and not at all as long as it fits them, so that the
-    picture does not flicker where something hot comes into view. Where most of an image lies outside, the camera has
-    changed its gain, and the image decides like a first one.
+    The first image decides. Later ones move the range slowly, and only as far as they have to, so that the picture does
+    not flicker where something hot comes into view. Where most of an image lies outside, the camera has changed its
+    gain, and the image decides like a first one.
 
     Args:
         pixels: uint16 [H, W] or [H, W, 3].
@@ -67,22 +70,23 @@ def next_range(before: ValueRange | None, pixels: np.ndarray) -> ValueRange:
     values = _sampled(pixels)
     if not values.size:  # nothing but black and white
         return before or FULL
-    places = np.array((0.005, 0.25, 0.5, 0.75, 0.995)) * (values.size - 1)
+    places = np.array((0.001, 0.25, 0.5, 0.75, 0.999)) * (values.size - 1)
     least, quarter, middle, three_quarters, most = values[places.round().astype(int)].tolist()
-    # A few things that are much hotter or colder than the rest become white or black, instead of the rest grey.
-    margin = 1.5 * spread if (spread := three_quarters - quarter) >= FLAT else FULL.high
-    wanted = _around(max(least, quarter - margin), min(most, three_quarters + margin))
+    spread = three_quarters - quarter
+    inner, outer = (
+        _around(max(least, quarter - margin), min(most, three_quarters + margin))
+        for margin in ((INNER * spread, OUTER * spread) if spread >= FLAT else (FULL.high, FULL.high))
+    )
     if before is None or middle not in before:
-        return FULL if most - least >= WIDE else wanted
+        return FULL if most - least >= WIDE else outer
     if before == FULL and most - least >= NARROW:
         return FULL
-    if wanted.high - wanted.low >= WIDE:
-        wanted = FULL
+    if inner.high - inner.low >= WIDE:
+        inner = outer = FULL
     span = before.high - before.low
-    ends = (before.low, wanted.low), (before.high, wanted.high)
-    if all(abs(there - here) <= TOLERANCE * span for here, there in ends):
-        return wanted if wanted == FULL else before
-    return ValueRange(*(here + _step(there - here, span) for here, there in ends))
+    low = _moved(before.low, outer.low, inner.low, span)
+    high = _moved(before.high, inner.high, outer.high, span)
+    return FULL if inner == FULL and (low, high) == (before.low, before.high) else ValueRange(low, high)
 
 
 def to_8_bits(pixels: np.ndarray, values: ValueRange) -> np.ndarray:
@@ -109,7 +113,9 @@ def _around(low: float, high: float) -> ValueRange:
     return ValueRange(first, last)
 
 
-def _step(way: int, span: int) -> int:
-    """How far an end is moved now that should be moved by `way` in all."""
-    length = min(abs(way) * ADAPTATION, span * MOST_CHANGE)
-    return int(np.copysign(np.ceil(length), way))
+def _moved(end: int, least: int, most: int, span: int) -> int:
+    """An end of a range of this span, a little closer to where it should be, least .. most."""
+    way = min(max(end, least), most) - end
+    if abs(way) <= TOLERANCE * span:
+        return end
+    return end + int(np.copysign(np.ceil(min(abs(way) * ADAPTATION, span * MOST_CHANGE)), way))

@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 from sam2_ros import srv
 from sam2_ros.data.image_message import ENCODINGS, ImageDecoder, ImageError, mask_of, to_rgb
 from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.recording import Recording
 
 HEIGHT, WIDTH = 12, 16
 NOISE = np.random.default_rng(3)
@@ -165,6 +166,16 @@ def test_masks_are_grey() -> None:
     assert mask_of(noise("mono8")).shape == (HEIGHT, WIDTH)
     with pytest.raises(ImageError, match="must be mono8, not 'mono16'"):
         mask_of(noise("mono16"))
+
+
+def test_recorded_images_are_decoded_as_live_ones() -> None:
+    mosaic = np.full((HEIGHT, WIDTH), 90, np.uint8)
+    mosaic[::2, ::2] = 200
+    message = CompressedImage(format="bayer_rggb8; png compressed ", data=cv2.imencode(".png", mosaic)[1].tobytes())
+    recording = Recording(images={1: message, 2: CompressedImage(format="gif", data=b"GIF89a" + bytes(50))})
+    assert np.array_equal(recording.image(1), to_rgb(message)) and recording.image(1)[4, 4].tolist() == [200, 90, 90]
+    with pytest.raises(ImageError, match="it is GIF"):
+        recording.image(2)
 
 
 def test_a_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
