@@ -11,8 +11,8 @@ import numpy as np
 WIDE = 2**14
 """Images whose values reach over as much use all 16 bits, and are left as they are. Infrared and thermal cameras have
 10 to 14 bits, or use a small part of the scale."""
-NARROW = 2**12
-"""Images that were left as they are stay so unless their values reach over less than this: 16 of 256 grey levels."""
+NARROW = 1 / 16
+"""Share of a range that is too little to see anything, 16 of 256 grey levels: an image with no more decides anew."""
 LEAST = 64
 """Values between black and white at least, so that a camera's noise is no picture."""
 FLAT = 4
@@ -61,8 +61,8 @@ def next_range(before: ValueRange | None, pixels: np.ndarray) -> ValueRange:
     """The range for an image, from the range of the one before it in the stream; None for the first.
 
     The first image decides. Later ones move the range slowly, and only as far as they have to, so that the picture does
-    not flicker where something hot comes into view. Where most of an image lies outside, the camera has changed its
-    gain, and the image decides like a first one.
+    not flicker where something hot comes into view. Where most of an image lies outside, or all of it within a small
+    part, the camera has changed its gain or has begun with an empty image, and this one decides like a first one.
 
     Args:
         pixels: uint16 [H, W] or [H, W, 3].
@@ -77,13 +77,13 @@ def next_range(before: ValueRange | None, pixels: np.ndarray) -> ValueRange:
         _around(max(least, quarter - margin), min(most, three_quarters + margin))
         for margin in ((INNER * spread, OUTER * spread) if spread >= FLAT else (FULL.high, FULL.high))
     )
-    if before is None or middle not in before:
+    span = before.high - before.low if before else 0
+    if before is None or middle not in before or outer.high - outer.low < NARROW * span:
         return FULL if most - least >= WIDE else outer
-    if before == FULL and most - least >= NARROW:
+    if before == FULL:
         return FULL
     if inner.high - inner.low >= WIDE:
         inner = outer = FULL
-    span = before.high - before.low
     low = _moved(before.low, outer.low, inner.low, span)
     high = _moved(before.high, inner.high, outer.high, span)
     return FULL if inner == FULL and (low, high) == (before.low, before.high) else ValueRange(low, high)
@@ -100,7 +100,7 @@ def _sampled(pixels: np.ndarray) -> np.ndarray:
     """Values on a grid, ascending, without both ends of the scale: rims of rectified images, dead or dazzled pixels."""
     height, width = pixels.shape[:2]
     step = max(1, int((height * width / _SAMPLE) ** 0.5))
-    values = pixels[step // 2 :: step, step // 2 :: step].ravel()
+    values = pixels[::step, ::step].ravel()
     return np.sort(values[(values != FULL.low) & (values != FULL.high)], kind="stable")  # the fast one for 16 bits
 
 

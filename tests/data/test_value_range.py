@@ -80,6 +80,14 @@ def test_a_jump_of_gain_is_followed_at_once() -> None:
     assert abs(after.mean() - before.mean()) < 5 and abs(back.mean() - before.mean()) < 5
 
 
+@pytest.mark.parametrize("value", [0, 5000, 65_535])
+def test_a_camera_may_begin_with_an_empty_image(value: int) -> None:
+    camera = Camera()
+    camera.sees(np.full(SCENE.shape, value, np.uint16))
+    camera.sees(NOISE.integers(0, 65_536, SCENE.shape).astype(np.uint16))
+    assert camera.sees(scene(7600, 8000)).std() > 30
+
+
 def test_less_contrast_and_more_are_followed_slowly() -> None:
     camera = Camera()
     camera.sees(scene(200, 800))
