@@ -17,6 +17,8 @@ _MAX_SEGMENTS = 1000
 """Of a JPEG before its size is said. Cameras write about ten."""
 _MAX_SCANS = 32
 """Of a JPEG. A progressive one has 10, and each costs as much time as an image."""
+_HARMLESS = 2**20
+"""Bytes of a PNG that are not a bomb whatever is in them: they unpack to a thousand times as much, a large image."""
 _MAX_CHUNKS = 100_000
 """Of a PNG. 64 megapixels of 16-bit colour, incompressible, take 49,000 of the usual 8 KiB."""
 
@@ -168,7 +170,7 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     width, height, bits, kind_of_pixels, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     header = ImageHeader("PNG", width, height, bits, bool(kind_of_pixels & 2))  # 0 and 4 are grey
     _check(header, max_pixels)
-    position, head, pixels = len(_PNG), [_PNG], []
+    position, kept, size = len(_PNG), [_PNG], 0
     for index in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, position)
         begin, position = position, position + 12 + length
@@ -176,28 +178,34 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
             raise ImageError("the PNG is cut off")
         if (kind == b"IHDR") != (index == 0):
             raise ImageError("the PNG is damaged: one IHDR belongs at its start")
-        if kind in (b"IHDR", b"PLTE"):
-            head.append(data[begin:position])
-        elif kind == b"IDAT":
-            pixels.append(data[begin + 8 : position - 4])
+        if kind in (b"IHDR", b"PLTE", b"IDAT"):
+            kept.append(data[begin:position])
+            size += length
         elif kind == b"IEND":
-            # libpng decompresses what comes after the last row, too: up to a thousand times as much as was sent.
-            row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
-            needed = height * row * (2 if interlaced else 1) + 64  # interlaced images have more rows, but shorter ones
-            return _png_of(head, b"".join(pixels), needed), header
+            if size > _HARMLESS:
+                row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
+                needed = (
+                    height * row * (2 if interlaced else 1) + 64
+                )  # interlaced, there are more rows, but shorter ones
+                kept = _bounded(kept, needed)
+            return b"".join([*kept, _PNG_END]), header
     raise ImageError(f"the PNG has more than {_MAX_CHUNKS} chunks")
 
 
-def _png_of(head: list[bytes], pixels: bytes, needed: int) -> bytes:
-    """A PNG with as many bytes of pixels as are needed at most, not compressed any more."""
+def _bounded(chunks: list[bytes], needed: int) -> list[bytes]:
+    """Chunks of a PNG with as many bytes of pixels as are needed at most, not compressed any more.
+
+    libpng goes on decompressing behind the last row, which may be a thousand times as much as was sent.
+    """
+    pixels = b"".join(chunk[8:-4] for chunk in chunks if chunk[4:8] == b"IDAT")
     try:
         pixels = zlib.decompressobj().decompress(pixels, needed)
     except zlib.error:
         raise ImageError("the PNG is damaged") from None
     pixels = zlib.compress(pixels, 0)
-    checksum = zlib.crc32(pixels, zlib.crc32(b"IDAT"))
-    idat = struct.pack(">I", len(pixels)), b"IDAT", pixels, struct.pack(">I", checksum)
-    return b"".join([*head, *idat, _PNG_END])
+    checksum = struct.pack(">I", zlib.crc32(pixels, zlib.crc32(b"IDAT")))
+    others = (chunk for chunk in chunks if chunk[4:8] != b"IDAT")
+    return [*others, struct.pack(">I", len(pixels)), b"IDAT", pixels, checksum]
 
 
 def _tiff_header(data: bytes, order: str) -> ImageHeader:

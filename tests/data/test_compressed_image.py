@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sam2_ros.data import compressed_image
 from sam2_ros.data.compressed_image import MAX_PIXELS, ImageError, decode_image
 
 NOISE = np.random.default_rng(5)
@@ -65,8 +66,10 @@ def test_every_kind_of_png(mode: str) -> None:
     np.testing.assert_array_equal(decoded, np.array(picture.convert("L" if grey else "RGB")))
 
 
+@pytest.mark.parametrize("harmless", [compressed_image._HARMLESS, 0])
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (1, 1), (3, 5), (5, 1), (9, 17)])
-def test_interlaced_png(height: int, width: int) -> None:
+def test_interlaced_png(height: int, width: int, harmless: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressed_image, "_HARMLESS", harmless)
     pixels = NOISE.integers(0, 256, (height, width), dtype=np.uint8)
     passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]
     rows = [row for y, dy, x, dx in passes for row in pixels[y::dy, x::dx] if row.size]
@@ -187,11 +190,24 @@ def test_bombs_beside_the_pixels_of_a_png_are_left_alone(monkeypatch: pytest.Mon
     profile = chunk(b"iCCP", b"bomb\0\0" + ZEROS)
     endless = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
     frame = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, SIDE, SIDE, 0, 0, 1, 1, 0, 0))
-    behind = zlib.compress(bytes(65 * 48 + 50_000_000), 9)
     decode, seen = cv2.imdecode, []
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: seen.append(bytes(data)) or decode(data, flags))
-    assert decode_image(png(64, 48, behind, text * 50, profile, endless, frame)).shape == (48, 64)
-    assert len(seen[0]) < 65 * 48 + 500 and not any(name in seen[0] for name in (b"zTXt", b"iCCP", b"acTL", b"fcTL"))
+    monkeypatch.setattr(compressed_image, "_HARMLESS", 10_000)
+    behind = zlib.compress(bytes(65 * 48 + 50_000_000), 9)  # of a larger file, gigabytes
+    for pixels in (BLACK, behind):
+        assert decode_image(png(64, 48, pixels, text * 50, profile, endless, frame)).shape == (48, 64)
+        assert len(seen[-1]) < 65 * 48 + 500
+        assert not any(name in seen[-1] for name in (b"zTXt", b"iCCP", b"acTL", b"fcTL"))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_large_pngs_are_decoded_as_small_ones(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(RGB).convert(mode), "PNG")
+    small = decode_image(data)
+    monkeypatch.setattr(compressed_image, "_HARMLESS", 0)
+    np.testing.assert_array_equal(decode_image(data), small)
+    with pytest.raises(ImageError):
+        decode_image(data[:-400] + data[-399:])
 
 
 def test_the_limit_is_above_any_camera_and_can_be_set() -> None:
