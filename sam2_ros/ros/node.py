@@ -42,7 +42,7 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
-from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
@@ -185,6 +185,7 @@ class Sam2Node(LifecycleNode):
         # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
         model = self._network()
+        check_memory(model)  # before what takes a minute
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
         plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
         threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
