@@ -7,20 +7,21 @@ back, `weight_files` reads all kinds of files. Our own are `safetensors` with Me
 from __future__ import annotations
 
 import logging
-import urllib.error
 import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from sam2_ros.model.cache import cache_folder
+from sam2_ros.model.cache import cache_folder, make_folder
 from sam2_ros.model.config import CONFIGS, SAM2Config
 from sam2_ros.model.device import device_of
+from sam2_ros.model.download import DamagedError, checksum, download
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.model.weight_files import FILE_SUFFIXES, FORMATS, CheckpointError, read_content, refuse_pickled_model
 from sam2_ros.model.weight_names import VIDEO_ONLY, from_hugging_face, network_weights
@@ -164,22 +165,30 @@ def cached_checkpoint(name: str) -> Path:
 
 
 def fetch_official(name: str) -> Path:
-    """The checkpoint of one of Meta's models: from the cache, else fetched with a progress bar and a checksum.
+    """The checkpoint of one of Meta's models: from the cache, else fetched with a progress bar.
+
+    Its checksum is compared each time: power cuts and full disks leave files that are cut off. They are fetched again.
 
     Raises:
         CheckpointError: cannot be fetched, or is not the released file; the message says which file to put where.
+        Stopped: the process is ending.
     """
-    path = cached_checkpoint(name)
-    if path.is_file():
-        return path
     url, sha256 = OFFICIAL[name]
+    try:
+        path = cached_checkpoint(name)
+    except OSError as error:
+        raise CheckpointError(f"There is no place to keep {url}: {error} Or give a `checkpoint`.") from error
     by_hand = f"Put {url} at {path} by hand, or give its place as `checkpoint`."
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
-    except RuntimeError as error:  # what torch.hub raises for another checksum
+        if path.is_file():
+            if checksum(path) == sha256:
+                return path
+            log.warning("%s is not the file that was released, or damaged; it is fetched again", path)
+        make_folder(path.parent)
+        download(url, path, sha256)
+    except DamagedError as error:
         raise CheckpointError(f"{url} did not arrive as it was released ({error}). {by_hand}") from error
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: what a proxy's variables say is no address
         raise CheckpointError(f"Cannot fetch {url} ({error}). {by_hand}") from error
     return path
 

@@ -22,8 +22,8 @@ from torch import Tensor
 FORMATS = "Give a .pt of Meta's or of torch.save(model.state_dict()), a .safetensors, or a folder of Hugging Face's."
 
 MAX_INDEX = 4 << 20
-"""Bytes that the index of a file may have: the pickle beside a `.pt`'s tensors, a safetensors header, a zip's directory.
-The largest released model's has 0.1 MB, 0.5 MB with an optimizer."""
+"""Bytes that the index of a file may have: the pickle beside a `.pt`'s tensors, a safetensors header, the directory of
+a zip archive. The largest released model's has 0.1 MB, 0.5 MB with an optimizer."""
 
 MAX_COMPRESSION = 4
 """Compressed archives may unpack to so many times their size. `torch.save` does not compress, and weights hardly can
@@ -241,7 +241,7 @@ def refuse_pickled_model(file: Path, content: object) -> None:
     for value in (content, *(content.values() if isinstance(content, Mapping) else ())):
         if isinstance(value, _Inert):
             raise CheckpointError(
-                f"{file}: not a readable checkpoint but a whole pickled model ({type(value).__name__}), and reading that"
+                f"{file}: not a readable checkpoint but a whole pickled model ({type(value).__name__}). Reading it"
                 " would run foreign code. Where it was made, save its weights: torch.save(model.state_dict(), ...)."
             )
 

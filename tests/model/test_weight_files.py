@@ -1,4 +1,4 @@
-"""Weights load from every file that people make of them; hostile and broken files are refused before they cost memory."""
+"""Weights load from every file that people make of them; hostile ones are refused before they cost memory."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ CHECKPOINTS = {
     "all wrappers": lambda w: {"model": prefixed("module._orig_mod.", w)},
     "a compiled part": lambda w: {key.replace("memory_encoder.", "memory_encoder._orig_mod."): w[key] for key in w},
     "AveragedModel": lambda w: {"n_averaged": torch.tensor(9)} | prefixed("module.", w),
-    "within a larger model": lambda w: prefixed("model.visual_model.", w) | {"model.embed_tokens.weight": torch.ones(3)},
+    "within a larger model": lambda w: prefixed("model.visual_model.", w) | {"model.tokens.weight": torch.ones(3)},
     "foreign objects": lambda w: {"model": w, "best": np.float64(0.9), "meters": defaultdict(list, a=[1])},
     "fuser's gamma as weight": lambda w: {
         key.replace(".gamma", ".weight") if "fuser" in key else key: value for key, value in w.items()
