@@ -227,7 +227,7 @@ def _check_name(name: str) -> None:
     if name in CONFIGS:
         return
     given = str(name)
-    if Path(given).suffix in FILE_SUFFIXES or Path(given).expanduser().exists():
+    if Path(given).suffix in FILE_SUFFIXES or (given and Path(given).expanduser().exists()):
         hint = f"Did you mean checkpoint={given!r}?"
     elif close := get_close_matches(given, CONFIGS, n=1):
         hint = f"Did you mean {close[0]!r}?"
@@ -267,6 +267,9 @@ def _is_image_only(weights: Mapping[str, Tensor]) -> bool:
     return not any(VIDEO_ONLY.match(key) for key in weights)
 
 
+_MISSING = " is missing"
+
+
 def _differences(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]) -> list[str]:
     """What about weights does not fit a network, a phrase for each key. A memory that is missing as a whole is none."""
     image_only = _is_image_only(weights)
@@ -274,7 +277,7 @@ def _differences(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]
     for key, shape in shapes.items():
         if key not in weights:
             if not (image_only and VIDEO_ONLY.match(key)):
-                found.append(f"{key} is missing")
+                found.append(f"{key}{_MISSING}")
         elif weights[key].shape != shape:
             found.append(f"{key} has shape {tuple(weights[key].shape)} instead of {tuple(shape)}")
     return found + [f"{key} is unexpected" for key in weights if key not in shapes]
@@ -294,6 +297,9 @@ def _origin(weights: Mapping[str, Tensor], but: str | None = None) -> str:
     differ = differences[nearest]
     if not differ:
         return f"This file looks like {nearest}."
+    if all(phrase.endswith(_MISSING) for phrase in differ) and len(differ) > 20:
+        whole = len(_shapes(CONFIGS[nearest]))
+        return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
     if len(differ) > len(_shapes(CONFIGS[nearest])) / 2:
         return f"Its keys are those of another network: {_first(list(weights))}."
     if nearest == but:

@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 import torch
 from torch import Tensor
 
+from sam2_ros.model import stopping
 from sam2_ros.model.cache import private_folder
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
@@ -106,6 +107,7 @@ class CompiledSAM2:
                     pointer_age,
                 )
                 for some in (False, True)[:objects]:
+                    stopping.check("compiling")
                     if some:
                         memories = replace(memories, map_valid=map_age > 1, pointer_valid=pointer_age > 1)
                     self._track(features, _laid_out(memories, symbols=True))

@@ -110,6 +110,9 @@ def _in_folder(folder: Path) -> Path:
             f"{folder}: holds ONNX graphs and no weights for PyTorch. The node runs them as they are (checkpoint:=...),"
             " Python does with sam2_ros.deployment.OnnxSAM2."
         )
+    snapshots = sorted(folder.glob("snapshots/*"))
+    if len(snapshots) == 1:  # of Hugging Face's cache
+        return _in_folder(snapshots[0])
     inside = f"it holds {', '.join(file.name for file in files[:5])}" if files else "it holds no files"
     raise CheckpointError(f"{folder}: no weights in this folder, no model.safetensors for instance; {inside}.")
 

@@ -81,7 +81,7 @@ _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|module|_fsdp_wrapped_module|_
 _FUSER_SCALE = re.compile(r"(^memory_encoder\.fuser\.layers\.\d+)\.(?:weight|scale)$")
 """Called `gamma` by Meta; older versions of transformers rename every `gamma` to `weight`."""
 
-_AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?|shadow|teacher)(?:[._]|$)")
+_AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?|shadow|teacher)(?:[._]|$)", re.IGNORECASE)
 _NO_WEIGHTS = re.compile(r"optim|exp_avg|momentum|grad|scaler|scheduler")
 _DEPTH, _MAPPINGS = 4, 1000
 """How deep weights may lie in a checkpoint, and in how many mappings they are looked for."""

@@ -6,6 +6,7 @@ import argparse
 import gzip
 import json
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -155,6 +156,10 @@ def test_folders_with_one_file_of_weights(weights, tmp_path):
     assert_loads(tmp_path, weights)
     save_file(weights, tmp_path / "b.pt")
     assert "2 files of weights (a.safetensors, b.pt). Give one of them." in refused(tmp_path)
+    snapshot = tmp_path / "models--facebook--sam2" / "snapshots" / "0123"  # a cache of Hugging Face's
+    snapshot.mkdir(parents=True)
+    save_file(weights, snapshot / "model.safetensors")
+    assert_loads(snapshot.parents[1], weights)
     (tmp_path / "graphs").mkdir()
     (tmp_path / "graphs" / "decode.onnx").touch()
     assert "holds ONNX graphs" in refused(tmp_path / "graphs")
@@ -219,6 +224,9 @@ def test_misfits_name_the_nearest_model_and_the_first_keys(tmp_path):
 
     torch.save({f"blocks.{i}.weight": torch.zeros(2) for i in range(9)}, tmp_path / "other.pt")
     assert "those of another network: blocks.0.weight, blocks.1.weight" in refused(tmp_path / "other.pt")
+    decoder = {key: value for key, value in weights.items() if key.startswith("sam_mask_decoder.")}
+    torch.save(decoder, tmp_path / "part.pt")
+    assert re.search(r"a part of a model, \d+ of \d+ weights of sam2", refused(tmp_path / "part.pt"))
     adapters = {"base_model.model.image_encoder.trunk.blocks.0.attn.qkv.lora_A.weight": torch.zeros(2, 2)}
     torch.save(adapters, tmp_path / "lora.pt")
     assert "LoRA adapters: merge them" in refused(tmp_path / "lora.pt")
