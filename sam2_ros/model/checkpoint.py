@@ -297,10 +297,10 @@ def _origin(weights: Mapping[str, Tensor], but: str | None = None) -> str:
     differ = differences[nearest]
     if not differ:
         return f"This file looks like {nearest}."
-    if all(phrase.endswith(_MISSING) for phrase in differ) and len(differ) > 20:
-        whole = len(_shapes(CONFIGS[nearest]))
-        return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
-    if len(differ) > len(_shapes(CONFIGS[nearest])) / 2:
+    whole = len(_shapes(CONFIGS[nearest]))
+    if len(differ) > whole / 2:
+        if all(phrase.endswith(_MISSING) for phrase in differ):
+            return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
         return f"Its keys are those of another network: {_first(list(weights))}."
     if nearest == but:
         return "No other model is nearer."
