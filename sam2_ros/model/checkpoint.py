@@ -298,9 +298,9 @@ def _origin(weights: Mapping[str, Tensor], but: str | None = None) -> str:
     if not differ:
         return f"This file looks like {nearest}."
     whole = len(_shapes(CONFIGS[nearest]))
+    if len(differ) > whole / 4 and all(phrase.endswith(_MISSING) for phrase in differ):
+        return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
     if len(differ) > whole / 2:
-        if all(phrase.endswith(_MISSING) for phrase in differ):
-            return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
         return f"Its keys are those of another network: {_first(list(weights))}."
     if nearest == but:
         return "No other model is nearer."
