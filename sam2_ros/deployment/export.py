@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_ros.deployment.graphs import Functions, Graph
+from sam2_ros.model.checkpoint import check_memory
 from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
@@ -42,7 +43,9 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
 
     Raises:
         ValueError: the model sees each image in its own aspect, and graphs are for one.
+        CheckpointError: its weights came without those of the memory.
     """
+    check_memory(model)
     if model.config.aspect == IMAGE:
         raise ValueError("graphs are for images of one aspect: choose it, as in load_model(aspect='16:9')")
     folder.mkdir(parents=True, exist_ok=True)

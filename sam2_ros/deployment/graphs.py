@@ -19,6 +19,8 @@ Outputs = tuple[Tensor, ...]
 FEATURES = tuple(field.name for field in fields(ImageFeatures))
 DECODED = tuple(field.name for field in fields(Decoded))
 
+GRAPHS = ("encode_image", "without_memory", "condition", "decode", "refine", "decode_mask", "encode_memory")
+
 OBJECTS, MAPS, POINTERS, POINTS = "objects", "maps", "pointers", "points"
 
 

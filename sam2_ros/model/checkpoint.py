@@ -1,25 +1,45 @@
 """Weights in and out: Meta's `.pt`, Hugging Face's `safetensors`, and our own.
 
-The network's parameters carry Meta's names, so Meta's files load as they are. Hugging Face renamed them; one table
-below takes their names back. Our own files are `safetensors` with Meta's names, in half precision.
+The network's parameters carry Meta's names, so Meta's files load as they are. `weight_names` takes those of others
+back, `weight_files` reads all kinds of files. Our own are `safetensors` with Meta's names, in half precision.
 """
 
 from __future__ import annotations
 
-import re
-import urllib.error
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
-from sam2_ros.model.cache import cache_folder
+from sam2_ros.model.cache import cache_folder, make_folder
 from sam2_ros.model.config import CONFIGS, SAM2Config
 from sam2_ros.model.device import device_of
+from sam2_ros.model.download import DamagedError, checksum, download
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.model.weight_files import FILE_SUFFIXES, FORMATS, CheckpointError, read_content, refuse_pickled_model
+from sam2_ros.model.weight_names import VIDEO_ONLY, from_hugging_face, network_weights
+
+__all__ = [
+    "CheckpointError",
+    "check_memory",
+    "fetch_official",
+    "from_hugging_face",
+    "identify",
+    "load_checkpoint",
+    "load_model",
+    "read_weights",
+    "save_official",
+    "save_weights",
+]
+
+log = logging.getLogger("sam2_ros")
 
 DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default.safetensors"
 """The default model's weights, part of the package."""
@@ -42,67 +62,6 @@ OFFICIAL: dict[str, tuple[str, str]] = {
 }
 """Name of a released model -> where its checkpoint is, and the SHA-256 of that file."""
 
-# From Hugging Face's names to Meta's: regular expressions, applied in this order to every key.
-_MLP3 = r"(output_hypernetworks_mlps\.\d|iou_prediction_head|pred_obj_score_head|object_pointer_proj)"
-_HUGGING_FACE: tuple[tuple[str, str], ...] = (
-    # Layers that Hugging Face named and Meta only numbered.
-    (rf"{_MLP3}\.proj_out\.", r"\1.layers.2."),
-    (rf"{_MLP3}\.layers\.0\.", r"\1.layers.1."),
-    (rf"{_MLP3}\.proj_in\.", r"\1.layers.0."),
-    (r"\.mlp\.proj_in\.", ".mlp.layers.0."),
-    (r"\.mlp\.proj_out\.", ".mlp.layers.1."),
-    (r"mask_downsampler\.layers\.0\.conv\.", "mask_downsampler.encoder.0."),
-    (r"mask_downsampler\.layers\.0\.layer_norm\.", "mask_downsampler.encoder.1."),
-    (r"mask_downsampler\.layers\.1\.conv\.", "mask_downsampler.encoder.3."),
-    (r"mask_downsampler\.layers\.1\.layer_norm\.", "mask_downsampler.encoder.4."),
-    (r"mask_downsampler\.layers\.2\.conv\.", "mask_downsampler.encoder.6."),
-    (r"mask_downsampler\.layers\.2\.layer_norm\.", "mask_downsampler.encoder.7."),
-    (r"mask_downsampler\.layers\.3\.conv\.", "mask_downsampler.encoder.9."),
-    (r"mask_downsampler\.layers\.3\.layer_norm\.", "mask_downsampler.encoder.10."),
-    (r"mask_downsampler\.final_conv\.", "mask_downsampler.encoder.12."),
-    (r"mask_embed\.conv1\.", "mask_downscaling.0."),
-    (r"mask_embed\.layer_norm1\.", "mask_downscaling.1."),
-    (r"mask_embed\.conv2\.", "mask_downscaling.3."),
-    (r"mask_embed\.layer_norm2\.", "mask_downscaling.4."),
-    (r"mask_embed\.conv3\.", "mask_downscaling.6."),
-    (r"upscale_conv1\.", "output_upscaling.0."),
-    (r"upscale_layer_norm\.", "output_upscaling.1."),
-    (r"upscale_conv2\.", "output_upscaling.3."),
-    # Words.
-    (r"layer_norm", "norm"),
-    (r"o_proj\.", "out_proj."),
-    (r"memory_fuser", "fuser"),
-    (r"depthwise_conv", "dwconv"),
-    (r"pointwise_conv", "pwconv"),
-    (r"(fuser\.layers\.\d)\.scale$", r"\1.gamma"),
-    (r"feature_projection", "pix_feat_proj"),
-    (r"^memory_encoder\.projection\.", "memory_encoder.out_proj."),
-    (r"patch_embed\.projection", "patch_embed.proj"),
-    (r"^object_pointer_proj", "obj_ptr_proj"),
-    # Parts of the network, and its single tensors.
-    (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
-    (r"^vision_encoder\.neck\.convs\.(\d)\.", r"image_encoder.neck.convs.\1.conv."),
-    (r"^(prompt_encoder\.shared_embedding|shared_image_embedding)\.positional_embedding$",
-     "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
-    (r"^prompt_encoder\.", "sam_prompt_encoder."),
-    (r"^mask_decoder\.", "sam_mask_decoder."),
-    (r"^no_memory_embedding$", "no_mem_embed"),
-    (r"^no_memory_positional_encoding$", "no_mem_pos_enc"),
-    (r"^memory_temporal_positional_encoding$", "maskmem_tpos_enc"),
-    (r"^no_object_pointer$", "no_obj_ptr"),
-    (r"^occlusion_spatial_embedding_parameter$", "no_obj_embed_spatial"),
-    (r"^temporal_positional_encoding_projection_layer\.", "obj_ptr_tpos_proj."),
-)  # fmt: skip
-
-# What a Hugging Face checkpoint of the image model (`Sam2Model`) lacks.
-_VIDEO_ONLY = re.compile(
-    r"memory_attention\.|memory_encoder\.|mask_downsample\.|obj_ptr|maskmem_tpos_enc|no_obj|no_mem_pos_enc"
-)
-
-
-class CheckpointError(RuntimeError):
-    """Weights are missing, unreadable, or made for another network; the message names the file and what to do."""
-
 
 def load_model(
     name: str | None = None,
@@ -115,8 +74,9 @@ def load_model(
 
     Args:
         name: a key of `CONFIGS`. None: what `checkpoint` was made for, or without one the default model.
-        checkpoint: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. None: the weights
-            that belong to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
+        checkpoint: Meta's `.pt`, our `.safetensors`, Hugging Face's folder or `model.safetensors`, or what
+            `torch.save` has made of a state dict, alone or inside a trainer's checkpoint. None: the weights that belong
+            to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
         image_size: images are resized to about as many pixels as a square with this side has, a multiple of 32: fewer
             are faster, more show smaller things. The weights fit all sizes. None: the model's own.
@@ -128,8 +88,8 @@ def load_model(
         ValueError: no such size or aspect.
     """
     chosen = device_of(device)
-    if name is not None and name not in CONFIGS:
-        raise CheckpointError(f"There is no model named {name!r}. Choose one of: {', '.join(CONFIGS)}.")
+    if name is not None:
+        _check_name(name)
     if checkpoint is None:
         name = name or "default"
         checkpoint = fetch_official(name) if name in OFFICIAL else DEFAULT_WEIGHTS
@@ -143,7 +103,7 @@ def load_model(
     if name is None:
         name = identify(weights)
         if name is None:
-            raise CheckpointError(f"{checkpoint}: fits none of the known models ({', '.join(CONFIGS)}).")
+            raise CheckpointError(f"{checkpoint}: fits none of the known models exactly. {_origin(weights)}")
     model = SAM2(CONFIGS[name].at(image_size, aspect))
     _fill(model, weights, checkpoint)
     return model.to(chosen).eval()
@@ -153,8 +113,8 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
     """Fill a network with the weights of a file, converting their dtype to the network's.
 
     Args:
-        path: Meta's `.pt`, our `.safetensors`, or Hugging Face's folder or `model.safetensors`. A Hugging Face
-            checkpoint of the image model has no memory; the network's own is then left as it is, with a warning.
+        path: as the checkpoint of `load_model`. That of an image model has no memory; the network's own is then left
+            as it is, with a warning. `ImagePredictor` can use such weights, `Tracker` refuses them.
 
     Raises:
         CheckpointError: no such file, not readable, or made for another network; the network is then unchanged.
@@ -163,15 +123,40 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
 
 
 def save_official(model: SAM2, path: str | Path) -> None:
-    """Write Meta's format, float32, so that Meta's code and everything built on it can read the weights."""
-    weights = {key: value.detach().float().cpu() for key, value in model.state_dict().items()}
-    torch.save({"model": weights}, path)
+    """Write Meta's format, float32, so that Meta's code and everything built on it can read the weights.
+
+    Of a model whose weights came without a memory, the memory is left out again.
+
+    Raises:
+        CheckpointError: weights are NaN or infinite; nothing is written.
+    """
+    weights = _weights_of(model, torch.float32)
+    with open(path, "wb") as file:  # whose errors say what is wrong
+        torch.save({"model": weights}, file)
 
 
 def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write our own format: `safetensors` with Meta's names, in half precision."""
-    weights = {key: value.detach().to(dtype).cpu().contiguous() for key, value in model.state_dict().items()}
+    """Write our own format: `safetensors` with Meta's names, in half precision.
+
+    What half precision cannot hold is written as float32. Otherwise as `save_official`.
+    """
+    weights = _weights_of(model, dtype)
     Path(path).write_bytes(save(weights))  # its save_file would let nobody else read it
+
+
+def _weights_of(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What there is to save. Weights that came from nowhere are left out, so that nobody takes them for learnt ones."""
+    weights = {}
+    for key, value in model.state_dict().items():
+        if key in model.missing_weights:
+            continue
+        if not _is_finite(value):
+            raise CheckpointError(f"{key} holds NaN or infinity, and is not saved. Training has diverged.")
+        rounded = value.detach().to(dtype)
+        if not _is_finite(rounded):  # beyond the largest number of half precision
+            rounded = value.detach().float()
+        weights[key] = rounded.cpu().contiguous()
+    return weights
 
 
 def cached_checkpoint(name: str) -> Path:
@@ -180,22 +165,30 @@ def cached_checkpoint(name: str) -> Path:
 
 
 def fetch_official(name: str) -> Path:
-    """The checkpoint of one of Meta's models: from the cache, else fetched with a progress bar and a checksum.
+    """The checkpoint of one of Meta's models: from the cache, else fetched with a progress bar.
+
+    Its checksum is compared each time: power cuts and full disks leave files that are cut off. They are fetched again.
 
     Raises:
         CheckpointError: cannot be fetched, or is not the released file; the message says which file to put where.
+        Stopped: the process is ending.
     """
-    path = cached_checkpoint(name)
-    if path.is_file():
-        return path
     url, sha256 = OFFICIAL[name]
+    try:
+        path = cached_checkpoint(name)
+    except OSError as error:
+        raise CheckpointError(f"There is no place to keep {url}: {error} Or give a `checkpoint`.") from error
     by_hand = f"Put {url} at {path} by hand, or give its place as `checkpoint`."
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
-    except RuntimeError as error:  # what torch.hub raises for another checksum
+        if path.is_file():
+            if checksum(path) == sha256:
+                return path
+            log.warning("%s is not the file that was released, or damaged; it is fetched again", path)
+        make_folder(path.parent)
+        download(url, path, sha256)
+    except DamagedError as error:
         raise CheckpointError(f"{url} did not arrive as it was released ({error}). {by_hand}") from error
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: what a proxy's variables say is no address
         raise CheckpointError(f"Cannot fetch {url} ({error}). {by_hand}") from error
     return path
 
@@ -204,80 +197,148 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint, on the CPU, under Meta's names.
 
     Raises:
-        CheckpointError: no such file, or not readable.
+        CheckpointError: no such file, not readable, or without weights.
     """
-    path = Path(path)
-    file = path / "model.safetensors" if path.is_dir() else path
-    if not file.is_file():
-        raise CheckpointError(
-            f"{file}: no such file. Give Meta's .pt, a .safetensors, or a Hugging Face folder with a model.safetensors."
-        )
-    try:
-        if file.suffix == ".safetensors":
-            weights = load_file(file)
-        else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-            weights = content["model"] if isinstance(content, Mapping) and "model" in content else None
-    except Exception as error:  # damaged files make readers raise almost anything
-        raise CheckpointError(
-            f"{file}: not a readable checkpoint ({type(error).__name__}). Give Meta's .pt, a .safetensors, or a Hugging"
-            " Face folder with a model.safetensors."
-        ) from error
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(f'{file}: holds no weights; expected Meta\'s format, {{"model": {{name: tensor}}}}.')
-    if any(key.startswith("vision_encoder.") for key in weights):
-        return from_hugging_face(weights)
-    return dict(weights)
+    path = Path(path).expanduser()
+    if not path.exists() and (hint := _meant(str(path))):
+        raise CheckpointError(f"{path}: no such file. {hint}")
+    content = read_content(path)
+    weights, places = network_weights(content)
+    if not weights:
+        refuse_pickled_model(path, content)
+        raise CheckpointError(f"{path}: holds no weights, no tensors with names. {FORMATS}")
+    if len(places) > 1:
+        log.warning("%s: holds several sets of weights (%s); taken is %s", path, ", ".join(places), places[0])
+    return weights
 
 
-def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Hugging Face's state dict (of `Sam2Model` or `Sam2VideoModel`) under Meta's names."""
-    renamed = {}
-    for key, value in weights.items():
-        for pattern, replacement in _HUGGING_FACE:
-            key = re.sub(pattern, replacement, key)
-        if key == "sam_prompt_encoder.point_embed.weight":
-            for i, row in enumerate(value):
-                renamed[f"sam_prompt_encoder.point_embeddings.{i}.weight"] = row[None]
-        else:
-            renamed[key] = value
-    return renamed
+def _meant(given: str) -> str:
+    """What somebody may have meant who gave this as a checkpoint or a model's name; empty: nothing comes to mind."""
+    repository = given.rsplit("/", 1)[-1].replace("sam2-hiera", "sam2_hiera").replace("sam2.1-hiera", "sam2.1_hiera")
+    name = repository.replace("base-plus", "base_plus").replace("-", "_")
+    if name in CONFIGS:
+        return f"Did you mean the model's name, {name!r}?"
+    if "://" in given or given.startswith(("http:", "https:")):
+        return "Download it first."
+    return ""
+
+
+def _check_name(name: str) -> None:
+    if name in CONFIGS:
+        return
+    given = str(name)
+    if Path(given).suffix in FILE_SUFFIXES or (given and Path(given).expanduser().exists()):
+        hint = f"Did you mean checkpoint={given!r}?"
+    elif close := get_close_matches(given, CONFIGS, n=1):
+        hint = f"Did you mean {close[0]!r}?"
+    else:
+        hint = _meant(given)
+    raise CheckpointError(
+        f"There is no model named {given!r}.{' ' * bool(hint)}{hint} Choose one of: {', '.join(CONFIGS)}."
+    )
 
 
 def identify(weights: Mapping[str, Tensor]) -> str | None:
-    """Name of the model that tensors under Meta's names were made for; None: none that is known."""
-    return next((name for name, config in CONFIGS.items() if _misfit(_shapes(config), weights) is None), None)
+    """Name of the model that tensors under Meta's names were made for; None: none that is known.
+
+    Without a memory, 2.0 and 2.1 have the same weights; then it is 2.1.
+    """
+    names = sorted(CONFIGS, key=lambda name: name.startswith("sam2_")) if _is_image_only(weights) else CONFIGS
+    return next((name for name in names if not _differences(_shapes(CONFIGS[name]), weights)), None)
 
 
+def check_memory(model: object) -> None:
+    """Raises CheckpointError where a model cannot track: its weights came without those of the memory."""
+    if missing := getattr(model, "missing_weights", ()):
+        raise CheckpointError(
+            f"These weights are for still images: {len(missing)} of the memory's are missing ({missing[0]}, ...), so"
+            " that nothing can be tracked with them. ImagePredictor can use them; tracking takes weights for video"
+            " (Meta's .pt, Hugging Face's Sam2VideoModel), or training."
+        )
+
+
+@lru_cache(maxsize=len(CONFIGS))
 def _shapes(config: SAM2Config) -> dict[str, torch.Size]:
     with torch.device("meta"):
         return {key: value.shape for key, value in SAM2(config).state_dict().items()}
 
 
-def _misfit(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]) -> str | None:
-    """The first thing about weights that does not fit a network, in words; None: all fits."""
-    image_only = not any(_VIDEO_ONLY.match(key) for key in weights)
+def _is_image_only(weights: Mapping[str, Tensor]) -> bool:
+    return not any(VIDEO_ONLY.match(key) for key in weights)
+
+
+_MISSING = " is missing"
+
+
+def _differences(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]) -> list[str]:
+    """What about weights does not fit a network, a phrase for each key. A memory that is missing as a whole is none."""
+    image_only = _is_image_only(weights)
+    found = []
     for key, shape in shapes.items():
         if key not in weights:
-            if image_only and _VIDEO_ONLY.match(key):
-                continue
-            return f"{key} is missing"
-        if weights[key].shape != shape:
-            return f"{key} has shape {tuple(weights[key].shape)} instead of {tuple(shape)}"
-    return next((f"{key} is unexpected" for key in weights if key not in shapes), None)
+            if not (image_only and VIDEO_ONLY.match(key)):
+                found.append(f"{key}{_MISSING}")
+        elif weights[key].shape != shape:
+            found.append(f"{key} has shape {tuple(weights[key].shape)} instead of {tuple(shape)}")
+    return found + [f"{key} is unexpected" for key in weights if key not in shapes]
+
+
+def _first(phrases: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(phrases) - most} more" if len(phrases) > most else ""
+    return ", ".join(phrases[:most]) + more
+
+
+def _origin(weights: Mapping[str, Tensor], but: str | None = None) -> str:
+    """Which of the known models weights may be of, as a sentence. `but`: which one they are not, as has been said."""
+    if any(".lora_" in key for key in weights):
+        return "It holds LoRA adapters: merge them into the weights first, and save those."
+    differences = {name: _differences(_shapes(config), weights) for name, config in CONFIGS.items()}
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    differ = differences[nearest]
+    if not differ:
+        return f"This file looks like {nearest}."
+    whole = len(_shapes(CONFIGS[nearest]))
+    if len(differ) > whole / 4 and all(phrase.endswith(_MISSING) for phrase in differ):
+        return f"It holds a part of a model, {len(weights)} of {whole} weights of {nearest}. Save them all."
+    if len(differ) > whole / 2:
+        return f"Its keys are those of another network: {_first(list(weights))}."
+    if nearest == but:
+        return "No other model is nearer."
+    keys = "1 key that differs" if len(differ) == 1 else f"{len(differ)} keys that differ"
+    return f"This file looks like {nearest} with {keys}: {_first(differ)}."
 
 
 def _fill(model: SAM2, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    shapes = {key: value.shape for key, value in model.state_dict().items()}
-    misfit = _misfit(shapes, weights)
-    if misfit:
-        origin = identify(weights)
-        looks = f" This file looks like {origin}." if origin else ""
-        raise CheckpointError(f"{path}: does not fit the model {model.config.name!r}: {misfit}.{looks}")
-    missing = model.load_state_dict(weights, strict=False).missing_keys
+    own = model.state_dict()
+    differ = _differences({key: value.shape for key, value in own.items()}, weights)
+    if differ:
+        name = model.config.name
+        raise CheckpointError(f"{path}: does not fit the model {name!r}: {_first(differ)}. {_origin(weights, name)}")
+    checked = {key: _checked(key, value, own[key].dtype, path) for key, value in weights.items()}
+    missing = model.load_state_dict(checked, strict=False).missing_keys
+    model.missing_weights = tuple(missing)
     if missing:
         warnings.warn(
             f"{path}: a checkpoint for still images. It has no weights for memory ({missing[0]}, ...), "
             "so that nothing can be tracked with it.",
             stacklevel=3,
         )
+
+
+def _checked(key: str, value: Tensor, dtype: torch.dtype, path: str | Path) -> Tensor:
+    """A weight as the network's type. Raises CheckpointError where it is no finite number in it."""
+    if not value.is_floating_point() or value.layout is not torch.strided or value.is_quantized:
+        kind = "quantized" if value.is_quantized else str(value.dtype).removeprefix("torch.")
+        raise CheckpointError(f"{path}: {key} is {kind}; weights have to be plain floating-point numbers.")
+    value = value.detach().to(dtype)
+    if not _is_finite(value):
+        raise CheckpointError(
+            f"{path}: {key} holds NaN or infinity. Training has diverged, or rounding to half precision has"
+            " overflown; take an earlier checkpoint."
+        )
+    return value
+
+
+def _is_finite(value: Tensor) -> bool:
+    # A sum is a tenth of the work, and finite only if all are. Finite numbers may add up to infinity.
+    return bool(value.sum().isfinite()) or bool(value.isfinite().all())

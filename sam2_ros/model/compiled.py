@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
 from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cache import cache_folder
+from sam2_ros.model import stopping
+from sam2_ros.model.cache import private_folder
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 log = logging.getLogger("sam2_ros")
+
+
+def _kept_in() -> Path:
+    """Where compiled code is: not in PyTorch's folder in /tmp, which does not last and may be made by anybody first."""
+    try:
+        return private_folder("compiled")
+    except OSError as error:
+        log.warning("what is compiled cannot be kept, so that it is compiled anew at every start: %s", error)
+        folder = mkdtemp(prefix="sam2_ros-")
+        atexit.register(rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
 
 class CompiledSAM2:
@@ -41,7 +57,8 @@ class CompiledSAM2:
             raise NotImplementedError(f"models are compiled for CPUs only so far, and this one is on {model.device}")
         if has_cpu_kernels(torch.float32):
             log.warning("compiled code does without our kernels for this CPU: accelerate='off' is likely to be faster")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))  # /tmp does not last
+        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_kept_in())
         # Not where it is defined, because this alone loads the compiler: half a second, and 150 MB.
         torch.compiler.assume_constant_result(has_cpu_kernels)
         self.model = model
@@ -64,7 +81,7 @@ class CompiledSAM2:
     @torch.no_grad()
     def warm_up(self) -> None:
         """Compiles everything, in the precision (autocast) in which it is called. The first time this takes a minute or
-        two; what was compiled is kept in `cache_folder()`, and found there by the next start.
+        two; what was compiled is kept in `private_folder("compiled")`, and found there by the next start.
 
         Raises:
             RuntimeError: there is no C++ compiler, or it failed.
@@ -90,6 +107,7 @@ class CompiledSAM2:
                     pointer_age,
                 )
                 for some in (False, True)[:objects]:
+                    stopping.check("compiling")
                     if some:
                         memories = replace(memories, map_valid=map_age > 1, pointer_valid=pointer_age > 1)
                     self._track(features, _laid_out(memories, symbols=True))

@@ -14,6 +14,9 @@ from functools import lru_cache
 
 PATCH = 32
 """Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
+MAX_SIDE = 4096
+"""Of the square, pixels."""
+HALVES = ("bfloat16", "float16")
 TOLERANCE = 0.1
 """By so much, 0 .. 1, what an image is resized to may have more or fewer pixels than the square."""
 IMAGE = "image"
@@ -84,8 +87,12 @@ class SAM2Config:
     which rounds eight times as finely, but knows no numbers above 65504."""
 
     def __post_init__(self) -> None:
-        if self.image_size < PATCH or self.image_size % PATCH:
-            raise ValueError(f"images of {self.image_size} pixels: the side of the square must be a multiple of 32")
+        if not PATCH <= self.image_size <= MAX_SIDE or self.image_size % PATCH:
+            raise ValueError(
+                f"images of {self.image_size} pixels: the side of the square must be a multiple of 32, up to {MAX_SIDE}"
+            )
+        if self.half not in HALVES:
+            raise ValueError(f"half is {self.half!r}; it must be one of {', '.join(HALVES)}")
         if self.aspect != IMAGE:
             _sides(self.aspect)
 
@@ -109,7 +116,7 @@ class SAM2Config:
 
 
 def _sides(aspect: str) -> tuple[int, int]:
-    sides = re.fullmatch("([1-9][0-9]*)[:x]([1-9][0-9]*)", aspect, re.ASCII)
+    sides = re.fullmatch("([1-9][0-9]{,4})[:x]([1-9][0-9]{,4})", aspect, re.ASCII)
     if not sides:
         raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
     return int(sides[1]), int(sides[2])

@@ -96,6 +96,8 @@ class SAM2(nn.Module):
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
         self.config = config
+        self.missing_weights: tuple[str, ...] = ()
+        """Those that the checkpoint lacked from which the others came: the memory's, where it was for still images."""
         dim, memory_dim = config.dim, config.memory_dim
         self.image_encoder = ImageEncoder(config)
         self.memory_attention = MemoryAttention(config)

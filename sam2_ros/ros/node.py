@@ -43,7 +43,8 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
-from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model import stopping
+from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
@@ -137,12 +138,18 @@ class Sam2Node(LifecycleNode):
 
     def _start(self) -> None:
         self.destroy_timer(self._autostart)
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except Exception:
+            if self.context.ok():  # else the process is ending, and rclpy cannot tell anybody of the transition
+                raise
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._load()
+        except stopping.Stopped:
+            return TransitionCallbackReturn.FAILURE
         except Exception as error:  # there is no such file or device, it has too little memory ...
             kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
             self._trouble = f"Not configured: {kind}{error}"
@@ -187,6 +194,7 @@ class Sam2Node(LifecycleNode):
         # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
         sys.setswitchinterval(1e-4)
         model = self._network()
+        check_memory(model)  # before what takes a minute
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
         plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
         threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
@@ -526,6 +534,7 @@ def main() -> int:
         except Exception as error:  # of a callback; no message stops the node
             if rclpy.ok():  # else a shutdown came while the executor was about to wait
                 node.get_logger().error(f"{type(error).__name__}: {error}")
+    stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
     rclpy.try_shutdown()
     return 0

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.model.checkpoint import check_memory
 from sam2_ros.model.compiled import CompiledSAM2
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.graphed import GraphedSAM2
@@ -128,6 +129,7 @@ class Tracker:
 
     Raises:
         ValueError: a number is too small, or `accelerate` is something else or asks for graphs where there is no GPU.
+        CheckpointError: the model's weights came without those of the memory.
         RuntimeError, NotImplementedError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and
             `GraphedSAM2`.
     """
@@ -155,6 +157,7 @@ class Tracker:
             raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
         if accelerate not in ACCELERATIONS:
             raise ValueError(f"accelerate is {accelerate!r}; it must be one of {', '.join(ACCELERATIONS)}")
+        check_memory(model)
         self.model = model
         self.dtype = dtype or (getattr(torch, model.config.half) if model.device.type == "cuda" else torch.float32)
         self.max_objects = max_objects

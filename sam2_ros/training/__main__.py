@@ -120,7 +120,10 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
     model = SAM2(config)
     if init:
         load_checkpoint(model, init)
-    if options.new_memory or not init:
+    new_memory = options.new_memory or bool(model.missing_weights)  # weights for still images are a start, too
+    if recipe.stage.frames > 1:
+        model.missing_weights = ()  # they are learnt now
+    if new_memory or not init:
         look_at_the_same_place(model)
     if not init:
         look_at_the_click(model)
@@ -196,7 +199,7 @@ def main() -> int:
             signal.signal(kind, lambda *_: prepared.stop())
         try:
             prepared.run()
-        except (OSError, ValueError) as error:
+        except (CheckpointError, OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
     elif prepared.rank == 0:

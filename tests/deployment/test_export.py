@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,10 @@ import torch
 
 from sam2_ros.deployment.check import compare
 from sam2_ros.deployment.export import export
-from sam2_ros.deployment.onnx_model import OnnxSAM2
-from sam2_ros.model.checkpoint import load_model
+from sam2_ros.deployment.graphs import GRAPHS, Functions
+from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
+from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
 from sam2_ros.tracking.tracker import Tracker
 
@@ -55,6 +60,99 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
 def test_a_folder_without_graphs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         OnnxSAM2(tmp_path)
+
+
+def test_graphs_that_are_missing_are_named(exported: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
+    (folder / "decode.onnx").unlink()
+    (folder / "encode_memory.onnx").unlink()
+    with pytest.raises(FileNotFoundError, match=r"graphs: lacks decode\.onnx, encode_memory\.onnx"):
+        OnnxSAM2(folder)
+
+
+def test_damaged_graphs_are_named(exported: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
+    for content in (b"", b"junk" * 99, (folder / "decode.onnx").read_bytes()[:5000]):
+        (folder / "decode.onnx").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"decode\.onnx: (not a readable|is no such) graph"):
+            OnnxSAM2(folder)
+
+
+NO_CONFIG = {
+    "no JSON": b"{",
+    "not UTF-8": b"\xff\xfe{}",
+    "a list": b"[]",
+    "null": b"null",
+    "no keys": b"{}",
+    "lists in lists": b"[" * 30_000,
+    "objects in objects": b'{"hiera": ' * 5000,
+    "endless": b" " * 100_000,
+    "a number of 9,999 digits": b'{"image_size": ' + b"9" * 9999 + b"}",
+}
+
+WRONG_VALUES = {
+    "name": [None, 5, "", "x" * 1000],
+    "image_size": [192.0, "192", True, None, 0, -32, 10**300, 10**9],
+    "aspect": [5, None, ""],
+    "dim": [0, 1.5, [128], float("nan")],
+    "remembered_presence": ["0", float("inf"), float("nan"), True, 10**400],
+    "half": ["float8", None],
+    "absent_memory_embedding": [1, "true", None],
+    "hiera": [None, [], 5, {}, {"embed_dim": 32}, {"unknown": 1}],
+    "hiera.blocks": [[1, 2, 5], [1, 2, 5, 2.5], [1, 2, 5, -1], 5, [[1], 2, 5, 2]],
+    "hiera.global_blocks": [5, ["3"]],
+    "other": [1],
+}
+
+
+def config_refused(folder: Path, text: bytes) -> str:
+    (folder / "config.json").write_bytes(text)
+    with pytest.raises(CheckpointError) as error:
+        exported_config(folder)
+    said = str(error.value)
+    assert said.startswith(f"{folder}/config.json: ") and "\n" not in said and len(said) < 400
+    return said
+
+
+@pytest.mark.parametrize("kind", NO_CONFIG)
+def test_a_broken_config_is_refused_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    config_refused(tmp_path, NO_CONFIG[kind])
+
+
+@pytest.mark.parametrize("key", WRONG_VALUES)
+def test_a_wrong_value_of_a_config_is_refused_by_its_key(tmp_path: Path, key: str) -> None:
+    for value in WRONG_VALUES[key]:
+        config = asdict(CONFIGS["default"].at(aspect="4:3"))
+        *inside, last = key.split(".")
+        (config[inside[0]] if inside else config)[last] = value
+        assert key in config_refused(tmp_path, json.dumps(config).encode()), value
+
+
+@pytest.mark.parametrize("key", ["name", "hiera"])
+def test_a_key_that_a_config_lacks_is_named(tmp_path: Path, key: str) -> None:
+    config = asdict(CONFIGS["default"])
+    del config[key]
+    assert f"the key '{key}' is missing" in config_refused(tmp_path, json.dumps(config).encode())
+
+
+def test_images_of_impossible_sizes_are_refused(tmp_path: Path) -> None:
+    for key, values in {"image_size": [100, 8192], "aspect": ["wide", "0:1", "1:" + "9" * 90]}.items():
+        for value in values:
+            config = asdict(CONFIGS["default"]) | {key: value}
+            assert str(value) in config_refused(tmp_path, json.dumps(config).encode())
+
+
+def test_a_config_of_another_network_is_refused(exported: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
+    config = json.loads((folder / "config.json").read_text())
+    for key, value, graph in (("image_size", 320, "encode_image"), ("dim", 256, "decode"), ("memory_dim", 32, "condi")):
+        (folder / "config.json").write_text(json.dumps(config | {key: value}))
+        with pytest.raises(CheckpointError, match=rf"{graph}.*which is another network's than what config\.json says"):
+            OnnxSAM2(folder)
+
+
+def test_every_graph_has_a_name(network: SAM2) -> None:
+    assert tuple(Functions(network).graphs()) == GRAPHS
 
 
 def test_graphs_are_for_one_aspect(tmp_path: Path) -> None:

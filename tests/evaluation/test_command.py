@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from sam2_ros.data import coco, davis, sa1b
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.__main__ import main
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.model.checkpoint import save_weights
+from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, save_weights
+from sam2_ros.model.weight_names import VIDEO_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,18 @@ def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     sheet = cv2.imread(str(out / "walk.png"))
     assert sheet is not None and sheet.shape[1] == 1280
     assert cv2.imread(str(out / "overlays/stand/00004.png")).shape == (48, 64, 3)
+
+
+def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(folder, tmp_path, monkeypatch, capsys):
+    weights = {key: value for key, value in load_file(DEFAULT_WEIGHTS).items() if not VIDEO_ONLY.match(key)}
+    save_file(weights, tmp_path / "stills.safetensors")
+    options = ["--davis", folder, "--checkpoint", tmp_path / "stills.safetensors", "--device", "cpu", "--size", 64]
+    with pytest.warns(UserWarning, match="nothing can be tracked"):
+        assert run(monkeypatch, *options, "--protocol", "image", "--out", tmp_path / "image") == 0
+    for protocol in ("vos", "online"):
+        with pytest.warns(UserWarning, match="nothing can be tracked"):
+            status = run(monkeypatch, *options, "--protocol", protocol, "--out", tmp_path / protocol)
+        assert status == 2 and "These weights are for still images" in capsys.readouterr().out
 
 
 def test_several_prompts_and_their_masks_again(folder, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sam2_ros.model import CONFIGS, SAM2, checkpoint
+from sam2_ros.model import CONFIGS, SAM2, checkpoint, stopping
 from sam2_ros.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_official, save_weights
 
 TINY = CONFIGS["sam2.1_hiera_tiny"].at(128)
@@ -173,6 +175,56 @@ def test_no_network_says_which_file_to_put_where(release):
         load_model("default")
     url, _ = checkpoint.OFFICIAL["default"]
     assert url in str(error.value) and str(checkpoint.cached_checkpoint("default")) in str(error.value)
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(release, model, caplog):
+    load_model("default", device="cpu")
+    cached = checkpoint.cached_checkpoint("default")
+    whole = cached.read_bytes()
+    for damaged in (whole[:1000], b"", whole[:-1] + b"x"):
+        cached.write_bytes(damaged)
+        assert_same(load_model("default", device="cpu"), model)
+        assert cached.read_bytes() == whole and "it is fetched again" in caplog.text
+    cached.write_bytes(whole[:1000])
+    release.shutdown()
+    release.server_close()
+    with pytest.raises(CheckpointError, match="Cannot fetch"):
+        load_model("default")
+
+
+def test_a_download_that_fails_leaves_nothing(release, monkeypatch):
+    folder = checkpoint.cached_checkpoint("default").parent
+    url, sha256 = checkpoint.OFFICIAL["default"]
+    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, "0" * 64))
+    with pytest.raises(CheckpointError, match="did not arrive as it was released"):
+        load_model("default")
+    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, sha256))
+    monkeypatch.setattr("os.fsync", lambda _: exec("raise OSError(28, 'No space left on device')"))
+    with pytest.raises(CheckpointError, match=r"Cannot fetch .*No space left on device"):
+        load_model("default")
+    monkeypatch.setattr(stopping, "_stopping", threading.Event())
+    stopping.stop()
+    with pytest.raises(stopping.Stopped, match="the process is ending"):
+        load_model("default")
+    assert not list(folder.iterdir())
+
+
+def test_parts_of_processes_that_were_killed_are_removed(release, monkeypatch):
+    folder = checkpoint.cached_checkpoint("default").parent
+    folder.mkdir(parents=True)
+    for name, age in (("old", 100_000), ("new", 10)):
+        part = folder / f"default.pt.{name}.part"
+        part.touch()
+        os.utime(part, (time.time() - age,) * 2)
+    load_model("default", device="cpu")
+    assert {file.name for file in folder.iterdir()} == {"default.pt", "default.pt.new.part"}
+
+
+def test_without_a_home_it_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "somewhere")
+    with pytest.raises(CheckpointError, match="Set HOME or XDG_CACHE_HOME"):
+        load_model("sam2.1_hiera_tiny")
 
 
 def test_missing_default_weights_say_where_they_belong(tmp_path, monkeypatch):

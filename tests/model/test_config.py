@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,3 +42,9 @@ def test_no_other_rectangle_would_be_closer(height, width, image_size):
 def test_a_square_is_the_square():
     for image_size in range(32, 2049, 32):
         assert DEFAULT.at(image_size, "1:1").shape(720, 1280) == (image_size, image_size)
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 8192}, {"image_size": 10**9}, {"aspect": "1:" + "9" * 400}])
+def test_sizes_that_no_computer_could_hold_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"up to 4096|expected one like 16:9"):
+        DEFAULT.at(**wrong)

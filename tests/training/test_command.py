@@ -12,8 +12,9 @@ from small_clips import make_clip
 
 from sam2_ros.data import bag, davis
 from sam2_ros.data.clips import Clips
-from sam2_ros.model.checkpoint import cached_checkpoint, load_model, save_official, save_weights
+from sam2_ros.model.checkpoint import OFFICIAL, cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.download import checksum
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
@@ -152,5 +153,6 @@ def test_released_weights_are_those_that_were_fetched(tmp_path, monkeypatch):
     torch.manual_seed(1)
     released = SAM2(CONFIGS["sam2.1_hiera_tiny"])
     save_official(released, file)
+    monkeypatch.setitem(OFFICIAL, "sam2.1_hiera_tiny", ("http://localhost", checksum(file)))
     options = arguments().parse_args(["run", "--recipe", "fine-tuning", "--model", "sam2.1_hiera_tiny"])
     assert torch.equal(network(options, recipe_of(options)).no_mem_embed, released.no_mem_embed)
