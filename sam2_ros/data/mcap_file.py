@@ -155,7 +155,7 @@ class McapFile:
         file = cls.__new__(cls)
         file._open(path, "r+b")
         try:
-            scan = _Scan(file._file, path)
+            scan = Scan(file._file, path)
             file.index, file._end = scan.index, scan.end
             if scan.strange:
                 rest = path.with_name(f"{path.name}.rest")
@@ -335,7 +335,7 @@ def _index(chunk: Chunk, start: int, length: int) -> ChunkIndex:
     )
 
 
-class _Scan:
+class Scan:
     """Reads a file from its beginning, as far as it is whole."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from sam2_ros.data.recovery import COMMAND
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import Frame, Masklet
 
@@ -63,10 +64,15 @@ def read_recording(bag: Path) -> Recording:
 
     Prompts are those that were sent; what the node says of those that it has followed is left out.
 
-    Raises FileNotFoundError if there is no bag.
+    Raises:
+        FileNotFoundError: there is no bag.
+        ValueError: it cannot be read.
     """
     if not bag.is_dir():
         raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
+    if not (bag / "metadata.yaml").is_file():
+        advice = f"; `{COMMAND} {bag}` completes recordings that were cut off" if any(bag.glob("*.mcap")) else ""
+        raise ValueError(f"{bag} has no metadata.yaml{advice}")
     recording = Recording()
     with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         for connection, received, data in reader.messages():

@@ -268,7 +268,7 @@ def test_a_full_disk_costs_no_more_than_the_last_chunks(tmp_path: Path, room: in
             bag.write(1, 1, message(0))
         bag.close()
         assert bag.is_complete
-    assert flushed > 5 and read(tmp_path / "bag") == list(range(flushed)), "there is room for the index"
+    assert flushed >= 5 and read(tmp_path / "bag") == list(range(flushed)), "there is room for the index"
     assert bag._file.path.stat().st_size <= room
 
 
