@@ -135,8 +135,12 @@ class Sam2Node(LifecycleNode):
 
     def _start(self) -> None:
         self.destroy_timer(self._autostart)
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except Exception:
+            if self.context.ok():  # else the process is ending
+                raise
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
@@ -156,6 +160,8 @@ class Sam2Node(LifecycleNode):
         try:
             self._open_inputs()
         except Exception as error:  # QoS that cannot be, for instance; rclpy would not say a word
+            if not self.context.ok():  # the process is ending
+                return TransitionCallbackReturn.FAILURE
             self._log.error(f"Not active: {type(error).__name__}: {error}")
             self.on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
@@ -494,7 +500,8 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
         try:
             return change_state(request, response)
         except Exception as error:
-            node.get_logger().error(f"Transition refused: {error}")
+            if node.context.ok():  # else the process is ending
+                node.get_logger().error(f"Transition refused: {error}")
             response.success = False
             return response
 

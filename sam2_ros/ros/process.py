@@ -72,6 +72,8 @@ def _signals(patience: float | None) -> Iterator[list[int]]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = lambda what: None if come else unraisable(what)  # of objects that rclpy has half made
     for kind in ENDINGS:
         if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(kind, lambda number, frame: come.append(number))

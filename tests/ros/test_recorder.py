@@ -175,7 +175,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("basis_msgs", "robot_msgs"):
         configure = ["cmake", "-S", Path(__file__).parent / "interfaces" / package, "-B", folder / package]
         options = [f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DPython3_EXECUTABLE={sys.executable}", "-DBUILD_TESTING=OFF"]
-        for command in ([*configure, *options], ["cmake", "--build", folder / package, "--target", "install"]):
+        for command in (
+            [*configure, *options],
+            ["cmake", "--build", folder / package, "--target", "install", "--parallel", "2"],
+        ):
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
     return prefix
