@@ -146,6 +146,8 @@ class CameraNode(Node):
         self._consumed: dict[int, threading.Event] = {}  # images that are waited for, by stamp
         if self._wait_for_masklets:
             self.create_subscription(MaskletArray, "masklets", self._on_masklets, 10)
+        for line in parameter_files.unused_qos(self):
+            self.get_logger().warning(line)
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
