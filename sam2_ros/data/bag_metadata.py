@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mcap.records import Channel, Schema
+from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 from ruamel.yaml import YAML
 
 from sam2_ros.data.mcap_file import Index
 
 VERSION = 9
-"""Of rosbag2's metadata: Jazzy's. Later ones read it, and so does Humble's."""
+"""Of rosbag2's metadata: Jazzy's, which later ones read."""
 
 QOS, TYPE_HASH = "offered_qos_profiles", "topic_type_hash"
 """What rosbag2 says of a topic in its MCAP channel."""
@@ -106,7 +107,7 @@ def _topics(files: list[Contents]) -> list[dict[str, Any]]:
                         "name": channel.topic,
                         "type": kind,
                         "serialization_format": channel.message_encoding,
-                        "offered_qos_profiles": YAML(typ="safe").load(channel.metadata.get(QOS, "")) or [],
+                        "offered_qos_profiles": _qos(channel.metadata.get(QOS, "")),
                         "type_description_hash": channel.metadata.get(TYPE_HASH, ""),
                     },
                     "message_count": 0,
@@ -114,3 +115,11 @@ def _topics(files: list[Contents]) -> list[dict[str, Any]]:
             )
             one["message_count"] += file.counts.get(channel.id, 0)
     return [found[key] for key in sorted(found)]
+
+
+def _qos(text: str) -> list[Any]:
+    """What an MCAP channel says of it, where older rosbag2 has numbers, in today's words."""
+    try:
+        return dump_qos_v9(parse_qos(text))
+    except Exception:  # it was written by whomever, and nothing depends on it but how a player publishes
+        return []

@@ -53,6 +53,11 @@ class BagWriter:
         return self._file.size
 
     @property
+    def free(self) -> int:
+        """Bytes that the disk has left."""
+        return self._file.free
+
+    @property
     def counts(self) -> dict[str, int]:
         """Messages on the disk, by topic."""
         counts = dict.fromkeys((channel.topic for channel in self._file.index.channels.values()), 0)

@@ -257,6 +257,12 @@ class McapFile:
         os.fdatasync(self._file.fileno())
 
     @property
+    def free(self) -> int:
+        """Bytes that its disk has left."""
+        disk = os.fstatvfs(self._file.fileno())
+        return disk.f_bavail * disk.f_frsize
+
+    @property
     def is_removed(self) -> bool:
         """Whether somebody has deleted the file."""
         return os.fstat(self._file.fileno()).st_nlink == 0

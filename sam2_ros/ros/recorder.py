@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -196,7 +195,7 @@ class Recorder(Node):
             return
         written = sum(one.size for one in self._recorded.values())
         on_disk = rate * min(1.0, self.bag.size / written)
-        minutes = shutil.disk_usage(self.bag.folder).free / on_disk
+        minutes = self.bag.free / on_disk
         smaller = f"{topic.name}/compressed"
         where = "is published, too, and" if self.count_publishers(smaller) else "(image_transport)"
         self.get_logger().warning(
@@ -282,7 +281,7 @@ def _record(path: Path, topics: list[str]) -> int:
         if recorder.bag.is_complete:
             state = "recording ended there; what was recorded until then is complete and can be read"
         else:
-            state = f"the bag is not complete; once there is room, try `record --recover {path}`"
+            state = f"the bag is not complete; `record --recover {path}` may complete it"
         print(f"record: {path}: {error.strerror}; {state}", file=sys.stderr)
     return 1 if failures else 0
 

@@ -221,6 +221,17 @@ def test_recordings_of_other_programs_are_recovered(tmp_path: Path, compression:
     assert read(file) == list(range(50))
 
 
+def test_qos_of_older_recordings_is_told_in_todays_words(tmp_path: Path) -> None:
+    numbers = {**QOS, "history": 1, "reliability": 1, "durability": 2, "liveliness": 1}
+    bag = BagWriter(tmp_path / "bag")
+    bag.add_topic("/text", "std_msgs/msg/String", STRING, "", [numbers])
+    bag.close()
+    with Reader(tmp_path / "bag") as reader:
+        (text,) = reader.connections
+    assert text.ext.offered_qos_profiles[0].reliability.name == "RELIABLE"
+    assert "reliability: reliable" in (tmp_path / "bag/metadata.yaml").read_text()
+
+
 def test_every_file_of_a_bag_counts(tmp_path: Path) -> None:
     for part in range(2):
         bag = begin(tmp_path / f"run_{part}")

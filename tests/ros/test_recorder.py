@@ -17,15 +17,20 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mcap.reader import make_reader
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.service_introspection import ServiceIntrospectionState
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64, Header, String
+from std_srvs.srv import Trigger
 
+from sam2_ros.data.bag_writer import BagWriter
 from sam2_ros.data.mcap_file import Scan
+from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.recording import read_recording
 
 TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
@@ -289,6 +294,35 @@ def test_a_publisher_that_gives_less_is_heard_too(record, talker: Talker, other:
     assert "BEST_EFFORT, VOLATILE from now on" in one.said
     assert one.end() == 0
     assert sorted(texts(one.bag)) == ["from the first", "from the second"]
+
+
+def test_calls_of_services_can_be_recorded(record, talker: Talker) -> None:
+    service = talker.node.create_service(Trigger, "/go", lambda request, response: response)
+    service.configure_introspection(talker.node.get_clock(), QoSProfile(depth=10), ServiceIntrospectionState.CONTENTS)
+    text, client = talker.publisher(String, "/text"), talker.node.create_client(Trigger, "/go")
+    one = record("/text", "/go/_service_event")
+    one.wait_until_heard(text)
+    one.wait_for(lambda: "Recording /go/_service_event" in one.said)
+    executor = SingleThreadedExecutor(context=talker.context)
+    executor.add_node(talker.node)
+    executor.spin_until_future_complete(client.call_async(Trigger.Request()), TIMEOUT)
+    text.publish(String(data="hello"))
+    one.wait_for_messages(3)
+    assert one.end() == 0
+    executor.shutdown()
+    found = contents(one.bag, but="/go/_service_event")
+    assert [message.data for message in found["/text"]] == ["hello"], "it does not keep others from being read"
+
+
+def test_a_recording_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    kind = "sam2_ros/msg/PromptArray"
+    bag = BagWriter(tmp_path / "bag")
+    topic = bag.add_topic("/sam2/prompts", kind, definition(kind)[0], "", [])
+    bag.write(topic, 1, b"\0\1\0\0short")
+    bag.close()
+    with pytest.raises(ValueError, match="bag cannot be read: ") as refused:
+        read_recording(bag.folder)
+    assert "\n" not in str(refused.value)
 
 
 def test_simulated_time_that_stands_still_stops_no_recording(record, talker: Talker) -> None:
