@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -39,59 +39,71 @@ def run(program: str, work: Callable[[], int], patience: float | None = PATIENCE
     Args:
         program: its name, for messages.
         work: returns the exit status.
-        patience: seconds after a signal at which the process ends, no matter what still goes on. None: it is waited
-            for.
+        patience: seconds after a signal, and after `work`, at which the process ends no matter what still goes on.
+            None: it is waited for.
         interrupted: exit status where `work` was left by a signal.
     """
-    with _signals(patience) as early:
-        try:
-            rclpy.init()
-        except Exception as error:
-            print(f"{program}: {parameter_files.explain(sys.argv, str(error))}", file=sys.stderr)
-            return 1
-        try:
-            return interrupted if early else work()
-        except ExternalShutdownException:
-            return interrupted
-        except Exception:
-            if rclpy.ok():
-                raise
-            return interrupted
-        finally:
-            with contextlib.suppress(Exception):  # a signal may come meanwhile
-                rclpy.try_shutdown()
+    with _Signals(patience, interrupted) as signals:
+        signals.status = _run(program, lambda: interrupted if signals.come else work(), interrupted)
+        return signals.status
 
 
-@contextlib.contextmanager
-def _signals(patience: float | None) -> Iterator[list[int]]:
-    """Signals are left to rclpy, which is told of SIGHUP as well; and they start the clock. Gives those that have come.
-
-    The end of the block leaves them ignored: the process is ending, whoever asks for it once more.
-    """
-    come: list[int] = []
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    unraisable = sys.unraisablehook
-    sys.unraisablehook = lambda what: None if come else unraisable(what)  # of objects that rclpy has half made
-    for kind in ENDINGS:
-        if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(kind, lambda number, frame: come.append(number))
-    threading.Thread(target=_watch, args=(reader, patience), name="signals", daemon=True).start()
+def _run(program: str, work: Callable[[], int], interrupted: int) -> int:
     try:
-        yield come
+        rclpy.init()
+    except Exception as error:
+        print(f"{program}: {parameter_files.explain(sys.argv, str(error))}", file=sys.stderr)
+        return 1
+    try:
+        return work()
+    except ExternalShutdownException:
+        return interrupted
+    except Exception:
+        if rclpy.ok():
+            raise
+        return interrupted
     finally:
+        with contextlib.suppress(Exception):  # a signal may come meanwhile
+            rclpy.try_shutdown()
+
+
+class _Signals:
+    """Signals are left to rclpy, which is told of SIGHUP as well; and they start the clock.
+
+    So does the end of the block. From there on signals are ignored: the process is ending, whoever asks once more.
+    """
+
+    def __init__(self, patience: float | None, status: int) -> None:
+        self.come: list[int] = []
+        """Those that have come."""
+        self.status = status
+        """With which the process ends when time is up."""
+        self._patience = patience
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def __enter__(self) -> _Signals:
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        unraisable = sys.unraisablehook
+        sys.unraisablehook = lambda what: None if self.come else unraisable(what)  # of objects half made by rclpy
+        for kind in ENDINGS:
+            if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(kind, lambda number, frame: self.come.append(number))
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
         for kind in ENDINGS:
             signal.signal(kind, signal.SIG_IGN)
-        signal.set_wakeup_fd(previous)
+        signal.set_wakeup_fd(-1)
+        os.write(self._writer, bytes([signal.SIGTERM]))
 
-
-def _watch(reader: int, patience: float | None) -> None:
-    # A thread, as the main one may be anywhere: in a loop of C++ that looks for an RTSP camera, for instance.
-    while (number := os.read(reader, 1)[0]) not in ENDINGS:
-        continue
-    if number == signal.SIGHUP:
-        os.kill(os.getpid(), signal.SIGTERM)
-    if patience is not None:
-        time.sleep(patience)
-        os._exit(0)
+    def _watch(self) -> None:
+        # A thread, as the main one may be anywhere: in a loop of C++ that looks for an RTSP camera, for instance.
+        while (number := os.read(self._reader, 1)[0]) not in ENDINGS:
+            continue
+        if number == signal.SIGHUP:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if self._patience is not None:
+            time.sleep(self._patience)
+            os._exit(self.status)

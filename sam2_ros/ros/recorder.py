@@ -17,7 +17,7 @@ from typing import Any
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -57,6 +57,8 @@ class _Topic:
     """In the bag."""
     publishers: int = 0
     messages: int = 0
+    lost: int = 0
+    """On the way here, as far as DDS knows."""
     size: int = 0
     """Bytes."""
     first: int = 0
@@ -97,6 +99,11 @@ class Recorder(Node):
     def counts(self) -> dict[str, int]:
         """Messages in the bag, by topic; after `close`, all of them."""
         return {**dict.fromkeys(self._names, 0), **self.bag.counts}
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Messages that did not arrive, by topic; only those topics of which some did not."""
+        return {topic.name: topic.lost for topic in self._recorded.values() if topic.lost}
 
     def close(self) -> None:
         """Completes the bag. Raises OSError if something is missing in it: see BagWriter."""
@@ -152,13 +159,23 @@ class Recorder(Node):
             topic.messages += 1
             topic.size += len(data)
 
+        def less(_: object) -> None:
+            self._unheard.add(topic.name)
+
+        def lost(info: QoSMessageLostInfo) -> None:
+            topic.lost += info.total_count_change
+            hint = "the machine is too slow, or large images get lost (README)"
+            self.get_logger().warning(
+                f"{topic.lost} messages of {topic.name} did not arrive: {hint}", throttle_duration_sec=10.0
+            )
+
         topic.subscription = self.create_subscription(
             message_class(topic.kind),
             topic.name,
             write,
             topic.qos,
             raw=True,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self._unheard.add(topic.name)),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=less, message_lost=lost),
         )
 
     def _hear_all(self, topic: _Topic) -> None:
@@ -276,7 +293,8 @@ def _record(path: Path, topics: list[str]) -> int:
             failures.append(error)
     recorder.destroy_node()
     for topic, count in recorder.counts.items():
-        print(f"{count:6d}  {topic}")
+        lost = recorder.lost.get(topic, 0)
+        print(f"{count:6d}  {topic}" + (f"  ({lost} did not arrive)" if lost else ""))
     for error in failures[:1]:
         if recorder.bag.is_complete:
             state = "recording ended there; what was recorded until then is complete and can be read"

@@ -409,6 +409,21 @@ def test_raw_images_draw_a_remark(record, talker: Talker) -> None:
     assert (one.bag / "bag.mcap").stat().st_size < 1_000_000, "what can be compressed, is"
 
 
+def test_messages_that_did_not_arrive_are_counted(record, talker: Talker) -> None:
+    image = talker.publisher(Image, "/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    one = record("/image")
+    one.wait_until_heard(image)
+    picture = Image(height=1500, width=2000, encoding="rgb8", step=6000, data=bytes(1500 * 6000))
+
+    def publish_until_said() -> bool:  # more than the buffers of DDS hold, as here they are as small as they come
+        image.publish(picture)
+        return "messages of /image did not arrive" in one.said
+
+    one.wait_for(publish_until_said)
+    assert one.end() == 0
+    assert "did not arrive)" in one.said.splitlines()[-1]
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "sam2_ros.ros.recorder", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
