@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import threading
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sam2_ros.data.bag_metadata import QOS, TYPE_HASH, Contents, sync_folder, write_metadata
-from sam2_ros.data.mcap_file import NO_ROOM, McapFile
+from sam2_ros.data.mcap_file import McapFile
 
 SYNC_PERIOD = 1.0  # s
 
@@ -51,6 +53,11 @@ class BagWriter:
     def size(self) -> int:
         """Bytes on the disk, without metadata.yaml."""
         return self._file.size
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nobody has deleted it."""
+        return any(self.folder.glob("*.mcap"))
 
     @property
     def free(self) -> int:
@@ -94,8 +101,7 @@ class BagWriter:
         """Writes what still waits. Raises OSError as `add_topic` does, also if somebody has deleted the bag."""
         with self._remembered():
             self._file.flush()
-            if self._file.is_removed:
-                raise FileNotFoundError(errno.ENOENT, "the bag was deleted while it was being recorded")
+            self._check()
 
     def close(self) -> None:
         """Completes the bag. Where there is no room even for the index, the last chunks are given up for it.
@@ -113,20 +119,20 @@ class BagWriter:
                     self.flush()
                 except OSError as error:
                     failure = error
-            while not self.is_complete:
-                try:
-                    self._file.complete()
-                    self._file.sync()
-                    write_metadata(self.folder, [Contents.of(self._file.path.name, self._file.index)])
-                    self.is_complete = True
-                except OSError as error:
-                    failure = failure or error
-                    if error.errno not in NO_ROOM or not self._file.drop_chunk():
-                        raise
+            self._check()
+            if self._file.complete():
+                failure = failure or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._file.sync()
+            write_metadata(self.folder, [Contents.of(self._file.path.name, self._file.index)])
+            self.is_complete = True
         finally:
             self._file.close()
         if failure is not None and not is_known:
             raise failure
+
+    def _check(self) -> None:
+        if self._file.is_removed:
+            raise FileNotFoundError(errno.ENOENT, "the bag was deleted while it was being recorded")
 
     def _sync(self) -> None:
         synced = 0
@@ -140,7 +146,7 @@ class BagWriter:
             self._failure = self._failure or error
 
     @contextlib.contextmanager
-    def _remembered(self):
+    def _remembered(self) -> Iterator[None]:
         if self._failure is not None:
             raise self._failure
         try:

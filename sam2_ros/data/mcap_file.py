@@ -46,6 +46,9 @@ METADATA_ROOM = 16 << 10
 RESERVED_AHEAD = 16 << 20
 """Bytes that a file grows by at a time: zeros, until they are written or the file is complete."""
 
+SPARE = 4 << 20
+"""Bytes of chunks that are given up at most for an index, beside as many as it has itself."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 LARGEST_RECORD = 0x7FFFF000
@@ -267,26 +270,32 @@ class McapFile:
         """Whether somebody has deleted the file."""
         return os.fstat(self._file.fileno()).st_nlink == 0
 
-    def complete(self) -> None:
-        """Writes the index. Messages that still wait for their chunk are lost: `flush` comes first.
+    def complete(self) -> int:
+        """Writes the index, over the last chunks if there is no room for it elsewhere. Returns how many these were.
+
+        Messages that still wait for their chunk are lost: `flush` comes first.
 
         Raises:
-            OSError: there is no room for it: see `drop_chunk`.
+            OSError: there is no room even so, or the disk is broken. What is in the file can be recovered later.
         """
-        end = self._end
-        self._append(self.index.section(end))
-        # Not before: it has been written to where there was room, also if other processes fill the disk.
-        self._file.truncate(self._end)
-        self._reserved = 0
-        self._end = end
-
-    def drop_chunk(self) -> bool:
-        """Gives up the last chunk, so that there is room for the index. Whether there was one."""
-        if not self.index.chunks:
-            return False
-        chunk, _ = self.index.chunks.pop()
-        self._end = chunk.chunk_start_offset
-        return True
+        whole, given_up = self._end, 0
+        while True:
+            end = self._end
+            section = self.index.section(end)
+            try:
+                self._append(section)
+            except OSError as error:
+                # Room has been made for the index where the file system can do that. If this is not enough, nothing is.
+                if error.errno not in NO_ROOM or not self.index.chunks or whole - end > len(section) + SPARE:
+                    raise
+                chunk, _ = self.index.chunks.pop()
+                self._end = chunk.chunk_start_offset
+                given_up += 1
+            else:
+                # Not before: it has been written to where there was room, also if other processes fill the disk.
+                self._file.truncate(self._end)
+                self._end, self._reserved = end, 0
+                return given_up
 
     def close(self) -> None:
         self._file.close()

@@ -288,11 +288,33 @@ def test_a_disk_that_is_full_at_the_end_is_said_and_costs_little(tmp_path: Path)
     for index in range(10):
         fill(bag, 5 * index, 5 * index + 5)
         bag.flush()
-    with disk_of(bag.size + 20), pytest.raises(OSError, match="File too large"):  # another process has filled it
+    with disk_of(bag.size + 20), pytest.raises(OSError, match="No space left"):  # another process has filled it
         bag.close()
     assert bag.is_complete
     found = read(tmp_path / "bag")
     assert 20 <= len(found) < 50 and found == list(range(len(found)))
+
+
+def test_what_was_recorded_is_not_given_up_for_metadata_that_cannot_be_written(tmp_path: Path) -> None:
+    bag = begin(tmp_path / "bag")
+    fill(bag, 0, 5)
+    (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as where there are no inodes left
+    with pytest.raises(OSError, match="No space left"):
+        bag.close()
+    assert not bag.is_complete
+    assert recover(tmp_path / "bag").messages == 5
+    assert read(tmp_path / "bag") == list(range(5))
+
+
+def test_a_disk_on_which_nothing_can_be_written_costs_nothing(tmp_path: Path) -> None:
+    bag = begin(tmp_path / "bag")
+    for index in range(10):
+        fill(bag, 50 * index, 50 * index + 50, size=40_000)
+        bag.flush()
+    with disk_of(10), pytest.raises(OSError, match="File too large"):
+        bag.close()
+    recover(tmp_path / "bag")
+    assert read(tmp_path / "bag") == list(range(500))
 
 
 def test_a_disk_that_is_full_at_the_beginning_leaves_nothing(tmp_path: Path) -> None:

@@ -389,7 +389,7 @@ def test_a_bag_that_is_deleted_ends_the_recording(record, talker: Talker) -> Non
     one.wait_until_heard(text)
     shutil.rmtree(one.bag)
     assert one.process.wait(TIMEOUT) == 1
-    assert "deleted while it was being recorded" in one.said and "Traceback" not in one.said
+    assert "deleted while it was being recorded; nothing is left of it" in one.said and "Traceback" not in one.said
 
 
 def test_raw_images_draw_a_remark(record, talker: Talker) -> None:
