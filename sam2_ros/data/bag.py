@@ -58,7 +58,7 @@ def clips(root: str | Path, images: str | None = None, masklets: str | None = No
 
 def _cut_off(root: str | Path) -> str:
     """What to do where recordings were cut off, before they had their metadata.yaml."""
-    folders = sorted({file.parent for pattern in ("*.mcap", "*/*.mcap") for file in Path(root).glob(pattern)})
+    folders = sorted({file.parent for file in Path(root).glob("*/*.mcap")})
     words = " ".join(str(folder) for folder in folders[:3])
     return f"; `python -m sam2_ros.data.recovery {words}` completes recordings that were cut off" if folders else ""
 
@@ -219,8 +219,9 @@ def _errors(path: Path, frame: int | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # rosbags lets through what its parsers, SQLite and decompressors raise
-        cut = f" (was the recording cut off? `python -m sam2_ros.data.recovery {path}` completes it)"
-        advice = "" if frame is not None else cut
+        sqlite = path.suffix == ".db3" or any(path.glob("*.db3"))
+        command = f"{'ros2 bag reindex' if sqlite else 'python -m sam2_ros.data.recovery'} {path}"
+        advice = "" if frame is not None else f" (was the recording cut off? `{command}` completes it)"
         raise ClipError(path, f"cannot be read: {error or type(error).__name__}{advice}", frame) from error
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from sam2_ros.data.recovery import COMMAND
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import Frame, Masklet
 
@@ -71,7 +70,8 @@ def read_recording(bag: Path) -> Recording:
     if not bag.is_dir():
         raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
     if not (bag / "metadata.yaml").is_file():
-        advice = f"; `{COMMAND} {bag}` completes recordings that were cut off" if any(bag.glob("*.mcap")) else ""
+        command = f"python -m sam2_ros.data.recovery {bag}"
+        advice = f"; `{command}` completes recordings that were cut off" if any(bag.glob("*.mcap")) else ""
         raise ValueError(f"{bag} has no metadata.yaml{advice}")
     recording = Recording()
     try:

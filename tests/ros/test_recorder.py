@@ -173,8 +173,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {
         **os.environ,
         "PATH": f"{python}/bin:{os.environ['PATH']}",
-        "AMENT_PREFIX_PATH": f"{prefix}:{python}",
-        "CMAKE_PREFIX_PATH": f"{prefix}:{python}",
+        "AMENT_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
+        "CMAKE_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('CMAKE_PREFIX_PATH', '')}",
         "PYTHONPATH": f"{prefix}/{modules}:{python}/{modules}",
     }
     for package in ("basis_msgs", "robot_msgs"):
