@@ -124,6 +124,7 @@ class Recorder(Node):
             if (count := self.count_publishers(topic.name)) != topic.publishers:
                 topic.publishers = count
                 self._check_types(topic)
+                self._hear_all(topic)
             if topic.kind == RAW_IMAGE and not topic.is_hinted:
                 self._hint(topic)
 
@@ -179,7 +180,7 @@ class Recorder(Node):
         )
 
     def _hear_all(self, topic: _Topic) -> None:
-        """Asks for less, as a publisher has come that gives less."""
+        """Asks for less where a publisher has come that gives less."""
         publishers = [one for one in self.get_publishers_info_by_topic(topic.name) if one.topic_type == topic.kind]
         qos = matching_qos(publishers, DEPTH)
         weaker = (qos.reliability, topic.qos.reliability) == (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE)
@@ -276,6 +277,11 @@ def _record(path: Path, topics: list[str]) -> int:
         reason = "exists already; record makes a new folder" if isinstance(error, FileExistsError) else error.strerror
         print(f"record: {error.filename or path}: {reason}", file=sys.stderr)
         return 1
+    except Exception as error:  # of rcl: no network, for instance
+        if rclpy.ok():  # else a signal came meanwhile
+            print(f"record: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        return 0
     failures: list[OSError] = []
     try:
         rclpy.spin(recorder)

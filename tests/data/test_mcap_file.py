@@ -221,7 +221,7 @@ def test_recordings_of_other_programs_are_recovered(tmp_path: Path, compression:
     assert read(file) == list(range(50))
 
 
-def test_qos_of_older_recordings_is_told_in_todays_words(tmp_path: Path) -> None:
+def test_qos_of_older_recordings_is_written_in_the_form_of_version_9(tmp_path: Path) -> None:
     numbers = {**QOS, "history": 1, "reliability": 1, "durability": 2, "liveliness": 1}
     bag = BagWriter(tmp_path / "bag")
     bag.add_topic("/text", "std_msgs/msg/String", STRING, "", [numbers])
