@@ -11,7 +11,7 @@ from mcap.records import Channel, Schema
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 from ruamel.yaml import YAML
 
-from sam2_ros.data.mcap_file import Index
+from sam2_ros.data.mcap_index import Index
 
 VERSION = 9
 """Of rosbag2's metadata: Jazzy's, which later ones read."""

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import struct
 import zlib
 from collections import defaultdict
-from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import zstandard
-from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
-from mcap.records import (
-    Channel,
-    Chunk,
-    ChunkIndex,
-    DataEnd,
-    Footer,
-    Header,
-    Message,
-    MessageIndex,
-    Schema,
-    Statistics,
-    SummaryOffset,
-)
-from mcap.stream_reader import get_chunk_data_stream
+from mcap.records import Channel, Chunk, Header, Message, Schema
 from mcap.writer import MCAP0_MAGIC
+
+from sam2_ros.data.mcap_index import HEAD, Entries, Index, index_messages, index_of
+from sam2_ros.data.mcap_scan import Scan
 
 CHUNK_SIZE = 1 << 20
 """Bytes after which a chunk is written."""
@@ -50,80 +36,6 @@ SPARE = 4 << 20
 """Bytes of chunks that are given up at most for an index, beside as many as it has itself."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-LARGEST_RECORD = 0x7FFFF000
-"""Bytes that Linux reads at once. A length above this is no length, but damage."""
-
-_HEAD = struct.Struct("<BQ")  # opcode and length, before the content of each record
-
-
-@dataclass
-class Index:
-    """What an MCAP file holds and where: its summary section."""
-
-    schemas: dict[int, Schema] = field(default_factory=dict)
-    channels: dict[int, Channel] = field(default_factory=dict)
-    chunks: list[tuple[ChunkIndex, dict[int, int]]] = field(default_factory=list)
-    """Each with its number of messages by channel."""
-
-    @property
-    def counts(self) -> dict[int, int]:
-        """Messages by channel."""
-        total = dict.fromkeys(self.channels, 0)
-        for _, counts in self.chunks:
-            for channel, count in counts.items():
-                total[channel] = total.get(channel, 0) + count
-        return total
-
-    @property
-    def times(self) -> tuple[int, int]:
-        """Of the first and of the last message, ns; (0, 0) without messages."""
-        if not self.chunks:
-            return 0, 0
-        return (
-            min(chunk.message_start_time for chunk, _ in self.chunks),
-            max(chunk.message_end_time for chunk, _ in self.chunks),
-        )
-
-    def section(self, start: int) -> bytes:
-        """The end of a file of which the data ends at byte `start`: end of data, summary, footer."""
-        records = RecordBuilder()
-        DataEnd(0).write(records)
-        end_of_data = records.end()
-        start += len(end_of_data)
-        (first, last), counts = self.times, self.counts
-        statistics = Statistics(
-            attachment_count=0,
-            channel_count=len(self.channels),
-            channel_message_counts={channel: count for channel, count in counts.items() if count},
-            chunk_count=len(self.chunks),
-            message_count=sum(counts.values()),
-            message_end_time=last,
-            message_start_time=first,
-            metadata_count=0,
-            schema_count=len(self.schemas),
-        )
-        groups = {
-            Opcode.SCHEMA: list(self.schemas.values()),
-            Opcode.CHANNEL: list(self.channels.values()),
-            Opcode.STATISTICS: [statistics],
-            Opcode.CHUNK_INDEX: [chunk for chunk, _ in self.chunks],
-        }
-        offsets = []
-        for opcode, group in groups.items():
-            begin = records.count
-            for record in group:
-                record.write(records)
-            if group:
-                offsets.append(SummaryOffset(opcode, start + begin, records.count - begin))
-        offsets_start = start + records.count
-        for offset in offsets:
-            offset.write(records)
-        summary = records.end()
-        # The checksum covers the footer too, up to itself.
-        covered = summary + _HEAD.pack(Opcode.FOOTER, 8 + 8 + 4) + struct.pack("<QQ", start, offsets_start)
-        Footer(start, offsets_start, zlib.crc32(covered)).write(records)
-        return end_of_data + summary + records.end() + MCAP0_MAGIC
 
 
 class McapFile:
@@ -170,7 +82,7 @@ class McapFile:
             if scan.without_index:  # the writer got no further than the chunk
                 chunk, entries = scan.without_index
                 records = RecordBuilder()
-                _index_messages(chunk, entries, file._end, records)
+                index_messages(chunk, entries, file._end, records)
                 file._append(records.end())
                 file.index.chunks.append((chunk, {channel: len(group) for channel, group in entries.items()}))
         except BaseException:
@@ -186,7 +98,7 @@ class McapFile:
         self._reserved = 0  # bytes of the disk that are ours
         self._index_size = 0  # bytes that it takes at most
         self._records = RecordBuilder()  # of the chunk
-        self._entries: dict[int, list[tuple[int, int]]] = defaultdict(list)  # times and offsets in it, by channel
+        self._entries: Entries = defaultdict(list)  # times and offsets in it, by channel
         self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
         self._file = open(path, mode, buffering=0)  # noqa: SIM115
         try:
@@ -246,12 +158,12 @@ class McapFile:
         records = RecordBuilder()
         chunk.write(records)
         head = bytearray(records.end())  # without the data, which may be a large image, and is copied often enough
-        _HEAD.pack_into(head, 0, Opcode.CHUNK, len(head) - _HEAD.size + len(packed))
+        HEAD.pack_into(head, 0, Opcode.CHUNK, len(head) - HEAD.size + len(packed))
         struct.pack_into("<Q", head, len(head) - 8, len(packed))
         chunk.data = packed
         start, length = self._end, len(head) + len(packed)
-        index = _index(chunk, start, length)
-        _index_messages(index, entries, start + length, records)
+        index = index_of(chunk, start, length)
+        index_messages(index, entries, start + length, records)
         self._append_data(head, packed, records.end(), in_index=128 + 10 * len(entries))
         self.index.chunks.append((index, {channel: len(group) for channel, group in entries.items()}))
 
@@ -329,138 +241,3 @@ class McapFile:
                     break
         self._append(*parts)
         self._index_size += in_index
-
-
-def _index_messages(
-    chunk: ChunkIndex, entries: dict[int, list[tuple[int, int]]], start: int, records: RecordBuilder
-) -> None:
-    """Adds where messages are in a chunk, which stands before byte `start`."""
-    begin = records.count
-    for channel, group in entries.items():
-        chunk.message_index_offsets[channel] = start + records.count - begin
-        MessageIndex(channel, group).write(records)
-    chunk.message_index_length = records.count - begin
-
-
-def _index(chunk: Chunk, start: int, length: int) -> ChunkIndex:
-    return ChunkIndex(
-        chunk_length=length,
-        chunk_start_offset=start,
-        compression=chunk.compression,
-        compressed_size=len(chunk.data),
-        message_end_time=chunk.message_end_time,
-        message_index_length=0,
-        message_index_offsets={},
-        message_start_time=chunk.message_start_time,
-        uncompressed_size=chunk.uncompressed_size,
-    )
-
-
-class Scan:
-    """Reads a file from its beginning, as far as it is whole."""
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.index = Index()
-        self.end = 0
-        """After the last whole record of data."""
-        self.damaged = 0
-        """Chunks."""
-        self.strange = False
-        """Whether what follows is something else than the beginning of a record, an index, or zeros."""
-        self.without_index: tuple[ChunkIndex, dict[int, list[tuple[int, int]]]] | None = None
-        """The last chunk, if the index of its messages is not behind it."""
-        self._file = file
-        self._size = os.fstat(file.fileno()).st_size
-        self._last: tuple[ChunkIndex, dict[int, list[tuple[int, int]]]] | None = None  # whose index is looked for
-        self._loose = False  # messages outside of chunks
-        file.seek(0)
-        if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-            raise ValueError(f"{path} is not an MCAP file, or nothing of it has been written")
-        self.end = len(MCAP0_MAGIC)
-        while self._record():
-            pass
-        self._close_chunk(is_last=True)
-        if self._loose and not self.index.chunks:
-            raise ValueError(f"{path} was written without chunks; `mcap recover` (mcap.dev) can read it")
-
-    def _record(self) -> bool:
-        """Reads the next one; whether there was one."""
-        self._file.seek(self.end)
-        head = self._file.read(_HEAD.size)
-        if len(head) < _HEAD.size:
-            return False
-        opcode, length = _HEAD.unpack(head)
-        if opcode in (Opcode.DATA_END, Opcode.FOOTER):
-            return False
-        known = Opcode.HEADER <= opcode <= Opcode.DATA_END or opcode >= 0x80
-        if not known or length > LARGEST_RECORD:
-            self.strange = any(head) or self._is_more_than_zeros()
-            return False
-        after = self.end + _HEAD.size + length
-        if after > self._size:
-            return False
-        if opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.CHUNK, Opcode.MESSAGE_INDEX):
-            content = self._file.read(length)
-            if opcode != Opcode.MESSAGE_INDEX:
-                self._close_chunk()
-            self._take(opcode, content, after - self.end)
-        self._loose = self._loose or opcode == Opcode.MESSAGE
-        self.end = after
-        return True
-
-    def _take(self, opcode: int, content: bytes, length: int) -> None:
-        stream = ReadDataStream(BytesIO(content))
-        if opcode == Opcode.SCHEMA:
-            schema = Schema.read(stream)
-            self.index.schemas.setdefault(schema.id, schema)
-        elif opcode == Opcode.CHANNEL:
-            channel = Channel.read(stream)
-            self.index.channels.setdefault(channel.id, channel)
-        elif opcode == Opcode.MESSAGE_INDEX:
-            if self._last is not None:
-                chunk, _ = self._last
-                chunk.message_index_offsets[MessageIndex.read(stream).channel_id] = self.end
-                chunk.message_index_length += length
-        else:
-            try:
-                chunk = Chunk.read(stream)
-                entries = self._look_into(chunk)
-            except Exception:  # what decompressors, checksums and records raise
-                self.damaged += 1
-            else:
-                self._last = _index(chunk, self.end, length), entries
-
-    def _look_into(self, chunk: Chunk) -> dict[int, list[tuple[int, int]]]:
-        """Times and offsets of the messages of a chunk, by channel."""
-        stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-        entries: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        while (offset := stream.count) < size:
-            opcode, length = _HEAD.unpack(stream.read(_HEAD.size))
-            content = stream.read(length)
-            if opcode == Opcode.MESSAGE:
-                channel, _, time = struct.unpack_from("<HIQ", content)
-                entries[channel].append((time, offset))
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                self._take(opcode, content, length)
-        return entries
-
-    def _close_chunk(self, is_last: bool = False) -> None:
-        if self._last is None:
-            return
-        (chunk, entries), self._last = self._last, None
-        if is_last and chunk.message_index_offsets.keys() != entries.keys():
-            self.end = chunk.chunk_start_offset + chunk.chunk_length
-            chunk.message_index_offsets.clear()
-            chunk.message_index_length = 0
-            self.without_index = chunk, entries
-        elif entries:
-            self.index.chunks.append((chunk, {channel: len(group) for channel, group in entries.items()}))
-
-    def _is_more_than_zeros(self) -> bool:
-        """Whether there is anything but zeros, which a power failure leaves."""
-        self._file.seek(self.end)
-        with contextlib.suppress(OSError):
-            while data := self._file.read(CHUNK_SIZE):
-                if any(data):
-                    return True
-        return False

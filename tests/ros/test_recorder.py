@@ -29,7 +29,7 @@ from std_msgs.msg import Float64, Header, String
 from std_srvs.srv import Trigger
 
 from sam2_ros.data.bag_writer import BagWriter
-from sam2_ros.data.mcap_file import Scan
+from sam2_ros.data.mcap_scan import Scan
 from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.recording import read_recording
 
