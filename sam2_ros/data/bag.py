@@ -48,8 +48,15 @@ def clips(root: str | Path, images: str | None = None, masklets: str | None = No
     """All bags in a folder, or one bag, each as a clip; for the other arguments see `read`. Raises ClipError."""
     named = {path.stem if path.is_file() else path.name: path for path in bags(root)}
     if not named:
-        raise ClipError(root, "there is no bag (a folder with metadata.yaml, or a file .mcap or .db3)")
+        raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){_cut_off(root)}")
     return Clips(list(named), partial(_read, named, images, masklets))
+
+
+def _cut_off(root: str | Path) -> str:
+    """What to do where recordings were cut off, before they had their metadata.yaml."""
+    folders = sorted({file.parent for file in Path(root).glob("*/*.mcap")})
+    words = " ".join(str(folder) for folder in folders[:3])
+    return f"; `python -m sam2_ros.data.recovery {words}` completes recordings that were cut off" if folders else ""
 
 
 def _read(named: dict[str, Path], images: str | None, masklets: str | None, name: str) -> Clip:
@@ -227,7 +234,9 @@ def _errors(path: Path, frame: int | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # rosbags lets through what its parsers, SQLite and decompressors raise
-        advice = "" if frame is not None else " (a recording that was cut off: `ros2 bag reindex`, or `mcap recover`)"
+        sqlite = path.suffix == ".db3" or any(path.glob("*.db3"))
+        command = f"{'ros2 bag reindex' if sqlite else 'python -m sam2_ros.data.recovery'} {path}"
+        advice = "" if frame is not None else f" (was the recording cut off? `{command}` completes it)"
         raise ClipError(path, f"cannot be read: {error or type(error).__name__}{advice}", frame) from error
 
 

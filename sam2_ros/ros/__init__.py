@@ -1,5 +1,15 @@
 """The ROS 2 nodes: messages in, messages out. Needs rclpy and the generated messages."""
 
+import os
+import signal
+import sys
+
+# `python -m sam2_ros.ros.node` imports this first, before the seconds that its other imports take. Ctrl-C then ends it
+# at once, as SIGTERM does; Python would raise KeyboardInterrupt in the middle of one of them. (cmake/node.py.in does
+# the same for `ros2 run`. The first process of a container would not end so.)
+if sys.argv[:1] == ["-m"] and os.getpid() > 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 try:
     import rclpy  # noqa: F401
 except ImportError as error:

@@ -22,7 +22,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -30,6 +29,7 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.images import image_files, read_image
 from sam2_ros.data.video import VideoReader
 from sam2_ros.msg import MaskletArray
+from sam2_ros.ros import parameter_files, process
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.stamps import nanoseconds
 
@@ -152,6 +152,8 @@ class CameraNode(Node):
         )
         self._frame_id = self._read_only("frame_id", "camera", "frame_id of the images.")
 
+        parameter_files.warn_of_unused(self, sys.argv)
+
         self._source = Source(source)
         self.finished: Future = Future()
         self._stop = threading.Event()
@@ -160,6 +162,8 @@ class CameraNode(Node):
         self._consumed: dict[int, threading.Event] = {}  # images that are waited for, by stamp
         if self._wait_for_masklets:
             self.create_subscription(MaskletArray, "masklets", self._on_masklets, 10)
+        for line in parameter_files.unused_qos(self):
+            self.get_logger().warning(line)
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
@@ -176,7 +180,11 @@ class CameraNode(Node):
         elif limits:
             descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
         descriptor.dynamic_typing = type(default) in (str, float)  # a webcam's number, a rate without a point
-        return type(default)(self.declare_parameter(name, default, descriptor).value)
+        value = self.declare_parameter(name, default, descriptor).value
+        try:
+            return type(default)(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} is {value!r}, and must be a {type(default).__name__}") from None
 
     def _publisher(self, kind: type, topic: str) -> Publisher:
         # What cameras use. Who wants every image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.
@@ -268,21 +276,25 @@ def main() -> int:
         " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (until they have come)."
     )
     words = argparse.ArgumentParser("camera", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(remove_ros_args(sys.argv)[1:])
-    rclpy.init()
+    words.parse_known_args(process.own_arguments("camera"))
+    return process.run("camera", _run)
+
+
+def _run() -> int:
     try:
         node = CameraNode()
     except Exception as error:  # no such file, a parameter of the wrong type or out of range
-        print(f"camera: {error}", file=sys.stderr)
-        return 1
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        if rclpy.ok():  # else a signal came meanwhile
+            print(f"camera: {error}", file=sys.stderr)
+            return 1
+        return 0
+    with contextlib.suppress(ExternalShutdownException):
         rclpy.spin_until_future_complete(node, node.finished)
     status = 0
     if node.finished.done() and node.finished.exception() is not None:
         print(f"camera: {node.finished.exception()}", file=sys.stderr)
         status = 1
     node.destroy_node()
-    rclpy.try_shutdown()
     return status
 
 

@@ -35,7 +35,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -48,7 +47,7 @@ from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.ros import masklets, parameters, prompts
+from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
@@ -121,6 +120,7 @@ class Sam2Node(LifecycleNode):
         self.create_service(Trigger, "~/reset", self._serve_reset, callback_group=management)
         self.create_service(srv.ListObjects, "~/list", self._serve_list, callback_group=management)
 
+        parameter_files.warn_of_unused(self, sys.argv)
         self.create_timer(1.0, self._report, clock=STEADY)
         if self.get_parameter("autostart").value:
             self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # once somebody spins
@@ -165,6 +165,8 @@ class Sam2Node(LifecycleNode):
         try:
             self._open_inputs()
         except Exception as error:  # QoS that cannot be, for instance; rclpy would not say a word
+            if not self.context.ok():  # the process is ending
+                return TransitionCallbackReturn.FAILURE
             self._log.error(f"Not active: {type(error).__name__}: {error}")
             self.on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
@@ -275,6 +277,8 @@ class Sam2Node(LifecycleNode):
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
             self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), prompt_group)
+        for line in parameter_files.unused_qos(self):
+            self._log.warning(line, once=True)
 
     def _input(
         self,
@@ -505,7 +509,8 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
         try:
             return change_state(request, response)
         except Exception as error:
-            node.get_logger().error(f"Transition refused: {error}")
+            if node.context.ok():  # else the process is ending
+                node.get_logger().error(f"Transition refused: {error}")
             response.success = False
             return response
 
@@ -515,19 +520,24 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
 def main() -> int:
     told = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml lists them and says what they mean."
     words = argparse.ArgumentParser("sam2", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(remove_ros_args(sys.argv)[1:])
-    rclpy.init()
+    words.parse_known_args(process.own_arguments("sam2"))
+    return process.run("sam2", _run)
+
+
+def _run() -> int:
     try:
         node = Sam2Node()
     except Exception as error:  # a parameter of the wrong type or out of range
-        print(f"sam2: {error}", file=sys.stderr)
-        return 1
+        if rclpy.ok():  # else a signal came meanwhile
+            print(f"sam2: {error}", file=sys.stderr)
+            return 1
+        return 0
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     while rclpy.ok():
         try:
             executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
+        except ExternalShutdownException:
             break
         except InvalidHandle:  # deactivating has destroyed a subscription while the executor was looking at it
             continue
@@ -536,7 +546,6 @@ def main() -> int:
                 node.get_logger().error(f"{type(error).__name__}: {error}")
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
-    rclpy.try_shutdown()
     return 0
 
 

@@ -14,13 +14,12 @@ import time
 import cv2
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from sam2_ros.msg import Click, Prompt, PromptArray, PromptResult
+from sam2_ros.ros import process
 from sam2_ros.ros.discovery import matching_qos, message_type
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.stamps import nanoseconds
@@ -148,7 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--node", default="sam2", help="name of the sam2 node")
     parser.add_argument("--listeners", type=int, default=1, help="send once so many listen, as with a recorder")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for each thing it waits for")
-    return parser.parse_args(remove_ros_args(sys.argv)[1:])
+    return parser.parse_args(process.own_arguments("prompt"))
 
 
 def _prompt(arguments: argparse.Namespace) -> Prompt:
@@ -173,7 +172,10 @@ def _prompt(arguments: argparse.Namespace) -> Prompt:
 
 def main() -> int:
     arguments = _arguments()
-    rclpy.init()
+    return process.run("prompt", lambda: _run(arguments), interrupted=130)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     prompter = Prompter(arguments.node)
     try:
         prompt = _prompt(arguments)
@@ -185,11 +187,8 @@ def main() -> int:
     except (ValueError, OverflowError, TimeoutError, ImportError) as error:
         print(f"prompt: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 1
     finally:
         prompter.destroy_node()
-        rclpy.try_shutdown()
     print(describe(result))
     return 0 if result.accepted else 1
 

@@ -60,31 +60,42 @@ def read_recording(bag: Path) -> Recording:
 
     Prompts are those that were sent; what the node says of those that it has followed is left out.
 
-    Raises FileNotFoundError if there is no bag.
+    Raises:
+        FileNotFoundError: there is no bag.
+        ValueError: it cannot be read.
     """
     if not bag.is_dir():
         raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
+    if not (bag / "metadata.yaml").is_file():
+        command = f"python -m sam2_ros.data.recovery {bag}"
+        advice = f"; `{command}` completes recordings that were cut off" if any(bag.glob("*.mcap")) else ""
+        raise ValueError(f"{bag} has no metadata.yaml{advice}")
     recording = Recording()
-    with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-        for connection, received, data in reader.messages():
-            kind = connection.msgtype.rsplit("/", 1)[1]
-            known = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
-            if not known or connection.topic.endswith("/applied_prompts"):
-                continue
-            message: Any = reader.deserialize(data, connection.msgtype)
-            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-            if kind == "CompressedImage":
-                recording.images[stamp] = message
-            elif kind == "PromptArray":
-                recording.prompts.append((stamp, received))
-            elif kind == "PromptResult":
-                answer = Answer(stamp, received, message.object_id, message.accepted, message.message)
-                recording.answers.append(answer)
-            else:
-                found = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
-                recording.frames[stamp] = Frame(stamp, message.height, message.width, found)
-                recording.frames_received[stamp] = received
+    try:
+        with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            for connection, received, data in reader.messages():
+                kind = connection.msgtype.rsplit("/", 1)[1]
+                known = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
+                if known and not connection.topic.endswith("/applied_prompts"):
+                    _take(recording, kind, received, reader.deserialize(data, connection.msgtype))
+    except Exception as error:  # rosbags lets through what its parsers and decompressors raise
+        raise ValueError(f"{bag} cannot be read: {error or type(error).__name__}") from error
     return recording
+
+
+def _take(recording: Recording, kind: str, received: int, message: Any) -> None:
+    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    if kind == "CompressedImage":
+        recording.images[stamp] = message
+    elif kind == "PromptArray":
+        recording.prompts.append((stamp, received))
+    elif kind == "PromptResult":
+        answer = Answer(stamp, received, message.object_id, message.accepted, message.message)
+        recording.answers.append(answer)
+    else:
+        found = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
+        recording.frames[stamp] = Frame(stamp, message.height, message.width, found)
+        recording.frames_received[stamp] = received
 
 
 def _masklet(message: Any, height: int, width: int) -> Masklet:

@@ -275,8 +275,11 @@ def test_bag(copy):
     (storage,) = root.glob("*.mcap")
     kept = storage.read_bytes()
     cut(storage)
-    expect(root, None, "cannot be read: .*ros2 bag reindex", lambda: bag.read(root))
+    expect(root, None, r"cannot be read: .*sam2_ros\.data\.recovery", lambda: bag.read(root))
     expect(storage, None, "cannot be read", lambda: bag.read(storage))
+    (root / "metadata.yaml").rename(root / "metadata")
+    expect(root.parent, None, r"no bag .*sam2_ros\.data\.recovery", lambda: bag.clips(root.parent))
+    (root / "metadata").rename(root / "metadata.yaml")
     storage.write_bytes(kept[:40] + b"\0" * 200 + kept[240:])
     with pytest.raises(ClipError, match=f"{root}"):
         decode(bag.read(root))

@@ -1,0 +1,125 @@
+"""metadata.yaml, which makes a folder of MCAP files a rosbag2 bag."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcap.records import Channel, Schema
+from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
+from ruamel.yaml import YAML
+
+from sam2_ros.data.mcap_index import Index
+
+VERSION = 9
+"""Of rosbag2's metadata: Jazzy's, which later ones read."""
+
+QOS, TYPE_HASH = "offered_qos_profiles", "topic_type_hash"
+"""What rosbag2 says of a topic in its MCAP channel."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What one file of a bag holds."""
+
+    name: str
+    schemas: dict[int, Schema]
+    channels: dict[int, Channel]
+    counts: dict[int, int]
+    """Messages by channel."""
+    start: int
+    """ns"""
+    end: int
+
+    @classmethod
+    def of(cls, name: str, index: Index) -> Contents:
+        return cls(name, index.schemas, index.channels, index.counts, *index.times)
+
+    @property
+    def messages(self) -> int:
+        return sum(self.counts.values())
+
+
+def write_metadata(folder: Path, files: list[Contents]) -> None:
+    """Writes metadata.yaml as a whole or not at all. Raises OSError."""
+    filled = [file for file in files if file.messages]
+    start = min((file.start for file in filled), default=0)
+    end = max((file.end for file in filled), default=0)
+    information = {
+        "version": VERSION,
+        "storage_identifier": "mcap",
+        "duration": {"nanoseconds": end - start},
+        "starting_time": {"nanoseconds_since_epoch": start},
+        "message_count": sum(file.messages for file in files),
+        "topics_with_message_count": _topics(files),
+        "compression_format": "",  # of whole files or messages; that of chunks is MCAP's own affair
+        "compression_mode": "",
+        "relative_file_paths": [file.name for file in files],
+        "files": [
+            {
+                "path": file.name,
+                "starting_time": {"nanoseconds_since_epoch": file.start},
+                "duration": {"nanoseconds": file.end - file.start},
+                "message_count": file.messages,
+            }
+            for file in files
+        ],
+        "custom_data": None,
+        "ros_distro": os.environ.get("ROS_DISTRO", "unknown"),
+    }
+    final, new = folder / "metadata.yaml", folder / "metadata.yaml.new"
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    try:
+        with open(new, "w", encoding="utf-8") as file:
+            yaml.dump({"rosbag2_bagfile_information": information}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(final)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _topics(files: list[Contents]) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for file in files:
+        for channel in file.channels.values():
+            schema = file.schemas.get(channel.schema_id)
+            kind = schema.name if schema else ""
+            one = found.setdefault(
+                (channel.topic, kind),
+                {
+                    "topic_metadata": {
+                        "name": channel.topic,
+                        "type": kind,
+                        "serialization_format": channel.message_encoding,
+                        "offered_qos_profiles": _qos(channel.metadata.get(QOS, "")),
+                        "type_description_hash": channel.metadata.get(TYPE_HASH, ""),
+                    },
+                    "message_count": 0,
+                },
+            )
+            one["message_count"] += file.counts.get(channel.id, 0)
+    return [found[key] for key in sorted(found)]
+
+
+def _qos(text: str) -> list[Any]:
+    """What an MCAP channel says of it, where older rosbag2 has numbers, in today's words."""
+    try:
+        return dump_qos_v9(parse_qos(text))
+    except Exception:  # it was written by whomever, and nothing depends on it but how a player publishes
+        return []

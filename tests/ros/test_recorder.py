@@ -1,0 +1,451 @@
+"""The recorder: a process of its own on real topics, ended in every way that there is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from mcap.reader import make_reader
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.service_introspection import ServiceIntrospectionState
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Float64, Header, String
+from std_srvs.srv import Trigger
+
+from sam2_ros.data.bag_writer import BagWriter
+from sam2_ros.data.mcap_scan import Scan
+from sam2_ros.ros.definitions import definition
+from sam2_ros.ros.recording import read_recording
+
+TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
+BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Talker:
+    """Somebody who publishes, as a participant of their own."""
+
+    def __init__(self) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = Node("talker", context=self.context)
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile | int = 100) -> Publisher:
+        return self.node.create_publisher(kind, topic, qos)
+
+    def close(self) -> None:
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def talker(ros_domain: int) -> Iterator[Talker]:
+    talker = Talker()
+    yield talker
+    talker.close()
+
+
+@pytest.fixture
+def other(ros_domain: int) -> Iterator[Talker]:
+    """One participant has one type for a topic."""
+    talker = Talker()
+    yield talker
+    talker.close()
+
+
+class Recording:
+    """A recorder process."""
+
+    def __init__(self, folder: Path, *topics: str, environment: dict[str, str] | None = None, room: int = 0) -> None:
+        self.bag = folder / "bag"
+        self.log = folder / "recorder.log"
+        command = [sys.executable, "-m", "sam2_ros.ros.recorder", "-o", str(self.bag), *topics]
+        if room:
+            command = ["prlimit", f"--fsize={room}", *command]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for_messages(self, number: int) -> None:
+        """Until so many are on the disk, in whole chunks."""
+
+        def written() -> int:
+            with open(self.bag / "bag.mcap", "rb") as file:
+                return sum(Scan(file, self.bag).index.counts.values())
+
+        self.wait_for(lambda: written() >= number, "for messages on the disk")
+
+    def wait_for(self, event: Callable[[], bool], what: str = "") -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not event():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, f"waited in vain {what}\n{self.said}"
+            time.sleep(0.01)
+
+    def wait_until_heard(self, *publishers: Publisher) -> None:
+        self.wait_for(lambda: all(one.get_subscription_count() for one in publishers), "for the recorder")
+
+    def end(self, kind: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(kind)
+        return self.process.wait(TIMEOUT)
+
+
+@pytest.fixture
+def record(tmp_path: Path, talker: Talker) -> Iterator[Callable[..., Recording]]:
+    started: list[Recording] = []
+
+    def start(*topics: str, **options) -> Recording:
+        folder = tmp_path / f"recording{len(started)}"
+        folder.mkdir()
+        started.append(Recording(folder, *topics, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+def contents(bag: Path, but: str = "") -> dict[str, list]:
+    """What rosbags reads, by topic. Others read what mcap does."""
+    found: dict[str, list] = {}
+    with AnyReader([bag]) as reader:
+        for connection, _, data in reader.messages(one for one in reader.connections if one.topic != but):
+            found.setdefault(connection.topic, []).append(reader.deserialize(data, connection.msgtype))
+    with open(next(bag.glob("*.mcap")), "rb") as stream:
+        messages = make_reader(stream, validate_crcs=True).iter_messages()
+        read = [message for _, channel, message in messages if channel.topic != but]
+    assert len(read) == sum(map(len, found.values()))
+    return found
+
+
+def texts(bag: Path, topic: str = "/text") -> list[str]:
+    return [message.data for message in contents(bag).get(topic, [])]
+
+
+def test_what_is_published_is_in_the_bag(record, talker: Talker) -> None:
+    text, number = talker.publisher(String, "/text", LATCHED), talker.publisher(Float64, "/number", BEST_EFFORT)
+    text.publish(String(data="before"))
+    one = record("text", "/number", "/nobody")
+    one.wait_until_heard(text, number)
+    text.publish(String(data="after"))
+    number.publish(Float64(data=1.5))
+    one.wait_for_messages(3)
+    assert one.end() == 0, one.said
+    found = contents(one.bag)
+    assert [message.data for message in found["/text"]] == ["before", "after"]
+    assert [message.data for message in found["/number"]] == [1.5]
+    assert "     2  /text" in one.said and "     0  /nobody" in one.said
+    with AnyReader([one.bag]) as reader:
+        by_topic = {connection.topic: connection for connection in reader.connections}
+    assert by_topic["/text"].digest == get_typestore(Stores.ROS2_JAZZY).hash_rihs01("std_msgs/msg/String")
+    assert by_topic["/text"].ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
+    assert "MSG: std_msgs/Header" not in by_topic["/text"].msgdef.data
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two packages of messages, of which one refers to the other, built as on a robot; about ten seconds."""
+    folder = tmp_path_factory.mktemp("workspace")
+    prefix, python = folder / "install", Path(sys.prefix)
+    modules = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    environment = {
+        **os.environ,
+        "PATH": f"{python}/bin:{os.environ['PATH']}",
+        "AMENT_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
+        "CMAKE_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('CMAKE_PREFIX_PATH', '')}",
+        "PYTHONPATH": f"{prefix}/{modules}:{python}/{modules}",
+    }
+    for package in ("basis_msgs", "robot_msgs"):
+        configure = ["cmake", "-S", Path(__file__).parent / "interfaces" / package, "-B", folder / package]
+        options = [f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DPython3_EXECUTABLE={sys.executable}", "-DBUILD_TESTING=OFF"]
+        for command in (
+            [*configure, *options],
+            ["cmake", "--build", folder / package, "--target", "install", "--parallel", "2"],
+        ):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+    return prefix
+
+
+@pytest.fixture
+def sourced(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of who has sourced that workspace."""
+    modules = next(workspace.glob("lib/python*/site-packages"))
+    return {
+        "AMENT_PREFIX_PATH": f"{workspace}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
+        "PYTHONPATH": f"{modules}:{os.environ.get('PYTHONPATH', '')}",
+        "LD_LIBRARY_PATH": f"{workspace}/lib:{os.environ.get('LD_LIBRARY_PATH', '')}",
+    }
+
+
+STATUS = """
+import time, rclpy
+from basis_msgs.msg import Quality, Words
+from robot_msgs.msg import Status
+rclpy.init()
+node = rclpy.create_node("status")
+publisher = node.create_publisher(Status, "/status", 10)
+words = node.create_publisher(Words, "/words", 10)
+quality = Quality(score=0.25, name="good")
+message = Status(quality=quality, several=[quality] * 2, fixed=[1.0, 2.0, 3.0, 4.0], names=["a", "b"])
+while True:
+    publisher.publish(message)
+    words.publish(Words(words="größer"))
+    time.sleep(0.02)
+"""
+
+
+def test_types_that_refer_to_other_packages(record, talker: Talker, sourced: dict[str, str]) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text", "/status", "/words", environment=sourced)
+    status = subprocess.Popen([sys.executable, "-c", STATUS], env={**os.environ, **sourced})
+    try:
+        one.wait_until_heard(text)
+        text.publish(String(data="hello"))
+        one.wait_for(lambda: all(f"Recording {topic}" in one.said for topic in ("/status", "/words")))
+        one.wait_for_messages(4)
+        assert one.end() == 0, one.said
+    finally:
+        status.kill()
+        status.wait()
+    found = contents(one.bag, but="/words")  # which rosbags cannot decode
+    assert [message.data for message in found["/text"]] == ["hello"]
+    message = found["/status"][0]
+    assert (message.names, message.fixed.tolist()) == (["a", "b"], [1, 2, 3, 4])
+    assert [one.name for one in message.several] == ["good", "good"] and message.quality.score == 0.25
+    with AnyReader([one.bag]) as reader:
+        by_topic = {each.topic: each for each in reader.connections}
+    assert by_topic["/words"].msgdef.data == "wstring words\n" and by_topic["/words"].msgcount > 0
+    definition = by_topic["/status"].msgdef.data
+    assert "int32 LIMIT=7" in definition and "MSG: basis_msgs/Quality" in definition and "# how it is" in definition
+
+
+def test_a_topic_that_cannot_be_recorded_is_named_and_the_others_go_on(
+    record, talker: Talker, sourced: dict[str, str], tmp_path: Path
+) -> None:
+    text, diagnostics = talker.publisher(String, "/text"), talker.publisher(DiagnosticArray, "/diagnostics")
+    (tmp_path / "empty/diagnostic_msgs").mkdir(parents=True)
+    (tmp_path / "empty/diagnostic_msgs/__init__.py").touch()
+    path = f"{tmp_path / 'empty'}:{os.environ.get('PYTHONPATH', '')}"
+    one = record("/text", "/status", "/diagnostics", environment={"PYTHONPATH": path})
+    status = subprocess.Popen([sys.executable, "-c", STATUS], env={**os.environ, **sourced})
+    try:
+        one.wait_until_heard(text)
+        one.wait_for(lambda: one.said.count(" is not recorded: ") == 2, "for the reasons")
+        text.publish(String(data="hello"))
+        one.wait_for_messages(1)
+    finally:
+        status.kill()
+        status.wait()
+    assert diagnostics.get_subscription_count() == 0
+    assert one.end() == 0, one.said
+    assert texts(one.bag) == ["hello"]
+    assert "/status is not recorded: robot_msgs/msg/Status cannot be used here" in one.said
+    assert "source the workspace that has robot_msgs" in one.said
+    assert "/diagnostics is not recorded: diagnostic_msgs/msg/DiagnosticArray cannot be used here" in one.said
+    assert "Traceback" not in one.said
+
+
+def test_a_topic_with_two_types(record, talker: Talker, other: Talker) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text")
+    one.wait_until_heard(text)
+    number = other.publisher(Float64, "/text")
+    number.publish(Float64())
+    one.wait_for(lambda: "std_msgs/msg/Float64 on /text is not recorded" in one.said)
+    text.publish(String(data="hello"))
+    one.wait_for_messages(1)
+    assert one.end() == 0
+    assert texts(one.bag) == ["hello"]
+
+
+def test_a_publisher_that_gives_less_is_heard_too(record, talker: Talker, other: Talker) -> None:
+    text = talker.publisher(String, "/text", LATCHED)
+    one = record("/text")
+    one.wait_until_heard(text)
+    late = other.publisher(String, "/text", BEST_EFFORT)
+    one.wait_until_heard(late)
+    one.wait_until_heard(text)
+    late.publish(String(data="from the second"))
+    text.publish(String(data="from the first"))
+    one.wait_for_messages(2)
+    assert "BEST_EFFORT, VOLATILE from now on" in one.said
+    assert one.end() == 0
+    assert sorted(texts(one.bag)) == ["from the first", "from the second"]
+
+
+def test_calls_of_services_can_be_recorded(record, talker: Talker) -> None:
+    service = talker.node.create_service(Trigger, "/go", lambda request, response: response)
+    service.configure_introspection(talker.node.get_clock(), QoSProfile(depth=10), ServiceIntrospectionState.CONTENTS)
+    text, client = talker.publisher(String, "/text"), talker.node.create_client(Trigger, "/go")
+    one = record("/text", "/go/_service_event")
+    one.wait_until_heard(text)
+    one.wait_for(lambda: "Recording /go/_service_event" in one.said)
+    executor = SingleThreadedExecutor(context=talker.context)
+    executor.add_node(talker.node)
+    executor.spin_until_future_complete(client.call_async(Trigger.Request()), TIMEOUT)
+    text.publish(String(data="hello"))
+    one.wait_for_messages(3)
+    assert one.end() == 0
+    executor.shutdown()
+    found = contents(one.bag, but="/go/_service_event")
+    assert [message.data for message in found["/text"]] == ["hello"], "it does not keep others from being read"
+
+
+def test_a_recording_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    kind = "sam2_ros/msg/PromptArray"
+    bag = BagWriter(tmp_path / "bag")
+    topic = bag.add_topic("/sam2/prompts", kind, definition(kind)[0], "", [])
+    bag.write(topic, 1, b"\0\1\0\0short")
+    bag.close()
+    with pytest.raises(ValueError, match="bag cannot be read: ") as refused:
+        read_recording(bag.folder)
+    assert "\n" not in str(refused.value)
+
+
+def test_simulated_time_that_stands_still_stops_no_recording(record, talker: Talker) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text", "--ros-args", "-p", "use_sim_time:=true")
+    one.wait_until_heard(text)
+    text.publish(String(data="hello"))
+    one.wait_for_messages(1)
+    assert one.end() == 0
+    assert texts(one.bag) == ["hello"]
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda kind: kind.name)
+def test_the_bag_is_complete_however_it_is_ended(record, talker: Talker, kind: signal.Signals) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text")
+    one.wait_until_heard(text)
+    text.publish(String(data="hello"))
+    one.wait_for_messages(1)
+    assert one.end(kind) == 0, one.said
+    assert texts(one.bag) == ["hello"]
+    assert "Traceback" not in one.said
+
+
+def test_kill_9_loses_what_was_not_written_yet_and_recovery_reads_the_rest(record, talker: Talker, capsys) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text")
+    one.wait_until_heard(text)
+    for index in range(20):
+        text.publish(String(data=f"message {index}"))
+    one.wait_for_messages(1)  # although they are not much
+    one.end(signal.SIGKILL)
+
+    with pytest.raises(ValueError, match=r"sam2_ros\.data\.recovery"):
+        read_recording(one.bag)
+    for _ in range(2):  # once more does no harm
+        done = subprocess.run(
+            [sys.executable, "-m", "sam2_ros.ros.recorder", "--recover", str(one.bag)], capture_output=True, text=True
+        )
+        assert done.returncode == 0 and "complete" in done.stdout, done.stderr
+    found = texts(one.bag)
+    assert found and found == [f"message {index}" for index in range(len(found))]
+    read_recording(one.bag)
+
+
+def test_a_full_disk_is_said_in_one_line_and_the_bag_is_complete(record, talker: Talker) -> None:
+    image = talker.publisher(CompressedImage, "/image")
+    one = record("/image", room=3_000_000)
+    one.wait_until_heard(image)
+    picture = CompressedImage(header=Header(), format="jpeg", data=os.urandom(100_000))
+    deadline = time.monotonic() + TIMEOUT
+    while one.process.poll() is None and time.monotonic() < deadline:
+        image.publish(picture)
+        time.sleep(0.01)
+    assert one.process.wait(TIMEOUT) == 1
+    assert "File too large; recording ended there; what was recorded until then is complete" in one.said
+    assert "Traceback" not in one.said
+    assert len(contents(one.bag)["/image"]) > 10
+
+
+def test_a_bag_that_is_deleted_ends_the_recording(record, talker: Talker) -> None:
+    text = talker.publisher(String, "/text")
+    one = record("/text")
+    one.wait_until_heard(text)
+    shutil.rmtree(one.bag)
+    assert one.process.wait(TIMEOUT) == 1
+    assert "deleted while it was being recorded; nothing is left of it" in one.said and "Traceback" not in one.said
+
+
+def test_raw_images_draw_a_remark(record, talker: Talker) -> None:
+    image = talker.publisher(Image, "/image")
+    talker.publisher(CompressedImage, "/image/compressed")
+    one = record("/image")
+    one.wait_until_heard(image)
+    picture = Image(height=480, width=640, encoding="rgb8", step=1920, data=np.zeros(480 * 1920, np.uint8).tobytes())
+
+    def publish_until_said() -> bool:
+        image.publish(picture)
+        return "GB a minute" in one.said
+
+    one.wait_for(publish_until_said)
+    assert "/image/compressed is published, too, and takes a tenth or less" in one.said
+    assert one.end() == 0
+    assert (one.bag / "bag.mcap").stat().st_size < 1_000_000, "what can be compressed, is"
+
+
+def test_messages_that_did_not_arrive_are_counted(record, talker: Talker) -> None:
+    image = talker.publisher(Image, "/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    one = record("/image")
+    one.wait_until_heard(image)
+    picture = Image(height=1500, width=2000, encoding="rgb8", step=6000, data=bytes(1500 * 6000))
+
+    def publish_until_said() -> bool:  # more than the buffers of DDS hold, as here they are as small as they come
+        image.publish(picture)
+        return "messages of /image did not arrive" in one.said
+
+    one.wait_for(publish_until_said)
+    assert one.end() == 0
+    assert "did not arrive)" in one.said.splitlines()[-1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "sam2_ros.ros.recorder", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("where", "topic", "reason"),
+    [
+        ("bag", "/a b", "'/a b' is no name of a topic: topic name must not contain"),
+        ("bag", "", "'' is no name of a topic"),
+        ("there", "/text", "there: exists already"),
+        ("file/bag", "/text", "file/bag: Not a directory"),
+        ("proc", "/text", "No such file or directory"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_in_one_line(
+    ros_domain: int, tmp_path: Path, where: str, topic: str, reason: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    bag = Path("/proc/bag") if where == "proc" else tmp_path / where
+    done = run("-o", str(bag), topic)
+    assert done.returncode == 1
+    assert reason in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "there"], "nothing is left"
