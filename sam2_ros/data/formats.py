@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from torch.utils.data import ConcatDataset
-
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips, from_list
+from sam2_ros.data.clips import ClipError, Clips, Joined, from_list
 
 
 def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
@@ -49,7 +47,7 @@ def open_all(
     data_sets = [open_clips(path, images, masklets) for path in paths]
     if names is not None:
         data_sets = from_list(names, data_sets, ", ".join(map(str, paths)))
-    return ConcatDataset(data_sets)  # type: ignore[arg-type, return-value]
+    return Joined(data_sets)
 
 
 def _of(module: str) -> Callable[..., Clips]:
