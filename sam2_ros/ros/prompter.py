@@ -316,6 +316,15 @@ def _prompt(arguments: argparse.Namespace) -> Prompt:
 def main() -> int:
     arguments = _arguments()
     rclpy.init()
+    try:
+        return _run(arguments)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 1
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run(arguments: argparse.Namespace) -> int:
     prompter = None
     try:
         prompt = _prompt(arguments)
@@ -330,12 +339,9 @@ def main() -> int:
     except (ValueError, OverflowError, TimeoutError, ImportError) as error:
         print(f"prompt: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 1
     finally:
         if prompter is not None:
             prompter.destroy_node()
-        rclpy.try_shutdown()
     print(describe(result))
     return 0 if result.accepted else 1
 
