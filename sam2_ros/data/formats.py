@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Joined, from_list
+from sam2_ros.requirements import how_to_install
 
 
 def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
@@ -52,7 +53,15 @@ def open_all(
 
 def _of(module: str) -> Callable[..., Clips]:
     """The `clips` of a module, which is loaded only now: not everyone has the packages for every format."""
-    return lambda path, *topics: import_module(f"sam2_ros.data.{module}").clips(path, *topics)
+
+    def opened(path: Path, *topics: str | None) -> Clips:
+        try:
+            reader = import_module(f"sam2_ros.data.{module}")
+        except ModuleNotFoundError as error:
+            raise ClipError(path, f"cannot be read: {how_to_install(error.name or module)}") from error
+        return reader.clips(path, *topics)
+
+    return opened
 
 
 def _has(*parts: str) -> Callable[[Path], Path | None]:

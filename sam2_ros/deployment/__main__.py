@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("deployment")  # before the imports that would fail
+
 import argparse
 import sys
 from pathlib import Path

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("evaluation")  # before the imports that would fail
+
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; the sam2 node says why

@@ -6,6 +6,11 @@ afterwards is read back from the bag that was recorded.
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("demo")  # before the imports that would fail
+
 import argparse
 import contextlib
 import os
@@ -33,10 +38,9 @@ from rich.table import Table
 from sensor_msgs.msg import CompressedImage
 
 from sam2_ros import msg
-from sam2_ros.data.bag import bags
-from sam2_ros.data.bag import read as read_bag
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.demo_scene import NAMES, demo_scene
+from sam2_ros.data.formats import open_clips
 from sam2_ros.data.video import VideoReader, VideoWriter
 from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.evaluation.prompts import error_click
@@ -192,7 +196,7 @@ def own_show(options: argparse.Namespace, folder: Path) -> Show:
     names = zip_longest(options.prompts, options.label, fillvalue="")
     prompts = tuple(replace(prompt, label=name) for prompt, name in names)
     video: Path = options.video
-    is_bag = bool(bags(video))
+    is_bag = video.suffix in (".mcap", ".db3") or any(any(video.glob(file)) for file in ("metadata.yaml", "*.mcap"))
     if options.images and not is_bag:
         raise DemoError(f"--images is a topic of a bag, and {video} is none")
     with _frames(video, options.images) if is_bag else VideoReader(video) as reader:
@@ -222,9 +226,7 @@ def own_show(options: argparse.Namespace, folder: Path) -> Show:
 @contextlib.contextmanager
 def _frames(bag: Path, images: str | None) -> Iterator[BagFrames]:
     """The images of a bag. Raises ClipError, a ValueError, if there are none or several topics have some."""
-    if len(found := bags(bag)) > 1:
-        raise DemoError(f"{bag} holds {len(found)} bags: give one of {', '.join(map(str, found))}")
-    clip = read_bag(found[0], images)
+    clip = open_clips(bag, images)[0]
     yield BagFrames(clip.frames, clip.fps)
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("sam2")  # before the imports that would fail
+
 import os
 
 # Has to be said before PyTorch loads its threads. By default they wait for each other by spinning; as soon as another

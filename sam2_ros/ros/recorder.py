@@ -5,6 +5,11 @@ ros2 run sam2_ros record -o bag /image /sam2/prompts /sam2/masklets
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("record")  # before the imports that would fail
+
 import argparse
 import contextlib
 import os
