@@ -125,7 +125,7 @@ class Trainer:
                 self.elapsed += now - began
                 if log is None:
                     continue
-                log.numbers(self.step, progress, numbers | {"seconds": now - began})
+                log.numbers(self.step, self.progress, numbers | {"seconds": now - began})
                 if now - saved > self.save_every:
                     self.save()
                     saved = time.monotonic()
