@@ -42,6 +42,7 @@ examples:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sam2_ros.evaluation",
+        usage="%(prog)s (--suite | --davis FOLDER | --data PATH) [options]   (--help lists them)",
         description="Scores a model, or the masks of any other tracker, on clips with known masks.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -87,7 +88,10 @@ def arguments() -> argparse.ArgumentParser:
     )  # fmt: skip
 
     of_model = parser.add_argument_group("model")
-    of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
+    of_model.add_argument(
+        "--model", choices=CONFIGS, metavar="NAME",
+        help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
+    )  # fmt: skip
     of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
     of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(

@@ -255,8 +255,9 @@ def main() -> int:
         " device of a webcam, rtsp://...), rate (images per second; 0: the source's own), loop, frame_id,"
         " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (until they have come)."
     )
-    words = argparse.ArgumentParser("camera", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(remove_ros_args(sys.argv)[1:])
+    usage = "%(prog)s [-h] [--ros-args -p source:=FILE -p NAME:=VALUE ...]"
+    words = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], told)
+    words.parse_args(remove_ros_args(sys.argv)[1:])
     rclpy.init()
     try:
         node = CameraNode()

@@ -506,8 +506,9 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
 
 def main() -> int:
     told = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml lists them and says what they mean."
-    words = argparse.ArgumentParser("sam2", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(remove_ros_args(sys.argv)[1:])
+    usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
+    words = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], told)
+    words.parse_args(remove_ros_args(sys.argv)[1:])
     rclpy.init()
     try:
         node = Sam2Node()

@@ -189,6 +189,8 @@ def _refusal(name: str, value: object) -> str | None:
 
 
 def _check_model(name: str) -> None:
+    if "/" in name or name.endswith((".pt", ".pth", ".safetensors")):
+        raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
     if name and name not in CONFIGS:
         near = difflib.get_close_matches(name, CONFIGS, n=1)
         meant = f"did you mean {near[0]}? " if near else ""

@@ -276,7 +276,12 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="prompt", description=__doc__.splitlines()[0].split(": ", 1)[1])
+    parser = argparse.ArgumentParser(
+        prog="prompt",
+        usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
+        description="Points at an object from the command line and says what came of it.",
+        epilog="prompt --click 640,360 --label cup; better: prompt --object-id 1 --negative 700,380",
+    )
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
     parser.add_argument("--box", metavar="X,Y,WIDTH,HEIGHT", type=_numbers(4), help="around it, pixels")

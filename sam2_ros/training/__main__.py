@@ -54,11 +54,17 @@ from sam2_ros.training.validation import clip_batches, scene_batches
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sam2_ros.training",
+        "%(prog)s OUT [--recipe NAME] [--data PATH ...] [--validation PATH ...] [options]   (--help lists them)",
         description="One stage of training. Under torchrun, in several processes.",
     )
     parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
     parser.add_argument("--recipe", choices=RECIPES, help="values of all options below that are not given")
-    parser.add_argument("--model", choices=CONFIGS, help="default: the one that --init is for, or `default`")
+    parser.add_argument(
+        "--model",
+        choices=CONFIGS,
+        metavar="NAME",
+        help=f"{', '.join(CONFIGS)}; default: the one that --init is for, or `default`",
+    )
     init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors; default: see --pretrained"
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
     data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"

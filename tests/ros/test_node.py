@@ -107,6 +107,7 @@ def test_checkpoints_that_are_damaged_or_do_not_fit(
 WRONG_VALUES = [
     ("model", "sam2_tiny", "did you mean sam2_hiera_tiny?"),
     ("model", "yolo", "There are default, sam2_hiera_tiny"),
+    ("model", "runs/average.safetensors", "give them as checkpoint"),
     ("checkpoint", "/no/weights.pt", "there is no such file or folder"),
     ("checkpoint", "weights.pt", "where the node was started"),
     ("image_size", 250, "it must be a multiple of 32, such as 224 or 256"),
@@ -154,6 +155,15 @@ def test_a_value_that_cannot_be_ends_the_process_with_one_line(ros_domain: int) 
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 1 and done.stderr.startswith("sam2: image_size is 250: "), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
+def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: str, argument: str) -> None:
+    """Without --ros-args, ROS does not hear of it."""
+    command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
+    assert "--ros-args -" in done.stderr, "how it is done"
 
 
 def test_a_number_without_a_point_is_a_number(graph: Graph) -> None:
