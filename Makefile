@@ -18,8 +18,8 @@ help:  ## this list
 
 venv: $(VENV)/.installed  ## set up .venv: PyTorch, ROS 2 Jazzy, our messages, sam2_ros (editable)
 
-demo: venv  ## follow an object through a video with the real ROS graph, into demo/  (VIDEO=clip.mp4 CLICK=640,360: yours)
-	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click "$(CLICK)") --out demo
+demo: venv  ## follow things through a video with the real ROS graph, into demo/  (VIDEO=clip.mp4 CLICK=640,360: yours; a folder of images or a bag; CLICK="640,360 100,200" BOX=X,Y,WIDTH,HEIGHT MASK=FILE LABEL="cup hand")
+	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click $(CLICK)) $(if $(BOX),--box $(BOX)) $(if $(MASK),--mask $(MASK)) $(if $(LABEL),--label $(LABEL)) $(if $(IMAGES),--images $(IMAGES)) --out demo
 
 test: venv  ## run the tests  (TESTS=tests/model: some of them)
 	$(RUN) -m pytest $(TESTS)

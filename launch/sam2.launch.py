@@ -4,16 +4,16 @@ ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
 ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
 """
 
+import difflib
 import os
+from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-CONFIG = PathJoinSubstitution([FindPackageShare("sam2_ros"), "config"])
+CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on.
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
@@ -23,9 +23,9 @@ ARGUMENTS = {
     "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; empty: <name>/click"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, under which its topics and services stand"),
-    "params_file": (PathJoinSubstitution([CONFIG, "sam2.yaml"]), "file of parameters of the sam2 node"),
+    "params_file": (str(CONFIG / "sam2.yaml"), "file of parameters of the sam2 node"),
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "log_level": ("info", "how much the nodes say"),
     "camera": ("false", "start our camera node too, playing `source`"),
 }
 
@@ -64,21 +64,43 @@ CAMERA_PARAMETERS = {
 }
 
 
+def typed(name: str, text: str, kind: type) -> object:
+    """The value of an argument. Raises RuntimeError, which names the argument."""
+    try:
+        return {"true": True, "false": False, "1": True, "0": False}[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise RuntimeError(f"{name}:={text} cannot be: it must be {wanted}") from None
+
+
 def given(context: LaunchContext, parameters: dict[str, tuple[type, str]]) -> dict[str, ParameterValue]:
     """Those parameters that the user has given as arguments."""
+    found = {name: (context.launch_configurations[name], kind) for name, (kind, _) in parameters.items()}
     return {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, (kind, _) in parameters.items()
-        if context.launch_configurations[name]
+        name: ParameterValue(typed(name, text, kind), value_type=kind) for name, (text, kind) in found.items() if text
     }
 
 
-def nodes(context: LaunchContext) -> list[Node]:
+def misspelt(context: LaunchContext) -> list[LogInfo]:
+    """Remarks on what stands on the command line and is nearly one of our arguments: launch itself says nothing."""
+    ours = [*ARGUMENTS, *SAM2_PARAMETERS, *CAMERA_PARAMETERS]
+    names = [argument.split(":=")[0] for argument in context.argv if ":=" in argument]
+    near = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.8) for name in names if name not in ours}
+    return [
+        LogInfo(msg=f"sam2.launch.py has no argument {name!r}; did you mean {found[0]!r}?")
+        for name, found in near.items()
+        if found
+    ]
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
     name, image = arguments["name"], arguments["image"]
     # Without ours, Fast DDS loses most images of 640x480 and more. Somebody who has a profile knows what they do.
     has_profile = any(variable in os.environ for variable in FAST_DDS_PROFILE)
-    profile = PathJoinSubstitution([CONFIG, "fastdds.xml"])
+    profile = str(CONFIG / "fastdds.xml")
+    if not Path(arguments["params_file"]).is_file():
+        raise RuntimeError(f"params_file:={arguments['params_file']}: there is no such file")
     common = {
         "package": "sam2_ros",
         "namespace": arguments["namespace"],
@@ -86,11 +108,14 @@ def nodes(context: LaunchContext) -> list[Node]:
         "additional_env": {} if has_profile else dict.fromkeys(FAST_DDS_PROFILE, profile),
         "ros_arguments": ["--log-level", arguments["log_level"]],
     }
-    time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     sam2 = Node(
         executable="sam2",
         name=name,
-        parameters=[ParameterFile(arguments["params_file"]), given(context, SAM2_PARAMETERS), time],
+        parameters=[
+            ParameterFile(arguments["params_file"]),
+            given(context, SAM2_PARAMETERS),
+            {"use_sim_time": typed("use_sim_time", arguments["use_sim_time"], bool)},
+        ],
         remappings=[
             ("image", image),
             ("image_mouse_left", f"{image}_mouse_left"),
@@ -99,8 +124,9 @@ def nodes(context: LaunchContext) -> list[Node]:
         ],
         **common,
     )
-    if arguments["camera"].lower() not in ("true", "1"):
-        return [sam2]
+    started = [*misspelt(context), sam2]
+    if not typed("camera", arguments["camera"], bool):
+        return started
     if not arguments["source"]:
         raise RuntimeError("camera:=true needs source:= a video file, a folder of images, or the number of a webcam")
     camera = Node(
@@ -110,12 +136,13 @@ def nodes(context: LaunchContext) -> list[Node]:
         remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", f"{name}/masklets")],
         **common,
     )
-    return [sam2, camera]
+    return [*started, camera]
 
 
 def generate_launch_description() -> LaunchDescription:
+    choices = {"log_level": ["debug", "info", "warn", "error", "fatal"]}
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
         for name, (default, description) in ARGUMENTS.items()
     ]
     declared += [

@@ -11,9 +11,10 @@
 Needs no ROS. The ROS 2 nodes are in `sam2_ros.ros`, the messages in `sam2_ros.msg` and `sam2_ros.srv`.
 """
 
-from importlib import import_module
 from pkgutil import extend_path
 from typing import TYPE_CHECKING
+
+from sam2_ros.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sam2_ros.model.checkpoint import load_model, save_official
@@ -38,28 +39,19 @@ __all__ = [
 # The generated sam2_ros.msg and sam2_ros.srv stand in the install space; this file may be the one in the source folder.
 __path__ = extend_path(__path__, __name__)
 
-_MODULES = {
-    "Box": "sam2_ros.tracking.prompt",
-    "Click": "sam2_ros.tracking.prompt",
-    "Frame": "sam2_ros.tracking.masklet",
-    "ImagePredictor": "sam2_ros.tracking.image_predictor",
-    "Masklet": "sam2_ros.tracking.masklet",
-    "Prompt": "sam2_ros.tracking.prompt",
-    "PromptError": "sam2_ros.tracking.prompt",
-    "Tracker": "sam2_ros.tracking.tracker",
-    "load_model": "sam2_ros.model.checkpoint",
-    "save_official": "sam2_ros.model.checkpoint",
-}
-
-
-def __getattr__(name: str):
-    # Loaded at first use: importing the messages alone should not cost the seconds that PyTorch takes.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Loaded at first use: importing the messages alone should not cost the seconds that PyTorch takes.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Box": "tracking.prompt",
+        "Click": "tracking.prompt",
+        "Frame": "tracking.masklet",
+        "ImagePredictor": "tracking.image_predictor",
+        "Masklet": "tracking.masklet",
+        "Prompt": "tracking.prompt",
+        "PromptError": "tracking.prompt",
+        "Tracker": "tracking.tracker",
+        "load_model": "model.checkpoint",
+        "save_official": "model.checkpoint",
+    },
+)

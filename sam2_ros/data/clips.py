@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,6 +92,27 @@ class Clips(Sequence[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:
         return (self._read(name) for name in self.names)
+
+
+class Joined(Sequence[Clip]):
+    """Several data sets, one after the other. Opening a clip raises what its own data set raises."""
+
+    def __init__(self, parts: Sequence[Sequence[Clip]]) -> None:
+        self.parts = tuple(parts)
+        self._ends = list(accumulate(map(len, self.parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index):  # an int gives a Clip, a slice a lazy sequence
+        if isinstance(index, slice):
+            return Lazy(len(self), self.__getitem__)[index]
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        return self.parts[part][index - (self._ends[part] - len(self.parts[part]))]
+
+    def __iter__(self) -> Iterator[Clip]:  # Sequence's own would take an IndexError while decoding for the end
+        return (clip for part in self.parts for clip in part)
 
 
 def read_list(file: str | Path) -> list[str]:

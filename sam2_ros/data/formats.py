@@ -8,11 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch.utils.data import ConcatDataset
-
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips, from_list
+from sam2_ros.data.clips import ClipError, Clips, Joined, from_list
 from sam2_ros.data.natural_order import natural
+from sam2_ros.requirements import how_to_install
 
 
 class Said(NamedTuple):
@@ -47,9 +46,12 @@ def open_clips(
     path = Path(path)
     if not path.exists():
         raise ClipError(path, "there is no such file or folder")
-    for _, finds, opens in _LAYOUTS:
-        if (found := finds(path)) is not None:
-            return opens(found, Said(images, masklets, mask_values))
+    try:
+        for _, finds, opens in _LAYOUTS:
+            if (found := finds(path)) is not None:
+                return opens(found, Said(images, masklets, mask_values))
+    except ModuleNotFoundError as error:
+        raise ClipError(path, f"cannot be read: {how_to_install(error.name or '?')}") from error
     looked_for = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
     raise ClipError(path, f"the layout is not known. Looked for:\n{looked_for}")
 
@@ -73,7 +75,7 @@ def open_all(
     data_sets = [open_clips(path, images, masklets, mask_values) for path in paths]
     if names is not None:
         data_sets = from_list(names, data_sets, ", ".join(map(str, paths)))
-    return ConcatDataset(data_sets)  # type: ignore[arg-type, return-value]
+    return Joined(data_sets)
 
 
 def _module(name: str) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from rich.progress import track
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.formats import open_clips
@@ -102,7 +102,7 @@ def main() -> None:
             settings = replace(SceneSettings(), height=options.size[0], width=options.size[1], frames=options.frames)
             make = SCENES[options.scenes](settings, pictures).scene
         start = time.perf_counter()
-        clips = [make(seed) for seed in tqdm(seeds, unit="clip", leave=False)]
+        clips = [make(seed) for seed in track(seeds, "clips", transient=True)]
         took = time.perf_counter() - start
         picture = sheet(clips, options.columns, options.side or clips[0].frames[0].shape[1], options.plain)
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("deployment")  # before the imports that would fail
+
 import argparse
 import sys
 from pathlib import Path
@@ -13,9 +18,11 @@ from sam2_ros.model.config import CONFIGS
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m sam2_ros.deployment", description=__doc__)
+    description = "Writes the network as ONNX graphs, for machines without Python."
+    parser = argparse.ArgumentParser("python -m sam2_ros.deployment", description=description)
     parser.add_argument("folder", type=Path, help="where the graphs go")
-    parser.add_argument("--model", choices=CONFIGS, help="default: the one that ships")
+    models = f"{', '.join(CONFIGS)}; default: the one that ships"
+    parser.add_argument("--model", choices=CONFIGS, metavar="NAME", help=models)
     parser.add_argument("--checkpoint", help="weights, as for the node")
     parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels (default: the model's)")
     aspect = "of the camera's images: 16:9, 640:480, ... The graphs are for no other (default: %(default)s)"

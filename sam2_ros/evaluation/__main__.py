@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("evaluation")  # before the imports that would fail
+
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; the sam2 node says why
@@ -43,6 +48,7 @@ examples:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sam2_ros.evaluation",
+        usage="%(prog)s (--suite | --davis FOLDER | --data PATH) [options]   (--help lists them)",
         description="Scores a model, or the masks of any other tracker, on clips with known masks.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -97,7 +103,10 @@ def arguments() -> argparse.ArgumentParser:
     what.add_argument("--answer-values", choices=MEANINGS, help="--masks: as --mask-values, of that tracker's")
 
     of_model = parser.add_argument_group("model")
-    of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
+    of_model.add_argument(
+        "--model", choices=CONFIGS, metavar="NAME",
+        help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
+    )  # fmt: skip
     of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
     of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(

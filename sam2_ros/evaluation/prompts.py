@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import Box, Click, Prompt, SmallMaskError
-from sam2_ros.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from sam2_ros.tracking.tracker import Tracker  # needs PyTorch, the clicks that the demo takes from here do not
 
 KINDS = {"mask": 0, "box": 0, "click": 1, "3clicks": 3, "5clicks": 5}
 """Kinds of first prompts, with their number of clicks."""

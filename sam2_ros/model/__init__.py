@@ -1,8 +1,16 @@
-"""The network: pure functions of tensors. No state, no ROS, no files but checkpoints."""
+"""The network: pure functions of tensors. No state, no ROS, no files but checkpoints.
 
-from sam2_ros.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_official, save_weights
-from sam2_ros.model.config import CONFIGS, HieraConfig, SAM2Config
-from sam2_ros.model.sam2 import SAM2
+Its configurations (`config`) need no PyTorch; the rest is loaded at first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from sam2_ros.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sam2_ros.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_official, save_weights
+    from sam2_ros.model.config import CONFIGS, HieraConfig, SAM2Config
+    from sam2_ros.model.sam2 import SAM2
 
 __all__ = [
     "CONFIGS",
@@ -15,3 +23,18 @@ __all__ = [
     "save_official",
     "save_weights",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CONFIGS": "config",
+        "SAM2": "sam2",
+        "CheckpointError": "checkpoint",
+        "HieraConfig": "config",
+        "SAM2Config": "config",
+        "load_checkpoint": "checkpoint",
+        "load_model": "checkpoint",
+        "save_official": "checkpoint",
+        "save_weights": "checkpoint",
+    },
+)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("camera")  # before the imports that would fail
+
 import argparse
 import array
 import contextlib
@@ -275,8 +280,9 @@ def main() -> int:
         " device of a webcam, rtsp://...), rate (images per second; 0: the source's own), loop, frame_id,"
         " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (until they have come)."
     )
-    words = argparse.ArgumentParser("camera", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(process.own_arguments("camera"))
+    usage = "%(prog)s [-h] [--ros-args -p source:=FILE -p NAME:=VALUE ...]"
+    words = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], told)
+    words.parse_args(process.own_arguments("camera"))
     return process.run("camera", _run)
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("sam2")  # before the imports that would fail
+
 import os
 
 # Has to be said before PyTorch loads its threads. By default they wait for each other by spinning; as soon as another
@@ -519,8 +524,9 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
 
 def main() -> int:
     told = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml lists them and says what they mean."
-    words = argparse.ArgumentParser("sam2", description=__doc__.splitlines()[0], epilog=told)
-    words.parse_known_args(process.own_arguments("sam2"))
+    usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
+    words = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], told)
+    words.parse_args(process.own_arguments("sam2"))
     return process.run("sam2", _run)
 
 

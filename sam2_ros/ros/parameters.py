@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
 from sam2_ros.data.image_message import MAX_PIXELS
 from sam2_ros.data.value_range import parse_range
+from sam2_ros.model.config import CONFIGS, PATCH
+from sam2_ros.model.device import device_of
 from sam2_ros.tracking.masklet import BOX_MIN_PART
 from sam2_ros.tracking.tracker import ACCELERATIONS
 
@@ -154,8 +159,7 @@ def declare(node: Sam2Node) -> None:
     )
     for name, (default, description, limits) in {**_CONFIGURE, **_LIVE}.items():
         node.declare_parameter(name, default, _descriptor(default, description, limits))
-        refusal = _wrong_choice(name, node.get_parameter(name).value)
-        if refusal:
+        if refusal := _refusal(name, node.get_parameter(name).value):
             raise ValueError(refusal)
 
     def check(parameters: list[Parameter]) -> SetParametersResult:
@@ -167,8 +171,7 @@ def declare(node: Sam2Node) -> None:
                     f" `ros2 lifecycle set {name} deactivate`, `... cleanup`, set it, `... configure`, `... activate`"
                 )
                 return SetParametersResult(successful=False, reason=reason)
-            refusal = _wrong_choice(parameter.name, parameter.value)
-            if refusal:
+            if refusal := _refusal(parameter.name, parameter.value):
                 return SetParametersResult(successful=False, reason=refusal)
         return SetParametersResult(successful=True)
 
@@ -176,7 +179,8 @@ def declare(node: Sam2Node) -> None:
 
 
 def _descriptor(default: object, description: str, limits: tuple | None) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=description)
+    # Types are looked at below: 5 is as good as 5.0, and what is wrong with others should be said with the name.
+    descriptor = ParameterDescriptor(description=description, dynamic_typing=True)
     if limits is None:
         return descriptor
     if isinstance(default, str):
@@ -188,12 +192,61 @@ def _descriptor(default: object, description: str, limits: tuple | None) -> Para
     return descriptor
 
 
-def _wrong_choice(name: str, value: object) -> str | None:
-    """Why a parameter cannot have a value, where rclpy does not see to it."""
-    if name == "range_16bit" and isinstance(value, str):
-        try:
-            parse_range(value)
-        except ValueError as error:
-            return f"{name}: {error}"
-    choices = _CONFIGURE[name][2] if name in _CONFIGURE and isinstance(value, str) else None
-    return f"{name} is {value!r}; it must be one of: {', '.join(choices)}" if choices and value not in choices else None
+def _refusal(name: str, value: object) -> str | None:
+    """Why a parameter cannot have a value, in one line; None: it can."""
+    if name not in (known := {**_CONFIGURE, **_LIVE}):
+        return None
+    default, _, limits = known[name]
+    kinds, kind = {
+        bool: ((bool,), "true or false"),
+        int: ((int,), "a whole number"),
+        float: ((int, float), "a number"),
+        str: ((str,), "a text"),
+    }[type(default)]
+    numbers = f" from {limits[0]:g} to {limits[1]:g}" if limits and not isinstance(default, str) else ""
+    if type(value) not in kinds or (numbers and not limits[0] <= value <= limits[1]):
+        return f"{name} is {value!r}; it must be {kind}{numbers}"
+    if isinstance(default, str) and limits is not None and value not in limits:
+        return f"{name} is {value!r}; it must be one of: {', '.join(limits)}"
+    try:
+        _CHECKS.get(name, lambda _: None)(value)
+    except ValueError as error:
+        return f"{name} is {value!r}: {error}"
+    return None
+
+
+def _check_model(name: str) -> None:
+    if "/" in name or name.endswith((".pt", ".pth", ".safetensors")):
+        raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
+    if name and name not in CONFIGS:
+        near = difflib.get_close_matches(name, CONFIGS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"there is no such model; {meant}There are {', '.join(CONFIGS)}")
+
+
+def _check_checkpoint(file: str) -> None:
+    if file and not Path(file).expanduser().exists():
+        where = "" if Path(file).expanduser().is_absolute() else f" in {Path.cwd()}, where the node was started"
+        raise ValueError(f"there is no such file or folder{where}")
+
+
+def _check_image_size(side: int) -> None:
+    if side % PATCH:
+        below = side // PATCH * PATCH
+        nearest = " or ".join(str(near) for near in (below, below + PATCH) if near)
+        raise ValueError(f"it must be a multiple of {PATCH}, such as {nearest}; 0 is the model's own")
+
+
+def _check_image_aspect(aspect: str) -> None:
+    CONFIGS["default"].at(aspect=aspect or None)
+
+
+# What only its own kind knows; each raises ValueError.
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "model": _check_model,
+    "checkpoint": _check_checkpoint,
+    "image_size": _check_image_size,
+    "image_aspect": _check_image_aspect,
+    "device": device_of,
+    "range_16bit": parse_range,
+}

@@ -8,99 +8,210 @@ ros2 run sam2_ros prompt --box 100,80,60,40
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-import cv2
 import numpy as np
 import rclpy
+from lifecycle_msgs.srv import GetState
+from rclpy.client import Client
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
-from sensor_msgs.msg import RegionOfInterest
+from rclpy.node import NodeNameNonExistentError as NoSuchNode
+from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from sam2_ros.msg import Click, Prompt, PromptArray, PromptResult
+from sam2_ros.msg import Click, Prompt, PromptResult
 from sam2_ros.ros import process
 from sam2_ros.ros.discovery import matching_qos, message_type
-from sam2_ros.ros.images import to_message
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.srv import ListObjects, PromptObject
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
+
+IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+SERVICE = "sam2_ros/srv/PromptObject"
+QUIET = 1.0
+"""Seconds without an answer after which somebody who waits should hear what for."""
+LOST = 3.5
+"""Seconds after which a middleware that has lost a packet on a busy machine repeats what it has to offer."""
 
 
 class Prompter(Node):
-    """Sends prompts to a `sam2` node and waits for what becomes of them."""
+    """Sends prompts to a `sam2` node and says what becomes of them, or what is in the way.
+
+    Args:
+        sam2: the node's name, with its namespace where it has another one than this node.
+
+    Raises:
+        ValueError: that is no name of a node.
+    """
 
     def __init__(self, sam2: str = "sam2", **kwargs) -> None:
         super().__init__("prompter", **kwargs)
-        self._sam2 = sam2
-        self._prompts = self.create_publisher(PromptArray, f"{sam2}/prompts", 10)
-        self._results: list[PromptResult] = []
-        self.create_subscription(PromptResult, f"{sam2}/prompt_results", self._results.append, 100)
-        self._applied: list[Prompt] = []
-        applied = f"{sam2}/applied_prompts"
-        self.create_subscription(PromptArray, applied, lambda message: self._applied.extend(message.prompts), 100)
-        self._images: list[Header] = []
+        try:
+            self._prompt = self.create_client(PromptObject, f"{sam2}/prompt")
+        except NameValidationException as error:
+            self.destroy_node()
+            raise ValueError(f"{sam2!r} is not the name of a node (--node)") from error
+        self.sam2 = self.resolve_service_name(f"{sam2}/prompt").removesuffix("/prompt")
+        """The node's name, with its namespace."""
+        self._list = self.create_client(ListObjects, f"{self.sam2}/list")
+        self._get_state = self.create_client(GetState, f"{self.sam2}/get_state")
 
-    def first_image(self, topic: str, timeout: float) -> Header:
-        """The header of the first image, raw or compressed, that comes on a topic from now on. Raises TimeoutError."""
+    def connect(self, patience: float) -> None:
+        """Finds the node, active.
+
+        Args:
+            patience: seconds for one that is only just being started.
+
+        Raises:
+            TimeoutError: it is not there, or not active; why, and what to do.
+        """
+        deadline = time.monotonic() + patience
+        if not self._spin_until(self._prompt.service_is_ready, patience):
+            others = self._nodes()
+            if others:
+                raise TimeoutError(f"there is no node {self.sam2}, but {', '.join(others)}: --node {others[0]}")
+            self.get_logger().info(f"No sam2 node is found yet; looking for {LOST:g} s more")
+            if not self._spin_until(self._prompt.service_is_ready, LOST):
+                raise TimeoutError(
+                    f"no sam2 node can be found (ROS_DOMAIN_ID is {os.environ.get('ROS_DOMAIN_ID') or '0'}). Start one"
+                    " with `ros2 launch sam2_ros sam2.launch.py`; while it starts, --wait SECONDS waits for it"
+                )
+        setting = f"`ros2 lifecycle set {self.sam2}"
+        needs = {
+            "unconfigured": f"is not configured, its log says why; {setting} configure` and `... activate` start it",
+            "inactive": f"is paused (inactive); {setting} activate` lets it go on",
+            "finalized": "has been shut down; start it again",
+        }
+        # One that says nothing is busy; what it answers to the prompt itself says more.
+        while (state := self._state()) in needs:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.sam2} {needs[state]}")
+            self._spin_until(lambda: False, 0.1)
+
+    def find_images(self, patience: float) -> None:
+        """Finds an image that can be prompted, or somebody who publishes some.
+
+        Args:
+            patience: seconds for a camera that is only just being started.
+
+        Raises:
+            TimeoutError: there is none; where the node looks for them, and where there are some.
+        """
+        topics = self._image_topics()
+
+        def found() -> bool:
+            return not topics or self._is_published(topics) or self._has_images()
+
+        if self._spin_until(found, patience):
+            return
+        self.get_logger().info(f"Nobody is found yet who publishes {' or '.join(topics)}; looking for {LOST:g} s more")
+        if self._spin_until(found, LOST):
+            return
+        there = self._topics_of_images()
+        raise TimeoutError(
+            f"nobody publishes {' or '.join(topics)}, from which {self.sam2} takes its images"
+            + (f". There are images on {', '.join(there)}: start the node with image:={there[0]}" if there else "")
+        )
+
+    def first_image(self, topic: str, patience: float, timeout: float) -> Header:
+        """The header of the first image, raw or compressed, that comes on a topic from now on.
+
+        Args:
+            patience: seconds for somebody to publish there.
+            timeout: seconds for the image.
+
+        Raises:
+            TimeoutError: nobody does, or none comes.
+        """
         topic = self.resolve_topic_name(topic)
-        self._spin_until(lambda: self.count_publishers(topic), timeout, f"nobody publishes {topic}")
+        if not self._spin_until(lambda: self.count_publishers(topic), patience):
+            there = ", ".join(self._topics_of_images()) or "no topic"
+            raise TimeoutError(f"nobody publishes {topic}; there are images on {there}")
         publishers = self.get_publishers_info_by_topic(topic)
+        headers: list[Header] = []
         subscription = self.create_subscription(
             message_type(publishers),
             topic,
-            lambda message: self._images.append(message.header),
+            lambda message: headers.append(message.header),
             matching_qos(publishers, depth=10),  # the next ones come before a busy machine has taken the first
         )
-        self._spin_until(lambda: self._images, timeout, f"no image comes on {topic}")
+        if not self._spin_until(lambda: headers, timeout):
+            raise TimeoutError(f"no image has come on {topic} for {timeout:g} s")
         self.destroy_subscription(subscription)
-        return self._images[0]
-
-    def wait_for_listeners(self, number: int, timeout: float) -> None:
-        """Until so many listen to prompts: the node, and for instance a recorder. Raises TimeoutError."""
-        self._spin_until(
-            lambda: (
-                self._prompts.get_subscription_count() >= number
-                and self.count_publishers(f"{self._sam2}/prompt_results")
-                and self.count_publishers(f"{self._sam2}/applied_prompts")
-            ),
-            timeout,
-            f"nobody listens to {self._prompts.topic_name}; is the node active?",
-        )
+        return headers[0]
 
     def send(self, prompt: Prompt, header: Header, timeout: float) -> PromptResult:
         """Sends a prompt, on the image with this header or, where it is empty, the newest; and waits for its result.
 
-        Raises TimeoutError.
+        Raises:
+            TimeoutError: there is none in so many seconds.
         """
-        self._results.clear()
-        self._applied.clear()
-        sent = PromptArray(header=header, prompts=[prompt])
-        self._prompts.publish(sent)
-        self._spin_until(lambda: self._answers(sent), timeout, "the prompt was sent, but there is no answer to it")
-        return self._answers(sent)[0]
+        answer = self._prompt.call_async(PromptObject.Request(header=header, prompt=prompt))
+        if not self._spin_until(answer.done, min(QUIET, timeout)):
+            topics = " or ".join(self._image_topics()) or "its image topic"
+            self.get_logger().info(f"Waiting for {self.sam2} and an image on {topics}")
+            if not self._spin_until(answer.done, timeout - QUIET):
+                raise TimeoutError(f"the prompt was sent, but {self.sam2} has not answered for {timeout:g} s")
+        return answer.result().result
 
-    def _answers(self, sent: PromptArray) -> list[PromptResult]:
-        """Others may prompt at the same time. Results are told by their object; that of a new one, by what was said."""
-        (prompt,) = sent.prompts
-        ids = {prompt.object_id} if prompt.object_id else {one.object_id for one in self._applied if _same(one, prompt)}
-        return [
-            result
-            for result in self._results
-            if result.object_id in ids or (result.object_id == prompt.object_id and result.header == sent.header)
-        ]
+    def _nodes(self) -> list[str]:
+        """The sam2 nodes that there are."""
+        return sorted(
+            name.removesuffix("/prompt")
+            for name, kinds in self.get_service_names_and_types()
+            if SERVICE in kinds and self.count_services(name)  # else somebody who calls it, such as this node
+        )
 
-    def _spin_until(self, done, timeout: float, complaint: str) -> None:
-        deadline = time.monotonic() + timeout
+    def _state(self) -> str:
+        """Of the node's life. Empty: it does not say."""
+        answer = self._ask(self._get_state, GetState.Request())
+        return "" if answer is None else answer.current_state.label
+
+    def _image_topics(self) -> list[str]:
+        """What the node takes its images from, as far as is known."""
+        namespace, name = self.sam2.rsplit("/", 1)
+        try:
+            heard = self.get_subscriber_names_and_types_by_node(name, namespace or "/")
+        except NoSuchNode:
+            return []
+        return [topic for topic, kinds in heard if set(kinds) & set(IMAGES)]
+
+    def _topics_of_images(self) -> list[str]:
+        """Those that cameras publish, not what the node draws."""
+        return sorted(
+            topic
+            for topic, kinds in self.get_topic_names_and_types()
+            if set(kinds) & set(IMAGES) and not topic.startswith(f"{self.sam2}/") and self.count_publishers(topic)
+        )
+
+    def _is_published(self, topics: list[str]) -> bool:
+        return any(map(self.count_publishers, topics))
+
+    def _has_images(self) -> bool:
+        """Whether the node has seen any that can still be prompted."""
+        listed = self._ask(self._list, ListObjects.Request())
+        return listed is not None and bool(listed.history)
+
+    def _ask(self, client: Client, request: object):
+        """What the node answers; None: nothing for a second."""
+        if not self._spin_until(client.service_is_ready, QUIET):
+            return None
+        answer = client.call_async(request)
+        return answer.result() if self._spin_until(answer.done, QUIET) else None
+
+    def _spin_until(self, done: Callable[[], object], patience: float) -> bool:
+        """Whether something became so in so many seconds."""
+        deadline = time.monotonic() + patience
         while not done():
             if time.monotonic() > deadline:
-                raise TimeoutError(complaint)
-            rclpy.spin_once(self, timeout_sec=0.05)
-
-
-def _same(applied: Prompt, sent: Prompt) -> bool:
-    """Whether it is the prompt that was sent; boxes are cut to the image."""
-    kind = (bool(applied.box.width), bool(applied.mask.data)) == (bool(sent.box.width), bool(sent.mask.data))
-    return kind and applied.clicks == sent.clicks and applied.label == sent.label
+                return False
+            rclpy.spin_once(self, timeout_sec=0.02)
+        return True
 
 
 def describe(result: PromptResult) -> str:
@@ -121,7 +232,37 @@ def describe(result: PromptResult) -> str:
     )
 
 
-def _numbers(count: int):
+def read_mask(file: str | Path) -> np.ndarray:
+    """The mask in a picture, bool [H, W]: what is not black, or of soft edges what is nearer to white.
+
+    Raises:
+        ValueError: it cannot be read, or shows nothing.
+    """
+    from PIL import Image as Picture  # not everybody who clicks has it
+
+    try:
+        with Picture.open(file) as picture:
+            # Colours of a palette are looked up, and how opaque something is does not count.
+            pixels = np.asarray(picture if picture.mode in ("1", "L", "I", "I;16", "F") else picture.convert("RGB"))
+    except (OSError, SyntaxError, Picture.DecompressionBombError) as error:
+        raise ValueError(f"{file} cannot be read as an image ({error})") from error
+    values = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
+    drawn = values > 0
+    if not drawn.any():
+        raise ValueError(f"{file} is all black: an object's pixels are those that are not")
+    # Enlarged or compressed as JPEG, a black and white mask has greys along its edges, and specks of nearly black.
+    soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
+    return values > 127 if soft else drawn
+
+
+def mask_message(mask: np.ndarray) -> Image:
+    """A mask, bool [H, W], as the message of a prompt takes it."""
+    from sam2_ros.ros.images import to_message  # loads what reads images
+
+    return to_message(mask.astype(np.uint8) * 255, "mono8", Header())
+
+
+def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
     def parse(text: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
         if len(numbers) != count:
@@ -133,7 +274,12 @@ def _numbers(count: int):
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="prompt", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="prompt",
+        usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
+        description="Points at an object from the command line and says what came of it.",
+        epilog="prompt --click 640,360 --label cup; better: prompt --object-id 1 --negative 700,380",
+    )
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
     parser.add_argument("--box", metavar="X,Y,WIDTH,HEIGHT", type=_numbers(4), help="around it, pixels")
@@ -141,13 +287,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--label", default="", help="its name")
     parser.add_argument("--object-id", type=int, default=0, help="refine this object; 0: a new one")
     parser.add_argument("--replace", action="store_true", help="forget what the object was")
-    parser.add_argument(
-        "--first-image", metavar="TOPIC", help="on the first image that comes on this topic, not on the newest one"
-    )
-    parser.add_argument("--node", default="sam2", help="name of the sam2 node")
-    parser.add_argument("--listeners", type=int, default=1, help="send once so many listen, as with a recorder")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds for each thing it waits for")
-    return parser.parse_args(process.own_arguments("prompt"))
+    first = "on the first image that comes on this topic, as when a bag is played; else on the newest"
+    parser.add_argument("--first-image", metavar="TOPIC", help=first)
+    parser.add_argument("--node", default="sam2", help="name of the sam2 node (default: %(default)s)")
+    wait = "seconds for a node or a camera that is only just being started (default: %(default)g)"
+    parser.add_argument("--wait", type=float, default=2.0, metavar="SECONDS", help=wait)
+    timeout = "seconds for the answer (default: %(default)g)"
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help=timeout)
+    options = parser.parse_args(process.own_arguments("prompt"))
+    if not (options.click or options.negative or options.box or options.mask):
+        parser.error("say what to point at: --click, --negative, --box or --mask")
+    return options
 
 
 def _prompt(arguments: argparse.Namespace) -> Prompt:
@@ -162,11 +312,7 @@ def _prompt(arguments: argparse.Namespace) -> Prompt:
             raise ValueError("a box has a corner X,Y within the image, and at least one pixel of WIDTH and HEIGHT")
         prompt.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if arguments.mask:
-        mask = cv2.imread(arguments.mask, cv2.IMREAD_UNCHANGED)
-        if mask is None:
-            raise ValueError(f"{arguments.mask} cannot be read as an image")
-        mask = mask[..., :3].any(axis=-1) if mask.ndim == 3 else mask > 0
-        prompt.mask = to_message(mask.astype(np.uint8) * 255, "mono8", Header())
+        prompt.mask = mask_message(read_mask(arguments.mask))
     return prompt
 
 
@@ -176,19 +322,23 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    prompter = Prompter(arguments.node)
+    prompter = None
     try:
         prompt = _prompt(arguments)
-        header = Header()
-        prompter.wait_for_listeners(arguments.listeners, arguments.timeout)  # first: images may not wait for us
+        prompter = Prompter(arguments.node)
+        prompter.connect(arguments.wait)
         if arguments.first_image:
-            header = prompter.first_image(arguments.first_image, arguments.timeout)
+            header = prompter.first_image(arguments.first_image, arguments.wait, arguments.timeout)
+        else:
+            header = Header()
+            prompter.find_images(arguments.wait)
         result = prompter.send(prompt, header, arguments.timeout)
     except (ValueError, OverflowError, TimeoutError, ImportError) as error:
         print(f"prompt: {error}", file=sys.stderr)
         return 1
     finally:
-        prompter.destroy_node()
+        if prompter is not None:
+            prompter.destroy_node()
     print(describe(result))
     return 0 if result.accepted else 1
 

@@ -6,6 +6,11 @@ ros2 run sam2_ros record --recover bag        # after kill -9 or a power failure
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("record")  # before the imports that would fail
+
 import argparse
 import re
 import sys

@@ -1,9 +1,17 @@
-"""Promptable visual segmentation over a stream and on pictures."""
+"""Promptable visual segmentation over a stream and on pictures.
 
-from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
-from sam2_ros.tracking.masklet import Frame, Masklet
-from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
-from sam2_ros.tracking.tracker import StampError, Tracker
+Prompts, masklets and their run lengths (`prompt`, `masklet`, `rle`) need NumPy alone; the rest is loaded at first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from sam2_ros.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
+    from sam2_ros.tracking.masklet import Frame, Masklet
+    from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
+    from sam2_ros.tracking.tracker import StampError, Tracker
 
 __all__ = [
     "Box",
@@ -17,3 +25,19 @@ __all__ = [
     "StampError",
     "Tracker",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Box": "prompt",
+        "Candidates": "image_predictor",
+        "Click": "prompt",
+        "Frame": "masklet",
+        "ImagePredictor": "image_predictor",
+        "Masklet": "masklet",
+        "Prompt": "prompt",
+        "PromptError": "prompt",
+        "StampError": "tracker",
+        "Tracker": "tracker",
+    },
+)

@@ -5,8 +5,14 @@ Several GPUs or nodes: `torchrun --nproc_per_node 8 -m sam2_ros.training RUN ...
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("training")  # before the imports that would fail
+
 import argparse
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -16,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
@@ -37,6 +42,7 @@ from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import processes
 from sam2_ros.training.augmentation import NONE, Augmentation
 from sam2_ros.training.joint import JointSamples, of_stills
+from sam2_ros.training.own_answers import remark_on_own_answers
 from sam2_ros.training.recipe import RECIPES, Recipe, Stage
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.samples import Samples
@@ -49,11 +55,17 @@ from sam2_ros.training.validation import clip_batches, scene_batches
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sam2_ros.training",
+        "%(prog)s OUT [--recipe NAME] [--data PATH ...] [--validation PATH ...] [options]   (--help lists them)",
         description="One stage of training. Under torchrun, in several processes.",
     )
     parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
     parser.add_argument("--recipe", choices=RECIPES, help="values of all options below that are not given")
-    parser.add_argument("--model", choices=CONFIGS, help="default: the one that --init is for, or `default`")
+    parser.add_argument(
+        "--model",
+        choices=CONFIGS,
+        metavar="NAME",
+        help=f"{', '.join(CONFIGS)}; default: the one that --init is for, or `default`",
+    )
     init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors; default: see --pretrained"
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
     data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"
@@ -176,6 +188,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
         samples = JointSamples(samples, stills, recipe.stage)
     validation = []
     if processes.rank_and_world()[0] == 0:
+        remark_on_own_answers(options.data, options.validation)
         if options.validation:
             clips = open_all(options.validation, options.validation_list, *said)
             validation = clip_batches(clips, recipe.stage, model.config.shape(*size_of(clips)))
@@ -184,9 +197,24 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     return Trainer(model.to(device), recipe, samples, options.out, validation)
 
 
+def outcome(options: argparse.Namespace, trained: Trainer) -> str:
+    """What there is now, and what to do with it."""
+    if trained.progress < 1:
+        how = f"stopped after {trained.step} steps; the same command goes on from there. The weights so far"
+    else:
+        how = f"complete after {trained.step} steps. The weights"
+    of_clips = f"--data {shlex.quote(str(options.validation[0]))}" if options.validation else "--suite"
+    weights = shlex.quote(str(trained.weights))
+    return (
+        f"{how}: {trained.weights}\n"
+        f"  is it better?  python -m sam2_ros.evaluation {of_clips} --checkpoint {weights}\n"
+        f"  on the robot:  ros2 launch sam2_ros sam2.launch.py checkpoint:={weights} image:=..."
+    )
+
+
 def main() -> int:
     options = arguments().parse_args()
-    warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr, flush=True)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     try:
         device = processes.start(options.device)
@@ -202,6 +230,8 @@ def main() -> int:
         except (CheckpointError, OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+        if prepared.rank == 0:
+            print(outcome(options, prepared))
     elif prepared.rank == 0:
         print(
             f"{prepared.checkpoint}: this stage is complete, after {prepared.step} steps. To make it longer, give more"

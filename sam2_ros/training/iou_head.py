@@ -42,6 +42,7 @@ from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.losses import coverage, iou
+from sam2_ros.training.own_answers import remark_on_own_answers
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.scenes import SceneSamples
 
@@ -262,6 +263,7 @@ def main() -> int:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
         if options.data:
             clips = open_all(options.data, options.list, options.images, options.masklets, options.mask_values)
+            remark_on_own_answers(options.data)
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
             # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.

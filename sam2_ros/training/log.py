@@ -1,60 +1,71 @@
-"""What one sees of a training: a progress bar, lines of numbers, TensorBoard with curves and pictures."""
+"""What one sees of a training: lines of numbers, on a terminal a bar, TensorBoard with curves and pictures."""
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from sam2_ros.training.validation import Scores
 
 EVERY = 20
-"""Steps whose means are logged together."""
+"""Steps whose means are logged together; fewer where they take long."""
+PATIENCE = 20.0
+"""Seconds that somebody who looks on waits for a line."""
 
 
 class Log:
-    """Writes into a run's folder and on the screen.
+    """Writes into a run's folder and on the screen: plain lines, and a bar where that is a terminal.
 
     Args:
         folder: for TensorBoard's files and the newest pictures.
         step: where training goes on.
-        steps: where it ends; None: the bar guesses.
+        end: where it ends, in words: "300 steps", "8 minutes".
+        progress: how much is done already, 0 .. 1.
     """
 
-    def __init__(self, folder: Path, step: int, steps: int | None) -> None:
+    def __init__(self, folder: Path, step: int, end: str, progress: float = 0.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._board = SummaryWriter(str(folder))
-        interval = 0.5 if sys.stderr.isatty() else 20.0
-        self._bar = tqdm(initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True)
-        self._steps = steps
+        self._end = end
         self._recent: list[dict[str, float]] = []
+        self._newest = step, progress
+        self._last_line = time.monotonic()
+        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        self._bar = Progress(
+            *columns,
+            console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # else what goes into a file would appear on the screen instead
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task(self._said(step, progress), total=1.0, completed=progress)
+        self._bar.start()
 
     def numbers(self, step: int, progress: float, values: dict[str, float]) -> None:
         """Losses and the like, after so many steps; `progress` is 0 .. 1."""
-        if self._steps is None and progress > 0:
-            self._bar.total = round(step / progress)
-        self._bar.update()
+        self._newest = step, min(progress, 1.0)
+        self._bar.update(self._task, completed=progress, description=self._said(*self._newest))
         self._recent.append(values)
-        if step % EVERY:
-            return
-        means = {name: float(np.mean([one[name] for one in self._recent])) for name in values}
-        self._recent = []
-        for name, value in means.items():
-            self._board.add_scalar(name, value, step)
-        self._bar.write(f"{step} {progress:.1%} " + " ".join(f"{name} {value:.4f}" for name, value in means.items()))
+        if step % EVERY == 0 or time.monotonic() - self._last_line > PATIENCE:
+            self._write_means()
 
     def scores(self, step: int, scores: Scores) -> None:
         """Of a validation."""
-        self._bar.write(f"step {step}: {scores}")
+        self._write_means()
+        self._print(f"validation after {step} steps: {scores}")
         for name, value in asdict(scores).items():
-            self._board.add_scalar(f"validation/{name}", value, step)
+            if not math.isnan(value):
+                self._board.add_scalar(f"validation/{name}", value, step)
 
     def pictures(self, step: int, kind: str, pictures: Sequence[np.ndarray]) -> None:
         """uint8 [H, W, 3] RGB; the newest of each kind also as <kind>_0.png, ..."""
@@ -64,5 +75,24 @@ class Log:
         self._board.flush()
 
     def close(self) -> None:
-        self._bar.close()
+        self._write_means()
+        self._bar.stop()
         self._board.close()
+
+    def _write_means(self) -> None:
+        """Of the steps since the last time."""
+        if not self._recent:
+            return
+        means = {name: float(np.mean([one[name] for one in self._recent])) for name in self._recent[0]}
+        self._recent = []
+        for name, value in means.items():
+            self._board.add_scalar(name, value, self._newest[0])
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+        self._print(f"{self._said(*self._newest)}: {numbers}")
+
+    def _said(self, step: int, progress: float) -> str:
+        return f"step {step}, {progress:.1%} of {self._end}"
+
+    def _print(self, line: str) -> None:
+        self._last_line = time.monotonic()
+        print(line, flush=True)

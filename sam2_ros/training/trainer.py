@@ -101,11 +101,15 @@ class Trainer:
 
     def run(self) -> None:
         """Trains until the stage is over, or stopped."""
-        log = Log(self.out, self.step, self.recipe.stage.steps) if self.rank == 0 else None
-        batches = self._batches()
+        stage = self.recipe.stage
+        end = f"{stage.steps} steps" if stage.steps is not None else f"{stage.minutes:g} minutes"
+        batches = self._batches()  # first: it forks, and the log has threads
         saved = validated = time.monotonic()
         seen: tuple[Batch, Outcome] | None = None
+        log: Log | None = None
         try:
+            if self.rank == 0:
+                log = Log(self.out, self.step, end, self.progress)
             if log is not None and self.step == 0:
                 self._validate(log)
                 validated = time.monotonic()
@@ -121,7 +125,7 @@ class Trainer:
                 self.elapsed += now - began
                 if log is None:
                     continue
-                log.numbers(self.step, progress, numbers | {"seconds": now - began})
+                log.numbers(self.step, self.progress, numbers | {"seconds": now - began})
                 if now - saved > self.save_every:
                     self.save()
                     saved = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,10 +47,13 @@ class Scores:
     """Share of later frames with the object absent on which it was called absent."""
 
     def __str__(self) -> str:
-        return (
-            f"IoU {self.first_iou:.3f} on the first frame, {self.later_iou:.3f} later; "
-            f"present {self.seen:.3f} when visible, absent {self.missed:.3f} when not"
-        )
+        words = {
+            "IoU {:.3f} on the first frame": self.first_iou,
+            "{:.3f} later": self.later_iou,
+            "present {:.3f} when visible": self.seen,
+            "absent {:.3f} when not": self.missed,
+        }
+        return ", ".join(said.format(value) for said, value in words.items() if not math.isnan(value))
 
 
 def scene_batches(shape: tuple[int, int], pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:

@@ -2,8 +2,10 @@
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
@@ -91,3 +93,86 @@ def test_the_launch_file_starts_the_nodes(arguments: dict[str, str], executables
     for declaration in declarations:
         declaration.execute(context)
     assert [node.node_executable for node in start.execute(context)] == executables
+
+
+class Described:
+    """Stands in for what ROS's launch would make of a description; it has no wheel."""
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        self.arguments = arguments
+        self.named = named
+
+
+@pytest.fixture
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The launch file as a module, over stand-ins for launch and launch_ros."""
+    names = {
+        "launch": ["LaunchContext", "LaunchDescription", "LaunchDescriptionEntity"],
+        "launch.actions": ["DeclareLaunchArgument", "LogInfo", "OpaqueFunction"],
+        "launch_ros": [],
+        "launch_ros.actions": ["Node"],
+        "launch_ros.parameter_descriptions": ["ParameterFile", "ParameterValue"],
+    }
+    for name, classes in names.items():
+        stand_in = ModuleType(name)
+        for one in classes:
+            setattr(stand_in, one, type(one, (Described,), {}))
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def started(launch_file: ModuleType, *arguments: str) -> list[Described]:
+    """What the launch file starts, given these arguments on the command line."""
+    *declared, start = launch_file.generate_launch_description().arguments[0]
+    values = {one.arguments[0]: one.named["default_value"] for one in declared}
+    values |= dict(argument.split(":=") for argument in arguments)
+    context = SimpleNamespace(launch_configurations=values, argv=list(arguments))
+    return start.named["function"](context)
+
+
+def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:
+    """`ros2 launch --show-args` would print a substitution as PathJoin('PathJoin(..."""
+    *declared, _ = launch_file.generate_launch_description().arguments[0]
+    defaults = {one.arguments[0]: one.named["default_value"] for one in declared}
+    assert all(isinstance(default, str) for default in defaults.values())
+    assert Path(defaults["params_file"]).samefile(ROOT / "config/sam2.yaml")
+
+
+@pytest.mark.parametrize(
+    ("argument", "wanted"),
+    [
+        ("max_objects:=lots", "a whole number"),
+        ("max_objects:=2.5", "a whole number"),
+        ("prompt_timeout:=5s", "a number"),
+        ("keep_all:=maybe", "true or false"),
+        ("camera:=yes", "true or false"),
+        ("use_sim_time:=on", "true or false"),
+        ("params_file:=/no/file.yaml", "there is no such file"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_named(launch_file: ModuleType, argument: str, wanted: str) -> None:
+    with pytest.raises(RuntimeError, match=f"{argument}.*{wanted}"):
+        started(launch_file, argument)
+
+
+def test_arguments_reach_the_node_in_their_types(launch_file: ModuleType) -> None:
+    given = ("max_objects:=3", "prompt_timeout:=5", "keep_all:=True", "image_aspect:=16:9", "use_sim_time:=1")
+    (sam2,) = started(launch_file, *given)
+    parameters, time = sam2.named["parameters"][1:]
+    values = {name: (value.arguments[0], value.named["value_type"]) for name, value in parameters.items()}
+    assert values == {
+        "max_objects": (3, int),
+        "prompt_timeout": (5.0, float),
+        "keep_all": (True, bool),
+        "image_aspect": ("16:9", str),
+    }
+    assert time == {"use_sim_time": True}
+
+
+def test_a_misspelt_argument_is_remarked_on(launch_file: ModuleType) -> None:
+    remark, sam2 = started(launch_file, "max_object:=3", "robot_name:=rover")
+    assert "no argument 'max_object'; did you mean 'max_objects'?" in remark.named["msg"]
+    assert sam2.named["executable"] == "sam2"

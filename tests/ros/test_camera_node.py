@@ -1,4 +1,4 @@
-"""The camera, the prompter and the recorder, as nodes and as processes."""
+"""The camera and the recorder, as nodes and as processes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,19 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from PIL import Image as Picture
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from robot import SIZE, TIMEOUT, Graph, Robot, header_of, picture
+from robot import SIZE, TIMEOUT, Graph, Robot
 from rosbags.highlevel import AnyReader
 from rosbags.image import message_to_cvimage
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 from video_files import UNEVEN, number_of, numbered, write_video
 
-from sam2_ros import msg
 from sam2_ros.data.image_message import to_rgb
 from sam2_ros.data.video import VideoReader
 from sam2_ros.ros.camera import CameraNode, Source, SourceError
-from sam2_ros.ros.images import to_message
-from sam2_ros.ros.prompter import Prompter
 from sam2_ros.ros.stamps import nanoseconds
 
 INFRARED = ((Image, "image"), (CompressedImage, "image/compressed"))
@@ -148,56 +144,6 @@ def test_a_webcam_is_a_number(graph: Graph) -> None:
         CameraNode(context=graph.context, parameter_overrides=[Parameter("source", value=77)])
 
 
-def test_the_prompter_knows_its_own_answer(graph: Graph) -> None:
-    """Among those to others, who point at things in the same moment."""
-    prompter = Prompter(context=graph.context)
-    try:
-        sent = msg.PromptArray(prompts=[msg.Prompt(label="cup", clicks=[msg.Click(x=1.0, y=2.0)])])
-        others = msg.Prompt(object_id=9, label="hand", clicks=[msg.Click(x=1.0, y=2.0)])
-        prompter._results += [
-            msg.PromptResult(object_id=9, accepted=True),
-            msg.PromptResult(object_id=4, message="outside the image"),
-            msg.PromptResult(header=header_of(1), message="the prompt is empty"),
-        ]
-        prompter._applied.append(others)
-        assert not prompter._answers(sent)
-        mine = msg.PromptResult(object_id=10, accepted=True)
-        prompter._results.append(mine)
-        assert not prompter._answers(sent), "whose is it?"
-        prompter._applied.append(msg.Prompt(object_id=10, label="cup", clicks=sent.prompts[0].clicks))
-        assert prompter._answers(sent) == [mine]
-        refused = msg.PromptResult(message="it is outside the image")
-        prompter._results[-1:] = [refused]
-        assert prompter._answers(sent) == [refused]
-        sent.prompts[0].object_id = 4
-        assert prompter._answers(sent) == prompter._results[1:2]
-    finally:
-        prompter.destroy_node()
-
-
-def test_the_prompter_takes_the_first_of_the_images(robot: Robot, ros_domain: int) -> None:
-    """Also where more have come before it looks."""
-    frames = robot.create_publisher(Image, "frames", 10)
-
-    class Busy(Prompter):
-        def create_subscription(self, kind: type, topic: str, *arguments, **options):
-            subscription = super().create_subscription(kind, topic, *arguments, **options)
-            if topic == "/frames":
-                robot.wait_for(frames.get_subscription_count, "for the prompter")
-                for index in range(3):
-                    frames.publish(to_message(picture(index), "rgb8", header_of(index)))
-                assert frames.wait_for_all_acked(Duration(seconds=TIMEOUT))
-            return subscription
-
-    rclpy.init(domain_id=ros_domain)
-    try:
-        prompter = Busy()
-        assert prompter.first_image("/frames", TIMEOUT) == header_of(0)
-        prompter.destroy_node()
-    finally:
-        rclpy.shutdown()
-
-
 def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Path) -> None:
     node = camera(graph, video, rate=100.0, loop=True, wait_for_subscribers=2)
     images = robot.listen(Image, "image", CAMERA_QOS)
@@ -284,25 +230,25 @@ def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, fo
     """Camera, node, prompter and recorder: nothing is lost, and the bag holds what was said."""
     bag = tmp_path / "bag"
     reliable = "reliability:=reliable"
-    topics = ["/image", "/sam2/prompts", "/sam2/prompt_results", "/sam2/masklets"]
+    topics = ["/image", "/sam2/applied_prompts", "/sam2/prompt_results", "/sam2/masklets"]
     recorder = run("recorder", "-o", str(bag), *topics)
     node = run(
         "node", "--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", f"qos_overrides./image.subscription.{reliable}"
     )
-    wait_for_listeners("/sam2/prompt_results", "/sam2/masklets")  # the camera counts those of its images only
+    wait_for_listeners(*topics[1:])  # the camera counts those of its images only
     camera = run(
         *("camera", "--ros-args", "-p", f"source:={folder}", "-p", "wait_for_masklets:=true"),
         *("-p", "wait_for_subscribers:=3", "-r", "masklets:=sam2/masklets"),
         *("-p", f"qos_overrides./image.publisher.{reliable}"),
     )
-    prompter = run("prompter", "--click", "30,40", "--label", "cup", "--listeners", "2", "--first-image", "/image")
+    prompter = run("prompter", "--click", "30,40", "--label", "cup", "--first-image", "/image", "--wait", str(TIMEOUT))
     try:
         said, complaint = prompter.communicate(timeout=TIMEOUT)
         assert prompter.returncode == 0 and said.startswith("object 1 (cup): "), complaint
         assert camera.wait(TIMEOUT) == 0
-        refused = run("prompter", "--box", "500,500,10,10", "--listeners", "2")
-        said, _ = refused.communicate(timeout=TIMEOUT)
-        assert refused.returncode == 1 and "outside the image" in said
+        refused = run("prompter", "--box", "500,500,10,10", "--wait", str(TIMEOUT))
+        said, complaint = refused.communicate(timeout=TIMEOUT)
+        assert refused.returncode == 1 and "outside the image" in said, complaint
     finally:
         for process in (recorder, node, camera, prompter):
             process.send_signal(signal.SIGINT)
@@ -317,7 +263,7 @@ def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, fo
     images, prompts, results, masklets = heard.values()
     assert [message_to_cvimage(image).mean() for image in images] == list(GREYS)
     assert [message.header.stamp for message in masklets] == [image.header.stamp for image in images]
-    assert [len(message.prompts) for message in prompts] == [1, 1]
+    assert [len(message.prompts) for message in prompts] == [1], "the one that was followed"
     assert prompts[0].prompts[0].clicks[0].x == 30 and prompts[0].header.stamp == images[0].header.stamp
     assert [result.accepted for result in results] == [True, False]
     # All images may have been processed before the click came, so that only its answer has the object.

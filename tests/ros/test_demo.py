@@ -14,13 +14,16 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores, get_typestore
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video import VideoReader, VideoWriter
-from sam2_ros.ros.demo import DemoError, Show, judge, parser, run
+from sam2_ros.ros.demo import DemoError, Show, judge, named, parser, run
 from sam2_ros.ros.graph import free_domain
 from sam2_ros.ros.recording import Answer, Recording, read_recording
 from sam2_ros.tracking.masklet import Frame, Masklet
+from sam2_ros.tracking.prompt import Click, Prompt
 
 TIMEOUT = 300  # s; about 15 on an idle machine
 
@@ -79,23 +82,75 @@ def test_says_at_once_that_weights_are_missing(tmp_path: Path) -> None:
     assert "/no/weights.pt" in printed and "Traceback" not in printed
 
 
-def test_follows_a_click_in_any_video(tmp_path: Path, checkpoint: Path) -> None:
-    video, out = tmp_path / "clip.mp4", tmp_path / "out"
-    with VideoWriter(video, 12) as writer:
+BLOCKS = ((240, 200, 40), (40, 90, 240))  # colours of two, which move apart
+
+
+def block(number: int, index: int) -> tuple[slice, slice]:
+    """Where a block is on an image of 90 x 160 pixels: rows, columns."""
+    x = (20 + 5 * index, 100 + 3 * index)[number]
+    return slice(30, 60), slice(x, x + 30)
+
+
+def blocks(index: int) -> np.ndarray:
+    image = np.full((90, 160, 3), 90, np.uint8)
+    for number, colour in enumerate(BLOCKS):
+        image[block(number, index)] = colour
+    return image
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, 12) as writer:
         for index in range(6):
-            image = np.full((90, 160, 3), 90, np.uint8)
-            image[30:60, 20 + 5 * index : 50 + 5 * index] = (240, 200, 40)
-            writer.write(image)
+            writer.write(blocks(index))
+    return path
 
-    for words, reason in {
-        ("--video", str(video)): "160x90",  # without a click it asks for one
-        ("--video", str(video), "--click", "300,20"): "outside",
-        ("--video", str(tmp_path / "no.mp4"), "--click", "1,1"): r"no\.mp4",
-        ("--click", "1,1"): "--video",
-    }.items():
-        with pytest.raises((DemoError, FileNotFoundError), match=reason):
-            run(parser().parse_args([*words, "--out", str(out)]), Console())
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--video", "VIDEO"), "160x90"),  # without a click it asks for one
+        (("--video", "VIDEO", "--click", "30,40", "300,20"), r"click 300,20: .*outside"),
+        (("--video", "VIDEO", "--box", "200,20,10,10"), "outside"),
+        (("--video", "VIDEO", "--mask", "MASK"), "mask of 4 x 4 pixels"),
+        (("--video", "VIDEO", "--click", "30,40", "--label", "cup", "hand"), "2 labels for 1 objects"),
+        (("--video", "VIDEO", "--click", "30,40", "--images", "/left"), "a topic of a bag"),
+        (("--video", "no.mp4", "--click", "1,1"), r"no\.mp4"),
+        (("--click", "1,1"), "--video"),
+    ],
+)
+def test_says_what_cannot_be_pointed_at_before_it_begins(tmp_path: Path, video: Path, words, reason: str) -> None:
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((4, 4), 255, np.uint8))
+    files = {"VIDEO": str(video), "MASK": str(tmp_path / "mask.png")}
+    with pytest.raises((DemoError, FileNotFoundError), match=reason):
+        run(parser().parse_args([*(files.get(word, word) for word in words), "--out", str(tmp_path)]), Console())
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("words", [("--click", "3"), ("--click", "-3,4"), ("--box", "1,2,3"), ("--mask", "/no.png")])
+def test_a_prompt_that_is_none_is_named(words: tuple[str, str], capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(words)
+    assert words[0] in capsys.readouterr().err
+
+
+def test_reads_prompts_of_any_kind_in_their_order(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "mask.png"), np.eye(4, dtype=np.uint8))
+    click, box = ("--click", "640,360", "100.5,200+110,210-90,190"), ("--box", "10,20,30,40-50,60")
+    prompts = parser().parse_args([*click, *box, "--mask", str(tmp_path / "mask.png"), "--click", "1,2"]).prompts
+    assert [named(prompt) for prompt in prompts] == [
+        "click 640,360",
+        "click 100.5,200 and click 110,210 and negative click 90,190",
+        "box 10,20,30,40 and negative click 50,60",
+        "mask",
+        "click 1,2",
+    ]
+    np.testing.assert_array_equal(prompts[3].mask, np.eye(4, dtype=bool))
+
+
+def test_follows_a_click_in_any_video(tmp_path: Path, checkpoint: Path, video: Path) -> None:
+    out = tmp_path / "out"
     how = ("--click", "35,45", "--label", "block", "--checkpoint", checkpoint)
     status, printed = demo("--video", video, "--out", out, *how)
     assert status == 0, printed
@@ -103,6 +158,49 @@ def test_follows_a_click_in_any_video(tmp_path: Path, checkpoint: Path) -> None:
     assert len(frames_of(out / "overlay.mp4")) == 6
     recording = read_recording(out / "bag")
     assert {frame.masklet(1).label for stamp, frame in recording.frames.items() if frame.masklets} == {"block"}
+
+
+def test_follows_several_things_in_a_bag(tmp_path: Path) -> None:
+    """A click, a box with a negative click, and a mask; each is what it was called, and on what it was shown."""
+    with (writer := Writer(tmp_path / "drive", version=9)):
+        types = get_typestore(Stores.ROS2_JAZZY)
+        kind, stamps = types.types["sensor_msgs/msg/Image"], types.types["builtin_interfaces/msg/Time"]
+        header = types.types["std_msgs/msg/Header"]
+        topics = [writer.add_connection(topic, kind.__msgtype__, typestore=types) for topic in ("/left", "/right")]
+        for index in range(6):
+            image = blocks(index)
+            for topic in topics:
+                message = kind(header(stamps(100, index * 10**8), ""), 90, 160, "rgb8", 0, 480, image.ravel())
+                writer.write(topic, 10**11 + index * 10**8, types.serialize_cdr(message, kind.__msgtype__))
+    with pytest.raises(ValueError, match="/left, /right"):
+        run(parser().parse_args(["--video", str(tmp_path / "drive"), "--click", "35,45"]), Console())
+
+    mask = np.zeros((90, 160), np.uint8)
+    mask[block(1, 0)] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    how = ("--click", "35,45-35,80", "--box", "100,30,30,30", "--mask", tmp_path / "mask.png", "--images", "/left")
+    labels = ("--label", "yellow block", "blue")
+    status, printed = demo("--video", tmp_path / "drive", "--out", tmp_path / "out", *how, *labels)
+    assert status == 0, printed
+    assert "3 prompts" in printed and "object 1 (yellow block)" in printed and "object 3 " in printed
+    recording = read_recording(tmp_path / "out/bag")
+    assert [(answer.object_id, answer.accepted) for answer in recording.answers] == [(1, True), (2, True), (3, True)]
+    assert {answer.stamp for answer in recording.answers} == {min(recording.images)}
+    last = recording.frames[max(recording.images)]
+    assert [(one.object_id, one.label) for one in last.masklets] == [(1, "yellow block"), (2, "blue"), (3, "")]
+    for object_id, number in ((1, 0), (2, 1), (3, 1)):
+        truth = np.zeros((90, 160), bool)
+        truth[block(number, 5)] = True
+        found = last.masklet(object_id).mask
+        assert (found & truth).sum() / (found | truth).sum() > 0.7, f"object {object_id}"
+    first = frames_of(tmp_path / "out/overlay.mp4")[0]
+    assert (first[45, 35] > 200).all() and first[76:85, 31:40].min() < 60, "where it was clicked is shown"
+
+
+def test_stops_at_once_where_a_prompt_is_refused(tmp_path: Path, checkpoint: Path, video: Path) -> None:
+    how = ("--click", *(f"{x},45" for x in range(20, 37)), "--checkpoint", checkpoint)  # 17, and 16 are followed
+    status, printed = demo("--video", video, "--out", tmp_path / "out", *how)
+    assert status == 1 and "object 17 was refused" in printed and "Traceback" not in printed
 
 
 def test_ends_what_it_started(tmp_path: Path, checkpoint: Path) -> None:
@@ -157,7 +255,7 @@ def square(x: int) -> np.ndarray:
 def show(frames: int = 6) -> Show:
     truth = [np.stack((square(2 + index), square(18))) for index in range(frames)]
     clip = Clip("scene", [np.zeros((*SIZE, 3), np.uint8)] * frames, (1, 2), truth)
-    return Show(Path("nowhere"), frames, 24.0, (7, 10), "car", clip)
+    return Show(Path("nowhere"), frames, 24.0, (Prompt(clicks=(Click(7, 10),), label="car"),), clip)
 
 
 def recording(frames: int = 6, object_id: int = 3, present: bool = True) -> Recording:
@@ -178,7 +276,7 @@ def recording(frames: int = 6, object_id: int = 3, present: bool = True) -> Reco
 def test_judges_the_object_that_was_clicked() -> None:
     result = judge(recording(), show())
     assert (result.total.objects, result.total.frames, result.total.j_and_f) == (1, 4, 1)
-    assert (result.prompted, result.object_id, result.answer_ms) == (0, 3, 5)
+    assert (result.prompted, result.answers[0].object_id, result.answer_ms) == (0, 3, 5)
     assert result.recording.latencies == pytest.approx([40] * 6)
 
 

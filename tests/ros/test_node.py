@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import subprocess
 import sys
 import time
@@ -82,35 +84,95 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert state_of(robot) == "finalized"
 
 
-def test_checkpoints_that_are_missing_or_do_not_fit(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
-    missing = checkpoint.with_name("missing.pt")
-    node = graph.sam2(checkpoint=str(missing), autostart=False)
+def test_checkpoints_that_are_damaged_or_do_not_fit(
+    graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path, capfd
+) -> None:
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(b"no weights")
+    node = graph.sam2(checkpoint=str(damaged), autostart=False)
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "unconfigured"
-    assert str(missing) in capfd.readouterr().err
+    assert str(damaged) in capfd.readouterr().err
 
     node.set_parameters([Parameter("checkpoint", value=str(checkpoint)), Parameter("model", value="sam2.1_hiera_tiny")])
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     said = capfd.readouterr().err
     assert str(checkpoint) in said and " has shape " in said and "looks like default" in said
 
-    node.set_parameters([Parameter("model", value=""), Parameter("device", value="cuda:77")])
-    assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    assert state_of(robot) == "unconfigured"
-    assert "Not configured" in capfd.readouterr().err
-
-    node.set_parameters([Parameter("device", value="cpu"), Parameter("image_size", value=300)])
-    assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    assert "multiple of 32" in capfd.readouterr().err
-
-    node.set_parameters([Parameter("image_size", value=128), Parameter("image_aspect", value="wide")])
-    assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    assert "aspect 'wide': expected one like 16:9" in capfd.readouterr().err
-
-    node.set_parameters([Parameter("image_aspect", value="4:3")])
+    values = {"model": "", "image_size": 128, "image_aspect": "4:3"}
+    assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
     assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
+
+
+WRONG_VALUES = [
+    ("model", "sam2_tiny", "did you mean sam2_hiera_tiny?"),
+    ("model", "yolo", "There are default, sam2_hiera_tiny"),
+    ("model", "runs/average.safetensors", "give them as checkpoint"),
+    ("checkpoint", "/no/weights.pt", "there is no such file or folder"),
+    ("checkpoint", "weights.pt", "where the node was started"),
+    ("image_size", 250, "it must be a multiple of 32, such as 224 or 256"),
+    ("image_size", 20, "such as 32;"),
+    ("image_size", 5000, "image_size"),
+    ("image_aspect", "wide", "expected one like 16:9"),
+    ("device", "gpu", "there is no device 'gpu'; use cpu, cuda"),
+    ("device", "cuda:77", "cuda"),
+    ("dtype", "half", "must be one of: auto, float32"),
+    ("accelerate", "yes", "must be one of: "),
+    ("image_transport", "theora", "must be one of: raw, compressed"),
+    ("threads", -1, "threads"),
+    ("max_objects", 0, "max_objects"),
+    ("max_objects", "lots", "must be a whole number from 1 to 1024"),
+    ("history", 2.5, "must be a whole number from 1 to 1024"),
+    ("keep_all", "maybe", "must be true or false"),
+    ("model", 7, "must be a text"),
+    ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
+    ("prompt_timeout", math.nan, "prompt_timeout"),
+    ("detection_min_score", 2, "must be a number from 0 to 1"),
+    ("detection_min_score", True, "must be a number from 0 to 1"),
+]
+
+
+def test_values_that_cannot_be_are_refused_with_the_reason_when_they_are_set(graph: Graph) -> None:
+    """Not later, in the log, when the node is configured."""
+    node = graph.sam2(autostart=False)
+    before = {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES}
+    for name, value, reason in WRONG_VALUES:
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        assert not result.successful and name in result.reason and reason in result.reason, (name, value, result)
+        assert "\n" not in result.reason
+    assert {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES} == before
+
+
+@pytest.mark.parametrize(("name", "value", "reason"), WRONG_VALUES)
+def test_values_that_cannot_be_are_refused_at_the_start(graph: Graph, name: str, value: object, reason: str) -> None:
+    with pytest.raises(Exception, match=re.escape(name)) as raised:
+        graph.sam2(**{name: value})
+    assert reason in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_value_that_cannot_be_ends_the_process_with_one_line(ros_domain: int) -> None:
+    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "image_size:=250"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 1 and done.stderr.startswith("sam2: image_size is 250: "), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
+def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: str, argument: str) -> None:
+    """Without --ros-args, ROS does not hear of it."""
+    command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
+    assert "--ros-args -" in done.stderr, "how it is done"
+
+
+def test_a_number_without_a_point_is_a_number(graph: Graph) -> None:
+    node = graph.sam2(autostart=False, prompt_timeout=5)
+    assert node.get_parameter("prompt_timeout").value == 5
+    (result,) = node.set_parameters([Parameter("detection_forget_after", value=30)])
+    assert result.successful and node.get_parameter("detection_forget_after").value == 30
 
 
 def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
@@ -235,9 +297,10 @@ def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, mo
     assert len(labels) == 1
 
 
-def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path) -> None:
     heard = robot.listen(DiagnosticArray, "/diagnostics")
-    node = graph.sam2(checkpoint=str(checkpoint.with_name("missing.pt")), autostart=False)
+    (tmp_path / "damaged.pt").write_bytes(b"no weights")
+    node = graph.sam2(checkpoint=str(tmp_path / "damaged.pt"), autostart=False)
 
     def report(text: str) -> dict[str, str]:
         robot.wait_for(lambda: heard and text in heard[-1].status[0].message, f"for {text}")
@@ -246,7 +309,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     report("not configured")
     assert heard[-1].status[0].level == DiagnosticStatus.WARN
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    report("missing.pt")
+    report("damaged.pt")
     assert heard[-1].status[0].level == DiagnosticStatus.ERROR
     node.set_parameters([Parameter("checkpoint", value=str(checkpoint))])
     assert change(robot, Transition.TRANSITION_CONFIGURE)

@@ -1,23 +1,31 @@
 """The command: fine-tuning on a folder or a bag, in one line."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Writer
 from small_clips import make_clip
 
 from sam2_ros.data import bag, davis
+from sam2_ros.data.bag_corrections import uncorrected
 from sam2_ros.data.clips import Clips
 from sam2_ros.model.checkpoint import OFFICIAL, cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.download import checksum
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
+from sam2_ros.training.own_answers import remark_on_own_answers
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
+from sam2_ros.training.validation import Scores
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,7 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     )  # fmt: skip
     said, errors = running.communicate()
     assert running.returncode == 0, errors
-    assert "step 0: IoU" in said and "step 2: IoU" in said
+    assert "validation after 0 steps: IoU" in said and "validation after 2 steps: IoU" in said
     written = {file.name for file in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "average.safetensors", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
@@ -83,6 +91,87 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
     assert after.config.name == "default"
     assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
+
+
+def test_what_is_piped_is_plain_lines_that_end_with_the_result(tmp_path, weights):
+    """No bar, no carriage returns, no total that is guessed, no numbers that are none."""
+    davis.write([make_clip("walk")], tmp_path / "folder")  # its object never disappears
+    running = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
+        "--recipe", "fine-tuning", "--minutes", "0.05", "--warm-up", "0", *SHORT,
+    )  # fmt: skip
+    said, errors = running.communicate()
+    assert running.returncode == 0, errors
+    lines = said.splitlines()
+    assert all(re.match(r"(validation after )?(step )?\d+|complete|  ", line) for line in lines), said
+    assert "nan" not in said and "?" not in said.replace("is it better?", "")
+    assert "\r" not in said + errors and "\x1b" not in said + errors and "it/s" not in errors
+    steps = [line for line in lines if line.startswith("step ")]
+    assert steps and all("% of 0.05 minutes: loss " in line for line in steps), "also of fewer steps than are averaged"
+    result = tmp_path / "run/average.safetensors"
+    assert re.fullmatch(rf"complete after \d+ steps. The weights: {result}", lines[-3])
+    assert lines[-2].endswith(f"python -m sam2_ros.evaluation --data {tmp_path / 'folder'} --checkpoint {result}")
+    assert f"sam2.launch.py checkpoint:={result}" in lines[-1]
+
+
+def test_what_was_not_there_is_left_out_of_scores():
+    assert str(Scores(0.5, 0.25, 1.0, float("nan"))) == (
+        "IoU 0.500 on the first frame, 0.250 later, present 1.000 when visible"
+    )
+
+
+def test_learning_from_answers_that_nobody_corrected_is_remarked_on(tmp_path, weights):
+    recorded(tmp_path / "recordings/raw", corrected=False)
+    recorded(tmp_path / "recordings/corrected", corrected=True)
+    bag.write(make_clip("run"), tmp_path / "recordings/truth")
+    assert uncorrected(tmp_path / "recordings") == [tmp_path / "recordings/raw"]
+    running = start(
+        tmp_path / "run", "--init", weights, "--data", tmp_path / "recordings",
+        "--validation", tmp_path / "recordings/raw", "--recipe", "fine-tuning", "--steps", "1", *SHORT,
+    )  # fmt: skip
+    _, errors = running.communicate()
+    warned = [line for line in errors.splitlines() if line.startswith("warning: ")]
+    raw = tmp_path / "recordings/raw"
+    assert warned[0].startswith(f"warning: the masklets of {raw} were made by a network, and nobody has corrected")
+    assert warned[1].startswith(f"warning: the masklets of {raw}, which validation takes for the truth")
+
+
+def test_of_corrected_masklets_nothing_is_said(tmp_path, recwarn):
+    recorded(tmp_path / "corrected", corrected=True)
+    bag.write(make_clip("run"), tmp_path / "truth")
+    (tmp_path / "damaged.mcap").write_bytes(b"no bag")
+    remark_on_own_answers([tmp_path / "corrected", tmp_path / "truth", tmp_path / "damaged.mcap"], None)
+    assert not recwarn
+
+
+def recorded(path: Path, corrected: bool) -> None:
+    """A bag as the node leaves it: masklets with a predicted IoU, and the prompts that it followed."""
+    path.parent.mkdir(exist_ok=True)
+    bag.write(make_clip("run"), path.with_suffix(".truth"))
+    types = bag._typestore()
+    prompts = "sam2_ros/msg/PromptArray"
+    with AnyReader([path.with_suffix(".truth")], default_typestore=types) as reader, Writer(path, version=9) as writer:
+        topics = {
+            one.topic: writer.add_connection(one.topic, one.msgtype, typestore=types) for one in reader.connections
+        }
+        applied = writer.add_connection("/sam2/applied_prompts", prompts, typestore=types)
+        headers = []
+        for connection, received, data in reader.messages():
+            message = reader.deserialize(data, connection.msgtype)
+            if connection.msgtype == bag.MASKLETS:
+                headers.append(message.header)
+                for masklet in message.masklets:
+                    masklet.iou = 0.87
+                data = types.serialize_cdr(message, connection.msgtype)
+            writer.write(topics[connection.topic], received, data)
+        for header in headers[: 2 if corrected else 1]:
+            clicks = [types.types["sam2_ros/msg/Click"](3.0, 4.0, True)]
+            nothing = types.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+            no_mask = types.types["sensor_msgs/msg/Image"](header, 0, 0, "", 0, 0, np.zeros(0, np.uint8))
+            prompt = types.types["sam2_ros/msg/Prompt"](1, "", clicks, nothing, no_mask, False)
+            message = types.types[prompts](header, [prompt])
+            writer.write(applied, 2 * 10**9, types.serialize_cdr(message, prompts))
+    shutil.rmtree(path.with_suffix(".truth"))
 
 
 def test_errors_say_what_is_wrong(tmp_path, weights):
@@ -98,10 +187,11 @@ def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights):
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
         "--recipe", "fine-tuning", "--steps", "1000000", *SHORT,
     )  # fmt: skip
-    assert any("step 0: IoU" in line for line in running.stdout)
+    assert any("after 0 steps: IoU" in line for line in running.stdout)
     os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
-    _, errors = running.communicate()
+    said, errors = running.communicate()
     assert running.returncode == 0 and "Traceback" not in errors, errors
+    assert f"the same command goes on from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in said
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
 
 

@@ -1,0 +1,59 @@
+"""The packages that each command needs beyond NumPy and ROS: looked for before it begins, not when it is half done."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+PACKAGES = {
+    "PIL": "pillow",
+    "av": "av",
+    "cv2": "opencv-python-headless",
+    "matplotlib": "matplotlib",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
+    "rich": "rich",
+    "pycocotools": "pycocotools",
+    "mcap": "mcap",
+    "rosbags": "rosbags",
+    "safetensors": "safetensors",
+    "tensorboard": "tensorboard",
+    "torch": "torch>=2.7",
+}
+"""What pip calls a module's package."""
+
+_NETWORK = ("torch", "safetensors", "cv2", "PIL")
+
+COMMANDS = {
+    "camera": ("cv2",),
+    "demo": (*_NETWORK, "rosbags", "mcap", "av", "rich"),
+    "prompt": (),
+    "record": ("rosbags", "mcap"),
+    "sam2": _NETWORK,
+    "deployment": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
+    "evaluation": (*_NETWORK, "rich"),
+    "training": (*_NETWORK, "rich", "tensorboard"),
+}
+"""The modules that a command cannot do without. What one file or option needs is said by what reads it."""
+
+
+def require(command: str) -> None:
+    """Ends the program with one line if something is missing that this command needs."""
+    if lacking := [name for name in COMMANDS[command] if not _is_there(name)]:
+        sys.exit(f"{command}: {how_to_install(*lacking)}")
+
+
+def how_to_install(*modules: str) -> str:
+    """What to say of modules that are missing."""
+    names = [PACKAGES.get(module) or PACKAGES.get(top := module.split(".")[0], top) for module in modules]
+    plain = ", ".join(name.split(">")[0] for name in names)
+    quoted = " ".join(f"'{name}'" if ">" in name else name for name in names)
+    return f"{plain} {'is' if len(names) == 1 else 'are'} not installed: {sys.executable} -m pip install {quoted}"
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # it was made by hand, and has no spec
+        return True

@@ -1,0 +1,99 @@
+"""Who reads masklets or points at things loads neither PyTorch nor OpenCV, and needs neither."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HEAVY = ("torch", "cv2", "av", "PIL", "safetensors", "rosbags", "rich", "tqdm", "transformers")
+
+# Stands before every import: the packages are not installed, as far as this process can tell.
+WITHOUT = "import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv = {argv!r}\n"
+
+
+def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.CompletedProcess:
+    """Runs a program in a process that does not have some packages."""
+    code = WITHOUT.format(missing=missing, argv=["program", *map(str, argv)]) + program
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sam2_ros",
+        "sam2_ros.msg",
+        "sam2_ros.srv",
+        "sam2_ros.tracking",
+        "sam2_ros.tracking.rle",
+        "sam2_ros.tracking.prompt",
+        "sam2_ros.tracking.masklet",
+        "sam2_ros.model.config",
+        "sam2_ros.data.clips",
+        "sam2_ros.data.formats",
+        "sam2_ros.ros.prompter",
+        "sam2_ros.ros.discovery",
+        "sam2_ros.ros.masklets",
+    ],
+)
+def test_needs_numpy_and_ros_alone(module: str) -> None:
+    program = f"import {module}; print([name for name in {HEAVY!r} if sys.modules.get(name)])"
+    done = python(program, ("torch", "cv2"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["demo", "recorder", "camera", "graph", "recording"])
+def test_those_around_the_node_need_no_pytorch(module: str) -> None:
+    done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_readers_of_data_need_neither_pytorch_nor_ros() -> None:
+    program = """
+import pkgutil, importlib, sam2_ros.data
+for module in pkgutil.iter_modules(sam2_ros.data.__path__, "sam2_ros.data."):
+    if module.name != "sam2_ros.data.mujoco_scenes":
+        importlib.import_module(module.name)
+"""
+    done = python(program, ("torch", "rclpy"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_prompts_are_made_and_checked_without_pytorch() -> None:
+    program = """
+import sam2_ros
+from sam2_ros import Box, Click, Prompt, PromptError
+from sam2_ros.tracking import Prompt as same
+assert same is Prompt
+Prompt(clicks=(Click(3, 4),), box=Box(1, 2, 3, 4)).checked(10, 10)
+try:
+    Prompt().checked(10, 10)
+except PromptError as error:
+    print(error)
+"""
+    done = python(program, HEAVY)
+    assert done.stdout.startswith("the prompt is empty"), done.stderr
+
+
+@pytest.mark.parametrize(("argument", "said"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
+def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, said: str) -> None:
+    """To its help, and to looking for a node."""
+    done = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
+    assert said in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_mask_is_sent_without_pytorch_and_opencv(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 6), 255, np.uint8)).save(tmp_path / "mask.png")
+    program = """
+from sam2_ros.ros.prompter import mask_message, read_mask
+message = mask_message(read_mask(sys.argv[1]))
+print(message.width, message.height, message.encoding, len(message.data))
+"""
+    done = python(program, ("torch", "safetensors"), tmp_path / "mask.png")
+    assert done.stdout.split() == ["6", "4", "mono8", "24"], done.stderr

@@ -1,0 +1,174 @@
+"""`prompt`: who points at things hears what came of it, or at once what is in the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from PIL import Image as Picture
+from rclpy.duration import Duration
+from rclpy.parameter import Parameter
+from robot import BOX, TIMEOUT, Graph, Robot, header_of, picture
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from sam2_ros.ros import prompter as prompter_module
+from sam2_ros.ros.images import to_message
+from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.prompter import Prompter, read_mask
+
+
+def prompt(*arguments: object) -> tuple[int, str]:
+    """Exit status and what was said."""
+    command = [sys.executable, "-m", "sam2_ros.ros.prompter", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def clicker(ros_domain: int) -> Iterator[type[Prompter]]:
+    """Prompters of a process of their own, as `prompt` has them."""
+    rclpy.init(domain_id=ros_domain)
+    made: list[Prompter] = []
+
+    def make(name: str, graph: Graph) -> Prompter:
+        made.append(Prompter(name))
+        for node in graph.executor.get_nodes():  # what is already there is found, however busy the machine is
+            there = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
+            assert there, f"{node.get_name()} was not found"
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.destroy_node()
+    rclpy.shutdown()
+
+
+def test_says_which_nodes_there_are_when_the_name_is_another(graph: Graph, clicker) -> None:
+    graph.sam2(autostart=False)
+    prompter = clicker("cam/sam2", graph)
+    assert prompter._spin_until(lambda: prompter.count_services("/sam2/prompt"), TIMEOUT)
+    with pytest.raises(TimeoutError, match=r"no node /cam/sam2, but /sam2: --node /sam2"):
+        prompter.connect(0.1)
+
+
+def test_says_that_no_node_is_there_and_where_it_looked(ros_domain: int) -> None:
+    status, said = prompt("--click", "3,4", "--wait", 0.5)
+    assert status == 1
+    assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in said, said
+
+
+def test_says_what_a_node_that_is_not_active_needs(graph: Graph, checkpoint: Path, clicker) -> None:
+    graph.sam2(autostart=False, checkpoint=str(checkpoint))
+    prompter = clicker("sam2", graph)
+    with pytest.raises(TimeoutError, match=r"/sam2 is not configured, .* `ros2 lifecycle set /sam2 configure`"):
+        prompter.connect(0.1)
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    client = graph.robot.create_client(ChangeState, "sam2/change_state")
+    assert client.wait_for_service(TIMEOUT)
+    graph.robot.wait_for(client.call_async(request).done, "for configure")
+    with pytest.raises(TimeoutError, match=r"/sam2 is paused \(inactive\); `ros2 lifecycle set /sam2 activate`"):
+        prompter.connect(0.1)
+
+
+def test_says_where_there_are_images_when_the_node_looks_elsewhere(
+    graph: Graph, checkpoint: Path, clicker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompter_module, "LOST", 0.1)
+    overrides = [Parameter("checkpoint", value=str(checkpoint))]
+    remap = ["--ros-args", "-r", "image:=/front"]
+    graph.add(Sam2Node(context=graph.context, cli_args=remap, parameter_overrides=overrides))
+    prompter = clicker("sam2", graph)
+    prompter.connect(TIMEOUT)
+    for known in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
+        assert prompter._spin_until(known, TIMEOUT)
+    with pytest.raises(TimeoutError, match=r"nobody publishes /front, .* images on /image: .* image:=/image"):
+        prompter.find_images(0.1)
+
+
+def test_an_image_from_before_can_be_prompted_though_its_camera_has_gone(sam2, graph: Graph, clicker) -> None:
+    graph.robot.show(0)
+    prompter = clicker("sam2", graph)
+    prompter.connect(TIMEOUT)
+    graph.robot.destroy_publisher(graph.robot.camera)
+    assert prompter._spin_until(lambda: not prompter.count_publishers("/image"), TIMEOUT)
+    prompter.find_images(0.1)
+    result = prompter.send(BOX, Header(), TIMEOUT)
+    assert result.accepted and result.header.stamp == header_of(0).stamp
+
+
+def test_takes_the_first_of_the_images(robot: Robot, ros_domain: int) -> None:
+    """Also where more have come before it looks."""
+    frames = robot.create_publisher(Image, "frames", 10)
+
+    class Busy(Prompter):
+        def create_subscription(self, kind: type, topic: str, *arguments, **options):
+            subscription = super().create_subscription(kind, topic, *arguments, **options)
+            if topic == "/frames":
+                robot.wait_for(frames.get_subscription_count, "for the prompter")
+                for index in range(3):
+                    frames.publish(to_message(picture(index), "rgb8", header_of(index)))
+                assert frames.wait_for_all_acked(Duration(seconds=TIMEOUT))
+            return subscription
+
+    rclpy.init(domain_id=ros_domain)
+    try:
+        prompter = Busy()
+        assert prompter.first_image("/frames", TIMEOUT, TIMEOUT) == header_of(0)
+        prompter.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "say what to point at"),
+        (("--click", "3"), "X,Y"),
+        (("--click", "3,4", "--node", "no name"), "'no name' is not the name of a node"),
+        (("--mask", "/no/mask.png"), "/no/mask.png cannot be read"),
+    ],
+)
+def test_says_in_one_line_what_is_wrong_with_the_arguments(ros_domain: int, arguments, reason: str) -> None:
+    status, said = prompt(*arguments)
+    assert status != 0 and reason in said.splitlines()[-1] and "Traceback" not in said, said
+
+
+def save(pixels: np.ndarray, path: Path, **options) -> Path:
+    Picture.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_a_mask_is_what_is_not_black_in_a_picture(tmp_path: Path) -> None:
+    truth = np.zeros((40, 60), bool)
+    truth[10:30, 15:45] = True
+    labels = truth.astype(np.uint8) * 3
+    labels[10:20, 15:45] = 1
+    palette = Picture.fromarray(labels, "P")
+    palette.putpalette([0, 0, 0, 90, 0, 0, 0, 90, 0, 0, 0, 90])
+    palette.save(tmp_path / "palette.png")
+    colour = np.where(truth[..., None], np.array([0, 90, 0], np.uint8), np.uint8(0))
+    files = [
+        save(truth.astype(np.uint8), tmp_path / "one.png"),
+        save(truth, tmp_path / "bits.png"),
+        save(labels, tmp_path / "labels.png"),
+        save(labels.astype(np.uint16) * 300, tmp_path / "labels16.png"),
+        save(colour, tmp_path / "colour.png"),
+        tmp_path / "palette.png",
+        save(truth.astype(np.uint8) * 255, tmp_path / "mask.jpg", quality=60),
+    ]
+    for file in files:
+        np.testing.assert_array_equal(read_mask(file), truth, str(file))
+    soft = np.asarray(Picture.fromarray(truth.astype(np.uint8) * 255).resize((120, 80), Picture.Resampling.BILINEAR))
+    enlarged = read_mask(save(soft, tmp_path / "soft.png"))
+    np.testing.assert_array_equal(enlarged, truth.repeat(2, 0).repeat(2, 1))
+    with pytest.raises(ValueError, match="all black"):
+        read_mask(save(np.zeros((4, 4), np.uint8), tmp_path / "black.png"))
