@@ -12,10 +12,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from sam2_ros.ros.excerpt import excerpt
 
-RATE = 700.0
+RATE = 600.0
 """Bytes that are written in a second, in the long run."""
 
-BURST = 8000.0
+BURST = 4000.0
 """Bytes that may be written at once after a quiet time."""
 
 AROUND_A_LINE = 60
@@ -34,7 +34,8 @@ class Log:
     """Writes as rclpy's logger does, but cuts what is long and leaves out what would be too much, and says how much.
 
     rclpy's own throttle measures with the system's clock, and is silent for an hour where that is put back by one.
-    Safe to use from several threads.
+    Lines are throttled by the place in the code that writes them, and by their `kind`, one of a few. Safe to use from
+    several threads.
 
     Args:
         logger: of the node.
@@ -45,29 +46,29 @@ class Log:
         self._logger = logger
         self._steady = steady
         self._lock = threading.Lock()
-        self._places: dict[tuple[str, int], Place] = {}
+        self._places: dict[tuple[str, int, str], Place] = {}
         self._left = BURST  # bytes
         self._at = steady()
         self._left_out = 0  # lines for which there was no room
 
-    def info(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False) -> None:
-        if line := self._line(text, throttle_duration_sec, once):
+    def info(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
+        if line := self._line(text, throttle_duration_sec, once, kind):
             self._logger.info(line)
 
-    def warning(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False) -> None:
-        if line := self._line(text, throttle_duration_sec, once):
+    def warning(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
+        if line := self._line(text, throttle_duration_sec, once, kind):
             self._logger.warning(line)
 
-    def error(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False) -> None:
-        if line := self._line(text, throttle_duration_sec, once):
+    def error(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
+        if line := self._line(text, throttle_duration_sec, once, kind):
             self._logger.error(line)
 
-    def _line(self, text: str, every: float, once: bool) -> str | None:
+    def _line(self, text: str, every: float, once: bool, kind: str) -> str | None:
         """What is to be written now; None: nothing."""
         caller = sys._getframe(2)
         with self._lock:
             now = self._steady()
-            place = self._places.setdefault((caller.f_code.co_filename, caller.f_lineno), Place())
+            place = self._places.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), Place())
             if now - place.last < (float("inf") if once else every):
                 place.left_out += 1
                 return None

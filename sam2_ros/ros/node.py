@@ -12,7 +12,6 @@ import argparse
 import gc
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -29,7 +28,6 @@ from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup,
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
@@ -47,12 +45,17 @@ from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameters, prompts
+from sam2_ros.ros.arrival_clock import ArrivalClock
 from sam2_ros.ros.diagnostics import Diagnostics, idle
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.log import Log
+from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.stamps import nanoseconds, time_message
-from sam2_ros.ros.stream import Proposal, Stream
+from sam2_ros.ros.stream import Stream
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import draw_overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -64,10 +67,18 @@ except ImportError:
     Detection2DArray = None
 
 MAX_WAITING_CALLS = 4
-"""Calls of ~/prompt that wait for their answers at the same time; each holds a thread."""
+"""Calls of ~/prompt that wait for their images at the same time, and as many that wait for the network; each holds a
+thread."""
 
-EXECUTOR_THREADS = MAX_WAITING_CALLS + 5
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 5
 """One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
+
+PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
+CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
+DETECTIONS = Source("detections")
+
+PROMPTS_DEPTH = 1000
+"""Messages with prompts that wait until they are read: who sends many at once has an answer to each."""
 
 IMAGE_PATIENCE = 5.0
 """s without an image before somebody should look."""
@@ -91,12 +102,15 @@ class Sam2Node(LifecycleNode):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("sam2", **kwargs)
-        self._log = self.get_logger()
+        self._log = Log(self.get_logger())
         self._stream: Stream | None = None  # while configured
         self._state: Diagnostics | None = None  # likewise
+        self._meter = Meter()  # of the stream
+        self._losses = Losses(self._meter)
         self._inputs: list[Subscription] = []  # while active
         self._trouble = ""  # why it could not be configured
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
+        self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         parameters.declare(self)
         _survive_impossible_transitions(self)
         self._to_ros_log = _ToRosLog(self._log)
@@ -107,12 +121,11 @@ class Sam2Node(LifecycleNode):
         self._overlay = self._output(Image, "~/overlay", depth=1)
         self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
         # Who prompts a node that is not active should hear so, and who watches it, too.
-        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=100, always=True)
+        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
         self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
         self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
 
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self._free_calls = threading.Semaphore(MAX_WAITING_CALLS)
         self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
         self.create_service(srv.RemoveObject, "~/remove", self._serve_remove, callback_group=management)
         self.create_service(Trigger, "~/reset", self._serve_reset, callback_group=management)
@@ -205,7 +218,9 @@ class Sam2Node(LifecycleNode):
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
-        self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=self._value("encode_ahead"))
+        ahead, keep = self._value("encode_ahead"), self._value("time_jump") == "keep"
+        self._meter, self._losses = meter, Losses(meter)
+        self._stream = Stream(tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep)
         config = tracker.model.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
@@ -254,10 +269,11 @@ class Sam2Node(LifecycleNode):
         # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
         self._input(kind, topic, self._on_image, camera, image_group, kinds)
-        self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), prompt_group)
-        self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), prompt_group)
+        many = QoSProfile(depth=PROMPTS_DEPTH)
+        self._input(msg.PromptArray, "~/prompts", self._on_prompts, many, prompt_group)
+        self._input(PointStamped, "~/click", self._on_click, many, prompt_group)
         for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._input(Point, clicked, self._on_mouse, QoSProfile(depth=10), prompt_group)
+            self._input(Point, clicked, self._on_mouse, many, prompt_group)
         if Detection2DArray is None:
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
@@ -286,51 +302,71 @@ class Sam2Node(LifecycleNode):
         self._last_image = time.monotonic()
         if (stream := self._stream) is not None:
             # The images of a driver that does not stamp them are told apart by when they come.
-            stamp = nanoseconds(message.header.stamp) or self.get_clock().now().nanoseconds
+            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
             stream.put_image(Arrived(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
+        order = Order()
         for prompt in message.prompts:
-            self._prompt(message.header, prompt)
+            self._prompt(message.header, prompt, PROMPTS, order)
 
     def _on_click(self, message: PointStamped) -> None:
-        self._clicked(message.header, message.point)
+        self._clicked(message.header, message.point, CLICKS)
 
     def _on_mouse(self, message: Point) -> None:
-        self._clicked(Header(), message)
+        self._clicked(Header(), message, MOUSE)
 
-    def _clicked(self, header: Header, point: Point) -> None:
+    def _clicked(self, header: Header, point: Point, source: Source) -> None:
         try:
             prompt = prompts.from_point(point)
         except PromptError as error:
             self._refuse(header, 0, str(error))
         else:
-            self._follow(header, prompt, other_clock=True)  # viewers stamp with their own
+            self._follow(header, prompt, source)  # viewers stamp with their own clock
 
     def _on_detections(self, message: Detection2DArray) -> None:
-        proposal = Proposal(self._value("detection_max_overlap"), self._value("detection_forget_after"))
-        for prompt in prompts.from_detections(message, self._value("detection_min_score")):
-            self._follow(message.header, prompt, proposal)
+        max_overlap = self._value("detection_max_overlap")
+        proposal = Proposal(max_overlap, self._value("detection_forget_after"))
+        found, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
+        for why, number in left_out.items():
+            self._meter.count(f"detections {why}", number)
+        for prompt in found:
+            self._follow(message.header, prompt, DETECTIONS, proposal)
 
-    def _prompt(self, header: Header, message: msg.Prompt) -> Future[msg.PromptResult]:
+    def _prompt(
+        self, header: Header, message: msg.Prompt, source: Source, order: Order | None = None
+    ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
         except PromptError as error:
-            return self._refuse(header, message.object_id, str(error))
-        return self._follow(header, prompt)
+            return self._refuse(header, message.object_id, str(error), order)
+        return self._follow(header, prompt, source, order=order)
 
     def _follow(
-        self, header: Header, prompt: Prompt, proposal: Proposal | None = None, other_clock: bool = False
+        self,
+        header: Header,
+        prompt: Prompt,
+        source: Source,
+        proposal: Proposal | None = None,
+        order: Order | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
-            return self._refuse(header, prompt.object_id, "the node is not configured")
-        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, other_clock)
+            return self._refuse(header, prompt.object_id, "the node is not configured", order)
+        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
 
-    def _refuse(self, header: Header, object_id: int, reason: str) -> Future[msg.PromptResult]:
-        self._log.warning(f"Prompt refused: {reason}")
+    def _refuse(
+        self, header: Header, object_id: int, reason: str, order: Order | None = None
+    ) -> Future[msg.PromptResult]:
         answer: Future[msg.PromptResult] = Future()
-        answer.set_result(msg.PromptResult(header=header, object_id=object_id, message=reason))
-        self._results.publish(answer.result())
+        result = prompts.refused(header, object_id, reason)
+
+        def say() -> None:
+            self._log.warning(f"Prompt refused: {reason}", throttle_duration_sec=2.0)
+            self._meter.count("prompts refused")
+            self._results.publish(result)
+            answer.set_result(result)
+
+        (order or Order()).then(say)
         return answer
 
     # Services
@@ -338,14 +374,7 @@ class Sam2Node(LifecycleNode):
     def _serve_prompt(
         self, request: srv.PromptObject.Request, response: srv.PromptObject.Response
     ) -> srv.PromptObject.Response:
-        if not self._free_calls.acquire(blocking=False):
-            reason = f"{MAX_WAITING_CALLS} calls are waiting for their images already; use the prompts topic"
-            response.result = self._refuse(request.header, request.prompt.object_id, reason).result()
-            return response
-        try:
-            response.result = self._prompt(request.header, request.prompt).result()
-        finally:
-            self._free_calls.release()
+        response.result = self._prompt(request.header, request.prompt, SERVICE).result()
         return response
 
     def _serve_remove(
@@ -359,12 +388,14 @@ class Sam2Node(LifecycleNode):
         return response
 
     def _serve_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        def reset(tracker: Tracker) -> str:
-            count = len(tracker.labels)
-            tracker.reset()
-            return f"{count} objects are forgotten; IDs start again at 1"
-
-        response.success, response.message = self._ask(reset)
+        if (stream := self._stream) is None:
+            response.success, response.message = False, "the node is not configured"
+            return response
+        try:
+            response.message = f"{stream.reset().result()} objects are forgotten; IDs start again at 1"
+            response.success = True
+        except Exception as error:
+            response.success, response.message = False, excerpt(str(error))
         return response
 
     def _serve_list(
@@ -387,7 +418,7 @@ class Sam2Node(LifecycleNode):
         try:
             return True, stream.call(question).result()
         except Exception as error:
-            return False, str(error)
+            return False, excerpt(str(error))
 
     # Topics out; called by the stream, in its thread
 
@@ -432,6 +463,8 @@ class Sam2Node(LifecycleNode):
         else:
             self._diagnostics.publish(state.message(now))
             self._miss_images(inputs[0])
+            if (lost := self._losses.line()) is not None:
+                self._log.warning(lost)
 
     def _miss_images(self, images: Subscription) -> None:
         """Says what may be wrong when no images come."""
@@ -458,7 +491,7 @@ class Sam2Node(LifecycleNode):
 class _ToRosLog(logging.Handler):
     """What the rest of the package logs, in ROS's log."""
 
-    def __init__(self, log: RcutilsLogger) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
 

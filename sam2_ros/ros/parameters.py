@@ -92,6 +92,13 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "With keep_all: how many images may wait. More than these are lost, with an error.",
         (2, 100_000),
     ),
+    "time_jump": (
+        "forget",
+        "What becomes of the tracked objects when stamps jump back by more than 2 s, as when a bag is looped or a"
+        " simulation starts again. forget: they are forgotten, and IDs start again at 1. keep: they stay. One odd stamp"
+        " is no jump, and a clock that is put back by less keeps what is tracked.",
+        ("forget", "keep"),
+    ),
 }
 
 # Taken up at once.

@@ -140,21 +140,33 @@ class Timeline(Generic[T]):
         """Stamps of the images that are held back, ascending."""
         return tuple(stamp for stamp, _ in self._run)
 
-    def add(self, stamp: int, image: T) -> Admitted[T]:
-        """The next image that has come; its stamp in ns."""
+    def add(self, stamp: int, image: T, in_a_row: bool = True) -> Admitted[T]:
+        """The next image.
+
+        Args:
+            stamp: ns.
+            in_a_row: false: between the image before it and this one another came, which was not looked at but fits.
+        """
         if self.newest is None:
             return self._fits(stamp, image)
         ahead = stamp - self.newest
         if ahead > 0 and not self._is_of_the_line_left(stamp, ahead):
             return self._fits(stamp, image)
-        if ahead == 0 and not (self._run and self._continues_run(stamp)):
+        if not in_a_row:
+            self._strays = 0
+        of_the_run = in_a_row and self._continues_run(stamp)
+        if ahead == 0 and not of_the_run:
             return Admitted(Fit.REPEATED)
         if ahead < 0 and self._only_the_newest_was_wrong(stamp):
             return self._corrected(stamp, image)
         self._strays += 1
-        if -LATE <= ahead < 0 and stamp not in self._start and self._strays <= MOST_STRAYS:
+        if -LATE <= ahead < 0 and not of_the_run and self._strays <= MOST_STRAYS:
             return Admitted(Fit.LATE)
-        return self._stray(stamp, image)
+        return self._stray(stamp, image, of_the_run)
+
+    def fits(self, stamp: int) -> bool:
+        """Whether an image with this stamp would be the next one, as far as can be said without the others."""
+        return self.newest is not None and 0 < stamp - self.newest <= REJOIN
 
     def _fits(self, stamp: int, image: T) -> Admitted[T]:
         given_up, self._run = len(self._run), []
@@ -177,9 +189,9 @@ class Timeline(Generic[T]):
         jump = Jump(wrong - stamp, origin=leap.origin, corrects=True)
         return replace(self._fits(stamp, image), jump=jump)
 
-    def _stray(self, stamp: int, image: T) -> Admitted[T]:
+    def _stray(self, stamp: int, image: T, of_the_run: bool) -> Admitted[T]:
         given_up = 0
-        if self._run and not self._continues_run(stamp):
+        if not of_the_run:
             given_up, self._run = len(self._run), []
         self._run.append((stamp, image))
         if self._left is not None and 0 < stamp - self._left <= REJOIN:
@@ -224,7 +236,7 @@ class Timeline(Generic[T]):
         self._period, self.newest = step, stamp
 
     def _continues_run(self, stamp: int) -> bool:
-        return PERIODS[0] <= stamp - self._run[-1][0] <= PERIODS[1]
+        return bool(self._run) and PERIODS[0] <= stamp - self._run[-1][0] <= PERIODS[1]
 
     def _is_of_the_line_left(self, stamp: int, ahead: int) -> bool:
         """Whether it takes up stamps that were left: there are two cameras on the topic, or two clocks in one."""
