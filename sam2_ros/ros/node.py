@@ -83,6 +83,9 @@ PROMPTS_DEPTH = 1000
 IMAGE_PATIENCE = 5.0
 """s without an image before somebody should look."""
 
+CLOCK_PATIENCE = 5.0
+"""s that ROS's time may stand still at 0 before somebody should look."""
+
 SMALL = 512
 """Sides of images up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken
 for each (docs/speed.md, "Threads of one operation")."""
@@ -110,6 +113,7 @@ class Sam2Node(LifecycleNode):
         self._inputs: list[Subscription] = []  # while active
         self._trouble = ""  # why it could not be configured
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
+        self._without_clock = time.monotonic()  # when ROS's time ran last
         self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         parameters.declare(self)
         _survive_impossible_transitions(self)
@@ -463,8 +467,20 @@ class Sam2Node(LifecycleNode):
         else:
             self._diagnostics.publish(state.message(now))
             self._miss_images(inputs[0])
+            self._miss_clock()
             if (lost := self._losses.line()) is not None:
                 self._log.warning(lost)
+
+    def _miss_clock(self) -> None:
+        """Says that simulated time is wanted and that there is none."""
+        if not self._value("use_sim_time") or self.get_clock().now().nanoseconds:
+            self._without_clock = time.monotonic()
+        elif time.monotonic() - self._without_clock > CLOCK_PATIENCE:
+            self._log.warning(
+                "use_sim_time is set, but nobody publishes /clock: images without a stamp are told apart by when they"
+                " come. Start the simulation, play the bag with --clock, or unset use_sim_time",
+                throttle_duration_sec=30.0,
+            )
 
     def _miss_images(self, images: Subscription) -> None:
         """Says what may be wrong when no images come."""

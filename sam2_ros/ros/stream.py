@@ -239,6 +239,8 @@ class Stream:
     def _is_none_of_ours(self, stamp: int, coming: int | None) -> bool:
         """Whether no image that has come can have this stamp. The lock is held."""
         known = self._history.stamps
+        if self._history.find(stamp) is not None:
+            return False
         return stamp < 0 or (bool(known) and not known[0] <= stamp <= (known[-1] if coming is None else coming))
 
     def _why_not(self, waiting: WaitingPrompt, history: History, newest: int | None, jumps: bool) -> str | None:
@@ -249,7 +251,8 @@ class Stream:
             jumps: whether images wait that will change the history.
         """
         stamp = waiting.stamp
-        if not waiting.source.other_clock and not waiting.unstamped:
+        found = history.find(stamp) is not None
+        if not found and not waiting.source.other_clock and not waiting.unstamped:
             if stamp < 0:
                 return f"a stamp of {stamp / 1e9:.3f} s is none of an image; use the stamp of an image (0: the newest)"
             if (reason := self._hopeless(waiting, newest)) is not None:
@@ -258,7 +261,7 @@ class Stream:
                 return reason
         if stamp == 0 and history.frames:
             stamp = history.stamps[-1]
-        in_history = bool(history.frames) and history.stamps[0] <= stamp <= history.stamps[-1]
+        in_history = found or (bool(history.frames) and history.stamps[0] <= stamp <= history.stamps[-1])
         try:
             history.check(waiting.prompt, stamp if in_history and not jumps else None)
         except PromptError as error:
