@@ -53,7 +53,9 @@ from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.prompt_queue import Order, Proposal, Source
+from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
 from sam2_ros.tracking.masklet import Frame
@@ -128,6 +130,10 @@ class Sam2Node(LifecycleNode):
         self._results = self._output(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
         self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
         self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
+
+        if (small := complaint(rclpy.get_rmw_implementation_identifier())) is not None:
+            self._log.warning(small)
+        self._namesakes = Namesakes(self, [self.resolve_topic_name("~/masklets")])
 
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
@@ -459,6 +465,8 @@ class Sam2Node(LifecycleNode):
 
     def _report(self) -> None:
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
+        if (others := self._namesakes.complaint()) is not None:
+            self._log.warning(others)
         if (state := self._state) is None:
             level = DiagnosticStatus.ERROR if self._trouble else DiagnosticStatus.WARN
             self._diagnostics.publish(idle(name, level, self._trouble or "not configured", now))

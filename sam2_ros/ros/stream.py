@@ -582,6 +582,11 @@ class Stream:
                 self._refuse(waiting, self._ahead_of(waiting.stamp, stamps[-1]))
         return self._follow_in_order(sorted(ready, key=lambda one: one.stamp or stamps[-1]))
 
+    def _somebody_waits(self) -> bool:
+        """Whether a prompt that is no detection could be followed now. The lock is held."""
+        newest = next(reversed(self._history.frames), 0)
+        return any(one.proposal is None and one.stamp <= newest for one in self._prompts)
+
     def _is_behind(self, stamp: int, jumps: tuple[int, ...]) -> bool:
         """Whether a prompt is for an image behind a jump of time, and not for one of the history."""
         if stamp in jumps:
@@ -592,8 +597,10 @@ class Stream:
 
     def _follow_in_order(self, ready: list[WaitingPrompt]) -> bool:
         """Whether something has changed. Those for whom there is no time before the next image stay in the queue."""
-        limit = len(ready)
-        if limit > AT_ONCE and not self._images.keeps_all:
+        limit, live = len(ready), not self._images.keeps_all
+        if live:  # somebody waits for an answer, a detector does not
+            ready = sorted(ready, key=lambda one: one.proposal is not None)
+        if live and limit > AT_ONCE:
             ready, limit = in_turn(ready), AT_ONCE
         followed = 0
         frames: dict[int, Frame] = {}  # what is known of the prompted images, until an object changes
@@ -601,6 +608,9 @@ class Stream:
             if followed >= limit and self._has_images:
                 break
             with self._lock:
+                if live and waiting.proposal is not None and self._somebody_waits():
+                    self._something_new = True
+                    break
                 if not self._prompts.take(waiting):
                     continue  # refused, because the node was deactivated
             if self._follow(waiting, frames):
