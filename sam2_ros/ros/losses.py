@@ -12,7 +12,7 @@ EVERY = 10.0
 
 WHY = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
-    "without room": "max_objects are tracked already",
+    "without room": "max_objects are tracked already; raise it, remove some, or set detection_forget_after",
     "without score": "no hypothesis has a score that is a number",
     "doubled": "a surer box of the same message overlaps by more than detection_max_overlap",
     "refused": "~/prompt_results says why",

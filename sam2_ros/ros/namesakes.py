@@ -33,8 +33,8 @@ class Namesakes:
         names = [f"{namespace.rstrip('/')}/{name}" for name, namespace in node.get_node_names_and_namespaces()]
         if (number := names.count(name)) > 1:
             return (
-                f"{number} nodes are called {name}: they hear the same prompts and publish on the same topics. Stop one,"
-                " or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One that"
+                f"{number} nodes are called {name}: they hear the same prompts and publish on the same topics. Stop"
+                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One that"
                 " was killed is listed for some seconds more"
             )
         for topic in self._topics:
@@ -45,7 +45,5 @@ class Namesakes:
                 if (publisher.node_name, publisher.node_namespace) != (node.get_name(), node.get_namespace())
             )
             if others:
-                return (
-                    f"{', '.join(others)} publishes on {topic}, too: whoever listens hears both. Remap one of the two"
-                )
+                return f"{', '.join(others)} publishes on {topic}, too: who listens there hears both. Remap one of them"
         return ""

@@ -16,7 +16,6 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.ros import masklets
-from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.history import History, Seen
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
 from sam2_ros.ros.images import ImageError, to_rgb
@@ -679,11 +678,6 @@ class Stream:
             return False
         if len(self._tracker.labels) >= self._tracker.max_objects:
             self._drop(waiting, "without room")
-            self._log.warning(
-                f"A detection ({excerpt(waiting.prompt.label, 60)}) is not followed: {self._tracker.max_objects}"
-                " objects are tracked already. Raise max_objects, remove some, or set detection_forget_after",
-                throttle_duration_sec=30.0,
-            )
             return False
         return True
 
