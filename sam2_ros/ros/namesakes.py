@@ -34,8 +34,8 @@ class Namesakes:
         if (number := names.count(name)) > 1:
             return (
                 f"{number} nodes are called {name}: they hear the same prompts and publish on the same topics. Stop"
-                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One that"
-                " was killed is listed for some seconds more"
+                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One"
+                " that was killed is listed for some seconds more"
             )
         for topic in self._topics:
             publishers = node.get_publishers_info_by_topic(topic)
