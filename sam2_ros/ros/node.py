@@ -24,7 +24,7 @@ import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -72,7 +72,7 @@ MAX_WAITING_CALLS = 4
 """Calls of ~/prompt that wait for their images at the same time, and as many that wait for the network; each holds a
 thread."""
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 5
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
 """One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
 
 PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
@@ -267,8 +267,6 @@ class Sam2Node(LifecycleNode):
     # Topics in
 
     def _open_inputs(self) -> None:
-        # New ones each time: rclpy never frees the group of a subscription that is destroyed as its turn comes.
-        image_group, prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
         kind = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
@@ -278,16 +276,16 @@ class Sam2Node(LifecycleNode):
         )
         # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self._input(kind, topic, self._on_image, camera, image_group, kinds)
+        self._input(kind, topic, self._on_image, camera, kinds)
         many = QoSProfile(depth=PROMPTS_DEPTH)
-        self._input(msg.PromptArray, "~/prompts", self._on_prompts, many, prompt_group)
-        self._input(PointStamped, "~/click", self._on_click, many, prompt_group)
+        self._input(msg.PromptArray, "~/prompts", self._on_prompts, many)
+        self._input(PointStamped, "~/click", self._on_click, many)
         for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._input(Point, clicked, self._on_mouse, many, prompt_group)
+            self._input(Point, clicked, self._on_mouse, many)
         if Detection2DArray is None:
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
-            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), prompt_group)
+            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
 
     def _input(
         self,
@@ -295,10 +293,12 @@ class Sam2Node(LifecycleNode):
         topic: str,
         callback: Callable,
         qos: QoSProfile,
-        group: CallbackGroup,
         overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
     ) -> None:
         options = QoSOverridingOptions(overridable)
+        # One for each, or rclpy would serve a topic only while those before it have nothing. New ones each time: it
+        # never frees the group of a subscription that is destroyed as its turn comes.
+        group = MutuallyExclusiveCallbackGroup()
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
         )
@@ -537,7 +537,7 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
     return cores if cores <= 2 else cores - 1
 
 
-def _survive_impossible_transitions(node: LifecycleNode) -> None:
+def _survive_impossible_transitions(node: Sam2Node) -> None:
     """Has a request like "activate", made to a node that is not configured, answered with no.
 
     rclpy (Jazzy) lets it raise through the executor, which ends the node, and nobody gets an answer.
@@ -549,7 +549,7 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
         try:
             return change_state(request, response)
         except Exception as error:
-            node.get_logger().error(f"Transition refused: {error}")
+            node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
             response.success = False
             return response
 
@@ -577,7 +577,7 @@ def main() -> int:
             continue
         except Exception as error:  # of a callback; no message stops the node
             if rclpy.ok():  # else a shutdown came while the executor was about to wait
-                node.get_logger().error(f"{type(error).__name__}: {error}")
+                node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     node.destroy_node()
     rclpy.try_shutdown()
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.tracking.tracker import ACCELERATIONS
 
 if TYPE_CHECKING:
@@ -171,4 +172,6 @@ def _descriptor(default: object, description: str, limits: tuple | None) -> Para
 def _wrong_choice(name: str, value: object) -> str | None:
     """Why a parameter cannot have a value, where rclpy does not see to it."""
     choices = _CONFIGURE[name][2] if name in _CONFIGURE and isinstance(value, str) else None
-    return f"{name} is {value!r}; it must be one of: {', '.join(choices)}" if choices and value not in choices else None
+    if not choices or value in choices:
+        return None
+    return f"{name} is {excerpt(repr(value), 80)}; it must be one of: {', '.join(choices)}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sam2_ros.ros.timeline import FIRST, IN_A_ROW, MOST_STRAYS, Admitted, Fit, Jump, Timeline, joined
 
@@ -226,3 +230,40 @@ def test_frames_whose_stamps_were_wrong_come_right_before_the_next() -> None:
     jump = Jump(940, origin=110, corrects=True)
     assert joined((100, 110, 900, 910, 1000), 120, jump) == (117, 118, 119)
     assert joined((100, 110), 120, jump) == ()
+
+
+SOURCES = st.lists(
+    st.one_of(
+        st.integers(-5, 5),
+        st.integers(99_990, 102_000),
+        st.integers(100_000, 101_000).map(lambda stamp: stamp + HOUR),
+        st.sampled_from(BEFORE),
+        st.tuples(st.integers(0, 2 * HOUR), st.integers(1, 12)).map(lambda run: camera(*run)),
+    ).map(lambda stamps: stamps if isinstance(stamps, list) else [stamps]),
+    max_size=30,
+)
+
+
+@given(SOURCES, st.booleans(), st.lists(st.booleans(), min_size=400, max_size=400))
+def test_whatever_the_stamps_are_a_tracker_can_follow_them(runs: list[list[int]], keep: bool, rows: list[bool]) -> None:
+    """The history ascends across all jumps, and each image is accounted for."""
+    timeline, history, counts = Timeline[int](keep), [], Counter[str]()
+    stamps = [stamp for run in runs for stamp in run]
+    for stamp, in_a_row in zip(stamps, rows, strict=False):
+        admitted = timeline.add(stamp * MS, stamp, in_a_row)
+        if admitted.jump is not None:
+            first = admitted.images[0][0]
+            if admitted.jump.forget:
+                history = []
+            elif history[-1] >= first:
+                moved = joined(history, first, admitted.jump)
+                history[len(history) - len(moved) :] = moved
+        history = [*history, *(stamp for stamp, _ in admitted.images)][-16:]
+        assert all(before < after for before, after in pairwise(history))
+        assert not admitted.images or history[-1] == timeline.newest
+        counts["processed"] += len(admitted.images)
+        counts["given up"] += admitted.given_up
+        counts["skipped"] += admitted.fit in (Fit.REPEATED, Fit.LATE)
+        if keep:
+            assert admitted.jump is None or not admitted.jump.forget
+    assert counts.total() + len(timeline.held) == min(len(stamps), len(rows))
