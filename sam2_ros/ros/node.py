@@ -464,6 +464,8 @@ class Sam2Node(LifecycleNode):
         return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
 
     def _report(self) -> None:
+        if not self.context.ok():  # the process is ending
+            return
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
         if (others := self._namesakes.complaint()) is not None:
             self._log.warning(others)

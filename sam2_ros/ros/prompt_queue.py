@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -39,18 +41,36 @@ class Order:
     """The prompts of one message: they are answered in their order, which is all that tells their answers apart."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._last: Future[msg.PromptResult] | None = None
+        self._to_say: deque[tuple[Future[msg.PromptResult] | None, Callable[[], object]]] = deque()
+        self._speaks = False
 
     def asked(self, answer: Future[msg.PromptResult]) -> None:
         """The answer to one of them is still to come."""
         self._last = answer
+        answer.add_done_callback(lambda _: self._say())
 
     def then(self, say: Callable[[], object]) -> None:
         """Calls this once all those have their answers: now, or in the thread that gives them."""
-        if self._last is None:
-            say()
-        else:
-            self._last.add_done_callback(lambda _: say())
+        with self._lock:
+            self._to_say.append((self._last, say))
+        self._say()
+
+    def _say(self) -> None:
+        while True:
+            with self._lock:
+                if self._speaks or not self._to_say:
+                    return
+                before, say = self._to_say[0]
+                if before is not None and not before.done():
+                    return
+                self._to_say.popleft()
+                self._speaks = True
+            try:
+                say()
+            finally:
+                self._speaks = False
 
 
 @dataclass(eq=False)

@@ -337,11 +337,7 @@ class Stream:
                 self._something_new = False
                 if self._stopped:
                     return
-                calls, self._calls = self._calls, deque()
-            for call in calls:
-                call()
-            if calls:
-                self._take_stock()
+            self._serve_calls()
             try:
                 self._advance()
             except Exception as error:  # whatever it is, the next image is another chance
@@ -349,6 +345,16 @@ class Stream:
                     torch.cuda.empty_cache()
                     error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
                 self._failed(error)
+
+    def _serve_calls(self) -> bool:
+        """Whether there were any: then the tracker may have changed."""
+        with self._lock:
+            calls, self._calls = self._calls, deque()
+        for call in calls:
+            call()
+        if calls:
+            self._take_stock()
+        return bool(calls)
 
     def _failed(self, error: Exception) -> None:
         self._meter.count("failed")
@@ -606,6 +612,10 @@ class Stream:
         for waiting in ready:
             if followed >= limit and self._has_images:
                 break
+            if self._serve_calls():  # who asks need not wait for all the others
+                frames.clear()
+                if not self._history.frames:
+                    break
             with self._lock:
                 if live and waiting.proposal is not None and self._somebody_waits():
                     self._something_new = True
@@ -621,8 +631,8 @@ class Stream:
         return followed > 0
 
     def _follow(self, waiting: WaitingPrompt, frames: dict[int, Frame]) -> bool:
-        stamp = self._meant(waiting)
         try:
+            stamp = self._meant(waiting)
             if stamp not in frames:
                 frames[stamp] = self._frame_at(stamp)
             before = frames[stamp]

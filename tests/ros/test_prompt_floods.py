@@ -100,7 +100,7 @@ def test_the_prompts_of_one_message_are_answered_in_their_order(
     robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompts")
     busy.set()
     robot.wait_for(lambda: [result for result in robot.results if result.object_id == 2], "for the last")
-    assert [result.object_id for result in robot.results[:2]] == [1, 7]
+    assert [result.object_id for result in robot.results] == [1, 7, *[0] * 900, 2]
 
 
 def test_stamps_that_no_image_can_have_keep_nobody_out(robot: Robot, sam2: Sam2Node) -> None:
@@ -171,6 +171,34 @@ def test_prompts_have_their_turn_beside_a_flood_of_refinements(
     robot.wait_for(lambda: len(robot.masklets) == 2, "for masklets")
     robot.next_results(0, 2 + PLACES // 2)
     assert all(result.accepted for result in robot.results)
+
+
+def test_who_asks_or_removes_does_not_wait_for_all_prompts_before(
+    robot: Robot, sam2: Sam2Node, busy: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one = threading.Semaphore(0)
+    prompt = Tracker.prompt
+    monkeypatch.setattr(
+        Tracker, "prompt", lambda *arguments: one_by_one.acquire(timeout=TIMEOUT) and prompt(*arguments)
+    )
+    busy.set()
+    robot.show(0)
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK] * 10))
+    robot.wait_for(lambda: len(sam2._stream._prompts) == 9, "for the prompts")
+    client = robot.create_client(srv.ListObjects, "sam2/list")
+    assert client.wait_for_service(TIMEOUT)
+    asked = client.call_async(srv.ListObjects.Request())
+    robot.wait_for(lambda: sam2._stream._calls, "for the question")
+    one_by_one.release()
+    robot.wait_for(asked.done, "for the answer")
+    assert [found.object_id for found in asked.result().objects] == [1]
+    reset = robot.create_client(Trigger, "sam2/reset")
+    assert reset.wait_for_service(TIMEOUT)
+    cleared = reset.call_async(Trigger.Request())
+    robot.wait_for(lambda: sam2._stream._calls, "for the reset")
+    one_by_one.release(20)
+    robot.wait_for(cleared.done, "for the reset")
+    assert len(robot.show(1).masklets) == len(robot.next_results(0, 10)) - 2, "the others are for the next image"
 
 
 def test_a_megabyte_from_elsewhere_is_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
