@@ -43,11 +43,13 @@ SKIPPED = {
     Fit.LATE: ("late", "it is {back:.3f} s older than one that came before"),
     Fit.STRAY: (
         "",
-        "its stamp is {back:.3f} s before that of the newest. Unless those behind it agree that time has jumped, there"
+        "its stamp is {back:.3f} s from that of the newest. Unless those behind it agree that time has jumped, there"
         " are wrong stamps, or two cameras on one topic. To begin anew, call ~/reset",
     ),
 }
 """What is counted and said of images that are skipped."""
+
+ANYBODY = Source()
 
 T = TypeVar("T")
 
@@ -189,7 +191,7 @@ class Stream:
         prompt: Prompt,
         timeout: float,
         proposal: Proposal | None = None,
-        source: Source = Source(),  # noqa: B008
+        source: Source = ANYBODY,
         order: Order | None = None,
     ) -> Future[msg.PromptResult]:
         """Has a prompt followed; the answer comes in the future and to the listener.
@@ -411,7 +413,7 @@ class Stream:
             counted, why = SKIPPED[admitted.fit]
             if counted:
                 self._meter.count(counted)
-            line = "Image skipped: " + why.format(back=((newest or 0) - stamp) / 1e9)
+            line = "Image skipped: " + why.format(back=abs((newest or 0) - stamp) / 1e9)
             self._log.warning(line, throttle_duration_sec=10.0, kind=admitted.fit.value)
             return None
         if admitted.jump is not None:
@@ -451,6 +453,8 @@ class Stream:
     def _see(self, image: Prepared) -> Frame:
         """One step of the tracker."""
         stamp, stamps = image.arrived.stamp, self._tracker.stamps
+        if stamps and stamps[-1] >= stamp:  # those between have failed
+            self._restamp(stamp, Jump(stamps[-1] - stamp))
         frame = self._tracker.step(image.encoded, stamp)
         height, width = image.pixels.shape[:2]
         self._take_stock({stamp: Seen(image.arrived.message.header, height, width)})
@@ -529,6 +533,8 @@ class Stream:
                 self._tracker.remove(found.object_id)
                 continue
             kept[found.object_id] = detected
+        if len(kept) < len(self._detected):
+            self._take_stock()
         self._detected = kept
 
     def _newest_coming(self) -> int | None:
