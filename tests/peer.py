@@ -136,9 +136,17 @@ class PeerStream:
         self.session.add_new_frame(pixels(image))
         return None
 
-    def prompt(self, clicks: Sequence[Click], box: Box | None, mask: np.ndarray | None, frame: int | None) -> Said:
+    def prompt(
+        self,
+        clicks: Sequence[Click],
+        box: Box | None,
+        mask: np.ndarray | None,
+        frame: int | None,
+        carry: bool = True,
+    ) -> Said:
         """New clicks, box or mask, on the newest frame (None) or an earlier one; later frames are tracked again.
 
+        Without `carry` they are not, and what is said is about the prompted frame.
         A corrected frame becomes a conditioning frame, as in the training of the released checkpoints.
         """
         newest = self.session.num_frames - 1
@@ -163,7 +171,7 @@ class PeerStream:
         said = self._said(self.model(self.session, frame_idx=frame), mask is not None)
         if frame in self.tracked:
             self.conditioning[frame] = self.tracked.pop(frame)
-        for later in range(frame + 1, newest + 1):
+        for later in range(frame + 1, newest + 1) if carry else ():
             said = self._said(self.model(self.session, frame_idx=later))
         return said
 

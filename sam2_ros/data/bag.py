@@ -27,6 +27,7 @@ from rosbags.typesys.store import Typestore
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.natural_order import natural
 from sam2_ros.tracking import rle
 
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -45,7 +46,7 @@ def bags(root: str | Path) -> list[Path]:
     root = Path(root)
     if is_bag(root):
         return [root]
-    return sorted(filter(is_bag, root.iterdir())) if root.is_dir() else []
+    return sorted(filter(is_bag, root.iterdir()), key=lambda path: natural(path.name)) if root.is_dir() else []
 
 
 def clips(root: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:

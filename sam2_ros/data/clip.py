@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+
+
+class MaskFiles(Protocol):
+    """How the masks of a clip lie in files; so that others, such as a tracker's, can be written alike."""
+
+    def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
+        """Writes the masks of some objects on one frame, bool [N, H, W], into a clip's folder.
+
+        Args:
+            stem: name of the frame, without suffix.
+
+        Raises ValueError where an ID does not fit, and OSError.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,7 @@ class Clip:
     masks: Sequence[np.ndarray | None]  # T entries, bool [N, H, W] (order of object_ids), None where not annotated
     fps: float = 24.0
     known: np.ndarray | None = None  # bool [T, N]: whether the mask is known, on annotated frames; None: all are
+    mask_files: MaskFiles | None = None  # None: there are none with pixels in them
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):

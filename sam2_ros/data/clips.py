@@ -30,6 +30,10 @@ class ClipError(ValueError):
         return f"{self.file}{'' if self.frame is None else f', frame {self.frame}'}: {self.problem}"
 
 
+class DataWarning(UserWarning):
+    """Says what of a data set was left out, or taken for what it looks like; one for each data set."""
+
+
 class Lazy(Sequence[Item]):
     """A sequence whose items are made when they are asked for, each time again. A slice is lazy too.
 

@@ -2,110 +2,312 @@
 
 Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Regions of
 a crowd (`iscrowd`) are no objects, and annotations without a segmentation are passed over; so are images that have
-none left.
+none left. Tools for annotation write all this with liberties: what can be read is read, and a warning counts the rest.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from pycocotools import mask as pycocotools
+from PIL import ExifTags
 
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips, Lazy
-from sam2_ros.data.images import read_image, write_jpeg
-from sam2_ros.data.json_file import Keys, check_keys, read_json
+from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
+from sam2_ros.data.images import image_size, opened, read_image, write_jpeg
+from sam2_ros.data.json_file import read_json
+from sam2_ros.data.left_out import LeftOut
+from sam2_ros.data.listed_images import ListedImages
+from sam2_ros.data.natural_order import natural
 
-_IMAGE: Keys = {"id": (int, str), "file_name": str, "height": int, "width": int}
-_ANNOTATION: Keys = {"id": (int, str), "image_id": (int, str)}
+FAR = 100
+"""Polygons reach at most so many times the size of their image. Drawing takes time and memory by their length."""
+
+MISSING = "images that are missing"
+NO_MASK = "annotations without a mask"
+
+Masks = list[dict[str, Any] | list[list[float]]]
+"""Segmentations that can be drawn."""
+
+
+class Image(NamedTuple):
+    """One of the list."""
+
+    id: str
+    name: str
+    """Of its file, as it is listed."""
+    size: tuple[int, int] | None
+    """Height and width; None where they are not listed."""
+
+
+class Annotated(NamedTuple):
+    """An image file, and its objects."""
+
+    file: Path
+    size: tuple[int, int]
+    masks: Masks
 
 
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     """The images of a COCO file that have an object, named as their files without suffix ("/" becomes "-").
+
+    What can't be used is left out, and named in a warning: images that are listed but missing, annotations of images
+    that are not listed, without a mask, or with a segmentation that is none.
 
     Args:
         file: the JSON.
         images: the folder that the file names are relative to. None: looked for beside the JSON.
 
     Raises:
-        ClipError: a file is missing or damaged.
+        ClipError: the JSON is missing or damaged, or nothing of it can be used.
     """
     file = Path(file)
+    if find_spec("pycocotools") is None:
+        raise ClipError(file, "COCO's polygons take pycocotools: pip install pycocotools")
     content = read_json(file, {"images": list, "annotations": list})
     if not content["images"]:
         raise ClipError(file, "lists no images")
-    entries: dict[Any, dict[str, Any]] = {}
-    for index, image in enumerate(content["images"]):
-        check_keys(file, image, _IMAGE, f"images[{index}]")
-        entries[image["id"]] = {"image": image, "annotations": []}
-    for index, annotation in enumerate(content["annotations"]):
-        check_keys(file, annotation, _ANNOTATION, f"annotations[{index}]")
-        if annotation["image_id"] not in entries:
-            raise ClipError(file, f"annotations[{index}]: there is no image {annotation['image_id']!r}")
-        if annotation.get("segmentation") and not annotation.get("iscrowd"):
-            entries[annotation["image_id"]]["annotations"].append(annotation)
-    folder = Path(images) if images else _folder(file, content["images"][0]["file_name"])
-    named: dict[str, dict[str, Any]] = {}
-    for entry in entries.values():
-        if entry["annotations"]:
-            file_name = entry["image"]["file_name"]
-            first = named.setdefault(_name(file_name), entry)
-            if first is not entry:
-                other = first["image"]["file_name"]
-                raise ClipError(file, f"images {other} and {file_name} would have the same name: rename one of them")
-    if not named:
-        raise ClipError(file, "none of its images has an annotation with a segmentation")
-    return Clips(list(named), partial(_read, file, folder, named))
+    left = LeftOut()
+    listed = _images(content["images"], left)
+    annotations = _by_image(content["annotations"], listed, left)
+    where = ListedImages([Path(images)], Path(images)) if images else ListedImages(_folders(file), file.parent, True)
+    named: dict[str, Annotated] = {}
+    for image, path in _files([listed[key] for key in annotations], where, left):
+        try:
+            size = image.size or image_size(path)
+        except ClipError:
+            left.add("images that can't be decoded", image.name)
+            continue
+        if masks := drawable(annotations[image.id], size, left):
+            named[_name(image.name, named)] = Annotated(path, size, masks)
+    if named:
+        if left:
+            warnings.warn(f"{file}: left out {left}", DataWarning, stacklevel=2)
+        return Clips(list(named), partial(_read, file, named))
+    if len(missing := left.names.get(MISSING, [])) == len(annotations) > 0:
+        places = ", ".join(map(str, where.folders))
+        problem = f"its image {missing[0]} is in none of {places}"
+        raise ClipError(file, f"{problem}: say which folder the images are in (--images FOLDER)")
+    said = f"; left out {left}" if left else ""
+    raise ClipError(file, f"none of its images has an annotation with a segmentation{said}")
 
 
-def _name(file_name: str) -> str:
-    return str(PurePosixPath(file_name).with_suffix("")).replace("/", "-")
+def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
+    """Those listed, by ID."""
+    found: dict[str, Image] = {}
+    twice: set[str] = set()
+    for index, entry in enumerate(entries):
+        fields = entry if isinstance(entry, dict) else {}
+        key = _key(fields.get("id"))
+        names = (fields.get(field) for field in ("file_name", "path", "filename", "coco_url"))
+        name = next((name for name in names if isinstance(name, str) and name.strip()), None)
+        if key is None or name is None:
+            left.add("images without an id or a file_name", f"images[{index}]")
+            continue
+        sides = side(fields.get("height")), side(fields.get("width"))
+        image = Image(key, name, sides if None not in sides else None)  # type: ignore[arg-type]
+        if found.setdefault(key, image).name != name:
+            twice.add(key)
+    for key in twice:
+        left.add("images that share their id with another", found.pop(key).name)
+    return found
 
 
-def _folder(file: Path, name: str) -> Path:
+def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut) -> dict[str, list[tuple[str, Any]]]:
+    """Annotations with a segmentation, by the ID of their image and in the order of their own: ID and segmentation."""
+    found: dict[str, list[tuple[str, Any]]] = {}
+    crowds: list[tuple[str, str, Any]] = []
+    others = False
+    for index, entry in enumerate(entries):
+        fields = entry if isinstance(entry, dict) else {}
+        name, image = _key(fields.get("id")) or f"annotations[{index}]", _key(fields.get("image_id"))
+        segmentation = fields.get("segmentation")
+        if image not in listed:
+            left.add("annotations of images that are not listed", name)
+        elif not segmentation or fields.get("isbbox") is True:  # COCO Annotator draws boxes as polygons
+            left.add(NO_MASK, name)
+        elif str(fields.get("iscrowd")).lower() in ("1", "1.0", "true") and not _of_cvat(fields):
+            crowds.append((image, name, segmentation))
+        else:
+            others = True
+            found.setdefault(image, []).append((name, segmentation))
+    for image, name, segmentation in crowds:
+        if others:
+            left.add("regions of a crowd (iscrowd)", name)
+        else:  # tools that mark run lengths so, of whatever
+            found.setdefault(image, []).append((name, segmentation))
+    for of_image in found.values():
+        of_image.sort(key=lambda annotation: natural(annotation[0]))
+    return found
+
+
+def _of_cvat(fields: Mapping[str, Any]) -> bool:
+    """Whether CVAT wrote an annotation, which marks all masks that are no polygons as a crowd."""
+    attributes = fields.get("attributes")
+    return isinstance(attributes, dict) and "occluded" in attributes and not attributes.get("is_crowd")
+
+
+def _files(images: Iterable[Image], where: ListedImages, left: LeftOut) -> Iterator[tuple[Image, Path]]:
+    found: dict[Path, list[Image]] = {}
+    for image in images:
+        path = where.find(image.name)
+        if path is None:
+            left.add(MISSING, image.name)
+        else:
+            found.setdefault(path, []).append(image)
+    for path, same in found.items():
+        if len({image.name for image in same}) > 1:
+            left.add(f"images for which there is only one file {path.name}", ", ".join(image.name for image in same))
+        else:
+            yield from ((image, path) for image in same)
+
+
+def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: LeftOut) -> Masks:
+    """The segmentations that can be drawn into an image of a height and width.
+
+    Args:
+        annotations: ID and segmentation of each.
+        left: gets the others.
+    """
+    masks: Masks = []
+    for name, segmentation in annotations:
+        if isinstance(segmentation, dict):
+            try:
+                coco_rle.counts(segmentation, size)
+            except ValueError as error:
+                left.add("annotations with run lengths that don't fit", f"{name}: {error}")
+            else:
+                masks.append(segmentation)
+            continue
+        if isinstance(segmentation, list) and segmentation and all(_is_polygon(part, size) for part in segmentation):
+            masks.append(segmentation)  # as it should be
+            continue
+        every = list(_polygons(segmentation))
+        polygons = [polygon for polygon in every if _is_polygon(polygon, size)]
+        if segmentation is None or not every:
+            left.add(NO_MASK, name)
+        elif len(polygons) < len(every):
+            left.add("annotations with polygons of less than three corners, or of something else", name)
+        if polygons:
+            masks.append(polygons)
+    return masks
+
+
+def _polygons(value: Any, levels: int = 4) -> Iterator[Any]:
+    """The lists of coordinates in a segmentation, some levels deep; also one whose corners are lists."""
+    if not isinstance(value, list) or not levels:
+        yield value
+    elif not any(isinstance(part, list) for part in value):
+        if value:
+            yield value
+    elif len(value) > 2 and all(isinstance(part, list) and len(part) == 2 for part in value):
+        corners = [number for corner in value for number in corner]
+        yield from ([corners] if all(isinstance(number, (int, float)) for number in corners) else map(_flat, value))
+    else:
+        for part in value:
+            yield from _polygons(part, levels - 1)
+
+
+def _flat(value: Any) -> Any:
+    return next(_polygons(value), None)
+
+
+def _is_polygon(value: Any, size: tuple[int, int]) -> bool:
+    """Whether it has three corners at least, which are numbers and not too far away."""
+    if not isinstance(value, list) or len(value) < 6 or len(value) % 2:
+        return False
+    try:
+        return math.isfinite(sum(value)) and max(map(abs, value)) <= FAR * max(size)
+    except (TypeError, OverflowError):
+        return False
+
+
+def _key(value: Any) -> str | None:
+    """An ID, whether it is written as 7, 7.0 or "7"; None if it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, (int, str)) else None
+
+
+def side(value: Any) -> int | None:
+    """A height or width, also if it is written as 120.0 or "120"; None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number > 0 and number.is_integer() else None
+
+
+def _name(file_name: str, taken: Mapping[str, Any]) -> str:
+    """Of a clip: that of the file, and a number where it is taken."""
+    parts = [part for part in file_name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    plain = str(PurePosixPath(*parts).with_suffix("")).replace("/", "-").replace(":", "")
+    name, number = plain, 2
+    while name in taken:
+        name, number = f"{plain}-{number}", number + 1
+    return name
+
+
+def _folders(file: Path) -> list[Path]:
     """Where images usually are: beside the JSON, in images/, in <split>/ if it is called instances_<split>.json."""
-    above = file.parent.parent
+    here, above = file.parent, file.parent.parent
     split = file.stem.rpartition("_")[2]
-    candidates = [file.parent, file.parent / "images", above, above / "images", above / split, above / "images" / split]
-    for folder in candidates:
-        if (folder / name).is_file():
-            return folder
-    places = ", ".join(str(folder) for folder in candidates)
-    raise ClipError(file, f"its image {name} is in none of {places}: say which folder the images are in")
+    usual = [here, here / "images", above, above / "images", above / split, above / "images" / split]
+    return [*usual, *(folder / name for folder in (here, above) for name in ("data", "JPEGImages", split))]
 
 
-def _read(file: Path, folder: Path, entries: dict[str, dict[str, Any]], name: str) -> Clip:
-    image, annotations = entries[name]["image"], entries[name]["annotations"]
-    annotations = sorted(annotations, key=lambda annotation: str(annotation["id"]).zfill(20))
-    size = (image["height"], image["width"])
+def _read(file: Path, named: dict[str, Annotated], name: str) -> Clip:
+    return still(name, file, named[name])
+
+
+def still(name: str, file: Path, annotated: Annotated) -> Clip:
+    """An image as a clip of one frame. Masks are turned with it, where they were drawn on it as it lies in its file.
+
+    Args:
+        file: that lists it.
+
+    Raises:
+        ClipError: the image is damaged, or of another size.
+    """
+    picture, size, segmentations = annotated
+    found, turn = image_size(picture, 0), None
+    if found != size:
+        with opened(picture, 0) as image:
+            if (image.height, image.width) == size:
+                turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    if found != size and turn is None:
+        problem = f"is {found[1]} x {found[0]} pixels, {file.name} says {size[1]} x {size[0]}"
+        raise ClipError(picture, problem, 0)
 
     def masks(frame: int) -> np.ndarray:
-        here = np.zeros((len(annotations), *size), bool)
-        for row, annotation in enumerate(annotations):
-            try:
-                here[row] = segment(annotation["segmentation"], size)
-            except ValueError as error:
-                problem = f"annotation {annotation['id']} (image {image['file_name']}): {error}"
-                raise ClipError(file, problem, frame) from error
+        here = np.zeros((len(segmentations), *found), bool)
+        for row, segmentation in enumerate(segmentations):
+            mask = segment(segmentation, size)
+            here[row] = mask if turn is None else turn(mask)
         return here
 
     def pixels(frame: int) -> np.ndarray:
-        picture = folder / image["file_name"]
-        found = read_image(picture, frame)
-        if found.shape[:2] != size:
-            problem = f"is {found.shape[1]} x {found.shape[0]} pixels, {file.name} says {size[1]} x {size[0]}"
-            raise ClipError(picture, problem, frame)
-        return found
+        return read_image(picture, frame)
 
-    return Clip(name, Lazy(1, pixels), tuple(range(1, len(annotations) + 1)), Lazy(1, masks))
+    return Clip(name, Lazy(1, pixels), tuple(range(1, len(segmentations) + 1)), Lazy(1, masks))
+
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    5: np.transpose,
+    6: partial(np.rot90, k=-1),
+    7: lambda mask: np.rot90(mask, 2).T,
+    8: np.rot90,
+}
+"""What `read_image` does, by the image's EXIF orientation, where that swaps height and width."""
 
 
 def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
@@ -127,6 +329,8 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
             raise ValueError("a polygon has a coordinate that is no number")
     if not segmentation:
         raise ValueError("there is no polygon in the segmentation")
+    from pycocotools import mask as pycocotools  # not at the top: run lengths, as in SA-1B, do without
+
     return pycocotools.decode(pycocotools.merge(pycocotools.frPyObjects(segmentation, *size))).astype(bool)
 
 

@@ -39,34 +39,50 @@ def decode(value: Any, size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: it is of another size, or no such value.
     """
-    if not isinstance(value, dict) or not {"size", "counts"} <= value.keys():
+    return rle.decode(counts(value, size), *size)
+
+
+def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
+    """The run lengths of a mask, int64. Arguments and errors as of `decode`; `size` counts where the value has none."""
+    if not isinstance(value, dict) or "counts" not in value:
         raise ValueError("run lengths must be {'size': [height, width], 'counts': ...}")
-    if value["size"] != list(size):
+    if "size" in value and whole(value["size"]) != list(size):
         raise ValueError(f"the mask is of size {value['size']} instead of {list(size)} (height, width)")
-    counts = value["counts"]
-    if isinstance(counts, str):
-        counts = _unpacked(counts)
-    elif not isinstance(counts, list) or not all(type(count) is int for count in counts):
+    packed = value["counts"]
+    lengths = _unpacked(packed) if isinstance(packed, str) else whole(packed)
+    if lengths is None:
         raise ValueError("the counts of run lengths must be a string or a list of whole numbers")
-    if min(counts, default=0) < 0 or sum(counts) != size[0] * size[1]:
+    pixels = size[0] * size[1]
+    if not len(lengths) or min(lengths) < 0 or max(lengths) > pixels or sum(lengths) != pixels:
         raise ValueError(f"the run lengths do not add up to {size[1]} x {size[0]} pixels")
-    return rle.decode(np.array(counts, np.int64), *size)
+    return np.array(lengths, np.int64)
+
+
+def whole(values: Any) -> list[int] | None:
+    """Whole numbers, also those that are written as 48.0 or "48"; None if there are others."""
+    try:
+        numbers = [float(value) for value in values] if isinstance(values, (list, tuple)) else [0.5]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return [int(number) for number in numbers] if all(number.is_integer() for number in numbers) else None
 
 
 def _unpacked(text: str) -> list[int]:
-    counts: list[int] = []
-    number = shift = 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64:
-            raise ValueError(f"the run lengths have a character {character!r} that packed counts do not have")
-        number |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            if code & 16:
-                number -= 1 << shift
-            counts.append(number + counts[-2] if len(counts) > 2 else number)
-            number = shift = 0
-    if shift:
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.int64) - 48
+    wrong = (codes < 0) | (codes > 63)
+    if wrong.any():
+        raise ValueError(f"the run lengths have a character {text[wrong.argmax()]!r} that packed counts do not have")
+    if not len(codes):
+        return []
+    last = np.flatnonzero(codes & 32 == 0)
+    if not len(last) or last[-1] != len(codes) - 1:
         raise ValueError("the run lengths break off")
-    return counts
+    first = np.concatenate([[0], last[:-1] + 1]).astype(np.int64)
+    shift = 5 * (np.arange(len(codes)) - np.repeat(first, last - first + 1))
+    if (shift > 50).any():
+        raise ValueError("the run lengths do not add up: there is one of more than 55 bits")
+    numbers = np.add.reduceat((codes & 31) << shift, first)
+    numbers -= np.where(codes[last] & 16, np.int64(32) << shift[last], 0)  # the sign
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers.tolist()

@@ -12,7 +12,7 @@ from pathlib import Path
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips, read_list
-from sam2_ros.data.images import check_numbers, image_files
+from sam2_ros.data.images import image_files
 
 
 def sequences(root: str | Path, resolution: str = "480p", split: str | None = None) -> list[str]:
@@ -21,7 +21,7 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     Args:
         root: the folder that holds JPEGImages and Annotations.
         resolution: the folder below these two: 480p, 1080p or Full-Resolution.
-        split: a list in ImageSets, such as "2017/val"; None: all that there are, sorted.
+        split: a list in ImageSets, such as "2017/val"; None: all that there are, in natural order.
 
     Raises:
         ClipError: there is no DAVIS layout, or no such list.
@@ -31,26 +31,27 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     return read_list(Path(root) / "ImageSets" / f"{split}.txt")
 
 
-def read(root: str | Path, sequence: str, resolution: str = "480p") -> Clip:
+def read(root: str | Path, sequence: str, resolution: str = "480p", mask_values: str | None = None) -> Clip:
     """One sequence; frames and masks decode when they are asked for. Raises ClipError.
 
-    Annotations are label images (palette or grey): each value is an object's ID, and 255 alone (DAVIS 2016) is
-    object 1. In 2017 files, 255 beside other values is "void" and belongs to no object. Frames without a PNG are not
-    annotated.
+    Annotations are label images (palette, grey of 8 or 16 bits, or colours): each value is an object's ID, and 255
+    alone (DAVIS 2016) is object 1. In 2017 files, 255 beside other values is "void" and belongs to no object. Frames
+    without a PNG are not annotated.
+
+    Args:
+        mask_values: what the values are, if they don't tell it themselves; see `label_values`.
     """
     images, annotations = (Path(root) / part / resolution / sequence for part in ("JPEGImages", "Annotations"))
     files = image_files(images)
-    check_numbers(files)
-    return label_folders.read(sequence, files, annotations, 24.0)
+    return label_folders.read(sequence, files, annotations, 24.0, mask_values=mask_values)
 
 
-def clips(root: str | Path, resolution: str = "480p", split: str | None = None) -> Clips:
-    """The clips of `sequences`. Raises ClipError."""
-    return Clips(sequences(root, resolution, split), partial(_read, root, resolution))
-
-
-def _read(root: str | Path, resolution: str, sequence: str) -> Clip:
-    return read(root, sequence, resolution)
+def clips(
+    root: str | Path, resolution: str = "480p", split: str | None = None, mask_values: str | None = None
+) -> Clips:
+    """The clips of `sequences`; see `read`. Raises ClipError."""
+    names = sequences(root, resolution, split)
+    return Clips(names, partial(read, root, resolution=resolution, mask_values=mask_values))
 
 
 def write(clips: Iterable[Clip], root: str | Path, resolution: str = "480p", quality: int = 95) -> None:

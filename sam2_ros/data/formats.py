@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch.utils.data import ConcatDataset
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, from_list
+from sam2_ros.data.natural_order import natural
 
 
-def open_clips(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
+class Said(NamedTuple):
+    """What one can say about data sets that their files don't tell."""
+
+    images: str | None = None
+    """Topic of bags that have several, see `bag.read`; or folder of the images that COCO, SA-1B or YouTube-VOS list."""
+    masklets: str | None = None
+    """Topic of bags that have several."""
+    mask_values: str | None = None
+    """What the values of masks in image files mean: see `label_values`."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Of images. Raises ClipError where there is none of this name."""
+        if self.images is not None and not Path(self.images).is_dir():
+            raise ClipError(self.images, "there is no such folder of images (--images)")
+        return None if self.images is None else Path(self.images)
+
+
+def open_clips(
+    path: str | Path, images: str | None = None, masklets: str | None = None, mask_values: str | None = None
+) -> Clips:
     """The clips in a folder or file of any layout that this package reads. Which one it is, its files tell.
 
     Args:
-        images, masklets: topics of bags; see `bag.read`.
+        images, masklets, mask_values: see `Said`.
 
     Raises:
         ClipError: it is none of them (the message lists them), or it is damaged.
@@ -26,7 +49,7 @@ def open_clips(path: str | Path, images: str | None = None, masklets: str | None
         raise ClipError(path, "there is no such file or folder")
     for _, finds, opens in _LAYOUTS:
         if (found := finds(path)) is not None:
-            return opens(found, images, masklets) if finds is _bag else opens(found)
+            return opens(found, Said(images, masklets, mask_values))
     looked_for = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
     raise ClipError(path, f"the layout is not known. Looked for:\n{looked_for}")
 
@@ -36,25 +59,26 @@ def open_all(
     names: str | Path | None = None,
     images: str | None = None,
     masklets: str | None = None,
+    mask_values: str | None = None,
 ) -> Sequence[Clip]:
     """The clips of several folders or files, one after the other.
 
     Args:
         names: a text file that names the clips to take, one a line; None: all.
-        images, masklets: topics of bags; see `bag.read`.
+        images, masklets, mask_values: see `Said`.
 
     Raises:
         ClipError: see `open_clips` and `from_list`.
     """
-    data_sets = [open_clips(path, images, masklets) for path in paths]
+    data_sets = [open_clips(path, images, masklets, mask_values) for path in paths]
     if names is not None:
         data_sets = from_list(names, data_sets, ", ".join(map(str, paths)))
     return ConcatDataset(data_sets)  # type: ignore[arg-type, return-value]
 
 
-def _of(module: str) -> Callable[..., Clips]:
-    """The `clips` of a module, which is loaded only now: not everyone has the packages for every format."""
-    return lambda path, *topics: import_module(f"sam2_ros.data.{module}").clips(path, *topics)
+def _module(name: str) -> Any:
+    """Loaded only now: not everyone has the packages for every format."""
+    return import_module(f"sam2_ros.data.{name}")
 
 
 def _has(*parts: str) -> Callable[[Path], Path | None]:
@@ -62,12 +86,11 @@ def _has(*parts: str) -> Callable[[Path], Path | None]:
     return lambda path: path if path.is_dir() and all(any(path.glob(part)) for part in parts) else None
 
 
-def _davis(path: Path) -> Clips:
+def _davis(path: Path, said: Said) -> Clips:
     """In the first of the known resolutions that is there."""
-    from sam2_ros.data import davis
-
     resolutions = [folder.name for folder in path.glob("JPEGImages/*") if folder.name in _RESOLUTIONS]
-    return davis.clips(path, min(resolutions, key=_RESOLUTIONS.index))
+    resolution = min(resolutions, key=_RESOLUTIONS.index)
+    return _module("davis").clips(path, resolution, mask_values=said.mask_values)
 
 
 _RESOLUTIONS = ("480p", "1080p", "Full-Resolution")
@@ -83,7 +106,7 @@ def _bag(path: Path) -> Path | None:
 
 
 def _sav(path: Path) -> Path | None:
-    if path.suffix == ".mp4":
+    if path.suffix.lower() == ".mp4":
         return path if path.with_name(f"{path.stem}_manual.json").is_file() else None
     return path if next(path.rglob("*_manual.json"), None) else None
 
@@ -91,21 +114,66 @@ def _sav(path: Path) -> Path | None:
 def _coco(path: Path) -> Path | None:
     """The JSON itself, or that of a folder."""
     if path.is_file():
-        return path if path.suffix == ".json" else None
-    names = ("annotations.json", "_annotations.coco.json", "annotations/instances_*.json")
-    found = [file for name in names for file in sorted(path.glob(name))]
+        return path if path.suffix.lower() == ".json" else None
+    for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
+        if found := [file for name in names for file in sorted(path.glob(name), key=natural)]:
+            return _only(path, found)
+    others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
+    found = [file for file in sorted(others, key=natural) if _lists_images(file)]
+    return _only(path, found) if found else None
+
+
+def _only(path: Path, found: list[Path]) -> Path:
     if len(found) > 1:
         raise ClipError(path, f"has more than one list of images: open one of {', '.join(map(str, found))}")
-    return found[0] if found else None
+    return found[0]
+
+
+def _lists_images(file: Path) -> bool:
+    """Whether a JSON looks like COCO's, by its beginning."""
+    with file.open("rb") as opened:
+        return re.search(rb'"(images|annotations|categories|licenses)"\s*:\s*\[', opened.read(_BEGINNING)) is not None
+
+
+_BEGINNING = 2**16
 
 
 # What it looks like, what finds it (the path to open, or None), what opens it; the first that is found counts.
-_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[..., Clips]]] = [
-    ("SA-V val and test: folders JPEGImages_24fps and Annotations_6fps", _has("JPEGImages_24fps"), _of("sav_frames")),
-    ("YouTube-VOS: folders JPEGImages and Annotations, meta.json", _has("JPEGImages", "meta.json"), _of("youtube_vos")),
+_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Said], Clips]]] = [
+    (
+        "SA-V val and test: folders JPEGImages_24fps and Annotations_6fps",
+        _has("JPEGImages_24fps"),
+        lambda path, said: _module("sav_frames").clips(path, said.mask_values),
+    ),
+    (
+        "YouTube-VOS: folders JPEGImages and Annotations, meta.json",
+        _has("JPEGImages", "meta.json"),
+        lambda path, said: _module("youtube_vos").clips(path, said.folder, said.mask_values),
+    ),
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),
-    ("MOSE: folders JPEGImages/<video> and Annotations/<video>", _has("JPEGImages/*/"), _of("mose")),
-    ("rosbag: a folder with metadata.yaml, a file .mcap or .db3, or a folder of them", _bag, _of("bag")),
-    ("SA-V training: a video <id>.mp4 or a folder of them, each with <id>_manual.json", _sav, _of("sav")),
-    ("COCO: a file .json, or a folder with annotations.json or annotations/instances_<split>.json", _coco, _of("coco")),
+    (
+        "MOSE: folders JPEGImages/<video> and Annotations/<video>",
+        _has("JPEGImages/*/"),
+        lambda path, said: _module("mose").clips(path, said.mask_values),
+    ),
+    (
+        "rosbag: a folder with metadata.yaml, a file .mcap or .db3, or a folder of them",
+        _bag,
+        lambda path, said: _module("bag").clips(path, said.images, said.masklets),
+    ),
+    (
+        "SA-V training: a video <id>.mp4 or a folder of them, each with <id>_manual.json",
+        _sav,
+        lambda path, said: _module("sav").clips(path),
+    ),
+    (
+        "SA-1B: a folder of images, each with a JSON of its name, or a folder of such folders",
+        lambda path: path if _module("sa1b").find(path) else None,
+        lambda path, said: _module("sa1b").clips(path, said.folder),
+    ),
+    (
+        "COCO: a file .json, or a folder with annotations.json, annotations/instances_<split>.json or the like",
+        _coco,
+        lambda path, said: _module("coco").clips(path, said.folder),
+    ),
 ]

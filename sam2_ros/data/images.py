@@ -1,9 +1,10 @@
-"""Image files: decoding, sizes, the files of a folder in their order."""
+"""Image files: decoding, sizes, the files of a folder in natural order."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from sam2_ros.data.clips import ClipError
+from sam2_ros.data.natural_order import natural
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _QUARTER_TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 
 
@@ -55,23 +57,32 @@ def write_jpeg(file: Path, image: np.ndarray, quality: int) -> None:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in the order of their numbers, or of their names. Raises ClipError if there are none."""
+    """The images of a folder in natural order: frame_2 before frame_10. Raises ClipError if there are none.
+
+    Hidden files, such as those that other systems put beside each one (._frame_2.jpg), are none.
+    """
     if not folder.is_dir():
         raise ClipError(folder, "the folder is missing")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
     if not files:
         raise ClipError(folder, f"there are no images (looked for {', '.join(sorted(SUFFIXES))})")
-    return sorted(files, key=lambda file: (int(file.stem) if file.stem.isdecimal() else -1, file.name))
+    return sorted(files, key=natural)
 
 
-def check_numbers(files: Sequence[Path]) -> None:
-    """Raises ClipError where a frame is missing between others, in files numbered evenly: 00000.jpg, 00001.jpg, ..."""
-    if len(files) < 3 or not all(file.stem.isdecimal() for file in files):
-        return
-    numbers = [int(file.stem) for file in files]
-    steps = np.diff(numbers)
-    for index in np.flatnonzero(steps == 0).tolist():
-        raise ClipError(files[index + 1], f"has the same number as {files[index].name}", index + 1)
-    for index in np.flatnonzero(steps != steps.min()).tolist():
-        missing = str(numbers[index] + steps.min()).zfill(len(files[index].stem)) + files[index].suffix
-        raise ClipError(files[index].with_name(missing), "the file is missing, later frames are there", index + 1)
+def check_masks(frames: Sequence[Path], masks: Iterable[Path]) -> None:
+    """Raises ClipError where a mask has no frame of its name, or more than one.
+
+    Numbers that are left out tell nothing by themselves: frames may be named by time, or be a selection. A mask tells
+    that there was one.
+    """
+    stems: dict[str, Path] = {}
+    for index, frame in enumerate(frames):
+        if (other := stems.setdefault(frame.stem, frame)) is not frame:
+            raise ClipError(frame, f"has the same name as {other.name}: which of them is the frame?", index)
+    for mask in sorted(masks, key=natural):
+        if mask.stem not in stems:
+            missing = frames[0].with_name(mask.stem + frames[0].suffix)
+            later = bisect_left(frames, natural(missing), key=natural)
+            if later < len(frames):
+                raise ClipError(missing, f"the file is missing, later frames are there, and so is {mask}", later)
+            raise ClipError(mask, f"belongs to no frame: {missing} is missing")

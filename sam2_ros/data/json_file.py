@@ -25,7 +25,7 @@ def read_json(file: Path, keys: Keys) -> dict[str, Any]:
         value = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise ClipError(file, "the file is missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ClipError(file, f"cannot be read as JSON: {error}") from error
     check_keys(file, value, keys)
     return value

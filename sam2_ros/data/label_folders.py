@@ -2,74 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
-from sam2_ros.data.images import image_size, write_jpeg
-from sam2_ros.data.labels import MAX_ID, read_labels, write_labels
+from sam2_ros.data.images import check_masks, image_size, write_jpeg
+from sam2_ros.data.label_values import LabelValues, decide
+from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
+from sam2_ros.data.natural_order import natural
 from sam2_ros.data.video import ImageFiles
 
-_VALUES: dict[tuple[Path, int], list[int]] = {}
-"""Of the objects in a folder of label images, by folder and time of the last change: it takes a look into them all."""
+_VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
+"""Of folders of label images, by folder, time of the last change, and what was said: it takes a look into them all."""
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, sorted. Raises ClipError where there are none."""
-    names = sorted(path.name for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    """Names of the folders in `images`, in natural order. Raises ClipError where there are none."""
+    folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
+    names = sorted((folder.name for folder in folders if folder.name[0] != "."), key=natural)
     if not names:
         raise ClipError(images, "there is no folder of frames in it, or it is missing")
     return names
 
 
-def read(name: str, files: Sequence[Path], annotations: Path, fps: float, ids: Sequence[int] | None = None) -> Clip:
+def read(
+    name: str,
+    files: Sequence[Path],
+    annotations: Path,
+    fps: float,
+    ids: Sequence[int] | None = None,
+    mask_values: str | None = None,
+) -> Clip:
     """One video. Frames without a label image are not annotated.
 
     Args:
         files: the frames, in order.
-        annotations: folder with a PNG for each annotated frame, of the frame's name.
-        ids: the objects. None: found by a look into every label image, where 255 alone (DAVIS 2016) means object 1, and
-            255 beside others (DAVIS 2017) no object.
+        annotations: folder with a label image for each annotated frame, of the frame's name.
+        ids: the objects. None: found by a look into every label image.
+        mask_values: what the values in label images mean, one of `label_values.MEANINGS`. None: they must tell.
 
     Raises:
-        ClipError: a file is missing or damaged.
+        ClipError: a file is missing or damaged, or it is not plain what the label images mean.
     """
-    pngs = {path.stem: path for path in annotations.glob("*.png")}
-    if not pngs:
+    labels = label_files(annotations)
+    if not labels:
         raise ClipError(annotations, "there are no annotations (PNG files)")
-    for stem in sorted(pngs.keys() - {file.stem for file in files}):
-        raise ClipError(pngs[stem], f"belongs to no frame: {files[0].with_stem(stem)} is missing")
+    check_masks(files, labels.values())
     size = image_size(files[0], 0)
-
-    def labels(frame: int) -> np.ndarray | None:
-        png = pngs.get(files[frame].stem)
-        return None if png is None else read_labels(png, size, frame)
-
-    values = list(ids or ())
-    if ids is None:
-        key = annotations, max(png.stat().st_mtime_ns for png in pngs.values())
-        if key not in _VALUES:
-            found = np.zeros(256, bool)
-            for frame in range(len(files)):
-                if (label := labels(frame)) is not None:
-                    found |= np.bincount(label.ravel(), minlength=256) > 0
-            there = (np.flatnonzero(found[1:]) + 1).tolist()
-            _VALUES[key] = [value for value in there if value <= MAX_ID] or there
-        values = _VALUES[key]
-    wanted = np.array(values, np.uint8)[:, None, None]
+    annotated = {frame: labels[file.stem] for frame, file in enumerate(files) if file.stem in labels}
+    values = _looked_into(annotations, annotated, size, mask_values, None if ids is None else tuple(ids))
 
     def masks(frame: int) -> np.ndarray | None:
-        label = labels(frame)
-        if label is not None and ids is not None and (strangers := set(np.unique(label).tolist()) - {0, 255, *ids}):
-            raise ClipError(
-                pngs[files[frame].stem], f"has label {min(strangers)}, the video's objects are {ids}", frame
-            )
-        return None if label is None else label == wanted
+        if frame not in annotated:
+            return None
+        image = read_labels(annotated[frame], size, frame)
+        if ids is not None and (strangers := set(values.strangers(image)) - {VOID}):
+            problem = f"has {values.named(min(strangers))}, the video's objects are {ids}"
+            raise ClipError(annotated[frame], problem, frame)
+        return values.masks(image)
 
-    return Clip(name, ImageFiles(files), (1,) if values == [255] else tuple(values), Lazy(len(files), masks), fps)
+    return Clip(name, ImageFiles(files), values.object_ids, Lazy(len(files), masks), fps, mask_files=values)
+
+
+def _looked_into(
+    annotations: Path,
+    files: Mapping[int, Path],
+    size: tuple[int, int],
+    meaning: str | None,
+    ids: tuple[int, ...] | None,
+) -> LabelValues:
+    first = next(iter(files.values()))
+    if ids is not None and meaning is None:  # labels with a palette are nothing but IDs: no look into all of them
+        palette = read_labels(first, size, next(iter(files))).palette
+        if palette is not None:
+            return LabelValues(ids, ids, palette=palette.tobytes())
+    key = annotations, max(file.stat().st_mtime_ns for file in files.values()), meaning
+    if key not in _VALUES:
+        _VALUES[key] = decide(annotations, files, size, meaning)
+    return _VALUES[key] if ids is None else _of_objects(annotations, _VALUES[key], ids)
+
+
+def _of_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
+    """The values of a video whose objects are known from elsewhere, where label images need not show all of them."""
+    if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):
+        return replace(values, object_ids=ids)
+    if values.threshold is not None:
+        raise ClipError(annotations, f"has masks of one object with soft edges, but the video's objects are {ids}")
+    return values.of(ids)
 
 
 def write(clip: Clip, images: Path, annotations: Path, quality: int, step: int = 1) -> None:

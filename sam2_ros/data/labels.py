@@ -1,47 +1,151 @@
-"""Label images: one PNG holds the masks of all objects, each pixel the ID of the object that it belongs to."""
+"""Label images: one file holds the masks of all objects, and each pixel's value says which object it belongs to.
+
+What the values mean, a single file does not tell: `label_values`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.images import opened
+from sam2_ros.data.images import SUFFIXES, opened
 
 PALETTE = np.zeros((256, 3), np.uint8)  # of Pascal VOC, taken over by DAVIS and those after it: the ID's bits, spread
 for _bit in range(8):
     for _channel in range(3):
         PALETTE[:, _channel] |= ((np.arange(256) >> (3 * _bit + _channel) & 1) << (7 - _bit)).astype(np.uint8)
 
-MAX_ID = 254  # 255 means "void" in DAVIS
+VOID = 255  # belongs to no object, in DAVIS and Pascal VOC
+MAX_ID = 254
+FEW_LEVELS = 16  # a palette of more grey levels than these shows brightness
 
 
-def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> np.ndarray:
-    """The labels in an image with a palette, grey or black and white: uint8 [H, W].
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """A label image as its file has it."""
+
+    pixels: np.ndarray
+    """uint8 [H, W] (grey, or indices into the palette), uint16 [H, W], or uint8 [H, W, 3] RGB, not grey all over."""
+    palette: np.ndarray | None = None
+    """Colours of the indices, uint8 [N, 3] RGB."""
+    alpha: np.ndarray | None = None
+    """uint8 [H, W], where it is not the same all over."""
+    bilevel: bool = False
+    """Whether the file has one bit a pixel; the pixels are 0 and 255 then."""
+    lossy: bool = False
+    """Whether it was saved as JPEG, whatever the file's name says."""
+
+    @property
+    def coloured(self) -> bool:
+        return self.pixels.ndim == 3
+
+    @property
+    def values(self) -> np.ndarray:
+        """Grey levels or indices, [H, W]; of a colour the brightest channel."""
+        return self.pixels.max(axis=2) if self.coloured else self.pixels
+
+    @property
+    def brightness(self) -> np.ndarray:
+        """The brightest channel, also of the palette's colours, [H, W]."""
+        return self.values if self.palette is None else self.palette.max(axis=1)[self.pixels]
+
+    @property
+    def colours(self) -> np.ndarray:
+        """0xRRGGBB, uint32 [H, W]."""
+        rgb = self.pixels
+        if not self.coloured:
+            rgb = np.stack([rgb] * 3, axis=2) if self.palette is None else self.palette[rgb]
+        return packed(rgb)
+
+
+def distinct(pixels: np.ndarray) -> list[int]:
+    """The values in an image of numbers, ascending."""
+    if pixels.dtype == np.uint32:
+        return np.unique(pixels).tolist()
+    return np.flatnonzero(np.bincount(pixels.ravel())).tolist()
+
+
+def packed(rgb: np.ndarray) -> np.ndarray:
+    """Colours, uint8 [..., 3], as numbers 0xRRGGBB, uint32 [...]."""
+    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> LabelImage:
+    """The label image in a file: with a palette, grey of 8 or 16 bits, black and white, or in colours.
+
+    Grey saved as RGB is grey, as is a palette of grey levels. Transparent pixels are black, but where all that can be
+    seen is black, alpha is the label.
 
     Args:
-        size: height and width that they must have, those of the video's frames.
+        size: height and width that it must have, those of the video's frames.
 
     Raises:
         ClipError: the file is damaged, of another size, or holds something else.
     """
     with opened(file, frame) as image:
-        labels = np.array(image)
-        colours = len(image.getpalette() or ()) // 3 if image.mode == "P" else 256
-    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():  # grey saved as RGB: some files of DAVIS 2016
-        labels = labels[..., 0]
-    if labels.dtype == bool:
-        labels = labels * np.uint8(255)
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise ClipError(file, f"holds {labels.dtype} {labels.shape}, not labels of 8 bits (palette or grey)", frame)
-    if labels.shape != size:
-        raise ClipError(file, f"is {_by(labels.shape)} pixels, the video's frames are {_by(size)}", frame)
-    if labels.size and labels.max() >= colours:
-        raise ClipError(file, f"has label {labels.max()}, but its palette only {colours} colours", frame)
-    return labels
+        if (image.height, image.width) != size:
+            found = f"{image.width} x {image.height}"
+            raise ClipError(file, f"is {found} pixels, the video's frames are {size[1]} x {size[0]}", frame)
+        if image.mode == "P":
+            return _indexed(file, image, frame)
+        if image.mode == "1":
+            return LabelImage(np.array(image) * np.uint8(255), bilevel=True)
+        if image.mode.startswith("I"):
+            return LabelImage(_of_16_bits(file, np.array(image), frame))
+        if image.mode == "F":
+            raise ClipError(file, "holds fractions, not labels of 8 or 16 bits", frame)
+        if image.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
+            return _transparent(np.array(image.convert("RGBA")))
+        pixels, lossy = np.array(image if image.mode == "L" else image.convert("RGB")), image.format in ("JPEG", "MPO")
+    return LabelImage(_grey(pixels), lossy=lossy)
+
+
+def _indexed(file: Path, image: Image.Image, frame: int | None) -> LabelImage:
+    indices = np.array(image)
+    palette = np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
+    if indices.size and indices.max() >= len(palette):
+        raise ClipError(file, f"has label {indices.max()}, but its palette only {len(palette)} colours", frame)
+    levels = np.unique(palette[:, 0])
+    if (palette == palette[:, :1]).all() and (len(levels) > FEW_LEVELS or levels.tolist() == [0, 255]):
+        return LabelImage(palette[indices, 0])
+    return LabelImage(indices, palette)
+
+
+def _of_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray:
+    if pixels.size and not 0 <= pixels.min() <= pixels.max() < 2**16:
+        raise ClipError(file, f"has values {pixels.min()} to {pixels.max()}, not labels of 8 or 16 bits", frame)
+    return pixels.astype(np.uint16)
+
+
+def _transparent(rgba: np.ndarray) -> LabelImage:
+    rgb, alpha = rgba[..., :3], np.ascontiguousarray(rgba[..., 3])
+    if not alpha.any() and (rgb == rgb[:1, :1]).all():  # a sheet of nothing
+        return LabelImage(alpha)
+    if (alpha == alpha[0, 0]).all():
+        return LabelImage(_grey(np.ascontiguousarray(rgb)))
+    if not rgb[alpha > 0].any():
+        return LabelImage(alpha, alpha=alpha)
+    return LabelImage(_grey((rgb * (alpha[..., None] / np.float32(255)) + 0.5).astype(np.uint8)), alpha=alpha)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """One channel where all three are the same."""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    return pixels
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """The label images of a folder by their names without suffix: its PNGs, or if there are none, other images."""
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    pngs = [path for path in files if path.suffix.lower() == ".png"]
+    return {path.stem: path for path in pngs or files}
 
 
 def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> None:
@@ -55,14 +159,21 @@ def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> No
         raise ValueError(
             f"{file}: object ID {max(object_ids)} does not fit into a label image; the highest is {MAX_ID}"
         )
-    labels = np.zeros(masks.shape[1:], np.uint8)
-    for object_id, mask in zip(object_ids, masks, strict=True):
-        labels[mask] = object_id
-    image = Image.fromarray(labels).convert("P")
-    image.putpalette(PALETTE.tobytes())
+    write_pixels(file, painted(object_ids, masks, np.uint8), PALETTE)
+
+
+def painted(values: Sequence[int], masks: np.ndarray, dtype: type) -> np.ndarray:
+    """The pixels of a label image, [H, W]: each value where its mask, bool [N, H, W], is; the last one wins."""
+    pixels = np.zeros(masks.shape[1:], dtype)
+    for value, mask in zip(values, masks, strict=True):
+        pixels[mask] = value
+    return pixels
+
+
+def write_pixels(file: Path, pixels: np.ndarray, palette: np.ndarray | None = None, bilevel: bool = False) -> None:
+    """Writes pixels as `LabelImage` has them, with what else it says. Raises OSError."""
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
     file.parent.mkdir(parents=True, exist_ok=True)
-    image.save(file)
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"
+    (image.convert("1", dither=Image.Dither.NONE) if bilevel else image).save(file)

@@ -13,23 +13,25 @@ from pathlib import Path
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
-from sam2_ros.data.images import check_numbers, image_files
+from sam2_ros.data.images import image_files
 
 
-def read(root: str | Path, video: str) -> Clip:
+def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
     """One video; frames and masks decode when they are asked for. Frames without a PNG are not annotated.
+
+    Args:
+        mask_values: what the values of masks are, if they don't tell it themselves; see `label_values`.
 
     Raises:
         ClipError: a file is missing or damaged.
     """
     files = image_files(Path(root) / "JPEGImages" / video)
-    check_numbers(files)
-    return label_folders.read(video, files, Path(root) / "Annotations" / video, 24.0)
+    return label_folders.read(video, files, Path(root) / "Annotations" / video, 24.0, mask_values=mask_values)
 
 
-def clips(root: str | Path) -> Clips:
-    """All videos below `root`, the folder that holds JPEGImages and Annotations. Raises ClipError."""
-    return Clips(label_folders.videos(Path(root) / "JPEGImages"), partial(read, root))
+def clips(root: str | Path, mask_values: str | None = None) -> Clips:
+    """All videos below `root`, the folder that holds JPEGImages and Annotations; see `read`. Raises ClipError."""
+    return Clips(label_folders.videos(Path(root) / "JPEGImages"), partial(read, root, mask_values=mask_values))
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:

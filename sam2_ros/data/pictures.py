@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,9 @@ import numpy as np
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, undamaged
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.natural_order import natural
 from sam2_ros.data.rendering import sprite
+from sam2_ros.data.video import VideoFrames
 
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
@@ -114,7 +117,7 @@ def _drawn(rng: np.random.Generator, sources: list[list[np.ndarray]]) -> np.ndar
 
 
 def _files(folder: Path, suffixes: set[str]) -> list[Path]:
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"), key=natural)
     return [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
 
 
@@ -129,14 +132,11 @@ def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
 def _opaque(folder: Path, side: int) -> Iterator[np.ndarray]:
     for path in _files(folder, IMAGES | VIDEOS):
         if path.suffix.lower() in VIDEOS:
-            video = cv2.VideoCapture(str(path))
-            count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-            for position in sorted({i * count // 10 for i in range(10)}):
-                video.set(cv2.CAP_PROP_POS_FRAMES, position)
-                ok, image = video.read()
-                if ok:
-                    yield _shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), side)
-            video.release()
+            with suppress(ClipError):
+                video = VideoFrames(path)
+                for position in sorted({i * len(video) // 10 for i in range(10)}):
+                    with suppress(ClipError):
+                        yield _shrunk(video[position], side)
             continue
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or min(image.shape[:2]) < 96 or image.dtype != np.uint8:

@@ -19,6 +19,8 @@ from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
 from sam2_ros.data.json_file import read_json
+from sam2_ros.data.natural_order import natural
+from sam2_ros.data.object_folders import ObjectFolders
 from sam2_ros.data.video import VideoFrames, VideoWriter
 
 STEP = 4  # annotated is every fourth frame
@@ -33,11 +35,11 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     Raises:
         ClipError: there are none.
     """
-    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.mp4"))
+    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.[mM][pP]4"))
     files = {file.stem: file for file in found if _json(file, "manual").is_file()}
     if not files:
         raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
-    return Clips(sorted(files), partial(_read, files, auto))
+    return Clips(sorted(files, key=natural), partial(_read, files, auto))
 
 
 def _read(files: dict[str, Path], auto: bool, name: str) -> Clip:
@@ -88,13 +90,16 @@ def read(file: str | Path, auto: bool = False) -> Clip:
                 row += 1
         return here
 
-    return Clip(file.stem, frames, tuple(object_ids), Lazy(len(frames), masks), frames.fps or 24.0)
+    folders = ObjectFolders(None, {object_id: f"{object_id - 1:03d}" for object_id in object_ids})
+    masklets_of = Lazy(len(frames), masks)
+    return Clip(file.stem, frames, tuple(object_ids), masklets_of, frames.fps or 24.0, mask_files=folders)
 
 
 def _ids(source: Path, ids: list[Any]) -> list[int]:
-    if any(type(value) is not int or value < 0 for value in ids) or len(set(ids)) != len(ids):
+    numbers = coco_rle.whole(ids)
+    if numbers is None or min(numbers, default=0) < 0 or len(set(numbers)) != len(ids):
         raise ClipError(source, f"the values of 'masklet_id' must be different numbers from 0, not {ids}")
-    return ids
+    return numbers
 
 
 def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:

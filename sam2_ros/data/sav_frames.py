@@ -1,7 +1,7 @@
 """The layout of SA-V's val and test sets: JPEGImages_24fps/<video>/00000.jpg, Annotations_6fps/<video>/000/00000.png.
 
 https://github.com/facebookresearch/sam2/tree/main/sav_dataset. Each object has a folder of its own, so masks may
-overlap. The folders are numbered from 0, the objects here from 1. Any pixel that isn't 0 belongs to the object.
+overlap. The folders are numbered from 0, the objects here from 1. What pixels belong to an object: `object_folders`.
 """
 
 from __future__ import annotations
@@ -15,60 +15,63 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
-from sam2_ros.data.images import check_numbers, image_files, image_size, write_jpeg
-from sam2_ros.data.labels import read_labels, write_labels
+from sam2_ros.data.images import check_masks, image_files, image_size, write_jpeg
+from sam2_ros.data.labels import label_files, write_labels
+from sam2_ros.data.object_folders import ObjectFolder, ObjectFolders
 from sam2_ros.data.video import ImageFiles
 
 IMAGES, ANNOTATIONS = "JPEGImages_24fps", "Annotations_6fps"
 
 
-def clips(root: str | Path) -> Clips:
-    """All videos below `root`, the folder that holds JPEGImages_24fps and Annotations_6fps. Raises ClipError."""
-    return Clips(label_folders.videos(Path(root) / IMAGES), partial(read, root))
+def clips(root: str | Path, mask_values: str | None = None) -> Clips:
+    """All videos below `root`, the folder that holds JPEGImages_24fps and Annotations_6fps.
+
+    Args:
+        mask_values: as in `label_values.decide`.
+
+    Raises:
+        ClipError: there are none.
+    """
+    return Clips(label_folders.videos(Path(root) / IMAGES), partial(read, root, mask_values=mask_values))
 
 
-def read(root: str | Path, video: str) -> Clip:
+def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
     """One video; frames and masks decode when they are asked for.
 
     A frame is annotated where there is a PNG of any object; an object that has none there can't be seen.
+
+    Args:
+        mask_values: as in `label_values.decide`.
 
     Raises:
         ClipError: a file is missing or damaged.
     """
     files = image_files(Path(root) / IMAGES / video)
-    check_numbers(files)
     frames = {file.stem: index for index, file in enumerate(files)}
     annotations = Path(root) / ANNOTATIONS / video
-    folders = sorted(path for path in annotations.glob("*") if path.is_dir())
+    folders = [path for path in annotations.glob("[!.]*") if path.is_dir()]
     if not folders:
         raise ClipError(annotations, "there are no folders of objects in it, or it is missing")
-    pngs: dict[int, list[Path | None]] = {}  # of each object, for each frame
+    objects: dict[int, ObjectFolder] = {}
     for folder in folders:
         if not folder.name.isdecimal():
             raise ClipError(folder, "the name of an object's folder must be a number")
-        of_object = pngs.setdefault(int(folder.name) + 1, [None] * len(files))
-        for png in sorted(folder.glob("*.png")):
-            if png.stem not in frames:
-                raise ClipError(png, f"belongs to no frame: {files[0].with_stem(png.stem)} is missing")
-            of_object[frames[png.stem]] = png
+        labels = label_files(folder)
+        check_masks(files, labels.values())
+        of_object = {frames[stem]: file for stem, file in labels.items()}
+        objects[int(folder.name) + 1] = ObjectFolder(folder, of_object, mask_values)
     size = image_size(files[0], 0)
-    object_ids = tuple(sorted(pngs))
+    object_ids = tuple(sorted(objects))
 
     def masks(frame: int) -> np.ndarray | None:
-        here = [pngs[object_id][frame] for object_id in object_ids]
-        if not any(here):
+        here = [objects[object_id].mask(frame, size) for object_id in object_ids]
+        if all(mask is None for mask in here):
             return None
-        return np.stack([np.zeros(size, bool) if png is None else _mask(png, size, frame) for png in here])
+        return np.stack([np.zeros(size, bool) if mask is None else mask for mask in here])
 
-    return Clip(video, ImageFiles(files), object_ids, Lazy(len(files), masks), 24.0)
-
-
-def _mask(png: Path, size: tuple[int, int], frame: int) -> np.ndarray:
-    labels = read_labels(png, size, frame)
-    mask = labels > 0
-    if (values := np.unique(labels[mask])).size > 1:
-        raise ClipError(png, f"holds more than one object (labels {', '.join(map(str, values[:5]))})", frame)
-    return mask
+    names = {object_id: objects[object_id].folder.name for object_id in object_ids}
+    of_files = ObjectFolders(annotations, names)
+    return Clip(video, ImageFiles(files), object_ids, Lazy(len(files), masks), 24.0, mask_files=of_files)
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:

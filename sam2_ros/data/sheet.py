@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.mujoco_scenes import MujocoScenes
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.data.table_scenes import TableScenes
-from sam2_ros.tracking.overlay import colour
+from sam2_ros.tracking.object_colours import colour
 
 GAP = 4  # pixels between pictures
 SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": MujocoScenes}
@@ -66,8 +67,11 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scenes", choices=SCENES, default="synthetic", help="which scenes to generate")
     source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
-    parser.add_argument("--images", metavar="TOPIC", help="of a bag that has several, likewise --masklets")
+    images = "of a bag that has several, likewise --masklets; where the images are that a JSON lists"
+    parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
     parser.add_argument("--masklets", metavar="TOPIC", help=argparse.SUPPRESS)
+    values = "of masks in image files: of one object, or an object's ID each"
+    parser.add_argument("--mask-values", choices=MEANINGS, help=values)
     parser.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="of scenes, or numbers of clips (the first 4)"
     )
@@ -85,7 +89,7 @@ def main() -> None:
     try:
         seeds = list(range(4)) if options.seeds is None else options.seeds
         if options.clips:
-            available = open_clips(options.clips, options.images, options.masklets)
+            available = open_clips(options.clips, options.images, options.masklets, options.mask_values)
             if options.seeds is None:
                 seeds = seeds[: len(available)]
             elif wrong := set(seeds) - set(range(len(available))):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from sam2_ros.data.clips import ClipError, Lazy
 from sam2_ros.data.images import image_files, image_size, read_image
+from sam2_ros.data.video_decoder import Decoder, pyav
+from sam2_ros.data.video_index import Order, VideoIndex, frame_rate
 
 
 class ImageFiles(Sequence[np.ndarray]):
@@ -51,115 +56,226 @@ class ImageFiles(Sequence[np.ndarray]):
 class VideoFrames(Sequence[np.ndarray]):
     """The frames of a video file in any order, decoded when they are asked for: uint8 [H, W, 3] RGB.
 
-    One after the other is quick; a jump costs the decoding from the key frame before. `fps` is the file's frame rate
-    (0 where it doesn't say), `size` height and width. Raises ClipError when the file, or one of its frames, can't be
-    decoded.
-    """
+    A frame's index is its place in the order in which decoding the file from its start gives them, and their number is
+    that of those frames, whatever the container says. One after the other is quick; a jump costs the decoding from the
+    key frame before. Iterators don't disturb each other; may be used by several threads, pickled, and forked.
 
-    AHEAD = 16  # up to so many frames are passed over faster than a key frame is looked for
+    `fps` is the frame rate, the average where it varies (0 where nothing tells it), `size` height and width. Raises
+    ClipError when the file, or one of its frames, can't be decoded, and ImportError without PyAV.
+    """
 
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file)
         if not self.file.is_file():
             raise ClipError(self.file, "the video is missing")
-        self._capture = cv2.VideoCapture(str(self.file))
-        if not self._capture.isOpened():
-            raise ClipError(self.file, "cannot be opened as a video")
-        self._next = 0
-        self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-        height, width = (self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
-        self.size = (int(height), int(width))
-        if self._count <= 0:
-            raise ClipError(self.file, "does not say how many frames it has")
+        self._index = VideoIndex(self.file)
+        self.fps, self.size = self._index.fps, self._index.size
+        self._idle: list[_Reading] = []  # whoever uses one takes it out, so that no two threads use the same
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_idle": []}
 
     def __len__(self) -> int:
-        return self._count
+        return self._index.count
 
     def __getitem__(self, index):  # an int gives a frame, a slice gives a lazy sequence
         if isinstance(index, slice):
             return Lazy(len(self), self.__getitem__)[index]
-        index = range(self._count)[index]
-        if not self._next <= index < self._next + self.AHEAD:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
-            self._next = index
-        while self._next < index and self._capture.grab():
-            self._next += 1
-        ok, image = self._capture.read()
-        if not ok:
-            self._next = self._count  # wherever it is now: look for the key frame next time
-            raise ClipError(self.file, "cannot be decoded from here on", index)
-        self._next += 1
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        index = range(len(self))[index]
+        try:
+            reading = self._idle.pop()
+        except IndexError:
+            reading = _Reading(self._index)
+        try:
+            return reading.frame(index)
+        finally:
+            self._idle.append(reading)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[index] for index in range(self._count))
+        reading = _Reading(self._index)
+        try:
+            for index in range(len(self)):
+                yield reading.frame(index)
+        finally:
+            reading.close()
+
+
+class _Reading:
+    """Decodes frames of a video, one at a time, and goes on where it is. The file is open until the last frame."""
+
+    AHEAD = 4  # frames that are decoded sooner than a key frame is found and decoded
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+        self._order = index.order
+        self._decoder: Decoder | None = None
+        self._frames: Iterator[tuple[int, Any]] | None = None  # None: none are left
+        self._start = 0  # place at which decoding began
+        self._next = 0  # place of the frame that comes next
+        self._last: tuple[int, Any] = (-1, None)  # place and frame
+
+    def frame(self, place: int) -> np.ndarray:
+        """Raises ClipError."""
+        while self._last[0] != place or self._order is not self._index.order:
+            order = self._index.order
+            if place in order.lost or place >= len(order.packets):
+                raise self._error("cannot be decoded from here on", place)
+            if not self._comes_to(place, order):
+                self._begin(order.start(place), order)
+            if not self._go_on_to(place):
+                self._correct(place)
+        assert self._decoder is not None
+        image = self._decoder.pixels(self._last[1])
+        if place == self._index.count - 1:
+            self.close()
+        if image.shape[:2] != self._index.size:
+            (height, width), first = image.shape[:2], self._index.size
+            raise self._error(f"is {width} x {height} pixels, the first frame {first[1]} x {first[0]}", place)
+        return image
+
+    def close(self) -> None:
+        self._frames = None
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def _error(self, problem: str, place: int) -> ClipError:
+        return ClipError(self._index.file, problem, place)
+
+    def _comes_to(self, place: int, order: Order) -> bool:
+        """Whether to decode on from here."""
+        if self._frames is None or order is not self._order or self._decoder is None or not self._decoder.is_open:
+            return False
+        start = order.start(place)
+        return self._next <= place and start <= self._next + self.AHEAD and (start > 0 or self._start == 0)
+
+    def _begin(self, start: int, order: Order) -> None:
+        self._frames = None
+        # The very start can be sought as well, but an exact order was found by a decoder that had seen nothing else.
+        sought = start > 0 or (self._index.can_seek and not order.exact)
+        threads = not order.damaged
+        if self._decoder is None or not self._decoder.is_open or self._decoder.threads != threads or not sought:
+            if self._decoder is not None:
+                self._decoder.close()
+            self._decoder, sought = Decoder(self._index.path, threads), start > 0
+        packets = self._index.packets_from(self._decoder, order.packets[start] if start else 0) if sought else None
+        frames = self._decoder.frames(packets)
+        self._frames = enumerate(frame for _, frame in frames) if order.counted else frames
+        self._order, self._start, self._next = order, start, start
+
+    def _go_on_to(self, place: int) -> bool:
+        """Whether the frames on the way, and this one, came as they should."""
+        order = self._order
+        for number, frame in self._frames or ():
+            found = order.places.get(number, -1)
+            if 0 <= found < self._start == self._next:
+                continue  # shown before the key frame but stored after it: refers to what was not decoded
+            while self._next in order.lost:
+                self._next += 1
+            if found != self._next:
+                return False
+            if self._start and (frame.is_corrupt or (found == self._start and not frame.key_frame)):
+                return False
+            self._next += 1
+            if found == place:
+                self._last = found, frame
+                return True
+        return False
+
+    def _correct(self, place: int) -> None:
+        """The frames were not those that the order says. Raises ClipError if it can't be helped."""
+        self._frames = None
+        if not self._order.exact:
+            self._index.decode_all()
+        elif self._start:
+            self._index.order = self._index.order.without(self._start)
+        else:
+            raise self._error("cannot be decoded from here on", place)
 
 
 class VideoReader:
     """Frames of a video file, a camera (an index like 0), or a folder of images, in order: uint8 [H, W, 3] RGB.
 
-    `fps` is the source's own rate (`fallback_fps` for images and where the file doesn't say), `count` the number of
-    frames or None where that isn't known. Raises FileNotFoundError or ValueError when the source can't be opened.
+    `fps` is the source's own rate, `fallback_fps` for images and where the file doesn't say. Frames of a file that
+    can't be decoded are passed over. Raises FileNotFoundError or ValueError when the source can't be opened, and
+    ImportError for a file without PyAV.
     """
 
     def __init__(self, source: str | Path | int, fallback_fps: float = 24.0) -> None:
         self.source = source
-        self.fps, self.count = fallback_fps, None
         self._images: ImageFiles | None = None
-        self._capture: cv2.VideoCapture | None = None
-        self._next = 0
-        if not isinstance(source, int) and Path(source).is_dir():
+        self._camera: cv2.VideoCapture | None = None
+        fps = 0.0
+        if isinstance(source, int):
+            self._camera = cv2.VideoCapture(source)
+            if not self._camera.isOpened():
+                raise ValueError(f"{source}: cannot be opened as a camera")
+            fps = self._camera.get(cv2.CAP_PROP_FPS)
+        elif Path(source).is_dir():
             self._images = ImageFiles.of(source)
-            self.count = len(self._images)
-            return
-        if not isinstance(source, int) and not Path(source).is_file():
+        elif Path(source).is_file():
+            fps = frame_rate(Path(source))
+        else:
             raise FileNotFoundError(f"{source}: no such video file or folder of images")
-        self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
-        if not self._capture.isOpened():
-            raise ValueError(f"{source}: cannot be opened as a video")
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        if 0.5 <= fps <= 1000:  # cameras and broken headers report 0 or NaN
-            self.fps = float(fps)
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.count = count if count > 0 else None
+        self.fps = float(fps) if 0.5 <= fps <= 1000 else fallback_fps  # cameras and broken headers report 0 or NaN
+        self.rewind()
+
+    @cached_property
+    def count(self) -> int | None:
+        """The number of frames, None of a camera. Of a file, all of it is read to find this."""
+        if self._camera is not None:
+            return None
+        return len(self._images if self._images is not None else VideoFrames(self.source))
 
     def read(self) -> np.ndarray | None:
-        """The next frame, None at the end."""
-        if self._images is not None:
-            if self._next >= len(self._images):
-                return None
-            frame = self._images[self._next]
-        else:
-            ok, image = self._capture.read()
-            if not ok:
-                if self._next == 0:
-                    raise ValueError(f"{self.source}: opened, but no frame of it can be decoded")
-                return None
-            frame = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        self._next += 1
-        return frame
+        """The next frame, None at the end. Raises ValueError where there is none at all, or an image is damaged."""
+        return next(self._frames, None)
 
     def rewind(self) -> None:
         """Starts again at the first frame. A camera just goes on."""
-        if self._capture is not None and not isinstance(self.source, int):
-            self._capture.release()
-            self._capture = cv2.VideoCapture(str(self.source))
-        self._next = 0
+        if self._camera is not None:
+            self._frames = _seen(self._camera)
+        else:
+            self._frames = iter(self._images) if self._images is not None else _played(Path(self.source))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while (frame := self.read()) is not None:
             yield frame
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
+        """Closes the source. No frames come any more."""
+        self._frames = iter(())
+        if self._camera is not None:
+            self._camera.release()
 
     def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _seen(camera: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while (read := camera.read())[0]:
+        yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+
+
+def _played(file: Path) -> Iterator[np.ndarray]:
+    """What a decoder makes of a file, from the first frame to the last."""
+    done = 0
+    for threads in (True, False):  # from where the file is damaged, frames are decoded one by one
+        decoder = Decoder(file, threads)
+        try:
+            for _, frame in islice(decoder.frames(), done, None):
+                if threads and decoder.damaged:
+                    break
+                done += 1
+                yield decoder.pixels(frame)
+        finally:
+            decoder.close()
+        if not decoder.doubtful:
+            break
+    if not done:
+        raise ValueError(f"{file}: opened, but no frame of it can be decoded")
 
 
 class VideoWriter:
@@ -172,10 +288,7 @@ class VideoWriter:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
             raise ValueError(f"{path}: cannot write {self.path.suffix!r} videos, only .mp4")
-        try:
-            import av  # not at the top: a robot that writes no videos need not have it
-        except ImportError as error:
-            raise ImportError("writing videos takes PyAV: pip install av") from error
+        av = pyav()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._frame = av.VideoFrame.from_ndarray
         self._file = av.open(str(self.path), "w")

@@ -11,29 +11,34 @@ known of it.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips
-from sam2_ros.data.images import image_files
+from sam2_ros.data.clips import ClipError, Clips, DataWarning
+from sam2_ros.data.images import SUFFIXES, image_files
 from sam2_ros.data.json_file import read_json
-from sam2_ros.data.labels import MAX_ID
+from sam2_ros.data.labels import MAX_ID, label_files
+from sam2_ros.data.left_out import LeftOut
+from sam2_ros.data.natural_order import natural
 
 RATE = 30.0  # of the videos, whose frames are numbered
+SLOWEST = 3000  # numbers from frame to frame; what is more counts no frames
 
 
-def clips(root: str | Path, images: str | Path | None = None) -> Clips:
+def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
     """All videos of meta.json.
 
     Args:
         root: the folder that holds meta.json, JPEGImages and Annotations.
         images: another folder in place of JPEGImages, such as that of `train_all_frames`.
+        mask_values: what the values of masks are, if they don't tell it themselves; see `label_values`.
 
     Raises:
         ClipError: a file is missing or damaged.
@@ -41,15 +46,29 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
     root = Path(root)
     meta = root / "meta.json"
     videos = read_json(meta, {"videos": dict})["videos"]
-    objects = {video: _objects(meta, video, entry) for video, entry in videos.items()}
-    if not objects:
+    if not videos:
         raise ClipError(meta, "lists no videos")
-    return Clips(sorted(objects), partial(_read, root, Path(images or root / "JPEGImages"), objects))
+    objects: dict[str, dict[int, tuple[str, ...]]] = {}
+    left = LeftOut()
+    for video, entry in videos.items():
+        try:
+            objects[video] = _objects(meta, video, entry)
+        except ClipError as error:
+            if len(videos) == 1:
+                raise
+            left.add("videos that are not described as they should be", f"{video}: {error.problem}")
+    if not objects:
+        raise ClipError(meta, f"describes no video as it should be: {left}")
+    if left:
+        warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
+    return Clips(
+        sorted(objects, key=natural), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values)
+    )
 
 
-def read(root: str | Path, video: str, images: str | Path | None = None) -> Clip:
+def read(root: str | Path, video: str, images: str | Path | None = None, mask_values: str | None = None) -> Clip:
     """One video; see `clips`. Frames and masks decode when they are asked for."""
-    every = clips(root, images)
+    every = clips(root, images, mask_values)
     if video not in every.names:
         raise ClipError(Path(root) / "meta.json", f"there is no video {video!r} in it")
     return every[every.names.index(video)]
@@ -58,7 +77,10 @@ def read(root: str | Path, video: str, images: str | Path | None = None) -> Clip
 def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
     """ID -> names of the frames on which the object is."""
     try:
-        objects = {int(object_id): tuple(value["frames"]) for object_id, value in entry["objects"].items()}
+        objects = {
+            int(object_id): tuple(_stem(frame) for frame in value["frames"])
+            for object_id, value in entry["objects"].items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClipError(meta, f"video {video!r} is not described as it should be: {error!r}") from error
     if not all(0 < object_id <= MAX_ID for object_id in objects):
@@ -66,17 +88,28 @@ def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
     return dict(sorted(objects.items()))
 
 
-def _read(root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], video: str) -> Clip:
+def _stem(frame: str | int) -> str:
+    """A frame's name as it should be listed, where it is a number, or the name of a file."""
+    if isinstance(frame, int):
+        return f"{frame:05d}"
+    name = PurePath(frame)
+    return name.stem if name.suffix.lower() in SUFFIXES else name.name
+
+
+def _read(
+    root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], mask_values: str | None, video: str
+) -> Clip:
     files = image_files(images / video)
     stems = [file.stem for file in files]
     listed = {stem for frames in objects[video].values() for stem in frames}
-    for stem in sorted(listed - set(stems)):
-        raise ClipError(files[0].with_stem(stem), "the file is missing; meta.json lists the frame")
+    for stem in sorted(listed - set(stems), key=natural):
+        raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing; meta.json lists the frame")
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
+    step = step if 0 < step < SLOWEST else 1  # the names are stamps
     ids = tuple(objects[video])
-    clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids)
-    if listed <= {png.stem for png in (root / "Annotations" / video).glob("*.png")}:
+    clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids, mask_values)
+    if listed <= label_files(root / "Annotations" / video).keys():
         return clip
     known = np.zeros((len(files), len(ids)), bool)
     for index, masks in enumerate(clip.masks):

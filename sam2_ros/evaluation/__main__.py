@@ -9,13 +9,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import shlex
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sam2_ros.data import davis
-from sam2_ros.data.clips import Clips, from_list
+from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
@@ -46,14 +52,22 @@ def arguments() -> argparse.ArgumentParser:
     clips.add_argument("--suite", action="store_true", help="the synthetic scenes held out from training")
     clips.add_argument("--davis", type=Path, metavar="FOLDER", help="a folder with JPEGImages/ and Annotations/")
     clips.add_argument(
-        "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, COCO, a rosbag"
+        "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, SA-1B, COCO, a rosbag"
     )
     of_clips.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
     of_clips.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
     of_clips.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
 
-    of_clips.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    of_clips.add_argument(
+        "--images", metavar="TOPIC|FOLDER",
+        help="of bags with several topics (default: the one that masklets fit); where the images are that a JSON lists",
+    )  # fmt: skip
     of_clips.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
+    of_clips.add_argument(
+        "--mask-values", choices=MEANINGS,
+        help="of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks,"
+        " where that is plain",
+    )  # fmt: skip
     of_clips.add_argument("--strict", action="store_true", help="stop at a damaged clip instead of skipping it")
 
     what = parser.add_argument_group("what is done")
@@ -80,6 +94,7 @@ def arguments() -> argparse.ArgumentParser:
         help="run no model, but score another tracker's PNG masks: FOLDER/<clip>/00000.png with an ID in each pixel"
         " (DAVIS), or FOLDER/<clip>/<object>/00000.png (SA-V)",
     )  # fmt: skip
+    what.add_argument("--answer-values", choices=MEANINGS, help="--masks: as --mask-values, of that tracker's")
 
     of_model = parser.add_argument_group("model")
     of_model.add_argument("--model", choices=CONFIGS, help="default: the one that the checkpoint is for, or `default`")
@@ -93,7 +108,7 @@ def arguments() -> argparse.ArgumentParser:
     results = parser.add_argument_group("results")
     results.add_argument("--out", type=Path, default=Path("evaluation"), help="folder (default: evaluation)")
     results.add_argument("--overlays", action="store_true", help="also write every frame with its masks as PNG")
-    results.add_argument("--save-masks", action="store_true", help="vos: also write the masks, as DAVIS does")
+    results.add_argument("--save-masks", action="store_true", help="vos: also write the masks, as the data set does")
     return parser
 
 
@@ -106,10 +121,14 @@ def parsed() -> argparse.Namespace:
         for name in ("protocol", "prompt", *of_model, "save_masks", "non_overlap"):
             if getattr(options, name):
                 parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
+    elif options.answer_values:
+        parser.error("--answer-values goes with --masks")
     if options.split and not options.davis:
         parser.error("--split goes with --davis; other data sets take --list FILE")
     if (options.images or options.masklets) and not options.data:
         parser.error("--images and --masklets go with --data")
+    if options.mask_values and options.suite:
+        parser.error("--mask-values goes with --davis or --data")
     options.protocol = options.protocol or "vos"
     goes_with = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
     for name, of in {**goes_with, "rounds": MODES, "every": ("image",)}.items():
@@ -129,13 +148,17 @@ def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
     if options.suite:
         clips, what = suite(), "synthetic suite"
     elif options.davis:
-        clips, what = davis.clips(options.davis, split=options.split), f"DAVIS layout, {options.davis}"
+        clips = davis.clips(options.davis, split=options.split, mask_values=options.mask_values)
+        what = f"DAVIS layout, {options.davis}"
         what += f", {options.split}" if options.split else ""
     else:
-        clips, what = open_clips(options.data, options.images, options.masklets), str(options.data)
+        clips = open_clips(options.data, options.images, options.masklets, options.mask_values)
+        what = str(options.data)
     if options.list:
         (clips,) = from_list(options.list, [clips], what)
         what += f", {options.list}"
+    if not clips:
+        raise ValueError(f"{what}: there are no clips in it")
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")
@@ -152,7 +175,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     if options.masks:
         if not options.masks.is_dir():
             raise ValueError(f"{options.masks}: there is no such folder of masks (--masks)")
-        return run.masks(options.masks, {"masks": str(options.masks), "clips": what, "command": command})
+        settings = {"masks": str(options.masks), "clips": what, "command": command}
+        return run.masks(options.masks, settings, options.answer_values)
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     settings = {
         "model": model.config.name,
@@ -172,12 +196,33 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     return run.vos(model, options.prompt, settings, options.save_masks, options.non_overlap)
 
 
+@contextmanager
+def remarks(console: Console) -> Iterator[list[str]]:
+    """Shows, and gives, what there is to say about data sets."""
+    said: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", DataWarning)
+        show = warnings.showwarning
+
+        def remark(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, DataWarning):
+                show(message, category, *where)
+                return
+            said.append(str(message))
+            console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+        warnings.showwarning = remark
+        yield said
+
+
 def main() -> int:
     options = parsed()
     console = Console()
     console.width = max(console.width, 110)  # or tables in a file would be cut to 80 columns
     try:
-        report = evaluate(options, console)
+        with remarks(console) as said:
+            report = evaluate(options, console)
+        report = replace(report, notes=[*report.notes, *said])
         report.save(options.out)
     except (CheckpointError, OSError, ValueError, MemoryError) as error:
         console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)

@@ -11,22 +11,26 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.overlay import draw_overlay
+from sam2_ros.tracking.overlay import Overlay
 
 SIDE = 306  # width of a thumbnail, pixels
 PAPER, INK, FAINT = (250, 250, 250), (24, 26, 32), (120, 124, 134)
 MARGIN, GAP, CAPTION = 16, 8, 22
 
 
-def thumbnail(image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
-    """The overlay of an image, uint8 [H, W, 3] RGB, drawn at the size of a thumbnail, so that it can be read there."""
+def thumbnail(image: np.ndarray, masklets: Sequence[Masklet], overlay: Overlay | None = None) -> np.ndarray:
+    """The overlay of an image, uint8 [H, W, 3] RGB, drawn at the size of a thumbnail, so that it can be read there.
+
+    Args:
+        overlay: has drawn other images of the same stream; colours are the same as there.
+    """
     small = _shrunk(image)
     height, width = small.shape[:2]
     shrunk = []
     for masklet in masklets:
         mask = cv2.resize(masklet.mask.view(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA) > 127
         shrunk.append(replace(masklet, mask=mask))
-    return draw_overlay(small, shrunk)
+    return (overlay or Overlay()).draw(small, shrunk)
 
 
 def contact_sheet(

@@ -12,7 +12,8 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.evaluation.image import Segmented
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.overlay import TINT, colour, draw_overlay
+from sam2_ros.tracking.object_colours import ObjectColours
+from sam2_ros.tracking.overlay import Overlay, draw_masks
 
 SHOWN = 8  # frames on a contact sheet
 IMAGES_SHOWN = 4  # single images on one, twice
@@ -31,6 +32,7 @@ class Gallery:
         self._clip, self._folder, self._overlays = clip, folder, overlays
         self._wanted = np.linspace(0, len(clip) - 1, SHOWN).round().tolist()
         self._pictures: dict[int, np.ndarray] = {}
+        self._overlay = Overlay()
 
     def see(self, index: int, truth: np.ndarray | None, masklets: Sequence[Masklet]) -> None:
         """The next frame, its truth, bool [N, H, W] or None, and what was answered. Raises OSError."""
@@ -40,9 +42,10 @@ class Gallery:
         image = self._clip.frames[index]
         if shown:
             self._wanted = [wanted for wanted in self._wanted if wanted > index]
-            self._pictures[index] = outlined(thumbnail(image, masklets), truth)
+            self._pictures[index] = outlined(thumbnail(image, masklets, self._overlay), truth)
         if self._overlays:
-            write_png(self._folder / "overlays" / self._clip.name / f"{index:05d}.png", draw_overlay(image, masklets))
+            picture = self._overlay.draw(image, masklets)
+            write_png(self._folder / "overlays" / self._clip.name / f"{index:05d}.png", picture)
 
     def hang(self, quality: str, subtitle: str, captions: Mapping[int, str]) -> None:
         """Writes the contact sheet, with what is said of some frames, by index. Raises OSError."""
@@ -90,11 +93,10 @@ class ClickedGallery:
 
 
 def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> np.ndarray:
-    """Tints an image of any size where the masks are after a click, and draws the clicks: red ones are negative."""
-    for one in objects:
-        mask = one.masks[number].view(np.uint8) * 255
-        mask = cv2.resize(mask, picture.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
-        picture[mask] = (1 - TINT) * picture[mask] + TINT * np.array(colour(one.object_id))
+    """Draws into an image of any size the masks after a click, and the clicks: red ones are negative."""
+    masks = {one.object_id: _resized(one.masks[number], picture.shape[:2]) for one in objects}
+    seen = {object_id: mask for object_id, mask in masks.items() if mask.any()}
+    draw_masks(picture, seen, ObjectColours().of(picture, seen))
     for one in objects:
         scale = picture.shape[1] / one.masks[0].shape[1]
         for x, y, positive in one.clicks[:1] if number == 0 else one.clicks:
@@ -102,6 +104,10 @@ def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> 
             cv2.circle(picture, centre, 5, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(picture, centre, 3, (0, 160, 60) if positive else (220, 30, 30), -1, cv2.LINE_AA)
     return picture
+
+
+def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(mask.view(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA) > 127
 
 
 def outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:

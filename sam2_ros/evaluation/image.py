@@ -18,7 +18,6 @@ from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.evaluation.report import Curves, Report, Rows, Table, mean, percent
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.prompt import Click
-from sam2_ros.tracking.tracker import EARLIER_LOGITS_LIMIT
 
 CLICKS = 5
 
@@ -79,7 +78,7 @@ def _click(predictor: ImagePredictor, clip: str, frame: int, object_id: int, tru
             best = max(region_similarity(candidate, truth) for candidate in candidates.masks)
             single = region_similarity(predictor.predict(clicks, multimask=False).masks[0], truth)
         mask = candidates.masks[0]
-        logits = candidates.logits[0].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+        logits = candidates.logits[0]
         masks.append(mask)
         iou.append(region_similarity(mask, truth))
     score = ImageScore([*iou, *iou[-1:] * (CLICKS - len(iou))], best, single)

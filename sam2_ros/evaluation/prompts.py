@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import cv2
 import numpy as np
 
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.prompt import Box, Click, Prompt
+from sam2_ros.tracking.prompt import Box, Click, Prompt, SmallMaskError
 from sam2_ros.tracking.tracker import Tracker
 
 KINDS = {"mask": 0, "box": 0, "click": 1, "3clicks": 3, "5clicks": 5}
@@ -37,12 +39,15 @@ def tight_box(mask: np.ndarray) -> Box:
 def prompt_object(tracker: Tracker, kind: str, object_id: int, truth: np.ndarray, label: str = "") -> Masklet:
     """Points a new object out on the tracker's newest frame, where it covers `truth`, bool [H, W], not empty.
 
+    A mask that is too small for the network gives way to its box.
+
     Raises KeyError for an unknown kind.
     """
     clicks = KINDS[kind]
     if kind == "mask":
-        return tracker.prompt(Prompt(object_id, mask=truth, label=label))
-    if kind == "box":
+        with suppress(SmallMaskError):
+            return tracker.prompt(Prompt(object_id, mask=truth, label=label))
+    if kind in ("mask", "box"):
         return tracker.prompt(Prompt(object_id, box=tight_box(truth), label=label))
     return correct(tracker, object_id, np.zeros_like(truth), truth, clicks, label=label)[-1]
 

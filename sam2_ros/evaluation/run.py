@@ -28,6 +28,11 @@ from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_OBJECTS = 1024  # in one clip, all kinds of prompts together
+TOO_SHORT = (
+    "no object is visible on an annotated frame that two others follow, as the prompted frame and the last one don't"
+    " count (--protocol image scores single frames)"
+)
+UNSEEN = "no object is visible on any of the frames that were looked at"
 
 Item = TypeVar("Item")
 Advance = Callable[[float], None]
@@ -85,13 +90,13 @@ class Run:
 
         return self._scored(answers, kinds, settings, timed=True, save_masks=save_masks)
 
-    def masks(self, folder: Path, settings: Mapping[str, str]) -> Report:
-        """Masks of any other tracker."""
+    def masks(self, folder: Path, settings: Mapping[str, str], mask_values: str | None = None) -> Report:
+        """Masks of any other tracker; see `read_masks`."""
         name = folder.resolve().name
 
         def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
             try:
-                for frame in read_masks(folder, clip):
+                for frame in read_masks(folder, clip, mask_values):
                     yield {name: frame}
             except ClipError as error:  # of the answers, not of the data set: to skip these would flatter them
                 raise ValueError(str(error)) from error
@@ -135,7 +140,8 @@ class Run:
         if timed:
             together = "objects of a clip" if len(kinds) == 1 else "objects and kinds of prompts of a clip"
             notes = [f"{frames / seconds:.1f} frames/s tracked, all {together} together."]
-        return self._complete(vos_report(settings, scores, rows, notes))
+        scored = sum(bool(one.frames) for of_kind in scores.values() for one in of_kind)
+        return self._complete(vos_report(settings, scores, rows, notes), scored, TOO_SHORT)
 
     def interactive(self, model: SAM2, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
         """Interactive segmentation, offline or online."""
@@ -161,7 +167,8 @@ class Run:
             self._say(clip, f"J&F {' '.join(of_rounds)}")
 
         rows = self._each(score)
-        return self._complete(interactive_report(settings, done, rows, rounds))
+        scored = sum(bool(one.frames) for results in done.values() for one in results[0].scores)
+        return self._complete(interactive_report(settings, done, rows, rounds), scored, TOO_SHORT)
 
     def image(self, model: SAM2, every: int, settings: Mapping[str, str]) -> Report:
         """Single images with 1 .. CLICKS clicks."""
@@ -183,7 +190,7 @@ class Run:
                 self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
         rows = self._each(score)
-        return self._complete(image_report(settings, scores, rows))
+        return self._complete(image_report(settings, scores, rows), sum(map(len, scores.values())), UNSEEN)
 
     def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
         """Scores each clip that is not damaged, and gives their rows.
@@ -214,8 +221,18 @@ class Run:
             raise ValueError(f"no clip can be scored; the last: {list(self.skipped.values())[-1]}")
         return Rows(scored, self.challenges)
 
-    def _complete(self, report: Report) -> Report:
-        """With what was skipped."""
+    def _complete(self, report: Report, scored: int, reason: str) -> Report:
+        """With what was skipped.
+
+        Args:
+            scored: how many objects were, or masks.
+            reason: what it means if this is 0.
+
+        Raises:
+            ValueError: it is 0.
+        """
+        if not scored:
+            raise ValueError(f"nothing was scored (clips: {len(self.clips)}): {reason}")
         skipped = [
             {"clip": name, "file": str(error.file), "frame": error.frame, "problem": error.problem}
             for name, error in self.skipped.items()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import array
 import contextlib
-import re
 import sys
 import threading
 import time
@@ -26,11 +26,13 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.images import image_files, read_image
+from sam2_ros.data.video import VideoReader
 from sam2_ros.msg import MaskletArray
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.stamps import nanoseconds
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 USUAL_RATE = 30.0  # 1 / s, where a source does not say its own
 
 SEND_AGAIN = 5.0
@@ -58,52 +60,66 @@ class Source:
         path = Path(name).expanduser()
         self._capture: cv2.VideoCapture | None = None
         self._pictures: list[Path] = []
+        self._video: VideoReader | None = None
         self.live = name.isdecimal() or name.startswith("/dev/") or "://" in name
         """Whether it goes on for ever, at its own pace."""
-        if self.live:
-            self._capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
-        elif path.is_dir():
-            self._pictures = sorted((file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_natural)
-            if not self._pictures:
-                raise SourceError(f"{path} holds no images ({', '.join(PICTURES)})")
-        elif path.is_file():
-            self._capture = cv2.VideoCapture(str(path))
-        else:
-            raise SourceError(f"{path}: no such file or folder")
-        if self._capture is not None and not self._capture.isOpened():
-            raise SourceError(f"{name} cannot be opened as a {'camera' if self.live else 'video'}")
-        rate = self._capture.get(cv2.CAP_PROP_FPS) if self._capture is not None else 0.0
+        rate = 0.0
+        try:
+            if self.live:
+                self._capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
+                if not self._capture.isOpened():
+                    raise SourceError(f"{name} cannot be opened as a camera")
+                rate = self._capture.get(cv2.CAP_PROP_FPS)
+            elif not path.exists():
+                raise SourceError(f"{path}: no such file or folder")
+            elif path.is_dir():
+                self._pictures = image_files(path)
+            else:
+                self._video = VideoReader(path, fallback_fps=USUAL_RATE)
+                rate = self._video.fps
+        except (OSError, ValueError, ImportError) as error:
+            raise SourceError(str(error)) from error
         self.rate = rate if 0 < rate < 1000 else USUAL_RATE
         """Images per second."""
 
     def images(self) -> Iterator[np.ndarray]:
-        """From the first to the last, uint8 [H, W, 3] BGR.
+        """From the first to the last, uint8 [H, W, 3] BGR, or uint16 [H, W] of infrared pictures.
 
         Raises:
             SourceError: one of them cannot be read.
         """
-        for file in self._pictures:
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-            if image is None:
-                raise SourceError(f"{file} cannot be read as an image")
-            yield image
-        if self._capture is None:
-            return
-        if not self.live:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-        count = 0
-        while True:
-            there_is_one, image = self._capture.read()
-            if not there_is_one:
-                break
-            yield image
-            count += 1
-        if self.live or not count:
+        if self._capture is not None:
+            count = 0
+            while (read := self._capture.read())[0]:
+                yield read[1]
+                count += 1
             raise SourceError(f"{self.name} gives no {'more ' if count else ''}images")
+        try:
+            for file in self._pictures:
+                yield _picture(file)
+            if self._video is not None:
+                self._video.rewind()
+                for image in self._video:
+                    yield cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
 
     def close(self) -> None:
         if self._capture is not None:
             self._capture.release()
+        if self._video is not None:
+            self._video.close()
+
+
+def _picture(file: Path) -> np.ndarray:
+    """uint8 [H, W, 3] BGR, or uint16 [H, W]. Raises ClipError."""
+    try:
+        return cv2.cvtColor(read_image(file), cv2.COLOR_RGB2BGR)
+    except ClipError:
+        image = cv2.imread(str(file), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+        if image is None or image.dtype != np.uint16:
+            raise
+        return image if image.ndim == 2 else (image >> 8).astype(np.uint8)
 
 
 class CameraNode(Node):
@@ -120,7 +136,7 @@ class CameraNode(Node):
         source = self._read_only(
             "source",
             "",
-            "What to play: a video file, a folder of images (in the order of their names), the number of a webcam or"
+            "What to play: a video file, a folder of images (frame_2 before frame_10), the number of a webcam or"
             " its device, or an address (rtsp://...).",
         )
         self._rate = self._read_only("rate", 0.0, "Images per second. 0: as the source says.", (0.0, 1000.0))
@@ -213,9 +229,9 @@ class CameraNode(Node):
         patience = SEND_AGAIN
         while True:
             if self._raw.get_subscription_count():
-                self._raw.publish(to_message(image, "bgr8", header))
+                self._raw.publish(to_message(image, "bgr8" if image.ndim == 3 else "mono16", header))
             if self._jpeg.get_subscription_count():
-                self._jpeg.publish(to_jpeg(image, header))
+                self._jpeg.publish(to_jpeg(image, header) if image.ndim == 3 else _to_png(image, header))
             if not self._wait_for_masklets or self._wait(consumed, patience):
                 break
             self.get_logger().warning(f"No masklets for an image in {patience:g} s, sending it again")
@@ -239,9 +255,10 @@ class CameraNode(Node):
         return self._raw.get_subscription_count() + self._jpeg.get_subscription_count()
 
 
-def _natural(file: Path) -> list[str | int]:
-    """frame2 before frame10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)]
+def _to_png(image: np.ndarray, header: Header) -> CompressedImage:
+    """A CompressedImage message from uint16 [H, W], which a JPEG cannot hold."""
+    data = cv2.imencode(".png", image)[1].tobytes()
+    return CompressedImage(header=header, format="mono16; png compressed mono16", data=array.array("B", data))
 
 
 def main() -> int:

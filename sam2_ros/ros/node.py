@@ -59,7 +59,7 @@ from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
 from sam2_ros.tracking.masklet import Frame
-from sam2_ros.tracking.overlay import draw_overlay
+from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
@@ -114,6 +114,7 @@ class Sam2Node(LifecycleNode):
         self._losses = Losses(self._meter)
         self._inputs: list[Subscription] = []  # while active
         self._trouble = ""  # why it could not be configured
+        self._picture = Overlay()  # keeps the colours of objects
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
         self._without_clock = time.monotonic()  # when ROS's time ran last
         self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
@@ -221,7 +222,9 @@ class Sam2Node(LifecycleNode):
             model,
             history=self._value("history"),
             max_objects=self._value("max_objects"),
+            prompted_memories=self._value("prompted_memories"),
             non_overlap_masks=self._value("non_overlap_masks"),
+            box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
             accelerate=accelerate,
         )
@@ -443,7 +446,7 @@ class Sam2Node(LifecycleNode):
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
         if raw or jpeg:
-            picture = draw_overlay(image, frame.masklets)
+            picture = self._picture.draw(image, frame.masklets)
             if raw:
                 self._overlay.publish(to_message(picture, "rgb8", header))
             if jpeg:

@@ -8,6 +8,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.parameter import Parameter
 
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.tracking.masklet import BOX_MIN_PART
 from sam2_ros.tracking.tracker import ACCELERATIONS
 
 if TYPE_CHECKING:
@@ -75,11 +76,23 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
     ),
     "max_objects": (16, "How many objects can be tracked at once; a prompt for one more is refused.", (1, 1024)),
     "history": (16, "How many images are kept, so that a prompt that comes late is applied to its own.", (1, 1024)),
+    "prompted_memories": (
+        4,
+        "How many prompted images of an object are remembered: the first, and the latest others. Each costs time in"
+        " every image, for as long as the object is tracked. Meta's predictor remembers all of them.",
+        (2, 64),
+    ),
     "non_overlap_masks": (
         False,
         "true: each pixel belongs to one object at most, to the one that is most certain of it. false: masks may"
         " overlap, as those of a cup and its handle do.",
         None,
+    ),
+    "box_min_part": (
+        BOX_MIN_PART,
+        "Parts of a mask that are smaller than this share of its largest part do not count for its box, so that stray"
+        " pixels do not widen it. The mask stays as it is. 0: all parts count.",
+        (0.0, 1.0),
     ),
     "keep_all": (
         False,

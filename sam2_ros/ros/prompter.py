@@ -111,10 +111,9 @@ def describe(result: PromptResult) -> str:
         return f"refused: {result.message}"
     masklet = result.masklet
     name = f"object {result.object_id}" + (f" ({masklet.label})" if masklet.label else "")
-    if not masklet.present and masklet.presence > 0.5:
-        return f"{name}: the mask on the image of {stamp:.3f} is empty; point at it once more, elsewhere"
     if not masklet.present:
-        return f"{name}: not seen on the image of {stamp:.3f}, presence {masklet.presence:.0%}"
+        seen = f"{name}: not seen on the image of {stamp:.3f}, presence {masklet.presence:.0%}"
+        return f"{seen}; if it is there, point at it once more, elsewhere"
     box = masklet.box
     area = sum(masklet.mask.counts[1::2])
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -49,13 +49,20 @@ class GraphedPixels:
             log.warning("images of %dx%d change their size without CUDA graphs: %s", width, height, error)
             return None
 
-    def to_masks(self, logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:
+    def to_masks(
+        self,
+        logits: Tensor,
+        height: int,
+        width: int,
+        non_overlap: bool = False,
+        given: Mapping[int, np.ndarray] = pixels.NOTHING,
+    ) -> np.ndarray:
         """As `pixels.to_masks`."""
         size = self._size_for(logits, height, width)
         if size is None:
-            return pixels.to_masks(logits, height, width, non_overlap)
+            return pixels.to_masks(logits, height, width, non_overlap, given)
         scaled, ready = size.begin_masks(logits)
-        return pixels.settled(ready(), scaled) if non_overlap else ready()
+        return pixels.settled(ready(), scaled, non_overlap, given)
 
     def begin_masks(self, logits: Tensor, height: int, width: int) -> Callable[[], np.ndarray]:
         """Like `to_masks`, but what a GPU has yet to do is not waited for until the masks are asked for, which must be

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
-from sam2_ros.tracking.pixels import to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 
 
@@ -37,7 +37,15 @@ class ImagePredictor:
 
     @torch.no_grad()
     def set_image(self, image: np.ndarray) -> None:
-        """Encode a picture, uint8 [H, W, 3] RGB; the predictions that follow are about it."""
+        """Encode a picture; the predictions that follow are about it.
+
+        Args:
+            image: uint8 [H, W, 3], RGB. OpenCV reads BGR: image[..., ::-1]. Of a PIL image:
+                np.asarray(image.convert("RGB")).
+
+        Raises:
+            ValueError: the image is of another type or shape.
+        """
         pixels = to_network(image, self.model.config, self.model.device)
         self._features = self.model.encode_image(pixels)
         self._size = image.shape[:2]
@@ -52,8 +60,11 @@ class ImagePredictor:
     ) -> Candidates:
         """Masks for clicks and a box.
 
+        The numbers are those of Meta's image predictor. Like there, small holes in masks stay, which `Tracker` fills.
+
         Args:
-            mask_logits: of an earlier answer that the clicks correct: [h, w].
+            clicks, box: as in `Prompt`.
+            mask_logits: of an earlier answer that the clicks correct: one of `Candidates.logits`, [h, w].
             multimask: three candidates, for a prompt that may mean several things (one click); else a single mask.
 
         Raises:
@@ -61,7 +72,7 @@ class ImagePredictor:
         """
         if self._features is None:
             raise PromptError("no picture yet; call set_image first")
-        prompt = Prompt(clicks=tuple(clicks), box=box).checked(*self._size)
+        prompt = Prompt(clicks=clicks, box=box).checked(*self._size)
         shape, device = self.model.config.shape(*self._size), self.model.device
         points, labels = to_points(prompt.box, prompt.clicks, self._size, shape, device)
         decoded = self.model.decode(
@@ -69,7 +80,7 @@ class ImagePredictor:
             self._features,
             points,
             labels,
-            None if mask_logits is None else mask_logits[None, None].to(device),
+            None if mask_logits is None else self._earlier(mask_logits, shape),
             multimask,
         )
         # On a picture the object is there, whatever the object score says.
@@ -78,4 +89,20 @@ class ImagePredictor:
             logits = decoded.all_logits[0, SINGLE + 1 :][order]
         else:
             iou, logits = decoded.iou, decoded.visible_logits
-        return Candidates(to_masks(logits, *self._size), iou.float().cpu().numpy(), logits.float())
+        masks = to_masks(logits, *self._size, fill_holes=False)
+        return Candidates(masks, iou.float().cpu().numpy(), logits.float())
+
+    def _earlier(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
+        """An earlier answer as the decoder takes it: [1, 1, h, w]."""
+        size = [side // 4 for side in shape]
+        if isinstance(logits, np.ndarray):
+            logits = torch.from_numpy(logits)
+        if not isinstance(logits, Tensor) or not logits.is_floating_point() or list(logits.shape[-2:]) != size:
+            got = f"{logits.dtype} {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+            raise PromptError(f"mask_logits are {got}; give one of the logits of an earlier answer, floats {size}")
+        if logits.numel() != size[0] * size[1]:
+            raise PromptError(f"mask_logits hold {list(logits.shape)}; give one of them, such as logits[0]")
+        if logits.isnan().any():
+            raise PromptError("mask_logits hold NaN; give the logits of an earlier answer as they were")
+        limits = -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
+        return logits.reshape(1, 1, *size).to(self.model.device, torch.float32).clamp(*limits)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -12,7 +15,19 @@ from torch import Tensor
 
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.prompt_encoder import PointLabel
-from sam2_ros.tracking.prompt import Box, Click
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
+
+EARLIER_LOGITS_LIMIT = 32.0
+"""An earlier mask goes into the decoder with its logits clamped to plus or minus this, as in the reference."""
+
+LEAST_AREA = 4.0
+"""Pixels of the network that a mask prompt has to cover: the default model hardly ever finds smaller things again."""
+
+FULL = 0.999
+"""More than this is all, but for rounding."""
+
+NOTHING: Mapping[int, np.ndarray] = MappingProxyType({})
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -42,9 +57,41 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
 
 def checked(image: np.ndarray) -> np.ndarray:
     """The image, uint8 [H, W, 3]. Raises ValueError if it is of another type or shape."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected an RGB image, uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    right = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not right or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; {_instead(image)}")
     return image
+
+
+def _instead(image: object) -> str:
+    """What was given in place of an image, and what makes an image of it."""
+    if image is None:
+        return "got None, as cv2.imread returns for a file that it cannot read"
+    if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
+        return f"got the path {image!r}: read it with np.asarray(PIL.Image.open(path).convert('RGB'))"
+    if hasattr(image, "getbands"):  # PIL, which need not be installed
+        return f"got a PIL image of mode {image.mode}: give np.asarray(image.convert('RGB'))"
+    if isinstance(image, Tensor):
+        order = "image.permute(1, 2, 0)" if image.ndim == 3 and image.shape[0] == 3 else "image"
+        return f"got a tensor of {image.dtype} {list(image.shape)}: give {order}.cpu().numpy(), uint8 from 0 to 255"
+    if not isinstance(image, np.ndarray):
+        return f"got {type(image).__name__}: give a NumPy array"
+    got = f"got {image.dtype} {list(image.shape)}"
+    if not image.size:
+        return f"{got}, which is empty"
+    if image.ndim == 4:
+        return f"{got}: give one image at a time, images[0]"
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        return f"{got}, which is grey: give np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2), uint8"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return f"{got}, which has a fourth channel: give image[..., :3], uint8"
+    if image.ndim == 3 and image.shape[0] == 3 and image.shape[2] != 3:
+        return f"{got}, which has its colours first: give image.transpose(1, 2, 0), uint8"
+    if image.ndim == 3 and image.shape[2] == 3 and image.dtype.kind in "fiu":
+        most = 1 if image.dtype.kind == "f" else 65535
+        scaled = "image * 255" if most == 1 else "image / 257"
+        return f"{got}: give image.astype(np.uint8) for colours up to 255, ({scaled}).astype(np.uint8) up to {most}"
+    return got
 
 
 def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -95,25 +142,70 @@ def to_points(
 
 def mask_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
     """A mask, bool [H, W], resized to what the network sees, 0 or 1: float32 [1, 1, h, w]."""
+    return (_shares(mask, shape, device) >= 0.5).float()
+
+
+def _shares(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
+    """How much of each of the network's pixels a mask, bool [H, W], covers: float32 [1, 1, h, w]."""
     pixels = torch.from_numpy(mask).to(device)[None, None].float()
-    return (F.interpolate(pixels, shape, mode="bilinear", antialias=True) >= 0.5).float()
+    return F.interpolate(pixels, shape, mode="bilinear", antialias=True)
 
 
-def to_masks(logits: Tensor, height: int, width: int, non_overlap: bool = False) -> np.ndarray:
-    """Logits [N, h, w] at the image's size, cut at 0, small holes filled: bool [N, height, width].
+def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> tuple[Tensor, Tensor]:
+    """A mask that somebody gives, as the network takes it: `mask_to_network`, and its logits (`SAM2.logits_of`).
+
+    Of a mask that is so small or thin that it fills no pixel and no cell of the network, what it covers at least half
+    as much as any other counts. Cut at one half, as all others are, it would be empty, and the object lost at once.
+
+    Args:
+        mask: bool [H, W].
+        shape: height and width of what the network sees, pixels.
+
+    Returns:
+        0 or 1, float32 [1, 1, h, w]; -10 .. 10, float32 [1, 1, h / 4, w / 4].
+
+    Raises:
+        SmallMaskError: it covers less than `LEAST_AREA`.
+    """
+    shares = _shares(mask, shape, model.device)
+    if float(shares.sum()) < LEAST_AREA:
+        height, width = mask.shape
+        side = math.ceil(math.sqrt(LEAST_AREA * height * width / (shape[0] * shape[1])))
+        raise SmallMaskError(
+            f"the mask has {np.count_nonzero(mask)} pixels, too few for the network to hold: in images of {width} x"
+            f" {height} it can hold {side} x {side}; crop the images, or let the network see more (image_size)"
+        )
+    fullest = float(shares.max())
+    seen = (shares >= (0.5 if fullest > FULL else fullest / 2)).float()
+    logits = model.logits_of(seen)
+    fullest = (float(logits.max()) + 10) / 20
+    return seen, logits if fullest > FULL else (logits + 10) / fullest - 10
+
+
+def to_masks(
+    logits: Tensor,
+    height: int,
+    width: int,
+    non_overlap: bool = False,
+    given: Mapping[int, np.ndarray] = NOTHING,
+    fill_holes: bool = True,
+) -> np.ndarray:
+    """Logits [N, h, w] at the image's size, cut at 0: bool [N, height, width].
 
     Args:
         non_overlap: a pixel that several masks cover stays with the one whose logit is the highest there.
+        given: masks of some of the rows that are known to be true, bool [height, width].
+        fill_holes: small ones (`without_holes`), as in the reference's predictor for videos, but not for pictures.
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
-    scaled, masks = cut(logits, height, width)
-    return settled(_to_host(masks), scaled) if non_overlap else _to_host(masks)
+    scaled, masks = cut(logits, height, width, fill_holes)
+    return settled(_to_host(masks), scaled, non_overlap, given)
 
 
-def cut(logits: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def cut(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
     """Logits [N, h, w] at another size, small holes filled; and the masks there: float32, bool [N, height, width]."""
-    logits = without_holes(logits.float())
+    logits = without_holes(logits.float()) if fill_holes else logits.float()
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
         scaled = logits.new_empty(len(logits), height, width)
         for x, to in zip(logits.numpy(), scaled.numpy(), strict=True):
@@ -123,13 +215,19 @@ def cut(logits: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     return scaled, scaled > 0
 
 
-def settled(masks: np.ndarray, logits: Tensor) -> np.ndarray:
-    """Masks, bool [N, H, W], of which each pixel is in one at most: the one with the highest logit there.
+def settled(masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Masks that were found, bool [N, H, W], with those in place that are given (`to_masks`).
 
-    That is settled after holes are filled, in which there may be something else.
+    Where they may not overlap, each pixel stays in one: in a mask that was given, or else the one with the highest
+    logit there. That is settled after holes are filled, in which there may be something else.
     """
+    for row, mask in given.items():
+        masks[row] = mask
+    if not non_overlap:
+        return masks
     contested = masks.sum(axis=0) > 1
     claims = logits[:, torch.from_numpy(contested)].cpu().numpy()
+    claims[list(given)] = np.inf
     owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
     masks[:, contested] = owner == np.arange(len(masks))[:, None]
     return masks

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +20,20 @@ MAX_OBJECT_ID = 2**16 - 1
 MAX_LABEL = 256
 """Letters of an object's name."""
 
+MASK_VALUES = 32
+"""A mask with more values than these is no picture of labels."""
+
+CLICK_FORM = "a click is (x, y) or (x, y, positive), column and row in pixels, positive True or False"
+BOX_FORM = "a box is (x, y, width, height) in pixels, (x, y) its top-left corner; Box.from_corners takes two corners"
+MASK_FORM = "a mask is a bool or integer array [H, W] of the image's size, non-zero on the object"
+
 
 class PromptError(ValueError):
     """A prompt that cannot be followed; the message says why and what to do. Nothing tracked has changed."""
+
+
+class SmallMaskError(PromptError):
+    """A mask prompt that covers too little for the network to hold."""
 
 
 class Click(NamedTuple):
@@ -39,6 +52,11 @@ class Box(NamedTuple):
     width: float
     height: float
 
+    @classmethod
+    def from_corners(cls, left: float, top: float, right: float, bottom: float) -> Box:
+        """The box between two corners, as other libraries write boxes (xyxy)."""
+        return cls(left, top, right - left, bottom - top)
+
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -47,59 +65,195 @@ class Prompt:
     object_id: int = 0
     """0: a new object, which gets the next free ID. An ID that is not tracked yet starts an object of that ID."""
     clicks: Sequence[Click] = ()
+    """Or (x, y) and (x, y, positive); or one such click alone; or an array or tensor [N, 2] or [N, 3]."""
     box: Box | None = None
+    """Or four numbers x, y, width, height, in a sequence, an array or a tensor."""
     mask: np.ndarray | None = None
-    """bool or uint8 [H, W] of the image's size, non-zero on the object."""
+    """bool or integers [H, W] of the image's size, non-zero on the object; also as a torch tensor, a PIL image with one
+    channel, or with an axis of length 1 before or behind. Logits and probabilities have to be cut first (mask > 0)."""
     label: str = ""
     """A name for the object; empty: keep the one it has."""
     replace: bool = False
     """Forget what this object was and start again from this prompt."""
 
     def checked(self, height: int, width: int) -> Prompt:
-        """The prompt for an image of this size, its box cut to the image.
+        """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a bool mask of its own.
 
         Raises:
-            PromptError: nothing is prompted, numbers are not finite, something lies outside the image, or the label is
-                too long.
+            PromptError: nothing is prompted, something is of another form, numbers are not finite, something lies
+                outside the image, or the label is too long.
         """
-        if not 0 <= self.object_id <= MAX_OBJECT_ID:
-            raise PromptError(f"object_id {self.object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
-        if len(self.label) > MAX_LABEL:
-            raise PromptError(f"a label of {len(self.label)} letters; at most {MAX_LABEL} are possible")
-        if not self.clicks and self.box is None and self.mask is None:
+        object_id = _object_id(self.object_id)
+        label = "" if self.label is None else self.label
+        if not isinstance(label, str):
+            raise PromptError(f"the label is {_what(label)}; it must be a str")
+        if len(label) > MAX_LABEL:
+            raise PromptError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
+        if (forget := _flag(self.replace)) is None:
+            raise PromptError(f"replace is {_what(self.replace)}; it must be True or False")
+        clicks = _clicks(self.clicks)
+        if not clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
-        if len(self.clicks) > MAX_CLICKS:
-            raise PromptError(f"{len(self.clicks)} clicks on one frame; at most {MAX_CLICKS} are used")
-        for click in self.clicks:
+        if len(clicks) > MAX_CLICKS:
+            raise PromptError(f"{len(clicks)} clicks on one frame; at most {MAX_CLICKS} are used")
+        for click in clicks:
             if not (math.isfinite(click.x) and math.isfinite(click.y)):
                 raise PromptError(f"click ({click.x}, {click.y}) is not finite")
             if not (0 <= click.x < width and 0 <= click.y < height):
                 raise PromptError(f"click ({click.x:g}, {click.y:g}) is outside the image of {width} x {height} pixels")
         return replace(
             self,
-            clicks=tuple(self.clicks),
-            box=None if self.box is None else _cut(self.box, height, width),
-            mask=None if self.mask is None else _binary(self.mask, height, width),
+            object_id=object_id,
+            clicks=clicks,
+            box=None if self.box is None else _box(self.box, height, width),
+            mask=None if self.mask is None else _mask(self.mask, height, width),
+            label=label,
+            replace=forget,
         )
 
 
-def _cut(box: Box, height: int, width: int) -> Box:
+def _what(value: object) -> str:
+    """A value's type, and what a short one is, for messages."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"{type(value).__name__} of {value.dtype} {list(shape)}" if hasattr(value, "dtype") else str(type(value))
+    text = repr(value)
+    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
+
+
+def _plain(value: Any) -> Any:
+    """Arrays, tensors and NumPy's numbers as Python's lists and numbers; anything else as it is."""
+    if isinstance(value, (Click, Box, str, bytes)):
+        return value
+    if hasattr(value, "tolist"):  # NumPy and PyTorch, wherever the tensor is
+        return value.tolist()
+    return value
+
+
+def _number(value: Any) -> float | None:
+    """A real number; None: it is none."""
+    value = _plain(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _flag(value: Any) -> bool | None:
+    """True and False, also as 1 and 0; None: it is neither."""
+    value = _plain(value)
+    return bool(value) if isinstance(value, Real) and value in (0, 1) else None
+
+
+def _object_id(value: Any) -> int:
+    if value is None:
+        return 0
+    try:
+        object_id = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        object_id = None
+    if object_id is None:
+        raise PromptError(
+            f"object_id is {_what(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
+        )
+    if not 0 <= object_id <= MAX_OBJECT_ID:
+        raise PromptError(f"object_id {object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
+    return object_id
+
+
+def _clicks(value: Any) -> tuple[Click, ...]:
+    """Clicks of any form, or a single one."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value := _plain(value), Iterable):
+        raise PromptError(f"clicks are {_what(value)}; give a list of clicks: {CLICK_FORM}")
+    entries = [_plain(entry) for entry in value]
+    if entries and _number(entries[0]) is not None:
+        entries = [entries]  # one click, not in a list
+    return tuple(_click(entry) for entry in entries)
+
+
+def _click(entry: Any) -> Click:
+    parts = tuple(entry) if isinstance(entry, (tuple, list)) else ()
+    if len(parts) not in (2, 3):
+        raise PromptError(f"a click is given as {_what(entry)}; {CLICK_FORM}")
+    x, y = _number(parts[0]), _number(parts[1])
+    positive = _flag(parts[2]) if len(parts) == 3 else True
+    if x is None or y is None or positive is None:
+        raise PromptError(f"a click is given as {_what(entry)}; {CLICK_FORM}")
+    return Click(x, y, positive)
+
+
+def _box(value: Any, height: int, width: int) -> Box:
+    """A box of any form, cut to the image."""
+    sides = _plain(value)
+    if isinstance(sides, (list, tuple)) and len(sides) == 1 and isinstance(sides[0], (list, tuple)):
+        sides = sides[0]  # one box in a list of boxes
+    numbers = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
+    if len(numbers) != 4 or None in numbers:
+        raise PromptError(f"the box is given as {_what(value)}; {BOX_FORM}")
+    box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):
-        raise PromptError(f"box {tuple(box)} is not finite")
-    left, top = max(box.x, 0), max(box.y, 0)
-    right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
+        raise PromptError(f"box {_text(box)} is not finite")
     if box.width < 1 or box.height < 1:
-        raise PromptError(f"box of {box.width:g} x {box.height:g} pixels has no size")
+        raise PromptError(f"box {_text(box)} of {box.width:g} x {box.height:g} pixels has no size; {BOX_FORM}")
+    left, top = max(box.x, 0.0), max(box.y, 0.0)
+    right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
     if right - left < 1 or bottom - top < 1:
-        raise PromptError(f"box {tuple(box)} is outside the image of {width} x {height} pixels")
+        raise PromptError(f"box {_text(box)} is outside the image of {width} x {height} pixels; {BOX_FORM}")
+    # A Box says what its numbers are. Four plain numbers that only fit as two corners are most likely those.
+    beyond = box.x + box.width > width + 1 or box.y + box.height > height + 1
+    corners = box.x < box.width <= width and box.y < box.height <= height
+    if beyond and corners and not isinstance(value, Box):
+        raise PromptError(
+            f"box {_text(box)} reaches beyond the image of {width} x {height} pixels; {BOX_FORM}."
+            f" If it is meant as it is, give Box{_text(box)}, which is cut to the image"
+        )
     return Box(left, top, right - left, bottom - top)
 
 
-def _binary(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+def _text(box: Box) -> str:
+    return "(" + ", ".join(f"{side:g}" for side in box) + ")"
+
+
+def _mask(value: Any, height: int, width: int) -> np.ndarray:
+    """A mask of any form as bool [H, W], which shares no memory with what was given."""
+    if isinstance(value, (str, bytes, dict)) or hasattr(value, "__fspath__"):
+        raise PromptError(f"the mask is given as {_what(value)}; {MASK_FORM}")
+    try:
+        if hasattr(value, "detach"):  # PyTorch, on a GPU too
+            value = value.detach().cpu()
+            value = value.float() if value.is_floating_point() else value  # NumPy does not know bfloat16
+        mask = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PromptError(f"the mask is given as {_what(value)}; {MASK_FORM}") from error
+    if mask.dtype.kind == "f":
+        raise PromptError(
+            f"the mask holds {mask.dtype}, of which no value is plainly on the object; give mask > 0 for logits,"
+            " mask > 0.5 for probabilities"
+        )
+    if mask.dtype.kind not in "biu":
+        raise PromptError(f"the mask holds {mask.dtype} {list(mask.shape)}; {MASK_FORM}")
+    if mask.ndim == 3 and 1 in (mask.shape[0], mask.shape[2]):
+        mask = mask[0] if mask.shape[0] == 1 else mask[..., 0]
+    if mask.ndim != 2:
+        raise PromptError(f"the mask has the shape {list(mask.shape)}, but it is of one object; {MASK_FORM}")
     if mask.shape != (height, width):
-        size = " x ".join(str(side) for side in reversed(mask.shape))
-        raise PromptError(f"mask of {size} pixels for an image of {width} x {height}; they must have the same size")
-    mask = mask.astype(bool)
-    if not mask.any():
+        raise PromptError(
+            f"mask of {mask.shape[1]} x {mask.shape[0]} pixels for an image of {width} x {height}; they must have the"
+            " same size"
+        )
+    if mask.dtype.kind == "i" and mask.min() < 0:
+        raise PromptError(f"the mask holds {mask.min()}; negative numbers mean nothing in it, give mask > 0")
+    there = mask.astype(bool)
+    if not there.any():
         raise PromptError("the mask is empty; set the object's pixels to a value other than 0")
-    return mask
+    half = mask.max() // 2
+    if np.count_nonzero(there) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
+        raise PromptError(
+            f"the mask is faint in most places and has {len(np.unique(mask))} values, as a picture of probabilities"
+            f" has; give mask > {half}, or mask > 0 if all of it is on the object"
+        )
+    return there

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
+from numbers import Real
 from threading import Lock
 from types import ModuleType
 
@@ -27,17 +28,14 @@ from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
-from sam2_ros.tracking.masklet import Frame, Masklet
+from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
-from sam2_ros.tracking.pixels import mask_to_network, to_points
+from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
 from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
 
 log = logging.getLogger("sam2_ros")
 
 ACCELERATIONS = ("auto", "off", "compile", "graphs")
-
-EARLIER_LOGITS_LIMIT = 32.0
-"""An earlier mask goes into the decoder with its logits clamped to plus or minus this."""
 
 
 class StampError(ValueError):
@@ -73,6 +71,8 @@ class Answer:
     """At a quarter of the height and width that the network sees: [h, w]."""
     iou: float
     presence_logit: float
+    given: np.ndarray | None = None
+    """The mask of the prompt, where it was one that the network has not changed: bool [H, W] of the image's size."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,12 @@ class TrackedObject:
     bank: MemoryBank
     prompts: dict[int, tuple[Box | None, tuple[Click, ...]]] = field(default_factory=dict)
     """Box and clicks so far, by frame index."""
+    unfollowed: set[int] = field(default_factory=set)
+    """Prompted frames through which it has not been tracked yet: on them its prompts alone count, and no memory."""
 
     def copy(self) -> TrackedObject:
         """An object that can change while this one stays."""
-        return TrackedObject(self.object_id, self.label, self.bank.copy(), dict(self.prompts))
+        return TrackedObject(self.object_id, self.label, self.bank.copy(), dict(self.prompts), set(self.unfollowed))
 
 
 class Tracker:
@@ -111,10 +113,13 @@ class Tracker:
             accelerate="off".
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.
-        prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others.
+        prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
+            costs time in every frame, for as long as the object is tracked.
         non_overlap_masks: each pixel belongs to one object at most, to the one that is most certain of it, as in Meta's
             results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
             remembered, as if it were alone.
+        box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
+            `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
         dtype: what the network computes in; None: on a CUDA GPU the half precision that suits its weights (`half` of
             its config), float32 elsewhere. Where rounding would decide, it is float32 in any case.
         accelerate: what is done for every image is recorded as CUDA graphs ("graphs": `GraphedSAM2`), compiled
@@ -135,12 +140,17 @@ class Tracker:
         max_objects: int = 16,
         prompted_memories: int = 4,
         non_overlap_masks: bool = False,
+        box_min_part: float = BOX_MIN_PART,
         dtype: torch.dtype | None = None,
         accelerate: str = "auto",
     ) -> None:
         for name, value, least in (("history", history, 1), ("max_objects", max_objects, 1)):
             if value < least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
+        if max_objects > MAX_OBJECT_ID:
+            raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
+        if not 0 <= box_min_part <= 1:
+            raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
         if prompted_memories < 2:
             raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
         if accelerate not in ACCELERATIONS:
@@ -150,6 +160,7 @@ class Tracker:
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks
+        self._box_min_part = box_min_part
         self._history: deque[SeenFrame] = deque(maxlen=history)
         self.reset()
         self._encoding = Lock()  # recordings have one place for the image
@@ -182,9 +193,16 @@ class Tracker:
         self._history.clear()
         self._objects: dict[int, TrackedObject] = {}
         self._next_id = 1
+        self._given_ids: set[int] = set()
         self._frames_seen = 0
-        self.newest: Frame | None = None
-        """The newest frame, with all objects as they are known now."""
+        self._newest: Frame | None = None
+
+    @property
+    def newest(self) -> Frame | None:
+        """The newest frame, with all objects as they are known now; None before the first image."""
+        if self._newest is None and self._history:
+            self._newest = self.frame_at()
+        return self._newest
 
     @property
     def labels(self) -> dict[int, str]:
@@ -202,10 +220,11 @@ class Tracker:
         It may run in another thread, for the next image, while objects are still being found in this one.
 
         Args:
-            image: uint8 [H, W, 3], RGB.
+            image: uint8 [H, W, 3], RGB. OpenCV reads BGR: image[..., ::-1]. Of a PIL image:
+                np.asarray(image.convert("RGB")).
 
         Raises:
-            ValueError: the image is of another type or shape.
+            ValueError: the image is of another type or shape; what makes one of it.
         """
         with self._encoding, torch.no_grad(), self._precision():
             seen = self._pixels.to_network(image, self.model.config, self.model.device)
@@ -215,7 +234,7 @@ class Tracker:
         """See the next image and find all objects in it.
 
         Args:
-            image: uint8 [H, W, 3], RGB; or what `encode` has made of it. Size and aspect may change at any frame.
+            image: as in `encode`; or what that has made of it. Size and aspect may change at any frame.
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:
@@ -231,9 +250,11 @@ class Tracker:
         with torch.no_grad(), self._precision():
             masks = self._track_what_fits(seen)
             newest = self._frame(seen, self._objects, masks)
+        for tracked in self._objects.values():
+            tracked.unfollowed.discard(seen.index - 1)
         self._frames_seen += 1
         self._history.append(seen)
-        self.newest = newest
+        self._newest = newest
         return newest
 
     def restamp(self, *stamps: int) -> None:
@@ -258,14 +279,15 @@ class Tracker:
                 raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")
         moved = [replace(seen, stamp=stamp) for seen, stamp in zip(history[len(kept) :], stamps, strict=True)]
         self._history = deque(kept + moved, self._history.maxlen)
-        if self.newest is not None:
-            self.newest = replace(self.newest, stamp=stamps[-1])
+        if self._newest is not None:
+            self._newest = replace(self._newest, stamp=stamps[-1])
 
     def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
         """Say where an object is, on the newest frame or on one of the history.
 
         The answer holds for the prompted frame. From there the object is carried forward to the newest frame, whose
-        `Frame` (`newest`) then holds it too. Clicks on one frame add up; a new box or mask on it starts afresh.
+        `Frame` (`newest`) then holds it too. Clicks on one frame add up; a new box or mask on it starts afresh. A mask
+        without box and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
 
         Args:
             prompt: in pixels of the prompted image.
@@ -276,6 +298,8 @@ class Tracker:
         Raises:
             PromptError: the prompt cannot be followed. Nothing tracked has changed.
         """
+        if not isinstance(prompt, Prompt):
+            raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
         seen = self._seen_at(stamp)
         prompt = prompt.checked(seen.image.height, seen.image.width)
         tracked = self._object_for(prompt)
@@ -291,8 +315,8 @@ class Tracker:
             (prompted,) = (frame for frame in history if frame.index == seen.index)
             masklet = self._masklets(prompted, objects, [tracked.object_id])[0]
             newest = self._frame(history[-1], objects)
-        if tracked.object_id not in self._objects and (not prompt.object_id or tracked.object_id >= self._next_id):
-            self._next_id = tracked.object_id + 1
+        if tracked.object_id not in self._objects:
+            self._take_id(tracked.object_id, free=not prompt.object_id)
         self._put_in_place(objects, history, newest)
         return masklet
 
@@ -333,9 +357,11 @@ class Tracker:
         del self._objects[self._known(object_id).object_id]
         for seen in self._history:
             seen.answers.pop(object_id, None)
-        if self.newest is not None:
-            kept = tuple(masklet for masklet in self.newest.masklets if masklet.object_id != object_id)
-            self.newest = replace(self.newest, masklets=kept)
+        if self._non_overlap_masks:
+            self._newest = None  # the others get back what was cut off for it
+        elif self._newest is not None:
+            kept = tuple(masklet for masklet in self._newest.masklets if masklet.object_id != object_id)
+            self._newest = replace(self._newest, masklets=kept)
 
     def _known(self, object_id: int) -> TrackedObject:
         if object_id not in self._objects:
@@ -366,7 +392,7 @@ class Tracker:
     def _put_in_place(self, objects: dict[int, TrackedObject], history: list[SeenFrame], newest: Frame) -> None:
         self._objects = objects
         self._history = deque(history, self._history.maxlen)
-        self.newest = newest
+        self._newest = newest
 
     def _precision(self) -> torch.autocast:
         device = self.model.device.type
@@ -376,6 +402,8 @@ class Tracker:
         """The frame of the history that is nearest to a stamp."""
         if not self._history:
             raise PromptError("no image has been seen yet; prompt once images arrive")
+        if stamp is not None and not isinstance(stamp, Real):
+            raise PromptError(f"the stamp is a {type(stamp).__name__}; it must be that of an image, in ns")
         oldest, newest = self._history[0], self._history[-1]
         if stamp is None:
             return newest
@@ -408,9 +436,17 @@ class Tracker:
         )
 
     def _free_id(self) -> int:
-        """The next one; after the last, the lowest that nothing tracked has."""
+        """The next that was never given; when all have been given, they begin again."""
+        taken = self._given_ids if len(self._given_ids) < MAX_OBJECT_ID else self._objects
         following = chain(range(self._next_id, MAX_OBJECT_ID + 1), range(1, self._next_id))
-        return next(number for number in following if number not in self._objects)
+        return next(number for number in following if number not in taken)
+
+    def _take_id(self, object_id: int, free: bool) -> None:
+        if len(self._given_ids) == MAX_OBJECT_ID:
+            self._given_ids = set(self._objects)
+        self._given_ids.add(object_id)
+        if free or object_id >= self._next_id:
+            self._next_id = object_id + 1
 
     def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
         """Follow a prompt on its frame and remember it."""
@@ -423,11 +459,17 @@ class Tracker:
             raise PromptError(f"more than {MAX_CLICKS} clicks on one frame; send a mask, or start again with replace")
         tracked.prompts[seen.index] = box, clicks
 
+        # On a frame where the object was not followed, the prompts alone count, as in a picture.
+        followed = tracked.object_id in seen.answers and seen.index not in tracked.unfollowed and not prompt.replace
+        if not followed:
+            tracked.unfollowed.add(seen.index)
+
+        given = None
         if prompt.mask is not None and box is None and not clicks:
-            decoded = model.decode_mask(features, mask_to_network(prompt.mask, seen.image.shape, model.device))
+            given = prompt.mask
+            mask, logits = prompt_to_network(given, seen.image.shape, model)
+            decoded = replace(model.decode_mask(features, mask), mask_logits=logits[:, 0])
         else:
-            # On a frame where the object was not followed, the prompt alone counts, as in a picture.
-            followed = tracked.object_id in seen.answers and not prompt.replace
             memories = recall_all([tracked.bank], seen.index, seen.image.grid) if followed else None
             conditioned = model.without_memory(features) if memories is None else model.condition(features, memories)
             size = seen.image.height, seen.image.width
@@ -444,12 +486,13 @@ class Tracker:
         tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
         for index in [index for index in tracked.prompts if index not in tracked.bank.prompted]:
             del tracked.prompts[index]
-        return _answers(decoded)[0]
+            tracked.unfollowed.discard(index)
+        return replace(_answers(decoded)[0], given=given)
 
     def _earlier_logits(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
         """The mask that clicks and boxes correct: the prompt's own, or the one the object has on this frame."""
         if prompt.mask is not None:
-            return self.model.logits_of(mask_to_network(prompt.mask, seen.image.shape, self.model.device))
+            return prompt_to_network(prompt.mask, seen.image.shape, self.model)[1]
         earlier = seen.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
@@ -474,6 +517,7 @@ class Tracker:
 
     def _carried(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
         """Track an object through the frames of the history after index `start`, but for those that were prompted."""
+        tracked.unfollowed = {index for index in tracked.unfollowed if index < start}
         return {
             seen.index: self._track(seen, [tracked])[0]
             for seen in self._history
@@ -529,21 +573,26 @@ class Tracker:
             shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
             masks = {}
             if shown:
-                logits = torch.stack([seen.answers[object_id].logits for object_id in shown])
-                found = self._pixels.to_masks(logits, height, width, self._non_overlap_masks)
+                answers = [seen.answers[object_id] for object_id in shown]
+                logits = torch.stack([answer.logits for answer in answers])
+                given = {row: answer.given for row, answer in enumerate(answers) if answer.given is not None}
+                found = self._pixels.to_masks(logits, height, width, self._non_overlap_masks, given)
                 masks = dict(zip(shown, found, strict=True))
         masklets = []
         for object_id in object_ids:
             answer = seen.answers.get(object_id)
             mask = masks.get(object_id, np.zeros((height, width), dtype=bool))
+            present = bool(mask.any())
+            presence = 0.0 if answer is None else _sigmoid(answer.presence_logit)
             masklets.append(
                 Masklet(
                     object_id=object_id,
                     label=objects[object_id].label,
-                    present=bool(mask.any()),
-                    presence=0.0 if answer is None else _sigmoid(answer.presence_logit),
+                    present=present,
+                    presence=presence if present or presence <= 0.5 else 0.0,  # nothing of it can be seen
                     iou=0.0 if answer is None else answer.iou,
                     mask=mask,
+                    box_min_part=self._box_min_part,
                 )
             )
         return masklets

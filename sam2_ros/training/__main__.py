@@ -21,6 +21,7 @@ from tqdm import tqdm
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
+from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.checkpoint import (
     DEFAULT_WEIGHTS,
@@ -63,8 +64,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
     parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
     parser.add_argument("--validation-list", type=Path, metavar="FILE", help="likewise, of --validation")
-    parser.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    images = "of bags with several (default: the one that masklets fit); where the images are that a JSON lists"
+    parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
     parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
+    values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
+    parser.add_argument("--mask-values", choices=MEANINGS, help=values)
     pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
@@ -124,7 +128,12 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
 
 
 def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
-    """Height and width, pixels, of the first clip that is not damaged. Raises the last one's ClipError if all are."""
+    """Height and width, pixels, of the first clip that is not damaged.
+
+    Raises:
+        ValueError: there are no clips, or all are damaged (the last one's ClipError).
+    """
+    damaged: ValueError = ValueError("there are no clips to learn from or to validate with")
     for number in range(len(clips)):
         try:
             height, width = clips[number].frames[0].shape[:2]
@@ -143,14 +152,14 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     recipe = recipe_of(options)
     model = network(options, recipe)
     pictures = Pictures.open(options.pictures) if options.pictures else None
-    topics = options.images, options.masklets
+    said = options.images, options.masklets, options.mask_values
 
     def made_of(
         paths: list[Path] | None, names: Path | None, stage: Stage, changes: Augmentation
     ) -> SceneSamples | ClipSamples:
         if not paths:
             return SceneSamples(stage, model.config.shape(1, 1), changes, pictures)
-        clips = open_all(paths, names, *topics)
+        clips = open_all(paths, names, *said)
         samples = ClipSamples(clips, stage, model.config.shape(*size_of(clips)), changes)
         samples[0, 0]  # what is wrong with all of the clips, one hears now
         return samples
@@ -165,7 +174,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     validation = []
     if processes.rank_and_world()[0] == 0:
         if options.validation:
-            clips = open_all(options.validation, options.validation_list, *topics)
+            clips = open_all(options.validation, options.validation_list, *said)
             validation = clip_batches(clips, recipe.stage, model.config.shape(*size_of(clips)))
         elif not options.data:
             validation = scene_batches(model.config.shape(1, 1), pictures)

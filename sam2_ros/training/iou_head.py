@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -31,6 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
+from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
 from sam2_ros.model.layers import MLP
@@ -238,8 +240,11 @@ def main() -> int:
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
     parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
-    parser.add_argument("--images", metavar="TOPIC", help="of bags with several; default: the one that masklets fit")
+    images = "of bags with several (default: the one that masklets fit); where the images are that a JSON lists"
+    parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
     parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
+    values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
+    parser.add_argument("--mask-values", choices=MEANINGS, help=values)
     pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
@@ -249,13 +254,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, metavar="N", help=workers)
     parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
     options = parser.parse_args()
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
         if options.data:
-            clips = open_all(options.data, options.list, options.images, options.masklets)
+            clips = open_all(options.data, options.list, options.images, options.masklets, options.mask_values)
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
             # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
-from sam2_ros.tracking.tracker import EARLIER_LOGITS_LIMIT
+from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT
 from sam2_ros.training import prompts
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.clip_memory import ClipMemory

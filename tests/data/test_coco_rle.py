@@ -36,6 +36,9 @@ def test_masks_agree_with_pycocotools(mask):
     counts = ([0] if flat[0] else []) + np.diff([0, *edges, flat.size]).tolist()
     listed = {"size": list(mask.shape), "counts": counts}
     np.testing.assert_array_equal(coco_rle.decode(listed, mask.shape), mask)
+    loose = {"size": list(map(float, mask.shape)), "counts": [str(count) for count in counts]}  # as some tools do
+    np.testing.assert_array_equal(coco_rle.decode(loose, mask.shape), mask)
+    np.testing.assert_array_equal(coco_rle.decode({"counts": counts}, mask.shape), mask)
     np.testing.assert_array_equal(pycocotools.decode(pycocotools.frPyObjects(listed, *mask.shape)), mask)
 
 
@@ -63,7 +66,9 @@ GOOD = coco_rle.encode(np.eye(6, 8, dtype=bool))
         (GOOD | {"counts": [20, 40, -12]}, "do not add up"),
         (GOOD | {"counts": [20.5, 27.5]}, "list of whole numbers"),
         (GOOD | {"counts": None}, "list of whole numbers"),
-        ({"counts": "6"}, "run lengths must be"),
+        ({"size": [6, 8]}, "run lengths must be"),
+        (GOOD | {"size": ["6", "eight"]}, "instead of"),
+        (GOOD | {"counts": "o" * 30 + "0"}, "more than 55 bits"),
         ([[1, 1, 5, 5]], "list of polygons"),  # pycocotools takes it for a box
         ([[1, 1, 5, 1, 5]], "list of polygons"),
         ([[1, 1, 5, 1, 5, float("nan")]], "no number"),  # pycocotools crashes

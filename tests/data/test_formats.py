@@ -125,6 +125,29 @@ def test_youtube_vos_numbers_frames_at_thirty_a_second(tmp_path):
     same_masks(read, clip)
 
 
+def test_youtube_vos_lists_numbers_or_names_of_files(tmp_path):
+    clip = make_clip(fps=30, ids=(1, 2))
+    youtube_vos.write([clip], tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    objects = meta["videos"]["walk"]["objects"]
+    objects["1"]["frames"] = [int(name) for name in objects["1"]["frames"]]
+    objects["2"]["frames"] = [f"{name}.jpg" for name in objects["2"]["frames"]]
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    (read,) = youtube_vos.clips(tmp_path)
+    same_masks(read, clip)
+
+
+def test_sav_training_with_numbers_of_another_type(tmp_path):
+    clip = make_clip(every=4, ids=(1, 2))
+    sav.write([clip], tmp_path)
+    (tmp_path / "walk.mp4").rename(tmp_path / "walk.MP4")
+    annotation = json.loads((tmp_path / "walk_manual.json").read_text())
+    annotation["masklet_id"] = [0.0, "1"]
+    (tmp_path / "walk_manual.json").write_text(json.dumps(annotation))
+    (read,) = open_clips(tmp_path)
+    same_masks(read, clip)
+
+
 def test_youtube_vos_with_the_frames_between(tmp_path):
     """Images of another folder, `train_all_frames`: annotated is every fifth."""
     clip = make_clip(frames=11, every=5, fps=30)
@@ -357,7 +380,7 @@ def test_youtube_vos_with_first_frames_alone(tmp_path):
         if index not in (0, 4):
             png.unlink()
     label = read_labels(tmp_path / "Annotations/walk/00004.png", clip.frames[4].shape[:2], 4)
-    write_labels(tmp_path / "Annotations/walk/00004.png", (5,), (label == 5)[None])
+    write_labels(tmp_path / "Annotations/walk/00004.png", (5,), (label.pixels == 5)[None])
     (read,) = open_clips(tmp_path)
     assert read.object_ids == (1, 2, 5)
     assert np.argwhere(read.known).tolist() == [[0, 0], [0, 1], [4, 2]]

@@ -7,7 +7,7 @@ from PIL import Image
 from small_clips import make_clip
 
 from sam2_ros.data import mose, sheet
-from sam2_ros.tracking.overlay import colour
+from sam2_ros.tracking.object_colours import colour
 
 
 def test_masks_are_drawn_in_the_colours_of_their_objects():

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from sam2_ros.data import davis
+from sam2_ros.data import coco, davis, sa1b
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.__main__ import main
 from sam2_ros.model import CONFIGS, SAM2
@@ -145,6 +146,23 @@ def test_damaged_clips_are_skipped(protocol, folder, tmp_path, monkeypatch, caps
     assert "no clip can be scored; the last: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [[], ["--masks"], ["--protocol", "offline"], ["--protocol", "image"]])
+def test_an_evaluation_that_scored_nothing_exits_with_2(folder, tmp_path, monkeypatch, capsys, options):
+    """Two frames, of which the prompted one and the last don't count; for `image`, frames that show no object."""
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 2
+    masks = [np.zeros((2, 48, 64), bool) for _ in frames]
+    masks[0][0, 4:20, 4:20] = "image" not in options
+    davis.write([Clip("short", frames, (1, 2), masks)], tmp_path)
+    if options == ["--masks"]:
+        options = [*options, tmp_path / "Annotations/480p"]
+    else:
+        options = [*options, "--checkpoint", folder / "random.safetensors"]
+    assert run(monkeypatch, "--davis", tmp_path, *options, "--out", tmp_path / "out") == 2
+    printed = capsys.readouterr().out
+    assert "error: nothing was scored (clips: 1): no object is visible on " in printed
+    assert not (tmp_path / "out/scores.json").exists()
+
+
 def test_missing_answers_are_not_skipped(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder / "Annotations/480p/walk", tmp_path / "masks/walk")
     assert run(monkeypatch, "--davis", folder, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
@@ -200,6 +218,8 @@ def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, argument
         (["--suite", "--images", "/left"], "--images and --masklets go with --data"),
         (["--suite", "--protocol", "online", "--rounds", "-1"], "--rounds must be 1 or more"),
         (["--suite", "--masks", "somewhere", "--model", "default"], "with --masks none is"),
+        (["--suite", "--answer-values", "binary"], "--answer-values goes with --masks"),
+        (["--suite", "--mask-values", "binary"], "--mask-values goes with --davis or --data"),
     ],
 )
 def test_options_that_do_not_go_together(monkeypatch, capsys, arguments, reason):
@@ -207,3 +227,74 @@ def test_options_that_do_not_go_together(monkeypatch, capsys, arguments, reason)
         run(monkeypatch, *arguments)
     assert stopped.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def soften(root):
+    """Gives the only object of a clip a soft edge, of 0 to 255."""
+    for file in root.glob("Annotations/480p/walk/*.png"):
+        hard = (np.array(Image.open(file)) > 0) * np.uint8(255)
+        Image.fromarray(cv2.GaussianBlur(hard, (3, 3), 0)).save(file)
+
+
+def test_soft_masks_are_told_of_and_saved_as_the_truth_is(folder, tmp_path, monkeypatch, capsys):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    soften(copy)
+    options = ["--only", "walk", "--out", tmp_path / "out", "--checkpoint", folder / "random.safetensors"]
+    assert run(monkeypatch, "--davis", copy, *options, "--save-masks") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("warning: ") == 1 and "masks with soft edges, thresholded at half" in printed
+    assert "masks with soft edges" in (tmp_path / "out/scores.md").read_text()
+    saved = np.unique([np.array(Image.open(file)) for file in (tmp_path / "out/masks/walk").iterdir()]).tolist()
+    assert saved in ([0, 255], [0], [255])
+    assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["objects"] == 1
+
+
+def test_a_run_on_masks_of_255_scores_the_same_in_the_public_tool(folder, tmp_path, monkeypatch):
+    """DAVIS 2016: what --save-masks leaves, read by vos-benchmark."""
+    benchmark = pytest.importorskip("vos_benchmark.benchmark")
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in (copy / "Annotations/480p/walk").iterdir():
+        Image.fromarray((np.array(Image.open(file)) > 0) * np.uint8(255)).save(file)
+    options = ["--only", "walk", "--prompt", "mask", "--checkpoint", folder / "random.safetensors", "--save-masks"]
+    assert run(monkeypatch, "--davis", copy, *options, "--out", tmp_path / "out") == 0
+    ours = json.loads((tmp_path / "out/scores.json").read_text())["total"]
+    masks = tmp_path / "out/masks"
+    _, j, f = benchmark.VideoEvaluator(str(copy / "Annotations/480p"), str(masks))("walk")
+    assert (ours["j"], ours["f"]) == pytest.approx((j[255] / 100, f[255] / 100), abs=1e-4)
+    assert ours["j"] > 0
+
+
+def test_what_values_of_masks_are_can_be_said(folder, tmp_path, monkeypatch, capsys):
+    """Of the data set, and of another tracker's masks."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in (copy / "Annotations/480p/walk").iterdir():
+        Image.fromarray(cv2.GaussianBlur((np.array(Image.open(file)) > 0) * np.uint8(90), (3, 3), 0)).save(file)
+    masks = ["--masks", copy / "Annotations/480p", "--only", "walk", "--out", tmp_path / "out"]
+    assert run(monkeypatch, "--davis", copy, *masks) == 2
+    assert "--mask-values" in capsys.readouterr().out
+    assert run(monkeypatch, "--data", copy, *masks, "--mask-values", "binary") == 2
+    assert "--answer-values" in capsys.readouterr().out
+    both = ["--mask-values", "binary", "--answer-values", "binary"]
+    assert run(monkeypatch, "--davis", copy, *masks, *both) == 0
+    assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["j"] == 1
+    assert run(monkeypatch, "--davis", folder, *masks, "--answer-values", "binary") == 0
+    assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["j"] > 0.8
+
+
+def test_stills_of_sa1b_and_of_coco_elsewhere(folder, tmp_path, monkeypatch, capsys):
+    """What of a list could not be used is told on the screen and in the report."""
+    still = davis.read(folder, "walk")
+    sa1b.write([still], tmp_path / "sa1b")
+    coco.write([still], tmp_path / "coco")
+    (tmp_path / "coco/images").rename(tmp_path / "pictures")
+    (tmp_path / "pictures/walk-00001.jpg").unlink()
+    image = ["--protocol", "image", "--every", "1", "--checkpoint", folder / "random.safetensors"]
+    assert run(monkeypatch, "--data", tmp_path / "sa1b", *image, "--out", tmp_path / "one") == 0
+    images = ["--images", tmp_path / "pictures"]
+    assert run(monkeypatch, "--data", tmp_path / "coco", *images, *image, "--out", tmp_path / "two") == 0
+    assert "left out images that are missing: 1 (walk-00001.jpg)" in capsys.readouterr().out
+    assert "left out images that are missing: 1" in (tmp_path / "two/scores.md").read_text()
+    masks = [len(json.loads((tmp_path / name / "scores.json").read_text())["masks"]) for name in ("one", "two")]
+    assert masks == [5, 4]
+    assert run(monkeypatch, "--data", tmp_path / "sa1b", *image[4:], "--out", tmp_path / "three") == 2
+    assert "nothing was scored" in capsys.readouterr().out  # stills have no frame after the prompted one

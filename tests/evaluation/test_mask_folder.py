@@ -1,13 +1,16 @@
 """Masks of other trackers, in the layouts that they come in."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from small_clips import make_clip
 
 from sam2_ros.data import davis, sav_frames, youtube_vos
-from sam2_ros.data.clips import ClipError
-from sam2_ros.data.labels import write_labels
+from sam2_ros.data.clips import ClipError, DataWarning
+from sam2_ros.data.labels import PALETTE, write_labels
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
 from sam2_ros.evaluation.scores import score
 from sam2_ros.tracking import Frame, Masklet
@@ -19,7 +22,7 @@ def moved(clip):
     for index, truth in enumerate(clip.masks):
         masks = np.roll(truth, 2, axis=2)
         if index == 2:
-            masks[1] = False
+            masks[1:] = False
         masklets = [
             Masklet(i, "", bool(m.any()), float(m.any()), 1.0, m) for i, m in zip(clip.object_ids, masks, strict=True)
         ]
@@ -109,6 +112,131 @@ def test_scores_are_those_of_the_public_tool(tmp_path):
     scores = score(clip, read_masks(tmp_path / "masks", clip))
     assert [100 * one.j for one in scores] == pytest.approx([j[1], j[2]], abs=1e-6)
     assert [100 * one.f for one in scores] == pytest.approx([f[1], f[2]], abs=1e-6)
+
+
+def only_first(clip):
+    """Of its objects; it is there from the first frame on."""
+    return replace(clip, object_ids=clip.object_ids[:1], masks=[masks[:1] for masks in clip.masks])
+
+
+def grey_of(file, change):
+    """Writes a label image again, as what `change` makes of its labels."""
+    Image.fromarray(change(np.array(Image.open(file)))).save(file)
+
+
+KINDS = {
+    "palette": None,
+    "0 and 255": lambda labels: (labels > 0) * np.uint8(255),
+    "one bit": lambda labels: labels > 0,
+    "grey IDs": lambda labels: labels * np.uint8(20),
+    "16 bits": lambda labels: labels.astype(np.uint16) * np.uint16(300),
+    "one object of 16 bits": lambda labels: (labels > 0) * np.uint16(65535),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", [".png", ".PNG"])
+def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix, tmp_path):
+    """They have values, bits, palette and names of the truth, so a tool that compares files finds the same objects."""
+    benchmark = pytest.importorskip("vos_benchmark.benchmark")
+    clip = make_clip(ids=(1, 2))
+    davis.write([only_first(clip) if kind in ("0 and 255", "one bit", "one object of 16 bits") else clip], tmp_path)
+    for file in sorted((tmp_path / "Annotations/480p/walk").iterdir()):
+        if KINDS[kind] is not None:
+            grey_of(file, KINDS[kind])
+        file.rename(file.with_suffix(suffix))
+    (clip,) = davis.clips(tmp_path)
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path / "masks", clip, index, frame)
+    with Image.open(tmp_path / f"masks/walk/00001{suffix}") as ours, Image.open(file.with_suffix(suffix)) as theirs:
+        assert ours.mode == theirs.mode and ours.getpalette() == theirs.getpalette()
+    _, j, f = benchmark.VideoEvaluator(str(tmp_path / "Annotations/480p"), str(tmp_path / "masks"))("walk")
+    scores = score(clip, read_masks(tmp_path / "masks", clip))
+    assert [100 * one.j for one in scores] == pytest.approx([j[key] for key in sorted(j)], abs=1e-6)
+    assert [100 * one.f for one in scores] == pytest.approx([f[key] for key in sorted(f)], abs=1e-6)
+    assert min(j.values()) > 10
+
+
+@pytest.mark.parametrize("change", [None, lambda mask: mask.astype(np.uint8) * np.uint8(255)])
+def test_saved_masks_of_sav_lie_in_a_folder_for_each_object(change, tmp_path):
+    """Where they may overlap, and are as the data set's."""
+    benchmark = pytest.importorskip("vos_benchmark.benchmark")
+    sav_frames.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
+    if change:
+        for file in tmp_path.glob("Annotations_6fps/walk/*/*.png"):
+            grey_of(file, change)
+    (clip,) = sav_frames.clips(tmp_path)
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path / "masks", clip, index, frame)
+    scores = score(clip, read_masks(tmp_path / "masks", clip))
+    for one in scores:
+        folders = (tmp_path / part / "walk" for part in ("Annotations_6fps", "masks"))
+        _, j, f = benchmark.VideoEvaluator(*map(str, folders))(f"{one.object_id - 1:03d}")
+        assert [100 * one.j] == pytest.approx([j[key] for key in sorted(j)], abs=1e-6)
+        assert [100 * one.f] == pytest.approx([f[key] for key in sorted(f)], abs=1e-6)
+
+
+def test_saved_masks_of_an_object_that_comes_later_are_empty_before(tmp_path):
+    """Where each object has a folder, tools look for a file on every frame."""
+    sav_frames.write([make_clip(ids=(1, 2))], tmp_path)
+    (clip,) = sav_frames.clips(tmp_path)
+    for index, frame in enumerate(moved(clip)):
+        masklets = frame.masklets[: 1 if index < 4 else 2]  # the second one was not pointed out yet
+        write_masks(tmp_path / "masks", clip, index, replace(frame, masklets=masklets))
+    assert len(list((tmp_path / "masks/walk/001").iterdir())) == len(clip)
+    assert not any(frame.masklets[1].present for frame in list(read_masks(tmp_path / "masks", clip))[:4])
+
+
+def test_saved_masks_in_colours_have_those_of_the_data_set(tmp_path):
+    davis.write([make_clip(ids=(1, 2))], tmp_path)
+    colours = np.array([(0, 0, 0), (0, 200, 0), (200, 0, 0)], np.uint8)
+    for file in (tmp_path / "Annotations/480p/walk").iterdir():
+        grey_of(file, lambda labels: colours[labels])
+    (clip,) = davis.clips(tmp_path)
+    for index, masks in enumerate(clip.masks):
+        masklets = [Masklet(i, "", True, 1.0, 1.0, mask) for i, mask in zip(clip.object_ids, masks, strict=True)]
+        write_masks(tmp_path / "masks", clip, index, Frame(index, *masks.shape[1:], tuple(masklets)))
+    for file in (tmp_path / "Annotations/480p/walk").iterdir():
+        np.testing.assert_array_equal(Image.open(file), Image.open(tmp_path / "masks/walk" / file.name))
+    assert [one.j for one in score(clip, read_masks(tmp_path / "masks", clip))] == [1, 1]
+
+
+def test_masks_above_254_are_saved_with_16_bits(tmp_path):
+    clip = make_clip(ids=(3, 300))  # of no files
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path, clip, index, frame)
+    assert np.unique(Image.open(tmp_path / "walk/00004.png")).tolist() == [0, 3, 300]
+    assert all(one.j > 0.1 for one in score(clip, read_masks(tmp_path, clip)))
+
+
+def test_probabilities_count_from_half_on(tmp_path):
+    """Of a tracker that saves its soft mask."""
+    clip = only_first(make_clip(ids=(4, 5), frames=6))
+    for index, mask in enumerate(clip.masks):
+        soft = cv2.GaussianBlur(mask[0].astype(np.uint8) * np.uint8(255), (3, 3), 0)
+        (tmp_path / "walk").mkdir(exist_ok=True)
+        Image.fromarray(soft).save(tmp_path / f"walk/{index:05d}.png")
+    with pytest.warns(DataWarning, match="soft edges"):
+        (one,) = score(clip, read_masks(tmp_path, clip))
+    assert one.j > 0.85
+    with (
+        pytest.warns(DataWarning),
+        pytest.raises(ClipError, match="one object with soft edges, but the clip's objects"),
+    ):
+        list(read_masks(tmp_path, make_clip(ids=(1, 2), frames=6)))
+
+
+def test_colours_of_another_tracker_are_those_of_davis(tmp_path):
+    clip = make_clip(ids=(1, 2), frames=4)
+    for index, frame in enumerate(moved(clip)):
+        write_masks(tmp_path, clip, index, frame)
+    for file in (tmp_path / "walk").iterdir():
+        grey_of(file, lambda labels: PALETTE[labels])
+    for frame, wanted in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
+        same(frame, wanted)
+    grey_of(file, lambda rgb: rgb + np.uint8(1) * (rgb > 0))
+    with pytest.raises(ClipError, match=r"has colour #.*, but the clip's objects are 1, 2"):
+        list(read_masks(tmp_path, clip))
 
 
 def test_says_what_is_wrong(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 
 from sam2_ros.evaluation.prompts import error_click, prompt_object, tight_box
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.prompt import Box, Click
+from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 
 def rectangle(x, y, width, height):
@@ -61,6 +61,18 @@ def test_each_click_corrects_the_answer_to_those_before():
     ]  # and no more, the mask is right
     assert {prompt.object_id for prompt in tracker.prompts} == {7}
     assert np.array_equal(masklet.mask, truth)
+
+
+def test_a_mask_that_is_too_small_gives_way_to_its_box():
+    class Strict(Recorder):
+        def prompt(self, prompt):
+            if prompt.mask is not None:
+                raise SmallMaskError
+            return super().prompt(prompt)
+
+    tracker = Strict(NOTHING)
+    prompt_object(tracker, "mask", 1, rectangle(10, 10, 2, 1))
+    assert [prompt.box for prompt in tracker.prompts] == [Box(10, 10, 2, 1)]
 
 
 def test_box_and_mask_are_one_prompt():

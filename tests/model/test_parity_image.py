@@ -7,8 +7,8 @@ import peer
 import pytest
 import torch
 
-from sam2_ros.model import CONFIGS
-from sam2_ros.tracking import Box, Click, ImagePredictor
+from sam2_ros.model import CONFIGS, SAM2
+from sam2_ros.tracking import Box, Click, ImagePredictor, PromptError
 from sam2_ros.tracking.pixels import to_network
 
 TOLERANCE = 1e-3
@@ -76,6 +76,55 @@ def test_image(name):
                 largest = max(largest, float(difference.abs().max()))
                 assert difference.abs().max() <= TOLERANCE, f"{what}, multimask {multimask}: {which}"
     print(f"\n{name} at {SIZE}: {largest:.1e}")
+
+
+def test_a_second_round_clamps_the_first_ones_logits():
+    """As Meta's image predictor does; transformers is given clamped ones. Small holes stay, as there."""
+    config = CONFIGS["sam2.1_hiera_tiny"].at(SIZE)
+    theirs = peer.image_model(config, seed=3, vivid=8.0)
+    predictor = ImagePredictor(peer.ours(config, theirs))
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    predictor.set_image(image)
+    first = predictor.predict(clicks=[(100, 60)]).logits[0]
+    assert first.abs().max() > 40, "there would be nothing to clamp"
+    clicks = {
+        "input_points": torch.tensor([[[[100.0, 60.0], [180.0, 90.0]]]]),
+        "input_labels": torch.tensor([[[1, 0]]]),
+    }
+    with torch.no_grad():
+        their, unclamped = (
+            theirs(
+                pixel_values=to_network(image, config, torch.device("cpu")),
+                input_masks=logits[None, None],
+                multimask_output=False,
+                **clicks,
+            ).pred_masks[0, 0]
+            for logits in (first.clamp(-32, 32), first)
+        )
+    assert (their - unclamped).abs().max() > 20 * TOLERANCE
+    for earlier in (first, first.numpy(), first[None], first.clamp(-32, 32)):
+        second = predictor.predict([(100, 60), (180, 90, False)], mask_logits=earlier, multimask=False)
+        torch.testing.assert_close(second.logits, their, atol=TOLERANCE, rtol=1e-4)
+    shown = torch.nn.functional.interpolate(their[None], (SIZE, SIZE), mode="bilinear")[0, 0] > 0
+    assert (second.masks[0] != shown.numpy()).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("logits", "reason"),
+    {
+        "several": (torch.zeros(3, SIZE // 4, SIZE // 4), "one of them"),
+        "another size": (torch.zeros(SIZE, SIZE), r"floats \[64, 64\]"),
+        "a mask": (torch.ones(SIZE // 4, SIZE // 4, dtype=torch.bool), "floats"),
+        "a list": ([[0.0]], "list"),
+        "not a number": (torch.full((SIZE // 4, SIZE // 4), torch.nan), "NaN"),
+    }.values(),
+)
+def test_logits_of_no_earlier_answer_are_refused(logits, reason):
+    config = CONFIGS["default"].at(SIZE, "1:1")
+    predictor = ImagePredictor(SAM2(config).eval())
+    predictor.set_image(np.zeros((SIZE, SIZE, 3), np.uint8))
+    with pytest.raises(PromptError, match=reason):
+        predictor.predict([(100, 60)], mask_logits=logits)
 
 
 def test_image_predictor_gives_the_same_candidates():

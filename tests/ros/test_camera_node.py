@@ -16,6 +16,7 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from PIL import Image as Picture
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -25,13 +26,16 @@ from rosbags.highlevel import AnyReader
 from rosbags.image import message_to_cvimage
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
+from video_files import UNEVEN, number_of, numbered, write_video
 
 from sam2_ros import msg
-from sam2_ros.ros.camera import CameraNode, SourceError
+from sam2_ros.data.video import VideoReader
+from sam2_ros.ros.camera import CameraNode, Source, SourceError
 from sam2_ros.ros.images import to_message, to_rgb
 from sam2_ros.ros.prompter import Prompter
 from sam2_ros.ros.stamps import nanoseconds
 
+INFRARED = ((Image, "image"), (CompressedImage, "image/compressed"))
 CAMERA_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 GREYS = (20, 60, 100, 140, 180, 220)
 
@@ -86,6 +90,56 @@ def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kin
     assert stamps == sorted(set(stamps)) and before < stamps[0] and stamps[-1] < after
     assert np.median(np.diff(stamps)) >= 0.015e9, "50 images per second"
     assert images[0].header.frame_id == "left_eye" and images[0].encoding == "bgr8"
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_a_video_is_played_as_it_is_read(suffix: str, tmp_path: Path) -> None:
+    """The same frames in the same order, whatever the header says of their number and rate; and again in a loop."""
+    file = write_video(tmp_path / f"film.{suffix}", UNEVEN, "libx264" if suffix == "mp4" else "libvpx-vp9")
+    source = Source(str(file))
+    for _ in range(2):
+        for image, wanted in zip(source.images(), VideoReader(file), strict=True):
+            np.testing.assert_array_equal(image[..., ::-1], wanted)
+    assert [number_of(image) for image in source.images()] == list(range(len(UNEVEN)))
+    assert 20 < source.rate < 70
+    source.close()
+
+
+def test_pictures_are_played_as_they_are_read(tmp_path: Path) -> None:
+    """In natural order, turned as their EXIF data say, without what other systems leave in a folder."""
+    for number in range(12):
+        exif = Picture.Exif()
+        exif[0x0112] = 3 if number % 2 else 1
+        picture = Picture.fromarray(numbered(number)).rotate(180 if number % 2 else 0)
+        picture.save(tmp_path / f"frame_{number}.{'JPG' if number % 3 else 'jpeg'}", exif=exif)
+    (tmp_path / "._frame_0.jpg").write_bytes(b"no image")
+    images = list(Source(str(tmp_path)).images())
+    assert [number_of(image) for image in images] == list(range(12))
+    for image, wanted in zip(images, VideoReader(tmp_path), strict=True):
+        np.testing.assert_array_equal(image[..., ::-1], wanted)
+
+
+def test_infrared_pictures_keep_their_sixteen_bits(graph: Graph, robot: Robot, tmp_path: Path) -> None:
+    """The node that gets them decides what is seen in them."""
+    heat = np.arange(7600, 7600 + 48 * 64, dtype=np.uint16).reshape(48, 64)
+    cv2.imwrite(str(tmp_path / "heat_1.png"), heat)
+    raw, compressed = (robot.listen(kind, topic, CAMERA_QOS) for kind, topic in INFRARED)
+    camera(graph, tmp_path, rate=20.0, loop=True, wait_for_subscribers=2)
+    robot.wait_for(lambda: raw and compressed, "for an image")
+    assert raw[-1].encoding == "mono16"
+    np.testing.assert_array_equal(np.frombuffer(raw[-1].data, np.uint16).reshape(48, 64), heat)
+    assert compressed[-1].format == "mono16; png compressed mono16"
+    data = np.frombuffer(compressed[-1].data, np.uint8)
+    np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), heat)
+
+
+def test_without_pyav_a_video_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = write_video(tmp_path / "film.mp4")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SourceError, match="pip install av"):
+        Source(str(file))
+    with pytest.raises(SourceError, match="77 cannot be opened as a camera"):  # webcams do without
+        Source("77")
 
 
 def test_a_webcam_is_a_number(graph: Graph) -> None:

@@ -28,6 +28,7 @@ from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.ros.images import to_jpeg, to_message, to_rgb
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle
+from sam2_ros.tracking.overlay import Overlay
 
 
 def change(robot: Robot, transition: int) -> bool:
@@ -203,10 +204,8 @@ def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None
 
 def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    original = Sam2Node.on_change.__globals__["draw_overlay"]
-    monkeypatch.setitem(
-        Sam2Node.on_change.__globals__, "draw_overlay", lambda *picture: made.append(picture) or original(*picture)
-    )
+    original = Overlay.draw
+    monkeypatch.setattr(Overlay, "draw", lambda *picture: made.append(picture) or original(*picture))
     robot.show(0)
     robot.prompt(BOX)
     robot.show(1)

@@ -28,7 +28,7 @@ from sam2_ros.ros.prompt_queue import PLACES, Proposal
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.timeline import IN_A_ROW, MOST_STRAYS
 from sam2_ros.tracking import rle
-from sam2_ros.tracking.masklet import Masklet
+from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -80,10 +80,8 @@ def test_a_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: 
     (masklet,) = answer.masklets
     assert (masklet.object_id, masklet.label, masklet.present) == (1, "block", True)
     assert 0.5 < masklet.presence <= 1 and 0 <= masklet.iou <= 1
-    rows, columns = np.nonzero(pixels_of(masklet))
-    box = masklet.box
-    assert (box.x_offset, box.y_offset) == (columns.min(), rows.min())
-    assert (box.width, box.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    box = Masklet(1, "block", True, 1.0, 1.0, pixels_of(masklet), BOX_MIN_PART).box
+    assert masklet.box == RegionOfInterest(x_offset=box.x, y_offset=box.y, width=box.width, height=box.height)
 
 
 def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:

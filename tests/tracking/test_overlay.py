@@ -1,12 +1,14 @@
 """Overlay pictures: what is marked, what is left alone, what is refused."""
 
+import itertools
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from sam2_ros.tracking.overlay import colour, draw_overlay
+from sam2_ros.tracking.object_colours import ObjectColours
+from sam2_ros.tracking.overlay import TINT, Overlay, draw_overlay
 
 
 def masklet(object_id, mask, present=True, label=""):
@@ -23,35 +25,70 @@ def ellipse(x, y, a, b, height=480, width=640):
     return ((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 <= 1
 
 
-def test_tints_the_mask_and_nothing_far_from_it():
-    original = image()
-    before = original.copy()
-    mask = ellipse(320, 300, 80, 60)
+def changed(picture, original):
+    """Where they differ, bool [H, W]."""
+    return (picture != original).any(2)
+
+
+def coloured(picture, rgb):
+    """The number of pixels of about this colour."""
+    return int((np.abs(picture.astype(int) - rgb).sum(2) < 60).sum())
+
+
+def test_outlines_the_mask_and_lets_the_object_be_seen():
+    original = np.full((480, 640, 3), (200, 40, 40), np.uint8)
+    before, mask = original.copy(), ellipse(320, 300, 80, 60)
     picture = draw_overlay(original, [masklet(1, mask, label="cup")])
     assert picture.dtype == np.uint8 and picture.shape == original.shape
     assert np.array_equal(original, before), "the input must stay untouched"
-    inside, outside = ellipse(320, 300, 70, 50), ~ellipse(320, 300, 130, 120)
-    expected = 0.55 * original[inside] + 0.45 * np.array(colour(1))
+    rgb = ObjectColours().of(original, {1: mask})[1]
+    inside, outside = ellipse(320, 300, 74, 54), ~ellipse(320, 300, 130, 120)
+    expected = (1 - TINT) * original[inside] + TINT * np.array(rgb)
     assert np.abs(picture[inside] - expected).max() <= 1
+    assert np.abs(picture[inside].astype(int) - original[inside]).sum(1).max() < 120, "a light tint"
     assert np.array_equal(picture[outside], original[outside])
-    tag = picture[200:240, 235:400]  # above the mask
-    assert (np.abs(tag.astype(int) - colour(1)).sum(2) < 60).sum() > 500
+    assert coloured(picture[200:240, 235:400], rgb) > 500, "the label, above the mask"
+    rim = ellipse(320, 300, 85, 65) & ~ellipse(320, 300, 79, 59)
+    assert coloured(picture[rim][None], rgb) > 300, "the outline"
+    assert (picture[rim].astype(int).sum(1) < 160).sum() > 300, "its dark edges"
+
+
+def test_labels_leave_small_objects_to_be_seen():
+    original = np.full((480, 640, 3), 90, np.uint8)
+    masks = [ellipse(60 + 55 * i, 240, 9, 9) for i in range(10)]
+    picture = draw_overlay(original, [masklet(i + 1, mask, label="bolt") for i, mask in enumerate(masks)])
+    colours = ObjectColours().of(original, {i + 1: mask for i, mask in enumerate(masks)})
+    for i, mask in enumerate(masks):
+        expected = (1 - TINT) * original[mask] + TINT * np.array(colours[i + 1])
+        kept = (np.abs(picture[mask] - expected).max(1) <= 1).sum()
+        assert kept > 0.5 * mask.sum(), f"the label of another covers object {i + 1}"
+
+
+def test_colour_and_side_stay_from_image_to_image():
+    overlay, sides, grey = Overlay(), [], np.full((480, 640, 3), 90, np.uint8)
+    for step in range(20):
+        first, second = ellipse(200 + 4 * step, 200, 40, 30), ellipse(420 - 4 * step, 205, 40, 30)
+        picture = overlay.draw(grey, [masklet(1, first, label="cup"), masklet(2, second, label="mug")])
+        rgb = ObjectColours().of(grey, {1: first})[1]
+        rows = np.argwhere(np.abs(picture.astype(int) - rgb).sum(2) < 60)[:, 0]
+        sides.append(bool((rows < 160).sum() > 300))
+    assert sum(a != b for a, b in itertools.pairwise(sides)) <= 2, "the label jumps to and fro"
 
 
 def test_absent_objects_are_listed_and_not_tinted():
     original = image()
     picture = draw_overlay(original, [masklet(3, np.zeros((480, 640), bool), present=False, label="hand")])
-    changed = np.argwhere((picture != original).any(2))
-    assert len(changed) > 500
-    assert changed[:, 0].min() > 430 and changed[:, 1].max() < 320  # one tag, bottom left
+    places = np.argwhere(changed(picture, original))
+    assert len(places) > 500
+    assert places[:, 0].min() > 430 and places[:, 1].max() < 320  # one tag, bottom left
 
 
 def test_tags_of_objects_in_one_place_do_not_cover_each_other():
     mask = ellipse(300, 200, 100, 90)
     grey = np.full((480, 640, 3), 128, np.uint8)
     picture = draw_overlay(grey, [masklet(i, mask) for i in range(1, 6)])
-    for i in range(1, 6):
-        assert (np.abs(picture.astype(int) - colour(i)).sum(2) < 60).sum() > 300, f"the tag of object {i} is hidden"
+    for i, rgb in ObjectColours().of(grey, dict.fromkeys(range(1, 6), mask)).items():
+        assert coloured(picture, rgb) > 300, f"the tag of object {i} is hidden"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (24, 32), (2000, 30)])
@@ -60,14 +97,6 @@ def test_any_size_of_image(size):
     masklets = [masklet(1, full, label="x" * 40), masklet(2, ~full, present=False, label="gone " * 20)]
     picture = draw_overlay(image(*size), masklets)
     assert picture.shape == (*size, 3)
-
-
-def test_colours_are_stable_and_distinct():
-    colours = [np.array(colour(i), int) for i in range(1, 33)]
-    assert all((c >= 0).all() and (c <= 255).all() for c in colours)
-    apart = [np.abs(a - b).sum() for i, a in enumerate(colours[:12]) for b in colours[:i]]
-    assert min(apart) > 60
-    assert len({tuple(c) for c in colours}) == 32
 
 
 def test_refuses_masks_of_another_image():

@@ -138,6 +138,29 @@ def test_stream_at_full_size():
     follow("sam2.1_hiera_tiny", size=1024, seed=2, vivid=1.0, frames=20, objects=1)
 
 
+def test_prompts_on_a_frame_through_which_nothing_was_tracked():
+    """Several on an old frame, all before the object is tracked from there: memories of later prompts don't count."""
+    c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
+    set_presence(c.model, c.theirs, 6.0)
+    for image in stream(128, 8):
+        c.step(image)
+        if c.tracker.newest.stamp == 5:
+            c.prompt(1, clicks=[(50, 40, True)])
+    said = []
+    for click in (Click(60, 60), Click(70, 20, False)):
+        c.tracker.prompt(Prompt(1, (click,)), 2, carry=False)
+        said.append(c.peers[1].prompt((click,), None, None, 2, carry=False))
+        answer = c.tracker._history[2].answers[1]
+        assert float((answer.logits - said[-1].logits).abs().max()) <= TOLERANCE
+        assert abs(answer.iou - said[-1].iou) <= TOLERANCE
+    assert float((said[1].logits - said[0].logits).abs().max()) > 1, "the second click says nothing new"
+    c.tracker.retrack(1)
+    found = {seen.index: seen.answers[1].logits for seen in c.tracker._history if 1 in seen.answers}
+    for index, theirs in c.peers[1].retrack().items():
+        assert float((found[index] - theirs.logits).abs().max()) <= TOLERANCE, index
+    assert list(found) == [2, 3, 4, 5, 6, 7]
+
+
 def test_a_recording_tracked_again():
     """Prompts on several frames, and then all other frames anew: what the paper calls offline."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)

@@ -2,13 +2,18 @@
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from sam2_ros.tracking import Box, Click, Prompt, PromptError, StampError, Tracker
+from sam2_ros.model import SAM2
+from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, StampError, Tracker
+from sam2_ros.tracking.pixels import mask_to_network, prompt_to_network
 
 CLICK = Prompt(clicks=(Click(30, 20),))
 
@@ -145,8 +150,170 @@ def test_a_mask_is_the_answer_on_its_frame(model, images):
     mask[10:40, 20:60] = 255
     tracker = run(model, images[:3], {})
     masklet = tracker.prompt(Prompt(mask=mask))
-    assert (masklet.mask == mask.astype(bool)).mean() > 0.97
+    assert np.array_equal(masklet.mask, mask > 0)
     assert (masklet.iou, masklet.present) == (1.0, True)
+
+
+def scattered() -> np.ndarray:
+    """A thing with small holes, a line of one pixel, and a pixel beside it."""
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[20:40, 20:50] = True
+    mask[25:27, 30:32] = mask[33, 40] = False
+    mask[10, 5:75] = mask[50, 70] = True
+    return mask
+
+
+def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
+    """With its holes, and on an old frame too, for as long as that is kept and until it is corrected."""
+    mask = scattered()
+    tracker = run(model, images[:4], {})
+    given = mask.copy()
+    answers = [tracker.prompt(Prompt(mask=given), 10, carry=False), tracker.prompt(Prompt(mask=given), 30)]
+    given[:] = False  # it is ours now
+    answers += [tracker.frame_at(10).masklet(1), tracker.frame_at(30).masklet(2), tracker.newest.masklet(2)]
+    for image in images[4:8]:
+        tracker.step(image)
+    tracker.retrack(1)
+    answers += [tracker.frame_at(10).masklet(1), tracker.frame_at(30).masklet(2)]
+    for masklet in answers:
+        assert np.array_equal(masklet.mask, mask)
+        assert (masklet.present, masklet.iou) == (True, 1.0) and masklet.presence > 0.99
+    corrected = tracker.prompt(Prompt(2, clicks=[(70, 50, False)]), 30)
+    assert not np.array_equal(corrected.mask, mask) and np.array_equal(
+        tracker.frame_at(30).masklet(2).mask, corrected.mask
+    )
+    again = tracker.prompt(Prompt(2, mask=mask), 30)
+    assert np.array_equal(again.mask, mask)
+
+
+def test_masks_that_may_not_overlap_leave_a_given_one_whole(model, images):
+    tracker = run(model, images[:3], {}, non_overlap_masks=True)
+    found = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
+    mask = scattered()
+    assert (found & mask).any(), "they would not meet"
+    assert np.array_equal(tracker.prompt(Prompt(mask=mask)).mask, mask)
+    first, second = tracker.newest.masklets
+    assert np.array_equal(second.mask, mask) and np.array_equal(first.mask, found & ~mask)
+
+
+@pytest.mark.parametrize("size", [(6, 6), (8, 8), (200, 1), (1, 90), (3, 12)], ids=str)
+@pytest.mark.parametrize("place", [(100, 100), (301, 203), (854, 480)])
+def test_small_and_thin_masks_are_held(model, size, place):
+    """Also where they lie across the network's cells: what is remembered is not empty."""
+    image = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
+    network = SAM2(replace(model.config, image_size=320)).eval()
+    network.load_state_dict(model.state_dict())
+    tracker = Tracker(network)
+    tracker.step(image)
+    mask = np.zeros((480, 854), dtype=bool)
+    x, y = min(place[0], 854 - size[0]), min(place[1], 480 - size[1])
+    mask[y : y + size[1], x : x + size[0]] = True
+    masklet = tracker.prompt(Prompt(mask=mask))
+    assert np.array_equal(masklet.mask, mask)
+    assert masklet.present and masklet.presence > 0.99
+    logits = tracker._history[-1].answers[1].logits
+    rows, columns = (logits > 0).nonzero().T.numpy()
+    scale = 854 / logits.shape[1], 480 / logits.shape[0]
+    assert len(rows) and float(logits.max()) == pytest.approx(10, abs=1e-3)
+    assert x - 1.5 * scale[0] < columns.min() * scale[0] and columns.max() * scale[0] < x + size[0] + 1.5 * scale[0]
+    assert y - 1.5 * scale[1] < rows.min() * scale[1] and rows.max() * scale[1] < y + size[1] + 1.5 * scale[1]
+
+
+def test_a_mask_that_the_network_cannot_hold_is_refused_with_the_size_that_it_could(model, images):
+    tracker = run(model, [np.zeros((480, 640, 3), np.uint8)], {})
+    mask = np.zeros((480, 640), dtype=bool)
+    mask[100:110, 100:110] = True
+    with pytest.raises(PromptError, match=r"100 pixels, too few .* 640 x 480 it can hold 18 x 18"):
+        tracker.prompt(Prompt(mask=mask))
+    with pytest.raises(PromptError, match="too few"):
+        tracker.prompt(Prompt(mask=mask, clicks=[(105, 105)]))
+    assert not tracker.labels and not tracker.newest.masklets
+    mask[100:118, 100:118] = True
+    assert tracker.prompt(Prompt(mask=mask)).present
+
+
+def test_large_masks_are_what_the_reference_makes_of_them(model):
+    """Only what fills no cell of the network is treated otherwise."""
+    mask = np.zeros((120, 160), dtype=bool)
+    mask[20:80, 30:100] = mask[90, 10:150] = True
+    shape, device = (64, 96), torch.device("cpu")
+    seen, logits = prompt_to_network(mask, shape, model)
+    assert torch.equal(seen, mask_to_network(mask, shape, device))
+    assert torch.equal(logits, model.logits_of(seen))
+
+
+def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
+    """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
+    tracker = run(model, images[:2], {1: [(CLICK, None)]})
+    track = model.track
+
+    def track_nothing(*given):
+        decoded, memory = track(*given)
+        return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
+
+    monkeypatch.setattr(model, "track", track_nothing)
+    (masklet,) = tracker.step(images[2]).masklets
+    assert tracker._history[-1].answers[1].presence_logit > 1
+    assert (masklet.present, masklet.presence, masklet.mask.any(), masklet.box) == (False, 0.0, False, Box(0, 0, 0, 0))
+    monkeypatch.undo()
+    tracker.step(images[3])
+    for stamp in tracker.stamps:
+        for masklet in tracker.frame_at(stamp).masklets:
+            assert masklet.present == (masklet.presence > 0.5) == bool(masklet.mask.any())
+
+
+def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, images, monkeypatch):
+    """In the newest frame and in the history; by removal, and where the GPU's memory has not sufficed."""
+
+    def prompted(*settings) -> Tracker:
+        tracker = run(model, images[:5], {}, non_overlap_masks=True)
+        for x, stamp in ((30, 20), (34, 20), *settings):
+            tracker.prompt(Prompt(clicks=[(x, 20)]), stamp)
+        return tracker
+
+    alone = run(model, images[:5], {}, non_overlap_masks=True)
+    alone.prompt(Prompt(clicks=[(30, 20)]), 20)
+    tracker = prompted()
+    cut, whole = tracker.newest.masklet(1).mask, alone.newest.masklet(1).mask
+    assert not np.array_equal(cut, whole), "they would not meet"
+    tracker.remove(2)
+    for stamp in (20, 30, 40):
+        (left,) = tracker.frame_at(stamp).masklets
+        assert np.array_equal(left.mask, alone.frame_at(stamp).masklet(1).mask)
+    (left,) = tracker.newest.masklets
+    assert np.array_equal(left.mask, whole) and tracker.newest is tracker.newest
+    tracker.restamp(45)
+    assert tracker.newest.stamp == 45
+
+    tracker = prompted()
+    encode_memory, frame = model.encode_memory, Tracker._frame
+
+    def fail_for_two(features, mask_logits, *rest, **named):
+        if len(mask_logits) > 1:
+            raise torch.OutOfMemoryError
+        return encode_memory(features, mask_logits, *rest, **named)
+
+    def fail(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(Tracker, "_frame", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        tracker.step(images[5])
+    monkeypatch.setattr(Tracker, "_frame", frame)
+    (left,) = tracker.newest.masklets
+    assert tracker.newest.stamp == 40 and np.array_equal(left.mask, whole)
+
+
+def test_a_prompt_cuts_the_other_objects_anew(model, images):
+    tracker = run(model, images[:5], {}, non_overlap_masks=True)
+    tracker.prompt(Prompt(clicks=[(30, 20)]), 20)
+    tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
+    for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
+        tracker.prompt(Prompt(2, **said), 30)
+        fresh = tracker._frame(tracker._history[-1], tracker._objects)
+        for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
+            assert np.array_equal(shown.mask, expected.mask)
 
 
 def test_ids_are_given_in_order_and_kept(model, images):
@@ -158,6 +325,40 @@ def test_ids_are_given_in_order_and_kept(model, images):
     tracker.reset()
     tracker.step(images[0])
     assert tracker.prompt(CLICK).object_id == 1
+
+
+def test_no_id_is_given_twice(model, images):
+    """Whatever IDs prompts have chosen, and whatever has been removed or refused since."""
+    tracker = run(model, images[:1], {})
+    tracker.prompt(CLICK)
+    tracker.remove(1)
+    tracker.prompt(Prompt(object_id=65535, clicks=CLICK.clicks))
+    tracker.remove(65535)
+    given = []
+    for chosen in (0, 0, 4, 0, 0, 65534, 0):
+        with pytest.raises(PromptError):
+            tracker.prompt(Prompt(clicks=[(-1, -1)]))
+        given.append(tracker.prompt(Prompt(object_id=chosen, clicks=CLICK.clicks)).object_id)
+        tracker.remove(given[-1])
+    assert given == [2, 3, 4, 5, 6, 65534, 7]
+    assert tracker.prompt(Prompt(object_id=2, clicks=CLICK.clicks)).object_id == 2, "who chooses it may have it again"
+    assert tracker.prompt(CLICK).object_id == 8
+    tracker.reset()
+    tracker.step(images[0])
+    assert tracker.prompt(CLICK).object_id == 1
+
+
+def test_ids_are_given_again_only_after_all_others(model, images, monkeypatch):
+    monkeypatch.setattr("sam2_ros.tracking.tracker.MAX_OBJECT_ID", 6)
+    tracker = run(model, images[:1], {}, max_objects=6)
+    given = []
+    for _ in range(3 * 6):
+        given.append(tracker.prompt(CLICK).object_id)
+        if given[-1] != 3:  # which stays
+            tracker.remove(given[-1])
+    assert given == [1, 2, 3, 4, 5, 6, *2 * [1, 2, 4, 5, 6], 1, 2]
+    with pytest.raises(ValueError, match="there are 6 IDs"):
+        Tracker(model, max_objects=7)
 
 
 def test_ids_begin_again_when_all_have_been_given(model, images):
@@ -315,6 +516,53 @@ def test_bad_images_are_refused(model, images):
         with pytest.raises(ValueError, match="uint8"):
             tracker.step(bad)
     assert len(tracker.step(images[3]).masklets) == 1
+
+
+RGB = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+NOT_IMAGES = {  # what people give, and an expression that makes an image of it
+    "a PIL image": (Image.fromarray(RGB), r"np\.asarray\(image\.convert\('RGB'\)\)"),
+    "a grey PIL image": (Image.fromarray(RGB).convert("L"), "PIL image of mode L"),
+    "a path": ("frames/0001.jpg", r"np\.asarray\(PIL\.Image\.open\(path\)\.convert\('RGB'\)\)"),
+    "a Path": (Path("frames/0001.jpg"), "got the path"),
+    "nothing": (None, "cv2.imread"),
+    "a list": (RGB.tolist(), "got list: give a NumPy array"),
+    "floats": (RGB / 255, r"\(image \* 255\)\.astype\(np\.uint8\)"),
+    "16 bits": (RGB.astype(np.uint16) * 257, r"\(image / 257\)\.astype\(np\.uint8\)"),
+    "colours first": (RGB.transpose(2, 0, 1), r"image\.transpose\(1, 2, 0\)"),
+    "a tensor": (torch.from_numpy(RGB), r"image\.cpu\(\)\.numpy\(\)"),
+    "a tensor with colours first": (
+        torch.from_numpy(RGB).permute(2, 0, 1) / 255,
+        r"image\.permute\(1, 2, 0\)\.cpu\(\)\.numpy\(\)",
+    ),
+    "grey": (RGB[..., 0], r"np\.repeat\(image\.reshape\(\*image\.shape\[:2\], 1\), 3, axis=2\)"),
+    "grey with an axis": (RGB[..., :1], "which is grey"),
+    "RGBA": (np.dstack([RGB, RGB[..., 0]]), r"image\[\.\.\., :3\]"),
+    "several": (RGB[None], r"images\[0\]"),
+    "empty": (RGB[:0], "which is empty"),
+    "objects": (RGB.astype(object), "got object"),
+    "one axis": (RGB.ravel(), "got uint8"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_IMAGES)
+def test_what_is_no_image_is_refused_with_what_makes_one_of_it(model, what):
+    given, remedy = NOT_IMAGES[what]
+    tracker, predictor = Tracker(model), ImagePredictor(model)
+    for see in (tracker.step, tracker.encode, predictor.set_image):
+        with pytest.raises(ValueError, match=rf"expected an RGB image, uint8 \[H, W, 3\]; .*{remedy}"):
+            see(given)
+    assert tracker.newest is None
+    converted = {
+        "a PIL image": lambda image: np.asarray(image.convert("RGB")),
+        "floats": lambda image: (image * 255).astype(np.uint8),
+        "16 bits": lambda image: (image / 257).astype(np.uint8),
+        "colours first": lambda image: image.transpose(1, 2, 0),
+        "grey": lambda image: np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2),
+        "RGBA": lambda image: image[..., :3],
+        "several": lambda images: images[0],
+    }.get(what)
+    if converted is not None:
+        assert tracker.step(converted(given)).height == 60
 
 
 def test_a_wrong_stamp_is_put_right(model, images):

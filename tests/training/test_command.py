@@ -11,10 +11,11 @@ import torch
 from small_clips import make_clip
 
 from sam2_ros.data import bag, davis
+from sam2_ros.data.clips import Clips
 from sam2_ros.model.checkpoint import cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.__main__ import arguments, network, recipe_of, trainer
+from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
 
 
@@ -52,6 +53,11 @@ def test_an_error_on_the_way_ends_it(tmp_path, weights):
         finally:
             running.kill()
         assert running.returncode == 2 and "error: " in errors and "Traceback" not in errors, errors
+
+
+def test_training_without_clips_says_so():
+    with pytest.raises(ValueError, match="there are no clips to learn from"):
+        size_of(Clips((), make_clip))
 
 
 def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):

@@ -1,0 +1,78 @@
+"""Images that a list names as they were called on another machine: with drives, folders and addresses of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+_PREFIX = re.compile(r"[0-9a-f]{8}-")  # that Label Studio puts before the names of uploaded files
+
+
+class ListedImages:
+    """Finds them in folders, by as much of their path as fits: first of all of it, at last the name alone.
+
+    Args:
+        folders: to look in, in this order.
+        below: folder below which a name counts that occurs once, where it is in none of them.
+        absolute: whether paths count as they are, from the root on, where there is such a file.
+    """
+
+    def __init__(self, folders: Sequence[Path], below: Path, absolute: bool = False) -> None:
+        self.folders = list(dict.fromkeys(folders))
+        self._below = below
+        self._absolute = absolute
+        self._names: dict[Path, dict[str, str]] = {}
+        self._scattered: dict[str, list[Path]] | None = None
+
+    def find(self, name: str) -> Path | None:
+        """The file; None: it is nowhere."""
+        if self._absolute and Path(name).is_absolute() and Path(name).is_file():
+            return Path(name)
+        for parts in _readings(name):
+            for start in range(len(parts)):
+                for folder in self.folders:
+                    if (file := self._in(folder.joinpath(*parts[start:-1]), parts[-1])) is not None:
+                        return file
+        for parts in _readings(name):
+            if len(found := self._everywhere().get(_plain(parts[-1]), [])) == 1:
+                return found[0]
+        return None
+
+    def _in(self, folder: Path, name: str) -> Path | None:
+        """Written as it is, or with other capitals, or accents as a Mac has them."""
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in entries if entry.is_file()]
+            except (OSError, ValueError):  # of a name that no file can have
+                names = []
+            self._names[folder] = {_plain(one): one for one in names} | {one: one for one in names}
+        of_folder = self._names[folder]
+        found = of_folder.get(name) or of_folder.get(_plain(name))
+        return folder / found if found else None
+
+    def _everywhere(self) -> dict[str, list[Path]]:
+        if self._scattered is None:
+            self._scattered = {}
+            for folder, _, names in os.walk(self._below):
+                for name in names:
+                    self._scattered.setdefault(_plain(name), []).append(Path(folder, name))
+        return self._scattered
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _readings(name: str) -> list[list[str]]:
+    """The parts of a path: as it is written; as an address, without its query or from there on; without a prefix."""
+    plain = name.replace("\\", "/")
+    decoded = unquote(plain)
+    texts = [plain, decoded, *decoded.split("?d=")[1:], decoded.partition("?")[0]]
+    found = [[part for part in text.split("/") if part not in ("", ".", "..")] for text in dict.fromkeys(texts)]
+    found = [parts for parts in found if parts]
+    return found + [[*parts[:-1], _PREFIX.sub("", parts[-1])] for parts in found if _PREFIX.match(parts[-1])]

@@ -1,0 +1,111 @@
+"""Masks in a folder for each object, as SA-V's val and test sets have them: <clip>/<object>/00000.png.
+
+Masks may overlap here. Any pixel that isn't 0 belongs to the object, unless the masks have soft edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from sam2_ros.data.clips import ClipError
+from sam2_ros.data.label_values import SAY, LabelValues, decide
+from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
+
+_VALUES: dict[tuple[Path, int, str | None], LabelValues | None] = {}
+"""Of folders that had to be looked into, by time of the last change, and what was said; None where they hold no levels
+of one soft mask."""
+
+
+@dataclass(frozen=True)
+class ObjectFolder:
+    """The masks of one object.
+
+    Args:
+        folder: that they are in.
+        files: of the frames that have one, by index.
+        mask_values: as in `label_values.decide`.
+    """
+
+    folder: Path
+    files: Mapping[int, Path]
+    mask_values: str | None = None
+
+    def mask(self, frame: int, size: tuple[int, int]) -> np.ndarray | None:
+        """bool [H, W], of the height and width that it must have; None where there is no file. Raises ClipError."""
+        if frame not in self.files:
+            return None
+        image = read_labels(self.files[frame], size, frame)
+        values = [value for value in distinct(image.colours if image.coloured else image.values) if value]
+        plain = image.palette is not None or set(values) <= {VOID}
+        soft = None if plain and self.mask_values != "binary" else self._soft(size)
+        if soft is not None:
+            return soft.masks(image)[0]
+        if len(values) > 1 and self.mask_values != "labels":
+            shown = ", ".join(f"#{value:06x}" if image.coloured else str(value) for value in values[:5])
+            raise ClipError(self.files[frame], f"holds more than one object (labels {shown}); {SAY}", frame)
+        return image.values > 0
+
+    @cached_property
+    def _changed(self) -> int:
+        return max(file.stat().st_mtime_ns for file in self.files.values())
+
+    def _soft(self, size: tuple[int, int]) -> LabelValues | None:
+        """What levels mean, where all files of the folder show that they are those of one soft mask."""
+        key = self.folder, self._changed, self.mask_values
+        if key not in _VALUES:
+            readable = {frame: file for frame, file in self.files.items() if _is_readable(file, size)}
+            try:
+                values = decide(self.folder, readable, size, self.mask_values, data_set=self.folder.parent.parent)
+            except ClipError:  # it is plain that they are not; a file in which there is more than one value tells more
+                values = None
+            _VALUES[key] = values if values is not None and values.threshold is not None else None
+        return _VALUES[key]
+
+
+def _is_readable(file: Path, size: tuple[int, int]) -> bool:
+    """Damage elsewhere in the folder is reported when its own frame is asked for."""
+    try:
+        read_labels(file, size)
+    except ClipError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class ObjectFolders:
+    """Folders of all objects of a clip; writes others like them.
+
+    Args:
+        root: the clip's folder; None: there is none to take after.
+        names: of the folders, by object ID.
+    """
+
+    root: Path | None
+    names: Mapping[int, str]
+
+    def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
+        """Writes masks, bool [N, H, W], as <folder>/<object>/<stem>.png. Raises OSError."""
+        for object_id, mask in zip(object_ids, masks, strict=True):
+            name = self.names.get(object_id, f"{object_id - 1:03d}")
+            self._values(name, mask.shape).write(folder / name, stem, (1,), mask[None])
+
+    def _values(self, name: str, size: tuple[int, int]) -> LabelValues:
+        """How the files of a folder are written."""
+        key = self.root, name
+        if key not in _LIKE:
+            files = label_files(self.root / name) if self.root else {}
+            found = LabelValues((1,), (1,))
+            try:
+                of_clip = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else found
+            except ClipError:
+                of_clip = found
+            _LIKE[key] = replace(of_clip, object_ids=(1,), values=of_clip.values[:1] or (1,))
+        return _LIKE[key]
+
+
+_LIKE: dict[tuple[Path | None, str], LabelValues] = {}

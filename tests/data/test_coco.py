@@ -1,0 +1,295 @@
+"""COCO files as tools for annotation write them: what can be read is read, the rest is counted and named."""
+
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_clips import make_clip
+
+from sam2_ros.data import coco, coco_rle
+from sam2_ros.data.clips import ClipError, DataWarning
+from sam2_ros.data.formats import open_clips
+
+SQUARE = [10, 10, 30, 10, 30, 30, 10, 30]
+OTHER = [40.5, 5.5, 60, 5, 60, 20, 40, 20]
+
+
+def content(**of_image) -> dict:
+    """One image of 64 x 48 with two objects."""
+    image = {"id": 1, "file_name": "x.jpg", "height": 48, "width": 64} | of_image
+    annotations = [{"id": n, "image_id": 1, "segmentation": [polygon]} for n, polygon in ((1, SQUARE), (2, OTHER))]
+    return {"images": [image], "annotations": annotations}
+
+
+def written(root: Path, what: dict, place: str = "images/x.jpg", name: str = "annotations.json") -> Path:
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 48), (90, 90, 90)).save(root / place)
+    (root / name).write_text(json.dumps(what))
+    return root
+
+
+def masks(root: Path, images: str | Path | None = None) -> np.ndarray:
+    """Of the only image."""
+    (clip,) = open_clips(root, None if images is None else str(images))
+    assert clip.frames[0].shape == (48, 64, 3)
+    return clip.masks[0]
+
+
+def left_out(root: Path) -> str:
+    """What a warning says."""
+    with pytest.warns(DataWarning) as said:
+        open_clips(root)
+    (text,) = (str(one.message) for one in said if one.category is DataWarning)
+    assert text.startswith(f"{root / 'annotations.json'}: left out ") and "\n" not in text
+    return text
+
+
+TWO = np.stack([coco.segment([polygon], (48, 64)) for polygon in (SQUARE, OTHER)])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"images\x.jpg",
+        r"..\images\x.jpg",
+        r"C:\Users\me\my pictures\x.jpg",
+        "/home/me/pictures/x.jpg",
+        "./x.jpg",
+        "https://example.org/data/x.jpg?size=large",
+        "/data/local-files/?d=pictures/x.jpg",
+        "/data/upload/3/0a1b2c3d-x.jpg",
+        "some%20folder/x.jpg",
+        "X.JPG",
+    ],
+)
+@pytest.mark.parametrize("place", ["x.jpg", "images/x.jpg", "deep/er/x.jpg"])
+def test_images_with_the_paths_of_another_machine(name, place, tmp_path):
+    written(tmp_path, content(file_name=name), place)
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("result.json", "images/x.jpg"),  # Label Studio
+        ("labels.json", "data/x.jpg"),  # FiftyOne
+        ("train/_annotations.coco.json", "train/x.jpg"),  # Roboflow
+        ("annotations/instances_default.json", "images/default/x.jpg"),  # CVAT
+        ("annotations/person.json", "x.jpg"),
+        ("dataset.json", "x.jpg"),
+        ("trainval.json", "JPEGImages/x.jpg"),  # labelme
+    ],
+)
+def test_folders_that_tools_export(name, place, tmp_path):
+    written(tmp_path, content(), place, name)
+    (tmp_path / "notes.json").write_text('{"project": "kitchen"}')
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def test_an_absolute_path_that_is_there_counts_as_it_is(tmp_path):
+    """Even where another file of that name lies beside the list."""
+    photo = tmp_path / "camera/x.jpg"
+    written(tmp_path / "list", content(file_name=str(photo)))
+    photo.parent.mkdir()
+    Image.new("RGB", (64, 48), (200, 0, 0)).save(photo)
+    (clip,) = open_clips(tmp_path / "list")
+    assert clip.frames[0][0, 0, 0] > 190
+    (clip,) = open_clips(tmp_path / "list", str(tmp_path / "list/images"))
+    assert clip.frames[0][0, 0, 0] < 100
+
+
+def test_accents_of_a_mac(tmp_path):
+    written(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def test_the_folder_of_images_can_be_said(tmp_path):
+    written(tmp_path / "list", content(file_name="there/x.jpg"))
+    shutil.move(tmp_path / "list/images", tmp_path / "elsewhere")
+    with pytest.raises(ClipError, match=r"there/x\.jpg is in none of .*say which folder.*--images FOLDER"):
+        open_clips(tmp_path / "list")
+    np.testing.assert_array_equal(masks(tmp_path / "list", tmp_path / "elsewhere"), TWO)
+    with pytest.raises(ClipError, match="nowhere: there is no such folder of images"):
+        open_clips(tmp_path / "list", str(tmp_path / "nowhere"))
+
+
+def test_images_that_are_gone_are_named_and_the_others_read(tmp_path):
+    what = content()
+    for number in range(2, 7):
+        what["images"].append({"id": number, "file_name": f"gone{number}.jpg", "height": 48, "width": 64})
+        what["annotations"].append({"id": 10 + number, "image_id": number, "segmentation": [SQUARE]})
+    written(tmp_path, what)
+    what["images"].append({"id": 8, "file_name": "no\0name.jpg", "height": 48, "width": 64})
+    what["annotations"].append({"id": 18, "image_id": 8, "segmentation": [SQUARE]})
+    (tmp_path / "annotations.json").write_text(json.dumps(what))
+    assert "images that are missing: 6 (gone2.jpg, gone3.jpg, gone4.jpg, ...)" in left_out(tmp_path)
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reason"),
+    [
+        ({"image_id": 9}, "annotations of images that are not listed: 1 (7)"),
+        ({"image_id": None}, "annotations of images that are not listed: 1 (7)"),
+        ({"segmentation": []}, "annotations without a mask: 1 (7)"),
+        ({"segmentation": None, "bbox": [1, 2, 3, 4]}, "annotations without a mask: 1 (7)"),
+        ({"segmentation": [[]]}, "annotations without a mask: 1 (7)"),
+        ({"isbbox": True}, "annotations without a mask: 1 (7)"),
+        (
+            {"segmentation": [[5, 5, 9, 9]]},
+            "annotations with polygons of less than three corners, or of something else: 1",
+        ),
+        ({"segmentation": [[5, 5, 9, 9, 9, 5, 4]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, "here"]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, float("nan")]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 1e9]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 10**400]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[[[[[[[5, 5, 9, 9, 9, 9]]]]]]]]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": "polygon"}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5], 7]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": {"size": [64, 48], "counts": [3072]}}, "don't fit: 1 (7: the mask is of size [64, 48]"),
+        ({"segmentation": {"size": [48, 64], "counts": [3]}}, "don't fit: 1 (7: the run lengths do not add up"),
+        ({"iscrowd": 1}, "regions of a crowd (iscrowd): 1 (7)"),
+        (None, "annotations of images that are not listed: 1 (annotations[2])"),
+    ],
+)
+def test_one_annotation_that_cannot_be_used_costs_no_other(annotation, reason, tmp_path):
+    what = content()
+    one = {"id": 7, "image_id": 1, "segmentation": [SQUARE]}
+    what["annotations"].append(annotation and one | annotation)
+    written(tmp_path, what)
+    assert reason in left_out(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def test_one_polygon_of_two_points_costs_no_other(tmp_path):
+    what = content()
+    what["annotations"][0]["segmentation"].append([5, 5, 9, 9])
+    written(tmp_path, what)
+    assert "polygons of less than three corners, or of something else: 1 (1)" in left_out(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda what: what["images"][0].update(height=48.0, width="64"),
+        lambda what: what["images"][0].pop("height"),
+        lambda what: what["images"][0].update(height=None, width=0),
+        lambda what: what["images"][0].update(height=10**400, width=1e999),
+        lambda what: what["images"][0].update(id="1"),
+        lambda what: what["annotations"][0].update(image_id=1.0),
+        lambda what: what["annotations"][0].update(id="1", iscrowd=0, category_id=None),
+        lambda what: what["annotations"][0].update(iscrowd=False),
+        lambda what: [annotation.pop("id") for annotation in what["annotations"]],
+        lambda what: what["annotations"][0].update(segmentation=SQUARE),
+        lambda what: what["annotations"][0].update(segmentation=[[SQUARE]]),
+        lambda what: what["annotations"][0].update(segmentation=np.reshape(SQUARE, (4, 2)).tolist()),
+        lambda what: what["annotations"][0].update(segmentation=[np.reshape(SQUARE, (4, 2)).tolist()]),
+        lambda what: what["images"].append(dict(what["images"][0])),
+        lambda what: [one.update(iscrowd=1, segmentation=coco_rle.encode(mask)) for one, mask in _with_masks(what)],
+        lambda what: what["annotations"][0].update(
+            iscrowd=1, segmentation=coco_rle.encode(TWO[0]), attributes={"occluded": False}
+        ),  # CVAT
+        lambda what: what["images"][0].update(path=what["images"][0].pop("file_name")),
+    ],
+)
+def test_liberties_that_tools_take(change, tmp_path):
+    what = content()
+    change(what)
+    written(tmp_path, what)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def _with_masks(what: dict):
+    return zip(what["annotations"], TWO, strict=True)
+
+
+def test_polygons_reach_out_of_the_image(tmp_path):
+    what = content()
+    what["annotations"][0]["segmentation"] = [[-20, -20, 500, -20, 500, 20, -20, 20]]
+    written(tmp_path, what)
+    assert masks(tmp_path)[0][:19].all() and not masks(tmp_path)[0][21:].any()
+
+
+def test_a_json_from_windows(tmp_path):
+    written(tmp_path, content())
+    (tmp_path / "annotations.json").write_bytes(json.dumps(content()).encode("utf-8-sig"))
+    np.testing.assert_array_equal(masks(tmp_path), TWO)
+
+
+def test_a_json_of_nothing_but_brackets(tmp_path):
+    (tmp_path / "annotations.json").write_text("[" * 100_000)
+    with pytest.raises(ClipError, match="cannot be read as JSON"):
+        open_clips(tmp_path)
+
+
+def test_images_with_one_id_and_with_one_name(tmp_path):
+    what = content()
+    what["images"] += [{"id": 2, "file_name": name, "height": 48, "width": 64} for name in ("x.png", "y.jpg")]
+    what["images"].append({"id": 3, "file_name": "x.png", "height": 48, "width": 64})
+    what["annotations"] += [{"id": 3, "image_id": 2, "segmentation": [SQUARE]}]
+    what["annotations"] += [{"id": 4, "image_id": 3, "segmentation": [SQUARE]}]
+    written(tmp_path, what)
+    Image.new("RGB", (64, 48)).save(tmp_path / "images/x.png")
+    assert "images that share their id with another: 1" in left_out(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clips = open_clips(tmp_path)
+    assert clips.names == ("x", "x-2") and len(clips[1].object_ids) == 1
+
+
+def test_two_names_that_fit_one_file_are_left_out(tmp_path):
+    """Of a/x.jpg and b/x.jpg, when there is only x.jpg, nobody knows whose it is."""
+    what = content(file_name="a/x.jpg")
+    what["images"].append({"id": 2, "file_name": "b/x.jpg", "height": 48, "width": 64})
+    what["images"].append({"id": 3, "file_name": "y.jpg", "height": 48, "width": 64})
+    what["annotations"] += [{"id": n, "image_id": n - 1, "segmentation": [SQUARE]} for n in (3, 4)]
+    written(tmp_path, what)
+    Image.new("RGB", (64, 48)).save(tmp_path / "images/y.jpg")
+    assert "images for which there is only one file x.jpg: 1 (a/x.jpg, b/x.jpg)" in left_out(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert open_clips(tmp_path).names == ("y",)
+
+
+def test_a_file_of_another_size_is_refused_by_itself(tmp_path):
+    written(tmp_path, content(height=50))
+    with pytest.raises(ClipError, match=re.escape("x.jpg, frame 0: is 64 x 48 pixels, annotations.json says 64 x 50")):
+        open_clips(tmp_path)[0]
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_masks_turn_with_a_photo_that_was_annotated_as_it_lies_in_its_file(orientation, tmp_path):
+    """A tool that ignores EXIF lists the size that the file has, and `read_image` turns the photo."""
+    written(tmp_path, content())
+    photo = np.where(TWO[0][..., None], np.uint8(250), np.zeros((48, 64, 3), np.uint8))
+    image = Image.fromarray(photo)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "images/x.jpg", exif=exif, quality=95)
+    (clip,) = open_clips(tmp_path)
+    assert clip.frames[0].shape == (64, 48, 3) and clip.masks[0].shape == (2, 64, 48)
+    bright = clip.frames[0][..., 0] > 125
+    assert (bright & clip.masks[0][0]).sum() / (bright | clip.masks[0][0]).sum() > 0.97
+
+
+def test_several_lists_are_named(tmp_path):
+    coco.write([make_clip("still", frames=1)], tmp_path)
+    for split in ("train", "valid"):
+        written(tmp_path / split, content(), "x.jpg", "_annotations.coco.json")
+    (tmp_path / "annotations.json").unlink()
+    with pytest.raises(ClipError, match=r"more than one list of images: open one of .*train.*valid"):
+        open_clips(tmp_path)
