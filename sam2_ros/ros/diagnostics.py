@@ -53,10 +53,8 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def message(self, stamp: Time) -> DiagnosticArray:
-        """How it went since the last call, and in the last seconds."""
-        newest = self._tracker.newest
-        objects = len(newest.masklets) if newest is not None else 0
+    def message(self, stamp: Time, objects: int) -> DiagnosticArray:
+        """How it went since the last call, and in the last seconds; `objects` are tracked."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0

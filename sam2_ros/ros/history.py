@@ -57,8 +57,8 @@ class History:
             " longer history"
         )
 
-    def check(self, prompt: Prompt, stamp: int | None) -> None:
-        """What can be said of a prompt without the network.
+    def checked(self, prompt: Prompt, stamp: int | None) -> Prompt:
+        """A prompt of which everything is right that can be said without the network.
 
         Args:
             stamp: of the image; None: it has not come, so that any size may be right.
@@ -72,9 +72,10 @@ class History:
             near = self.find(stamp)
             seen = self.frames[min(self.frames, key=lambda known: abs(known - stamp)) if near is None else near]
             height, width = seen.height, seen.width
-        prompt.checked(height, width)
+        prompt = prompt.checked(height, width)
         starts = prompt.object_id not in self.object_ids or prompt.replace
         if starts and prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             if prompt.object_id and not prompt.replace:
-                return  # another prompt that waits may start it
+                return prompt  # another prompt that waits may start it
             raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
+        return prompt

@@ -478,7 +478,7 @@ class Sam2Node(LifecycleNode):
         elif not (inputs := self._inputs):
             self._diagnostics.publish(idle(name, DiagnosticStatus.WARN, "not active", now))
         else:
-            self._diagnostics.publish(state.message(now))
+            self._diagnostics.publish(state.message(now, stream.objects if (stream := self._stream) is not None else 0))
             self._miss_images(inputs[0])
             self._miss_clock()
             if (lost := self._losses.line()) is not None:

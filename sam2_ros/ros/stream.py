@@ -264,7 +264,7 @@ class Stream:
             stamp = history.stamps[-1]
         in_history = found or (bool(history.frames) and history.stamps[0] <= stamp <= history.stamps[-1])
         try:
-            history.check(waiting.prompt, stamp if in_history and not jumps else None)
+            waiting.prompt = history.checked(waiting.prompt, stamp if in_history and not jumps else None)
         except PromptError as error:
             return str(error)
         return None
@@ -321,6 +321,11 @@ class Stream:
             return count
 
         return self.call(reset)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are tracked."""
+        return len(self._history.object_ids)
 
     def header_of(self, stamp: int) -> Header:
         """The header of an image of the history. Only inside `call`."""
