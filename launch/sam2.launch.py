@@ -51,6 +51,7 @@ SAM2_PARAMETERS = {
     "box_min_part": (float, "parts of a mask smaller than this share of its largest part don't count for its box"),
     "keep_all": (bool, "process every image in order, for bags, instead of the newest"),
     "queue_size": (int, "with keep_all: how many images may wait"),
+    "time_jump": (str, "forget or keep: what becomes of the objects when stamps jump back"),
     "prompt_timeout": (float, "seconds that a prompt waits for its image"),
     "detection_min_score": (float, "detections with a lower score are ignored"),
     "detection_max_overlap": (float, "IoU with a tracked object above which a detection is that object"),

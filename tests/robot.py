@@ -66,7 +66,7 @@ class Robot(Node):
         self.listen(msg.MaskletArray, "sam2/masklets")
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
-    def listen(self, kind: type, topic: str, qos: QoSProfile | int = 50) -> list:
+    def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
         """Collects what comes on a topic."""
         heard = self.received.setdefault(topic, [])
 

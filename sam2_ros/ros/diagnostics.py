@@ -11,14 +11,17 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.attention import attention_kernel
 from sam2_ros.model.graphed import GraphedSAM2
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
+from sam2_ros.ros.losses import WHY
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
     """What a node says that tracks nothing: `name` of the node, and why."""
-    message = DiagnosticArray(status=[DiagnosticStatus(level=level, name=f"{name}: tracking", message=text)])
+    status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
+    message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
     return message
 
@@ -50,10 +53,8 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def message(self, stamp: Time) -> DiagnosticArray:
-        """How it went since the last call, and in the last seconds."""
-        newest = self._tracker.newest
-        objects = len(newest.masklets) if newest is not None else 0
+    def message(self, stamp: Time, objects: int) -> DiagnosticArray:
+        """How it went since the last call, and in the last seconds; `objects` are tracked."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -73,9 +74,10 @@ class Diagnostics:
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
-        counted = ("received", "processed", "dropped", "repeated", "late", "unreadable", "failed")
+        counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
-        prompts = ("accepted", "refused"), ("known", "late", "without room")
+        answers = "accepted", "refused"
+        prompts = answers, (*answers, "known", "unsure", *(why for why in WHY if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}

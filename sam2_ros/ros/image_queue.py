@@ -57,7 +57,11 @@ class ImageQueue:
         return len(self._images)
 
     @property
-    def newest_stamp(self) -> int | None:
-        """The stamp of the image that came last, None when there is none."""
+    def keeps_all(self) -> bool:
+        """Whether every image counts, or the newest alone."""
+        return self._limit > 1
+
+    def waiting(self) -> list[Arrived]:
+        """What has come and was not taken, in order."""
         with self._lock:
-            return self._images[-1].stamp if self._images else None
+            return list(self._images)

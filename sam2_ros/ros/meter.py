@@ -20,9 +20,9 @@ class Meter:
         self._started = time.monotonic()
         self._done: deque[tuple[float, float, float]] = deque(maxlen=4096)  # when, latency and time in the tracker, s
 
-    def count(self, event: str) -> None:
+    def count(self, event: str, number: int = 1) -> None:
         with self._lock:
-            self._counts[event] += 1
+            self._counts[event] += number
 
     def __getitem__(self, event: str) -> int:
         return self._counts[event]

@@ -17,7 +17,6 @@ import argparse
 import gc
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -30,11 +29,10 @@ import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
@@ -53,12 +51,19 @@ from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
+from sam2_ros.ros.arrival_clock import ArrivalClock
 from sam2_ros.ros.diagnostics import Diagnostics, idle
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.log import Log
+from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.namesakes import Namesakes
+from sam2_ros.ros.prompt_queue import Order, Proposal, Source
+from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
-from sam2_ros.ros.stream import Proposal, Stream
+from sam2_ros.ros.stream import Stream
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -70,13 +75,24 @@ except ImportError:
     Detection2DArray = None
 
 MAX_WAITING_CALLS = 4
-"""Calls of ~/prompt that wait for their answers at the same time; each holds a thread."""
+"""Calls of ~/prompt that wait for their images at the same time, and as many that wait for the network; each holds a
+thread."""
 
-EXECUTOR_THREADS = MAX_WAITING_CALLS + 5
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
 """One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
+
+PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
+CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
+DETECTIONS = Source("detections")
+
+PROMPTS_DEPTH = 1000
+"""Messages with prompts that wait until they are read: who sends many at once has an answer to each."""
 
 IMAGE_PATIENCE = 5.0
 """s without an image before somebody should look."""
+
+CLOCK_PATIENCE = 5.0
+"""s that ROS's time may stand still at 0 before somebody should look."""
 
 SMALL = 512
 """Sides of images up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken
@@ -97,13 +113,17 @@ class Sam2Node(LifecycleNode):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("sam2", **kwargs)
-        self._log = self.get_logger()
+        self._log = Log(self.get_logger())
         self._stream: Stream | None = None  # while configured
         self._state: Diagnostics | None = None  # likewise
+        self._meter = Meter()  # of the stream
+        self._losses = Losses(self._meter)
         self._inputs: list[Subscription] = []  # while active
         self._trouble = ""  # why it could not be configured
         self._picture = Overlay()  # keeps the colours of objects
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
+        self._without_clock = time.monotonic()  # when ROS's time ran last
+        self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         parameters.declare(self)
         _survive_impossible_transitions(self)
         self._to_ros_log = _ToRosLog(self._log)
@@ -114,12 +134,15 @@ class Sam2Node(LifecycleNode):
         self._overlay = self._output(Image, "~/overlay", depth=1)
         self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
         # Who prompts a node that is not active should hear so, and who watches it, too.
-        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=100, always=True)
+        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
         self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
         self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
 
+        if (small := complaint(rclpy.get_rmw_implementation_identifier())) is not None:
+            self._log.warning(small)
+        self._namesakes = Namesakes(self, [self.resolve_topic_name("~/masklets")])
+
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self._free_calls = threading.Semaphore(MAX_WAITING_CALLS)
         self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
         self.create_service(srv.RemoveObject, "~/remove", self._serve_remove, callback_group=management)
         self.create_service(Trigger, "~/reset", self._serve_reset, callback_group=management)
@@ -225,7 +248,11 @@ class Sam2Node(LifecycleNode):
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
         decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
-        self._stream = Stream(tracker, images, meter, self, self._log, self._value("encode_ahead"), decoder)
+        ahead, keep = self._value("encode_ahead"), self._value("time_jump") == "keep"
+        self._meter, self._losses = meter, Losses(meter)
+        self._stream = Stream(
+            tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
+        )
         config = tracker.model.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
@@ -262,8 +289,6 @@ class Sam2Node(LifecycleNode):
     # Topics in
 
     def _open_inputs(self) -> None:
-        # New ones each time: rclpy never frees the group of a subscription that is destroyed as its turn comes.
-        image_group, prompt_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
         kind = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
@@ -273,15 +298,16 @@ class Sam2Node(LifecycleNode):
         )
         # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self._input(kind, topic, self._on_image, camera, image_group, kinds)
-        self._input(msg.PromptArray, "~/prompts", self._on_prompts, QoSProfile(depth=100), prompt_group)
-        self._input(PointStamped, "~/click", self._on_click, QoSProfile(depth=10), prompt_group)
+        self._input(kind, topic, self._on_image, camera, kinds)
+        many = QoSProfile(depth=PROMPTS_DEPTH)
+        self._input(msg.PromptArray, "~/prompts", self._on_prompts, many)
+        self._input(PointStamped, "~/click", self._on_click, many)
         for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._input(Point, clicked, self._on_mouse, QoSProfile(depth=10), prompt_group)
+            self._input(Point, clicked, self._on_mouse, many)
         if Detection2DArray is None:
             self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
         else:
-            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10), prompt_group)
+            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
         for line in parameter_files.unused_qos(self):
             self._log.warning(line, once=True)
 
@@ -291,10 +317,12 @@ class Sam2Node(LifecycleNode):
         topic: str,
         callback: Callable,
         qos: QoSProfile,
-        group: CallbackGroup,
         overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
     ) -> None:
         options = QoSOverridingOptions(overridable)
+        # One for each, or rclpy would serve a topic only while those before it have nothing. New ones each time: it
+        # never frees the group of a subscription that is destroyed as its turn comes.
+        group = MutuallyExclusiveCallbackGroup()
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
         )
@@ -308,51 +336,71 @@ class Sam2Node(LifecycleNode):
         self._last_image = time.monotonic()
         if (stream := self._stream) is not None:
             # The images of a driver that does not stamp them are told apart by when they come.
-            stamp = nanoseconds(message.header.stamp) or self.get_clock().now().nanoseconds
+            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
             stream.put_image(Arrived(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
+        order = Order()
         for prompt in message.prompts:
-            self._prompt(message.header, prompt)
+            self._prompt(message.header, prompt, PROMPTS, order)
 
     def _on_click(self, message: PointStamped) -> None:
-        self._clicked(message.header, message.point)
+        self._clicked(message.header, message.point, CLICKS)
 
     def _on_mouse(self, message: Point) -> None:
-        self._clicked(Header(), message)
+        self._clicked(Header(), message, MOUSE)
 
-    def _clicked(self, header: Header, point: Point) -> None:
+    def _clicked(self, header: Header, point: Point, source: Source) -> None:
         try:
             prompt = prompts.from_point(point)
         except PromptError as error:
             self._refuse(header, 0, str(error))
         else:
-            self._follow(header, prompt, other_clock=True)  # viewers stamp with their own
+            self._follow(header, prompt, source)  # viewers stamp with their own clock
 
     def _on_detections(self, message: Detection2DArray) -> None:
-        proposal = Proposal(self._value("detection_max_overlap"), self._value("detection_forget_after"))
-        for prompt in prompts.from_detections(message, self._value("detection_min_score")):
-            self._follow(message.header, prompt, proposal)
+        max_overlap = self._value("detection_max_overlap")
+        proposal = Proposal(max_overlap, self._value("detection_forget_after"))
+        found, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
+        for why, number in left_out.items():
+            self._meter.count(f"detections {why}", number)
+        for prompt in found:
+            self._follow(message.header, prompt, DETECTIONS, proposal)
 
-    def _prompt(self, header: Header, message: msg.Prompt) -> Future[msg.PromptResult]:
+    def _prompt(
+        self, header: Header, message: msg.Prompt, source: Source, order: Order | None = None
+    ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
         except PromptError as error:
-            return self._refuse(header, message.object_id, str(error))
-        return self._follow(header, prompt)
+            return self._refuse(header, message.object_id, str(error), order)
+        return self._follow(header, prompt, source, order=order)
 
     def _follow(
-        self, header: Header, prompt: Prompt, proposal: Proposal | None = None, other_clock: bool = False
+        self,
+        header: Header,
+        prompt: Prompt,
+        source: Source,
+        proposal: Proposal | None = None,
+        order: Order | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
-            return self._refuse(header, prompt.object_id, "the node is not configured")
-        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, other_clock)
+            return self._refuse(header, prompt.object_id, "the node is not configured", order)
+        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
 
-    def _refuse(self, header: Header, object_id: int, reason: str) -> Future[msg.PromptResult]:
-        self._log.warning(f"Prompt refused: {reason}")
+    def _refuse(
+        self, header: Header, object_id: int, reason: str, order: Order | None = None
+    ) -> Future[msg.PromptResult]:
         answer: Future[msg.PromptResult] = Future()
-        answer.set_result(msg.PromptResult(header=header, object_id=object_id, message=reason))
-        self._results.publish(answer.result())
+        result = prompts.refused(header, object_id, reason)
+
+        def say() -> None:
+            self._log.warning(f"Prompt refused: {reason}", throttle_duration_sec=2.0)
+            self._meter.count("prompts refused")
+            self._results.publish(result)
+            answer.set_result(result)
+
+        (order or Order()).then(say)
         return answer
 
     # Services
@@ -360,14 +408,7 @@ class Sam2Node(LifecycleNode):
     def _serve_prompt(
         self, request: srv.PromptObject.Request, response: srv.PromptObject.Response
     ) -> srv.PromptObject.Response:
-        if not self._free_calls.acquire(blocking=False):
-            reason = f"{MAX_WAITING_CALLS} calls are waiting for their images already; use the prompts topic"
-            response.result = self._refuse(request.header, request.prompt.object_id, reason).result()
-            return response
-        try:
-            response.result = self._prompt(request.header, request.prompt).result()
-        finally:
-            self._free_calls.release()
+        response.result = self._prompt(request.header, request.prompt, SERVICE).result()
         return response
 
     def _serve_remove(
@@ -381,12 +422,14 @@ class Sam2Node(LifecycleNode):
         return response
 
     def _serve_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        def reset(tracker: Tracker) -> str:
-            count = len(tracker.labels)
-            tracker.reset()
-            return f"{count} objects are forgotten; IDs start again at 1"
-
-        response.success, response.message = self._ask(reset)
+        if (stream := self._stream) is None:
+            response.success, response.message = False, "the node is not configured"
+            return response
+        try:
+            response.message = f"{stream.reset().result()} objects are forgotten; IDs start again at 1"
+            response.success = True
+        except Exception as error:
+            response.success, response.message = False, excerpt(str(error))
         return response
 
     def _serve_list(
@@ -409,7 +452,7 @@ class Sam2Node(LifecycleNode):
         try:
             return True, stream.call(question).result()
         except Exception as error:
-            return False, str(error)
+            return False, excerpt(str(error))
 
     # Topics out; called by the stream, in its thread
 
@@ -445,15 +488,33 @@ class Sam2Node(LifecycleNode):
         return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
 
     def _report(self) -> None:
+        if not self.context.ok():  # the process is ending
+            return
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
+        if (others := self._namesakes.complaint()) is not None:
+            self._log.warning(others)
         if (state := self._state) is None:
             level = DiagnosticStatus.ERROR if self._trouble else DiagnosticStatus.WARN
             self._diagnostics.publish(idle(name, level, self._trouble or "not configured", now))
         elif not (inputs := self._inputs):
             self._diagnostics.publish(idle(name, DiagnosticStatus.WARN, "not active", now))
         else:
-            self._diagnostics.publish(state.message(now))
+            self._diagnostics.publish(state.message(now, stream.objects if (stream := self._stream) is not None else 0))
             self._miss_images(inputs[0])
+            self._miss_clock()
+            if (lost := self._losses.line()) is not None:
+                self._log.warning(lost)
+
+    def _miss_clock(self) -> None:
+        """Says that simulated time is wanted and that there is none."""
+        if not self._value("use_sim_time") or self.get_clock().now().nanoseconds:
+            self._without_clock = time.monotonic()
+        elif time.monotonic() - self._without_clock > CLOCK_PATIENCE:
+            self._log.warning(
+                "use_sim_time is set, but nobody publishes /clock: images without a stamp are told apart by when they"
+                " come. Start the simulation, play the bag with --clock, or unset use_sim_time",
+                throttle_duration_sec=30.0,
+            )
 
     def _miss_images(self, images: Subscription) -> None:
         """Says what may be wrong when no images come."""
@@ -480,7 +541,7 @@ class Sam2Node(LifecycleNode):
 class _ToRosLog(logging.Handler):
     """What the rest of the package logs, in ROS's log."""
 
-    def __init__(self, log: RcutilsLogger) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
 
@@ -502,7 +563,7 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
     return cores if cores <= 2 else cores - 1
 
 
-def _survive_impossible_transitions(node: LifecycleNode) -> None:
+def _survive_impossible_transitions(node: Sam2Node) -> None:
     """Has a request like "activate", made to a node that is not configured, answered with no.
 
     rclpy (Jazzy) lets it raise through the executor, which ends the node, and nobody gets an answer.
@@ -515,7 +576,7 @@ def _survive_impossible_transitions(node: LifecycleNode) -> None:
             return change_state(request, response)
         except Exception as error:
             if node.context.ok():  # else the process is ending
-                node.get_logger().error(f"Transition refused: {error}")
+                node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
             response.success = False
             return response
 
@@ -549,7 +610,7 @@ def _run() -> int:
             continue
         except Exception as error:  # of a callback; no message stops the node
             if rclpy.ok():  # else a shutdown came while the executor was about to wait
-                node.get_logger().error(f"{type(error).__name__}: {error}")
+                node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
     return 0

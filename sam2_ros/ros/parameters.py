@@ -14,6 +14,7 @@ from sam2_ros.data.image_message import MAX_PIXELS
 from sam2_ros.data.value_range import parse_range
 from sam2_ros.model.config import CONFIGS, PATCH
 from sam2_ros.model.device import device_of
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.tracking.masklet import BOX_MIN_PART
 from sam2_ros.tracking.tracker import ACCELERATIONS
 
@@ -124,6 +125,13 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "With keep_all: how many images may wait. More than these are lost, with an error.",
         (2, 100_000),
     ),
+    "time_jump": (
+        "forget",
+        "What becomes of the tracked objects when stamps jump back by more than 2 s, as when a bag is looped or a"
+        " simulation starts again. forget: they are forgotten, and IDs start again at 1. keep: they stay. One odd stamp"
+        " is no jump, and a clock that is put back by less keeps what is tracked.",
+        ("forget", "keep"),
+    ),
 }
 
 # Taken up at once.
@@ -205,13 +213,13 @@ def _refusal(name: str, value: object) -> str | None:
     }[type(default)]
     numbers = f" from {limits[0]:g} to {limits[1]:g}" if limits and not isinstance(default, str) else ""
     if type(value) not in kinds or (numbers and not limits[0] <= value <= limits[1]):
-        return f"{name} is {value!r}; it must be {kind}{numbers}"
+        return f"{name} is {excerpt(repr(value), 80)}; it must be {kind}{numbers}"
     if isinstance(default, str) and limits is not None and value not in limits:
-        return f"{name} is {value!r}; it must be one of: {', '.join(limits)}"
+        return f"{name} is {excerpt(repr(value), 80)}; it must be one of: {', '.join(limits)}"
     try:
         _CHECKS.get(name, lambda _: None)(value)
     except ValueError as error:
-        return f"{name} is {value!r}: {error}"
+        return f"{name} is {excerpt(repr(value), 80)}: {error}"
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +13,12 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.data.image_message import ImageError, mask_of
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.images import to_message as to_image
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 
 if TYPE_CHECKING:
-    from vision_msgs.msg import Detection2DArray  # not everywhere
+    from vision_msgs.msg import Detection2D, Detection2DArray  # not everywhere
 
 
 def from_message(message: msg.Prompt) -> Prompt:
@@ -72,20 +73,54 @@ def from_point(point: Point) -> Prompt:
     return Prompt(clicks=(Click(point.x, point.y),))
 
 
-def from_detections(message: Detection2DArray, min_score: float) -> Iterator[Prompt]:
-    """A new object for every detection that its detector is sure enough of, named by its class."""
+def from_detections(
+    message: Detection2DArray, min_score: float, max_overlap: float = 1.0
+) -> tuple[list[Prompt], Counter[str]]:
+    """A new object for every detection that its detector is sure enough of, named by its class; the surest first.
+
+    Args:
+        min_score: of a detection's best hypothesis. A score that is no number is none.
+        max_overlap: IoU above which a box is of the same thing as one that is surer.
+
+    Returns:
+        The prompts, and how many detections are left out: "without score", "unsure", "doubled".
+    """
+    left_out: Counter[str] = Counter()
+    sure: list[tuple[float, Prompt]] = []
     for detection in message.detections:
-        best = max((result.hypothesis for result in detection.results), key=lambda found: found.score, default=None)
-        if best is None or not best.score >= min_score:
-            continue
-        centre, width, height = detection.bbox.center, detection.bbox.size_x, detection.bbox.size_y
-        theta = centre.theta if math.isfinite(centre.theta) else 0.0
-        cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
-        width, height = width * cos + height * sin, width * sin + height * cos
-        x, y = centre.position.x - width / 2, centre.position.y - height / 2
-        if all(map(math.isfinite, (x, y, width, height))):  # else the tracker says what is wrong
-            x, y, width, height = (round(number) for number in (x, y, width, height))  # as in messages
-        yield Prompt(box=Box(x, y, width, height), label=best.class_id)
+        scored = [found.hypothesis for found in detection.results if math.isfinite(found.hypothesis.score)]
+        best = max(scored, key=lambda found: found.score, default=None)
+        if best is None:
+            left_out["without score"] += 1
+        elif best.score < min_score:
+            left_out["unsure"] += 1
+        else:
+            sure.append((best.score, Prompt(box=_around(detection), label=best.class_id)))
+    prompts: list[Prompt] = []
+    for _, prompt in sorted(sure, key=lambda scored: -scored[0]):
+        if any(overlap(prompt.box, other.box) > max_overlap for other in prompts):
+            left_out["doubled"] += 1
+        else:
+            prompts.append(prompt)
+    return prompts, left_out
+
+
+def _around(detection: Detection2D) -> Box:
+    """The box around a detection's, which may be turned; in whole pixels, unless it is no box at all."""
+    centre, width, height = detection.bbox.center, detection.bbox.size_x, detection.bbox.size_y
+    theta = centre.theta if math.isfinite(centre.theta) else 0.0
+    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
+    width, height = width * cos + height * sin, width * sin + height * cos
+    x, y = centre.position.x - width / 2, centre.position.y - height / 2
+    if all(map(math.isfinite, (x, y, width, height))):  # else the tracker says what is wrong
+        x, y, width, height = (round(number) for number in (x, y, width, height))  # as in messages
+    return Box(x, y, width, height)
+
+
+def refused(header: Header, object_id: int, reason: str) -> msg.PromptResult:
+    """The answer to a prompt that is not followed: its own header, and why. What is endless in them is cut."""
+    named = Header(stamp=header.stamp, frame_id=excerpt(header.frame_id))
+    return msg.PromptResult(header=named, object_id=object_id, message=excerpt(reason))
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -9,6 +9,7 @@ def nanoseconds(stamp: Time) -> int:
 
 
 def time_message(nanoseconds: int) -> Time:
-    """The opposite."""
+    """The opposite; the nearest that a message can hold."""
+    nanoseconds = min(max(nanoseconds, -(2**31) * 1_000_000_000), 2**31 * 1_000_000_000 - 1)
     sec, nanosec = divmod(nanoseconds, 1_000_000_000)
     return Time(sec=sec, nanosec=nanosec)

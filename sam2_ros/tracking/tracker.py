@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, pairwise
 from numbers import Real
 from threading import Lock
 from types import ModuleType
@@ -260,19 +260,30 @@ class Tracker:
         self._newest = newest
         return newest
 
-    def restamp(self, stamp: int) -> None:
-        """Give the newest frame another time, ns, where its own was wrong. What is tracked stays as it is.
+    def restamp(self, *stamps: int) -> None:
+        """Give the newest frames other times, ns, where their own were wrong or the clock was put back.
+
+        What is tracked stays as it is.
+
+        Args:
+            stamps: ascending, one each for the last frames of the history; the last of them is the newest frame's.
 
         Raises:
-            StampError: it is not after the frame before, or there is no frame.
+            StampError: they do not ascend or are not after the frame before them, or there are not so many frames.
         """
-        if not self._history:
-            raise StampError("there is no frame to give another stamp")
-        if len(self._history) > 1 and stamp <= (before := self._history[-2].stamp):
-            raise StampError(f"stamp {stamp} ns is not after {before} ns, that of the frame before")
-        self._history[-1] = replace(self._history[-1], stamp=stamp)
+        if not 0 < len(stamps) <= len(self._history):
+            frames = f"only {len(self._history)}" if self._history else "no"
+            raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
+        history = list(self._history)
+        kept = history[: -len(stamps)]
+        in_order = [*(seen.stamp for seen in kept[-1:]), *stamps]
+        for before, after in pairwise(in_order):
+            if after <= before:
+                raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")
+        moved = [replace(seen, stamp=stamp) for seen, stamp in zip(history[len(kept) :], stamps, strict=True)]
+        self._history = deque(kept + moved, self._history.maxlen)
         if self._newest is not None:
-            self._newest = replace(self._newest, stamp=stamp)
+            self._newest = replace(self._newest, stamp=stamps[-1])
 
     def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
         """Say where an object is, on the newest frame or on one of the history.

@@ -24,8 +24,9 @@ from sam2_ros import msg, srv
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
+from sam2_ros.ros.prompt_queue import PLACES, Proposal
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.ros.stream import MAX_LATE, MAX_WAITING_PROMPTS, Proposal
+from sam2_ros.ros.timeline import IN_A_ROW, MOST_STRAYS
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 from sam2_ros.tracking.prompt import Box, Prompt
@@ -252,15 +253,19 @@ def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) 
 
 
 def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> None:
-    robot.show(5)
+    robot.show(50)
     robot.prompt(CLICK)
-    assert ids(robot.show(6)) == [1]
-    assert ids(robot.show(0)) == []
+    assert ids(robot.show(51)) == [1]
+    for index in range(IN_A_ROW):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+    robot.wait_for(lambda: len(robot.masklets) == 2 + IN_A_ROW, "for masklets")
+    assert ids(robot.masklets[-1]) == []
     (again,) = robot.prompt(CLICK)
-    assert again.object_id == 1 and again.header == header_of(0)
-    robot.camera.publish(to_message(picture(0), "rgb8", header_of(0)))  # the same stamp once more: ignored
-    assert ids(robot.show(1)) == [1]
-    assert [message.header for message in robot.masklets] == [header_of(index) for index in (5, 6, 0, 1)]
+    assert again.object_id == 1 and again.header == header_of(2)
+    robot.camera.publish(to_message(picture(2), "rgb8", header_of(2)))  # the same stamp once more: ignored
+    assert ids(robot.show(3)) == [1]
+    shown = [message.header for message in robot.masklets]
+    assert shown == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
 
 
 def test_one_stamp_from_the_future_costs_nothing(robot: Robot, sam2: Sam2Node) -> None:
@@ -284,15 +289,15 @@ def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
     robot.wait_until_connected()
     robot.show(50)
     resume = hold_steps(monkeypatch)
-    for index in (51, 0, 1):
+    for index in (51, 0, 1, 2):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-    robot.wait_for(lambda: node._stream._images.newest_stamp == stamp_of(1), "for the images")
+    robot.wait_for(lambda: len(node._stream._images) >= 2, "for the images")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[CLICK]))
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest that has come
     robot.wait_for(lambda: len(node._stream._prompts) == 2, "for the prompts")
     resume.set()
     results = robot.next_results(0, 2)
-    assert [(result.accepted, result.header) for result in results] == [(True, header_of(0)), (True, header_of(1))]
+    assert [(result.accepted, result.header) for result in results] == [(True, header_of(0)), (True, header_of(2))]
 
 
 def test_prompts_give_up_where_images_come_and_fail(
@@ -360,7 +365,7 @@ def test_images_that_come_late_are_skipped(robot: Robot, sam2: Sam2Node) -> None
     robot.camera.publish(late(PERIOD // 1_000_000))
     robot.wait_for(lambda: sam2._stream._meter["late"] == 1, "for the image")
     assert ids(robot.show(6)) == [1]
-    for number in range(MAX_LATE):
+    for number in range(MOST_STRAYS):
         robot.camera.publish(to_message(picture(4), "rgb8", at(stamp_of(5) + number)))
         robot.wait_for(lambda: sam2._stream._meter["late"] == number + 2, "for the image")  # noqa: B023
     assert ids(robot.send(late(0))) == []
@@ -484,7 +489,7 @@ def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) ->
     assert client.wait_for_service(TIMEOUT)
     ask = srv.PromptObject.Request(header=header_of(3), prompt=CLICK)
     waiting = [client.call_async(ask) for _ in range(MAX_WAITING_CALLS)]
-    robot.wait_for(lambda: not sam2._free_calls._value, "for the calls to arrive")
+    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING_CALLS, "for the calls to arrive")
     too_many = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(3), prompt=CLICK)
     assert not too_many.result.accepted and "waiting" in too_many.result.message
 
@@ -499,18 +504,18 @@ def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) ->
 
 
 def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
-    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING_PROMPTS + 1)))
+    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (PLACES + 1)))
     (refused,) = robot.next_results(0)
     assert not refused.accepted and "waiting" in refused.message
 
 
 def test_a_detector_keeps_nobody_from_prompting(robot: Robot, sam2: Sam2Node) -> None:
-    """More proposals than can wait: the oldest are dropped, without an answer."""
+    """More proposals than can wait: the new ones are dropped, without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
-        for _ in range(MAX_WAITING_PROMPTS + 2)
+        for _ in range(PLACES + 2)
     ]
-    assert [proposal.cancelled() for proposal in proposals] == 2 * [True] + MAX_WAITING_PROMPTS * [False]
+    assert [proposal.cancelled() for proposal in proposals] == PLACES * [False] + 2 * [True]
     robot.show(0)
     assert robot.prompt(CLICK)[0].accepted
     assert len(robot.results) == 1

@@ -600,3 +600,18 @@ def test_nothing_grows(model, images):
     tracked = tracker._objects[1]
     assert next(iter(tracked.bank.prompted)) == 0
     assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
+
+
+def test_a_clock_that_was_put_back_takes_the_history_with_it(model, images):
+    tracker = Tracker(model, history=3)
+    for index, stamp in enumerate((10, 20, 30, 40)):
+        tracker.step(images[index % len(images)], stamp)
+    tracker.prompt(CLICK)
+    for wrong in ((1, 2, 3, 4), (1, 3, 3), (20,)):
+        with pytest.raises(StampError):
+            tracker.restamp(*wrong)
+    assert tracker.stamps == (20, 30, 40)
+    tracker.restamp(-5, 3, 9)
+    assert tracker.stamps == (-5, 3, 9) and tracker.newest.stamp == 9
+    assert [masklet.object_id for masklet in tracker.step(images[0], 12).masklets] == [1]
+    assert [masklet.object_id for masklet in tracker.frame_at(9).masklets] == [1]

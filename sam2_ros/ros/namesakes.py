@@ -1,0 +1,49 @@
+"""Others that have our name, or publish what we publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rclpy.node import Node
+
+
+class Namesakes:
+    """Looks in the graph for a node that was started twice. Others are found once DDS has discovered them.
+
+    Args:
+        node: ours.
+        topics: that nobody but us should publish on.
+    """
+
+    def __init__(self, node: Node, topics: Sequence[str]) -> None:
+        self._node = node
+        self._topics = topics
+        self._known = ""
+
+    def complaint(self) -> str | None:
+        """What is new since the last look, and what to do; None: nothing."""
+        found = self._find()
+        new = found if found != self._known else ""
+        self._known = found
+        return new or None
+
+    def _find(self) -> str:
+        node = self._node
+        name = node.get_fully_qualified_name()
+        names = [f"{namespace.rstrip('/')}/{name}" for name, namespace in node.get_node_names_and_namespaces()]
+        if (number := names.count(name)) > 1:
+            return (
+                f"{number} nodes are called {name}: they hear the same prompts and publish on the same topics. Stop"
+                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One"
+                " that was killed is listed for some seconds more"
+            )
+        for topic in self._topics:
+            publishers = node.get_publishers_info_by_topic(topic)
+            others = sorted(
+                f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+                for publisher in publishers
+                if (publisher.node_name, publisher.node_namespace) != (node.get_name(), node.get_namespace())
+            )
+            if others:
+                return f"{', '.join(others)} publishes on {topic}, too: who listens there hears both. Remap one of them"
+        return ""

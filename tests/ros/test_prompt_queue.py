@@ -1,0 +1,62 @@
+"""Who may wait where places are few."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from std_msgs.msg import Header
+
+from sam2_ros.ros.prompt_queue import Order, PromptQueue, Source, WaitingPrompt
+from sam2_ros.tracking.prompt import Prompt
+
+FEW = Source("few", places=2)
+NEWEST = 100
+
+
+def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPrompt:
+    return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
+
+
+def test_the_farthest_gives_way_to_a_nearer_one() -> None:
+    queue, far, near = PromptQueue(), prompt(900), prompt(101)
+    assert queue.put(prompt(500), NEWEST) is None and queue.put(far, NEWEST) is None
+    assert queue.put(near, NEWEST) is far and near in queue
+    assert queue.put(far, NEWEST) is far and len(queue) == 2
+
+
+def test_those_whose_turn_it_is_and_other_sources_have_places_of_their_own() -> None:
+    queue = PromptQueue()
+    for stamp in (200, 200, 100, 99):
+        assert queue.put(prompt(stamp), NEWEST) is None
+    late = prompt(1)
+    assert queue.put(late, NEWEST) is late, "they come in their order"
+    assert queue.put(prompt(200, Source("other", places=1)), NEWEST) is None
+
+
+def test_objects_that_will_be_there_take_room() -> None:
+    queue = PromptQueue()
+    queue.put(prompt(100), NEWEST)
+    queue.put(prompt(100, Source("other"), object_id=7), NEWEST)
+    queue.put(prompt(300, Source("other"), object_id=8), NEWEST)
+
+    def room(limit: int, object_id: int = 0) -> bool:
+        return queue.has_room(prompt(100, object_id=object_id), NEWEST, {1}, limit)
+
+    assert room(4) and not room(3)
+    assert room(3, object_id=1) and room(3, object_id=7) and not room(3, object_id=8)
+    first = next(iter(queue))
+    assert queue.take(first) and not queue.take(first)
+    assert not room(3), "it is being followed"
+    queue.done()
+    assert room(3)
+
+
+def test_answers_come_in_the_order_of_a_message() -> None:
+    order, said, pending = Order(), [], Future()
+    order.then(lambda: said.append(1))
+    order.asked(pending)
+    for number in range(2, 3000):
+        order.then(lambda number=number: said.append(number))
+    assert said == [1]
+    pending.set_result(None)
+    assert said == [*range(1, 3000)]

@@ -1,0 +1,269 @@
+"""Which stamps an image may have. Times are milliseconds here, and images are known by them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sam2_ros.ros.timeline import FIRST, IN_A_ROW, MOST_STRAYS, Admitted, Fit, Jump, Timeline, joined
+
+MS = 1_000_000  # ns
+HOUR = 3_600_000  # ms
+
+
+def camera(start: int = 100_000, number: int = 30, period: int = 33) -> list[int]:
+    return [start + index * period for index in range(number)]
+
+
+def play(timeline: Timeline[int], stamps: Iterable[int]) -> list[Admitted[int]]:
+    return [timeline.add(stamp * MS, stamp) for stamp in stamps]
+
+
+def shown(admitted: Iterable[Admitted[int]]) -> list[int]:
+    """What is processed, in order."""
+    return [image for one in admitted for _, image in one.images]
+
+
+def jumps(admitted: Iterable[Admitted[int]]) -> list[Jump]:
+    return [one.jump for one in admitted if one.jump is not None]
+
+
+BEFORE = camera()
+AFTER = camera(BEFORE[-1] + 33)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [BEFORE[-1] - 250, BEFORE[-1] - 100, BEFORE[-1], 1, 0, -5, BEFORE[-1] - HOUR],
+    ids=["late by 0.25 s", "late", "repeated", "1 ms", "0", "negative", "an hour ago"],
+)
+def test_one_odd_image_is_skipped(odd: int) -> None:
+    heard = play(Timeline(), [*BEFORE, odd, *AFTER])
+    assert shown(heard) == BEFORE + AFTER and not jumps(heard)
+    assert heard[len(BEFORE)].fit != Fit.NEXT
+
+
+def test_odd_images_that_do_not_fit_each_other_are_skipped_one_by_one() -> None:
+    strays = [1, 50_000, 20_000, 20_000, 3 * HOUR - 5 * HOUR, 7]
+    heard = play(Timeline(), [*BEFORE, *strays, *AFTER])
+    assert shown(heard) == BEFORE + AFTER and not jumps(heard)
+    assert sum(one.given_up for one in heard) == len(strays)
+
+
+def test_stamps_that_hardly_differ_are_no_camera() -> None:
+    timeline = Timeline[int]()
+    play(timeline, BEFORE)
+    heard = [timeline.add(nanoseconds, 0) for nanoseconds in (1, 2, 3, 4)]
+    assert not shown(heard)
+
+
+def test_a_recording_that_begins_again_is_known_at_its_third_image_and_loses_none() -> None:
+    timeline = Timeline[int]()
+    play(timeline, BEFORE)
+    for _ in range(3):
+        heard = play(timeline, BEFORE)
+        assert [one.fit for one in heard[:3]] == [Fit.STRAY, Fit.STRAY, Fit.NEXT]
+        assert shown(heard) == BEFORE
+        assert [jump.forget for jump in jumps(heard)] == [True]
+
+
+@pytest.mark.parametrize("number", [4, 7])
+def test_so_is_a_short_one(number: int) -> None:
+    timeline, bag = Timeline[int](), camera(number=number, period=100)
+    play(timeline, bag)
+    heard = play(timeline, bag)
+    assert shown(heard) == bag and jumps(heard)[0].forget
+
+
+def test_a_recording_of_two_images_is_not_lost_for_ever() -> None:
+    heard = play(Timeline(), [0, 5000] * 20)
+    assert sum(jump.forget for jump in jumps(heard)) >= 2
+
+
+def test_a_simulation_that_starts_again() -> None:
+    heard = play(Timeline(), [*camera(50_000), *camera(3)])
+    assert shown(heard) == [*camera(50_000), *camera(3)] and jumps(heard) == [Jump(50_954 * MS, forget=True)]
+
+
+@pytest.mark.parametrize("back", [210, 300, 1000, 1500])
+@pytest.mark.parametrize("seen", [30, 300])
+def test_a_clock_that_is_put_back_a_little_keeps_what_is_tracked(back: int, seen: int) -> None:
+    before = camera(number=seen)
+    after = camera(before[-1] + 33 - back)
+    heard = play(Timeline(), [*before, *after])
+    assert not any(jump.forget for jump in jumps(heard))
+    assert len(shown(heard)) >= len(before) + len(after) - 6  # late ones are skipped
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_whether_a_long_jump_back_forgets_can_be_chosen(keep: bool) -> None:
+    heard = play(Timeline(keep), [*BEFORE, *camera(BEFORE[0] - HOUR)])
+    assert [jump.forget for jump in jumps(heard)] == [not keep]
+    again = play(Timeline(keep), [*BEFORE, *BEFORE])
+    assert [jump.forget for jump in jumps(again)] == [not keep]
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_stamps_from_the_future_are_put_right_behind_them(number: int) -> None:
+    future = camera(BEFORE[-1] + HOUR, number)
+    heard = play(Timeline(), [*BEFORE, *future, *AFTER])
+    assert shown(heard) == [*BEFORE, *future, *AFTER]
+    (jump,) = jumps(heard)
+    assert jump.corrects and not jump.forget and jump.origin == BEFORE[-1] * MS
+    assert heard[30 + number].fit == (Fit.NEXT if number == 1 else Fit.STRAY), "a single one is known at once"
+
+
+def test_stamps_from_several_futures() -> None:
+    heard = play(Timeline(), [*BEFORE, BEFORE[-1] + HOUR, BEFORE[-1] + 9 * HOUR, *AFTER])
+    assert not any(jump.forget for jump in jumps(heard)) and shown(heard)[-len(AFTER) :] == AFTER
+
+
+def test_a_clock_that_goes_ahead_for_good() -> None:
+    ahead = camera(BEFORE[-1] + HOUR)
+    heard = play(Timeline(), [*BEFORE, *ahead])
+    assert shown(heard) == [*BEFORE, *ahead] and not jumps(heard)
+
+
+def test_the_very_first_stamp_may_be_the_wrong_one() -> None:
+    heard = play(Timeline(), [HOUR, *camera()])
+    assert shown(heard) == [HOUR, *camera()]
+    assert [(jump.forget, jump.corrects) for jump in jumps(heard)] == [(False, True)]
+
+
+def test_a_stale_image_after_a_pause_is_no_proof_that_the_newest_is_wrong() -> None:
+    heard = play(Timeline(), [*BEFORE, *camera(BEFORE[-1] + 60_000, 1), BEFORE[-1] + 59_700, BEFORE[-1] + 60_033])
+    assert not jumps(heard) and heard[-2].fit == Fit.STRAY
+
+
+@pytest.mark.parametrize("behind", [-7 * HOUR, 7 * HOUR, -50, -400, 400])
+def test_of_two_cameras_on_one_topic_one_is_followed(behind: int) -> None:
+    """And which it is does not change."""
+    one, other = camera(number=300), camera(100_010 + behind, 300)
+    heard = play(Timeline(), [stamp for pair in zip(one, other, strict=True) for stamp in pair])
+    assert not any(jump.forget for jump in jumps(heard)) and len(jumps(heard)) <= 1
+    processed = shown(heard)
+    followed = one if sum(stamp in one for stamp in processed) > 100 else other
+    assert sum(stamp in followed for stamp in processed) == 300
+    assert len(processed) <= 302
+
+
+def test_a_bag_that_is_played_beside_a_faster_camera_is_skipped() -> None:
+    live, bag = camera(number=300), iter(camera(5, 100, 100))
+    mixed = [stamp for index, stamp in enumerate(live) for stamp in ([stamp, next(bag)] if index % 3 == 0 else [stamp])]
+    heard = play(Timeline(), mixed)
+    assert shown(heard) == live and not jumps(heard)
+
+
+def test_of_two_sources_time_jumps_once_at_most() -> None:
+    """Three images of one come between two of the other."""
+    slow, fast = camera(number=100, period=100), iter(camera(5, 300))
+    mixed = [stamp for one in slow for stamp in (one, *(next(fast) for _ in range(3)))]
+    assert len(jumps(play(Timeline(), mixed))) == 1
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])
+def test_images_that_overtake_each_other_are_no_jump(order: tuple[int, ...]) -> None:
+    mixed = [AFTER[3 * group + index] for group in range(10) for index in order]
+    heard = play(Timeline(), [*BEFORE, *mixed])
+    processed = shown(heard)
+    assert processed == sorted(processed) and not jumps(heard)
+    assert {one.fit for one in heard} == {Fit.NEXT, Fit.LATE}
+
+
+def test_late_images_for_ever_are_a_jump_after_all() -> None:
+    timeline = Timeline[int]()
+    play(timeline, BEFORE)
+    late = [timeline.add(BEFORE[-1] * MS - 100 * MS + number, number) for number in range(MOST_STRAYS + 1)]
+    assert [one.fit for one in late] == [Fit.LATE] * MOST_STRAYS + [Fit.NEXT]
+    assert jumps(late) and not jumps(late)[0].forget
+
+
+@pytest.mark.parametrize("period", [5, 500, 2000, 9000])
+def test_cameras_of_any_rate(period: int) -> None:
+    bag = camera(number=50, period=period)
+    heard = play(Timeline(), [*bag, 1, *bag])
+    assert shown(heard) == [*bag, *bag] and [jump.forget for jump in jumps(heard)] == [True]
+
+
+def test_images_with_another_between_them_that_was_not_looked_at_are_not_in_a_row() -> None:
+    """Only the newest of those that wait is looked at, which may always be the one of the other camera."""
+    timeline = Timeline[int]()
+    play(timeline, BEFORE)
+    assert timeline.fits(AFTER[0] * MS) and not timeline.fits(BEFORE[0] * MS)
+    apart = [timeline.add(stamp * MS, stamp, in_a_row=False) for stamp in camera(5, 100)]
+    assert not shown(apart) and len(timeline.held) == 1
+    assert jumps(play(timeline, camera(4000)))
+
+
+def test_after_a_reset_any_stamp_is_right() -> None:
+    timeline = Timeline[int]()
+    play(timeline, BEFORE)
+    timeline.reset()
+    assert shown(play(timeline, [1])) == [1]
+    play(timeline, BEFORE)
+    play(timeline, [2])
+    assert timeline.held == (2 * MS,)
+    assert timeline.reset() == ((2 * MS, 2),), "what was held back comes first"
+    heard = play(timeline, [35])
+    assert shown(heard) == [35] and not jumps(heard)
+
+
+def test_nothing_grows() -> None:
+    timeline = Timeline[int]()
+    for stamp in range(0, 10_000_000, 3333):
+        timeline.add(stamp * MS, stamp)
+        timeline.add(-stamp * MS, stamp)
+    assert len(timeline.held) < IN_A_ROW and len(timeline._start) == FIRST and len(timeline._leaps) <= 4
+
+
+def test_frames_before_a_clock_was_put_back_go_back_with_it() -> None:
+    assert joined((100, 110, 120), 60, Jump(60)) == (30, 40, 50)
+    assert joined((120,), 60, Jump(60)) == (59,)
+
+
+def test_frames_whose_stamps_were_wrong_come_right_before_the_next() -> None:
+    jump = Jump(940, origin=110, corrects=True)
+    assert joined((100, 110, 900, 910, 1000), 120, jump) == (117, 118, 119)
+    assert joined((100, 110), 120, jump) == ()
+
+
+SOURCES = st.lists(
+    st.one_of(
+        st.integers(-5, 5),
+        st.integers(99_990, 102_000),
+        st.integers(100_000, 101_000).map(lambda stamp: stamp + HOUR),
+        st.sampled_from(BEFORE),
+        st.tuples(st.integers(0, 2 * HOUR), st.integers(1, 12)).map(lambda run: camera(*run)),
+    ).map(lambda stamps: stamps if isinstance(stamps, list) else [stamps]),
+    max_size=30,
+)
+
+
+@given(SOURCES, st.booleans(), st.lists(st.booleans(), min_size=400, max_size=400))
+def test_whatever_the_stamps_are_a_tracker_can_follow_them(runs: list[list[int]], keep: bool, rows: list[bool]) -> None:
+    """The history ascends across all jumps, and each image is accounted for."""
+    timeline, history, counts = Timeline[int](keep), [], Counter[str]()
+    stamps = [stamp for run in runs for stamp in run]
+    for stamp, in_a_row in zip(stamps, rows, strict=False):
+        admitted = timeline.add(stamp * MS, stamp, in_a_row)
+        if admitted.jump is not None:
+            first = admitted.images[0][0]
+            if admitted.jump.forget:
+                history = []
+            elif history[-1] >= first:
+                moved = joined(history, first, admitted.jump)
+                history[len(history) - len(moved) :] = moved
+        history = [*history, *(stamp for stamp, _ in admitted.images)][-16:]
+        assert all(before < after for before, after in pairwise(history))
+        assert not admitted.images or history[-1] == timeline.newest
+        counts["processed"] += len(admitted.images)
+        counts["given up"] += admitted.given_up
+        counts["skipped"] += admitted.fit in (Fit.REPEATED, Fit.LATE)
+        if keep:
+            assert admitted.jump is None or not admitted.jump.forget
+    assert counts.total() + len(timeline.held) == min(len(stamps), len(rows))
