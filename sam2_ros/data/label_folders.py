@@ -22,7 +22,7 @@ _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, in natural order, without `hidden` ones. Raises ClipError where there are none."""
+    """Names of the folders in `images`, in natural order; hidden ones are none. Raises ClipError where none are."""
     folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
     names = sorted((folder.name for folder in folders if not is_hidden(folder.name)), key=natural)
     if not names:

@@ -202,7 +202,8 @@ class Run:
             ClipError: a clip is damaged, and `strict`.
             ValueError: all are.
         """
-        columns = (TextColumn("{task.description:<20}", markup=False), BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
+        name_column = TextColumn("{task.description:<20}", markup=False)
+        columns = (name_column, BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
         with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
             total = bar.add_task("clips", total=len(self.clips))
             for number, name in enumerate(self.clips.names):
