@@ -116,12 +116,15 @@ class Joined(Sequence[Clip]):
 
 
 def read_list(file: str | Path) -> list[str]:
-    """The names of clips in a text file, one a line. Raises ClipError."""
+    """The names of clips in a text file, one a line, each once. Raises ClipError."""
     file = Path(file)
     try:
-        names = [name for line in file.read_text().splitlines() if (name := line.strip())]
+        text = file.read_text("utf-8-sig", errors="surrogateescape")  # as names of files are
     except FileNotFoundError as error:
         raise ClipError(file, "the list of clips is missing") from error
+    except OSError as error:
+        raise ClipError(file, f"cannot be read as a list of clips: {error.strerror}") from error
+    names = list(dict.fromkeys(name for line in text.splitlines() if (name := line.strip().rstrip("/"))))
     if not names:
         raise ClipError(file, "the list of clips is empty")
     return names

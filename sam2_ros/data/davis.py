@@ -5,6 +5,7 @@ https://davischallenge.org; the frames are of 24 a second.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,9 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips, read_list
 from sam2_ros.data.images import image_files
 
+_PAIR = re.compile(r"/?JPEGImages/[^/]+/([^/]+)/\S+\s+\S+")
+"""A line of the lists of 2016, which name the image and the mask of each frame."""
+
 
 def sequences(root: str | Path, resolution: str = "480p", split: str | None = None) -> list[str]:
     """Names of the sequences.
@@ -21,14 +25,15 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
     Args:
         root: the folder that holds JPEGImages and Annotations.
         resolution: the folder below these two: 480p, 1080p or Full-Resolution.
-        split: a list in ImageSets, such as "2017/val"; None: all that there are, in natural order.
+        split: a list in ImageSets, such as "2017/val" or "480p/val" (2016); None: all that there are, in natural order.
 
     Raises:
         ClipError: there is no DAVIS layout, or no such list.
     """
     if split is None:
         return label_folders.videos(Path(root) / "JPEGImages" / resolution)
-    return read_list(Path(root) / "ImageSets" / f"{split}.txt")
+    lines = read_list(Path(root) / "ImageSets" / f"{split.removesuffix('.txt')}.txt")
+    return list(dict.fromkeys(pair[1] if (pair := _PAIR.fullmatch(line)) else line for line in lines))
 
 
 def read(root: str | Path, sequence: str, resolution: str = "480p", mask_values: str | None = None) -> Clip:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Joined, from_list
+from sam2_ros.data.hidden import files_below, is_hidden
+from sam2_ros.data.json_file import read_json
 from sam2_ros.data.natural_order import natural
 from sam2_ros.requirements import how_to_install
 
@@ -88,6 +90,16 @@ def _has(*parts: str) -> Callable[[Path], Path | None]:
     return lambda path: path if path.is_dir() and all(any(path.glob(part)) for part in parts) else None
 
 
+def _youtube_vos(path: Path) -> Path | None:
+    """Other data sets have a meta.json, too; one that can't be read is said to be damaged by who reads it."""
+    if not (path / "JPEGImages").is_dir() or not (path / "meta.json").is_file():
+        return None
+    try:
+        return path if "videos" in read_json(path / "meta.json", {}) else None
+    except ClipError:
+        return path
+
+
 def _davis(path: Path, said: Said) -> Clips:
     """In the first of the known resolutions that is there."""
     resolutions = [folder.name for folder in path.glob("JPEGImages/*") if folder.name in _RESOLUTIONS]
@@ -110,7 +122,7 @@ def _bag(path: Path) -> Path | None:
 def _sav(path: Path) -> Path | None:
     if path.suffix.lower() == ".mp4":
         return path if path.with_name(f"{path.stem}_manual.json").is_file() else None
-    return path if next(path.rglob("*_manual.json"), None) else None
+    return path if any(file.name.endswith("_manual.json") for file in files_below(path)) else None
 
 
 def _coco(path: Path) -> Path | None:
@@ -118,10 +130,11 @@ def _coco(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".json" else None
     for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
-        if found := [file for name in names for file in sorted(path.glob(name), key=natural)]:
+        found = [file for name in names for file in sorted(path.glob(name), key=natural) if not is_hidden(file.name)]
+        if found:
             return _only(path, found)
     others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
-    found = [file for file in sorted(others, key=natural) if _lists_images(file)]
+    found = [file for file in sorted(others, key=natural) if not is_hidden(file.name) and _lists_images(file)]
     return _only(path, found) if found else None
 
 
@@ -149,7 +162,7 @@ _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Said], 
     ),
     (
         "YouTube-VOS: folders JPEGImages and Annotations, meta.json",
-        _has("JPEGImages", "meta.json"),
+        _youtube_vos,
         lambda path, said: _module("youtube_vos").clips(path, said.folder, said.mask_values),
     ),
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),

@@ -10,6 +10,7 @@ import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
+from sam2_ros.data.hidden import is_hidden
 from sam2_ros.data.images import check_masks, image_size, write_jpeg
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
@@ -21,9 +22,9 @@ _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, in natural order. Raises ClipError where there are none."""
+    """Names of the folders in `images`, in natural order; hidden ones are none. Raises ClipError where none are."""
     folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
-    names = sorted((folder.name for folder in folders if folder.name[0] != "."), key=natural)
+    names = sorted((folder.name for folder in folders if not is_hidden(folder.name)), key=natural)
     if not names:
         raise ClipError(images, "there is no folder of frames in it, or it is missing")
     return names

@@ -8,7 +8,9 @@ In the JSON, `masklet` holds for each annotated frame a list with the mask (COCO
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,22 @@ import numpy as np
 
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
+from sam2_ros.data.hidden import files_below
 from sam2_ros.data.json_file import read_json
+from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 from sam2_ros.data.object_folders import ObjectFolders
 from sam2_ros.data.video import VideoFrames, VideoWriter
 
 STEP = 4  # annotated is every fourth frame
+MANUAL = "_manual.json"
 
 
 def clips(root: str | Path, auto: bool = False) -> Clips:
-    """All videos below a folder, or the one that this is.
+    """All videos below a folder, or the one that this is, named as their files; of several files of one name, by path.
+
+    Videos without a JSON of manual masklets, and such JSONs without a video, are left out, and named in a warning.
 
     Args:
         auto: also the automatic masklets, of the videos that have them; their IDs follow those of the manual ones.
@@ -35,15 +42,31 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     Raises:
         ClipError: there are none.
     """
-    found = [Path(root)] if Path(root).is_file() else sorted(Path(root).rglob("*.[mM][pP]4"))
-    files = {file.stem: file for file in found if _json(file, "manual").is_file()}
+    root, left = Path(root), LeftOut()
+    files: dict[str, Path] = {}
+    of_videos: set[Path] = set()
+    every = [root] if root.is_file() else list(files_below(root))
+    for file in (file for file in every if file.suffix.lower() == ".mp4"):
+        of_videos.add(manual := _json(file, "manual"))
+        if not manual.is_file():
+            left.add("videos without a JSON of manual masklets", file.name)
+            continue
+        name = file.stem
+        if name in files:
+            name = "-".join(file.relative_to(root).with_suffix("").parts)
+        files[name] = file
+    for file in every:
+        if file.name.endswith(MANUAL) and file not in of_videos:
+            left.add("JSONs of manual masklets without a video", file.name)
     if not files:
         raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
+    if left:
+        warnings.warn(f"{root}: left out {left}", DataWarning, stacklevel=2)
     return Clips(sorted(files, key=natural), partial(_read, files, auto))
 
 
 def _read(files: dict[str, Path], auto: bool, name: str) -> Clip:
-    return read(files[name], auto)
+    return replace(read(files[name], auto), name=name)
 
 
 def _json(file: Path, kind: str) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
@@ -234,7 +235,7 @@ def main() -> int:
         report = replace(report, notes=[*report.notes, *said])
         report.save(options.out)
     except (CheckpointError, OSError, ValueError, MemoryError) as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print("[bold red]error:[/]", Text(str(error)), highlight=False, soft_wrap=True)
         return 2
     report.print(console)
     wrote = "scores.md, scores.json, curves.png and pictures"
@@ -245,7 +246,7 @@ def main() -> int:
         curves.draw(report.curves, title, options.out / "curves.png")
     except ImportError:
         wrote = "scores.md, scores.json and pictures (curves.png takes Matplotlib: pip install matplotlib)"
-    console.print(f"{wrote}: {options.out}/", highlight=False, soft_wrap=True)
+    console.print(f"{wrote}: {options.out}/", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

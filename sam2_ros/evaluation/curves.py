@@ -28,10 +28,12 @@ def draw(curves: Curves, title: str, path: Path) -> None:
     axes.set_ylim(0, 102)
     axes.set_xlabel(curves.x, color=INK)
     axes.set_ylabel(f"{curves.y}, %", color=INK)
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if len(curves.lines) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+        legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # names may have dollars in them
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from rich import box, table
 from rich.console import Console
+from rich.text import Text
 
 LISTED = 100
 """Of more clips than this, tables show only the mean, and only this many get a contact sheet."""
@@ -59,17 +60,17 @@ class Report:
             for column in columns:
                 shown.add_column(column, justify="right")
             for name, cells in rows:
-                shown.add_row(name, *cells, style="bold" if name == ALL else "")
+                shown.add_row(Text(name), *cells, style="bold" if name == ALL else "")
             console.print(shown)
         for note in self.notes:
-            console.print(note, style="dim", highlight=False)
+            console.print(note, style="dim", highlight=False, markup=False)
 
     def markdown(self) -> str:
         """The tables as a Markdown document."""
         lines = ["# Evaluation", "", *(f"- {name}: {value}" for name, value in self.settings.items()), ""]
         for heading, columns, rows in self.tables:
             lines += [f"| {' | '.join([heading, *columns])} |", "|---|" + "--:|" * len(columns)]
-            lines += [f"| {' | '.join([name, *cells])} |" for name, cells in rows] + [""]
+            lines += [f"| {' | '.join([_cell(name), *cells])} |" for name, cells in rows] + [""]
         return "\n".join([*lines, "\n\n".join(self.notes), ""])
 
     def json(self) -> str:
@@ -79,7 +80,7 @@ class Report:
     def save(self, folder: Path) -> None:
         """Writes scores.md and scores.json into a folder, which is made where it is missing. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "scores.md").write_text(self.markdown())
+        (folder / "scores.md").write_text(self.markdown(), "utf-8", errors="backslashreplace")
         (folder / "scores.json").write_text(self.json())
 
 
@@ -107,6 +108,11 @@ class Rows:
         """Rows that make a readable figure: the challenges, or else the clips where there are few; and all."""
         parts = self.by_challenge() or (self.by_clip() if 1 < len(self.clips) <= 8 else {})
         return {**parts, ALL: set(self.clips)}
+
+
+def _cell(name: str) -> str:
+    """A name in a Markdown table."""
+    return " ".join(name.splitlines()).replace("|", "\\|")
 
 
 def percent(value: float) -> str:

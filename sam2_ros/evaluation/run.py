@@ -202,7 +202,8 @@ class Run:
             ClipError: a clip is damaged, and `strict`.
             ValueError: all are.
         """
-        columns = (TextColumn("{task.description:<20}"), BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
+        name_column = TextColumn("{task.description:<20}", markup=False)
+        columns = (name_column, BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
         with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
             total = bar.add_task("clips", total=len(self.clips))
             for number, name in enumerate(self.clips.names):
@@ -213,7 +214,7 @@ class Run:
                     if self.strict:
                         raise
                     self.skipped[name] = error
-                    self.console.print(f"{name:<20} skipped: {error}", highlight=False, soft_wrap=True)
+                    self.console.print(f"{name:<20} skipped: {error}", highlight=False, markup=False, soft_wrap=True)
                 bar.remove_task(task)
                 bar.advance(total)
         scored = [name for name in self.clips.names if name not in self.skipped]
@@ -242,7 +243,7 @@ class Run:
 
     def _say(self, clip: Clip, words: str) -> None:
         if len(self.clips.names) <= LISTED:
-            self.console.print(f"{clip.name:<20} {words}", highlight=False)
+            self.console.print(f"{clip.name:<20} {words}", highlight=False, markup=False)
 
 
 def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:

@@ -1,5 +1,6 @@
 """Tables, JSON and curves."""
 
+import io
 import json
 import math
 
@@ -93,3 +94,21 @@ def test_curves_are_a_picture(tmp_path):
     picture = cv2.imread(str(tmp_path / "new/curves.png"))
     assert picture.shape[:2] == (540, 960)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+@pytest.mark.parametrize("name", ["video [/b]", "[red]x", "two\nlines | cells", "caf\udce9"])
+def test_names_of_clips_are_shown_and_saved_as_they_are(tmp_path, name):
+    shown = io.StringIO()
+    table = Table("clip", ["J&F"], [(name, ["1.0"])])
+    report = Report({}, [table], [f"Skipped: {name}"], {}, Curves({}, "", ""))
+    report.print(Console(file=shown, width=100))
+    report.save(tmp_path)
+    assert f"Skipped: {name}" in shown.getvalue() and name.splitlines()[0] in shown.getvalue().split("Skipped")[0]
+    (row,) = [line for line in (tmp_path / "scores.md").read_text("utf-8").splitlines() if line.endswith("| 1.0 |")]
+    assert row.startswith("| ") and row.replace("\\|", "").count("|") == 3
+
+
+def test_names_with_dollars_are_no_formulas_in_the_figure(tmp_path):
+    curve = ([1, 2], [0.5, 0.6])
+    curves.draw(Curves({"cost $\\frac$": curve, "all": curve}, "x", "y"), "masks $\\frac$", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size
