@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Integral
 
 PATCH = 32
 """Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
@@ -84,8 +85,8 @@ class SAM2Config:
     which rounds eight times as finely, but knows no numbers above 65504."""
 
     def __post_init__(self) -> None:
-        if self.image_size < PATCH or self.image_size % PATCH:
-            raise ValueError(f"images of {self.image_size} pixels: the side of the square must be a multiple of 32")
+        if not isinstance(self.image_size, Integral) or self.image_size < PATCH or self.image_size % PATCH:
+            raise ValueError(f"images of {self.image_size!r} pixels: the side of the square must be a multiple of 32")
         if self.aspect != IMAGE:
             _sides(self.aspect)
 
@@ -109,7 +110,7 @@ class SAM2Config:
 
 
 def _sides(aspect: str) -> tuple[int, int]:
-    sides = re.fullmatch("([1-9][0-9]*)[:x]([1-9][0-9]*)", aspect, re.ASCII)
+    sides = isinstance(aspect, str) and re.fullmatch("([1-9][0-9]*)[:x]([1-9][0-9]*)", aspect, re.ASCII)
     if not sides:
         raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
     return int(sides[1]), int(sides[2])
