@@ -128,8 +128,8 @@ class Tracker:
             nothing. What takes time is done now, and not when images wait; but for graphs of unusual shapes.
 
     Raises:
-        ValueError: a number is too small or not whole, `dtype` or `accelerate` is something else, or graphs are asked for
-            where there is no GPU.
+        ValueError: a number is too small or not whole, `dtype` or `accelerate` is something else, or graphs are asked
+            for where there is no GPU.
         TypeError: the model is none, but a name or a path, for instance.
         RuntimeError, NotImplementedError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and
             `GraphedSAM2`.
