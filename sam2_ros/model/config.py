@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Integral
 
 PATCH = 32
 """Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
@@ -87,9 +88,10 @@ class SAM2Config:
     which rounds eight times as finely, but knows no numbers above 65504."""
 
     def __post_init__(self) -> None:
-        if not PATCH <= self.image_size <= MAX_SIDE or self.image_size % PATCH:
+        size = self.image_size
+        if not isinstance(size, Integral) or not PATCH <= size <= MAX_SIDE or size % PATCH:
             raise ValueError(
-                f"images of {self.image_size} pixels: the side of the square must be a multiple of 32, up to {MAX_SIDE}"
+                f"images of {size!r} pixels: the side of the square must be a multiple of 32, up to {MAX_SIDE}"
             )
         if self.half not in HALVES:
             raise ValueError(f"half is {self.half!r}; it must be one of {', '.join(HALVES)}")
@@ -116,7 +118,7 @@ class SAM2Config:
 
 
 def _sides(aspect: str) -> tuple[int, int]:
-    sides = re.fullmatch("([1-9][0-9]{,4})[:x]([1-9][0-9]{,4})", aspect, re.ASCII)
+    sides = isinstance(aspect, str) and re.fullmatch("([1-9][0-9]{,4})[:x]([1-9][0-9]{,4})", aspect, re.ASCII)
     if not sides:
         raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
     return int(sides[1]), int(sides[2])

@@ -12,7 +12,7 @@ from torch import Tensor
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
-from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
+from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, flag, what
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,10 @@ class ImagePredictor:
         """
         if self._features is None:
             raise PromptError("no picture yet; call set_image first")
+        if (several := flag(multimask)) is None:
+            raise PromptError(f"multimask is {what(multimask)}; it must be True or False")
+        if mask_logits is not None and box is None and (clicks is None or not len(clicks)):
+            raise PromptError("mask_logits alone say nothing new; give the clicks or the box that correct them, too")
         prompt = Prompt(clicks=clicks, box=box).checked(*self._size)
         shape, device = self.model.config.shape(*self._size), self.model.device
         points, labels = to_points(prompt.box, prompt.clicks, self._size, shape, device)
@@ -81,10 +85,10 @@ class ImagePredictor:
             points,
             labels,
             None if mask_logits is None else self._earlier(mask_logits, shape),
-            multimask,
+            several,
         )
         # On a picture the object is there, whatever the object score says.
-        if multimask:
+        if several:
             iou, order = decoded.all_iou[0, SINGLE + 1 :].sort(descending=True)
             logits = decoded.all_logits[0, SINGLE + 1 :][order]
         else:
@@ -95,11 +99,12 @@ class ImagePredictor:
     def _earlier(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
         """An earlier answer as the decoder takes it: [1, 1, h, w]."""
         size = [side // 4 for side in shape]
-        if isinstance(logits, np.ndarray):
-            logits = torch.from_numpy(logits)
+        if isinstance(logits, np.ndarray) and logits.dtype.kind == "f":
+            logits = torch.from_numpy(logits.astype(np.float32))  # PyTorch takes neither all types nor all strides
         if not isinstance(logits, Tensor) or not logits.is_floating_point() or list(logits.shape[-2:]) != size:
-            got = f"{logits.dtype} {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-            raise PromptError(f"mask_logits are {got}; give one of the logits of an earlier answer, floats {size}")
+            raise PromptError(
+                f"mask_logits are {what(logits)}; give one of the logits of an earlier answer, floats {size}"
+            )
         if logits.numel() != size[0] * size[1]:
             raise PromptError(f"mask_logits hold {list(logits.shape)}; give one of them, such as logits[0]")
         if logits.isnan().any():

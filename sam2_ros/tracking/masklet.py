@@ -29,14 +29,15 @@ class Masklet:
     """bool [H, W], all False when the object is not present."""
 
     box_min_part: float = 0.0
-    """Parts of the mask with fewer pixels than this share of its largest part don't count for the box."""
+    """Parts that are smaller than this share of the largest, their holes filled, don't count for the box."""
 
     @cached_property
     def box(self) -> Box:
         """The tight box around the parts of the mask that count, whole pixels; all 0 when the mask is empty."""
         import cv2  # not above: who only reads masklets needs no OpenCV
 
-        outlines = cv2.findContours(self.mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        mask = np.asarray(self.mask).astype(bool, copy=False)  # one made by hand may hold other numbers
+        outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
         if not outlines:
             return Box(0, 0, 0, 0)
         # Outlines run through the centres of pixels, so that half of those on them lie outside (Pick's theorem).

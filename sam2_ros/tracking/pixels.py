@@ -167,14 +167,17 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> 
     Raises:
         SmallMaskError: it covers less than `LEAST_AREA`.
     """
-    shares = _shares(mask, shape, model.device)
-    if float(shares.sum()) < LEAST_AREA:
-        height, width = mask.shape
-        side = math.ceil(math.sqrt(LEAST_AREA * height * width / (shape[0] * shape[1])))
+    height, width = mask.shape
+    least = LEAST_AREA * height * width / (shape[0] * shape[1])
+    count = np.count_nonzero(mask)
+    if count < least:
+        side = math.ceil(math.sqrt(least))
+        enough = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(least)} pixels"
         raise SmallMaskError(
-            f"the mask has {np.count_nonzero(mask)} pixels, too few for the network to hold: in images of {width} x"
-            f" {height} it can hold {side} x {side}; crop the images, or let the network see more (image_size)"
+            f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
+            f" hold {enough}; crop the images, or let the network see more (image_size)"
         )
+    shares = _shares(mask, shape, model.device)
     fullest = float(shares.max())
     seen = (shares >= (0.5 if fullest > FULL else fullest / 2)).float()
     logits = model.logits_of(seen)

@@ -55,6 +55,7 @@ class Box(NamedTuple):
     @classmethod
     def from_corners(cls, left: float, top: float, right: float, bottom: float) -> Box:
         """The box between two corners, as other libraries write boxes (xyxy)."""
+        left, top, right, bottom = (float(side) for side in (left, top, right, bottom))  # unsigned ones would wrap
         return cls(left, top, right - left, bottom - top)
 
 
@@ -86,11 +87,14 @@ class Prompt:
         object_id = _object_id(self.object_id)
         label = "" if self.label is None else self.label
         if not isinstance(label, str):
-            raise PromptError(f"the label is {_what(label)}; it must be a str")
+            raise PromptError(f"the label is {what(label)}; it must be a str")
+        label = str(label)  # NumPy's are str, too
+        if "\0" in label or any("\ud800" <= letter <= "\udfff" for letter in label):
+            raise PromptError(f"the label {what(label)} cannot be sent as UTF-8; leave out NUL and surrogates")
         if len(label) > MAX_LABEL:
             raise PromptError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
-        if (forget := _flag(self.replace)) is None:
-            raise PromptError(f"replace is {_what(self.replace)}; it must be True or False")
+        if (forget := flag(self.replace)) is None:
+            raise PromptError(f"replace is {what(self.replace)}; it must be True or False")
         clicks = _clicks(self.clicks)
         if not clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
@@ -112,11 +116,10 @@ class Prompt:
         )
 
 
-def _what(value: object) -> str:
+def what(value: object) -> str:
     """A value's type, and what a short one is, for messages."""
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        return f"{type(value).__name__} of {value.dtype} {list(shape)}" if hasattr(value, "dtype") else str(type(value))
+    if hasattr(value, "dtype") and isinstance(shape := getattr(value, "shape", None), tuple):
+        return f"{type(value).__name__} of {value.dtype} {list(shape)}"
     text = repr(value)
     return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
 
@@ -141,22 +144,27 @@ def _number(value: Any) -> float | None:
         return math.inf
 
 
-def _flag(value: Any) -> bool | None:
+def flag(value: Any) -> bool | None:
     """True and False, also as 1 and 0; None: it is neither."""
     value = _plain(value)
     return bool(value) if isinstance(value, Real) and value in (0, 1) else None
 
 
+def whole_number(value: Any) -> int | None:
+    """An integer of any type (Python's, NumPy's, a tensor's) as Python's, which never wraps; None: it is none."""
+    try:
+        return None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        return None
+
+
 def _object_id(value: Any) -> int:
     if value is None:
         return 0
-    try:
-        object_id = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
-    except TypeError:
-        object_id = None
+    object_id = whole_number(value)
     if object_id is None:
         raise PromptError(
-            f"object_id is {_what(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
+            f"object_id is {what(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
         )
     if not 0 <= object_id <= MAX_OBJECT_ID:
         raise PromptError(f"object_id {object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
@@ -168,7 +176,7 @@ def _clicks(value: Any) -> tuple[Click, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes, dict)) or not isinstance(value := _plain(value), Iterable):
-        raise PromptError(f"clicks are {_what(value)}; give a list of clicks: {CLICK_FORM}")
+        raise PromptError(f"clicks are {what(value)}; give a list of clicks: {CLICK_FORM}")
     entries = [_plain(entry) for entry in value]
     if entries and _number(entries[0]) is not None:
         entries = [entries]  # one click, not in a list
@@ -178,11 +186,11 @@ def _clicks(value: Any) -> tuple[Click, ...]:
 def _click(entry: Any) -> Click:
     parts = tuple(entry) if isinstance(entry, (tuple, list)) else ()
     if len(parts) not in (2, 3):
-        raise PromptError(f"a click is given as {_what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
     x, y = _number(parts[0]), _number(parts[1])
-    positive = _flag(parts[2]) if len(parts) == 3 else True
+    positive = flag(parts[2]) if len(parts) == 3 else True
     if x is None or y is None or positive is None:
-        raise PromptError(f"a click is given as {_what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
     return Click(x, y, positive)
 
 
@@ -193,7 +201,7 @@ def _box(value: Any, height: int, width: int) -> Box:
         sides = sides[0]  # one box in a list of boxes
     numbers = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
     if len(numbers) != 4 or None in numbers:
-        raise PromptError(f"the box is given as {_what(value)}; {BOX_FORM}")
+        raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):
         raise PromptError(f"box {_text(box)} is not finite")
@@ -221,14 +229,16 @@ def _text(box: Box) -> str:
 def _mask(value: Any, height: int, width: int) -> np.ndarray:
     """A mask of any form as bool [H, W], which shares no memory with what was given."""
     if isinstance(value, (str, bytes, dict)) or hasattr(value, "__fspath__"):
-        raise PromptError(f"the mask is given as {_what(value)}; {MASK_FORM}")
+        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}")
     try:
         if hasattr(value, "detach"):  # PyTorch, on a GPU too
             value = value.detach().cpu()
             value = value.float() if value.is_floating_point() else value  # NumPy does not know bfloat16
+        if isinstance(value, np.ma.MaskedArray):
+            value = value.filled(0)  # what is masked out is not on the object
         mask = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise PromptError(f"the mask is given as {_what(value)}; {MASK_FORM}") from error
+    except Exception as error:  # whatever a foreign type raises when it is made an array
+        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}") from error
     if mask.dtype.kind == "f":
         raise PromptError(
             f"the mask holds {mask.dtype}, of which no value is plainly on the object; give mask > 0 for logits,"
@@ -236,7 +246,9 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
         )
     if mask.dtype.kind not in "biu":
         raise PromptError(f"the mask holds {mask.dtype} {list(mask.shape)}; {MASK_FORM}")
-    if mask.ndim == 3 and 1 in (mask.shape[0], mask.shape[2]):
+    if mask.shape in ((1, height, width), (height, width, 1)):
+        mask = mask.reshape(height, width)
+    elif mask.ndim == 3 and 1 in (mask.shape[0], mask.shape[2]):
         mask = mask[0] if mask.shape[0] == 1 else mask[..., 0]
     if mask.ndim != 2:
         raise PromptError(f"the mask has the shape {list(mask.shape)}, but it is of one object; {MASK_FORM}")

@@ -32,11 +32,12 @@ from sam2_ros.tracking.graphed_pixels import GraphedPixels
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
+from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError, what, whole_number
 
 log = logging.getLogger("sam2_ros")
 
 ACCELERATIONS = ("auto", "off", "compile", "graphs")
+DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
 class StampError(ValueError):
@@ -128,8 +129,10 @@ class Tracker:
             nothing. What takes time is done now, and not when images wait; but for graphs of unusual shapes.
 
     Raises:
-        ValueError: a number is too small, or `accelerate` is something else or asks for graphs where there is no GPU.
+        ValueError: a number is too small or not whole, `dtype` or `accelerate` is something else, or graphs are asked
+            for where there is no GPU.
         CheckpointError: the model's weights came without those of the memory.
+        TypeError: the model is none, but a name or a path, for instance.
         RuntimeError, NotImplementedError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and
             `GraphedSAM2`.
     """
@@ -146,15 +149,17 @@ class Tracker:
         dtype: torch.dtype | None = None,
         accelerate: str = "auto",
     ) -> None:
-        for name, value, least in (("history", history, 1), ("max_objects", max_objects, 1)):
-            if value < least:
-                raise ValueError(f"{name} is {value}; it must be at least {least}")
+        if not hasattr(model, "encode_image"):
+            raise TypeError(f"the model is {what(model)}; give load_model(name) or load_model(checkpoint=path)")
+        history = _at_least("history", history, 1)
+        max_objects = _at_least("max_objects", max_objects, 1)
+        prompted_memories = _at_least("prompted_memories", prompted_memories, 2)  # the first and the latest
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype is {dtype}; it must be None or one of {', '.join(map(str, DTYPES[1:]))}")
         if max_objects > MAX_OBJECT_ID:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
-        if not 0 <= box_min_part <= 1:
+        if not isinstance(box_min_part, Real) or not 0 <= box_min_part <= 1:
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
-        if prompted_memories < 2:
-            raise ValueError(f"prompted_memories is {prompted_memories}; it must be 2 at least, first and latest")
         if accelerate not in ACCELERATIONS:
             raise ValueError(f"accelerate is {accelerate!r}; it must be one of {', '.join(ACCELERATIONS)}")
         check_memory(model)
@@ -241,11 +246,11 @@ class Tracker:
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:
-            StampError: the image is not newer than the one before it.
+            StampError: the image is not newer than the one before it, or the stamp is no whole number.
             ValueError: the image is of another type or shape.
         """
         last = self._history[-1].stamp if self._history else -1
-        stamp = last + 1 if stamp is None else stamp
+        stamp = last + 1 if stamp is None else _stamp(stamp, StampError)
         if self._history and stamp <= last:
             raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
@@ -274,6 +279,7 @@ class Tracker:
         if not 0 < len(stamps) <= len(self._history):
             frames = f"only {len(self._history)}" if self._history else "no"
             raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
+        stamps = tuple(_stamp(stamp, StampError) for stamp in stamps)
         history = list(self._history)
         kept = history[: -len(stamps)]
         in_order = [*(seen.stamp for seen in kept[-1:]), *stamps]
@@ -296,7 +302,7 @@ class Tracker:
             prompt: in pixels of the prompted image.
             stamp: of the image that was prompted, ns; the nearest frame of the history is taken. None: the newest.
             carry: whether to carry the object forward. False, for the first of several prompts on an old frame: later
-                frames keep what was known there, or know nothing yet, until `retrack`.
+                frames keep what was known there, or know nothing yet (nor after `replace`), until `retrack`.
 
         Raises:
             PromptError: the prompt cannot be followed. Nothing tracked has changed.
@@ -308,8 +314,8 @@ class Tracker:
         tracked = self._object_for(prompt)
         # All is worked out on copies and put in place at the end: a failure leaves everything as it was.
         answers: dict[int, Answer | None] = {}
-        if prompt.replace:
-            answers = dict.fromkeys(earlier.index for earlier in self._history if earlier.index < seen.index)
+        if prompt.replace:  # later frames, too: what was known there is of what the object is no more
+            answers = dict.fromkeys(frame.index for frame in self._history)
         with self._enough_memory():
             answers[seen.index] = self._answer(prompt, tracked, seen)
             if carry:
@@ -357,7 +363,8 @@ class Tracker:
         Raises:
             PromptError: no such object is tracked.
         """
-        del self._objects[self._known(object_id).object_id]
+        object_id = self._known(object_id).object_id
+        del self._objects[object_id]
         for seen in self._history:
             seen.answers.pop(object_id, None)
         if self._non_overlap_masks:
@@ -367,6 +374,9 @@ class Tracker:
             self._newest = replace(self._newest, masklets=kept)
 
     def _known(self, object_id: int) -> TrackedObject:
+        if (number := whole_number(object_id)) is None:
+            raise PromptError(f"object_id is {what(object_id)}; it must be the number of a tracked object")
+        object_id = number
         if object_id not in self._objects:
             known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
             raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
@@ -405,11 +415,10 @@ class Tracker:
         """The frame of the history that is nearest to a stamp."""
         if not self._history:
             raise PromptError("no image has been seen yet; prompt once images arrive")
-        if stamp is not None and not isinstance(stamp, Real):
-            raise PromptError(f"the stamp is a {type(stamp).__name__}; it must be that of an image, in ns")
         oldest, newest = self._history[0], self._history[-1]
         if stamp is None:
             return newest
+        stamp = _stamp(stamp, PromptError)
         if stamp < oldest.stamp:
             late = (newest.stamp - stamp) / 1e9
             kept = (newest.stamp - oldest.stamp) / 1e9
@@ -599,6 +608,21 @@ class Tracker:
                 )
             )
         return masklets
+
+
+def _at_least(name: str, value: object, least: int) -> int:
+    number = whole_number(value)
+    if number is None or number < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+    return number
+
+
+def _stamp(stamp: object, error: type[ValueError]) -> int:
+    """A stamp as Python's int: NumPy's wrap around when one is subtracted from another."""
+    number = whole_number(stamp)
+    if number is None:
+        raise error(f"the stamp is {what(stamp)}; it must be that of an image, a whole number of ns")
+    return number
 
 
 def _sigmoid(logit: float) -> float:

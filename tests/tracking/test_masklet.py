@@ -73,3 +73,10 @@ def test_the_tracker_says_which_parts_count(model, images):
     assert replace(found, box_min_part=0.1).box == boxes[0]
     with pytest.raises(ValueError, match=r"box_min_part is 1\.5"):
         Tracker(model, box_min_part=1.5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_boxes_of_masks_made_by_hand_of_other_numbers(kind):
+    mask = np.zeros((60, 80), kind)
+    mask[10:40, 20:60] = 1
+    assert masklet(mask).box == (20, 10, 40, 30)

@@ -291,7 +291,7 @@ def test_the_tracker_takes_them_as_they_are(model, images):
     for wrong in ({"clicks": [(30, 20)]}, [(30, 20)], Click(30, 20), None):
         with pytest.raises(PromptError, match="give Prompt"):
             tracker.prompt(wrong)
-    with pytest.raises(PromptError, match="stamp is a str"):
+    with pytest.raises(PromptError, match="stamp is 'now'"):
         tracker.prompt(Prompt(clicks=[(30, 20)]), "now")
 
 
@@ -305,3 +305,57 @@ def test_the_image_predictor_takes_them_as_they_are(model, images):
         predictor.predict("30,20")
     with pytest.raises(PromptError, match="a box is"):
         predictor.predict(box=(3, 4))
+
+
+def test_what_is_masked_out_is_not_on_the_object():
+    labels = np.full((HEIGHT, WIDTH), 7)
+    labels[2:5, 3:9] = 5
+    there = labels == 5
+    assert np.array_equal(Prompt(mask=np.ma.masked_where(~there, labels)).checked(HEIGHT, WIDTH).mask, there)
+
+
+def test_masks_of_images_one_pixel_high_may_have_an_axis_before_or_behind():
+    for shape in ((1, 50), (1, 1, 50), (1, 50, 1)):
+        assert Prompt(mask=np.ones(shape, bool)).checked(1, 50).mask.shape == (1, 50)
+
+
+def test_corners_of_unsigned_numbers_do_not_wrap():
+    with pytest.raises(PromptError, match="no size"):
+        Prompt(box=Box.from_corners(*np.array([10, 5, 5, 9], np.uint8))).checked(300, 300)
+
+
+@pytest.mark.parametrize("label", ["a\0b", "\ud800"])
+def test_labels_that_no_message_can_hold_are_refused(label):
+    with pytest.raises(PromptError, match="UTF-8"):
+        Prompt(clicks=[(1, 1)], label=label).checked(8, 8)
+
+
+def test_foreign_types_that_fail_are_refused():
+    class Broken:
+        def __array__(self, *args, **kwargs):
+            raise KeyError("x")
+
+    for said in ({"mask": Broken()}, {"label": np.float64}):
+        with pytest.raises(PromptError):
+            Prompt(clicks=[(1, 1)], **said).checked(8, 8)
+
+
+def test_earlier_logits_may_be_arrays_of_any_floats(model, images):
+    predictor = ImagePredictor(model)
+    predictor.set_image(images[0])
+    logits = predictor.predict([(30, 20)]).logits[0].numpy()
+    expected = predictor.predict([(30, 20)], mask_logits=logits.copy()).iou
+    for form in (logits.astype(np.longdouble), logits.astype(">f4"), logits[::-1].copy()[::-1]):
+        np.testing.assert_array_equal(predictor.predict([(30, 20)], mask_logits=form).iou, expected)
+    with pytest.raises(PromptError, match="mask_logits are ndarray of object"):
+        predictor.predict([(30, 20)], mask_logits=logits.astype(object))
+    with pytest.raises(PromptError, match="give the clicks or the box"):
+        predictor.predict(mask_logits=logits)
+
+
+@pytest.mark.parametrize("multimask", ["no", None, 2, np.array([1, 0])])
+def test_multimask_is_true_or_false(model, images, multimask):
+    predictor = ImagePredictor(model)
+    predictor.set_image(images[0])
+    with pytest.raises(PromptError, match="multimask"):
+        predictor.predict([(30, 20)], multimask=multimask)

@@ -615,3 +615,87 @@ def test_a_clock_that_was_put_back_takes_the_history_with_it(model, images):
     assert tracker.stamps == (-5, 3, 9) and tracker.newest.stamp == 9
     assert [masklet.object_id for masklet in tracker.step(images[0], 12).masklets] == [1]
     assert [masklet.object_id for masklet in tracker.frame_at(9).masklets] == [1]
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint64, np.uint8, torch.tensor])
+def test_stamps_of_any_whole_number_find_the_nearest_frame(model, images, kind):
+    tracker = Tracker(model)
+    for stamp in (10, 20, 30):
+        assert type(tracker.step(images[0], kind(stamp)).stamp) is int
+    assert [tracker.frame_at(kind(stamp)).stamp for stamp in (10, 14, 16, 24, 26)] == [10, 10, 20, 20, 30]
+    with pytest.raises(PromptError, match="older than the newest"):
+        tracker.frame_at(kind(3))
+
+
+@pytest.mark.parametrize("stamp", [60.5, float("nan"), float("inf"), "60", True, [60], np.datetime64(60, "ns")])
+def test_stamps_that_are_no_whole_numbers_are_refused(model, images, stamp):
+    tracker = run(model, images[:2], {1: [(CLICK, None)]})
+    for refuse in (lambda: tracker.step(images[2], stamp), lambda: tracker.restamp(stamp)):
+        with pytest.raises(StampError, match="whole number of ns"):
+            refuse()
+    for refuse in (lambda: tracker.frame_at(stamp), lambda: tracker.retrack(1, stamp)):
+        with pytest.raises(PromptError, match="whole number of ns"):
+            refuse()
+    assert tracker.stamps == (0, 10)
+
+
+@pytest.mark.parametrize("object_id", [[1], {}, "1", 1.0, True, None, np.ones(2)])
+def test_objects_that_are_named_otherwise_than_by_a_number_are_refused(model, images, object_id):
+    tracker = run(model, images[:2], {1: [(CLICK, None)]})
+    for refuse in (tracker.remove, tracker.retrack):
+        with pytest.raises(PromptError, match="object_id is"):
+            refuse(object_id)
+    tracker.remove(np.array(1))
+    assert not tracker.labels
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"history": 1.5}, {"history": "4"}, {"history": None}, {"history": True}, {"max_objects": "lots"},
+        {"max_objects": 2.5}, {"prompted_memories": 2.5}, {"box_min_part": "x"}, {"dtype": "bfloat16"},
+        {"dtype": torch.int8},
+    ],
+)  # fmt: skip
+def test_settings_of_another_kind_are_refused(model, setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Tracker(model, **setting)
+
+
+def test_settings_may_be_numpys_numbers(model, images):
+    assert run(model, images[:6], {}, history=np.int64(4)).stamps == (20, 30, 40, 50)
+
+
+@pytest.mark.parametrize("name", ["sam2.1_hiera_tiny", "weights.pt", None])
+def test_a_name_in_place_of_a_model_is_refused_with_what_makes_one_of_it(name):
+    with pytest.raises(TypeError, match="load_model"):
+        Tracker(name)
+
+
+def test_what_was_replaced_is_not_corrected_on_later_frames(model, images):
+    """Until it is carried forward, a replaced object is as unknown on later frames as one that is new."""
+    click = Prompt(object_id=1, clicks=(Click(60, 40),))
+    fresh, replaced = Tracker(model), run(model, images[:1], {0: [(CLICK, None)]})
+    fresh.step(images[0], 0)
+    for tracker in (fresh, replaced):
+        for index in (1, 2, 3):
+            tracker.step(images[index], index * 10)
+        tracker.prompt(replace(click, replace=True), 10, carry=False)
+    assert not replaced.newest.masklets[0].present
+    for tracker in (fresh, replaced):
+        tracker.prompt(click, 20, carry=False)
+        tracker.retrack(1)
+    for ours, expected in zip(logits_of(replaced, 1), logits_of(fresh, 1), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("size, shape", [((286, 724), (192, 480)), ((1, 40000), (32, 3520)), ((3, 8000), (32, 480))])
+def test_a_mask_of_the_size_that_a_refusal_names_is_held_anywhere(model, size, shape):
+    with pytest.raises(PromptError, match="can hold") as refused:
+        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model)
+    words = str(refused.value).split("can hold ")[1].split(";")[0].split()
+    rows, columns = (int(words[0]), int(words[0])) if "x" in words else (1, int(words[0]))
+    for top, left in ((0, 0), (size[0] - rows, size[1] - columns), (min(83, size[0] - rows), 312), (0, 59)):
+        mask = np.zeros(size, bool)
+        mask[top : top + rows, left : left + columns] = True
+        assert prompt_to_network(mask, shape, model)[0].any()
