@@ -51,7 +51,7 @@ from sam2_ros.ros.prompts import to_message
 from sam2_ros.ros.recording import Answer, Recording, read_recording
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.tracking.masklet import Frame, Masklet
-from sam2_ros.tracking.overlay import draw_overlay
+from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 
 CLICKED = 1  # object of the demo scene
@@ -407,18 +407,18 @@ def _renamed(frame: Frame, object_id: int) -> Iterator[Masklet]:
 def draw(result: Result, show: Show, out: Path, console: Console) -> None:
     """Writes the overlay video and the contact sheet."""
     chosen = _chosen(result)
-    pictures, captions = [], []
+    pictures, captions, overlay = [], [], Overlay()
     quality = {frame.frame: (frame.j + frame.f) / 2 for one in result.scores or () for frame in one.frames}
     with VideoWriter(out / VIDEO, show.fps) as video, Progress(*PROGRESS, console=console) as bar:
         task = bar.add_task("drawing the video", total=len(result.stamps))
         for index, stamp in enumerate(result.stamps):
             image, masklets = result.recording.image(stamp), result.frame(index).masklets
-            picture = draw_overlay(image, masklets)
+            picture = overlay.draw(image, masklets)
             if abs(index - result.prompted) < show.fps / 2:
                 picture = _with_prompts(picture, show.prompts, image.shape[1])
             video.write(picture)
             if index in chosen:
-                small = thumbnail(image, masklets)
+                small = thumbnail(image, masklets, overlay)
                 if index == result.prompted:
                     small = _with_prompts(small, show.prompts, image.shape[1])
                 pictures.append(small)

@@ -94,7 +94,7 @@ def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Map
         mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * away - 1, 2 * away - 1)))
         corner = boxes[object_id][0] - away, boxes[object_id][1] - away
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(canvas, contours, -1, DARK, line + 2, cv2.LINE_AA, offset=corner)
+        cv2.drawContours(canvas, contours, -1, DARK, 2 * line, cv2.LINE_AA, offset=corner)
         cv2.drawContours(canvas, contours, -1, colours[object_id], line, cv2.LINE_AA, offset=corner)
 
 

@@ -61,3 +61,11 @@ def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
     assert not missing
+
+
+def test_field_reports_name_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", (ROOT / "docs/field-reports.md").read_text())
+    assert len(named) > 90
+    for file, function in named:
+        text = (ROOT / file).read_text()
+        assert not function or f"def {function}(" in text, f"{file}::{function}"
