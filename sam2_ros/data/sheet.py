@@ -67,7 +67,7 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scenes", choices=SCENES, default="synthetic", help="which scenes to generate")
     source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
-    images = "of a bag that has several, likewise --masklets; where the images are that a JSON lists"
+    images = "topic of a bag that has several; or the folder of the images that a JSON lists"
     parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
     parser.add_argument("--masklets", metavar="TOPIC", help=argparse.SUPPRESS)
     values = "of masks in image files: of one object, or an object's ID each"

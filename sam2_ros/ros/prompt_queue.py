@@ -84,7 +84,7 @@ class WaitingPrompt:
     unstamped: bool
     """It was meant for the newest image that had come; where that was not processed, it is for the newest that was."""
     since: float  # s, of the monotonic clock
-    deadline: float  # s, likewise
+    deadline: float  # s of the monotonic clock
     source: Source
     proposal: Proposal | None
     answer: Future[msg.PromptResult] = field(default_factory=Future)

@@ -126,7 +126,7 @@ def to_points(
 
     Args:
         size: height and width of the image on which they are, pixels.
-        shape: height and width of what the network sees, pixels.
+        shape: height and width of the input, pixels.
     """
     points: list[tuple[float, float]] = []
     labels: list[int] = []
@@ -159,7 +159,7 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> 
 
     Args:
         mask: bool [H, W].
-        shape: height and width of what the network sees, pixels.
+        shape: height and width of the input, pixels.
 
     Returns:
         0 or 1, float32 [1, 1, h, w]; -10 .. 10, float32 [1, 1, h / 4, w / 4].
