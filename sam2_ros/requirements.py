@@ -26,7 +26,7 @@ PACKAGES = {
 _NETWORK = ("torch", "safetensors", "cv2", "PIL")
 
 COMMANDS = {
-    "camera": ("cv2",),
+    "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, "rosbags", "mcap", "av", "rich"),
     "prompt": (),
     "record": ("rosbags", "mcap"),

@@ -75,7 +75,7 @@ def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
         ("camera", "rclpy"),
         ("camera", "cv2"),
         ("node", "torch"),
-        ("prompter", "cv2"),
+        ("prompter", "rclpy"),
         ("recorder", "rosbags"),
         ("recorder", "zstandard"),
         ("demo", "rich"),
@@ -92,7 +92,7 @@ def test_a_signal_while_importing(tmp_path: Path, module: str, imported: str, ki
 def test_a_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     template = Path(sam2_ros.__file__).parents[1] / "cmake/node.py.in"
     script = tmp_path / "record"
-    script.write_text(template.read_text().replace("@module@", "recorder"))
+    script.write_text(template.read_text().replace("@module@", "recorder").replace("@executable@", "record"))
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     done = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)
@@ -111,7 +111,7 @@ def test_a_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
         ("node", "Sam2Node._output", signal.SIGTERM),
         ("node", "MultiThreadedExecutor.spin", signal.SIGINT),
         ("prompter", "Prompter.__init__", signal.SIGTERM),
-        ("prompter", "Prompter.wait_for_listeners", signal.SIGINT),
+        ("prompter", "Prompter.connect", signal.SIGINT),
         ("recorder", "process.rclpy.init", signal.SIGTERM),
         ("recorder", "Node.__init__", signal.SIGTERM),
         ("recorder", "Recorder.create_timer", signal.SIGINT),

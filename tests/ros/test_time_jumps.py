@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from geometry_msgs.msg import Point
 from rclpy.parameter import Parameter
@@ -20,6 +21,7 @@ from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.ros.prompt_queue import Proposal
 from sam2_ros.ros.stamps import nanoseconds, time_message
+from sam2_ros.tracking import rle
 from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -108,6 +110,19 @@ def test_what_a_long_jump_back_does_is_chosen(
     assert answer.object_id == len(left) + 1
 
 
+def same(one: list[msg.Masklet], other: list[msg.Masklet]) -> bool:
+    """Whether masklets are equal but for the last bits.
+
+    Objects that are found together and one after the other, as it comes with when a prompt arrives, are rounded apart.
+    """
+    for a, b in zip(one, other, strict=True):
+        first, second = (rle.decode(m.mask.counts, m.mask.height, m.mask.width) for m in (a, b))
+        overlap = np.count_nonzero(first & second) / max(np.count_nonzero(first | second), 1)
+        if a.object_id != b.object_id or a.present != b.present or abs(a.iou - b.iou) > 1e-4 or overlap < 0.995:
+            return False
+    return True
+
+
 def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     """Its images are processed all, and its prompts are for those of the same round."""
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, threads=1)
@@ -125,7 +140,9 @@ def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Ro
         rounds.append(robot.masklets[count:])
     assert [[m.object_id for m in array.masklets] for array in rounds[1]][-1] == [1, 2]
     assert [a.header for a in rounds[0]] == [a.header for a in rounds[1]] == [a.header for a in rounds[2]]
-    assert rounds[1][4:] == rounds[2][4:] == rounds[0][4:]
+    for index in range(4, len(bag)):
+        first, *others = (found[index].masklets for found in rounds)
+        assert all(same(first, other) for other in others), f"image {index}"
     assert node._stream._meter["time jumps"] == 2 and node._stream._meter["stray"] == 0
     assert all(result.accepted and result.header == at(bag[1]) for result in robot.results)
 
