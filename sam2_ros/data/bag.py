@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +23,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
 from sam2_ros.data.image_message import as_rgb, pixels_of
 from sam2_ros.data.natural_order import natural
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
@@ -45,22 +47,35 @@ def bags(root: str | Path) -> list[Path]:
 
 
 def clips(root: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
-    """All bags in a folder, or one bag, each as a clip; for the other arguments see `read`. Raises ClipError."""
-    named = {path.stem if path.is_file() else path.name: path for path in bags(root)}
-    if not named:
-        raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){_cut_off(root)}")
+    """All bags in a folder, or one bag, each as a clip; for the other arguments see `read`. Raises ClipError.
+
+    A recording in the folder that was cut off is left out with a DataWarning that says what completes it.
+    """
+    found = bags(root)
+    cut_off = _cut_off(root)
+    if not found:
+        raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){cut_off}")
+    if cut_off:
+        warnings.warn(f"{root}: bags without metadata.yaml are left out{cut_off}", DataWarning, stacklevel=2)
+    names = Counter(_name(path) for path in found)
+    named = {_name(path) if names[_name(path)] == 1 else path.name: path for path in found}  # run1 beside run1.mcap
     return Clips(list(named), partial(_read, named, images, masklets))
 
 
 def _cut_off(root: str | Path) -> str:
     """What to do where recordings were cut off, before they had their metadata.yaml."""
-    folders = sorted({file.parent for file in Path(root).glob("*/*.mcap")})
-    words = " ".join(str(folder) for folder in folders[:3])
-    return f"; `python -m sam2_ros.data.recovery {words}` completes recordings that were cut off" if folders else ""
+    folders = {file.parent for file in Path(root).glob("*/*.mcap")}
+    lacking = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
+    words = " ".join(str(folder) for folder in lacking[:3])
+    return f"; `python -m sam2_ros.data.recovery {words}` completes recordings that were cut off" if lacking else ""
+
+
+def _name(path: Path) -> str:
+    return path.stem if path.is_file() else path.name
 
 
 def _read(named: dict[str, Path], images: str | None, masklets: str | None, name: str) -> Clip:
-    return read(named[name], images, masklets)
+    return replace(read(named[name], images, masklets), name=name)
 
 
 def read(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clip:
@@ -141,8 +156,7 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
 
     frames = len(contents.stamps)
     fps = 1e9 / float(np.median(np.diff(contents.stamps))) if frames > 1 else 24.0
-    name = path.stem if path.is_file() else path.name
-    return Clip(name, Lazy(frames, frame), contents.object_ids, Lazy(frames, masks), fps, contents.known)
+    return Clip(_name(path), Lazy(frames, frame), contents.object_ids, Lazy(frames, masks), fps, contents.known)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import sqlite3
 import struct
 import sys
@@ -15,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from small_clips import make_clip, same_frames, same_masks
 
 from sam2_ros.data import bag
-from sam2_ros.data.clips import ClipError
+from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.image_message import ImageDecoder, to_rgb
 from sam2_ros.tracking import rle
@@ -37,6 +38,25 @@ def test_round_trip(storage, tmp_path):
     np.testing.assert_array_equal(clips[0].frames[5], clip.frames[5])
     (file,) = (path for path in (tmp_path / "monday").iterdir() if path.suffix in bag.SUFFIXES)
     same_masks(open_clips(file)[0], clip)
+
+
+def test_bags_of_one_name_are_all_read(tmp_path):
+    """A folder that was recorded, and a file that somebody put beside it."""
+    for number, name in enumerate(("run1", "other"), start=2):
+        bag.write(make_clip(frames=number), tmp_path / name)
+    (file,) = (tmp_path / "other").glob("*.mcap")
+    file.rename(tmp_path / "run1.mcap")
+    shutil.rmtree(tmp_path / "other")
+    clips = open_clips(tmp_path)
+    assert {clip.name: len(clip) for clip in clips} == {"run1": 2, "run1.mcap": 3}
+
+
+def test_a_bag_that_was_cut_off_is_named_beside_others(tmp_path):
+    for name in ("whole", "cut"):
+        bag.write(make_clip(frames=2), tmp_path / name)
+    (tmp_path / "cut" / "metadata.yaml").unlink()
+    with pytest.warns(DataWarning, match=r"recovery .*cut` completes"):
+        assert open_clips(tmp_path).names == ("whole",)
 
 
 def test_old_bags_have_no_definitions(tmp_path):
