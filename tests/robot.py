@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.context import Context
@@ -92,6 +93,18 @@ class Robot(Node):
             while not event():  # the graph's changes wake nobody, so look now and then as well
                 assert time.monotonic() < deadline, f"waited in vain {what}"
                 self._news.wait(0.02)
+
+    def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
+        """Waits until a node of this process has logged a text; everything that was logged up to there."""
+        said = ""
+
+        def heard() -> bool:
+            nonlocal said
+            said += capfd.readouterr().err
+            return text in said
+
+        self.wait_for(heard, f"for a line with {text!r}")
+        return said
 
     def wait_until_connected(self) -> None:
         """The node is active, and all that we send is heard and all that we hear is sent."""

@@ -67,11 +67,6 @@ class Overlay:
         return canvas
 
 
-def draw_overlay(image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
-    """One image of `Overlay`, for itself."""
-    return Overlay().draw(image, masklets)
-
-
 def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Mapping[int, RGB]) -> None:
     """Tints and outlines objects in a picture, uint8 [H, W, 3] RGB.
 

@@ -44,12 +44,5 @@ def test_the_node_warns_when_its_topics_are_published_already(
 ) -> None:
     robot.create_publisher(msg.MaskletArray, "sam2/masklets", 10)
     graph.sam2(checkpoint=str(checkpoint), autostart=active)
-    said = ""
-
-    def heard() -> bool:
-        nonlocal said
-        said += capfd.readouterr().err
-        return "publishes on /sam2/masklets" in said
-
-    robot.wait_for(heard, "for the warning")
+    said = robot.wait_for_line(capfd, "publishes on /sam2/masklets")
     assert "/robot publishes" in said

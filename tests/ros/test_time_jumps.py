@@ -235,14 +235,7 @@ def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
         robot.send(frame)
         assert node._stream._meter["processed"] >= number
     assert len(robot.masklets) == NUMBER and node._stream._meter["repeated"] == 0
-    said = ""
-
-    def heard() -> bool:
-        nonlocal said
-        said += capfd.readouterr().err
-        return "/clock" in said
-
-    robot.wait_for(heard, "for the line")
+    said = robot.wait_for_line(capfd, "/clock")
     assert "use_sim_time" in said
 
 

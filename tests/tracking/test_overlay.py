@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam2_ros.tracking.object_colours import ObjectColours
-from sam2_ros.tracking.overlay import TINT, Overlay, draw_overlay
+from sam2_ros.tracking.overlay import TINT, Overlay
 
 
 def masklet(object_id, mask, present=True, label=""):
@@ -38,7 +38,7 @@ def coloured(picture, rgb):
 def test_outlines_the_mask_and_lets_the_object_be_seen():
     original = np.full((480, 640, 3), (200, 40, 40), np.uint8)
     before, mask = original.copy(), ellipse(320, 300, 80, 60)
-    picture = draw_overlay(original, [masklet(1, mask, label="cup")])
+    picture = Overlay().draw(original, [masklet(1, mask, label="cup")])
     assert picture.dtype == np.uint8 and picture.shape == original.shape
     assert np.array_equal(original, before), "the input must stay untouched"
     rgb = ObjectColours().of(original, {1: mask})[1]
@@ -56,7 +56,7 @@ def test_outlines_the_mask_and_lets_the_object_be_seen():
 def test_labels_leave_small_objects_to_be_seen():
     original = np.full((480, 640, 3), 90, np.uint8)
     masks = [ellipse(60 + 55 * i, 240, 9, 9) for i in range(10)]
-    picture = draw_overlay(original, [masklet(i + 1, mask, label="bolt") for i, mask in enumerate(masks)])
+    picture = Overlay().draw(original, [masklet(i + 1, mask, label="bolt") for i, mask in enumerate(masks)])
     colours = ObjectColours().of(original, {i + 1: mask for i, mask in enumerate(masks)})
     for i, mask in enumerate(masks):
         expected = (1 - TINT) * original[mask] + TINT * np.array(colours[i + 1])
@@ -77,7 +77,7 @@ def test_colour_and_side_stay_from_image_to_image():
 
 def test_absent_objects_are_listed_and_not_tinted():
     original = image()
-    picture = draw_overlay(original, [masklet(3, np.zeros((480, 640), bool), present=False, label="hand")])
+    picture = Overlay().draw(original, [masklet(3, np.zeros((480, 640), bool), present=False, label="hand")])
     places = np.argwhere(changed(picture, original))
     assert len(places) > 500
     assert places[:, 0].min() > 430 and places[:, 1].max() < 320  # one tag, bottom left
@@ -86,7 +86,7 @@ def test_absent_objects_are_listed_and_not_tinted():
 def test_tags_of_objects_in_one_place_do_not_cover_each_other():
     mask = ellipse(300, 200, 100, 90)
     grey = np.full((480, 640, 3), 128, np.uint8)
-    picture = draw_overlay(grey, [masklet(i, mask) for i in range(1, 6)])
+    picture = Overlay().draw(grey, [masklet(i, mask) for i in range(1, 6)])
     for i, rgb in ObjectColours().of(grey, dict.fromkeys(range(1, 6), mask)).items():
         assert coloured(picture, rgb) > 300, f"the tag of object {i} is hidden"
 
@@ -95,21 +95,21 @@ def test_tags_of_objects_in_one_place_do_not_cover_each_other():
 def test_any_size_of_image(size):
     full = np.ones(size, bool)
     masklets = [masklet(1, full, label="x" * 40), masklet(2, ~full, present=False, label="gone " * 20)]
-    picture = draw_overlay(image(*size), masklets)
+    picture = Overlay().draw(image(*size), masklets)
     assert picture.shape == (*size, 3)
 
 
 def test_refuses_masks_of_another_image():
     with pytest.raises(ValueError, match=r"object 4 is 640 x 480 pixels, the image 320 x 240"):
-        draw_overlay(image(240, 320), [masklet(4, np.zeros((480, 640), bool))])
+        Overlay().draw(image(240, 320), [masklet(4, np.zeros((480, 640), bool))])
 
 
 def test_is_fast():
     picture, masklets = image(), [masklet(i, ellipse(100 + 110 * i, 200, 50, 60), label="cup") for i in range(4)]
-    draw_overlay(picture, masklets)
+    Overlay().draw(picture, masklets)
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        draw_overlay(picture, masklets)
+        Overlay().draw(picture, masklets)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.010  # about 0.002 on an idle machine
