@@ -14,10 +14,10 @@ from tempfile import mkdtemp
 import torch
 from torch import Tensor
 
-from sam2_ros.model import stopping
-from sam2_ros.model.cache import private_folder
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+from sam2_ros.system import stopping
+from sam2_ros.system.cache import private_folder
 
 log = logging.getLogger("sam2_ros")
 

@@ -8,7 +8,7 @@ import torch
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from sam2_ros.deployment.onnx_model import OnnxSAM2
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.model.attention import attention_kernel
 from sam2_ros.model.graphed import GraphedSAM2
 from sam2_ros.ros.excerpt import excerpt
@@ -49,7 +49,7 @@ class Diagnostics:
             "model": model.config.name,
             "device": _device_name(model.device),
             "dtype": str(tracker.dtype).removeprefix("torch."),
-            "attention kernel": "ONNX Runtime's" if isinstance(model, OnnxSAM2) else kernel,
+            "attention kernel": "ONNX Runtime's" if isinstance(model, OnnxNetwork) else kernel,
             "threads": str(torch.get_num_threads()),
         }
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sam2_ros.model.checkpoint import check_memory
+from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.compiled import CompiledSAM2
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.graphed import GraphedSAM2
@@ -111,7 +111,7 @@ class Tracker:
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
     Args:
-        model: in eval mode; or `sam2_ros.deployment.OnnxSAM2`, its exported graphs. Weights that still change need
+        model: in eval mode; or `OnnxNetwork`, its exported graphs. Weights that still change need
             accelerate="off".
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.

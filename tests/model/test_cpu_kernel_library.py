@@ -88,7 +88,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
 def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, problem):
     if problem == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setattr("sam2_ros.model.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
+        monkeypatch.setattr("sam2_ros.system.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
     else:
         kernels.parents[1].write_text("a file where a folder should be")
     assert works()

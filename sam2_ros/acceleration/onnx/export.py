@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.deployment.graphs import Functions, Graph
-from sam2_ros.model.checkpoint import check_memory
+from sam2_ros.acceleration.onnx.config import write_config
+from sam2_ros.acceleration.onnx.graphs import Functions, Graph
 from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
 OPSET = 18
-CONFIG = "config.json"
-"""What the network is like, beside the graphs."""
 
 
 class _Module(nn.Module):
@@ -43,9 +39,7 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
 
     Raises:
         ValueError: the model sees each image in its own aspect, and graphs are for one.
-        CheckpointError: its weights came without those of the memory.
     """
-    check_memory(model)
     if model.config.aspect == IMAGE:
         raise ValueError("graphs are for images of one aspect: choose it, as in load_model(aspect='16:9')")
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,4 +69,4 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
                 verbose=False,
             )
         yield name
-    (folder / CONFIG).write_text(json.dumps(asdict(model.config), indent=1) + "\n")
+    write_config(model.config, folder)

@@ -1,0 +1,1 @@
+"""Everything that makes the network faster than its plain PyTorch."""
