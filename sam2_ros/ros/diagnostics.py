@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.attention import attention_kernel
-from sam2_ros.model.graphed import GraphedSAM2
+from sam2_ros.acceleration.cuda.graphs import GraphedSAM2
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import WHY

@@ -48,7 +48,7 @@ from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
 from sam2_ros.model import stopping
 from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
 from sam2_ros.ros.arrival_clock import ArrivalClock

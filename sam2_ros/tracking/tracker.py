@@ -24,8 +24,8 @@ from torch import Tensor
 
 from sam2_ros.model.checkpoint import check_memory
 from sam2_ros.model.compiled import CompiledSAM2
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
-from sam2_ros.model.graphed import GraphedSAM2
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.cuda.graphs import GraphedSAM2
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.graphed_pixels import GraphedPixels

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from cpu_processors import KINDS, NEEDS_KERNELS, TILES
 
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels import library as kernel_library
-from sam2_ros.model.cpu_kernels.attention import cpu_attention
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
+from sam2_ros.acceleration.cpu.kernels import library as kernel_library
+from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
 
 pytestmark = NEEDS_KERNELS
 

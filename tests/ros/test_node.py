@@ -27,7 +27,7 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.data.image_message import to_rgb
 from sam2_ros.deployment.onnx_model import OnnxSAM2
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.cuda.recording import SHAPES, Recording, counts_up_to
+from sam2_ros.acceleration.cuda.tf32 import rounding_as_well
 from sam2_ros.model.layers import constant_weights
 from sam2_ros.model.position import axial_rotation, sine_grid
-from sam2_ros.model.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
-from sam2_ros.model.tf32 import rounding_as_well
 
 log = logging.getLogger("sam2_ros")
 

@@ -8,7 +8,7 @@ from math import e, log2
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cpu_kernels.library import kernels
+from sam2_ros.acceleration.cpu.kernels.library import kernels
 
 
 class Call(Structure):

@@ -8,8 +8,8 @@ from ctypes import Structure, byref, c_float, c_long, c_void_p
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cpu_kernels.library import kernels
-from sam2_ros.model.cpu_kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.library import kernels
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
 
 LAYERS = ("norm1", "qkv", "proj", "shortcut", "norm2", "up", "down")
 

@@ -57,6 +57,15 @@ def has_cpu_kernels(dtype: torch.dtype) -> bool:
     return library is not None and (dtype == torch.float32 or (dtype == torch.bfloat16 and library.tiles))
 
 
+def description(dtype: torch.dtype) -> str:
+    """The kernels that compute in a precision on this processor: "C++ (AVX512)", "PyTorch" where there are none."""
+    library = kernels()
+    if library is None:
+        return "PyTorch"
+    tiles = ", AMX" if dtype == torch.bfloat16 and library.tiles else ""
+    return f"C++ ({capability_of_this_processor()}{tiles})"
+
+
 _looking = Lock()
 
 

@@ -8,8 +8,8 @@ from ctypes import Structure, byref, c_float, c_long, c_void_p
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cpu_kernels.library import kernels
-from sam2_ros.model.cpu_kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.library import kernels
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
 
 WITHIN = ("norm1", "query_within", "key_within", "value_within", "out_within", "norm2", "query_of_memory")
 AFTER = ("value_of_memory", "out_of_memory", "norm3", "up", "down")

@@ -7,7 +7,7 @@ from ctypes import c_long, c_void_p
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cpu_kernels.library import kernels
+from sam2_ros.acceleration.cpu.kernels.library import kernels
 
 
 def rotates_in_place(x: Tensor) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ctypes import Structure, c_void_p
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Weights(Structure):
@@ -24,3 +24,8 @@ def weights_of(tensors: Sequence[Tensor]) -> list[Weights]:
     if any(tensor.dtype != torch.float32 for tensor in tensors):
         raise TypeError("weights in another precision than float32, in which the input is")
     return [Weights(a.data_ptr(), b.data_ptr()) for a, b in zip(tensors[::2], tensors[1::2], strict=True)]
+
+
+def weights(*layers: nn.Module) -> list[Tensor]:
+    """Weight and bias of each layer, one after the other."""
+    return [tensor for layer in layers for tensor in (layer.weight, layer.bias)]

@@ -8,10 +8,10 @@ from ctypes import POINTER, Structure, byref, c_float, c_long, c_void_p
 import torch
 from torch import Tensor
 
-from sam2_ros.model.cpu_kernels.library import kernels
-from sam2_ros.model.cpu_kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.library import kernels
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
 
-TOKENS = 16
+MAX_TOKENS = 16
 """An object may have so many: they lie in the lanes of a group, which has so many with AVX2 and NEON."""
 
 
@@ -50,7 +50,7 @@ def _two_way_transformer(
     """What `mask_decoder.TwoWayTransformer` computes.
 
     Args:
-        tokens: float32 [N, T, C], T up to `TOKENS`.
+        tokens: float32 [N, T, C], T up to `MAX_TOKENS`.
         image: [N, h * w, C].
         position: [h * w, C].
         weights: all parameters of that module, in its order.
@@ -60,7 +60,7 @@ def _two_way_transformer(
     """
     tokens, image, position, *kept = (tensor.contiguous() for tensor in (tokens, image, position, *weights))
     n, count, channels = tokens.shape
-    assert 1 <= count <= TOKENS, f"{count} tokens, expected 1 .. {TOKENS}"
+    assert 1 <= count <= MAX_TOKENS, f"{count} tokens, expected 1 .. {MAX_TOKENS}"
     tokens_out, image_out = torch.empty_like(tokens), torch.empty_like(image)
     if not n:
         return tokens_out, image_out

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sam2_ros.model.gpu_kernels.gelu import gelu
+from sam2_ros.acceleration.cuda.kernels.gelu import gelu
 
 try:
     import triton

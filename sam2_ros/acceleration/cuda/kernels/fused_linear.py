@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sam2_ros.model.gpu_kernels.gelu import gelu as activated
-from sam2_ros.model.gpu_kernels.narrow_attention import abilities
+from sam2_ros.acceleration.cuda.kernels.gelu import gelu as activated
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import abilities
 
 try:
     import triton

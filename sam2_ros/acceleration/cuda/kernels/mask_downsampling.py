@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.gpu_kernels.gelu import gelu, inverse
+from sam2_ros.acceleration.cuda.kernels.gelu import gelu, inverse
 from sam2_ros.model.layers import once
 
 try:

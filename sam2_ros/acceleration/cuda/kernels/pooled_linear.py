@@ -6,8 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sam2_ros.model.gpu_kernels.tf32 import nearest
-from sam2_ros.model.tf32 import products_round
+from sam2_ros.acceleration.cuda.kernels.tf32 import nearest
+from sam2_ros.acceleration.cuda.tf32 import products_round
 
 try:
     import triton

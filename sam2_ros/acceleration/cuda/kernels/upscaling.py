@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.gpu_kernels.gelu import gelu
-from sam2_ros.model.gpu_kernels.tf32 import nearest
+from sam2_ros.acceleration.cuda.kernels.gelu import gelu
+from sam2_ros.acceleration.cuda.kernels.tf32 import nearest
+from sam2_ros.acceleration.cuda.tf32 import products_round
 from sam2_ros.model.layers import once
-from sam2_ros.model.tf32 import products_round
 
 try:
     import triton
