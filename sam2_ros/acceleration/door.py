@@ -6,10 +6,11 @@ import logging
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
 from sam2_ros.acceleration.cpu.kernels.library import description
-from sam2_ros.acceleration.inference import Choice, Inference
+from sam2_ros.acceleration.inference import Choice, Inference, choice_of
 from sam2_ros.acceleration.network import Network
 from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.sam2 import SAM2
@@ -49,9 +50,34 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
 
 
-def plain(model: SAM2, dtype: torch.dtype | None = None) -> Network:
-    """The network as the paper defines it, for comparison: PyTorch's operations alone, in a precision as above."""
-    return Inference(model, Choice(dtype or default_dtype(model), "PyTorch"))
+def accelerated(
+    model: SAM2 | Network, dtype: torch.dtype | None = None, capacity: Capacity | None = None, enabled: bool = True
+) -> Network:
+    """The network to use for a model: `accelerate`, or the plain one. What is a network already stays as it is.
+
+    Args:
+        enabled: False: as the paper defines it, for comparison: PyTorch's operations alone, in that precision.
+
+    Raises:
+        ValueError: the network is there already, and computes in another precision.
+    """
+    if not isinstance(model, SAM2):
+        ready = choice_of(model).dtype
+        if dtype not in (None, ready):
+            raise ValueError(f"this network computes in {ready}, not in {dtype}; make another one by accelerate()")
+        return model
+    if enabled:
+        return accelerate(model, dtype, capacity)
+    dtype = dtype or default_dtype(model)
+    return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
+
+
+def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:
+    """PyTorch's kernel for memory attention without a mask: flash, efficient, cudnn, math or overrideable."""
+    sample = torch.empty(1, 1, 64, model.config.dim, device=model.device, dtype=dtype)
+    chosen = torch._fused_sdp_choice(sample, sample, sample)
+    names = {int(backend): name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
+    return names.get(int(chosen), "unknown")
 
 
 def default_dtype(model: SAM2) -> torch.dtype:

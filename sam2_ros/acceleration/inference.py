@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.network import Network
 from sam2_ros.acceleration.twin import prepare
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
@@ -92,3 +93,8 @@ class Inference:
         if versions != self._versions:
             self._versions = versions
             prepare(self.model, self.choice.dtype)
+
+
+def choice_of(network: Network) -> Choice:
+    """What a network is computed with; of the plain model, which does not say: PyTorch in float32."""
+    return getattr(network, "choice", Choice(torch.float32, "PyTorch"))
