@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.hiera import Hiera
+from sam2_ros.model.layers import in_float32
 from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.position import RandomFourier
-from sam2_ros.model.sam2 import SAM2
+from sam2_ros.model.sam2 import SAM2, ImageFeatures
 
 SIZES = 8
 """How many sizes are cached, the last ones used."""
@@ -35,11 +37,24 @@ class CachedMemoryAttention(MemoryAttention):
 
 
 class CachedSAM2(SAM2):
+    """Laterals of the fine levels and the decoder's 1x1 convolutions behind them are one product each."""
+
+    linear = staticmethod(F.linear)
+
     def prepare(self, dtype: torch.dtype) -> None:
         self.position = lru_cache(2 * SIZES)(super().position)
         decoder, (_, _, lateral8, lateral4) = self.sam_mask_decoder, self.image_encoder.neck.convs
         self.skip4 = merged([lateral4.conv, decoder.conv_s0])
         self.skip8 = merged([lateral8.conv, decoder.conv_s1])
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        stride4, stride8, stride16, stride32 = self.image_encoder.trunk(image)
+        with in_float32(image):
+            return ImageFeatures(
+                self.linear(stride4.movedim(1, -1), *self.skip4).movedim(-1, 1),
+                self.linear(stride8.movedim(1, -1), *self.skip8).movedim(-1, 1),
+                self.image_encoder.neck.top_down(stride16, stride32),
+            )
 
 
 def merged(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:

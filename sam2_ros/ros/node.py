@@ -44,10 +44,12 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.onnx.config import read_config
+from sam2_ros.acceleration.onnx.errors import GraphError
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
-from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
-from sam2_ros.model import stopping
-from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
@@ -64,6 +66,7 @@ from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -179,7 +182,7 @@ class Sam2Node(LifecycleNode):
         except stopping.Stopped:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # there is no such file or device, it has too little memory ...
-            kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
+            kind = "" if isinstance(error, (CheckpointError, GraphError)) else f"{type(error).__name__}: "
             self._trouble = f"Not configured: {kind}{error}"
             self._log.error(self._trouble)
             return TransitionCallbackReturn.FAILURE
@@ -255,7 +258,7 @@ class Sam2Node(LifecycleNode):
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
 
-    def _network(self) -> SAM2 | OnnxSAM2:
+    def _network(self) -> SAM2 | OnnxNetwork:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
@@ -266,7 +269,7 @@ class Sam2Node(LifecycleNode):
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxSAM2(checkpoint, threads=self._threads(exported_config(checkpoint), False))
+        return OnnxNetwork(checkpoint, threads=self._threads(read_config(checkpoint), False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)

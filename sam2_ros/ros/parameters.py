@@ -13,8 +13,8 @@ from rclpy.parameter import Parameter
 from sam2_ros.data.image_message import MAX_PIXELS
 from sam2_ros.data.value_range import parse_range
 from sam2_ros.model.config import CONFIGS, PATCH
-from sam2_ros.model.device import device_of
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.system.device import device_of
 from sam2_ros.tracking.masklet import BOX_MIN_PART
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration import Capacity, Network, accelerated, choice_of
-from sam2_ros.model.checkpoint import check_memory
+from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.graphed_pixels import GraphedPixels

@@ -30,12 +30,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sam2_ros.acceleration import accelerate
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
 from sam2_ros.tracking.pixels import mask_to_network

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from sam2_ros.model import stopping
-from sam2_ros.model.cache import cache_folder, check_protected, private_folder
 from sam2_ros.acceleration.cpu.kernels import library as kernel_library
 from sam2_ros.acceleration.cpu.kernels.library import load
+from sam2_ros.system import stopping
+from sam2_ros.system.cache import cache_folder, check_protected, private_folder
 
 TIMEOUT = 60.0  # s; the compilers of these tests take ten times as long
 NOBODY = 65534

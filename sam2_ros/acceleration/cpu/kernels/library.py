@@ -23,8 +23,8 @@ from threading import Lock
 
 import torch
 
-from sam2_ros.model import stopping
-from sam2_ros.model.cache import check_protected, private_folder
+from sam2_ros.system import stopping
+from sam2_ros.system.cache import check_protected, private_folder
 
 log = logging.getLogger("sam2_ros")
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.deployment.graphs import Functions, Graph
-from sam2_ros.model.checkpoint import check_memory
+from sam2_ros.acceleration.onnx.classes import ONNX_CLASSES
+from sam2_ros.acceleration.onnx.config import write_config
+from sam2_ros.acceleration.onnx.graphs import Functions, Graph
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
 OPSET = 18
-CONFIG = "config.json"
-"""What the network is like, beside the graphs."""
 
 
 class _Module(nn.Module):
@@ -43,25 +41,22 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
 
     Raises:
         ValueError: the model sees each image in its own aspect, and graphs are for one.
-        CheckpointError: its weights came without those of the memory.
     """
-    check_memory(model)
     if model.config.aspect == IMAGE:
         raise ValueError("graphs are for images of one aspect: choose it, as in load_model(aspect='16:9')")
     folder.mkdir(parents=True, exist_ok=True)
     for chatty in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    functions = Functions(model)
+    functions = Functions(twin_of(model, ONNX_CLASSES, torch.float32))
     for name, graph in functions.graphs().items():
         counts = {count: torch.export.Dim(count, min=1) for axes in graph.free.values() for count in axes}
         shapes = [
             {axis: counts[count] for axis, count in enumerate(graph.free.get(key, ()))} or None for key in graph.inputs
         ]
         inputs = tuple(graph.inputs.values())
-        # With gradients on, the network takes the plain way through everything: no trick that only a CPU profits from.
-        with torch.enable_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph.function(*inputs)  # position tables are kept from now on, and become constants
+            graph.function(*inputs)  # position tables are cached from now on, and become constants
             program = torch.export.export(
                 _Module(functions, graph), inputs, dynamic_shapes=(tuple(shapes),), strict=False
             )
@@ -75,4 +70,4 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
                 verbose=False,
             )
         yield name
-    (folder / CONFIG).write_text(json.dumps(asdict(model.config), indent=1) + "\n")
+    write_config(model.config, folder)

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from sam2_ros.model import stopping
+from sam2_ros.system import stopping
 
 PATIENCE = 15.0
 """s that a server may be silent."""

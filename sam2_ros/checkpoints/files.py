@@ -19,6 +19,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from sam2_ros.checkpoints.errors import CheckpointError
+
 FORMATS = "Give a .pt of Meta's or of torch.save(model.state_dict()), a .safetensors, or a folder of Hugging Face's."
 
 MAX_INDEX = 4 << 20
@@ -58,10 +60,6 @@ FOLDER_FILES = (
 )
 """What is looked for in a folder, in this order. Without any of them, a single file of weights will do."""
 FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-
-
-class CheckpointError(RuntimeError):
-    """Weights are missing, unreadable, or made for another network; the message names the file and what to do."""
 
 
 def read_content(path: Path) -> Mapping[Any, Any]:
@@ -108,7 +106,7 @@ def _in_folder(folder: Path) -> Path:
     if any(file.suffix == ".onnx" for file in files):
         raise CheckpointError(
             f"{folder}: holds ONNX graphs and no weights for PyTorch. The node runs them as they are (checkpoint:=...),"
-            " Python does with sam2_ros.deployment.OnnxSAM2."
+            " Python does with sam2_ros.acceleration.onnx.OnnxNetwork."
         )
     snapshots = sorted(folder.glob("snapshots/*"))
     if len(snapshots) == 1:  # of Hugging Face's cache

@@ -14,8 +14,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sam2_ros.model import CONFIGS, SAM2, checkpoint, stopping
-from sam2_ros.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_official, save_weights
+from sam2_ros.checkpoints import load, official
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.identity import identify
+from sam2_ros.checkpoints.load import load_checkpoint, load_model
+from sam2_ros.checkpoints.names import from_hugging_face
+from sam2_ros.checkpoints.save import save_official, save_weights
+from sam2_ros.model import CONFIGS, SAM2
+from sam2_ros.system import stopping
 
 TINY = CONFIGS["sam2.1_hiera_tiny"].at(128)
 
@@ -81,9 +87,9 @@ def test_hugging_face_image_checkpoint_warns_that_it_cannot_track(tmp_path):
 def test_every_hugging_face_name_has_a_meta_name(name):
     with torch.device("meta"):
         theirs, ours = peer.build(CONFIGS[name]), SAM2(CONFIGS[name])
-        weights = checkpoint.from_hugging_face(theirs.state_dict())
+        weights = from_hugging_face(theirs.state_dict())
     assert {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in ours.state_dict().items()}
-    assert checkpoint.identify(weights) == name
+    assert identify(weights) == name
 
 
 def refused(path, config=CONFIGS["default"]) -> str:
@@ -146,7 +152,7 @@ def release(model, tmp_path, monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/small.pt"
     sha256 = hashlib.sha256((web / "small.pt").read_bytes()).hexdigest()
-    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, sha256))
+    monkeypatch.setitem(official.OFFICIAL, "default", (url, sha256))
     yield server
     server.shutdown()
     server.server_close()
@@ -154,18 +160,18 @@ def release(model, tmp_path, monkeypatch):
 
 def test_fetched_once_then_from_the_cache(release, model, tmp_path):
     assert_same(load_model("default", device="cpu"), model)
-    assert checkpoint.cached_checkpoint("default") == tmp_path / "cache" / "sam2_ros" / "default.pt"
+    assert official.cached_checkpoint("default") == tmp_path / "cache" / "sam2_ros" / "default.pt"
     release.shutdown()
     release.server_close()
     assert_same(load_model("default", device="cpu"), model)
 
 
 def test_wrong_checksum_is_not_kept(release, monkeypatch):
-    url, _ = checkpoint.OFFICIAL["default"]
-    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, "0" * 64))
+    url, _ = official.OFFICIAL["default"]
+    monkeypatch.setitem(official.OFFICIAL, "default", (url, "0" * 64))
     with pytest.raises(CheckpointError, match="did not arrive as it was released"):
         load_model("default")
-    assert not checkpoint.cached_checkpoint("default").exists()
+    assert not official.cached_checkpoint("default").exists()
 
 
 def test_no_network_says_which_file_to_put_where(release):
@@ -173,13 +179,13 @@ def test_no_network_says_which_file_to_put_where(release):
     release.server_close()
     with pytest.raises(CheckpointError) as error:
         load_model("default")
-    url, _ = checkpoint.OFFICIAL["default"]
-    assert url in str(error.value) and str(checkpoint.cached_checkpoint("default")) in str(error.value)
+    url, _ = official.OFFICIAL["default"]
+    assert url in str(error.value) and str(official.cached_checkpoint("default")) in str(error.value)
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(release, model, caplog):
     load_model("default", device="cpu")
-    cached = checkpoint.cached_checkpoint("default")
+    cached = official.cached_checkpoint("default")
     whole = cached.read_bytes()
     for damaged in (whole[:1000], b"", whole[:-1] + b"x"):
         cached.write_bytes(damaged)
@@ -193,12 +199,12 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(release, model, caplog):
 
 
 def test_a_download_that_fails_leaves_nothing(release, monkeypatch):
-    folder = checkpoint.cached_checkpoint("default").parent
-    url, sha256 = checkpoint.OFFICIAL["default"]
-    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, "0" * 64))
+    folder = official.cached_checkpoint("default").parent
+    url, sha256 = official.OFFICIAL["default"]
+    monkeypatch.setitem(official.OFFICIAL, "default", (url, "0" * 64))
     with pytest.raises(CheckpointError, match="did not arrive as it was released"):
         load_model("default")
-    monkeypatch.setitem(checkpoint.OFFICIAL, "default", (url, sha256))
+    monkeypatch.setitem(official.OFFICIAL, "default", (url, sha256))
     monkeypatch.setattr("os.fsync", lambda _: exec("raise OSError(28, 'No space left on device')"))
     with pytest.raises(CheckpointError, match=r"Cannot fetch .*No space left on device"):
         load_model("default")
@@ -210,7 +216,7 @@ def test_a_download_that_fails_leaves_nothing(release, monkeypatch):
 
 
 def test_parts_of_processes_that_were_killed_are_removed(release, monkeypatch):
-    folder = checkpoint.cached_checkpoint("default").parent
+    folder = official.cached_checkpoint("default").parent
     folder.mkdir(parents=True)
     for name, age in (("old", 100_000), ("new", 10)):
         part = folder / f"default.pt.{name}.part"
@@ -228,7 +234,7 @@ def test_without_a_home_it_says_what_to_set(monkeypatch):
 
 
 def test_missing_default_weights_say_where_they_belong(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
+    monkeypatch.setattr(load, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
     with pytest.raises(CheckpointError, match=r"default\.safetensors, but there is no such file"):
         load_model()
 

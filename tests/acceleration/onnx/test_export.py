@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from sam2_ros.acceleration.onnx.config import read_config
+from sam2_ros.acceleration.onnx.errors import GraphError
+from sam2_ros.acceleration.onnx.export import export
+from sam2_ros.acceleration.onnx.graphs import GRAPHS, Functions
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.deployment.check import compare
-from sam2_ros.deployment.export import export
-from sam2_ros.deployment.graphs import GRAPHS, Functions
-from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
-from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
 from sam2_ros.tracking.tracker import Tracker
@@ -32,7 +34,7 @@ def test_a_stream_is_tracked_alike(network: SAM2, exported: Path) -> None:
 
 
 def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> None:
-    graphs = OnnxSAM2(exported)
+    graphs = OnnxNetwork(exported)
     torch.manual_seed(0)
     config = graphs.config
     assert config == network.config
@@ -58,24 +60,24 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
 
 
 def test_a_folder_without_graphs(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        OnnxSAM2(tmp_path)
+    with pytest.raises(GraphError, match=r"config\.json"):
+        OnnxNetwork(tmp_path)
 
 
 def test_graphs_that_are_missing_are_named(exported: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
     (folder / "decode.onnx").unlink()
     (folder / "encode_memory.onnx").unlink()
-    with pytest.raises(FileNotFoundError, match=r"graphs: lacks decode\.onnx, encode_memory\.onnx"):
-        OnnxSAM2(folder)
+    with pytest.raises(GraphError, match=r"graphs: lacks decode\.onnx, encode_memory\.onnx"):
+        OnnxNetwork(folder)
 
 
 def test_damaged_graphs_are_named(exported: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
     for content in (b"", b"junk" * 99, (folder / "decode.onnx").read_bytes()[:5000]):
         (folder / "decode.onnx").write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"decode\.onnx: (not a readable|is no such) graph"):
-            OnnxSAM2(folder)
+        with pytest.raises(GraphError, match=r"decode\.onnx: (not a readable|is no such) graph"):
+            OnnxNetwork(folder)
 
 
 NO_CONFIG = {
@@ -107,8 +109,8 @@ WRONG_VALUES = {
 
 def config_refused(folder: Path, text: bytes) -> str:
     (folder / "config.json").write_bytes(text)
-    with pytest.raises(CheckpointError) as error:
-        exported_config(folder)
+    with pytest.raises(GraphError) as error:
+        read_config(folder)
     said = str(error.value)
     assert said.startswith(f"{folder}/config.json: ") and "\n" not in said and len(said) < 400
     return said
@@ -147,8 +149,8 @@ def test_a_config_of_another_network_is_refused(exported: Path, tmp_path: Path) 
     config = json.loads((folder / "config.json").read_text())
     for key, value, graph in (("image_size", 320, "encode_image"), ("dim", 256, "decode"), ("memory_dim", 32, "condi")):
         (folder / "config.json").write_text(json.dumps(config | {key: value}))
-        with pytest.raises(CheckpointError, match=rf"{graph}.*which is another network's than what config\.json says"):
-            OnnxSAM2(folder)
+        with pytest.raises(GraphError, match=rf"{graph}.*which is another network's than what config\.json says"):
+            OnnxNetwork(folder)
 
 
 def test_every_graph_has_a_name(network: SAM2) -> None:
@@ -162,5 +164,5 @@ def test_graphs_are_for_one_aspect(tmp_path: Path) -> None:
 
 
 def test_graphs_are_not_compiled_once_more(exported: Path) -> None:
-    with pytest.raises(TypeError, match="OnnxSAM2 can't be compiled"):
-        Tracker(OnnxSAM2(exported), accelerate="compile")
+    with pytest.raises(TypeError, match="OnnxNetwork can't be compiled"):
+        Tracker(OnnxNetwork(exported), accelerate="compile")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sam2_ros.model.checkpoint import load_model
-from sam2_ros.model.device import device_of
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.system.device import device_of
 
 
 def test_devices_that_are_here():

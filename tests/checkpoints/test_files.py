@@ -21,9 +21,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.files import MAX_INDEX
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.save import save_official, save_weights
+from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.model.checkpoint import CheckpointError, load_model, read_weights, save_official, save_weights
-from sam2_ros.model.weight_files import MAX_INDEX
 
 Weights = dict[str, Tensor]
 
@@ -296,7 +299,8 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(entry, tmp_path):
     assert bomb.stat().st_size < 1 << 20
     code = """
 import resource, sys
-from sam2_ros.model.checkpoint import CheckpointError, read_weights
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.weights import read_weights
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     read_weights(sys.argv[1])
