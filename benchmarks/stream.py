@@ -30,12 +30,12 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
