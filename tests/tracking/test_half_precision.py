@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sam2_ros import load_model
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import prompt_object
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking import Tracker
 from sam2_ros.tracking.pixels import to_network
 

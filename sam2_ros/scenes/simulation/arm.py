@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from sam2_ros.data.simulation.materials import bright
-from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BOX, CAPSULE, CYLINDER, UP, World, add, frame, quaternion
+from sam2_ros.scenes.simulation.materials import bright
+from sam2_ros.scenes.simulation.meshes import lathe, rounded_box
+from sam2_ros.scenes.simulation.world import BOX, CAPSULE, CYLINDER, UP, World, add, frame, quaternion
 
 UPPER, FORE = 0.5, 0.48  # lengths of the links, metres
 REACH = 0.19  # from the wrist to between the finger tips

@@ -7,10 +7,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-from sam2_ros.data.drawing import Drawing, ellipse
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import blend
-from sam2_ros.data.textures import crop, noise, painted, recoloured, repainted
+from sam2_ros.scenes.drawing import Drawing, ellipse
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.rendering import blend
+from sam2_ros.scenes.textures import crop, noise, painted, recoloured, repainted
 
 WIDE, TALL = 640.0, 480.0
 """Units of a picture that shows the whole table; the world's origin is in its middle."""

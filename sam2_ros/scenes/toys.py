@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sam2_ros.data.drawing import FINE, Colour, Drawing, curve, ellipse
-from sam2_ros.data.motion import shift, transform
-from sam2_ros.data.rendering import Part
+from sam2_ros.scenes.drawing import FINE, Colour, Drawing, curve, ellipse
+from sam2_ros.scenes.motion import shift, transform
+from sam2_ros.scenes.rendering import Part
 
 SHARP = 2.0
 """Pixels of a drawing per unit of length; a table's picture of 640x480 is 640 units wide."""

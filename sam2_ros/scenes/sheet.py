@@ -1,7 +1,7 @@
 """A look at clips: some frames of each in a row, objects tinted, on one picture.
 
-python -m sam2_ros.data.sheet sheet.png --scenes simulated --seeds 0 1 2 3
-python -m sam2_ros.data.sheet sheet.png --clips DAVIS/ --seeds 0 5
+python -m sam2_ros.scenes.sheet sheet.png --scenes simulated --seeds 0 1 2 3
+python -m sam2_ros.scenes.sheet sheet.png --clips DAVIS/ --seeds 0 5
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from rich.progress import track
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.mujoco_scenes import MujocoScenes
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.data.table_scenes import TableScenes
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.object_colours import colour
 
 GAP = 4  # pixels between pictures
@@ -61,7 +61,7 @@ def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="sam2_ros.data.sheet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="sam2_ros.scenes.sheet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="the picture to write (.png, .jpg)")
     source = parser.add_mutually_exclusive_group()
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="of scenes, or numbers of clips (the first 4)"
     )
-    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures to paint with")
+    parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures to paint with")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--frames", type=int, default=24, help="of a scene (%(default)s)")
     parser.add_argument("--columns", type=int, default=6, metavar="N", help="frames that are shown (%(default)s)")

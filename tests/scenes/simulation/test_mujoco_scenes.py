@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from small_clips import digest
 
-from sam2_ros.data.mujoco_scenes import SIMULATED, MujocoScenes
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SUITE, TRAINING, SceneSettings
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.mujoco_scenes import SIMULATED, MujocoScenes
+from sam2_ros.scenes.synthetic import SUITE, TRAINING, SceneSettings
 
 SMALL = SceneSettings(height=64, width=80, frames=3)
-MODULES = "sam2_ros.data.simulation"
+MODULES = "sam2_ros.scenes.simulation"
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,10 @@ def test_clips_are_well_formed(scenes, seed):
 def test_same_seed_same_clip_in_every_process(scenes):
     program = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from data.test_mujoco_scenes import SMALL, MujocoScenes, digest\n"
+        "from scenes.simulation.test_mujoco_scenes import SMALL, MujocoScenes, digest\n"
         "print(digest(MujocoScenes(SMALL).scene(5)))"
     )
-    tests = __file__.rsplit("/", 2)[0]
+    tests = __file__.rsplit("/", 3)[0]
     answer = subprocess.run([sys.executable, "-c", program, tests, *sys.path], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     first = digest(scenes.scene(5))
@@ -61,8 +61,8 @@ def test_same_seed_same_clip_in_every_process(scenes):
 @pytest.mark.parametrize("seed", range(3))
 def test_masks_are_where_the_objects_are(scenes, seed):
     """A thing that glows in another colour changes the picture where its mask is, and nowhere else."""
-    from sam2_ros.data.simulation.play import Play
-    from sam2_ros.data.simulation.renderer import Renderer
+    from sam2_ros.scenes.simulation.play import Play
+    from sam2_ros.scenes.simulation.renderer import Renderer
 
     settings = SceneSettings(height=128, width=128, frames=1, blur=0.0, leaving=0.0)
     play = Play(np.random.default_rng(seed), settings, Pictures())
@@ -119,7 +119,7 @@ def test_without_opengl_the_error_says_what_to_install(monkeypatch):
 
 
 def test_a_forked_process_does_not_use_its_parents_renderer(scenes, monkeypatch):
-    from sam2_ros.data.simulation import renderer
+    from sam2_ros.scenes.simulation import renderer
 
     owner, context = renderer._context
     monkeypatch.setattr(renderer, "_context", (owner + 1, context))

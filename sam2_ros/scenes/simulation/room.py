@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from sam2_ros.data.simulation import materials
-from sam2_ros.data.simulation.materials import bright, pick, plain
-from sam2_ros.data.simulation.meshes import lathe, rounded_box
-from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, UP, World, add, quaternion
+from sam2_ros.scenes.simulation import materials
+from sam2_ros.scenes.simulation.materials import bright, pick, plain
+from sam2_ros.scenes.simulation.meshes import lathe, rounded_box
+from sam2_ros.scenes.simulation.world import BALL, BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, UP, World, add, quaternion
 
 TABLE, BIN, FLOOR, TURNTABLE = "table", "bin", "floor", "turntable"
 HEIGHT = 0.74  # of a table, metres

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from sam2_ros.data.motion import ramp, wander
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.simulation.arm import REACH, Arm, Waypoint, at
-from sam2_ros.data.simulation.renderer import SAMPLES, SHADOWS, Renderer
-from sam2_ros.data.simulation.room import BIN, FLOOR, TURNTABLE, furnish, occluder
-from sam2_ros.data.simulation.things import JOINTED, RIGID, cable
-from sam2_ros.data.simulation.world import CAPSULE, UP, World, add, frame, quaternion
-from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.scenes.motion import ramp, wander
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.arm import REACH, Arm, Waypoint, at
+from sam2_ros.scenes.simulation.renderer import SAMPLES, SHADOWS, Renderer
+from sam2_ros.scenes.simulation.room import BIN, FLOOR, TURNTABLE, furnish, occluder
+from sam2_ros.scenes.simulation.things import JOINTED, RIGID, cable
+from sam2_ros.scenes.simulation.world import CAPSULE, UP, World, add, frame, quaternion
+from sam2_ros.scenes.synthetic import SceneSettings
 
 SETTLING = 0.6  # seconds until things lie still
 EXPOSURES = 8  # at most so many pictures make up one with motion blur

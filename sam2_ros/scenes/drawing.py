@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sam2_ros.data.rendering import sprite
+from sam2_ros.scenes.rendering import sprite
 
 FINE = 2  # pixels drawn per pixel and direction
 

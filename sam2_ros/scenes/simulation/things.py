@@ -12,10 +12,10 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from sam2_ros.data.simulation import materials
-from sam2_ros.data.simulation.materials import bright, pick, plain, printed
-from sam2_ros.data.simulation.meshes import Mesh, ball, lathe, rounded_box, tube
-from sam2_ros.data.simulation.world import BALL, BOX, CAPSULE, CYLINDER, UP, World, add
+from sam2_ros.scenes.simulation import materials
+from sam2_ros.scenes.simulation.materials import bright, pick, plain, printed
+from sam2_ros.scenes.simulation.meshes import Mesh, ball, lathe, rounded_box, tube
+from sam2_ros.scenes.simulation.world import BALL, BOX, CAPSULE, CYLINDER, UP, World, add
 
 Body = mujoco.MjsBody
 Maker = Callable[[World, Body, np.random.Generator, float], float]

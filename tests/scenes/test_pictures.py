@@ -6,7 +6,7 @@ import pytest
 
 from sam2_ros.data import mose
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.pictures import Pictures, main
+from sam2_ros.scenes.pictures import Pictures, main
 
 
 def picture(seed: int, height: int = 200, width: int = 300) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_sources_are_drawn_equally_often():
 
 
 def test_errors_say_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"sam2_ros\.data\.pictures"):
+    with pytest.raises(FileNotFoundError, match=r"sam2_ros\.scenes\.pictures"):
         Pictures.open(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Pictures.prepare(tmp_path / "store", [tmp_path / "nowhere"])

@@ -15,13 +15,13 @@ from functools import partial
 import cv2
 import numpy as np
 
-from sam2_ros.data import camera, things
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
-from sam2_ros.data.motion import ramp, shift, transform, wander
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import Film, Rendering, Thing, blend, draw
-from sam2_ros.data.textures import crop, painted, recoloured
+from sam2_ros.scenes import camera, things
+from sam2_ros.scenes.motion import ramp, shift, transform, wander
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.rendering import Film, Rendering, Thing, blend, draw
+from sam2_ros.scenes.textures import crop, painted, recoloured
 
 TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they can't overlap
 

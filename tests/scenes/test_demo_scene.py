@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sam2_ros.data.demo_scene import CAR, NAMES, TWIN, demo_scene
+from sam2_ros.scenes.demo_scene import CAR, NAMES, TWIN, demo_scene
 
 
 def test_story():

@@ -9,8 +9,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from sam2_ros.data.camera import Look
-from sam2_ros.data.motion import shift
+from sam2_ros.scenes.camera import Look
+from sam2_ros.scenes.motion import shift
 
 CELL = 8  # pixels between the nodes of the mesh along which a part bends
 

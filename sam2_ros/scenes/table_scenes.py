@@ -13,14 +13,14 @@ from functools import cache
 import cv2
 import numpy as np
 
-from sam2_ros.data import table, things, toys
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.motion import shift, transform, wander
-from sam2_ros.data.rendering import Film, Part, Rendering, Thing
-from sam2_ros.data.synthetic import Scenes, areas
-from sam2_ros.data.table import TALL, WIDE
-from sam2_ros.data.textures import repainted
-from sam2_ros.data.toys import Toy
+from sam2_ros.scenes import table, things, toys
+from sam2_ros.scenes.motion import shift, transform, wander
+from sam2_ros.scenes.rendering import Film, Part, Rendering, Thing
+from sam2_ros.scenes.synthetic import Scenes, areas
+from sam2_ros.scenes.table import TALL, WIDE
+from sam2_ros.scenes.textures import repainted
+from sam2_ros.scenes.toys import Toy
 
 TABLES = 4  # the seed space: the first word of every seed
 NEAREST = 235.0  # units below the middle: where things stand that are nearest to the camera

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.rendering import Film, Footage
-from sam2_ros.data.synthetic import Scenes, areas
+from sam2_ros.scenes.rendering import Film, Footage
+from sam2_ros.scenes.synthetic import Scenes, areas
 
 SIMULATED = 3  # the seed space: the first word of every seed
 
@@ -34,7 +34,7 @@ class MujocoScenes(Scenes):
             RuntimeError: there is no OpenGL to draw with. Both messages say what to install.
         """
         try:
-            from sam2_ros.data.simulation.play import Play, Unstable
+            from sam2_ros.scenes.simulation.play import Play, Unstable
         except ModuleNotFoundError as error:
             if error.name != "mujoco":
                 raise

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from small_clips import digest
 
-from sam2_ros.data import camera, things
-from sam2_ros.data.motion import shift, transform
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import Part, Thing, render
-from sam2_ros.data.synthetic import CHALLENGES, SUITE, TRAINING, SceneSettings, SyntheticScenes, suite
-from sam2_ros.data.table_scenes import TableScenes
+from sam2_ros.scenes import camera, things
+from sam2_ros.scenes.motion import shift, transform
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.rendering import Part, Thing, render
+from sam2_ros.scenes.synthetic import CHALLENGES, SUITE, TRAINING, SceneSettings, SyntheticScenes, suite
+from sam2_ros.scenes.table_scenes import TableScenes
 
 SMALL = SceneSettings(height=96, width=128, frames=4)
 HEIGHT, WIDTH = 60, 80
@@ -68,7 +68,7 @@ def test_order_of_scenes_does_not_matter():
 def test_same_clip_in_another_process():
     program = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from data.test_synthetic import SMALL, SyntheticScenes, digest\n"
+        "from scenes.test_synthetic import SMALL, SyntheticScenes, digest\n"
         "print(digest(SyntheticScenes(SMALL).scene(7)))"
     )
     tests = __file__.rsplit("/", 2)[0]

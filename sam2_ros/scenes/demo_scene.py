@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sam2_ros.data import camera
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.motion import ramp, shift, transform
-from sam2_ros.data.rendering import Thing, blend, render
-from sam2_ros.data.table import blocks, books, landscape, planks
-from sam2_ros.data.textures import noise
-from sam2_ros.data.toys import Toy, ball, car, duck, pot, shadow
+from sam2_ros.scenes import camera
+from sam2_ros.scenes.motion import ramp, shift, transform
+from sam2_ros.scenes.rendering import Thing, blend, render
+from sam2_ros.scenes.table import blocks, books, landscape, planks
+from sam2_ros.scenes.textures import noise
+from sam2_ros.scenes.toys import Toy, ball, car, duck, pot, shadow
 
 WIDTH, HEIGHT, FRAMES, FPS = 640, 480, 240, 24.0
 DEMO = 2  # this scene's seed space

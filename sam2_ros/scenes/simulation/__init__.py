@@ -1,4 +1,4 @@
-"""Rooms, things and a robot's arm for a physics simulator: what `sam2_ros.data.mujoco_scenes` makes clips of."""
+"""Scenes simulated by MuJoCo, an optional package: rooms, things and a robot's arm."""
 
 import ctypes.util
 import os

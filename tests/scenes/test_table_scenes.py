@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from small_clips import digest
 
-from sam2_ros.data import toys
-from sam2_ros.data.motion import shift
-from sam2_ros.data.rendering import draw, sprite, straight
-from sam2_ros.data.synthetic import SceneSettings
-from sam2_ros.data.table_scenes import TableScenes
-from sam2_ros.data.toys import Toy
+from sam2_ros.scenes import toys
+from sam2_ros.scenes.motion import shift
+from sam2_ros.scenes.rendering import draw, sprite, straight
+from sam2_ros.scenes.synthetic import SceneSettings
+from sam2_ros.scenes.table_scenes import TableScenes
+from sam2_ros.scenes.toys import Toy
 
 SMALL = SceneSettings(height=72, width=96, frames=6, noise=0.0, blur=0.0)
 EVERY_TOY = toys.VEHICLES | toys.STANDING | toys.LARGE

@@ -7,8 +7,8 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import sprite, straight
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.rendering import sprite, straight
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.simulation.meshes import Mesh
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.meshes import Mesh
 
 BOX, BALL, CAPSULE, CYLINDER, PLANE, ELLIPSOID = (
     getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("BOX", "SPHERE", "CAPSULE", "CYLINDER", "PLANE", "ELLIPSOID")

@@ -9,8 +9,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.textures import colour, noise, painted, surface
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.textures import colour, noise, painted, surface
 
 WOODS = [(198, 158, 112), (164, 118, 74), (120, 78, 48), (216, 184, 142), (142, 88, 58), (92, 66, 50)]
 PAINTS = [(236, 234, 228), (222, 226, 228), (214, 206, 190), (196, 208, 204), (228, 214, 196), (170, 184, 196)]

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from small_clips import make_clip
 
-from sam2_ros.data import mose, sheet
+from sam2_ros.data import mose
+from sam2_ros.scenes import sheet
 from sam2_ros.tracking.object_colours import colour
 
 

@@ -3,7 +3,7 @@
 Folders are read once (`Pictures.prepare`, or from the command line) into a compact store of raw pixels, which every
 worker then opens in milliseconds (`Pictures.open`) and shares through the page cache:
 
-    python -m sam2_ros.data.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART BAG
+    python -m sam2_ros.scenes.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART BAG
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, undamaged
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.natural_order import natural
-from sam2_ros.data.rendering import sprite
 from sam2_ros.data.video import VideoFrames
+from sam2_ros.scenes.rendering import sprite
 
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
@@ -100,7 +100,7 @@ class Pictures:
         """Opens a prepared store without reading its pixels. Raises FileNotFoundError if it is not one."""
         store = Path(store)
         if not (store / "index.npy").is_file():
-            make = f"python -m sam2_ros.data.pictures {store} --backgrounds FOLDER"
+            make = f"python -m sam2_ros.scenes.pictures {store} --backgrounds FOLDER"
             raise FileNotFoundError(f"{store} is no picture store (no index.npy). To make one: {make}")
         pixels = np.asarray(np.memmap(store / "pixels.raw", np.uint8, "r"))
         backgrounds: dict[int, list[np.ndarray]] = {}
@@ -208,7 +208,7 @@ def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="sam2_ros.data.pictures", description="Prepares pictures for synthetic scenes."
+        prog="sam2_ros.scenes.pictures", description="Prepares pictures for synthetic scenes."
     )
     parser.add_argument("store", help="the folder to write")
     parser.add_argument("--backgrounds", nargs="*", default=[], help="folders of pictures and videos")

@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from sam2_ros.data.motion import shift, transform, wander
+from sam2_ros.scenes.motion import shift, transform, wander
 
 
 def path(rng: np.random.Generator, frames: int, height: int, width: int, speed: float) -> np.ndarray:

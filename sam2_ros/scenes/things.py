@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sam2_ros.data.motion import shift, transform, wander
-from sam2_ros.data.outlines import limb, outline
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.rendering import Bend, Part, sprite
-from sam2_ros.data.textures import colour, noise, recoloured, surface
+from sam2_ros.scenes.motion import shift, transform, wander
+from sam2_ros.scenes.outlines import limb, outline
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.rendering import Bend, Part, sprite
+from sam2_ros.scenes.textures import colour, noise, recoloured, surface
 
 
 def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
