@@ -1,4 +1,4 @@
-"""Attention and rotation in C++ compute what the formulas say, on this processor and on lesser ones."""
+"""Attention in C++ equals the formula, on this processor and on lesser ones."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,9 +8,6 @@ from cpu_processors import HERE, KINDS, NEEDS_KERNELS, TILES
 
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
-from sam2_ros.acceleration.cpu.kernels.rotation import rotate_in_place
-from sam2_ros.model.attention import attention
-from sam2_ros.model.position import axial_rotation, rotate
 
 pytestmark = NEEDS_KERNELS
 
@@ -53,7 +50,7 @@ def formula(query, key, value, valid=None):
         (1, 2, 1, 1, 2, 1),
     ],
 )
-def test_attention_is_the_formula(monkeypatch, capability, tiles, dtype, threads, shape):
+def test_equals_the_formula(monkeypatch, capability, tiles, dtype, threads, shape):
     torch.manual_seed(0)  # in bfloat16, one answer in many is rounded by just more than what is allowed
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     b, heads, queries, keys, width, value_width = shape
@@ -75,7 +72,7 @@ def test_attention_is_the_formula(monkeypatch, capability, tiles, dtype, threads
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
-def test_scores_may_be_huge_and_grow_from_key_to_key(capability, tiles, dtype):
+def test_huge_scores_that_grow_from_key_to_key(capability, tiles, dtype):
     query = torch.full((1, 1, 40, 32), 20.0).to(dtype)
     key = torch.linspace(-30, 30, 700)[:, None].expand(700, 32)[None, None].to(dtype)  # scores of -3400 .. 3400
     value = torch.randn(1, 1, 700, 16).to(dtype)
@@ -84,7 +81,7 @@ def test_scores_may_be_huge_and_grow_from_key_to_key(capability, tiles, dtype):
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
-def test_any_layout_will_do(capability, tiles, dtype):
+def test_any_memory_layout(capability, tiles, dtype):
     library = loaded(capability, tiles)
     store = torch.randn(3, 1, 50, 33).to(dtype)
     odd = torch.randn(1 + 2 * 40 * 32).to(dtype)[1:].view(2, 1, 40, 32)  # begins in the middle of a word
@@ -98,7 +95,7 @@ def test_any_layout_will_do(capability, tiles, dtype):
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
-def test_what_one_query_finds_does_not_touch_its_neighbours(capability, tiles, dtype):
+def test_queries_in_one_vector_are_independent(capability, tiles, dtype):
     """All in one vector: only the first finds a larger score again and again."""
     query, key, value = torch.zeros(1, 1, 16, 32), torch.zeros(1, 1, 256 * 100, 32), torch.zeros(1, 1, 256 * 100, 16)
     query[:, :, 0, 0] = 1
@@ -109,7 +106,7 @@ def test_what_one_query_finds_does_not_touch_its_neighbours(capability, tiles, d
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
-def test_what_is_no_number_shows(capability, tiles, dtype):
+def test_nan_propagates(capability, tiles, dtype):
     library = loaded(capability, tiles)
     x = torch.randn(1, 1, 300, 32).to(dtype)
     for place in (7, 290):
@@ -122,7 +119,7 @@ def test_what_is_no_number_shows(capability, tiles, dtype):
 
 
 @pytest.mark.parametrize(("capability", "tiles", "dtype"), CASES)
-def test_nothing_to_look_at_and_nobody_who_looks(capability, tiles, dtype):
+def test_no_keys_and_no_queries(capability, tiles, dtype):
     library = loaded(capability, tiles)
     for b, heads, queries, keys in ((0, 1, 5, 9), (1, 0, 5, 9), (1, 1, 0, 9), (2, 1, 5, 0)):
         query, key, value = (torch.randn(b, heads, n, 8).to(dtype) for n in (queries, keys, keys))
@@ -135,7 +132,7 @@ def test_nothing_to_look_at_and_nobody_who_looks(capability, tiles, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_threads_of_the_caller_do_not_meet(dtype):
+def test_concurrent_callers(dtype):
     if not has_cpu_kernels(dtype):
         pytest.skip("this processor has none")
     with ThreadPoolExecutor(4) as pool:
@@ -146,32 +143,3 @@ def test_threads_of_the_caller_do_not_meet(dtype):
             return bool((cpu_attention(q, k, v).double() - formula(q, k, v)).abs().max() <= ALLOWED[dtype])
 
         assert all(pool.map(right, range(40)))
-
-
-def test_attention_to_memory_takes_the_kernel(monkeypatch):
-    query, key, value = torch.randn(1, 1, 50, 32), torch.randn(1, 1, 300, 32), torch.randn(1, 1, 300, 16)
-    with torch.no_grad():
-        found = attention(query, key, value)
-        assert torch.equal(found, cpu_attention(query, key, value))
-        monkeypatch.setattr("sam2_ros.model.attention.has_cpu_kernels", lambda dtype: False)
-        assert not torch.equal(found, attention(query, key, value))  # equal: they would be the same code
-
-
-def test_rotation_in_place_is_the_product_of_complex_numbers(monkeypatch):
-    if not has_cpu_kernels(torch.bfloat16):
-        pytest.skip("this processor has none")
-    rotation = axial_rotation(5, 6, 64, torch.device("cpu"))
-    x = torch.randn(2, 3 * 30 + 7, 128).bfloat16()[:, :, :64]  # rows apart
-    before = x.clone()
-    with torch.no_grad():
-        found = rotate(x, rotation, 7)
-        assert found is x and torch.equal(x[:, 90:], before[:, 90:])
-        rotate_in_place(again := before.clone(), rotation, 7)
-        assert torch.equal(again, found)
-        alike = before[:1].expand(2, -1, -1)  # one in memory: it must not be turned twice
-        with pytest.raises(RuntimeError, match="single memory location"):
-            rotate(alike, rotation, 7)
-        monkeypatch.setattr("sam2_ros.model.position.has_cpu_kernels", lambda dtype: False)
-        plain = rotate(before, rotation, 7)
-    torch.testing.assert_close(found, plain, rtol=2**-7, atol=0)
-    assert (found != plain).float().mean() < 0.01  # where they lay in the middle between two numbers

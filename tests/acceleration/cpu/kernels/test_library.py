@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from cpu_processors import KINDS, NEEDS_KERNELS, TILES
 
+from sam2_ros.acceleration.cpu.attention import attention
 from sam2_ros.acceleration.cpu.kernels import library as kernel_library
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
-from sam2_ros.model.attention import attention
 
 pytestmark = NEEDS_KERNELS
 
@@ -23,10 +23,15 @@ def test_no_use_of_kernels_loads_the_compiler():
     """Which takes a second and 150 MB, in the first frames."""
     code = """
 import sys, torch
+from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
-layer = RotaryAttention(64, dropout=0.0, key_dim=16)
-with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=sys.argv[1] == "bfloat16"):
-    layer(torch.randn(1, 16, 64), MemoryTokens(torch.randn(2, 40, 16), torch.randn(2, 40, 16), 8), (4, 4))
+from sam2_ros.model.position import axial_rotation
+dtype = getattr(torch, sys.argv[1])
+layer = twin_of(RotaryAttention(64, dropout=0.0, key_dim=16), CPU_CLASSES, dtype)
+memory = MemoryTokens(torch.randn(2, 40, 16), torch.randn(2, 40, 16), 8)
+with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+    layer(torch.randn(1, 16, 64), memory, axial_rotation(4, 4, 64, torch.device("cpu")))
 assert "torch._dynamo" not in sys.modules
 """
     for dtype in ("float32", "bfloat16"):
@@ -35,7 +40,7 @@ assert "torch._dynamo" not in sys.modules
 
 @pytest.fixture
 def kernels(monkeypatch, tmp_path):
-    """Where they are kept, as when the package has just been imported, and the cache is empty."""
+    """Where they are kept, as after importing the package, and the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     kernel_library._library_of_this_processor.cache_clear()
     yield tmp_path / "cache" / "sam2_ros" / "kernels"
@@ -85,7 +90,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("problem", ["a file in its place", "no home"])
-def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, problem):
+def test_works_without_a_writable_cache(kernels, monkeypatch, problem):
     if problem == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
         monkeypatch.setattr("sam2_ros.system.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
@@ -94,13 +99,13 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, pr
     assert works()
 
 
-def test_a_broken_choice_of_compiler_is_no_hindrance(kernels, monkeypatch):
+def test_falls_back_to_gpp(kernels, monkeypatch):
     monkeypatch.setenv("CXX", "/nowhere/g++")
     assert works()
 
 
 @pytest.mark.parametrize("compiler", ["/nowhere/g++", shutil.which("false")])
-def test_without_a_compiler_pytorch_does_it(kernels, monkeypatch, caplog, compiler):
+def test_without_a_compiler_pytorch_is_taken(kernels, monkeypatch, caplog, compiler):
     start_anew(monkeypatch, compiler)
     query, key, value = torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 4)
     with caplog.at_level(logging.WARNING, "sam2_ros"), torch.no_grad():

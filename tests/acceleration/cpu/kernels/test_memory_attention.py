@@ -1,12 +1,15 @@
-"""Memory attention's kernels for CPUs compute what the layer says, on this processor and on lesser ones."""
+"""Memory attention in C++ equals the layer, on this processor and on lesser ones."""
 
 import pytest
 import torch
-from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_random_weights
 
+from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
 from sam2_ros.acceleration.cpu.kernels.memory_attention import after_memory, attend_within, keys_of_memory
+from sam2_ros.acceleration.cpu.kernels.transformer import weights
+from sam2_ros.acceleration.cpu.memory_attention import CPUMemoryAttentionLayer
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.layers import weights
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryAttentionLayer, MemoryTokens
 from sam2_ros.model.position import axial_rotation, rotate
 
@@ -24,7 +27,10 @@ def kernels(request, monkeypatch):
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
-    return with_weights_of_all_sizes(MemoryAttentionLayer(DEFAULT))
+    return with_random_weights(MemoryAttentionLayer(DEFAULT))
+
+
+ROTATION = axial_rotation(5, 7, DEFAULT.dim, torch.device("cpu"))
 
 
 def memory_of(objects: int, cells: int) -> MemoryTokens:
@@ -39,7 +45,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("objects", "grid"), [(1, (18, 24)), (3, (5, 7)), (2, (1, 1))])
 @torch.no_grad()
-def test_they_are_what_the_layer_computes(monkeypatch, kernels, layer, objects, grid, threads):
+def test_equal_the_layer(monkeypatch, kernels, layer, objects, grid, threads):
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     cells, dim = grid[0] * grid[1], DEFAULT.dim
     within, across = layer.self_attn, layer.cross_attn_image
@@ -57,69 +63,69 @@ def test_they_are_what_the_layer_computes(monkeypatch, kernels, layer, objects, 
     layer.double()
     x, found, turn = x.double(), found.double(), rotation.to(torch.complex128)
 
-    def turned(tokens, unplaced=0):
+    def rotated(tokens, pointers=0):
         return (
-            rotate(tokens.float(), rotation, unplaced).double() if grid == (1, 1) else _rotated(tokens, turn, unplaced)
+            rotate(tokens.float(), rotation, pointers).double() if grid == (1, 1) else _rotated(tokens, turn, pointers)
         )
 
     y = layer.norm1(x)
-    q, k, v = turned(within.q_proj(y)), turned(within.k_proj(y)), within.v_proj(y)
+    q, k, v = rotated(within.q_proj(y)), rotated(within.k_proj(y)), within.v_proj(y)
     expected = x + within.out_proj((q @ k.mT * dim**-0.5).softmax(dim=-1) @ v)
     assert close(new, expected)
-    assert close(query, turned(across.q_proj(layer.norm2(expected))))
-    assert close(key, turned(across.k_proj(memory.key.double()), POINTERS))
+    assert close(query, rotated(across.q_proj(layer.norm2(expected))))
+    assert close(key, rotated(across.k_proj(memory.key.double()), POINTERS))
     y = x + across.out_proj(across.v_proj(found))
     assert close(rest, y + layer.linear2(layer.linear1(layer.norm3(y)).relu()))
 
 
-def _rotated(tokens: torch.Tensor, turn: torch.Tensor, unplaced: int) -> torch.Tensor:
-    placed = tokens.shape[1] - unplaced
+def _rotated(tokens: torch.Tensor, turn: torch.Tensor, pointers: int) -> torch.Tensor:
+    placed = tokens.shape[1] - pointers
     pairs = torch.view_as_complex(tokens[:, :placed].unflatten(1, (-1, len(turn))).unflatten(-1, (-1, 2)).contiguous())
     return torch.cat((torch.view_as_real(pairs * turn).flatten(-2).flatten(1, 2), tokens[:, placed:]), dim=1)
 
 
 @torch.no_grad()
-def test_threads_and_other_objects_change_nothing(monkeypatch, layer):
+def test_independent_of_threads_and_other_objects(monkeypatch, layer):
+    twin = twin_of(layer, CPU_CLASSES, torch.float32)
     x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(3, 35)
     found = []
     for threads in (1, 2, 7):
         monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
-        found.append(layer(x, None, memory, (5, 7))[0])
-    alone = [
-        layer(x, None, MemoryTokens(memory.value[i, None], memory.key[i, None], POINTERS), (5, 7))[0] for i in range(3)
-    ]
+        found.append(twin(x, memory, ROTATION))
+    alone = [twin(x, MemoryTokens(memory.value[i, None], memory.key[i, None], POINTERS), ROTATION) for i in range(3)]
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
     assert torch.equal(found[0], torch.cat(alone))
 
 
 @torch.no_grad()
-def test_nobody_and_what_is_no_number(layer):
+def test_no_objects_and_nan(layer):
+    twin = twin_of(layer, CPU_CLASSES, torch.float32)
     x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(2, 35)
     nobody = MemoryTokens(memory.value[:0], memory.key[:0], POINTERS)
-    assert layer(x, None, nobody, (5, 7))[0].shape == (0, 35, DEFAULT.dim)
+    assert twin(x, nobody, ROTATION).shape == (0, 35, DEFAULT.dim)
     memory.key[1, 50, 3] = torch.nan
-    found = layer(x, None, memory, (5, 7))[0]
+    found = twin(x, memory, ROTATION)
     assert not found[0].isnan().any() and found[1].isnan().all()
     x[0, 34, 0] = torch.nan
-    assert layer(x, None, memory, (5, 7))[0].isnan().all()
+    assert twin(x, memory, ROTATION).isnan().all()
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_layers_take_them_where_nothing_is_learnt(monkeypatch, masked):
+@torch.no_grad()
+def test_twins_take_them_in_float32(monkeypatch, masked):
     torch.manual_seed(0)
     stack = MemoryAttention(DEFAULT).eval()
     features, position, memory = torch.randn(1, DEFAULT.dim, 5, 7), torch.randn(DEFAULT.dim, 5, 7), memory_of(3, 35)
     if masked:
         valid = torch.rand(3, memory.key.shape[1]) < 0.7
         memory = MemoryTokens(memory.value, memory.key, POINTERS, valid)
-    taken = []
-    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: taken.append(dtype) or True)
-    with torch.no_grad():
-        found = stack(features, position, memory)
-        assert taken == [torch.float32] * DEFAULT.memory_layers
-    learning = stack(features.expand(3, -1, -1, -1), position, memory)
-    assert learning.requires_grad and len(taken) == DEFAULT.memory_layers
-    torch.testing.assert_close(found, learning, rtol=1e-5, atol=1e-5)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # which is faster at what memory takes
-        stack(features, position, memory)
-    assert len(taken) == DEFAULT.memory_layers
+    plain = stack(features.expand(3, -1, -1, -1), position, memory)
+    twin = twin_of(stack, CPU_CLASSES, torch.float32)
+    assert all(layer.has_kernels for layer in twin.layers)
+    result = twin(features, position, memory)
+    assert not torch.equal(result, plain)  # equal: they would be the same code
+    torch.testing.assert_close(result, plain, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr("sam2_ros.acceleration.cpu.memory_attention.MAX_VALUES", 0)
+    torch.testing.assert_close(twin(features, position, memory), plain, rtol=1e-5, atol=1e-5)
+    half = twin_of(stack, CPU_CLASSES, torch.bfloat16)  # in which attention to memory is faster than they are
+    assert isinstance(half.layers[0], CPUMemoryAttentionLayer) and not half.layers[0].has_kernels

@@ -1,17 +1,23 @@
-"""The memory encoder for CPUs computes what the layers say, on this processor and on lesser ones."""
+"""The memory encoder in C++ equals the layers, on this processor and on lesser ones."""
 
+from copy import copy
 from dataclasses import replace
 
 import pytest
 import torch
-from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_random_weights
 from torch import Tensor, nn
 
+from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
 from sam2_ros.acceleration.cpu.kernels.memory_encoder import encode_memory
+from sam2_ros.acceleration.cpu.memory_encoder import MAX_CHANNELS, CPUMemoryEncoder
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.memory_encoder import NARROW, MemoryEncoder
+from sam2_ros.model.memory_encoder import MemoryEncoder
 
 pytestmark = NEEDS_KERNELS
+
+F32 = torch.float32
 
 CASES = {  # objects, images, height, width, channels, of a memory
     "the default model": (1, 1, 18, 24, 128, 64),
@@ -25,19 +31,20 @@ CASES = {  # objects, images, height, width, channels, of a memory
 
 
 def encoder_of(case: str) -> tuple[MemoryEncoder, Tensor, Tensor, Tensor]:
-    """One with weights of all sizes, and what it is given."""
+    """An encoder with weights of all magnitudes, and its inputs."""
     torch.manual_seed(0)
     n, b, h, w, dim, memory_dim = CASES[case]
-    encoder = with_weights_of_all_sizes(MemoryEncoder(replace(CONFIGS["default"], dim=dim, memory_dim=memory_dim)))
-    for scale in encoder.scales():
-        nn.init.normal_(scale)
+    encoder = with_random_weights(MemoryEncoder(replace(CONFIGS["default"], dim=dim, memory_dim=memory_dim)))
+    for block in encoder.fuser.layers:
+        nn.init.normal_(block.gamma)
     logits = 5 * torch.randn(n, 4 * h, 4 * w)
     logits[0, :2] = -1024  # an object that is absent
     return encoder, torch.randn(b, h, w, dim).movedim(-1, 1), logits, torch.arange(n) % 2 == 1
 
 
 def by_the_kernel(encoder: MemoryEncoder, features: Tensor, logits: Tensor, prompted: Tensor) -> Tensor:
-    given = features.movedim(1, -1), logits, prompted, encoder.weights(), encoder.scales(), 1e-6
+    CPUMemoryEncoder.prepare(twin := copy(encoder), torch.float32)
+    given = features.movedim(1, -1), logits, prompted, twin.weights, twin.scales, 1e-6
     return encode_memory(*given).movedim(-1, 1)
 
 
@@ -49,7 +56,7 @@ def kernels(request, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
-def test_it_is_what_the_layers_compute(monkeypatch, kernels, case, threads):
+def test_equals_the_layers(monkeypatch, kernels, case, threads):
     encoder, features, logits, prompted = encoder_of(case)
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     found = by_the_kernel(encoder, features, logits, prompted)
@@ -59,7 +66,7 @@ def test_it_is_what_the_layers_compute(monkeypatch, kernels, case, threads):
 
 
 @torch.no_grad()
-def test_threads_and_other_objects_change_nothing(monkeypatch):
+def test_independent_of_threads_and_other_objects(monkeypatch):
     """A bag gives the same masklets wherever it is played."""
     for case in ("objects on one image", "objects on images of their own"):
         encoder, features, logits, prompted = encoder_of(case)
@@ -91,7 +98,7 @@ def test_no_objects(kernels):
 
 
 @torch.no_grad()
-def test_what_is_no_number_shows(kernels):
+def test_nan_propagates(kernels):
     encoder, features, logits, prompted = encoder_of("objects on images of their own")
     features[0, 3, 2, 20] = logits[2, 12, 90] = torch.nan
     found = by_the_kernel(encoder, features, logits, prompted)
@@ -100,42 +107,39 @@ def test_what_is_no_number_shows(kernels):
 
 
 @torch.no_grad()
-def test_the_encoder_takes_it(monkeypatch):
+def test_twins_take_it():
     encoder, features, logits, prompted = encoder_of("objects on one image")
-    found = encoder(features, logits, prompted)
-    assert torch.equal(found, by_the_kernel(encoder, features, logits, prompted))
-    assert torch.equal(encoder(features, logits, True), by_the_kernel(encoder, features, logits, prompted | True))
+    twin = twin_of(encoder, CPU_CLASSES, torch.float32)
+    result = twin(features, logits, prompted)
+    assert torch.equal(result, by_the_kernel(encoder, features, logits, prompted))
+    assert torch.equal(twin(features, logits, True), by_the_kernel(encoder, features, logits, prompted | True))
     with torch.autocast("cpu", torch.bfloat16):
-        half = encoder(features.bfloat16(), logits.bfloat16(), prompted)
-    assert half.dtype == torch.bfloat16 and half.stride() == found.stride()
-    torch.testing.assert_close(half.float(), found, rtol=0.02, atol=0.02 * found.abs().max().item())
-    with torch.enable_grad():
-        assert encoder(features, logits, prompted).requires_grad
-    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
+        half = twin_of(encoder, CPU_CLASSES, torch.bfloat16)(features.bfloat16(), logits.bfloat16(), prompted)
+    assert half.dtype == torch.bfloat16 and half.stride() == result.stride()
+    torch.testing.assert_close(half.float(), result, rtol=0.02, atol=0.02 * result.abs().max().item())
     plain = encoder(features, logits, prompted)
-    assert plain.stride() == found.stride() and not torch.equal(found, plain)  # equal: they would be the same code
-    torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5 * plain.abs().max().item())
+    assert not torch.equal(result, plain)  # equal: they would be the same code
+    torch.testing.assert_close(result, plain, rtol=1e-5, atol=1e-5 * plain.abs().max().item())
 
 
 @torch.no_grad()
-def test_what_it_does_not_take(monkeypatch):
+def test_inputs_that_it_does_not_take(monkeypatch):
     def fail(*_):
         raise AssertionError("it was taken")
 
-    monkeypatch.setattr("sam2_ros.model.memory_encoder.encode_memory", fail)
+    monkeypatch.setattr("sam2_ros.acceleration.cpu.memory_encoder.encode_memory", fail)
     encoder, features, logits, prompted = encoder_of("objects on images of their own")
+    twin = twin_of(encoder, CPU_CLASSES, torch.float32)
     with pytest.raises(AssertionError):
-        encoder(features, logits, prompted)
-    cut = encoder(features, logits[:, :-1, :-2], prompted)  # is enlarged to what has as many tokens
+        twin(features, logits, prompted)
+    cut = twin(features, logits[:, :-1, :-2], prompted)  # convolved to as many tokens
     assert cut.shape == (3, 16, 7, 45)
-    assert encoder(features, logits[:1], prompted[:1]).shape == (3, 16, 7, 45)
-    config = replace(CONFIGS["default"], dim=2 * NARROW)
-    wide, given = MemoryEncoder(config).eval(), (torch.randn(1, 2 * NARROW, 2, 2), torch.randn(1, 8, 8), False)
-    with pytest.raises(AssertionError):
-        wide(*given)
-    with torch.autocast("cpu", torch.bfloat16):
-        monkeypatch.setattr("sam2_ros.model.memory_encoder.has_cpu_kernels", lambda dtype: True)
-        assert wide(*given).dtype == torch.bfloat16
-        monkeypatch.setattr("sam2_ros.model.memory_encoder.has_cpu_kernels", lambda dtype: False)  # without tiles
-        with pytest.raises(AssertionError):
-            wide(*given)
+    assert twin(features, logits[:1], prompted[:1]).shape == (3, 16, 7, 45)
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+def test_wide_encoders_take_it_unless_tiles_are_faster(monkeypatch, tiles):
+    monkeypatch.setattr("sam2_ros.acceleration.cpu.memory_encoder.has_cpu_kernels", lambda dtype: tiles or dtype == F32)
+    wide = MemoryEncoder(replace(CONFIGS["default"], dim=2 * MAX_CHANNELS))
+    assert CPUMemoryEncoder.fits(wide, F32)
+    assert CPUMemoryEncoder.fits(wide, torch.bfloat16) != tiles

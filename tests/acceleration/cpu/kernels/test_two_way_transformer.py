@@ -1,16 +1,18 @@
-"""The mask decoder's kernels for CPUs compute what the layers say, on this processor and on lesser ones."""
+"""The mask decoder in C++ equals the layers, on this processor and on lesser ones."""
 
 from dataclasses import replace
 
 import pytest
 import torch
-from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
+from cpu_processors import KINDS, NEEDS_KERNELS, take, with_random_weights
 
+from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
 from sam2_ros.acceleration.cpu.kernels.token_heads import token_heads
+from sam2_ros.acceleration.cpu.kernels.transformer import weights
 from sam2_ros.acceleration.cpu.kernels.two_way_transformer import two_way_transformer
 from sam2_ros.acceleration.cpu.kernels.upscaling import upscaled_masks
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.layers import weights
 from sam2_ros.model.mask_decoder import MaskDecoder, TwoWayTransformer
 
 pytestmark = NEEDS_KERNELS
@@ -27,10 +29,10 @@ CASES = {
 
 
 def transformer_of(case: str) -> tuple[TwoWayTransformer, list[torch.Tensor]]:
-    """One, and tokens, image and position."""
+    """A transformer, and tokens, image and position."""
     torch.manual_seed(0)
     n, tokens, (h, w), dim, heads, hidden = CASES[case]
-    transformer = with_weights_of_all_sizes(TwoWayTransformer(dim, heads, hidden))
+    transformer = with_random_weights(TwoWayTransformer(dim, heads, hidden))
     return transformer, [2 * torch.randn(n, tokens, dim), 2 * torch.randn(n, h * w, dim), torch.randn(h * w, dim)]
 
 
@@ -40,10 +42,10 @@ def run(transformer: TwoWayTransformer, given: list[torch.Tensor]) -> tuple[torc
 
 
 def decoder_of(n: int, h: int, w: int, dim: int = 64) -> tuple[MaskDecoder, list[torch.Tensor]]:
-    """One, and image, filters, and maps of strides 4 and 8, which all objects share."""
+    """A decoder, and image, filters, and maps of strides 4 and 8, which all objects share."""
     torch.manual_seed(0)
     config = replace(CONFIGS["default"], dim=dim, feedforward=32, iou_head_dim=24)
-    decoder = with_weights_of_all_sizes(MaskDecoder(config))
+    decoder = with_random_weights(MaskDecoder(config))
     maps = [torch.randn(1, s * h, s * w, dim // c).movedim(-1, 1).expand(n, -1, -1, -1) for s, c in ((4, 8), (2, 4))]
     return decoder, [torch.randn(n, h * w, dim).mT.unflatten(2, (h, w)), torch.randn(n, 4, dim // 8), *maps]
 
@@ -74,19 +76,13 @@ def threads(monkeypatch):
     return lambda count: monkeypatch.setattr("torch.get_num_threads", lambda: count)
 
 
-@pytest.fixture
-def layers_alone(monkeypatch):
-    return lambda: monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
-
-
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
-def test_the_transformer_is_what_the_layers_compute(kernels, threads, layers_alone, case, count):
+def test_transformer_equals_the_layers(kernels, threads, case, count):
     transformer, given = transformer_of(case)
     threads(count)
     found = run(transformer, given)
-    layers_alone()
     for x, expected in zip(found, transformer.double()(*(x.double() for x in given)), strict=True):
         assert_close(x, expected)
 
@@ -94,31 +90,29 @@ def test_the_transformer_is_what_the_layers_compute(kernels, threads, layers_alo
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("size", [(1, 18, 24, 128), (3, 5, 7, 64), (2, 3, 1, 40)])
 @torch.no_grad()
-def test_masks_are_what_the_layers_compute(kernels, threads, layers_alone, size, count):
+def test_masks_equal_the_layers(kernels, threads, size, count):
     decoder, given = decoder_of(*size)
     threads(count)
     found = masks(decoder, given)
     own = [x.contiguous() for x in given]  # channels first, and for each object
     assert torch.equal(found, masks(decoder, own))
-    layers_alone()
     assert_close(found, decoder.double().masks(*(x.double() for x in given)))
 
 
 @pytest.mark.parametrize("n", [1, 3, 37])
 @torch.no_grad()
-def test_heads_are_what_the_layers_compute(kernels, layers_alone, n):
+def test_heads_equal_the_layers(kernels, n):
     decoder, _ = decoder_of(1, 1, 1)
     tokens = torch.randn(n, 9, 64)
     found = heads(decoder, tokens[:, :6])
     assert torch.equal(found, heads(decoder, tokens[:, :6].contiguous()))
     assert torch.equal(found[:1], heads(decoder, tokens[:1, :6]))
-    layers_alone()
     presence, iou, filters = decoder.double().heads(tokens[:, :6].double())
     assert_close(found, torch.cat((presence[:, None], iou.logit(), filters.flatten(1)), dim=1))
 
 
 @torch.no_grad()
-def test_threads_and_other_objects_change_nothing(kernels, threads):
+def test_independent_of_threads_and_other_objects(kernels, threads):
     """A bag gives the same masklets wherever it is played."""
     transformer, given = transformer_of("one for each thread and more")
     tokens, image, position = given
@@ -145,7 +139,7 @@ def test_no_objects(kernels):
 
 
 @torch.no_grad()
-def test_what_is_no_number_shows(kernels):
+def test_nan_propagates(kernels):
     transformer, (tokens, image, position) = transformer_of("several objects")
     for x in (tokens, image):
         broken = x.clone()
@@ -169,23 +163,14 @@ def test_what_is_no_number_shows(kernels):
     assert found[1, 1:5].all() and found.sum() == 4
 
 
-def test_the_decoder_takes_them_where_nothing_is_learnt(layers_alone):
+@torch.no_grad()
+def test_twins_take_them():
     decoder, (image, _, stride4, stride8) = decoder_of(2, 5, 7)
     prompts = torch.randn(2, 3, 64)
     given = image, torch.randn(64, 5, 7), prompts, stride4, stride8
-
-    def numbers() -> list[torch.Tensor]:
-        return list(vars(decoder(*given)).values())
-
-    with torch.no_grad():
-        found = numbers()
-        many = decoder(*given[:2], torch.randn(2, 11, 64), *given[3:])  # more tokens than they take
-        assert many.logits.shape == found[0].shape
-    learning = numbers()
-    layers_alone()
-    with torch.no_grad():
-        plain = numbers()
-    for own, learnt, ours in zip(plain, learning, found, strict=True):
-        assert torch.equal(own, learnt) and learnt.requires_grad
-        assert not torch.equal(own, ours)  # equal: they would be the same code
-        torch.testing.assert_close(ours, own, rtol=1e-4, atol=1e-5)
+    twin = twin_of(decoder, CPU_CLASSES, torch.float32)
+    for ours, plain in zip(vars(twin(*given)).values(), vars(decoder(*given)).values(), strict=True):
+        assert not torch.equal(ours, plain)  # equal: they would be the same code
+        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+    many = given[0], given[1], torch.randn(2, 11, 64), *given[3:]  # more tokens than they take
+    torch.testing.assert_close(twin(*many).logits, decoder(*many).logits, rtol=1e-4, atol=1e-4)
