@@ -38,8 +38,8 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     Kernels for CPUs are compiled when first needed, which takes a minute; graphs are recorded.
 
     Args:
-        model: in eval mode. Its weights are shared, not copied. Where they change later, what follows from them is
-            computed again, but graphs are not recorded again.
+        model: it stays as it is. Its weights are shared, not copied; where they change later, what follows from them is
+            computed again. (What is written through `.data` goes unnoticed.)
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
         capacity: on a CUDA GPU, record graphs for so many objects and memories; None: no graphs.
