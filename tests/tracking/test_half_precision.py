@@ -33,7 +33,8 @@ def masks_of(tracker, clip):
 def test_masks_are_those_of_float32(clip):
     model = load_model(device="cpu")
     plain, half = (  # the plain network: kernels for CPUs stay in float32
-        masks_of(Tracker(model, dtype=dtype, accelerate=False), clip) for dtype in (torch.float32, getattr(torch, model.config.half))
+        masks_of(Tracker(model, dtype=dtype, accelerate=False), clip)
+        for dtype in (torch.float32, getattr(torch, model.config.half))
     )
     intersection, union = (plain & half).sum(axis=(2, 3)), (plain | half).sum(axis=(2, 3))
     assert plain.any(axis=(1, 2, 3)).all()
