@@ -109,7 +109,8 @@ def arguments() -> argparse.ArgumentParser:
         "--model", choices=CONFIGS, metavar="NAME",
         help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
     )  # fmt: skip
-    of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
+    weights = "weights: Meta's .pt, Hugging Face's or our .safetensors; or a folder of exported graphs"
+    of_model.add_argument("--checkpoint", type=Path, help=weights)
     of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(
         "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"

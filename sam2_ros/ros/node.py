@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -44,8 +43,6 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
-from sam2_ros.acceleration.onnx.config import read_config
-from sam2_ros.acceleration.onnx.errors import GraphError
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
@@ -182,7 +179,7 @@ class Sam2Node(LifecycleNode):
         except stopping.Stopped:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # there is no such file or device, it has too little memory ...
-            kind = "" if isinstance(error, (CheckpointError, GraphError)) else f"{type(error).__name__}: "
+            kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
             self._trouble = f"Not configured: {kind}{error}"
             self._log.error(self._trouble)
             return TransitionCallbackReturn.FAILURE
@@ -261,15 +258,13 @@ class Sam2Node(LifecycleNode):
     def _network(self) -> SAM2 | OnnxNetwork:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
-        checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
-        if checkpoint is None or not any(checkpoint.glob("*.onnx")):
-            return load_model(model, checkpoint, device, size, aspect)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": (True,)}
-        as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
-        for name, fits in as_they_are.items():
-            if self._value(name) not in fits:
-                raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxNetwork(checkpoint, threads=self._threads(read_config(checkpoint), False))
+        checkpoint = self._value("checkpoint") or None
+        network = load_model(
+            model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False)
+        )
+        if isinstance(network, OnnxNetwork) and self._value("dtype") not in ("auto", "float32"):
+            raise ValueError(f"exported graphs compute in float32; dtype is {self._value('dtype')}")
+        return network
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sam2_ros.acceleration import accelerate
 from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.load import load_sam2
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
@@ -260,7 +260,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
+        model = load_sam2(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1

@@ -18,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot import BOX, CLICK, SIZE, TIMEOUT, Graph, Robot, header_of, picture
@@ -386,10 +387,28 @@ def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exporte
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    assert isinstance(node._stream._tracker.model, OnnxNetwork)
+    network = node._stream._tracker.model
+    assert isinstance(network, OnnxNetwork)
+    assert {session.get_session_options().intra_op_num_threads for session in network._sessions.values()} == {1}
 
 
 def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:
     node = graph.sam2(checkpoint=str(exported), dtype="bfloat16", autostart=False)
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert not node.is_configured
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ({"image_size": 320}, "graphs for 192 pixels, aspect 4:3, not for 320 pixels"),
+        ({"model": "sam2.1_hiera_tiny"}, "holds graphs of the model 'default', not of 'sam2.1_hiera_tiny'"),
+    ],
+    ids=str,
+)
+def test_exported_graphs_of_something_else_are_refused(
+    graph: Graph, exported: Path, parameter: dict, said: str
+) -> None:
+    node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert node._trouble.startswith(f"Not configured: {exported}: {said}")
