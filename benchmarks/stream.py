@@ -32,10 +32,10 @@ from rich.table import Table
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 

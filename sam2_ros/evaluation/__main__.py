@@ -30,12 +30,12 @@ from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
 from sam2_ros.evaluation.run import Run
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.scenes.synthetic import suite
 
 EXAMPLES = """
 examples:

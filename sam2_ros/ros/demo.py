@@ -39,7 +39,6 @@ from sensor_msgs.msg import CompressedImage
 
 from sam2_ros import msg
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.demo_scene import NAMES, demo_scene
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.video import VideoReader, VideoWriter
 from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
@@ -50,6 +49,7 @@ from sam2_ros.ros.prompter import read_mask
 from sam2_ros.ros.prompts import to_message
 from sam2_ros.ros.recording import Answer, Recording, read_recording
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.scenes.demo_scene import NAMES, demo_scene
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError

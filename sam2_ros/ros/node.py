@@ -42,12 +42,12 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.model.config import IMAGE, SAM2Config
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
 from sam2_ros.ros.arrival_clock import ArrivalClock
@@ -226,14 +226,11 @@ class Sam2Node(LifecycleNode):
         model = self._network()
         check_memory(model)  # before what takes a minute
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
-        threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
+        on_cpu = isinstance(model, SAM2) and model.device.type == "cpu"
+        kernels = accelerate and on_cpu and has_cpu_kernels(torch.float32)
+        threads = self._threads(model.config, kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        if accelerate == "compile":
-            square = model.config.aspect == IMAGE
-            known = ", for square images; with image_aspect, for those of the camera" if square else ""
-            self._log.info(f"Compiling{known}; the first time this takes a minute or two")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -253,7 +250,7 @@ class Sam2Node(LifecycleNode):
         self._stream = Stream(
             tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
         )
-        config = tracker.model.config
+        config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")

@@ -58,11 +58,11 @@ def test_those_around_the_node_need_no_pytorch(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_readers_of_data_need_neither_pytorch_nor_ros() -> None:
+def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
     program = """
-import pkgutil, importlib, sam2_ros.data
-for module in pkgutil.iter_modules(sam2_ros.data.__path__, "sam2_ros.data."):
-    if module.name != "sam2_ros.data.mujoco_scenes":
+import pkgutil, importlib, sam2_ros.data, sam2_ros.scenes
+for room in (sam2_ros.data, sam2_ros.scenes):
+    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """
     done = python(program, ("torch", "rclpy"))

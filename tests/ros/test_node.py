@@ -26,9 +26,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.image_message import to_rgb
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle

@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sam2_ros.acceleration.onnx.classes import ONNX_CLASSES
 from sam2_ros.acceleration.onnx.config import write_config
 from sam2_ros.acceleration.onnx.graphs import Functions, Graph
+from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.config import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
@@ -45,7 +47,7 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for verbose in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(verbose).setLevel(logging.ERROR)
-    functions = Functions(model)
+    functions = Functions(twin_of(model, ONNX_CLASSES, torch.float32))
     for name, graph in functions.graphs().items():
         lengths = {axis: torch.export.Dim(axis, min=1) for axes in graph.dynamic.values() for axis in axes}
         shapes = [
@@ -53,8 +55,7 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
             for key in graph.inputs
         ]
         inputs = tuple(graph.inputs.values())
-        # With gradients on, the network takes the plain way through everything: no trick that only a CPU profits from.
-        with torch.enable_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph.function(*inputs)  # fills the cache of position encodings, which become constants
             program = torch.export.export(

@@ -52,7 +52,7 @@ class Functions(nn.Module):
         return tuple(getattr(features, name) for name in FEATURES)
 
     def without_memory(self, stride16: Tensor) -> Outputs:
-        return (self.model.without_memory(ImageFeatures(stride16, stride16, stride16)),)
+        return (self.model.condition(ImageFeatures(stride16, stride16, stride16), None),)
 
     def condition(
         self,

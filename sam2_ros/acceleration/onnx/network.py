@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.inference import Choice
 from sam2_ros.acceleration.onnx.config import CONFIG, read_config
 from sam2_ros.acceleration.onnx.errors import EXPORT_AGAIN, GraphError
 from sam2_ros.acceleration.onnx.graphs import DECODED, FEATURES, GRAPHS
@@ -34,6 +35,8 @@ class OnnxNetwork:
 
     device = torch.device("cpu")
     """Where tensors go in and come out."""
+
+    choice = Choice(torch.float32, "ONNX Runtime's")
 
     def __init__(
         self, folder: str | Path, providers: tuple[str, ...] = ("CPUExecutionProvider",), threads: int = 0
@@ -88,10 +91,9 @@ class OnnxNetwork:
     def encode_image(self, image: Tensor) -> ImageFeatures:
         return ImageFeatures(**dict(zip(FEATURES, self._run("encode_image", image=image), strict=True)))
 
-    def without_memory(self, features: ImageFeatures) -> Tensor:
-        return self._run("without_memory", stride16=features.stride16)[0]
-
-    def condition(self, features: ImageFeatures, memories: Memories) -> Tensor:
+    def condition(self, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        if memories is None:
+            return self._run("without_memory", stride16=features.stride16)[0]
         pointers, pointer_age, pointer_valid = memories.pointers, memories.pointer_age, memories.pointer_valid
         if not pointers.shape[1]:  # graphs take at least one: an invalid one
             pointers, pointer_age = (
@@ -134,7 +136,6 @@ class OnnxNetwork:
         )
         return Decoded(**dict(zip(DECODED, outputs, strict=True)))
 
-    logits_of = SAM2.logits_of
     track = SAM2.track
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
