@@ -83,7 +83,7 @@ def accelerated(
     if not isinstance(model, SAM2):
         ready = choice_of(model).dtype
         if dtype not in (None, ready):
-            raise ValueError(f"this network computes in {ready}, not in {dtype}; make another one by accelerate()")
+            raise ValueError(f"this network computes in {ready}, not in {dtype}; leave dtype out")
         return model
     if enabled:
         return accelerate(model, dtype, capacity)

@@ -259,12 +259,7 @@ class Sam2Node(LifecycleNode):
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = self._value("checkpoint") or None
-        network = load_model(
-            model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False)
-        )
-        if isinstance(network, OnnxNetwork) and self._value("dtype") not in ("auto", "float32"):
-            raise ValueError(f"exported graphs compute in float32; dtype is {self._value('dtype')}")
-        return network
+        return load_model(model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)

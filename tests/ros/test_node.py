@@ -387,7 +387,7 @@ def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exporte
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    network = node._stream._tracker.model
+    network = node._stream._tracker.network
     assert isinstance(network, OnnxNetwork)
     assert {session.get_session_options().intra_op_num_threads for session in network._sessions.values()} == {1}
 

@@ -77,6 +77,8 @@ def test_a_config_of_another_network_is_refused(exported: Path, tmp_path: Path) 
             OnnxNetwork(folder)
 
 
-def test_graphs_are_not_compiled_once_more(exported: Path) -> None:
-    with pytest.raises(TypeError, match="OnnxNetwork can't be compiled"):
-        Tracker(OnnxNetwork(exported), accelerate="compile")
+def test_graphs_are_tracked_with_in_float32_only(exported: Path) -> None:
+    network = OnnxNetwork(exported)
+    assert Tracker(network).network is Tracker(network, dtype=torch.float32).network is network
+    with pytest.raises(ValueError, match=r"computes in torch\.float32, not in torch\.bfloat16"):
+        Tracker(network, dtype=torch.bfloat16)
