@@ -19,7 +19,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -35,7 +34,9 @@ from sam2_ros.data.images import image_files, read_image
 from sam2_ros.data.video import VideoReader
 from sam2_ros.msg import MaskletArray
 from sam2_ros.ros import parameter_files, process
+from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.parameters import CAMERA
 from sam2_ros.ros.stamps import nanoseconds
 
 USUAL_RATE = 30.0  # 1 / s, where a source does not say its own
@@ -138,28 +139,15 @@ class CameraNode(Node):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("camera", **kwargs)
-        source = self._read_only(
-            "source",
-            "",
-            "What to play: a video file, a folder of images (frame_2 before frame_10), the number of a webcam or"
-            " its device, or an address (rtsp://...).",
-        )
-        self._rate = self._read_only("rate", 0.0, "Images per second. 0: as the source says.", (0.0, 1000.0))
-        self._loop = self._read_only("loop", False, "Begin again at the end. The stamps go on.")
-        self._wait_for_masklets = self._read_only(
-            "wait_for_masklets",
-            False,
-            "As fast as it is consumed: send the next image when one of the `masklets` topic carries the stamp of the"
-            " last. Then `rate` does not count, and no image is lost: one without an answer is sent again.",
-        )
-        self._wait_for_subscribers = self._read_only(
-            "wait_for_subscribers", 1, "How many have to listen before it starts. 0: start at once.", (0, 1000)
-        )
-        self._frame_id = self._read_only("frame_id", "camera", "frame_id of the images.")
-
+        declare(self, CAMERA)
+        self._rate: float = self._value("rate")
+        self._loop: bool = self._value("loop")
+        self._wait_for_masklets: bool = self._value("wait_for_masklets")
+        self._wait_for_subscribers: int = self._value("wait_for_subscribers")
+        self._frame_id = str(self._value("frame_id"))
         parameter_files.warn_of_unused(self, sys.argv)
 
-        self._source = Source(source)
+        self._source = Source(str(self._value("source")))
         self.finished: Future = Future()
         self._stop = threading.Event()
         self._raw = self._publisher(Image, "image")
@@ -178,18 +166,8 @@ class CameraNode(Node):
         self._source.close()
         super().destroy_node()
 
-    def _read_only(self, name: str, default, description: str, limits: tuple | None = None):
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        if limits and isinstance(default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
-        elif limits:
-            descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
-        descriptor.dynamic_typing = type(default) in (str, float)  # a webcam's number, a rate without a point
-        value = self.declare_parameter(name, default, descriptor).value
-        try:
-            return type(default)(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} is {value!r}, and must be a {type(default).__name__}") from None
+    def _value(self, parameter: str):
+        return self.get_parameter(parameter).value
 
     def _publisher(self, kind: type, topic: str) -> Publisher:
         # What cameras use. Who wants every image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.

@@ -50,8 +50,9 @@ from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
+from sam2_ros.ros import masklets, parameter_files, process, prompts
 from sam2_ros.ros.arrival_clock import ArrivalClock
+from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import Arrived, ImageQueue
@@ -60,6 +61,8 @@ from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
+from sam2_ros.ros.parameter_checks import CHECKS
+from sam2_ros.ros.parameters import SAM2 as PARAMETERS
 from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
@@ -124,7 +127,7 @@ class Sam2Node(LifecycleNode):
         self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
         self._without_clock = time.monotonic()  # when ROS's time ran last
         self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
-        parameters.declare(self)
+        declare(self, PARAMETERS, CHECKS, lambda: self.is_configured)
         _survive_impossible_transitions(self)
         self._to_ros_log = _ToRosLog(self._log)
         logging.getLogger("sam2_ros").addHandler(self._to_ros_log)
@@ -225,15 +228,11 @@ class Sam2Node(LifecycleNode):
         sys.setswitchinterval(1e-4)
         model = self._network()
         check_memory(model)  # before what takes a minute
-        dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
+        dtype = self._value("dtype")
+        plain = isinstance(model, SAM2) and model.device.type == "cpu"
         threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        if accelerate == "compile":
-            square = model.config.aspect == IMAGE
-            known = ", for square images; with image_aspect, for those of the camera" if square else ""
-            self._log.info(f"Compiling{known}; the first time this takes a minute or two")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -242,7 +241,7 @@ class Sam2Node(LifecycleNode):
             non_overlap_masks=self._value("non_overlap_masks"),
             box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
-            accelerate=accelerate,
+            accelerate="auto" if self._value("accelerate") else "off",
         )
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
@@ -264,8 +263,7 @@ class Sam2Node(LifecycleNode):
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
         if checkpoint is None or not any(checkpoint.glob("*.onnx")):
             return load_model(model, checkpoint, device, size, aspect)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("auto", "off")}
-        as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
+        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "image_size": (0,), "image_aspect": ("",)}
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
