@@ -91,8 +91,8 @@ class Graph:
                     continue
         return process.wait()
 
-    def last_words(self, name: str, lines: int = 5) -> str:
-        """The end of what a process has printed."""
+    def last_lines(self, name: str, lines: int = 5) -> str:
+        """The last lines that a process has printed."""
         printed = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
         return "\n".join(printed[-lines:])
 
