@@ -54,7 +54,8 @@ def test_what_is_missing_is_said_in_one_line_before_it_begins(command: str, tmp_
 
 def test_ros2_run_looks_for_it_too() -> None:
     """The executable that CMake makes of a module."""
-    program = (ROOT / "cmake/node.py.in").read_text().replace("@executable@", "demo").replace("@module@", "demo.__main__")
+    program = (ROOT / "cmake/node.py.in").read_text()
+    program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
     done = run(program, ["av"])
     assert (done.returncode, done.stderr) == (1, f"demo: av is not installed: {sys.executable} -m pip install av\n")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import subprocess
 import sys
 import time
@@ -106,59 +104,6 @@ def test_checkpoints_that_are_damaged_or_do_not_fit(
     assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
 
 
-WRONG_VALUES = [
-    ("model", "sam2_tiny", "did you mean sam2_hiera_tiny?"),
-    ("model", "yolo", "There are default, sam2_hiera_tiny"),
-    ("model", "runs/average.safetensors", "give them as checkpoint"),
-    ("checkpoint", "/no/weights.pt", "there is no such file or folder"),
-    ("checkpoint", "weights.pt", "where the node was started"),
-    ("image_size", 250, "it must be a multiple of 32, such as 224 or 256"),
-    ("image_size", 20, "such as 32;"),
-    ("image_size", 5000, "image_size"),
-    ("image_aspect", "wide", "expected one like 16:9"),
-    ("device", "gpu", "there is no device 'gpu'; use cpu, cuda"),
-    ("device", "cuda:77", "cuda"),
-    ("dtype", "half", "must be one of: auto, float32"),
-    ("accelerate", "yes", "must be one of: "),
-    ("image_transport", "theora", "must be one of: raw, compressed"),
-    ("threads", -1, "threads"),
-    ("max_objects", 0, "max_objects"),
-    ("max_objects", "lots", "must be a whole number from 1 to 1024"),
-    ("history", 2.5, "must be a whole number from 1 to 1024"),
-    ("keep_all", "maybe", "must be true or false"),
-    ("model", 7, "must be a text"),
-    ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
-    ("prompt_timeout", math.nan, "prompt_timeout"),
-    ("detection_min_score", 2, "must be a number from 0 to 1"),
-    ("detection_min_score", True, "must be a number from 0 to 1"),
-]
-
-
-def test_values_that_cannot_be_are_refused_with_the_reason_when_they_are_set(graph: Graph) -> None:
-    """Not later, in the log, when the node is configured."""
-    node = graph.sam2(autostart=False)
-    before = {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES}
-    for name, value, reason in WRONG_VALUES:
-        (result,) = node.set_parameters([Parameter(name, value=value)])
-        assert not result.successful and name in result.reason and reason in result.reason, (name, value, result)
-        assert "\n" not in result.reason
-    assert {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES} == before
-
-
-@pytest.mark.parametrize(("name", "value", "reason"), WRONG_VALUES)
-def test_values_that_cannot_be_are_refused_at_the_start(graph: Graph, name: str, value: object, reason: str) -> None:
-    with pytest.raises(Exception, match=re.escape(name)) as raised:
-        graph.sam2(**{name: value})
-    assert reason in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_a_value_that_cannot_be_ends_the_process_with_one_line(ros_domain: int) -> None:
-    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "image_size:=250"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 1 and done.stderr.startswith("sam2: image_size is 250: "), done.stderr
-    assert done.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
 def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: str, argument: str) -> None:
     """Without --ros-args, ROS does not hear of it."""
@@ -166,13 +111,6 @@ def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: 
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
     assert "--ros-args -" in done.stderr, "how it is done"
-
-
-def test_a_number_without_a_point_is_a_number(graph: Graph) -> None:
-    node = graph.sam2(autostart=False, prompt_timeout=5)
-    assert node.get_parameter("prompt_timeout").value == 5
-    (result,) = node.set_parameters([Parameter("detection_forget_after", value=30)])
-    assert result.successful and node.get_parameter("detection_forget_after").value == 30
 
 
 def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
@@ -223,22 +161,6 @@ def test_somebody_who_waits_for_images_hears_why(
     finally:
         rclpy.shutdown(context=apart)
     assert "No Image has come on /image" in heard and said in heard
-
-
-def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) -> None:
-    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
-    assert not late.successful and "cleanup" in late.reason
-    (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
-    assert not read_only.successful
-    (live,) = sam2.set_parameters([Parameter("detection_min_score", value=0.9)])
-    assert live.successful
-    (range_,) = sam2.set_parameters([Parameter("detection_min_score", value=1.5)])
-    assert not range_.successful
-    described = sam2.describe_parameters(["keep_all", "dtype", "history"])
-    assert all(descriptor.description for descriptor in described)
-    assert "bfloat16" in described[1].additional_constraints and described[2].integer_range
-    reliability = "qos_overrides./image.subscription.reliability"
-    assert sam2.get_parameter(reliability).value == "best_effort"
 
 
 @pytest.mark.parametrize("non_overlap_masks", [False, True])
@@ -360,23 +282,6 @@ def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -
     robot.prompt(CLICK)
     assert [masklet.object_id for masklet in robot.send(unstamped).masklets] == [1]
     assert robot.masklets[-1].header == unstamped.header
-
-
-def test_parameters_that_cannot_be(graph: Graph) -> None:
-    for name, wrong, reason in (
-        ("dtype", "float8", "bfloat16"),
-        ("history", 0, "history"),
-        ("keep_all", 7, "keep_all"),
-    ):
-        with pytest.raises(Exception, match=reason):
-            Sam2Node(context=graph.context, parameter_overrides=[Parameter(name, value=wrong)])
-
-
-def test_the_process_says_in_one_line_what_it_cannot_be(ros_domain: int) -> None:
-    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "dtype:=float8"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert ended.returncode == 1
-    assert ended.stderr == "sam2: dtype is 'float8'; it must be one of: auto, float32, bfloat16, float16\n"
 
 
 def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exported: Path) -> None:

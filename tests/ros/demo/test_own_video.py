@@ -33,9 +33,7 @@ def video(tmp_path: Path) -> Path:
         (("--click", "1,1"), "--video"),
     ],
 )
-def test_invalid_prompts_and_videos_fail_before_the_graph_starts(
-    tmp_path: Path, video: Path, words, reason: str
-) -> None:
+def test_invalid_input_fails_before_the_graph_starts(tmp_path: Path, video: Path, words, reason: str) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), np.full((4, 4), 255, np.uint8))
     files = {"VIDEO": str(video), "MASK": str(tmp_path / "mask.png")}
     with pytest.raises((DemoError, FileNotFoundError), match=reason):
