@@ -1,4 +1,4 @@
-"""The node as a citizen of the graph: lifecycle, parameters, pictures on demand, diagnostics."""
+"""The node in the graph: lifecycle, QoS, pictures on demand, diagnostics."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert state_of(robot) == "finalized"
 
 
-def test_checkpoints_that_are_damaged_or_do_not_fit(
+def test_damaged_or_mismatched_checkpoint_says_why(
     graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path, capfd
 ) -> None:
     damaged = tmp_path / "damaged.pt"
@@ -105,16 +105,16 @@ def test_checkpoints_that_are_damaged_or_do_not_fit(
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
-def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: str, argument: str) -> None:
-    """Without --ros-args, ROS does not hear of it."""
+def test_argument_in_the_wrong_place_is_an_error(ros_domain: int, module: str, argument: str) -> None:
+    """Without --ros-args, ROS would ignore it."""
     command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
     assert "--ros-args -" in done.stderr, "how it is done"
 
 
-def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
-    """And the node can be mended and activated without being started again."""
+def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+    """The node stays configured, so that it can be activated with other QoS."""
     overrides = {"qos_overrides./image.subscription.reliability": "best-effort"}
     node = graph.sam2(checkpoint=str(checkpoint), autostart=False, **overrides)
     assert change(robot, Transition.TRANSITION_CONFIGURE)
@@ -123,7 +123,7 @@ def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path
     assert "Not active" in capfd.readouterr().err
 
 
-def test_images_wait_as_the_queue_says_also_the_second_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint))
     robot.wait_until_connected()
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
@@ -142,11 +142,11 @@ def test_images_wait_as_the_queue_says_also_the_second_time(graph: Graph, robot:
         ("image/compressed", CompressedImage, "set image_transport to compressed"),
     ],
 )
-def test_somebody_who_waits_for_images_hears_why(
+def test_missing_images_are_logged_with_the_reason(
     ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, said
 ) -> None:
     graph.remove(graph.robot)
-    monkeypatch.setitem(Sam2Node._miss_images.__globals__, "IMAGE_PATIENCE", 0.1)
+    monkeypatch.setitem(Sam2Node._warn_without_images.__globals__, "IMAGE_TIMEOUT", 0.1)
     apart = Context()  # one participant can't have two types on a topic
     rclpy.init(context=apart, domain_id=ros_domain)
     try:
@@ -164,7 +164,7 @@ def test_somebody_who_waits_for_images_hears_why(
 
 
 @pytest.mark.parametrize("non_overlap_masks", [False, True])
-def test_the_same_thing_twice(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
+def test_two_objects_with_one_mask(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
     """Two objects with one mask: both have it, or one of them."""
     graph.sam2(checkpoint=str(checkpoint), non_overlap_masks=non_overlap_masks)
     robot.wait_until_connected()
@@ -187,7 +187,7 @@ def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None
     assert robot.masklets == [msg.MaskletArray(header=header_of(1), height=SIZE[0], width=SIZE[1])]
 
 
-def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     original = Overlay.draw
     monkeypatch.setattr(Overlay, "draw", lambda *picture: made.append(picture) or original(*picture))
@@ -268,14 +268,12 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
         (8, 1024, True, True, 7),
     ],
 )
-def test_small_operations_share_the_cores_with_those_of_the_next_image(
-    monkeypatch, cores, image_size, ahead, kernels, threads
-):
+def test_network_threads(monkeypatch, cores, image_size, ahead, kernels, threads):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     assert network_threads(image_size, ahead, kernels) == threads
 
 
-def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -> None:
+def test_images_without_a_stamp_are_processed(robot: Robot, sam2: Sam2Node) -> None:
     unstamped = to_message(picture(0), "rgb8", header_of(0))
     unstamped.header.stamp.sec = unstamped.header.stamp.nanosec = 0
     robot.send(unstamped)
@@ -284,7 +282,7 @@ def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -
     assert robot.masklets[-1].header == unstamped.header
 
 
-def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exported: Path) -> None:
+def test_exported_graphs_replace_weights(graph: Graph, robot: Robot, exported: Path) -> None:
     node = graph.sam2(checkpoint=str(exported), threads=1)
     robot.wait_until_connected()
     robot.show(0)
@@ -294,7 +292,7 @@ def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exporte
     assert isinstance(node._stream._tracker.model, OnnxSAM2)
 
 
-def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:
+def test_exported_graphs_refuse_bfloat16(graph: Graph, robot: Robot, exported: Path) -> None:
     node = graph.sam2(checkpoint=str(exported), dtype="bfloat16", autostart=False)
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert not node.is_configured
