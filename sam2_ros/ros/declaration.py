@@ -67,7 +67,7 @@ def declare(
 
 
 def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
-    # `check` looks at the type: 5 is accepted for 5.0, and a refusal names the accepted values.
+    # Dynamic, because `check` does more: it accepts 5 for 5.0, and names the accepted values.
     descriptor = ParameterDescriptor(description=spec.text, read_only=spec.applies == "start", dynamic_typing=True)
     if spec.choices or spec.values:
         descriptor.additional_constraints = spec.accepted

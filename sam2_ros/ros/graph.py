@@ -103,7 +103,7 @@ class Graph:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in self.processes.values():  # all at once, so that none waits for another
+        for process in self.processes.values():  # all before the first is awaited
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         for name in self.processes:

@@ -508,7 +508,7 @@ class Sam2Node(LifecycleNode):
             self._clock_ran = time.monotonic()
         elif time.monotonic() - self._clock_ran > CLOCK_TIMEOUT:
             self._log.warning(
-                "use_sim_time is set, but nobody publishes /clock: images without a stamp get their time of arrival."
+                "use_sim_time is set, but /clock is not published: images without a stamp get their time of arrival."
                 " Start the simulation, play the bag with --clock, or unset use_sim_time",
                 throttle_duration_sec=30.0,
             )
@@ -529,9 +529,9 @@ class Sam2Node(LifecycleNode):
         elif sent:
             hint = f"what is published there is {', '.join(sent)}"
         elif self.count_publishers(other):
-            hint = f"nobody publishes there, but somebody does on {other}: set image_transport to {transport}"
+            hint = f"there is no publisher, but there is one on {other}: set image_transport to {transport}"
         else:
-            hint = "nobody publishes there: set the image argument of the launch file, or remap `image`"
+            hint = "there is no publisher: set the image argument of the launch file, or remap `image`"
         self._log.warning(f"No {kind} has come on {topic} for {without:.0f} s; {hint}", throttle_duration_sec=30.0)
 
 

@@ -18,7 +18,7 @@ APPLIES = {
     "start": "Read when the node starts; cannot be changed later.",
     "configure": "Applied when the node is configured. To change one later: `ros2 lifecycle set` the node to deactivate"
     " and cleanup, `ros2 param set`, then configure and activate.",
-    "at once": "Applied as soon as they are set.",
+    "immediately": "Applied as soon as they are set.",
 }
 YAML_HEAD = f"""\
 # All parameters of the sam2 node with their defaults; written by `{COMMAND}`.
@@ -50,7 +50,7 @@ A value that is not accepted is refused with a line that says what to write, and
 - *start*: read when the node starts; cannot be changed later.
 - *configure*: when the node is configured. To change one later, `ros2 lifecycle set` the node to `deactivate` and
   `cleanup`, `ros2 param set`, then `configure` and `activate` ([lifecycle.md](lifecycle.md)).
-- *at once*: as soon as it is set.
+- *immediately*: as soon as it is set.
 """
 PAGE_TAIL = f"""
 ## record, prompt, demo

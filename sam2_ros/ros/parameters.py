@@ -30,7 +30,7 @@ class ParameterSpec:
     """Smallest and largest value of a number."""
     choices: tuple[str, ...] = ()
     """All values of a string; empty: any string."""
-    applies: Literal["start", "configure", "at once"] = "configure"
+    applies: Literal["start", "configure", "immediately"] = "configure"
     """When a value takes effect: when the node starts (read-only then), is configured, or as soon as it is set."""
     numbers_are_strings: bool = False
     """Whether a number is accepted for a string, as YAML reads the number of a webcam."""
@@ -210,21 +210,21 @@ SAM2 = (
         10.0,
         "Seconds that a prompt waits for an image with its stamp or a newer one before it is refused.",
         range=(0.0, 3600.0),
-        applies="at once",
+        applies="immediately",
     ),
     ParameterSpec(
         "detection_min_score",
         0.5,
         "Detections (vision_msgs) with a lower score are ignored.",
         range=(0.0, 1.0),
-        applies="at once",
+        applies="immediately",
     ),
     ParameterSpec(
         "detection_max_overlap",
         0.3,
         "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
         range=(0.0, 1.0),
-        applies="at once",
+        applies="immediately",
     ),
     ParameterSpec(
         "detection_forget_after",
@@ -232,7 +232,7 @@ SAM2 = (
         "Seconds after which an object that only a detector has prompted and that is not visible is removed, to make"
         " room for others. 0: never.",
         range=(0.0, 1e6),
-        applies="at once",
+        applies="immediately",
     ),
 )
 

@@ -120,8 +120,7 @@ class Prompter(Node):
         if published:
             hint = f". There are images on {', '.join(published)}: start the node with image:={published[0]}"
         raise TimeoutError(
-            f"nobody publishes {' or '.join(topics)}, from which {self.sam2} takes its images"
-            + hint
+            f"there is no publisher on {' or '.join(topics)}, from which {self.sam2} takes its images" + hint
         )
 
     def first_image(self, topic: str, wait: float, timeout: float) -> Header:
@@ -137,7 +136,7 @@ class Prompter(Node):
         topic = self.resolve_topic_name(topic)
         if not self._spin_until(lambda: self.count_publishers(topic), wait):
             others = ", ".join(self._topics_of_images()) or "no topic"
-            raise TimeoutError(f"nobody publishes {topic}; there are images on {others}")
+            raise TimeoutError(f"there is no publisher on {topic}; there are images on {others}")
         publishers = self.get_publishers_info_by_topic(topic)
         headers: list[Header] = []
         subscription = self.create_subscription(

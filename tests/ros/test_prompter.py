@@ -90,7 +90,7 @@ def test_missing_images_name_topics_that_have_images(
     prompter.connect(TIMEOUT)
     for known in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
         assert prompter._spin_until(known, TIMEOUT)
-    with pytest.raises(TimeoutError, match=r"nobody publishes /front, .* images on /image: .* image:=/image"):
+    with pytest.raises(TimeoutError, match=r"there is no publisher on /front, .* images on /image: .* image:=/image"):
         prompter.find_images(0.1)
 
 

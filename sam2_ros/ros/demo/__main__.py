@@ -69,7 +69,7 @@ def main() -> int:
         interrupts.append(number)
         raise KeyboardInterrupt
 
-    for kind in (signal.SIGINT, signal.SIGTERM):  # whoever sends it: every process that was started ends too
+    for kind in (signal.SIGINT, signal.SIGTERM):  # every process that was started has to end too
         signal.signal(kind, interrupt)
     try:
         run(options, console)

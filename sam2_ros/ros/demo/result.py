@@ -52,7 +52,7 @@ def evaluate(recording: Recording, show: Show) -> Result:
         raise DemoError(f"no masklets came for {len(missing)} of {len(stamps)} images")
     if len(recording.answers) < len(show.prompts):
         unanswered = len(show.prompts) - len(recording.answers)
-        raise DemoError(f"nobody answered {unanswered} of {len(show.prompts)} prompts")
+        raise DemoError(f"{unanswered} of {len(show.prompts)} prompts were not answered")
     answers = recording.answers[: len(show.prompts)]
     for answer, prompt in zip(answers, show.prompts, strict=True):
         if not answer.accepted:

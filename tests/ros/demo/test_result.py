@@ -75,7 +75,7 @@ def answered(*answers: Answer) -> Recording:
     [
         (without(3_001_000, "images"), "5 images of 6"),
         (without(3_001_000, "frames"), "no masklets came for 1 of 6 images"),
-        (answered(), "nobody answered"),
+        (answered(), "1 of 1 prompts were not answered"),
         (answered(Answer(1000, 0, 0, False, "too dark")), "refused: too dark"),
         (recording(present=False), "masks are missing"),
     ],
