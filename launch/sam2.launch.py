@@ -14,7 +14,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from sam2_ros.ros.parameters import CAMERA, SAM2, ParameterSpec
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on.
@@ -33,7 +33,7 @@ ARGUMENTS = {
 }
 
 # Parameters of the camera that are arguments; of the sam2 node all are.
-CAMERA_ARGUMENTS = [spec for spec in CAMERA if spec.name in ("source", "rate", "loop", "frame_id")]
+CAMERA_ARGUMENTS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("source", "rate", "loop", "frame_id")]
 
 
 def flag(context: LaunchContext, name: str) -> bool:
@@ -59,7 +59,7 @@ def given(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dict[str, P
 
 def misspelt(context: LaunchContext) -> list[LogInfo]:
     """Warnings about names on the command line that are nearly one of our arguments: launch itself ignores them."""
-    ours = [*ARGUMENTS, *(spec.name for spec in (*SAM2, *CAMERA_ARGUMENTS))]
+    ours = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS))]
     names = [argument.split(":=")[0] for argument in context.argv if ":=" in argument]
     near = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.8) for name in names if name not in ours}
     return [
@@ -89,7 +89,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         name=name,
         parameters=[
             ParameterFile(arguments["params_file"]),
-            given(context, SAM2),
+            given(context, SAM2_PARAMETERS),
             {"use_sim_time": flag(context, "use_sim_time")},
         ],
         remappings=[
@@ -123,7 +123,7 @@ def generate_launch_description() -> LaunchDescription:
     ]
     declared += [
         DeclareLaunchArgument(spec.name, default_value="", description=f"{spec.text} Not given: as in params_file.")
-        for spec in SAM2
+        for spec in SAM2_PARAMETERS
     ]
     declared += [
         DeclareLaunchArgument(spec.name, default_value="", description=f"Of the camera: {spec.text}")

@@ -36,7 +36,7 @@ from sam2_ros.msg import MaskletArray
 from sam2_ros.ros import parameter_files, process
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.images import to_jpeg, to_message
-from sam2_ros.ros.parameters import CAMERA
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds
 
 DEFAULT_RATE = 30.0
@@ -141,7 +141,7 @@ class CameraNode(Node):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("camera", **kwargs)
-        declare(self, CAMERA)
+        declare(self, CAMERA_PARAMETERS)
         self._rate: float = self._value("rate")
         self._loop: bool = self._value("loop")
         self._wait_for_masklets: bool = self._value("wait_for_masklets")
@@ -256,7 +256,7 @@ def _to_png(image: np.ndarray, header: Header) -> CompressedImage:
 
 
 def main() -> int:
-    names = ", ".join(spec.name for spec in CAMERA)
+    names = ", ".join(spec.name for spec in CAMERA_PARAMETERS)
     epilog = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
     usage = "%(prog)s [-h] [--ros-args -p source:=FILE -p NAME:=VALUE ...]"
     parser = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], epilog)

@@ -62,7 +62,7 @@ from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
-from sam2_ros.ros.parameters import SAM2 as PARAMETERS
+from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
@@ -126,7 +126,7 @@ class Sam2Node(LifecycleNode):
         self._last_image = 0.0  # s of the monotonic clock; time of activation until one comes
         self._clock_ran = time.monotonic()  # last time at which ROS time was not 0
         self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
-        declare(self, PARAMETERS, CHECKS, lambda: self.is_configured)
+        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
         logging.getLogger("sam2_ros").addHandler(self._log_handler)

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from sam2_ros.ros.parameters import CAMERA, SAM2, ParameterSpec, Value
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 120  # characters of a line of YAML
@@ -75,7 +75,7 @@ def config_yaml() -> str:
     parts = [YAML_HEAD]
     for applies, text in APPLIES.items():
         parts.append(_comment(text))
-        specs = (spec for spec in SAM2 if spec.applies == applies)
+        specs = (spec for spec in SAM2_PARAMETERS if spec.applies == applies)
         parts += [f"{_comment(spec.text)}    {spec.name}: {_yaml(spec.default)}\n" for spec in specs]
     return "\n".join(parts) + YAML_TAIL
 
@@ -83,7 +83,8 @@ def config_yaml() -> str:
 def parameters_page() -> str:
     """The text of docs/parameters.md."""
     camera = "`rate`, `loop`, `source` and `frame_id` are arguments of the launch file, with `camera:=true`."
-    return "\n".join([PAGE_HEAD, "## sam2\n", _table(SAM2), "## camera\n", f"{camera}\n", _table(CAMERA)]) + PAGE_TAIL
+    sam2 = f"## sam2\n\n{_table(SAM2_PARAMETERS)}"
+    return "\n".join([PAGE_HEAD, sam2, f"## camera\n\n{camera}\n\n{_table(CAMERA_PARAMETERS)}"]) + PAGE_TAIL
 
 
 FILES = {"config/sam2.yaml": config_yaml, "docs/parameters.md": parameters_page}

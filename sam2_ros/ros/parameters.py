@@ -68,7 +68,7 @@ class ParameterSpec:
             raise ValueError(f"{self.name}:={text} cannot be: it must be {self.accepted}") from None
 
 
-SAM2 = (
+SAM2_PARAMETERS = (
     ParameterSpec(
         "autostart",
         True,
@@ -236,7 +236,7 @@ SAM2 = (
     ),
 )
 
-CAMERA = (
+CAMERA_PARAMETERS = (
     ParameterSpec(
         "source",
         "",

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from sam2_ros.ros.parameters import CAMERA, SAM2
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch/sam2.launch.py"
@@ -74,8 +74,8 @@ def test_every_parameter_is_an_argument_with_its_text(launch_file: ModuleType) -
     *declared, _ = launch_file.generate_launch_description().arguments[0]
     texts = {one.arguments[0]: one.named["description"] for one in declared}
     assert len(texts) == len(declared)
-    camera = [spec for spec in CAMERA if spec.name not in ("wait_for_masklets", "wait_for_subscribers")]
-    assert all(spec.text in texts[spec.name] for spec in (*SAM2, *camera))
+    camera = [spec for spec in CAMERA_PARAMETERS if spec.name not in ("wait_for_masklets", "wait_for_subscribers")]
+    assert all(spec.text in texts[spec.name] for spec in (*SAM2_PARAMETERS, *camera))
 
 
 def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:

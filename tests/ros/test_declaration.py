@@ -15,7 +15,7 @@ from robot import TIMEOUT, Graph, Robot
 
 from sam2_ros.ros.camera import CameraNode
 from sam2_ros.ros.node import Sam2Node
-from sam2_ros.ros.parameters import CAMERA, SAM2
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 
@@ -33,8 +33,9 @@ def camera(graph: Graph, **parameters: object) -> CameraNode:
 
 def test_nodes_declare_all_parameters(graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "0.png").touch()
-    assert declared(graph.sam2(autostart=False)) == {spec.name: spec.default for spec in SAM2} | {"autostart": False}
-    defaults = {spec.name: spec.default for spec in CAMERA}
+    defaults = {spec.name: spec.default for spec in SAM2_PARAMETERS}
+    assert declared(graph.sam2(autostart=False)) == defaults | {"autostart": False}
+    defaults = {spec.name: spec.default for spec in CAMERA_PARAMETERS}
     assert declared(camera(graph, source=str(tmp_path))) == defaults | {"source": str(tmp_path)}
 
 

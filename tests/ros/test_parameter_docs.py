@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sam2_ros.ros.parameter_docs import COMMAND, FILES, config_yaml, parameters_page
-from sam2_ros.ros.parameters import CAMERA, SAM2
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,10 +20,10 @@ def test_file_is_up_to_date(path: str) -> None:
 
 def test_yaml_has_every_default() -> None:
     config = yaml.safe_load(config_yaml())
-    assert config == {"/**": {"ros__parameters": {spec.name: spec.default for spec in SAM2}}}
+    assert config == {"/**": {"ros__parameters": {spec.name: spec.default for spec in SAM2_PARAMETERS}}}
 
 
 def test_page_has_every_parameter() -> None:
     page = parameters_page()
-    for spec in (*SAM2, *CAMERA):
+    for spec in (*SAM2_PARAMETERS, *CAMERA_PARAMETERS):
         assert page.count(f"| `{spec.name}` |") == 1

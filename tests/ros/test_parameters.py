@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sam2_ros.data.compressed_image import MAX_PIXELS
-from sam2_ros.ros.parameters import CAMERA, SAM2, ParameterSpec
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec
 
-SPECS = {spec.name: spec for spec in (*SAM2, *CAMERA)}
+SPECS = {spec.name: spec for spec in (*SAM2_PARAMETERS, *CAMERA_PARAMETERS)}
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
@@ -17,7 +17,7 @@ def test_default_is_accepted(spec: ParameterSpec) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len(SPECS) == len(SAM2) + len(CAMERA)
+    assert len(SPECS) == len(SAM2_PARAMETERS) + len(CAMERA_PARAMETERS)
 
 
 def test_max_image_pixels_is_that_of_the_decoder() -> None:
