@@ -65,5 +65,5 @@ def test_as_many_prompted_images_are_remembered_as_the_parameter_says(
         robot.show(index)
         prompt = msg.Prompt(object_id=1, clicks=CLICK.clicks)
         assert robot.call(srv.PromptObject, "sam2/prompt", header=header_of(index), prompt=prompt).result.accepted
-    remembered = node._stream.call(lambda tracker: list(tracker._objects[1].bank.prompted)).result()
+    remembered = node._stream.call(lambda tracker: list(tracker.objects[1].bank.prompted)).result()
     assert remembered == [0, 3]

@@ -58,7 +58,7 @@ def test_compiled_equals_plain_while_objects_come_and_go(
     assert np.isfinite(largest)
     wide = np.tile(make_clip(frames=1).frames[0], (1, 3, 1))
     compiled.step(wide)  # into the square for which all was compiled
-    assert compiled._history[-1].answers[1].logits.shape == (16, 16)
+    assert compiled.history.newest.answers[1].logits.shape == (16, 16)
 
 
 def test_it_says_so_where_plain_code_is_faster(model, monkeypatch, caplog):
