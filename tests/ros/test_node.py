@@ -72,7 +72,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
 
-    network = weakref.ref(node._stream._tracker.model)
+    network = weakref.ref(node._stream._session.tracker.model)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
     assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"
     unasked = robot.call(srv.ListObjects, "sam2/list")
@@ -103,7 +103,7 @@ def test_checkpoints_that_are_damaged_or_do_not_fit(
     assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
+    assert node._stream._session.tracker.model.config.shape(1, 1) == (96, 160)
 
 
 WRONG_VALUES = [
@@ -386,7 +386,7 @@ def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exporte
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    assert isinstance(node._stream._tracker.model, OnnxSAM2)
+    assert isinstance(node._stream._session.tracker.model, OnnxSAM2)
 
 
 def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:
