@@ -136,14 +136,14 @@ class Ours:
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             self.tracker.prompt(Prompt(i + 1, clicks=(Click(200 + 30 * (i % 8), 100 + 40 * (i // 8)),)))
-        grid = self.tracker._history[-1].image.features.stride16.shape[2:]
+        grid = self.tracker.history.newest.image.features.stride16.shape[2:]
         maps, pointers = task.memories(config.dim, config.memory_dim, grid)
         maps, pointers = maps.movedim(2, -1).contiguous().movedim(-1, 2), pointers.float()  # as the network leaves them
-        for tracked, map, pointer in zip(self.tracker._objects.values(), maps, pointers, strict=True):
+        for tracked, map, pointer in zip(self.tracker.objects.values(), maps, pointers, strict=True):
             tracked.bank.remember_prompted(0, map[0], pointer[0])
             for index in range(1, FILLED):
                 tracked.bank.remember(index, map[index], pointer[index])
-        self.index = self.tracker._frames_seen = FILLED
+        self.index = self.tracker.history.next_index = FILLED
         self.clock = Clock(task.device, task.cpu_time)
         pixels = getattr(self.tracker, "_pixels", tracker_module)  # another checkout may have them there
         tracking = INSIDE if self.countable else {"track": AT_ONCE}
@@ -165,7 +165,7 @@ class Ours:
 
     def logits(self) -> np.ndarray:
         """Of the newest frame: [N, S / 4, S / 4]."""
-        answers = self.tracker._history[-1].answers
+        answers = self.tracker.history.newest.answers
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
 
 

@@ -51,11 +51,12 @@ from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, process, prompts, shared_memory
+from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.arrival_clock import ArrivalClock
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.image_queue import Arrived, ImageQueue
+from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
@@ -63,9 +64,9 @@ from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
-from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.waiting_prompt import Proposal, Source
 from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
@@ -84,7 +85,7 @@ until it is answered."""
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
 """One more for each callback group, and one to refuse the call that is too many, so that no callback blocks another."""
 
-PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
+PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", max_waiting=MAX_WAITING_CALLS)
 CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
 DETECTIONS = Source("detections")
 
@@ -256,7 +257,8 @@ class Sam2Node(LifecycleNode):
         config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
-        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads, {choice_of(tracker.network)}")
+        choice = f"{threads} threads, {choice_of(tracker.network)}"
+        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {choice}")
 
     def _network(self) -> SAM2 | OnnxNetwork:
         names = ("model", "device", "image_size", "image_aspect")
@@ -335,10 +337,10 @@ class Sam2Node(LifecycleNode):
         if (stream := self._stream) is not None:
             # Images of a driver that does not stamp them get their time of arrival.
             stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
-            stream.put_image(Arrived(message, stamp))
+            stream.put_image(ArrivedImage(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
-        order = Order()
+        order = AnswerOrder()
         for prompt in message.prompts:
             self._prompt(message.header, prompt, PROMPTS, order)
 
@@ -366,7 +368,7 @@ class Sam2Node(LifecycleNode):
             self._put_prompt(message.header, prompt, DETECTIONS, proposal)
 
     def _prompt(
-        self, header: Header, message: msg.Prompt, source: Source, order: Order | None = None
+        self, header: Header, message: msg.Prompt, source: Source, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
@@ -380,14 +382,14 @@ class Sam2Node(LifecycleNode):
         prompt: Prompt,
         source: Source,
         proposal: Proposal | None = None,
-        order: Order | None = None,
+        order: AnswerOrder | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
             return self._refuse(header, prompt.object_id, "the node is not configured", order)
         return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
 
     def _refuse(
-        self, header: Header, object_id: int, reason: str, order: Order | None = None
+        self, header: Header, object_id: int, reason: str, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         answer: Future[msg.PromptResult] = Future()
         result = prompts.refused(header, object_id, reason)
@@ -398,7 +400,7 @@ class Sam2Node(LifecycleNode):
             self._results.publish(result)
             answer.set_result(result)
 
-        (order or Order()).then(publish)
+        (order or AnswerOrder()).then(publish)
         return answer
 
     # Services
