@@ -118,6 +118,23 @@ def test_python_names_exist(page: str) -> None:
     assert not missing
 
 
+def test_sources_name_pages_that_exist() -> None:
+    sources = [ROOT / "Makefile", ROOT / "pyproject.toml"]
+    sources += [
+        path
+        for folder in ("sam2_ros", "tests", "benchmarks", "launch", "config")
+        for path in (ROOT / folder).rglob("*.*")
+    ]
+    named = {
+        (page, source.name)
+        for source in sources
+        if source.suffix in ("", ".py", ".toml", ".yaml", ".cpp", ".h")
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text())
+    }
+    assert named
+    assert not [(page, source) for page, source in named if not (ROOT / page).is_file()]
+
+
 @pytest.mark.parametrize("contents", ["docs/README.md", "docs/notebook/README.md"])
 def test_tables_of_contents_list_every_page(contents: str) -> None:
     text, folder = (ROOT / contents).read_text(), (ROOT / contents).parent
