@@ -173,7 +173,7 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
             while not condition():
                 executor.spin_once(timeout_sec=0.002)  # short: images are due at given times
                 if time.monotonic() > end:
-                    raise TimeoutError(f"{what}; the node's last words:\n{graph.last_words('sam2')}")
+                    raise TimeoutError(f"{what}; the last lines of the node:\n{graph.last_lines('sam2')}")
 
         def send() -> int:
             stamp = node.get_clock().now().nanoseconds

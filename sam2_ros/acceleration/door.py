@@ -47,7 +47,9 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     dtype = dtype or default_dtype(model)
     if model.device.type == "cuda":
         return _on_cuda(model, dtype, capacity)
-    return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+    if model.device.type == "cpu":
+        return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+    return _plain(model, dtype)
 
 
 def _on_cuda(model: SAM2, dtype: torch.dtype, capacity: Capacity | None) -> Network:
@@ -87,7 +89,10 @@ def accelerated(
         return model
     if enabled:
         return accelerate(model, dtype, capacity)
-    dtype = dtype or default_dtype(model)
+    return _plain(model, dtype or default_dtype(model))
+
+
+def _plain(model: SAM2, dtype: torch.dtype) -> Network:
     return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
 
 

@@ -20,7 +20,7 @@ CLICK = Prompt(clicks=(Click(30, 20),))
 
 def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
     """What is known of an object on every frame of the history."""
-    return [seen.answers[object_id].logits for seen in tracker._history if object_id in seen.answers]
+    return [seen.answers[object_id].logits for seen in tracker.history if object_id in seen.answers]
 
 
 def run(model, images, prompts, **settings) -> Tracker:
@@ -124,16 +124,16 @@ def test_retracking_lets_a_prompt_change_what_came_before(model, images):
 def test_a_late_prompt_takes_the_nearest_frame(model, images):
     tracker = run(model, images[:6], {})
     tracker.prompt(CLICK, 23)
-    assert [1 in seen.answers for seen in tracker._history] == [False, False, True, True, True, True]
+    assert [1 in seen.answers for seen in tracker.history] == [False, False, True, True, True, True]
 
 
 def test_clicks_on_one_frame_add_up(model, images):
     one_by_one = run(model, images[:1], {})
     one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
     one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
-    assert one_by_one._objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
+    assert one_by_one.objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
     one_by_one.prompt(Prompt(object_id=1, box=Box(3, 4, 20, 20)))
-    assert one_by_one._objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
+    assert one_by_one.objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
 
 
 def test_replace_forgets_what_the_object_was(model, images):
@@ -211,7 +211,7 @@ def test_small_and_thin_masks_are_held(model, size, place):
     masklet = tracker.prompt(Prompt(mask=mask))
     assert np.array_equal(masklet.mask, mask)
     assert masklet.present and masklet.presence > 0.99
-    logits = tracker._history[-1].answers[1].logits
+    logits = tracker.history.newest.answers[1].logits
     rows, columns = (logits > 0).nonzero().T.numpy()
     scale = 854 / logits.shape[1], 480 / logits.shape[0]
     assert len(rows) and float(logits.max()) == pytest.approx(10, abs=1e-3)
@@ -253,7 +253,7 @@ def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
 
     monkeypatch.setattr(model, "track", track_nothing)
     (masklet,) = tracker.step(images[2]).masklets
-    assert tracker._history[-1].answers[1].presence_logit > 1
+    assert tracker.history.newest.answers[1].presence_logit > 1
     assert (masklet.present, masklet.presence, masklet.mask.any(), masklet.box) == (False, 0.0, False, Box(0, 0, 0, 0))
     monkeypatch.undo()
     tracker.step(images[3])
@@ -311,7 +311,7 @@ def test_a_prompt_cuts_the_other_objects_anew(model, images):
     tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
     for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
         tracker.prompt(Prompt(2, **said), 30)
-        fresh = tracker._frame(tracker._history[-1], tracker._objects)
+        fresh = tracker._frame(tracker.history.newest, tracker.objects)
         for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
             assert np.array_equal(shown.mask, expected.mask)
 
@@ -349,7 +349,8 @@ def test_no_id_is_given_twice(model, images):
 
 
 def test_ids_are_given_again_only_after_all_others(model, images, monkeypatch):
-    monkeypatch.setattr("sam2_ros.tracking.tracker.MAX_OBJECT_ID", 6)
+    for module in ("tracker", "object_ids"):
+        monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
     given = []
     for _ in range(3 * 6):
@@ -386,7 +387,7 @@ def test_the_aspect_of_images_may_change(model, images):
         tracker.step(image, index)
         if index == 1:
             tracker.prompt(CLICK)
-    assert [seen.answers[1].logits.shape for seen in list(tracker._history)[2:4]] == [(16, 16), (8, 32)]
+    assert [seen.answers[1].logits.shape for seen in list(tracker.history)[2:4]] == [(16, 16), (8, 32)]
     masklet = tracker.prompt(Prompt(1, clicks=(Click(200, 30),)), stamp=4)
     assert masklet.mask.shape == (60, 240)
     assert tracker.newest.masklets[0].mask.shape == (60, 80)
@@ -464,7 +465,7 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
     encode_memory = model.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
-        if len(tracker._objects) > 1 and len(mask_logits) > 1:
+        if len(tracker.objects) > 1 and len(mask_logits) > 1:
             raise torch.OutOfMemoryError
         return encode_memory(features, mask_logits, *rest, **named)
 
@@ -597,7 +598,7 @@ def test_nothing_grows(model, images):
         if index % 40 == 39:
             sizes.append(live_bytes())
     assert sizes[1] == sizes[2]
-    tracked = tracker._objects[1]
+    tracked = tracker.objects[1]
     assert next(iter(tracked.bank.prompted)) == 0
     assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
 

@@ -72,7 +72,7 @@ def greys(messages: list[Image]) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["video", "folder"])
-def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kind: str, request) -> None:
+def test_plays_once_in_order_with_current_stamps(graph: Graph, robot: Robot, kind: str, request) -> None:
     source = request.getfixturevalue(kind)
     images = robot.listen(Image, "image", CAMERA_QOS)
     before = robot.get_clock().now().nanoseconds
@@ -90,7 +90,7 @@ def test_it_plays_once_in_order_with_real_stamps(graph: Graph, robot: Robot, kin
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
-def test_a_video_is_played_as_it_is_read(suffix: str, tmp_path: Path) -> None:
+def test_video_frames_are_those_of_the_reader(suffix: str, tmp_path: Path) -> None:
     """The same frames in the same order, whatever the header says of their number and rate; and again in a loop."""
     file = write_video(tmp_path / f"film.{suffix}", UNEVEN, "libx264" if suffix == "mp4" else "libvpx-vp9")
     source = Source(str(file))
@@ -102,7 +102,7 @@ def test_a_video_is_played_as_it_is_read(suffix: str, tmp_path: Path) -> None:
     source.close()
 
 
-def test_pictures_are_played_as_they_are_read(tmp_path: Path) -> None:
+def test_folder_images_are_those_of_the_reader(tmp_path: Path) -> None:
     """In natural order, turned as their EXIF data say, without what other systems leave in a folder."""
     for number in range(12):
         exif = Picture.Exif()
@@ -116,7 +116,7 @@ def test_pictures_are_played_as_they_are_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(image[..., ::-1], wanted)
 
 
-def test_infrared_pictures_keep_their_sixteen_bits(graph: Graph, robot: Robot, tmp_path: Path) -> None:
+def test_infrared_images_keep_16_bits(graph: Graph, robot: Robot, tmp_path: Path) -> None:
     """The node that gets them decides what is seen in them."""
     heat = np.arange(7600, 7600 + 48 * 64, dtype=np.uint16).reshape(48, 64)
     cv2.imwrite(str(tmp_path / "heat_1.png"), heat)
@@ -130,7 +130,7 @@ def test_infrared_pictures_keep_their_sixteen_bits(graph: Graph, robot: Robot, t
     np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), heat)
 
 
-def test_without_pyav_a_video_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_pyav_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = write_video(tmp_path / "film.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(SourceError, match="pip install av"):
@@ -139,12 +139,12 @@ def test_without_pyav_a_video_says_what_to_install(monkeypatch: pytest.MonkeyPat
         Source("77")
 
 
-def test_a_webcam_is_a_number(graph: Graph) -> None:
+def test_source_may_be_the_number_of_a_webcam(graph: Graph) -> None:
     with pytest.raises(SourceError, match="77"):  # there is no such one here
         CameraNode(context=graph.context, parameter_overrides=[Parameter("source", value=77)])
 
 
-def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Path) -> None:
+def test_waits_for_subscribers_and_loops(graph: Graph, robot: Robot, video: Path) -> None:
     node = camera(graph, video, rate=100.0, loop=True, wait_for_subscribers=2)
     images = robot.listen(Image, "image", CAMERA_QOS)
     robot.wait_for(lambda: node._raw.get_subscription_count() == 1, "for the first listener")
@@ -158,7 +158,7 @@ def test_it_waits_for_listeners_and_loops(graph: Graph, robot: Robot, video: Pat
     assert not node.finished.done()
 
 
-def test_it_sends_no_faster_than_masklets_come(graph: Graph, robot: Robot, checkpoint: Path, folder: Path) -> None:
+def test_waits_for_masklets(graph: Graph, robot: Robot, checkpoint: Path, folder: Path) -> None:
     """All images are processed, though the node keeps only the newest."""
     graph.sam2(checkpoint=str(checkpoint), autostart=False)
     node = graph.add(
@@ -180,7 +180,7 @@ def test_it_sends_no_faster_than_masklets_come(graph: Graph, robot: Robot, check
     assert node.finished.result() == len(GREYS)
 
 
-def test_what_cannot_be_played(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
+def test_unplayable_source_says_why(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     text = tmp_path / "clip.mp4"
@@ -199,7 +199,7 @@ def run(module: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
-def wait_for_listeners(*topics: str) -> None:
+def wait_for_subscribers(*topics: str) -> None:
     with rclpy.Context() as context:
         onlooker = Node("onlooker", context=context)
         deadline = time.monotonic() + TIMEOUT
@@ -209,13 +209,13 @@ def wait_for_listeners(*topics: str) -> None:
         onlooker.destroy_node()
 
 
-def test_the_camera_process_says_what_is_wrong(ros_domain: int, tmp_path: Path) -> None:
+def test_process_error_is_one_line(ros_domain: int, tmp_path: Path) -> None:
     process = run("camera", "--ros-args", "-p", f"source:={tmp_path / 'no.mp4'}")
     _, said = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1 and said == f"camera: {tmp_path / 'no.mp4'}: no such file or folder\n"
 
 
-def test_ctrl_c_is_no_error(robot: Robot, folder: Path) -> None:
+def test_ctrl_c_exits_with_status_0(robot: Robot, folder: Path) -> None:
     """It comes between two images of a thousand a second; the publishers are closed under the thread that plays."""
     images = robot.listen(Image, "image", CAMERA_QOS)
     options = ("source", str(folder)), ("rate", "1000.0"), ("loop", "true")
@@ -226,7 +226,7 @@ def test_ctrl_c_is_no_error(robot: Robot, folder: Path) -> None:
     assert process.returncode == 0 and "camera:" not in said and "Traceback" not in said, said
 
 
-def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+def test_graph_of_processes_records_a_bag(ros_domain: int, checkpoint: Path, folder: Path, tmp_path: Path) -> None:
     """Camera, node, prompter and recorder: nothing is lost, and the bag holds what was said."""
     bag = tmp_path / "bag"
     reliable = "reliability:=reliable"
@@ -235,7 +235,7 @@ def test_a_graph_of_processes_leaves_a_bag(ros_domain: int, checkpoint: Path, fo
     node = run(
         "node", "--ros-args", "-p", f"checkpoint:={checkpoint}", "-p", f"qos_overrides./image.subscription.{reliable}"
     )
-    wait_for_listeners(*topics[1:])  # the camera counts those of its images only
+    wait_for_subscribers(*topics[1:])  # the camera counts those of its images only
     camera = run(
         *("camera", "--ros-args", "-p", f"source:={folder}", "-p", "wait_for_masklets:=true"),
         *("-p", "wait_for_subscribers:=3", "-r", "masklets:=sam2/masklets"),
