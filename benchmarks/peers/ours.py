@@ -38,7 +38,7 @@ class Ours:
             dtype=getattr(torch, task.dtype),
             accelerate=self._accelerate(sam2_ros.Tracker),
         )
-        network = self.tracker.model
+        network = self._computing()
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             click = sam2_ros.Click(200 + 30 * (i % 8), 100 + 40 * (i // 8))
@@ -67,6 +67,13 @@ class Ours:
         """Mask logits of the newest frame: [N, S / 4, S / 4]."""
         answers = self._newest.answers
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
+
+    def _computing(self) -> Any:
+        """What computes a step: the model, its twin, or recorded graphs."""
+        if not hasattr(self.tracker, "network"):
+            return self.tracker.model
+        network = self.tracker.network
+        return network if network.choice.graphs else network.model
 
     def _accelerate(self, tracker: type) -> bool | str:
         if isinstance(inspect.signature(tracker).parameters["accelerate"].default, str):

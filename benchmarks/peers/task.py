@@ -37,7 +37,10 @@ class Task:
 
             with av.open(self.video) as container:
                 return [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 24)]
-        from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+        try:
+            from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
+        except ModuleNotFoundError:  # an older checkout
+            from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 
         return list(SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(3, 5), leaving=0)).scene(3).frames)
 
