@@ -41,18 +41,18 @@ def times(batch) -> list[int]:
     return [round(float(image.float().mean()) / 10) for image in batch.images[0]]
 
 
-def test_only_annotated_frames_are_learnt_from():
+def test_only_annotated_frames_are_used():
     learnt = samples([numbered(every=4)], frames=2)
     seen = {tuple(times(learnt[0, use])) for use in range(40)}
     assert seen == {(0, 4), (4, 8), (8, 12), (4, 0), (8, 4), (12, 8)}
 
 
-def test_neighbours_are_as_far_apart_as_the_gap_allows():
+def test_gap_limits_the_distance_of_frames():
     learnt = samples([numbered()], gap=3)
     assert {abs(a - b) for a, b, _ in (times(learnt[0, use]) for use in range(40))} == {1, 2, 3}
 
 
-def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
+def test_all_objects_are_visible_on_the_first_frame():
     learnt = samples([numbered()])
     for use in range(40):
         batch = learnt[0, use]
@@ -61,9 +61,9 @@ def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
         assert batch.masks[:, 0].flatten(1).any(dim=1).all()
 
 
-def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
+def test_images_and_masks_are_resized_as_by_the_tracker():
     clip = make_clip(frames=1)
-    frames, masks, squeezed = Annotated.look_through(clip).resized(clip, [0], (32, 128))
+    frames, masks, squeezed = Annotated.of(clip).resized(clip, [0], (32, 128))
     assert squeezed == pytest.approx(64 / 48 / 4)
     cpu, wide = torch.device("cpu"), CONFIGS["default"].at(64, "4:1")
     batch = ClipSamples([clip], Stage(frames=1, objects=9), (32, 128), NONE)[0, 0]
@@ -73,17 +73,17 @@ def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     assert frames.shape == (1, 32, 128, 3)
 
 
-def test_what_is_damaged_or_short_is_passed_over():
+def test_damaged_and_short_clips_are_skipped():
     clips = [numbered(frames=2), numbered()]
     with pytest.warns(UserWarning, match="has 2 annotated frames, a training clip takes 3"):
         assert len(times(samples(clips)[0, 0])) == 3
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from any of 1 clips"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of 1 clips can be used for training"):
         samples(clips[:1])[0, 0]
     with pytest.raises(ClipError, match="no frame has a mask"):
-        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
+        Annotated.of(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
 
 
-def test_another_clip_at_random_takes_the_place_of_a_damaged_one():
+def test_damaged_clips_are_replaced_at_random():
     """Not its neighbour, which would be learnt from several times as often; and which one is no matter of history."""
     short = [numbered(frames=2) for _ in range(12)]
     learnt, later = samples([*short, numbered(), numbered(frames=9)]), samples([*short, numbered(), numbered(frames=9)])
@@ -94,7 +94,7 @@ def test_another_clip_at_random_takes_the_place_of_a_damaged_one():
         assert [times(later[number, 0]) for number in reversed(range(14))] == taken[::-1]
 
 
-def test_what_is_sound_of_a_clip_with_a_damaged_frame_is_learnt_from():
+def test_intact_frames_of_a_damaged_clip_are_used():
     class Torn(list):
         def __getitem__(self, index):
             if index == 6:
@@ -108,7 +108,7 @@ def test_what_is_sound_of_a_clip_with_a_damaged_frame_is_learnt_from():
     assert seen == set(range(13)) - {6} and not learnt.bad
 
 
-def test_objects_of_which_nothing_is_known_are_not_learnt():
+def test_unknown_objects_are_not_used():
     known = np.array([[True, t < 6] for t in range(13)])
     learnt = samples([replace(numbered(), known=known)])
     for use in range(40):
@@ -117,7 +117,7 @@ def test_objects_of_which_nothing_is_known_are_not_learnt():
         assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
 
 
-def test_a_clip_in_which_nothing_is_known_for_long_enough_is_passed_over():
+def test_clip_without_an_object_known_for_long_enough_is_skipped():
     """Such as a recording in which something was pointed out shortly before its end."""
     known = np.array([[t >= 11, t < 2] for t in range(13)])
     learnt = samples([replace(numbered(), known=known), numbered()])
@@ -126,14 +126,14 @@ def test_a_clip_in_which_nothing_is_known_for_long_enough_is_passed_over():
     assert set(learnt.bad) == {0}
 
 
-def test_objects_that_fill_a_still_are_not_learnt():
+def test_objects_that_fill_a_still_image_are_skipped():
     clip = numbered()
     full = [np.stack([np.ones_like(mask[0]), mask[1]]) for mask in clip.masks]
-    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, largest=0.9), (32, 32), NONE)[0, 0]
+    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, max_area=0.9), (32, 32), NONE)[0, 0]
     assert len(batch.masks) == 1 and not batch.masks.all()
 
 
-def test_validation_begins_where_an_object_can_be_followed():
+def test_validation_begins_where_an_object_can_be_tracked():
     known = np.array([[t >= 6, t < 2] for t in range(13)])
     (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), (32, 32))
     assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
@@ -142,7 +142,7 @@ def test_validation_begins_where_an_object_can_be_followed():
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
-def test_worker_processes_open_files_of_their_own(way, tmp_path):
+def test_workers_open_their_own_files(way, tmp_path):
     """A bag and a video that were open before: shared positions in their files would give other frames, or errors."""
     bag.write(numbered(), tmp_path / "bag")
     sav.write([numbered(every=4)], tmp_path / "sav")
@@ -164,7 +164,7 @@ def test_folders_of_other_formats(tmp_path):
     assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
 
 
-def test_every_clip_in_turn_and_processes_share_each_batch():
+def test_every_clip_in_turn_and_processes_split_batches():
     def take(rank: int, world: int, step: int = 0, clips: int = 2, count: int = 12) -> list[tuple[int, int]]:
         order = iter(ClipOrder(5, clips, step, rank, world))
         return [next(order) for _ in range(count)]
