@@ -19,7 +19,7 @@ MUON_RATE = 4.0
 
 @dataclass(frozen=True)
 class Learning:
-    """Learning rates, and what else the optimizer is told."""
+    """Learning rates and other settings of the optimizer."""
 
     lr: NonNegative = 8e-4
     last_lr: Share = 0.0

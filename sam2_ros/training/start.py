@@ -1,6 +1,6 @@
 """Initial weights of attention that attends to the same position, for training from random weights.
 
-Released weights have learnt this from millions of images. A small model spends most of a short training on it.
+Released weights learned this from millions of images. A small model spends most of a short training on it.
 """
 
 from __future__ import annotations

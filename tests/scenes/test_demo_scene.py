@@ -1,4 +1,4 @@
-"""The demo scene tells its story: the car is there, hidden, away, and back."""
+"""The story of the demo scene: the car is visible, hidden, away, and back."""
 
 import numpy as np
 

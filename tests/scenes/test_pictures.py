@@ -1,4 +1,4 @@
-"""The picture store: what is taken, what is left out."""
+"""The picture store: which pictures are used, and which are skipped."""
 
 import cv2
 import numpy as np
@@ -96,7 +96,7 @@ def test_errors_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="no usable picture"):
         Pictures.prepare(tmp_path / "store", [tmp_path])
     assert not list((tmp_path / "store").iterdir())
-    with pytest.raises(ValueError, match="of which folders"):
+    with pytest.raises(ValueError, match="no folders: give backgrounds or cut-outs"):
         Pictures.prepare(tmp_path / "store")
     (tmp_path / "store/index.npy").touch()
     with pytest.raises(FileExistsError, match="holds pictures already"):

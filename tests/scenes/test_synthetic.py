@@ -1,4 +1,4 @@
-"""Synthetic scenes: the same from the same seed, and masks that are true."""
+"""Synthetic scenes are reproducible, and their masks are exact."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 60, 80
 
 
 def clear_look(frames: int) -> camera.Look:
-    """A camera that leaves colours as they are, but for rounding: found by trying seeds."""
+    """A camera that changes colours only by rounding; the seed was found by trial."""
     for seed in range(1000):
         look = camera.Look(
             np.random.default_rng(seed), frames, HEIGHT, WIDTH, camera.sensor_grain(HEIGHT, WIDTH),
@@ -122,14 +122,14 @@ def test_vanishing_changes_nothing_else():
     )  # fmt: skip
     visible = SyntheticScenes(replace(still, vanishing=1.0)).scene(2)
     there = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
-    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each is away for a while, and none for ever
+    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each vanishes for a while, none for good
     for scene in (SyntheticScenes(still).scene(seed) for seed in range(3)):
         assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
 
 
 def test_materials_of_zero_make_uniform_things():
     def spread(materials: float) -> float:
-        """How far the colours of a thing are from their mean, over 40 things."""
+        """Mean deviation of colours within a thing, over 40 things."""
         found = []
         for seed in range(40):
             alpha = np.full((40, 40), 255, np.uint8)

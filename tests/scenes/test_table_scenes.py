@@ -1,4 +1,4 @@
-"""Scenes on tables: true to their seeds, with toys that stand where they should, hide, leave and come back."""
+"""Table scenes are reproducible; toys stand on the table, hide, leave and come back."""
 
 import numpy as np
 import pytest

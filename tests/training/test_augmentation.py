@@ -28,12 +28,12 @@ def test_masks_move_with_the_image(settings):
     for seed in range(5):
         frames, masks = moved(*red_things(), settings, np.random.default_rng(seed))
         assert frames.dtype == np.uint8 and masks.dtype == bool and masks.any()
-        clear = (frames.max(axis=-1) > 200) & (frames.min(axis=-1) < 30)  # no seams, and not what is left empty
+        clear = (frames.max(axis=-1) > 200) & (frames.min(axis=-1) < 30)  # without seams and empty corners
         assert clear.mean() > 0.05
         shown = masks[:, 0].any() and masks[:, 1].any()
         for channel, mask in ((0, masks[:, 0]), (2, masks[:, 1])):
             assert (frames[..., channel] > 200)[clear & mask].mean() > 0.99
-            if shown and masks.mean() > 0.3:  # no mosaic, in which the other three are not followed
+            if shown and masks.mean() > 0.3:  # no mosaic, whose other tiles are not masked
                 assert not mask[clear & (frames[..., channel] < 30)].any()
 
 
@@ -52,7 +52,7 @@ def test_mosaic_repeats_the_image_and_keeps_one_mask():
 
 def test_rotated_disk_in_a_wide_image_stays_a_disk():
     y, x = np.mgrid[:64, :64] - 31.5
-    disk = (4 * x**2 + y**2 < 400)[None, None]  # half as wide, since the picture was twice as wide as high
+    disk = (4 * x**2 + y**2 < 400)[None, None]  # half as wide, since the image was twice as wide as high
     frames = np.zeros((1, 64, 64, 3), np.uint8)
     for seed in range(5):
         _, masks = moved(frames, disk, Augmentation(flip=0, degrees=25), np.random.default_rng(seed), squeezed=2.0)

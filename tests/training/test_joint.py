@@ -1,4 +1,4 @@
-"""Clips and still images in turns: which batches have which, in several processes and after a stop."""
+"""Joint training: which batches have clips or still images, in several processes and when resumed."""
 
 from dataclasses import replace
 from itertools import islice

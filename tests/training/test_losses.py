@@ -1,4 +1,4 @@
-"""Losses against numbers worked out by hand."""
+"""Losses, compared with values computed by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Muon beside PyTorch's own, which iterates in bfloat16."""
+"""Muon, compared with PyTorch's own, which iterates in bfloat16."""
 
 import pytest
 import torch

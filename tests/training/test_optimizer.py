@@ -1,4 +1,4 @@
-"""Learning rates, worked out by hand."""
+"""Learning rates and parameter groups."""
 
 import pytest
 import torch

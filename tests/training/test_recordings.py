@@ -1,4 +1,4 @@
-"""Learning from clips on a disk: only from what is annotated, whatever the size."""
+"""Samples of clips from a disk, of any size: only annotated frames are used."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from sam2_ros.training.validation import clip_batches
 
 
 def numbered(frames: int = 13, every: int = 1) -> Clip:
-    """Each frame is as bright as its index, times ten; the first object is there from the fifth frame on."""
+    """Each frame is as bright as its index, times ten; the first object is visible from the fifth frame on."""
     images = [np.full((48, 64, 3), 10 * t, np.uint8) for t in range(frames)]
     masks = []
     for t in range(frames):
@@ -42,20 +42,20 @@ def times(batch) -> list[int]:
 
 
 def test_only_annotated_frames_are_used():
-    learnt = samples([numbered(every=4)], frames=2)
-    seen = {tuple(times(learnt[0, use])) for use in range(40)}
+    dataset = samples([numbered(every=4)], frames=2)
+    seen = {tuple(times(dataset[0, use])) for use in range(40)}
     assert seen == {(0, 4), (4, 8), (8, 12), (4, 0), (8, 4), (12, 8)}
 
 
 def test_gap_limits_the_distance_of_frames():
-    learnt = samples([numbered()], gap=3)
-    assert {abs(a - b) for a, b, _ in (times(learnt[0, use]) for use in range(40))} == {1, 2, 3}
+    dataset = samples([numbered()], gap=3)
+    assert {abs(a - b) for a, b, _ in (times(dataset[0, use]) for use in range(40))} == {1, 2, 3}
 
 
 def test_all_objects_are_visible_on_the_first_frame():
-    learnt = samples([numbered()])
+    dataset = samples([numbered()])
     for use in range(40):
-        batch = learnt[0, use]
+        batch = dataset[0, use]
         first = times(batch)[0]
         assert len(batch.masks) == (first >= 4) + (first < 9)
         assert batch.masks[:, 0].flatten(1).any(dim=1).all()
@@ -84,12 +84,15 @@ def test_damaged_and_short_clips_are_skipped():
 
 
 def test_damaged_clips_are_replaced_at_random():
-    """Not its neighbour, which would be learnt from several times as often; and which one is no matter of history."""
+    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier ones."""
     short = [numbered(frames=2) for _ in range(12)]
-    learnt, later = samples([*short, numbered(), numbered(frames=9)]), samples([*short, numbered(), numbered(frames=9)])
+    dataset, later = (
+        samples([*short, numbered(), numbered(frames=9)]),
+        samples([*short, numbered(), numbered(frames=9)]),
+    )
     with pytest.warns(UserWarning, match=r"\(\d+ of 14 clips so far\)"):
-        taken = [times(learnt[number, 0]) for number in range(14)]
-    assert learnt.bad.keys() <= set(range(12)) and len(learnt.bad) > 6
+        taken = [times(dataset[number, 0]) for number in range(14)]
+    assert dataset.bad.keys() <= set(range(12)) and len(dataset.bad) > 6
     with pytest.warns(UserWarning):
         assert [times(later[number, 0]) for number in reversed(range(14))] == taken[::-1]
 
@@ -102,28 +105,28 @@ def test_intact_frames_of_a_damaged_clip_are_used():
             return super().__getitem__(index)
 
     clip = numbered()
-    learnt = samples([replace(clip, frames=Torn(clip.frames))])
+    dataset = samples([replace(clip, frames=Torn(clip.frames))])
     with pytest.warns(UserWarning, match=r"torn\.jpg, frame 6"):
-        seen = {time for use in range(30) for time in times(learnt[0, use])}
-    assert seen == set(range(13)) - {6} and not learnt.bad
+        seen = {time for use in range(30) for time in times(dataset[0, use])}
+    assert seen == set(range(13)) - {6} and not dataset.bad
 
 
 def test_unknown_objects_are_not_used():
     known = np.array([[True, t < 6] for t in range(13)])
-    learnt = samples([replace(numbered(), known=known)])
+    dataset = samples([replace(numbered(), known=known)])
     for use in range(40):
-        batch = learnt[0, use]
+        batch = dataset[0, use]
         shown = times(batch)
         assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
 
 
 def test_clip_without_an_object_known_for_long_enough_is_skipped():
-    """Such as a recording in which something was pointed out shortly before its end."""
+    """Such as a recording in which an object was prompted shortly before its end."""
     known = np.array([[t >= 11, t < 2] for t in range(13)])
-    learnt = samples([replace(numbered(), known=known), numbered()])
+    dataset = samples([replace(numbered(), known=known), numbered()])
     with pytest.warns(UserWarning, match="no object is seen, and known, on 3 frames"):
-        assert len(times(learnt[0, 0])) == 3
-    assert set(learnt.bad) == {0}
+        assert len(times(dataset[0, 0])) == 3
+    assert set(dataset.bad) == {0}
 
 
 def test_objects_that_fill_a_still_image_are_skipped():
@@ -143,14 +146,14 @@ def test_validation_begins_where_an_object_can_be_tracked():
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
 def test_workers_open_their_own_files(way, tmp_path):
-    """A bag and a video that were open before: shared positions in their files would give other frames, or errors."""
+    """Of a bag and a video opened before: shared file positions would give other frames, or errors."""
     bag.write(numbered(), tmp_path / "bag")
     sav.write([numbered(every=4)], tmp_path / "sav")
     clips = [open_clips(tmp_path / name)[0:1] for name in ("bag", "sav")]
-    learnt = samples(ConcatDataset(clips), frames=2)
-    alone = [[times(learnt[number, use]) for number in (0, 1)] for use in range(24)]
+    dataset = samples(ConcatDataset(clips), frames=2)
+    alone = [[times(dataset[number, use]) for number in (0, 1)] for use in range(24)]
     loader = DataLoader(
-        learnt, 1, sampler=[(number, use) for use in range(24) for number in (0, 1)], num_workers=4,
+        dataset, 1, sampler=[(number, use) for use in range(24) for number in (0, 1)], num_workers=4,
         collate_fn=Batch.join, multiprocessing_context=way, timeout=120,
     )  # fmt: skip
     assert [times(batch) for batch in loader] == [one for pair in alone for one in pair]
@@ -158,8 +161,8 @@ def test_workers_open_their_own_files(way, tmp_path):
 
 def test_folders_of_other_formats(tmp_path):
     davis.write([make_clip("a"), make_clip("b", every=2)], tmp_path / "davis")
-    learnt = samples(open_clips(tmp_path / "davis"), objects=3)
-    assert {learnt[number, 0].images.shape for number in (0, 1)} == {(1, 3, 3, 32, 32)}
+    dataset = samples(open_clips(tmp_path / "davis"), objects=3)
+    assert {dataset[number, 0].images.shape for number in (0, 1)} == {(1, 3, 3, 32, 32)}
     coco.write([make_clip("c", frames=3)], tmp_path / "stills")
     assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
 

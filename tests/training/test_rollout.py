@@ -1,4 +1,4 @@
-"""Clips through the network, as the tracker does it."""
+"""Rollouts over clips, as the tracker does them."""
 
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
         return [int((memories.map_age[0] == 0).sum()) for memories in recalled]
 
     prompted = seed_of(PAPER_PROMPTING, 6, lambda plan: sorted(plan.prompts) == [0, 3])
-    assert conditioning_frames(prompted) == [2, 2, 2, 2]  # frames 1, 2, 4, 5: what is prompted later is known too
+    assert conditioning_frames(prompted) == [2, 2, 2, 2]  # frames 1, 2, 4, 5: later prompted frames count too
     corrected = seed_of(PAPER_PROMPTING, 6, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 3])
     assert conditioning_frames(corrected) == [1, 1, 1, 2, 2]  # frames 1 .. 5
 
@@ -68,7 +68,7 @@ def test_frames_with_the_object_absent_are_not_attended_to(monkeypatch, seen, fo
 
     def turning(*arguments):
         recalled.append(arguments[2])
-        if len(recalled) == 3:  # what is said on frame 3 and after
+        if len(recalled) == 3:  # predictions from frame 3 on
             torch.nn.init.constant_(score, 20.0 if seen else -20.0)
         return condition(*arguments)
 
@@ -154,7 +154,7 @@ def test_affinity_weight_scales_the_loss():
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_all_tensors_are_on_the_device_of_the_model(checkpointing):
-    """The device without data stands for a GPU: it refuses tensors of the CPU, and to be waited for."""
+    """The meta device stands for a GPU: it refuses CPU tensors and synchronisation."""
     meta = torch.device("meta")
     rollout = Rollout(network(), PAPER_PROMPTING, LossWeights(affinity=1), Affinity(TINY), checkpointing).to(meta)
     batch = clip(4).to(meta)

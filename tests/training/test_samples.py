@@ -1,4 +1,4 @@
-"""Samples: which frames and objects are learnt from."""
+"""Samples: which frames and objects are used."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_excerpts_start_where_an_object_is_visible():
 
 
 def test_excerpts_stay_where_an_object_is_known():
-    known = np.array([[t < 4, t >= 5] for t in range(9)])  # one is given up before the other one is pointed out
+    known = np.array([[t < 4, t >= 5] for t in range(9)])  # one ends before the other begins
     chosen = {tuple(excerpt(known, 3, 2, np.random.default_rng(seed), known)) for seed in range(100)}
     assert chosen == {c for a in ((0, 1, 2), (1, 2, 3), (5, 6, 7), (6, 7, 8)) for c in (a, a[::-1])}
 
@@ -81,7 +81,7 @@ def test_max_area_skips_large_objects():
 
 def test_augmented_objects_are_still_on_the_first_frame():
     frames, masks = moving_things()
-    masks[..., 8:] = False  # a narrow strip at the edge, soon out of the picture
+    masks[..., 8:] = False  # a narrow strip at the edge, soon out of the image
     for seed in range(40):
         batch = sample(frames, masks, 2, load("paper").augmentation, np.random.default_rng(seed))
         assert batch.masks[:, 0].flatten(1).any(dim=1).all() and len(batch.masks) == len(batch.clip) >= 1

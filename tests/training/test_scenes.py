@@ -1,4 +1,4 @@
-"""Scenes as training samples: which, in which order, and how often."""
+"""Samples of scenes: their order, and how often each is used."""
 
 from itertools import islice
 

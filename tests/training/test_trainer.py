@@ -1,4 +1,4 @@
-"""Training itself, with a network small enough for a test."""
+"""The trainer, with a tiny network."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -51,7 +51,7 @@ def recordings(recipe: Recipe) -> ClipSamples:
 
 
 def test_a_network_overfits_one_clip(tmp_path):
-    """J > 0.95 on all pixels of two objects, one of which goes behind the other, after 160 steps from nothing."""
+    """J > 0.95 on all pixels of two objects, one of which is occluded, after 160 steps from random weights."""
     recipe = Recipe(
         Stage(size=64, frames=3, clips=1, steps=160, workers=0),
         Learning(lr=3e-3, last_lr=0.02, muon=True, warm_up=10, ema=0.9, bf16=False),
@@ -61,11 +61,11 @@ def test_a_network_overfits_one_clip(tmp_path):
     )
     trainer = Trainer(network(), recipe, OneClip(), tmp_path, [clip()])
     trainer.run()
-    learnt = network()
-    load_checkpoint(learnt, tmp_path / "average.safetensors")
+    trained = network()
+    load_checkpoint(trained, tmp_path / "average.safetensors")
     truth = clip()
     with torch.no_grad():
-        outcome = Rollout(learnt.eval(), ONE_CLICK)(truth, seed=1)
+        outcome = Rollout(trained.eval(), ONE_CLICK)(truth, seed=1)
     masks = F.interpolate(outcome.logits, truth.masks.shape[2:], mode="bilinear") > 0
     j = (masks & truth.masks).sum(dim=(2, 3)) / (masks | truth.masks).sum(dim=(2, 3))
     assert j.mean() > 0.95 and j.min() > 0.9, j
@@ -124,7 +124,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 
 def shared_run(rank: int, world: int, folder: Path, clips: int) -> None:
-    """A few steps in one of the processes; what each step said, and the weights afterwards."""
+    """Runs a few steps in one of the processes; saves numbers of each step and the weights."""
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
@@ -136,11 +136,13 @@ def shared_run(rank: int, world: int, folder: Path, clips: int) -> None:
         PAPER.augmentation,
     )
     trainer = Trainer(network(), recipe, recordings(recipe), folder / f"run-{world}")
-    learn, said = trainer._learn, []
-    trainer._learn = lambda batch, progress: said.append(learn(batch, progress)) or said[-1]
+    learn, steps = trainer._learn, []
+    trainer._learn = lambda batch, progress: steps.append(learn(batch, progress)) or steps[-1]
     trainer.run()
-    objects = [len(outcome.presence_logit) for outcome, _ in said]
-    torch.save(([numbers for _, numbers in said], objects, trainer.average.state_dict()), folder / f"{world}-{rank}.pt")
+    objects = [len(outcome.presence_logit) for outcome, _ in steps]
+    torch.save(
+        ([numbers for _, numbers in steps], objects, trainer.average.state_dict()), folder / f"{world}-{rank}.pt"
+    )
     if world > 1:
         dist.destroy_process_group()
 
@@ -153,7 +155,7 @@ def test_two_processes_equal_one_on_the_same_batches(tmp_path):
     second, others, second_weights = torch.load(tmp_path / "2-1.pt")
 
     assert [a + b for a, b in zip(some, others, strict=True)] == all_objects
-    assert some != others  # processes that have different numbers of objects are what is hard
+    assert some != others  # or the test would be too easy
     for one, two, both in zip(first, second, alone, strict=True):
         assert one == two
         for name in ("loss", "pixels", "dice", "iou", "presence", "affinity", "gradient"):
@@ -213,12 +215,12 @@ def test_validation_scores_and_pictures():
 
 
 def test_paper_recipe():
-    """What the paper and the released configuration say, in one place."""
+    """Values of the paper and its released configuration."""
     stage, learning = PAPER.stage, PAPER.learning
     assert (stage.frames, stage.objects) == (8, 3)
     assert (learning.weight_decay, learning.clip_gradient, learning.layer_decay) == (0.1, 0.1, 0.9)
     assert (learning.drop_path, learning.checkpointing, learning.muon) == (0.1, True, False)
-    assert learning.bf16 is None  # on what has it
+    assert learning.bf16 is None  # where the device has it
     weights = PAPER.losses
     assert (weights.focal, weights.dice, weights.iou, weights.presence) == (20, 1, 1, 1)
     assert weights.cross_entropy == weights.affinity == weights.shared == 0

@@ -1,4 +1,4 @@
-"""Simulated scenes: the same from the same seed, masks that are true, and errors that say what to install."""
+"""Simulated scenes are reproducible, their masks exact, and errors say what to install."""
 
 import pickle
 import subprocess
@@ -60,22 +60,22 @@ def test_same_seed_same_clip_in_every_process(scenes):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_masks_are_where_the_objects_are(scenes, seed):
-    """A thing that glows in another colour changes the picture where its mask is, and nowhere else."""
+    """Another colour of a thing changes the image where its mask is, and nowhere else."""
     from sam2_ros.scenes.simulation.episode import Episode
     from sam2_ros.scenes.simulation.renderer import Renderer
 
     settings = SceneSettings(height=128, width=128, frames=1, blur=0.0, leaving=0.0)
-    play = Episode(np.random.default_rng(seed), settings, Pictures())
-    (_, label), *_ = play.frames()
-    play.model.mat_reflectance[:] = 0  # mirrors show things, too
-    renderer = Renderer(play.model)
-    before = renderer.image(play.data).astype(int)
+    episode = Episode(np.random.default_rng(seed), settings, Pictures())
+    (_, label), *_ = episode.frames()
+    episode.model.mat_reflectance[:] = 0  # mirrors show things too
+    renderer = Renderer(episode.model)
+    before = renderer.image(episode.data).astype(int)
     number = int(np.bincount(label.ravel(), minlength=2)[1:].argmax()) + 1
     assert (label == number).sum() > 20
-    own = play.labels[:-1] == number
-    play.model.geom_matid[own] = -1
-    play.model.geom_rgba[own] = (1, 0, 1, 1) if before[label == number].mean(0)[1] > 90 else (0, 1, 0, 1)
-    changed = np.abs(renderer.image(play.data).astype(int) - before).max(2) > 12
+    own = episode.labels[:-1] == number
+    episode.model.geom_matid[own] = -1
+    episode.model.geom_rgba[own] = (1, 0, 1, 1) if before[label == number].mean(0)[1] > 90 else (0, 1, 0, 1)
+    changed = np.abs(renderer.image(episode.data).astype(int) - before).max(2) > 12
     renderer.close()
     mask = (label == number).astype(np.uint8)
     assert not (changed & (cv2.dilate(mask, np.ones((5, 5))) == 0)).any(), "changed outside its mask"
