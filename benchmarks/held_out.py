@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.evaluation.vos import follow
-from sam2_ros.model.checkpoint import load_model
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.synthetic import Scenes, SceneSettings, SyntheticScenes
 from sam2_ros.scenes.table_scenes import TableScenes

@@ -29,11 +29,14 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sam2_ros.acceleration import accelerate
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_sam2
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
 from sam2_ros.scenes.pictures import Pictures
@@ -96,7 +99,7 @@ def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
         ClipError: the clip is damaged.
     """
     rng = np.random.default_rng(number)
-    decoder = tracker.model.sam_mask_decoder
+    decoder = tracker.network.model.sam_mask_decoder
     judged: list[Judged] = []
     tracked: list[int] = []
     tracker.reset()
@@ -135,7 +138,7 @@ def record(decoder: MaskDecoder) -> Iterator[list[Decoding]]:
 def _judged(tracker: Tracker, decoding: Decoding, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
     """Compares masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
     tokens, raw = decoding
-    shape = tracker.model.config.shape(*masks.shape[1:])
+    shape = tracker.network.config.shape(*masks.shape[1:])
     true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
     target = coverage(torch.cat(true).bool())[:, 0]
     true_iou = iou(raw.logits, target[:, None].expand_as(raw.logits))
@@ -257,7 +260,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
+        model = load_sam2(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
@@ -275,7 +278,7 @@ def main() -> int:
                 return samples.maker(seed).scene(seed)
 
             numbers = count(options.first_seed)
-        judged = gather(Tracker(model, accelerate="off"), clip, numbers, options.minutes, workers)
+        judged = gather(Tracker(accelerate(model)), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

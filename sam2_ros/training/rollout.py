@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sam2_ros.acceleration import Network
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT
 from sam2_ros.training import prompts
@@ -51,7 +52,7 @@ class Rollout(nn.Module):
     frame like a prompted one.
 
     Args:
-        model: to run.
+        model: the network; in validation, the accelerated one.
         prompting: how objects are prompted.
         weights: of the losses.
         affinity: the affinity loss, where `weights` have one.
@@ -62,7 +63,7 @@ class Rollout(nn.Module):
 
     def __init__(
         self,
-        model: SAM2,
+        model: SAM2 | Network,
         prompting: Prompting,
         weights: LossWeights = PAPER_LOSSES,
         affinity: Affinity | None = None,
@@ -106,7 +107,7 @@ class Rollout(nn.Module):
                 if prompt is None:
                     conditioned = self._call(model.condition, image, memory.recall(t))
                 else:
-                    conditioned = model.without_memory(image)
+                    conditioned = model.condition(image, None)
                     draw = prompts.boxes if prompt is FirstPrompt.BOX else prompts.clicks
                     points, labels = draw(mask, chance)
                 for attempt in range(1 + plan.corrections.get(t, 0)):

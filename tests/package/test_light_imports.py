@@ -38,6 +38,7 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.data.formats",
         "sam2_ros.ros.prompter",
         "sam2_ros.ros.discovery",
+        "sam2_ros.ros.parameters",
         "sam2_ros.ros.masklets",
     ],
 )
@@ -48,7 +49,7 @@ def test_needs_numpy_and_ros_alone(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["demo", "recorder", "camera", "graph", "recording"])
+@pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
 def test_those_around_the_node_need_no_pytorch(module: str) -> None:
     done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
     assert done.returncode == 0, done.stderr

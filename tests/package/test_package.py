@@ -92,9 +92,10 @@ def test_all_but_the_nodes_works_without_ros() -> None:
 import importlib, pkgutil, sys
 sys.modules["rclpy"] = None  # importing it fails
 import sam2_ros
+ROOMS = "system", "model", "acceleration", "checkpoints", "tracking", "data", "scenes", "evaluation", "training"
 names = [
     module.name
-    for part in ("model", "tracking", "data", "scenes", "evaluation", "training")
+    for part in ROOMS
     for module in pkgutil.walk_packages([f"{sam2_ros.__path__[0]}/{part}"], f"sam2_ros.{part}.")
     if not module.name.endswith("__main__")
 ]
