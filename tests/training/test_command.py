@@ -1,4 +1,4 @@
-"""The command: fine-tuning on a folder or a bag, in one line."""
+"""The command that trains."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ from sam2_ros.data.clips import Clips
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
-from sam2_ros.training.own_answers import remark_on_own_answers
-from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
+from sam2_ros.training.recipe import Recipe, load
+from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import Scores
 
 
@@ -39,7 +40,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-SHORT = ("--size", "64", "--frames", "2", "--corrections", "1", "--fewest-corrections", "1", "--workers", "1")
+@pytest.fixture
+def short(tmp_path: Path) -> tuple[str | Path, ...]:
+    """Fine-tuning on two small frames."""
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(
+        'base = "fine-tuning"\n[stage]\nsize = 64\nframes = 2\nworkers = 1\n[learning]\nwarm_up = 0\n'
+        "[prompting]\nmin_corrections = 1\nmax_corrections = 1\n"
+    )
+    return "--recipe", recipe
 
 
 def start(*options: str | Path) -> subprocess.Popen[str]:
@@ -51,10 +60,10 @@ def start(*options: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_an_error_on_the_way_ends_it(tmp_path, weights):
-    """Data workers, which leave stopping to the training, don't keep it waiting."""
+def test_an_error_ends_the_command_and_its_workers(tmp_path, weights, short):
+    """It does not wait for data workers, which ignore signals."""
     davis.write([make_clip("walk")], tmp_path / "folder")
-    options = "--init", weights, "--data", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "1", *SHORT
+    options = "--init", weights, "--data", tmp_path / "folder", "--steps", "1", *short
     (tmp_path / "run/checkpoint.part").mkdir(parents=True)  # it can't be written
     (tmp_path / "file").write_text("no folder")
     for out in ("run", "file"):
@@ -66,28 +75,25 @@ def test_an_error_on_the_way_ends_it(tmp_path, weights):
         assert running.returncode == 2 and "error: " in errors and "Traceback" not in errors, errors
 
 
-def test_training_without_clips_says_so():
+def test_training_without_clips_is_an_error():
     with pytest.raises(ValueError, match="there are no clips to learn from"):
         size_of(Clips((), make_clip))
 
 
-def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
+def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights, short):
     davis.write([make_clip("walk")], tmp_path / "folder")
     bag.write(make_clip("run"), tmp_path / "bag")
     running = start(
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", tmp_path / "bag",
-        "--validation", tmp_path / "folder", "--recipe", "fine-tuning", "--steps", "2", "--warm-up", "0", *SHORT,
+        "--validation", tmp_path / "folder", "--steps", "2", *short,
     )  # fmt: skip
     said, errors = running.communicate()
     assert running.returncode == 0, errors
     assert "validation after 0 steps: IoU" in said and "validation after 2 steps: IoU" in said
     written = {file.name for file in (tmp_path / "run").iterdir()}
-    assert {"checkpoint.pt", "average.safetensors", "validation_0.png", "training_0.png"} <= written
+    assert {"checkpoint.pt", "average.safetensors", "recipe.toml", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
-    again = start(
-        tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--recipe", "fine-tuning",
-        "--steps", "2", "--warm-up", "0", *SHORT,
-    )  # fmt: skip
+    again = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "folder")
     said, errors = again.communicate()
     assert again.returncode == 0 and "this stage is complete, after 2 steps" in said, errors
     before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
@@ -95,12 +101,12 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights):
     assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
 
 
-def test_what_is_piped_is_plain_lines_that_end_with_the_result(tmp_path, weights):
-    """No bar, no carriage returns, no total that is guessed, no numbers that are none."""
+def test_piped_output_is_plain_lines_that_end_with_the_result(tmp_path, weights, short):
+    """No bar, no carriage returns, no estimated total, no NaN."""
     davis.write([make_clip("walk")], tmp_path / "folder")  # its object never disappears
     running = start(
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
-        "--recipe", "fine-tuning", "--minutes", "0.05", "--warm-up", "0", *SHORT,
+        "--minutes", "0.05", *short,
     )  # fmt: skip
     said, errors = running.communicate()
     assert running.returncode == 0, errors
@@ -116,20 +122,20 @@ def test_what_is_piped_is_plain_lines_that_end_with_the_result(tmp_path, weights
     assert f"sam2.launch.py checkpoint:={result}" in lines[-1]
 
 
-def test_what_was_not_there_is_left_out_of_scores():
+def test_scores_without_values_are_left_out():
     assert str(Scores(0.5, 0.25, 1.0, float("nan"))) == (
         "IoU 0.500 on the first frame, 0.250 later, present 1.000 when visible"
     )
 
 
-def test_learning_from_answers_that_nobody_corrected_is_remarked_on(tmp_path, weights):
+def test_uncorrected_predictions_are_warned_of(tmp_path, weights, short):
     recorded(tmp_path / "recordings/raw", corrected=False)
     recorded(tmp_path / "recordings/corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "recordings/truth")
     assert uncorrected(tmp_path / "recordings") == [tmp_path / "recordings/raw"]
     running = start(
         tmp_path / "run", "--init", weights, "--data", tmp_path / "recordings",
-        "--validation", tmp_path / "recordings/raw", "--recipe", "fine-tuning", "--steps", "1", *SHORT,
+        "--validation", tmp_path / "recordings/raw", "--steps", "1", *short,
     )  # fmt: skip
     _, errors = running.communicate()
     warned = [line for line in errors.splitlines() if line.startswith("warning: ")]
@@ -138,11 +144,11 @@ def test_learning_from_answers_that_nobody_corrected_is_remarked_on(tmp_path, we
     assert warned[1].startswith(f"warning: the masklets of {raw}, which validation takes for the truth")
 
 
-def test_of_corrected_masklets_nothing_is_said(tmp_path, recwarn):
+def test_corrected_masklets_are_not_warned_of(tmp_path, recwarn):
     recorded(tmp_path / "corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "truth")
     (tmp_path / "damaged.mcap").write_bytes(b"no bag")
-    remark_on_own_answers([tmp_path / "corrected", tmp_path / "truth", tmp_path / "damaged.mcap"], None)
+    warn_of_uncorrected([tmp_path / "corrected", tmp_path / "truth", tmp_path / "damaged.mcap"], None)
     assert not recwarn
 
 
@@ -183,62 +189,71 @@ def test_errors_say_what_is_wrong(tmp_path, weights):
     assert "Traceback" not in errors
 
 
-def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights):
+def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights, short):
     davis.write([make_clip("walk")], tmp_path / "folder")
     running = start(
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
-        "--recipe", "fine-tuning", "--steps", "1000000", *SHORT,
+        "--steps", "1000000", *short,
     )  # fmt: skip
     assert any("after 0 steps: IoU" in line for line in running.stdout)
     os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
     said, errors = running.communicate()
     assert running.returncode == 0 and "Traceback" not in errors, errors
-    assert f"the same command goes on from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in said
+    assert f"the same command resumes from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in said
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
 
 
-def test_options_change_a_recipe():
+def test_options_replace_settings_of_the_recipe(tmp_path):
     def parsed(*options: str) -> Recipe:
-        return recipe_of(arguments().parse_args(["run", *options]))
+        return recipe_of(arguments().parse_args([str(tmp_path), *options]))
 
     assert parsed() == Recipe()
-    assert parsed("--recipe", "scratch") == SCRATCH
-    changed = parsed("--recipe", "fine-tuning", "--minutes", "5", "--no-checkpointing", "--mask", "0", "--gap", "3")
-    assert changed.stage.minutes == 5 and changed.stage.steps is None and changed.stage.gap == 3
-    assert not changed.learning.checkpointing and changed.learning.lr == FINE_TUNING.learning.lr
-    assert changed.prompting.mask == 0 and changed.prompting.prompted == 2
+    assert parsed("--recipe", "scratch") == load("scratch")
+    changed = parsed("--recipe", "fine-tuning", "--minutes", "5", "--frames", "3", "--lr", "1e-3")
+    assert changed.stage.minutes == 5 and changed.stage.steps is None and changed.stage.frames == 3
+    assert changed.learning == replace(load("fine-tuning").learning, lr=1e-3)
+    with pytest.raises(ValueError, match="`steps` must be at least 1, not 0"):
+        parsed("--steps", "0")
 
 
-def test_the_network_is_the_one_that_the_weights_are_for(tmp_path):
+def test_a_run_is_resumed_with_its_own_recipe(tmp_path):
+    recipe = load("scratch").changed({"learning": {"lr": 1e-5}})
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert recipe_of(arguments().parse_args([str(tmp_path)])) == recipe
+    longer = recipe_of(arguments().parse_args([str(tmp_path), "--steps", "9000"]))
+    assert longer == replace(recipe, stage=replace(recipe.stage, steps=9000))
+    assert recipe_of(arguments().parse_args([str(tmp_path), "--recipe", "paper"])) == load("paper")
+
+
+def test_the_model_is_the_one_that_the_weights_fit(tmp_path):
     torch.manual_seed(0)
     save_weights(SAM2(CONFIGS["sam2.1_hiera_tiny"]), tmp_path / "tiny.safetensors")
-    options = arguments().parse_args(
-        ["run", "--init", str(tmp_path / "tiny.safetensors"), "--recipe", "paper", "--drop-path", "0.2"]
-    )
+    (tmp_path / "recipe.toml").write_text('base = "paper"\n[learning]\ndrop_path = 0.2\n')
+    options = arguments().parse_args([str(tmp_path), "--init", str(tmp_path / "tiny.safetensors")])
     model = network(options, recipe_of(options))
     assert model.config.name == "sam2.1_hiera_tiny" and model.config.image_size == 1024
     assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("aspect, shape", [((), (96, 160)), (("--aspect", "3:4"), (160, 96))])
-def test_pictures_are_as_the_network_will_see_those_of_the_recording(tmp_path, weights, aspect, shape):
+@pytest.mark.parametrize("aspect, shape", [("auto", (96, 160)), ("3:4", (160, 96))])
+def test_images_have_the_input_size_for_the_first_intact_clip(tmp_path, weights, aspect, shape):
     davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
     (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name
-    options = ["--init", str(weights), "--data", str(tmp_path / "data"), "--steps", "1", "--frames", "2"]
-    asked = arguments().parse_args([str(tmp_path / "run"), *options, "--size", "128", *aspect])
-    ready = trainer(asked, torch.device("cpu"))
+    (tmp_path / "recipe.toml").write_text(f'[stage]\naspect = "{aspect}"\nsize = 128\nframes = 2\nsteps = 1\n')
+    given = [tmp_path / "run", "--init", weights, "--data", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
+    ready = trainer(arguments().parse_args([*map(str, given)]), torch.device("cpu"))
     assert ready.samples[1, 0].images.shape == (1, 2, 3, *shape)
 
 
 @pytest.mark.parametrize("recipe", ["fine-tuning", "fine-tuning-default"])
-def test_fine_tuning_starts_from_the_weights_of_its_model(recipe):
+def test_fine_tuning_starts_from_released_weights(recipe):
     options = arguments().parse_args(["run", "--recipe", recipe])
     model = network(options, recipe_of(options))
     shipped = load_model(device="cpu").state_dict()
     assert all(torch.equal(value, shipped[name]) for name, value in model.state_dict().items())
 
 
-def test_released_weights_are_those_that_were_fetched(tmp_path, monkeypatch):
+def test_released_weights_come_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = cached_checkpoint("sam2.1_hiera_tiny")
     file.parent.mkdir()

@@ -1,4 +1,4 @@
-"""What happens in a scene: things are put, fall, roll, are pushed and carried, and a robot's camera looks on."""
+"""An episode of a simulated scene: things fall, roll, are pushed and carried, seen by a robot's camera."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from sam2_ros.scenes.simulation.things import JOINTED, RIGID, cable
 from sam2_ros.scenes.simulation.world import CAPSULE, UP, World, add, frame, quaternion
 from sam2_ros.scenes.synthetic import SceneSettings
 
-SETTLING = 0.6  # seconds until things lie still
-EXPOSURES = 8  # at most so many pictures make up one with motion blur
-STEP = 2.5  # pixels that things may move from one of them to the next
+SETTLING = 0.6  # seconds until things come to rest
+EXPOSURES = 8  # maximum number of exposures for motion blur
+STEP = 2.5  # maximum motion between two exposures, pixels
 
 
 class Unstable(Exception):
-    """The simulation has blown up: take another seed."""
+    """The simulation diverged: take another seed."""
 
 
 @dataclass
 class Thing:
-    """Something that moves by the laws of physics."""
+    """A thing that moves by physics."""
 
     name: str  # of its body
     object_id: int  # 0: clutter, not an object
     size: float
-    spot: np.ndarray  # where it is put, metres [3]
-    velocity: np.ndarray | None = None  # with which it enters, m/s [3]; None: it lies there from the start
+    spot: np.ndarray  # initial position, metres [3]
+    velocity: np.ndarray | None = None  # on entering, m/s [3]; None: it lies there from the start
 
 
-class Play:
+class Episode:
     """One scene, the same for the same state of `rng`. Objects have IDs from 1.
 
     Args:
@@ -117,7 +117,7 @@ class Play:
         return things
 
     def _spot(self, others: list[Thing], size: float) -> np.ndarray:
-        """Where there is room; above the others where there is none."""
+        """A free position; above the others if there is none."""
         rng, (x, y) = self.rng, self.patch
         for _ in range(25):
             spot = np.array([rng.uniform(-x, x), rng.uniform(-y, y), self.place.ground])
@@ -133,7 +133,7 @@ class Play:
         return quat / np.linalg.norm(quat)
 
     def _entrance(self, spot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """From where, and how fast, a thing comes in: it falls, or is rolled in from a side."""
+        """Position and velocity of a thing that enters: it falls, or rolls in from a side."""
         rng = self.rng
         if rng.random() < 0.55:
             return spot + rng.uniform(0.15, 0.6) * UP, rng.normal(0, 0.25, 3)
@@ -142,7 +142,7 @@ class Play:
         return spot - way * rng.uniform(0.3, 0.7) + (0, 0, 0.03), way * speed
 
     def _pendulum(self, world: World) -> str:
-        """Something on a string that swings through the picture; the name of its body."""
+        """Adds a thing on a string that swings through the image; returns the name of its body."""
         rng = self.rng
         long = 1.2
         low = self.place.ground + rng.uniform(0.12, 0.3)
@@ -156,7 +156,7 @@ class Play:
         return body.name
 
     def _camera(self, world: World) -> None:
-        """Chooses how the camera looks and moves: on a mast, or at the arm's wrist."""
+        """Draws pose and motion of the camera: on a mast, or at the arm's wrist."""
         rng, s, place = self.rng, self.settings, self.place
         self.at_wrist = self.arm is not None and rng.random() < 0.3
         fov = rng.uniform(52, 72) if self.at_wrist else rng.uniform(34, 60)
@@ -190,7 +190,7 @@ class Play:
             shake = step * rng.uniform(0.1, 0.5)
             self.eye_path = self.eye_path + np.cumsum(rng.normal(0, 0.3 * shake, (frames, 3)), 0)
             self.target_path = self.target_path + rng.normal(0, 0.2 * shake, (frames, 3))
-        if rng.random() < 0.35 * s.leaving and s.camera_speed[1] > 0:  # looks away, and back again
+        if rng.random() < 0.35 * s.leaving and s.camera_speed[1] > 0:  # turns away and back
             start = rng.uniform(0, 0.6) * frames
             quick, wait = rng.uniform(0.2, 0.4) * frames + 2, rng.uniform(0, 0.2) * frames
             glance = ramp(frames, start, start + quick) - ramp(frames, start + quick + wait, start + 2 * quick + wait)
@@ -200,7 +200,7 @@ class Play:
         self.follows = bool(rng.random() < 0.2 and s.camera_speed[1] > 0)
 
     def _labels(self) -> np.ndarray:
-        """The object ID of each geom, uint8 [geoms + 1]; the last is that of nothing."""
+        """The object ID of each geom, uint8 [geoms + 1]; the last entry is for no geom."""
         ids = np.zeros(self.model.nbody, np.uint8)
         for thing in self.things:
             ids[self.model.body(thing.name).id] = thing.object_id
@@ -211,7 +211,7 @@ class Play:
         return np.append(ids[roots], 0).astype(np.uint8)
 
     def _plan(self) -> list[Waypoint]:
-        """What the arm does, from time 0 on."""
+        """The waypoints of the arm, from time 0 on."""
         rng, ground = self.rng, self.place.ground
         x, y = self.place.half
         tempo = rng.uniform(0.6, 1.3)
@@ -227,7 +227,7 @@ class Play:
             plan.append(Waypoint(last.time + seconds * tempo, point, last.turn + turned, opening))
 
         if self.held is None:
-            deep = rng.random() < 0.6 and self.place.kind != BIN  # sweeps things aside, or only looks
+            deep = rng.random() < 0.6 and self.place.kind != BIN  # sweeps things aside, or only hovers
             low, high = (0.02, 0.06) if deep else (0.12, 0.3)
             for _ in range(4):
                 then(rng.uniform(0.5, 1.2), anywhere(low, high), 0.03 if deep else 0.08, rng.normal(0, 0.5))
@@ -259,7 +259,7 @@ class Play:
         return plan
 
     def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pictures, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none.
+        """Yields images, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object in each pixel, 0 for none.
 
         Raises Unstable.
         """
@@ -306,7 +306,7 @@ class Play:
             renderer.close()
 
     def _run(self, time: float) -> None:
-        """Lets the world go on until a time, seconds."""
+        """Simulates until a time, seconds."""
         model, data = self.model, self.data
         disc = model.body(TURNTABLE) if self.place.kind == TURNTABLE else None
         weld = data.eq_active if model.neq else None
@@ -334,12 +334,12 @@ class Play:
             mujoco.set_mju_user_warning(lambda message: None)  # or it writes a file into the working directory
             mujoco.mj_step(model, data)
             mujoco.set_mju_user_warning(warns)
-            if data.time <= before:  # it has begun again, as MuJoCo does where forces grow beyond measure
+            if data.time <= before:  # MuJoCo resets itself when the simulation diverges
                 raise Unstable
         mujoco.mj_forward(model, data)
 
     def _motion(self, frame_: int) -> float:
-        """About how many pixels things and camera move until the next frame."""
+        """Approximate motion of things and camera until the next frame, pixels."""
         data, last = self.data, self.settings.frames - 1
         ends = [self._view(min(frame_ + step, last)) for step in (0, 1)]
         turned = [(target - eye) / np.linalg.norm(target - eye) for eye, target in ends]
@@ -348,7 +348,7 @@ class Play:
         return (of_camera + fastest * self.seconds / self.settings.frames / self.distance) * self.focal
 
     def _hold(self) -> None:
-        """Ties the held thing to the hand as they are now."""
+        """Welds the held thing to the hand in its current pose."""
         hand, thing = self.data.body(self.arm.hand.name), self.data.body(self.held.name)
         turned = hand.xmat.reshape(3, 3).T
         data = self.model.eq_data[0]
@@ -358,7 +358,7 @@ class Play:
         data[10] = 1
 
     def _view(self, frame_: float) -> tuple[np.ndarray, np.ndarray]:
-        """Where the camera on the mast is on a frame, which may lie between two, and what it looks at: metres [3]."""
+        """Position of the camera on the mast, and the point it looks at, on a fractional frame: metres [3]."""
         steps = np.arange(self.settings.frames)
         eye, target = (
             start + np.array([np.interp(frame_, steps, axis) for axis in path.T])
@@ -370,7 +370,7 @@ class Play:
         return np.maximum(eye, (-9, -9, self.place.ground + 0.06)), target
 
     def _look(self, frame_: float) -> None:
-        """Puts the camera where it is on a frame, which may lie between two."""
+        """Moves the camera to its pose on a fractional frame."""
         data = self.data
         roll = float(np.interp(frame_, np.arange(self.settings.frames), self.roll_path))
         eye, target = self._view(frame_)
