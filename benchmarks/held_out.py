@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.pictures import Pictures
 from sam2_ros.data.synthetic import Scenes, SceneSettings, SyntheticScenes
 from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.evaluation.vos import follow
-from sam2_ros.model.checkpoint import load_model
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000

@@ -113,8 +113,8 @@ class Ours:
     accelerate: str | None = None
 
     def __init__(self, task: Task) -> None:
+        from sam2_ros.checkpoints.names import from_hugging_face
         from sam2_ros.model import CONFIGS, SAM2
-        from sam2_ros.model.checkpoint import from_hugging_face
         from sam2_ros.tracking import tracker as tracker_module
         from sam2_ros.tracking.prompt import Click, Prompt
         from sam2_ros.tracking.tracker import Tracker
@@ -262,8 +262,8 @@ class Reference(Peer):
     def __init__(self, task: Task) -> None:
         from sam2.build_sam import build_sam2_video_predictor
 
+        from sam2_ros.checkpoints.names import from_hugging_face
         from sam2_ros.model import SAM2
-        from sam2_ros.model.checkpoint import from_hugging_face
 
         super().__init__(task)
         self.countable = not task.device.startswith("cuda")  # compiled code has no operations
@@ -375,7 +375,7 @@ def work(pipe, side: str, task: Task, checkout: str) -> None:
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
     if task.keep and issubclass(SIDES[side], Ours):
-        from sam2_ros.tracking.allocator import keep_freed_memory
+        from sam2_ros.system.allocator import keep_freed_memory
 
         keep_freed_memory()
     running = SIDES[side](task)
@@ -660,7 +660,7 @@ def main() -> int:
     )
     parser.add_argument("--alone", action="store_true", help="without transformers and the reference")
     parser.add_argument("--video", help="frames to show; default: a synthetic scene")
-    parser.add_argument("--keep", action="store_true", help="ours keep freed memory: sam2_ros.tracking.allocator")
+    parser.add_argument("--keep", action="store_true", help="ours keep freed memory: sam2_ros.system.allocator")
     parser.add_argument(
         "--out", type=Path, help="folder for peers.json, peers.png; with 3 counts or more objects-MODEL.png"
     )

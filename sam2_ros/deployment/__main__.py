@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sam2_ros.model.checkpoint import CheckpointError, load_model
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.model.config import CONFIGS
 
 
@@ -31,10 +32,11 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     try:
+        from sam2_ros.acceleration.onnx.export import export
         from sam2_ros.deployment.check import compare
-        from sam2_ros.deployment.export import export
 
         model = load_model(options.model, options.checkpoint, "cpu", options.size, options.aspect)
+        check_memory(model)
         with console.status("exporting ...") as status:
             for name in export(model, options.folder):
                 size = (options.folder / f"{name}.onnx").stat().st_size / 1e6

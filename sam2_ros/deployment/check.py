@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.deployment.onnx_model import OnnxSAM2
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
@@ -37,7 +37,7 @@ class Comparison:
 def compare(model: SAM2, folder: Path) -> Comparison:
     """Tracks objects that were prompted in every way there is: click, box, mask, corrected, late."""
     frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
-    trackers = Tracker(model), Tracker(OnnxSAM2(folder))  # type: ignore[arg-type]
+    trackers = Tracker(model), Tracker(OnnxNetwork(folder))  # type: ignore[arg-type]
     seconds: tuple[list[float], list[float]] = [], []
     difference, same_presence = 0.0, True
     for index, image in enumerate(frames):

@@ -24,6 +24,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
@@ -33,7 +35,6 @@ from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
 from sam2_ros.evaluation.run import Run
-from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import CONFIGS
 
 EXAMPLES = """

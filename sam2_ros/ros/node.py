@@ -43,12 +43,14 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.onnx.config import read_config
+from sam2_ros.acceleration.onnx.errors import GraphError
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
-from sam2_ros.deployment.onnx_model import OnnxSAM2, exported_config
-from sam2_ros.model import stopping
-from sam2_ros.model.checkpoint import CheckpointError, check_memory, load_model
 from sam2_ros.model.config import IMAGE, SAM2Config
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
 from sam2_ros.ros.arrival_clock import ArrivalClock
@@ -64,6 +66,7 @@ from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.shared_memory import complaint
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -179,7 +182,7 @@ class Sam2Node(LifecycleNode):
         except stopping.Stopped:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # there is no such file or device, it has too little memory ...
-            kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
+            kind = "" if isinstance(error, (CheckpointError, GraphError)) else f"{type(error).__name__}: "
             self._trouble = f"Not configured: {kind}{error}"
             self._log.error(self._trouble)
             return TransitionCallbackReturn.FAILURE
@@ -226,14 +229,11 @@ class Sam2Node(LifecycleNode):
         model = self._network()
         check_memory(model)  # before what takes a minute
         dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        plain = isinstance(model, SAM2) and model.device.type == "cpu" and accelerate != "compile"
-        threads = self._threads(model.config, plain and has_cpu_kernels(torch.float32))
+        on_cpu = isinstance(model, SAM2) and model.device.type == "cpu"
+        kernels = accelerate and on_cpu and has_cpu_kernels(torch.float32)
+        threads = self._threads(model.config, kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        if accelerate == "compile":
-            square = model.config.aspect == IMAGE
-            known = ", for square images; with image_aspect, for those of the camera" if square else ""
-            self._log.info(f"Compiling{known}; the first time this takes a minute or two")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -253,23 +253,23 @@ class Sam2Node(LifecycleNode):
         self._stream = Stream(
             tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
         )
-        config = tracker.model.config
+        config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
 
-    def _network(self) -> SAM2 | OnnxSAM2:
+    def _network(self) -> SAM2 | OnnxNetwork:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
         if checkpoint is None or not any(checkpoint.glob("*.onnx")):
             return load_model(model, checkpoint, device, size, aspect)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": ("auto", "off")}
+        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": (True,)}
         as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
         for name, fits in as_they_are.items():
             if self._value(name) not in fits:
                 raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxSAM2(checkpoint, threads=self._threads(exported_config(checkpoint), False))
+        return OnnxNetwork(checkpoint, threads=self._threads(read_config(checkpoint), False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)

@@ -13,10 +13,9 @@ from rclpy.parameter import Parameter
 from sam2_ros.data.image_message import MAX_PIXELS
 from sam2_ros.data.value_range import parse_range
 from sam2_ros.model.config import CONFIGS, PATCH
-from sam2_ros.model.device import device_of
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.system.device import device_of
 from sam2_ros.tracking.masklet import BOX_MIN_PART
-from sam2_ros.tracking.tracker import ACCELERATIONS
 
 if TYPE_CHECKING:
     from sam2_ros.ros.node import Sam2Node
@@ -55,13 +54,7 @@ _CONFIGURE: dict[str, tuple[object, str, tuple | None]] = {
         "float32 elsewhere.",
         ("auto", "float32", "bfloat16", "float16"),
     ),
-    "accelerate": (
-        "auto",
-        "How what is done for every image is made faster, when the node is configured. graphs: recorded as CUDA graphs,"
-        " on a GPU. compile: compiled, on a CPU, which takes a minute or two the first time and needs a C++ compiler."
-        " off: not at all. auto: graphs on a GPU, off elsewhere.",
-        ACCELERATIONS,
-    ),
+    "accelerate": (True, "Kernels and CUDA graphs. false: the plain network of the paper, for comparison.", None),
     "threads": (
         0,
         "CPU threads that one operation of the network uses. 0: one per core, but one is left for the rest of the"

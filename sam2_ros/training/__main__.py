@@ -23,20 +23,16 @@ from typing import Any
 
 import torch
 
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.identity import identify
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint
+from sam2_ros.checkpoints.official import OFFICIAL, fetch_official
+from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import (
-    DEFAULT_WEIGHTS,
-    OFFICIAL,
-    CheckpointError,
-    fetch_official,
-    identify,
-    load_checkpoint,
-    read_weights,
-)
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import processes

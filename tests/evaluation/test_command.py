@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS
+from sam2_ros.checkpoints.names import VIDEO_ONLY
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data import coco, davis, sa1b
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.__main__ import main
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, save_weights
-from sam2_ros.model.weight_names import VIDEO_ONLY
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from cpu_processors import HERE, KINDS, NEEDS_KERNELS, TILES
 
+from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
+from sam2_ros.acceleration.cpu.kernels.rotation import rotate_in_place
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels.attention import cpu_attention
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
-from sam2_ros.model.cpu_kernels.rotation import rotate_in_place
 from sam2_ros.model.position import axial_rotation, rotate
 
 pytestmark = NEEDS_KERNELS

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from cpu_processors import KINDS, NEEDS_KERNELS, TILES
 
+from sam2_ros.acceleration.cpu.kernels import library as kernel_library
+from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels import library as kernel_library
-from sam2_ros.model.cpu_kernels.attention import cpu_attention
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels, load
 
 pytestmark = NEEDS_KERNELS
 
@@ -88,7 +88,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
 def test_a_cache_that_cannot_be_written_is_no_hindrance(kernels, monkeypatch, problem):
     if problem == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setattr("sam2_ros.model.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
+        monkeypatch.setattr("sam2_ros.system.cache.Path.home", lambda: exec("raise RuntimeError('no home.')"))
     else:
         kernels.parents[1].write_text("a file where a folder should be")
     assert works()

@@ -6,10 +6,10 @@ import pytest
 import torch
 from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
+from sam2_ros.acceleration.cpu.kernels.token_heads import token_heads
+from sam2_ros.acceleration.cpu.kernels.two_way_transformer import two_way_transformer
+from sam2_ros.acceleration.cpu.kernels.upscaling import upscaled_masks
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.token_heads import token_heads
-from sam2_ros.model.cpu_kernels.two_way_transformer import two_way_transformer
-from sam2_ros.model.cpu_kernels.upscaling import upscaled_masks
 from sam2_ros.model.layers import weights
 from sam2_ros.model.mask_decoder import MaskDecoder, TwoWayTransformer
 

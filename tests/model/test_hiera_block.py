@@ -4,8 +4,8 @@ import pytest
 import torch
 from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
-from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.cpu.kernels.hiera_block import hiera_block
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.model.hiera import Block
 
 pytestmark = NEEDS_KERNELS

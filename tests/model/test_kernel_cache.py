@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from sam2_ros.model import stopping
-from sam2_ros.model.cache import cache_folder, check_protected, private_folder
-from sam2_ros.model.cpu_kernels import library as kernel_library
-from sam2_ros.model.cpu_kernels.library import load
+from sam2_ros.acceleration.cpu.kernels import library as kernel_library
+from sam2_ros.acceleration.cpu.kernels.library import load
+from sam2_ros.system import stopping
+from sam2_ros.system.cache import cache_folder, check_protected, private_folder
 
 TIMEOUT = 60.0  # s; the compilers of these tests take ten times as long
 NOBODY = 65534
@@ -261,7 +261,7 @@ def started() -> Iterator[list[subprocess.Popen]]:
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_program_that_is_stopped_takes_its_compilers_along(kind, slow, started):
-    code = "from sam2_ros.model.cpu_kernels.library import load; load('AVX2', tiles=False)"
+    code = "from sam2_ros.acceleration.cpu.kernels.library import load; load('AVX2', tiles=False)"
     started.append(program := subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True))
     slow.wait_until_it_runs()
     program.send_signal(kind)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 
+from sam2_ros.acceleration.cpu.kernels.memory_attention import after_memory, attend_within, keys_of_memory
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.memory_attention import after_memory, attend_within, keys_of_memory
 from sam2_ros.model.layers import weights
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryAttentionLayer, MemoryTokens
 from sam2_ros.model.position import axial_rotation, rotate

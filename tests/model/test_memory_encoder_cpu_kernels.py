@@ -7,8 +7,8 @@ import torch
 from cpu_processors import KINDS, NEEDS_KERNELS, take, with_weights_of_all_sizes
 from torch import Tensor, nn
 
+from sam2_ros.acceleration.cpu.kernels.memory_encoder import encode_memory
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.cpu_kernels.memory_encoder import encode_memory
 from sam2_ros.model.memory_encoder import NARROW, MemoryEncoder
 
 pytestmark = NEEDS_KERNELS

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.model.attention import attention
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.model.hiera import from_windows, to_windows
 from sam2_ros.model.layers import Kept, LayerNorm2d, Linear, pointwise
 from sam2_ros.model.mask_decoder import is_stable

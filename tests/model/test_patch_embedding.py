@@ -4,7 +4,7 @@ import pytest
 import torch
 from cpu_processors import KINDS, NEEDS_KERNELS, take
 
-from sam2_ros.model.cpu_kernels.patch_embedding import patch_embedding
+from sam2_ros.acceleration.cpu.kernels.patch_embedding import patch_embedding
 from sam2_ros.model.hiera import PatchEmbed
 
 pytestmark = NEEDS_KERNELS

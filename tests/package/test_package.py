@@ -94,7 +94,7 @@ sys.modules["rclpy"] = None  # importing it fails
 import sam2_ros
 names = [
     module.name
-    for part in ("model", "tracking", "data", "evaluation", "training")
+    for part in ("system", "model", "acceleration", "checkpoints", "tracking", "data", "evaluation", "training")
     for module in pkgutil.walk_packages([f"{sam2_ros.__path__[0]}/{part}"], f"sam2_ros.{part}.")
     if not module.name.endswith("__main__")
 ]

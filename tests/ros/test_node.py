@@ -25,9 +25,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.image_message import to_rgb
-from sam2_ros.deployment.onnx_model import OnnxSAM2
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle
@@ -386,7 +386,7 @@ def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exporte
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    assert isinstance(node._stream._tracker.model, OnnxSAM2)
+    assert isinstance(node._stream._tracker.model, OnnxNetwork)
 
 
 def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:

@@ -8,7 +8,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from robot import Graph
 from safetensors.torch import load_file, save_file
 
-from sam2_ros.model.weight_names import VIDEO_ONLY
+from sam2_ros.checkpoints.names import VIDEO_ONLY
 
 
 @pytest.mark.filterwarnings("ignore:.*nothing can be tracked")

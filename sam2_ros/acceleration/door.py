@@ -1,0 +1,85 @@
+"""The one door to everything that is fast."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
+from sam2_ros.acceleration.cpu.kernels.library import description
+from sam2_ros.acceleration.inference import Choice, Inference, choice_of
+from sam2_ros.acceleration.network import Network
+from sam2_ros.acceleration.twin import twin_of
+from sam2_ros.model.sam2 import SAM2
+
+log = logging.getLogger("sam2_ros")
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The most that a stream asks for at once. CUDA graphs are recorded for it."""
+
+    objects: int
+    maps: int
+    """Memories of one object."""
+    pointers: int
+    """Object pointers of one object."""
+
+
+def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity | None = None) -> Network:
+    """The same network, as fast as this machine computes it; for inference.
+
+    Everything is decided here, once: which kernels there are, what they suit, and what follows from the weights alone.
+    Kernels for CPUs are compiled when first needed, which takes a minute; graphs are recorded.
+
+    Args:
+        model: in eval mode. Its weights are shared, not copied. Where they change later, what follows from them is
+            computed again, but graphs are not recorded again.
+        dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
+            float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
+        capacity: on a CUDA GPU, record graphs for so many objects and memories; None: no graphs.
+    """
+    dtype = dtype or default_dtype(model)
+    if model.device.type == "cuda":
+        raise NotImplementedError
+    return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+
+
+def accelerated(
+    model: SAM2 | Network, dtype: torch.dtype | None = None, capacity: Capacity | None = None, enabled: bool = True
+) -> Network:
+    """The network to use for a model: `accelerate`, or the plain one. What is a network already stays as it is.
+
+    Args:
+        enabled: False: as the paper defines it, for comparison: PyTorch's operations alone, in that precision.
+
+    Raises:
+        ValueError: the network is there already, and computes in another precision.
+    """
+    if not isinstance(model, SAM2):
+        ready = choice_of(model).dtype
+        if dtype not in (None, ready):
+            raise ValueError(f"this network computes in {ready}, not in {dtype}; make another one by accelerate()")
+        return model
+    if enabled:
+        return accelerate(model, dtype, capacity)
+    dtype = dtype or default_dtype(model)
+    return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
+
+
+def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:
+    """PyTorch's kernel for memory attention without a mask: flash, efficient, cudnn, math or overrideable."""
+    sample = torch.empty(1, 1, 64, model.config.dim, device=model.device, dtype=dtype)
+    chosen = torch._fused_sdp_choice(sample, sample, sample)
+    names = {int(backend): name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
+    return names.get(int(chosen), "unknown")
+
+
+def default_dtype(model: SAM2) -> torch.dtype:
+    """The precision that suits a model where it is."""
+    return getattr(torch, model.config.half) if model.device.type == "cuda" else torch.float32
