@@ -37,7 +37,7 @@ class Comparison:
 def compare(model: SAM2, folder: Path) -> Comparison:
     """Tracks objects that were prompted in every way there is: click, box, mask, corrected, late."""
     frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
-    trackers = Tracker(model), Tracker(OnnxNetwork(folder))  # type: ignore[arg-type]
+    trackers = Tracker(model), Tracker(OnnxNetwork(folder))
     seconds: tuple[list[float], list[float]] = [], []
     difference, same_presence = 0.0, True
     for index, image in enumerate(frames):

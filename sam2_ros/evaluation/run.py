@@ -188,7 +188,7 @@ class Run:
                 gallery.hang()
             scores[clip.name] = of_clip
             if of_clip:
-                first, last = (np.mean([score.clicks[n] for score in of_clip.values()]) for n in (0, -1))
+                first, last = (float(np.mean([score.clicks[n] for score in of_clip.values()])) for n in (0, -1))
                 self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
         rows = self._each(score)

@@ -152,7 +152,7 @@ class Tracker:
             raise ValueError(f"dtype is {dtype}; it must be None or one of {', '.join(map(str, DTYPES[1:]))}")
         if max_objects > MAX_OBJECT_ID:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
-        if not isinstance(box_min_part, Real) or not 0 <= box_min_part <= 1:
+        if not _is_share(box_min_part):
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
         if not isinstance(accelerate, bool):
             raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
@@ -210,7 +210,8 @@ class Tracker:
         """
         with self._encoding, torch.no_grad():
             seen = self._pixels.to_network(image, self.network.config, self.network.device)
-            return EncodedImage(*image.shape[:2], self.network.encode_image(seen))
+            height, width, _ = image.shape
+            return EncodedImage(height, width, self.network.encode_image(seen))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """See the next image and find all objects in it.
@@ -436,7 +437,7 @@ class Tracker:
         box, clicks = tracked.prompts.get(seen.index, (None, ()))
         if prompt.box is not None or prompt.mask is not None:
             box, clicks = prompt.box, ()
-        clicks += prompt.clicks
+        clicks += tuple(prompt.clicks)
         if len(clicks) > MAX_CLICKS:
             raise PromptError(f"more than {MAX_CLICKS} clicks on one frame; send a mask, or start again with replace")
         tracked.prompts[seen.index] = box, clicks
@@ -578,6 +579,10 @@ class Tracker:
                 )
             )
         return masklets
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
 
 
 def _at_least(name: str, value: object, least: int) -> int:
