@@ -38,16 +38,37 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     Kernels for CPUs are compiled when first needed, which takes a minute; graphs are recorded.
 
     Args:
-        model: in eval mode. Its weights are shared, not copied. Where they change later, what follows from them is
-            computed again, but graphs are not recorded again.
+        model: it stays as it is. Its weights are shared, not copied; where they change later, what follows from them is
+            computed again, and graphs are recorded again. (What is written through `.data` goes unnoticed.)
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
         capacity: on a CUDA GPU, record graphs for so many objects and memories; None: no graphs.
     """
     dtype = dtype or default_dtype(model)
     if model.device.type == "cuda":
-        raise NotImplementedError
-    return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+        return _on_cuda(model, dtype, capacity)
+    if model.device.type == "cpu":
+        return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+    return _plain(model, dtype)
+
+
+def _on_cuda(model: SAM2, dtype: torch.dtype, capacity: Capacity | None) -> Network:
+    # Imported here, since importing Triton takes a second.
+    from sam2_ros.acceleration.cuda.classes import CUDA_CLASSES
+    from sam2_ros.acceleration.cuda.graphs import GraphedNetwork
+    from sam2_ros.acceleration.cuda.probe import triton_works
+
+    kernels = "Triton" if triton_works(model.device) else f"PyTorch ({pytorch_attention(model, dtype)})"
+    network = Inference(twin_of(model, CUDA_CLASSES, dtype), Choice(dtype, kernels))
+    if capacity is None:
+        return network
+    graphs = GraphedNetwork(network, capacity.objects, capacity.maps, capacity.pointers)
+    try:
+        graphs.warm_up()
+    except RuntimeError as error:
+        log.warning("%s", error)
+        return network
+    return graphs
 
 
 def accelerated(
@@ -68,7 +89,10 @@ def accelerated(
         return model
     if enabled:
         return accelerate(model, dtype, capacity)
-    dtype = dtype or default_dtype(model)
+    return _plain(model, dtype or default_dtype(model))
+
+
+def _plain(model: SAM2, dtype: torch.dtype) -> Network:
     return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
 
 

@@ -57,7 +57,7 @@ class Inference:
             yield
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
-        self._follow_weights()
+        self.follow_weights()
         with self.mode():
             return self.model.encode_image(image)
 
@@ -87,12 +87,14 @@ class Inference:
         """How often the weights have been written to."""
         return sum(0 if weight.is_inference() else weight._version for weight in self._weights)
 
-    def _follow_weights(self) -> None:
-        """Prepare the twin again where weights have been loaded or learnt meanwhile."""
+    def follow_weights(self) -> bool:
+        """Prepare the twin again where weights have been loaded or learnt meanwhile; whether that was so."""
         versions = self._changes()
-        if versions != self._versions:
-            self._versions = versions
-            prepare(self.model, self.choice.dtype)
+        if versions == self._versions:
+            return False
+        self._versions = versions
+        prepare(self.model, self.choice.dtype)
+        return True
 
 
 def choice_of(network: Network) -> Choice:

@@ -1,4 +1,4 @@
-"""What the node says on /diagnostics."""
+"""The node's messages on /diagnostics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sam2_ros.tracking.tracker import Tracker
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """What a node says that tracks nothing: `name` of the node, and why."""
+    """The message of a node that is not tracking: its name, and why."""
     status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
@@ -25,7 +25,7 @@ def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
 
 
 class Diagnostics:
-    """Reads the meter and the machine.
+    """Makes diagnostics from the meter and the machine.
 
     Args:
         name: of the node, with its namespace.
@@ -50,7 +50,7 @@ class Diagnostics:
         }
 
     def message(self, stamp: Time, objects: int) -> DiagnosticArray:
-        """How it went since the last call, and in the last seconds; `objects` are tracked."""
+        """Events since the last call and rates of the last seconds; `objects` is the number of tracked ones."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -95,7 +95,7 @@ class Diagnostics:
 
 
 def _resident() -> int:
-    """Memory of this process, bytes."""
+    """Resident memory of this process, bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -31,15 +31,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from sam2_ros.acceleration import accelerate
 from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.load import load_sam2
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.pictures import Pictures
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
+from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.tracking.pixels import mask_to_network
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
@@ -249,7 +249,7 @@ def main() -> int:
     parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
     values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
+    pictures = "made by sam2_ros.scenes.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
     seed = "of the scenes; other ones than the network has learnt from (%(default)s)"
@@ -260,7 +260,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
+        model = load_sam2(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1

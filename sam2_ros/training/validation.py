@@ -15,9 +15,9 @@ from torch import Tensor
 from sam2_ros.acceleration import accelerate
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.losses import coverage, iou
 from sam2_ros.training.plan import Prompting

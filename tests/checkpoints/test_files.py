@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.files import MAX_INDEX
-from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.load import load_model, load_sam2
 from sam2_ros.checkpoints.save import save_official, save_weights
 from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.model import CONFIGS, SAM2
@@ -165,7 +165,8 @@ def test_folders_with_one_file_of_weights(weights, tmp_path):
     assert_loads(snapshot.parents[1], weights)
     (tmp_path / "graphs").mkdir()
     (tmp_path / "graphs" / "decode.onnx").touch()
-    assert "holds ONNX graphs" in refused(tmp_path / "graphs")
+    with pytest.raises(CheckpointError, match=r"graphs: holds ONNX graphs and no weights"):
+        load_sam2(checkpoint=tmp_path / "graphs", device="cpu")
 
 
 def test_what_is_not_weights_is_called_by_its_name(weights, tmp_path):

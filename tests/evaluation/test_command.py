@@ -77,6 +77,22 @@ def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     assert cv2.imread(str(out / "overlays/stand/00004.png")).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("protocol", ["vos", "image"])
+def test_exported_graphs_are_scored(exported, folder, tmp_path, monkeypatch, capsys, protocol):
+    options = ["--checkpoint", exported, "--protocol", protocol, "--only", "walk", "--out", tmp_path / "out"]
+    assert run(monkeypatch, "--davis", folder, *options) == 0, capsys.readouterr().out
+    settings = json.loads((tmp_path / "out" / "scores.json").read_text())["settings"]
+    assert (settings["model"], settings["size"], settings["aspect"]) == ("default", "192", "4:3")
+    assert (settings["checkpoint"], settings["device"]) == (str(exported), "cpu")
+
+
+def test_exported_graphs_are_refused_at_another_size(exported, folder, tmp_path, monkeypatch, capsys):
+    options = ["--checkpoint", exported, "--size", 256, "--out", tmp_path / "out"]
+    assert run(monkeypatch, "--davis", folder, *options) == 2
+    assert "graphs for 192 pixels, aspect 4:3, not for 256 pixels, aspect 4:3" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
 def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(folder, tmp_path, monkeypatch, capsys):
     weights = {key: value for key, value in load_file(DEFAULT_WEIGHTS).items() if not VIDEO_ONLY.match(key)}
     save_file(weights, tmp_path / "stills.safetensors")

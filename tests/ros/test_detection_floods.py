@@ -16,8 +16,8 @@ from sam2_ros import msg
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.losses import EVERY, Losses
 from sam2_ros.ros.meter import Meter
-from sam2_ros.ros.prompt_queue import PLACES
 from sam2_ros.ros.prompts import from_detections
+from sam2_ros.ros.waiting_prompt import MAX_WAITING
 from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
@@ -109,7 +109,7 @@ def test_fifty_things_are_followed_while_their_detector_goes_on(
     free = threading.Semaphore(0)
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.acquire(timeout=TIMEOUT) and prompt(*arguments))
     node._on_detections(message(0, *things))
-    robot.wait_for(lambda: node._stream._prompts._followed, "for the first")
+    robot.wait_for(lambda: node._stream._prompts._applying, "for the first")
     for index in range(1, 4):  # before a single one could be followed
         node._on_detections(message(0, *things))
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
@@ -124,7 +124,7 @@ def test_fifty_things_are_followed_while_their_detector_goes_on(
         return {pair.key: pair.value for pair in diagnostics[-1].status[0].values} if diagnostics else {}
 
     robot.wait_for(lambda: counts().get("detections accepted") == "50", "for the diagnostics")
-    assert counts()["detections in excess"] == str(150 - (PLACES - 49))
+    assert counts()["detections in excess"] == str(150 - (MAX_WAITING - 49))
 
 
 def test_what_was_detected_twice_on_one_image_is_followed_once(
@@ -152,10 +152,10 @@ def test_a_detector_with_another_clock_takes_nobodys_place(robot: Robot, sam2) -
 
 
 def test_of_a_message_with_more_boxes_than_can_wait_the_surest_are_kept(robot: Robot, sam2) -> None:
-    things = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, PLACES + 7)]
+    things = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
     sam2._on_detections(message(9, *things))
     waiting = [waiting.prompt.box.x for waiting in sam2._stream._prompts]
-    assert len(waiting) == PLACES and waiting == sorted(waiting, reverse=True)
+    assert len(waiting) == MAX_WAITING and waiting == sorted(waiting, reverse=True)
     assert sam2._meter["detections in excess"] == 6
 
 
@@ -182,7 +182,7 @@ def test_a_prompt_of_somebody_goes_before_detections_that_wait(robot: Robot, sam
     prompt = Tracker.prompt
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.wait(TIMEOUT) and prompt(*arguments))
     sam2._on_detections(message(0, *[detection((3.0 * n, 50.0, 2.0, 2.0), 0.9) for n in range(1, 30)]))
-    robot.wait_for(lambda: sam2._stream._prompts._followed, "for the first detection")
+    robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first detection")
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
     robot.wait_for(lambda: any(one.proposal is None for one in sam2._stream._prompts), "for the prompt")
     free.set()

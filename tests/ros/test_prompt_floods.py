@@ -16,8 +16,8 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
-from sam2_ros.ros.prompt_queue import PLACES
 from sam2_ros.ros.stamps import time_message
+from sam2_ros.ros.waiting_prompt import MAX_WAITING
 from sam2_ros.tracking.tracker import Tracker
 
 MANY = 300
@@ -81,7 +81,7 @@ def test_what_needs_no_network_is_refused_while_the_network_is_busy(
 ) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
-    robot.wait_for(lambda: sam2._stream._prompts._followed, "for the first prompt")
+    robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first prompt")
     for name, (message, reason) in REFUSED_AT_ONCE.items():
         count = len(robot.results)
         robot.prompts.publish(message)
@@ -105,16 +105,16 @@ def test_the_prompts_of_one_message_are_answered_in_their_order(
 
 def test_stamps_that_no_image_can_have_keep_nobody_out(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
-    robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * (PLACES + 6)))
+    robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * (MAX_WAITING + 6)))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
-    robot.next_results(0, PLACES + 7)
-    assert [result.accepted for result in robot.results] == [False] * (PLACES + 6) + [True]
+    robot.next_results(0, MAX_WAITING + 7)
+    assert [result.accepted for result in robot.results] == [False] * (MAX_WAITING + 6) + [True]
     assert all("ahead of the newest" in result.message for result in robot.results[:-1])
 
 
 def test_neither_do_they_before_the_first_image(robot: Robot, sam2: Sam2Node) -> None:
-    robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * PLACES))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == PLACES, "for the prompts")
+    robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * MAX_WAITING))
+    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[BOX]))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
     robot.wait_for(lambda: len(robot.results) == 2, "for those that make room")
@@ -124,8 +124,8 @@ def test_neither_do_they_before_the_first_image(robot: Robot, sam2: Sam2Node) ->
 
 def test_prompts_for_images_to_come_leave_room_for_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
-    robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * PLACES))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == PLACES, "for the prompts")
+    robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * MAX_WAITING))
+    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
     assert robot.prompt(BOX)[0].accepted, "whose image is there"
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
     robot.mouse.publish(Point(x=40.0, y=36.0))
@@ -161,15 +161,15 @@ def test_prompts_have_their_turn_beside_a_flood_of_refinements(
     assert robot.prompt(CLICK)[0].accepted
     busy.clear()
     again = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
-    robot.prompts.publish(msg.PromptArray(prompts=[again] * (PLACES // 2)))
-    robot.wait_for(lambda: node._stream._prompts._followed, "for the flood")
+    robot.prompts.publish(msg.PromptArray(prompts=[again] * (MAX_WAITING // 2)))
+    robot.wait_for(lambda: node._stream._prompts._applying, "for the flood")
     robot.mouse.publish(Point(x=40.0, y=36.0))
-    robot.wait_for(lambda: len(node._stream._prompts) == PLACES // 2, "for the click")
+    robot.wait_for(lambda: len(node._stream._prompts) == MAX_WAITING // 2, "for the click")
     robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
     robot.wait_for(lambda: len(node._stream._images) == 1, "for the image")
     busy.set()
     robot.wait_for(lambda: len(robot.masklets) == 2, "for masklets")
-    robot.next_results(0, 2 + PLACES // 2)
+    robot.next_results(0, 2 + MAX_WAITING // 2)
     assert all(result.accepted for result in robot.results)
 
 

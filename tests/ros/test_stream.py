@@ -24,9 +24,9 @@ from sam2_ros import msg, srv
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
-from sam2_ros.ros.prompt_queue import PLACES, Proposal
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.timeline import IN_A_ROW, MOST_STRAYS
+from sam2_ros.ros.waiting_prompt import MAX_WAITING, Proposal
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 from sam2_ros.tracking.prompt import Box, Prompt
@@ -473,7 +473,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(SAM2, "without_memory", fail)
+        broken.setattr(SAM2, "condition", fail)
         (refused,) = robot.prompt(BOX)
     assert not refused.accepted and "out of memory" in refused.message
     with monkeypatch.context() as broken:
@@ -504,7 +504,7 @@ def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) ->
 
 
 def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
-    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (PLACES + 1)))
+    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING + 1)))
     (refused,) = robot.next_results(0)
     assert not refused.accepted and "waiting" in refused.message
 
@@ -513,9 +513,9 @@ def test_a_detector_keeps_nobody_from_prompting(robot: Robot, sam2: Sam2Node) ->
     """More proposals than can wait: the new ones are dropped, without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
-        for _ in range(PLACES + 2)
+        for _ in range(MAX_WAITING + 2)
     ]
-    assert [proposal.cancelled() for proposal in proposals] == PLACES * [False] + 2 * [True]
+    assert [proposal.cancelled() for proposal in proposals] == MAX_WAITING * [False] + 2 * [True]
     robot.show(0)
     assert robot.prompt(CLICK)[0].accepted
     assert len(robot.results) == 1

@@ -19,8 +19,8 @@ from std_msgs.msg import Header
 from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
-from sam2_ros.ros.prompt_queue import Proposal
 from sam2_ros.ros.stamps import nanoseconds, time_message
+from sam2_ros.ros.waiting_prompt import Proposal
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
@@ -75,7 +75,7 @@ def test_one_odd_stamp_forgets_nothing(robot: Robot, sam2: Sam2Node, odd: float)
     stray = image(NEWEST)
     stray.header.stamp = time_message(round(odd * MS))
     robot.camera.publish(stray)
-    robot.wait_for(lambda: sam2._stream._timeline.held, "for it to be held back")
+    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
     assert tracked(robot) == [1, 2, 3]
     play(robot, sam2, AFTER)
     assert tracked(robot) == [1, 2, 3] and sam2._stream._meter["stray"] == 1
@@ -170,7 +170,7 @@ def test_a_prompt_for_the_next_image_waits_across_a_clock_that_is_put_back(robot
 def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
-    robot.wait_for(lambda: sam2._stream._timeline.held, "for it to be held back")
+    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
     robot.mouse.publish(CLICK_POINT)
     (answer,) = robot.next_results(3)
     assert answer.accepted and answer.header == at(NEWEST)
@@ -179,7 +179,7 @@ def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot
 def test_after_a_reset_the_next_image_is_right_whatever_its_stamp(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
-    robot.wait_for(lambda: sam2._stream._timeline.held, "for it to be held back")
+    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
     assert sam2._stream.reset().result(TIMEOUT) == 3
     robot.wait_for(lambda: robot.masklets[-1].header == at(5), "for the image that was held back")
     assert tracked(robot) == []
@@ -226,7 +226,7 @@ def unstamped() -> Image:
 def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, negative: bool
 ) -> None:
-    monkeypatch.setitem(Sam2Node._miss_clock.__globals__, "CLOCK_PATIENCE", 0.1)
+    monkeypatch.setitem(Sam2Node._warn_without_clock.__globals__, "CLOCK_TIMEOUT", 0.1)
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
     robot.wait_until_connected()
     frame = unstamped()

@@ -36,7 +36,7 @@ def follow(model, images, object_ids) -> dict[int, list]:
                 tracker.prompt(PROMPTS[object_id][index])
             if REMOVED.get(object_id) == index:
                 tracker.remove(object_id)
-        for object_id, answer in tracker._history[-1].answers.items():
+        for object_id, answer in tracker.history.newest.answers.items():
             said[object_id].append(answer)
     return said
 

@@ -286,7 +286,7 @@ def test_the_tracker_takes_them_as_they_are(model, images):
     plain = tracker.prompt(Prompt(clicks=[(30, 20)]))
     assert np.array_equal(plain.mask, tracker.prompt(Prompt(clicks=(Click(30, 20),))).mask)
     refined = tracker.prompt(Prompt(1, clicks=np.array([[5, 5, 0]])))
-    assert tracker._objects[1].prompts[0][1] == (Click(30, 20), Click(5, 5, False))
+    assert tracker.objects[1].prompts[0][1] == (Click(30, 20), Click(5, 5, False))
     assert np.array_equal(refined.mask, tracker.newest.masklet(1).mask)
     for wrong in ({"clicks": [(30, 20)]}, [(30, 20)], Click(30, 20), None):
         with pytest.raises(PromptError, match="give Prompt"):

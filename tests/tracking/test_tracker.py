@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sam2_ros.model import SAM2
+from sam2_ros.model.sam2 import logits_of as network_logits_of
 from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, StampError, Tracker
 from sam2_ros.tracking.pixels import mask_to_network, prompt_to_network
 
@@ -20,7 +21,7 @@ CLICK = Prompt(clicks=(Click(30, 20),))
 
 def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
     """What is known of an object on every frame of the history."""
-    return [seen.answers[object_id].logits for seen in tracker._history if object_id in seen.answers]
+    return [seen.answers[object_id].logits for seen in tracker.history if object_id in seen.answers]
 
 
 def run(model, images, prompts, **settings) -> Tracker:
@@ -124,16 +125,16 @@ def test_retracking_lets_a_prompt_change_what_came_before(model, images):
 def test_a_late_prompt_takes_the_nearest_frame(model, images):
     tracker = run(model, images[:6], {})
     tracker.prompt(CLICK, 23)
-    assert [1 in seen.answers for seen in tracker._history] == [False, False, True, True, True, True]
+    assert [1 in seen.answers for seen in tracker.history] == [False, False, True, True, True, True]
 
 
 def test_clicks_on_one_frame_add_up(model, images):
     one_by_one = run(model, images[:1], {})
     one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
     one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
-    assert one_by_one._objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
+    assert one_by_one.objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
     one_by_one.prompt(Prompt(object_id=1, box=Box(3, 4, 20, 20)))
-    assert one_by_one._objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
+    assert one_by_one.objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
 
 
 def test_replace_forgets_what_the_object_was(model, images):
@@ -211,7 +212,7 @@ def test_small_and_thin_masks_are_held(model, size, place):
     masklet = tracker.prompt(Prompt(mask=mask))
     assert np.array_equal(masklet.mask, mask)
     assert masklet.present and masklet.presence > 0.99
-    logits = tracker._history[-1].answers[1].logits
+    logits = tracker.history.newest.answers[1].logits
     rows, columns = (logits > 0).nonzero().T.numpy()
     scale = 854 / logits.shape[1], 480 / logits.shape[0]
     assert len(rows) and float(logits.max()) == pytest.approx(10, abs=1e-3)
@@ -237,23 +238,23 @@ def test_large_masks_are_what_the_reference_makes_of_them(model):
     mask = np.zeros((120, 160), dtype=bool)
     mask[20:80, 30:100] = mask[90, 10:150] = True
     shape, device = (64, 96), torch.device("cpu")
-    seen, logits = prompt_to_network(mask, shape, model)
+    seen, logits = prompt_to_network(mask, shape, model.device)
     assert torch.equal(seen, mask_to_network(mask, shape, device))
-    assert torch.equal(logits, model.logits_of(seen))
+    assert torch.equal(logits, network_logits_of(seen))
 
 
 def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
     """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
-    track = model.track
+    track = tracker.network.track
 
     def track_nothing(*given):
         decoded, memory = track(*given)
         return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
 
-    monkeypatch.setattr(model, "track", track_nothing)
+    monkeypatch.setattr(tracker.network, "track", track_nothing)
     (masklet,) = tracker.step(images[2]).masklets
-    assert tracker._history[-1].answers[1].presence_logit > 1
+    assert tracker.history.newest.answers[1].presence_logit > 1
     assert (masklet.present, masklet.presence, masklet.mask.any(), masklet.box) == (False, 0.0, False, Box(0, 0, 0, 0))
     monkeypatch.undo()
     tracker.step(images[3])
@@ -286,7 +287,8 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     assert tracker.newest.stamp == 45
 
     tracker = prompted()
-    encode_memory, frame = model.encode_memory, Tracker._frame
+    twin, frame = tracker.network.model, Tracker._frame
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
         if len(mask_logits) > 1:
@@ -296,7 +298,7 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     def fail(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     monkeypatch.setattr(Tracker, "_frame", fail)
     with pytest.raises(torch.OutOfMemoryError):
         tracker.step(images[5])
@@ -311,7 +313,7 @@ def test_a_prompt_cuts_the_other_objects_anew(model, images):
     tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
     for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
         tracker.prompt(Prompt(2, **said), 30)
-        fresh = tracker._frame(tracker._history[-1], tracker._objects)
+        fresh = tracker._frame(tracker.history.newest, tracker.objects)
         for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
             assert np.array_equal(shown.mask, expected.mask)
 
@@ -349,7 +351,8 @@ def test_no_id_is_given_twice(model, images):
 
 
 def test_ids_are_given_again_only_after_all_others(model, images, monkeypatch):
-    monkeypatch.setattr("sam2_ros.tracking.tracker.MAX_OBJECT_ID", 6)
+    for module in ("tracker", "object_ids"):
+        monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
     given = []
     for _ in range(3 * 6):
@@ -386,7 +389,7 @@ def test_the_aspect_of_images_may_change(model, images):
         tracker.step(image, index)
         if index == 1:
             tracker.prompt(CLICK)
-    assert [seen.answers[1].logits.shape for seen in list(tracker._history)[2:4]] == [(16, 16), (8, 32)]
+    assert [seen.answers[1].logits.shape for seen in list(tracker.history)[2:4]] == [(16, 16), (8, 32)]
     masklet = tracker.prompt(Prompt(1, clicks=(Click(200, 30),)), stamp=4)
     assert masklet.mask.shape == (60, 240)
     assert tracker.newest.masklets[0].mask.shape == (60, 80)
@@ -399,7 +402,7 @@ def test_prompts_are_placed_in_wide_images_as_they_were_made(model, images):
     tracker = run(model, [wide], {})
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
-    hook = model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    hook = tracker.network.model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
     # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
@@ -461,14 +464,15 @@ def test_a_prompt_out_of_reach_is_refused(model, images):
 def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
     """The allocator's failure is a stand-in: there is no GPU in these tests."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
-    encode_memory = model.encode_memory
+    twin = tracker.network.model
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
-        if len(tracker._objects) > 1 and len(mask_logits) > 1:
+        if len(tracker.objects) > 1 and len(mask_logits) > 1:
             raise torch.OutOfMemoryError
         return encode_memory(features, mask_logits, *rest, **named)
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     tracker.prompt(CLICK)
     assert list(tracker.labels) == [1, 2]
     assert [masklet.object_id for masklet in tracker.step(images[4]).masklets] == [1]
@@ -476,7 +480,7 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
     def fail(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail)
+    monkeypatch.setattr(twin, "encode_memory", fail)
     with pytest.raises(PromptError, match="out of memory"):
         tracker.prompt(CLICK)
     assert list(tracker.labels) == [1]
@@ -597,7 +601,7 @@ def test_nothing_grows(model, images):
         if index % 40 == 39:
             sizes.append(live_bytes())
     assert sizes[1] == sizes[2]
-    tracked = tracker._objects[1]
+    tracked = tracker.objects[1]
     assert next(iter(tracked.bank.prompted)) == 0
     assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
 
@@ -692,10 +696,10 @@ def test_what_was_replaced_is_not_corrected_on_later_frames(model, images):
 @pytest.mark.parametrize("size, shape", [((286, 724), (192, 480)), ((1, 40000), (32, 3520)), ((3, 8000), (32, 480))])
 def test_a_mask_of_the_size_that_a_refusal_names_is_held_anywhere(model, size, shape):
     with pytest.raises(PromptError, match="can hold") as refused:
-        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model)
+        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model.device)
     words = str(refused.value).split("can hold ")[1].split(";")[0].split()
     rows, columns = (int(words[0]), int(words[0])) if "x" in words else (1, int(words[0]))
     for top, left in ((0, 0), (size[0] - rows, size[1] - columns), (min(83, size[0] - rows), 312), (0, 59)):
         mask = np.zeros(size, bool)
         mask[top : top + rows, left : left + columns] = True
-        assert prompt_to_network(mask, shape, model)[0].any()
+        assert prompt_to_network(mask, shape, model.device)[0].any()

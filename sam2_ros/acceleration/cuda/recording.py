@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 SHAPES = 4
-"""Of images: for so many, recordings are kept, those that were used last."""
+"""Sizes of images for which recordings are cached, the last ones used."""
 
-MOST_OBJECTS = 16
-"""For so many at once: more run as they are."""
+MAX_OBJECTS = 16
+"""Objects at once for which there are recordings; more run without."""
 
 _recording = Lock()
-"""One at a time: to record is to wait for the GPU, which must not be while another thread records."""
+"""One at a time: recording waits for the GPU, which no thread may do while another one records."""
 
 
 def counts_up_to(objects: int) -> list[int]:
-    """For how many objects there are recordings, ascending: 1, 2, 4 ... and `objects`, or as many as are recorded."""
-    most = min(objects, MOST_OBJECTS)
+    """Numbers of objects for which there are recordings, ascending: 1, 2, 4 ... and `objects`, or `MAX_OBJECTS`."""
+    most = min(objects, MAX_OBJECTS)
     return [*(2**i for i in range(16) if 2**i < most), most]
 
 
@@ -29,8 +29,8 @@ class Recording:
     """A function of tensors on a GPU, recorded in the precision (autocast) that holds now.
 
     Args:
-        function: waits for nothing, and its shapes depend on nothing but those of its inputs.
-        inputs: to be written to before each replay; the first says on which GPU, or has a tensor that does.
+        function: synchronises nothing, and its shapes depend on nothing but those of its inputs.
+        inputs: to be written to before each replay; the first is on the GPU in question, or has a tensor that is.
         pool: memory to share with other recordings that are never in use at the same time.
     """
 
@@ -62,6 +62,6 @@ class Recording:
         torch.cuda.current_stream(stream.device).synchronize()
 
     def __call__(self) -> Any:
-        """Replays it. What comes out is overwritten by the next replay, also of others in the pool."""
+        """Replay it. The outputs are overwritten by the next replay, also of others in the pool."""
         self._graph.replay()
         return self.outputs

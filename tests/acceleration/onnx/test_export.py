@@ -76,7 +76,7 @@ def test_damaged_graphs_are_named(exported: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
     for content in (b"", b"junk" * 99, (folder / "decode.onnx").read_bytes()[:5000]):
         (folder / "decode.onnx").write_bytes(content)
-        with pytest.raises(GraphError, match=r"decode\.onnx: (not a readable|is no such) graph"):
+        with pytest.raises(GraphError, match=r"decode\.onnx: not a (readable graph|graph as)"):
             OnnxNetwork(folder)
 
 
@@ -149,7 +149,7 @@ def test_a_config_of_another_network_is_refused(exported: Path, tmp_path: Path) 
     config = json.loads((folder / "config.json").read_text())
     for key, value, graph in (("image_size", 320, "encode_image"), ("dim", 256, "decode"), ("memory_dim", 32, "condi")):
         (folder / "config.json").write_text(json.dumps(config | {key: value}))
-        with pytest.raises(GraphError, match=rf"{graph}.*which is another network's than what config\.json says"):
+        with pytest.raises(GraphError, match=rf"{graph}.*but config\.json is of another network"):
             OnnxNetwork(folder)
 
 

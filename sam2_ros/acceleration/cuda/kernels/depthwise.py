@@ -6,8 +6,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.layers import once
-
 try:
     import triton
     import triton.language as tl
@@ -17,8 +15,8 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never need
 VALUES = 2048
 """Of one row of pixels of one block of threads."""
 
-MANY = 2**14
-"""Pixels from which on there are enough blocks of threads for all multiprocessors though each takes more rows."""
+MIN_PIXELS_OF_FOUR_ROWS = 2**14
+"""Pixels from which on all multiprocessors have enough blocks of threads though each takes four rows, not two."""
 
 
 def _convolve(
@@ -72,26 +70,31 @@ if triton is not None:
     _convolve, _write = triton.jit(_convolve), triton.jit(_write)
 
 
-def depthwise(x: Tensor, convolution: nn.Conv2d, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:
-    """A convolution of each channel by itself, and layer norm over the channels.
+def packed(weight: Tensor) -> Tensor:
+    """Filters [C, 1, 7, 7] -> float32 [49, C], as `depthwise` takes them."""
+    return weight.flatten(1).T.float().contiguous()
+
+
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:
+    """Convolve each channel by itself with padding 3, and apply layer norm over the channels.
 
     Args:
         x: [N, C, h, w], C a power of two, channels last in memory.
-        convolution: 7 x 7 with padding 3, one filter for each channel.
+        weight: float32 [49, C], `packed`.
+        bias: [C].
         norm: of C channels.
-        dtype: of what comes out.
+        dtype: of the result.
 
     Returns:
         [N, C, h, w], channels last in memory.
     """
     n, c, h, w = x.shape
     assert x.is_contiguous(memory_format=torch.channels_last)
-    weight = once(lambda: convolution.weight.flatten(1).T.float().contiguous(), "channels last", id(convolution))
     out = torch.empty_like(x, dtype=dtype, memory_format=torch.channels_last)
-    rows, columns = 4 if n * h * w >= MANY else 2, max(1, VALUES // c)
+    rows, columns = 4 if n * h * w >= MIN_PIXELS_OF_FOUR_ROWS else 2, max(1, VALUES // c)
     with torch.cuda.device_of(x):  # Triton launches on the current one
         _convolve[triton.cdiv(w, columns), triton.cdiv(h, rows), n](
-            x, weight, convolution.bias, norm.weight, norm.bias, out, h, w, norm.eps,
+            x, weight, bias, norm.weight, norm.bias, out, h, w, norm.eps,
             C=c, ROWS=rows, COLUMNS=columns,
         )  # fmt: skip
     return out

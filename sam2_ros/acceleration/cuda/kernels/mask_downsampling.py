@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.acceleration.cuda.kernels.gelu import gelu, inverse
-from sam2_ros.model.layers import once
 
 try:
     import triton
@@ -189,14 +188,14 @@ if triton is not None:
 def from_logits(
     logits: Tensor, prompted: bool, convolution: nn.Conv2d, norm: nn.LayerNorm, dtype: torch.dtype
 ) -> Tensor:
-    """Mask logits upsampled by 4 and scaled to -10 .. 10; a convolution, layer norm over its channels, and GELU.
+    """Upsample mask logits by 4 and scale them to -10 .. 10; apply a convolution, layer norm over its channels, GELU.
 
     Args:
         logits: [N, h, w].
         prompted: whether the mask is where logits are above 0; else it is their sigmoid.
         convolution: from 1 to 4 channels, 3 x 3 with stride 2 and padding.
         norm: of 4 channels.
-        dtype: of what comes out.
+        dtype: of the result.
 
     Returns:
         [N, 4, 2 h, 2 w], channels last in memory.
@@ -211,12 +210,13 @@ def from_logits(
     return out.movedim(-1, 1)
 
 
-def convolve(x: Tensor, convolution: nn.Conv2d, norm: nn.LayerNorm) -> Tensor:
-    """A convolution, layer norm over its channels, and GELU.
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """Apply a 3 x 3 convolution with stride 2 and padding, layer norm over its channels, and GELU.
 
     Args:
-        x: [N, C, H, W], channels last in memory; H and W are even.
-        convolution: from C to D channels, 3 x 3 with stride 2 and padding; C is 4 or 16, D a power of two, 16 or more.
+        x: [N, C, H, W], channels last in memory; H and W are even; C is 4 or 16.
+        weight: [3, 3 C and more, D] of x's dtype, `packed`; D is a power of two, 16 or more.
+        bias: [D].
         norm: of D channels.
 
     Returns:
@@ -224,18 +224,17 @@ def convolve(x: Tensor, convolution: nn.Conv2d, norm: nn.LayerNorm) -> Tensor:
     """
     n, c, h, w = x.shape
     assert x.is_contiguous(memory_format=torch.channels_last) and h % 2 == w % 2 == 0
-    weight = once(lambda: _packed(convolution.weight, x.dtype), "packed", id(convolution.weight), x.dtype)
     _, wide, d = weight.shape
     out = torch.empty(n, h // 2, w // 2, d, dtype=x.dtype, device=x.device)
     with torch.cuda.device_of(x):  # Triton launches on the current one
         _convolve[triton.cdiv(h * w // 4, PIXELS), n](
-            x, weight, convolution.bias, norm.weight, norm.bias, out, h // 2, w // 2, norm.eps,
+            x, weight, bias, norm.weight, norm.bias, out, h // 2, w // 2, norm.eps,
             C=c, D=d, WIDE=wide, BLOCK=PIXELS, num_warps=max(4, d // 8),
         )  # fmt: skip
     return out.movedim(-1, 1)
 
 
-def _packed(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Weights [D, C, 3, 3] of a convolution -> [3, 3 C filled up with zeros to a power of two, D], row by row."""
+def packed(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Weight [D, C, 3, 3] of a convolution -> [3, 3 C padded with zeros to a power of two, D], row by row."""
     rows = weight.permute(2, 3, 1, 0).flatten(1, 2).to(dtype)
     return F.pad(rows, (0, 0, 0, triton.next_power_of_2(rows.shape[1]) - rows.shape[1])).contiguous()

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sam2_ros.model.attention import FEW
-
 try:
     import triton
     import triton.language as tl
@@ -38,14 +36,20 @@ SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0
 WIDE = Blocks(128, 64, 8, 2)
 """For values wider than 64, where a block of threads may have 200 KB."""
 
-FEW_QUERIES, FEW_KEYS = Blocks(16, 128, 4, 2, wanted=8), Blocks(128, 16, 4, 1)
-"""Where that many are there at most, as a decoder has tokens."""
+MAX_DECODER_TOKENS = 32
+"""Queries or keys of one head that count as few: a decoder's tokens, and not an image's."""
 
-LEAST = 2
+FEW_QUERIES, FEW_KEYS = Blocks(16, 128, 4, 2, wanted=8), Blocks(128, 16, 4, 1)
+"""For `MAX_DECODER_TOKENS` queries, or keys, at most."""
+
+MIN_BLOCKS_OF_PART = 2
 """Blocks of keys in a part."""
 
-MOST_PARTS = 16
-"""Into which the keys are shared out."""
+MAX_PARTS = 16
+"""Into which the keys are split."""
+
+MIN_SHARED_MEMORY_OF_WIDE = 200 * 1024
+"""Shared memory, bytes, that a block of threads needs for values wider than 64."""
 
 
 def _look(
@@ -171,7 +175,7 @@ def narrow_attention(
     blocks = blocks or _blocks(memory, q, k, d)
     across = triton.cdiv(q, blocks.queries)
     share = max(1, blocks.wanted * processors // (across * b * heads))
-    parts = parts or min(MOST_PARTS, triton.cdiv(k, blocks.keys * LEAST), share)
+    parts = parts or min(MAX_PARTS, triton.cdiv(k, blocks.keys * MIN_BLOCKS_OF_PART), share)
     out = torch.empty(b, q, heads, d, dtype=query.dtype, device=query.device).transpose(1, 2)
     each, totals = out, out
     if parts > 1:
@@ -195,16 +199,16 @@ def narrow_attention(
 
 
 def _blocks(memory: int, queries: int, keys: int, width: int) -> Blocks:
-    if min(queries, keys) <= FEW:
-        return FEW_QUERIES if queries <= FEW else FEW_KEYS
-    if width > 64 and memory >= 200 * 1024:
+    if min(queries, keys) <= MAX_DECODER_TOKENS:
+        return FEW_QUERIES if queries <= MAX_DECODER_TOKENS else FEW_KEYS
+    if width > 64 and memory >= MIN_SHARED_MEMORY_OF_WIDE:
         return WIDE
     return next(share for least, share in SHARES.items() if memory >= least)
 
 
 def takes_wide_values(device: torch.device) -> bool:
-    """Whether values of 256 are taken, too."""
-    return abilities(device)[0] >= 200 * 1024
+    """Whether values may be 256 wide."""
+    return abilities(device)[0] >= MIN_SHARED_MEMORY_OF_WIDE
 
 
 @lru_cache(maxsize=16)

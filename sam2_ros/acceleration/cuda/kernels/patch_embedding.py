@@ -9,7 +9,6 @@ from torch import Tensor
 
 from sam2_ros.acceleration.cuda.kernels.tf32 import nearest
 from sam2_ros.acceleration.cuda.tf32 import products_round
-from sam2_ros.model.layers import once
 
 try:
     import triton
@@ -59,16 +58,24 @@ if triton is not None:
     _embed = triton.jit(_embed, do_not_specialize=["height", "width", "down", "across"])
 
 
-def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tensor, stride: int) -> Tensor:
-    """A convolution, padded by half its size, and the sum with positions; forwards only.
+def packed(weight: Tensor) -> Tensor:
+    """Weight [dim, C, size, size] -> float32 [dim, C * size * size padded with zeros to a multiple of `DEPTH`]."""
+    return F.pad(weight.flatten(1).float(), (0, -weight[0].numel() % DEPTH))
+
+
+def patch_embedding(
+    image: Tensor, weight: Tensor, bias: Tensor, position: Tensor, size: int = 7, stride: int = 4
+) -> Tensor:
+    """Convolve patches, padded by half their size, and add positions; forward only.
 
     Factors are rounded to TF32 where PyTorch's matrix products round theirs, or else split into two such numbers, which
     is as good as exact.
 
     Args:
         image: [B, C, H, W], contiguous, H and W multiples of the stride.
-        weight: [dim, C, size, size].
+        weight: float32 [dim, C * size * size and more], `packed`.
         bias: [dim].
+        size: side of a patch, pixels.
         position: float32 [1, H / stride, W / stride, dim], contiguous.
 
     Returns:
@@ -76,8 +83,7 @@ def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tenso
     """
     assert image.is_contiguous() and position.is_contiguous()
     b, channels, height, width = image.shape
-    dim, _, side, _ = weight.shape
-    weight = once(lambda: F.pad(weight.flatten(1).float(), (0, -weight[0].numel() % DEPTH)), "padded", id(weight))
+    dim, taps = weight.shape
     down, across = height // stride, width // stride
     assert position.shape == (1, down, across, dim)
     precision = "tf32" if products_round() else "tf32x3"
@@ -85,8 +91,8 @@ def patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tenso
     out = torch.empty(b, down, across, dim, dtype=torch.float32, device=image.device)
     with torch.cuda.device_of(image):  # Triton launches on the current one
         _embed[triton.cdiv(dim, features), triton.cdiv(across, PIXELS), down * b](
-            image, weight, bias, position, out, height, width, down, across, dim, weight.shape[1],
-            CHANNELS=channels, SIDE=side, STRIDE=stride, PRECISION=precision,
+            image, weight, bias, position, out, height, width, down, across, dim, taps,
+            CHANNELS=channels, SIDE=size, STRIDE=stride, PRECISION=precision,
             PIXELS=PIXELS, FEATURES=features, DEPTH=DEPTH, num_warps=8, num_stages=2,
         )  # fmt: skip
     return out

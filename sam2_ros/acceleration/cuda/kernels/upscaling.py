@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from sam2_ros.acceleration.cuda.kernels.gelu import gelu
 from sam2_ros.acceleration.cuda.kernels.tf32 import nearest
 from sam2_ros.acceleration.cuda.tf32 import products_round
-from sam2_ros.model.layers import once
 
 try:
     import triton
@@ -108,12 +107,21 @@ if triton is not None:
     _grow, _upscale, _filter = triton.jit(_grow), triton.jit(_upscale), triton.jit(_filter)
 
 
-def upscale(x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """gelu(norm(grow(x) + skip)), x being a map of tokens.
+def packed(weight: Tensor) -> Tensor:
+    """Weight [dim, C, 2, 2] of a transposed convolution -> [2, 2, C, dim].
+
+    For tensor cores, what is summed is contiguous.
+    """
+    return weight.detach().permute(2, 3, 1, 0).contiguous()
+
+
+def upscale(x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """gelu(norm(upscaled + skip)), upscaled by a transposed convolution of 2x2 with a stride of 2.
 
     Args:
-        x: [N, h * w, dim], contiguous; dim a power of two, 32 or more.
-        grow: to C channels, by kernels of two by two pixels with a stride of two; C a power of two, 16 or more.
+        x: the map as tokens, [N, h * w, dim], contiguous; dim a power of two, 32 or more.
+        weight: [2, 2, C, dim], `packed`; C a power of two, 16 or more.
+        bias: [C].
         skip: [1 or N, C, 2 h, 2 w], in any memory format.
         norm: over the channels.
 
@@ -121,16 +129,16 @@ def upscale(x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, norm: nn.LayerNor
         [N, 2 h * 2 w, C].
     """
     n, cells, _ = x.shape
-    out = x.new_empty(n, 4 * cells, grow.out_channels)
-    _launch(_upscale, x, grow, skip, (norm.weight, norm.bias, out, norm.eps))
+    out = x.new_empty(n, 4 * cells, len(bias))
+    _launch(_upscale, x, weight, bias, skip, (norm.weight, norm.bias, out, norm.eps))
     return out
 
 
-def filter_upscaled(x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, filters: Tensor) -> Tensor:
-    """gelu(grow(x) + skip), through each object's filters, 1x1, of which one makes one mask.
+def filter_upscaled(x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, filters: Tensor) -> Tensor:
+    """filters @ gelu(upscaled + skip): the masks of each object's 1x1 filters.
 
     Args:
-        x, grow, skip: as above.
+        x, weight, bias, skip: as above.
         filters: [N, M, C].
 
     Returns:
@@ -138,24 +146,22 @@ def filter_upscaled(x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, filters: 
     """
     n, masks, _ = filters.shape
     out = x.new_empty(n, masks, *skip.shape[2:])
-    _launch(_filter, x, grow, skip, (filters.contiguous(), out), MASKS=masks)
+    _launch(_filter, x, weight, bias, skip, (filters.contiguous(), out), MASKS=masks)
     return out
 
 
-def _launch(kernel, x: Tensor, grow: nn.ConvTranspose2d, skip: Tensor, others: tuple, **constants: int) -> None:
-    """Factors are rounded to TF32 where PyTorch's matrix products round theirs; its convolutions do so by default."""
+def _launch(kernel, x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, others: tuple, **constants: int) -> None:
+    """Round factors to TF32 where PyTorch's matrix products round theirs; its convolutions do so by default."""
     n, cells, channels = x.shape
     height, width = skip.shape[2] // 2, skip.shape[3] // 2
-    assert x.is_contiguous() and cells == height * width and channels == grow.in_channels
-    # [2, 2, C, dim]: for tensor cores, what is summed lies next to each other
-    weight = once(lambda: grow.weight.permute(2, 3, 1, 0).contiguous(), "upscaling", id(grow.weight))
+    assert x.is_contiguous() and cells == height * width and weight.shape == (2, 2, len(bias), channels)
     precision = "tf32" if products_round() else "ieee"
     blocks = BLOCKS[precision]
     with torch.cuda.device_of(x):  # Triton launches on the current one
         kernel[2 * triton.cdiv(cells, blocks.cells), n](
-            x, weight, grow.bias, skip, *others,
+            x, weight, bias, skip, *others,
             cells, width, *skip.expand(n, -1, -1, -1).stride(),
-            K=channels, C=grow.out_channels, **constants,
+            K=channels, C=len(bias), **constants,
             CELLS=blocks.cells, INNER=min(blocks.inner, channels // 2), PRECISION=precision,
             num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
