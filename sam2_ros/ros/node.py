@@ -43,7 +43,6 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.acceleration import Network, choice_of
-from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
@@ -228,12 +227,7 @@ class Sam2Node(LifecycleNode):
         sys.setswitchinterval(1e-4)
         model = self._network()
         check_memory(model)  # before what takes a minute
-        dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        on_cpu = isinstance(model, SAM2) and model.device.type == "cpu"
-        kernels = accelerate and on_cpu and has_cpu_kernels(torch.float32)
-        threads = self._threads(model.config, kernels)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+        dtype = self._value("dtype")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -242,8 +236,12 @@ class Sam2Node(LifecycleNode):
             non_overlap_masks=self._value("non_overlap_masks"),
             box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
-            accelerate=accelerate,
+            accelerate=self._value("accelerate"),
         )
+        config, choice = tracker.network.config, choice_of(tracker.network)
+        threads = self._threads(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
@@ -253,11 +251,10 @@ class Sam2Node(LifecycleNode):
         self._stream = Stream(
             tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
         )
-        config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
-        choice = f"{threads} threads, {choice_of(tracker.network)}"
-        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {choice}")
+        model = f"model {config.name} at {size}, {shape}, on {model.device}"
+        self._log.info(f"Configured: {model}, {threads} threads, {choice}")
 
     def _network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")

@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "acceleration.cuda.kernels": (*EVERYBODYS, "acceleration.cuda.tf32", "model", "system"),
     "acceleration.onnx": (*EVERYBODYS, "acceleration", "model", "system"),
     "checkpoints": (*EVERYBODYS, "acceleration", "acceleration.onnx", "model", "system"),
-    "tracking": (*EVERYBODYS, *NETWORK),
+    "tracking": (*EVERYBODYS, *NETWORK, "acceleration.cuda.recording"),  # of resizing and masks
     "data": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
     "scenes.simulation": (*EVERYBODYS, *LIGHT, "data", "scenes"),

@@ -402,7 +402,8 @@ def test_prompts_are_placed_in_wide_images_as_they_were_made(model, images):
     tracker = run(model, [wide], {})
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
-    hook = tracker.network.model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    encoding = tracker.network.model.sam_prompt_encoder.pe_layer
+    hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
     # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
