@@ -38,7 +38,7 @@ class Comparison:
 def compare(model: SAM2, folder: Path) -> Comparison:
     """Track the same objects with a network and its graphs: clicks, a box, a mask, corrections, late prompts."""
     frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
-    trackers = Tracker(model), Tracker(OnnxNetwork(folder))  # type: ignore[arg-type]
+    trackers = Tracker(model), Tracker(OnnxNetwork(folder))
     seconds: tuple[list[float], list[float]] = [], []
     difference, same_presence = 0.0, True
     for index, image in enumerate(frames):

@@ -216,9 +216,9 @@ def remarks(console: Console) -> Iterator[list[str]]:
         warnings.simplefilter("once", DataWarning)
         show = warnings.showwarning
 
-        def remark(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def remark(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, DataWarning):
-                show(message, category, *where)
+                show(message, category, *where, **more)
                 return
             said.append(str(message))
             console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)

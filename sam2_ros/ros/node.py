@@ -42,9 +42,8 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.acceleration import choice_of
+from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
-from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
@@ -260,16 +259,11 @@ class Sam2Node(LifecycleNode):
         choice = f"{threads} threads, {choice_of(tracker.network)}"
         self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {choice}")
 
-    def _network(self) -> SAM2 | OnnxNetwork:
+    def _network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = self._value("checkpoint") or None
-        network = load_model(
-            model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False)
-        )
-        if isinstance(network, OnnxNetwork) and self._value("dtype") not in ("auto", "float32"):
-            raise ValueError(f"exported graphs compute in float32; dtype is {self._value('dtype')}")
-        return network
+        return load_model(model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)

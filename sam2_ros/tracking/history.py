@@ -135,8 +135,8 @@ class History:
             frames = f"only {len(self._frames)}" if self._frames else "no"
             raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
         stamps = tuple(_whole(stamp, StampError) for stamp in stamps)
-        frames = list(self._frames)
-        unchanged, restamped = frames[: -len(stamps)], frames[-len(stamps) :]
+        seen = list(self._frames)
+        unchanged, restamped = seen[: -len(stamps)], seen[-len(stamps) :]
         for before, after in pairwise([*(frame.stamp for frame in unchanged[-1:]), *stamps]):
             if after <= before:
                 raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")

@@ -49,8 +49,9 @@ class Overlay:
                     f" pixels, the image {width} x {height}: draw masklets over the image they belong to"
                 )
             box = cv2.boundingRect(masklet.mask.view(np.uint8)) if masklet.present else (0, 0, 0, 0)
-            if box[2]:
-                visible.append((masklet, box))
+            column, row, columns, rows = box
+            if columns:
+                visible.append((masklet, (column, row, columns, rows)))
         colours = self._colours.of(image, masks)
         draw_masks(canvas, {masklet.object_id: masklet.mask for masklet, _ in visible}, colours)
         size = round(min(max(min(height, width) / 30, 11), 36))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -49,7 +49,7 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
         ValueError: the image is of another type or shape.
     """
     checked(image)
-    pixels = torch.from_numpy(np.require(image, requirements="CW"))
+    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
     if device.type == "cuda":  # from pinned memory, while the host goes on
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return resized(pixels.to(device), config.shape(*image.shape[:2]))
@@ -69,7 +69,7 @@ def _instead(image: object) -> str:
         return "got None, as cv2.imread returns for a file that it cannot read"
     if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
         return f"got the path {image!r}: read it with np.asarray(PIL.Image.open(path).convert('RGB'))"
-    if hasattr(image, "getbands"):  # PIL, which need not be installed
+    if hasattr(image, "getbands") and hasattr(image, "mode"):  # PIL, which need not be installed
         return f"got a PIL image of mode {image.mode}: give np.asarray(image.convert('RGB'))"
     if isinstance(image, Tensor):
         order = "image.permute(1, 2, 0)" if image.ndim == 3 and image.shape[0] == 3 else "image"
@@ -117,7 +117,7 @@ def _statistics(device: torch.device) -> Tensor:
 
 def to_points(
     box: Box | None,
-    clicks: tuple[Click, ...],
+    clicks: Sequence[Click],
     size: tuple[int, int],
     shape: tuple[int, int],
     device: torch.device,

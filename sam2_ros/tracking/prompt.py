@@ -199,8 +199,9 @@ def _box(value: Any, height: int, width: int) -> Box:
     sides = _plain(value)
     if isinstance(sides, (list, tuple)) and len(sides) == 1 and isinstance(sides[0], (list, tuple)):
         sides = sides[0]  # one box in a list of boxes
-    numbers = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
-    if len(numbers) != 4 or None in numbers:
+    given = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
+    numbers = [number for number in given if number is not None]
+    if len(given) != 4 or len(numbers) != 4:
         raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):

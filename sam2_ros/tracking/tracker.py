@@ -89,7 +89,7 @@ class Tracker:
             raise ValueError(f"dtype is {dtype}; it must be None or one of {', '.join(map(str, DTYPES[1:]))}")
         if max_objects > MAX_OBJECT_ID:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
-        if not isinstance(box_min_part, Real) or not 0 <= box_min_part <= 1:
+        if not _is_share(box_min_part):
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
         if not isinstance(accelerate, bool):
             raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
@@ -150,7 +150,8 @@ class Tracker:
         """
         with self._encoding, torch.no_grad():
             seen = self._pixels.to_network(image, self.network.config, self.network.device)
-            return EncodedImage(*image.shape[:2], self.network.encode_image(seen))
+            height, width, _ = image.shape
+            return EncodedImage(height, width, self.network.encode_image(seen))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.
@@ -422,6 +423,10 @@ class Tracker:
             masks = render_masks(seen, competing, self._pixels, self._non_overlap_masks)
         labels = {object_id: objects[object_id].label for object_id in object_ids}
         return masklets_of(seen, labels, masks, self._box_min_part)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
 
 
 def _at_least(name: str, value: object, least: int) -> int:

@@ -26,7 +26,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "requirements": (),
     "system": EVERYBODYS,
     "model": ("lazy",),
-    "acceleration": (*EVERYBODYS, "acceleration.cpu", "acceleration.cuda", "acceleration.onnx", "model", "system"),
+    "acceleration": (
+        *EVERYBODYS,
+        "acceleration.cpu",
+        "acceleration.cpu.kernels.library",  # which it names
+        "acceleration.cuda",
+        "acceleration.onnx",
+        "model",
+        "system",
+    ),
     "acceleration.cpu": (*EVERYBODYS, "acceleration", "acceleration.cpu.kernels", "model", "system"),
     "acceleration.cpu.kernels": (*EVERYBODYS, "model", "system"),
     "acceleration.cuda": (*EVERYBODYS, "acceleration", "acceleration.cuda.kernels", "model", "system"),

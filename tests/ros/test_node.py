@@ -314,4 +314,4 @@ def test_exported_graphs_of_something_else_are_refused(
 ) -> None:
     node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert node._trouble.startswith(f"Not configured: {exported}: {said}")
+    assert node._configure_error.startswith(f"Not configured: {exported}: {said}")
