@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from small_network import TINY, clip, network
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
-from sam2_ros.model.sam2 import SAM2, Memories
+from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
 from sam2_ros.training import rollout as rollout_module
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.losses import LossWeights
@@ -44,7 +45,13 @@ def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
     model = network().eval()
     recalled: list[Memories] = []
     condition = SAM2.condition
-    monkeypatch.setattr(SAM2, "condition", lambda *args: recalled.append(args[2]) or condition(*args))
+
+    def recording(model: SAM2, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        if memories is not None:
+            recalled.append(memories)
+        return condition(model, features, memories)
+
+    monkeypatch.setattr(SAM2, "condition", recording)
 
     def conditioning_frames(seed: int) -> list[int]:
         recalled.clear()
@@ -66,11 +73,12 @@ def test_frames_with_the_object_absent_are_not_attended_to(monkeypatch, seen, fo
     recalled: list[Memories] = []
     condition = SAM2.condition
 
-    def turning(*arguments):
-        recalled.append(arguments[2])
-        if len(recalled) == 3:  # predictions from frame 3 on
-            torch.nn.init.constant_(score, 20.0 if seen else -20.0)
-        return condition(*arguments)
+    def turning(model: SAM2, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        if memories is not None:
+            recalled.append(memories)
+            if len(recalled) == 3:  # predictions from frame 3 on
+                torch.nn.init.constant_(score, 20.0 if seen else -20.0)
+        return condition(model, features, memories)
 
     monkeypatch.setattr(SAM2, "condition", turning)
     torch.nn.init.constant_(score, 20.0)
