@@ -132,8 +132,8 @@ class Stream:
         with self._lock:
             if self._closed:
                 return
-            dropped = self._pipeline.put(image)
             self._gate.announce(image.stamp)
+            dropped = self._pipeline.put(image)
             self._news.notify()
         self._meter.count("received")
         if dropped is not None:

@@ -258,6 +258,8 @@ def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> Non
     assert ids(robot.show(51)) == [1]
     for index in range(IN_A_ROW):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: sam2._stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
     robot.wait_for(lambda: len(robot.masklets) == 2 + IN_A_ROW, "for masklets")
     assert ids(robot.masklets[-1]) == []
     (again,) = robot.prompt(CLICK)
