@@ -43,9 +43,9 @@ def main() -> None:
         parser.error("there is no CUDA GPU; tests/model/test_gpu_kernels.py checks the kernel without one")
     from triton.testing import do_bench
 
-    from sam2_ros.model.gpu_kernels.key_projection import projected_keys
-    from sam2_ros.model.gpu_kernels.narrow_attention import Blocks, narrow_attention
-    from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
+    from sam2_ros.acceleration.cuda.kernels.key_projection import projected_keys
+    from sam2_ros.acceleration.cuda.kernels.narrow_attention import Blocks, narrow_attention
+    from sam2_ros.acceleration.cuda.kernels.rotation import rotate_in_place
     from sam2_ros.model.position import axial_rotation
 
     dtype = getattr(torch, options.dtype)

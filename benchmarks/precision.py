@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.video import ImageFiles, VideoReader
 from sam2_ros.model import layers
-from sam2_ros.model.checkpoint import load_model
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.prompt import Click, Prompt

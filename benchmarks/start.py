@@ -28,9 +28,9 @@ def child(model: str, accelerate: str, started: float) -> None:
     """Prints at which second since the start each of `STEPS` was done."""
     import torch  # it is part of what is measured
 
-    from sam2_ros.model.checkpoint import load_model
-    from sam2_ros.model.device import device_of
+    from sam2_ros.checkpoints.load import load_model
     from sam2_ros.model.sam2 import SAM2
+    from sam2_ros.system.device import device_of
     from sam2_ros.tracking.prompt import Click, Prompt
     from sam2_ros.tracking.tracker import Tracker
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from sam2_ros.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sam2_ros.model.checkpoint import load_model, save_official
+    from sam2_ros.checkpoints.load import load_model
+    from sam2_ros.checkpoints.save import save_official
     from sam2_ros.tracking.image_predictor import ImagePredictor
     from sam2_ros.tracking.masklet import Frame, Masklet
     from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
@@ -51,7 +52,7 @@ __getattr__, __dir__ = lazy_names(
         "Prompt": "tracking.prompt",
         "PromptError": "tracking.prompt",
         "Tracker": "tracking.tracker",
-        "load_model": "model.checkpoint",
-        "save_official": "model.checkpoint",
+        "load_model": "checkpoints.load",
+        "save_official": "checkpoints.save",
     },
 )

@@ -25,8 +25,8 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default model, for small pictures, as ONNX graphs: half a minute, once."""
-    from sam2_ros.deployment.export import export
-    from sam2_ros.model.checkpoint import load_model
+    from sam2_ros.acceleration.onnx.export import export
+    from sam2_ros.checkpoints.load import load_model
 
     folder = tmp_path_factory.mktemp("graphs")
     names = set(export(load_model(device="cpu", image_size=192, aspect="4:3"), folder))

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from torch import nn
 
-from sam2_ros.model.cpu_kernels.library import AMX, capability_of_this_processor, load
+from sam2_ros.acceleration.cpu.kernels.library import AMX, capability_of_this_processor, load
 
 HERE = capability_of_this_processor()
 KINDS = ["NEON"] if HERE == "NEON" else ["AVX2", "AVX512"]
@@ -22,10 +22,10 @@ def take(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
         pytest.skip("this processor has none")
     library = load(kind, tiles=False)
     for module in modules:
-        monkeypatch.setattr(f"sam2_ros.model.cpu_kernels.{module}.kernels", lambda: library)
+        monkeypatch.setattr(f"sam2_ros.acceleration.cpu.kernels.{module}.kernels", lambda: library)
 
 
-def with_weights_of_all_sizes(module: nn.Module) -> nn.Module:
+def with_random_weights(module: nn.Module) -> nn.Module:
     for layer in module.modules():
         if hasattr(layer, "bias"):
             nn.init.normal_(layer.bias)

@@ -12,8 +12,8 @@ import transformers
 from torch import Tensor, nn
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession, Sam2VideoModel
 
+from sam2_ros.checkpoints.names import from_hugging_face
 from sam2_ros.model import SAM2, SAM2Config
-from sam2_ros.model.checkpoint import from_hugging_face
 from sam2_ros.tracking import Box, Click
 
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)

@@ -24,17 +24,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
 from sam2_ros.evaluation.run import Run
-from sam2_ros.model.checkpoint import CheckpointError, load_model
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.scenes.synthetic import suite
 
 EXAMPLES = """
 examples:
@@ -108,7 +109,8 @@ def arguments() -> argparse.ArgumentParser:
         "--model", choices=CONFIGS, metavar="NAME",
         help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
     )  # fmt: skip
-    of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
+    weights = "weights: Meta's .pt, Hugging Face's or our .safetensors; or a folder of exported graphs"
+    of_model.add_argument("--checkpoint", type=Path, help=weights)
     of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(
         "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"

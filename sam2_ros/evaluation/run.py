@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sam2_ros.acceleration import accelerate
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
@@ -145,10 +146,11 @@ class Run:
 
     def interactive(self, model: SAM2, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
         """Interactive segmentation, offline or online."""
+        network = accelerate(model)
         done: dict[str, list[Round]] = {}
 
         def score(clip: Clip, advance: Advance, pictured: bool) -> None:
-            tracker = recording_tracker(model, clip, rounds)
+            tracker = recording_tracker(network, clip, rounds)
             results = []
             for result in interact(tracker, clip, mode, rounds):
                 results.append(result)

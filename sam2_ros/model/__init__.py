@@ -1,4 +1,4 @@
-"""The network: pure functions of tensors. No state, no ROS, no files but checkpoints.
+"""The network: pure functions of tensors. No state, no ROS, no files.
 
 Its configurations (`config`) need no PyTorch; the rest is loaded at first use.
 """
@@ -8,33 +8,11 @@ from typing import TYPE_CHECKING
 from sam2_ros.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sam2_ros.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_official, save_weights
     from sam2_ros.model.config import CONFIGS, HieraConfig, SAM2Config
     from sam2_ros.model.sam2 import SAM2
 
-__all__ = [
-    "CONFIGS",
-    "SAM2",
-    "CheckpointError",
-    "HieraConfig",
-    "SAM2Config",
-    "load_checkpoint",
-    "load_model",
-    "save_official",
-    "save_weights",
-]
+__all__ = ["CONFIGS", "SAM2", "HieraConfig", "SAM2Config"]
 
 __getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "CONFIGS": "config",
-        "SAM2": "sam2",
-        "CheckpointError": "checkpoint",
-        "HieraConfig": "config",
-        "SAM2Config": "config",
-        "load_checkpoint": "checkpoint",
-        "load_model": "checkpoint",
-        "save_official": "checkpoint",
-        "save_weights": "checkpoint",
-    },
+    __name__, {"CONFIGS": "config", "SAM2": "sam2", "HieraConfig": "config", "SAM2Config": "config"}
 )

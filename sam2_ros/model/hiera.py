@@ -9,27 +9,13 @@ one stage to the next. A rounding there is one that no later block can mend (doc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import attention
 from sam2_ros.model.config import HieraConfig
-from sam2_ros.model.cpu_kernels.hiera_block import hiera_block
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
-from sam2_ros.model.layers import (
-    MLP,
-    Kept,
-    Linear,
-    has_kernels,
-    in_float32,
-    in_half_on_gpu,
-    rounded,
-    takes_cpu_kernels,
-    weights,
-)
+from sam2_ros.model.layers import MLP, in_float32
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -65,43 +51,15 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * keep / (1 - rate)
 
 
-SMALL = 64
-"""Tokens of a window up to which our kernel attends to them faster than PyTorch's."""
-
-POOLED = 256
-"""The same where queries are pooled, for which PyTorch makes copies and a pass of its own."""
-
-
-WIDEST, FEWEST = 256, 32
-"""Channels up to which, and tokens of a window from which on, our kernel for CPUs is the faster one."""
-
-
-MANY = 2**20
-"""Numbers of a map from which on products by tiles, in bfloat16, are faster than it, which stays in float32."""
-
-
 class PatchEmbed(nn.Module):
-    """Overlapping 7x7 patches at stride 4, and where they are: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
+    """Overlapping 7x7 patches at stride 4: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
 
-    def forward(self, image: Tensor, position: Callable[[int, int], Tensor]) -> Tensor:
-        """position: gives what is added to a map of some height and width, [1, height, width, dim]."""
-        if in_half_on_gpu(image):
-            from sam2_ros.model.gpu_kernels.patch_embedding import patch_embedding
-
-            where = position(image.shape[2] // 4, image.shape[3] // 4)
-            return patch_embedding(image.contiguous(), self.proj.weight, self.proj.bias, where, stride=4)
-        if takes_cpu_kernels(image):
-            from sam2_ros.model.cpu_kernels.patch_embedding import patch_embedding
-
-            where = position(image.shape[2] // 4, image.shape[3] // 4)
-            return patch_embedding(image, self.proj.weight, self.proj.bias, where)
-        with in_float32(image):
-            x = self.proj(image).permute(0, 2, 3, 1).contiguous()  # all that is added to it takes its layout
-        return x + position(*x.shape[1:3])
+    def forward(self, image: Tensor) -> Tensor:
+        return self.proj(image).permute(0, 2, 3, 1)
 
 
 class WindowAttention(nn.Module):
@@ -111,8 +69,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.pool = pool
-        self.qkv = Linear(dim, dim_out * 3)
-        self.proj = Linear(dim_out, dim_out)
+        self.qkv = nn.Linear(dim, dim_out * 3)
+        self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
@@ -120,11 +78,6 @@ class WindowAttention(nn.Module):
 
     def attend(self, qkv: Tensor) -> Tensor:
         """[B, H, W, 3 * dim_out] -> [B, H, W, dim_out], or half the height and width when pooling."""
-        small = qkv.shape[1:3].numel() <= (POOLED if self.pool else SMALL) and qkv.shape[3] <= 3 * self.heads * 128
-        if small and has_kernels(qkv):
-            from sam2_ros.model.gpu_kernels.window_attention import window_attention
-
-            return window_attention(qkv, self.heads, self.pool)
         b = qkv.shape[0]
         q, k, v = qkv.chunk(3, dim=-1)
         if self.pool:
@@ -147,14 +100,10 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
         self.mlp = MLP(dim_out, dim_out * 4, dim_out, layers=2, activation="gelu")
         if dim != dim_out:
-            self.proj = Linear(dim, dim_out)
+            self.proj = nn.Linear(dim, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, W, dim] -> [B, H, W, dim_out], or half the height and width when pooling."""
-        if not self.training and self.pool == hasattr(self, "proj") and in_half_on_gpu(x):
-            return self._fused(x, torch.get_autocast_dtype("cuda"))
-        if self._is_for_the_cpu_kernel(x):
-            return hiera_block(x, self.weights(), self.attn.heads, self.window, self.norm1.eps)
         shortcut = x
         x = self.norm1(x)
         if hasattr(self, "proj"):
@@ -169,42 +118,6 @@ class Block(nn.Module):
         x = shortcut + drop_path(x, self.drop, self.training)
         return x + drop_path(self.mlp(self.norm2(x)), self.drop, self.training)
 
-    def weights(self) -> list[Tensor]:
-        """All of them, as our kernel for CPUs takes them."""
-        layers = (self.norm1, self.attn.qkv, self.attn.proj, *([self.proj] if self.pool else []))
-        return weights(*layers, self.norm2, *self.mlp.layers)
-
-    def _is_for_the_cpu_kernel(self, x: Tensor) -> bool:
-        """Whether to take it for x: in float32, also where autocast asks for less, since it is as fast."""
-        if self.training or not takes_cpu_kernels(x):
-            return False
-        if x.numel() > MANY and torch.is_autocast_enabled("cpu") and has_cpu_kernels(torch.bfloat16):
-            return False
-        many = not self.window or self.window**2 >= FEWEST
-        even = not (self.pool and (x.shape[1] % 2 or x.shape[2] % 2 or self.window % 2))  # what is odd is cut off
-        return many and even and self.attn.proj.out_features <= WIDEST and self.pool == hasattr(self, "proj")
-
-    def _fused(self, x: Tensor, half: torch.dtype) -> Tensor:
-        """The same by our kernels for GPUs: rounding, cutting into windows, putting them together, GELU and sums happen
-        on the way into a product or out of it, and are no passes over memory of their own."""
-        from sam2_ros.model.gpu_kernels.fused_linear import fused_linear
-        from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
-        from sam2_ros.model.gpu_kernels.pooled_linear import pooled_linear
-
-        def norm(x: Tensor, by: nn.LayerNorm, dtype: torch.dtype, window: int = 0) -> Tensor:
-            return layer_norm(x, by.weight, by.bias, by.eps, dtype, window=window)
-
-        def linear(x: Tensor, by: nn.Linear, **then: object) -> Tensor:
-            return fused_linear(x, rounded(by.weight, half), by.bias, **then)
-
-        shortcut = x = x.contiguous()
-        if self.pool:  # and then channels are widened, too
-            shortcut = pooled_linear(norm(x, self.norm1, x.dtype), self.proj.weight, self.proj.bias)
-        x = self.attn.attend(self.attn.qkv(norm(x, self.norm1, half, self.window)))
-        x = linear(x, self.attn.proj, residual=shortcut, window=x.shape[1] if self.window else 0)
-        up, down = self.mlp.layers
-        return linear(linear(norm(x, self.norm2, half), up, gelu=True), down, residual=x)
-
 
 class Hiera(nn.Module):
     """The image encoder's trunk: a picture in, four feature maps out."""
@@ -215,7 +128,6 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, dim, *config.position_grid))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, window, window))
-        self._position = Kept()
 
         self.blocks = nn.ModuleList()
         self.stage_ends = [sum(config.blocks[: stage + 1]) - 1 for stage in range(4)]
@@ -239,18 +151,20 @@ class Hiera(nn.Module):
 
     def position(self, height: int, width: int) -> Tensor:
         """Learnt positions, a resized background plus a tiled window: [1, height, width, dim]."""
+        background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         window = self.pos_embed_window
+        tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
+        return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1)
 
-        def compute() -> Tensor:
-            background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
-            tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
-            return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1).contiguous()
-
-        return self._position(compute, (height, width), self.pos_embed, window)
+    def embed(self, image: Tensor) -> Tensor:
+        """Patches with their positions: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
+        with in_float32(image):
+            x = self.patch_embed(image).contiguous()  # the blocks' sums take its memory format
+            return x + self.position(*x.shape[1:3])
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """[B, 3, H, W] -> maps [B, dims[i], H / stride, W / stride] of strides 4, 8, 16, 32."""
-        x = self.patch_embed(image, self.position)
+        x = self.embed(image)
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)

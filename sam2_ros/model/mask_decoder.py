@@ -7,40 +7,17 @@ strides 8 and 4, and the object score, which says whether the object can be seen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.cpu_kernels.token_heads import token_heads
-from sam2_ros.model.cpu_kernels.two_way_transformer import TOKENS, two_way_transformer
-from sam2_ros.model.cpu_kernels.upscaling import upscaled_masks
-from sam2_ros.model.layers import (
-    MLP,
-    LayerNorm2d,
-    Linear,
-    has_kernels,
-    once,
-    takes_cpu_kernels,
-    weights,
-    weights_are_constant,
-)
+from sam2_ros.model.layers import MLP, LayerNorm2d
 
 SINGLE = 0
 """Index of the mask for unambiguous prompts; masks 1, 2 and 3 are candidates for ambiguous ones."""
-
-
-def norm_of_sum(x: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """norm(x + change), all of x's shape; the change may be overwritten."""
-    if has_kernels(x, float32=True):
-        from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
-
-        return layer_norm(change.contiguous(), norm.weight, norm.bias, norm.eps, x.dtype, add=x.contiguous())
-    return norm(x + change)
 
 
 class TwoWayBlock(nn.Module):
@@ -58,31 +35,25 @@ class TwoWayBlock(nn.Module):
         self.norm4 = nn.LayerNorm(dim)
         self.cross_attn_image_to_token = Attention(dim, heads, inner_dim=dim // 2)
 
-    def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor):
+    def forward(
+        self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """tokens [N, T, dim], image [N, h * w, dim] -> the same."""
         if self.position_first:
             q = tokens + token_position
-            tokens = norm_of_sum(tokens, self.self_attn(q, q, tokens), self.norm1)
+            tokens = self.norm1(tokens + self.self_attn(q, q, tokens))
         else:  # in the first block the tokens are nothing but their position yet
             tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
         keys = image + image_position
-        look = self.cross_attn_token_to_image(tokens + token_position, keys, image)
-        tokens = norm_of_sum(tokens, look, self.norm2)
-        tokens = norm_of_sum(tokens, self.mlp(tokens), self.norm3)
-        look = self.cross_attn_image_to_token(keys, tokens + token_position, tokens)
-        return tokens, norm_of_sum(image, look, self.norm4)
-
-    def all_layers(self) -> list[nn.Module]:
-        """In the order in which our kernel for CPUs takes them."""
-        to_image, to_tokens = self.cross_attn_token_to_image, self.cross_attn_image_to_token
-        return [
-            *(*self.self_attn.projections(), self.norm1, *to_image.projections(), self.norm2),
-            *(*self.mlp.layers, self.norm3, self.norm4, *to_tokens.projections()),
-        ]
+        attended = self.cross_attn_token_to_image(tokens + token_position, keys, image)
+        tokens = self.norm2(tokens + attended)
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        attended = self.cross_attn_image_to_token(keys, tokens + token_position, tokens)
+        return tokens, self.norm4(image + attended)
 
 
 class TwoWayTransformer(nn.Module):
-    """Two two-way blocks and a last look of the tokens at the image."""
+    """Two two-way blocks and a last cross-attention of the tokens to the image."""
 
     def __init__(self, dim: int, heads: int, feedforward: int, depth: int = 2) -> None:
         super().__init__()
@@ -92,24 +63,16 @@ class TwoWayTransformer(nn.Module):
 
     def forward(self, tokens: Tensor, image: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
         """tokens [N, T, dim], image [N, h * w, dim], its position [h * w, dim] -> tokens, image."""
-        if takes_cpu_kernels(tokens, image, image_position) and tokens.shape[1] <= TOKENS:
-            heads, eps = self.final_attn_token_to_image.heads, self.norm_final_attn.eps
-            return two_way_transformer(tokens, image, image_position, weights(*self.all_layers()), heads, eps)
         token_position = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, image_position)
-        look = self.final_attn_token_to_image(tokens + token_position, image + image_position, image)
-        return norm_of_sum(tokens, look, self.norm_final_attn), image
-
-    def all_layers(self) -> list[nn.Module]:
-        """Likewise."""
-        blocks = [layer for block in self.layers for layer in block.all_layers()]
-        return [*blocks, *self.final_attn_token_to_image.projections(), self.norm_final_attn]
+        attended = self.final_attn_token_to_image(tokens + token_position, image + image_position, image)
+        return self.norm_final_attn(tokens + attended), image
 
 
 @dataclass(frozen=True)
 class RawMasks:
-    """Everything the decoder says: the single mask (index 0) and the three candidates."""
+    """All outputs of the decoder: the single mask (index 0) and the three candidates."""
 
     logits: Tensor
     """[N, 4, H / 4, W / 4]."""
@@ -166,55 +129,18 @@ class MaskDecoder(nn.Module):
         return RawMasks(self.masks(image, filters, stride4, stride8), iou, tokens[:, 2:6], presence_logit)
 
     def heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the decoder's own tokens [N, 6, dim] say: object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
-        heads = [self.pred_obj_score_head, self.iou_prediction_head, *self.output_hypernetworks_mlps]
-        if takes_cpu_kernels(tokens):
-            found = token_heads(tokens, weights(*(layer for head in heads for layer in head.layers)))
-            return found[:, 0], found[:, 1:5].sigmoid(), found[:, 5:].unflatten(1, (4, -1))
-        if tokens.is_cuda and weights_are_constant():
-            presence, iou, *filters = side_by_side(heads, tokens)
-        else:
-            presence, iou, *filters = (head(tokens[:, i]) for i, head in enumerate(heads))
-        return presence.squeeze(-1), iou.sigmoid(), torch.stack(filters, dim=1)
+        """The decoder's own tokens [N, 6, dim] -> object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
+        score, iou, masks = tokens[:, 0], tokens[:, 1], tokens[:, 2:].unbind(1)
+        filters = [mlp(token) for mlp, token in zip(self.output_hypernetworks_mlps, masks, strict=True)]
+        presence_logit = self.pred_obj_score_head(score).squeeze(-1)
+        return presence_logit, self.iou_prediction_head(iou).sigmoid(), torch.stack(filters, dim=1)
 
     def masks(self, image: Tensor, filters: Tensor, stride4: Tensor, stride8: Tensor) -> Tensor:
         """image [N, dim, h, w], filters [N, 4, dim / 8] and skip connections -> logits [N, 4, 4 h, 4 w]."""
-        grow1, norm, _, grow2, gelu = self.output_upscaling
-        channels = grow2.out_channels
-        if channels >= 16 and has_kernels(
-            image, channels, image.shape[1], float32=True
-        ):  # the least that tensor cores take
-            from sam2_ros.model.gpu_kernels.upscaling import filter_upscaled, upscale
-
-            image = upscale(image.flatten(2).mT, grow1, stride8, norm)  # the tokens again
-            return filter_upscaled(image, grow2, stride4, filters)
-        if takes_cpu_kernels(image, filters, stride4, stride8):
-            return upscaled_masks(image, stride8, stride4, filters, weights(grow1, norm, grow2), norm.eps)
-        image = norm(grow1(image) + stride8, "gelu")
-        image = gelu(grow2(image) + stride4)
+        upscale1, norm, gelu, upscale2, _ = self.output_upscaling
+        image = gelu(norm(upscale1(image) + stride8))
+        image = gelu(upscale2(image) + stride4)
         return (filters @ image.flatten(2)).unflatten(2, image.shape[2:])
-
-
-def side_by_side(mlps: Sequence[MLP], x: Tensor) -> list[Tensor]:
-    """MLPs of as many layers, each on a token of its own: x [N, M, dim] -> M times [N, out].
-
-    For a GPU they are so small that it takes one product of all as long as that of one.
-    """
-    layers = once(lambda: [_stacked(layers) for layers in zip(*(m.layers for m in mlps), strict=True)], *map(id, mlps))
-    x = x.transpose(0, 1)
-    for i, (weight, bias) in enumerate(layers):
-        if i:
-            x = getattr(F, mlps[0].activation)(x)
-        x = torch.baddbmm(bias, x, weight)
-    return [result[:, : mlp.layers[-1].out_features] for result, mlp in zip(x, mlps, strict=True)]
-
-
-def _stacked(layers: Sequence[Linear]) -> tuple[Tensor, Tensor]:
-    """Weights [M, in, out] and biases [M, 1, out]; narrower ones are filled up with zeros, which stay zero."""
-    wide, high = max(layer.in_features for layer in layers), max(layer.out_features for layer in layers)
-    weights = [F.pad(x.weight, (0, wide - x.in_features, 0, high - x.out_features)) for x in layers]
-    biases = [F.pad(x.bias, (0, high - x.out_features)) for x in layers]
-    return torch.stack(weights).mT, torch.stack(biases)[:, None]
 
 
 def best_candidate(raw: RawMasks) -> Tensor:

@@ -7,18 +7,19 @@ from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.hiera import Hiera
-from sam2_ros.model.layers import in_float32, pointwise
+from sam2_ros.model.layers import in_float32
 
 
 class Lateral(nn.Module):
-    """A 1x1 convolution to the common width, and of what follows it, where only that is needed."""
+    """A 1x1 convolution from the width of a stage to the common one."""
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, dim, kernel_size=1)
 
-    def forward(self, x: Tensor, *then: nn.Conv2d) -> Tensor:
-        return pointwise(x, self.conv, *then)
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, channels, h, w] -> [B, dim, h, w]."""
+        return self.conv(x)
 
 
 class Neck(nn.Module):
@@ -31,16 +32,17 @@ class Neck(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(Lateral(channels, dim) for channels in reversed(dims))
 
-    def forward(self, maps: list[Tensor], skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
-        """Four maps of strides 4 .. 32 -> three maps [B, channels, H / stride, W / stride] of strides 4, 8, 16.
-
-        The fine maps go through nothing but the decoder's own 1x1 convolutions, which narrow them at once.
-        """
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Four maps of strides 4 .. 32 -> three maps [B, dim, H / stride, W / stride] of strides 4, 8, 16."""
         stride4, stride8, stride16, stride32 = maps
-        lateral32, lateral16, lateral8, lateral4 = self.convs
+        _, _, lateral8, lateral4 = self.convs
         with in_float32(stride4):  # everything else is made of these
-            top_down = F.interpolate(lateral32(stride32), scale_factor=2.0, mode="nearest")
-            return [lateral4(stride4, skip4), lateral8(stride8, skip8), lateral16(stride16) + top_down]
+            return [lateral4(stride4), lateral8(stride8), self.top_down(stride16, stride32)]
+
+    def top_down(self, stride16: Tensor, stride32: Tensor) -> Tensor:
+        """Stride 16 with stride 32 added: [B, dim, H / 16, W / 16]."""
+        lateral32, lateral16, _, _ = self.convs
+        return lateral16(stride16) + F.interpolate(lateral32(stride32), scale_factor=2.0, mode="nearest")
 
 
 class ImageEncoder(nn.Module):
@@ -51,6 +53,6 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config.hiera)
         self.neck = Neck(config.hiera.dims, config.dim)
 
-    def forward(self, image: Tensor, skip4: nn.Conv2d, skip8: nn.Conv2d) -> list[Tensor]:
-        """Normalised image [B, 3, H, W] -> maps [B, channels, H / stride, W / stride] of strides 4, 8, 16."""
-        return self.neck(self.trunk(image), skip4, skip8)
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Normalised image [B, 3, H, W] -> maps [B, dim, H / stride, W / stride] of strides 4, 8, 16."""
+        return self.neck(self.trunk(image))

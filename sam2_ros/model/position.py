@@ -1,20 +1,15 @@
-"""Where and when: the position encodings of the network. No weights but one random matrix."""
+"""Position encodings of the network: sines of a grid and of time, axial rotations, random Fourier features."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
-from sam2_ros.model.cpu_kernels.rotation import rotates_in_place
-from sam2_ros.model.layers import Kept, has_kernels, in_float32, learns_nothing_on_cpu
+from sam2_ros.model.layers import in_float32
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # the cache serves training and inference alike
 def sine_grid(height: int, width: int, dim: int, device: torch.device) -> Tensor:
     """Sine encoding of a grid's cells, rows first, then columns, each normalised to 0 .. 2 pi.
 
@@ -49,12 +44,10 @@ def sine_time(times: Tensor, dim: int) -> Tensor:
     return torch.cat((phase.sin(), phase.cos()), dim=-1)
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
 def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> Tensor:
     """Axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000: unit numbers to multiply by.
 
-    The first half of a token's channel pairs turns with its column, the second half with its row.
+    The first half of a token's channel pairs is rotated by its column, the second half by its row.
 
     Returns:
         complex64 [height * width, dim / 2].
@@ -66,47 +59,21 @@ def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> T
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
-    """Turn neighbouring channel pairs of tokens, in float32.
+def rotate(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+    """Rotate neighbouring channel pairs of tokens by their place in the image, in float32.
 
     Args:
-        x: [B, T, C], tokens of one or more grids, one behind the other. It may be overwritten.
+        x: [B, T, C], tokens of one or more grids, one behind the other.
         rotation: complex64 [cells, C / 2].
-        unplaced: so many of the last tokens have no place in a grid, and are not turned.
+        pointers: how many of the last tokens belong to object pointers: they have no place and are not rotated.
 
     Returns:
         [B, T, C] of x's dtype.
     """
-    if has_kernels(x, x.shape[2]):
-        from sam2_ros.model.gpu_kernels.rotation import rotate_in_place
-
-        return rotate_in_place(x, rotation, unplaced)
-    if _is_for_the_cpu_kernel(x):
-        torch.ops.sam2_ros.rotate_in_place(x, rotation, unplaced)
-        return x
-    placed = x.shape[1] - unplaced
-    grids = x[:, :placed].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
-    if torch.compiler.is_compiling():  # to formats that have no complex numbers, to loops that do all at once
-        a, b = grids.float().unbind(-1)
-        cosine, sine = torch.view_as_real(rotation).unbind(-1)
-        turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
-    elif torch.is_grad_enabled():
-        turned = torch.view_as_real(torch.view_as_complex(grids.float()) * rotation)
-    else:
-        turned = grids.float()  # x itself in float32
-        torch.view_as_complex(turned).mul_(rotation)
-        if turned.dtype != x.dtype:
-            grids.copy_(turned)
-        return x
-    turned = turned.flatten(-2).flatten(1, 2).to(x.dtype)
-    return torch.cat((turned, x[:, placed:]), dim=1) if unplaced else turned
-
-
-def _is_for_the_cpu_kernel(x: Tensor) -> bool:
-    """Whether to take it for tokens x: PyTorch's product would copy them twice, since they are bfloat16."""
-    if not learns_nothing_on_cpu(x) or torch.compiler.is_compiling():
-        return False
-    return rotates_in_place(x) and has_cpu_kernels(x.dtype)
+    cells = x.shape[1] - pointers
+    pairs = x[:, :cells].float().unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
+    rotated = torch.view_as_real(torch.view_as_complex(pairs) * rotation)
+    return torch.cat((rotated.flatten(-2).flatten(1, 2).to(x.dtype), x[:, cells:]), dim=1)
 
 
 class RandomFourier(nn.Module):
@@ -115,7 +82,6 @@ class RandomFourier(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))
-        self._grid = Kept()
 
     def forward(self, points: Tensor) -> Tensor:
         """x, y in 0 .. 1: [..., 2] -> float32 [..., dim]."""
@@ -126,11 +92,7 @@ class RandomFourier(nn.Module):
     def grid(self, height: int, width: int) -> Tensor:
         """Encoding of the centres of a grid's cells: [dim, height, width]."""
         matrix = self.positional_encoding_gaussian_matrix
-
-        def compute() -> Tensor:
-            y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
-            x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
-            points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-            return self(points).permute(2, 0, 1)
-
-        return self._grid(compute, (height, width), matrix)
+        y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
+        x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+        return self(points).permute(2, 0, 1)

@@ -1,7 +1,7 @@
 """SAM 2: the whole network, as five functions of tensors that keep nothing between calls (SAM 2 paper, section 4).
 
-    encode_image     picture                     -> features
-    condition        features, memories          -> features that know what the object looked like
+    encode_image     image                       -> features
+    condition        features, memories          -> features conditioned on what the object looked like
     decode           features, prompts           -> mask, predicted IoU, presence, object pointer
     decode_mask      features, mask prompt       -> the same, where the mask is given
     encode_memory    features, mask              -> a memory
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.layers import MLP, Linear, has_kernels, in_float32
+from sam2_ros.model.layers import MLP, in_float32
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, best_candidate, is_stable
 from sam2_ros.model.memory_attention import MemoryAttention, MemoryTokens
 from sam2_ros.model.memory_encoder import MemoryEncoder
@@ -34,14 +34,14 @@ ABSENT_LOGIT = -1024.0
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the encoder sees in B images."""
+    """Output of the image encoder for B images."""
 
     stride4: Tensor
     """Skip connection of the decoder: [B, C / 8, H / 4, W / 4]."""
     stride8: Tensor
     """Skip connection of the decoder: [B, C / 4, H / 8, W / 8]."""
     stride16: Tensor
-    """What everything else works on: [B, C, H / 16, W / 16]."""
+    """Input of everything else: [B, C, H / 16, W / 16]."""
 
     def __getitem__(self, index: slice | Tensor) -> ImageFeatures:
         """Some of the images."""
@@ -54,7 +54,7 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class Memories:
-    """What is remembered of N objects: M maps and P object pointers each, in any order."""
+    """Memories of N objects: M maps and P object pointers each, in any order."""
 
     maps: Tensor
     """[N, M, c, h, w]."""
@@ -67,12 +67,12 @@ class Memories:
     map_valid: Tensor | None = None
     """bool [N, M], False where there is no memory; None: all are there."""
     pointer_valid: Tensor | None = None
-    """bool [N, P], likewise."""
+    """bool [N, P], False where there is no pointer; None: all are there."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the decoder says of N objects on one frame."""
+    """Outputs of the decoder for N objects on one frame."""
 
     mask_logits: Tensor
     """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, H / 4, W / 4]."""
@@ -97,7 +97,7 @@ class SAM2(nn.Module):
         super().__init__()
         self.config = config
         self.missing_weights: tuple[str, ...] = ()
-        """Those that the checkpoint lacked from which the others came: the memory's, where it was for still images."""
+        """Names of weights that the loaded checkpoint lacked: the memory's, where it was for still images."""
         dim, memory_dim = config.dim, config.memory_dim
         self.image_encoder = ImageEncoder(config)
         self.memory_attention = MemoryAttention(config)
@@ -114,7 +114,7 @@ class SAM2(nn.Module):
         if config.absent_memory_embedding:
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
         if config.pointer_time_encoding:
-            self.obj_ptr_tpos_proj = Linear(dim, memory_dim)
+            self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
         for parameter in (
             *(self.maskmem_tpos_enc, self.no_mem_embed, self.no_mem_pos_enc, self.no_obj_ptr),
             *(self.image_encoder.trunk.pos_embed, self.image_encoder.trunk.pos_embed_window),
@@ -131,64 +131,47 @@ class SAM2(nn.Module):
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """Normalised images [B, 3, H, W] -> features. Runs once per image, however many objects there are."""
-        return ImageFeatures(*self.image_encoder(image, self.sam_mask_decoder.conv_s0, self.sam_mask_decoder.conv_s1))
+        stride4, stride8, stride16 = self.image_encoder(image)
+        with in_float32(image):
+            decoder = self.sam_mask_decoder
+            return ImageFeatures(decoder.conv_s0(stride4), decoder.conv_s1(stride8), stride16)
 
-    def without_memory(self, features: ImageFeatures) -> Tensor:
-        """Stride-16 features [B, C, h, w] of a frame on which nothing is remembered: a first prompt, a still image."""
-        return features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
-
-    def condition(self, features: ImageFeatures, memories: Memories) -> Tensor:
+    def condition(self, features: ImageFeatures, memories: Memories | None) -> Tensor:
         """Stride-16 features conditioned on memory (paper, "Memory attention"): [N, C, h, w].
 
         Args:
-            features: of the newest image; or, while learning, of the image of each of N objects.
-            memories: of the N objects.
+            features: of the newest image; or, in training, of the image of each of N objects.
+            memories: of the N objects; None: nothing is remembered, as at a first prompt or on a still image.
         """
-        h, w = memories.maps.shape[3:]
-        position = sine_grid(h, w, self.config.dim, features.stride16.device).to(features.stride16.dtype)
-        return self.memory_attention(features.stride16, position, self._tokens(memories))
+        if memories is None:
+            return features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
+        position = self.position(*memories.maps.shape[3:], self.config.dim).to(features.stride16.dtype)
+        return self.memory_attention(features.stride16, position, self.memory_tokens(memories))
 
-    def _tokens(self, memories: Memories) -> MemoryTokens:
-        """Memories as what memory attention looks at."""
+    def position(self, height: int, width: int, channels: int) -> Tensor:
+        """`sine_grid` on the network's device: float32 [channels, height, width]."""
+        return sine_grid(height, width, channels, self.device)
+
+    def memory_tokens(self, memories: Memories) -> MemoryTokens:
+        """Memories as tokens with temporal and spatial position, the keys and values of memory attention."""
         n, m, c, h, w = memories.maps.shape
-        device = memories.maps.device
         parts = self.config.dim // c  # an object pointer is as wide as so many memory tokens
-        if self.config.pointer_time_encoding:
-            age = memories.pointer_age / (self.config.max_pointers - 1)
-            pointer_position = self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(memories.pointers.dtype))
-        else:
-            pointer_position = memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
-
-        where = sine_grid(h, w, c, device)
-        if 16 <= c <= 128 and has_kernels(memories.maps, c, self.config.dim):  # what tensor cores and GPUs' memory take
-            from sam2_ros.model.gpu_kernels.memory_tokens import memory_tokens
-
-            value, key, counts = memory_tokens(
-                *(memories.maps, memories.map_age, memories.map_valid, memories.pointers, memories.pointer_valid),
-                *(where, self.maskmem_tpos_enc.flatten(1), pointer_position),
-            )
-            return MemoryTokens(value, key, memories.pointers.shape[1] * parts, counts=counts)
-
-        tokens = memories.maps.flatten(3).transpose(2, 3).flatten(1, 2)  # [N, M * h * w, c]
-        when = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
-        position = (where.flatten(1).T + when).flatten(1, 2)
+        temporal = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
+        position = (self.position(h, w, c).flatten(1).T + temporal).flatten(1, 2)
+        pointer_position = self.pointer_position(memories).repeat_interleave(parts, dim=1)
+        maps = memories.maps.flatten(3).transpose(2, 3).flatten(1, 2)  # [N, M * h * w, c]
         pointers = memories.pointers.reshape(n, -1, c)
-        value = torch.cat((tokens, pointers), dim=1)
-        position = torch.cat((position, pointer_position.repeat_interleave(parts, dim=1)), dim=1)
-        valid = None
-        if memories.map_valid is not None or memories.pointer_valid is not None:
-            map_valid = torch.ones(n, m, dtype=torch.bool, device=device)
-            pointer_valid = torch.ones(n, memories.pointers.shape[1], dtype=torch.bool, device=device)
-            map_valid = map_valid if memories.map_valid is None else memories.map_valid
-            pointer_valid = pointer_valid if memories.pointer_valid is None else memories.pointer_valid
-            valid = torch.cat(
-                [
-                    there[..., None].expand(-1, -1, tokens_each).flatten(1)
-                    for there, tokens_each in ((map_valid, h * w), (pointer_valid, parts))
-                ],
-                dim=1,
-            )
-        return MemoryTokens(value, value + position, pointers.shape[1], valid)
+        value = torch.cat((maps, pointers), dim=1)
+        position = torch.cat((position, pointer_position), dim=1)
+        return MemoryTokens(value, value + position, pointers.shape[1], _valid_tokens(memories, h * w, parts))
+
+    def pointer_position(self, memories: Memories) -> Tensor:
+        """Temporal position of object pointers (2.1; 2.0 has none): [N, P, c]."""
+        c = memories.maps.shape[2]
+        if not self.config.pointer_time_encoding:
+            return memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
+        age = memories.pointer_age / (self.config.max_pointers - 1)
+        return self.obj_ptr_tpos_proj(sine_time(age, self.config.dim).to(memories.pointers.dtype))
 
     def decode(
         self,
@@ -201,11 +184,11 @@ class SAM2(nn.Module):
     ) -> Decoded:
         """Masks of N objects from prompts, or from memory alone (paper, "Prompt encoder and mask decoder").
 
-        In float32 even where autocast asks for less: it is a small part of the work, and what it says is compared with
-        each other and with 0. Rounded to bfloat16, candidates would tie and masks' edges move.
+        In float32 even under autocast: it is a small part of the work, and its outputs are compared with each other and
+        with 0. Rounded to bfloat16, candidates would tie and masks' edges move.
 
         Args:
-            conditioned: [N, C, h, w], from `condition` or `without_memory`.
+            conditioned: [N, C, h, w], from `condition`.
             features: for N objects, or of the one image on which they all are.
             points, labels: [N, P, 2] pixels of the network's input and int64 [N, P] (`PointLabel`); None: none.
             mask_prompt: logits of an earlier answer: [N, 1, H / 4, W / 4]; None: none.
@@ -253,28 +236,23 @@ class SAM2(nn.Module):
         )
 
     def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
-        """One step of a stream: N objects are found on the newest image from memory alone, and that is remembered.
+        """One step of a stream: segment N objects on the newest image from memory alone, and encode the result.
 
         Returns:
-            What `decode` gives and what `encode_memory` gives.
+            The results of `decode` and of `encode_memory`.
         """
         decoded = self.decode(self.condition(features, memories), features, multimask=True)
         memory = self.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
         return decoded, memory
 
-    def logits_of(self, mask: Tensor) -> Tensor:
-        """Logits that stand for a given mask: 0 or 1, float [N, 1, H, W] -> -10 .. 10, [N, 1, H / 4, W / 4]."""
-        size = (mask.shape[2] // 4, mask.shape[3] // 4)
-        return F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True)
-
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
-        """A mask that is given becomes the answer; only its object pointer is computed, from the raw features.
+        """A given mask becomes the answer; only its object pointer is computed, from the unconditioned features.
 
         Args:
             features: for N objects.
             mask: 0 or 1, float: [N, 1, H, W].
         """
-        logits = self.logits_of(mask).squeeze(1)
+        logits = logits_of(mask).squeeze(1)
         with in_float32(mask):
             mask_prompt = self.mask_downsample(mask)
         decoded = self.decode(features.stride16, features, mask_prompt=mask_prompt, multimask=False)
@@ -292,7 +270,7 @@ class SAM2(nn.Module):
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor
     ) -> Tensor:
-        """What to remember of a frame (paper, "Memory encoder"): [N, c, h, w], in the precision of the computation.
+        """The memory of a frame (paper, "Memory encoder"): [N, c, h, w], in the precision of the computation.
 
         Args:
             features: for N objects, or of the one image on which they all are.
@@ -305,3 +283,20 @@ class SAM2(nn.Module):
             absent = (presence_logit <= 0).view(-1, 1, 1, 1)
             memory = memory + (absent * self.no_obj_embed_spatial[:, :, None, None]).to(memory.dtype)
         return memory
+
+
+def logits_of(mask: Tensor) -> Tensor:
+    """Logits that stand for a given mask: 0 or 1, float [N, 1, H, W] -> -10 .. 10, [N, 1, H / 4, W / 4]."""
+    size = (mask.shape[2] // 4, mask.shape[3] // 4)
+    return F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True)
+
+
+def _valid_tokens(memories: Memories, map_tokens: int, pointer_tokens: int) -> Tensor | None:
+    """Which tokens count: bool [N, M * map_tokens + P * pointer_tokens]; None: all."""
+    if memories.map_valid is None and memories.pointer_valid is None:
+        return None
+    maps, pointers = memories.map_valid, memories.pointer_valid
+    maps = torch.ones_like(memories.map_age, dtype=torch.bool) if maps is None else maps
+    pointers = torch.ones_like(memories.pointer_age, dtype=torch.bool) if pointers is None else pointers
+    valid = (maps.repeat_interleave(map_tokens, dim=1), pointers.repeat_interleave(pointer_tokens, dim=1))
+    return torch.cat(valid, dim=1)

@@ -1,4 +1,4 @@
-"""What the node says on /diagnostics."""
+"""The node's messages on /diagnostics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import torch
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from sam2_ros.deployment.onnx_model import OnnxSAM2
-from sam2_ros.model.attention import attention_kernel
-from sam2_ros.model.graphed import GraphedSAM2
+from sam2_ros.acceleration import choice_of
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import WHY
@@ -19,7 +17,7 @@ from sam2_ros.tracking.tracker import Tracker
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """What a node says that tracks nothing: `name` of the node, and why."""
+    """The message of a node that is not tracking: its name, and why."""
     status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
@@ -27,7 +25,7 @@ def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
 
 
 class Diagnostics:
-    """Reads the meter and the machine.
+    """Makes diagnostics from the meter and the machine.
 
     Args:
         name: of the node, with its namespace.
@@ -41,20 +39,18 @@ class Diagnostics:
         self._images = images
         self._meter = meter
         self._errors_before = self._lost_before = 0
-        model = tracker.model
-        kernel = attention_kernel(model.device, tracker.dtype, model.config.dim)
-        if isinstance(model, GraphedSAM2):
-            kernel += ", in CUDA graphs"
+        network = tracker.network
+        choice = choice_of(network)
         self._fixed = {
-            "model": model.config.name,
-            "device": _device_name(model.device),
+            "model": network.config.name,
+            "device": _device_name(network.device),
             "dtype": str(tracker.dtype).removeprefix("torch."),
-            "attention kernel": "ONNX Runtime's" if isinstance(model, OnnxSAM2) else kernel,
+            "attention kernel": choice.kernels + (", in CUDA graphs" if choice.graphs else ""),
             "threads": str(torch.get_num_threads()),
         }
 
     def message(self, stamp: Time, objects: int) -> DiagnosticArray:
-        """How it went since the last call, and in the last seconds; `objects` are tracked."""
+        """Events since the last call and rates of the last seconds; `objects` is the number of tracked ones."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -82,7 +78,7 @@ class Diagnostics:
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
         values |= {"memory (MiB)": f"{_resident() / 2**20:.0f}"}
-        device = self._tracker.model.device
+        device = self._tracker.network.device
         if device.type == "cuda":
             values["GPU memory (MiB)"] = f"{torch.cuda.memory_allocated(device) / 2**20:.0f}"
             values["GPU memory, peak (MiB)"] = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}"
@@ -99,7 +95,7 @@ class Diagnostics:
 
 
 def _resident() -> int:
-    """Memory of this process, bytes."""
+    """Resident memory of this process, bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.cuda.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.tracking import pixels
 
 log = logging.getLogger("sam2_ros")

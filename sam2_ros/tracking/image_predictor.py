@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
@@ -28,10 +29,17 @@ class Candidates:
 
 
 class ImagePredictor:
-    """Segments one picture at a time."""
+    """Segments one picture at a time.
 
-    def __init__(self, model: SAM2) -> None:
-        self.model = model
+    Args:
+        model: in eval mode, or a network that is accelerated already.
+        dtype: the precision of the computation; None: float32.
+        accelerate: as in `Tracker`.
+    """
+
+    def __init__(self, model: SAM2 | Network, *, dtype: torch.dtype | None = None, accelerate: bool = True) -> None:
+        dtype = torch.float32 if dtype is None and isinstance(model, SAM2) else dtype
+        self.network = accelerated(model, dtype, enabled=accelerate)
         self._features: ImageFeatures | None = None
         self._size = (0, 0)
 
@@ -46,8 +54,8 @@ class ImagePredictor:
         Raises:
             ValueError: the image is of another type or shape.
         """
-        pixels = to_network(image, self.model.config, self.model.device)
-        self._features = self.model.encode_image(pixels)
+        pixels = to_network(image, self.network.config, self.network.device)
+        self._features = self.network.encode_image(pixels)
         self._size = image.shape[:2]
 
     @torch.no_grad()
@@ -77,10 +85,10 @@ class ImagePredictor:
         if mask_logits is not None and box is None and (clicks is None or not len(clicks)):
             raise PromptError("mask_logits alone say nothing new; give the clicks or the box that correct them, too")
         prompt = Prompt(clicks=clicks, box=box).checked(*self._size)
-        shape, device = self.model.config.shape(*self._size), self.model.device
+        shape, device = self.network.config.shape(*self._size), self.network.device
         points, labels = to_points(prompt.box, prompt.clicks, self._size, shape, device)
-        decoded = self.model.decode(
-            self.model.without_memory(self._features),
+        decoded = self.network.decode(
+            self.network.condition(self._features, None),
             self._features,
             points,
             labels,
@@ -110,4 +118,4 @@ class ImagePredictor:
         if logits.isnan().any():
             raise PromptError("mask_logits hold NaN; give the logits of an earlier answer as they were")
         limits = -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
-        return logits.reshape(1, 1, *size).to(self.model.device, torch.float32).clamp(*limits)
+        return logits.reshape(1, 1, *size).to(self.network.device, torch.float32).clamp(*limits)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.prompt_encoder import PointLabel
-from sam2_ros.model.sam2 import SAM2
+from sam2_ros.model.sam2 import logits_of
 from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 EARLIER_LOGITS_LIMIT = 32.0
@@ -151,8 +151,8 @@ def _shares(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> T
     return F.interpolate(pixels, shape, mode="bilinear", antialias=True)
 
 
-def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> tuple[Tensor, Tensor]:
-    """A mask that somebody gives, as the network takes it: `mask_to_network`, and its logits (`SAM2.logits_of`).
+def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """A mask that somebody gives, as the network takes it: `mask_to_network`, and its logits (`logits_of`).
 
     Of a mask that is so small or thin that it fills no pixel and no cell of the network, what it covers at least half
     as much as any other counts. Cut at one half, as all others are, it would be empty, and the object lost at once.
@@ -177,10 +177,10 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], model: SAM2) -> 
             f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
             f" hold {enough}; crop the images, or let the network see more (image_size)"
         )
-    shares = _shares(mask, shape, model.device)
+    shares = _shares(mask, shape, device)
     fullest = float(shares.max())
     seen = (shares >= (0.5 if fullest > FULL else fullest / 2)).float()
-    logits = model.logits_of(seen)
+    logits = logits_of(seen)
     fullest = (float(logits.max()) + 10) / 20
     return seen, logits if fullest > FULL else (logits + 10) / fullest - 10
 

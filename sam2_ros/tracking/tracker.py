@@ -19,10 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sam2_ros.model.checkpoint import check_memory
-from sam2_ros.model.compiled import CompiledSAM2
-from sam2_ros.model.cpu_kernels.library import has_cpu_kernels
-from sam2_ros.model.graphed import GraphedSAM2
+from sam2_ros.acceleration import Capacity, Network, accelerated, choice_of
+from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
@@ -38,7 +36,6 @@ from sam2_ros.tracking.tracked_object import TrackedObject
 
 log = logging.getLogger("sam2_ros")
 
-ACCELERATIONS = ("auto", "off", "compile", "graphs")
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -48,8 +45,8 @@ class Tracker:
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
     Args:
-        model: in eval mode; or `sam2_ros.deployment.OnnxSAM2`, its exported graphs. Weights that still change need
-            accelerate="off".
+        model: in eval mode; or a network that is accelerated already (`sam2_ros.acceleration.accelerate`), which many
+            trackers may share; or `OnnxNetwork`, its exported graphs.
         history: how many frames are kept for late prompts, the newest included.
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
@@ -59,24 +56,21 @@ class Tracker:
             remembered, as if it were alone.
         box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
             `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
-        dtype: what the network computes in; None: on a CUDA GPU the half precision that suits its weights (`half` of
-            its config), float32 elsewhere. Where rounding would decide, it is float32 in any case.
-        accelerate: what is done for every image is recorded as CUDA graphs ("graphs": `GraphedSAM2`), compiled
-            ("compile": `CompiledSAM2`, on CPUs), or nothing is done ("off"). "auto": graphs on a CUDA GPU, elsewhere
-            nothing. What takes time is done now, and not when images wait; but for graphs of unusual shapes.
+        dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`
+            of its config), float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
+        accelerate: take everything that is fast on this machine: kernels, and CUDA graphs on a GPU. They are compiled
+            and recorded now, not when images wait, but for graphs of unusual shapes. False: the network as the paper
+            defines it, in PyTorch's operations alone, for comparison.
 
     Raises:
-        ValueError: a number is too small or not whole, `dtype` or `accelerate` is something else, or graphs are asked
-            for where there is no GPU.
+        ValueError: a number is too small or not whole, or `dtype` or `accelerate` is something else.
         CheckpointError: the model's weights came without those of the memory.
         TypeError: the model is none, but a name or a path, for instance.
-        RuntimeError, NotImplementedError, TypeError: the network cannot be compiled or recorded, see `CompiledSAM2` and
-            `GraphedSAM2`.
     """
 
     def __init__(
         self,
-        model: SAM2,
+        model: SAM2 | Network,
         *,
         history: int = 16,
         max_objects: int = 16,
@@ -84,7 +78,7 @@ class Tracker:
         non_overlap_masks: bool = False,
         box_min_part: float = BOX_MIN_PART,
         dtype: torch.dtype | None = None,
-        accelerate: str = "auto",
+        accelerate: bool = True,
     ) -> None:
         if not hasattr(model, "encode_image"):
             raise TypeError(f"the model is {what(model)}; give load_model(name) or load_model(checkpoint=path)")
@@ -97,11 +91,12 @@ class Tracker:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
         if not isinstance(box_min_part, Real) or not 0 <= box_min_part <= 1:
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
-        if accelerate not in ACCELERATIONS:
-            raise ValueError(f"accelerate is {accelerate!r}; it must be one of {', '.join(ACCELERATIONS)}")
+        if not isinstance(accelerate, bool):
+            raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
         check_memory(model)
-        self.model = model
-        self.dtype = dtype or (getattr(torch, model.config.half) if model.device.type == "cuda" else torch.float32)
+        recalled = (prompted_memories + reach for reach in most_recalled(model.config))
+        self.network = accelerated(model, dtype, Capacity(max_objects, *recalled), accelerate)
+        self.dtype = choice_of(self.network).dtype
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks
@@ -109,29 +104,8 @@ class Tracker:
         self.history = History(history)
         self.reset()
         self._encoding = Lock()  # recordings have one place for the image
-        self._pixels: GraphedPixels | ModuleType = pixels
-        self._accelerate(accelerate)
-
-    def _accelerate(self, how: str) -> None:
-        model, on_gpu = self.model, self.model.device.type == "cuda"
-        if model.device.type == "cpu" and isinstance(model, SAM2):
-            has_cpu_kernels(self.dtype)  # now they are built, if they never were
-        if how == "off" or (how == "auto" and not on_gpu):
-            return
-        if how == "compile":
-            self.model = CompiledSAM2(model)
-        else:
-            maps, pointers = (self._prompted_memories + reach for reach in most_recalled(model.config))
-            self.model = GraphedSAM2(model, self.max_objects, maps, pointers)
-            self._pixels = GraphedPixels(self.max_objects)
-        try:
-            with torch.no_grad(), self._precision():
-                self.model.warm_up()
-        except RuntimeError as error:
-            if how != "auto":
-                raise
-            log.warning("%s", error)
-            self.model, self._pixels = model, pixels
+        graphs = choice_of(self.network).graphs
+        self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs start again at 1."""
@@ -174,9 +148,9 @@ class Tracker:
         Raises:
             ValueError: the image is of another type or shape; what makes one of it.
         """
-        with self._encoding, torch.no_grad(), self._precision():
-            seen = self._pixels.to_network(image, self.model.config, self.model.device)
-            return EncodedImage(*image.shape[:2], self.model.encode_image(seen))
+        with self._encoding, torch.no_grad():
+            seen = self._pixels.to_network(image, self.network.config, self.network.device)
+            return EncodedImage(*image.shape[:2], self.network.encode_image(seen))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.
@@ -192,7 +166,7 @@ class Tracker:
         stamp = self.history.next_stamp(stamp)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         seen = SeenFrame(self.history.next_index, stamp, encoded)
-        with torch.no_grad(), self._precision():
+        with torch.no_grad():
             masks = self._track_all(seen)
             newest = self._frame(seen, self._objects, masks)
         for tracked in self._objects.values():
@@ -308,17 +282,13 @@ class Tracker:
 
     @contextmanager
     def _out_of_memory_refused(self) -> Iterator[None]:
-        """Inference mode in which running out of the GPU's memory is a PromptError."""
+        """Without gradients; running out of the GPU's memory is a PromptError."""
         try:
-            with torch.no_grad(), self._precision():
+            with torch.no_grad():
                 yield
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
-
-    def _precision(self) -> torch.autocast:
-        device = self.model.device.type
-        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
 
     def _copy_for(self, prompt: Prompt) -> TrackedObject:
         """A copy of the prompted object, or a new one."""
@@ -332,12 +302,12 @@ class Tracker:
         return TrackedObject(
             object_id=prompt.object_id or self._ids.free(self._objects),
             label=prompt.label or (tracked.label if tracked else ""),
-            bank=MemoryBank(self.model.config, self.history.max_frames, self._prompted_memories),
+            bank=MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories),
         )
 
     def _segment(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
         """Segment an object on its prompted frame and remember it there."""
-        model, features = self.model, seen.image.features
+        network, features = self.network, seen.image.features
         box, clicks = tracked.add_prompt(seen.index, prompt)
         # A frame through which the object was not tracked is segmented like a single image, without memory.
         tracked_here = tracked.object_id in seen.answers and seen.index not in tracked.untracked_frames
@@ -348,14 +318,14 @@ class Tracker:
         prompted_mask = None
         if prompt.mask is not None and box is None and not clicks:
             prompted_mask = prompt.mask
-            mask, logits = prompt_to_network(prompted_mask, seen.image.input_size, model)
-            decoded = replace(model.decode_mask(features, mask), mask_logits=logits[:, 0])
+            mask, logits = prompt_to_network(prompted_mask, seen.image.input_size, network.device)
+            decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
         else:
             memories = recall_all([tracked.bank], seen.index, seen.image.grid) if with_memory else None
-            conditioned = model.without_memory(features) if memories is None else model.condition(features, memories)
+            conditioned = network.condition(features, memories)
             size = seen.image.height, seen.image.width
-            points, labels = to_points(box, clicks, size, seen.image.input_size, model.device)
-            decoded = model.decode(
+            points, labels = to_points(box, clicks, size, seen.image.input_size, network.device)
+            decoded = network.decode(
                 conditioned,
                 features,
                 points,
@@ -363,7 +333,7 @@ class Tracker:
                 self._mask_input(prompt, tracked, seen),
                 multimask=labels.shape[1] <= 1,
             )
-        memory = model.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
+        memory = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
         tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
         tracked.drop_forgotten_prompts()
         return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
@@ -371,7 +341,7 @@ class Tracker:
     def _mask_input(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
         """The mask that clicks and boxes correct: the prompt's own, or the one that the object has on this frame."""
         if prompt.mask is not None:
-            return prompt_to_network(prompt.mask, seen.image.input_size, self.model)[1]
+            return prompt_to_network(prompt.mask, seen.image.input_size, self.network.device)[1]
         earlier = seen.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
@@ -387,7 +357,7 @@ class Tracker:
         """
         memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
-        decoded, maps = self.model.track(seen.image.features, memories)
+        decoded, maps = self.network.track(seen.image.features, memories)
         on_logits(decoded.mask_logits)
         answers = _answers(decoded)
         for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):

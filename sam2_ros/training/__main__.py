@@ -23,22 +23,18 @@ from typing import Any
 
 import torch
 
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.identity import identify
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint
+from sam2_ros.checkpoints.official import OFFICIAL, fetch_official
+from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import (
-    DEFAULT_WEIGHTS,
-    OFFICIAL,
-    CheckpointError,
-    fetch_official,
-    identify,
-    load_checkpoint,
-    read_weights,
-)
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.training import processes
 from sam2_ros.training.augmentation import NONE, Augmentation
 from sam2_ros.training.joint import JointSamples, of_stills
@@ -81,7 +77,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
     values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
+    pictures = "made by sam2_ros.scenes.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
     parser.add_argument("--device", help="cpu, cuda, ... (default: each process a GPU of its own, if there are any)")

@@ -29,14 +29,17 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sam2_ros.acceleration import accelerate
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_sam2
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.model.checkpoint import CheckpointError, load_model, save_weights
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
+from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.tracking.pixels import mask_to_network
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
@@ -96,7 +99,7 @@ def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
         ClipError: the clip is damaged.
     """
     rng = np.random.default_rng(number)
-    decoder = tracker.model.sam_mask_decoder
+    decoder = tracker.network.model.sam_mask_decoder
     found: list[Judged] = []
     followed: list[int] = []
     tracker.reset()
@@ -135,7 +138,7 @@ def listen(decoder: MaskDecoder) -> Iterator[list[Heard]]:
 def _worth(tracker: Tracker, heard: Heard, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
     """Compares with true masks, bool [N, H, W], on the decoder's own grid, where the losses are taken too."""
     tokens, raw = heard
-    shape = tracker.model.config.shape(*masks.shape[1:])
+    shape = tracker.network.config.shape(*masks.shape[1:])
     true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
     target = coverage(torch.cat(true).bool())[:, 0]
     worth = iou(raw.logits, target[:, None].expand_as(raw.logits))
@@ -246,7 +249,7 @@ def main() -> int:
     parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
     values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "made by sam2_ros.data.pictures; without it scenes are procedural"
+    pictures = "made by sam2_ros.scenes.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
     parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
     seed = "of the scenes; other ones than the network has learnt from (%(default)s)"
@@ -257,7 +260,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        model = load_model(options.model, options.init, image_size=options.size, aspect=options.aspect)
+        model = load_sam2(options.model, options.init, image_size=options.size, aspect=options.aspect)
         workers = options.workers
         if workers is None:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
@@ -275,7 +278,7 @@ def main() -> int:
                 return samples.maker(seed).scene(seed)
 
             numbers = count(options.first_seed)
-        judged = gather(Tracker(model, accelerate="off"), clip, numbers, options.minutes, workers)
+        judged = gather(Tracker(accelerate(model)), clip, numbers, options.minutes, workers)
     except (ClipError, CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

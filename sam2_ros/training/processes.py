@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sam2_ros.model.device import device_of
+from sam2_ros.system.device import device_of
 
 
 def start(device: str | None = None) -> torch.device:

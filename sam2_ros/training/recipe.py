@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.scenes.synthetic import SceneSettings
 from sam2_ros.training.augmentation import PAPER_AUGMENTATION, Augmentation
 from sam2_ros.training.losses import PAPER_WEIGHTS, Weights
 from sam2_ros.training.optimizer import Learning

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sam2_ros.acceleration import Network
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT
 from sam2_ros.training import prompts
@@ -51,7 +52,7 @@ class Rollout(nn.Module):
     prompted one, a conditioning frame.
 
     Args:
-        model: the network.
+        model: the network; in validation, the accelerated one.
         prompting: how objects are prompted.
         weights: of the losses.
         affinity: what compares pixels, when `weights` ask for it.
@@ -62,7 +63,7 @@ class Rollout(nn.Module):
 
     def __init__(
         self,
-        model: SAM2,
+        model: SAM2 | Network,
         prompting: Prompting,
         weights: Weights = PAPER_WEIGHTS,
         affinity: Affinity | None = None,
@@ -106,7 +107,7 @@ class Rollout(nn.Module):
                 if prompt is None:
                     conditioned = self._call(model.condition, seen, memory.recall(t))
                 else:
-                    conditioned = model.without_memory(seen)
+                    conditioned = model.condition(seen, None)
                     draw = prompts.boxes if prompt is FirstPrompt.BOX else prompts.clicks
                     points, labels = draw(mask, chance)
                 for attempt in range(1 + plan.corrections.get(t, 0)):

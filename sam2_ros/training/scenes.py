@@ -10,10 +10,10 @@ from itertools import count
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from sam2_ros.data.mujoco_scenes import MujocoScenes
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import Scenes, SyntheticScenes, areas
-from sam2_ros.data.table_scenes import TableScenes
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
+from sam2_ros.scenes.synthetic import Scenes, SyntheticScenes, areas
+from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from sam2_ros.model.checkpoint import save_weights
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import bfloat16
 from sam2_ros.training.affinity import Affinity

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration import accelerate
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.losses import coverage, iou
 from sam2_ros.training.plan import Prompting
@@ -104,9 +105,7 @@ def _beginning(name: str, annotated: Annotated, stage: Stage) -> list[int]:
 @torch.no_grad()
 def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.ndarray]]:
     """Scores, and a picture of each batch's first clip: uint8 [H, W, 3] RGB, one row of frames for each object."""
-    training = model.training
-    model.eval()
-    rollout = Rollout(model, ONE_CLICK)
+    rollout = Rollout(accelerate(model, torch.float32), ONE_CLICK)
     first, later, seen, missed, pictures = [], [], [], [], []
     for seed, batch in enumerate(batches):
         outcome = rollout(batch.to(model.device), seed)
@@ -118,7 +117,6 @@ def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.nda
         seen.append(found[:, 1:][present[:, 1:]].float())
         missed.append(~found[:, 1:][~present[:, 1:]])
         pictures.append(picture(batch, outcome))
-    model.train(training)
     return Scores(*(float(torch.cat(values).float().mean()) for values in (first, later, seen, missed))), pictures
 
 

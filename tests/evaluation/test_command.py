@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS
+from sam2_ros.checkpoints.names import VIDEO_ONLY
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data import coco, davis, sa1b
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.__main__ import main
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, save_weights
-from sam2_ros.model.weight_names import VIDEO_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,22 @@ def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     sheet = cv2.imread(str(out / "walk.png"))
     assert sheet is not None and sheet.shape[1] == 1280
     assert cv2.imread(str(out / "overlays/stand/00004.png")).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("protocol", ["vos", "image"])
+def test_exported_graphs_are_scored(exported, folder, tmp_path, monkeypatch, capsys, protocol):
+    options = ["--checkpoint", exported, "--protocol", protocol, "--only", "walk", "--out", tmp_path / "out"]
+    assert run(monkeypatch, "--davis", folder, *options) == 0, capsys.readouterr().out
+    settings = json.loads((tmp_path / "out" / "scores.json").read_text())["settings"]
+    assert (settings["model"], settings["size"], settings["aspect"]) == ("default", "192", "4:3")
+    assert (settings["checkpoint"], settings["device"]) == (str(exported), "cpu")
+
+
+def test_exported_graphs_are_refused_at_another_size(exported, folder, tmp_path, monkeypatch, capsys):
+    options = ["--checkpoint", exported, "--size", 256, "--out", tmp_path / "out"]
+    assert run(monkeypatch, "--davis", folder, *options) == 2
+    assert "graphs for 192 pixels, aspect 4:3, not for 256 pixels, aspect 4:3" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
 
 
 def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(folder, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ NUMBERS = """
 from itertools import product
 
 import torch
-from sam2_ros.model.gpu_kernels.narrow_attention import Blocks, narrow_attention
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import Blocks, narrow_attention
 
 small = Blocks(32, 32, 4, 2)
 torch.manual_seed(0)
@@ -85,9 +85,9 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.gpu_kernels import key_projection, layer_norm, memory_tokens
-from sam2_ros.model.gpu_kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _join
-from sam2_ros.model.gpu_kernels.rotation import _turn
+from sam2_ros.acceleration.cuda.kernels import key_projection, layer_norm, memory_tokens
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _join
+from sam2_ros.acceleration.cuda.kernels.rotation import _turn
 
 capability, memory = int(sys.argv[1]), int(sys.argv[2])
 HALF = dict.fromkeys(("query", "key", "value", "x", "add", "maps", "position", "out"), "*bf16")
@@ -136,7 +136,7 @@ for kernel, constants in others:
 
 NORM = """
 import torch
-from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
+from sam2_ros.acceleration.cuda.kernels.channel_norm import channel_norm
 from sam2_ros.model.layers import LayerNorm2d
 
 torch.manual_seed(0)
@@ -154,7 +154,7 @@ for c, h, w in ((4, 33, 37), (64, 9, 6), (256, 3, 5)):
 ON_A_GPU = """
 import torch
 from sam2_ros.model.layers import LayerNorm2d
-from sam2_ros.model.gpu_kernels.narrow_attention import narrow_attention
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import narrow_attention
 from sam2_ros.model.position import axial_rotation, rotate
 
 torch.manual_seed(0)

@@ -8,7 +8,7 @@ pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for
 
 ATTENTION = """
 import torch
-from sam2_ros.model.gpu_kernels.window_attention import window_attention
+from sam2_ros.acceleration.cuda.kernels.window_attention import window_attention
 from sam2_ros.model.hiera import max_pool
 
 torch.manual_seed(0)
@@ -44,8 +44,8 @@ from itertools import product
 
 import torch
 import torch.nn.functional as F
-from sam2_ros.model.gpu_kernels.fused_linear import TILES, Tile, fused_linear
-from sam2_ros.model.gpu_kernels.layer_norm import layer_norm
+from sam2_ros.acceleration.cuda.kernels.fused_linear import TILES, Tile, fused_linear
+from sam2_ros.acceleration.cuda.kernels.layer_norm import layer_norm
 from sam2_ros.model.hiera import from_windows, to_windows
 
 torch.manual_seed(0)
@@ -77,7 +77,7 @@ for dtype, allowed in kinds:
 PATCHES = """
 import torch
 import torch.nn.functional as F
-from sam2_ros.model.gpu_kernels.patch_embedding import patch_embedding
+from sam2_ros.acceleration.cuda.kernels.patch_embedding import patch_embedding
 
 torch.manual_seed(0)
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -92,7 +92,7 @@ for b, h, w, dim in ((2, 32, 64, 96), (1, 36, 28, 20), (1, 8, 300, 16)):
 SHORTCUTS = """
 import torch
 import torch.nn.functional as F
-from sam2_ros.model.gpu_kernels.pooled_linear import pooled_linear
+from sam2_ros.acceleration.cuda.kernels.pooled_linear import pooled_linear
 from sam2_ros.model.hiera import max_pool
 
 torch.manual_seed(0)
@@ -179,7 +179,7 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.gpu_kernels import fused_linear, patch_embedding, pooled_linear, window_attention
+from sam2_ros.acceleration.cuda.kernels import fused_linear, patch_embedding, pooled_linear, window_attention
 
 capability, memory = int(sys.argv[1]), int(sys.argv[2])
 HALF = dict.fromkeys(("qkv", "x", "weight", "out"), "*bf16")

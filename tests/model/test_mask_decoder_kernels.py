@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sam2_ros.model.gpu_kernels.upscaling import filter_upscaled, upscale
+from sam2_ros.acceleration.cuda.kernels.upscaling import filter_upscaled, upscale
 from sam2_ros.model.layers import LayerNorm2d
 
 torch.manual_seed(0)
@@ -76,7 +76,7 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.gpu_kernels.upscaling import BLOCKS, _filter, _upscale
+from sam2_ros.acceleration.cuda.kernels.upscaling import BLOCKS, _filter, _upscale
 
 capability, memory = int(sys.argv[1]), int(sys.argv[2])
 POINTERS = ("x", "weight", "bias", "skip", "scale", "shift", "filters", "out")

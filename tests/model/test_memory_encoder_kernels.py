@@ -14,10 +14,10 @@ NUMBERS = """
 import torch
 from torch import nn
 
-from sam2_ros.model.gpu_kernels import depthwise
-from sam2_ros.model.gpu_kernels.addition import add
-from sam2_ros.model.gpu_kernels.channel_norm import channel_norm
-from sam2_ros.model.gpu_kernels.mask_downsampling import convolve, from_logits
+from sam2_ros.acceleration.cuda.kernels import depthwise
+from sam2_ros.acceleration.cuda.kernels.addition import add
+from sam2_ros.acceleration.cuda.kernels.channel_norm import channel_norm
+from sam2_ros.acceleration.cuda.kernels.mask_downsampling import convolve, from_logits
 from sam2_ros.model.layers import LayerNorm2d
 from sam2_ros.model.memory_encoder import mask_of
 
@@ -102,7 +102,7 @@ import sys
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from sam2_ros.model.gpu_kernels import addition, channel_norm, depthwise, mask_downsampling
+from sam2_ros.acceleration.cuda.kernels import addition, channel_norm, depthwise, mask_downsampling
 
 HALF = dict.fromkeys(("x", "y", "out"), "*bf16")
 FP32 = dict.fromkeys(("logits", "added", "weight", "bias", "scale", "shift"), "*fp32") | {"eps": "fp32"}

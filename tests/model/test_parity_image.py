@@ -63,7 +63,7 @@ def test_image(name):
         prompt = prompt | ({"mask": mask} if "mask" in prompt else {})
         for multimask in (True, False):
             their = theirs(image_embeddings=list(embeddings), multimask_output=multimask, **their_inputs(**prompt))
-            our = model.decode(model.without_memory(features), features, multimask=multimask, **our_inputs(**prompt))
+            our = model.decode(model.condition(features, None), features, multimask=multimask, **our_inputs(**prompt))
             assert their.pred_masks.std() > 1, "the comparison would mean nothing"
             logits, iou = their.pred_masks[0, 0], their.iou_scores[0, 0]
             if multimask:

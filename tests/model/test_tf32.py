@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from sam2_ros.model.tf32 import NEW, products_round, rounding_as_well
+from sam2_ros.acceleration.cuda.tf32 import NEW, products_round, rounding_as_well
 
 WAYS = {
     "pass": False,
@@ -23,7 +23,7 @@ if NEW:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_saying_it_is_understood(way):
-    code = f"import torch; from sam2_ros.model.tf32 import products_round; {way}; print(products_round())"
+    code = f"import torch; from sam2_ros.acceleration.cuda.tf32 import products_round; {way}; print(products_round())"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert answer.strip() == str(WAYS[way])
 

@@ -38,6 +38,7 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.data.formats",
         "sam2_ros.ros.prompter",
         "sam2_ros.ros.discovery",
+        "sam2_ros.ros.parameters",
         "sam2_ros.ros.masklets",
     ],
 )
@@ -48,17 +49,17 @@ def test_needs_numpy_and_ros_alone(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["demo", "recorder", "camera", "graph", "recording"])
+@pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
 def test_those_around_the_node_need_no_pytorch(module: str) -> None:
     done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
     assert done.returncode == 0, done.stderr
 
 
-def test_readers_of_data_need_neither_pytorch_nor_ros() -> None:
+def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
     program = """
-import pkgutil, importlib, sam2_ros.data
-for module in pkgutil.iter_modules(sam2_ros.data.__path__, "sam2_ros.data."):
-    if module.name != "sam2_ros.data.mujoco_scenes":
+import pkgutil, importlib, sam2_ros.data, sam2_ros.scenes
+for room in (sam2_ros.data, sam2_ros.scenes):
+    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """
     done = python(program, ("torch", "rclpy"))

@@ -15,7 +15,7 @@ from sam2_ros.requirements import COMMANDS, PACKAGES
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "camera": "sam2_ros.ros.camera",
-    "demo": "sam2_ros.ros.demo",
+    "demo": "sam2_ros.ros.demo.__main__",
     "prompt": "sam2_ros.ros.prompter",
     "record": "sam2_ros.ros.recorder",
     "sam2": "sam2_ros.ros.node",
@@ -54,7 +54,8 @@ def test_what_is_missing_is_said_in_one_line_before_it_begins(command: str, tmp_
 
 def test_ros2_run_looks_for_it_too() -> None:
     """The executable that CMake makes of a module."""
-    program = (ROOT / "cmake/node.py.in").read_text().replace("@executable@", "demo").replace("@module@", "demo")
+    program = (ROOT / "cmake/node.py.in").read_text()
+    program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
     done = run(program, ["av"])
     assert (done.returncode, done.stderr) == (1, f"demo: av is not installed: {sys.executable} -m pip install av\n")
 

@@ -1,4 +1,4 @@
-"""What the tests of the nodes start from."""
+"""Fixtures of the node tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from robot import Graph, Robot
 
-from sam2_ros.model.checkpoint import save_weights
+from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.node import Sam2Node

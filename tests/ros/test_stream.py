@@ -475,7 +475,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(SAM2, "without_memory", fail)
+        broken.setattr(SAM2, "condition", fail)
         (refused,) = robot.prompt(BOX)
     assert not refused.accepted and "out of memory" in refused.message
     with monkeypatch.context() as broken:

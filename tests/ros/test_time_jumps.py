@@ -226,7 +226,7 @@ def unstamped() -> Image:
 def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, negative: bool
 ) -> None:
-    monkeypatch.setitem(Sam2Node._miss_clock.__globals__, "CLOCK_PATIENCE", 0.1)
+    monkeypatch.setitem(Sam2Node._warn_without_clock.__globals__, "CLOCK_TIMEOUT", 0.1)
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
     robot.wait_until_connected()
     frame = unstamped()

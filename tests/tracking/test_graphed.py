@@ -15,8 +15,8 @@ import torch
 from come_and_go import come_and_go, furthest
 from small_clips import make_clip
 
+from sam2_ros.acceleration.cuda.recording import SHAPES, Recording
 from sam2_ros.model import SAM2, graphed, recording
-from sam2_ros.model.recording import SHAPES, Recording
 from sam2_ros.tracking import Click, Prompt, Tracker, graphed_pixels
 
 GPU = torch.cuda.is_available()

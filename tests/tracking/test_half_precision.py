@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sam2_ros import load_model
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import prompt_object
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking import Tracker
 from sam2_ros.tracking.pixels import to_network
 
@@ -16,12 +16,6 @@ from sam2_ros.tracking.pixels import to_network
 @pytest.fixture(scope="module")
 def clip():
     return SyntheticScenes(SceneSettings(240, 320, frames=8, objects=(2, 3), leaving=0)).scene(1)
-
-
-@pytest.fixture(autouse=True)
-def as_on_a_gpu(monkeypatch):
-    """Our kernels for CPUs stay in float32."""
-    monkeypatch.setattr("sam2_ros.model.layers.has_cpu_kernels", lambda dtype: False)
 
 
 def masks_of(tracker, clip):
@@ -38,8 +32,9 @@ def masks_of(tracker, clip):
 
 def test_masks_are_those_of_float32(clip):
     model = load_model(device="cpu")
-    plain, half = (
-        masks_of(Tracker(model, dtype=dtype), clip) for dtype in (torch.float32, getattr(torch, model.config.half))
+    plain, half = (  # the plain network: kernels for CPUs stay in float32
+        masks_of(Tracker(model, dtype=dtype, accelerate=False), clip)
+        for dtype in (torch.float32, getattr(torch, model.config.half))
     )
     intersection, union = (plain & half).sum(axis=(2, 3)), (plain | half).sum(axis=(2, 3))
     assert plain.any(axis=(1, 2, 3)).all()
@@ -64,9 +59,9 @@ def test_the_decoder_does_not_round(clip, dtype):
     with torch.no_grad():
         features = model.encode_image(to_network(clip.frames[0], model.config, torch.device("cpu")))
         points, labels = torch.tensor([[[120.0, 90.0]]]), torch.tensor([[1]])
-        plain = model.decode(model.without_memory(features), features, points, labels)
+        plain = model.decode(model.condition(features, None), features, points, labels)
         with torch.autocast("cpu", dtype):
-            half = model.decode(model.without_memory(features), features, points, labels)
+            half = model.decode(model.condition(features, None), features, points, labels)
     for one, other in zip(astuple(plain), astuple(half), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5)
 
@@ -85,6 +80,6 @@ def test_no_number_comes_near_what_float16_can_hold(clip):
 
     for name, module in model.named_modules():
         module.register_forward_hook(watch(name))
-    masks_of(Tracker(model), clip)
+    masks_of(Tracker(model, accelerate=False), clip)
     assert len(largest) > 100
     assert max(largest.values()) < 1000, max(largest, key=largest.get)

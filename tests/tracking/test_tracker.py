@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sam2_ros.model import SAM2
+from sam2_ros.model.sam2 import logits_of as network_logits_of
 from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, StampError, Tracker
 from sam2_ros.tracking.pixels import mask_to_network, prompt_to_network
 
@@ -237,21 +238,21 @@ def test_large_masks_are_what_the_reference_makes_of_them(model):
     mask = np.zeros((120, 160), dtype=bool)
     mask[20:80, 30:100] = mask[90, 10:150] = True
     shape, device = (64, 96), torch.device("cpu")
-    seen, logits = prompt_to_network(mask, shape, model)
+    seen, logits = prompt_to_network(mask, shape, model.device)
     assert torch.equal(seen, mask_to_network(mask, shape, device))
-    assert torch.equal(logits, model.logits_of(seen))
+    assert torch.equal(logits, network_logits_of(seen))
 
 
 def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
     """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
-    track = model.track
+    track = tracker.network.track
 
     def track_nothing(*given):
         decoded, memory = track(*given)
         return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
 
-    monkeypatch.setattr(model, "track", track_nothing)
+    monkeypatch.setattr(tracker.network, "track", track_nothing)
     (masklet,) = tracker.step(images[2]).masklets
     assert tracker.history.newest.answers[1].presence_logit > 1
     assert (masklet.present, masklet.presence, masklet.mask.any(), masklet.box) == (False, 0.0, False, Box(0, 0, 0, 0))
@@ -286,7 +287,8 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     assert tracker.newest.stamp == 45
 
     tracker = prompted()
-    encode_memory, frame = model.encode_memory, Tracker._frame
+    twin, frame = tracker.network.model, Tracker._frame
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
         if len(mask_logits) > 1:
@@ -296,7 +298,7 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     def fail(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     monkeypatch.setattr(Tracker, "_frame", fail)
     with pytest.raises(torch.OutOfMemoryError):
         tracker.step(images[5])
@@ -400,7 +402,7 @@ def test_prompts_are_placed_in_wide_images_as_they_were_made(model, images):
     tracker = run(model, [wide], {})
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
-    hook = model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    hook = tracker.network.model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
     # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
@@ -462,14 +464,15 @@ def test_a_prompt_out_of_reach_is_refused(model, images):
 def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
     """The allocator's failure is a stand-in: there is no GPU in these tests."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
-    encode_memory = model.encode_memory
+    twin = tracker.network.model
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
         if len(tracker.objects) > 1 and len(mask_logits) > 1:
             raise torch.OutOfMemoryError
         return encode_memory(features, mask_logits, *rest, **named)
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     tracker.prompt(CLICK)
     assert list(tracker.labels) == [1, 2]
     assert [masklet.object_id for masklet in tracker.step(images[4]).masklets] == [1]
@@ -477,7 +480,7 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
     def fail(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail)
+    monkeypatch.setattr(twin, "encode_memory", fail)
     with pytest.raises(PromptError, match="out of memory"):
         tracker.prompt(CLICK)
     assert list(tracker.labels) == [1]
@@ -693,10 +696,10 @@ def test_what_was_replaced_is_not_corrected_on_later_frames(model, images):
 @pytest.mark.parametrize("size, shape", [((286, 724), (192, 480)), ((1, 40000), (32, 3520)), ((3, 8000), (32, 480))])
 def test_a_mask_of_the_size_that_a_refusal_names_is_held_anywhere(model, size, shape):
     with pytest.raises(PromptError, match="can hold") as refused:
-        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model)
+        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model.device)
     words = str(refused.value).split("can hold ")[1].split(";")[0].split()
     rows, columns = (int(words[0]), int(words[0])) if "x" in words else (1, int(words[0]))
     for top, left in ((0, 0), (size[0] - rows, size[1] - columns), (min(83, size[0] - rows), 312), (0, 59)):
         mask = np.zeros(size, bool)
         mask[top : top + rows, left : left + columns] = True
-        assert prompt_to_network(mask, shape, model)[0].any()
+        assert prompt_to_network(mask, shape, model.device)[0].any()

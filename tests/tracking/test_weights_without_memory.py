@@ -10,18 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sam2_ros.deployment.export import export
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint, load_model
+from sam2_ros.checkpoints.names import VIDEO_ONLY
+from sam2_ros.checkpoints.save import save_official, save_weights
+from sam2_ros.checkpoints.weights import read_weights
+from sam2_ros.deployment import __main__ as deployment
 from sam2_ros.model import CONFIGS, SAM2
-from sam2_ros.model.checkpoint import (
-    DEFAULT_WEIGHTS,
-    CheckpointError,
-    load_checkpoint,
-    load_model,
-    read_weights,
-    save_official,
-    save_weights,
-)
-from sam2_ros.model.weight_names import VIDEO_ONLY
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.prompt import Click
 from sam2_ros.tracking.tracker import Tracker
@@ -77,10 +72,12 @@ def test_a_memory_with_holes_fits_nothing(tmp_path):
             load_model(checkpoint=tmp_path / "holes.safetensors", device="cpu")
 
 
-def test_no_graphs_are_exported_of_them(model, tmp_path):
-    model.config = model.config.fixed()
-    with pytest.raises(CheckpointError, match="nothing can be tracked"):
-        next(export(model, tmp_path / "graphs"))
+def test_no_graphs_are_exported_of_them(stills_only, tmp_path, monkeypatch, capsys):
+    given = [str(tmp_path / "graphs"), "--checkpoint", str(stills_only), "--size", "64"]
+    monkeypatch.setattr("sys.argv", ["deployment", *given])
+    with pytest.warns(UserWarning, match="a checkpoint for still images"):
+        assert deployment.main() == 2
+    assert "nothing can be tracked" in capsys.readouterr().err
     assert not (tmp_path / "graphs").exists()
 
 

@@ -15,12 +15,14 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Writer
 from small_clips import make_clip
 
+from sam2_ros.checkpoints.download import checksum
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.checkpoints.official import OFFICIAL, cached_checkpoint
+from sam2_ros.checkpoints.save import save_official, save_weights
 from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_corrections import uncorrected
 from sam2_ros.data.clips import Clips
-from sam2_ros.model.checkpoint import OFFICIAL, cached_checkpoint, load_model, save_official, save_weights
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.download import checksum
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
 from sam2_ros.training.own_answers import remark_on_own_answers

@@ -9,14 +9,15 @@ import torch
 from small_clips import make_clip
 from small_network import default_network
 
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_model
+from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.data import davis
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.region_boundary import region_similarity
-from sam2_ros.model.checkpoint import DEFAULT_WEIGHTS, load_model, read_weights
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.tracker import Tracker
 from sam2_ros.training.iou_head import Judged, choice, fit, gather, judge
 

@@ -2,8 +2,8 @@
 
 from itertools import islice
 
-from sam2_ros.data.synthetic import SyntheticScenes
-from sam2_ros.data.table_scenes import TableScenes
+from sam2_ros.scenes.synthetic import SyntheticScenes
+from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.scenes import SceneOrder, SceneSamples, rows

@@ -15,7 +15,7 @@ from small_clips import make_clip
 from small_network import TINY, clip, moving_things, network
 from torch.utils.data import Dataset, Sampler
 
-from sam2_ros.model.checkpoint import load_checkpoint
+from sam2_ros.checkpoints.load import load_checkpoint
 from sam2_ros.training.augmentation import NONE, PAPER_AUGMENTATION
 from sam2_ros.training.losses import Weights
 from sam2_ros.training.optimizer import Learning

@@ -1,0 +1,7 @@
+"""The network of `sam2_ros.model`, faster, for inference: `accelerate` is the one door."""
+
+from sam2_ros.acceleration.door import Capacity, accelerate, accelerated
+from sam2_ros.acceleration.inference import Choice, choice_of
+from sam2_ros.acceleration.network import Network
+
+__all__ = ["Capacity", "Choice", "Network", "accelerate", "accelerated", "choice_of"]

@@ -1,0 +1,22 @@
+"""Rotary embedding on CPUs in place: a product that makes a copy would go through memory twice more."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
+from sam2_ros.acceleration.cpu.kernels.rotation import rotates_in_place
+
+
+def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+    """`sam2_ros.model.position.rotate`, written over x and returned."""
+    if rotates_in_place(x) and has_cpu_kernels(x.dtype):
+        torch.ops.sam2_ros.rotate_in_place(x, rotation, pointers)
+        return x
+    grids = x[:, : x.shape[1] - pointers].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
+    rotated = grids.float()  # x itself in float32
+    torch.view_as_complex(rotated).mul_(rotation)
+    if rotated.dtype != x.dtype:
+        grids.copy_(rotated)
+    return x

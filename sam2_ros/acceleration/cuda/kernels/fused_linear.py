@@ -1,0 +1,148 @@
+"""A linear layer with what comes before or after it, for CUDA: what PyTorch makes passes of their own over memory of,
+GELU, the sum with a residual map, and putting windows together. Written in Triton."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sam2_ros.acceleration.cuda.kernels.gelu import gelu as activated
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import abilities
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+    triton = None
+
+
+class Tile(NamedTuple):
+    """What one block of threads computes."""
+
+    rows: int
+    columns: int
+    warps: int
+    stages: int
+    """Of loading ahead."""
+
+
+TILES = Tile(128, 128, 8, 3), Tile(64, 128, 8, 3), Tile(64, 64, 4, 4)
+"""From the largest, which reads the least, to the smallest, of which there are the most. With a residual, the largest
+would take so many registers that a multiprocessor had nothing else to do while it waits for memory."""
+
+DEPTH = 64
+"""Of the product, that is loaded together."""
+
+WAVES = 2
+"""So many tiles for each multiprocessor are wanted."""
+
+
+def _multiply(
+    x, weight, bias, residual, out, strip, deep, wide, blocks, height, width, down,
+    GELU: tl.constexpr, ADD: tl.constexpr, WINDOW: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, EVEN: tl.constexpr,
+):  # fmt: skip
+    """One tile. The rows of x come in strips, each of them all windows side by side, so that telling where in the map a
+    row belongs takes no division by what is not known beforehand."""
+    start = tl.program_id(0) // blocks * ROWS  # in the strip; tiles that read the same of x run together
+    place = tl.program_id(1).to(tl.int64) * strip + start
+    rows = tl.arange(0, ROWS)
+    columns = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)
+    depth = tl.arange(0, DEPTH)
+    inside, known = start + rows < strip, columns < wide
+    left = x + place * deep + (rows[:, None] * deep + depth[None, :])
+    right = weight + (columns[None, :] * deep + depth[:, None])
+    found = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for i in range(0, deep, DEPTH):
+        if EVEN:
+            a = tl.load(left, mask=inside[:, None], other=0.0)
+            b = tl.load(right, mask=known[None, :], other=0.0)
+        else:
+            a = tl.load(left, mask=inside[:, None] & (depth < deep - i)[None, :], other=0.0)
+            b = tl.load(right, mask=known[None, :] & (depth < deep - i)[:, None], other=0.0)
+        found = tl.dot(a, b, found, input_precision="ieee")
+        left += DEPTH
+        right += DEPTH
+    found += tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)[None, :]
+    if GELU:
+        found = activated(found)
+    if WINDOW:
+        picture, line = tl.program_id(1) // down, tl.program_id(1) % down * WINDOW
+        place = (picture * height + line).to(tl.int64) * width
+        cell, box = (start + rows) % (WINDOW * WINDOW), (start + rows) // (WINDOW * WINDOW)
+        row, column = cell // WINDOW, box * WINDOW + cell % WINDOW
+        inside &= (line + row < height) & (column < width)
+        rows = row * width + column
+    where = rows[:, None] * wide + columns[None, :]
+    mask = inside[:, None] & known[None, :]
+    if ADD:
+        found += tl.load(residual + place * wide + where, mask=mask, other=0.0).to(tl.float32)
+    tl.store(out + place * wide + where, found.to(out.dtype.element_ty), mask=mask)
+
+
+if triton is not None:
+    # Without variants for sizes that happen to be multiples of 16: images may have any.
+    _multiply = triton.jit(_multiply, do_not_specialize=["strip", "blocks", "height", "width", "down"])
+
+
+def fused_linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    gelu: bool = False,
+    residual: Tensor | None = None,
+    window: int = 0,
+    tile: Tile | None = None,
+) -> Tensor:
+    """x weight' + bias, and what follows it; forwards only.
+
+    Args:
+        x: [..., C], contiguous.
+        weight: [D, C], contiguous, of x's dtype.
+        bias: [D].
+        gelu: GELU of it.
+        residual: [..., D], contiguous: it is added to that, in its dtype.
+        window: x is in windows [B * windows, window, window, C] as `hiera.to_windows` cuts them, and residual is the
+            map [B, H, W, D] they are put together to; what hangs over its edges is dropped. 0: x is in no windows.
+        tile: other ones give the same up to rounding. None: what suits the GPU.
+
+    Returns:
+        [..., D] of x's dtype, or as residual is.
+    """
+    assert x.is_contiguous() and weight.is_contiguous() and weight.dtype == x.dtype
+    assert residual is None or residual.is_contiguous()
+    assert residual is not None or not window, "windows are put together to what they are added to"
+    (wide, deep), rows = weight.shape, x.numel() // x.shape[-1]
+    out = x.new_empty(*x.shape[:-1], wide) if residual is None else torch.empty_like(residual)
+    height, width, strips, down = 1, 1, 1, 1
+    if window:
+        height, width = residual.shape[1:3]
+        down = triton.cdiv(height, window)
+        strips = residual.shape[0] * down
+    strip = rows // strips
+    tile = tile or _tile(strip, strips, wide, TILES if residual is None else TILES[1:], x.device)
+    blocks = triton.cdiv(wide, tile.columns)
+    depth = min(DEPTH, max(16, triton.next_power_of_2(deep)))
+    with torch.cuda.device_of(x):  # Triton launches on the current one
+        _multiply[triton.cdiv(strip, tile.rows) * blocks, strips](
+            x, weight, bias, x if residual is None else residual, out,
+            strip, deep, wide, blocks, height, width, down,
+            GELU=gelu, ADD=residual is not None, WINDOW=window,
+            ROWS=tile.rows, COLUMNS=tile.columns, DEPTH=depth, EVEN=deep % depth == 0,
+            num_warps=tile.warps, num_stages=min(tile.stages, triton.cdiv(deep, depth)),
+        )  # fmt: skip
+    return out
+
+
+def _tile(strip: int, strips: int, wide: int, tiles: tuple[Tile, ...], device: torch.device) -> Tile:
+    """The largest of which there are enough, and which does not hang over the last column by much."""
+    _, processors = abilities(device)
+    least = triton.cdiv(wide, tiles[-1].columns) * tiles[-1].columns
+    for tile in tiles:
+        across = triton.cdiv(wide, tile.columns)
+        enough = triton.cdiv(strip, tile.rows) * strips * across >= WAVES * processors
+        if enough and across * tile.columns * 8 <= least * 9:
+            return tile
+    return tiles[-1]

@@ -1,0 +1,102 @@
+"""A network as it is used for inference: without gradients, in a chosen precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sam2_ros.acceleration.network import Network
+from sam2_ros.acceleration.twin import prepare
+from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a network is computed with."""
+
+    dtype: torch.dtype
+    """The precision; where rounding would decide a result, it is float32 in any case."""
+    kernels: str
+    """"PyTorch", "C++ (AVX512, AMX)", "Triton" ..."""
+    graphs: bool = False
+    """Whether the step of a stream is recorded as CUDA graphs."""
+
+    def __str__(self) -> str:
+        graphs = ", CUDA graphs" if self.graphs else ""
+        return f"{str(self.dtype).removeprefix('torch.')}, {self.kernels}{graphs}"
+
+
+class Inference:
+    """A `Network` made of the plain model or of its accelerated twin.
+
+    Args:
+        model: in eval mode; it stays as it is, and its weights are not copied.
+        choice: the precision to compute in, and what the model is made of.
+    """
+
+    def __init__(self, model: SAM2, choice: Choice) -> None:
+        self.model = model
+        self.choice = choice
+        self.config: SAM2Config = model.config
+        self.device: torch.device = model.device
+        self.missing_weights = model.missing_weights
+        self._weights = [*model.parameters(), *model.buffers()]
+        self._versions = self._changes()
+
+    @contextmanager
+    def mode(self) -> Iterator[None]:
+        """Without gradients, and with autocast unless the precision is float32."""
+        dtype = self.choice.dtype
+        with torch.no_grad(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            yield
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        self.follow_weights()
+        with self.mode():
+            return self.model.encode_image(image)
+
+    def condition(self, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        with self.mode():
+            return self.model.condition(features, memories)
+
+    def decode(self, *args: Any, **kwargs: Any) -> Decoded:
+        with self.mode():
+            return self.model.decode(*args, **kwargs)
+
+    def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
+        with self.mode():
+            return self.model.decode_mask(features, mask)
+
+    def encode_memory(
+        self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor
+    ) -> Tensor:
+        with self.mode():
+            return self.model.encode_memory(features, mask_logits, presence_logit, prompted)
+
+    def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
+        with self.mode():
+            return self.model.track(features, memories)
+
+    def _changes(self) -> int:
+        """How often the weights have been written to."""
+        return sum(0 if weight.is_inference() else weight._version for weight in self._weights)
+
+    def follow_weights(self) -> bool:
+        """Prepare the twin again where weights have been loaded or learnt meanwhile; whether that was so."""
+        versions = self._changes()
+        if versions == self._versions:
+            return False
+        self._versions = versions
+        prepare(self.model, self.choice.dtype)
+        return True
+
+
+def choice_of(network: Network) -> Choice:
+    """What a network is computed with; of the plain model, which does not say: PyTorch in float32."""
+    return getattr(network, "choice", Choice(torch.float32, "PyTorch"))

@@ -1,0 +1,93 @@
+"""Downloads that are complete and verified by their checksum, or leave nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+from sam2_ros.system import stopping
+
+TIMEOUT = 15.0
+"""s without any data, after which a download fails."""
+
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+
+MAX_PART_AGE = 86_400.0
+"""s after which a partial file is taken for one of a process that was killed."""
+
+
+class DamagedError(OSError):
+    """The downloaded file does not have the expected checksum."""
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def download(url: str, to: Path, sha256: str) -> None:
+    """Download a file with a progress bar. It replaces an existing one atomically, when it is complete.
+
+    Raises:
+        DamagedError: the file has another checksum.
+        OSError, http.client.HTTPException: it cannot be downloaded or written.
+        Stopped: the process is ending.
+    """
+    for part in to.parent.glob(f"{to.name}.*.part"):  # left by processes that were killed
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > MAX_PART_AGE:
+                part.unlink()
+    digest = hashlib.sha256()
+    stopping.check(f"fetching {url}")
+    with (
+        urlopen(Request(url, headers={"User-Agent": "sam2_ros"}), timeout=TIMEOUT) as source,
+        _Part(to) as file,
+        tqdm(total=_length(source), unit="B", unit_scale=True, unit_divisor=1024, desc=to.name) as progress,
+    ):
+        while chunk := source.read1(CHUNK):
+            stopping.check(f"fetching {url}")
+            file.write(chunk)
+            digest.update(chunk)
+            progress.update(len(chunk))
+        if digest.hexdigest() != sha256:
+            raise DamagedError(f"its SHA-256 is {digest.hexdigest()} instead of {sha256}")
+
+
+def _length(source) -> int | None:
+    given = source.headers.get("Content-Length", "")
+    return int(given) if given.isdecimal() else None
+
+
+class _Part:
+    """A partial file that replaces another one when it is complete, and is removed after an error."""
+
+    def __init__(self, to: Path) -> None:
+        self._to = to
+        self._part = to.with_name(f"{to.name}.{token_hex(4)}.part")
+        self._file = open(self._part, "xb")  # noqa: SIM115 - a tempfile would be readable by this user alone
+
+    def __enter__(self):
+        return self._file
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        try:
+            with self._file:
+                if kind is None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            if kind is None:
+                self._part.replace(self._to)
+        finally:
+            self._part.unlink(missing_ok=True)

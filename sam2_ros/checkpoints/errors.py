@@ -1,0 +1,7 @@
+"""The error of everything that reads or writes weights."""
+
+from __future__ import annotations
+
+
+class CheckpointError(RuntimeError):
+    """Weights are missing, unreadable, or made for another network; the message names the file and what to do."""
