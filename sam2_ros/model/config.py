@@ -157,7 +157,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
-    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_half_precision.py)
+    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_tracker_half_precision.py)
 )
 
 

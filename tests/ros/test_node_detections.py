@@ -29,7 +29,7 @@ def around(box: RegionOfInterest):
 CUP = (29.0, 36.0, 26.0, 24.0)
 
 
-def test_what_is_detected_is_followed_once(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_each_detection_starts_one_object(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), max_objects=3)
     detector = robot.create_publisher(vision.Detection2DArray, "detections", 10)
     robot.wait_for(detector.get_subscription_count, "for the node")

@@ -21,7 +21,7 @@ class Answers:
         self.meter, self.written, self.fails = Meter(), WrittenLog(), fails
         self.given: list[msg.PromptResult] = []
         self.errors: list[Exception] = []
-        self.answers = PromptAnswers(self.meter, self.written.log, self.on_answer, self.errors.append)
+        self.answers = PromptAnswers(self.meter, self.written.log, self, self.errors.append)
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         if self.fails:

@@ -22,10 +22,11 @@ class Applier:
     def __init__(self) -> None:
         self.session, self.errors = Session(), []
         self.session.step(100, 110, 120)
-        answers = PromptAnswers(
-            self.session.meter, self.session.written.log, lambda result, prompt: None, self.errors.append
-        )
+        answers = PromptAnswers(self.session.meter, self.session.written.log, self, self.errors.append)
         self.applier = PromptApplier(self.session.session, answers, self.errors.append)
+
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
+        pass
 
     def apply(
         self,
