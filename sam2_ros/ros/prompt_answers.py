@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sam2_ros import msg
+from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.prompts import refused
@@ -16,20 +17,20 @@ class PromptAnswers:
     """Gives each prompt its answer, and counts it.
 
     Args:
-        on_answer: called with each answer and its prompt, before whoever waits for it has it.
-        on_error: called with what `on_answer` raises.
+        listener: receives each answer before whoever waits for it.
+        on_error: called with what the listener raises.
     """
 
     def __init__(
         self,
         meter: Meter,
         log: Log,
-        on_answer: Callable[[msg.PromptResult, Prompt], None],
+        listener: Listener,
         on_error: Callable[[Exception], None],
     ) -> None:
         self._meter = meter
         self._log = log
-        self._on_answer = on_answer
+        self._listener = listener
         self._on_error = on_error
 
     def give(self, waiting: WaitingPrompt, result: msg.PromptResult, prompt: Prompt) -> None:
@@ -37,7 +38,7 @@ class PromptAnswers:
         kind = "prompts" if waiting.proposal is None else "detections"
         self._meter.count(f"{kind} accepted" if result.accepted else f"{kind} refused")
         try:
-            self._on_answer(result, prompt)
+            self._listener.on_answer(result, prompt)
         except Exception as error:  # other prompts wait behind this one
             self._on_error(error)
         waiting.answer.set_result(result)

@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import torch
 from std_msgs.msg import Header
 
@@ -19,6 +18,7 @@ from sam2_ros.ros.call_queue import CallQueue
 from sam2_ros.ros.image_pipeline import ImagePipeline, PreparedImage
 from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.image_stamps import ImageStamps
+from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.prompt_answers import PromptAnswers
@@ -29,7 +29,6 @@ from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracking_session import TrackingSession
 from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
-from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -39,19 +38,6 @@ MAX_PROMPTS_BETWEEN_IMAGES = 16
 UNNAMED = Source()
 
 T = TypeVar("T")
-
-
-class Listener(Protocol):
-    """Receives the results. Called in the stream's thread."""
-
-    def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        """An image was processed. `image` is uint8 [H, W, 3] RGB."""
-
-    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
-        """A prompt was applied or refused. What is refused at once is reported in the thread of whoever prompts."""
-
-    def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        """Objects on the newest frame have changed, and no newer image waits which will show it."""
 
 
 class Stream:
@@ -87,7 +73,7 @@ class Stream:
         self._pipeline = ImagePipeline(images, decoder or ImageDecoder(), tracker.encode, encode_ahead)
         self._gate: StampGate[PreparedImage] = StampGate(meter, log, keep_over_jumps)
         self._calls: CallQueue[Tracker] = CallQueue()
-        self._answers = PromptAnswers(meter, log, listener.on_answer, self._report)
+        self._answers = PromptAnswers(meter, log, listener, self._report)
         # These two belong to the thread alone.
         self._session = TrackingSession(tracker, meter, log, self._shift_prompts)
         self._applier = PromptApplier(self._session, self._answers, self._report)
@@ -132,8 +118,8 @@ class Stream:
         with self._lock:
             if self._closed:
                 return
-            dropped = self._pipeline.put(image)
             self._gate.announce(image.stamp)
+            dropped = self._pipeline.put(image)
             self._news.notify()
         self._meter.count("received")
         if dropped is not None:

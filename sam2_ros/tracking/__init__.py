@@ -1,4 +1,4 @@
-"""Promptable visual segmentation over a stream and on pictures.
+"""Promptable visual segmentation over a stream and on single images.
 
 Prompts, masklets and their run lengths (`prompt`, `masklet`, `rle`) need NumPy alone; the rest is loaded at first use.
 """

@@ -1,4 +1,4 @@
-"""Pictures of masklets: outlines, lightly tinted masks, and who is who."""
+"""Masklets drawn over their image: outlines, lightly tinted masks, labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Overlay:
         self._sides: dict[int, int] = {}
 
     def draw(self, image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
-        """Draws masklets over a copy of their image, uint8 [H, W, 3] RGB.
+        """Draw masklets over a copy of their image, uint8 [H, W, 3] RGB.
 
         Visible objects are outlined and carry ID, label and presence in percent; absent ones are listed at the bottom.
 

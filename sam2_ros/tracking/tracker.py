@@ -40,7 +40,7 @@ DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
 class Tracker:
-    """Follows objects through a stream of images.
+    """Tracks objects through a stream of images.
 
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
@@ -51,9 +51,9 @@ class Tracker:
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
             costs time in every frame, for as long as the object is tracked.
-        non_overlap_masks: each pixel belongs to one object at most, to the one that is most certain of it, as in Meta's
-            results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
-            remembered, as if it were alone.
+        non_overlap_masks: each pixel belongs to one object at most, to the one with the highest logit, as in Meta's
+            results for data sets whose masks don't overlap. Only the returned masks change: every object is tracked and
+            remembered independently.
         box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
             `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
         dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`

@@ -16,14 +16,14 @@ def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPromp
     return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
 
 
-def test_the_farthest_gives_way_to_a_nearer_one() -> None:
+def test_the_farthest_prompt_gives_way_to_a_nearer_one() -> None:
     queue, far, near = PromptQueue(), prompt(900), prompt(101)
     assert queue.put(prompt(500), NEWEST) is None and queue.put(far, NEWEST) is None
     assert queue.put(near, NEWEST) is far and near in queue
     assert queue.put(far, NEWEST) is far and len(queue) == 2
 
 
-def test_those_whose_turn_it_is_and_other_sources_have_places_of_their_own() -> None:
+def test_due_prompts_and_other_sources_have_their_own_places() -> None:
     queue = PromptQueue()
     for stamp in (200, 200, 100, 99):
         assert queue.put(prompt(stamp), NEWEST) is None

@@ -70,7 +70,7 @@ AFTER = camera(NEWEST + PERIOD)
 
 
 @pytest.mark.parametrize("odd", [NEWEST - 250, 0.000001, NEWEST - 1_000_000], ids=["0.25 s late", "1 ns", "long ago"])
-def test_one_odd_stamp_forgets_nothing(robot: Robot, sam2: Sam2Node, odd: float) -> None:
+def test_one_odd_stamp_keeps_the_objects(robot: Robot, sam2: Sam2Node, odd: float) -> None:
     three_objects(robot, sam2, BEFORE)
     stray = image(NEWEST)
     stray.header.stamp = time_message(round(odd * MS))
@@ -82,7 +82,7 @@ def test_one_odd_stamp_forgets_nothing(robot: Robot, sam2: Sam2Node, odd: float)
     assert [nanoseconds(array.header.stamp) // MS for array in robot.masklets] == [*BEFORE, *AFTER]
 
 
-def test_a_clock_that_is_put_back_by_a_second_keeps_what_is_tracked(robot: Robot, sam2: Sam2Node) -> None:
+def test_a_clock_that_is_put_back_by_a_second_keeps_the_objects(robot: Robot, sam2: Sam2Node) -> None:
     before, after = camera(number=40), camera(START + 40 * PERIOD - 1000)
     three_objects(robot, sam2, before)
     play(robot, sam2, after)
@@ -98,7 +98,7 @@ def test_a_clock_that_is_put_back_by_a_second_keeps_what_is_tracked(robot: Robot
 
 
 @pytest.mark.parametrize(("chosen", "left"), [("forget", []), ("keep", [1, 2, 3])])
-def test_what_a_long_jump_back_does_is_chosen(
+def test_the_time_jump_parameter_keeps_or_forgets_objects(
     graph: Graph, robot: Robot, checkpoint: Path, chosen: str, left: list[int]
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), time_jump=chosen)
@@ -147,7 +147,7 @@ def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Ro
     assert all(result.accepted and result.header == at(bag[1]) for result in robot.results)
 
 
-def test_several_stamps_from_the_future_cost_nothing(robot: Robot, sam2: Sam2Node) -> None:
+def test_several_stamps_from_the_future_are_corrected(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     future = camera(NEWEST + 3_600_000, 3)
     play(robot, sam2, [*future, *AFTER])
@@ -176,7 +176,7 @@ def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot
     assert answer.accepted and answer.header == at(NEWEST)
 
 
-def test_after_a_reset_the_next_image_is_right_whatever_its_stamp(robot: Robot, sam2: Sam2Node) -> None:
+def test_after_a_reset_any_stamp_is_accepted(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
     robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
@@ -185,7 +185,7 @@ def test_after_a_reset_the_next_image_is_right_whatever_its_stamp(robot: Robot, 
     assert tracked(robot) == []
 
 
-def test_of_a_camera_and_a_bag_on_one_topic_one_is_followed_also_by_a_slow_tracker(
+def test_a_slow_tracker_uses_one_of_two_sources_on_a_topic(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest of those that wait is always the bag's."""
@@ -239,7 +239,7 @@ def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
     assert "use_sim_time" in said
 
 
-def test_a_clock_that_starts_late_pauses_and_goes_back_costs_nothing(
+def test_a_clock_that_starts_late_pauses_and_goes_back_keeps_the_objects(
     graph: Graph, robot: Robot, checkpoint: Path
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
@@ -255,6 +255,6 @@ def test_a_clock_that_starts_late_pauses_and_goes_back_costs_nothing(
     assert node._stream._meter["time jumps"] == node._stream._meter["wrong stamps"] == 0
 
 
-def test_what_becomes_of_objects_is_no_parameter_of_any_value(graph: Graph) -> None:
+def test_other_values_of_time_jump_are_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="forget, keep"):
         Sam2Node(context=graph.context, parameter_overrides=[Parameter("time_jump", value="remember")])

@@ -34,7 +34,7 @@ def coloured(picture, rgb):
     return int((np.abs(picture.astype(int) - rgb).sum(2) < 60).sum())
 
 
-def test_outlines_the_mask_and_lets_the_object_be_seen():
+def test_masks_are_outlined_and_objects_stay_visible():
     original = np.full((480, 640, 3), (200, 40, 40), np.uint8)
     before, mask = original.copy(), ellipse(320, 300, 80, 60)
     picture = Overlay().draw(original, [masklet(1, mask, label="cup")])
@@ -52,7 +52,7 @@ def test_outlines_the_mask_and_lets_the_object_be_seen():
     assert (picture[rim].astype(int).sum(1) < 160).sum() > 300, "its dark edges"
 
 
-def test_labels_leave_small_objects_to_be_seen():
+def test_labels_do_not_hide_small_objects():
     original = np.full((480, 640, 3), 90, np.uint8)
     masks = [ellipse(60 + 55 * i, 240, 9, 9) for i in range(10)]
     picture = Overlay().draw(original, [masklet(i + 1, mask, label="bolt") for i, mask in enumerate(masks)])

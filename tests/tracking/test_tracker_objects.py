@@ -59,7 +59,7 @@ def test_objects_together_equal_each_alone(model, images, presence):
         assert (alone[1][-1].logits - alone[3][-1].logits).abs().max() > 0.05
 
 
-def test_masks_that_may_not_overlap_are_those_that_may_where_no_other_is(model, images):
+def test_non_overlapping_masks_equal_plain_ones_outside_overlaps(model, images):
     """In the answers to prompts, too. What is tracked is the same."""
     trackers = [Tracker(model, non_overlap_masks=apart) for apart in (False, True)]
     contested = 0

@@ -129,7 +129,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
     assert "no capture today" in caplog.text
 
 
-def test_what_has_no_graphs_is_refused(model):
+def test_models_without_graphs_are_refused(model):
     with pytest.raises(ValueError, match="need a CUDA GPU"):
         Tracker(model, accelerate="graphs")
     with pytest.raises(TypeError, match="only PyTorch models"):

@@ -76,7 +76,7 @@ REFUSED_AT_ONCE = {
 REFUSED_AT_ONCE["only negative"][0].prompts[0].clicks[0].positive = False
 
 
-def test_what_needs_no_network_is_refused_while_the_network_is_busy(
+def test_invalid_prompts_are_refused_while_the_network_is_busy(
     robot: Robot, sam2: Sam2Node, busy: threading.Event
 ) -> None:
     robot.show(0)
@@ -103,7 +103,7 @@ def test_the_prompts_of_one_message_are_answered_in_their_order(
     assert [result.object_id for result in robot.results] == [1, 7, *[0] * 900, 2]
 
 
-def test_stamps_that_no_image_can_have_keep_nobody_out(robot: Robot, sam2: Sam2Node) -> None:
+def test_impossible_stamps_do_not_block_other_prompts(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * (MAX_WAITING + 6)))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
@@ -112,7 +112,7 @@ def test_stamps_that_no_image_can_have_keep_nobody_out(robot: Robot, sam2: Sam2N
     assert all("ahead of the newest" in result.message for result in robot.results[:-1])
 
 
-def test_neither_do_they_before_the_first_image(robot: Robot, sam2: Sam2Node) -> None:
+def test_impossible_stamps_before_the_first_image_do_not_block_other_prompts(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * MAX_WAITING))
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[BOX]))
@@ -173,7 +173,7 @@ def test_prompts_have_their_turn_beside_a_flood_of_refinements(
     assert all(result.accepted for result in robot.results)
 
 
-def test_who_asks_or_removes_does_not_wait_for_all_prompts_before(
+def test_service_calls_do_not_wait_for_all_earlier_prompts(
     robot: Robot, sam2: Sam2Node, busy: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_by_one = threading.Semaphore(0)
@@ -201,7 +201,7 @@ def test_who_asks_or_removes_does_not_wait_for_all_prompts_before(
     assert len(robot.show(1).masklets) == len(robot.next_results(0, 10)) - 2, "the others are for the next image"
 
 
-def test_a_megabyte_from_elsewhere_is_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_long_texts_are_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     endless = "x" * 1_000_000
     mask = Image(height=4, width=4, encoding=endless, data=[0] * 16)
@@ -218,7 +218,7 @@ def test_a_megabyte_from_elsewhere_is_cut_in_answers_and_in_the_log(robot: Robot
     assert len(said) < 5000
 
 
-def test_a_flood_of_refusals_hardly_writes(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_a_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[msg.Prompt()] * MANY))
     robot.wait_for(lambda: len(robot.results) == MANY, "for the answers")
