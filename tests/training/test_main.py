@@ -29,6 +29,8 @@ from sam2_ros.training.own_answers import remark_on_own_answers
 from sam2_ros.training.recipe import FINE_TUNING, SCRATCH, Recipe
 from sam2_ros.training.validation import Scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,6 +28,8 @@ from sam2_ros.training.samples import Batch, sample
 from sam2_ros.training.trainer import Trainer
 from sam2_ros.training.validation import ONE_CLICK, validate
 
+pytestmark = pytest.mark.slow
+
 
 class OneClip(Dataset[Batch]):
     """The same sample again and again."""

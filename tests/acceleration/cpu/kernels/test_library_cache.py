@@ -20,6 +20,8 @@ from sam2_ros.acceleration.cpu.kernels.library import load
 from sam2_ros.system import stopping
 from sam2_ros.system.cache import cache_folder, check_protected, private_folder
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 60.0  # s; the compilers of these tests take ten times as long
 NOBODY = 65534
 
