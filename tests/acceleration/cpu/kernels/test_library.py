@@ -16,9 +16,7 @@ from sam2_ros.acceleration.cpu.kernels import library as kernel_library
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
 
-pytestmark = pytest.mark.slow
-
-pytestmark = NEEDS_KERNELS
+pytestmark = [NEEDS_KERNELS, pytest.mark.slow]
 
 
 def test_no_use_of_kernels_loads_the_compiler():

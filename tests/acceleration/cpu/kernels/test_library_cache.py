@@ -20,14 +20,13 @@ from sam2_ros.acceleration.cpu.kernels.library import load
 from sam2_ros.system import stopping
 from sam2_ros.system.cache import cache_folder, check_protected, private_folder
 
-pytestmark = pytest.mark.slow
-
 TIMEOUT = 60.0  # s; the compilers of these tests take ten times as long
 NOBODY = 65534
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+    pytest.mark.slow,
 ]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 
