@@ -22,6 +22,8 @@ from sam2_ros.tracking.prompt import Click
 from sam2_ros.tracking.tracker import Tracker
 from sam2_ros.training.__main__ import arguments, network, recipe_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stills_only(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -36,6 +36,7 @@ def test_the_numpy_on_the_page_decodes_masks() -> None:
         np.testing.assert_array_equal(page["decode"](message), mask)
 
 
+@pytest.mark.slow
 def test_the_cpp_on_the_page_decodes_masks(tmp_path: Path) -> None:
     source, program = tmp_path / "decode.cpp", tmp_path / "decode"
     rest = """

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Box, Click, Prompt, Tracker
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-3
 LOST = range(8, 12)
 """Frames on which no object can be seen, unless others are given."""

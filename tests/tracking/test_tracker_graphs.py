@@ -19,6 +19,8 @@ from sam2_ros.acceleration.cuda.recording import SHAPES, Recording
 from sam2_ros.model import SAM2, graphed, recording
 from sam2_ros.tracking import Click, Prompt, Tracker, graphed_pixels
 
+pytestmark = pytest.mark.slow
+
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
 

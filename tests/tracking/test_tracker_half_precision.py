@@ -12,6 +12,8 @@ from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking import Tracker
 from sam2_ros.tracking.pixels import to_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clip():

@@ -109,6 +109,7 @@ def test_fitted_head_chooses_better_candidates():
     assert after[3] < 0.04 < before[3]
 
 
+@pytest.mark.slow
 def test_command_changes_only_the_head(tmp_path):
     davis.write([make_clip(f"walk{number}", frames=4) for number in range(5)], tmp_path / "data")
     command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--data"]

@@ -17,6 +17,8 @@ from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.samples import Batch
 from sam2_ros.training.scenes import SceneSamples
 
+pytestmark = pytest.mark.slow
+
 STAGE = Stage(frames=3, clips=2, objects=2, still_share=0.3, still_objects=3)
 
 

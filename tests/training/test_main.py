@@ -30,6 +30,8 @@ from sam2_ros.training.recipe import Recipe, load
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import Scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:

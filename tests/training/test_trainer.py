@@ -30,6 +30,8 @@ from sam2_ros.training.validation import ONE_CLICK, validate
 
 PAPER = load("paper")
 
+pytestmark = pytest.mark.slow
+
 
 class OneClip(Dataset[Batch]):
     """The same sample again and again."""

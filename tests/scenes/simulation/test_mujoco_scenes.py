@@ -13,6 +13,8 @@ from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.simulation.mujoco_scenes import SIMULATED, MujocoScenes
 from sam2_ros.scenes.synthetic import SUITE, TRAINING, SceneSettings
 
+pytestmark = pytest.mark.slow
+
 SMALL = SceneSettings(height=64, width=80, frames=3)
 MODULES = "sam2_ros.scenes.simulation"
 
