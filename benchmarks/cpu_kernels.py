@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
-from sam2_ros.acceleration.cpu.kernels.library import AMX, capability_of_this_processor, has_cpu_kernels
+from sam2_ros.acceleration.cpu.kernels.library import AMX, cpu_capability, has_cpu_kernels
 from sam2_ros.model.attention import _in_blocks
 from sam2_ros.model.position import axial_rotation, rotate
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     console = Console()
-    capability = capability_of_this_processor()
+    capability = cpu_capability()
     console.print(f"{capability}{', AMX' if AMX else ''}, PyTorch {torch.__version__}", highlight=False)
     for threads in options.threads:
         for dtype in options.dtype:

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The kernels for CPUs on 64-bit ARM, on an x86 machine: their tests under QEMU, in an ARM Python with an ARM PyTorch.
+# Run the tests of the CPU kernels for 64-bit ARM on an x86 machine: under QEMU, with Python and PyTorch for ARM.
 # Needs Debian or Ubuntu, root, and `make venv`; a few minutes, and 1 GB in FOLDER.
 #
 #     tests/on_arm.sh FOLDER [pytest's arguments]
 #
-# It says whether they are right, not how fast they are. Programs that begin others hang in QEMU now and then: kill it,
-# and say it again.
+# QEMU checks results, not speed. Programs that start other processes sometimes hang in it: kill the script and run it
+# again.
 set -euo pipefail
 [ $# -gt 0 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2; }
 folder=$(realpath -m "$1"); shift
@@ -17,7 +17,7 @@ if [ ! -e "$folder/.done" ]; then
     apt-get update -qq && apt-get install -yqq --no-install-recommends qemu-user-static g++-aarch64-linux-gnu
     ln -sf "$(command -v aarch64-linux-gnu-g++)" "$folder/bin/g++"
 
-    : > "$folder/status"  # nothing is installed there yet
+    : > "$folder/status"  # no packages are installed there yet
     apt=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$folder/lists"
          -o Dir::State::status="$folder/status" -o Dir::Cache::archives="$folder/archives")
     "${apt[@]}" update
@@ -25,7 +25,7 @@ if [ ! -e "$folder/.done" ]; then
     for package in "$folder"/archives/*.deb; do dpkg -x "$package" "$root"; done
 
     python=$(basename "$(realpath "$root/usr/bin/python3")")
-    needed=(torch==2.9.1  # later ones on PyPI want CUDA; pip would ask what this machine needs, hence all by name
+    needed=(torch==2.9.1  # later ones on PyPI need CUDA; pip would resolve for this machine, hence no deps
             filelock fsspec jinja2 markupsafe mpmath networkx numpy safetensors sympy typing-extensions
             opencv-python-headless pillow pytest iniconfig packaging pluggy pygments hypothesis sortedcontainers)
     $here -m pip download -q --no-deps --only-binary=:all: --python-version "${python#python}" --implementation cp \
@@ -35,8 +35,10 @@ if [ ! -e "$folder/.done" ]; then
     touch "$folder/.done"
 fi
 
-[ $# -gt 0 ] || set -- tests/model/test_*cpu_kernels.py tests/model/test_{hiera_block,patch_embedding}.py \
-    tests/model/test_network.py::test_a_step_is_what_pytorchs_operations_compute
+# Without the tests of the library, which start many processes.
+[ $# -gt 0 ] || set -- tests/acceleration/cpu/kernels/test_[!l]*.py tests/acceleration/cpu/test_mask_decoder.py \
+    tests/acceleration/cpu/test_classes.py::test_a_whole_stream_equals_the_plain_one
 export PATH="$folder/bin:$PATH" PYTHONHOME="$root/usr" PYTHONPATH="$PWD:$PWD/tests:$site" XDG_CACHE_HOME="$folder/cache"
 export PYTHONDONTWRITEBYTECODE=1 QEMU_LD_PREFIX="$root"
-exec qemu-aarch64-static -cpu cortex-a76 "$root/usr/bin/python3" -m pytest -p no:cacheprovider --noconftest "$@"
+exec qemu-aarch64-static -cpu cortex-a76 "$root/usr/bin/python3" -m pytest -p no:cacheprovider --noconftest \
+    -p acceleration.conftest "$@"

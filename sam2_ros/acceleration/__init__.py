@@ -1,4 +1,4 @@
-"""The network of `sam2_ros.model`, faster, for inference: `accelerate` is the one door."""
+"""Faster implementations of `sam2_ros.model` for inference: `accelerate` is the single entry point."""
 
 from sam2_ros.acceleration.door import Capacity, accelerate, accelerated
 from sam2_ros.acceleration.inference import Choice, choice_of

@@ -1,5 +1,4 @@
-"""Position encodings, computed once for each size of image; and convolutions without a nonlinearity between them,
-multiplied into one. Both help on every device."""
+"""Faster classes for every device: position encodings cached by image size, consecutive convolutions merged."""
 
 from __future__ import annotations
 
@@ -17,27 +16,33 @@ from sam2_ros.model.position import RandomFourier
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 
 SIZES = 8
-"""How many sizes are cached, the last ones used."""
+"""Image sizes in a cache, the most recently used ones."""
 
 
 class CachedHiera(Hiera):
+    """Caches position embeddings by image size."""
+
     def prepare(self, dtype: torch.dtype) -> None:
         plain = super().position
         self.position = lru_cache(SIZES)(lambda height, width: plain(height, width).contiguous())
 
 
 class CachedRandomFourier(RandomFourier):
+    """Caches the encoding of the grid by image size."""
+
     def prepare(self, dtype: torch.dtype) -> None:
         self.grid = lru_cache(SIZES)(super().grid)
 
 
 class CachedMemoryAttention(MemoryAttention):
+    """Caches rotations by image size."""
+
     def prepare(self, dtype: torch.dtype) -> None:
         self.rotation = lru_cache(SIZES)(super().rotation)
 
 
 class CachedSAM2(SAM2):
-    """Laterals of the fine levels and the decoder's 1x1 convolutions behind them are one product each."""
+    """Merges each fine lateral with the decoder's 1x1 convolution after it into one product, and caches positions."""
 
     linear = staticmethod(F.linear)
 
@@ -58,10 +63,7 @@ class CachedSAM2(SAM2):
 
 
 def merged(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
-    """Weight [D, C] and bias [D] of 1x1 convolutions one after the other, multiplied into one.
-
-    Computed in float64, which is exact enough for any precision of the weights.
-    """
+    """Weight [D, C] and bias [D] of consecutive 1x1 convolutions merged into one, multiplied in float64."""
     first, *others = convolutions
     weight, bias = first.weight.flatten(1).double(), first.bias.double()
     for convolution in others:

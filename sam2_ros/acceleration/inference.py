@@ -1,4 +1,4 @@
-"""A network as it is used for inference: without gradients, in a chosen precision."""
+"""A network in inference mode: without gradients, in a chosen precision."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
 @dataclass(frozen=True)
 class Choice:
-    """What a network is computed with."""
+    """Precision and kernels that compute a network."""
 
     dtype: torch.dtype
-    """The precision; where rounding would decide a result, it is float32 in any case."""
+    """The precision; layers whose rounding would decide a result stay in float32."""
     kernels: str
     """"PyTorch", "C++ (AVX512, AMX)", "Triton" ..."""
     graphs: bool = False
-    """Whether the step of a stream is recorded as CUDA graphs."""
+    """Whether CUDA graphs of a stream's step are recorded."""
 
     @property
     def has_own_kernels(self) -> bool:
-        """Whether kernels of this package are among them."""
+        """Whether kernels of this package are in use."""
         return not self.kernels.startswith(("PyTorch", "ONNX"))
 
     def __str__(self) -> str:
@@ -41,8 +41,8 @@ class Inference:
     """A `Network` made of the plain model or of its accelerated twin.
 
     Args:
-        model: in eval mode; it stays as it is, and its weights are not copied.
-        choice: the precision to compute in, and what the model is made of.
+        model: in eval mode. It is not copied.
+        choice: the precision to compute in, and the kernels of the model.
     """
 
     def __init__(self, model: SAM2, choice: Choice) -> None:
@@ -56,7 +56,7 @@ class Inference:
 
     @contextmanager
     def mode(self) -> Iterator[None]:
-        """Without gradients, and with autocast unless the precision is float32."""
+        """Disable gradients, and enable autocast unless the precision is float32."""
         dtype = self.choice.dtype
         with torch.no_grad(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             yield
@@ -89,11 +89,11 @@ class Inference:
             return self.model.track(features, memories)
 
     def _changes(self) -> int:
-        """How often the weights have been written to."""
+        """Number of in-place writes to the weights so far."""
         return sum(0 if weight.is_inference() else weight._version for weight in self._weights)
 
     def follow_weights(self) -> bool:
-        """Prepare the twin again where weights have been loaded or learnt meanwhile; whether that was so."""
+        """Prepare the twin again if weights have been loaded or trained since. Returns whether they have."""
         versions = self._changes()
         if versions == self._versions:
             return False
@@ -103,5 +103,5 @@ class Inference:
 
 
 def choice_of(network: Network) -> Choice:
-    """What a network is computed with; of the plain model, which does not say: PyTorch in float32."""
+    """The choice of a network; for a plain model, PyTorch in float32."""
     return getattr(network, "choice", Choice(torch.float32, "PyTorch"))

@@ -1,4 +1,4 @@
-"""What a tracker needs of a network, whoever computes it."""
+"""The interface between the tracker and any implementation of the network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sam2_ros.model.sam2 import Decoded, ImageFeatures, Memories
 
 
 class Network(Protocol):
-    """SAM 2 as five functions of tensors, and the step of a stream that is made of them.
+    """SAM 2 as five functions of tensors, and `track`, the step of a stream that combines them.
 
-    Fulfilled by the plain model (`SAM2`), its accelerated twin (`Inference`), recorded graphs (`GraphedNetwork`) and
+    Implemented by the plain model (`SAM2`), its accelerated twin (`Inference`), recorded graphs (`GraphedNetwork`) and
     exported ones (`OnnxNetwork`). Shapes, arguments and results are those of `SAM2`.
     """
 
     @property
     def config(self) -> SAM2Config:
-        """Sizes of the network, and of the images it takes."""
+        """Sizes of the network and of its input."""
 
     @property
     def device(self) -> torch.device:
-        """Where tensors go in and come out."""
+        """Device of inputs and outputs."""
 
     def encode_image(self, image: Tensor) -> ImageFeatures: ...
 

@@ -13,25 +13,23 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 Classes = Mapping[type[nn.Module], type[Any]]
-"""A class of the plain network -> the faster one that takes its place.
+"""A class of the plain network -> the faster class that replaces it.
 
 A faster class inherits from the plain one and computes the same. It may define two methods:
 
-    fits(module, dtype) -> bool     a static method: whether it can stand in for a module of the plain class, from its
-                                    sizes and the precision that is computed in. Without it: always.
-    prepare(dtype) -> None          compute what follows from weights alone, once. Never registers parameters.
+    fits(module, dtype) -> bool     static: whether it supports a module of the plain class, by its sizes and the
+                                    precision of the computation; without it, always.
+    prepare(dtype) -> None          precompute from the weights. Must not register parameters.
 
-Where an input does not suit it, its `forward` calls its parent's.
+For inputs that it does not support, its `forward` calls its parent's.
 """
 
 
 def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
-    """A copy of a module in eval mode in which faster classes take the place of plain ones.
-
-    Parameters and buffers are not copied but shared, those that several modules have in common included.
+    """Copy a module, in eval mode, with faster classes in place of plain ones. Parameters and buffers are shared.
 
     Args:
-        dtype: that autocast computes in, float32 where there is none.
+        dtype: precision of autocast; float32 without autocast.
     """
     shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
     twin = deepcopy(module, shared).eval()
@@ -45,7 +43,7 @@ def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
 
 @torch.no_grad()
 def prepare(twin: nn.Module, dtype: torch.dtype) -> None:
-    """Compute, or compute again, what follows from the weights of a twin."""
+    """Precompute from the weights of a twin; again after they have changed."""
     for part in twin.modules():
         prepare_part = getattr(part, "prepare", None)
         if prepare_part is not None:

@@ -1,6 +1,6 @@
 """The network: pure functions of tensors. No state, no ROS, no files.
 
-Its configurations (`config`) need no PyTorch; the rest is loaded at first use.
+`config` does not import PyTorch; the rest is imported at first use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, the operation that most of the network's time goes into."""
+"""Scaled dot-product attention."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
         query: [B, heads, Q, c].
         key: [B, heads, K, c].
         value: [B, heads, K, d].
-        valid: bool [B, K], False for keys to leave out; None: all count.
-        dropout: probability of dropping a weight, in training.
+        valid: bool [B, K], False for keys to ignore; None: all are valid.
+        dropout: probability of dropping a weight; training only.
 
     Returns:
         [B, heads, Q, d].

@@ -1,7 +1,7 @@
-"""Every configuration of the network, in one table.
+"""Configurations of the network.
 
-The released models differ only in their image encoder and, between 2.0 and 2.1, in what they tell the memory about
-absent objects and about the age of object pointers. The sizes are those of the SAM 2 paper (Ravi et al. 2024,
+The released models differ only in their image encoder and, between 2.0 and 2.1, in how memory represents absent objects
+and the age of object pointers. The sizes are those of the SAM 2 paper (Ravi et al. 2024,
 appendix C) and of the released checkpoints.
 """
 
@@ -14,14 +14,14 @@ from functools import lru_cache
 from numbers import Integral
 
 PATCH = 32
-"""Images are resized to multiples of so many pixels, the stride of the encoder's last stage."""
+"""Input sizes are multiples of this, the stride of the encoder's last stage: pixels."""
 MAX_SIDE = 4096
-"""Of the square, pixels."""
+"""Maximum `image_size`, pixels."""
 HALVES = ("bfloat16", "float16")
 TOLERANCE = 0.1
-"""By so much, 0 .. 1, what an image is resized to may have more or fewer pixels than the square."""
+"""Relative difference, at most, between the pixels of an input size and of the square."""
 IMAGE = "image"
-"""The aspect of each image itself."""
+"""Value of `aspect` that keeps the aspect of each image."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HieraConfig:
     windows: tuple[int, int, int, int] = (8, 4, 14, 7)
     """Side of the attention window of each stage, in tokens."""
     position_grid: tuple[int, int] = (7, 7)
-    """Size of the learnt background grid of position embeddings, resized to the image."""
+    """Size of the learned background grid of position embeddings, resized to the image."""
     drop_path: float = 0.1
     """Stochastic depth at the last block, growing linearly from 0; training only."""
 
@@ -56,10 +56,10 @@ class SAM2Config:
     name: str
     hiera: HieraConfig
     image_size: int = 1024
-    """Images are resized to about as many pixels as a square with this side has; a multiple of 32."""
+    """Images are resized to about as many pixels as a square with this side; a multiple of 32."""
     aspect: str = "1:1"
-    """Width to height of what they are resized to, as in "16:9" or "1280x720"; or "image": as each of them has it. A
-    square, in the paper and the released models."""
+    """Width to height of the input size, as in "16:9" or "1280x720"; or "image": that of each image. In the paper and
+    the released models, a square."""
     dim: int = 256
     """Channels of the image features, the decoder and the object pointers."""
     memory_dim: int = 64
@@ -73,19 +73,19 @@ class SAM2Config:
     dropout: float = 0.1
     """In memory attention; training only."""
     recent_memories: int = 6
-    """Most recent frames remembered with a mask, beside the prompted ones."""
+    """Most recent frames whose memory is kept, beside the prompted ones."""
     max_pointers: int = 16
-    """Object pointers: those of prompted frames and of up to `max_pointers - 1` recent frames."""
+    """Object pointers in memory attention: of prompted frames and of up to `max_pointers - 1` recent frames."""
     remembered_presence: float | None = None
-    """Tracked frames are remembered whose presence logit is above this; None: all of them, as in the paper. What the
-    frames say on which an object was hidden drowns what the prompt said, and keeps it from being known again."""
+    """Only tracked frames with a presence logit above this enter the memory bank; None: all, as in the paper. Memories
+    of frames on which the object is hidden outweigh the prompted frame, and keep the object from being found again."""
     absent_memory_embedding: bool = True
-    """2.1: a learnt vector is added to the memory of a frame on which the object is absent."""
+    """2.1: a learned vector is added to the memory of a frame on which the object is absent."""
     pointer_time_encoding: bool = True
     """2.1: object pointers carry a projected sine encoding of their age."""
     half: str = "bfloat16"
-    """The half precision that suits the weights: "bfloat16", with which the released ones were trained; or "float16",
-    which rounds eight times as finely, but knows no numbers above 65504."""
+    """Half precision that suits the weights: "bfloat16", with which the released ones were trained; or "float16", with
+    three more bits of precision, but a maximum of 65504."""
 
     def __post_init__(self) -> None:
         size = self.image_size
@@ -99,16 +99,16 @@ class SAM2Config:
             _sides(self.aspect)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width, pixels, of what an image of this size is resized to.
+        """Input size, height and width in pixels, for an image of this size.
 
-        Of all rectangles with as many pixels as the square, give or take a tenth, the one with the closest aspect.
+        Of all rectangles with as many pixels as the square, within `TOLERANCE`, the one with the closest aspect.
         """
         if self.aspect != IMAGE:
             width, height = _sides(self.aspect)
         return _rectangle(height, width, self.image_size)
 
     def at(self, image_size: int | None = None, aspect: str | None = None) -> SAM2Config:
-        """The same network for images of another size or shape; the weights fit all. None: as it is."""
+        """The same network with another input size or aspect; the weights fit all. None: unchanged."""
         return replace(
             self,
             image_size=self.image_size if image_size is None else image_size,
@@ -116,7 +116,7 @@ class SAM2Config:
         )
 
     def fixed(self) -> SAM2Config:
-        """The same network for images of one shape: where each would have its own, the square."""
+        """The same network with one input size: a square if the aspect is that of each image."""
         return self.at(aspect="1:1") if self.aspect == IMAGE else self
 
 
@@ -145,8 +145,8 @@ _SMALL = HieraConfig(96, 1, (1, 2, 11, 2), (7, 10, 13))
 _BASE_PLUS = HieraConfig(112, 2, (2, 3, 16, 3), (12, 16, 20), position_grid=(14, 14))
 _LARGE = HieraConfig(144, 2, (2, 6, 36, 4), (23, 33, 43), windows=(8, 4, 16, 8))
 
-# The small model that ships with the package: the same network, narrow enough for two CPU cores. From stride 16 on,
-# its maps are so small that attending to all of them costs less than cutting them into windows.
+# The small model that ships with the package, narrow enough for two CPU cores. From stride 16 on, maps are so small
+# that global attention costs less than windows.
 _DEFAULT = SAM2Config(
     "default",
     HieraConfig(32, 1, (1, 2, 5, 2), tuple(range(3, 10)), windows=(8, 8, 8, 8), position_grid=(8, 8), drop_path=0.0),
@@ -160,7 +160,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
-    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_tracker_half_precision.py)
+    half="float16",  # activations stay below 1000 (tests/tracking/test_tracker_half_precision.py)
 )
 
 

@@ -3,8 +3,8 @@
 Plain transformer blocks over four stages of strides 4, 8, 16 and 32. Most blocks attend within windows; a few, late in
 stage 3, attend to the whole image. Between stages, the queries of the first block are max-pooled 2x2.
 
-What blocks add to stays in float32, also where autocast has them work in half precision: patches, and what leads from
-one stage to the next. A rounding there is one that no later block can mend (docs/speed.md, "Half precision").
+Under autocast, the residual stream stays in float32: patch embedding and the shortcut projections between stages. A
+rounding error there would reach every later block (docs/speed.md, "Half precision").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def max_pool(x: Tensor) -> Tensor:
 
 
 def to_windows(x: Tensor, window: int) -> Tensor:
-    """Cut a map into windows, padded with zeros at the bottom and the right.
+    """Partition a map into windows, padded with zeros at the bottom and the right.
 
     [B, H, W, C] -> [B * windows, window, window, C]
     """
@@ -36,7 +36,7 @@ def to_windows(x: Tensor, window: int) -> Tensor:
 
 
 def from_windows(x: Tensor, height: int, width: int) -> Tensor:
-    """Put windows together again and drop the padding: the inverse of `to_windows`."""
+    """Merge windows into a map of height x width, without padding: the inverse of `to_windows`."""
     window, c = x.shape[1], x.shape[-1]
     rows, columns = -(-height // window), -(-width // window)
     x = x.view(-1, rows, columns, window, window, c).transpose(2, 3).reshape(-1, rows * window, columns * window, c)
@@ -120,7 +120,7 @@ class Block(nn.Module):
 
 
 class Hiera(nn.Module):
-    """The image encoder's trunk: a picture in, four feature maps out."""
+    """The image encoder's trunk: an image to four feature maps."""
 
     def __init__(self, config: HieraConfig) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Hiera(nn.Module):
             for i in range(blocks):
                 index = len(self.blocks)
                 first = i == 0 and stage > 0
-                # A stage's first block still sees the map of the stage before, so it uses that stage's window.
+                # The first block of a stage gets the map of the previous stage, so it uses that stage's window.
                 window = config.windows[stage - 1 if first else stage]
                 self.blocks.append(
                     Block(
@@ -150,16 +150,16 @@ class Hiera(nn.Module):
                 )
 
     def position(self, height: int, width: int) -> Tensor:
-        """Learnt positions, a resized background plus a tiled window: [1, height, width, dim]."""
+        """Position embedding, a resized background plus a tiled window: [1, height, width, dim]."""
         background = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
         window = self.pos_embed_window
         tiles = window.tile(1, 1, -(-height // window.shape[2]), -(-width // window.shape[3]))
         return (background + tiles[:, :, :height, :width]).permute(0, 2, 3, 1)
 
     def embed(self, image: Tensor) -> Tensor:
-        """Patches with their positions: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
+        """Patch and position embedding: [B, 3, H, W] -> [B, H / 4, W / 4, dim]."""
         with in_float32(image):
-            x = self.patch_embed(image).contiguous()  # the blocks' sums take its memory format
+            x = self.patch_embed(image).contiguous()  # the residual stream keeps its memory format
             return x + self.position(*x.shape[1:3])
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Layers that several parts of the network are made of."""
+"""Layers shared by several parts of the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def in_float32(x: Tensor) -> torch.autocast:
-    """Disable autocast on the device of x, where rounding to half precision would decide a result."""
+    """Disable autocast on the device of x, for layers whose rounding to half precision would decide a result."""
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)  # the meta device has no autocast
 
 
@@ -26,7 +26,7 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class MLP(nn.Module):
-    """Linear layers of one hidden width with an activation between them, "relu" or "gelu"."""
+    """Linear layers with one hidden width and an activation, "relu" or "gelu", between them."""
 
     def __init__(self, dim: int, hidden: int, out: int, layers: int, activation: str = "relu") -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""From conditioned features and prompts to masks (SAM 2 paper, section 4 and appendix C.1).
+"""The mask decoder: conditioned features and prompts to masks (SAM 2 paper, section 4 and appendix C.1).
 
-A two-way transformer lets a few tokens (object score, IoU, four masks, prompts) and the image attend to each other; the
-mask tokens then become weights of 1x1 filters on the upscaled image. New against SAM: the skip connections from
-strides 8 and 4, and the object score, which says whether the object can be seen at all.
+In a two-way transformer, a few tokens (object score, IoU, four masks, prompts) and the image attend to each other; the
+mask tokens then become weights of 1x1 filters on the upscaled image. Not in SAM: the skip connections from strides 8
+and 4, and the object score, which predicts whether the object is visible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SINGLE = 0
 
 
 class TwoWayBlock(nn.Module):
-    """Tokens attend to themselves, tokens to image, MLP, image to tokens."""
+    """Self-attention of tokens, cross-attention of tokens to the image, MLP, cross-attention of the image to tokens."""
 
     def __init__(self, dim: int, heads: int, feedforward: int, position_first: bool) -> None:
         super().__init__()
@@ -38,11 +38,11 @@ class TwoWayBlock(nn.Module):
     def forward(
         self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """tokens [N, T, dim], image [N, h * w, dim] -> the same."""
+        """Tokens [N, T, dim] and image [N, h * w, dim] -> the same shapes."""
         if self.position_first:
             q = tokens + token_position
             tokens = self.norm1(tokens + self.self_attn(q, q, tokens))
-        else:  # in the first block the tokens are nothing but their position yet
+        else:  # in the first block, tokens are their position
             tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
         keys = image + image_position
         attended = self.cross_attn_token_to_image(tokens + token_position, keys, image)
@@ -62,7 +62,7 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor, image: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens [N, T, dim], image [N, h * w, dim], its position [h * w, dim] -> tokens, image."""
+        """Tokens [N, T, dim], image [N, h * w, dim], its position [h * w, dim] -> tokens and image, same shapes."""
         token_position = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, image_position)
@@ -110,7 +110,7 @@ class MaskDecoder(nn.Module):
     def forward(
         self, image: Tensor, image_position: Tensor, prompts: Tensor, stride4: Tensor, stride8: Tensor
     ) -> RawMasks:
-        """All four masks of each of N objects.
+        """Decode all four masks of each of N objects.
 
         Args:
             image: conditioned features with the mask prompt added: [N, dim, h, w].
@@ -129,14 +129,14 @@ class MaskDecoder(nn.Module):
         return RawMasks(self.masks(image, filters, stride4, stride8), iou, tokens[:, 2:6], presence_logit)
 
     def heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The decoder's own tokens [N, 6, dim] -> object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
+        """Output tokens [N, 6, dim] -> object score [N], IoU [N, 4] and filters [N, 4, dim / 8]."""
         score, iou, masks = tokens[:, 0], tokens[:, 1], tokens[:, 2:].unbind(1)
         filters = [mlp(token) for mlp, token in zip(self.output_hypernetworks_mlps, masks, strict=True)]
         presence_logit = self.pred_obj_score_head(score).squeeze(-1)
         return presence_logit, self.iou_prediction_head(iou).sigmoid(), torch.stack(filters, dim=1)
 
     def masks(self, image: Tensor, filters: Tensor, stride4: Tensor, stride8: Tensor) -> Tensor:
-        """image [N, dim, h, w], filters [N, 4, dim / 8] and skip connections -> logits [N, 4, 4 h, 4 w]."""
+        """Image [N, dim, h, w], filters [N, 4, dim / 8] and skip connections -> logits [N, 4, 4 h, 4 w]."""
         upscale1, norm, gelu, upscale2, _ = self.output_upscaling
         image = gelu(norm(upscale1(image) + stride8))
         image = gelu(upscale2(image) + stride4)
@@ -149,7 +149,7 @@ def best_candidate(raw: RawMasks) -> Tensor:
 
 
 def is_stable(logits: Tensor, delta: float = 0.05, threshold: float = 0.98) -> Tensor:
-    """Whether a mask hardly changes when its logits are cut at +delta instead of -delta: [N, H, W] -> bool [N]."""
+    """Whether masks hardly change between thresholds of -delta and +delta (SAM's stability): [N, H, W] -> bool [N]."""
     inner = (logits > delta).flatten(1).sum(dim=1).float()
     outer = (logits > -delta).flatten(1).sum(dim=1).float()
     return torch.where(outer > 0, inner / outer, 1.0) >= threshold

@@ -14,23 +14,23 @@ from sam2_ros.model.position import axial_rotation, rotate
 
 @dataclass(frozen=True)
 class MemoryTokens:
-    """What N objects remember, as K tokens of c channels each: maps of h * w tokens, then the object pointers."""
+    """Memories of N objects as K tokens of c channels: maps of h * w tokens each, then object pointers."""
 
     value: Tensor
     """[N, K, c]."""
     key: Tensor
-    """[N, K, c]. Position is added to the keys only: a value says what was there, a key also where and when."""
+    """[N, K, c]: value plus spatial and temporal position."""
     pointers: int
-    """How many of the last tokens belong to object pointers, which have no place in the image."""
+    """How many of the last tokens belong to object pointers, which have no spatial position."""
     valid: Tensor | None = None
-    """bool [N, K], False for tokens to leave out; None: all count."""
+    """bool [N, K], False for tokens to ignore; None: all are valid."""
 
 
 class RotaryAttention(Attention):
-    """One-head attention whose queries and keys are rotated by their place in the image (axial RoPE).
+    """Single-head attention with axial rotary embedding (RoPE) of queries and keys.
 
-    Keys may hold several memories of the same grid one behind the other: each is rotated alike. Object pointers have no
-    place in the image and are not rotated.
+    Keys may be several memories of the same grid, concatenated. Object pointers have no spatial position and are not
+    rotated.
     """
 
     def __init__(self, dim: int, dropout: float, key_dim: int | None = None) -> None:
@@ -38,7 +38,7 @@ class RotaryAttention(Attention):
         self.dropout = dropout
 
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
-        """query [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
+        """Query [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
         q = rotate(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
         k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
         v = self.v_proj(memory.value)
@@ -62,7 +62,7 @@ class MemoryAttentionLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:
-        """x [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
+        """Image tokens [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
         y = self.norm1(x)
         x = x + self.dropout(self.self_attn(y, MemoryTokens(y, y, pointers=0), rotation))
         x = x + self.dropout(self.cross_attn_image(self.norm2(x), memory, rotation))
@@ -74,7 +74,7 @@ class MemoryAttentionLayer(nn.Module):
 
 
 class MemoryAttention(nn.Module):
-    """A stack of layers and a last norm."""
+    """A stack of layers with a final norm."""
 
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
@@ -86,11 +86,11 @@ class MemoryAttention(nn.Module):
         return axial_rotation(height, width, self.norm.normalized_shape[0], self.norm.weight.device)
 
     def forward(self, features: Tensor, position: Tensor, memory: MemoryTokens) -> Tensor:
-        """Features of the newest image, conditioned on the memory of each of N objects.
+        """Condition features of the newest image on the memory of each of N objects.
 
         Args:
-            features: [N, dim, h, w]; or [1, dim, h, w] of the one image on which all objects are: what does not depend
-                on an object is then computed once.
+            features: [N, dim, h, w]; or [1, dim, h, w] of one image with all objects: the first self-attention is then
+                computed once.
             position: [dim, h, w].
             memory: of the N objects.
 

@@ -1,4 +1,4 @@
-"""Memory encoder: an image and the mask predicted on it become one memory (SAM 2 paper, section 4, appendix C.1)."""
+"""The memory encoder: an image and its predicted mask to a memory (SAM 2 paper, section 4, appendix C.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sam2_ros.model.layers import LayerNorm2d
 
 
 class MaskDownsampler(nn.Module):
-    """Four stride-2 convolutions, from the size of the image to that of its features."""
+    """Four stride-2 convolutions, from the size of the image to that of stride-16 features."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class MemoryEncoder(nn.Module):
         self.out_proj = nn.Conv2d(config.dim, config.memory_dim, kernel_size=1)
 
     def forward(self, features: Tensor, logits: Tensor, prompted: bool | Tensor) -> Tensor:
-        """The memory of a mask on an image: [N, memory_dim, h, w].
+        """Encode masks on an image: [N, memory_dim, h, w].
 
         Args:
             features: [N or 1, dim, h, w].
@@ -84,14 +84,14 @@ class MemoryEncoder(nn.Module):
 
 
 def mask_of(logits: Tensor, prompted: bool | Tensor) -> Tensor:
-    """The mask that is encoded, -10 .. 10: logits [N, H / 4, W / 4] -> [N, 1, H, W].
+    """Input of the mask downsampler, -10 .. 10: logits [N, H / 4, W / 4] -> [N, 1, H, W].
 
     Args:
-        prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
+        prompted: whether a frame is prompted: its mask is binarised. One bool for all, or bool [N].
     """
     mask = F.interpolate(logits[:, None], scale_factor=4, mode="bilinear")
     if isinstance(prompted, Tensor):
         mask = torch.where(prompted.view(-1, 1, 1, 1), (mask > 0).to(mask.dtype), mask.sigmoid())
-    else:  # without a tensor, which would have to be copied to the device
+    else:  # avoids a copy to the device
         mask = (mask > 0).to(mask.dtype) if prompted else mask.sigmoid()
     return mask * 20 - 10

@@ -11,7 +11,7 @@ from sam2_ros.model.layers import in_float32
 
 
 class Lateral(nn.Module):
-    """A 1x1 convolution from the width of a stage to the common one."""
+    """A 1x1 convolution from the channels of a stage to the common width."""
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Lateral(nn.Module):
 
 
 class Neck(nn.Module):
-    """Laterals to a common width; stride 32 is added into stride 16 and then dropped.
+    """Laterals to a common width; stride 32 is added to stride 16 and dropped.
 
     The fine levels get no top-down path: they are skip connections of the mask decoder only.
     """
@@ -36,7 +36,7 @@ class Neck(nn.Module):
         """Four maps of strides 4 .. 32 -> three maps [B, dim, H / stride, W / stride] of strides 4, 8, 16."""
         stride4, stride8, stride16, stride32 = maps
         _, _, lateral8, lateral4 = self.convs
-        with in_float32(stride4):  # everything else is made of these
+        with in_float32(stride4):  # the input of everything else
             return [lateral4(stride4), lateral8(stride8), self.top_down(stride16, stride32)]
 
     def top_down(self, stride16: Tensor, stride32: Tensor) -> Tensor:

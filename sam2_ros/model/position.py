@@ -1,4 +1,4 @@
-"""Position encodings of the network: sines of a grid and of time, axial rotations, random Fourier features."""
+"""Position encodings: sines of a grid and of time, axial rotations, random Fourier features."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sine_time(times: Tensor, dim: int) -> Tensor:
 
 
 def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> Tensor:
-    """Axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000: unit numbers to multiply by.
+    """Axial rotary embedding (Su et al. 2021, in 2-D: Heo et al. 2024), theta 10000: complex numbers of modulus 1.
 
     The first half of a token's channel pairs is rotated by its column, the second half by its row.
 
@@ -60,12 +60,12 @@ def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> T
 
 
 def rotate(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
-    """Rotate neighbouring channel pairs of tokens by their place in the image, in float32.
+    """Rotate neighbouring channel pairs of tokens by their position in the image, in float32.
 
     Args:
-        x: [B, T, C], tokens of one or more grids, one behind the other.
+        x: [B, T, C], tokens of one or more grids, then object pointers.
         rotation: complex64 [cells, C / 2].
-        pointers: how many of the last tokens belong to object pointers: they have no place and are not rotated.
+        pointers: how many of the last tokens belong to object pointers, which are not rotated.
 
     Returns:
         [B, T, C] of x's dtype.
@@ -86,8 +86,8 @@ class RandomFourier(nn.Module):
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))
 
     def forward(self, points: Tensor) -> Tensor:
-        """x, y in 0 .. 1: [..., 2] -> float32 [..., dim]."""
-        with in_float32(points):  # bfloat16 would tell only every other pixel apart
+        """Points x, y in 0 .. 1: [..., 2] -> float32 [..., dim]."""
+        with in_float32(points):  # bfloat16 could not resolve neighbouring pixels
             phase = 2 * math.pi * ((2 * points.float() - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat((phase.sin(), phase.cos()), dim=-1)
 

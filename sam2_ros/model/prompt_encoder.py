@@ -12,7 +12,7 @@ from sam2_ros.model.position import RandomFourier
 
 
 class PointLabel(IntEnum):
-    """What a point prompt means. A box is its two corners."""
+    """Meaning of a point prompt. A box is its two corners."""
 
     PADDING = -1
     NEGATIVE = 0
@@ -22,7 +22,7 @@ class PointLabel(IntEnum):
 
 
 def no_points(objects: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """What stands for "no prompt", of the dtype and on the device of a tensor: points [N, 1, 2], labels [N, 1]."""
+    """Padding for objects without a prompt, with the dtype and device of a tensor: points [N, 1, 2], labels [N, 1]."""
     return like.new_zeros(objects, 1, 2), torch.full((objects, 1), PointLabel.PADDING, device=like.device)
 
 
@@ -46,9 +46,9 @@ class PromptEncoder(nn.Module):
         self.no_mask_embed = nn.Embedding(1, dim)
 
     def points(self, points: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
-        """Tokens of points, and one of padding behind them.
+        """Encode points as tokens, followed by a padding token.
 
-        The padding stands where SAM had a box of its own; since boxes are points here, it is always there.
+        SAM pads when there is no box; here boxes are points, so the padding is always there.
 
         Args:
             points: x, y in pixels of the network's input, 0 at the centre of the first pixel: [N, P, 2].
@@ -67,7 +67,7 @@ class PromptEncoder(nn.Module):
         return torch.where(labels == PointLabel.PADDING.value, 0.0, where) + kinds[labels[..., 0] + 1]
 
     def nothing(self) -> Tensor:
-        """What `points` gives for `no_points`: [1, 2, dim]."""
+        """The tokens of `no_points`: [1, 2, dim]."""
         return self.not_a_point_embed.weight.repeat(1, 2, 1)
 
     def mask(self, logits: Tensor) -> Tensor:
@@ -75,5 +75,5 @@ class PromptEncoder(nn.Module):
         return self.mask_downscaling(logits)
 
     def no_mask(self) -> Tensor:
-        """What stands for "no mask": [1, dim, 1, 1]."""
+        """The embedding of a missing mask prompt: [1, dim, 1, 1]."""
         return self.no_mask_embed.weight[:, :, None, None]

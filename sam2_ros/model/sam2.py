@@ -1,12 +1,12 @@
-"""SAM 2: the whole network, as five functions of tensors that keep nothing between calls (SAM 2 paper, section 4).
+"""SAM 2: the whole network, as five stateless functions of tensors (SAM 2 paper, section 4).
 
     encode_image     image                       -> features
-    condition        features, memories          -> features conditioned on what the object looked like
+    condition        features, memories          -> features conditioned on memory
     decode           features, prompts           -> mask, predicted IoU, presence, object pointer
-    decode_mask      features, mask prompt       -> the same, where the mask is given
+    decode_mask      features, mask prompt       -> the same, for a given mask
     encode_memory    features, mask              -> a memory
 
-What to remember, for how long, and of whom, is the business of `sam2_ros.tracking`.
+The memory bank is in `sam2_ros.tracking`.
 
 Shapes: B images of H x W pixels (`SAM2Config.shape`), N objects, h = H / 16, w = W / 16, C = dim, c = memory_dim.
 """
@@ -29,7 +29,7 @@ from sam2_ros.model.position import sine_grid, sine_time
 from sam2_ros.model.prompt_encoder import PromptEncoder
 
 ABSENT_LOGIT = -1024.0
-"""Mask logit everywhere on a frame where the object cannot be seen."""
+"""Mask logit of every pixel of a frame on which the object is not visible."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class ImageFeatures:
     stride8: Tensor
     """Skip connection of the decoder: [B, C / 4, H / 8, W / 8]."""
     stride16: Tensor
-    """Input of everything else: [B, C, H / 16, W / 16]."""
+    """Input of memory attention, mask decoder and memory encoder: [B, C, H / 16, W / 16]."""
 
     def __getitem__(self, index: slice | Tensor) -> ImageFeatures:
-        """Some of the images."""
+        """Features of some of the images."""
         return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index])
 
     def expand(self, objects: int) -> ImageFeatures:
-        """One image for many objects, without copying."""
+        """Features of one image for many objects, without copying."""
         return ImageFeatures(*(x.expand(objects, -1, -1, -1) for x in (self.stride4, self.stride8, self.stride16)))
 
 
@@ -63,11 +63,11 @@ class Memories:
     pointers: Tensor
     """[N, P, C]."""
     pointer_age: Tensor
-    """Frames since, negative for frames still to come: [N, P]."""
+    """Frames since each pointer was made, negative for future frames: [N, P]."""
     map_valid: Tensor | None = None
-    """bool [N, M], False where there is no memory; None: all are there."""
+    """bool [N, M], False for padding; None: all are valid."""
     pointer_valid: Tensor | None = None
-    """bool [N, P], False where there is no pointer; None: all are there."""
+    """bool [N, P], False for padding; None: all are valid."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,19 @@ class Decoded:
     """Outputs of the decoder for N objects on one frame."""
 
     mask_logits: Tensor
-    """The chosen mask; `ABSENT_LOGIT` everywhere where the object is absent: [N, H / 4, W / 4]."""
+    """The chosen mask; `ABSENT_LOGIT` everywhere if the object is absent: [N, H / 4, W / 4]."""
     visible_logits: Tensor
-    """The chosen mask, whether the object is absent or not: [N, H / 4, W / 4]."""
+    """The chosen mask, even if the object is absent: [N, H / 4, W / 4]."""
     iou: Tensor
     """Predicted IoU of the chosen mask, 0 .. 1: [N]."""
     presence_logit: Tensor
-    """Above 0: the object is visible: [N]."""
+    """Above 0 if the object is visible: [N]."""
     pointer: Tensor
-    """Object pointer, for the memory: float32 [N, C]."""
+    """Object pointer, for the memory bank: float32 [N, C]."""
     all_logits: Tensor
-    """Single mask and three candidates, whether the object is absent or not: [N, 4, H / 4, W / 4]."""
+    """Single mask and three candidates, even if the object is absent: [N, 4, H / 4, W / 4]."""
     all_iou: Tensor
-    """[N, 4]."""
+    """Predicted IoU of all masks, 0 .. 1: [N, 4]."""
 
 
 class SAM2(nn.Module):
@@ -97,7 +97,7 @@ class SAM2(nn.Module):
         super().__init__()
         self.config = config
         self.missing_weights: tuple[str, ...] = ()
-        """Names of weights that the loaded checkpoint lacked: the memory's, where it was for still images."""
+        """Names of weights missing in the loaded checkpoint: those of memory, if it was trained on images only."""
         dim, memory_dim = config.dim, config.memory_dim
         self.image_encoder = ImageEncoder(config)
         self.memory_attention = MemoryAttention(config)
@@ -106,10 +106,10 @@ class SAM2(nn.Module):
         self.sam_mask_decoder = MaskDecoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.obj_ptr_proj = MLP(dim, dim, dim, layers=3)
-        # Row d - 1 stands for d frames ago; the last row for prompted frames, however old.
+        # Row d - 1 is for memories d frames old; the last row for prompted frames of any age.
         self.maskmem_tpos_enc = nn.Parameter(torch.zeros(config.recent_memories + 1, 1, 1, memory_dim))
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, dim))
-        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, dim))  # in the checkpoints, but nothing reads it
+        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, dim))  # in the checkpoints, but unused
         self.no_obj_ptr = nn.Parameter(torch.zeros(1, dim))
         if config.absent_memory_embedding:
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
@@ -130,18 +130,18 @@ class SAM2(nn.Module):
         return self.no_mem_embed.dtype
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
-        """Normalised images [B, 3, H, W] -> features. Runs once per image, however many objects there are."""
+        """Normalised images [B, 3, H, W] -> features. Runs once per image, for any number of objects."""
         stride4, stride8, stride16 = self.image_encoder(image)
         with in_float32(image):
             decoder = self.sam_mask_decoder
             return ImageFeatures(decoder.conv_s0(stride4), decoder.conv_s1(stride8), stride16)
 
     def condition(self, features: ImageFeatures, memories: Memories | None) -> Tensor:
-        """Stride-16 features conditioned on memory (paper, "Memory attention"): [N, C, h, w].
+        """Condition stride-16 features on memory (paper, "Memory attention"): [N, C, h, w].
 
         Args:
             features: of the newest image; or, in training, of the image of each of N objects.
-            memories: of the N objects; None: nothing is remembered, as at a first prompt or on a still image.
+            memories: of the N objects; None: no memory, as at a first prompt or on a still image.
         """
         if memories is None:
             return features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
@@ -154,9 +154,9 @@ class SAM2(nn.Module):
         return sine_grid(height, width, channels, self.device)
 
     def memory_tokens(self, memories: Memories) -> MemoryTokens:
-        """Memories as tokens with temporal and spatial position, the keys and values of memory attention."""
+        """Flatten memories to the keys and values of memory attention, with temporal and spatial position."""
         n, m, c, h, w = memories.maps.shape
-        parts = self.config.dim // c  # an object pointer is as wide as so many memory tokens
+        parts = self.config.dim // c  # memory tokens of an object pointer
         temporal = self.maskmem_tpos_enc[memories.map_age - 1].view(n, m, 1, c)  # age 0 reads the last row
         position = (self.position(h, w, c).flatten(1).T + temporal).flatten(1, 2)
         pointer_position = self.pointer_position(memories).repeat_interleave(parts, dim=1)
@@ -167,7 +167,7 @@ class SAM2(nn.Module):
         return MemoryTokens(value, value + position, pointers.shape[1], _valid_tokens(memories, h * w, parts))
 
     def pointer_position(self, memories: Memories) -> Tensor:
-        """Temporal position of object pointers (2.1; 2.0 has none): [N, P, c]."""
+        """Temporal position of object pointers, 0 in SAM 2.0: [N, P, c]."""
         c = memories.maps.shape[2]
         if not self.config.pointer_time_encoding:
             return memories.pointers.new_zeros(*memories.pointers.shape[:2], c)
@@ -183,18 +183,19 @@ class SAM2(nn.Module):
         mask_prompt: Tensor | None = None,
         multimask: bool | Tensor = True,
     ) -> Decoded:
-        """Masks of N objects from prompts, or from memory alone (paper, "Prompt encoder and mask decoder").
+        """Decode masks of N objects from prompts, or from memory alone (paper, "Prompt encoder and mask decoder").
 
-        In float32 even under autocast: it is a small part of the work, and its outputs are compared with each other and
-        with 0. Rounded to bfloat16, candidates would tie and masks' edges move.
+        Stays in float32 under autocast, since its outputs are compared with each other and with 0: in bfloat16,
+        candidates would tie and the edges of masks move.
 
         Args:
             conditioned: [N, C, h, w], from `condition`.
-            features: for N objects, or of the one image on which they all are.
-            points, labels: [N, P, 2] pixels of the network's input and int64 [N, P] (`PointLabel`); None: none.
-            mask_prompt: logits of an earlier answer: [N, 1, H / 4, W / 4]; None: none.
-            multimask: choose among the three candidates, as for ambiguous prompts (at most one click) and for frames
-                that are only tracked; else take the single mask. One bool for all, or bool [N].
+            features: for N objects, or of one image with all of them.
+            points: x, y in pixels of the network's input: [N, P, 2]; None: no points.
+            labels: `PointLabel` of each point: int64 [N, P].
+            mask_prompt: mask logits of an earlier result: [N, 1, H / 4, W / 4]; None: no mask prompt.
+            multimask: choose the best of the three candidates, as for ambiguous prompts (at most one click) and for
+                frames without a prompt; else the single mask. One bool for all, or bool [N].
         """
         n, _, h, w = conditioned.shape
         with in_float32(conditioned):
@@ -219,7 +220,7 @@ class SAM2(nn.Module):
         else:
             multimask = torch.as_tensor(multimask, device=best.device).expand(n)
             pointed = torch.where(multimask, best, SINGLE)
-            # An unstable single mask gives way to the best candidate; its pointer stays.
+            # The best candidate replaces an unstable single mask, but not its pointer.
             unstable = multimask if self.training else multimask | ~is_stable(raw.logits[:, SINGLE])
             chosen = torch.where(unstable, best, SINGLE)
         with in_float32(conditioned):
@@ -237,7 +238,7 @@ class SAM2(nn.Module):
         )
 
     def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]:
-        """One step of a stream: segment N objects on the newest image from memory alone, and encode the result.
+        """Segment N objects on the newest image from memory alone, and encode the result: one step of a stream.
 
         Returns:
             The results of `decode` and of `encode_memory`.
@@ -247,7 +248,7 @@ class SAM2(nn.Module):
         return decoded, memory
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
-        """A given mask becomes the answer; only its object pointer is computed, from the unconditioned features.
+        """Take a given mask as the result, and compute its object pointer from unconditioned features.
 
         Args:
             features: for N objects.
@@ -271,13 +272,13 @@ class SAM2(nn.Module):
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor
     ) -> Tensor:
-        """The memory of a frame (paper, "Memory encoder"): [N, c, h, w], in the precision of the computation.
+        """Encode the memory of a frame (paper, "Memory encoder"): [N, c, h, w], in the precision of the computation.
 
         Args:
-            features: for N objects, or of the one image on which they all are.
+            features: for N objects, or of one image with all of them.
             mask_logits: [N, H / 4, W / 4].
             presence_logit: [N].
-            prompted: frames that a user has prompted are remembered as a binary mask. One bool for all, or bool [N].
+            prompted: whether a frame is prompted: its mask is binarised. One bool for all, or bool [N].
         """
         memory = self.memory_encoder(features.stride16, mask_logits, prompted)
         if self.config.absent_memory_embedding:
@@ -287,13 +288,13 @@ class SAM2(nn.Module):
 
 
 def logits_of(mask: Tensor) -> Tensor:
-    """Logits that stand for a given mask: 0 or 1, float [N, 1, H, W] -> -10 .. 10, [N, 1, H / 4, W / 4]."""
+    """Mask logits of a given mask: 0 or 1, float [N, 1, H, W] -> -10 .. 10, [N, 1, H / 4, W / 4]."""
     size = (mask.shape[2] // 4, mask.shape[3] // 4)
     return F.interpolate(mask * 20 - 10, size, mode="bilinear", antialias=True)
 
 
 def _valid_tokens(memories: Memories, map_tokens: int, pointer_tokens: int) -> Tensor | None:
-    """Which tokens count: bool [N, M * map_tokens + P * pointer_tokens]; None: all."""
+    """`MemoryTokens.valid`: bool [N, M * map_tokens + P * pointer_tokens]; None: all are valid."""
     if memories.map_valid is None and memories.pointer_valid is None:
         return None
     maps, pointers = memories.map_valid, memories.pointer_valid

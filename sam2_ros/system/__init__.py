@@ -1,1 +1,1 @@
-"""What the process and the machine offer: devices, the cache folder, the allocator, the end of the process."""
+"""Process and machine: devices, cache folder, memory allocator, cancellation at shutdown."""

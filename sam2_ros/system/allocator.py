@@ -1,4 +1,4 @@
-"""The process's memory allocator."""
+"""Settings of the process's memory allocator."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # glibc's malloc.h
 def keep_freed_memory() -> bool:
     """Keep freed memory for the next frame instead of giving it back to the system. Call it before the first frame.
 
-    A network on a CPU allocates the same large blocks in every frame. By default glibc has the system map and zero each
-    of them again, which at 1024 pixels takes a tenth of the image encoder's time. The price: the process never shrinks.
+    A network on a CPU allocates the same large blocks in every frame. By default glibc returns them to the system,
+    which maps and zeroes them anew: a tenth of the image encoder's time at 1024 pixels. In return, the process never
+    shrinks.
 
     Returns:
-        Whether the allocator of this process can do so (glibc's can).
+        Whether the allocator of this process supports it (glibc's does).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The package's cache folder, of checkpoints and compiled code.
+    """The package's folder for downloaded checkpoints and compiled code.
 
     Raises:
-        FileNotFoundError: the user has no home, and XDG_CACHE_HOME isn't set.
+        FileNotFoundError: the user has no home directory, and XDG_CACHE_HOME isn't set.
     """
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if given.is_absolute():  # the XDG specification ignores relative ones
-        return given / "sam2_ros"
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if configured.is_absolute():  # the XDG specification says to ignore relative paths
+        return configured / "sam2_ros"
     try:
         home = Path.home()
     except RuntimeError as error:
@@ -29,19 +29,19 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, which others may read but not write. Raises OSError."""
+    """Make a folder and its missing parents, readable but not writable by other users. Raises OSError."""
     for missing in (*reversed(folder.parents), folder):
         if not missing.exists():
             missing.mkdir(mode=0o755, exist_ok=True)
 
 
 def private_folder(name: str) -> Path:
-    """A folder in the cache for code that will be run; no other user can write to it or replace it.
+    """Make a folder in the cache for code to run, which no other user can write to or replace.
 
-    It is made if it is missing, and emptied if others may have written to it.
+    An existing folder that others may have written to is emptied.
 
     Raises:
-        OSError: it cannot be made; or it, or one of its parents, belongs to another user or may be written by others.
+        OSError: it cannot be made; or it, or one of its parents, belongs to another user or is writable by others.
     """
     folder = cache_folder().resolve() / name
     for parent in reversed(folder.parents):
@@ -54,15 +54,15 @@ def private_folder(name: str) -> Path:
         if _others_write(status):
             shutil.rmtree(folder)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if stat.S_IMODE(folder.lstat().st_mode) != 0o700:  # made with another umask
+    if stat.S_IMODE(folder.lstat().st_mode) != 0o700:  # another umask
         folder.chmod(0o700)
     return folder
 
 
 def check_protected(folder: Path) -> None:
-    """Raise PermissionError if anybody but this user and root can replace files in a folder.
+    """Raise PermissionError if any user but this one and root can replace files in a folder.
 
-    In a folder with the sticky bit, such as /tmp, others can't replace files that aren't theirs.
+    With the sticky bit, as on /tmp, users can replace only their own files.
     """
     status = folder.stat()
     if status.st_uid not in (0, os.geteuid()):
@@ -77,7 +77,7 @@ def _others_write(status: os.stat_result) -> bool:
 
 
 def _is_private_group(user: int, group: int) -> bool:
-    """Whether a group is a user's private group, as some systems make one for each user."""
+    """Whether a group is the user private group of a user, who is its only member."""
     try:
         owner, members = pwd.getpwuid(user), grp.getgrgid(group)
     except KeyError:

@@ -6,13 +6,13 @@ import torch
 
 
 def device_of(name: str | torch.device | None = None) -> torch.device:
-    """The PyTorch device of a name.
+    """The PyTorch device with a name.
 
     Args:
-        name: "cpu", "cuda", "cuda:1" ...; None or empty: the first GPU if there is one, else the CPU.
+        name: "cpu", "cuda", "cuda:1" ...; None or empty: the first GPU if any, else the CPU.
 
     Raises:
-        ValueError: this machine has no such device.
+        ValueError: there is no such device.
     """
     if not name:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

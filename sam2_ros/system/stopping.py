@@ -1,6 +1,6 @@
-"""Cancellation of what may take minutes at a start, a download or a compiler's run, when the process is to end.
+"""Cancellation of long downloads and compilations when the process shuts down.
 
-Ctrl-C interrupts the main thread only. Other threads, in which all of a node's callbacks run, don't notice it, and
+Ctrl-C interrupts the main thread only. Other threads, which run all callbacks of a node, are not interrupted, and
 Python waits for them before it exits.
 """
 
@@ -12,19 +12,20 @@ _stopping = Event()
 
 
 class Stopped(RuntimeError):
-    """Something was cancelled because the process is about to end."""
+    """An operation was cancelled because the process is shutting down."""
 
 
 def stop() -> None:
-    """Cancel: from now on every `check` raises `Stopped`, in all threads."""
+    """Make every `check` from now on raise `Stopped`, in all threads."""
     _stopping.set()
 
 
 def check(what: str, seconds: float = 0.0) -> None:
-    """Wait so many seconds; raise Stopped as soon as `stop` is called, or if it has been before.
+    """Raise Stopped if `stop` has been called, or is called within a time.
 
     Args:
-        what: is cancelled, for the message.
+        what: the operation, for the message.
+        seconds: time to wait.
     """
     if _stopping.wait(seconds) if seconds else _stopping.is_set():
         raise Stopped(f"{what} was cancelled: the process is ending")

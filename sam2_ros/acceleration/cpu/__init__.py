@@ -1,1 +1,1 @@
-"""Faster classes for CPUs: C++ kernels in `kernels`, oneDNN's products where they are faster than PyTorch's own."""
+"""Faster classes for CPUs: C++ kernels (`kernels`), and oneDNN's matrix product where it is faster than PyTorch's."""

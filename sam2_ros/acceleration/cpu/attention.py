@@ -1,7 +1,7 @@
-"""Attention on CPUs, by whichever of PyTorch's flash kernel, our C++ kernel and plain matrix products is the fastest.
+"""Attention on CPUs: the fastest of PyTorch's flash kernel, our C++ kernel, and matrix products in blocks.
 
-PyTorch's flash kernel takes no values narrower than keys, and computes bfloat16 at the pace of float32 on CPUs without
-AMX. Our kernel takes both; where there is none for this CPU, two matrix products with a softmax between them do.
+PyTorch's flash kernel does not support values narrower than keys, and on CPUs without AMX bfloat16 is no faster than
+float32. Our kernel supports narrow values. Without our kernel, matrix products with a softmax in between replace it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sam2_ros.model.hiera import WindowAttention, max_pool
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 
 MAX_SCORES = 2**22
-"""Scores that are in memory at a time: 8 MB in bfloat16, which the last cache may hold."""
+"""Scores in memory at a time: 8 MB in bfloat16, which may fit into the last-level cache."""
 
 MAX_QUERIES, MAX_KEYS = 4096, 1024
-"""Queries and keys whose scores are in memory at a time in float32: 16 MB."""
+"""Size of a block of scores in float32: 16 MB."""
 
 MIN_EXPONENT = -100
-"""Powers of two below which weights are not told apart: subnormal numbers cost several times as much."""
+"""Exponents of two are clamped to this: subnormal numbers cost several times as much."""
 
 MIN_KERNEL_SCORES = 2**18
-"""Scores of one head from which on our kernel is faster in bfloat16 than PyTorch's where values are as wide as keys, on
-a CPU with AMX. In float32 it is not."""
+"""Scores of a head from which our kernel is faster than PyTorch's for values as wide as keys, in bfloat16 with AMX. In
+float32 it never is."""
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -42,7 +42,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
 
 def gains_from_narrow_values(query: Tensor) -> bool:
-    """Whether attention is the faster the narrower the values are."""
+    """Whether narrower values make attention faster."""
     return _has_kernel(query) or not (AMX and query.dtype == torch.bfloat16)
 
 
@@ -51,7 +51,7 @@ def _has_kernel(query: Tensor) -> bool:
 
 
 def _flash_is_slower(query: Tensor, key: Tensor, valid: Tensor | None) -> bool:
-    """Whether PyTorch's flash kernel is, in bfloat16."""
+    """Whether PyTorch's flash kernel is slower than ours or `blockwise_attention`, in bfloat16."""
     many = query.shape[2] * key.shape[2] >= MIN_KERNEL_SCORES
     return not AMX or valid is not None or (many and _has_kernel(query))
 
@@ -60,15 +60,16 @@ def _attention_on_cpu(query: Tensor, key: Tensor, value: Tensor, valid: Tensor |
     return (cpu_attention if _has_kernel(query) else blockwise_attention)(query, key, value, valid)
 
 
-# An operator, so that profilers see it. Not `torch.library.custom_op`, whose first call loads PyTorch's compiler: a
-# second, and 150 MB.
+# An operator, so that profilers see it. The first call of a `torch.library.custom_op` would import PyTorch's compiler,
+# which takes a second and 150 MB.
 torch.library.define("sam2_ros::attention_on_cpu", "(Tensor query, Tensor key, Tensor value, Tensor? valid) -> Tensor")
 torch.library.impl("sam2_ros::attention_on_cpu", "CPU", _attention_on_cpu)
 
 
 def blockwise_attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Attention by PyTorch's operations with at most `MAX_SCORES` scores at a time; in float32, where there are many,
-    over blocks of keys. Where not all keys count, one row of the batch after the other, each without those that don't.
+    """Attention by PyTorch's operations, with at most `MAX_SCORES` scores in memory; in float32 also by blocks of keys.
+
+    With `valid`, rows of the batch are computed one by one, without their invalid keys.
     """
     b, heads, q, c = query.shape
     if valid is not None:
@@ -84,27 +85,25 @@ def blockwise_attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor
         return result.view(b, heads, q, -1)
     heads_at_once, rows_at_once = max(1, MAX_SCORES // (q * k)), min(q, max(1, MAX_SCORES // k))
     for i in range(0, n, heads_at_once):
-        some = slice(i, i + heads_at_once)
+        part_heads = slice(i, i + heads_at_once)
         for j in range(0, q, rows_at_once):
-            part = query[some, j : j + rows_at_once]
-            scores = part @ key[some].transpose(1, 2) if heads_at_once > 1 else F.linear(part[0], key[i])[None]
+            part = query[part_heads, j : j + rows_at_once]
+            scores = part @ key[part_heads].transpose(1, 2) if heads_at_once > 1 else F.linear(part[0], key[i])[None]
             torch.softmax(scores, dim=-1, out=scores)
-            result[some, j : j + rows_at_once] = scores @ value[some]
+            result[part_heads, j : j + rows_at_once] = scores @ value[part_heads]
     return result.view(b, heads, q, -1)
 
 
 def _flash_attention(query: Tensor, key: Tensor, value: Tensor, result: Tensor) -> None:
     """softmax(query key') value, one block of keys after the other (Dao et al. 2022, section 3.1).
 
-    Scores are used while caches still hold them. The result so far shrinks when a larger score comes.
-
     Args:
         query: [Q, c], scaled.
         key: [K, c].
         value: [K, d].
-        result: [Q, d], written to.
+        result: output [Q, d].
     """
-    query = query * math.log2(math.e)  # powers of two are faster
+    query = query * math.log2(math.e)  # exp2 is faster than exp
     buffer = query.new_empty(len(query) * min(MAX_KEYS, len(key)))
     largest = query.new_full((len(query), 1), -torch.inf)
     total = torch.zeros_like(largest)
@@ -112,15 +111,17 @@ def _flash_attention(query: Tensor, key: Tensor, value: Tensor, result: Tensor) 
     for keys, values in zip(key.split(MAX_KEYS), value.split(MAX_KEYS), strict=True):
         scores = torch.mm(query, keys.T, out=buffer[: len(query) * len(keys)].view(len(query), -1))
         new = torch.maximum(largest, scores.amax(dim=1, keepdim=True))
-        shrinking = torch.exp2(largest - new)
+        rescale = torch.exp2(largest - new)
         largest = new
         weights = scores.sub_(largest).clamp_min_(MIN_EXPONENT).exp2_()
-        total.mul_(shrinking).add_(weights.sum(dim=1, keepdim=True))
-        torch.addmm(result.mul_(shrinking), weights, values, out=result)
+        total.mul_(rescale).add_(weights.sum(dim=1, keepdim=True))
+        torch.addmm(result.mul_(rescale), weights, values, out=result)
     result.div_(total)
 
 
 class CPUWindowAttention(WindowAttention):
+    """In bfloat16, attention by the kernel that is fastest for the size of the window."""
+
     @staticmethod
     def fits(module: WindowAttention, dtype: torch.dtype) -> bool:
         return dtype == torch.bfloat16
@@ -136,10 +137,12 @@ class CPUWindowAttention(WindowAttention):
 
 
 class CPURotaryAttention(RotaryAttention):
+    """Rotates in place, and attends to memory values before their projection, while they are narrow."""
+
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
         q = rotate_in_place(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
         k = rotate_in_place(self.k_proj(memory.key), rotation, memory.pointers)
-        # Attention is a mean of values with weights that sum to 1, so narrow values can be projected afterwards.
+        # Attention is a weighted mean, so its result can be projected instead of the values.
         narrow = memory.value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q)
         v = memory.value if narrow else self.v_proj(memory.value)
         x = attention(q[:, None], k[:, None], v[:, None], memory.valid).squeeze(1)

@@ -13,17 +13,17 @@ from sam2_ros.acceleration.cpu.kernels.transformer import weights
 from sam2_ros.model.hiera import Block
 
 MAX_CHANNELS = 256
-"""Channels up to which our kernel is faster than PyTorch's operations."""
+"""Output channels up to which our kernel is faster than PyTorch's operations."""
 
 MIN_WINDOW_TOKENS = 32
-"""Tokens of a window from which on it is."""
+"""Tokens of a window from which our kernel is faster than PyTorch's operations."""
 
 MAX_FLOAT32_VALUES = 2**20
-"""Values of a map up to which it, which stays in float32, is faster than products by tiles of bfloat16 (AMX)."""
+"""Values of a map up to which our kernel, in float32, is faster than PyTorch's bfloat16 with AMX."""
 
 
 class CPUHiera(CachedHiera):
-    """Patches and their positions in one kernel."""
+    """Fuses patch and position embedding into one kernel."""
 
     def prepare(self, dtype: torch.dtype) -> None:
         super().prepare(dtype)
@@ -38,15 +38,15 @@ class CPUHiera(CachedHiera):
 
 
 class CPUBlock(Block):
-    """A block in one kernel, in float32 also under autocast, since it is as fast."""
+    """Fuses a block into one kernel. It computes in float32 even under autocast, which is as fast."""
 
     @staticmethod
     def fits(module: Block, dtype: torch.dtype) -> bool:
         few_channels = module.attn.proj.out_features <= MAX_CHANNELS
         many_tokens = not module.window or module.window**2 >= MIN_WINDOW_TOKENS
-        even = not module.pool or module.window % 2 == 0  # what is odd is cut off by pooling
-        usual = module.pool == hasattr(module, "proj")
-        return few_channels and many_tokens and even and usual and has_cpu_kernels(torch.float32)
+        even = not module.pool or module.window % 2 == 0  # pooling drops odd rows
+        projected = module.pool == hasattr(module, "proj")
+        return few_channels and many_tokens and even and projected and has_cpu_kernels(torch.float32)
 
     def prepare(self, dtype: torch.dtype) -> None:
         shortcut = [self.proj] if self.pool else []

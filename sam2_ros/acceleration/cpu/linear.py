@@ -1,4 +1,4 @@
-"""Linear layers and 1x1 convolutions on CPUs, as oneDNN's matrix product where it is faster than PyTorch's choice."""
+"""Linear layers and 1x1 convolutions on CPUs, by oneDNN's matrix product where it is faster than PyTorch's choice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from sam2_ros.model.layers import MLP
 
 ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.backends.cpu.get_cpu_capability() == "AVX512"
-"""Whether oneDNN's product is the faster one. With AVX2 alone, MKL's is, which `F.linear` takes (docs/speed.md)."""
+"""Whether oneDNN's product is faster than MKL's, which `F.linear` uses. With AVX2 only it is not (docs/speed.md)."""
 
 MIN_ONEDNN_RESULTS = 2**16
-"""Results of a product from which on oneDNN's is taken; for fewer, both take as long."""
+"""Output values from which oneDNN's product is faster."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor, activation: str = "none") -> Tensor:
-    """[..., C], [D, C], [D] -> [..., D], followed by "relu" or "gelu", which oneDNN applies on the way out."""
+    """Linear layer and activation, "none", "relu" or "gelu", fused by oneDNN: [..., C], [D, C], [D] -> [..., D]."""
     if ONEDNN and x.numel() // x.shape[-1] * weight.shape[0] >= MIN_ONEDNN_RESULTS:
         autocast = torch.is_autocast_enabled("cpu")
         dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
@@ -30,11 +30,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, activation: str = "none") ->
 
 
 class CPULinear(nn.Linear):
+    """Uses oneDNN's matrix product where it is faster."""
+
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)
 
 
 class CPUMLP(MLP):
+    """Fuses each hidden layer with its activation, in oneDNN."""
+
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             x = linear(x, layer.weight, layer.bias, self.activation)
@@ -42,7 +46,7 @@ class CPUMLP(MLP):
 
 
 class CPUPointwise(nn.Conv2d):
-    """A 1x1 convolution as a matrix product, which is faster, most of all for maps with channels last in memory."""
+    """Computes a 1x1 convolution as a matrix product, which is faster, most of all with channels last in memory."""
 
     @staticmethod
     def fits(module: nn.Conv2d, dtype: torch.dtype) -> bool:

@@ -1,4 +1,4 @@
-"""The mask decoder on CPUs, in three kernels. It is in float32 also under autocast."""
+"""The mask decoder on CPUs, as three float32 kernels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sam2_ros.model.mask_decoder import MaskDecoder, TwoWayTransformer
 
 
 class CPUTwoWayTransformer(TwoWayTransformer):
+    """Fuses the transformer into one kernel, which projects the few tokens instead of the image."""
+
     @staticmethod
     def fits(module: TwoWayTransformer, dtype: torch.dtype) -> bool:
         return has_cpu_kernels(torch.float32)
@@ -36,6 +38,8 @@ class CPUTwoWayTransformer(TwoWayTransformer):
 
 
 class CPUMaskDecoder(MaskDecoder):
+    """Fuses all MLPs on output tokens into one kernel, and upscaling with the mask filters into another."""
+
     @staticmethod
     def fits(module: MaskDecoder, dtype: torch.dtype) -> bool:
         return has_cpu_kernels(torch.float32)

@@ -1,4 +1,4 @@
-"""The memory encoder on CPUs, in one kernel."""
+"""The memory encoder on CPUs, as one kernel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from sam2_ros.acceleration.cpu.linear import linear
 from sam2_ros.model.memory_encoder import FuserBlock, MemoryEncoder
 
 MAX_CHANNELS = 128
-"""Channels up to which our kernel, in float32, is faster than PyTorch's operations with tiles of bfloat16 (AMX)."""
+"""Channels up to which our kernel, in float32, is faster than PyTorch's bfloat16 with AMX."""
 
 
 class CPUFuserBlock(FuserBlock):
+    """Fuses the first pointwise layer with its GELU, in oneDNN."""
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.dwconv(x)).movedim(1, -1)
         y = self.gamma * self.pwconv2(linear(y, self.pwconv1.weight, self.pwconv1.bias, "gelu"))
@@ -23,6 +25,8 @@ class CPUFuserBlock(FuserBlock):
 
 
 class CPUMemoryEncoder(MemoryEncoder):
+    """Fuses the memory encoder into one kernel, which keeps the upsampled mask out of memory."""
+
     @staticmethod
     def fits(module: MemoryEncoder, dtype: torch.dtype) -> bool:
         if dtype != torch.float32 and has_cpu_kernels(torch.bfloat16):
@@ -43,8 +47,8 @@ class CPUMemoryEncoder(MemoryEncoder):
         n, (b, _, h, w) = len(logits), features.shape
         if b not in (1, n) or logits.shape != (n, 4 * h, 4 * w):
             return super().forward(features, logits, prompted)
-        features = features if features.stride(0) else features[:1]  # one image for all
+        features = features if features.stride(0) else features[:1]  # one image for all objects
         features, logits = features.float().movedim(1, -1), logits.float()
         prompted = torch.as_tensor(prompted).expand(n)
         memory = encode_memory(features, logits, prompted, self.weights, self.scales, self.eps).movedim(-1, 1)
-        return memory.to(self.dtype)  # as the other layers would leave it under autocast
+        return memory.to(self.dtype)  # the dtype of the plain module under autocast

@@ -1,4 +1,4 @@
-"""Rotary embedding on CPUs in place: a product that makes a copy would go through memory twice more."""
+"""Rotary embedding in place on CPUs, which saves two passes over memory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
-from sam2_ros.acceleration.cpu.kernels.rotation import rotates_in_place
+from sam2_ros.acceleration.cpu.kernels.rotation import can_rotate_in_place
 
 
 def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
-    """`sam2_ros.model.position.rotate`, written over x and returned."""
-    if rotates_in_place(x) and has_cpu_kernels(x.dtype):
+    """`sam2_ros.model.position.rotate`, written to x, which is returned."""
+    if can_rotate_in_place(x) and has_cpu_kernels(x.dtype):
         torch.ops.sam2_ros.rotate_in_place(x, rotation, pointers)
         return x
     grids = x[:, : x.shape[1] - pointers].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
-    rotated = grids.float()  # x itself in float32
+    rotated = grids.float()  # a view of x if that is float32
     torch.view_as_complex(rotated).mul_(rotation)
     if rotated.dtype != x.dtype:
         grids.copy_(rotated)

@@ -1,1 +1,1 @@
-"""Kernels for CPUs, x86 and ARM, that PyTorch lacks, written in C++. Those for GPUs are in `gpu_kernels`."""
+"""C++ kernels for x86 and ARM CPUs, each as a PyTorch operator. Those for GPUs are in `acceleration.cuda.kernels`."""

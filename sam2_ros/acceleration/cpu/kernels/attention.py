@@ -1,4 +1,4 @@
-"""Attention on CPUs with values narrower than keys, which PyTorch's flash kernel does not take."""
+"""Flash attention on CPUs with values narrower than keys, which PyTorch's kernel does not support."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2_ros.acceleration.cpu.kernels.library import kernels
 
 
 class Call(Structure):
-    """As in attention.cpp."""
+    """Mirrors `Call` of attention.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("query", "key", "value")),
@@ -26,25 +26,25 @@ class Call(Structure):
 def cpu_attention(
     query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, library: CDLL | None = None
 ) -> Tensor:
-    """softmax(query key' / sqrt(c)) value, without all scores ever being in memory; forwards only.
+    """softmax(query key' / sqrt(c)) value, without all scores in memory at once; has no backward pass.
 
     Args:
-        query: [B, heads, Q, c], float32 or bfloat16 as `has_cpu_kernels` says; c is even.
+        query: [B, heads, Q, c], float32 or bfloat16 (see `has_cpu_kernels`); c is even.
         key: [B, heads, K, c].
         value: [B, heads, K, d].
-        valid: bool [B, K], False for keys to leave out; None: all count. Where many in a row are left out, they cost
-            little. Their weight is 2^-100, not 0, so that they must be finite and not huge.
-        library: that of `load`; None: this processor's.
+        valid: bool [B, K], False for keys to leave out; None: all count. Long runs of invalid keys are skipped. Single
+            ones get a weight of 2^-100, not 0, so they must be finite and not huge.
+        library: result of `load`; None: that of this CPU.
 
     Returns:
-        [B, heads, Q, d]; 0 where no key counts.
+        [B, heads, Q, d]; 0 where no key is valid.
     """
     b, heads, q, c = query.shape
     k, d = value.shape[2:]
     out = query.new_empty(b, heads, q, d)
     if not out.numel():
         return out
-    query, key, value = (_in_words(x) for x in (query, key, value))
+    query, key, value = (_aligned(x) for x in (query, key, value))
     columns = query.new_empty(b, heads, d, k + k % 2) if query.dtype == torch.bfloat16 else None
     if valid is not None:
         valid = valid.contiguous()
@@ -60,8 +60,8 @@ def cpu_attention(
     return out
 
 
-def _in_words(x: Tensor) -> Tensor:
-    """x, laid out such that each token begins with a word of 32 bits."""
+def _aligned(x: Tensor) -> Tensor:
+    """x, or a copy of it, with contiguous channels and every token aligned to 32 bits."""
     odd = x.dtype == torch.bfloat16 and any(stride % 2 for stride in x.stride()[:-1])
     if x.stride(-1) == 1 and x.data_ptr() % 4 == 0 and not odd:
         return x

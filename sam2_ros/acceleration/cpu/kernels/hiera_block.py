@@ -1,4 +1,4 @@
-"""A block of the image encoder on CPUs, in one operator."""
+"""A block of the image encoder as one CPU operator."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 LAYERS = ("norm1", "qkv", "proj", "shortcut", "norm2", "up", "down")
 
 
 class Block(Structure):
-    """As in hiera_block.cpp."""
+    """Mirrors `Block` of hiera_block.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("x", "out")),
@@ -34,13 +34,12 @@ torch.library.define(
 
 @torch.library.impl("sam2_ros::hiera_block", "CPU")
 def _hiera_block(x: Tensor, weights: Sequence[Tensor], heads: int, window: int, eps: float) -> Tensor:
-    """What `hiera.Block` computes.
+    """`sam2_ros.model.hiera.Block`.
 
     Args:
-        x: float32 [B, H, W, C]; where queries are pooled, H and W are even, and so is the window.
-        weights: weight and bias of norm1, qkv, proj, the shortcut where queries are pooled, norm2, and both layers of
-            the MLP.
-        window: its side; 0: all tokens of an image attend to each other.
+        x: float32 [B, H, W, C]; when pooling, H, W and window are even.
+        weights: weight and bias of norm1, qkv, proj, the shortcut (when pooling), norm2, and both layers of the MLP.
+        window: side in tokens; 0: global attention.
 
     Returns:
         [B, H, W, D], or half the height and width when pooling.
@@ -53,11 +52,11 @@ def _hiera_block(x: Tensor, weights: Sequence[Tensor], heads: int, window: int, 
     out = x.new_empty(b, *((h // 2, w // 2) if pool else (h, w)), channels)
     if not out.numel():
         return out
-    given = weights_of(pairs)
+    layers = weight_pointers(pairs)
     if not pool:
-        given.insert(LAYERS.index("shortcut"), Weights())
+        layers.insert(LAYERS.index("shortcut"), Weights())
     sizes = b, h, w, c, channels, heads, window, pool, torch.get_num_threads()
-    block = Block(x.data_ptr(), out.data_ptr(), *sizes, eps, *given)
+    block = Block(x.data_ptr(), out.data_ptr(), *sizes, eps, *layers)
     kernels().hiera_block(byref(block))
     return out
 

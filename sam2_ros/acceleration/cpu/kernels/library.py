@@ -1,4 +1,4 @@
-"""The C++ kernels as a library: compiled when first needed, and kept."""
+"""The C++ kernels as a shared library, compiled when first needed and cached."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ log = logging.getLogger("sam2_ros")
 
 FOLDER = Path(__file__).parent
 
-COMPILER_PATIENCE = 120.0
-"""s that one file may take."""
+COMPILER_TIMEOUT = 120.0
+"""Seconds for one file."""
 
-ROOM = 64 << 20
-"""Bytes that should be free where files are compiled; it takes a third of them."""
+MIN_FREE_BYTES = 64 << 20
+"""Free disk space that a folder to compile in should have; a third of it is used."""
 
-CHECKSUM = 32
-"""Bytes at the end of a library that is kept: the SHA-256 of all before."""
+CHECKSUM_BYTES = 32
+"""SHA-256 at the end of a cached library, over everything before it."""
 
 INSTRUCTIONS = {
     "NEON": [],
@@ -45,69 +45,78 @@ INSTRUCTIONS = {
     "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
     "AMX": ["-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
 }
-"""What the compiler may use, by what the processor has: 64-bit ARM, or x86, where each includes those before."""
+"""Compiler options for each CPU capability: 64-bit ARM, or x86, where each level includes those before it."""
 
-AMX = all(getattr(torch.cpu, f"_is_{it}_supported", bool)() for it in ("amx_tile", "avx512_bf16"))
-"""Whether the CPU multiplies tiles of bfloat16."""
+AMX = all(getattr(torch.cpu, f"_is_{feature}_supported", bool)() for feature in ("amx_tile", "avx512_bf16"))
+"""Whether the CPU multiplies tiles of bfloat16 (AMX)."""
 
 
 def has_cpu_kernels(dtype: torch.dtype) -> bool:
-    """Whether they are there: float32 takes AVX2 or NEON, bfloat16 AMX, both a C++ compiler, when first asked for."""
+    """Whether the kernels support a precision here: float32 needs AVX2 or NEON, bfloat16 AMX.
+
+    The first call compiles the kernels unless they are cached, which needs a C++ compiler.
+    """
     library = kernels()
     return library is not None and (dtype == torch.float32 or (dtype == torch.bfloat16 and library.tiles))
 
 
 def description(dtype: torch.dtype) -> str:
-    """The kernels that compute in a precision on this processor: "C++ (AVX512)", "PyTorch" where there are none."""
+    """The kernels for a precision on this CPU: "C++ (AVX512)", or "PyTorch" without any."""
     library = kernels()
     if library is None:
         return "PyTorch"
     tiles = ", AMX" if dtype == torch.bfloat16 and library.tiles else ""
-    return f"C++ ({capability_of_this_processor()}{tiles})"
+    return f"C++ ({cpu_capability()}{tiles})"
 
 
-_looking = Lock()
+_lock = Lock()
 
 
 def kernels() -> CDLL | None:
-    """Those for this processor; None: there are none. Where a compiler is what is missing, a warning has said so."""
-    with _looking:
-        return _library_of_this_processor()
+    """The library for this CPU, loaded at the first call; None: there is none. A missing compiler is warned of once."""
+    with _lock:
+        return _library_of_this_cpu()
 
 
 @lru_cache(maxsize=1)
-def _library_of_this_processor() -> CDLL | None:
-    capability = capability_of_this_processor()
+def _library_of_this_cpu() -> CDLL | None:
+    capability = cpu_capability()
     if sys.platform != "linux" or capability not in INSTRUCTIONS:
         return None
     for tiles in (True, False) if AMX and capability == "AVX512" else (False,):
         try:
             return load(capability, tiles)
-        except (OSError, subprocess.SubprocessError) as error:  # compilers since GCC 11 know tiles
-            why = str(getattr(error, "stderr", None) or error)[:1000]
-    log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", why)
+        except (OSError, subprocess.SubprocessError) as error:  # GCC before 11 does not support tiles
+            reason = str(getattr(error, "stderr", None) or error)[:1000]
+    log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", reason)
     return None
 
 
-def capability_of_this_processor() -> str:
-    """One of INSTRUCTIONS, or what else PyTorch calls it. `ATEN_CPU_CAPABILITY=avx2` holds it to AVX2."""
+def cpu_capability() -> str:
+    """A key of INSTRUCTIONS, or PyTorch's name of another capability. `ATEN_CPU_CAPABILITY=avx2` limits it to AVX2."""
     return "NEON" if platform.machine() == "aarch64" else torch.backends.cpu.get_cpu_capability()
 
 
 def load(capability: str, tiles: bool) -> CDLL:
-    """The kernels for a processor with "NEON", "AVX2" or "AVX512", and with AMX: compiled once, in about a minute, and
-    then kept in `private_folder("kernels")`, or nowhere where that is not safe or cannot be written.
+    """Load the kernels for a CPU capability, compiling them first unless they are cached.
+
+    Compilation takes about a minute. The cache is `private_folder("kernels")`; if that is unsafe or not writable,
+    nothing is cached.
+
+    Args:
+        capability: "NEON", "AVX2" or "AVX512".
+        tiles: with AMX kernels for bfloat16.
 
     Raises:
-        OSError: there is no compiler, or no place to compile in.
-        subprocess.SubprocessError: it failed.
+        OSError: there is no compiler, or no folder to compile in.
+        subprocess.SubprocessError: the compiler failed.
         Stopped: the process is ending.
     """
     options = ["-std=c++17", "-O3", "-fopenmp", "-shared", "-fPIC", *INSTRUCTIONS[capability]]
     options += INSTRUCTIONS["AMX"] if tiles else []
     sources = [path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]*"))]
-    kind = sha256(b"".join(sources) + " ".join(options).encode()).hexdigest()[:16]
-    name = f"cpu-{kind}.so"
+    digest = sha256(b"".join(sources) + " ".join(options).encode()).hexdigest()[:16]
+    name = f"cpu-{digest}.so"
     try:
         folder = private_folder("kernels")
     except OSError as error:
@@ -115,54 +124,54 @@ def load(capability: str, tiles: bool) -> CDLL:
         log.warning("kernels for this CPU are built anew at every start, since they cannot be kept: %s", error)
     if folder is not None:
         try:
-            return _opened(_whole(folder / name), tiles)
-        except OSError:  # it isn't there, or is damaged, or was built beside another C library
+            return _open(_verified(folder / name), tiles)
+        except OSError:  # missing, damaged, or built for another C library
             pass
     log.info("building kernels for this CPU")
-    with _scratch(folder) as scratch:
+    with _build_folder(folder) as scratch:
         built = Path(scratch, name)
-        _compile(options, built)
+        _build(options, built)
         if folder is not None:
             try:
-                return _opened(_kept(built, folder / name), tiles)
+                return _open(_store(built, folder / name), tiles)
             except OSError as error:
                 log.warning("kernels for this CPU were built, but cannot be kept for the next start: %s", error)
-        return _opened(built, tiles)
+        return _open(built, tiles)
 
 
-def _scratch(kept_in: Path | None) -> TemporaryDirectory:
-    """A folder to compile in, where nobody else can exchange what will be run."""
+def _build_folder(cache: Path | None) -> TemporaryDirectory:
+    """A temporary folder to compile in, where no other user can replace files."""
     try:
         temporary = Path(gettempdir()).resolve()
         check_protected(temporary)
-        if kept_in is None or shutil.disk_usage(temporary).free > ROOM:
+        if cache is None or shutil.disk_usage(temporary).free > MIN_FREE_BYTES:
             return TemporaryDirectory(prefix="sam2_ros-", dir=temporary)
     except OSError:
-        if kept_in is None:
+        if cache is None:
             raise
-    return TemporaryDirectory(prefix="building-", dir=kept_in)
+    return TemporaryDirectory(prefix="building-", dir=cache)
 
 
-def _compile(options: list[str], to: Path) -> None:
-    """By $CXX or else by g++."""
+def _build(options: list[str], to: Path) -> None:
+    """Compile with $CXX, or with g++ if that fails."""
     compilers = [shlex.split(os.environ.get("CXX", "")), ["g++"]]
     for compiler in filter(None, compilers):
         try:
-            return _build([*compiler, *options], to)
+            return _compile_and_link([*compiler, *options], to)
         except (OSError, subprocess.SubprocessError):
             if compiler is compilers[-1]:
                 raise
 
 
-def _build(command: list[str], to: Path) -> None:
-    """All files at the same time, and then into one."""
+def _compile_and_link(command: list[str], to: Path) -> None:
+    """Compile all files in parallel, then link them."""
     built = {source: to.with_name(f"{source.stem}.o") for source in FOLDER.glob("*.cpp")}
-    _run([[*command, "-c", source, "-o", built[source]] for source in built], to.parent)
-    _run([[*command, *built.values(), "-o", to]], to.parent)
+    _run_all([[*command, "-c", source, "-o", built[source]] for source in built], to.parent)
+    _run_all([[*command, *built.values(), "-o", to]], to.parent)
 
 
-def _run(commands: Sequence[Sequence[str | Path]], scratch: Path) -> None:
-    """Side by side, one for each core. No matter how it ends, none of them is left behind."""
+def _run_all(commands: Sequence[Sequence[str | Path]], scratch: Path) -> None:
+    """Run commands in parallel, one for each core. None of them is left running, however this ends."""
     waiting = [list(map(str, command)) for command in commands]
     running: list[_Compiler] = []
     try:
@@ -176,77 +185,81 @@ def _run(commands: Sequence[Sequence[str | Path]], scratch: Path) -> None:
             compiler.end()
 
 
-_GUARDED = """
+_GUARD = """
 exec 3<&0
 (read _ <&3 || { /bin/rm -rf -- "$0"; kill -KILL 0; }) &
 exec "$@" 3<&- </dev/null
 """
-"""A shell's script: runs a command, and if whoever started it dies, kills it and removes the folder it works in."""
+"""Shell script that runs a command. If its parent process dies, it kills the command and removes its working folder."""
 
 
 class _Compiler:
-    """One run of a compiler, with all the processes that it starts: a group of their own."""
+    """One run of a compiler, in a process group of its own with all its child processes."""
 
     def __init__(self, command: list[str], scratch: Path) -> None:
         self._command = command
-        self._ends = time.monotonic() + COMPILER_PATIENCE
-        self._said = TemporaryFile(dir=scratch)  # noqa: SIM115 - until `end`
+        self._deadline = time.monotonic() + COMPILER_TIMEOUT
+        self._output = TemporaryFile(dir=scratch)  # noqa: SIM115 - until `end`
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARDED, str(scratch), *command],
+            ["/bin/sh", "-c", _GUARD, str(scratch), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            env=os.environ | {"TMPDIR": str(scratch)},  # where it leaves files when it is killed
-            start_new_session=True,  # or Ctrl-C would look like a compiler that fails
+            stderr=self._output,
+            env=os.environ | {"TMPDIR": str(scratch)},  # a killed compiler leaves files here
+            start_new_session=True,  # or Ctrl-C would look like a compiler error
         )
 
     def is_done(self) -> bool:
-        """Raises subprocess.SubprocessError if it failed or takes too long."""
+        """Whether it has finished. Raises subprocess.SubprocessError if it failed or timed out."""
         if self._process.poll() is None:
-            if time.monotonic() > self._ends:
-                raise subprocess.TimeoutExpired(self._command, COMPILER_PATIENCE)
+            if time.monotonic() > self._deadline:
+                raise subprocess.TimeoutExpired(self._command, COMPILER_TIMEOUT)
             return False
-        self._said.seek(0)
-        said = self._said.read(10_000).decode(errors="replace")
+        self._output.seek(0)
+        output = self._output.read(10_000).decode(errors="replace")
         self.end()
         if self._process.returncode:
-            raise subprocess.CalledProcessError(self._process.returncode, self._command, stderr=said)
+            raise subprocess.CalledProcessError(self._process.returncode, self._command, stderr=output)
         return True
 
     def end(self) -> None:
-        with suppress(ProcessLookupError):  # the guard, too
+        """Kill the process group, guard included."""
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process.stdin.close()
-        self._said.close()
+        self._output.close()
 
 
-def _kept(built: Path, place: Path) -> Path:
-    """A copy of it there, which appears at once and whole, whoever else is doing the same; with a checksum at its end,
-    which the loader does not look at."""
+def _store(built: Path, target: Path) -> Path:
+    """Copy a library to the cache atomically, followed by a checksum, which the dynamic loader ignores."""
     content = built.read_bytes()
-    with TemporaryDirectory(prefix="keeping-", dir=place.parent) as scratch:
-        copy = Path(scratch, place.name)
+    with TemporaryDirectory(prefix="storing-", dir=target.parent) as scratch:
+        copy = Path(scratch, target.name)
         with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content + sha256(content).digest())
             file.flush()
             os.fsync(file.fileno())
-        return copy.replace(place)
+        return copy.replace(target)
 
 
-def _whole(library: Path) -> Path:
-    """A library as `_kept` left it. Raises OSError if it is damaged, which would end the process when it is run, or has
-    not been written by this user."""
-    found = library.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+def _verified(library: Path) -> Path:
+    """Check a library that `_store` wrote.
+
+    Raises:
+        OSError: it is missing, damaged (loading it would crash the process), or may have been written by another user.
+    """
+    status = library.lstat()
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise PermissionError(f"{library} is not this user's alone")
     content = library.read_bytes()
-    if sha256(content[:-CHECKSUM]).digest() != content[-CHECKSUM:]:
+    if sha256(content[:-CHECKSUM_BYTES]).digest() != content[-CHECKSUM_BYTES:]:
         raise OSError(f"{library} is damaged")
     return library
 
 
-def _opened(path: Path, tiles: bool) -> CDLL:
+def _open(path: Path, tiles: bool) -> CDLL:
+    """Load a library. Its attribute `tiles` says whether its bfloat16 kernels can be used."""
     library = CDLL(str(path))
-    library.tiles = tiles and bool(library.may_use_tiles())
+    library.tiles = tiles and bool(library.request_tiles())
     return library

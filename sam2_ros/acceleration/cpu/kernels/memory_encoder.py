@@ -1,4 +1,4 @@
-"""The memory encoder on CPUs, in one operator."""
+"""The memory encoder as one CPU operator."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 LAYERS, BLOCKS = 19, 2
 
 
 class Encoder(Structure):
-    """As in memory_encoder.cpp."""
+    """Mirrors `Encoder` of memory_encoder.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("features", "logits", "prompted", "out")),
@@ -42,15 +42,16 @@ def _encode_memory(
     scales: Sequence[Tensor],
     eps: float,
 ) -> Tensor:
-    """What `memory_encoder.MemoryEncoder` computes.
+    """`sam2_ros.model.memory_encoder.MemoryEncoder`.
 
     Args:
         features: float32 [N or 1, h, w, dim].
         logits: float32 [N, 4 h, 4 w].
         prompted: bool [N].
-        weights: weight and bias of each layer: the mask's four convolutions, each before its norm, and the last; the
-            features' projection; each block's neighbourhoods, norm and linear layers; and what narrows them.
-        scales: of each block, [dim].
+        weights: weight and bias of each layer: four convolutions of the mask, each followed by its norm, and a fifth;
+            the projection of the features; depthwise convolution, norm and MLP of each ConvNeXt block; the output
+            projection.
+        scales: layer scale of each block, [dim].
 
     Returns:
         [N, h, w, memory_dim].
@@ -58,7 +59,7 @@ def _encode_memory(
     features, logits, prompted = (tensor.contiguous() for tensor in (features, logits, prompted))
     weights, scales = ([tensor.contiguous() for tensor in tensors] for tensors in (weights, scales))
     (b, h, w, dim), n, memory_dim = features.shape, len(logits), len(weights[-1])
-    assert b in (1, n) and logits.shape == (n, 4 * h, 4 * w) and len(prompted) == n, "they are not of the same objects"
+    assert b in (1, n) and logits.shape == (n, 4 * h, 4 * w) and len(prompted) == n, "inputs are of different objects"
     out = features.new_empty(n, h, w, memory_dim)
     if not out.numel():
         return out
@@ -66,7 +67,7 @@ def _encode_memory(
         *(tensor.data_ptr() for tensor in (features, logits, prompted, out)),
         *(b, n, h, w, dim, memory_dim, torch.get_num_threads()),
         eps,
-        (Weights * LAYERS)(*weights_of(weights)),
+        (Weights * LAYERS)(*weight_pointers(weights)),
         (c_void_p * BLOCKS)(*(scale.data_ptr() for scale in scales)),
     )
     kernels().encode_memory(byref(encoder))

@@ -1,4 +1,4 @@
-"""The image encoder's first layer on CPUs: patches, and where they are."""
+"""The image encoder's patch embedding, with positions, as one CPU operator."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 
 class Patches(Structure):
-    """As in patch_embedding.cpp."""
+    """Mirrors `Patches` of patch_embedding.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("image", "position", "out")),
@@ -29,7 +29,7 @@ torch.library.define(
 
 @torch.library.impl("sam2_ros::patch_embedding", "CPU")
 def _patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tensor) -> Tensor:
-    """What `hiera.PatchEmbed` computes.
+    """`sam2_ros.model.hiera.PatchEmbed`, plus position embedding.
 
     Args:
         image: float32 [B, 3, H, W], H and W multiples of 4.
@@ -39,11 +39,11 @@ def _patch_embedding(image: Tensor, weight: Tensor, bias: Tensor, position: Tens
     Returns:
         [B, H / 4, W / 4, C].
     """
-    image, position, *kept = (tensor.contiguous() for tensor in (image, position, weight, bias))
+    image, position, *parameters = (tensor.contiguous() for tensor in (image, position, weight, bias))
     b, _, h, w = image.shape
     out = image.new_empty(b, h // 4, w // 4, len(bias))
     pointers = (tensor.data_ptr() for tensor in (image, position, out))
-    patches = Patches(*pointers, b, h, w, len(bias), torch.get_num_threads(), *weights_of(kept))
+    patches = Patches(*pointers, b, h, w, len(bias), torch.get_num_threads(), *weight_pointers(parameters))
     kernels().patch_embedding(byref(patches))
     return out
 

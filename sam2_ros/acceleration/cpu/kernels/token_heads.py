@@ -1,4 +1,4 @@
-"""What the mask decoder's own tokens say, on CPUs in one operator."""
+"""The MLPs on the mask decoder's output tokens as one CPU operator."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 LAYERS = 3
-"""Of each MLP."""
+"""Layers of each MLP."""
 
 
 class Heads(Structure):
-    """As in token_heads.cpp."""
+    """Mirrors `Heads` of token_heads.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("tokens", "result")),
         ("head", POINTER(Weights)),
         *((name, POINTER(c_long)) for name in ("hidden", "out")),
-        *((name, c_long) for name in ("apart", "batch", "channels", "heads", "threads")),
+        *((name, c_long) for name in ("token_stride", "batch", "channels", "heads", "threads")),
     )
 
 
@@ -32,19 +32,19 @@ torch.library.define("sam2_ros::token_heads", "(Tensor tokens, Tensor[] weights)
 
 @torch.library.impl("sam2_ros::token_heads", "CPU")
 def _token_heads(tokens: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """MLPs of `LAYERS` layers with "relu" between them, each on a token of its own.
+    """M MLPs of `LAYERS` layers with ReLU between them, the i-th on the i-th token.
 
     Args:
-        tokens: float32 [N, M, C], also the first of more.
-        weights: weight and bias of each layer of M MLPs, whose hidden layers are of one width.
+        tokens: float32 [N, M, C]; may be a slice of more tokens.
+        weights: weight and bias of each layer of each MLP; the hidden layers of an MLP have one width.
 
     Returns:
-        What each MLP says, one behind the other: [N, sum of widths].
+        Outputs of all MLPs, concatenated: [N, sum of widths].
     """
     tokens = tokens if tokens.stride()[1:] == (tokens.shape[2], 1) else tokens.contiguous()
     n, heads, channels = tokens.shape
-    kept = [tensor.contiguous() for tensor in weights]
-    layers, widths = weights_of(kept), [bias.shape[0] for bias in kept[1::2]]
+    parameters = [tensor.contiguous() for tensor in weights]
+    layers, widths = weight_pointers(parameters), [bias.shape[0] for bias in parameters[1::2]]
     hidden, out = widths[::LAYERS], widths[LAYERS - 1 :: LAYERS]
     result = tokens.new_empty(n, sum(out))
     arrays = (Weights * len(layers))(*layers), (c_long * heads)(*hidden), (c_long * heads)(*out)

@@ -1,4 +1,4 @@
-"""What kernels are given of a network's layers."""
+"""Weights of layers, as the kernels take them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from torch import Tensor, nn
 
 
 class Weights(Structure):
-    """As in transformer.h."""
+    """Mirrors `Weights` of transformer.h."""
 
     _fields_ = (("weight", c_void_p), ("bias", c_void_p))
 
 
-def weights_of(tensors: Sequence[Tensor]) -> list[Weights]:
-    """Weight and bias of each layer, one after the other, contiguous; they have to outlive what is given here.
+def weight_pointers(tensors: Sequence[Tensor]) -> list[Weights]:
+    """Pointers to weight and bias of each layer. The tensors must outlive them.
+
+    Args:
+        tensors: weight and bias of each layer, one after the other; contiguous float32.
 
     Raises:
-        TypeError: they are not in float32.
+        TypeError: a tensor is not float32.
     """
     if any(tensor.dtype != torch.float32 for tensor in tensors):
-        raise TypeError("weights in another precision than float32, in which the input is")
+        raise TypeError("the weights are in another precision than the float32 input")
     return [Weights(a.data_ptr(), b.data_ptr()) for a, b in zip(tensors[::2], tensors[1::2], strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""The mask decoder's transformer on CPUs, in one operator."""
+"""The mask decoder's two-way transformer as one CPU operator."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 MAX_TOKENS = 16
-"""An object may have so many: they lie in the lanes of a group, which has so many with AVX2 and NEON."""
+"""Tokens of an object, at most: the lanes of a group with AVX2 and NEON."""
 
-
-BLOCK, UP, LAST = 18, 10, 5
-"""Layers of a block, those of it before its MLP, and layers behind all blocks."""
+BLOCK_LAYERS, LAYERS_BEFORE_MLP, FINAL_LAYERS = 18, 10, 5
+"""Layers of a block, of a block before its MLP, and after all blocks."""
 
 
 class Transformer(Structure):
-    """As in two_way_transformer.cpp."""
+    """Mirrors `Transformer` of two_way_transformer.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("tokens", "image", "position", "tokens_out", "image_out")),
@@ -47,29 +46,30 @@ def _two_way_transformer(
     heads: int,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    """What `mask_decoder.TwoWayTransformer` computes.
+    """`sam2_ros.model.mask_decoder.TwoWayTransformer`.
 
     Args:
         tokens: float32 [N, T, C], T up to `MAX_TOKENS`.
         image: [N, h * w, C].
         position: [h * w, C].
-        weights: all parameters of that module, in its order.
+        weights: all parameters of the module, in its order.
 
     Returns:
-        Tokens and image.
+        Tokens [N, T, C] and image [N, h * w, C].
     """
-    tokens, image, position, *kept = (tensor.contiguous() for tensor in (tokens, image, position, *weights))
+    tokens, image, position, *parameters = (tensor.contiguous() for tensor in (tokens, image, position, *weights))
     n, count, channels = tokens.shape
     assert 1 <= count <= MAX_TOKENS, f"{count} tokens, expected 1 .. {MAX_TOKENS}"
     tokens_out, image_out = torch.empty_like(tokens), torch.empty_like(image)
     if not n:
         return tokens_out, image_out
-    layers = weights_of(kept)
-    inner, hidden = kept[-2 * LAST].shape[0], kept[2 * UP].shape[0]
-    sizes = n, count, len(position), channels, inner, hidden, heads, len(layers) // BLOCK, torch.get_num_threads()
+    layers = weight_pointers(parameters)
+    inner, hidden = parameters[-2 * FINAL_LAYERS].shape[0], parameters[2 * LAYERS_BEFORE_MLP].shape[0]
+    blocks, threads = len(layers) // BLOCK_LAYERS, torch.get_num_threads()
+    sizes = n, count, len(position), channels, inner, hidden, heads, blocks, threads
     pointers = (tensor.data_ptr() for tensor in (tokens, image, position, tokens_out, image_out))
-    given = Transformer(*pointers, *sizes, eps, (Weights * len(layers))(*layers))
-    kernels().two_way_transformer(byref(given))
+    arguments = Transformer(*pointers, *sizes, eps, (Weights * len(layers))(*layers))
+    kernels().two_way_transformer(byref(arguments))
     return tokens_out, image_out
 
 

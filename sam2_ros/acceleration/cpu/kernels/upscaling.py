@@ -1,4 +1,4 @@
-"""From a coarse image to masks on CPUs, in one operator."""
+"""The mask decoder's upscaling to masks as one CPU operator."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import kernels
-from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weights_of
+from sam2_ros.acceleration.cpu.kernels.transformer import Weights, weight_pointers
 
 
 class Upscaling(Structure):
-    """As in upscaling.cpp."""
+    """Mirrors `Upscaling` of upscaling.cpp."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("image", "stride8", "stride4", "filters", "logits")),
-        *((name, c_long) for name in ("batch", "of_stride8", "of_stride4", "height", "width")),
+        *((name, c_long) for name in ("batch", "stride8_batch", "stride4_batch", "height", "width")),
         *((name, c_long) for name in ("in", "middle", "out", "masks", "threads")),
         ("eps", c_float),
-        *((name, Weights) for name in ("grow1", "norm", "grow2")),
+        *((name, Weights) for name in ("upscale1", "norm", "upscale2")),
     )
 
 
@@ -40,7 +40,7 @@ def _upscaled_masks(
     weights: Sequence[Tensor],
     eps: float,
 ) -> Tensor:
-    """What `MaskDecoder.masks` computes. Maps with channels last in memory are taken as they are.
+    """`sam2_ros.model.mask_decoder.MaskDecoder.masks`. Maps with channels last in memory are not copied.
 
     Args:
         image: float32 [N, C, h, w].
@@ -54,21 +54,21 @@ def _upscaled_masks(
         Logits [N, M, 4 h, 4 w].
     """
     image, stride8, stride4 = image.movedim(1, -1).contiguous(), _channels_last(stride8), _channels_last(stride4)
-    filters, *kept = (tensor.contiguous() for tensor in (filters, *weights))
+    filters, *parameters = (tensor.contiguous() for tensor in (filters, *weights))
     (n, masks, out), (h, w, channels) = filters.shape, image.shape[1:]
-    assert {len(stride8), len(stride4)} <= {1, n}, "maps are of all objects or of each"
+    assert {len(stride8), len(stride4)} <= {1, n}, "skip connections must be those of one image or of each object"
     logits = image.new_empty(n, masks, 4 * h, 4 * w)
     if not n:
         return logits
     sizes = n, len(stride8), len(stride4), h, w, channels, stride8.shape[3], out, masks, torch.get_num_threads()
     pointers = (tensor.data_ptr() for tensor in (image, stride8, stride4, filters, logits))
-    given = Upscaling(*pointers, *sizes, eps, *weights_of(kept))
-    kernels().upscaled_masks(byref(given))
+    arguments = Upscaling(*pointers, *sizes, eps, *weight_pointers(parameters))
+    kernels().upscaled_masks(byref(arguments))
     return logits
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """[N, C, H, W] -> contiguous [N, H, W, C], or [1, H, W, C] where it is expanded."""
+    """[N, C, H, W] -> contiguous [N, H, W, C], or [1, H, W, C] if it was expanded."""
     return (x if x.stride(0) else x[:1]).movedim(1, -1).contiguous()
 
 

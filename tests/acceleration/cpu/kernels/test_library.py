@@ -1,4 +1,4 @@
-"""The C++ kernels are built once, whatever is missing or broken, and nobody needs them."""
+"""The C++ kernels are compiled once; without a compiler, PyTorch replaces them."""
 
 import logging
 import shutil
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 import torch.nn.functional as F
-from cpu_processors import KINDS, NEEDS_KERNELS, TILES
+from cpu_capabilities import KINDS, NEEDS_KERNELS, TILES
 
 from sam2_ros.acceleration.cpu.attention import attention
 from sam2_ros.acceleration.cpu.kernels import library as kernel_library
@@ -19,8 +19,8 @@ from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels, load
 pytestmark = [*NEEDS_KERNELS, pytest.mark.slow]
 
 
-def test_no_use_of_kernels_loads_the_compiler():
-    """Which takes a second and 150 MB, in the first frames."""
+def test_kernels_do_not_import_dynamo():
+    """PyTorch's compiler takes a second and 150 MB to import."""
     code = """
 import sys, torch
 from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
@@ -40,17 +40,17 @@ assert "torch._dynamo" not in sys.modules
 
 @pytest.fixture
 def kernels(monkeypatch, tmp_path):
-    """Where they are kept, as after importing the package, and the cache is empty."""
+    """The cache folder of kernels, empty; no library is loaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kernel_library._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_cpu.cache_clear()
     yield tmp_path / "cache" / "sam2_ros" / "kernels"
     monkeypatch.undo()
-    kernel_library._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_cpu.cache_clear()
 
 
-def start_anew(monkeypatch, compiler: str) -> None:
-    """As a program that has just started; $CXX is the only compiler."""
-    kernel_library._library_of_this_processor.cache_clear()
+def restart(monkeypatch, compiler: str) -> None:
+    """Forget the loaded library, and make $CXX the only compiler."""
+    kernel_library._library_of_this_cpu.cache_clear()
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setenv("PATH", "")
 
@@ -62,22 +62,22 @@ def works() -> bool:
     return torch.allclose(cpu_attention(q, q, v), F.scaled_dot_product_attention(q, q, v), rtol=1e-5, atol=1e-5)
 
 
-def test_kernels_are_built_once(kernels, monkeypatch):
+def test_compiled_library_is_cached(kernels, monkeypatch):
     assert works()
     (built,) = kernels.iterdir()
     assert built.suffix == ".so"
-    start_anew(monkeypatch, "/nowhere/g++")
+    restart(monkeypatch, "/nowhere/g++")
     assert works()
 
 
-def test_two_may_build_them_at_once(kernels):
+def test_concurrent_builds(kernels):
     with ThreadPoolExecutor(2) as pool:
         assert all(library.attend_float32 for library in pool.map(load, KINDS[:1] * 2, [False] * 2))
     assert len(list(kernels.iterdir())) == 1
 
 
-def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))  # what has once been opened stays open
+def test_damaged_library_is_rebuilt(kernels, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))  # a library that was opened once stays open
     assert works()
     (built,) = (tmp_path / "elsewhere" / "sam2_ros" / "kernels").iterdir()
     kernels.mkdir(parents=True)
@@ -85,7 +85,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, tmp_path):
     damaged.touch()  # as a power cut may leave it
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", "g++ -O2")  # with an option, as for ccache
-    kernel_library._library_of_this_processor.cache_clear()
+    kernel_library._library_of_this_cpu.cache_clear()
     assert works() and damaged.stat().st_size
 
 
@@ -99,25 +99,25 @@ def test_works_without_a_writable_cache(kernels, monkeypatch, problem):
     assert works()
 
 
-def test_falls_back_to_gpp(kernels, monkeypatch):
+def test_falls_back_from_cxx_to_gpp(kernels, monkeypatch):
     monkeypatch.setenv("CXX", "/nowhere/g++")
     assert works()
 
 
 @pytest.mark.parametrize("compiler", ["/nowhere/g++", shutil.which("false")])
-def test_without_a_compiler_pytorch_is_taken(kernels, monkeypatch, caplog, compiler):
-    start_anew(monkeypatch, compiler)
+def test_falls_back_to_pytorch_without_a_compiler(kernels, monkeypatch, caplog, compiler):
+    restart(monkeypatch, compiler)
     query, key, value = torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 4)
     with caplog.at_level(logging.WARNING, "sam2_ros"), torch.no_grad():
         for _ in range(2):
-            found = attention(query, key, value)
-    torch.testing.assert_close(found, F.scaled_dot_product_attention(query, key, value), rtol=1e-5, atol=1e-5)
+            result = attention(query, key, value)
+    torch.testing.assert_close(result, F.scaled_dot_product_attention(query, key, value), rtol=1e-5, atol=1e-5)
     assert len(caplog.records) == 1 and "apt install g++" in caplog.text
 
 
-def test_a_compiler_that_knows_no_tiles_builds_the_rest(kernels, monkeypatch, tmp_path):
+def test_compiler_without_amx_support(kernels, monkeypatch, tmp_path):
     if not TILES:
-        pytest.skip("this processor has none")
+        pytest.skip("this CPU has no AMX")
     old = tmp_path / "g++"
     old.write_text(f'#!/bin/sh\ncase "$*" in *amx*) exit 1;; esac\nexec {shutil.which("g++")} "$@"\n')
     old.chmod(0o755)

@@ -1,11 +1,15 @@
-"""Memory attention in C++ equals the layer, on this processor and on lesser ones."""
+"""Memory attention in C++ equals the layer, for every CPU capability up to that of this CPU."""
 
 import pytest
 import torch
-from cpu_processors import KINDS, NEEDS_KERNELS, take, with_random_weights
+from cpu_capabilities import KINDS, NEEDS_KERNELS, use_library, with_random_weights
 
 from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
-from sam2_ros.acceleration.cpu.kernels.memory_attention import after_memory, attend_within, keys_of_memory
+from sam2_ros.acceleration.cpu.kernels.memory_attention import (
+    after_cross_attention,
+    before_cross_attention,
+    memory_keys,
+)
 from sam2_ros.acceleration.cpu.kernels.transformer import weights
 from sam2_ros.acceleration.cpu.memory_attention import CPUMemoryAttentionLayer
 from sam2_ros.acceleration.twin import twin_of
@@ -21,7 +25,7 @@ POINTERS = 3
 
 @pytest.fixture(params=KINDS)
 def kernels(request, monkeypatch):
-    take(request.param, monkeypatch, "memory_attention")
+    use_library(request.param, monkeypatch, "memory_attention")
 
 
 @pytest.fixture
@@ -52,21 +56,21 @@ def test_equal_the_layer(monkeypatch, kernels, layer, objects, grid, threads):
     rotation = axial_rotation(*grid, dim, torch.device("cpu"))
     x, memory = torch.randn(objects, cells, dim), memory_of(objects, cells)
     before = (layer.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, layer.norm2, across.q_proj)
-    new, query = attend_within(x, rotation, weights(*before), layer.norm1.eps)
-    key = keys_of_memory(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, POINTERS)
+    new, query = before_cross_attention(x, rotation, weights(*before), layer.norm1.eps)
+    key = memory_keys(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, POINTERS)
     found = torch.randn(objects, cells, DEFAULT.memory_dim)
     after = (across.v_proj, across.out_proj, layer.norm3, layer.linear1, layer.linear2)
-    rest = after_memory(x, found, weights(*after), layer.norm3.eps)
-    shared = after_memory(x[:1], found, weights(*after), layer.norm3.eps)
+    rest = after_cross_attention(x, found, weights(*after), layer.norm3.eps)
+    shared = after_cross_attention(x[:1], found, weights(*after), layer.norm3.eps)
     assert torch.equal(shared[0], rest[0])
 
     layer.double()
-    x, found, turn = x.double(), found.double(), rotation.to(torch.complex128)
+    x, found, factors = x.double(), found.double(), rotation.to(torch.complex128)
 
     def rotated(tokens, pointers=0):
-        return (
-            rotate(tokens.float(), rotation, pointers).double() if grid == (1, 1) else _rotated(tokens, turn, pointers)
-        )
+        if grid == (1, 1):
+            return rotate(tokens.float(), rotation, pointers).double()
+        return _rotate_in_float64(tokens, factors, pointers)
 
     y = layer.norm1(x)
     q, k, v = rotated(within.q_proj(y)), rotated(within.k_proj(y)), within.v_proj(y)
@@ -78,10 +82,11 @@ def test_equal_the_layer(monkeypatch, kernels, layer, objects, grid, threads):
     assert close(rest, y + layer.linear2(layer.linear1(layer.norm3(y)).relu()))
 
 
-def _rotated(tokens: torch.Tensor, turn: torch.Tensor, pointers: int) -> torch.Tensor:
-    placed = tokens.shape[1] - pointers
-    pairs = torch.view_as_complex(tokens[:, :placed].unflatten(1, (-1, len(turn))).unflatten(-1, (-1, 2)).contiguous())
-    return torch.cat((torch.view_as_real(pairs * turn).flatten(-2).flatten(1, 2), tokens[:, placed:]), dim=1)
+def _rotate_in_float64(tokens: torch.Tensor, factors: torch.Tensor, pointers: int) -> torch.Tensor:
+    spatial = tokens.shape[1] - pointers
+    pairs = tokens[:, :spatial].unflatten(1, (-1, len(factors))).unflatten(-1, (-1, 2))
+    pairs = torch.view_as_complex(pairs.contiguous())
+    return torch.cat((torch.view_as_real(pairs * factors).flatten(-2).flatten(1, 2), tokens[:, spatial:]), dim=1)
 
 
 @torch.no_grad()
@@ -101,8 +106,8 @@ def test_independent_of_threads_and_other_objects(monkeypatch, layer):
 def test_no_objects_and_nan(layer):
     twin = twin_of(layer, CPU_CLASSES, torch.float32)
     x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(2, 35)
-    nobody = MemoryTokens(memory.value[:0], memory.key[:0], POINTERS)
-    assert twin(x, nobody, ROTATION).shape == (0, 35, DEFAULT.dim)
+    none = MemoryTokens(memory.value[:0], memory.key[:0], POINTERS)
+    assert twin(x, none, ROTATION).shape == (0, 35, DEFAULT.dim)
     memory.key[1, 50, 3] = torch.nan
     found = twin(x, memory, ROTATION)
     assert not found[0].isnan().any() and found[1].isnan().all()
@@ -112,7 +117,7 @@ def test_no_objects_and_nan(layer):
 
 @pytest.mark.parametrize("masked", [False, True])
 @torch.no_grad()
-def test_twins_take_them_in_float32(monkeypatch, masked):
+def test_twin_uses_the_kernels_in_float32(monkeypatch, masked):
     torch.manual_seed(0)
     stack = MemoryAttention(DEFAULT).eval()
     features, position, memory = torch.randn(1, DEFAULT.dim, 5, 7), torch.randn(DEFAULT.dim, 5, 7), memory_of(3, 35)
@@ -127,5 +132,5 @@ def test_twins_take_them_in_float32(monkeypatch, masked):
     torch.testing.assert_close(result, plain, rtol=1e-5, atol=1e-5)
     monkeypatch.setattr("sam2_ros.acceleration.cpu.memory_attention.MAX_VALUES", 0)
     torch.testing.assert_close(twin(features, position, memory), plain, rtol=1e-5, atol=1e-5)
-    half = twin_of(stack, CPU_CLASSES, torch.bfloat16)  # in which attention to memory is faster than they are
+    half = twin_of(stack, CPU_CLASSES, torch.bfloat16)  # where PyTorch is faster
     assert isinstance(half.layers[0], CPUMemoryAttentionLayer) and not half.layers[0].has_kernels

@@ -1,8 +1,8 @@
-"""The encoder's first layer in C++ equals the convolution, on this processor and on lesser ones."""
+"""Patch embedding in C++ equals the convolution, for every CPU capability up to that of this CPU."""
 
 import pytest
 import torch
-from cpu_processors import KINDS, NEEDS_KERNELS, take
+from cpu_capabilities import KINDS, NEEDS_KERNELS, use_library
 
 from sam2_ros.acceleration.cpu.kernels.patch_embedding import patch_embedding
 from sam2_ros.model.hiera import PatchEmbed
@@ -17,15 +17,15 @@ pytestmark = NEEDS_KERNELS
 )
 @torch.no_grad()
 def test_equals_the_convolution(monkeypatch, images, size, dim, kind, threads):
-    take(kind, monkeypatch, "patch_embedding")
+    use_library(kind, monkeypatch, "patch_embedding")
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     torch.manual_seed(0)
     layer, image = PatchEmbed(dim).eval(), 2 * torch.randn(images, 3, *size)
-    where = torch.randn(1, size[0] // 4, size[1] // 4, dim)
-    found = patch_embedding(image, layer.proj.weight, layer.proj.bias, where)
-    expected = layer.double()(image.double()) + where.double()
-    assert found.shape == expected.shape
-    torch.testing.assert_close(found.double(), expected, rtol=0, atol=5e-6)
+    position = torch.randn(1, size[0] // 4, size[1] // 4, dim)
+    result = patch_embedding(image, layer.proj.weight, layer.proj.bias, position)
+    expected = layer.double()(image.double()) + position.double()
+    assert result.shape == expected.shape
+    torch.testing.assert_close(result.double(), expected, rtol=0, atol=5e-6)
 
 
 def test_nan_propagates():

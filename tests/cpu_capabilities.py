@@ -1,25 +1,25 @@
-"""What tests of the kernels for CPUs share: the processors for which they are built here, and layers to try them on."""
+"""Shared by tests of the CPU kernels: CPU capabilities to build them for, and layers with random weights."""
 
 import shutil
 
 import pytest
 from torch import nn
 
-from sam2_ros.acceleration.cpu.kernels.library import AMX, capability_of_this_processor, load
+from sam2_ros.acceleration.cpu.kernels.library import AMX, cpu_capability, load
 
-HERE = capability_of_this_processor()
+HERE = cpu_capability()
 KINDS = ["NEON"] if HERE == "NEON" else ["AVX2", "AVX512"]
 TILES = AMX and HERE == "AVX512"
 NEEDS_KERNELS = [
-    pytest.mark.skipif(HERE not in KINDS, reason=f"this processor has neither AVX2 nor NEON but {HERE}"),
+    pytest.mark.skipif(HERE not in KINDS, reason=f"this CPU has neither AVX2 nor NEON but {HERE}"),
     pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++"),
 ]
 
 
-def take(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """Has modules of `cpu_kernels` take those for a processor of some kind."""
+def use_library(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Make modules of `acceleration.cpu.kernels` use the library for a CPU capability."""
     if kind == "AVX512" and HERE != "AVX512":
-        pytest.skip("this processor has none")
+        pytest.skip("this CPU has no AVX-512")
     library = load(kind, tiles=False)
     for module in modules:
         monkeypatch.setattr(f"sam2_ros.acceleration.cpu.kernels.{module}.kernels", lambda: library)
