@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sam2_ros.acceleration import choice_of
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
@@ -87,8 +88,10 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
         tracker.prompt(Prompt(clicks=(click,)))
     clock = Clock(str(model.device))
     clock.watching = True  # on a GPU, too
-    stages = [name for name in STAGES if name not in (("track",) if tracker.model is model else INSIDE)]
-    for owner in (tracker.model, tracker._pixels):
+    graphs = choice_of(tracker.network).graphs
+    stages = [name for name in STAGES if name not in (INSIDE if graphs else ("track",))]
+    network = tracker.network if graphs else getattr(tracker.network, "model", tracker.network)
+    for owner in (network, tracker._pixels):
         for name in stages:
             if hasattr(owner, name):
                 clock.watch(owner, name, name)
