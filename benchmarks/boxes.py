@@ -21,9 +21,9 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.evaluation.vos import follow
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker

@@ -23,9 +23,9 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
-from sam2_ros.model.attention import _in_blocks
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import AMX, capability_of_this_processor, has_cpu_kernels
+from sam2_ros.model.attention import _in_blocks
 from sam2_ros.model.position import axial_rotation, rotate
 
 WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64

@@ -21,9 +21,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from sam2_ros.data import bag
-from sam2_ros.data.mujoco_scenes import MujocoScenes
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
+from sam2_ros.scenes.synthetic import SceneSettings
 
 
 def record(scenes: MujocoScenes, seeds: range, folder: Path) -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--aside", type=int, default=16, help="to judge with (%(default)s)")
     parser.add_argument("--frames", type=int, default=16, help="of a bag (%(default)s)")
     parser.add_argument("--minutes", default="12", help="of training (%(default)s)")
-    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures for walls, tables and things")
+    parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures for walls, tables and things")
     options, more = parser.parse_known_args()
     settings = SceneSettings(height=256, width=256, frames=options.frames)
     scenes = MujocoScenes(settings, Pictures.open(options.pictures) if options.pictures else None)

@@ -19,11 +19,11 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import Scenes, SceneSettings, SyntheticScenes
-from sam2_ros.data.table_scenes import TableScenes
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.evaluation.vos import follow
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.synthetic import Scenes, SceneSettings, SyntheticScenes
+from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
@@ -55,7 +55,7 @@ def judge(tracker: Tracker, scenes: Scenes, clips: int, name: str) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="*", type=Path, metavar="WEIGHTS", help="default: those that ship")
-    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures; without it scenes are procedural")
+    parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures; without it scenes are procedural")
     parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
     parser.add_argument("--scene", default="256x256", metavar="WxH", help="size of the scenes, pixels (%(default)s)")

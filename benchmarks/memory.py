@@ -20,10 +20,10 @@ import torch
 from rich.progress import track
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.system.device import device_of
 from sam2_ros.tracking.prompt import Prompt

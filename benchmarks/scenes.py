@@ -12,14 +12,14 @@ from statistics import median
 
 from tqdm import tqdm
 
-from sam2_ros.data.mujoco_scenes import MujocoScenes
-from sam2_ros.data.pictures import Pictures
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.scenes.pictures import Pictures
+from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", help="a store of sam2_ros.data.pictures")
+    parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures")
     parser.add_argument("--size", type=int, default=256, help="side of a frame, pixels (%(default)s)")
     parser.add_argument("--frames", type=int, default=8, help="of a scene (%(default)s)")
     parser.add_argument("--scenes", type=int, default=12, help="of each kind (%(default)s)")

@@ -32,10 +32,10 @@ from rich.table import Table
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -173,7 +173,7 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
             while not condition():
                 executor.spin_once(timeout_sec=0.002)  # short: images are due at given times
                 if time.monotonic() > end:
-                    raise TimeoutError(f"{what}; the node's last words:\n{graph.last_words('sam2')}")
+                    raise TimeoutError(f"{what}; the last lines of the node:\n{graph.last_lines('sam2')}")
 
         def send() -> int:
             stamp = node.get_clock().now().nanoseconds

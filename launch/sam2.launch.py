@@ -6,12 +6,15 @@ ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on.
@@ -22,69 +25,41 @@ ARGUMENTS = {
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts"),
     "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; empty: <name>/click"),
     "namespace": ("", "namespace of the nodes"),
-    "name": ("sam2", "name of the node, under which its topics and services stand"),
+    "name": ("sam2", "name of the node, with which its topics and services begin"),
     "params_file": (str(CONFIG / "sam2.yaml"), "file of parameters of the sam2 node"),
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
-    "log_level": ("info", "how much the nodes say"),
-    "camera": ("false", "start our camera node too, playing `source`"),
+    "log_level": ("info", "lowest severity that the nodes log"),
+    "camera": ("false", "also start the camera node, playing `source`"),
 }
 
-# Parameters of the nodes as arguments. Not given: what params_file says, or else the node's own default.
-SAM2_PARAMETERS = {
-    "autostart": (bool, "configure and activate at the start"),
-    "model": (str, "default, sam2_hiera_tiny .. sam2_hiera_large, sam2.1_hiera_tiny .. sam2.1_hiera_large"),
-    "checkpoint": (str, "file of weights: Meta's .pt, a .safetensors, or a Hugging Face folder"),
-    "image_size": (int, "the network sees about as many pixels as this square, a multiple of 32; 0: the model's own"),
-    "image_aspect": (str, "of what the network sees, as in 16:9 or 1280x720; image: that of the images"),
-    "device": (str, "cpu, cuda, cuda:1 ..."),
-    "dtype": (str, "auto, float32, bfloat16 or float16"),
-    "accelerate": (str, "auto, off, graphs (CUDA graphs, on a GPU) or compile: of what is done for every image"),
-    "threads": (int, "CPU threads of the network; 0: chosen"),
-    "image_transport": (str, "raw or compressed"),
-    "range_16bit": (str, "of 16-bit images, what becomes black and white: auto, full, or MIN..MAX as in 7600..8000"),
-    "max_image_pixels": (int, "larger images are skipped"),
-    "encode_ahead": (bool, "begin with the next image while objects are looked for in this one"),
-    "max_objects": (int, "how many objects can be tracked at once"),
-    "history": (int, "how many images are kept for prompts that come late"),
-    "prompted_memories": (int, "how many prompted images of an object are remembered, 2 or more"),
-    "non_overlap_masks": (bool, "each pixel belongs to one object at most"),
-    "box_min_part": (float, "parts of a mask smaller than this share of its largest part don't count for its box"),
-    "keep_all": (bool, "process every image in order, for bags, instead of the newest"),
-    "queue_size": (int, "with keep_all: how many images may wait"),
-    "time_jump": (str, "forget or keep: what becomes of the objects when stamps jump back"),
-    "prompt_timeout": (float, "seconds that a prompt waits for its image"),
-    "detection_min_score": (float, "detections with a lower score are ignored"),
-    "detection_max_overlap": (float, "IoU with a tracked object above which a detection is that object"),
-    "detection_forget_after": (float, "seconds after which detected objects that are away are removed; 0: never"),
-}
-CAMERA_PARAMETERS = {
-    "source": (str, "camera: video file, folder of images, number or device of a webcam, or rtsp:// address"),
-    "rate": (float, "camera: images per second; 0: the file's own"),
-    "loop": (bool, "camera: begin again at the end"),
-    "frame_id": (str, "camera: frame_id of its images"),
-}
+# Parameters of the camera that are arguments; of the sam2 node all are.
+CAMERA_ARGUMENTS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("source", "rate", "loop", "frame_id")]
 
 
-def typed(name: str, text: str, kind: type) -> object:
-    """The value of an argument. Raises RuntimeError, which names the argument."""
+def flag(context: LaunchContext, name: str) -> bool:
+    """An argument that is true or false. Raises RuntimeError, which names the argument."""
+    return parsed(ParameterSpec(name, False, ""), context.launch_configurations[name])
+
+
+def parsed(spec: ParameterSpec, text: str) -> bool | int | float | str:
+    """The value of an argument. Raises RuntimeError, which names the argument and what it accepts."""
     try:
-        return {"true": True, "false": False, "1": True, "0": False}[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise RuntimeError(f"{name}:={text} cannot be: it must be {wanted}") from None
+        return spec.parse(text)
+    except ValueError as error:
+        raise RuntimeError(str(error)) from None
 
 
-def given(context: LaunchContext, parameters: dict[str, tuple[type, str]]) -> dict[str, ParameterValue]:
-    """Those parameters that the user has given as arguments."""
-    found = {name: (context.launch_configurations[name], kind) for name, (kind, _) in parameters.items()}
+def given(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dict[str, ParameterValue]:
+    """The parameters that the user has given as arguments, by name."""
+    texts = {spec: text for spec in specs if (text := context.launch_configurations[spec.name])}
     return {
-        name: ParameterValue(typed(name, text, kind), value_type=kind) for name, (text, kind) in found.items() if text
+        spec.name: ParameterValue(parsed(spec, text), value_type=type(spec.default)) for spec, text in texts.items()
     }
 
 
 def misspelt(context: LaunchContext) -> list[LogInfo]:
-    """Remarks on what stands on the command line and is nearly one of our arguments: launch itself says nothing."""
-    ours = [*ARGUMENTS, *SAM2_PARAMETERS, *CAMERA_PARAMETERS]
+    """Warnings about names on the command line that are nearly one of our arguments: launch itself ignores them."""
+    ours = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS))]
     names = [argument.split(":=")[0] for argument in context.argv if ":=" in argument]
     near = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.8) for name in names if name not in ours}
     return [
@@ -97,7 +72,7 @@ def misspelt(context: LaunchContext) -> list[LogInfo]:
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
     name, image = arguments["name"], arguments["image"]
-    # Without ours, Fast DDS loses most images of 640x480 and more. Somebody who has a profile knows what they do.
+    # Without our profile, Fast DDS loses most images of 640x480 and more. A profile of the user takes precedence.
     has_profile = any(variable in os.environ for variable in FAST_DDS_PROFILE)
     profile = str(CONFIG / "fastdds.xml")
     if not Path(arguments["params_file"]).is_file():
@@ -115,7 +90,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         parameters=[
             ParameterFile(arguments["params_file"]),
             given(context, SAM2_PARAMETERS),
-            {"use_sim_time": typed("use_sim_time", arguments["use_sim_time"], bool)},
+            {"use_sim_time": flag(context, "use_sim_time")},
         ],
         remappings=[
             ("image", image),
@@ -125,19 +100,19 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ],
         **common,
     )
-    started = [*misspelt(context), sam2]
-    if not typed("camera", arguments["camera"], bool):
-        return started
+    actions = [*misspelt(context), sam2]
+    if not flag(context, "camera"):
+        return actions
     if not arguments["source"]:
         raise RuntimeError("camera:=true needs source:= a video file, a folder of images, or the number of a webcam")
     camera = Node(
         executable="camera",
         name="camera",
-        parameters=[given(context, CAMERA_PARAMETERS)],
+        parameters=[given(context, CAMERA_ARGUMENTS)],
         remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", f"{name}/masklets")],
         **common,
     )
-    return [*started, camera]
+    return [*actions, camera]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -147,11 +122,11 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, description) in ARGUMENTS.items()
     ]
     declared += [
-        DeclareLaunchArgument(name, default_value="", description=f"{description}. Empty: as in params_file")
-        for name, (_, description) in SAM2_PARAMETERS.items()
+        DeclareLaunchArgument(spec.name, default_value="", description=f"{spec.text} Not given: as in params_file.")
+        for spec in SAM2_PARAMETERS
     ]
     declared += [
-        DeclareLaunchArgument(name, default_value="", description=description)
-        for name, (_, description) in CAMERA_PARAMETERS.items()
+        DeclareLaunchArgument(spec.name, default_value="", description=f"Of the camera: {spec.text}")
+        for spec in CAMERA_ARGUMENTS
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=nodes)])

@@ -25,7 +25,7 @@ def take(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
         monkeypatch.setattr(f"sam2_ros.acceleration.cpu.kernels.{module}.kernels", lambda: library)
 
 
-def with_weights_of_all_sizes(module: nn.Module) -> nn.Module:
+def with_random_weights(module: nn.Module) -> nn.Module:
     for layer in module.modules():
         if hasattr(layer, "bias"):
             nn.init.normal_(layer.bias)

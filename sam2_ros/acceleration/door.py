@@ -38,8 +38,8 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     Kernels for CPUs are compiled when first needed, which takes a minute; graphs are recorded.
 
     Args:
-        model: in eval mode. Its weights are shared, not copied. Where they change later, what follows from them is
-            computed again, and graphs are recorded again.
+        model: it stays as it is. Its weights are shared, not copied; where they change later, what follows from them is
+            computed again, and graphs are recorded again. (What is written through `.data` goes unnoticed.)
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
         capacity: on a CUDA GPU, record graphs for so many objects and memories; None: no graphs.
@@ -47,7 +47,9 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
     dtype = dtype or default_dtype(model)
     if model.device.type == "cuda":
         return _on_cuda(model, dtype, capacity)
-    return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+    if model.device.type == "cpu":
+        return Inference(twin_of(model, CPU_CLASSES, dtype), Choice(dtype, description(dtype)))
+    return _plain(model, dtype)
 
 
 def _on_cuda(model: SAM2, dtype: torch.dtype, capacity: Capacity | None) -> Network:
@@ -83,11 +85,14 @@ def accelerated(
     if not isinstance(model, SAM2):
         ready = choice_of(model).dtype
         if dtype not in (None, ready):
-            raise ValueError(f"this network computes in {ready}, not in {dtype}; make another one by accelerate()")
+            raise ValueError(f"this network computes in {ready}, not in {dtype}; leave dtype out")
         return model
     if enabled:
         return accelerate(model, dtype, capacity)
-    dtype = dtype or default_dtype(model)
+    return _plain(model, dtype or default_dtype(model))
+
+
+def _plain(model: SAM2, dtype: torch.dtype) -> Network:
     return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
 
 
@@ -95,7 +100,7 @@ def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:
     """PyTorch's kernel for memory attention without a mask: flash, efficient, cudnn, math or overrideable."""
     sample = torch.empty(1, 1, 64, model.config.dim, device=model.device, dtype=dtype)
     chosen = torch._fused_sdp_choice(sample, sample, sample)
-    names = {int(backend): name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
+    names = {backend.value: name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
     return names.get(int(chosen), "unknown")
 
 

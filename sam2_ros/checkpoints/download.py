@@ -1,4 +1,4 @@
-"""A file from the network: whole and as it was released, or not at all."""
+"""Downloads that are complete and verified by their checksum, or leave nothing."""
 
 from __future__ import annotations
 
@@ -6,79 +6,81 @@ import hashlib
 import os
 import time
 from contextlib import suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
 from sam2_ros.system import stopping
 
-PATIENCE = 15.0
-"""s that a server may be silent."""
+TIMEOUT = 15.0
+"""s without any data, after which a download fails."""
 
-BLOCK = 1 << 20
+CHUNK = 1 << 20
 """Bytes that are read at once."""
 
-ABANDONED = 86_400.0
-"""s after which nobody is working on a part of a file any more."""
+MAX_PART_AGE = 86_400.0
+"""s after which a partial file is taken for one of a process that was killed."""
 
 
 class DamagedError(OSError):
-    """What arrived is not what was asked for."""
+    """The downloaded file does not have the expected checksum."""
 
 
 def checksum(file: Path) -> str:
-    """SHA-256, in hexadecimal. Raises OSError."""
+    """SHA-256 of a file, in hexadecimal. Raises OSError."""
     digest = hashlib.sha256()
     with open(file, "rb") as opened:
-        while block := opened.read(BLOCK):
-            digest.update(block)
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
 def download(url: str, to: Path, sha256: str) -> None:
-    """Fetches a file with a progress bar. It appears at once and whole, and replaces the one that is there.
+    """Download a file with a progress bar. It replaces an existing one atomically, when it is complete.
 
     Raises:
-        DamagedError: it has another checksum.
-        OSError, http.client.HTTPException: it cannot be fetched, or not written.
+        DamagedError: the file has another checksum.
+        OSError, http.client.HTTPException: it cannot be downloaded or written.
         Stopped: the process is ending.
     """
-    for part in to.parent.glob(f"{to.name}.*.part"):  # of processes that were killed
+    for part in to.parent.glob(f"{to.name}.*.part"):  # left by processes that were killed
         with suppress(OSError):
-            if time.time() - part.stat().st_mtime > ABANDONED:
+            if time.time() - part.stat().st_mtime > MAX_PART_AGE:
                 part.unlink()
     digest = hashlib.sha256()
     stopping.check(f"fetching {url}")
     with (
-        urlopen(Request(url, headers={"User-Agent": "sam2_ros"}), timeout=PATIENCE) as source,
+        urlopen(Request(url, headers={"User-Agent": "sam2_ros"}), timeout=TIMEOUT) as source,
         _Part(to) as file,
         tqdm(total=_length(source), unit="B", unit_scale=True, unit_divisor=1024, desc=to.name) as progress,
     ):
-        while block := source.read1(BLOCK):
+        while chunk := source.read1(CHUNK):
             stopping.check(f"fetching {url}")
-            file.write(block)
-            digest.update(block)
-            progress.update(len(block))
+            file.write(chunk)
+            digest.update(chunk)
+            progress.update(len(chunk))
         if digest.hexdigest() != sha256:
             raise DamagedError(f"its SHA-256 is {digest.hexdigest()} instead of {sha256}")
 
 
-def _length(source) -> int | None:
+def _length(source: HTTPResponse) -> int | None:
     given = source.headers.get("Content-Length", "")
     return int(given) if given.isdecimal() else None
 
 
 class _Part:
-    """A file that replaces another one when it is complete, and is removed if something goes wrong before."""
+    """A partial file that replaces another one when it is complete, and is removed after an error."""
 
     def __init__(self, to: Path) -> None:
         self._to = to
         self._part = to.with_name(f"{to.name}.{token_hex(4)}.part")
-        self._file = open(self._part, "xb")  # noqa: SIM115 - and not a temporary file, which nobody else may read
+        self._file = open(self._part, "xb")  # noqa: SIM115 - a tempfile would be readable by this user alone
 
-    def __enter__(self):
+    def __enter__(self) -> BinaryIO:
         return self._file
 
     def __exit__(self, kind: type | None, *_: object) -> None:

@@ -1,7 +1,7 @@
-"""What a file or folder of weights holds, whoever wrote it, read without running or unpacking what it should not.
+"""Files and folders of weights in every format, read without executing or unpacking anything malicious.
 
-A file's kind is told by its first bytes; people's suffixes say little. Pickles are read with `weights_only=True`, and
-sizes are compared before anything is read: a small file never asks for more memory than a checkpoint of its size.
+The format is recognised by the first bytes, since suffixes are unreliable. Pickles are read with `weights_only=True`.
+Sizes are checked first: a small file never makes the reader allocate more memory than a checkpoint of its size needs.
 """
 
 from __future__ import annotations
@@ -24,22 +24,21 @@ from sam2_ros.checkpoints.errors import CheckpointError
 FORMATS = "Give a .pt of Meta's or of torch.save(model.state_dict()), a .safetensors, or a folder of Hugging Face's."
 
 MAX_INDEX = 4 << 20
-"""Bytes that the index of a file may have: the pickle beside a `.pt`'s tensors, a safetensors header, the directory of
-a zip archive. The largest released model's has 0.1 MB, 0.5 MB with an optimizer."""
+"""Bytes of the index of a file: the pickle beside the tensors of a `.pt`, the header of a safetensors file, the
+directory of a zip archive. That of the largest released model has 0.1 MB, 0.5 MB with an optimizer."""
 
 MAX_COMPRESSION = 4
-"""Compressed archives may unpack to so many times their size. `torch.save` does not compress, and weights hardly can
-be."""
+"""Largest ratio of unpacked to packed size of an archive. `torch.save` does not compress, and weights hardly can be."""
 
-MAX_FOREIGN = 1000
-"""Classes of others that a checkpoint may mention."""
+MAX_FOREIGN_CLASSES = 1000
+"""Classes other than PyTorch's that a checkpoint may mention."""
 
 _ZIP, _ZIP_END, _ZIP_DIRECTORY_END = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06"
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How the pickles of `torch.save` before PyTorch 1.6 begin, after two bytes for the protocol."""
+"""Beginning of the pickles of `torch.save` before PyTorch 1.6, after two bytes for the protocol."""
 _LEGACY_PICKLES = 5
 
-_OTHERS: tuple[tuple[bytes, str], ...] = (
+_OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the weights themselves; fetch those with `git lfs pull`"),
     (b"<", "a web page, not weights; the download went to another address"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
@@ -56,22 +55,22 @@ FOLDER_FILES = (
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
-    "average.safetensors",  # of a training run of ours
+    "average.safetensors",  # of one of our training runs
 )
-"""What is looked for in a folder, in this order. Without any of them, a single file of weights will do."""
+"""Files of weights in a folder, by priority. Without any of them, a single file of any name is accepted."""
 FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def read_content(path: Path) -> Mapping[Any, Any]:
-    """What a checkpoint holds: names of tensors and tensors on the CPU, which may lie deeper, among other things.
+    """The content of a checkpoint: a mapping with tensors on the CPU by name, possibly nested, among other things.
 
-    Tensors may be views of the file, read when they are looked at.
+    Tensors may be memory-mapped views of the file, read at first access.
 
     Args:
         path: a file, or a folder with one of `FOLDER_FILES`.
 
     Raises:
-        CheckpointError: no such file, not readable, or no checkpoint.
+        CheckpointError: the file doesn't exist, isn't readable, or is no checkpoint.
     """
     if path.is_dir():
         path = _in_folder(path)
@@ -105,18 +104,18 @@ def _in_folder(folder: Path) -> Path:
         raise CheckpointError(f"{folder}: holds {len(weights)} files of weights ({names}). Give one of them.")
     if any(file.suffix == ".onnx" for file in files):
         raise CheckpointError(
-            f"{folder}: holds ONNX graphs and no weights for PyTorch. The node runs them as they are (checkpoint:=...),"
-            " Python does with sam2_ros.acceleration.onnx.OnnxNetwork."
+            f"{folder}: holds ONNX graphs and no weights for PyTorch. load_model and the node run those that"
+            " sam2_ros.deployment has exported; else give the checkpoint that they were exported from."
         )
     snapshots = sorted(folder.glob("snapshots/*"))
-    if len(snapshots) == 1:  # of Hugging Face's cache
+    if len(snapshots) == 1:  # Hugging Face's cache
         return _in_folder(snapshots[0])
     inside = f"it holds {', '.join(file.name for file in files[:5])}" if files else "it holds no files"
     raise CheckpointError(f"{folder}: no weights in this folder, no model.safetensors for instance; {inside}.")
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    """Of Hugging Face's `*.index.json`, which says in which file beside it each tensor is."""
+    """Tensors of a sharded checkpoint; Hugging Face's `*.index.json` says in which file beside it each of them is."""
     try:
         if index.stat().st_size > MAX_INDEX:
             raise ValueError("too large")
@@ -150,7 +149,7 @@ def _read_file(file: Path) -> Mapping[Any, Any]:
         return _read_safetensors(file, start, size)
     if not start:
         raise CheckpointError(f"{file}: not a readable checkpoint, it is empty. {FORMATS}")
-    for head, what in _OTHERS:
+    for head, what in _OTHER_FORMATS:
         if start.lstrip().startswith(head):
             raise CheckpointError(f"{file}: not a readable checkpoint but {what}.")
     if file.suffix == ".onnx":
@@ -165,11 +164,11 @@ def _read_safetensors(file: Path, start: bytes, size: int) -> dict[str, Tensor]:
     if header > min(MAX_INDEX, size):
         raise CheckpointError(f"{file}: not a readable checkpoint, its header has {header} bytes.")
     with safe_open(file, framework="pt", device="cpu") as opened:
-        return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it is no mapping
+        return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it isn't a mapping
 
 
 def _read_zip(file: Path, size: int) -> Mapping[Any, Any]:
-    """What `torch.save` writes. Checked before PyTorch sees it: PyTorch allocates whatever the archive promises."""
+    """A file of `torch.save`, checked before PyTorch reads it: PyTorch allocates whatever the archive declares."""
     _check_directory(file, size)
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -188,13 +187,15 @@ def _read_zip(file: Path, size: int) -> Mapping[Any, Any]:
     index = max(entry.file_size for entry in entries if entry.filename.endswith("data.pkl"))
     if index > MAX_INDEX:
         raise CheckpointError(f"{file}: not a readable checkpoint, beside its tensors there are {index} bytes.")
-    # Mapped, only what is looked at is read, and not an optimizer for instance. What is compressed cannot be.
+    # Memory-mapped, only tensors that are used are read, not an optimizer's for instance. Compressed ones can't be.
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    return _unpickled(file, mmap=stored and file.suffix != ".safetensors")  # PyTorch goes by this suffix
+    return _unpickled(
+        file, mmap=stored and file.suffix != ".safetensors"
+    )  # a suffix by which PyTorch chooses another reader
 
 
 def _check_directory(file: Path, size: int) -> None:
-    """Raises CheckpointError where a zip archive's directory is cut off or huge; `zipfile` would read all of it."""
+    """Raise CheckpointError where a zip archive's directory is truncated or huge; `zipfile` would read all of it."""
     with open(file, "rb") as opened:
         opened.seek(max(0, size - (1 << 16) - 22 - 56 - 20))
         tail = opened.read()
@@ -210,7 +211,7 @@ def _check_directory(file: Path, size: int) -> None:
 
 
 def _read_legacy(file: Path) -> Mapping[Any, Any]:
-    """What `torch.save` wrote before PyTorch 1.6: pickles, and then tensors."""
+    """A file of `torch.save` before PyTorch 1.6: pickles, and then tensors."""
     with open(file, "rb") as opened:
         start = io.BytesIO(opened.read(MAX_INDEX))
     try:
@@ -225,7 +226,7 @@ def _read_legacy(file: Path) -> Mapping[Any, Any]:
 
 
 class _Inert:
-    """Stands for an object of some class that is no part of the weights: a trainer's settings, a NumPy number."""
+    """Placeholder of an object that is not part of the weights: a trainer's settings, a NumPy number."""
 
     def __new__(cls, *args: object, **kwargs: object) -> _Inert:
         return object.__new__(cls)
@@ -238,7 +239,7 @@ class _Inert:
 
 
 def refuse_pickled_model(file: Path, content: object) -> None:
-    """Raises CheckpointError where a checkpoint, which holds no weights by name, holds a model as a whole."""
+    """Raise CheckpointError where a checkpoint without named weights holds a whole pickled model."""
     for value in (content, *(content.values() if isinstance(content, Mapping) else ())):
         if isinstance(value, _Inert):
             raise CheckpointError(
@@ -253,11 +254,11 @@ def _unpickled(file: Path, mmap: bool) -> Mapping[Any, Any]:
     except Exception as error:
         try:
             foreign = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
-        except Exception:  # of PyTorch before 1.6, or damaged
+        except Exception:  # written before PyTorch 1.6, or damaged
             raise error from None
-        if not foreign or len(foreign) > MAX_FOREIGN:
+        if not foreign or len(foreign) > MAX_FOREIGN_CLASSES:
             raise
-        # None of these classes is imported, made or called: what stands in their places does nothing.
+        # None of these classes is imported, instantiated or called: inert placeholders stand in for them.
         inert: list[Any] = [(type(name, (_Inert,), {}), name) for name in foreign if name != "collections.defaultdict"]
         with torch.serialization.safe_globals([*inert, (_empty, "collections.defaultdict")]):
             content = _load(file, mmap)

@@ -1,24 +1,26 @@
-"""A network from a file of weights: Meta's `.pt`, Hugging Face's `safetensors`, or our own.
+"""A network from a checkpoint: Meta's `.pt`, Hugging Face's `safetensors`, our own, or exported graphs.
 
-The network's parameters carry Meta's names, so Meta's files load as they are. `names` takes those of others back,
-`files` reads all kinds of files. Our own are `safetensors` with Meta's names, in half precision.
+The network's parameters carry Meta's names, so Meta's files load as they are. `names` renames the keys of others,
+`files` reads all formats. Our own are `safetensors` with Meta's names, in half precision.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.onnx.network import OnnxNetwork, is_exported
 from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.exported import load_exported
 from sam2_ros.checkpoints.identity import describe_origin, identify, mismatches, shortened
 from sam2_ros.checkpoints.model_name import check_model_name
 from sam2_ros.checkpoints.official import OFFICIAL, fetch_official
 from sam2_ros.checkpoints.weights import is_finite, read_weights
-from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.config import CONFIGS, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.system.device import device_of
 
@@ -32,23 +34,53 @@ def load_model(
     device: str | torch.device | None = None,
     image_size: int | None = None,
     aspect: str | None = None,
-) -> SAM2:
-    """A network with its weights in float32, ready to use (eval mode). What it computes in, `Tracker` decides.
+    threads: int | Callable[[SAM2Config], int] = 0,
+) -> SAM2 | OnnxNetwork:
+    """A network with its weights, ready for `Tracker` and `ImagePredictor`.
 
     Args:
-        name: a key of `CONFIGS`. None: what `checkpoint` was made for, or without one the default model.
+        name: a key of `CONFIGS`. None: the model that `checkpoint` was made for, or without one the default model.
         checkpoint: Meta's `.pt`, our `.safetensors`, Hugging Face's folder or `model.safetensors`, or what
-            `torch.save` has made of a state dict, alone or inside a trainer's checkpoint. None: the weights that belong
-            to the name; those of Meta's models are fetched once into `cached_checkpoint(name)`.
+            `torch.save` has made of a state dict, alone or inside a trainer's checkpoint. Or a folder of graphs that
+            `python -m sam2_ros.deployment` has exported, run by ONNX Runtime on the CPU in float32; they fit one size
+            and aspect of images, so that other arguments may only confirm what they were exported for. None: the
+            weights that belong to the name; those of Meta's models are downloaded once, to `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
         image_size: images are resized to about as many pixels as a square with this side has, a multiple of 32: fewer
             are faster, more show smaller things. The weights fit all sizes. None: the model's own.
-        aspect: width to height of what they are resized to, "16:9" or "1280x720" for instance, or "image": as each of
-            them has it. None: the model's own, which is "image" for the default model and a square for Meta's.
+        aspect: width to height of the resized images, "16:9" or "1280x720" for instance, or "image": each image keeps
+            its own. None: the model's own, which is "image" for the default model and a square for Meta's.
+        threads: CPU threads of one operation of exported graphs, which are fixed when they are opened: a number, or a
+            function that chooses it by their configuration; 0: ONNX Runtime chooses. A `SAM2` takes as many as
+            `torch.set_num_threads` says.
+
+    Returns:
+        `SAM2` in eval mode, with weights in float32 (`Tracker` decides on the precision of the computation); of
+        exported graphs an `OnnxNetwork`.
 
     Raises:
-        CheckpointError: unknown name, or no weights, or weights that do not fit.
-        ValueError: no such size or aspect.
+        CheckpointError: the name is unknown, or weights or graphs are missing, damaged, or do not fit.
+        ValueError: there is no such device, size or aspect.
+    """
+    if checkpoint is None or not is_exported(folder := Path(checkpoint).expanduser()):
+        return load_sam2(name, checkpoint, device, image_size, aspect)
+    if name is not None:
+        check_model_name(name)
+    return load_exported(folder, name, device, image_size, aspect, threads)
+
+
+def load_sam2(
+    name: str | None = None,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    image_size: int | None = None,
+    aspect: str | None = None,
+) -> SAM2:
+    """As `load_model`, for whoever needs the weights themselves: to train, export or save them.
+
+    Raises:
+        CheckpointError: as `load_model`; and for exported graphs, out of which no weights can be read.
+        ValueError: there is no such device, size or aspect.
     """
     chosen = device_of(device)
     if name is not None:
@@ -76,8 +108,8 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
     """Fill a network with the weights of a file, converting their dtype to the network's.
 
     Args:
-        path: as the checkpoint of `load_model`. That of an image model has no memory; the network's own is then left
-            as it is, with a warning. `ImagePredictor` can use such weights, `Tracker` refuses them.
+        path: weights, as the checkpoint of `load_model`. Those of an image model have no memory; the network's own is
+            then left as it is, with a warning. `ImagePredictor` can use such weights, `Tracker` refuses them.
 
     Raises:
         CheckpointError: no such file, not readable, or made for another network; the network is then unchanged.
@@ -86,7 +118,7 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
 
 
 def check_memory(model: object) -> None:
-    """Raises CheckpointError where a model cannot track: its weights came without those of the memory."""
+    """Raise CheckpointError where a model cannot track: it was loaded without the weights of its memory."""
     if missing := getattr(model, "missing_weights", ()):
         raise CheckpointError(
             f"These weights are for still images: {len(missing)} of the memory's are missing ({missing[0]}, ...), so"
@@ -100,11 +132,10 @@ def _fill(model: SAM2, weights: Mapping[str, Tensor], path: str | Path) -> None:
     phrases = mismatches({key: value.shape for key, value in own.items()}, weights)
     if phrases:
         name = model.config.name
-        raise CheckpointError(
-            f"{path}: does not fit the model {name!r}: {shortened(phrases)}. {describe_origin(weights, name)}"
-        )
-    checked = {key: _checked(key, value, own[key].dtype, path) for key, value in weights.items()}
-    missing = model.load_state_dict(checked, strict=False).missing_keys
+        origin = describe_origin(weights, excluded=name)
+        raise CheckpointError(f"{path}: does not fit the model {name!r}: {shortened(phrases)}. {origin}")
+    converted = {key: _converted(key, value, own[key].dtype, path) for key, value in weights.items()}
+    missing = model.load_state_dict(converted, strict=False).missing_keys
     model.missing_weights = tuple(missing)
     if missing:
         warnings.warn(
@@ -114,8 +145,8 @@ def _fill(model: SAM2, weights: Mapping[str, Tensor], path: str | Path) -> None:
         )
 
 
-def _checked(key: str, value: Tensor, dtype: torch.dtype, path: str | Path) -> Tensor:
-    """A weight as the network's type. Raises CheckpointError where it is no finite number in it."""
+def _converted(key: str, value: Tensor, dtype: torch.dtype, path: str | Path) -> Tensor:
+    """A weight in the network's dtype. Raises CheckpointError where it isn't a finite number in it."""
     if not value.is_floating_point() or value.layout is not torch.strided or value.is_quantized:
         kind = "quantized" if value.is_quantized else str(value.dtype).removeprefix("torch.")
         raise CheckpointError(f"{path}: {key} is {kind}; weights have to be plain floating-point numbers.")
@@ -123,6 +154,6 @@ def _checked(key: str, value: Tensor, dtype: torch.dtype, path: str | Path) -> T
     if not is_finite(value):
         raise CheckpointError(
             f"{path}: {key} holds NaN or infinity. Training has diverged, or rounding to half precision has"
-            " overflown; take an earlier checkpoint."
+            " overflowed; take an earlier checkpoint."
         )
     return value

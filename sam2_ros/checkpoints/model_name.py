@@ -1,4 +1,4 @@
-"""Names of models, and what somebody meant who gave another one."""
+"""Names of models, and suggestions for mistaken ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sam2_ros.model.config import CONFIGS
 
 
 def check_model_name(name: str) -> None:
+    """Raise CheckpointError where there is no such model."""
     if name in CONFIGS:
         return
     given = str(name)
@@ -26,7 +27,7 @@ def check_model_name(name: str) -> None:
 
 
 def suggestion(given: str) -> str:
-    """What somebody may have meant who gave this as a checkpoint or a model's name; empty: nothing comes to mind."""
+    """What may have been meant by a mistaken checkpoint or model name, as a sentence; empty: no idea."""
     repository = given.rsplit("/", 1)[-1].replace("sam2-hiera", "sam2_hiera").replace("sam2.1-hiera", "sam2.1_hiera")
     name = repository.replace("base-plus", "base_plus").replace("-", "_")
     if name in CONFIGS:

@@ -1,4 +1,4 @@
-"""What tensors are called: Meta's names, which are the network's own, out of those that other programs gave them."""
+"""Names of tensors: those of Hugging Face, wrappers and trainers, translated to Meta's, which the network uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 # From Hugging Face's names to Meta's: regular expressions, applied in this order to every key.
 _MLP3 = r"(output_hypernetworks_mlps\.\d|iou_prediction_head|pred_obj_score_head|object_pointer_proj)"
 _HUGGING_FACE: tuple[tuple[str, str], ...] = (
-    # Layers that Hugging Face named and Meta only numbered.
+    # Layers that are named by Hugging Face and numbered by Meta.
     (rf"{_MLP3}\.proj_out\.", r"\1.layers.2."),
     (rf"{_MLP3}\.layers\.0\.", r"\1.layers.1."),
     (rf"{_MLP3}\.proj_in\.", r"\1.layers.0."),
@@ -63,7 +63,7 @@ _HUGGING_FACE: tuple[tuple[str, str], ...] = (
 VIDEO_ONLY = re.compile(
     r"memory_attention\.|memory_encoder\.|mask_downsample\.|obj_ptr|maskmem_tpos_enc|no_obj|no_mem_pos_enc"
 )
-"""What a checkpoint of the image model lacks, Hugging Face's `Sam2Model` for instance."""
+"""Keys that an image model's checkpoint lacks, Hugging Face's `Sam2Model` for instance."""
 
 _PARTS = re.compile(
     r"(?:^|(?<=\.))(?:(?:image_encoder|vision_encoder|(?:sam_)?prompt_encoder|(?:sam_)?mask_decoder|memory_attention"
@@ -73,30 +73,30 @@ _PARTS = re.compile(
     r"|no_memory_positional_encoding|memory_temporal_positional_encoding|no_object_pointer"
     r"|occlusion_spatial_embedding_parameter)$)"
 )
-"""Where a name of Meta's or Hugging Face's begins within a longer one."""
+"""Start of one of Meta's or Hugging Face's names within a longer one."""
 
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What torch.compile, DataParallel, FSDP and checkpointing of activations insert into names."""
+"""Prefixes that torch.compile, DataParallel, FSDP and activation checkpointing insert into names."""
 
 _FUSER_SCALE = re.compile(r"(^memory_encoder\.fuser\.layers\.\d+)\.(?:weight|scale)$")
 """Called `gamma` by Meta; older versions of transformers rename every `gamma` to `weight`."""
 
 _AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?|shadow|teacher)(?:[._]|$)", re.IGNORECASE)
 _NO_WEIGHTS = re.compile(r"optim|exp_avg|momentum|grad|scaler|scheduler")
-_DEPTH, _MAPPINGS = 4, 1000
-"""How deep weights may lie in a checkpoint, and in how many mappings they are looked for."""
+_MAX_DEPTH, _MAX_MAPPINGS = 4, 1000
+"""Depth to which a checkpoint is searched for weights, and number of mappings that are searched."""
 
 
 def network_weights(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], list[str]]:
-    """The network's tensors under Meta's names, out of whatever a checkpoint holds beside or around them.
+    """The network's tensors under Meta's names, from a checkpoint that may nest them and hold other things, too.
 
-    Of several sets of weights it is the largest, and of equal ones a moving average, as training means it.
+    Of several sets of weights the largest is chosen, and among equally large ones a moving average.
 
     Returns:
-        The tensors, none where nothing looks like weights, and where each of the equally large sets is found, the one
-        taken first.
+        The tensors, empty where nothing looks like weights; and the places of the equally large sets, the chosen one
+        first.
     """
-    found: list[tuple[str, dict[str, Tensor]]] = []
+    candidates: list[tuple[str, dict[str, Tensor]]] = []
     others: dict[str, Tensor] = {}
     for place, mapping in _mappings(content):
         tensors = {
@@ -113,20 +113,20 @@ def network_weights(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], list
                 for key, value in tensors.items()
                 if key.startswith(prefix) and prefix_of.get(key, prefix) == prefix
             }
-            found.append((f"{place}{prefix}".rstrip("."), named))
-    if not found:
+            candidates.append((f"{place}{prefix}".rstrip("."), named))
+    if not candidates:
         return others, []
-    most = max(len(tensors) for _, tensors in found)
-    largest = [(place, tensors) for place, tensors in found if len(tensors) == most]
-    largest.sort(key=lambda entry: not _AVERAGED.search(entry[0]))  # stable: of equals, the first
+    most = max(len(tensors) for _, tensors in candidates)
+    largest = [(place, tensors) for place, tensors in candidates if len(tensors) == most]
+    largest.sort(key=lambda entry: not _AVERAGED.search(entry[0]))  # a stable sort: of equals, the first
     return _meta_names(largest[0][1]), [place for place, _ in largest]
 
 
 def _mappings(content: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Of a checkpoint, the outermost first, each with its place in it: "ema.model." """
+    """Mappings within a checkpoint, the outermost first, each after its place: "ema.model." """
     level: list[tuple[str, Mapping[Any, Any]]] = [("", content)]
-    left = _MAPPINGS
-    for _ in range(_DEPTH):
+    left = _MAX_MAPPINGS
+    for _ in range(_MAX_DEPTH):
         inner: list[tuple[str, Mapping[Any, Any]]] = []
         for place, mapping in level:
             left -= 1
@@ -142,7 +142,7 @@ def _mappings(content: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, An
 
 
 def _is_counter(value: Tensor) -> bool:
-    """As those of steps and updates, which AveragedModel keeps among the weights."""
+    """Whether a tensor counts steps or updates, as `AveragedModel` keeps them among the weights."""
     return not value.is_floating_point() and value.dim() == 0
 
 

@@ -1,4 +1,4 @@
-"""The weights that Meta released: where they are, and a copy of each on this machine."""
+"""The checkpoints that Meta released, and their copies on this machine."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ OFFICIAL: dict[str, tuple[str, str]] = {
         ("sam2.1_hiera_large", "092824", "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"),
     )
 }
-"""Name of a released model -> where its checkpoint is, and the SHA-256 of that file."""
+"""Name of a released model -> URL of its checkpoint, and SHA-256 of that file."""
 
 
 def cached_checkpoint(name: str) -> Path:
-    """Where the checkpoint of one of Meta's models is kept on this machine, whether it is there yet or not."""
+    """Path at which the checkpoint of one of Meta's models is cached, whether it exists yet or not."""
     return cache_folder() / f"{name}.pt"
 
 
 def fetch_official(name: str) -> Path:
-    """The checkpoint of one of Meta's models: from the cache, else fetched with a progress bar.
+    """Path of the checkpoint of one of Meta's models, downloaded with a progress bar if it isn't cached.
 
-    Its checksum is compared each time: power cuts and full disks leave files that are cut off. They are fetched again.
+    Its checksum is verified each time: power cuts and full disks leave truncated files, which are downloaded again.
 
     Raises:
-        CheckpointError: cannot be fetched, or is not the released file; the message says which file to put where.
+        CheckpointError: it cannot be downloaded, or is not the released file; the message says which file to put where.
         Stopped: the process is ending.
     """
     url, sha256 = OFFICIAL[name]
@@ -50,16 +50,16 @@ def fetch_official(name: str) -> Path:
         path = cached_checkpoint(name)
     except OSError as error:
         raise CheckpointError(f"There is no place to keep {url}: {error} Or give a `checkpoint`.") from error
-    by_hand = f"Put {url} at {path} by hand, or give its place as `checkpoint`."
+    by_hand = f"Put {url} at {path} by hand, or give its path as `checkpoint`."
     try:
         if path.is_file():
             if checksum(path) == sha256:
                 return path
-            log.warning("%s is not the file that was released, or damaged; it is fetched again", path)
+            log.warning("%s is damaged, or not the file that was released; downloading it again", path)
         make_folder(path.parent)
         download(url, path, sha256)
     except DamagedError as error:
         raise CheckpointError(f"{url} did not arrive as it was released ({error}). {by_hand}") from error
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: what a proxy's variables say is no address
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a proxy variable holds no valid URL
         raise CheckpointError(f"Cannot fetch {url} ({error}). {by_hand}") from error
     return path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.weights import is_finite
@@ -14,29 +14,31 @@ from sam2_ros.model.sam2 import SAM2
 
 
 def save_official(model: SAM2, path: str | Path) -> None:
-    """Write Meta's format, float32, so that Meta's code and everything built on it can read the weights.
+    """Write Meta's format, float32, which Meta's code and everything built on it can read.
 
-    Of a model whose weights came without a memory, the memory is left out again.
+    A model that was loaded without weights for its memory is saved without them.
 
     Raises:
-        CheckpointError: weights are NaN or infinite; nothing is written.
+        CheckpointError: weights are NaN or infinite, or the model has none (exported graphs); nothing is written.
     """
     weights = _weights_of(model, torch.float32)
-    with open(path, "wb") as file:  # whose errors say what is wrong
+    with open(path, "wb") as file:  # its errors are clearer than torch.save's
         torch.save({"model": weights}, file)
 
 
 def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
     """Write our own format: `safetensors` with Meta's names, in half precision.
 
-    What half precision cannot hold is written as float32. Otherwise as `save_official`.
+    Tensors that overflow in half precision are written as float32. Otherwise as `save_official`.
     """
     weights = _weights_of(model, dtype)
-    Path(path).write_bytes(save(weights))  # its save_file would let nobody else read it
+    Path(path).write_bytes(save(weights))  # save_file makes it readable by this user alone
 
 
 def _weights_of(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
-    """What there is to save. Weights that came from nowhere are left out, so that nobody takes them for learnt ones."""
+    """The weights to save, on the CPU. Those that were never loaded or trained are left out."""
+    if not isinstance(model, nn.Module):
+        raise CheckpointError(f"{type(model).__name__} has no weights to save. Give the SAM2 that it was made from.")
     weights = {}
     for key, value in model.state_dict().items():
         if key in model.missing_weights:
@@ -44,7 +46,7 @@ def _weights_of(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
         if not is_finite(value):
             raise CheckpointError(f"{key} holds NaN or infinity, and is not saved. Training has diverged.")
         rounded = value.detach().to(dtype)
-        if not is_finite(rounded):  # beyond the largest number of half precision
+        if not is_finite(rounded):  # overflow in half precision
             rounded = value.detach().float()
         weights[key] = rounded.cpu().contiguous()
     return weights

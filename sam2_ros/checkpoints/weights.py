@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, whoever wrote it, under Meta's names, which are the network's own."""
+"""The tensors of a checkpoint, whoever wrote it, under Meta's names, which the network uses too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint, on the CPU, under Meta's names.
 
     Raises:
-        CheckpointError: no such file, not readable, or without weights.
+        CheckpointError: the file doesn't exist, isn't readable, or holds no weights.
     """
     path = Path(path).expanduser()
     if not path.exists() and (hint := suggestion(str(path))):
@@ -28,9 +28,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     weights, places = network_weights(content)
     if not weights:
         refuse_pickled_model(path, content)
-        raise CheckpointError(f"{path}: holds no weights, no tensors with names. {FORMATS}")
+        raise CheckpointError(f"{path}: holds no weights, that is, no named tensors. {FORMATS}")
     if len(places) > 1:
-        log.warning("%s: holds several sets of weights (%s); taken is %s", path, ", ".join(places), places[0])
+        log.warning("%s: holds several sets of weights (%s); using %s", path, ", ".join(places), places[0])
     return weights
 
 

@@ -14,28 +14,35 @@ from pathlib import Path
 from rich.console import Console
 
 from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.load import check_memory, load_model
+from sam2_ros.checkpoints.load import check_memory, load_sam2
 from sam2_ros.model.config import CONFIGS
 
 
 def main() -> int:
-    description = "Writes the network as ONNX graphs, for machines without Python."
+    description = "Export the network as ONNX graphs, for machines without Python."
     parser = argparse.ArgumentParser("python -m sam2_ros.deployment", description=description)
-    parser.add_argument("folder", type=Path, help="where the graphs go")
+    parser.add_argument("folder", type=Path, help="folder for the graphs, made if it is missing")
     models = f"{', '.join(CONFIGS)}; default: the one that ships"
     parser.add_argument("--model", choices=CONFIGS, metavar="NAME", help=models)
     parser.add_argument("--checkpoint", help="weights, as for the node")
-    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels (default: the model's)")
-    aspect = "of the camera's images: 16:9, 640:480, ... The graphs are for no other (default: %(default)s)"
+    parser.add_argument(
+        "--size", type=int, metavar="N", help="images are resized to about N x N pixels (default: the model's)"
+    )
+    aspect = "aspect of the camera's images: 16:9, 640:480, ... The graphs fit no other (default: %(default)s)"
     parser.add_argument("--aspect", default="1:1", metavar="W:H", help=aspect)
-    parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="track a stream with both")
+    parser.add_argument(
+        "--check",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare the graphs with the network on a stream",
+    )
     options = parser.parse_args()
     console = Console()
     try:
         from sam2_ros.acceleration.onnx.export import export
         from sam2_ros.deployment.check import compare
 
-        model = load_model(options.model, options.checkpoint, "cpu", options.size, options.aspect)
+        model = load_sam2(options.model, options.checkpoint, "cpu", options.size, options.aspect)
         check_memory(model)
         with console.status("exporting ...") as status:
             for name in export(model, options.folder):
@@ -44,20 +51,21 @@ def main() -> int:
             if not options.check:
                 return 0
             status.update("comparing ...")
-            found = compare(model, options.folder)
+            comparison = compare(model, options.folder)
     except (CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
         print(f"error: {error}. pip install 'sam2_ros[export]'", file=sys.stderr)
         return 2
-    presence = "equal" if found.same_presence else "NOT equal"
+    presence = "equal" if comparison.same_presence else "NOT equal"
     console.print(
-        f"Largest difference of logits {found.difference:.1e}, presence {presence};"
-        f" {1000 * found.seconds:.0f} ms a frame with three objects, PyTorch {1000 * found.seconds_before:.0f} ms",
+        f"Largest difference of logits {comparison.difference:.1e}, presence {presence};"
+        f" {1000 * comparison.onnx_seconds:.0f} ms a frame with three objects,"
+        f" PyTorch {1000 * comparison.pytorch_seconds:.0f} ms",
         highlight=False,
     )
-    return 0 if found.same_presence and found.difference < 1e-2 else 1
+    return 0 if comparison.same_presence and comparison.difference < 1e-2 else 1
 
 
 if __name__ == "__main__":

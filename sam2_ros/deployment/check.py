@@ -1,4 +1,4 @@
-"""Whether exported graphs answer as the network does."""
+"""A comparison of exported graphs with the network they were exported from."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
-from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -23,21 +23,22 @@ ELLIPSE = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), ((180, 90), (70, 50),
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of the same stream, tracked by both."""
+    """Result of tracking the same stream with both."""
 
     difference: float
-    """The largest between logits of masks that both call present."""
+    """Largest difference of mask logits, where both call the object present."""
     same_presence: bool
-    seconds: float
-    """Of a step, median: the graphs."""
-    seconds_before: float
-    """The network."""
+    """Whether both agree on every presence."""
+    onnx_seconds: float
+    """Median of a step with the graphs."""
+    pytorch_seconds: float
+    """Median of a step with the network."""
 
 
 def compare(model: SAM2, folder: Path) -> Comparison:
-    """Tracks objects that were prompted in every way there is: click, box, mask, corrected, late."""
+    """Track the same objects with a network and its graphs: clicks, a box, a mask, corrections, late prompts."""
     frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
-    trackers = Tracker(model), Tracker(OnnxNetwork(folder))  # type: ignore[arg-type]
+    trackers = Tracker(model), Tracker(OnnxNetwork(folder))
     seconds: tuple[list[float], list[float]] = [], []
     difference, same_presence = 0.0, True
     for index, image in enumerate(frames):
@@ -53,7 +54,7 @@ def compare(model: SAM2, folder: Path) -> Comparison:
             elif index == 8:
                 tracker.prompt(Prompt(1, clicks=(Click(40, 150, positive=False),)), stamp=5)
                 tracker.prompt(Prompt(2, clicks=(Click(100, 80),)), stamp=2)
-        ours, theirs = (tracker._history[-1].answers for tracker in trackers)
+        ours, theirs = (tracker.history.newest.answers for tracker in trackers)
         for object_id, answer in ours.items():
             other = theirs[object_id]
             both = answer.presence_logit > 0, other.presence_logit > 0

@@ -30,12 +30,12 @@ from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
-from sam2_ros.data.synthetic import suite
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.report import Report
 from sam2_ros.evaluation.run import Run
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.scenes.synthetic import suite
 
 EXAMPLES = """
 examples:
@@ -109,7 +109,8 @@ def arguments() -> argparse.ArgumentParser:
         "--model", choices=CONFIGS, metavar="NAME",
         help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
     )  # fmt: skip
-    of_model.add_argument("--checkpoint", type=Path, help="weights: Meta's .pt, Hugging Face's or our .safetensors")
+    weights = "weights: Meta's .pt, Hugging Face's or our .safetensors; or a folder of exported graphs"
+    of_model.add_argument("--checkpoint", type=Path, help=weights)
     of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
     of_model.add_argument(
         "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"
@@ -215,9 +216,9 @@ def remarks(console: Console) -> Iterator[list[str]]:
         warnings.simplefilter("once", DataWarning)
         show = warnings.showwarning
 
-        def remark(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def remark(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, DataWarning):
-                show(message, category, *where)
+                show(message, category, *where, **more)
                 return
             said.append(str(message))
             console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -36,11 +36,11 @@ class Gallery:
 
     def see(self, index: int, truth: np.ndarray | None, masklets: Sequence[Masklet]) -> None:
         """The next frame, its truth, bool [N, H, W] or None, and what was answered. Raises OSError."""
-        shown = truth is not None and self._wanted and index >= self._wanted[0]
-        if not shown and not self._overlays:
+        shown = bool(self._wanted) and index >= self._wanted[0]
+        if (truth is None or not shown) and not self._overlays:
             return
         image = self._clip.frames[index]
-        if shown:
+        if truth is not None and shown:
             self._wanted = [wanted for wanted in self._wanted if wanted > index]
             self._pictures[index] = outlined(thumbnail(image, masklets, self._overlay), truth)
         if self._overlays:

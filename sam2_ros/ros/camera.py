@@ -1,4 +1,4 @@
-"""The `camera` node: plays a video, a folder of images or a webcam as a camera would."""
+"""The `camera` node: plays a video, a folder of images or a webcam like a camera driver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -35,17 +34,20 @@ from sam2_ros.data.images import image_files, read_image
 from sam2_ros.data.video import VideoReader
 from sam2_ros.msg import MaskletArray
 from sam2_ros.ros import parameter_files, process
+from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds
 
-USUAL_RATE = 30.0  # 1 / s, where a source does not say its own
+DEFAULT_RATE = 30.0
+"""Images per second of a source without a rate of its own."""
 
-SEND_AGAIN = 5.0
-"""Seconds after which an image that nobody has processed is sent again, the first time; later ones take longer."""
+RESEND_AFTER = 5.0
+"""Seconds until an image without masklets is sent again, the first time; the wait doubles each time."""
 
 
 class SourceError(ValueError):
-    """Nothing can be played; the message says why."""
+    """A source that cannot be played; the message says why."""
 
 
 class Source:
@@ -55,7 +57,7 @@ class Source:
         name: a video file, a folder of images, the number of a webcam or its device, or an address (rtsp://...).
 
     Raises:
-        SourceError: there is no such thing, or it cannot be read.
+        SourceError: it does not exist or cannot be read.
     """
 
     def __init__(self, name: str) -> None:
@@ -64,10 +66,10 @@ class Source:
         self.name = name
         path = Path(name).expanduser()
         self._capture: cv2.VideoCapture | None = None
-        self._pictures: list[Path] = []
+        self._files: list[Path] = []
         self._video: VideoReader | None = None
         self.live = name.isdecimal() or name.startswith("/dev/") or "://" in name
-        """Whether it goes on for ever, at its own pace."""
+        """Whether it is endless and has its own rate, like a webcam."""
         rate = 0.0
         try:
             if self.live:
@@ -78,20 +80,20 @@ class Source:
             elif not path.exists():
                 raise SourceError(f"{path}: no such file or folder")
             elif path.is_dir():
-                self._pictures = image_files(path)
+                self._files = image_files(path)
             else:
-                self._video = VideoReader(path, fallback_fps=USUAL_RATE)
+                self._video = VideoReader(path, fallback_fps=DEFAULT_RATE)
                 rate = self._video.fps
         except (OSError, ValueError, ImportError) as error:
             raise SourceError(str(error)) from error
-        self.rate = rate if 0 < rate < 1000 else USUAL_RATE
+        self.rate = rate if 0 < rate < 1000 else DEFAULT_RATE
         """Images per second."""
 
     def images(self) -> Iterator[np.ndarray]:
-        """From the first to the last, uint8 [H, W, 3] BGR, or uint16 [H, W] of infrared pictures.
+        """The images in order, uint8 [H, W, 3] BGR, or uint16 [H, W] from 16-bit infrared files.
 
         Raises:
-            SourceError: one of them cannot be read.
+            SourceError: an image cannot be read, or a camera has no more.
         """
         if self._capture is not None:
             count = 0
@@ -100,8 +102,8 @@ class Source:
                 count += 1
             raise SourceError(f"{self.name} gives no {'more ' if count else ''}images")
         try:
-            for file in self._pictures:
-                yield _picture(file)
+            for file in self._files:
+                yield _read_bgr(file)
             if self._video is not None:
                 self._video.rewind()
                 for image in self._video:
@@ -116,7 +118,7 @@ class Source:
             self._video.close()
 
 
-def _picture(file: Path) -> np.ndarray:
+def _read_bgr(file: Path) -> np.ndarray:
     """uint8 [H, W, 3] BGR, or uint16 [H, W]. Raises ClipError."""
     try:
         return cv2.cvtColor(read_image(file), cv2.COLOR_RGB2BGR)
@@ -130,41 +132,29 @@ def _picture(file: Path) -> np.ndarray:
 class CameraNode(Node):
     """Publishes the images of a source, stamped with the time at which they are sent.
 
-    `finished` is done after the last image; it then holds the number of images, or raises `SourceError`.
+    `finished` is done after the last image; its result is the number of images, or it raises `SourceError`.
 
     Raises:
-        SourceError: nothing can be played.
+        SourceError: the source cannot be played.
+        ValueError: a parameter is not accepted.
     """
 
     def __init__(self, **kwargs) -> None:
         super().__init__("camera", **kwargs)
-        source = self._read_only(
-            "source",
-            "",
-            "What to play: a video file, a folder of images (frame_2 before frame_10), the number of a webcam or"
-            " its device, or an address (rtsp://...).",
-        )
-        self._rate = self._read_only("rate", 0.0, "Images per second. 0: as the source says.", (0.0, 1000.0))
-        self._loop = self._read_only("loop", False, "Begin again at the end. The stamps go on.")
-        self._wait_for_masklets = self._read_only(
-            "wait_for_masklets",
-            False,
-            "As fast as it is consumed: send the next image when one of the `masklets` topic carries the stamp of the"
-            " last. Then `rate` does not count, and no image is lost: one without an answer is sent again.",
-        )
-        self._wait_for_subscribers = self._read_only(
-            "wait_for_subscribers", 1, "How many have to listen before it starts. 0: start at once.", (0, 1000)
-        )
-        self._frame_id = self._read_only("frame_id", "camera", "frame_id of the images.")
-
+        declare(self, CAMERA_PARAMETERS)
+        self._rate: float = self._value("rate")
+        self._loop: bool = self._value("loop")
+        self._wait_for_masklets: bool = self._value("wait_for_masklets")
+        self._wait_for_subscribers: int = self._value("wait_for_subscribers")
+        self._frame_id = str(self._value("frame_id"))
         parameter_files.warn_of_unused(self, sys.argv)
 
-        self._source = Source(source)
+        self._source = Source(str(self._value("source")))
         self.finished: Future = Future()
         self._stop = threading.Event()
         self._raw = self._publisher(Image, "image")
         self._jpeg = self._publisher(CompressedImage, "image/compressed")
-        self._consumed: dict[int, threading.Event] = {}  # images that are waited for, by stamp
+        self._consumed: dict[int, threading.Event] = {}  # set when masklets with that stamp come
         if self._wait_for_masklets:
             self.create_subscription(MaskletArray, "masklets", self._on_masklets, 10)
         for line in parameter_files.unused_qos(self):
@@ -178,21 +168,11 @@ class CameraNode(Node):
         self._source.close()
         super().destroy_node()
 
-    def _read_only(self, name: str, default, description: str, limits: tuple | None = None):
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        if limits and isinstance(default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
-        elif limits:
-            descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
-        descriptor.dynamic_typing = type(default) in (str, float)  # a webcam's number, a rate without a point
-        value = self.declare_parameter(name, default, descriptor).value
-        try:
-            return type(default)(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} is {value!r}, and must be a {type(default).__name__}") from None
+    def _value(self, parameter: str):
+        return self.get_parameter(parameter).value
 
     def _publisher(self, kind: type, topic: str) -> Publisher:
-        # What cameras use. Who wants every image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.
+        # As camera drivers do. To lose no image: qos_overrides.<topic>.publisher.reliability reliable, on both ends.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
         return self.create_publisher(
             kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
@@ -202,25 +182,25 @@ class CameraNode(Node):
         try:
             count = self._play()
             for publisher in (self._raw, self._jpeg):
-                publisher.wait_for_all_acked(Duration(seconds=SEND_AGAIN))  # where it is reliable
+                publisher.wait_for_all_acked(Duration(seconds=RESEND_AFTER))  # where it is reliable
         except Exception as error:
             if self.context.ok():
                 self.finished.set_exception(error)
-            else:  # on Ctrl-C, rclpy closes the publishers while an image is on its way
+            else:  # Ctrl-C makes rclpy close the publishers while an image is being sent
                 self.finished.cancel()
         else:
             self.finished.set_result(count)
 
     def _play(self) -> int:
-        """Plays until the end or until told to stop. Returns the number of images."""
+        """Plays until the end or until `_stop` is set. Returns the number of images."""
         while self._subscribers() < self._wait_for_subscribers:
-            self.get_logger().info("Waiting for somebody to listen", once=True)
+            self.get_logger().info("Waiting for subscribers", once=True)
             if self._stop.wait(0.02):
                 return 0
         period = 1 / (self._rate or self._source.rate)
         self.get_logger().info(
             f"Playing {self._source.name} "
-            + ("as fast as it is consumed" if self._wait_for_masklets else f"at {1 / period:.4g} images per second")
+            + ("at the rate of masklets" if self._wait_for_masklets else f"at {1 / period:.4g} images per second")
         )
         count, due = 0, time.monotonic()
         while True:
@@ -230,29 +210,30 @@ class CameraNode(Node):
                 self._send(image)
                 count += 1
                 if not self._wait_for_masklets and not (self._source.live and not self._rate):
-                    due = max(due + period, time.monotonic() - period)  # late: do not run after what is lost
+                    due = max(due + period, time.monotonic() - period)  # late: do not hurry to catch up
                     self._stop.wait(due - time.monotonic())
             if not self._loop:
-                self.get_logger().info(f"The end of {self._source.name}, {count} images")
+                self.get_logger().info(f"End of {self._source.name}, {count} images")
                 return count
 
     def _send(self, image: np.ndarray) -> None:
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
         consumed = self._consumed[nanoseconds(header.stamp)] = threading.Event()
-        patience = SEND_AGAIN
+        timeout = RESEND_AFTER
         while True:
             if self._raw.get_subscription_count():
                 self._raw.publish(to_message(image, "bgr8" if image.ndim == 3 else "mono16", header))
             if self._jpeg.get_subscription_count():
                 self._jpeg.publish(to_jpeg(image, header) if image.ndim == 3 else _to_png(image, header))
-            if not self._wait_for_masklets or self._wait(consumed, patience):
+            if not self._wait_for_masklets or self._wait(consumed, timeout):
                 break
-            self.get_logger().warning(f"No masklets for an image in {patience:g} s, sending it again")
-            patience *= 2
+            self.get_logger().warning(f"No masklets for an image in {timeout:g} s, sending it again")
+            timeout *= 2
         self._consumed.clear()
 
-    def _wait(self, consumed: threading.Event, patience: float) -> bool:
-        deadline = time.monotonic() + patience
+    def _wait(self, consumed: threading.Event, timeout: float) -> bool:
+        """Waits for masklets, or until `_stop` is set. Returns False after the timeout."""
+        deadline = time.monotonic() + timeout
         while not consumed.wait(0.1):
             if self._stop.is_set():
                 return True
@@ -275,14 +256,11 @@ def _to_png(image: np.ndarray, header: Header) -> CompressedImage:
 
 
 def main() -> int:
-    told = (
-        "Parameters are given as --ros-args -p NAME:=VALUE: source (a video file, a folder of images, the number or"
-        " device of a webcam, rtsp://...), rate (images per second; 0: the source's own), loop, frame_id,"
-        " wait_for_subscribers (how many have to listen before it starts), wait_for_masklets (until they have come)."
-    )
+    names = ", ".join(spec.name for spec in CAMERA_PARAMETERS)
+    epilog = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
     usage = "%(prog)s [-h] [--ros-args -p source:=FILE -p NAME:=VALUE ...]"
-    words = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], told)
-    words.parse_args(process.own_arguments("camera"))
+    parser = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], epilog)
+    parser.parse_args(process.own_arguments("camera"))
     return process.run("camera", _run)
 
 
@@ -290,7 +268,7 @@ def _run() -> int:
     try:
         node = CameraNode()
     except Exception as error:  # no such file, a parameter of the wrong type or out of range
-        if rclpy.ok():  # else a signal came meanwhile
+        if rclpy.ok():  # otherwise a signal has come in the meantime
             print(f"camera: {error}", file=sys.stderr)
             return 1
         return 0

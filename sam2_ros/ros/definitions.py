@@ -1,4 +1,4 @@
-"""The definitions of message types, so that whoever reads a recording needs nothing else."""
+"""Definitions of message types, for recordings that can be read without the message packages."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ def message_class(kind: str) -> type:
 def definition(kind: str, type_hash: str = "") -> tuple[str, str]:
     """The definition of a type and of all that it refers to, as a ros2msg schema; and its hash.
 
-    Where its .msg file is not installed, as with types from .idl files and those inside services and actions, or is
-    another version's, it is written from the Python class, without constants, defaults and comments.
+    Where its .msg file is not installed, as for types from .idl files and those inside services and actions, or is of
+    another version, the definition is generated from the Python class, without constants, defaults and comments.
 
     Args:
         kind: the type, `package/msg/Name`.
-        type_hash: RIHS01_..., as the publisher has it. Empty: nobody knows.
+        type_hash: RIHS01_..., as announced by the publisher. Empty: unknown.
 
     Returns:
-        The hash is empty where rosbags, which refuses bags for wrong ones, finds another or none.
+        The hash is empty where rosbags, which refuses bags with wrong hashes, computes another or none.
 
     Raises:
         ImportError: one of the types is not installed here.
     """
-    text = _assembled(kind, _file)
+    text = _assemble(kind, _read_msg_file)
     if not type_hash or _hash(text, kind) == type_hash:
         return text, type_hash
-    written = _assembled(kind, lambda name: None)
-    return (written, type_hash) if _hash(written, kind) == type_hash else (text, "")
+    generated = _assemble(kind, lambda name: None)
+    return (generated, type_hash) if _hash(generated, kind) == type_hash else (text, "")
 
 
 def _hash(text: str, kind: str) -> str:
@@ -72,35 +72,36 @@ def _hash(text: str, kind: str) -> str:
         types = get_typestore(Stores.EMPTY)
         types.register(get_types_from_msg(text, kind))
         return types.hash_rihs01(kind)
-    except Exception:  # services' and actions' types have other names there
+    except Exception:  # types of services and actions have other names in rosbags
         return ""
 
 
-def _assembled(kind: str, read: Callable[[str], str | None]) -> str:
+def _assemble(kind: str, read: Callable[[str], str | None]) -> str:
+    """The ros2msg schema of a type and all that it refers to; `read` gives the text of a type, or None."""
     texts: dict[str, str] = {}
-    waiting = [(kind, message_class(kind))]
-    while waiting:
-        name, message = waiting.pop(0)
+    queue = [(kind, message_class(kind))]
+    while queue:
+        name, message = queue.pop(0)
         if name in texts:
             continue
-        texts[name] = read(name) or _written(message)
+        texts[name] = read(name) or _generate(message)
         for slot in message.SLOT_TYPES:
             inner = slot.value_type if isinstance(slot, AbstractNestedType) else slot
             if isinstance(inner, NamespacedType):
-                waiting.append(("/".join(inner.namespaced_name()), _class_of(inner)))
+                queue.append(("/".join(inner.namespaced_name()), _class_of(inner)))
     main, *others = texts
-    parts = [f"MSG: {_short(name)}\n{texts[name]}" for name in others]
+    parts = [f"MSG: {_short_name(name)}\n{texts[name]}" for name in others]
     return _SEPARATOR.join([texts[main].rstrip("\n"), *(part.rstrip("\n") for part in parts)]) + "\n"
 
 
 def _member(module: object, name: str, kind: str) -> type:
     if (found := getattr(module, name, None)) is None:
-        raise ImportError(f"{kind} is not in the package that is installed here")
+        raise ImportError(f"{kind} is not in the installed package")
     return found
 
 
 def _class_of(slot: NamespacedType) -> type:
-    """Those inside services and actions are in the module of these, which does not export them."""
+    """The class of a nested type. Those inside services and actions are in a module that does not export them."""
     module = import_module(".".join(slot.namespaces))
     if (found := getattr(module, slot.name, None)) is None:
         for part in (value for value in vars(module).values() if isinstance(value, type)):
@@ -111,8 +112,8 @@ def _class_of(slot: NamespacedType) -> type:
     return found
 
 
-def _file(kind: str) -> str | None:
-    """The .msg file of a type: of a sourced workspace, or of the ROS wheels in this environment."""
+def _read_msg_file(kind: str) -> str | None:
+    """The text of a .msg file, from a sourced workspace or from the ROS wheels in this environment; None: not found."""
     package, folder, name = kind.split("/")
     for prefix in (*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix):
         file = Path(prefix, "share", package, folder, f"{name}.msg")
@@ -121,7 +122,8 @@ def _file(kind: str) -> str | None:
     return None
 
 
-def _written(message: type) -> str:
+def _generate(message: type) -> str:
+    """The text of a .msg file with the fields of a Python class."""
     names = list(message.get_fields_and_field_types())
     return "".join(f"{_type(slot)} {name}\n" for name, slot in zip(names, message.SLOT_TYPES, strict=True))
 
@@ -138,12 +140,12 @@ def _type(slot: object) -> str:
         word = "wstring" if isinstance(slot, AbstractWString) else "string"
         return f"{word}<={slot.maximum_size}" if isinstance(slot, BoundedString | BoundedWString) else word
     if isinstance(slot, NamespacedType):
-        return _short("/".join(slot.namespaced_name()))
+        return _short_name("/".join(slot.namespaced_name()))
     assert isinstance(slot, BasicType)
     return _BASIC.get(slot.typename, slot.typename)
 
 
-def _short(kind: str) -> str:
+def _short_name(kind: str) -> str:
     """std_msgs/Header, as definitions refer to std_msgs/msg/Header."""
     package, _, name = kind.split("/")
     return f"{package}/{name}"

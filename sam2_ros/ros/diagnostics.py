@@ -1,4 +1,4 @@
-"""What the node says on /diagnostics."""
+"""The node's messages on /diagnostics."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sam2_ros.acceleration import choice_of
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
-from sam2_ros.ros.losses import WHY
+from sam2_ros.ros.losses import REASONS
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """What a node says that tracks nothing: `name` of the node, and why."""
+    """The message of a node that is not tracking: its name, and why."""
     status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
@@ -25,7 +25,7 @@ def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
 
 
 class Diagnostics:
-    """Reads the meter and the machine.
+    """Makes diagnostics from the meter and the machine.
 
     Args:
         name: of the node, with its namespace.
@@ -50,7 +50,7 @@ class Diagnostics:
         }
 
     def message(self, stamp: Time, objects: int) -> DiagnosticArray:
-        """How it went since the last call, and in the last seconds; `objects` are tracked."""
+        """Events since the last call and rates of the last seconds; `objects` is the number of tracked ones."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -73,7 +73,7 @@ class Diagnostics:
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
         answers = "accepted", "refused"
-        prompts = answers, (*answers, "known", "unsure", *(why for why in WHY if why not in answers))
+        prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
@@ -95,7 +95,7 @@ class Diagnostics:
 
 
 def _resident() -> int:
-    """Memory of this process, bytes."""
+    """Resident memory of this process, bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

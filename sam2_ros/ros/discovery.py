@@ -1,4 +1,4 @@
-"""How to listen to a topic of which only the name is known."""
+"""Type and QoS for a subscription to a topic of which only the name is known."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
 def message_type(publishers: list[TopicEndpointInfo]) -> type:
-    """The Python class of what they publish. Raises ImportError where its package is not installed."""
+    """The Python class of the messages of publishers. Raises ImportError where its package is not installed."""
     package, _, name = publishers[0].topic_type.split("/")
     return getattr(import_module(f"{package}.msg"), name)
 
 
 def matching_qos(publishers: list[TopicEndpointInfo], depth: int) -> QoSProfile:
-    """The most that all of them give: a reliable subscription does not hear a best-effort publisher."""
+    """The strongest QoS that all publishers offer: a reliable subscription does not match a best-effort publisher."""
     reliable = all(publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE for publisher in publishers)
-    kept = all(publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for publisher in publishers)
+    latched = all(publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for publisher in publishers)
     return QoSProfile(
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )

@@ -1,18 +1,17 @@
-"""What others have written, where it is repeated: in the log and in answers."""
+"""Excerpts of foreign text, for the log and for answers."""
 
 from __future__ import annotations
 
-LONGEST = 400
-"""Characters of a line."""
+MAX_CHARACTERS = 400
 
 
-def excerpt(text: str, longest: int = LONGEST) -> str:
-    """A text in one line that can be shown: its middle left out where it is too long, control characters escaped."""
-    if len(text) > longest:
+def excerpt(text: str, max_characters: int = MAX_CHARACTERS) -> str:
+    """A text as one printable line: the middle of a long one is left out, control characters are escaped."""
+    if len(text) > max_characters:
         left_out = f" ... ({len(text)} characters) ... "
-        kept = max(0, longest - len(left_out))
+        kept = max(0, max_characters - len(left_out))
         text = text[: kept - kept // 3] + left_out + text[len(text) - kept // 3 :]
     if text.isprintable():
         return text
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= 2 * longest else shown[: 2 * longest]
+    return shown if len(shown) <= 2 * max_characters else shown[: 2 * max_characters]

@@ -1,4 +1,4 @@
-"""A ROS graph of its own: nodes as processes on one machine, started and ended together."""
+"""A separate ROS graph: nodes as processes on one machine, started and ended together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-PARTICIPANTS = 10  # of a domain that are looked for
-PATIENCE = 8.0  # s that a process has to end after each signal
+MAX_PARTICIPANTS = 10
+"""Participants of a domain whose ports are probed."""
+
+SIGNAL_TIMEOUT = 8.0
+"""s for a process to end after each signal."""
 
 
 def fast_dds_profile() -> Path:
@@ -26,10 +29,10 @@ def fast_dds_profile() -> Path:
 
 
 def free_domain() -> int:
-    """A ROS_DOMAIN_ID that nobody on this machine uses now. Raises OSError if there is none."""
-    for domain in random.sample(range(1, 102), 101):  # above 101 are ports that the kernel gives to anybody
-        # The rules of DDS (RTPS 9.6.1); participants of a process count on, also from one domain to another.
-        ports = [7400 + 250 * domain + 10 + 2 * participant for participant in range(PARTICIPANTS)]
+    """A ROS_DOMAIN_ID that is not in use on this machine. Raises OSError if all are."""
+    for domain in random.sample(range(1, 102), 101):  # above 101, ports are in the ephemeral range
+        # The port numbers of RTPS 9.6.1; participant IDs go on within a process, also from one domain to another.
+        ports = [7400 + 250 * domain + 10 + 2 * participant for participant in range(MAX_PARTICIPANTS)]
         if all(map(_is_free, ports)):
             return domain
     raise OSError("every ROS domain of this machine is in use; end some ROS processes")
@@ -45,13 +48,13 @@ def _is_free(port: int) -> bool:
 
 
 class Graph:
-    """Starts nodes as processes on a ROS domain that nobody else on this machine sees, and ends them with the block.
+    """Starts nodes as processes on an unused ROS domain, and ends them when the `with` block ends.
 
-    Set `environment` before rclpy starts in a process that wants to take part.
+    Set `environment` before rclpy starts in a process that is to take part.
 
     Args:
         logs: folder for what the processes print, one file each.
-        domain: ROS_DOMAIN_ID, 0 .. 101; None: one that nobody uses now.
+        domain: ROS_DOMAIN_ID, 0 .. 101; None: an unused one.
     """
 
     def __init__(self, logs: Path, domain: int | None = None) -> None:
@@ -60,7 +63,7 @@ class Graph:
         self.environment = {
             "ROS_DOMAIN_ID": str(self.domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # or large images get lost: see there
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # without it, large images get lost: see there
             "FASTDDS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # its name from Kilted on
         }
         self.processes: dict[str, subprocess.Popen] = {}
@@ -75,24 +78,24 @@ class Graph:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
+                start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
             )
         return self.processes[name]
 
     def end(self, name: str) -> int:
-        """Ends a process as Ctrl-C would, with more force if it does not listen; its exit status."""
+        """Ends a process with SIGINT, then SIGTERM, then SIGKILL. Returns its exit status."""
         process = self.processes[name]
         for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if process.poll() is None:
                 process.send_signal(stop)
                 try:
-                    process.wait(PATIENCE)
+                    process.wait(SIGNAL_TIMEOUT)
                 except subprocess.TimeoutExpired:
                     continue
         return process.wait()
 
-    def last_words(self, name: str, lines: int = 5) -> str:
-        """The end of what a process has printed."""
+    def last_lines(self, name: str, lines: int = 5) -> str:
+        """The last lines that a process has printed."""
         printed = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
         return "\n".join(printed[-lines:])
 
@@ -100,7 +103,7 @@ class Graph:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in self.processes.values():  # all at once, so that none has to wait for another
+        for process in self.processes.values():  # all before the first is awaited
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         for name in self.processes:

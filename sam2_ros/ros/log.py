@@ -1,4 +1,4 @@
-"""ROS's log, for what others cause: lines that are cut, and never a flood of them."""
+"""ROS's log with short lines and a limited rate, whatever other nodes send."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from sam2_ros.ros.excerpt import excerpt
 
-RATE = 600.0
-"""Bytes that are written in a second, in the long run."""
+BYTES_PER_SECOND = 600.0
+"""Long-term average of what is written."""
 
-BURST = 4000.0
-"""Bytes that may be written at once after a quiet time."""
+BURST_BYTES = 4000.0
+"""What may be written at once after a quiet time."""
 
-AROUND_A_LINE = 60
-"""Bytes that ROS puts before each line: its severity, the time, the node's name."""
+LINE_OVERHEAD_BYTES = 60
+"""What ROS puts before each line: severity, time and the node's name."""
 
 
 @dataclass
 class Place:
-    """A place in the code from where a line is written."""
+    """A place in the code that logs."""
 
-    last: float = float("-inf")  # s
-    left_out: int = 0
+    last: float = float("-inf")  # s, when it last wrote a line
+    suppressed: int = 0
 
 
 class Log:
-    """Writes as rclpy's logger does, but cuts what is long and leaves out what would be too much, and says how much.
+    """Writes like rclpy's logger, but cuts long lines, suppresses lines beyond a rate and says how many.
 
-    rclpy's own throttle measures with the system's clock, and is silent for an hour where that is put back by one.
-    Lines are throttled by the place in the code that writes them, and by their `kind`, one of a few. Safe to use from
-    several threads.
+    rclpy's own throttle uses the system clock, and stays silent for an hour when that is set back by an hour. Lines are
+    throttled by the place in the code that logs them, and by their `kind`, one of a few. Thread-safe.
 
     Args:
         logger: of the node.
-        steady: s of a clock that never goes back.
+        steady: a monotonic clock, s.
     """
 
     def __init__(self, logger: RcutilsLogger, steady: Callable[[], float] = time.monotonic) -> None:
@@ -47,9 +46,9 @@ class Log:
         self._steady = steady
         self._lock = threading.Lock()
         self._places: dict[tuple[str, int, str], Place] = {}
-        self._left = BURST  # bytes
+        self._budget = BURST_BYTES
         self._at = steady()
-        self._left_out = 0  # lines for which there was no room
+        self._suppressed = 0  # lines beyond the budget
 
     def info(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
         if line := self._line(text, throttle_duration_sec, once, kind):
@@ -64,25 +63,25 @@ class Log:
             self._logger.error(line)
 
     def _line(self, text: str, every: float, once: bool, kind: str) -> str | None:
-        """What is to be written now; None: nothing."""
+        """The line to write now; None: none."""
         caller = sys._getframe(2)
         with self._lock:
             now = self._steady()
             place = self._places.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), Place())
             if now - place.last < (float("inf") if once else every):
-                place.left_out += 1
+                place.suppressed += 1
                 return None
             line = excerpt(text)
-            if place.left_out and not once:
-                line += f" ({place.left_out} more like this since the last)"
-            if self._left_out:
-                line += f" ({self._left_out} other lines were left out)"
-            self._left = min(BURST, self._left + RATE * (now - self._at))
+            if place.suppressed and not once:
+                line += f" ({place.suppressed} more like this since the last)"
+            if self._suppressed:
+                line += f" ({self._suppressed} other lines were left out)"
+            self._budget = min(BURST_BYTES, self._budget + BYTES_PER_SECOND * (now - self._at))
             self._at = now
-            size = len(line.encode(errors="replace")) + AROUND_A_LINE
-            if size > self._left:
-                self._left_out += 1
+            size = len(line.encode(errors="replace")) + LINE_OVERHEAD_BYTES
+            if size > self._budget:
+                self._suppressed += 1
                 return None
-            self._left -= size
-            place.last, place.left_out, self._left_out = now, 0, 0
+            self._budget -= size
+            place.last, place.suppressed, self._suppressed = now, 0, 0
             return line

@@ -1,4 +1,4 @@
-"""What the tracker says, as messages and as a picture of labels."""
+"""Masklets as messages and as a label image."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sam2_ros.tracking.masklet import Frame, Masklet
 
 
 def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
-    """One object on one frame; without its mask where only the summary is wanted."""
+    """One object on one frame, with or without its mask."""
     message = msg.Masklet(
         object_id=masklet.object_id,
         label=masklet.label,
         present=masklet.present,
-        presence=float(masklet.presence),  # rclpy takes nothing else, and does not say so: it ends the process
+        presence=float(masklet.presence),  # rclpy aborts the process for any other type
         iou=float(masklet.iou),
     )
     if masklet.present:
@@ -27,20 +27,20 @@ def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
         message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if with_mask:
         message.mask.height, message.mask.width = masklet.mask.shape
-        message.mask.counts = array.array("I", rle.encode(masklet.mask).tobytes())  # taken by rclpy without a loop
+        message.mask.counts = array.array("I", rle.encode(masklet.mask).tobytes())  # copied by rclpy without a loop
     return message
 
 
 def to_array(frame: Frame, header: Header) -> msg.MaskletArray:
-    """Everything on one frame; `header` is the image's."""
+    """All objects on one frame; `header` is the image's."""
     masklets = [to_message(masklet) for masklet in frame.masklets]
     return msg.MaskletArray(header=header, height=frame.height, width=frame.width, masklets=masklets)
 
 
 def label_image(frame: Frame) -> np.ndarray:
-    """The object ID in each pixel, uint16 [H, W], 0 where there is none.
+    """The object ID in each pixel, uint16 [H, W]; 0: no object.
 
-    Where objects overlap the smaller one is shown. IDs above 65535 do not fit and are left out.
+    Where objects overlap, the smaller one is shown. IDs above 65535 do not fit and are left out.
     """
     labels = np.zeros((frame.height, frame.width), np.uint16)
     shown = [masklet for masklet in frame.masklets if masklet.present and masklet.object_id <= 0xFFFF]

@@ -1,4 +1,4 @@
-"""How the stream is doing: counts, rate and latency."""
+"""Meter of the stream: counts, rate and latency."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections import Counter, deque
 
 import numpy as np
 
-WINDOW = 10.0  # s, over which rate and latency are taken
+WINDOW = 10.0  # s, over which rate and latency are measured
 
 
 class Meter:
-    """Counts of what happened, and the latencies of the last seconds. Safe to use from several threads."""
+    """Counts of events, and the latencies of the last seconds. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
-        self._done: deque[tuple[float, float, float]] = deque(maxlen=4096)  # when, latency and time in the tracker, s
+        self._done: deque[tuple[float, float, float]] = deque(maxlen=4096)  # time, latency and tracking step, s
 
     def count(self, event: str, number: int = 1) -> None:
         with self._lock:
@@ -28,13 +28,13 @@ class Meter:
         return self._counts[event]
 
     def frame_done(self, latency: float, step: float) -> None:
-        """An image was processed: seconds from its arrival to its masklets, and of these in the tracker."""
+        """Records a processed image: seconds from its arrival to its masklets, and of these in the tracker."""
         with self._lock:
             self._counts["processed"] += 1
             self._done.append((time.monotonic(), latency, step))
 
     def summary(self) -> dict[str, float]:
-        """Rate (1 / s) and percentiles of the latency (ms) over the last seconds; without images only the rate, 0."""
+        """Rate (1 / s) and percentiles of latency (ms) in the last `WINDOW`; without images, only a rate of 0."""
         now = time.monotonic()
         with self._lock:
             recent = [entry for entry in self._done if now - entry[0] < WINDOW]

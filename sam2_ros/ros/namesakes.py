@@ -1,4 +1,4 @@
-"""Others that have our name, or publish what we publish."""
+"""Other nodes with the same name, or that publish on the same topics."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rclpy.node import Node
 
 
 class Namesakes:
-    """Looks in the graph for a node that was started twice. Others are found once DDS has discovered them.
+    """Finds out from the graph when a node was started twice, once DDS has discovered the other.
 
     Args:
-        node: ours.
-        topics: that nobody but us should publish on.
+        node: this node.
+        topics: on which no other node should publish.
     """
 
     def __init__(self, node: Node, topics: Sequence[str]) -> None:
@@ -20,8 +20,8 @@ class Namesakes:
         self._topics = topics
         self._known = ""
 
-    def complaint(self) -> str | None:
-        """What is new since the last look, and what to do; None: nothing."""
+    def new_warning(self) -> str | None:
+        """What is wrong and what to do, if that has changed since the last call; else None."""
         found = self._find()
         new = found if found != self._known else ""
         self._known = found
@@ -33,9 +33,9 @@ class Namesakes:
         names = [f"{namespace.rstrip('/')}/{name}" for name, namespace in node.get_node_names_and_namespaces()]
         if (number := names.count(name)) > 1:
             return (
-                f"{number} nodes are called {name}: they hear the same prompts and publish on the same topics. Stop"
-                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). One"
-                " that was killed is listed for some seconds more"
+                f"{number} nodes are called {name}: they receive the same prompts and publish on the same topics. Stop"
+                " one, or start it under another name (--ros-args -r __node:=NAME, or name:= of the launch file). A"
+                " node that was killed is listed for some more seconds"
             )
         for topic in self._topics:
             publishers = node.get_publishers_info_by_topic(topic)
@@ -45,5 +45,5 @@ class Namesakes:
                 if (publisher.node_name, publisher.node_namespace) != (node.get_name(), node.get_namespace())
             )
             if others:
-                return f"{', '.join(others)} publishes on {topic}, too: who listens there hears both. Remap one of them"
+                return f"{', '.join(others)} publishes on {topic}, too: subscribers receive both. Remap one of them"
         return ""

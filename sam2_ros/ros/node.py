@@ -9,8 +9,8 @@ if __name__ == "__main__":
 
 import os
 
-# Has to be said before PyTorch loads its threads. By default they wait for each other by spinning; as soon as another
-# process wants a core, as on any robot, most of the time is spent so (measured: 2.5 s instead of 0.1 s for a frame).
+# Must be set before PyTorch starts its threads. By default they spin while they wait for each other; as soon as another
+# process needs a core, as on any robot, that takes most of the time (measured: 2.5 s instead of 0.1 s for a frame).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import argparse
@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -43,29 +42,29 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
-from sam2_ros.acceleration.onnx.config import read_config
-from sam2_ros.acceleration.onnx.errors import GraphError
-from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.ros import masklets, parameter_files, parameters, process, prompts
+from sam2_ros.ros import masklets, parameter_files, process, prompts, shared_memory
+from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.arrival_clock import ArrivalClock
+from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.image_queue import Arrived, ImageQueue
+from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
-from sam2_ros.ros.prompt_queue import Order, Proposal, Source
-from sam2_ros.ros.shared_memory import complaint
+from sam2_ros.ros.parameter_checks import CHECKS
+from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.waiting_prompt import Proposal, Source
 from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
@@ -78,24 +77,24 @@ except ImportError:
     Detection2DArray = None
 
 MAX_WAITING_CALLS = 4
-"""Calls of ~/prompt that wait for their images at the same time, and as many that wait for the network; each holds a
-thread."""
+"""Calls of ~/prompt that may wait for their images at the same time, and as many for the network. Each holds a thread
+until it is answered."""
 
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
-"""One more for each callback group, and one to refuse the call that is too many: nothing waits for anything else."""
+"""One more for each callback group, and one to refuse the call that is too many, so that no callback blocks another."""
 
-PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
+PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", max_waiting=MAX_WAITING_CALLS)
 CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
 DETECTIONS = Source("detections")
 
 PROMPTS_DEPTH = 1000
-"""Messages with prompts that wait until they are read: who sends many at once has an answer to each."""
+"""Messages with prompts that may wait to be read, so that each of many sent at once gets an answer."""
 
-IMAGE_PATIENCE = 5.0
-"""s without an image before somebody should look."""
+IMAGE_TIMEOUT = 5.0
+"""s without an image before a warning."""
 
-CLOCK_PATIENCE = 5.0
-"""s that ROS's time may stand still at 0 before somebody should look."""
+CLOCK_TIMEOUT = 5.0
+"""s that ROS time may stand still at 0 before a warning."""
 
 SMALL = 512
 """Sides of images up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken
@@ -107,42 +106,42 @@ T = TypeVar("T")
 
 
 class Sam2Node(LifecycleNode):
-    """Follows what somebody has pointed at through a camera's stream.
+    """Tracks prompted objects through a camera's stream.
 
-    Configuring loads the weights; activating listens to images and prompts; deactivating stops that and keeps what is
-    tracked; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a caller of ~/prompt, who may
-    have to wait, does not keep the others waiting.
+    Configuring loads the weights; activating subscribes to images and prompts; deactivating unsubscribes and keeps the
+    tracked objects; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a call of ~/prompt,
+    which may have to wait, does not block other callbacks.
     """
 
     def __init__(self, **kwargs) -> None:
         super().__init__("sam2", **kwargs)
         self._log = Log(self.get_logger())
         self._stream: Stream | None = None  # while configured
-        self._state: Diagnostics | None = None  # likewise
+        self._state: Diagnostics | None = None  # while configured
         self._meter = Meter()  # of the stream
         self._losses = Losses(self._meter)
         self._inputs: list[Subscription] = []  # while active
-        self._trouble = ""  # why it could not be configured
-        self._picture = Overlay()  # keeps the colours of objects
-        self._last_image = 0.0  # s of the monotonic clock; when activated, until one comes
-        self._without_clock = time.monotonic()  # when ROS's time ran last
+        self._configure_error = ""
+        self._drawing = Overlay()  # keeps the colours of objects
+        self._last_image = 0.0  # s of the monotonic clock; time of activation until one comes
+        self._clock_ran = time.monotonic()  # last time at which ROS time was not 0
         self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
-        parameters.declare(self)
-        _survive_impossible_transitions(self)
-        self._to_ros_log = _ToRosLog(self._log)
-        logging.getLogger("sam2_ros").addHandler(self._to_ros_log)
+        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        _refuse_impossible_transitions(self)
+        self._log_handler = _RosLogHandler(self._log)
+        logging.getLogger("sam2_ros").addHandler(self._log_handler)
 
-        self._masklets = self._output(msg.MaskletArray, "~/masklets", depth=10)
-        self._labels = self._output(Image, "~/labels", depth=1)
-        self._overlay = self._output(Image, "~/overlay", depth=1)
-        self._overlay_jpeg = self._output(CompressedImage, "~/overlay/compressed", depth=1)
-        # Who prompts a node that is not active should hear so, and who watches it, too.
-        self._results = self._output(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
-        self._applied = self._output(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
-        self._diagnostics = self._output(DiagnosticArray, "/diagnostics", depth=10, always=True)
+        self._masklets = self._publisher(msg.MaskletArray, "~/masklets", depth=10)
+        self._labels = self._publisher(Image, "~/labels", depth=1)
+        self._overlay = self._publisher(Image, "~/overlay", depth=1)
+        self._overlay_jpeg = self._publisher(CompressedImage, "~/overlay/compressed", depth=1)
+        # Not only while active: who prompts a node that is not active needs the answer, and who monitors it the state.
+        self._results = self._publisher(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
+        self._applied = self._publisher(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
+        self._diagnostics = self._publisher(DiagnosticArray, "/diagnostics", depth=10, always=True)
 
-        if (small := complaint(rclpy.get_rmw_implementation_identifier())) is not None:
-            self._log.warning(small)
+        if (warning := shared_memory.size_warning(rclpy.get_rmw_implementation_identifier())) is not None:
+            self._log.warning(warning)
         self._namesakes = Namesakes(self, [self.resolve_topic_name("~/masklets")])
 
         calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
@@ -154,7 +153,7 @@ class Sam2Node(LifecycleNode):
         parameter_files.warn_of_unused(self, sys.argv)
         self.create_timer(1.0, self._report, clock=STEADY)
         if self.get_parameter("autostart").value:
-            self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # once somebody spins
+            self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # runs when the node is spun
 
     @property
     def is_configured(self) -> bool:
@@ -162,7 +161,7 @@ class Sam2Node(LifecycleNode):
 
     def destroy_node(self) -> None:
         self._release()
-        logging.getLogger("sam2_ros").removeHandler(self._to_ros_log)
+        logging.getLogger("sam2_ros").removeHandler(self._log_handler)
         super().destroy_node()
 
     # Lifecycle
@@ -173,7 +172,7 @@ class Sam2Node(LifecycleNode):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
         except Exception:
-            if self.context.ok():  # else the process is ending, and rclpy cannot tell anybody of the transition
+            if self.context.ok():  # otherwise the process is ending, and rclpy cannot publish the transition
                 raise
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -181,21 +180,21 @@ class Sam2Node(LifecycleNode):
             self._load()
         except stopping.Stopped:
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # there is no such file or device, it has too little memory ...
-            kind = "" if isinstance(error, (CheckpointError, GraphError)) else f"{type(error).__name__}: "
-            self._trouble = f"Not configured: {kind}{error}"
-            self._log.error(self._trouble)
+        except Exception as error:  # no such file or device, too little memory ...
+            kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
+            self._configure_error = f"Not configured: {kind}{error}"
+            self._log.error(self._configure_error)
             return TransitionCallbackReturn.FAILURE
-        self._trouble = ""
+        self._configure_error = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._stream.open()  # before anything can come in
+        self._stream.open()  # before any message comes
         self._last_image = time.monotonic()
         try:
             self._open_inputs()
-        except Exception as error:  # QoS that cannot be, for instance; rclpy would not say a word
+        except Exception as error:  # impossible QoS, for instance; rclpy would not log it
             if not self.context.ok():  # the process is ending
                 return TransitionCallbackReturn.FAILURE
             self._log.error(f"Not active: {type(error).__name__}: {error}")
@@ -222,18 +221,13 @@ class Sam2Node(LifecycleNode):
         return super().on_error(state)
 
     def _load(self) -> None:
-        """The network, and the thread that runs it."""
-        # A thread that wants the interpreter waits so long for another one, at each of thousands of operations: with
-        # the usual 5 ms, encoding ahead lowers the rate instead of raising it (docs/speed.md).
+        """Loads the network and starts the thread that runs it."""
+        # The time a thread waits for the interpreter at each of thousands of operations: with the default of 5 ms,
+        # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
         model = self._network()
         check_memory(model)  # before what takes a minute
-        dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        on_cpu = isinstance(model, SAM2) and model.device.type == "cpu"
-        kernels = accelerate and on_cpu and has_cpu_kernels(torch.float32)
-        threads = self._threads(model.config, kernels)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+        dtype = self._value("dtype")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -242,8 +236,12 @@ class Sam2Node(LifecycleNode):
             non_overlap_masks=self._value("non_overlap_masks"),
             box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
-            accelerate=accelerate,
+            accelerate=self._value("accelerate"),
         )
+        config, choice = tracker.network.config, choice_of(tracker.network)
+        threads = self._threads(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
@@ -253,23 +251,16 @@ class Sam2Node(LifecycleNode):
         self._stream = Stream(
             tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
         )
-        config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
-        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads")
+        model = f"model {config.name} at {size}, {shape}, on {model.device}"
+        self._log.info(f"Configured: {model}, {threads} threads, {choice}")
 
-    def _network(self) -> SAM2 | OnnxNetwork:
+    def _network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
-        checkpoint = Path(given).expanduser() if (given := self._value("checkpoint")) else None
-        if checkpoint is None or not any(checkpoint.glob("*.onnx")):
-            return load_model(model, checkpoint, device, size, aspect)
-        as_they_are = {"device": ("", "cpu"), "dtype": ("auto", "float32"), "accelerate": (True,)}
-        as_they_are |= {"image_size": (0,), "image_aspect": ("",)}
-        for name, fits in as_they_are.items():
-            if self._value(name) not in fits:
-                raise ValueError(f"exported graphs run as they are, on a CPU in float32; {name} is {self._value(name)}")
-        return OnnxNetwork(checkpoint, threads=self._threads(read_config(checkpoint), False))
+        checkpoint = self._value("checkpoint") or None
+        return load_model(model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
@@ -278,7 +269,7 @@ class Sam2Node(LifecycleNode):
         self._close_inputs()
         if self._stream is not None:
             self._stream.stop()
-            self._stream = self._state = None  # with them goes the network
+            self._stream = self._state = None  # frees the network
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -286,32 +277,32 @@ class Sam2Node(LifecycleNode):
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
 
-    # Topics in
+    # Subscriptions
 
     def _open_inputs(self) -> None:
         compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
         kind = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
-        # A reliable subscription would not hear a best-effort camera; a best-effort one hears both.
+        # A reliable subscription does not match a best-effort camera; a best-effort one matches both.
         camera = QoSProfile(
             depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
         )
-        # The depth is queue_size's. Overridden, it would be declared, and then keep its first value for ever.
+        # The depth is queue_size's. If it could be overridden, it would be declared and keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self._input(kind, topic, self._on_image, camera, kinds)
-        many = QoSProfile(depth=PROMPTS_DEPTH)
-        self._input(msg.PromptArray, "~/prompts", self._on_prompts, many)
-        self._input(PointStamped, "~/click", self._on_click, many)
-        for clicked in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._input(Point, clicked, self._on_mouse, many)
+        self._subscribe(kind, topic, self._on_image, camera, kinds)
+        deep = QoSProfile(depth=PROMPTS_DEPTH)
+        self._subscribe(msg.PromptArray, "~/prompts", self._on_prompts, deep)
+        self._subscribe(PointStamped, "~/click", self._on_click, deep)
+        for topic in ("image_mouse_left", "~/overlay_mouse_left"):
+            self._subscribe(Point, topic, self._on_mouse, deep)
         if Detection2DArray is None:
-            self._log.info("vision_msgs is not installed: no detections are listened to", once=True)
+            self._log.info("vision_msgs is not installed: detections are not subscribed to", once=True)
         else:
-            self._input(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
+            self._subscribe(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
         for line in parameter_files.unused_qos(self):
             self._log.warning(line, once=True)
 
-    def _input(
+    def _subscribe(
         self,
         kind: type,
         topic: str,
@@ -320,8 +311,8 @@ class Sam2Node(LifecycleNode):
         overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
     ) -> None:
         options = QoSOverridingOptions(overridable)
-        # One for each, or rclpy would serve a topic only while those before it have nothing. New ones each time: it
-        # never frees the group of a subscription that is destroyed as its turn comes.
+        # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
+        # it never frees the group of a subscription that is destroyed as its turn comes.
         group = MutuallyExclusiveCallbackGroup()
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
@@ -335,28 +326,28 @@ class Sam2Node(LifecycleNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._last_image = time.monotonic()
         if (stream := self._stream) is not None:
-            # The images of a driver that does not stamp them are told apart by when they come.
+            # Images of a driver that does not stamp them get their time of arrival.
             stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
-            stream.put_image(Arrived(message, stamp))
+            stream.put_image(ArrivedImage(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
-        order = Order()
+        order = AnswerOrder()
         for prompt in message.prompts:
             self._prompt(message.header, prompt, PROMPTS, order)
 
     def _on_click(self, message: PointStamped) -> None:
-        self._clicked(message.header, message.point, CLICKS)
+        self._put_click(message.header, message.point, CLICKS)
 
     def _on_mouse(self, message: Point) -> None:
-        self._clicked(Header(), message, MOUSE)
+        self._put_click(Header(), message, MOUSE)
 
-    def _clicked(self, header: Header, point: Point, source: Source) -> None:
+    def _put_click(self, header: Header, point: Point, source: Source) -> None:
         try:
             prompt = prompts.from_point(point)
         except PromptError as error:
             self._refuse(header, 0, str(error))
         else:
-            self._follow(header, prompt, source)  # viewers stamp with their own clock
+            self._put_prompt(header, prompt, source)
 
     def _on_detections(self, message: Detection2DArray) -> None:
         max_overlap = self._value("detection_max_overlap")
@@ -365,42 +356,42 @@ class Sam2Node(LifecycleNode):
         for why, number in left_out.items():
             self._meter.count(f"detections {why}", number)
         for prompt in found:
-            self._follow(message.header, prompt, DETECTIONS, proposal)
+            self._put_prompt(message.header, prompt, DETECTIONS, proposal)
 
     def _prompt(
-        self, header: Header, message: msg.Prompt, source: Source, order: Order | None = None
+        self, header: Header, message: msg.Prompt, source: Source, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
         except PromptError as error:
             return self._refuse(header, message.object_id, str(error), order)
-        return self._follow(header, prompt, source, order=order)
+        return self._put_prompt(header, prompt, source, order=order)
 
-    def _follow(
+    def _put_prompt(
         self,
         header: Header,
         prompt: Prompt,
         source: Source,
         proposal: Proposal | None = None,
-        order: Order | None = None,
+        order: AnswerOrder | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
             return self._refuse(header, prompt.object_id, "the node is not configured", order)
         return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
 
     def _refuse(
-        self, header: Header, object_id: int, reason: str, order: Order | None = None
+        self, header: Header, object_id: int, reason: str, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         answer: Future[msg.PromptResult] = Future()
         result = prompts.refused(header, object_id, reason)
 
-        def say() -> None:
+        def publish() -> None:
             self._log.warning(f"Prompt refused: {reason}", throttle_duration_sec=2.0)
             self._meter.count("prompts refused")
             self._results.publish(result)
             answer.set_result(result)
 
-        (order or Order()).then(say)
+        (order or AnswerOrder()).then(publish)
         return answer
 
     # Services
@@ -418,7 +409,7 @@ class Sam2Node(LifecycleNode):
             tracker.remove(request.object_id)
             return f"object {request.object_id} is not tracked any more"
 
-        response.success, response.message = self._ask(remove)
+        response.success, response.message = self._call_tracker(remove)
         return response
 
     def _serve_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -442,19 +433,19 @@ class Sam2Node(LifecycleNode):
                 response.history = [time_message(stamp) for stamp in tracker.stamps]
             return ""
 
-        response.success, response.message = self._ask(list_objects)
+        response.success, response.message = self._call_tracker(list_objects)
         return response
 
-    def _ask(self, question: Callable[[Tracker], str]) -> tuple[bool, str]:
-        """Has something done by the tracker between two images: whether it could be done, and what there is to say."""
+    def _call_tracker(self, function: Callable[[Tracker], str]) -> tuple[bool, str]:
+        """Calls a function with the tracker, between two images. Returns whether it succeeded, and a message."""
         if (stream := self._stream) is None:
             return False, "the node is not configured"
         try:
-            return True, stream.call(question).result()
+            return True, stream.call(function).result()
         except Exception as error:
             return False, excerpt(str(error))
 
-    # Topics out; called by the stream, in its thread
+    # Publishers; called by the stream, in its thread
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         if not self.context.ok():  # the process is ending
@@ -467,7 +458,7 @@ class Sam2Node(LifecycleNode):
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
         if raw or jpeg:
-            picture = self._picture.draw(image, frame.masklets)
+            picture = self._drawing.draw(image, frame.masklets)
             if raw:
                 self._overlay.publish(to_message(picture, "rgb8", header))
             if jpeg:
@@ -481,8 +472,8 @@ class Sam2Node(LifecycleNode):
             self._applied.publish(msg.PromptArray(header=result.header, prompts=applied))
         self._results.publish(result)
 
-    def _output(self, kind: type, topic: str, depth: int, always: bool = False) -> Publisher:
-        """A topic on which the node speaks while it is active, or always."""
+    def _publisher(self, kind: type, topic: str, depth: int, always: bool = False) -> Publisher:
+        """A publisher that works while the node is active, or always."""
         create = self.create_publisher if always else self.create_lifecycle_publisher
         options = QoSOverridingOptions.with_default_policies()
         return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
@@ -491,37 +482,37 @@ class Sam2Node(LifecycleNode):
         if not self.context.ok():  # the process is ending
             return
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
-        if (others := self._namesakes.complaint()) is not None:
-            self._log.warning(others)
+        if (warning := self._namesakes.new_warning()) is not None:
+            self._log.warning(warning)
         if (state := self._state) is None:
-            level = DiagnosticStatus.ERROR if self._trouble else DiagnosticStatus.WARN
-            self._diagnostics.publish(idle(name, level, self._trouble or "not configured", now))
+            level = DiagnosticStatus.ERROR if self._configure_error else DiagnosticStatus.WARN
+            self._diagnostics.publish(idle(name, level, self._configure_error or "not configured", now))
         elif not (inputs := self._inputs):
             self._diagnostics.publish(idle(name, DiagnosticStatus.WARN, "not active", now))
         else:
             self._diagnostics.publish(state.message(now, stream.objects if (stream := self._stream) is not None else 0))
-            self._miss_images(inputs[0])
-            self._miss_clock()
+            self._warn_without_images(inputs[0])
+            self._warn_without_clock()
             if (lost := self._losses.line()) is not None:
                 self._log.warning(lost)
 
-    def _miss_clock(self) -> None:
-        """Says that simulated time is wanted and that there is none."""
+    def _warn_without_clock(self) -> None:
+        """Logs that simulated time is configured but not published."""
         if not self._value("use_sim_time") or self.get_clock().now().nanoseconds:
-            self._without_clock = time.monotonic()
-        elif time.monotonic() - self._without_clock > CLOCK_PATIENCE:
+            self._clock_ran = time.monotonic()
+        elif time.monotonic() - self._clock_ran > CLOCK_TIMEOUT:
             self._log.warning(
-                "use_sim_time is set, but nobody publishes /clock: images without a stamp are told apart by when they"
-                " come. Start the simulation, play the bag with --clock, or unset use_sim_time",
+                "use_sim_time is set, but /clock is not published: images without a stamp get their time of arrival."
+                " Start the simulation, play the bag with --clock, or unset use_sim_time",
                 throttle_duration_sec=30.0,
             )
 
-    def _miss_images(self, images: Subscription) -> None:
-        """Says what may be wrong when no images come."""
+    def _warn_without_images(self, images: Subscription) -> None:
+        """Logs why no images may come."""
         without = time.monotonic() - self._last_image
-        if without < IMAGE_PATIENCE:
+        if without < IMAGE_TIMEOUT:
             return
-        topic, wanted = images.topic_name, images.msg_type.__name__
+        topic, kind = images.topic_name, images.msg_type.__name__
         sent = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
         if topic.endswith("/compressed"):
             other, transport = topic.removesuffix("/compressed"), "raw"
@@ -532,14 +523,14 @@ class Sam2Node(LifecycleNode):
         elif sent:
             hint = f"what is published there is {', '.join(sent)}"
         elif self.count_publishers(other):
-            hint = f"nobody publishes there, but somebody does on {other}: set image_transport to {transport}"
+            hint = f"there is no publisher, but there is one on {other}: set image_transport to {transport}"
         else:
-            hint = "nobody publishes there: set the image argument of the launch file, or remap `image`"
-        self._log.warning(f"No {wanted} has come on {topic} for {without:.0f} s; {hint}", throttle_duration_sec=30.0)
+            hint = "there is no publisher: set the image argument of the launch file, or remap `image`"
+        self._log.warning(f"No {kind} has come on {topic} for {without:.0f} s; {hint}", throttle_duration_sec=30.0)
 
 
-class _ToRosLog(logging.Handler):
-    """What the rest of the package logs, in ROS's log."""
+class _RosLogHandler(logging.Handler):
+    """Passes the package's Python log to ROS's log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -563,10 +554,10 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
     return cores if cores <= 2 else cores - 1
 
 
-def _survive_impossible_transitions(node: Sam2Node) -> None:
-    """Has a request like "activate", made to a node that is not configured, answered with no.
+def _refuse_impossible_transitions(node: Sam2Node) -> None:
+    """Makes the node refuse impossible transitions, such as "activate" of a node that is not configured.
 
-    rclpy (Jazzy) lets it raise through the executor, which ends the node, and nobody gets an answer.
+    rclpy (Jazzy) lets them raise through the executor, which ends the node, without an answer to the request.
     """
     service = node._service_change_state
     change_state = service.callback
@@ -575,7 +566,7 @@ def _survive_impossible_transitions(node: Sam2Node) -> None:
         try:
             return change_state(request, response)
         except Exception as error:
-            if node.context.ok():  # else the process is ending
+            if node.context.ok():  # otherwise the process is ending
                 node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
             response.success = False
             return response
@@ -584,10 +575,10 @@ def _survive_impossible_transitions(node: Sam2Node) -> None:
 
 
 def main() -> int:
-    told = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml lists them and says what they mean."
+    epilog = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml and docs/parameters.md list them."
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
-    words = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], told)
-    words.parse_args(process.own_arguments("sam2"))
+    parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
+    parser.parse_args(process.own_arguments("sam2"))
     return process.run("sam2", _run)
 
 
@@ -595,7 +586,7 @@ def _run() -> int:
     try:
         node = Sam2Node()
     except Exception as error:  # a parameter of the wrong type or out of range
-        if rclpy.ok():  # else a signal came meanwhile
+        if rclpy.ok():  # otherwise a signal has come in the meantime
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
@@ -606,10 +597,10 @@ def _run() -> int:
             executor.spin()
         except ExternalShutdownException:
             break
-        except InvalidHandle:  # deactivating has destroyed a subscription while the executor was looking at it
+        except InvalidHandle:  # deactivation has destroyed a subscription that the executor was about to use
             continue
-        except Exception as error:  # of a callback; no message stops the node
-            if rclpy.ok():  # else a shutdown came while the executor was about to wait
+        except Exception as error:  # from a callback; no message stops the node
+            if rclpy.ok():  # otherwise a shutdown has come while the executor was about to wait
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()

@@ -1,4 +1,4 @@
-"""What is wrong with files of parameters, and with the names in them."""
+"""Errors in parameter files, and in the names in them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ HEADING = "ros__parameters"
 
 
 def explain(arguments: list[str], error: str) -> str:
-    """Why ROS could not understand its arguments, in one line.
+    """Why ROS could not parse its arguments, in one line.
 
     Args:
         arguments: of the process.
-        error: what rclpy says.
+        error: rclpy's message.
     """
     for file in files(arguments):
         if str(file) in error and (problem := _problem(file)):
@@ -31,49 +31,49 @@ def explain(arguments: list[str], error: str) -> str:
 
 
 def files(arguments: list[str]) -> list[Path]:
-    """The files of parameters among the arguments of a process."""
+    """The parameter files among the arguments of a process."""
     return [Path(file) for word, file in pairwise(arguments) if word == "--params-file"]
 
 
 def warn_of_unused(node: Node, arguments: list[str]) -> None:
-    """Warns of parameters that were given and that the node does not have, and of files that are not about it.
+    """Logs given parameters that the node does not have, and files that do not apply to it.
 
-    Call it when all are declared. Overrides of QoS are left out: see `unused_qos`.
+    Call it when all parameters are declared. Overrides of QoS are left out: see `unused_qos`.
     """
     log = node.get_logger()
     known = [parameter for parameter in node._parameters if not parameter.startswith("qos_overrides.")]
     for name in _undeclared(node):
         if not name.startswith("qos_overrides."):
-            log.warning(f"There is no parameter {name}, so it has no effect{_nearest(name, known)}")
+            log.warning(f"There is no parameter {name}, so it has no effect{_suggestion(name, known)}")
     own = node.get_fully_qualified_name()
     for file in files(arguments):
         try:
-            there = sorted({pattern for pattern, _, _ in _walk(yaml.safe_load(file.read_text())) if pattern})
+            patterns = sorted({pattern for pattern, _, _ in _walk(yaml.safe_load(file.read_text())) if pattern})
         except (OSError, ValueError, yaml.YAMLError):
-            continue  # ROS has read it
-        if there and not any(_fits(pattern, own) for pattern in there):
-            names = ", ".join(there)
-            log.warning(f"Nothing in {file} has an effect: it is about {names}, and this node is {own} (`/**`: any)")
+            continue  # ROS has read it nevertheless
+        if patterns and not any(_matches(pattern, own) for pattern in patterns):
+            names = ", ".join(patterns)
+            log.warning(f"Nothing in {file} has an effect: it is for {names}, and this node is {own} (`/**`: any)")
 
 
 def unused_qos(node: Node) -> list[str]:
-    """Overrides of QoS that belong to no topic of the node, as one line each. Call it when all topics are there."""
+    """One line for each QoS override without a topic of the node. Call it when all topics exist."""
     known = [parameter for parameter in node._parameters if parameter.startswith("qos_overrides.")]
     unused = [name for name in _undeclared(node) if name.startswith("qos_overrides.")]
-    return [f"{name} has no effect: no topic of this node has that{_nearest(name, known)}" for name in unused]
+    return [f"{name} has no effect: no topic of this node has that{_suggestion(name, known)}" for name in unused]
 
 
 def _undeclared(node: Node) -> list[str]:
     return sorted(node._parameter_overrides.keys() - node._parameters.keys())
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _suggestion(name: str, known: list[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"; is {nearest[0]} meant?" if nearest else ""
 
 
 def _problem(file: Path) -> str | None:
-    """What is wrong with a file, if that can be seen."""
+    """What is wrong with a file, if it can be found out."""
     try:
         content = yaml.safe_load(file.read_text())
     except FileNotFoundError:
@@ -113,8 +113,8 @@ def _walk(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str | None
             yield from _walk(value, (*path, str(key)))
 
 
-def _fits(pattern: str, name: str) -> bool:
-    """Whether a node's full name is meant. `*` is one part of it, `**` any number."""
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a pattern matches a node's full name. `*` is one part of it, `**` any number."""
     expression = "".join(
         r"(/[^/]+)*" if part == "**" else r"/[^/]+" if part == "*" else "/" + re.escape(part)
         for part in pattern.strip("/").split("/")

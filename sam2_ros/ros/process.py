@@ -1,4 +1,4 @@
-"""How our executables begin and end: what is wrong is said in one line, and Ctrl-C is no error at any time."""
+"""Start and end of the executables: errors in one line, and a clean exit on Ctrl-C at any time."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from rclpy.utilities import remove_ros_args
 
 from sam2_ros.ros import parameter_files
 
-PATIENCE = 2.0
-"""s that everything which is still going on, such as the step of a large network, has to end."""
+EXIT_TIMEOUT = 2.0
+"""s for whatever is still running, such as the step of a large network, to end."""
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, launch and systemd, a terminal that is closed
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, launch and systemd, a closed terminal
 
 
 def own_arguments(program: str) -> list[str]:
-    """The arguments of this process that are not ROS's. Ends it with one line where those cannot be understood."""
+    """The arguments of this process without ROS's. Exits with one line where ROS's cannot be parsed."""
     try:
         return remove_ros_args(sys.argv)[1:]
-    except Exception as error:  # rclpy's RCLInvalidROSArgsError, which it exports nowhere
+    except Exception as error:  # rclpy's RCLInvalidROSArgsError, which it does not export
         raise SystemExit(f"{program}: {parameter_files.explain(sys.argv, str(error))}") from None
 
 
-def run(program: str, work: Callable[[], int], patience: float | None = PATIENCE, interrupted: int = 0) -> int:
-    """Calls `work` between rclpy's beginning and end, and returns the exit status.
+def run(program: str, work: Callable[[], int], exit_timeout: float | None = EXIT_TIMEOUT, interrupted: int = 0) -> int:
+    """Calls `work` between rclpy's init and shutdown, and returns the exit status.
 
-    Ctrl-C, SIGTERM and SIGHUP shut rclpy down. From then on calls of it raise one thing or another, with which `work`
-    may leave. Nothing raises KeyboardInterrupt.
+    Ctrl-C, SIGTERM and SIGHUP shut rclpy down. From then on its functions raise various errors, which `work` may let
+    through. Nothing raises KeyboardInterrupt.
 
     Args:
         program: its name, for messages.
         work: returns the exit status.
-        patience: seconds after a signal, and after `work`, at which the process ends no matter what still goes on.
-            None: it is waited for.
-        interrupted: exit status where `work` was left by a signal.
+        exit_timeout: seconds after a signal, and after `work`, at which the process exits whatever is still running.
+            None: it waits.
+        interrupted: exit status where a signal ended `work`.
     """
-    with _Signals(patience, interrupted) as signals:
-        signals.status = _run(program, lambda: interrupted if signals.come else work(), interrupted)
+    with _Signals(exit_timeout, interrupted) as signals:
+        signals.status = _run(program, lambda: interrupted if signals.received else work(), interrupted)
         return signals.status
 
 
@@ -63,47 +63,48 @@ def _run(program: str, work: Callable[[], int], interrupted: int) -> int:
             raise
         return interrupted
     finally:
-        with contextlib.suppress(Exception):  # a signal may come meanwhile
+        with contextlib.suppress(Exception):  # a signal may come in the meantime
             rclpy.try_shutdown()
 
 
 class _Signals:
-    """Signals are left to rclpy, which is told of SIGHUP as well; and they start the clock.
+    """Leaves signals to rclpy, with SIGHUP as SIGTERM, and exits the process some time after the first.
 
-    So does the end of the block. From there on signals are ignored: the process is ending, whoever asks once more.
+    The end of the `with` block also starts that time. From then on signals are ignored, as the process is ending.
     """
 
-    def __init__(self, patience: float | None, status: int) -> None:
-        self.come: list[int] = []
-        """Those that have come."""
+    def __init__(self, exit_timeout: float | None, status: int) -> None:
+        self.received: list[int] = []
+        """Signal numbers."""
         self.status = status
-        """With which the process ends when time is up."""
-        self._patience = patience
+        """Exit status at the timeout."""
+        self._exit_timeout = exit_timeout
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
 
     def __enter__(self) -> _Signals:
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         unraisable = sys.unraisablehook
-        sys.unraisablehook = lambda what: None if self.come else unraisable(what)  # of objects half made by rclpy
-        for kind in ENDINGS:
-            if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(kind, lambda number, frame: self.come.append(number))
+        # rclpy objects that were being constructed when a signal came
+        sys.unraisablehook = lambda what: None if self.received else unraisable(what)
+        for kind in SIGNALS:
+            if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(kind, lambda number, frame: self.received.append(number))
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for kind in ENDINGS:
+        for kind in SIGNALS:
             signal.signal(kind, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         os.write(self._writer, bytes([signal.SIGTERM]))
 
     def _watch(self) -> None:
-        # A thread, as the main one may be anywhere: in a loop of C++ that looks for an RTSP camera, for instance.
-        while (number := os.read(self._reader, 1)[0]) not in ENDINGS:
+        # In a thread, as the main one may be blocked in C++, waiting for an RTSP camera, for instance.
+        while (number := os.read(self._reader, 1)[0]) not in SIGNALS:
             continue
         if number == signal.SIGHUP:
             os.kill(os.getpid(), signal.SIGTERM)
-        if self._patience is not None:
-            time.sleep(self._patience)
+        if self._exit_timeout is not None:
+            time.sleep(self._exit_timeout)
             os._exit(self.status)

@@ -1,4 +1,4 @@
-"""`prompt`: points at an object from the command line and says what came of it.
+"""`prompt`: sends a prompt from the command line and prints its result.
 
 ros2 run sam2_ros prompt --click 640,360 --label cup
 ros2 run sam2_ros prompt --object-id 1 --negative 700,380
@@ -33,20 +33,21 @@ from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SERVICE = "sam2_ros/srv/PromptObject"
-QUIET = 1.0
-"""Seconds without an answer after which somebody who waits should hear what for."""
-LOST = 3.5
-"""Seconds after which a middleware that has lost a packet on a busy machine repeats what it has to offer."""
+HINT_AFTER = 1.0
+"""Seconds without an answer after which the user is told what is being waited for."""
+
+REDISCOVERY_TIMEOUT = 3.5
+"""Seconds within which a middleware that has lost a discovery packet on a busy machine repeats it."""
 
 
 class Prompter(Node):
-    """Sends prompts to a `sam2` node and says what becomes of them, or what is in the way.
+    """Sends prompts to a `sam2` node, or says why that is impossible.
 
     Args:
-        sam2: the node's name, with its namespace where it has another one than this node.
+        sam2: the node's name, with its namespace where that differs from this node's.
 
     Raises:
-        ValueError: that is no name of a node.
+        ValueError: it is no valid name of a node.
     """
 
     def __init__(self, sam2: str = "sam2", **kwargs) -> None:
@@ -61,22 +62,22 @@ class Prompter(Node):
         self._list = self.create_client(ListObjects, f"{self.sam2}/list")
         self._get_state = self.create_client(GetState, f"{self.sam2}/get_state")
 
-    def connect(self, patience: float) -> None:
-        """Finds the node, active.
+    def connect(self, wait: float) -> None:
+        """Waits until the node is found and active.
 
         Args:
-            patience: seconds for one that is only just being started.
+            wait: seconds for a node that is still starting.
 
         Raises:
-            TimeoutError: it is not there, or not active; why, and what to do.
+            TimeoutError: it is not found or not active; says why and what to do.
         """
-        deadline = time.monotonic() + patience
-        if not self._spin_until(self._prompt.service_is_ready, patience):
+        deadline = time.monotonic() + wait
+        if not self._spin_until(self._prompt.service_is_ready, wait):
             others = self._nodes()
             if others:
                 raise TimeoutError(f"there is no node {self.sam2}, but {', '.join(others)}: --node {others[0]}")
-            self.get_logger().info(f"No sam2 node is found yet; looking for {LOST:g} s more")
-            if not self._spin_until(self._prompt.service_is_ready, LOST):
+            self.get_logger().info(f"No sam2 node found yet; looking for {REDISCOVERY_TIMEOUT:g} s more")
+            if not self._spin_until(self._prompt.service_is_ready, REDISCOVERY_TIMEOUT):
                 raise TimeoutError(
                     f"no sam2 node can be found (ROS_DOMAIN_ID is {os.environ.get('ROS_DOMAIN_ID') or '0'}). Start one"
                     " with `ros2 launch sam2_ros sam2.launch.py`; while it starts, --wait SECONDS waits for it"
@@ -87,58 +88,62 @@ class Prompter(Node):
             "inactive": f"is paused (inactive); {setting} activate` lets it go on",
             "finalized": "has been shut down; start it again",
         }
-        # One that says nothing is busy; what it answers to the prompt itself says more.
+        # A node that does not answer is busy; its answer to the prompt itself says more.
         while (state := self._state()) in needs:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.sam2} {needs[state]}")
             self._spin_until(lambda: False, 0.1)
 
-    def find_images(self, patience: float) -> None:
-        """Finds an image that can be prompted, or somebody who publishes some.
+    def find_images(self, wait: float) -> None:
+        """Waits until there is an image that can be prompted, or a publisher of images.
 
         Args:
-            patience: seconds for a camera that is only just being started.
+            wait: seconds for a camera that is still starting.
 
         Raises:
-            TimeoutError: there is none; where the node looks for them, and where there are some.
+            TimeoutError: there is none; names the node's image topics, and topics that have images.
         """
         topics = self._image_topics()
 
         def found() -> bool:
             return not topics or self._is_published(topics) or self._has_images()
 
-        if self._spin_until(found, patience):
+        if self._spin_until(found, wait):
             return
-        self.get_logger().info(f"Nobody is found yet who publishes {' or '.join(topics)}; looking for {LOST:g} s more")
-        if self._spin_until(found, LOST):
+        self.get_logger().info(
+            f"No publisher found yet on {' or '.join(topics)}; looking for {REDISCOVERY_TIMEOUT:g} s more"
+        )
+        if self._spin_until(found, REDISCOVERY_TIMEOUT):
             return
-        there = self._topics_of_images()
+        published = self._topics_of_images()
+        hint = ""
+        if published:
+            hint = f". There are images on {', '.join(published)}: start the node with image:={published[0]}"
         raise TimeoutError(
-            f"nobody publishes {' or '.join(topics)}, from which {self.sam2} takes its images"
-            + (f". There are images on {', '.join(there)}: start the node with image:={there[0]}" if there else "")
+            f"there is no publisher on {' or '.join(topics)}, from which {self.sam2} takes its images" + hint
         )
 
-    def first_image(self, topic: str, patience: float, timeout: float) -> Header:
+    def first_image(self, topic: str, wait: float, timeout: float) -> Header:
         """The header of the first image, raw or compressed, that comes on a topic from now on.
 
         Args:
-            patience: seconds for somebody to publish there.
+            wait: seconds for a publisher.
             timeout: seconds for the image.
 
         Raises:
-            TimeoutError: nobody does, or none comes.
+            TimeoutError: there is no publisher, or no image comes.
         """
         topic = self.resolve_topic_name(topic)
-        if not self._spin_until(lambda: self.count_publishers(topic), patience):
-            there = ", ".join(self._topics_of_images()) or "no topic"
-            raise TimeoutError(f"nobody publishes {topic}; there are images on {there}")
+        if not self._spin_until(lambda: self.count_publishers(topic), wait):
+            others = ", ".join(self._topics_of_images()) or "no topic"
+            raise TimeoutError(f"there is no publisher on {topic}; there are images on {others}")
         publishers = self.get_publishers_info_by_topic(topic)
         headers: list[Header] = []
         subscription = self.create_subscription(
             message_type(publishers),
             topic,
             lambda message: headers.append(message.header),
-            matching_qos(publishers, depth=10),  # the next ones come before a busy machine has taken the first
+            matching_qos(publishers, depth=10),  # later images come before a busy machine has taken the first
         )
         if not self._spin_until(lambda: headers, timeout):
             raise TimeoutError(f"no image has come on {topic} for {timeout:g} s")
@@ -146,43 +151,43 @@ class Prompter(Node):
         return headers[0]
 
     def send(self, prompt: Prompt, header: Header, timeout: float) -> PromptResult:
-        """Sends a prompt, on the image with this header or, where it is empty, the newest; and waits for its result.
+        """Sends a prompt for the image with this header, or the newest if it is empty, and waits for the result.
 
         Raises:
-            TimeoutError: there is none in so many seconds.
+            TimeoutError: no result came within `timeout` seconds.
         """
         answer = self._prompt.call_async(PromptObject.Request(header=header, prompt=prompt))
-        if not self._spin_until(answer.done, min(QUIET, timeout)):
+        if not self._spin_until(answer.done, min(HINT_AFTER, timeout)):
             topics = " or ".join(self._image_topics()) or "its image topic"
             self.get_logger().info(f"Waiting for {self.sam2} and an image on {topics}")
-            if not self._spin_until(answer.done, timeout - QUIET):
+            if not self._spin_until(answer.done, timeout - HINT_AFTER):
                 raise TimeoutError(f"the prompt was sent, but {self.sam2} has not answered for {timeout:g} s")
         return answer.result().result
 
     def _nodes(self) -> list[str]:
-        """The sam2 nodes that there are."""
+        """The sam2 nodes in the graph."""
         return sorted(
             name.removesuffix("/prompt")
             for name, kinds in self.get_service_names_and_types()
-            if SERVICE in kinds and self.count_services(name)  # else somebody who calls it, such as this node
+            if SERVICE in kinds and self.count_services(name)  # otherwise a client, such as this node
         )
 
     def _state(self) -> str:
-        """Of the node's life. Empty: it does not say."""
+        """The node's lifecycle state. Empty: no answer."""
         answer = self._ask(self._get_state, GetState.Request())
         return "" if answer is None else answer.current_state.label
 
     def _image_topics(self) -> list[str]:
-        """What the node takes its images from, as far as is known."""
+        """The node's image topics, as far as discovered."""
         namespace, name = self.sam2.rsplit("/", 1)
         try:
-            heard = self.get_subscriber_names_and_types_by_node(name, namespace or "/")
+            subscribed = self.get_subscriber_names_and_types_by_node(name, namespace or "/")
         except NoSuchNode:
             return []
-        return [topic for topic, kinds in heard if set(kinds) & set(IMAGES)]
+        return [topic for topic, kinds in subscribed if set(kinds) & set(IMAGES)]
 
     def _topics_of_images(self) -> list[str]:
-        """Those that cameras publish, not what the node draws."""
+        """Image topics with publishers, without those of the node itself."""
         return sorted(
             topic
             for topic, kinds in self.get_topic_names_and_types()
@@ -193,20 +198,20 @@ class Prompter(Node):
         return any(map(self.count_publishers, topics))
 
     def _has_images(self) -> bool:
-        """Whether the node has seen any that can still be prompted."""
+        """Whether the node has an image that can still be prompted."""
         listed = self._ask(self._list, ListObjects.Request())
         return listed is not None and bool(listed.history)
 
     def _ask(self, client: Client, request: object):
-        """What the node answers; None: nothing for a second."""
-        if not self._spin_until(client.service_is_ready, QUIET):
+        """The node's answer; None: no answer for a second."""
+        if not self._spin_until(client.service_is_ready, HINT_AFTER):
             return None
         answer = client.call_async(request)
-        return answer.result() if self._spin_until(answer.done, QUIET) else None
+        return answer.result() if self._spin_until(answer.done, HINT_AFTER) else None
 
-    def _spin_until(self, done: Callable[[], object], patience: float) -> bool:
-        """Whether something became so in so many seconds."""
-        deadline = time.monotonic() + patience
+    def _spin_until(self, done: Callable[[], object], timeout: float) -> bool:
+        """Spins until a condition holds. Returns False after so many seconds."""
+        deadline = time.monotonic() + timeout
         while not done():
             if time.monotonic() > deadline:
                 return False
@@ -233,16 +238,16 @@ def describe(result: PromptResult) -> str:
 
 
 def read_mask(file: str | Path) -> np.ndarray:
-    """The mask in a picture, bool [H, W]: what is not black, or of soft edges what is nearer to white.
+    """The mask in an image file, bool [H, W]: pixels that are not black, or, with soft edges, those nearer to white.
 
     Raises:
-        ValueError: it cannot be read, or shows nothing.
+        ValueError: it cannot be read, or is all black.
     """
-    from PIL import Image as Picture  # not everybody who clicks has it
+    from PIL import Image as Picture  # optional: clicks do without it
 
     try:
         with Picture.open(file) as picture:
-            # Colours of a palette are looked up, and how opaque something is does not count.
+            # Palettes are converted to colours, and alpha is ignored.
             pixels = np.asarray(picture if picture.mode in ("1", "L", "I", "I;16", "F") else picture.convert("RGB"))
     except (OSError, SyntaxError, Picture.DecompressionBombError) as error:
         raise ValueError(f"{file} cannot be read as an image ({error})") from error
@@ -250,14 +255,14 @@ def read_mask(file: str | Path) -> np.ndarray:
     drawn = values > 0
     if not drawn.any():
         raise ValueError(f"{file} is all black: an object's pixels are those that are not")
-    # Enlarged or compressed as JPEG, a black and white mask has greys along its edges, and specks of nearly black.
+    # A black and white mask that was enlarged or saved as JPEG has grey edges and nearly black specks.
     soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
     return values > 127 if soft else drawn
 
 
 def mask_message(mask: np.ndarray) -> Image:
-    """A mask, bool [H, W], as the message of a prompt takes it."""
-    from sam2_ros.ros.images import to_message  # loads what reads images
+    """The image message of a mask, bool [H, W], for a prompt."""
+    from sam2_ros.ros.images import to_message
 
     return to_message(mask.astype(np.uint8) * 255, "mono8", Header())
 
@@ -269,7 +274,7 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
             raise ValueError
         return numbers
 
-    parse.__name__ = "X,Y" if count == 2 else "X,Y,WIDTH,HEIGHT"  # named so in argparse's errors
+    parse.__name__ = "X,Y" if count == 2 else "X,Y,WIDTH,HEIGHT"  # the name in argparse's errors
     return parse
 
 
@@ -277,20 +282,20 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="prompt",
         usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
-        description="Points at an object from the command line and says what came of it.",
+        description="Sends a prompt from the command line and prints its result.",
         epilog="prompt --click 640,360 --label cup; better: prompt --object-id 1 --negative 700,380",
     )
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
     parser.add_argument("--box", metavar="X,Y,WIDTH,HEIGHT", type=_numbers(4), help="around it, pixels")
-    parser.add_argument("--mask", metavar="FILE", help="picture of the image's size, not black on the object")
+    parser.add_argument("--mask", metavar="FILE", help="image file of the frame's size, not black on the object")
     parser.add_argument("--label", default="", help="its name")
     parser.add_argument("--object-id", type=int, default=0, help="refine this object; 0: a new one")
-    parser.add_argument("--replace", action="store_true", help="forget what the object was")
-    first = "on the first image that comes on this topic, as when a bag is played; else on the newest"
+    parser.add_argument("--replace", action="store_true", help="discard the object's earlier prompts and memory")
+    first = "prompt the first image that comes on this topic, as when a bag is played; default: the newest"
     parser.add_argument("--first-image", metavar="TOPIC", help=first)
     parser.add_argument("--node", default="sam2", help="name of the sam2 node (default: %(default)s)")
-    wait = "seconds for a node or a camera that is only just being started (default: %(default)g)"
+    wait = "seconds for a node or a camera that is still starting (default: %(default)g)"
     parser.add_argument("--wait", type=float, default=2.0, metavar="SECONDS", help=wait)
     timeout = "seconds for the answer (default: %(default)g)"
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help=timeout)

@@ -1,4 +1,4 @@
-"""Prompts out of messages: our own, a click from a viewer, a detector's boxes."""
+"""Prompts from messages: prompts, clicks from a viewer, boxes from a detector."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sam2_ros.ros.images import to_message as to_image
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
 
 if TYPE_CHECKING:
-    from vision_msgs.msg import Detection2D, Detection2DArray  # not everywhere
+    from vision_msgs.msg import Detection2D, Detection2DArray  # optional
 
 
 def from_message(message: msg.Prompt) -> Prompt:
-    """A prompt as the tracker takes it. What depends on the image's size is checked there.
+    """A prompt for the tracker, which checks what depends on the image's size.
 
     Raises:
         PromptError: the mask cannot be read.
@@ -45,10 +45,10 @@ def from_message(message: msg.Prompt) -> Prompt:
 
 
 def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
-    """A prompt that was followed, and the object that it was for: sent again, it does the same again.
+    """The message of an applied prompt and its object; sent again, it has the same effect.
 
     Args:
-        prompt: checked, so that its box lies within the image.
+        prompt: checked, so that its box is within the image.
     """
     message = msg.Prompt(object_id=object_id, label=prompt.label, replace=prompt.replace)
     message.clicks = [msg.Click(x=float(click.x), y=float(click.y), positive=click.positive) for click in prompt.clicks]
@@ -61,10 +61,10 @@ def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
 
 
 def from_point(point: Point) -> Prompt:
-    """A new object under a click in a picture.
+    """A new object under a click on an image.
 
     Raises:
-        PromptError: it is a point in space, as RViz makes them.
+        PromptError: it is a point in space, like RViz's Publish Point.
     """
     if point.z:
         raise PromptError(
@@ -76,14 +76,14 @@ def from_point(point: Point) -> Prompt:
 def from_detections(
     message: Detection2DArray, min_score: float, max_overlap: float = 1.0
 ) -> tuple[list[Prompt], Counter[str]]:
-    """A new object for every detection that its detector is sure enough of, named by its class; the surest first.
+    """A prompt for a new object, labelled with its class, for each detection with a sufficient score; best first.
 
     Args:
-        min_score: of a detection's best hypothesis. A score that is no number is none.
-        max_overlap: IoU above which a box is of the same thing as one that is surer.
+        min_score: of a detection's best hypothesis. NaN and infinity are no scores.
+        max_overlap: IoU above which a box is the same object as one with a higher score.
 
     Returns:
-        The prompts, and how many detections are left out: "without score", "unsure", "doubled".
+        The prompts, and the numbers of detections left out: "without score", "unsure", "doubled".
     """
     left_out: Counter[str] = Counter()
     sure: list[tuple[float, Prompt]] = []
@@ -95,7 +95,7 @@ def from_detections(
         elif best.score < min_score:
             left_out["unsure"] += 1
         else:
-            sure.append((best.score, Prompt(box=_around(detection), label=best.class_id)))
+            sure.append((best.score, Prompt(box=_enclosing_box(detection), label=best.class_id)))
     prompts: list[Prompt] = []
     for _, prompt in sorted(sure, key=lambda scored: -scored[0]):
         if any(overlap(prompt.box, other.box) > max_overlap for other in prompts):
@@ -105,20 +105,20 @@ def from_detections(
     return prompts, left_out
 
 
-def _around(detection: Detection2D) -> Box:
-    """The box around a detection's, which may be turned; in whole pixels, unless it is no box at all."""
+def _enclosing_box(detection: Detection2D) -> Box:
+    """The upright box around a detection's, which may be rotated; in whole pixels if all numbers are finite."""
     centre, width, height = detection.bbox.center, detection.bbox.size_x, detection.bbox.size_y
     theta = centre.theta if math.isfinite(centre.theta) else 0.0
     cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
     width, height = width * cos + height * sin, width * sin + height * cos
     x, y = centre.position.x - width / 2, centre.position.y - height / 2
-    if all(map(math.isfinite, (x, y, width, height))):  # else the tracker says what is wrong
+    if all(map(math.isfinite, (x, y, width, height))):  # otherwise the tracker refuses it with the reason
         x, y, width, height = (round(number) for number in (x, y, width, height))  # as in messages
     return Box(x, y, width, height)
 
 
 def refused(header: Header, object_id: int, reason: str) -> msg.PromptResult:
-    """The answer to a prompt that is not followed: its own header, and why. What is endless in them is cut."""
+    """The result of a refused prompt, with its header and the reason. Long texts are cut."""
     named = Header(stamp=header.stamp, frame_id=excerpt(header.frame_id))
     return msg.PromptResult(header=named, object_id=object_id, message=excerpt(reason))
 

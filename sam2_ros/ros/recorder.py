@@ -1,4 +1,4 @@
-"""`record`: writes topics into an MCAP bag, where rosbag2 is not at hand. `ros2 bag` and Foxglove read it.
+"""`record`: writes topics into an MCAP bag, without rosbag2. `ros2 bag` and Foxglove read it.
 
 ros2 run sam2_ros record -o bag /image /sam2/prompts /sam2/masklets
 ros2 run sam2_ros record --recover bag        # after kill -9 or a power failure
@@ -36,53 +36,53 @@ from sam2_ros.ros import parameter_files, process
 from sam2_ros.ros.definitions import definition, message_class
 from sam2_ros.ros.discovery import matching_qos
 
-DEPTH = 200
-"""Messages that may wait for the disk."""
+QUEUE_DEPTH = 200
+"""Messages per topic that may wait for the disk."""
 
-LOOK_AGAIN = 0.05
-"""s, for topics that nobody publishes yet, and publishers that have to be heard in another way."""
+DISCOVERY_PERIOD = 0.05
+"""s between checks for topics without publishers yet, and for publishers with incompatible QoS."""
 
-FLUSH = 0.5
-"""s after which a message is written at the latest, so that kill -9 does not lose it."""
+FLUSH_PERIOD = 0.5
+"""s until a message is written at the latest, so that kill -9 does not lose it."""
 
 RAW_IMAGE = "sensor_msgs/msg/Image"
-MUCH = 1e9
-"""Bytes a minute of raw images above which something is said: 640x480 in colour at 18 a second."""
+LARGE_RATE = 1e9
+"""Bytes a minute of raw images above which a warning is logged: 640x480 in colour at 18 images a second."""
 
 
 @dataclass
 class _Topic:
-    """One that is recorded."""
+    """A recorded topic."""
 
     name: str
     kind: str
     qos: QoSProfile
     subscription: Subscription | None = None
-    number: int = -1
-    """In the bag."""
+    channel: int = -1
+    """Its number in the bag."""
     publishers: int = 0
     messages: int = 0
     lost: int = 0
-    """On the way here, as far as DDS knows."""
+    """Messages lost on the way, as far as DDS knows."""
     size: int = 0
     """Bytes."""
-    first: int = 0
-    """When the first message came, ns."""
-    is_hinted: bool = False
+    first_received: int = 0
+    """Time of the first message, ns."""
+    has_size_warning: bool = False
 
 
 class Recorder(Node):
-    """Listens to topics as soon as somebody publishes them, with the publishers' QoS, and writes what it hears.
+    """Subscribes to topics as soon as they are published, with the publishers' QoS, and writes their messages.
 
-    A topic that cannot be recorded is named in the log, and the others go on. Spinning raises OSError when the bag
-    can't be written any more. `close` it, or the bag is not complete.
+    A topic that cannot be recorded is logged, and the others are recorded. Spinning raises OSError when the bag cannot
+    be written any more. Without `close`, the bag is not complete.
 
     Args:
         path: folder of the bag; must not exist.
         topics: their names.
 
     Raises:
-        ValueError: a topic cannot be called so.
+        ValueError: a name is not valid for a topic.
         OSError: the folder exists already, or cannot be written.
     """
 
@@ -90,15 +90,15 @@ class Recorder(Node):
         super().__init__("recorder", **kwargs)
         parameter_files.warn_of_unused(self, sys.argv)
         self._recorded: dict[str, _Topic] = {}
-        self._missing = {_checked(self, topic) for topic in topics}
-        self._names = sorted(self._missing)
-        self._refused: dict[str, set[str]] = {name: set() for name in self._names}  # types, by topic
-        self._unheard: set[str] = set()  # topics with a publisher whose QoS does not fit
-        # Of their own: /clock may stand still, or not be there.
+        self._unpublished = {_full_name(self, topic) for topic in topics}
+        self._names = sorted(self._unpublished)
+        self._refused: dict[str, set[str]] = {name: set() for name in self._names}  # types by topic
+        self._incompatible: set[str] = set()  # topics with a publisher whose QoS does not match
+        # Not ROS time: /clock may stand still or not be published.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_AGAIN, self._look, clock=steady)
-        self.create_timer(FLUSH, self._flush, clock=steady)
-        self.bag = BagWriter(Path(path))  # at last: whatever fails before leaves no folder
+        self.create_timer(DISCOVERY_PERIOD, self._discover, clock=steady)
+        self.create_timer(FLUSH_PERIOD, self._flush, clock=steady)
+        self.bag = BagWriter(Path(path))  # last, so that earlier errors leave no folder
 
     @property
     def counts(self) -> dict[str, int]:
@@ -114,14 +114,14 @@ class Recorder(Node):
         """Completes the bag. Raises OSError if something is missing in it: see BagWriter."""
         self.bag.close()
 
-    def _look(self) -> None:
-        for name in sorted(self._missing):
+    def _discover(self) -> None:
+        for name in sorted(self._unpublished):
             publishers = self.get_publishers_info_by_topic(name)
             known = [one for one in publishers if one.topic_type not in self._refused[name]]
-            if known and self._listen(name, known):
-                self._missing.remove(name)
-        while self._unheard:
-            self._hear_all(self._recorded[self._unheard.pop()])
+            if known and self._start_topic(name, known):
+                self._unpublished.remove(name)
+        while self._incompatible:
+            self._relax_qos(self._recorded[self._incompatible.pop()])
 
     def _flush(self) -> None:
         self.bag.flush()
@@ -129,46 +129,46 @@ class Recorder(Node):
             if (count := self.count_publishers(topic.name)) != topic.publishers:
                 topic.publishers = count
                 self._check_types(topic)
-                self._hear_all(topic)
-            if topic.kind == RAW_IMAGE and not topic.is_hinted:
-                self._hint(topic)
+                self._relax_qos(topic)
+            if topic.kind == RAW_IMAGE and not topic.has_size_warning:
+                self._warn_of_size(topic)
 
-    def _listen(self, name: str, publishers: list[TopicEndpointInfo]) -> bool:
-        """Whether a topic is recorded from now on."""
+    def _start_topic(self, name: str, publishers: list[TopicEndpointInfo]) -> bool:
+        """Starts recording a topic. Returns False if that is impossible."""
         (kind, _), *_ = Counter(one.topic_type for one in publishers).most_common()
         publishers = [one for one in publishers if one.topic_type == kind]
-        topic = _Topic(name, kind, matching_qos(publishers, DEPTH))
+        topic = _Topic(name, kind, matching_qos(publishers, QUEUE_DEPTH))
         try:
             # The hash is not in Humble.
             text, type_hash = definition(kind, str(getattr(publishers[0], "topic_type_hash", "")))
             self._subscribe(topic)
-        except Exception as error:  # its package is not installed, or not as it should be
+        except Exception as error:  # its package is not installed, or is broken
             self._refused[name].add(kind)
             reason = " ".join(str(error).split()) or type(error).__name__
             hint = f"; source the workspace that has {kind.split('/')[0]}" if isinstance(error, ImportError) else ""
             self.get_logger().error(f"{name} is not recorded: {kind} cannot be used here ({reason}){hint}")
             return False
-        offered = [_offered(one.qos_profile) for one in publishers]
-        topic.number = self.bag.add_topic(name, kind, text, type_hash, offered)
+        offered = [_qos_entry(one.qos_profile) for one in publishers]
+        topic.channel = self.bag.add_topic(name, kind, text, type_hash, offered)
         self._recorded[name] = topic
         self.get_logger().info(f"Recording {name} ({kind})")
         return True
 
     def _subscribe(self, topic: _Topic) -> None:
         def write(data: bytes, info: dict[str, int]) -> None:
-            # When it came, not when it was its turn here; but simulated time is known to our clock alone.
+            # The time of receipt rather than of this callback; simulated time is known to the node's clock alone.
             clock = self.get_clock()
             received = 0 if clock.ros_time_is_active else info["received_timestamp"]
             received = received or max(0, clock.now().nanoseconds)
-            self.bag.write(topic.number, received, data)
-            topic.first = topic.first or received
+            self.bag.write(topic.channel, received, data)
+            topic.first_received = topic.first_received or received
             topic.messages += 1
             topic.size += len(data)
 
-        def less(_: object) -> None:
-            self._unheard.add(topic.name)
+        def on_incompatible_qos(_: object) -> None:
+            self._incompatible.add(topic.name)
 
-        def lost(info: QoSMessageLostInfo) -> None:
+        def on_message_lost(info: QoSMessageLostInfo) -> None:
             topic.lost += info.total_count_change
             hint = "the machine is too slow, or large images get lost (README)"
             self.get_logger().warning(
@@ -181,13 +181,15 @@ class Recorder(Node):
             write,
             topic.qos,
             raw=True,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=less, message_lost=lost),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=on_incompatible_qos, message_lost=on_message_lost
+            ),
         )
 
-    def _hear_all(self, topic: _Topic) -> None:
-        """Asks for less where a publisher has come that gives less."""
+    def _relax_qos(self, topic: _Topic) -> None:
+        """Subscribes anew with weaker QoS where a new publisher offers less."""
         publishers = [one for one in self.get_publishers_info_by_topic(topic.name) if one.topic_type == topic.kind]
-        qos = matching_qos(publishers, DEPTH)
+        qos = matching_qos(publishers, QUEUE_DEPTH)
         weaker = (qos.reliability, topic.qos.reliability) == (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE)
         weaker = weaker or (qos.durability, topic.qos.durability) == (
             DurabilityPolicy.VOLATILE,
@@ -198,8 +200,8 @@ class Recorder(Node):
             topic.qos = qos
             self._subscribe(topic)
             self.get_logger().info(
-                f"{topic.name} is heard as {qos.reliability.name}, {qos.durability.name} from now on: not all of its"
-                " publishers give more"
+                f"{topic.name} is subscribed to as {qos.reliability.name}, {qos.durability.name} from now on: not"
+                " all of its publishers offer more"
             )
 
     def _check_types(self, topic: _Topic) -> None:
@@ -208,13 +210,13 @@ class Recorder(Node):
                 self._refused[topic.name].add(kind)
                 self.get_logger().error(f"{kind} on {topic.name} is not recorded: the bag has it as {topic.kind}")
 
-    def _hint(self, topic: _Topic) -> None:
-        """Says what would be smaller."""
-        seconds = (self.get_clock().now().nanoseconds - topic.first) / 1e9
+    def _warn_of_size(self, topic: _Topic) -> None:
+        """Logs how large raw images are, and what would be smaller."""
+        seconds = (self.get_clock().now().nanoseconds - topic.first_received) / 1e9
         if topic.messages < 10 or seconds < 1:
             return
-        topic.is_hinted = True
-        if (rate := 60 * topic.size / seconds) < MUCH:
+        topic.has_size_warning = True
+        if (rate := 60 * topic.size / seconds) < LARGE_RATE:
             return
         written = sum(one.size for one in self._recorded.values())
         on_disk = rate * min(1.0, self.bag.size / written)
@@ -227,33 +229,33 @@ class Recorder(Node):
         )
 
 
-def _checked(node: Node, topic: str) -> str:
+def _full_name(node: Node, topic: str) -> str:
     """A topic's full name. Raises ValueError."""
     try:
         name = node.resolve_topic_name(topic)
         validate_full_topic_name(name)
-    except Exception as error:  # of rcl, rmw and rclpy, each its own
+    except Exception as error:  # rcl, rmw and rclpy have one class of errors each
         reason = re.sub(r"failed to resolve name: |, at \S+:\d+", "", str(error).splitlines()[0])
         raise ValueError(f"{topic!r} is no name of a topic: {reason}") from error
     return name
 
 
-def _offered(qos: QoSProfile) -> dict[str, Any]:
-    """What a publisher offers, as rosbag2 writes it."""
+def _qos_entry(qos: QoSProfile) -> dict[str, Any]:
+    """The QoS of a publisher as rosbag2 writes it."""
     return {
         "history": qos.history.name.lower(),
         "depth": qos.depth,
         "reliability": qos.reliability.name.lower(),
         "durability": qos.durability.name.lower(),
-        "deadline": _time(qos.deadline),
-        "lifespan": _time(qos.lifespan),
+        "deadline": _duration_entry(qos.deadline),
+        "lifespan": _duration_entry(qos.lifespan),
         "liveliness": qos.liveliness.name.lower(),
-        "liveliness_lease_duration": _time(qos.liveliness_lease_duration),
+        "liveliness_lease_duration": _duration_entry(qos.liveliness_lease_duration),
         "avoid_ros_namespace_conventions": qos.avoid_ros_namespace_conventions,
     }
 
 
-def _time(duration: Duration) -> dict[str, int]:
+def _duration_entry(duration: Duration) -> dict[str, int]:
     sec, nsec = divmod(duration.nanoseconds, 1_000_000_000)
     return {"sec": sec, "nsec": nsec}
 
@@ -261,12 +263,12 @@ def _time(duration: Duration) -> dict[str, int]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="record", description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="folder of the bag; must not exist")
-    parser.add_argument("topics", nargs="*", help="what to record")
-    recover = "record nothing; complete bags whose recording was cut off by kill -9 or a power failure"
+    parser.add_argument("topics", nargs="*", help="topics to record")
+    recover = "only complete bags whose recording was cut off by kill -9 or a power failure"
     parser.add_argument("--recover", nargs="+", type=Path, metavar="BAG", help=recover)
     arguments = parser.parse_args(process.own_arguments("record"))
     if arguments.recover and (arguments.output or arguments.topics):
-        parser.error("--recover stands alone, with the bags to complete")
+        parser.error("--recover takes no other arguments than the bags to complete")
     if not arguments.recover and not (arguments.output and arguments.topics):
         parser.error("-o FOLDER and the topics to record are needed")
     return arguments
@@ -282,8 +284,8 @@ def _record(path: Path, topics: list[str]) -> int:
         reason = "exists already; record makes a new folder" if isinstance(error, FileExistsError) else error.strerror
         print(f"record: {error.filename or path}: {reason}", file=sys.stderr)
         return 1
-    except Exception as error:  # of rcl: no network, for instance
-        if rclpy.ok():  # else a signal came meanwhile
+    except Exception as error:  # from rcl: no network, for instance
+        if rclpy.ok():  # otherwise a signal has come in the meantime
             print(f"record: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
         return 0
@@ -297,7 +299,7 @@ def _record(path: Path, topics: list[str]) -> int:
     except Exception:
         if rclpy.ok():
             raise
-    finally:  # whatever it was, what was recorded stays readable
+    finally:  # whatever the error, what was recorded stays readable
         try:
             recorder.close()
         except OSError as error:
@@ -321,8 +323,8 @@ def main() -> int:
     arguments = _arguments()
     if arguments.recover:
         return recover_all(arguments.recover)
-    # However long the disk takes, the bag is completed.
-    return process.run("record", lambda: _record(arguments.output, arguments.topics), patience=None)
+    # Without a timeout: the bag is completed however slow the disk is.
+    return process.run("record", lambda: _record(arguments.output, arguments.topics), exit_timeout=None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a bag of ours says: images, prompts, and what was answered when."""
+"""Recordings: the images, prompts, results and masklets in a bag."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answer:
     stamp: int
     """Of the image that was prompted, ns."""
     received: int
-    """When the recorder had it, ns."""
+    """Time of receipt by the recorder, ns."""
     object_id: int
     accepted: bool
     message: str
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass
 class Recording:
-    """The messages of one bag. Stamps are those of images; times of receipt are the recorder's clock; both ns."""
+    """The messages of one bag. Stamps are the images'; times of receipt are by the recorder's clock; both ns."""
 
     images: dict[int, Any] = field(default_factory=dict)
     """CompressedImage messages by stamp."""
@@ -38,7 +38,7 @@ class Recording:
     """Stamp and time of receipt of every PromptArray."""
     answers: list[Answer] = field(default_factory=list)
     frames: dict[int, Frame] = field(default_factory=dict)
-    """What each MaskletArray says, by stamp."""
+    """The content of each MaskletArray, by stamp."""
     frames_received: dict[int, int] = field(default_factory=dict)
 
     def image(self, stamp: int) -> np.ndarray:
@@ -47,9 +47,10 @@ class Recording:
 
     @property
     def latencies(self) -> np.ndarray:
-        """From an image's stamp to having its masklets, ms, one for each image that has them, in order.
+        """Time from an image's stamp to the receipt of its masklets, ms, in order of stamps.
 
-        Not from having the image: DDS may bring it to a recorder later than to the node, even after its masklets.
+        Not from the receipt of the image: DDS may deliver it to the recorder later than to the node, even after its
+        masklets.
         """
         both = sorted(self.images.keys() & self.frames_received.keys())
         return np.array([self.frames_received[stamp] - stamp for stamp in both]) / 1e6
@@ -58,7 +59,7 @@ class Recording:
 def read_recording(bag: Path) -> Recording:
     """Reads compressed images, PromptArray, PromptResult and MaskletArray messages of a bag, whatever their topics.
 
-    Prompts are those that were sent; what the node says of those that it has followed is left out.
+    Prompts are those that were sent, without the node's applied_prompts.
 
     Raises:
         FileNotFoundError: there is no bag.
@@ -77,13 +78,13 @@ def read_recording(bag: Path) -> Recording:
                 kind = connection.msgtype.rsplit("/", 1)[1]
                 known = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
                 if known and not connection.topic.endswith("/applied_prompts"):
-                    _take(recording, kind, received, reader.deserialize(data, connection.msgtype))
-    except Exception as error:  # rosbags lets through what its parsers and decompressors raise
+                    _add(recording, kind, received, reader.deserialize(data, connection.msgtype))
+    except Exception as error:  # rosbags lets errors of its parsers and decompressors through
         raise ValueError(f"{bag} cannot be read: {error or type(error).__name__}") from error
     return recording
 
 
-def _take(recording: Recording, kind: str, received: int, message: Any) -> None:
+def _add(recording: Recording, kind: str, received: int, message: Any) -> None:
     stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
     if kind == "CompressedImage":
         recording.images[stamp] = message
@@ -93,8 +94,8 @@ def _take(recording: Recording, kind: str, received: int, message: Any) -> None:
         answer = Answer(stamp, received, message.object_id, message.accepted, message.message)
         recording.answers.append(answer)
     else:
-        found = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
-        recording.frames[stamp] = Frame(stamp, message.height, message.width, found)
+        masklets = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
+        recording.frames[stamp] = Frame(stamp, message.height, message.width, masklets)
         recording.frames_received[stamp] = received
 
 

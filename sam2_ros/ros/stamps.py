@@ -1,15 +1,15 @@
-"""Times of messages as whole nanoseconds, the way the tracker counts."""
+"""Stamps of messages as integer nanoseconds, which the tracker uses."""
 
 from builtin_interfaces.msg import Time
 
 
 def nanoseconds(stamp: Time) -> int:
-    """A message's time, ns. Unlike rclpy's own conversion it takes negative times too: nobody checks what is sent."""
+    """A stamp in ns. Unlike rclpy's own conversion, it accepts negative times, which nothing keeps from being sent."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 def time_message(nanoseconds: int) -> Time:
-    """The opposite; the nearest that a message can hold."""
+    """A stamp from ns, limited to what a message can hold."""
     nanoseconds = min(max(nanoseconds, -(2**31) * 1_000_000_000), 2**31 * 1_000_000_000 - 1)
     sec, nanosec = divmod(nanoseconds, 1_000_000_000)
     return Time(sec=sec, nanosec=nanosec)

@@ -1,18 +1,18 @@
-"""Where a network runs."""
+"""Devices by name."""
 
 from __future__ import annotations
 
 import torch
 
 
-def device_of(name: str | None = None) -> torch.device:
-    """The device of this name.
+def device_of(name: str | torch.device | None = None) -> torch.device:
+    """The PyTorch device of a name.
 
     Args:
         name: "cpu", "cuda", "cuda:1" ...; None or empty: the first GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: there is none of this name here.
+        ValueError: this machine has no such device.
     """
     if not name:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,7 @@
-"""Ends what may take minutes at a start when the process is to end: a download, or a compiler's run.
+"""Cancellation of what may take minutes at a start, a download or a compiler's run, when the process is to end.
 
-Whatever runs in the main thread is interrupted by Ctrl-C. What runs in another thread, as all of a node's callbacks do,
-hears nothing of it, and Python waits for those threads before it ends.
+Ctrl-C interrupts the main thread only. Other threads, in which all of a node's callbacks run, don't notice it, and
+Python waits for them before it exits.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ _stopping = Event()
 
 
 class Stopped(RuntimeError):
-    """Something was given up, because the process is about to end."""
+    """Something was cancelled because the process is about to end."""
 
 
 def stop() -> None:
-    """The process is about to end: what is under way in other threads raises `Stopped`, and nothing new begins."""
+    """Cancel: from now on every `check` raises `Stopped`, in all threads."""
     _stopping.set()
 
 
 def check(what: str, seconds: float = 0.0) -> None:
-    """Waits. Raises Stopped, at once, if `stop` has been called before or is meanwhile."""
+    """Wait so many seconds; raise Stopped as soon as `stop` is called, or if it has been before.
+
+    Args:
+        what: is cancelled, for the message.
+    """
     if _stopping.wait(seconds) if seconds else _stopping.is_set():
-        raise Stopped(f"{what} was given up: the process is ending")
+        raise Stopped(f"{what} was cancelled: the process is ending")

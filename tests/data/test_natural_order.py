@@ -12,7 +12,7 @@ from PIL import Image
 from small_clips import make_clip, same_masks
 from video_files import number_of, numbered
 
-from sam2_ros.data import bag, coco, davis, mose, pictures, sav, sav_frames, youtube_vos
+from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
@@ -20,6 +20,7 @@ from sam2_ros.data.natural_order import natural
 from sam2_ros.data.video import ImageFiles, VideoReader
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
 from sam2_ros.evaluation.vos import stamp
+from sam2_ros.scenes import pictures
 from sam2_ros.tracking.masklet import Frame, Masklet
 
 PLAIN = [f"frame_{number}" for number in range(1, 13)]

@@ -17,11 +17,12 @@ import pytest
 from small_clips import make_clip
 from video_files import EVEN, TICKS, UNEVEN, decoded_in_order, number_of, numbered, remux, write_video
 
-from sam2_ros.data import pictures, sav
+from sam2_ros.data import sav
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.video import VideoFrames, VideoReader
 from sam2_ros.data.video_decoder import Decoder
+from sam2_ros.scenes import pictures
 
 OPEN_GOP = "open-gop=1:bframes=3:keyint=12:min-keyint=12:scenecut=0:log-level=none"
 INTERLACED = 0x20000 | 0x20000000  # flags of the encoder

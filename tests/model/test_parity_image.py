@@ -11,6 +11,8 @@ from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Box, Click, ImagePredictor, PromptError
 from sam2_ros.tracking.pixels import to_network
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-3
 SIZE = 256
 PROMPTS = {
@@ -63,7 +65,7 @@ def test_image(name):
         prompt = prompt | ({"mask": mask} if "mask" in prompt else {})
         for multimask in (True, False):
             their = theirs(image_embeddings=list(embeddings), multimask_output=multimask, **their_inputs(**prompt))
-            our = model.decode(model.without_memory(features), features, multimask=multimask, **our_inputs(**prompt))
+            our = model.decode(model.condition(features, None), features, multimask=multimask, **our_inputs(**prompt))
             assert their.pred_masks.std() > 1, "the comparison would mean nothing"
             logits, iou = their.pred_masks[0, 0], their.iou_scores[0, 0]
             if multimask:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("torch", "cv2", "av", "PIL", "safetensors", "rosbags", "rich", "tqdm", "transformers")
 
 # Stands before every import: the packages are not installed, as far as this process can tell.
@@ -34,10 +36,15 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.tracking.prompt",
         "sam2_ros.tracking.masklet",
         "sam2_ros.model.config",
+        "sam2_ros.checkpoints",
+        "sam2_ros.system.allocator",
+        "sam2_ros.system.cache",
+        "sam2_ros.system.stopping",
         "sam2_ros.data.clips",
         "sam2_ros.data.formats",
         "sam2_ros.ros.prompter",
         "sam2_ros.ros.discovery",
+        "sam2_ros.ros.parameters",
         "sam2_ros.ros.masklets",
     ],
 )
@@ -48,17 +55,17 @@ def test_needs_numpy_and_ros_alone(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["demo", "recorder", "camera", "graph", "recording"])
+@pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
 def test_those_around_the_node_need_no_pytorch(module: str) -> None:
     done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
     assert done.returncode == 0, done.stderr
 
 
-def test_readers_of_data_need_neither_pytorch_nor_ros() -> None:
+def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
     program = """
-import pkgutil, importlib, sam2_ros.data
-for module in pkgutil.iter_modules(sam2_ros.data.__path__, "sam2_ros.data."):
-    if module.name != "sam2_ros.data.mujoco_scenes":
+import pkgutil, importlib, sam2_ros.data, sam2_ros.scenes
+for room in (sam2_ros.data, sam2_ros.scenes):
+    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """
     done = python(program, ("torch", "rclpy"))

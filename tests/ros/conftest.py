@@ -1,4 +1,4 @@
-"""What the tests of the nodes start from."""
+"""Fixtures of the node tests."""
 
 from __future__ import annotations
 

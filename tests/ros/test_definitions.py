@@ -28,9 +28,9 @@ def hash_of(text: str, kind: str) -> str:
 
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["from files", "from classes"])
-def test_definitions_are_those_that_ros_has(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
+def test_definitions_have_the_hashes_of_ros(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
     if not with_files:
-        monkeypatch.setattr("sam2_ros.ros.definitions._file", lambda name: None)
+        monkeypatch.setattr("sam2_ros.ros.definitions._read_msg_file", lambda name: None)
     assert len(DESCRIBED) > 30
     for file in DESCRIBED:
         kind = f"{file.parent.parent.name}/msg/{file.stem}"
@@ -41,7 +41,7 @@ def test_definitions_are_those_that_ros_has(monkeypatch: pytest.MonkeyPatch, wit
         assert type_hash == true and hash_of(text, kind) == true, kind
 
 
-def test_a_file_of_another_version_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_of_another_version_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = "std_msgs/msg/ColorRGBA"
     _, true = definition(kind, hash_of(definition(kind)[0], kind))
     old = tmp_path / "share/std_msgs/msg/ColorRGBA.msg"
@@ -63,6 +63,6 @@ def test_types_inside_services() -> None:
 @pytest.mark.parametrize(
     "kind", ["no_msgs/msg/Thing", "std_msgs/msg/Thing", "std_msgs/Header", "std_msgs/srv/A_Event", ""]
 )
-def test_types_that_are_not_installed(kind: str) -> None:
+def test_missing_types_raise_import_error(kind: str) -> None:
     with pytest.raises(ImportError):
         message_class(kind)

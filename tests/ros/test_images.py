@@ -79,7 +79,7 @@ def test_nv24_agrees_with_nv12() -> None:
     assert np.abs(to_rgb(dense).astype(int) - to_rgb(sparse)).max() <= 2
 
 
-def test_the_colour_of_a_bayer_image() -> None:
+def test_colour_of_a_bayer_image() -> None:
     """Red light falls on the top-left pixel of each four."""
     raw = np.zeros((HEIGHT, WIDTH), np.uint8)
     raw[::2, ::2] = 200
@@ -96,7 +96,7 @@ def test_jpeg_and_png() -> None:
     assert np.array_equal(to_rgb(png), np.full((HEIGHT, WIDTH, 3), 200, np.uint8)), "grey ones become RGB, too"
 
 
-def test_pixels_become_a_message_and_come_back() -> None:
+def test_pixels_round_trip_through_a_message() -> None:
     pixels = NOISE.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     message = to_message(pixels, "rgb8", Header(frame_id="eye"))
     assert (message.height, message.width, message.step) == (HEIGHT, WIDTH, 3 * WIDTH)
@@ -168,7 +168,7 @@ def test_masks_are_grey() -> None:
         mask_of(noise("mono16"))
 
 
-def test_recorded_images_are_decoded_as_live_ones() -> None:
+def test_recorded_images_are_decoded_like_live_ones() -> None:
     mosaic = np.full((HEIGHT, WIDTH), 90, np.uint8)
     mosaic[::2, ::2] = 200
     message = CompressedImage(format="bayer_rggb8; png compressed ", data=cv2.imencode(".png", mosaic)[1].tobytes())
@@ -178,7 +178,7 @@ def test_recorded_images_are_decoded_as_live_ones() -> None:
         recording.image(2)
 
 
-def test_a_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+def test_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
     """Neither time nor memory is spent on it, and the others are answered meanwhile."""
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed", keep_all=True)
     camera = robot.create_publisher(CompressedImage, "image/compressed", 50)
@@ -203,7 +203,7 @@ def test_a_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot,
 
 
 @pytest.mark.parametrize("range_16bit", ["auto", "7500..8100"])
-def test_a_thermal_camera_s_images_can_be_seen(graph: Graph, robot: Robot, checkpoint: Path, range_16bit: str) -> None:
+def test_thermal_images_have_contrast(graph: Graph, robot: Robot, checkpoint: Path, range_16bit: str) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), range_16bit=range_16bit)
     overlay = robot.listen(Image, "sam2/overlay")
     robot.wait_until_connected()
@@ -222,7 +222,7 @@ def test_parameters_of_images_are_checked(graph: Graph) -> None:
         graph.sam2(range_16bit="bright")
 
 
-def test_whoever_makes_messages_waits_for_neither_opencv_nor_pytorch() -> None:
+def test_making_messages_loads_neither_opencv_nor_pytorch() -> None:
     code = "import sys, sam2_ros.ros.images; print(*{'torch', 'cv2', 'PIL'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not found.stdout.strip()

@@ -1,4 +1,4 @@
-"""What the node says of masks and boxes that somebody gives."""
+"""Masks and boxes of prompts, and the masklets that answer them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mask_prompt(*rectangles: tuple[int, int, int, int], size: tuple[int, int] = 
 @pytest.mark.parametrize(
     ("settings", "box"), [({}, (16, 24, 26, 24)), ({"box_min_part": 0.0}, (16, 24, 112, 72))], ids=str
 )
-def test_stray_pixels_widen_boxes_only_where_all_parts_count(
+def test_stray_pixels_widen_boxes_only_if_box_min_part_is_0(
     graph: Graph, robot: Robot, checkpoint: Path, settings, box
 ) -> None:
     graph.sam2(checkpoint=str(checkpoint), **settings)
@@ -43,7 +43,7 @@ def test_stray_pixels_widen_boxes_only_where_all_parts_count(
     assert listed.box == found.box
 
 
-def test_small_masks_are_shown_and_those_too_small_refused(robot: Robot, sam2) -> None:
+def test_too_small_masks_are_refused(robot: Robot, sam2) -> None:
     robot.show(0)
     mask, prompt = mask_prompt((40, 36, 9, 1))
     result = robot.call(srv.PromptObject, "sam2/prompt", prompt=prompt).result
@@ -56,14 +56,12 @@ def test_small_masks_are_shown_and_those_too_small_refused(robot: Robot, sam2) -
     assert not refused.accepted and "too few for the network to hold: in images of 640 x 480" in refused.message
 
 
-def test_as_many_prompted_images_are_remembered_as_the_parameter_says(
-    graph: Graph, robot: Robot, checkpoint: Path
-) -> None:
+def test_memory_bank_keeps_prompted_memories_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), prompted_memories=2)
     robot.wait_until_connected()
     for index in range(4):
         robot.show(index)
         prompt = msg.Prompt(object_id=1, clicks=CLICK.clicks)
         assert robot.call(srv.PromptObject, "sam2/prompt", header=header_of(index), prompt=prompt).result.accepted
-    remembered = node._stream.call(lambda tracker: list(tracker._objects[1].bank.prompted)).result()
+    remembered = node._stream.call(lambda tracker: list(tracker.objects[1].bank.prompted)).result()
     assert remembered == [0, 3]

@@ -13,33 +13,33 @@ from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.node import Sam2Node
 
 
-def test_a_node_that_is_alone_complains_of_nothing(graph: Graph) -> None:
+def test_single_node_has_no_warning(graph: Graph) -> None:
     node = graph.add(Sam2Node(context=graph.context))
-    assert Namesakes(node, (node.resolve_topic_name("~/masklets"),)).complaint() is None
+    assert Namesakes(node, (node.resolve_topic_name("~/masklets"),)).new_warning() is None
 
 
-def test_a_node_of_the_same_name_is_said_once_and_again_when_it_comes_again(graph: Graph, robot: Robot) -> None:
+def test_duplicate_name_warns_once_each_time_it_appears(graph: Graph, robot: Robot) -> None:
     node = graph.add(Sam2Node(context=graph.context))
     namesakes = Namesakes(node, ())
     for _ in range(2):
         other = graph.add(Node("sam2", context=graph.context))
         said: list[str] = []
-        robot.wait_for(lambda: said.append(namesakes.complaint() or "") or any(said), "for the namesake")  # noqa: B023
-        assert "2 nodes are called /sam2" in said[-1] and namesakes.complaint() is None
+        robot.wait_for(lambda: said.append(namesakes.new_warning() or "") or any(said), "for the namesake")  # noqa: B023
+        assert "2 nodes are called /sam2" in said[-1] and namesakes.new_warning() is None
         graph.remove(other)
         robot.wait_for(lambda: not namesakes._find(), "for it to go")
-        assert namesakes.complaint() is None
+        assert namesakes.new_warning() is None
 
 
-def test_nodes_of_one_name_in_two_namespaces_are_two(graph: Graph, robot: Robot) -> None:
+def test_same_name_in_another_namespace_is_no_duplicate(graph: Graph, robot: Robot) -> None:
     node = graph.add(Sam2Node(context=graph.context))
     graph.add(Node("sam2", namespace="left", context=graph.context))
     robot.wait_for(lambda: ("sam2", "/left") in node.get_node_names_and_namespaces(), "for the other")
-    assert Namesakes(node, (node.resolve_topic_name("~/masklets"),)).complaint() is None
+    assert Namesakes(node, (node.resolve_topic_name("~/masklets"),)).new_warning() is None
 
 
 @pytest.mark.parametrize("active", [False, True])
-def test_the_node_warns_when_its_topics_are_published_already(
+def test_node_warns_of_another_publisher_on_its_topics(
     graph: Graph, robot: Robot, checkpoint: Path, capfd, active: bool
 ) -> None:
     robot.create_publisher(msg.MaskletArray, "sam2/masklets", 10)

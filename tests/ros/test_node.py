@@ -1,9 +1,7 @@
-"""The node as a citizen of the graph: lifecycle, parameters, pictures on demand, diagnostics."""
+"""The node in the graph: lifecycle, QoS, pictures on demand, diagnostics."""
 
 from __future__ import annotations
 
-import math
-import re
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot import BOX, CLICK, SIZE, TIMEOUT, Graph, Robot, header_of, picture
@@ -72,7 +71,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
 
-    network = weakref.ref(node._stream._tracker.model)
+    network = weakref.ref(node._stream._session.tracker.network)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
     assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"
     unasked = robot.call(srv.ListObjects, "sam2/list")
@@ -84,7 +83,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert state_of(robot) == "finalized"
 
 
-def test_checkpoints_that_are_damaged_or_do_not_fit(
+def test_damaged_or_mismatched_checkpoint_says_why(
     graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path, capfd
 ) -> None:
     damaged = tmp_path / "damaged.pt"
@@ -103,80 +102,20 @@ def test_checkpoints_that_are_damaged_or_do_not_fit(
     assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
-
-
-WRONG_VALUES = [
-    ("model", "sam2_tiny", "did you mean sam2_hiera_tiny?"),
-    ("model", "yolo", "There are default, sam2_hiera_tiny"),
-    ("model", "runs/average.safetensors", "give them as checkpoint"),
-    ("checkpoint", "/no/weights.pt", "there is no such file or folder"),
-    ("checkpoint", "weights.pt", "where the node was started"),
-    ("image_size", 250, "it must be a multiple of 32, such as 224 or 256"),
-    ("image_size", 20, "such as 32;"),
-    ("image_size", 5000, "image_size"),
-    ("image_aspect", "wide", "expected one like 16:9"),
-    ("device", "gpu", "there is no device 'gpu'; use cpu, cuda"),
-    ("device", "cuda:77", "cuda"),
-    ("dtype", "half", "must be one of: auto, float32"),
-    ("accelerate", "yes", "must be one of: "),
-    ("image_transport", "theora", "must be one of: raw, compressed"),
-    ("threads", -1, "threads"),
-    ("max_objects", 0, "max_objects"),
-    ("max_objects", "lots", "must be a whole number from 1 to 1024"),
-    ("history", 2.5, "must be a whole number from 1 to 1024"),
-    ("keep_all", "maybe", "must be true or false"),
-    ("model", 7, "must be a text"),
-    ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
-    ("prompt_timeout", math.nan, "prompt_timeout"),
-    ("detection_min_score", 2, "must be a number from 0 to 1"),
-    ("detection_min_score", True, "must be a number from 0 to 1"),
-]
-
-
-def test_values_that_cannot_be_are_refused_with_the_reason_when_they_are_set(graph: Graph) -> None:
-    """Not later, in the log, when the node is configured."""
-    node = graph.sam2(autostart=False)
-    before = {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES}
-    for name, value, reason in WRONG_VALUES:
-        (result,) = node.set_parameters([Parameter(name, value=value)])
-        assert not result.successful and name in result.reason and reason in result.reason, (name, value, result)
-        assert "\n" not in result.reason
-    assert {name: node.get_parameter(name).value for name, _, _ in WRONG_VALUES} == before
-
-
-@pytest.mark.parametrize(("name", "value", "reason"), WRONG_VALUES)
-def test_values_that_cannot_be_are_refused_at_the_start(graph: Graph, name: str, value: object, reason: str) -> None:
-    with pytest.raises(Exception, match=re.escape(name)) as raised:
-        graph.sam2(**{name: value})
-    assert reason in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_a_value_that_cannot_be_ends_the_process_with_one_line(ros_domain: int) -> None:
-    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "image_size:=250"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 1 and done.stderr.startswith("sam2: image_size is 250: "), done.stderr
-    assert done.stderr.count("\n") == 1
+    assert node._stream._session.tracker.network.config.shape(1, 1) == (96, 160)
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
-def test_what_stands_in_the_wrong_place_is_not_ignored(ros_domain: int, module: str, argument: str) -> None:
-    """Without --ros-args, ROS does not hear of it."""
+def test_argument_in_the_wrong_place_is_an_error(ros_domain: int, module: str, argument: str) -> None:
+    """Without --ros-args, ROS would ignore it."""
     command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
     assert "--ros-args -" in done.stderr, "how it is done"
 
 
-def test_a_number_without_a_point_is_a_number(graph: Graph) -> None:
-    node = graph.sam2(autostart=False, prompt_timeout=5)
-    assert node.get_parameter("prompt_timeout").value == 5
-    (result,) = node.set_parameters([Parameter("detection_forget_after", value=30)])
-    assert result.successful and node.get_parameter("detection_forget_after").value == 30
-
-
-def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
-    """And the node can be mended and activated without being started again."""
+def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
+    """The node stays configured, so that it can be activated with other QoS."""
     overrides = {"qos_overrides./image.subscription.reliability": "best-effort"}
     node = graph.sam2(checkpoint=str(checkpoint), autostart=False, **overrides)
     assert change(robot, Transition.TRANSITION_CONFIGURE)
@@ -185,7 +124,7 @@ def test_qos_that_cannot_be_is_said(graph: Graph, robot: Robot, checkpoint: Path
     assert "Not active" in capfd.readouterr().err
 
 
-def test_images_wait_as_the_queue_says_also_the_second_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint))
     robot.wait_until_connected()
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
@@ -199,16 +138,16 @@ def test_images_wait_as_the_queue_says_also_the_second_time(graph: Graph, robot:
 @pytest.mark.parametrize(
     ("topic", "kind", "said"),
     [
-        ("nothing", Image, "nobody publishes there"),
+        ("nothing", Image, "there is no publisher:"),
         ("image", CompressedImage, "sensor_msgs/msg/CompressedImage"),
         ("image/compressed", CompressedImage, "set image_transport to compressed"),
     ],
 )
-def test_somebody_who_waits_for_images_hears_why(
+def test_missing_images_are_logged_with_the_reason(
     ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, said
 ) -> None:
     graph.remove(graph.robot)
-    monkeypatch.setitem(Sam2Node._miss_images.__globals__, "IMAGE_PATIENCE", 0.1)
+    monkeypatch.setitem(Sam2Node._warn_without_images.__globals__, "IMAGE_TIMEOUT", 0.1)
     apart = Context()  # one participant can't have two types on a topic
     rclpy.init(context=apart, domain_id=ros_domain)
     try:
@@ -225,24 +164,8 @@ def test_somebody_who_waits_for_images_hears_why(
     assert "No Image has come on /image" in heard and said in heard
 
 
-def test_parameters_say_what_they_take_and_when(robot: Robot, sam2: Sam2Node) -> None:
-    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
-    assert not late.successful and "cleanup" in late.reason
-    (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
-    assert not read_only.successful
-    (live,) = sam2.set_parameters([Parameter("detection_min_score", value=0.9)])
-    assert live.successful
-    (range_,) = sam2.set_parameters([Parameter("detection_min_score", value=1.5)])
-    assert not range_.successful
-    described = sam2.describe_parameters(["keep_all", "dtype", "history"])
-    assert all(descriptor.description for descriptor in described)
-    assert "bfloat16" in described[1].additional_constraints and described[2].integer_range
-    reliability = "qos_overrides./image.subscription.reliability"
-    assert sam2.get_parameter(reliability).value == "best_effort"
-
-
 @pytest.mark.parametrize("non_overlap_masks", [False, True])
-def test_the_same_thing_twice(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
+def test_two_objects_with_one_mask(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
     """Two objects with one mask: both have it, or one of them."""
     graph.sam2(checkpoint=str(checkpoint), non_overlap_masks=non_overlap_masks)
     robot.wait_until_connected()
@@ -265,7 +188,7 @@ def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None
     assert robot.masklets == [msg.MaskletArray(header=header_of(1), height=SIZE[0], width=SIZE[1])]
 
 
-def test_pictures_are_made_while_somebody_looks(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     original = Overlay.draw
     monkeypatch.setattr(Overlay, "draw", lambda *picture: made.append(picture) or original(*picture))
@@ -346,14 +269,12 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
         (8, 1024, True, True, 7),
     ],
 )
-def test_small_operations_share_the_cores_with_those_of_the_next_image(
-    monkeypatch, cores, image_size, ahead, kernels, threads
-):
+def test_network_threads(monkeypatch, cores, image_size, ahead, kernels, threads):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     assert network_threads(image_size, ahead, kernels) == threads
 
 
-def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -> None:
+def test_images_without_a_stamp_are_processed(robot: Robot, sam2: Sam2Node) -> None:
     unstamped = to_message(picture(0), "rgb8", header_of(0))
     unstamped.header.stamp.sec = unstamped.header.stamp.nanosec = 0
     robot.send(unstamped)
@@ -362,34 +283,35 @@ def test_images_without_a_stamp_are_followed_too(robot: Robot, sam2: Sam2Node) -
     assert robot.masklets[-1].header == unstamped.header
 
 
-def test_parameters_that_cannot_be(graph: Graph) -> None:
-    for name, wrong, reason in (
-        ("dtype", "float8", "bfloat16"),
-        ("history", 0, "history"),
-        ("keep_all", 7, "keep_all"),
-    ):
-        with pytest.raises(Exception, match=reason):
-            Sam2Node(context=graph.context, parameter_overrides=[Parameter(name, value=wrong)])
-
-
-def test_the_process_says_in_one_line_what_it_cannot_be(ros_domain: int) -> None:
-    command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", "dtype:=float8"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert ended.returncode == 1
-    assert ended.stderr == "sam2: dtype is 'float8'; it must be one of: auto, float32, bfloat16, float16\n"
-
-
-def test_exported_graphs_in_place_of_weights(graph: Graph, robot: Robot, exported: Path) -> None:
+def test_exported_graphs_replace_weights(graph: Graph, robot: Robot, exported: Path) -> None:
     node = graph.sam2(checkpoint=str(exported), threads=1)
     robot.wait_until_connected()
     robot.show(0)
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    assert isinstance(node._stream._tracker.model, OnnxNetwork)
+    network = node._stream._session.tracker.network
+    assert isinstance(network, OnnxNetwork)
+    assert {session.get_session_options().intra_op_num_threads for session in network._sessions.values()} == {1}
 
 
-def test_exported_graphs_compute_in_float32(graph: Graph, robot: Robot, exported: Path) -> None:
+def test_exported_graphs_refuse_bfloat16(graph: Graph, robot: Robot, exported: Path) -> None:
     node = graph.sam2(checkpoint=str(exported), dtype="bfloat16", autostart=False)
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert not node.is_configured
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ({"image_size": 320}, "graphs for 192 pixels, aspect 4:3, not for 320 pixels"),
+        ({"model": "sam2.1_hiera_tiny"}, "holds graphs of the model 'default', not of 'sam2.1_hiera_tiny'"),
+    ],
+    ids=str,
+)
+def test_exported_graphs_of_something_else_are_refused(
+    graph: Graph, exported: Path, parameter: dict, said: str
+) -> None:
+    node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert node._configure_error.startswith(f"Not configured: {exported}: {said}")

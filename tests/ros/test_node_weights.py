@@ -1,4 +1,4 @@
-"""What the node says of weights that it cannot track with."""
+"""Weights that cannot track are refused when the node is configured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_weights_without_memory_are_refused(graph: Graph, checkpoint, tmp_path):
     save_file(weights, tmp_path / "stills.safetensors")
     node = graph.sam2(autostart=False, checkpoint=str(tmp_path / "stills.safetensors"))
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert node._trouble.startswith("Not configured: These weights are for still images")
+    assert node._configure_error.startswith("Not configured: These weights are for still images")
 
 
 def test_weights_with_nan_are_refused(graph: Graph, checkpoint, tmp_path):
@@ -26,4 +26,4 @@ def test_weights_with_nan_are_refused(graph: Graph, checkpoint, tmp_path):
     save_file(weights, tmp_path / "nan.safetensors")
     node = graph.sam2(autostart=False, checkpoint=str(tmp_path / "nan.safetensors"))
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert f"Not configured: {tmp_path}/nan.safetensors: no_obj_ptr holds NaN or infinity" in node._trouble
+    assert f"Not configured: {tmp_path}/nan.safetensors: no_obj_ptr holds NaN or infinity" in node._configure_error

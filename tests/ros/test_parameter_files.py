@@ -1,4 +1,4 @@
-"""Parameters that have no effect draw a remark, those that have do not."""
+"""Parameters without effect are logged, and only those."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def camera(graph: Graph, **parameters: object) -> CameraNode:
     return graph.add(CameraNode(context=graph.context, parameter_overrides=overrides))
 
 
-def test_a_misspelt_parameter_draws_a_remark(graph: Graph, source: str, capfd: pytest.CaptureFixture) -> None:
+def test_misspelt_parameter_is_logged(graph: Graph, source: str, capfd: pytest.CaptureFixture) -> None:
     camera(graph, source=source, wait_for_masklet=True, use_sim_time=False, colour="red")
     said = capfd.readouterr().err
     assert "There is no parameter wait_for_masklet, so it has no effect; is wait_for_masklets meant?" in said
@@ -32,12 +32,12 @@ def test_a_misspelt_parameter_draws_a_remark(graph: Graph, source: str, capfd: p
     assert said.count("has no effect") == 2
 
 
-def test_the_node_remarks_too(graph: Graph, capfd: pytest.CaptureFixture) -> None:
+def test_sam2_node_logs_misspelt_parameters_too(graph: Graph, capfd: pytest.CaptureFixture) -> None:
     graph.sam2(autostart=False, image_sise=320)
     assert "There is no parameter image_sise, so it has no effect; is image_size meant?" in capfd.readouterr().err
 
 
-def test_qos_of_a_topic_that_the_node_does_not_have(graph: Graph, source: str, capfd: pytest.CaptureFixture) -> None:
+def test_qos_of_a_missing_topic_is_logged(graph: Graph, source: str, capfd: pytest.CaptureFixture) -> None:
     good = {"qos_overrides./image.publisher.reliability": "reliable"}
     bad = {"qos_overrides./imaeg.publisher.reliability": "reliable"}
     camera(graph, source=source, **good, **bad)
@@ -60,7 +60,7 @@ def test_qos_of_a_topic_that_the_node_does_not_have(graph: Graph, source: str, c
         ("/front/*", False),
     ],
 )
-def test_a_file_about_another_node_draws_a_remark(
+def test_file_for_another_node_is_logged(
     graph: Graph, source: str, tmp_path: Path, capfd: pytest.CaptureFixture, heading: str, is_meant: bool
 ) -> None:
     node = camera(graph, source=source)

@@ -1,4 +1,4 @@
-"""How the executables begin and end: in every state, on every signal, without a traceback."""
+"""Start and end of the executables: in every state, on every signal, without a traceback."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import sam2_ros
+
+pytestmark = pytest.mark.slow
 
 TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
 MODULES = {
@@ -27,7 +29,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == os.environ.get("SIGNAL_AT"):
             del os.environ["SIGNAL_AT"]
-            print("here it comes", flush=True)
+            print("signal sent", flush=True)
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
 sys.meta_path.insert(0, Finder())
 """
@@ -41,7 +43,7 @@ owner, name = what.rsplit(".", 1)
 owner = eval(owner, vars(executable))
 original = getattr(owner, name)
 def signalled(*arguments, **named):
-    print("here it comes", flush=True)
+    print("signal sent", flush=True)
     os.kill(os.getpid(), int(os.environ["SIGNAL"]))
     if os.environ.get("HANG"):
         time.sleep(600)
@@ -63,7 +65,7 @@ def run(command: list[str], kind: signal.Signals, **environment: str) -> subproc
 
 
 def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
-    assert "here it comes" in done.stdout
+    assert "signal sent" in done.stdout
     assert "Traceback" not in done.stderr and "Error" not in done.stderr, done.stderr
     assert done.returncode in statuses, (done.returncode, done.stderr)
 
@@ -81,7 +83,7 @@ def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
         ("demo", "rich"),
     ],
 )
-def test_a_signal_while_importing(tmp_path: Path, module: str, imported: str, kind: signal.Signals) -> None:
+def test_signal_while_importing(tmp_path: Path, module: str, imported: str, kind: signal.Signals) -> None:
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     done = run(["-m", f"sam2_ros.ros.{module}"], kind, SIGNAL_AT=imported, PYTHONPATH=path)
@@ -89,7 +91,7 @@ def test_a_signal_while_importing(tmp_path: Path, module: str, imported: str, ki
     assert done.stderr == ""
 
 
-def test_a_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
+def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     template = Path(sam2_ros.__file__).parents[1] / "cmake/node.py.in"
     script = tmp_path / "record"
     script.write_text(template.read_text().replace("@module@", "recorder").replace("@executable@", "record"))
@@ -108,7 +110,7 @@ def test_a_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
         ("camera", "CameraNode._publisher", signal.SIGINT),
         ("camera", "rclpy.spin_until_future_complete", signal.SIGINT),
         ("node", "Sam2Node.__init__", signal.SIGINT),
-        ("node", "Sam2Node._output", signal.SIGTERM),
+        ("node", "Sam2Node._publisher", signal.SIGTERM),
         ("node", "MultiThreadedExecutor.spin", signal.SIGINT),
         ("prompter", "Prompter.__init__", signal.SIGTERM),
         ("prompter", "Prompter.connect", signal.SIGINT),
@@ -120,7 +122,7 @@ def test_a_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
         ("recorder", "rclpy.spin", signal.SIGHUP),
     ],
 )
-def test_a_signal_while_starting_and_ending(
+def test_signal_while_starting_and_ending(
     ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
 ) -> None:
     code = "import rclpy\nrclpy.spin = lambda node: None\n" if what == "BagWriter.close" else ""
@@ -138,7 +140,7 @@ def test_a_signal_while_starting_and_ending(
         ("camera", "Source.__init__", signal.SIGINT),  # looks for an RTSP camera
     ],
 )
-def test_nothing_that_goes_on_keeps_a_node_from_ending(
+def test_hanging_work_does_not_keep_a_node_from_ending(
     ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
 ) -> None:
     code = "import rclpy.executors as e\ne.MultiThreadedExecutor.spin = lambda self: rclpy.shutdown()\n"
@@ -147,7 +149,7 @@ def test_nothing_that_goes_on_keeps_a_node_from_ending(
     check(run(["-c", code + WHILE_CALLING, module, what, *words], kind, HANG="yes"), 0)  # else it hangs for minutes
 
 
-def test_the_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> None:
+def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> None:
     for what in ("on_configure", "on_activate", "on_deactivate"):
         code = (
             "from sam2_ros.ros.node import Sam2Node\n"
@@ -176,7 +178,7 @@ def test_the_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) 
         (None, "there is no such file"),
     ],
 )
-def test_a_file_of_parameters_that_is_none(
+def test_invalid_parameter_file_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, reason: str
 ) -> None:
     from sam2_ros.ros.process import own_arguments
@@ -192,7 +194,7 @@ def test_a_file_of_parameters_that_is_none(
     assert "\n" not in said and "/src/" not in said
 
 
-def test_arguments_that_ros_does_not_understand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_ros_arguments_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from sam2_ros.ros.process import own_arguments
 
     monkeypatch.setattr(sys, "argv", ["camera", "--ros-args", "-r", "a:=1b"])
@@ -200,7 +202,7 @@ def test_arguments_that_ros_does_not_understand(monkeypatch: pytest.MonkeyPatch)
         own_arguments("camera")
 
 
-def test_a_process_says_it_in_one_line(tmp_path: Path) -> None:
+def test_process_prints_one_line(tmp_path: Path) -> None:
     file = tmp_path / "flat.yaml"
     file.write_text("model: default\n")
     for module in MODULES:

@@ -1,4 +1,4 @@
-"""`prompt`: who points at things hears what came of it, or at once what is in the way."""
+"""`prompt`: results of prompts, and one-line errors that say what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sam2_ros.ros.prompter import Prompter, read_mask
 
 
 def prompt(*arguments: object) -> tuple[int, str]:
-    """Exit status and what was said."""
+    """Exit status and output."""
     command = [sys.executable, "-m", "sam2_ros.ros.prompter", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
     return done.returncode, done.stdout + done.stderr
@@ -35,13 +35,13 @@ def prompt(*arguments: object) -> tuple[int, str]:
 
 @pytest.fixture
 def clicker(ros_domain: int) -> Iterator[type[Prompter]]:
-    """Prompters of a process of their own, as `prompt` has them."""
+    """Makes prompters with an rclpy context of their own, as in `prompt`."""
     rclpy.init(domain_id=ros_domain)
     made: list[Prompter] = []
 
     def make(name: str, graph: Graph) -> Prompter:
         made.append(Prompter(name))
-        for node in graph.executor.get_nodes():  # what is already there is found, however busy the machine is
+        for node in graph.executor.get_nodes():  # waits for discovery, however busy the machine is
             there = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
             assert there, f"{node.get_name()} was not found"
         return made[-1]
@@ -52,7 +52,7 @@ def clicker(ros_domain: int) -> Iterator[type[Prompter]]:
     rclpy.shutdown()
 
 
-def test_says_which_nodes_there_are_when_the_name_is_another(graph: Graph, clicker) -> None:
+def test_wrong_node_name_lists_existing_nodes(graph: Graph, clicker) -> None:
     graph.sam2(autostart=False)
     prompter = clicker("cam/sam2", graph)
     assert prompter._spin_until(lambda: prompter.count_services("/sam2/prompt"), TIMEOUT)
@@ -60,13 +60,13 @@ def test_says_which_nodes_there_are_when_the_name_is_another(graph: Graph, click
         prompter.connect(0.1)
 
 
-def test_says_that_no_node_is_there_and_where_it_looked(ros_domain: int) -> None:
+def test_missing_node_names_the_domain(ros_domain: int) -> None:
     status, said = prompt("--click", "3,4", "--wait", 0.5)
     assert status == 1
     assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in said, said
 
 
-def test_says_what_a_node_that_is_not_active_needs(graph: Graph, checkpoint: Path, clicker) -> None:
+def test_inactive_node_says_which_transition_it_needs(graph: Graph, checkpoint: Path, clicker) -> None:
     graph.sam2(autostart=False, checkpoint=str(checkpoint))
     prompter = clicker("sam2", graph)
     with pytest.raises(TimeoutError, match=r"/sam2 is not configured, .* `ros2 lifecycle set /sam2 configure`"):
@@ -79,10 +79,10 @@ def test_says_what_a_node_that_is_not_active_needs(graph: Graph, checkpoint: Pat
         prompter.connect(0.1)
 
 
-def test_says_where_there_are_images_when_the_node_looks_elsewhere(
+def test_missing_images_name_topics_that_have_images(
     graph: Graph, checkpoint: Path, clicker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompter_module, "LOST", 0.1)
+    monkeypatch.setattr(prompter_module, "REDISCOVERY_TIMEOUT", 0.1)
     overrides = [Parameter("checkpoint", value=str(checkpoint))]
     remap = ["--ros-args", "-r", "image:=/front"]
     graph.add(Sam2Node(context=graph.context, cli_args=remap, parameter_overrides=overrides))
@@ -90,11 +90,11 @@ def test_says_where_there_are_images_when_the_node_looks_elsewhere(
     prompter.connect(TIMEOUT)
     for known in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
         assert prompter._spin_until(known, TIMEOUT)
-    with pytest.raises(TimeoutError, match=r"nobody publishes /front, .* images on /image: .* image:=/image"):
+    with pytest.raises(TimeoutError, match=r"there is no publisher on /front, .* images on /image: .* image:=/image"):
         prompter.find_images(0.1)
 
 
-def test_an_image_from_before_can_be_prompted_though_its_camera_has_gone(sam2, graph: Graph, clicker) -> None:
+def test_earlier_image_can_be_prompted_without_a_camera(sam2, graph: Graph, clicker) -> None:
     graph.robot.show(0)
     prompter = clicker("sam2", graph)
     prompter.connect(TIMEOUT)
@@ -105,8 +105,8 @@ def test_an_image_from_before_can_be_prompted_though_its_camera_has_gone(sam2, g
     assert result.accepted and result.header.stamp == header_of(0).stamp
 
 
-def test_takes_the_first_of_the_images(robot: Robot, ros_domain: int) -> None:
-    """Also where more have come before it looks."""
+def test_first_image_is_the_first_of_several(robot: Robot, ros_domain: int) -> None:
+    """Also where more have come before the first is read."""
     frames = robot.create_publisher(Image, "frames", 10)
 
     class Busy(Prompter):
@@ -137,7 +137,7 @@ def test_takes_the_first_of_the_images(robot: Robot, ros_domain: int) -> None:
         (("--mask", "/no/mask.png"), "/no/mask.png cannot be read"),
     ],
 )
-def test_says_in_one_line_what_is_wrong_with_the_arguments(ros_domain: int, arguments, reason: str) -> None:
+def test_invalid_arguments_are_one_line(ros_domain: int, arguments, reason: str) -> None:
     status, said = prompt(*arguments)
     assert status != 0 and reason in said.splitlines()[-1] and "Traceback" not in said, said
 
@@ -147,7 +147,7 @@ def save(pixels: np.ndarray, path: Path, **options) -> Path:
     return path
 
 
-def test_a_mask_is_what_is_not_black_in_a_picture(tmp_path: Path) -> None:
+def test_mask_is_what_is_not_black(tmp_path: Path) -> None:
     truth = np.zeros((40, 60), bool)
     truth[10:30, 15:45] = True
     labels = truth.astype(np.uint8) * 3

@@ -1,4 +1,4 @@
-"""The recorder: a process of its own on real topics, ended in every way that there is."""
+"""The recorder: a process on real topics, ended in every way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Talker:
-    """Somebody who publishes, as a participant of their own."""
+    """A publishing node with a DDS participant of its own."""
 
     def __init__(self) -> None:
         self.context = Context()
@@ -63,7 +63,7 @@ def talker(ros_domain: int) -> Iterator[Talker]:
 
 @pytest.fixture
 def other(ros_domain: int) -> Iterator[Talker]:
-    """One participant has one type for a topic."""
+    """A second participant: one has a single type for a topic."""
     talker = Talker()
     yield talker
     talker.close()
@@ -84,11 +84,11 @@ class Recording:
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     def wait_for_messages(self, number: int) -> None:
-        """Until so many are on the disk, in whole chunks."""
+        """Waits until so many are on the disk, in whole chunks."""
 
         def written() -> int:
             with open(self.bag / "bag.mcap", "rb") as file:
@@ -99,11 +99,11 @@ class Recording:
     def wait_for(self, event: Callable[[], bool], what: str = "") -> None:
         deadline = time.monotonic() + TIMEOUT
         while not event():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, f"waited in vain {what}\n{self.said}"
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, f"waited in vain {what}\n{self.output}"
             time.sleep(0.01)
 
-    def wait_until_heard(self, *publishers: Publisher) -> None:
+    def wait_until_subscribed(self, *publishers: Publisher) -> None:
         self.wait_for(lambda: all(one.get_subscription_count() for one in publishers), "for the recorder")
 
     def end(self, kind: signal.Signals = signal.SIGINT) -> int:
@@ -128,7 +128,7 @@ def record(tmp_path: Path, talker: Talker) -> Iterator[Callable[..., Recording]]
 
 
 def contents(bag: Path, but: str = "") -> dict[str, list]:
-    """What rosbags reads, by topic. Others read what mcap does."""
+    """Messages by topic, as rosbags reads them, after a check that mcap reads as many."""
     found: dict[str, list] = {}
     with AnyReader([bag]) as reader:
         for connection, _, data in reader.messages(one for one in reader.connections if one.topic != but):
@@ -144,19 +144,19 @@ def texts(bag: Path, topic: str = "/text") -> list[str]:
     return [message.data for message in contents(bag).get(topic, [])]
 
 
-def test_what_is_published_is_in_the_bag(record, talker: Talker) -> None:
+def test_published_messages_are_in_the_bag(record, talker: Talker) -> None:
     text, number = talker.publisher(String, "/text", LATCHED), talker.publisher(Float64, "/number", BEST_EFFORT)
     text.publish(String(data="before"))
     one = record("text", "/number", "/nobody")
-    one.wait_until_heard(text, number)
+    one.wait_until_subscribed(text, number)
     text.publish(String(data="after"))
     number.publish(Float64(data=1.5))
     one.wait_for_messages(3)
-    assert one.end() == 0, one.said
+    assert one.end() == 0, one.output
     found = contents(one.bag)
     assert [message.data for message in found["/text"]] == ["before", "after"]
     assert [message.data for message in found["/number"]] == [1.5]
-    assert "     2  /text" in one.said and "     0  /nobody" in one.said
+    assert "     2  /text" in one.output and "     0  /nobody" in one.output
     with AnyReader([one.bag]) as reader:
         by_topic = {connection.topic: connection for connection in reader.connections}
     assert by_topic["/text"].digest == get_typestore(Stores.ROS2_JAZZY).hash_rihs01("std_msgs/msg/String")
@@ -166,7 +166,7 @@ def test_what_is_published_is_in_the_bag(record, talker: Talker) -> None:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two packages of messages, of which one refers to the other, built as on a robot; about ten seconds."""
+    """Two message packages, one of which refers to the other, built as on a robot; about ten seconds."""
     folder = tmp_path_factory.mktemp("workspace")
     prefix, python = folder / "install", Path(sys.prefix)
     modules = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
@@ -191,7 +191,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sourced(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of who has sourced that workspace."""
+    """The environment after sourcing that workspace."""
     modules = next(workspace.glob("lib/python*/site-packages"))
     return {
         "AMENT_PREFIX_PATH": f"{workspace}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
@@ -217,16 +217,16 @@ while True:
 """
 
 
-def test_types_that_refer_to_other_packages(record, talker: Talker, sourced: dict[str, str]) -> None:
+def test_types_with_types_of_other_packages(record, talker: Talker, sourced: dict[str, str]) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text", "/status", "/words", environment=sourced)
     status = subprocess.Popen([sys.executable, "-c", STATUS], env={**os.environ, **sourced})
     try:
-        one.wait_until_heard(text)
+        one.wait_until_subscribed(text)
         text.publish(String(data="hello"))
-        one.wait_for(lambda: all(f"Recording {topic}" in one.said for topic in ("/status", "/words")))
+        one.wait_for(lambda: all(f"Recording {topic}" in one.output for topic in ("/status", "/words")))
         one.wait_for_messages(4)
-        assert one.end() == 0, one.said
+        assert one.end() == 0, one.output
     finally:
         status.kill()
         status.wait()
@@ -242,7 +242,7 @@ def test_types_that_refer_to_other_packages(record, talker: Talker, sourced: dic
     assert "int32 LIMIT=7" in definition and "MSG: basis_msgs/Quality" in definition and "# how it is" in definition
 
 
-def test_a_topic_that_cannot_be_recorded_is_named_and_the_others_go_on(
+def test_unrecordable_topic_is_logged_and_others_are_recorded(
     record, talker: Talker, sourced: dict[str, str], tmp_path: Path
 ) -> None:
     text, diagnostics = talker.publisher(String, "/text"), talker.publisher(DiagnosticArray, "/diagnostics")
@@ -252,57 +252,57 @@ def test_a_topic_that_cannot_be_recorded_is_named_and_the_others_go_on(
     one = record("/text", "/status", "/diagnostics", environment={"PYTHONPATH": path})
     status = subprocess.Popen([sys.executable, "-c", STATUS], env={**os.environ, **sourced})
     try:
-        one.wait_until_heard(text)
-        one.wait_for(lambda: one.said.count(" is not recorded: ") == 2, "for the reasons")
+        one.wait_until_subscribed(text)
+        one.wait_for(lambda: one.output.count(" is not recorded: ") == 2, "for the reasons")
         text.publish(String(data="hello"))
         one.wait_for_messages(1)
     finally:
         status.kill()
         status.wait()
     assert diagnostics.get_subscription_count() == 0
-    assert one.end() == 0, one.said
+    assert one.end() == 0, one.output
     assert texts(one.bag) == ["hello"]
-    assert "/status is not recorded: robot_msgs/msg/Status cannot be used here" in one.said
-    assert "source the workspace that has robot_msgs" in one.said
-    assert "/diagnostics is not recorded: diagnostic_msgs/msg/DiagnosticArray cannot be used here" in one.said
-    assert "Traceback" not in one.said
+    assert "/status is not recorded: robot_msgs/msg/Status cannot be used here" in one.output
+    assert "source the workspace that has robot_msgs" in one.output
+    assert "/diagnostics is not recorded: diagnostic_msgs/msg/DiagnosticArray cannot be used here" in one.output
+    assert "Traceback" not in one.output
 
 
-def test_a_topic_with_two_types(record, talker: Talker, other: Talker) -> None:
+def test_topic_with_two_types(record, talker: Talker, other: Talker) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     number = other.publisher(Float64, "/text")
     number.publish(Float64())
-    one.wait_for(lambda: "std_msgs/msg/Float64 on /text is not recorded" in one.said)
+    one.wait_for(lambda: "std_msgs/msg/Float64 on /text is not recorded" in one.output)
     text.publish(String(data="hello"))
     one.wait_for_messages(1)
     assert one.end() == 0
     assert texts(one.bag) == ["hello"]
 
 
-def test_a_publisher_that_gives_less_is_heard_too(record, talker: Talker, other: Talker) -> None:
+def test_publisher_with_weaker_qos_is_recorded_too(record, talker: Talker, other: Talker) -> None:
     text = talker.publisher(String, "/text", LATCHED)
     one = record("/text")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     late = other.publisher(String, "/text", BEST_EFFORT)
-    one.wait_until_heard(late)
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(late)
+    one.wait_until_subscribed(text)
     late.publish(String(data="from the second"))
     text.publish(String(data="from the first"))
     one.wait_for_messages(2)
-    assert "BEST_EFFORT, VOLATILE from now on" in one.said
+    assert "BEST_EFFORT, VOLATILE from now on" in one.output
     assert one.end() == 0
     assert sorted(texts(one.bag)) == ["from the first", "from the second"]
 
 
-def test_calls_of_services_can_be_recorded(record, talker: Talker) -> None:
+def test_service_calls_can_be_recorded(record, talker: Talker) -> None:
     service = talker.node.create_service(Trigger, "/go", lambda request, response: response)
     service.configure_introspection(talker.node.get_clock(), QoSProfile(depth=10), ServiceIntrospectionState.CONTENTS)
     text, client = talker.publisher(String, "/text"), talker.node.create_client(Trigger, "/go")
     one = record("/text", "/go/_service_event")
-    one.wait_until_heard(text)
-    one.wait_for(lambda: "Recording /go/_service_event" in one.said)
+    one.wait_until_subscribed(text)
+    one.wait_for(lambda: "Recording /go/_service_event" in one.output)
     executor = SingleThreadedExecutor(context=talker.context)
     executor.add_node(talker.node)
     executor.spin_until_future_complete(client.call_async(Trigger.Request()), TIMEOUT)
@@ -311,10 +311,10 @@ def test_calls_of_services_can_be_recorded(record, talker: Talker) -> None:
     assert one.end() == 0
     executor.shutdown()
     found = contents(one.bag, but="/go/_service_event")
-    assert [message.data for message in found["/text"]] == ["hello"], "it does not keep others from being read"
+    assert [message.data for message in found["/text"]] == ["hello"], "other topics can be read"
 
 
-def test_a_recording_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+def test_unreadable_recording_is_one_line(tmp_path: Path) -> None:
     kind = "sam2_ros/msg/PromptArray"
     bag = BagWriter(tmp_path / "bag")
     topic = bag.add_topic("/sam2/prompts", kind, definition(kind)[0], "", [])
@@ -325,10 +325,10 @@ def test_a_recording_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> 
     assert "\n" not in str(refused.value)
 
 
-def test_simulated_time_that_stands_still_stops_no_recording(record, talker: Talker) -> None:
+def test_records_while_simulated_time_stands_still(record, talker: Talker) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text", "--ros-args", "-p", "use_sim_time:=true")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     text.publish(String(data="hello"))
     one.wait_for_messages(1)
     assert one.end() == 0
@@ -336,29 +336,29 @@ def test_simulated_time_that_stands_still_stops_no_recording(record, talker: Tal
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda kind: kind.name)
-def test_the_bag_is_complete_however_it_is_ended(record, talker: Talker, kind: signal.Signals) -> None:
+def test_bag_is_complete_after_every_signal(record, talker: Talker, kind: signal.Signals) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     text.publish(String(data="hello"))
     one.wait_for_messages(1)
-    assert one.end(kind) == 0, one.said
+    assert one.end(kind) == 0, one.output
     assert texts(one.bag) == ["hello"]
-    assert "Traceback" not in one.said
+    assert "Traceback" not in one.output
 
 
-def test_kill_9_loses_what_was_not_written_yet_and_recovery_reads_the_rest(record, talker: Talker, capsys) -> None:
+def test_recovery_reads_what_was_written_before_kill_9(record, talker: Talker, capsys) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     for index in range(20):
         text.publish(String(data=f"message {index}"))
-    one.wait_for_messages(1)  # although they are not much
+    one.wait_for_messages(1)  # although they are few
     one.end(signal.SIGKILL)
 
     with pytest.raises(ValueError, match=r"sam2_ros\.data\.recovery"):
         read_recording(one.bag)
-    for _ in range(2):  # once more does no harm
+    for _ in range(2):  # a second recovery changes nothing
         done = subprocess.run(
             [sys.executable, "-m", "sam2_ros.ros.recorder", "--recover", str(one.bag)], capture_output=True, text=True
         )
@@ -368,60 +368,60 @@ def test_kill_9_loses_what_was_not_written_yet_and_recovery_reads_the_rest(recor
     read_recording(one.bag)
 
 
-def test_a_full_disk_is_said_in_one_line_and_the_bag_is_complete(record, talker: Talker) -> None:
+def test_full_disk_is_one_line_and_the_bag_is_complete(record, talker: Talker) -> None:
     image = talker.publisher(CompressedImage, "/image")
     one = record("/image", room=3_000_000)
-    one.wait_until_heard(image)
+    one.wait_until_subscribed(image)
     picture = CompressedImage(header=Header(), format="jpeg", data=os.urandom(100_000))
     deadline = time.monotonic() + TIMEOUT
     while one.process.poll() is None and time.monotonic() < deadline:
         image.publish(picture)
         time.sleep(0.01)
     assert one.process.wait(TIMEOUT) == 1
-    assert "File too large; recording ended there; what was recorded until then is complete" in one.said
-    assert "Traceback" not in one.said
+    assert "File too large; recording ended there; what was recorded until then is complete" in one.output
+    assert "Traceback" not in one.output
     assert len(contents(one.bag)["/image"]) > 10
 
 
-def test_a_bag_that_is_deleted_ends_the_recording(record, talker: Talker) -> None:
+def test_deleted_bag_ends_the_recording(record, talker: Talker) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text")
-    one.wait_until_heard(text)
+    one.wait_until_subscribed(text)
     shutil.rmtree(one.bag)
     assert one.process.wait(TIMEOUT) == 1
-    assert "deleted while it was being recorded; nothing is left of it" in one.said and "Traceback" not in one.said
+    assert "deleted while it was being recorded; nothing is left of it" in one.output and "Traceback" not in one.output
 
 
-def test_raw_images_draw_a_remark(record, talker: Talker) -> None:
+def test_raw_images_are_warned_of(record, talker: Talker) -> None:
     image = talker.publisher(Image, "/image")
     talker.publisher(CompressedImage, "/image/compressed")
     one = record("/image")
-    one.wait_until_heard(image)
+    one.wait_until_subscribed(image)
     picture = Image(height=480, width=640, encoding="rgb8", step=1920, data=np.zeros(480 * 1920, np.uint8).tobytes())
 
-    def publish_until_said() -> bool:
+    def publish_until_logged() -> bool:
         image.publish(picture)
-        return "GB a minute" in one.said
+        return "GB a minute" in one.output
 
-    one.wait_for(publish_until_said)
-    assert "/image/compressed is published, too, and takes a tenth or less" in one.said
+    one.wait_for(publish_until_logged)
+    assert "/image/compressed is published, too, and takes a tenth or less" in one.output
     assert one.end() == 0
-    assert (one.bag / "bag.mcap").stat().st_size < 1_000_000, "what can be compressed, is"
+    assert (one.bag / "bag.mcap").stat().st_size < 1_000_000, "the bag is compressed"
 
 
-def test_messages_that_did_not_arrive_are_counted(record, talker: Talker) -> None:
+def test_lost_messages_are_counted(record, talker: Talker) -> None:
     image = talker.publisher(Image, "/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     one = record("/image")
-    one.wait_until_heard(image)
+    one.wait_until_subscribed(image)
     picture = Image(height=1500, width=2000, encoding="rgb8", step=6000, data=bytes(1500 * 6000))
 
-    def publish_until_said() -> bool:  # more than the buffers of DDS hold, as here they are as small as they come
+    def publish_until_logged() -> bool:  # more than fits into the small default buffers of DDS
         image.publish(picture)
-        return "messages of /image did not arrive" in one.said
+        return "messages of /image did not arrive" in one.output
 
-    one.wait_for(publish_until_said)
+    one.wait_for(publish_until_logged)
     assert one.end() == 0
-    assert "did not arrive)" in one.said.splitlines()[-1]
+    assert "did not arrive)" in one.output.splitlines()[-1]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -439,9 +439,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         ("proc", "/text", "No such file or directory"),
     ],
 )
-def test_what_cannot_be_recorded_is_said_in_one_line(
-    ros_domain: int, tmp_path: Path, where: str, topic: str, reason: str
-) -> None:
+def test_invalid_arguments_are_one_line(ros_domain: int, tmp_path: Path, where: str, topic: str, reason: str) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "file").touch()
     bag = Path("/proc/bag") if where == "proc" else tmp_path / where

@@ -1,4 +1,4 @@
-"""Small shared memory, as in a container, is said before images get lost in it."""
+"""Shared memory: a warning where it is small, as in a container, before images get lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from sam2_ros.ros.graph import fast_dds_profile
 from sam2_ros.ros.node import Sam2Node
-from sam2_ros.ros.shared_memory import MIB, USUAL_SEGMENT, complaint, segment_size
+from sam2_ros.ros.shared_memory import DEFAULT_SEGMENT, MIB, segment_size, size_warning
 
 OURS = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile())}
 FAST_DDS = "rmw_fastrtps_cpp"
@@ -18,25 +18,25 @@ FAST_DDS = "rmw_fastrtps_cpp"
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch):
-    """Sets how much there is, and how much of it is free, MiB."""
+    """Sets the size of the shared memory, and how much of it is free, MiB."""
 
-    def there_is(size: int, free: int | None = None) -> None:
+    def set_memory(size: int, free: int | None = None) -> None:
         blocks = SimpleNamespace(f_frsize=4096, f_blocks=size * 256, f_bavail=(size if free is None else free) * 256)
         monkeypatch.setattr(os, "statvfs", lambda _: blocks)
 
-    return there_is
+    return set_memory
 
 
-def test_dockers_64_mb_are_too_little_for_our_profile(memory) -> None:
+def test_64_mb_of_docker_warn_with_our_profile(memory) -> None:
     memory(64)
-    said = complaint(FAST_DDS, environment=OURS)
+    said = size_warning(FAST_DDS, environment=OURS)
     assert said is not None and "64 MiB" in said and "--shm-size=512m" in said and "--ipc=host" in said
     assert "32 MiB" in said and "\n" not in said
 
 
-def test_memory_that_others_have_filled_is_too_little(memory) -> None:
+def test_memory_filled_by_others_warns(memory) -> None:
     memory(1024, free=20)
-    assert "20 of them free" in (complaint(FAST_DDS, environment=OURS) or "")
+    assert "20 of them free" in (size_warning(FAST_DDS, environment=OURS) or "")
 
 
 @pytest.mark.parametrize(
@@ -49,36 +49,36 @@ def test_memory_that_others_have_filled_is_too_little(memory) -> None:
     ],
     ids=["large", "without our profile", "another middleware", "no shared memory"],
 )
-def test_nothing_is_said_where_it_suffices(memory, size: int, middleware: str, environment: dict[str, str]) -> None:
+def test_sufficient_memory_does_not_warn(memory, size: int, middleware: str, environment: dict[str, str]) -> None:
     memory(size)
-    assert complaint(middleware, environment=environment) is None
+    assert size_warning(middleware, environment=environment) is None
 
 
-def test_a_machine_without_shared_memory(tmp_path: Path) -> None:
-    assert "--ipc=host" in (complaint("rmw_fastrtps_dynamic_cpp", tmp_path / "none", OURS) or "")
+def test_missing_shared_memory_warns(tmp_path: Path) -> None:
+    assert "--ipc=host" in (size_warning("rmw_fastrtps_dynamic_cpp", tmp_path / "none", OURS) or "")
 
 
 @pytest.mark.parametrize(
     ("profile", "size"),
     [
-        ("<profiles><transport_descriptor><type>UDPv4</type></transport_descriptor></profiles>", USUAL_SEGMENT),
+        ("<profiles><transport_descriptor><type>UDPv4</type></transport_descriptor></profiles>", DEFAULT_SEGMENT),
         ("<p><useBuiltinTransports>false</useBuiltinTransports></p>", 0),
-        ("<p><transport_descriptor><type> SHM </type></transport_descriptor></p>", USUAL_SEGMENT),
+        ("<p><transport_descriptor><type> SHM </type></transport_descriptor></p>", DEFAULT_SEGMENT),
         ("<p><transport_descriptor><type>SHM</type><segment_size>7</segment_size></transport_descriptor></p>", 7),
-        ("no XML", USUAL_SEGMENT),
+        ("no XML", DEFAULT_SEGMENT),
     ],
 )
-def test_profiles_say_how_much_is_taken(tmp_path: Path, profile: str, size: int) -> None:
+def test_segment_size_is_that_of_the_profile(tmp_path: Path, profile: str, size: int) -> None:
     file = tmp_path / "profile.xml"
     file.write_text(profile)
     assert segment_size({"FASTDDS_DEFAULT_PROFILES_FILE": str(file)}) == size
 
 
-def test_our_own_profile() -> None:
+def test_segment_size_of_our_profile() -> None:
     assert segment_size(OURS) == 32 * MIB
 
 
-def test_the_node_says_it_once_when_it_starts(graph, memory, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+def test_node_warns_once_at_start(graph, memory, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
     monkeypatch.setitem(os.environ, "FASTRTPS_DEFAULT_PROFILES_FILE", OURS["FASTRTPS_DEFAULT_PROFILES_FILE"])
     memory(64)
     graph.add(Sam2Node(context=graph.context))

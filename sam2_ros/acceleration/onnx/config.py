@@ -6,21 +6,24 @@ import json
 import reprlib
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from sam2_ros.acceleration.onnx.errors import EXPORT_AGAIN, GraphError
 from sam2_ros.model.config import SAM2Config
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CONFIG = "config.json"
 """Name of the file."""
 
 MAX_CONFIG = 1 << 16
-"""Bytes of a config.json; 1,000 are usual."""
+"""Bytes of a config.json; about 1,000 are usual."""
 
 MAX_NUMBER = 1 << 16
-"""No size or count in it is larger."""
+"""Largest size or count in it."""
 
-T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 def write_config(config: SAM2Config, folder: Path) -> None:
@@ -29,10 +32,10 @@ def write_config(config: SAM2Config, folder: Path) -> None:
 
 
 def read_config(folder: str | Path) -> SAM2Config:
-    """Of the network whose graphs are in a folder.
+    """The configuration of the network whose graphs are in a folder.
 
     Raises:
-        GraphError: the folder holds none, or it is not what `export` writes.
+        GraphError: it is missing, or not what `export` writes.
     """
     file = Path(folder) / CONFIG
     try:
@@ -50,8 +53,8 @@ def read_config(folder: str | Path) -> SAM2Config:
     return _parsed(SAM2Config, content, f"{file}: ")
 
 
-def _parsed(kind: type[T], content: object, where: str) -> T:
-    """An object of a dataclass, from JSON whose every value is looked at."""
+def _parsed(kind: type[D], content: object, where: str) -> D:
+    """A dataclass from a JSON object, each of whose values is checked; `where` begins the messages."""
     if not isinstance(content, dict):
         raise GraphError(f"{where}{reprlib.repr(content)} instead of an object with keys. {EXPORT_AGAIN}")
     types = get_type_hints(kind)
@@ -70,12 +73,12 @@ def _parsed(kind: type[T], content: object, where: str) -> T:
 
 
 def _value(kind: Any, value: object, where: str) -> Any:
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _parsed(kind, value, f"{where}.")
     items = get_args(kind)
     if get_origin(kind) is tuple:
         many = len(value) if items[-1] is Ellipsis and isinstance(value, list) else len(items)
-        if isinstance(value, list) and len(value) == many and all(_is_number(item, 0) for item in value):
+        if isinstance(value, list) and len(value) == many and all(_is_integer(item, 0) for item in value):
             return tuple(value)
         expected = "a list of whole numbers" if items[-1] is Ellipsis else f"a list of {len(items)} whole numbers"
     elif kind is str:
@@ -87,7 +90,7 @@ def _value(kind: Any, value: object, where: str) -> Any:
             return value
         expected = "true or false"
     elif kind is int:
-        if _is_number(value, 1):
+        if _is_integer(value, 1):
             return value
         expected = f"a whole number from 1 to {MAX_NUMBER}"
     else:
@@ -99,5 +102,5 @@ def _value(kind: Any, value: object, where: str) -> Any:
     raise GraphError(f"{where} is {reprlib.repr(value)} instead of {expected}. {EXPORT_AGAIN}")
 
 
-def _is_number(value: object, least: int) -> bool:
+def _is_integer(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_NUMBER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class GraphError(RuntimeError):
-    """Exported graphs are missing, unreadable, or another network's; the message names the file and what to do."""
+    """Exported graphs are missing, unreadable, or of another network; the message names the file and what to do."""
 
 
 EXPORT_AGAIN = "`python -m sam2_ros.deployment` writes it beside the graphs; export them again."

@@ -1,4 +1,4 @@
-"""From weights to a folder of ONNX graphs."""
+"""The export of a network to a folder of ONNX graphs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPSET = 18
 
 
 class _Module(nn.Module):
-    """One function, as what PyTorch exports."""
+    """One function as a module, which is what PyTorch exports."""
 
     def __init__(self, functions: Functions, graph: Graph) -> None:
         super().__init__()
@@ -33,30 +33,31 @@ class _Module(nn.Module):
 
 
 def export(model: SAM2, folder: Path) -> Iterator[str]:
-    """Writes a graph for each function of the network, and yields their names as they are done.
+    """Write one graph per function of the network, and yield the name of each when it is written.
 
     Args:
         model: in eval mode, float32, on a CPU, with images of a given aspect.
         folder: made if it is missing. Graphs in it are replaced.
 
     Raises:
-        ValueError: the model sees each image in its own aspect, and graphs are for one.
+        ValueError: the model keeps the aspect of each image, and graphs are for one aspect.
     """
     if model.config.aspect == IMAGE:
         raise ValueError("graphs are for images of one aspect: choose it, as in load_model(aspect='16:9')")
     folder.mkdir(parents=True, exist_ok=True)
-    for chatty in ("torch.onnx", "onnx_ir", "onnxscript"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    for verbose in ("torch.onnx", "onnx_ir", "onnxscript"):
+        logging.getLogger(verbose).setLevel(logging.ERROR)
     functions = Functions(twin_of(model, ONNX_CLASSES, torch.float32))
     for name, graph in functions.graphs().items():
-        counts = {count: torch.export.Dim(count, min=1) for axes in graph.free.values() for count in axes}
+        lengths = {axis: torch.export.Dim(axis, min=1) for axes in graph.dynamic.values() for axis in axes}
         shapes = [
-            {axis: counts[count] for axis, count in enumerate(graph.free.get(key, ()))} or None for key in graph.inputs
+            {index: lengths[axis] for index, axis in enumerate(graph.dynamic.get(key, ()))} or None
+            for key in graph.inputs
         ]
         inputs = tuple(graph.inputs.values())
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph.function(*inputs)  # position tables are cached from now on, and become constants
+            graph.function(*inputs)  # fills the cache of position encodings, which become constants
             program = torch.export.export(
                 _Module(functions, graph), inputs, dynamic_shapes=(tuple(shapes),), strict=False
             )

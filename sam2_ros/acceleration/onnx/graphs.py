@@ -1,7 +1,7 @@
-"""The functions of the network as ONNX graphs: what goes into each, and what comes out.
+"""The functions of the network as ONNX graphs: inputs and outputs of each.
 
-They keep nothing between calls; the memory bank is the business of whoever runs them. How many objects, memories,
-pointers and points there are may differ from call to call; the size of the image is fixed.
+They are stateless: whoever runs them keeps the memory bank. The numbers of objects, memories, pointers and points may
+differ from call to call; the image size is fixed.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ OBJECTS, MAPS, POINTERS, POINTS = "objects", "maps", "pointers", "points"
 
 @dataclass(frozen=True)
 class Graph:
-    """A function of tensors."""
+    """A function of tensors, and what its export needs."""
 
     function: Callable[..., Outputs]
     inputs: dict[str, Tensor]
-    """Examples of its arguments."""
+    """Example inputs, by name."""
     outputs: tuple[str, ...]
-    free: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of inputs whose first axes may be of any length: what is counted along them."""
+    dynamic: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Inputs whose first axes have a dynamic length: the names of these axes."""
 
 
 class Functions(nn.Module):
-    """The network's functions, with tensors for all that goes in and out.
+    """The functions of a network, with tensors for all inputs and outputs.
 
     Args:
         model: in eval mode, on a CPU.
@@ -94,17 +94,17 @@ class Functions(nn.Module):
         return (self.model.encode_memory(features, mask_logits, presence_logit, prompted),)
 
     def graphs(self) -> dict[str, Graph]:
-        """By name. Shapes are those of `sam2_ros.model.sam2`."""
+        """Each graph by its name. Shapes are those of `sam2_ros.model.sam2`."""
         config = self.model.config
         dim, (h, w) = config.dim, config.shape(1, 1)
-        n, m, p, k = 2, 3, 4, 5  # 0 and 1 would be taken for lengths that are fixed
+        n, m, p, k = 2, 3, 4, 5  # torch.export would take 0 and 1 for fixed lengths
         image = {
             "stride4": torch.zeros(1, dim // 8, h // 4, w // 4),
             "stride8": torch.zeros(1, dim // 4, h // 8, w // 8),
             "stride16": torch.zeros(1, dim, h // 16, w // 16),
         }
         skips = {name: image[name] for name in ("stride4", "stride8")}
-        seen = {"stride16": image["stride16"]}
+        stride16 = {"stride16": image["stride16"]}
         memories = {
             "maps": torch.zeros(n, m, config.memory_dim, h // 16, w // 16),
             "map_age": torch.ones(n, m, dtype=torch.int64),
@@ -126,10 +126,10 @@ class Functions(nn.Module):
         decoding = {"conditioned": one, "points": points, "labels": points, "multimask": one}
         return {
             "encode_image": Graph(self.encode_image, {"image": torch.zeros(1, 3, h, w)}, FEATURES),
-            "without_memory": Graph(self.without_memory, seen, ("conditioned",)),
+            "without_memory": Graph(self.without_memory, stride16, ("conditioned",)),
             "condition": Graph(
                 self.condition,
-                seen | memories,
+                stride16 | memories,
                 ("conditioned",),
                 {name: pointers if "pointer" in name else maps for name in memories},
             ),
@@ -142,7 +142,7 @@ class Functions(nn.Module):
             ),
             "decode_mask": Graph(self.decode_mask, image | {"mask": torch.zeros(1, 1, h, w)}, DECODED),
             "encode_memory": Graph(
-                self.encode_memory, seen | answer, ("memory",), {name: (OBJECTS,) for name in answer}
+                self.encode_memory, stride16 | answer, ("memory",), {name: (OBJECTS,) for name in answer}
             ),
         }
 

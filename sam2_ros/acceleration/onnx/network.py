@@ -13,18 +13,24 @@ from sam2_ros.acceleration.onnx.errors import EXPORT_AGAIN, GraphError
 from sam2_ros.acceleration.onnx.graphs import DECODED, FEATURES, GRAPHS
 from sam2_ros.model.prompt_encoder import no_points
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+from sam2_ros.requirements import how_to_install
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds graphs that `export` has written, all of them or some."""
+    return any((folder / f"{name}.onnx").is_file() for name in GRAPHS)
 
 
 class OnnxNetwork:
-    """Stands in for `SAM2` in a `Tracker`: the proof that the graphs do the same, and a pattern for other languages.
+    """Exported graphs in the place of `SAM2`: proof that they compute the same, and a pattern for other languages.
 
     Args:
         folder: what `export` has written.
         providers: of ONNX Runtime, for instance ("TensorrtExecutionProvider", "CUDAExecutionProvider").
-        threads: of one operation; 0: as ONNX Runtime thinks.
+        threads: of one operation; 0: ONNX Runtime chooses.
 
     Raises:
-        GraphError: something in the folder is missing, damaged, or another network's.
+        GraphError: something in the folder is missing, damaged, or of another network; or ONNX Runtime is missing.
     """
 
     device = torch.device("cpu")
@@ -35,13 +41,16 @@ class OnnxNetwork:
     def __init__(
         self, folder: str | Path, providers: tuple[str, ...] = ("CPUExecutionProvider",), threads: int = 0
     ) -> None:
-        import onnxruntime
-
         folder = Path(folder)
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise GraphError(f"{folder}: exported graphs need ONNX Runtime. {how_to_install('onnxruntime')}") from error
         self.config = read_config(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it costs more than it brings
+        # Threads that spin while they wait slow down everything else on a robot.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         files = {name: folder / f"{name}.onnx" for name in GRAPHS}
         if missing := [file.name for file in files.values() if not file.is_file()]:
             raise GraphError(f"{folder}: lacks {', '.join(missing)}. {EXPORT_AGAIN}")
@@ -55,7 +64,7 @@ class OnnxNetwork:
         self._check_shapes(folder)
 
     def _check_shapes(self, folder: Path) -> None:
-        """Raises GraphError where the graphs are another network's than config.json says."""
+        """Raise GraphError where the graphs are of another network than config.json says."""
         height, width = self.config.shape(1, 1)
         expected = {
             "encode_image": (1, 3, height, width),
@@ -64,13 +73,15 @@ class OnnxNetwork:
         }
         names = {"encode_image": "image", "condition": "maps", "decode": "conditioned"}
         for graph, shape in expected.items():
-            found = {node.name: node.shape for node in self._sessions[graph].get_inputs()}.get(names[graph])
-            if found is None or len(found) != len(shape):
-                raise GraphError(f"{folder / graph}.onnx: is no such graph of sam2_ros.deployment's. {EXPORT_AGAIN}")
-            if any(ours is not None and ours != theirs for ours, theirs in zip(shape, found, strict=True)):
+            actual = {node.name: node.shape for node in self._sessions[graph].get_inputs()}.get(names[graph])
+            if actual is None or len(actual) != len(shape):
                 raise GraphError(
-                    f"{folder / graph}.onnx: takes {names[graph]} {found}, which is another network's than what"
-                    f" {CONFIG} says. {EXPORT_AGAIN}"
+                    f"{folder / graph}.onnx: not a graph as sam2_ros.deployment exports it. {EXPORT_AGAIN}"
+                )
+            if any(a is not None and a != b for a, b in zip(shape, actual, strict=True)):
+                raise GraphError(
+                    f"{folder / graph}.onnx: takes {names[graph]} {actual}, but {CONFIG} is of"
+                    f" another network. {EXPORT_AGAIN}"
                 )
 
     def _run(self, graph: str, **inputs: Tensor) -> list[Tensor]:
@@ -84,7 +95,7 @@ class OnnxNetwork:
         if memories is None:
             return self._run("without_memory", stride16=features.stride16)[0]
         pointers, pointer_age, pointer_valid = memories.pointers, memories.pointer_age, memories.pointer_valid
-        if not pointers.shape[1]:  # there is none yet: one that does not count
+        if not pointers.shape[1]:  # graphs take at least one: an invalid one
             pointers, pointer_age = (
                 torch.zeros(x.shape[0], 1, *x.shape[2:], dtype=x.dtype) for x in (pointers, pointer_age)
             )
@@ -113,7 +124,7 @@ class OnnxNetwork:
         n = conditioned.shape[0]
         if points is None or labels is None:
             points, labels = no_points(n, conditioned)
-        found = self._run(
+        outputs = self._run(
             "decode" if mask_prompt is None else "refine",
             conditioned=conditioned,
             stride4=features.stride4,
@@ -123,16 +134,16 @@ class OnnxNetwork:
             multimask=torch.as_tensor(multimask).expand(n),
             **({} if mask_prompt is None else {"mask_prompt": mask_prompt}),
         )
-        return Decoded(**dict(zip(DECODED, found, strict=True)))
+        return Decoded(**dict(zip(DECODED, outputs, strict=True)))
 
     track = SAM2.track
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
         """Of one object."""
-        found = self._run(
+        outputs = self._run(
             "decode_mask", stride4=features.stride4, stride8=features.stride8, stride16=features.stride16, mask=mask
         )
-        return Decoded(**dict(zip(DECODED, found, strict=True)))
+        return Decoded(**dict(zip(DECODED, outputs, strict=True)))
 
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, presence_logit: Tensor, prompted: bool | Tensor

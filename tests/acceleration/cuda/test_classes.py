@@ -47,6 +47,7 @@ def test_a_twin_has_no_parameters_of_its_own(dtype):
     assert twin.state_dict().keys() == model.state_dict().keys()
 
 
+@pytest.mark.slow
 def test_classes_through_kernels_equal_their_plain_ones():
     pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
     different = python(CLASSES, "float32", TRITON_INTERPRET="1", PYTHONPATH=TESTS).split()
@@ -54,6 +55,7 @@ def test_classes_through_kernels_equal_their_plain_ones():
     assert expected - {"CUDASAM2"} <= set(different)  # it is called by its functions alone, as in the next test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])  # the interpreter has no products in bfloat16
 def test_a_stream_through_kernels_equals_the_plain_one(dtype):
     pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")

@@ -26,6 +26,8 @@ from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Click, Prompt, Tracker, graphed_pixels
 from sam2_ros.tracking.memory_bank import most_recalled
 
+pytestmark = pytest.mark.slow
+
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
 

@@ -14,6 +14,8 @@ from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import MaskDecoder
 
+pytestmark = pytest.mark.slow
+
 TESTS = str(Path(__file__).parents[2])
 
 DECODER = """

@@ -8,6 +8,8 @@ from triton_processes import python
 
 TESTS = str(Path(__file__).parents[2])
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
 NETWORK = """

@@ -1,8 +1,0 @@
-"""Rooms, things and a robot's arm for a physics simulator: what `sam2_ros.data.mujoco_scenes` makes clips of."""
-
-import ctypes.util
-import os
-
-if not os.environ.get("MUJOCO_GL"):  # read when MuJoCo is imported; its own default wants a display
-    os.environ["MUJOCO_GL"] = "egl" if ctypes.util.find_library("EGL") else "osmesa"
-os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's: threads that wait for each other crawl beside a training

@@ -1,0 +1,80 @@
+"""Declaration of a node's parameters to ROS, with descriptions, ranges and one-line refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.ros.parameters import MAX_SHOWN_CHARACTERS, ParameterSpec
+
+
+def declare(
+    node: Node,
+    specs: Iterable[ParameterSpec],
+    checks: Mapping[str, Callable[[Any], object]] | None = None,
+    is_configured: Callable[[], bool] = lambda: False,
+) -> None:
+    """Declares the parameters of a node, now and later restricted to accepted values.
+
+    Args:
+        specs: what to declare.
+        checks: by parameter name, checks beyond type, range and choices, which raise ValueError.
+        is_configured: whether parameters that apply when the node is configured have to stay as they are.
+
+    Raises:
+        ValueError: a value given at the start is not accepted; one line that names the parameter.
+    """
+    known = {spec.name: spec for spec in specs}
+
+    def check(name: str, value: object) -> None:
+        known[name].check(value)
+        try:
+            if checks and name in checks:
+                checks[name](value)
+        except ValueError as error:
+            raise ValueError(f"{name} is {excerpt(repr(value), MAX_SHOWN_CHARACTERS)}: {error}") from error
+
+    for name, spec in known.items():
+        if (given := node._parameter_overrides.get(name)) is not None:  # rclpy's own refusals don't say what to write
+            check(name, given.value)
+        node.declare_parameter(name, spec.default, _descriptor(spec))
+
+    def refusal(parameter: Parameter) -> str:
+        if (spec := known.get(parameter.name)) is None:
+            return ""
+        if spec.applies == "configure" and is_configured():
+            name = node.get_fully_qualified_name()
+            return (
+                f"{spec.name} applies when the node is configured, and the node is configured already:"
+                f" `ros2 lifecycle set {name} deactivate`, `... cleanup`, set it, `... configure`, `... activate`"
+            )
+        try:
+            check(spec.name, parameter.value)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def on_set(parameters: list[Parameter]) -> SetParametersResult:
+        reason = next(filter(None, map(refusal, parameters)), "")
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    node.add_on_set_parameters_callback(on_set)
+
+
+def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    # Dynamic, because `check` does more: it accepts 5 for 5.0, and names the accepted values.
+    descriptor = ParameterDescriptor(description=spec.text, read_only=spec.applies == "start", dynamic_typing=True)
+    if spec.choices or spec.values:
+        descriptor.additional_constraints = spec.accepted
+    if spec.range is not None:
+        low, high = spec.range
+        if isinstance(spec.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+    return descriptor

@@ -1,0 +1,52 @@
+"""Checks of the `sam2` node's parameters that need the network's configurations, the devices or the file system.
+
+Each raises ValueError with what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sam2_ros.data.value_range import parse_range
+from sam2_ros.model.config import CONFIGS, PATCH
+from sam2_ros.system.device import device_of
+
+
+def check_model(name: str) -> None:
+    if "/" in name or name.endswith((".pt", ".pth", ".safetensors")):
+        raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
+    if name and name not in CONFIGS:
+        near = difflib.get_close_matches(name, CONFIGS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"there is no such model; {meant}There are {', '.join(CONFIGS)}")
+
+
+def check_checkpoint(file: str) -> None:
+    if file and not Path(file).expanduser().exists():
+        where = "" if Path(file).expanduser().is_absolute() else f" in {Path.cwd()}, where the node was started"
+        raise ValueError(f"there is no such file or folder{where}")
+
+
+def check_image_size(side: int) -> None:
+    if side % PATCH:
+        below = side // PATCH * PATCH
+        nearest = " or ".join(str(near) for near in (below, below + PATCH) if near)
+        raise ValueError(f"it must be a multiple of {PATCH}, such as {nearest}; 0 is the model's own")
+
+
+def check_image_aspect(aspect: str) -> None:
+    CONFIGS["default"].at(aspect=aspect or None)
+
+
+CHECKS: dict[str, Callable[[Any], object]] = {
+    "model": check_model,
+    "checkpoint": check_checkpoint,
+    "image_size": check_image_size,
+    "image_aspect": check_image_aspect,
+    "device": device_of,
+    "range_16bit": parse_range,
+}
+"""By parameter name."""

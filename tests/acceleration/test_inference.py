@@ -1,0 +1,49 @@
+"""Precision, gradients, and weights that change."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from sam2_ros.acceleration import Choice, accelerate, accelerated, choice_of
+from sam2_ros.acceleration.inference import Inference
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_gradients_and_the_precision_that_was_asked_for(model, image, memories, enabled, dtype):
+    learning = deepcopy(model).requires_grad_(True)
+    network = accelerated(learning, dtype, enabled=enabled)
+    features = network.encode_image(image)
+    decoded, memory = network.track(features, memories)
+    outputs = features.stride16, decoded.mask_logits, decoded.all_iou, decoded.presence_logit, decoded.pointer
+    assert all(output.dtype == torch.float32 and not output.requires_grad for output in outputs)
+    assert memory.dtype == dtype and choice_of(network).dtype == dtype
+    assert torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("how", ["in place", "loaded"])
+def test_weights_that_change_are_followed(model, image, how):
+    """What was computed from them before is computed again: tables, merged convolutions."""
+    own = deepcopy(model)
+    network = accelerate(own)
+    before = network.encode_image(image)
+    changed = {name: weight * 1.5 for name, weight in own.state_dict().items()}
+    with torch.no_grad():
+        if how == "in place":
+            for name, weight in own.state_dict().items():
+                weight.copy_(changed[name])
+        else:
+            own.load_state_dict(changed)
+    after, expected = network.encode_image(image), own.encode_image(image)
+    for name in ("stride4", "stride8", "stride16"):
+        torch.testing.assert_close(getattr(after, name), getattr(expected, name), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(getattr(before, name), getattr(after, name), atol=1e-2)
+
+
+def test_a_network_says_what_it_is_computed_with(model):
+    assert str(Choice(torch.bfloat16, "Triton", graphs=True)) == "bfloat16, Triton, CUDA graphs"
+    assert choice_of(model).kernels == "PyTorch"
+    plain = accelerated(model, torch.float32, enabled=False)
+    assert isinstance(plain, Inference) and plain.model is model
+    assert choice_of(plain).kernels.startswith("PyTorch (")
