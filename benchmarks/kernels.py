@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        parser.error("there is no CUDA GPU; tests/model/test_gpu_kernels.py checks the kernel without one")
+        parser.error("there is no CUDA GPU; tests/acceleration/cuda checks the kernels without one")
     from triton.testing import do_bench
 
     from sam2_ros.acceleration.cuda.kernels.key_projection import projected_keys

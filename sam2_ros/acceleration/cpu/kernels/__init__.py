@@ -1,1 +1,1 @@
-"""Kernels for CPUs, x86 and ARM, that PyTorch lacks, written in C++. Those for GPUs are in `gpu_kernels`."""
+"""Kernels for CPUs, x86 and ARM, that PyTorch lacks, written in C++. Those for GPUs are in `cuda.kernels`."""
