@@ -2,9 +2,9 @@
 
 Cross-attention to memory: the queries of an image and a full memory bank, keys of 256 with values of 64, at 1024 px and
 at the default model's input size for 640x480. PyTorch's flash kernel needs values as wide as keys, so they are
-projected first; our kernel takes narrow ones, which are projected afterwards. Self-attention and rotation: bfloat16. All
-take turns; medians. The difference is that from float64, as the norm of the difference over the norm. GFLOP/s count the
-necessary operations, those with narrow values, beside the rate of a large matrix product.
+projected first; our kernel takes narrow ones, which are projected afterwards. Self-attention and rotation: bfloat16.
+All take turns; medians. The difference is that from float64, as the norm of the difference over the norm. GFLOP/s count
+the necessary operations, those with narrow values, beside the rate of a large matrix product.
 """
 
 from __future__ import annotations

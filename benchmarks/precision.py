@@ -21,7 +21,8 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.video import ImageFiles, VideoReader
+from sam2_ros.data.image_sequence import ImageFiles
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.prompt import Click, Prompt

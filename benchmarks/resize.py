@@ -19,7 +19,7 @@ from PIL import Image
 from rich.progress import track
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.video import VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.scenes.demo_scene import demo_scene
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +17,8 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
+from sam2_ros.data.bag_types import IMAGES, MASKLETS, definitions, typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
 from sam2_ros.data.image_message import as_rgb, pixels_of
@@ -29,8 +26,6 @@ from sam2_ros.data.natural_order import natural
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
 from sam2_ros.tracking import rle
 
-IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-MASKLETS = "sam2_ros/msg/MaskletArray"
 SUFFIXES = (".mcap", ".db3")
 
 
@@ -94,8 +89,8 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
         ClipError: the bag is damaged, or has no such topic.
     """
     path = Path(path)
-    with _errors(path):
-        reader = AnyReader([path], default_typestore=_typestore() if _definitions() else None)
+    with clip_errors(path):
+        reader = AnyReader([path], default_typestore=typestore() if definitions() else None)
         reader.open()  # stays open as long as the clip exists
         key = (path, images, masklets, max(file.stat().st_mtime_ns for file in (path, *path.glob("*"))))
     arrays: dict[int, Any] = {}
@@ -106,14 +101,14 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
 
     def message(topic: str, time: int, index: int) -> Any:
         """The last message of an image's time and stamp."""
-        with _errors(path, index):
+        with clip_errors(path, index):
             found = reader.messages([topics[topic]], time, time + 1)
             data = [data for _, _, data in found if _stamp(data) == contents.stamps[index]][-1]
             return reader.deserialize(data, topics[topic].msgtype)
 
     def decoded(index: int) -> np.ndarray:
         image = message(contents.images, int(contents.times[index]), index)
-        with _errors(path, index):
+        with clip_errors(path, index):
             return pixels_of(image)
 
     def values(index: int, pixels: np.ndarray) -> ValueRange:
@@ -202,7 +197,7 @@ def _indexed(
 
     times: dict[str, dict[int, int]] = {topic: {} for topic in pictures}
     arrays: dict[int, tuple[int, Any]] = {}  # time and MaskletArray by stamp; the last one of an image counts
-    with _errors(path):
+    with clip_errors(path):
         for connection, time, data in reader.messages([*pictures.values(), *([answer] if answer else [])]):
             if connection.topic in times:
                 times[connection.topic].setdefault(_stamp(data), time)
@@ -242,7 +237,7 @@ def _indexed(
 
 
 @contextmanager
-def _errors(path: Path, frame: int | None = None) -> Iterator[None]:
+def clip_errors(path: Path, frame: int | None = None) -> Iterator[None]:
     """Turns all errors inside into ClipErrors."""
     try:
         yield
@@ -280,25 +275,6 @@ def _stamp(data: bytes | memoryview) -> int:
     return seconds * 1_000_000_000 + nanoseconds
 
 
-def _definitions() -> Path | None:
-    """The folder of our .msg files: in the source, or in what was sourced, or in this environment."""
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
-    folders = [Path(__file__).parents[2] / "msg", *(Path(prefix) / "share/sam2_ros/msg" for prefix in prefixes)]
-    return next((folder for folder in folders if (folder / "MaskletArray.msg").is_file()), None)
-
-
-@cache
-def _typestore() -> Typestore:
-    """The messages of ROS 2 and ours."""
-    folder = _definitions()
-    if folder is None:
-        raise FileNotFoundError("the .msg files of sam2_ros are not installed: source the ROS workspace that has them")
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for file in sorted(folder.glob("*.msg")):
-        store.register(get_types_from_msg(file.read_text(), f"sam2_ros/msg/{file.stem}"))
-    return store
-
-
 def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", masklets: str = "/sam2/masklets",
           storage: Literal["mcap", "sqlite3"] = "mcap") -> None:  # fmt: skip
     """Write a clip as a new bag: rgb8 images, the first with a stamp of 1 s, and MaskletArrays of annotated ones.
@@ -307,7 +283,7 @@ def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", maskl
 
     Raises FileNotFoundError if the message definitions are not installed, and rosbags' WriterError if `path` exists.
     """
-    store = _typestore()
+    store = typestore()
     types = store.types
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     with Writer(Path(path), version=9, storage_plugin=plugin) as writer:

@@ -11,6 +11,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from sam2_ros.data import bag
+from sam2_ros.data.bag_types import MASKLETS, typestore
 from sam2_ros.data.clips import ClipError
 
 PROMPTS = "sam2_ros/msg/PromptArray"
@@ -33,8 +34,8 @@ def uncorrected(root: str | Path) -> list[Path]:
 
 
 def _is_uncorrected(path: Path) -> bool:
-    with bag._errors(path), AnyReader([path], default_typestore=bag._typestore()) as reader:
-        arrays = islice(_messages(reader, bag.MASKLETS), MAX_ARRAYS)
+    with bag.clip_errors(path), AnyReader([path], default_typestore=typestore()) as reader:
+        arrays = islice(_messages(reader, MASKLETS), MAX_ARRAYS)
         if not any(0 < masklet.iou < 1 for array in arrays for masklet in array.masklets):
             return False
         prompted: dict[int, int] = {}  # stamp of each object's first prompt

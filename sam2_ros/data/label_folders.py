@@ -11,11 +11,11 @@ import numpy as np
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
 from sam2_ros.data.hidden import is_hidden
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.images import check_masks, image_size, write_jpeg
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
 from sam2_ros.data.natural_order import natural
-from sam2_ros.data.video import ImageFiles
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
 """Cached values by folder, time of its last change, and given meaning, as deciding reads all label images."""

@@ -25,7 +25,8 @@ from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 from sam2_ros.data.object_folders import ObjectFolders
-from sam2_ros.data.video import VideoFrames, VideoWriter
+from sam2_ros.data.video import VideoFrames
+from sam2_ros.data.video_writer import VideoWriter
 
 STEP = 4
 """Every fourth frame is annotated."""

@@ -15,10 +15,10 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.images import check_masks, image_files, image_size, write_jpeg
 from sam2_ros.data.labels import label_files, write_labels
 from sam2_ros.data.object_folders import ObjectFolder, ObjectFolders
-from sam2_ros.data.video import ImageFiles
 
 IMAGES, ANNOTATIONS = "JPEGImages_24fps", "Annotations_6fps"
 

@@ -1,56 +1,16 @@
-"""Frames of video files, image folders and cameras; writing of video files."""
+"""Random access to the frames of a video file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from functools import cached_property
-from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 
 from sam2_ros.data.clips import ClipError, Lazy
-from sam2_ros.data.images import image_files, image_size, read_image
-from sam2_ros.data.video_decoder import Decoder, pyav
-from sam2_ros.data.video_index import Order, VideoIndex, frame_rate
-
-
-class ImageFiles(Sequence[np.ndarray]):
-    """Image files as frames, decoded lazily: uint8 [H, W, 3] RGB, all of the same size.
-
-    Access raises ClipError if a file is missing, damaged, or of another size than the first one.
-    """
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = tuple(files)
-        self._size: tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, folder: str | Path) -> ImageFiles:
-        """All images of a folder in natural order. Raises ClipError if there are none."""
-        return cls(image_files(Path(folder)))
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index):  # int -> frame, slice -> ImageFiles
-        if isinstance(index, slice):
-            return ImageFiles(self.files[index])
-        index = range(len(self.files))[index]
-        image = read_image(self.files[index], index)
-        self._size = self._size or image_size(self.files[0], 0)
-        if image.shape[:2] != self._size:
-            height, width = self._size
-            problem = f"is {image.shape[1]} x {image.shape[0]} pixels, but the first frame is {width} x {height}"
-            raise ClipError(self.files[index], problem, index)
-        return image
-
-    def __iter__(self) -> Iterator[np.ndarray]:  # Sequence's own would end at an IndexError in decoding
-        return (self[index] for index in range(len(self)))
+from sam2_ros.data.video_decoder import Decoder
+from sam2_ros.data.video_index import Order, VideoIndex
 
 
 class VideoFrames(Sequence[np.ndarray]):
@@ -191,131 +151,3 @@ class _Cursor:
             self._index.order = self._index.order.without(self._start)
         else:
             raise self._error("cannot be decoded from here on", place)
-
-
-class VideoReader:
-    """Frames of a video file, a camera (an index like 0), or a folder of images, in order: uint8 [H, W, 3] RGB.
-
-    `fps` is the rate of the source; `fallback_fps` for images, or if a file has none. Frames of a file that can't be
-    decoded are skipped. Raises FileNotFoundError or ValueError if the source can't be opened, and ImportError for a
-    file without PyAV.
-    """
-
-    def __init__(self, source: str | Path | int, fallback_fps: float = 24.0) -> None:
-        self.source = source
-        self._images: ImageFiles | None = None
-        self._camera: cv2.VideoCapture | None = None
-        fps = 0.0
-        if isinstance(source, int):
-            self._camera = cv2.VideoCapture(source)
-            if not self._camera.isOpened():
-                raise ValueError(f"{source}: cannot be opened as a camera")
-            fps = self._camera.get(cv2.CAP_PROP_FPS)
-        elif Path(source).is_dir():
-            self._images = ImageFiles.of(source)
-        elif Path(source).is_file():
-            fps = frame_rate(Path(source))
-        else:
-            raise FileNotFoundError(f"{source}: no such video file or folder of images")
-        self.fps = float(fps) if 0.5 <= fps <= 1000 else fallback_fps  # cameras and broken headers report 0 or NaN
-        self.rewind()
-
-    @cached_property
-    def count(self) -> int | None:
-        """The number of frames; None for a camera. A file is read completely to count them."""
-        if self._camera is not None:
-            return None
-        return len(self._images if self._images is not None else VideoFrames(self.source))
-
-    def read(self) -> np.ndarray | None:
-        """The next frame; None at the end. Raises ValueError if there are no frames, or an image is damaged."""
-        return next(self._frames, None)
-
-    def rewind(self) -> None:
-        """Restart at the first frame; has no effect on a camera."""
-        if self._camera is not None:
-            self._frames = _camera_frames(self._camera)
-        else:
-            self._frames = iter(self._images) if self._images is not None else _decoded_frames(Path(self.source))
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        while (frame := self.read()) is not None:
-            yield frame
-
-    def close(self) -> None:
-        """Close the source, which ends iteration."""
-        self._frames = iter(())
-        if self._camera is not None:
-            self._camera.release()
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-
-def _camera_frames(camera: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    while (read := camera.read())[0]:
-        yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
-
-
-def _decoded_frames(file: Path) -> Iterator[np.ndarray]:
-    """All frames of a file that can be decoded."""
-    done = 0
-    for threads in (True, False):  # from the first damage on without threads
-        decoder = Decoder(file, threads)
-        try:
-            for _, frame in islice(decoder.frames(), done, None):
-                if threads and decoder.damaged:
-                    break
-                done += 1
-                yield decoder.pixels(frame)
-        finally:
-            decoder.close()
-        if not decoder.doubtful:
-            break
-    if not done:
-        raise ValueError(f"{file}: none of its frames can be decoded")
-
-
-class VideoWriter:
-    """Writes frames, uint8 [H, W, 3] RGB, to an MP4 file (H.264), which all players and browsers support.
-
-    Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV.
-    """
-
-    def __init__(self, path: str | Path, fps: float) -> None:
-        self.path = Path(path)
-        if self.path.suffix.lower() != ".mp4":
-            raise ValueError(f"{path}: cannot write {self.path.suffix!r} videos, only .mp4")
-        av = pyav()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._frame = av.VideoFrame.from_ndarray
-        self._file = av.open(str(self.path), "w")
-        rate = Fraction(fps).limit_denominator(1001)
-        self._stream = self._file.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
-        self._size: tuple[int, int] | None = None
-
-    def write(self, frame: np.ndarray) -> None:
-        """Append a frame; the first one sets the size."""
-        height, width = frame.shape[:2]
-        if self._size is None:
-            self._size = self._stream.width, self._stream.height = width, height
-            # Chroma at half resolution, which players expect, needs even sides.
-            self._stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        if (width, height) != self._size:
-            raise ValueError(f"{self.path}: got a frame of size {(width, height)} for a video of size {self._size}")
-        self._file.mux(self._stream.encode(self._frame(np.ascontiguousarray(frame), format="rgb24")))
-
-    def close(self) -> None:
-        """Complete the file."""
-        if self._size is not None:
-            self._file.mux(self._stream.encode())
-        self._file.close()
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()

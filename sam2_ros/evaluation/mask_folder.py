@@ -23,10 +23,10 @@ import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 from sam2_ros.data.object_folders import ObjectFolder
-from sam2_ros.data.video import ImageFiles
 from sam2_ros.evaluation.vos import stamp
 from sam2_ros.tracking.masklet import Frame, Masklet
 

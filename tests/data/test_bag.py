@@ -16,6 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from small_clips import make_clip, same_frames, same_masks
 
 from sam2_ros.data import bag
+from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.image_message import ImageDecoder, to_rgb
@@ -109,7 +110,7 @@ def test_bags_of_rclpy_are_read(tmp_path):
 
     from sam2_ros.msg import Mask, Masklet, MaskletArray
 
-    clip, store = make_clip(ids=(2,)), bag._typestore()
+    clip, store = make_clip(ids=(2,)), typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         images = writer.add_connection("/image", RGB, typestore=store)
         arrays = writer.add_connection("/masklets", ARRAY, typestore=store)
@@ -138,7 +139,7 @@ def _share() -> Path:
 @pytest.fixture
 def recorded(tmp_path):
     """Writes a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
-    store = bag._typestore()
+    store = typestore()
     types = store.types
 
     def header(stamp):
@@ -254,7 +255,7 @@ def test_decompression_bombs_in_a_bag_are_refused(recorded):
 def test_masklets_belong_to_images_by_stamp(recorded):
     """Whatever the order of arrival; of two answers for one image the later one counts."""
     a, b, c = 10**9, 2 * 10**9, 3 * 10**9
-    types = bag._typestore().types
+    types = typestore().types
 
     def masklets(object_id):
         mask = np.zeros((48, 64), bool)
@@ -311,7 +312,7 @@ def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
 
 def test_unlisted_object_is_unknown(recorded):
     """It was pointed out later, or is no longer followed; one that is named and not present is hidden."""
-    types = bag._typestore().types
+    types = typestore().types
     square, nothing = np.zeros((2, 48, 64), bool)
     square[3:9, 3:9] = True
     named = [{1: square}, {1: nothing, 2: square}, {2: square}]
@@ -374,7 +375,7 @@ def test_bad_messages(recorded, messages, frame, problem):
 
 
 def test_masks_of_a_wrong_size(recorded):
-    types = bag._typestore().types
+    types = typestore().types
     masklet = bag._masklet(types, 3, np.ones((48, 60), bool))
     path = recorded(
         ("/i", RGB, 10**9, image(PICTURE, "rgb8")),
@@ -382,15 +383,3 @@ def test_masks_of_a_wrong_size(recorded):
     )
     with pytest.raises(ClipError, match="frame 0: object 3: run lengths cover 2880 pixels"):
         bag.read(path).masks[0]
-
-
-def test_installed_definitions_are_found(tmp_path, monkeypatch):
-    """Away from the source folder, in a workspace that was sourced."""
-    monkeypatch.setattr(bag, "__file__", str(tmp_path / "lib/sam2_ros/data/bag.py"))
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
-    assert bag._definitions() is None
-    share = tmp_path / "workspace/share/sam2_ros/msg"
-    share.mkdir(parents=True)
-    (share / "MaskletArray.msg").write_text((ROOT / "msg/MaskletArray.msg").read_text())
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/ros/jazzy:{tmp_path / 'workspace'}")
-    assert bag._definitions() == share

@@ -216,9 +216,7 @@ def test_sav(copy):
     damage(8, "masklet 2: .* do not add up to 64 x 48", lambda content: masks(content)[2][2].update(counts="0"))
     damage(4, "has 2 masks for 3 objects", lambda content: masks(content)[1].pop() and None)
     damage(4, "has a str for 3 objects", lambda content: masks(content).__setitem__(1, "mask"))
-    damage(
-        None, "annotates 4 frames, one in 4, but the video has only 9 frames", lambda c: masks(c).append(masks(c)[0])
-    )
+    damage(None, "annotates 4 frames, one in 4, but the video has only 9", lambda c: masks(c).append(masks(c)[0]))
     file.write_text(kept[0][:1000])
     expect(file, None, "cannot be read as JSON", lambda: sav.read(video))
     file.unlink()
@@ -258,7 +256,7 @@ def test_coco(copy):
     nothing = "none of its images has an annotation with a segmentation; left out "
     damage(None, nothing + "annotations of images that are not listed: 2 .1, 2.", damage_all(image_id=7))
     damage(None, nothing + "annotations without a mask: 2", damage_all(segmentation=[]))
-    damage(None, nothing + "annotations with polygons of less than three", damage_all(segmentation=[[1, 2, 3]]))
+    damage(None, nothing + "annotations with invalid polygons", damage_all(segmentation=[[1, 2, 3]]))
     wrong = {"size": [1, 2], "counts": "11"}
     damage(None, nothing + r".* don't fit: 2 \(1: the mask is of size", damage_all(segmentation=wrong))
     file.write_text(kept)

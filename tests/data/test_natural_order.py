@@ -16,8 +16,9 @@ from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.natural_order import natural
-from sam2_ros.data.video import ImageFiles, VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
 from sam2_ros.evaluation.vos import stamp
 from sam2_ros.scenes import pictures

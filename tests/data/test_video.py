@@ -20,8 +20,9 @@ from video_files import EVEN, TICKS, UNEVEN, decoded_in_order, number_of, number
 from sam2_ros.data import sav
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.video import VideoFrames, VideoReader
+from sam2_ros.data.video import VideoFrames
 from sam2_ros.data.video_decoder import Decoder
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.scenes import pictures
 
 OPEN_GOP = "open-gop=1:bframes=3:keyint=12:min-keyint=12:scenecut=0:log-level=none"
