@@ -19,11 +19,13 @@ PACKAGES = {
     "rosbags": "rosbags",
     "safetensors": "safetensors",
     "tensorboard": "tensorboard",
+    "tomli": "tomli",
     "torch": "torch>=2.7",
 }
 """What pip calls a module's package."""
 
 _NETWORK = ("torch", "safetensors", "cv2", "PIL")
+_TOML = () if sys.version_info >= (3, 11) else ("tomli",)
 
 COMMANDS = {
     "camera": ("cv2", "PIL"),
@@ -33,7 +35,7 @@ COMMANDS = {
     "sam2": _NETWORK,
     "deployment": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
     "evaluation": (*_NETWORK, "rich"),
-    "training": (*_NETWORK, "rich", "tensorboard"),
+    "training": (*_NETWORK, "rich", *_TOML, "tensorboard"),
 }
 """The modules that a command cannot do without. What one file or option needs is said by what reads it."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from small_clips import make_clip
 
 from sam2_ros.tracking import Box, Click, Prompt, Tracker
-from sam2_ros.tracking.tracker import Answer
+from sam2_ros.tracking.history import Answer
 
 PROMPTS = {
     0: Prompt(clicks=(Click(20, 20),)),
@@ -26,7 +26,7 @@ def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer
                 tracker.prompt(PROMPTS[index])
             if index == 12:
                 tracker.remove(2)
-        known = [tracker._history[-1].answers for tracker in trackers]
+        known = [tracker.history.newest.answers for tracker in trackers]
         assert known[0] and all(answers.keys() == known[0].keys() for answers in known)
         yield index, known
 

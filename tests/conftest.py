@@ -12,6 +12,17 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")  # a machine that does other things as well is no failure
 
 
+SLOW_FIXTURES = {"ros_domain", "exported"}
+"""What starts nodes, or exports the network."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use slow fixtures; others carry the mark themselves."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """A ROS_DOMAIN_ID that nobody else on this machine uses, set in the environment (child processes inherit it)."""

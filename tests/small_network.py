@@ -8,7 +8,7 @@ from sam2_ros.model.config import CONFIGS, HieraConfig, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.samples import Batch, sample
-from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
+from sam2_ros.training.start import attend_to_click, attend_to_same_position
 
 TINY = SAM2Config(
     "test",
@@ -27,8 +27,8 @@ TINY = SAM2Config(
 def network(config: SAM2Config = TINY) -> SAM2:
     torch.manual_seed(0)
     model = SAM2(config)
-    look_at_the_same_place(model)
-    look_at_the_click(model)
+    attend_to_same_position(model)
+    attend_to_click(model)
     return model
 
 

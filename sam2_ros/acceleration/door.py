@@ -85,7 +85,7 @@ def accelerated(
     if not isinstance(model, SAM2):
         ready = choice_of(model).dtype
         if dtype not in (None, ready):
-            raise ValueError(f"this network computes in {ready}, not in {dtype}; make another one by accelerate()")
+            raise ValueError(f"this network computes in {ready}, not in {dtype}; leave dtype out")
         return model
     if enabled:
         return accelerate(model, dtype, capacity)
@@ -100,7 +100,7 @@ def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:
     """PyTorch's kernel for memory attention without a mask: flash, efficient, cudnn, math or overrideable."""
     sample = torch.empty(1, 1, 64, model.config.dim, device=model.device, dtype=dtype)
     chosen = torch._fused_sdp_choice(sample, sample, sample)
-    names = {int(backend): name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
+    names = {backend.value: name.split("_")[0].lower() for name, backend in nn.attention.SDPBackend.__members__.items()}
     return names.get(int(chosen), "unknown")
 
 

@@ -27,6 +27,11 @@ class Choice:
     graphs: bool = False
     """Whether the step of a stream is recorded as CUDA graphs."""
 
+    @property
+    def has_own_kernels(self) -> bool:
+        """Whether kernels of this package are among them."""
+        return not self.kernels.startswith(("PyTorch", "ONNX"))
+
     def __str__(self) -> str:
         graphs = ", CUDA graphs" if self.graphs else ""
         return f"{str(self.dtype).removeprefix('torch.')}, {self.kernels}{graphs}"

@@ -47,5 +47,6 @@ def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
 def prepare(twin: nn.Module, dtype: torch.dtype) -> None:
     """Compute, or compute again, what follows from the weights of a twin."""
     for part in twin.modules():
-        if hasattr(part, "prepare"):
-            part.prepare(dtype)
+        prepare_part = getattr(part, "prepare", None)
+        if prepare_part is not None:
+            prepare_part(dtype)

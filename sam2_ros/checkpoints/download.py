@@ -6,8 +6,10 @@ import hashlib
 import os
 import time
 from contextlib import suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm
@@ -65,7 +67,7 @@ def download(url: str, to: Path, sha256: str) -> None:
             raise DamagedError(f"its SHA-256 is {digest.hexdigest()} instead of {sha256}")
 
 
-def _length(source) -> int | None:
+def _length(source: HTTPResponse) -> int | None:
     given = source.headers.get("Content-Length", "")
     return int(given) if given.isdecimal() else None
 
@@ -78,7 +80,7 @@ class _Part:
         self._part = to.with_name(f"{to.name}.{token_hex(4)}.part")
         self._file = open(self._part, "xb")  # noqa: SIM115 - a tempfile would be readable by this user alone
 
-    def __enter__(self):
+    def __enter__(self) -> BinaryIO:
         return self._file
 
     def __exit__(self, kind: type | None, *_: object) -> None:

@@ -38,9 +38,7 @@ def save_weights(model: SAM2, path: str | Path, dtype: torch.dtype = torch.float
 def _weights_of(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
     """The weights to save, on the CPU. Those that were never loaded or trained are left out."""
     if not isinstance(model, nn.Module):
-        raise CheckpointError(
-            f"{type(model).__name__} has no weights to save. Load the checkpoint that the graphs were exported from."
-        )
+        raise CheckpointError(f"{type(model).__name__} has no weights to save. Give the SAM2 that it was made from.")
     weights = {}
     for key, value in model.state_dict().items():
         if key in model.missing_weights:

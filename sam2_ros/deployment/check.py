@@ -38,7 +38,7 @@ class Comparison:
 def compare(model: SAM2, folder: Path) -> Comparison:
     """Track the same objects with a network and its graphs: clicks, a box, a mask, corrections, late prompts."""
     frames = SyntheticScenes(SceneSettings(HEIGHT, WIDTH, frames=FRAMES, leaving=0)).scene(3).frames
-    trackers = Tracker(model), Tracker(OnnxNetwork(folder))  # type: ignore[arg-type]
+    trackers = Tracker(model), Tracker(OnnxNetwork(folder))
     seconds: tuple[list[float], list[float]] = [], []
     difference, same_presence = 0.0, True
     for index, image in enumerate(frames):
@@ -54,7 +54,7 @@ def compare(model: SAM2, folder: Path) -> Comparison:
             elif index == 8:
                 tracker.prompt(Prompt(1, clicks=(Click(40, 150, positive=False),)), stamp=5)
                 tracker.prompt(Prompt(2, clicks=(Click(100, 80),)), stamp=2)
-        ours, theirs = (tracker._history[-1].answers for tracker in trackers)
+        ours, theirs = (tracker.history.newest.answers for tracker in trackers)
         for object_id, answer in ours.items():
             other = theirs[object_id]
             both = answer.presence_logit > 0, other.presence_logit > 0

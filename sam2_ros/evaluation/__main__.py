@@ -223,9 +223,9 @@ def data_warnings(console: Console) -> Iterator[list[str]]:
         warnings.simplefilter("once", DataWarning)
         show = warnings.showwarning
 
-        def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, DataWarning):
-                show(message, category, *where)
+                show(message, category, *where, **more)
                 return
             messages.append(str(message))
             console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)

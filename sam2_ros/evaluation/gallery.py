@@ -39,11 +39,11 @@ class Gallery:
 
     def add(self, index: int, truth: np.ndarray | None, masklets: Sequence[Masklet]) -> None:
         """Add the next frame: its true masks, bool [N, H, W] or None, and the predicted ones. Raises OSError."""
-        shown = truth is not None and self._selected and index >= self._selected[0]
-        if not shown and not self._overlays:
+        shown = bool(self._selected) and index >= self._selected[0]
+        if (truth is None or not shown) and not self._overlays:
             return
         image = self._clip.frames[index]
-        if shown:
+        if truth is not None and shown:
             self._selected = [selected for selected in self._selected if selected > index]
             self._pictures[index] = outlined(thumbnail(image, masklets, self._overlay), truth)
         if self._overlays:

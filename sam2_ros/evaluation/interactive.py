@@ -96,7 +96,7 @@ def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> I
         yield Round(annotations, scores)
         choose = _worst if mode == "offline" else _next_below_threshold
         chosen = {
-            one.object_id: frame for one in scores if (frame := choose(one, done[one.object_id])) is not None
+            one.object_id: following for one in scores if (following := choose(one, done[one.object_id])) is not None
         }  # fmt: skip
         if not chosen:
             return
@@ -106,8 +106,8 @@ def _first_frames(clip: Clip) -> dict[int, int]:
     """The first frame on which each object is visible, by object ID."""
     first: dict[int, int] = {}
     for index, truth in enumerate(clip.masks):
-        for row, object_id in enumerate(clip.object_ids if truth is not None else ()):
-            if object_id not in first and truth[row].any():
+        for row, object_id in enumerate(clip.object_ids):
+            if truth is not None and object_id not in first and truth[row].any():
                 first[object_id] = index
         if len(first) == len(clip.object_ids):
             break

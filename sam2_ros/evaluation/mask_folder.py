@@ -63,7 +63,8 @@ def read_masks(root: str | Path, clip: Clip, mask_values: str | None = None) -> 
             Masklet(object_id, "", bool(mask.any()), float(mask.any()), 1.0, mask)
             for object_id, mask in zip(clip.object_ids, masks, strict=truth is not None)
         )
-        yield Frame(stamp(clip, index), *masks.shape[1:], masklets)
+        height, width = masks.shape[1:]
+        yield Frame(stamp(clip, index), height, width, masklets)
 
 
 def write_masks(root: str | Path, clip: Clip, index: int, frame: Frame) -> None:

@@ -75,7 +75,8 @@ class Report:
 
     def json(self) -> str:
         """Settings and data. Undefined means are null."""
-        return json.dumps({"settings": dict(self.settings), **plain(self.data)}, indent=1, allow_nan=False)
+        content = {"settings": dict(self.settings)} | {key: plain(value) for key, value in self.data.items()}
+        return json.dumps(content, indent=1, allow_nan=False)
 
     def save(self, folder: Path) -> None:
         """Write scores.md and scores.json into a folder, which is created if missing. Raises OSError."""

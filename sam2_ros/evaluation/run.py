@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sam2_ros.acceleration import accelerate
+from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
@@ -79,7 +79,12 @@ class Run:
     """Errors by name of the clip."""
 
     def vos(
-        self, model: SAM2, kinds: Sequence[str], settings: Mapping[str, str], save_masks: bool, non_overlap: bool
+        self,
+        model: SAM2 | Network,
+        kinds: Sequence[str],
+        settings: Mapping[str, str],
+        save_masks: bool,
+        non_overlap: bool,
     ) -> Report:
         """Semi-supervised segmentation with one or more kinds of prompts."""
         # Kinds in one tracker share encoded images; but without overlap, one kind would take pixels from another.
@@ -146,9 +151,9 @@ class Run:
         scored = sum(bool(one.frames) for of_kind in scores.values() for one in of_kind)
         return self._complete(vos_report(settings, scores, rows, notes), scored, TOO_SHORT)
 
-    def interactive(self, model: SAM2, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
+    def interactive(self, model: SAM2 | Network, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
         """Interactive segmentation, offline or online."""
-        network = accelerate(model)
+        network = accelerated(model)
         done: dict[str, list[Round]] = {}
 
         def score(clip: Clip, advance: Advance, pictured: bool) -> None:
@@ -174,7 +179,7 @@ class Run:
         scored = sum(bool(one.frames) for results in done.values() for one in results[0].scores)
         return self._complete(interactive_report(settings, done, rows, rounds), scored, TOO_SHORT)
 
-    def image(self, model: SAM2, every: int, settings: Mapping[str, str]) -> Report:
+    def image(self, model: SAM2 | Network, every: int, settings: Mapping[str, str]) -> Report:
         """Single images with 1 .. CLICKS clicks."""
         predictor = ImagePredictor(model)
         scores: dict[str, dict[tuple[int, int], ImageScore]] = {}
@@ -190,7 +195,7 @@ class Run:
                 gallery.save()
             scores[clip.name] = of_clip
             if of_clip:
-                first, last = (np.mean([score.clicks[n] for score in of_clip.values()]) for n in (0, -1))
+                first, last = (float(np.mean([score.clicks[n] for score in of_clip.values()])) for n in (0, -1))
                 self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
         rows = self._each(score)

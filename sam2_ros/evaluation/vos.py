@@ -14,7 +14,7 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.prompts import prompt_object
 from sam2_ros.evaluation.report import Curves, Report, Rows, Table, mean, percent
 from sam2_ros.evaluation.scores import ObjectScore, Summary, summary
-from sam2_ros.tracking.masklet import Frame
+from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.tracker import Tracker
 
 COLUMNS = ("objects", "frames", "J&F", "J", "F", "presence", "recall", "F1", "switches")
@@ -41,15 +41,15 @@ def follow(tracker: Tracker, clip: Clip, kinds: Sequence[str]) -> Iterator[dict[
     waiting = set(clip.object_ids)
     for index, (image, truth) in enumerate(zip(clip.frames, clip.masks, strict=True)):
         tracker.step(image, stamp(clip, index))
-        for row, object_id in enumerate(clip.object_ids if truth is not None else ()):
-            if object_id in waiting and truth[row].any():
+        for row, object_id in enumerate(clip.object_ids):
+            if truth is not None and object_id in waiting and truth[row].any():
                 for kind in kinds:
                     prompt_object(tracker, kind, ids[kind, object_id], truth[row])
                 waiting.discard(object_id)
         assert tracker.newest is not None
         if len(tracker.newest.masklets) < len(kinds) * (len(clip.object_ids) - len(waiting)):
             raise MemoryError(f"{clip.name}: out of memory for this number of objects; use fewer kinds of prompts")
-        answers = {kind: [] for kind in kinds}
+        answers: dict[str, list[Masklet]] = {kind: [] for kind in kinds}
         for (kind, object_id), number in ids.items():
             masklet = tracker.newest.masklet(number)
             if masklet is not None:
@@ -101,6 +101,8 @@ def _over_time(scores: Sequence[ObjectScore]) -> tuple[list[float], list[float]]
     """Mean J&F over objects by the number of frames since they were prompted."""
     values: dict[int, list[float]] = defaultdict(list)
     for one in scores:
+        if one.start is None:
+            continue
         for frame in one.frames:
             values[frame.frame - one.start].append((frame.j + frame.f) / 2)
     return list(map(float, sorted(values))), [mean(values[age]) for age in sorted(values)]

@@ -109,8 +109,11 @@ class SAM2Config:
 
     def at(self, image_size: int | None = None, aspect: str | None = None) -> SAM2Config:
         """The same network for images of another size or shape; the weights fit all. None: as it is."""
-        given = {"image_size": image_size, "aspect": aspect}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        return replace(
+            self,
+            image_size=self.image_size if image_size is None else image_size,
+            aspect=self.aspect if aspect is None else aspect,
+        )
 
     def fixed(self) -> SAM2Config:
         """The same network for images of one shape: where each would have its own, the square."""
@@ -157,7 +160,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
-    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_half_precision.py)
+    half="float16",  # nothing in it comes near 1000 (tests/tracking/test_tracker_half_precision.py)
 )
 
 

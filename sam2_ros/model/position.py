@@ -79,6 +79,8 @@ def rotate(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
 class RandomFourier(nn.Module):
     """Random Fourier features of points (SAM paper, appendix A; Tancik et al. 2020), shared by prompts and image."""
 
+    positional_encoding_gaussian_matrix: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))

@@ -63,7 +63,7 @@ class PromptEncoder(nn.Module):
         labels = torch.cat((labels, labels.new_full((n, 1), PointLabel.PADDING)), dim=1)[..., None]
         x, y = (points + 0.5).unbind(-1)
         where = self.pe_layer(torch.stack((x / width, y / height), dim=-1))
-        kinds = torch.cat([self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings])
+        kinds = torch.cat([embedding.weight for embedding in (self.not_a_point_embed, *self.point_embeddings)])
         return torch.where(labels == PointLabel.PADDING.value, 0.0, where) + kinds[labels[..., 0] + 1]
 
     def nothing(self) -> Tensor:

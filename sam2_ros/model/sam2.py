@@ -145,7 +145,8 @@ class SAM2(nn.Module):
         """
         if memories is None:
             return features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
-        position = self.position(*memories.maps.shape[3:], self.config.dim).to(features.stride16.dtype)
+        height, width = memories.maps.shape[3:]
+        position = self.position(height, width, self.config.dim).to(features.stride16.dtype)
         return self.memory_attention(features.stride16, position, self.memory_tokens(memories))
 
     def position(self, height: int, width: int, channels: int) -> Tensor:

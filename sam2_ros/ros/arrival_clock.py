@@ -1,4 +1,4 @@
-"""A clock for images that nobody has stamped."""
+"""A clock for images without a stamp."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 
 class ArrivalClock:
-    """ROS's time where it goes on, and a clock that runs where it does not.
+    """ROS's time while it advances, and a steady clock otherwise.
 
     Under `use_sim_time`, ROS's time is 0 until somebody publishes /clock, stands still while a simulation pauses, and
-    goes back when one starts again. Images still have to be told apart, in the order in which they come. Safe to use
-    from several threads.
+    goes back when one starts again. Stamps still have to differ and ascend in the order in which images come.
+    Thread-safe.
 
     Args:
         ros: ROS's time, ns.
@@ -28,7 +28,7 @@ class ArrivalClock:
         self._at = steady()
 
     def now(self) -> int:
-        """ns, 1 or more; later than at every call before."""
+        """A stamp, ns, 1 or more; later than those of all calls before."""
         with self._lock:
             ros, steady = self._ros(), self._steady()
             meanwhile = max(1, round(1e9 * (steady - self._at)))

@@ -1,4 +1,4 @@
-"""Images that have arrived and not been looked at yet."""
+"""Image messages that wait to be processed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 
 @dataclass(frozen=True, eq=False)
-class Arrived:
+class ArrivedImage:
     """An image message and when it came."""
 
     message: Image | CompressedImage
@@ -20,7 +20,7 @@ class Arrived:
 
 
 class ImageQueue:
-    """Between the camera and a tracker that may be slower. Safe to use from several threads.
+    """Images between a camera and a tracker that may be slower. Thread-safe.
 
     Args:
         limit: how many images may wait. 1: the newest only, every other is dropped. More: all, in order; when they do
@@ -29,11 +29,11 @@ class ImageQueue:
 
     def __init__(self, limit: int = 1) -> None:
         self._limit = limit
-        self._images: deque[Arrived] = deque()
+        self._images: deque[ArrivedImage] = deque()
         self._lock = threading.Lock()
 
-    def put(self, image: Arrived) -> Arrived | None:
-        """Adds an image and returns the one that is dropped for it, or that is dropped itself."""
+    def put(self, image: ArrivedImage) -> ArrivedImage | None:
+        """Add an image and return the one that is dropped for it, or that is dropped itself."""
         with self._lock:
             if len(self._images) < self._limit:
                 self._images.append(image)
@@ -44,12 +44,13 @@ class ImageQueue:
             self._images.append(image)
             return dropped
 
-    def take(self) -> Arrived | None:
-        """The image that is next, None when there is none."""
+    def take(self) -> ArrivedImage | None:
+        """Take the next image; None when there is none."""
         with self._lock:
             return self._images.popleft() if self._images else None
 
     def clear(self) -> None:
+        """Drop all images."""
         with self._lock:
             self._images.clear()
 
@@ -58,10 +59,10 @@ class ImageQueue:
 
     @property
     def keeps_all(self) -> bool:
-        """Whether every image counts, or the newest alone."""
+        """Whether every image is processed, or the newest alone."""
         return self._limit > 1
 
-    def waiting(self) -> list[Arrived]:
-        """What has come and was not taken, in order."""
+    def waiting(self) -> list[ArrivedImage]:
+        """The images that wait, in their order."""
         with self._lock:
             return list(self._images)

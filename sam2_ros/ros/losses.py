@@ -1,4 +1,4 @@
-"""What is dropped, in words: for the log, now and then."""
+"""Dropped detections, for the log at intervals."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 from sam2_ros.ros.meter import Meter
 
-EVERY = 10.0
+LOG_INTERVAL = 10.0
 """s between two lines."""
 
-WHY = {
+REASONS = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
     "without room": "max_objects are tracked already; raise it, remove some, or set detection_forget_after",
     "without score": "no hypothesis has a score that is a number",
     "doubled": "a surer box of the same message overlaps by more than detection_max_overlap",
     "refused": "~/prompt_results says why",
 }
-"""Why detections are dropped, by what is counted. Those that are tracked already and unsure ones are no loss."""
+"""Why detections are dropped, by the event that is counted. Known and unsure detections are not losses."""
 
 
 class Losses:
-    """Says which detections were dropped since it last said so.
+    """Reports which detections were dropped since the last report.
 
     Args:
         steady: s of a clock that never goes back.
@@ -30,14 +30,18 @@ class Losses:
     def __init__(self, meter: Meter, steady: Callable[[], float] = time.monotonic) -> None:
         self._meter = meter
         self._steady = steady
-        self._said = dict.fromkeys(WHY, 0)
-        self._at = float("-inf")
+        self._reported = dict.fromkeys(REASONS, 0)
+        self._reported_at = float("-inf")
 
     def line(self) -> str | None:
-        """One line; None: there is nothing new, or it is too early for the next."""
-        counts = {event: self._meter[f"detections {event}"] for event in WHY}
-        lost = {event: count - self._said[event] for event, count in counts.items() if count > self._said[event]}
-        if not lost or self._steady() - self._at < EVERY:
+        """A line for the log; None: nothing new was dropped, or it is too early for the next line."""
+        counts = {event: self._meter[f"detections {event}"] for event in REASONS}
+        lost = {
+            event: count - self._reported[event] for event, count in counts.items() if count > self._reported[event]
+        }
+        if not lost or self._steady() - self._reported_at < LOG_INTERVAL:
             return None
-        self._said, self._at = counts, self._steady()
-        return "Detections dropped: " + ", ".join(f"{number} {event} ({WHY[event]})" for event, number in lost.items())
+        self._reported, self._reported_at = counts, self._steady()
+        return "Detections dropped: " + ", ".join(
+            f"{number} {event} ({REASONS[event]})" for event, number in lost.items()
+        )

@@ -42,20 +42,19 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.acceleration import choice_of
-from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
-from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.model.config import IMAGE, SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, process, prompts, shared_memory
+from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.arrival_clock import ArrivalClock
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.image_queue import Arrived, ImageQueue
+from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
@@ -63,9 +62,9 @@ from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
-from sam2_ros.ros.prompt_queue import Order, Proposal, Source
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.waiting_prompt import Proposal, Source
 from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
@@ -84,7 +83,7 @@ until it is answered."""
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
 """One more for each callback group, and one to refuse the call that is too many, so that no callback blocks another."""
 
-PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", places=MAX_WAITING_CALLS)
+PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", max_waiting=MAX_WAITING_CALLS)
 CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
 DETECTIONS = Source("detections")
 
@@ -228,12 +227,7 @@ class Sam2Node(LifecycleNode):
         sys.setswitchinterval(1e-4)
         model = self._network()
         check_memory(model)  # before what takes a minute
-        dtype, accelerate = self._value("dtype"), self._value("accelerate")
-        on_cpu = isinstance(model, SAM2) and model.device.type == "cpu"
-        kernels = accelerate and on_cpu and has_cpu_kernels(torch.float32)
-        threads = self._threads(model.config, kernels)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+        dtype = self._value("dtype")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -242,8 +236,12 @@ class Sam2Node(LifecycleNode):
             non_overlap_masks=self._value("non_overlap_masks"),
             box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
-            accelerate=accelerate,
+            accelerate=self._value("accelerate"),
         )
+        config, choice = tracker.network.config, choice_of(tracker.network)
+        threads = self._threads(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
         self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
@@ -253,21 +251,16 @@ class Sam2Node(LifecycleNode):
         self._stream = Stream(
             tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
         )
-        config = tracker.network.config
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
-        self._log.info(f"Configured: model {config.name} at {size}, {shape}, on {model.device}, {threads} threads, {choice_of(tracker.network)}")
+        model = f"model {config.name} at {size}, {shape}, on {model.device}"
+        self._log.info(f"Configured: {model}, {threads} threads, {choice}")
 
-    def _network(self) -> SAM2 | OnnxNetwork:
+    def _network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = self._value("checkpoint") or None
-        network = load_model(
-            model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False)
-        )
-        if isinstance(network, OnnxNetwork) and self._value("dtype") not in ("auto", "float32"):
-            raise ValueError(f"exported graphs compute in float32; dtype is {self._value('dtype')}")
-        return network
+        return load_model(model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False))
 
     def _threads(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
@@ -335,10 +328,10 @@ class Sam2Node(LifecycleNode):
         if (stream := self._stream) is not None:
             # Images of a driver that does not stamp them get their time of arrival.
             stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
-            stream.put_image(Arrived(message, stamp))
+            stream.put_image(ArrivedImage(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
-        order = Order()
+        order = AnswerOrder()
         for prompt in message.prompts:
             self._prompt(message.header, prompt, PROMPTS, order)
 
@@ -366,7 +359,7 @@ class Sam2Node(LifecycleNode):
             self._put_prompt(message.header, prompt, DETECTIONS, proposal)
 
     def _prompt(
-        self, header: Header, message: msg.Prompt, source: Source, order: Order | None = None
+        self, header: Header, message: msg.Prompt, source: Source, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
@@ -380,14 +373,14 @@ class Sam2Node(LifecycleNode):
         prompt: Prompt,
         source: Source,
         proposal: Proposal | None = None,
-        order: Order | None = None,
+        order: AnswerOrder | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._stream) is None:
             return self._refuse(header, prompt.object_id, "the node is not configured", order)
         return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
 
     def _refuse(
-        self, header: Header, object_id: int, reason: str, order: Order | None = None
+        self, header: Header, object_id: int, reason: str, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         answer: Future[msg.PromptResult] = Future()
         result = prompts.refused(header, object_id, reason)
@@ -398,7 +391,7 @@ class Sam2Node(LifecycleNode):
             self._results.publish(result)
             answer.set_result(result)
 
-        (order or Order()).then(publish)
+        (order or AnswerOrder()).then(publish)
         return answer
 
     # Services

@@ -1,4 +1,4 @@
-"""The stamps of a stream of images: which image is the next one, which is a stray, and when time itself has jumped."""
+"""The stamps of a stream of images: which image is next, which is a stray, and when time has jumped."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ LATE = SECOND // 5
 """ns; an image that is older than the newest by no more than this was overtaken on its way."""
 
 IN_A_ROW = 3
-"""Images that don't fit but follow each other like a camera's: with the last of them, time has jumped."""
+"""Images with odd stamps that follow each other like a camera's: with the last of them, time has jumped."""
 
-MOST_STRAYS = 10
-"""Images in a row that don't fit; with one more time has jumped, also if they don't fit each other."""
+MAX_STRAYS = 10
+"""Images with odd stamps in a row; with one more time has jumped, even if they don't follow each other."""
 
 PERIODS = (SECOND // 1000, 10 * SECOND)
 """ns; between two images of one camera."""
 
 LEAP = SECOND
-"""ns; a step ahead that is longer, and unusually long for the stream, may have been a wrong stamp."""
+"""ns; a step ahead that is longer, and unusually long for the stream, may be due to a wrong stamp."""
 
 REJOIN = 10 * SECOND
 """ns; how long after it was left a line of stamps is taken up again."""
 
-REMEMBERED = 300
+MAX_AWAY = 300
 """Images for which a line of stamps that was left is remembered."""
 
-SMALL_STEP = 2 * SECOND
+MAX_CLOCK_STEP = 2 * SECOND
 """ns; a clock that goes back by no more than this was corrected, unless the stamps of the start come again."""
 
-FIRST = 8
-"""Stamps of the start that are kept, to know a recording that begins again."""
+START_STAMPS = 8
+"""Stamps of the start that are kept, to recognise a recording that begins again."""
 
-LEAPS = 4
+MAX_LEAPS = 4
 """Steps ahead that are remembered at the same time."""
 
 T = TypeVar("T")
@@ -55,14 +55,14 @@ class Leap:
     """Images since, with the one that leapt."""
 
     def is_followed_by(self, stamp: int) -> bool:
-        """Whether a stamp goes on where the stamps were before they leapt ahead."""
+        """Whether a stamp continues those before the leap."""
         if self.origin is None:  # the very first stamp may be the wrong one
             return self.images == 1
         return 0 < stamp - self.origin <= REJOIN
 
 
 class Fit(Enum):
-    """How an image's stamp fits to those before it."""
+    """How an image's stamp fits those before it."""
 
     NEXT = "next"
     """It is the next image, perhaps of a time that has jumped."""
@@ -76,12 +76,12 @@ class Fit(Enum):
 
 @dataclass(frozen=True)
 class Jump:
-    """Stamps that go on elsewhere. How the images behind the jump are joined to those before it."""
+    """A jump of time: how the images behind it are joined to those before it."""
 
     back: int
     """ns from the newest stamp before the jump to the first behind it; negative where time has jumped ahead."""
     forget: bool = False
-    """A recording or a simulation begins again: what was tracked is not there any more."""
+    """A recording or a simulation begins again: the tracked objects are gone."""
     origin: int | None = None
     """The last right stamp, where those after it were wrong and the images behind the jump follow this one."""
     corrects: bool = False
@@ -90,7 +90,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Admitted(Generic[T]):
-    """What becomes of an image and of those that were held back."""
+    """The decision on an image and on those that were held back."""
 
     fit: Fit
     images: tuple[tuple[int, T], ...] = ()
@@ -102,7 +102,7 @@ class Admitted(Generic[T]):
 
 
 class Timeline(Generic[T]):
-    """Decides by the stamps alone, so that the same recording is always cut the same way.
+    """Decides by the stamps alone, so that the same recording always has the same result.
 
     One image whose stamp does not fit is skipped, whatever it is: nothing that is tracked depends on it. Time has
     jumped when several in a row say so. They are held back until then, and none of them is lost.
@@ -122,7 +122,7 @@ class Timeline(Generic[T]):
         """Stamp of the newest image that fitted, ns."""
         self._start: list[int] = []  # the first stamps
         self._period = 0  # ns, between the last two that fitted
-        self._leaps: deque[Leap] = deque(maxlen=LEAPS)
+        self._leaps: deque[Leap] = deque(maxlen=MAX_LEAPS)
         self._left: int | None = None  # newest stamp of a line of stamps that was left
         self._since_left = 0  # images
         self._strays = 0  # images in a row that didn't fit
@@ -160,7 +160,7 @@ class Timeline(Generic[T]):
         if ahead < 0 and self._only_the_newest_was_wrong(stamp):
             return self._corrected(stamp, image)
         self._strays += 1
-        if -LATE <= ahead < 0 and not of_the_run and self._strays <= MOST_STRAYS:
+        if -LATE <= ahead < 0 and not of_the_run and self._strays <= MAX_STRAYS:
             return Admitted(Fit.LATE)
         return self._stray(stamp, image, of_the_run)
 
@@ -196,7 +196,7 @@ class Timeline(Generic[T]):
         self._run.append((stamp, image))
         if self._left is not None and 0 < stamp - self._left <= REJOIN:
             self._left, self._since_left = stamp, 0
-        if len(self._run) < IN_A_ROW and self._strays <= MOST_STRAYS:
+        if len(self._run) < IN_A_ROW and self._strays <= MAX_STRAYS:
             return Admitted(Fit.STRAY, given_up=given_up)
         return self._jumped(given_up)
 
@@ -208,7 +208,7 @@ class Timeline(Generic[T]):
         again = any(stamp in start for stamp, _ in run)
         leap = next((leap for leap in reversed(self._leaps) if leap.is_followed_by(first)), None)
         corrects = back > 0 and leap is not None and not again
-        forget = back > 0 and not corrects and not self._keep and (again or back > SMALL_STEP)
+        forget = back > 0 and not corrects and not self._keep and (again or back > MAX_CLOCK_STEP)
         origin = leap.origin if leap is not None and corrects else None
         self._begin()
         if back < 0:
@@ -220,18 +220,18 @@ class Timeline(Generic[T]):
         return Admitted(Fit.NEXT, run, given_up, Jump(back, forget, origin, corrects))
 
     def _follow(self, stamp: int) -> None:
-        """The stamp fits to those before it."""
+        """Take a stamp as the next one."""
         for leap in self._leaps:
             leap.images += 1
         step = 0 if self.newest is None else stamp - self.newest
         if self.newest is None or step > max(LEAP, 5 * self._period):
             self._leaps.append(Leap(self.newest, self._period))
-        while self._leaps and self._leaps[0].images > REMEMBERED:
+        while self._leaps and self._leaps[0].images > MAX_AWAY:
             self._leaps.popleft()
         self._since_left += 1
-        if self._since_left > REMEMBERED:
+        if self._since_left > MAX_AWAY:
             self._left = None
-        if len(self._start) < FIRST:
+        if len(self._start) < START_STAMPS:
             self._start.append(stamp)
         self._period, self.newest = step, stamp
 
@@ -239,12 +239,12 @@ class Timeline(Generic[T]):
         return bool(self._run) and PERIODS[0] <= stamp - self._run[-1][0] <= PERIODS[1]
 
     def _is_of_the_line_left(self, stamp: int, ahead: int) -> bool:
-        """Whether it takes up stamps that were left: there are two cameras on the topic, or two clocks in one."""
+        """Whether it continues stamps that were left: there are two cameras on the topic, or two clocks in one."""
         return self._left is not None and ahead > LEAP and 0 < stamp - self._left <= REJOIN
 
 
 def joined(stamps: Sequence[int], first: int, jump: Jump) -> tuple[int, ...]:
-    """Times for the last frames of a history, so that an image with the stamp `first` can follow them.
+    """New stamps for the last frames of a history, so that an image with the stamp `first` can follow them.
 
     Frames whose stamps were wrong come right before it. Where a clock was put back, all frames go back with it.
 

@@ -1,4 +1,4 @@
-"""The camera: its motion, and what light, lens, sensor and compression do to its pictures."""
+"""The camera: its motion, and the effects of light, lens, sensor and compression on its images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sam2_ros.scenes.motion import shift, transform, wander
 
 
 def path(rng: np.random.Generator, frames: int, height: int, width: int, speed: float) -> np.ndarray:
-    """Matrices [frames, 3, 3] from world (pixels, origin in the middle of the picture) to image pixels.
+    """Matrices [frames, 3, 3] from world (pixels, origin in the middle of the image) to image pixels.
 
-    `speed` is about the largest pan, pixels a frame; zoom, roll, tilt and shake come with it.
+    `speed` is the approximate maximum pan, pixels a frame; zoom, roll, tilt and shake scale with it.
     """
     side = min(height, width)
     pan = [wander(rng, frames, 0.2 * side, speed * rng.uniform(0, 1)) for _ in range(2)]
@@ -30,9 +30,9 @@ def path(rng: np.random.Generator, frames: int, height: int, width: int, speed: 
 
 
 class Look:
-    """What happens to the colours of each frame, drawn once for a clip.
+    """Image formation: lighting, defocus, noise, resolution and compression of each frame, drawn once for a clip.
 
-    `lighting`, `blur`, `noise` and `low_resolution` (0 .. 1) are how likely and how strong each effect is.
+    `lighting`, `blur`, `noise` and `low_resolution` (0 .. 1) set probability and strength of each effect.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Look:
         self._grey = rng.random() < 0.04
 
     def __call__(self, frame: int, image: np.ndarray) -> np.ndarray:
-        """A rendered frame, uint8 [H, W, 3] RGB, as this camera would have taken it."""
+        """Applies the effects to a rendered frame, uint8 [H, W, 3] RGB."""
         if self._defocus[frame] > 0.25:
             image = cv2.GaussianBlur(image, (0, 0), float(self._defocus[frame]))
         if self._shade is not None:
@@ -113,6 +113,6 @@ class Look:
 
 @lru_cache(maxsize=4)
 def sensor_grain(height: int, width: int) -> np.ndarray:
-    """Noise to cut windows from, int8 [height + 64, width + 64, 3], standard deviation 32: the same everywhere."""
+    """Noise to crop from, int8 [height + 64, width + 64, 3], standard deviation 32; the same in every process."""
     noise = np.random.default_rng(0).normal(0, 32, (height + 64, width + 64, 3))
     return np.clip(np.round(noise), -127, 127).astype(np.int8)

@@ -1,4 +1,4 @@
-"""The demo: ten seconds on a table. A red toy car drives behind a flower pot, leaves the picture and comes back."""
+"""The demo: ten seconds in which a red toy car drives behind a flower pot, leaves the image and returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sam2_ros.scenes.textures import noise
 from sam2_ros.scenes.toys import Toy, ball, car, duck, pot, shadow
 
 WIDTH, HEIGHT, FRAMES, FPS = 640, 480, 240, 24.0
-DEMO = 2  # this scene's seed space
+DEMO = 2  # seed space: the first word of the seed
 
 CAR, DUCK, TWIN, BALL = 1, 2, 3, 4
 NAMES = {CAR: "red car", DUCK: "duck", TWIN: "another red car", BALL: "ball"}
@@ -23,8 +23,8 @@ NAMES = {CAR: "red car", DUCK: "duck", TWIN: "another red car", BALL: "ball"}
 def demo_scene(frames: int = FRAMES) -> Clip:
     """The first `frames` (at most 240) frames of the demo at 640x480 and 24 fps.
 
-    Object 1 is the red car, the one to follow; 2 a rubber duck, 3 another red car, 4 a ball. The car is hidden
-    completely behind the pot at about 3 s and out of the picture from about 5 to 6 s.
+    Object 1 is the red car, the one to track; 2 a rubber duck, 3 another red car, 4 a ball. The car is hidden
+    completely behind the pot at about 3 s and out of the image from about 5 to 6 s.
     """
     rng = np.random.default_rng([DEMO, 0])
     t = np.arange(FRAMES) / FPS
@@ -48,7 +48,7 @@ def demo_scene(frames: int = FRAMES) -> Clip:
 
 
 def _drive(t: np.ndarray) -> np.ndarray:
-    """Where the car is along the table, from left to right, pixels from the middle."""
+    """Position of the car along the table, from left to right, pixels from the middle."""
     points = [(0, -226), (0.6, -226), (2.5, 20), (3.5, 110), (5.0, 440), (6.0, 440), (7.8, 110), (8.6, 40), (10, -90)]
     times, places = np.array(points, float).T
     rough = np.interp(np.arange(-24, FRAMES + 24) / FPS, times, places)
@@ -57,7 +57,7 @@ def _drive(t: np.ndarray) -> np.ndarray:
 
 
 def _hand_held(rng: np.random.Generator) -> np.ndarray:
-    """A camera that drifts and comes a little closer: [T, 3, 3], world to image."""
+    """A camera that drifts and moves a little closer: [T, 3, 3], world to image."""
     t = np.arange(FRAMES) / FPS
     x, y = 9 * np.sin(0.55 * t) + 2 * np.sin(2.3 * t), 4 * np.sin(0.8 * t + 1) + 1.2 * np.sin(2.9 * t)
     zoom = 1.0 + 0.05 * ramp(FRAMES, 0, FRAMES)
@@ -86,13 +86,13 @@ def _rocking(t: np.ndarray) -> list[Thing]:
 
 
 def _rolling() -> list[Thing]:
-    """A ball that rolls through the picture from right to left and back while the car is away."""
+    """A ball that rolls through the image from right to left and back while the car is away."""
     x = 420 - 520 * ramp(FRAMES, 3.6 * FPS, 8.2 * FPS) + 640 * ramp(FRAMES, 8.6 * FPS, 12.5 * FPS)
     return [_shadow(x, 204.0, 32), Thing(BALL, ball().parts(x - x[0]), _at(x, 205.0))]
 
 
 def _standing() -> list[Thing]:
-    """A flower pot in front of the road, wide enough to hide the car: no object, only in the way."""
+    """A flower pot in front of the road, wide enough to hide the car: an occluder, not an object."""
     x, y = np.full(FRAMES, 66.0), 172.0
     parts = pot(np.random.default_rng([DEMO, 1])).parts(np.zeros(FRAMES))
     return [_shadow(x + 10, y - 2, 92, 0.5), Thing(0, parts, _at(x, y, 0.0, 1.06))]
@@ -103,7 +103,7 @@ def _shadow(x: np.ndarray, y: float, half: float, strength: float = 0.46) -> Thi
 
 
 def _room(rng: np.random.Generator) -> np.ndarray:
-    """A wooden table before a wall with a window's light, books, blocks and a picture: uint8 [720, 960, 3]."""
+    """A wooden table before a wall with the light of a window, books, blocks and a picture: uint8 [720, 960, 3]."""
     height, width, edge = 720, 960, 372
     y, x = np.mgrid[:height, :width].astype(np.float32)
     wall = (

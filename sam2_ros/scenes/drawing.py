@@ -29,7 +29,7 @@ def ellipse(x: float, y: float, rx: float, ry: float | None = None) -> np.ndarra
 
 
 class Drawing:
-    """A transparent sheet of width x height pixels."""
+    """A transparent canvas of width x height pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -45,9 +45,9 @@ class Drawing:
         soft: float = 0.0,
         inside: bool = False,
     ) -> None:
-        """Fills a polygon with a vertical gradient; `soft` blurs its edge (pixels), `inside` keeps to what is drawn."""
+        """Fills a polygon with a vertical gradient; `soft` blurs its edge (pixels), `inside` clips to what is drawn."""
         corners = np.asarray(points, float) * FINE
-        where, mask = self._sheet(corners, 2 + 3 * soft * FINE)
+        where, mask = self._window(corners, 2 + 3 * soft * FINE)
         cv2.fillPoly(mask, [_fixed(corners, where)], 255, cv2.LINE_AA, 4)
         weight = mask.astype(np.float32) * (opacity / 255)
         if soft:
@@ -56,41 +56,41 @@ class Drawing:
         low, high = corners[:, 1].min(), corners[:, 1].max()
         part = np.clip((rows - low) / max(high - low, 1e-6), 0, 1)[:, None, None]
         start, end = np.asarray(top, np.float32), np.asarray(bottom or top, np.float32)
-        self._lay(where, weight * self.alpha[where] if inside else weight, start * (1 - part) + end * part)
+        self._composite(where, weight * self.alpha[where] if inside else weight, start * (1 - part) + end * part)
 
     def line(self, points: Points, thickness: float, colour: Colour, opacity: float = 1.0) -> None:
-        """An open line through points."""
+        """Draws an open line through points."""
         corners = np.asarray(points, float) * FINE
-        where, mask = self._sheet(corners, 2 + thickness * FINE)
+        where, mask = self._window(corners, 2 + thickness * FINE)
         cv2.polylines(mask, [_fixed(corners, where)], False, 255, max(1, round(thickness * FINE)), cv2.LINE_AA, 4)
-        self._lay(where, mask.astype(np.float32) * (opacity / 255), np.asarray(colour, np.float32))
+        self._composite(where, mask.astype(np.float32) * (opacity / 255), np.asarray(colour, np.float32))
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, opacity: float) -> None:
-        """A soft spot of light or shade on what is drawn."""
+        """Draws a soft spot of light or shade on what is drawn."""
         centre = np.array([[x, y]]) * FINE
-        where, _ = self._sheet(centre, 3 * radius * FINE)
+        where, _ = self._window(centre, 3 * radius * FINE)
         rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in where)
         distance = (columns - centre[0, 0]) ** 2 + ((rows - centre[0, 1]) ** 2)[:, None]
         weight = opacity * np.exp(-distance / (radius * FINE) ** 2) * self.alpha[where]
-        self._lay(where, weight, np.asarray(colour, np.float32))
+        self._composite(where, weight, np.asarray(colour, np.float32))
 
-    def text(self, words: str, x: float, y: float, size: float, colour: Colour) -> None:
-        """Words whose left baseline is at (x, y), on what is drawn."""
+    def text(self, text: str, x: float, y: float, size: float, colour: Colour) -> None:
+        """Writes text whose left baseline is at (x, y), on what is drawn."""
         mask = np.zeros(self.alpha.shape, np.uint8)
         scale = size * FINE / 22
         place = (round(x * FINE), round(y * FINE))
-        cv2.putText(mask, words, place, cv2.FONT_HERSHEY_DUPLEX, scale, 255, max(1, round(2.4 * scale)), cv2.LINE_AA)
+        cv2.putText(mask, text, place, cv2.FONT_HERSHEY_DUPLEX, scale, 255, max(1, round(2.4 * scale)), cv2.LINE_AA)
         everywhere = (slice(None), slice(None))
-        self._lay(everywhere, mask.astype(np.float32) / 255 * self.alpha, np.asarray(colour, np.float32))
+        self._composite(everywhere, mask.astype(np.float32) / 255 * self.alpha, np.asarray(colour, np.float32))
 
-    def _sheet(self, corners: np.ndarray, margin: float) -> tuple[tuple[slice, slice], np.ndarray]:
+    def _window(self, corners: np.ndarray, margin: float) -> tuple[tuple[slice, slice], np.ndarray]:
         """The rows and columns around some corners, and an empty mask of that size."""
         limits = np.array([self.width, self.height]) * FINE
         left, top = np.clip(np.floor(corners.min(0) - margin), 0, limits - 1).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(0) + margin), (left + 1, top + 1), limits).astype(int)
         return (slice(top, bottom), slice(left, right)), np.zeros((bottom - top, right - left), np.uint8)
 
-    def _lay(self, where: tuple[slice, slice], weight: np.ndarray, ink: np.ndarray) -> None:
+    def _composite(self, where: tuple[slice, slice], weight: np.ndarray, ink: np.ndarray) -> None:
         below = self.alpha[where] * (1 - weight)
         total = weight + below
         mixed = ink * weight[..., None] + self.colours[where] * below[..., None]

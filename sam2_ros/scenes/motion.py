@@ -14,13 +14,13 @@ def wander(rng: np.random.Generator, frames: int, amplitude: float, speed: float
 
 
 def ramp(frames: int, start: float, end: float) -> np.ndarray:
-    """0 until `start`, 1 from `end` on, smooth between; float [frames]."""
+    """0 until `start`, 1 from `end` on, smooth in between; float [frames]."""
     x = np.clip((np.arange(frames) - start) / max(end - start, 1e-6), 0, 1)
     return x * x * (3 - 2 * x)
 
 
 def transform(x: np.ndarray, y: np.ndarray, angle: np.ndarray, sx: np.ndarray, sy: np.ndarray) -> np.ndarray:
-    """Matrices [frames, 3, 3] that scale by (sx, sy), then turn by `angle`, then shift by (x, y)."""
+    """Matrices [frames, 3, 3] that scale by (sx, sy), then rotate by `angle`, then translate by (x, y)."""
     cosine, sine = np.cos(angle), np.sin(angle)
     matrix = np.zeros((len(x), 3, 3))
     matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 0, 2] = cosine * sx, -sine * sy, x
@@ -30,5 +30,5 @@ def transform(x: np.ndarray, y: np.ndarray, angle: np.ndarray, sx: np.ndarray, s
 
 
 def shift(x: float, y: float) -> np.ndarray:
-    """A matrix [3, 3] that shifts."""
+    """A translation matrix [3, 3]."""
     return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])

@@ -1,7 +1,7 @@
-"""Pictures that synthetic scenes are painted with: backgrounds, and cut-outs with natural outlines.
+"""Pictures for synthetic scenes: backgrounds, and cut-outs with natural outlines.
 
-Folders are read once (`Pictures.prepare`, or from the command line) into a compact store of raw pixels, which every
-worker then opens in milliseconds (`Pictures.open`) and shares through the page cache:
+Folders are read once (`Pictures.prepare`, or the command line) into a compact store of raw pixels, which every worker
+opens in milliseconds (`Pictures.open`) and shares through the page cache:
 
     python -m sam2_ros.scenes.pictures STORE --backgrounds PHOTOS TEXTURES --cutouts STAMPS CLIPART BAG
 """
@@ -28,10 +28,10 @@ VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
 
 
 class Pictures:
-    """Backgrounds and cut-outs, each a list of sources (the folders they came from), each a list of pictures.
+    """Backgrounds and cut-outs, each a list of sources (the folders they come from), each a list of pictures.
 
-    Backgrounds are uint8 [h, w, 3] RGB; cut-outs uint8 [h, w, 4], RGB and straight alpha. Every source is drawn from
-    equally often, however many pictures it has. Both lists may be empty.
+    Backgrounds are uint8 [h, w, 3] RGB; cut-outs uint8 [h, w, 4], RGB and straight alpha. Sources are drawn
+    equally often, whatever their number of pictures. Both lists may be empty.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Pictures:
 
         From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video. A folder of
         `cutouts` may be a data set or bag of any layout that `open_clips` knows: objects are cut out of three frames
-        of each clip, along their masks. Of other folders the pictures with transparency are taken. Doubles, outlines
-        that are cut off, full rectangles or nearly empty, pictures of mostly one flat colour, and what can't be read
-        are skipped. Raises FileNotFoundError for a missing folder and ValueError when nothing usable was found.
+        of each clip, along their masks. Of other folders the pictures with transparency are taken. Duplicates, cut-outs
+        that are cropped, rectangular or nearly empty, pictures of mostly one flat colour, and unreadable files are
+        skipped. Raises FileNotFoundError for a missing folder and ValueError when nothing usable was found.
         """
         if not backgrounds and not cutouts:
-            raise ValueError("of which folders? Give backgrounds or cut-outs")
+            raise ValueError("no folders: give backgrounds or cut-outs")
         store = Path(store)
         if (store / "index.npy").exists():
             raise FileExistsError(f"{store} holds pictures already: choose another folder, or remove it first")
@@ -91,7 +91,7 @@ class Pictures:
                     offset += image.size
         if not index:
             (store / "pixels.raw").unlink()
-            raise ValueError(f"there is no picture of use in {', '.join(str(folder) for _, folder, _ in jobs)}")
+            raise ValueError(f"there is no usable picture in {', '.join(str(folder) for _, folder, _ in jobs)}")
         np.save(store / "index.npy", np.array(index, np.int64))
         return cls.open(store)
 
@@ -169,7 +169,7 @@ def _cutouts(folder: Path, side: int) -> Iterator[np.ndarray]:
 
 
 def _cut_along_masks(clip: Clip) -> Iterator[np.ndarray]:
-    """The objects that are in the picture as a whole on up to three annotated frames."""
+    """Cuts out objects that are whole in the image, on up to three annotated frames."""
     annotated = [index for index, masks in enumerate(clip.masks) if masks is not None]
     for index in annotated[:: max(1, -(-len(annotated) // 3))]:
         image = clip.frames[index]
@@ -190,7 +190,7 @@ def _transparent(folder: Path) -> Iterator[np.ndarray]:
 
 
 def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
-    """A cut-out without the empty margin, its longer side at most `side`; None if it is of no use."""
+    """A cut-out without its empty margin, its longer side at most `side`; None if unusable."""
     solid = image[..., 3] > 127
     if not solid.any():
         return None
@@ -199,7 +199,7 @@ def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
     translucent = np.mean((image[..., 3] > 25) & (image[..., 3] < 230))
     if max(h, w) < 40 or min(h, w) < 10 or not 0.1 < solid.mean() < 0.97 or translucent > 0.25:
         return None
-    # Scaled with the colours weighted by alpha, or hidden colours would bleed into the outline.
+    # Scaled with premultiplied colours, or hidden colours would bleed into the outline.
     scaled = _shrunk(sprite(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), cv2.extractChannel(image, 3)), side)
     alpha = scaled[..., 3:].astype(np.float32) / 255
     colour = np.clip(scaled[..., :3] / np.maximum(alpha, 1e-3), 0, 255)

@@ -17,7 +17,7 @@ CELL = 8  # pixels between the nodes of the mesh along which a part bends
 
 @dataclass(frozen=True)
 class Bend:
-    """A displacement of a part's surface: waves along the sprite, each with its own amplitude over time."""
+    """Displacement of a sprite's pixels: K waves, each with its own amplitude over time."""
 
     waves: np.ndarray  # float [K, 2], radians over half the sprite
     phases: np.ndarray  # float [K]
@@ -32,7 +32,7 @@ class Bend:
 
 @dataclass(frozen=True)
 class Part:
-    """A picture with transparency and where it is on each frame."""
+    """A sprite and its pose on each frame."""
 
     pixels: np.ndarray  # uint8 [h, w, 4], colours multiplied by alpha; or [h, w], alpha alone
     pose: np.ndarray  # float [T, 3, 3], sprite pixels -> the thing's own coordinates, whose origin is its middle
@@ -40,12 +40,12 @@ class Part:
 
     @cached_property
     def outline(self) -> Part:
-        """The same without colours."""
+        """The part without colours."""
         return replace(self, pixels=cv2.extractChannel(self.pixels, 3))
 
     @cached_property
-    def heart(self) -> tuple[np.ndarray, float]:
-        """A pixel of the sprite, and how far from it, across and down, all are solid."""
+    def core(self) -> tuple[np.ndarray, float]:
+        """The pixel farthest from the outline, and the half side of the opaque square around it."""
         solid = (cv2.extractChannel(self.pixels, 3) > 250).astype(np.uint8)
         room = cv2.distanceTransform(cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_C, 3)
         _, most, _, place = cv2.minMaxLoc(room)
@@ -54,49 +54,49 @@ class Part:
 
 @dataclass
 class Thing:
-    """Something that moves through a scene."""
+    """An object, or an occluder, that moves through a scene."""
 
-    object_id: int  # 0: not an object, but something in front of the objects
+    object_id: int  # 0: an occluder
     parts: list[Part]  # from back to front
-    pose: np.ndarray  # float [T, 3, 3], the thing's own coordinates -> world
-    size: float = 0.0  # about its diameter, pixels
-    shadow: tuple[float, float] | None = None  # where its soft shadow falls beside it, pixels
+    pose: np.ndarray  # float [T, 3, 3], own coordinates -> world
+    size: float = 0.0  # approximate diameter, pixels
+    shadow: tuple[float, float] | None = None  # offset of its soft shadow, pixels
 
 
 def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """RGB and alpha to premultiplied uint8 [h, w, 4]."""
+    """Premultiplies RGB uint8 [h, w, 3] with alpha uint8 [h, w]: uint8 [h, w, 4]."""
     weighted = cv2.multiply(colours, cv2.merge([alpha] * 3), scale=1 / 255)
     return cv2.merge([*cv2.split(weighted), alpha])
 
 
 def straight(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The way back from `sprite`: RGB uint8 [h, w, 3] and alpha uint8 [h, w]."""
+    """The inverse of `sprite`: RGB uint8 [h, w, 3] and alpha uint8 [h, w]."""
     alpha = cv2.extractChannel(pixels, 3)
     colours = cv2.divide(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), cv2.merge([alpha] * 3), scale=255)
     return colours, alpha
 
 
 class Film(ABC):
-    """The frames of a scene."""
+    """Frames of a scene with the ID of the object in each pixel."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitem__(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """A picture, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object seen in each pixel, 0 for none."""
+        """An image, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object in each pixel, 0 for none."""
 
     def label(self, frame: int) -> np.ndarray:
         """The labels alone."""
         return self[frame][1]
 
     def shows(self, frame: int) -> bool:
-        """Whether any object can be seen."""
+        """Whether any object is visible."""
         return bool(self.label(frame).any())
 
 
 class Footage(Film):
-    """A film that exists."""
+    """A film whose frames are in memory."""
 
     def __init__(self, frames: list[np.ndarray], labels: list[np.ndarray]) -> None:
         self._frames = list(zip(frames, labels, strict=True))
@@ -109,14 +109,14 @@ class Footage(Film):
 
 
 class Rendering(Film):
-    """A film of which each frame is drawn when it is first asked for. What can be seen on one is known for less.
+    """A film whose frames are drawn on first access. Labels and visibility are cheaper than whole frames.
 
     Args:
-        background: uint8 [h, w, 3], larger than the picture.
-        scene: from back to front.
+        background: uint8 [h, w, 3], larger than the image.
+        scene: things from back to front.
         view: float [T, 3, 3], world -> image pixels.
-        look: of the camera.
-        height, width: of the picture.
+        look: image formation of the camera.
+        height, width: of the image.
     """
 
     def __init__(
@@ -147,12 +147,12 @@ class Rendering(Film):
     def shows(self, frame: int) -> bool:
         if frame in self._frames:
             return super().shows(frame)
-        for surely in (True, False):  # mostly, there is no need to draw the objects
+        for quick in (True, False):  # objects rarely need to be drawn to know that one is visible
             covered = np.zeros(self._size, bool)
             for thing, outline in zip(reversed(self._scene), reversed(self._outlines), strict=True):
-                if surely and thing.object_id:
+                if quick and thing.object_id:
                     matrix, blur = self._motion(thing, frame)
-                    places = (_solid_place(part, frame, matrix, *self._size, blur) for part in thing.parts)
+                    places = (_opaque_pixel(part, frame, matrix, *self._size, blur) for part in thing.parts)
                     if any(place is not None and not covered[place] for place in places):
                         return True
                     continue
@@ -171,7 +171,7 @@ class Rendering(Film):
         image = _warped(self._background, plate, *self._size[::-1], cv2.BORDER_REFLECT_101)
         way = (now - previous)[:2, 2] * self._look.shutter
         if np.abs(way).max() > 1.5:
-            image = _smeared(image, np.clip(way, -24, 24))
+            image = _motion_blurred(image, np.clip(way, -24, 24))
         label = np.zeros(self._size, np.uint8)
         for thing in self._scene:
             drawn = self._drawn(thing, frame)
@@ -188,7 +188,7 @@ class Rendering(Film):
         return [draw(part, frame, matrix, *self._size, blur) for part in thing.parts]
 
     def _motion(self, thing: Thing, frame: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Where a thing is, and its way while the shutter is open, as for `draw`."""
+        """The matrix of a thing and its motion while the shutter is open, as for `draw`."""
         matrix = self._view[frame] @ thing.pose[frame]
         if not self._look.shutter:
             return matrix, None
@@ -201,7 +201,7 @@ class Rendering(Film):
 def render(
     background: np.ndarray, scene: list[Thing], view: np.ndarray, look: Look, height: int, width: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """All frames and labels of a film."""
+    """Draws all frames and labels of a scene."""
     film = Rendering(background, scene, view, look, height, width)
     frames, labels = zip(*(film[t] for t in range(len(film))), strict=True)
     return list(frames), list(labels)
@@ -212,7 +212,7 @@ def _centre(matrix: np.ndarray) -> np.ndarray:
 
 
 def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tuple[float, float]) -> None:
-    """Darkens what lies beside a thing, in place: a soft shadow."""
+    """Draws a soft shadow beside a thing, in place."""
     rows, columns, pixels = drawn
     height, width = image.shape[:2]
     dx, dy = round(offset[0]), round(offset[1])
@@ -229,29 +229,29 @@ def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tu
     target[:] = cv2.multiply(target, light, scale=1 / 255)
 
 
-def _solid_place(
+def _opaque_pixel(
     part: Part, frame: int, view: np.ndarray, height: int, width: int, blur: np.ndarray | None
 ) -> tuple[int, int] | None:
-    """The row and column of a pixel of the image where a part is surely solid, as `draw` draws it; None: unknown."""
-    heart, room = part.heart
+    """Row and column of an image pixel where `draw` makes a part opaque for certain; None: unknown."""
+    core, room = part.core
     room -= 2 + (0.25 * part.bend.reach if part.bend else 0.0)  # the mesh is coarse
     if room < 0:
         return None
     matrix = view @ part.pose[frame]
-    place = matrix @ (*(heart - _bent(part, frame, heart[:, None])[:, 0]), 1)
+    place = matrix @ (*(core - _bent(part, frame, core[:, None])[:, 0]), 1)
     column, row = np.round(place[:2] / place[2])
-    reach = 0.0 if blur is None else np.abs(blur).max() / 2 + 4  # the smear's, and what its coarseness adds
+    reach = 0.0 if blur is None else np.abs(blur).max() / 2 + 4  # half the blur, and the kernel's coarseness
     if place[2] <= 0 or not (reach <= column < width - reach and reach <= row < height - reach):
         return None
     corners = np.array([[-1, 1, 1, -1], [-1, -1, 1, 1], [0, 0, 0, 0]]) * reach + np.array([[column], [row], [1]])
     corners = np.linalg.inv(matrix) @ corners
     corners = corners[:2] / corners[2]
-    away = np.abs(corners + _bent(part, frame, corners) - heart[:, None]).max()
+    away = np.abs(corners + _bent(part, frame, corners) - core[:, None]).max()
     return (int(row), int(column)) if away <= room else None
 
 
 def _bent(part: Part, frame: int, places: np.ndarray) -> np.ndarray:
-    """By how much a part is displaced at places of its sprite [2, N]."""
+    """Displacement of a part at positions [2, N] of its sprite."""
     if part.bend is None:
         return np.zeros_like(places)
     bend, (height, width) = part.bend, part.pixels.shape[:2]
@@ -264,8 +264,8 @@ def draw(
 ) -> tuple[slice, slice, np.ndarray] | None:
     """Renders a part with the matrix `view` [3, 3] (the thing's coordinates -> image pixels).
 
-    `blur` [2] is the way in pixels over which it moves while the shutter is open. Returns the rows and columns of
-    the image that it touches and its premultiplied pixels there, uint8 [h, w, 4] or [h, w]; None outside the image.
+    `blur` [2] is its motion while the shutter is open, pixels. Returns the rows and columns of the image that it covers
+    and its premultiplied pixels there, uint8 [h, w, 4] or [h, w]; None outside the image.
     """
     matrix = view @ part.pose[frame]
     rows, columns = part.pixels.shape[:2]
@@ -278,7 +278,7 @@ def draw(
     x1, y1 = np.minimum(np.ceil(corners.max(1)).astype(int) + margin + 1, (width, height))
     if x1 <= x0 or y1 <= y0:
         return None
-    # With blur, the pixels just outside the image are smeared into it.
+    # With blur, the pixels just outside the image are blurred into it.
     pad = 0 if blur is None else margin
     x0, y0, x1, y1 = x0 - pad, y0 - pad, x1 + pad, y1 + pad
     w, h = int(x1 - x0), int(y1 - y0)
@@ -288,7 +288,7 @@ def draw(
         source = _source(part.pixels, part.bend, frame, np.linalg.inv(matrix), (x0, y0), (w, h))
         pixels = cv2.remap(part.pixels, source, None, cv2.INTER_LINEAR)
     if blur is not None:
-        pixels = _smeared(pixels, blur)
+        pixels = _motion_blurred(pixels, blur)
         pixels = pixels[pad : h - pad, pad : w - pad]
         x0, y0, x1, y1 = x0 + pad, y0 + pad, x1 - pad, y1 - pad
     return slice(int(y0), int(y1)), slice(int(x0), int(x1)), pixels
@@ -297,7 +297,7 @@ def draw(
 def _warped(
     pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT
 ) -> np.ndarray:
-    """Pixels drawn with a matrix [3, 3] into a picture of the given size."""
+    """Warps pixels with a matrix [3, 3] into an image of the given size."""
     if matrix[2, 0] == 0 and matrix[2, 1] == 0:
         return cv2.warpAffine(pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
     return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
@@ -311,7 +311,7 @@ def _source(
     origin: tuple[int, int],
     size: tuple[int, int],
 ) -> np.ndarray:
-    """For every pixel of a window of the image, where in the sprite its colour lies: x and y, float32 [h, w, 2]."""
+    """Position in the sprite of every pixel of an image window: x and y, float32 [h, w, 2]."""
     (x0, y0), (w, h) = origin, size
     columns, rows = -(-w // CELL) + 2, -(-h // CELL) + 2
     x = np.arange(columns) * CELL - CELL / 2 - 0.5 + x0
@@ -329,12 +329,12 @@ def _source(
     return dense[CELL : CELL + h, CELL : CELL + w]
 
 
-def _smeared(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """Averages pixels along a straight way (x, y), pixels."""
-    if np.abs(way).max() > 12:  # a long smear hides what a smaller picture loses
+def _motion_blurred(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """Averages pixels along a straight motion (x, y), pixels."""
+    if np.abs(way).max() > 12:  # a long blur hides the loss of resolution
         rows, columns = pixels.shape[:2]
         half = cv2.resize(pixels, (-(-columns // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
-        return cv2.resize(_smeared(half, way / 2), (columns, rows), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(_motion_blurred(half, way / 2), (columns, rows), interpolation=cv2.INTER_LINEAR)
     radius = int(np.ceil(np.abs(way).max() / 2))
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
     ends = [tuple(np.round((radius + sign * way / 2) * 16).astype(int).tolist()) for sign in (-1, 1)]
@@ -343,7 +343,7 @@ def _smeared(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
 
 
 def blend(image: np.ndarray, rows: slice, columns: slice, pixels: np.ndarray) -> np.ndarray:
-    """Lays premultiplied pixels over an image in place; returns their alpha, uint8 [h, w]."""
+    """Composites premultiplied pixels over an image in place; returns their alpha, uint8 [h, w]."""
     target = image[rows, columns]
     alpha = cv2.extractChannel(pixels, 3)
     rest = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)

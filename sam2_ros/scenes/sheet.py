@@ -1,4 +1,4 @@
-"""A look at clips: some frames of each in a row, objects tinted, on one picture.
+"""Contact sheets of clips: frames of each in a row, objects tinted.
 
 python -m sam2_ros.scenes.sheet sheet.png --scenes simulated --seeds 0 1 2 3
 python -m sam2_ros.scenes.sheet sheet.png --clips DAVIS/ --seeds 0 5
@@ -31,7 +31,7 @@ SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": Mujo
 
 
 def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[int], tint: float = 0.3) -> np.ndarray:
-    """An image, uint8 [H, W, 3] RGB, with its masks, bool [N, H, W], tinted and outlined in the objects' colours."""
+    """Tints and outlines masks, bool [N, H, W], on an image, uint8 [H, W, 3] RGB, in the objects' colours."""
     canvas = image.copy()
     for object_id, mask in zip(object_ids, () if masks is None else masks, strict=masks is not None):
         canvas[mask] = ((1 - tint) * canvas[mask] + tint * np.array(colour(object_id))).astype(np.uint8)
@@ -41,9 +41,9 @@ def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[i
 
 
 def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool = False) -> np.ndarray:
-    """One row for each clip, of `columns` evenly spread frames `side` pixels wide: uint8 [height, width, 3] RGB.
+    """Draws a row for each clip, of `columns` evenly spaced frames `side` pixels wide: uint8 [height, width, 3] RGB.
 
-    With `plain`, every frame is shown without masks first, in a row of its own.
+    With `plain`, a row without masks precedes it.
     """
     rows = []
     for clip in clips:
@@ -63,14 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="sam2_ros.scenes.sheet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path, help="the picture to write (.png, .jpg)")
+    parser.add_argument("out", type=Path, help="image to write (.png, .jpg)")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--scenes", choices=SCENES, default="synthetic", help="which scenes to generate")
-    source.add_argument("--clips", help="a data set or bag to read instead, of any layout known")
-    images = "topic of a bag that has several; or the folder of the images that a JSON lists"
+    source.add_argument("--scenes", choices=SCENES, default="synthetic", help="scenes to generate")
+    source.add_argument("--clips", help="data set or bag to show instead, in any layout that sam2_ros.data reads")
+    images = "image topic of bags with several; folder of the images a JSON lists"
     parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
     parser.add_argument("--masklets", metavar="TOPIC", help=argparse.SUPPRESS)
-    values = "of masks in image files: of one object, or an object's ID each"
+    values = "of mask files: one object, or an object's ID each"
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
     parser.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="of scenes, or numbers of clips (the first 4)"
@@ -78,14 +78,14 @@ def main() -> None:
     parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures to paint with")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--frames", type=int, default=24, help="of a scene (%(default)s)")
-    parser.add_argument("--columns", type=int, default=6, metavar="N", help="frames that are shown (%(default)s)")
-    parser.add_argument("--side", type=int, help="width of a picture on the sheet, pixels (as it is)")
+    parser.add_argument("--columns", type=int, default=6, metavar="N", help="frames to show (%(default)s)")
+    parser.add_argument("--side", type=int, help="width of a frame on the sheet, pixels (default: its own)")
     parser.add_argument("--plain", action="store_true", help="show frames without masks, too")
     options = parser.parse_args()
     if options.columns < 1:
         parser.error("--columns must be 1 or more")
     if options.out.suffix.lower() not in Image.registered_extensions():
-        parser.error(f"{options.out}: the name of a picture ends in .png or .jpg")
+        parser.error(f"{options.out}: the name of an image ends in .png or .jpg")
     try:
         seeds = list(range(4)) if options.seeds is None else options.seeds
         if options.clips:

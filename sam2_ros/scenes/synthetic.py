@@ -1,8 +1,8 @@
-"""Synthetic scenes: clips whose masks, IDs and presence are exact, made from a seed.
+"""Synthetic scenes: clips with exact masks, IDs and presence, generated from a seed.
 
-Textured, jointed and bending things move with depth order over a background seen by a moving camera. They pass behind
-one another and behind things that are no objects, leave for a while or for good, and may have a twin. Light, lens,
-sensor and compression spoil the pictures; the masks stay those of the visible part of each object.
+Textured, jointed and bending things move in depth order over a background, seen by a moving camera. They occlude one
+another, pass behind occluders, leave for a while or for good, and may have a twin. Light, lens, sensor and compression
+degrade the images; masks are the visible part of each object.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.rendering import Film, Rendering, Thing, blend, draw
 from sam2_ros.scenes.textures import crop, painted, recoloured
 
-TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they can't overlap
+TRAINING, SUITE = 0, 1  # seed spaces: the first word of every seed, so that they don't overlap
 
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What scenes contain. Levels are 0 .. 1: how likely and how strong something is."""
+    """Contents of scenes. Levels are 0 .. 1: probability and strength of an effect."""
 
     height: int = 256
     width: int = 256
@@ -39,10 +39,10 @@ class SceneSettings:
     speed: tuple[float, float] = (0.1, 10.0)  # pixels a frame when the shorter side has 256
     camera_speed: tuple[float, float] = (0.0, 8.0)
     deformation: float = 0.5
-    materials: float = 1.0  # 0: all of a thing looks alike, 1: its parts may have nothing in common
-    occlusion: float = 0.35  # things that are no objects pass in front
-    leaving: float = 0.35  # objects leave the picture, and return or not
-    vanishing: float = 0.0  # objects are gone for some frames, at once, and everything else stays
+    materials: float = 1.0  # 0: all parts of a thing look alike, 1: they may differ in everything
+    occlusion: float = 0.35  # occluders pass in front of objects
+    leaving: float = 0.35  # objects leave the image, and return or not
+    vanishing: float = 0.0  # objects vanish at once for some frames
     lookalikes: float = 0.25
     lighting: float = 0.4
     blur: float = 0.3
@@ -76,11 +76,11 @@ class SceneSettings:
 
 
 class Scenes(ABC):
-    """Makes clips: the same seed and settings give the same clip, in every process.
+    """Generates clips: the same seed and settings give the same clip in every process.
 
     Args:
-        settings: what scenes contain.
-        pictures: scenes are painted with them where given, and with procedural textures and outlines otherwise.
+        settings: contents of scenes.
+        pictures: textures and outlines; None: all are procedural.
     """
 
     def __init__(self, settings: SceneSettings | None = None, pictures: Pictures | None = None) -> None:
@@ -97,7 +97,7 @@ class Scenes(ABC):
 
     @abstractmethod
     def film(self, seed: int) -> Film:
-        """The same, for those who need few of its frames; some objects may be visible on none."""
+        """The same scene as a film, for callers that need few of its frames; some objects may be visible on none."""
 
     @property
     def _unit(self) -> float:
@@ -108,8 +108,8 @@ class Scenes(ABC):
         pace = self._unit * rng.uniform(*s.camera_speed) * rng.random() ** 2
         return camera.path(rng, s.frames, s.height, s.width, pace)
 
-    def _gone(self, rng: np.random.Generator) -> slice:
-        """The frames on which a thing has vanished; mostly none."""
+    def _vanished(self, rng: np.random.Generator) -> slice:
+        """The frames on which a thing has vanished; usually none."""
         frames = self.settings.frames
         if rng.random() >= self.settings.vanishing:
             return slice(0)
@@ -124,7 +124,7 @@ class Scenes(ABC):
         )  # fmt: skip
 
     def _clip(self, name: str, film: Film, ids: np.ndarray | None = None) -> Clip:
-        """All of a film. Its objects, or those given, are called 1 .. N."""
+        """The clip of a film. Its objects, or those in `ids`, are renumbered 1 .. N."""
         frames, labels = zip(*(film[t] for t in range(len(film))), strict=True)
         if ids is None:
             ids = 1 + np.flatnonzero(np.stack([areas(label) for label in labels]).any(0))
@@ -133,12 +133,12 @@ class Scenes(ABC):
 
 
 def areas(label: np.ndarray) -> np.ndarray:
-    """How many pixels are those of object 1 .. 255: int [255]."""
+    """Number of pixels of each object 1 .. 255 in a label image: int [255]."""
     return np.bincount(label.ravel(), minlength=256)[1:]
 
 
 class SyntheticScenes(Scenes):
-    """Things of all outlines and materials."""
+    """Scenes with things of random outlines and materials."""
 
     def scene(self, seed: int) -> Clip:
         return self._clip(f"scene-{seed}", self.film(seed))
@@ -148,8 +148,8 @@ class SyntheticScenes(Scenes):
         return next(film for film in self._attempts(name, (TRAINING, seed)) if self._well_seen(film.label(0)).any())
 
     def of_suite(self, name: str, seed: tuple[int, ...]) -> Clip:
-        """A clip of another seed space. Every object is well visible on the first frame and for a quarter of the clip
-        at least, and there are the fewest or more."""
+        """A clip of another seed space, with at least the minimum number of objects. Each is well visible on the first
+        frame and on a quarter of the frames at least."""
 
         def of_film(film: Film) -> np.ndarray:
             there = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
@@ -160,7 +160,7 @@ class SyntheticScenes(Scenes):
         return self._clip(name, film, ids)
 
     def _attempts(self, name: str, seed: tuple[int, ...]) -> Iterator[Film]:
-        """Films until one is good enough. Raises ValueError if a hundred are not."""
+        """Yields candidates until the caller accepts one. Raises ValueError after a hundred."""
         for attempt in range(100):
             yield self._film(np.random.default_rng([*seed, attempt]))
         raise ValueError(f"too few objects of {name} can be seen on its first frame with {self.settings}")
@@ -179,11 +179,11 @@ class SyntheticScenes(Scenes):
             view = view @ transform(way[:, 0], way[:, 1], *np.array([[0.0], [1.0], [1.0]]).repeat(s.frames, 1))
         if s.vanishing > 0:
             for thing in scene:
-                thing.pose[self._gone(rng)] = shift(4 * s.width, 0)  # far away
+                thing.pose[self._vanished(rng)] = shift(4 * s.width, 0)  # far away
         return Rendering(background, scene, view, self._look(rng), s.height, s.width)
 
     def _background(self, rng: np.random.Generator) -> np.ndarray:
-        """A picture larger than the view, with clutter that looks like objects but is none: uint8 [h, w, 3]."""
+        """A background larger than the view, with clutter that looks like objects: uint8 [h, w, 3]."""
         s = self.settings
         height, width = round(s.height * 1.5), round(s.width * 1.5)
         natural = self.pictures.backgrounds and rng.random() < 0.75
@@ -209,7 +209,7 @@ class SyntheticScenes(Scenes):
         return image
 
     def _things(self, rng: np.random.Generator) -> list[Thing]:
-        """Everything that moves, from back to front."""
+        """All moving things, from back to front."""
         s = self.settings
         side = min(s.height, s.width)
         count = int(rng.integers(s.objects[0], s.objects[1] + 1))
@@ -237,7 +237,7 @@ class SyntheticScenes(Scenes):
         return scene
 
     def _journey(self, rng: np.random.Generator, size: float, speed: float) -> np.ndarray:
-        """Where an object is on each frame: a pose [T, 3, 3] in the world."""
+        """The pose of an object in the world on each frame: [T, 3, 3]."""
         s = self.settings
         frames, side = s.frames, min(s.height, s.width)
         x = np.clip(rng.normal(0, 0.24), -0.45, 0.45) * s.width + wander(rng, frames, 0.35 * side, speed)
@@ -273,7 +273,7 @@ class SyntheticScenes(Scenes):
         return transform(x, y, angle, common * (0.5 * sx + 0.5), common * (0.5 * sy + 0.5))
 
     def _crossing(self, rng: np.random.Generator, target: Thing) -> np.ndarray:
-        """The pose [T, 3, 3] of something that passes in front of a target at some time."""
+        """The pose [T, 3, 3] of an occluder that passes in front of a target at some time."""
         frames = self.settings.frames
         when = rng.uniform(0.15, 0.95) * frames
         heading = rng.uniform(0, 2 * np.pi)
@@ -305,8 +305,8 @@ CHALLENGES: dict[str, SceneSettings] = {
 def suite(scenes: int = 3, frames: int = 48) -> Clips:
     """The held-out evaluation scenes: `scenes` clips of each challenge, named "challenge-0", "challenge-1", ...
 
-    All objects are visible on the first frame. The scenes need no pictures, are the same in every clone, and share no
-    seed with training. Each is drawn when it is asked for.
+    All objects are visible on the first frame. The scenes need no pictures and share no seed with training. Each is
+    drawn on access.
     """
     names = [f"{challenge}-{index}" for challenge in CHALLENGES for index in range(scenes)]
     return Clips(names, partial(_scene_of_suite, frames))

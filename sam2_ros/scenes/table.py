@@ -1,4 +1,4 @@
-"""The table: its wood, the room behind it, and what stands still there."""
+"""Backgrounds of table scenes: the table, the room behind it, and still objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam2_ros.scenes.rendering import blend
 from sam2_ros.scenes.textures import crop, noise, painted, recoloured, repainted
 
 WIDE, TALL = 640.0, 480.0
-"""Units of a picture that shows the whole table; the world's origin is in its middle."""
+"""Width and height of an image that shows the whole table, units; the world's origin is in its middle."""
 
 
 def planks(rng: np.random.Generator) -> np.ndarray:
@@ -34,7 +34,7 @@ def planks(rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def books() -> np.ndarray:
-    """Six of them in a row: premultiplied uint8 [190, 190, 4]."""
+    """Six books in a row: premultiplied uint8 [190, 190, 4]."""
     books = Drawing(190, 190)
     books.fill(ellipse(95, 178, 92, 9), (40, 24, 16), opacity=0.45, soft=4)
     x = 12.0
@@ -54,7 +54,7 @@ def books() -> np.ndarray:
 
 @cache
 def blocks() -> np.ndarray:
-    """Three with letters, one on top: premultiplied uint8 [150, 170, 4]."""
+    """Three toy blocks with letters, one on top: premultiplied uint8 [150, 170, 4]."""
     blocks = Drawing(170, 150)
     blocks.fill(ellipse(84, 138, 80, 9), (40, 24, 16), opacity=0.45, soft=4)
     places = ((10, 78, "A", (64, 134, 196)), (78, 78, "B", (98, 168, 92)), (44, 16, "C", (238, 178, 64)))
@@ -88,13 +88,13 @@ def landscape() -> np.ndarray:
 def room(
     rng: np.random.Generator, height: int, width: int, grid: np.ndarray, edge: float, pictures: Pictures
 ) -> np.ndarray:
-    """A wall and a table before it, larger than the picture: uint8 [h, w, 3].
+    """A table before a wall, larger than the image: uint8 [h, w, 3].
 
     Args:
-        height, width: of the picture, pixels.
+        height, width: of the image, pixels.
         grid: float [2], pixels per unit, across and down.
-        edge: where the table begins, units below the middle.
-        pictures: for walls and tables, where given.
+        edge: far edge of the table, units below the middle.
+        pictures: textures of walls and tables.
     """
     across, down = (float(n) for n in grid)
     columns = max(round(1.5 * WIDE * across), round(1.3 * width))
@@ -119,7 +119,7 @@ def room(
     image[far:] = wood[far:]
     if rng.random() < 0.7:
         image[far : far + 3] = np.clip(image[far : far + 3] * rng.uniform(0.6, 1.3), 0, 255).astype(np.uint8)
-    things = ((books, 12.0), (blocks, 12.0), (landscape, -60.0))  # and how far below the table's edge they end
+    things = ((books, 12.0), (blocks, 12.0), (landscape, -60.0))  # and their bottom, units below the table's edge
     for i in rng.permutation(len(things))[: int(rng.integers(0, len(things) + 1))].tolist():
         drawing, below = things[i]
         size = grid * rng.uniform(0.7, 1.4)

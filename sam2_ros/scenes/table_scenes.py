@@ -1,7 +1,7 @@
-"""Scenes on tables, drawn like the demo's: toys that people recognise drive, stand, hide behind others and come back.
+"""Table scenes, drawn like the demo's: toys drive, stand, hide behind others and come back.
 
-A thing here is what people call one: wheels, windows and stripes of many colours that belong together. That is what a
-click should give, and what `SyntheticScenes`, whose things are of any shape and material, can hardly teach.
+Objects are what people call one thing, with wheels, windows and stripes of many colours. A click should select all of
+it, which `SyntheticScenes`, with their random shapes and materials, hardly teach.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from sam2_ros.scenes.table import TALL, WIDE
 from sam2_ros.scenes.textures import repainted
 from sam2_ros.scenes.toys import Toy
 
-TABLES = 4  # the seed space: the first word of every seed
-NEAREST = 235.0  # units below the middle: where things stand that are nearest to the camera
+TABLES = 4  # seed space: the first word of every seed
+NEAREST = 235.0  # units below the middle, of things that are nearest to the camera
 _ALL = toys.VEHICLES | toys.STANDING | toys.LARGE
 
 
 @dataclass
 class _Stander:
-    """Something on the table."""
+    """A toy on the table."""
 
     toy: Toy
-    y: float  # where it stands; what is lower in the picture is nearer and in front
+    y: float  # of its base; toys lower in the image are nearer, and in front
     size: float  # its scale
     x: np.ndarray  # [T], units
     stretch: tuple[float, float]
-    object_id: int  # 0: none
+    object_id: int  # 0: not an object
 
 
 class TableScenes(Scenes):
-    """Toys on tables.
+    """Scenes with toys on tables.
 
-    A clip is a story from its first frame to its last, however many there are: in 8 frames, things move by jumps.
-    Of the settings, `size` and `speed` have no effect.
+    The same story fills clips of any length: in 8 frames, toys move in jumps. `size` and `speed` of the settings have
+    no effect.
     """
 
     def scene(self, seed: int) -> Clip:
@@ -60,20 +60,20 @@ class TableScenes(Scenes):
 
     def _film(self, rng: np.random.Generator) -> Film:
         s = self.settings
-        closer = max(1.0, 256 / min(s.height, s.width)) ** 0.7  # so that toys keep most of their pixels
+        closer = max(1.0, 256 / min(s.height, s.width)) ** 0.7  # toys keep most of their pixels
         zoom = closer * np.exp(rng.uniform(-0.2, 0.7))
         grid = np.array([s.width / WIDE * zoom * rng.uniform(0.85, 1.15), s.height / TALL * zoom])  # pixels per unit
-        edge = rng.uniform(-80, 40)  # the table's far one, units below the middle
+        edge = rng.uniform(-80, 40)  # far edge of the table, units below the middle
         background = table.room(rng, s.height, s.width, grid, edge, self.pictures)
         scene = [thing for one in self._standers(rng, edge) for thing in self._drawn(rng, one, grid)]
-        room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera looks at some part of the table
+        room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera sees a part of the table
         view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
-        look.shutter /= 4  # things move by jumps, not as fast as these would be
+        look.shutter /= 4  # toys move in jumps, which are no speeds
         return Rendering(background, scene, view, look, s.height, s.width)
 
     def _standers(self, rng: np.random.Generator, edge: float) -> list[_Stander]:
-        """Everything on the table, from back to front."""
+        """All toys on the table, from back to front."""
         s = self.settings
         count = int(rng.integers(s.objects[0], s.objects[1] + 1))
         scene: list[_Stander] = []
@@ -82,7 +82,7 @@ class TableScenes(Scenes):
         def stand(toy: Toy, y: float, size: float, x: np.ndarray, stretch: tuple[float, float], named: bool) -> None:
             nonlocal number
             number += named
-            x[self._gone(rng)] = 4 * WIDE  # far away
+            x[self._vanished(rng)] = 4 * WIDE  # far away
             scene.append(_Stander(toy, y, size, x, stretch, number if named else 0))
 
         while number < count:
@@ -107,14 +107,14 @@ class TableScenes(Scenes):
                 y = rng.uniform(edge + 10, NEAREST)
                 x = self._driving(rng) if rng.random() < 0.7 else self._leaving(rng, half)
                 stand(toy, y, _size(y) * np.exp(rng.normal(0, 0.2)), x, stretch, True)
-        for _ in range(int(rng.integers(0, 3))):  # no object, but looks like one
+        for _ in range(int(rng.integers(0, 3))):  # clutter that looks like objects
             toy, stretch = self._toy(rng, _ALL)
             y = rng.uniform(edge + 10, edge + 90)
             stand(toy, y, _size(y), np.full(s.frames, rng.uniform(-320, 320)), stretch, False)
         return sorted(scene, key=lambda one: one.y)
 
     def _toy(self, rng: np.random.Generator, kinds: dict[str, Callable[[], Toy]]) -> tuple[Toy, tuple[float, float]]:
-        """One of them in other colours, and how much it is stretched; now and then it is anything at all."""
+        """A random toy in random colours, and its stretch; sometimes a random thing instead."""
         if rng.random() < 0.25:
             size = 256 * np.exp(rng.uniform(-1.4, -0.4))
             parts = things.make(rng, 1, size, 0.0, self.pictures, self.settings.materials)
@@ -124,7 +124,7 @@ class TableScenes(Scenes):
         return _painted(rng, _toy_drawn(name)), (float(stretch[0]), float(stretch[1]))
 
     def _driving(self, rng: np.random.Generator) -> np.ndarray:
-        """Where something is that stands, or drives by the end of the clip a bit or far; units [T]."""
+        """Positions of a toy that stands, or drives a short or long way; units [T]."""
         frames = self.settings.frames
         start = rng.uniform(-280, 280)
         if rng.random() < 0.35:
@@ -136,7 +136,7 @@ class TableScenes(Scenes):
         return np.interp(np.arange(frames), [0, *when], [start, start if rng.random() < 0.3 else middle, middle, goal])
 
     def _hiding(self, rng: np.random.Generator, spot: float, away: float) -> np.ndarray:
-        """It drives behind what stands at `spot`, stays for a while, and comes out on either side; units [T]."""
+        """Positions of a toy that drives behind `spot`, stays there, and comes out on either side; units [T]."""
         frames = self.settings.frames
         before, after = (spot + rng.choice([-1, 1]) * (away + rng.uniform(-10, 120)) for _ in range(2))
         if abs(before) > 320:
@@ -148,7 +148,7 @@ class TableScenes(Scenes):
         return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *there, after])
 
     def _leaving(self, rng: np.random.Generator, half: float) -> np.ndarray:
-        """It leaves the picture, on some way or other, and mostly comes back; units [T]."""
+        """Positions of a toy that leaves the image and usually comes back; units [T]."""
         frames = self.settings.frames
         start, back = rng.uniform(-260, 260, 2)
         gone = rng.choice([-1, 1]) * (WIDE * 0.72 + half)
@@ -160,7 +160,7 @@ class TableScenes(Scenes):
         return np.interp(np.arange(frames), when, [start, start, gone, from_side, from_side, back])
 
     def _drawn(self, rng: np.random.Generator, one: _Stander, grid: np.ndarray) -> list[Thing]:
-        """Its shadow and itself, in pixels."""
+        """The shadow and the body of a toy, in pixels."""
         frames = self.settings.frames
         flip = rng.choice([-1, 1])
         sx, sy = one.size * one.stretch[0], one.size * one.stretch[1]
@@ -183,7 +183,7 @@ class TableScenes(Scenes):
 
 
 def _size(y: float) -> float:
-    """The scale of a toy that stands so many units below the middle: what is nearer is larger."""
+    """The scale of a toy that stands `y` units below the middle: nearer toys are larger."""
     return 0.58 + 0.0022 * max(y, -40)
 
 
@@ -199,7 +199,7 @@ def _shadow() -> toys.Piece:
 
 
 def _standing(parts: list[Part]) -> Toy:
-    """Any thing [one frame] as a toy: each of its parts a piece, drawn with one pixel per unit."""
+    """Turns a thing of one frame into a toy: each part is a piece, with one pixel per unit."""
     rows, columns = parts[0].pixels.shape[:2]
     pieces = []
     for part in parts:
@@ -213,7 +213,7 @@ def _standing(parts: list[Part]) -> Toy:
 
 
 def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
-    """A sprite turned about its middle, with the room that it needs."""
+    """Rotates a sprite about its middle, into a larger one."""
     if abs(angle) < 1e-3:
         return pixels
     rows, columns = pixels.shape[:2]
@@ -224,7 +224,7 @@ def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _painted(rng: np.random.Generator, toy: Toy) -> Toy:
-    """All of a toy in other colours."""
+    """Recolours a whole toy."""
     state = rng.integers(2**31)
     pieces = (replace(one, pixels=repainted(np.random.default_rng(state), one.pixels)) for one in toy.pieces)
     return replace(toy, pieces=tuple(pieces))

@@ -12,7 +12,7 @@ from sam2_ros.scenes.rendering import sprite, straight
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour, float32 [3] RGB in 0 .. 255; muted ones are more frequent than saturated ones, as in the world."""
+    """A colour, float32 [3] RGB in 0 .. 255; muted ones are more frequent than saturated ones."""
     hue, saturation, value = rng.random(3)
     saturation, value = saturation**2.2, 0.08 + 0.92 * value
     wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
@@ -20,7 +20,7 @@ def colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def palette(rng: np.random.Generator, count: int, variety: float = 1.0) -> np.ndarray:
-    """Float32 [count, 3] RGB: shades of one colour, or unrelated colours; never these where `variety` is 0."""
+    """Float32 [count, 3] RGB: shades of one colour, or unrelated colours, which are never drawn if `variety` is 0."""
     if rng.random() < 1 - 0.5 * variety:
         return np.clip(colour(rng) + rng.normal(0, rng.uniform(6, 45), (count, 3)), 0, 255).astype(np.float32)
     return np.stack([colour(rng) for _ in range(count)])
@@ -83,8 +83,8 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _above(threshold: float, *phases: np.ndarray) -> np.ndarray:
-    """Where the product of the phases' sines is larger: bool. Single precision tells it of nearly all, at a sixth of
-    the time."""
+    """Where the product of the phases' sines exceeds a threshold: bool. Double precision is used only close to it,
+    which takes a sixth of the time."""
     rough = reduce(np.multiply, [np.sin(phase.astype(np.float32)) for phase in phases])
     above = rough > threshold
     close = np.abs(rough - np.float32(threshold)) < 1e-3
@@ -108,9 +108,9 @@ def painted(rng: np.random.Generator, height: int, width: int, variety: float = 
 def crop(
     rng: np.random.Generator, picture: np.ndarray, height: int, width: int, smallest: float, largest: float = 1.0
 ) -> np.ndarray:
-    """A random part of a picture, mirrored at random, uint8 [height, width, 3] RGB.
+    """A random crop of a picture, mirrored at random, resized to uint8 [height, width, 3] RGB.
 
-    Its sides are `smallest` .. `largest` times as long as they could be.
+    Its sides are `smallest` .. `largest` times the longest that fit.
     """
     rows, columns = picture.shape[:2]
     fit = min(rows / height, columns / width)
@@ -123,7 +123,7 @@ def crop(
 
 
 def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """Other tones for an RGB image: gain and gamma per channel, at times other channels altogether."""
+    """Changes gain and gamma of each channel of an RGB image, and sometimes permutes the channels."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25 * strength) + rng.normal(0, 0.12 * strength, 3))
     gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.12 * strength, 3))
@@ -135,7 +135,7 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
 
 
 def repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """A sprite (premultiplied uint8 [h, w, 4]) with all its hues turned alike, paler or darker."""
+    """Shifts the hue of a sprite (premultiplied uint8 [h, w, 4]), and its saturation and value."""
     colours, alpha = straight(pixels)
     if rng.random() < 0.8:
         hsv = cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)

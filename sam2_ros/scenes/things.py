@@ -1,4 +1,4 @@
-"""Things that move through a scene: sprites in one or several jointed parts, which may bend."""
+"""Random things: sprites of one or several jointed parts, which may bend."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sam2_ros.scenes.textures import colour, noise, recoloured, surface
 
 
 def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Light from one side on a surface that curves towards its outline."""
+    """Shades colours as a surface that curves towards its outline, lit from one side."""
     size = max(alpha.shape)
     softness = max(1.0, size * rng.uniform(0.02, 0.14))
-    coarse = max(1, int(softness / 2))  # a wide blur is the same on a smaller picture
+    coarse = max(1, int(softness / 2))  # a wide blur needs no full resolution
     shape = (-(-alpha.shape[1] // coarse), -(-alpha.shape[0] // coarse))
     height = cv2.GaussianBlur(cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA), (0, 0), softness / coarse)
     height = cv2.resize(height, alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
@@ -30,8 +30,8 @@ def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) ->
     return cv2.multiply(colours, cv2.merge([light] * 3), scale=1 / 128)
 
 
-def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, materials: float = 1.0) -> np.ndarray:
-    """An outline gets a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
+def textured(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, materials: float = 1.0) -> np.ndarray:
+    """Fills an outline with a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
     height, width = alpha.shape
     colours = surface(rng, height, width, pictures, materials)
     chances = [1 - 0.6 * materials, 0.3 * materials, 0.2 * materials, 0.1 * materials]
@@ -55,7 +55,7 @@ def dressed(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, mat
 
 
 def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures, materials: float) -> np.ndarray:
-    """A cut-out of the store scaled to `size`, as it is or filled with another surface."""
+    """A random cut-out scaled to `size`, with its own or another surface."""
     picture = pictures.cutout(rng)
     factor = (size - 2) / max(picture.shape[:2])
     height, width = (max(2, round(n * factor)) for n in picture.shape[:2])
@@ -66,7 +66,7 @@ def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures, materials:
     picture = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     alpha = cv2.extractChannel(picture, 3)
     if rng.random() < 0.25:
-        return dressed(rng, alpha, pictures, materials)
+        return textured(rng, alpha, pictures, materials)
     colours = recoloured(rng, cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), 1.2)
     if rng.random() < 0.3:
         colours = _shaded(rng, colours, alpha)
@@ -92,16 +92,16 @@ def _bend(rng: np.random.Generator, frames: int, size: float, strength: float) -
 def make(
     rng: np.random.Generator, frames: int, size: float, deformation: float, pictures: Pictures, materials: float = 1.0
 ) -> list[Part]:
-    """A thing of about `size` pixels; its parts from back to front.
+    """Makes a thing of about `size` pixels: its parts from back to front.
 
-    `deformation` (0 .. 1) says how much it bends and how far its limbs swing, `materials` (0 .. 1) how little its
-    surfaces have in common: at 0 a click shows what all of the thing looks like, unless it is a cut-out.
+    `deformation` (0 .. 1) sets how much it bends and swings its limbs; `materials` (0 .. 1) how much its surfaces
+    differ: at 0 all parts look alike, except those of cut-outs.
     """
     pixels = max(10, round(size))
     if pictures.cutouts and rng.random() < 0.6:
         body = _cut_out(rng, pixels, pictures, materials)
     else:
-        body = dressed(rng, outline(rng, pixels), pictures, materials)
+        body = textured(rng, outline(rng, pixels), pictures, materials)
     height, width = body.shape[:2]
     still = np.broadcast_to(shift(-(width - 1) / 2, -(height - 1) / 2), (frames, 3, 3))
     bends = deformation > 0 and rng.random() < 0.5 + deformation / 2
@@ -133,7 +133,7 @@ def make(
 
 
 def _swatch(rng: np.random.Generator, body: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The body's own material for a limb: its middle, stretched."""
+    """The material of the body for a limb: its middle, stretched."""
     rows, columns = body.shape[:2]
     middle = body[rows // 3 : max(rows // 3 + 2, 2 * rows // 3), columns // 3 : max(columns // 3 + 2, 2 * columns // 3)]
     solid = np.ascontiguousarray(middle[..., :3])

@@ -1,4 +1,4 @@
-"""Toys seen from their side, drawn by hand: what stands, drives and rolls on the tables of the demo and of training."""
+"""Hand-drawn toys seen from their side, which stand, drive and roll in the demo and in table scenes."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from sam2_ros.scenes.motion import shift, transform
 from sam2_ros.scenes.rendering import Part
 
 SHARP = 2.0
-"""Pixels of a drawing per unit of length; a table's picture of 640x480 is 640 units wide."""
+"""Pixels of a drawing per unit; the whole table is 640 units wide."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A sprite and its place on a toy."""
+    """A sprite and its position on a toy."""
 
     pixels: np.ndarray  # uint8 [h, w, 4], colours multiplied by alpha
-    anchor: tuple[float, float]  # a point of the sprite, its pixels ...
-    place: tuple[float, float] = (0.0, 0.0)  # ... and where that is, units right of and below the toy's origin
-    radius: float = 0.0  # of a wheel, units: it turns about its anchor as the toy moves; 0: fixed
+    anchor: tuple[float, float]  # a point of the sprite, pixels ...
+    place: tuple[float, float] = (0.0, 0.0)  # ... and its position, units right of and below the toy's origin
+    radius: float = 0.0  # of a wheel that rolls as the toy moves, units; 0: fixed
     sharp: float = SHARP  # pixels per unit
 
     def smaller(self, factor: float) -> Piece:
-        """The same with fewer pixels."""
+        """The piece with fewer pixels."""
         height, width = (max(1, round(n * factor)) for n in self.pixels.shape[:2])
         pixels = cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_AREA)
-        # The middles of the first pixels differ, hence the halves.
+        # Coordinates refer to centres of pixels, hence the halves.
         x, y = ((a + 0.5) * factor - 0.5 for a in self.anchor)
         return Piece(pixels, (x, y), self.place, self.radius, self.sharp * factor)
 
 
 @dataclass(frozen=True)
 class Toy:
-    """Its origin is where it stands."""
+    """A toy, whose origin is the middle of its base."""
 
     pieces: tuple[Piece, ...]  # from back to front
     half: float  # of its width, units
     height: float  # units
 
     def parts(self, way: np.ndarray) -> list[Part]:
-        """What it looks like on each frame, after it has moved `way` [T] of its own units to the right."""
+        """Its parts on each frame, after it has moved `way` [T] units of its own to the right."""
         zero, one = np.zeros(len(way)), np.ones(len(way))
         parts = []
         for piece in self.pieces:
@@ -56,7 +56,7 @@ class Toy:
 
 
 def _toy(drawing: Drawing, anchor: tuple[float, float], *pieces: Piece) -> Toy:
-    """A drawing that stands on its point `anchor` (pixels), with more pieces before it."""
+    """A toy of a drawing that stands on its point `anchor` (pixels), with more pieces before it."""
     sprite = drawing.sprite()
     columns = np.flatnonzero(sprite[..., 3].max(0) > 127)
     rows = np.flatnonzero(sprite[..., 3].max(1) > 127)
@@ -414,7 +414,7 @@ def _inside(drawing: Drawing, points: np.ndarray) -> np.ndarray:
 
 
 VEHICLES: dict[str, Callable[[], Toy]] = {"car": car, "bus": bus, "engine": engine, "ball": ball}
-"""What moves along a table."""
+"""Toys that move along a table."""
 STANDING: dict[str, Callable[[], Toy]] = {
     "duck": duck,
     "mug": mug,
@@ -426,10 +426,10 @@ STANDING: dict[str, Callable[[], Toy]] = {
     "rocket": rocket,
     "apple": apple,
 }
-"""What is small and may be moved, too."""
+"""Small toys, which may be moved too."""
 LARGE: dict[str, Callable[[], Toy]] = {
     "house": house,
     "carton": carton,
     "pot": lambda: pot(np.random.default_rng(0)),
 }
-"""What others hide behind."""
+"""Large toys, which others hide behind."""

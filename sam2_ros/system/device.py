@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def device_of(name: str | None = None) -> torch.device:
+def device_of(name: str | torch.device | None = None) -> torch.device:
     """The PyTorch device of a name.
 
     Args:

@@ -1,4 +1,4 @@
-"""Promptable visual segmentation over a stream and on pictures.
+"""Promptable visual segmentation over a stream and on single images.
 
 Prompts, masklets and their run lengths (`prompt`, `masklet`, `rle`) need NumPy alone; the rest is loaded at first use.
 """
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from sam2_ros.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sam2_ros.tracking.history import StampError
     from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
     from sam2_ros.tracking.masklet import Frame, Masklet
     from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
-    from sam2_ros.tracking.tracker import StampError, Tracker
+    from sam2_ros.tracking.tracker import Tracker
 
 __all__ = [
     "Box",
@@ -37,7 +38,7 @@ __getattr__, __dir__ = lazy_names(
         "Masklet": "masklet",
         "Prompt": "prompt",
         "PromptError": "prompt",
-        "StampError": "tracker",
+        "StampError": "history",
         "Tracker": "tracker",
     },
 )

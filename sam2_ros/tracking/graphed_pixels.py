@@ -1,4 +1,4 @@
-"""What `pixels` does for every image, as CUDA graphs."""
+"""The functions of `pixels` that run for every image, as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = logging.getLogger("sam2_ros")
 
 
 class GraphedPixels:
-    """Stands in for the module `pixels`, where images and masks change their size on a CUDA GPU.
+    """Replaces the module `pixels` on a CUDA GPU.
 
-    Some fifty small operations become two calls. They are recorded when the first image of a size comes, for as many
-    masks as there may be.
+    Some fifty small operations become two calls. They are recorded when the first image of a size comes, for up to the
+    highest number of masks.
 
     Args:
         objects: at most.
@@ -31,22 +31,22 @@ class GraphedPixels:
         self._sizes: dict[tuple[int, int], _Size | None] = {}
 
     def to_network(self, image: np.ndarray, config: SAM2Config, device: torch.device) -> Tensor:
-        """As `pixels.to_network`; it is overwritten by the next one of the same size."""
-        height, width = pixels.checked(image).shape[:2]
+        """As `pixels.to_network`; the next image of the same size overwrites the result."""
+        height, width = pixels.check_image(image).shape[:2]
         if (height, width) in self._sizes:
             size = self._sizes.pop((height, width))
         else:
             while len(self._sizes) >= SHAPES:
                 del self._sizes[next(iter(self._sizes))]
             size = self._record(height, width, config, device)
-        self._sizes[height, width] = size  # the last is the one that was used last
+        self._sizes[height, width] = size  # in order of their last use
         return pixels.to_network(image, config, device) if size is None else size.to_network(image)
 
     def _record(self, height: int, width: int, config: SAM2Config, device: torch.device) -> _Size | None:
         try:
             return _Size(height, width, config.shape(height, width), self._counts, device)
         except RuntimeError as error:
-            log.warning("images of %dx%d change their size without CUDA graphs: %s", width, height, error)
+            log.warning("images of %dx%d are resized without CUDA graphs: %s", width, height, error)
             return None
 
     def to_masks(
@@ -55,18 +55,20 @@ class GraphedPixels:
         height: int,
         width: int,
         non_overlap: bool = False,
-        given: Mapping[int, np.ndarray] = pixels.NOTHING,
+        given: Mapping[int, np.ndarray] = pixels.NO_MASKS,
     ) -> np.ndarray:
         """As `pixels.to_masks`."""
         size = self._size_for(logits, height, width)
         if size is None:
             return pixels.to_masks(logits, height, width, non_overlap, given)
         scaled, ready = size.begin_masks(logits)
-        return pixels.settled(ready(), scaled, non_overlap, given)
+        return pixels.resolve_overlaps(ready(), scaled, non_overlap, given)
 
     def begin_masks(self, logits: Tensor, height: int, width: int) -> Callable[[], np.ndarray]:
-        """Like `to_masks`, but what a GPU has yet to do is not waited for until the masks are asked for, which must be
-        before the next are begun."""
+        """Begin with `to_masks` and return a function that waits for the masks.
+
+        Call it before the next masks are begun.
+        """
         size = self._size_for(logits, height, width)
         if size is None:
             return lambda: pixels.to_masks(logits, height, width)
@@ -74,12 +76,12 @@ class GraphedPixels:
 
     def _size_for(self, logits: Tensor, height: int, width: int) -> _Size | None:
         size = self._sizes.get((height, width))
-        there = size is not None and 0 < len(logits) <= max(self._counts) and logits.shape[1:] == size.grid
-        return size if there else None
+        fits = size is not None and 0 < len(logits) <= max(self._counts) and logits.shape[1:] == size.grid
+        return size if fits else None
 
 
 class _Size:
-    """Images of one size, and the masks on them."""
+    """Recordings for images of one size, and the masks on them."""
 
     def __init__(
         self, height: int, width: int, shape: tuple[int, int], counts: list[int], device: torch.device
@@ -88,22 +90,22 @@ class _Size:
             return pixels.resized(image, shape)
 
         def to_masks(logits: Tensor) -> tuple[Tensor, Tensor]:
-            return pixels.cut(logits, height, width)
+            return pixels.resize_logits(logits, height, width)
 
-        pinned = device.type == "cuda"  # memory that the GPU reads and writes by itself
+        pinned = device.type == "cuda"  # the GPU reads and writes it without the CPU
         self._image = torch.zeros(height, width, 3, dtype=torch.uint8, pin_memory=pinned)
         self._taken, self._found = torch.cuda.Event(), torch.cuda.Event()
         self._to_network = Recording(to_network, (self._image.to(device),))
         self.grid = torch.Size(side // 4 for side in shape)
         self._masks = torch.zeros(counts[-1], height, width, dtype=torch.bool, pin_memory=pinned)
-        pool = torch.cuda.graph_pool_handle()  # what comes out is copied at once, so all may use the same memory
+        pool = torch.cuda.graph_pool_handle()  # outputs are copied at once, so that all may use the same memory
         self._to_masks = {
             count: Recording(to_masks, (torch.full((count, *self.grid), -1.0, device=device),), pool)
             for count in reversed(counts)
         }
 
     def to_network(self, image: np.ndarray) -> Tensor:
-        self._taken.synchronize()  # the last one may still be on its way
+        self._taken.synchronize()  # the last copy may still be running
         self._image.numpy()[...] = image
         target = self._to_network.inputs[0]
         target.copy_(self._image, non_blocking=True)
@@ -111,7 +113,7 @@ class _Size:
         return self._to_network()
 
     def begin_masks(self, logits: Tensor) -> tuple[Tensor, Callable[[], np.ndarray]]:
-        """Logits at the image's size, and the masks, when they are there."""
+        """Logits at the image's size, and a function that waits for the masks."""
         n = len(logits)
         recording = self._to_masks[min(count for count in self._to_masks if count >= n)]
         recording.inputs[0][:n] = logits

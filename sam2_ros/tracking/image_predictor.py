@@ -1,4 +1,4 @@
-"""One picture, promptable: masks for clicks and boxes without a stream (SAM 2 on images, paper section 4)."""
+"""Promptable segmentation of single images (SAM 2 on images, paper section 4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, flag, what
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Masks that a prompt may mean, the best first; M is 1 or 3."""
+    """Candidate masks for a prompt, the best first; M is 1 or 3."""
 
     masks: np.ndarray
     """bool [M, H, W]."""
@@ -29,7 +29,7 @@ class Candidates:
 
 
 class ImagePredictor:
-    """Segments one picture at a time.
+    """Segments one image at a time.
 
     Args:
         model: in eval mode, or a network that is accelerated already.
@@ -45,7 +45,7 @@ class ImagePredictor:
 
     @torch.no_grad()
     def set_image(self, image: np.ndarray) -> None:
-        """Encode a picture; the predictions that follow are about it.
+        """Encode an image, for the predictions that follow.
 
         Args:
             image: uint8 [H, W, 3], RGB. OpenCV reads BGR: image[..., ::-1]. Of a PIL image:
@@ -66,9 +66,9 @@ class ImagePredictor:
         mask_logits: Tensor | None = None,
         multimask: bool = True,
     ) -> Candidates:
-        """Masks for clicks and a box.
+        """Segment an object by clicks and a box.
 
-        The numbers are those of Meta's image predictor. Like there, small holes in masks stay, which `Tracker` fills.
+        Equals Meta's image predictor. As there, small holes in masks stay, which `Tracker` fills.
 
         Args:
             clicks, box: as in `Prompt`.
@@ -92,10 +92,10 @@ class ImagePredictor:
             self._features,
             points,
             labels,
-            None if mask_logits is None else self._earlier(mask_logits, shape),
+            None if mask_logits is None else self._mask_input(mask_logits, shape),
             several,
         )
-        # On a picture the object is there, whatever the object score says.
+        # On a single image the object is taken as present, whatever the object score is.
         if several:
             iou, order = decoded.all_iou[0, SINGLE + 1 :].sort(descending=True)
             logits = decoded.all_logits[0, SINGLE + 1 :][order]
@@ -104,8 +104,8 @@ class ImagePredictor:
         masks = to_masks(logits, *self._size, fill_holes=False)
         return Candidates(masks, iou.float().cpu().numpy(), logits.float())
 
-    def _earlier(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
-        """An earlier answer as the decoder takes it: [1, 1, h, w]."""
+    def _mask_input(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Earlier logits as mask input of the decoder: [1, 1, h, w]."""
         size = [side // 4 for side in shape]
         if isinstance(logits, np.ndarray) and logits.dtype.kind == "f":
             logits = torch.from_numpy(logits.astype(np.float32))  # PyTorch takes neither all types nor all strides

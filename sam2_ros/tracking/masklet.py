@@ -1,4 +1,4 @@
-"""What the tracker answers: objects with their masks, frame by frame."""
+"""Masklets: objects with their masks, frame by frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Masklet:
     object_id: int
     label: str
     present: bool
-    """Whether the object can be seen: it is more likely visible than not, and its mask has pixels."""
+    """Whether the object is visible: its presence is above one half, and its mask has pixels."""
     presence: float
     """Probability that the object is visible, 0 .. 1; above one half only where it is present."""
     iou: float
@@ -34,9 +34,9 @@ class Masklet:
     @cached_property
     def box(self) -> Box:
         """The tight box around the parts of the mask that count, whole pixels; all 0 when the mask is empty."""
-        import cv2  # not above: who only reads masklets needs no OpenCV
+        import cv2  # not above: reading masklets needs no OpenCV
 
-        mask = np.asarray(self.mask).astype(bool, copy=False)  # one made by hand may hold other numbers
+        mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's may hold other numbers
         outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
         if not outlines:
             return Box(0, 0, 0, 0)
@@ -49,7 +49,7 @@ class Masklet:
 
 @dataclass(frozen=True)
 class Frame:
-    """Everything there is to say about one image."""
+    """All masklets on one image."""
 
     stamp: int
     """Time of the image, ns."""

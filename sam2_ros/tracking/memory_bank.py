@@ -1,8 +1,8 @@
-"""What is remembered of one object (SAM 2 paper, section 4, "Memory bank").
+"""The memory bank of one object (SAM 2 paper, section 4, "Memory bank").
 
-Prompted frames are kept, the first for ever and the latest few; of the other frames, the most recent, or those of them
-on which the object was seen (as in Videnovic et al. 2025, "A distractor-aware memory for visual object tracking with
-SAM 2"). Nothing grows.
+Prompted frames are kept, the first for ever and the latest few; of the other frames the most recent, or the most recent
+on which the object was present (as in Videnovic et al. 2025, "A distractor-aware memory for visual object tracking with
+SAM 2"). Its size is bounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Aged = list[tuple[int, Tensor]]
 
 
 def most_recalled(config: SAM2Config) -> tuple[int, int]:
-    """The most maps and object pointers that are recalled beside those of prompted frames."""
+    """The largest numbers of maps and object pointers that are recalled from frames which were not prompted."""
     return config.recent_memories, config.max_pointers - 1
 
 
@@ -38,7 +38,7 @@ class MemoryBank:
 
     def __init__(self, config: SAM2Config, history: int, prompted_memories: int) -> None:
         self._reach = most_recalled(config)
-        self._least = -math.inf if config.remembered_presence is None else config.remembered_presence
+        self._min_presence = -math.inf if config.remembered_presence is None else config.remembered_presence
         self._history = history
         self._prompted_memories = prompted_memories
         self.prompted: dict[int, tuple[Tensor, Tensor]] = {}
@@ -53,21 +53,21 @@ class MemoryBank:
         return twin
 
     def remember_prompted(self, index: int, map: Tensor, pointer: Tensor) -> None:
-        """Keep a frame that was prompted. When there are too many, the oldest but the first and this one goes."""
+        """Keep a frame that was prompted. Of too many, the oldest is dropped, but the first and this one stay."""
         self._maps.pop(index, None)
         self._pointers.pop(index, None)
         self.prompted = dict(sorted({**self.prompted, index: (map, pointer)}.items()))
         if len(self.prompted) > self._prompted_memories:
             oldest = next(frame for frame in list(self.prompted)[1:] if frame != index)
-            self.remember(oldest, *self.prompted.pop(oldest))  # as long as it is recent, it counts like any other
+            self.remember(oldest, *self.prompted.pop(oldest))  # while it is recent, it counts as a tracked frame
 
     def remember(self, index: int, map: Tensor, pointer: Tensor, presence_logit: float = math.inf) -> None:
-        """Keep a frame that was tracked, and let go of those that nothing can ask for any more.
+        """Keep a frame that was tracked, and drop those that are too old to be recalled again.
 
-        Of a frame that is not worth it (`SAM2Config.remembered_presence`), what was known before is forgotten too.
+        A frame with too low a presence (`SAM2Config.remembered_presence`) is not kept, and dropped if it was.
         """
         for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
-            if presence_logit > self._least:
+            if presence_logit > self._min_presence:
                 recent[index] = new
             else:
                 recent.pop(index, None)
@@ -76,7 +76,7 @@ class MemoryBank:
                 del recent[old]
 
     def recall(self, index: int) -> tuple[Aged, Aged]:
-        """Maps and object pointers that are known on frame `index`, with the ages that `Memories` wants.
+        """Maps and object pointers to attend to on frame `index`, with their ages (`Memories`).
 
         Maps: all prompted frames (age 0), and the others among the last 6. Pointers: prompted frames so far, and the
         others among the last 15. A prompted frame among the last 6 does not make room for an older one.
@@ -90,10 +90,10 @@ class MemoryBank:
 
 
 def recall_all(banks: Sequence[MemoryBank], index: int, grid: tuple[int, int]) -> Memories | None:
-    """What N objects remember on frame `index`, side by side; None when they remember nothing.
+    """The memories of N objects on frame `index` as one batch; None when all are empty.
 
-    Objects that remember less are filled up and the filling is marked as not valid, so that no object's result
-    depends on which others there are.
+    Shorter memories are padded, and the padding is marked as not valid, so that no object's result depends on the
+    others.
 
     Args:
         grid: rows and columns of the frame's features. Maps of images that had another aspect are resized to it.
@@ -101,33 +101,33 @@ def recall_all(banks: Sequence[MemoryBank], index: int, grid: tuple[int, int]) -
     maps, pointers = zip(*(bank.recall(index) for bank in banks), strict=True)
     if not any(maps):
         return None
-    map_values, map_ages, map_valid = _side_by_side([[(age, _at(map, grid)) for age, map in row] for row in maps])
-    if not any(pointers):  # all prompts lie ahead: a map is there, but no pointer yet
+    map_values, map_ages, map_valid = _padded([[(age, _resized(map, grid)) for age, map in row] for row in maps])
+    if not any(pointers):  # all prompts are on later frames: there are maps, but no pointers
         pointer = next(iter(banks[0].prompted.values()))[1]
         empty = pointer.new_zeros(len(banks), 0, *pointer.shape)
         return Memories(map_values, map_ages, empty, map_ages[:, :0], map_valid)
-    pointer_values, pointer_ages, pointer_valid = _side_by_side(pointers)
+    pointer_values, pointer_ages, pointer_valid = _padded(pointers)
     return Memories(map_values, map_ages, pointer_values, pointer_ages, map_valid, pointer_valid)
 
 
-def _at(map: Tensor, grid: tuple[int, int]) -> Tensor:
+def _resized(map: Tensor, grid: tuple[int, int]) -> Tensor:
     return map if map.shape[1:] == grid else F.interpolate(map[None], grid, mode="bilinear")[0]
 
 
-def _side_by_side(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Values [N, K, ...], ages [N, K], and which of them are there: bool [N, K], None when all are."""
+def _padded(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Pad rows to one length: values [N, K, ...], ages [N, K], and which are valid, bool [N, K]; None when all are."""
     longest = max(len(row) for row in rows)
     sample = next(value for row in rows for _, value in row)
-    filling = torch.zeros_like(sample)
-    flat = [value for row in rows for value in [v for _, v in row] + [filling] * (longest - len(row))]
-    # In one go, which on a GPU is one kernel; maps as the memory encoder leaves them, with channels last.
+    padding = torch.zeros_like(sample)
+    flat = [value for row in rows for value in [v for _, v in row] + [padding] * (longest - len(row))]
+    # One concatenation, which is one kernel on a GPU; maps keep the memory encoder's layout, with channels last.
     maps = sample.dim() > 1
     values = torch.cat([value.movedim(0, -1) for value in flat] if maps else flat)
     values = values.unflatten(0, (len(rows), longest, -1))
     values = values.movedim(-1, 2) if maps else values
     ages = torch.tensor([[age for age, _ in row] + [1] * (longest - len(row)) for row in rows])
-    ages = ages.to(sample.device, non_blocking=True)  # a GPU need not have finished what it is at
+    ages = ages.to(sample.device, non_blocking=True)  # without waiting for the GPU
     if all(len(row) == longest for row in rows):
         return values, ages, None
-    there = torch.tensor([[i < len(row) for i in range(longest)] for row in rows])
-    return values, ages, there.to(sample.device, non_blocking=True)
+    valid = torch.tensor([[i < len(row) for i in range(longest)] for row in rows])
+    return values, ages, valid.to(sample.device, non_blocking=True)

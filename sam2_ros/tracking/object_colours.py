@@ -1,4 +1,4 @@
-"""Colours that tell objects from each other and from what they cover."""
+"""Colours that distinguish objects from each other and from the image."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _LIGHTNESS = 55  # L* of a candidate at least: lines have dark edges, and light 
 _SAMPLES = 512  # pixels of an object, and as many around it, that a colour is compared with
 _MARGIN = 6  # pixels around an object
 _NEAREST = 20  # percentile of the differences: a colour must differ from most of what is there, not from its mean
-_ENOUGH = 50.0  # difference in CIE L*a*b* from which on an object takes its ID's colour
+_SUFFICIENT = 50.0  # difference in CIE L*a*b* from which on an object takes its ID's colour
 
 
 def colour(object_id: int) -> RGB:
-    """The colour of an ID, 0 .. 255, where there is no picture to choose one by; always the same."""
+    """The fixed colour of an ID, 0 .. 255, for use without an image."""
     if object_id <= len(_PALETTE):
         return _PALETTE[object_id - 1]
     hue = (object_id * 0.618034) % 1.0  # the golden ratio: neighbours in the sequence are far apart
@@ -66,19 +66,19 @@ class ObjectColours:
 
 
 def _contrasting(image: np.ndarray, mask: np.ndarray, object_id: int, taken: Iterable[RGB]) -> RGB:
-    """The ID's own colour where it differs enough from all that is there, else the candidate that differs most."""
+    """The ID's fixed colour if it differs sufficiently from all others, else the most different one."""
     candidates = list(dict.fromkeys([colour(object_id), *_light_colours()]))
     lab = _to_lab(np.array(candidates, np.uint8))
     least = np.full(len(candidates), np.inf)
-    for seen in _seen(image, mask):
-        if len(seen):
-            apart = np.linalg.norm(lab[:, None] - _to_lab(seen)[None], axis=2)
+    for pixels in _samples(image, mask):
+        if len(pixels):
+            apart = np.linalg.norm(lab[:, None] - _to_lab(pixels)[None], axis=2)
             least = np.minimum(least, np.percentile(apart, _NEAREST, axis=1))
     if others := list(taken):
         apart = np.linalg.norm(lab[:, None] - _to_lab(np.array(others, np.uint8))[None], axis=2)
         least = np.minimum(least, apart.min(axis=1))
     best = int(least.argmax())
-    return candidates[0 if least[0] >= _ENOUGH else best]
+    return candidates[0 if least[0] >= _SUFFICIENT else best]
 
 
 @lru_cache
@@ -88,8 +88,8 @@ def _light_colours() -> list[RGB]:
     return [rgb for rgb, light in zip(colours, lightness, strict=True) if light >= _LIGHTNESS]
 
 
-def _seen(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some pixels of an object and some around it, uint8 [n, 3]."""
+def _samples(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sample pixels of an object and pixels around it: uint8 [n, 3] each."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     window = np.s_[max(y - _MARGIN, 0) : y + height + _MARGIN, max(x - _MARGIN, 0) : x + width + _MARGIN]
     inside = mask[window].view(np.uint8)

@@ -1,4 +1,4 @@
-"""Pictures of masklets: outlines, lightly tinted masks, and who is who."""
+"""Masklets drawn over their image: outlines, lightly tinted masks, labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Overlay:
         self._sides: dict[int, int] = {}
 
     def draw(self, image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
-        """Draws masklets over a copy of their image, uint8 [H, W, 3] RGB.
+        """Draw masklets over a copy of their image, uint8 [H, W, 3] RGB.
 
         Visible objects are outlined and carry ID, label and presence in percent; absent ones are listed at the bottom.
 
@@ -49,8 +49,9 @@ class Overlay:
                     f" pixels, the image {width} x {height}: draw masklets over the image they belong to"
                 )
             box = cv2.boundingRect(masklet.mask.view(np.uint8)) if masklet.present else (0, 0, 0, 0)
-            if box[2]:
-                visible.append((masklet, box))
+            column, row, columns, rows = box
+            if columns:
+                visible.append((masklet, (column, row, columns, rows)))
         colours = self._colours.of(image, masks)
         draw_masks(canvas, {masklet.object_id: masklet.mask for masklet, _ in visible}, colours)
         size = round(min(max(min(height, width) / 30, 11), 36))

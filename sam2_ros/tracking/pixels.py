@@ -1,9 +1,9 @@
-"""Between images as cameras deliver them and the tensors that the network sees."""
+"""Images, prompts and masks at the image's size as the network's input, and its logits as masks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -19,22 +19,23 @@ from sam2_ros.model.sam2 import logits_of
 from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 EARLIER_LOGITS_LIMIT = 32.0
-"""An earlier mask goes into the decoder with its logits clamped to plus or minus this, as in the reference."""
+"""Mask inputs of the decoder are clamped to plus or minus this, as in the reference."""
 
-LEAST_AREA = 4.0
-"""Pixels of the network that a mask prompt has to cover: the default model hardly ever finds smaller things again."""
+MIN_MASK_AREA = 4.0
+"""Pixels of the network's input that a mask prompt has to cover: the default model hardly ever finds smaller objects
+again."""
 
-FULL = 0.999
-"""More than this is all, but for rounding."""
+FULL_COVERAGE = 0.999
+"""A pixel that is covered by more than this is full, but for rounding."""
 
-NOTHING: Mapping[int, np.ndarray] = MappingProxyType({})
+NO_MASKS: Mapping[int, np.ndarray] = MappingProxyType({})
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 
 def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> Tensor:
-    """Resize an image to what the network wants to see (`SAM2Config.shape`), and normalise it.
+    """Resize an image to the input size (`SAM2Config.shape`) and normalise it.
 
     Bilinear with antialiasing, as the reference's image predictor does. On a CPU the resize works on bytes, which is
     several times as fast and rounds to 1 / 255; on a GPU it works on floats.
@@ -48,28 +49,28 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
     Raises:
         ValueError: the image is of another type or shape.
     """
-    checked(image)
-    pixels = torch.from_numpy(np.require(image, requirements="CW"))
+    check_image(image)
+    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
     if device.type == "cuda":  # from pinned memory, while the host goes on
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return resized(pixels.to(device), config.shape(*image.shape[:2]))
 
 
-def checked(image: np.ndarray) -> np.ndarray:
-    """The image, uint8 [H, W, 3]. Raises ValueError if it is of another type or shape."""
-    right = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
-    if not right or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; {_instead(image)}")
+def check_image(image: np.ndarray) -> np.ndarray:
+    """Return the image, uint8 [H, W, 3]. Raises ValueError if it is of another type or shape."""
+    valid = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not valid or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; {_conversion(image)}")
     return image
 
 
-def _instead(image: object) -> str:
-    """What was given in place of an image, and what makes an image of it."""
+def _conversion(image: object) -> str:
+    """What was given instead of an image, and how to convert it."""
     if image is None:
         return "got None, as cv2.imread returns for a file that it cannot read"
     if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
         return f"got the path {image!r}: read it with np.asarray(PIL.Image.open(path).convert('RGB'))"
-    if hasattr(image, "getbands"):  # PIL, which need not be installed
+    if hasattr(image, "getbands") and hasattr(image, "mode"):  # PIL, which need not be installed
         return f"got a PIL image of mode {image.mode}: give np.asarray(image.convert('RGB'))"
     if isinstance(image, Tensor):
         order = "image.permute(1, 2, 0)" if image.ndim == 3 and image.shape[0] == 3 else "image"
@@ -95,7 +96,7 @@ def _instead(image: object) -> str:
 
 
 def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
-    """uint8 [H, W, 3] -> float32 [1, 3, *shape], as the network wants it, where the pixels are."""
+    """Resize and normalise, on the device of the pixels: uint8 [H, W, 3] -> float32 [1, 3, *shape]."""
     pixels = pixels.permute(2, 0, 1)[None]
     if pixels.device.type != "cpu":
         pixels = pixels.float()
@@ -103,7 +104,7 @@ def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """Colours as the network wants them: 0 .. 255, of any type, [..., 3, h, w] -> float32, about -2 .. 3."""
+    """Normalise colours with ImageNet's statistics: 0 .. 255, any type, [..., 3, h, w] -> float32, about -2 .. 3."""
     mean, std = _statistics(pixels.device)
     return (pixels / 255).float().sub_(mean).div_(std)
 
@@ -111,21 +112,21 @@ def normalised(pixels: Tensor) -> Tensor:
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _statistics(device: torch.device) -> Tensor:
-    """Mean and standard deviation of colours, where they are needed: [2, 3, 1, 1]."""
+    """Mean and standard deviation of colours, cached by device: [2, 3, 1, 1]."""
     return torch.tensor([_MEAN, _STD], device=device)[..., None, None]
 
 
 def to_points(
     box: Box | None,
-    clicks: tuple[Click, ...],
+    clicks: Sequence[Click],
     size: tuple[int, int],
     shape: tuple[int, int],
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Box and clicks as labelled points of the network's input: [1, P, 2] and int64 [1, P].
+    """Convert a box and clicks to labelled points of the network's input: [1, P, 2] and int64 [1, P].
 
     Args:
-        size: height and width of the image on which they are, pixels.
+        size: height and width of their image, pixels.
         shape: height and width of the input, pixels.
     """
     points: list[tuple[float, float]] = []
@@ -141,21 +142,21 @@ def to_points(
 
 
 def mask_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
-    """A mask, bool [H, W], resized to what the network sees, 0 or 1: float32 [1, 1, h, w]."""
-    return (_shares(mask, shape, device) >= 0.5).float()
+    """Resize a mask, bool [H, W], to the input size: 0 or 1, float32 [1, 1, h, w]."""
+    return (_coverage(mask, shape, device) >= 0.5).float()
 
 
-def _shares(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
-    """How much of each of the network's pixels a mask, bool [H, W], covers: float32 [1, 1, h, w]."""
+def _coverage(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> Tensor:
+    """The share of each input pixel that a mask, bool [H, W], covers: 0 .. 1, float32 [1, 1, h, w]."""
     pixels = torch.from_numpy(mask).to(device)[None, None].float()
     return F.interpolate(pixels, shape, mode="bilinear", antialias=True)
 
 
 def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """A mask that somebody gives, as the network takes it: `mask_to_network`, and its logits (`logits_of`).
+    """Convert a mask prompt to the network's input: the resized mask (`mask_to_network`) and its logits (`logits_of`).
 
-    Of a mask that is so small or thin that it fills no pixel and no cell of the network, what it covers at least half
-    as much as any other counts. Cut at one half, as all others are, it would be empty, and the object lost at once.
+    Other masks are cut at a coverage of one half. One that is so small or thin that it fills no input pixel, or no cell
+    of the logits, is cut at half of its highest coverage: otherwise it would be empty, and the object lost at once.
 
     Args:
         mask: bool [H, W].
@@ -165,24 +166,24 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
         0 or 1, float32 [1, 1, h, w]; -10 .. 10, float32 [1, 1, h / 4, w / 4].
 
     Raises:
-        SmallMaskError: it covers less than `LEAST_AREA`.
+        SmallMaskError: it covers less than `MIN_MASK_AREA`.
     """
     height, width = mask.shape
-    least = LEAST_AREA * height * width / (shape[0] * shape[1])
+    smallest = MIN_MASK_AREA * height * width / (shape[0] * shape[1])
     count = np.count_nonzero(mask)
-    if count < least:
-        side = math.ceil(math.sqrt(least))
-        enough = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(least)} pixels"
+    if count < smallest:
+        side = math.ceil(math.sqrt(smallest))
+        enough = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
         raise SmallMaskError(
             f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
             f" hold {enough}; crop the images, or let the network see more (image_size)"
         )
-    shares = _shares(mask, shape, device)
-    fullest = float(shares.max())
-    seen = (shares >= (0.5 if fullest > FULL else fullest / 2)).float()
-    logits = logits_of(seen)
-    fullest = (float(logits.max()) + 10) / 20
-    return seen, logits if fullest > FULL else (logits + 10) / fullest - 10
+    coverage = _coverage(mask, shape, device)
+    highest = float(coverage.max())
+    resized_mask = (coverage >= (0.5 if highest > FULL_COVERAGE else highest / 2)).float()
+    logits = logits_of(resized_mask)
+    highest = (float(logits.max()) + 10) / 20
+    return resized_mask, logits if highest > FULL_COVERAGE else (logits + 10) / highest - 10
 
 
 def to_masks(
@@ -190,24 +191,24 @@ def to_masks(
     height: int,
     width: int,
     non_overlap: bool = False,
-    given: Mapping[int, np.ndarray] = NOTHING,
+    given: Mapping[int, np.ndarray] = NO_MASKS,
     fill_holes: bool = True,
 ) -> np.ndarray:
-    """Logits [N, h, w] at the image's size, cut at 0: bool [N, height, width].
+    """Resize logits [N, h, w] to the image's size and cut them at 0: bool [N, height, width].
 
     Args:
         non_overlap: a pixel that several masks cover stays with the one whose logit is the highest there.
-        given: masks of some of the rows that are known to be true, bool [height, width].
+        given: masks of some of the rows that come from a prompt and stay as they are, bool [height, width].
         fill_holes: small ones (`without_holes`), as in the reference's predictor for videos, but not for pictures.
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
-    scaled, masks = cut(logits, height, width, fill_holes)
-    return settled(_to_host(masks), scaled, non_overlap, given)
+    scaled, masks = resize_logits(logits, height, width, fill_holes)
+    return resolve_overlaps(_to_host(masks), scaled, non_overlap, given)
 
 
-def cut(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
-    """Logits [N, h, w] at another size, small holes filled; and the masks there: float32, bool [N, height, width]."""
+def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
+    """Fill small holes and resize logits [N, h, w]: logits, float32, and masks, bool [N, height, width]."""
     logits = without_holes(logits.float()) if fill_holes else logits.float()
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
         scaled = logits.new_empty(len(logits), height, width)
@@ -218,11 +219,13 @@ def cut(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tup
     return scaled, scaled > 0
 
 
-def settled(masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Masks that were found, bool [N, H, W], with those in place that are given (`to_masks`).
+def resolve_overlaps(
+    masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping[int, np.ndarray]
+) -> np.ndarray:
+    """Put prompted masks in their rows of masks, bool [N, H, W], and remove overlaps (`to_masks`). In place.
 
-    Where they may not overlap, each pixel stays in one: in a mask that was given, or else the one with the highest
-    logit there. That is settled after holes are filled, in which there may be something else.
+    Each contested pixel stays in one mask: in a prompted one, or else in that with the highest logit. Holes are filled
+    before, since another object may lie in them.
     """
     for row, mask in given.items():
         masks[row] = mask
@@ -237,17 +240,17 @@ def settled(masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping
 
 
 def without_holes(logits: Tensor, area: int = 8) -> Tensor:
-    """Logits [N, h, w], in which holes of up to `area` cells have become 0.1, as in the reference.
+    """Set holes of up to `area` cells in logits [N, h, w] to 0.1, as in the reference.
 
-    A hole is what is connected, also across corners, at or below 0.
+    A hole is a component of cells at or below 0, connected also across corners.
     """
     outside = logits <= 0
-    holes = holes_side_by_side(outside, area) if logits.is_cuda else holes_one_by_one(outside, area)
+    holes = small_holes_on_gpu(outside, area) if logits.is_cuda else small_holes_on_cpu(outside, area)
     return torch.where(holes, 0.1, logits)
 
 
-def holes_one_by_one(outside: Tensor, area: int) -> Tensor:
-    """What of the outside of masks is connected over no more than `area` cells: bool [N, h, w]. On a CPU."""
+def small_holes_on_cpu(outside: Tensor, area: int) -> Tensor:
+    """Cells in components of `outside`, bool [N, h, w], of no more than `area` cells: bool [N, h, w]. On a CPU."""
     holes = np.zeros(outside.shape, dtype=bool)
     for cells, found in zip(outside.numpy(), holes, strict=True):
         count, components = cv2.connectedComponents(cells.view(np.uint8), connectivity=8)
@@ -258,8 +261,8 @@ def holes_one_by_one(outside: Tensor, area: int) -> Tensor:
     return torch.from_numpy(holes)
 
 
-def holes_side_by_side(outside: Tensor, area: int) -> Tensor:
-    """The same, for a GPU, which nobody has to wait for in here."""
+def small_holes_on_gpu(outside: Tensor, area: int) -> Tensor:
+    """As `small_holes_on_cpu`, in operations of a GPU that the host need not wait for."""
     cells = outside.float()
     # Each cell takes the highest number that is connected to it within so many steps. Where a neighbour has a higher
     # one after that, what is connected is larger; and the highest number has been taken by more cells than `area`.
@@ -279,7 +282,7 @@ def holes_side_by_side(outside: Tensor, area: int) -> Tensor:
 
 
 def _to_host(masks: Tensor) -> np.ndarray:
-    """From a GPU by way of memory that it writes to directly, several times as fast."""
+    """Copy from a GPU by way of pinned memory, several times as fast."""
     if masks.device.type == "cpu":
         return masks.numpy()
     landing = torch.empty(masks.shape, dtype=masks.dtype, pin_memory=True)

@@ -1,4 +1,4 @@
-"""What a user or a detector says about an object: clicks, a box, a mask."""
+"""Prompts: clicks, a box or a mask of an object."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MASK_FORM = "a mask is a bool or integer array [H, W] of the image's size, non-z
 
 
 class PromptError(ValueError):
-    """A prompt that cannot be followed; the message says why and what to do. Nothing tracked has changed."""
+    """A prompt that cannot be applied; the message says why and what to do. Nothing tracked has changed."""
 
 
 class SmallMaskError(PromptError):
@@ -61,7 +61,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is said about one object on one frame. Clicks, box and mask may come together."""
+    """A prompt for one object on one frame. Clicks, box and mask may be combined."""
 
     object_id: int = 0
     """0: a new object, which gets the next free ID. An ID that is not tracked yet starts an object of that ID."""
@@ -75,7 +75,7 @@ class Prompt:
     label: str = ""
     """A name for the object; empty: keep the one it has."""
     replace: bool = False
-    """Forget what this object was and start again from this prompt."""
+    """Forget the object's memory and earlier prompts, and start again from this prompt."""
 
     def checked(self, height: int, width: int) -> Prompt:
         """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a bool mask of its own.
@@ -117,7 +117,7 @@ class Prompt:
 
 
 def what(value: object) -> str:
-    """A value's type, and what a short one is, for messages."""
+    """Describe a value for error messages: its type, and the value itself if it is short."""
     if hasattr(value, "dtype") and isinstance(shape := getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} of {value.dtype} {list(shape)}"
     text = repr(value)
@@ -199,8 +199,9 @@ def _box(value: Any, height: int, width: int) -> Box:
     sides = _plain(value)
     if isinstance(sides, (list, tuple)) and len(sides) == 1 and isinstance(sides[0], (list, tuple)):
         sides = sides[0]  # one box in a list of boxes
-    numbers = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
-    if len(numbers) != 4 or None in numbers:
+    given = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
+    numbers = [number for number in given if number is not None]
+    if len(given) != 4 or len(numbers) != 4:
         raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):

@@ -1,22 +1,19 @@
 """Promptable visual segmentation over a stream that never ends (SAM 2 paper, sections 3 and 4).
 
-A frame travels one way: image -> features (once) -> features conditioned on each object's memory -> mask -> memory.
-Objects are independent of each other and go through the network side by side. The features of the last frames are kept,
-so that a prompt which was made on one of them is applied there and carried forward to now.
+A frame passes through: image encoder -> memory attention, for each object -> mask decoder -> memory encoder -> memory
+bank. Objects are independent of each other and processed as one batch. The history keeps the features of the last
+frames, so that a prompt for one of them is applied there and propagated to the newest.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import chain, pairwise
+from dataclasses import replace
 from numbers import Real
 from threading import Lock
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 import torch
@@ -24,86 +21,26 @@ from torch import Tensor
 
 from sam2_ros.acceleration import Capacity, Network, accelerated, choice_of
 from sam2_ros.checkpoints.load import check_memory
-from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
+from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.tracking import pixels
+from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
+from sam2_ros.tracking.history import Answer, History, SeenFrame
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
+from sam2_ros.tracking.object_ids import ObjectIds
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_OBJECT_ID, Box, Click, Prompt, PromptError, what, whole_number
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, what, whole_number
+from sam2_ros.tracking.rendering import masklets_of, render_masks
+from sam2_ros.tracking.tracked_object import TrackedObject
 
 log = logging.getLogger("sam2_ros")
 
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
-class StampError(ValueError):
-    """An image that is not newer than the one before it. Call `reset` when time has jumped back on purpose."""
-
-
-@dataclass(frozen=True)
-class EncodedImage:
-    """An image as the network sees it, without what is tracked on it."""
-
-    height: int
-    width: int
-    features: ImageFeatures
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of its stride-16 features."""
-        rows, columns = self.features.stride16.shape[2:]
-        return rows, columns
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of what the network saw, pixels."""
-        rows, columns = self.grid
-        return 16 * rows, 16 * columns
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the network said of one object on one frame."""
-
-    logits: Tensor
-    """At a quarter of the height and width that the network sees: [h, w]."""
-    iou: float
-    presence_logit: float
-    given: np.ndarray | None = None
-    """The mask of the prompt, where it was one that the network has not changed: bool [H, W] of the image's size."""
-
-
-@dataclass(frozen=True)
-class SeenFrame:
-    """An image of the recent past: its features, and what is known of every object on it."""
-
-    index: int
-    """Images since the start of the stream."""
-    stamp: int
-    image: EncodedImage
-    answers: dict[int, Answer] = field(default_factory=dict)
-
-
-@dataclass
-class TrackedObject:
-    """An object that somebody has pointed at."""
-
-    object_id: int
-    label: str
-    bank: MemoryBank
-    prompts: dict[int, tuple[Box | None, tuple[Click, ...]]] = field(default_factory=dict)
-    """Box and clicks so far, by frame index."""
-    unfollowed: set[int] = field(default_factory=set)
-    """Prompted frames through which it has not been tracked yet: on them its prompts alone count, and no memory."""
-
-    def copy(self) -> TrackedObject:
-        """An object that can change while this one stays."""
-        return TrackedObject(self.object_id, self.label, self.bank.copy(), dict(self.prompts), set(self.unfollowed))
-
-
 class Tracker:
-    """Follows objects through a stream of images.
+    """Tracks objects through a stream of images.
 
     Not thread-safe: one thread owns it. Only `encode` may be called from another.
 
@@ -114,9 +51,9 @@ class Tracker:
         max_objects: how many objects may be tracked at once.
         prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
             costs time in every frame, for as long as the object is tracked.
-        non_overlap_masks: each pixel belongs to one object at most, to the one that is most certain of it, as in Meta's
-            results for data sets whose masks don't overlap. Only what is shown changes: every object is tracked, and
-            remembered, as if it were alone.
+        non_overlap_masks: each pixel belongs to one object at most, to the one with the highest logit, as in Meta's
+            results for data sets whose masks don't overlap. Only the returned masks change: every object is tracked and
+            remembered independently.
         box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
             `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
         dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`
@@ -152,7 +89,7 @@ class Tracker:
             raise ValueError(f"dtype is {dtype}; it must be None or one of {', '.join(map(str, DTYPES[1:]))}")
         if max_objects > MAX_OBJECT_ID:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
-        if not isinstance(box_min_part, Real) or not 0 <= box_min_part <= 1:
+        if not _is_share(box_min_part):
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
         if not isinstance(accelerate, bool):
             raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
@@ -164,7 +101,7 @@ class Tracker:
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks
         self._box_min_part = box_min_part
-        self._history: deque[SeenFrame] = deque(maxlen=history)
+        self.history = History(history)
         self.reset()
         self._encoding = Lock()  # recordings have one place for the image
         graphs = choice_of(self.network).graphs
@@ -172,19 +109,22 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs start again at 1."""
-        self._history.clear()
+        self.history.clear()
         self._objects: dict[int, TrackedObject] = {}
-        self._next_id = 1
-        self._given_ids: set[int] = set()
-        self._frames_seen = 0
+        self._ids = ObjectIds()
         self._newest: Frame | None = None
 
     @property
     def newest(self) -> Frame | None:
         """The newest frame, with all objects as they are known now; None before the first image."""
-        if self._newest is None and self._history:
+        if self._newest is None and len(self.history):
             self._newest = self.frame_at()
         return self._newest
+
+    @property
+    def objects(self) -> Mapping[int, TrackedObject]:
+        """The tracked objects by ID, in the order in which they were first prompted."""
+        return MappingProxyType(self._objects)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -194,12 +134,12 @@ class Tracker:
     @property
     def stamps(self) -> tuple[int, ...]:
         """Stamps of the frames that can still be prompted, ascending, ns."""
-        return tuple(seen.stamp for seen in self._history)
+        return self.history.stamps
 
     def encode(self, image: np.ndarray) -> EncodedImage:
-        """The first part of `step`, which needs nothing of what is tracked.
+        """Encode an image: the first part of `step`, which does not depend on what is tracked.
 
-        It may run in another thread, for the next image, while objects are still being found in this one.
+        It may run in another thread, for the next image, while objects are tracked on this one.
 
         Args:
             image: uint8 [H, W, 3], RGB. OpenCV reads BGR: image[..., ::-1]. Of a PIL image:
@@ -210,104 +150,90 @@ class Tracker:
         """
         with self._encoding, torch.no_grad():
             seen = self._pixels.to_network(image, self.network.config, self.network.device)
-            return EncodedImage(*image.shape[:2], self.network.encode_image(seen))
+            height, width, _ = image.shape
+            return EncodedImage(height, width, self.network.encode_image(seen))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
-        """See the next image and find all objects in it.
+        """Track all objects on the next image.
 
         Args:
-            image: as in `encode`; or what that has made of it. Size and aspect may change at any frame.
+            image: as in `encode`, or already encoded. Size and aspect may change at any frame.
             stamp: time of the image, ns; None: one more than the last.
 
         Raises:
             StampError: the image is not newer than the one before it, or the stamp is no whole number.
             ValueError: the image is of another type or shape.
         """
-        last = self._history[-1].stamp if self._history else -1
-        stamp = last + 1 if stamp is None else _stamp(stamp, StampError)
-        if self._history and stamp <= last:
-            raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
+        stamp = self.history.next_stamp(stamp)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
-        seen = SeenFrame(self._frames_seen, stamp, encoded)
+        seen = SeenFrame(self.history.next_index, stamp, encoded)
         with torch.no_grad():
-            masks = self._track_what_fits(seen)
+            masks = self._track_all(seen)
             newest = self._frame(seen, self._objects, masks)
         for tracked in self._objects.values():
-            tracked.unfollowed.discard(seen.index - 1)
-        self._frames_seen += 1
-        self._history.append(seen)
+            tracked.untracked_frames.discard(seen.index - 1)
+        self.history.append(seen)
         self._newest = newest
         return newest
 
     def restamp(self, *stamps: int) -> None:
-        """Give the newest frames other times, ns, where their own were wrong or the clock was put back.
+        """Correct the stamps of the newest frames, where they were wrong or the clock was put back.
 
-        What is tracked stays as it is.
+        Objects and their memory stay as they are.
 
         Args:
-            stamps: ascending, one each for the last frames of the history; the last of them is the newest frame's.
+            stamps: ascending, ns, one for each of the last frames of the history; the last is the newest frame's.
 
         Raises:
             StampError: they do not ascend or are not after the frame before them, or there are not so many frames.
         """
-        if not 0 < len(stamps) <= len(self._history):
-            frames = f"only {len(self._history)}" if self._history else "no"
-            raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
-        stamps = tuple(_stamp(stamp, StampError) for stamp in stamps)
-        history = list(self._history)
-        kept = history[: -len(stamps)]
-        in_order = [*(seen.stamp for seen in kept[-1:]), *stamps]
-        for before, after in pairwise(in_order):
-            if after <= before:
-                raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")
-        moved = [replace(seen, stamp=stamp) for seen, stamp in zip(history[len(kept) :], stamps, strict=True)]
-        self._history = deque(kept + moved, self._history.maxlen)
+        self.history.restamp(stamps)
         if self._newest is not None:
-            self._newest = replace(self._newest, stamp=stamps[-1])
+            self._newest = replace(self._newest, stamp=self.history.newest.stamp)
 
     def prompt(self, prompt: Prompt, stamp: int | None = None, *, carry: bool = True) -> Masklet:
-        """Say where an object is, on the newest frame or on one of the history.
+        """Prompt an object on the newest frame or on another one of the history.
 
-        The answer holds for the prompted frame. From there the object is carried forward to the newest frame, whose
-        `Frame` (`newest`) then holds it too. Clicks on one frame add up; a new box or mask on it starts afresh. A mask
-        without box and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
+        Returns the masklet on the prompted frame. From there the object is propagated to the newest frame, so that
+        `newest` holds it too. Clicks on one frame add up; a new box or mask on it starts afresh. A mask without box and
+        clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
 
         Args:
             prompt: in pixels of the prompted image.
             stamp: of the image that was prompted, ns; the nearest frame of the history is taken. None: the newest.
-            carry: whether to carry the object forward. False, for the first of several prompts on an old frame: later
-                frames keep what was known there, or know nothing yet (nor after `replace`), until `retrack`.
+            carry: whether to propagate the object to later frames. False, for the first of several prompts on an old
+                frame: until `retrack`, later frames keep their answers, or have none (also after `replace`).
 
         Raises:
             PromptError: the prompt cannot be followed. Nothing tracked has changed.
         """
         if not isinstance(prompt, Prompt):
             raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
-        seen = self._seen_at(stamp)
+        seen = self.history.nearest(stamp)
         prompt = prompt.checked(seen.image.height, seen.image.width)
-        tracked = self._object_for(prompt)
-        # All is worked out on copies and put in place at the end: a failure leaves everything as it was.
+        tracked = self._copy_for(prompt)
+        # Everything is computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
-        if prompt.replace:  # later frames, too: what was known there is of what the object is no more
-            answers = dict.fromkeys(frame.index for frame in self._history)
-        with self._enough_memory():
-            answers[seen.index] = self._answer(prompt, tracked, seen)
+        if prompt.replace:  # answers on later frames are of the object that is replaced
+            answers = dict.fromkeys(frame.index for frame in self.history)
+        with self._out_of_memory_refused():
+            answers[seen.index] = self._segment(prompt, tracked, seen)
             if carry:
-                answers |= self._carried(tracked, seen.index)
-            objects, history = self._with(tracked, answers)
-            (prompted,) = (frame for frame in history if frame.index == seen.index)
-            masklet = self._masklets(prompted, objects, [tracked.object_id])[0]
-            newest = self._frame(history[-1], objects)
+                answers |= self._propagate(tracked, seen.index)
+            objects = self._objects | {tracked.object_id: tracked}
+            history = self.history.with_answers(tracked.object_id, answers)
+            masklet = self._masklets(history.with_index(seen.index), objects, [tracked.object_id])[0]
+            newest = self._frame(history.newest, objects)
         if tracked.object_id not in self._objects:
-            self._take_id(tracked.object_id, free=not prompt.object_id)
-        self._put_in_place(objects, history, newest)
+            self._ids.use(tracked.object_id, self._objects, allocated=not prompt.object_id)
+        self._objects, self.history, self._newest = objects, history, newest
         return masklet
 
     def retrack(self, object_id: int, stamp: int | None = None) -> None:
-        """Find an object anew on the frames of the history, with all that its prompts have said.
+        """Track an object anew through the history, with the memory of all its prompts.
 
-        A prompt changes what comes after it. This lets it change what came before it, too: for recordings, where the
-        history is as long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay as they are.
+        A prompt changes later frames alone. This lets it change earlier ones too: for recordings, with a history as
+        long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay as they are.
 
         Args:
             stamp: only frames after this one, ns. None: all from the first that was prompted.
@@ -315,12 +241,13 @@ class Tracker:
         Raises:
             PromptError: no such object is tracked, or the GPU's memory does not suffice. Nothing tracked has changed.
         """
-        tracked = self._known(object_id).copy()
-        start = next(iter(tracked.bank.prompted)) if stamp is None else self._seen_at(stamp).index
-        with self._enough_memory():
-            objects, history = self._with(tracked, self._carried(tracked, start))
-            newest = self._frame(history[-1], objects)
-        self._put_in_place(objects, history, newest)
+        tracked = self._tracked(object_id).copy()
+        start = next(iter(tracked.bank.prompted)) if stamp is None else self.history.nearest(stamp).index
+        with self._out_of_memory_refused():
+            objects = self._objects | {tracked.object_id: tracked}
+            history = self.history.with_answers(tracked.object_id, self._propagate(tracked, start))
+            newest = self._frame(history.newest, objects)
+        self._objects, self.history, self._newest = objects, history, newest
 
     def frame_at(self, stamp: int | None = None) -> Frame:
         """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
@@ -329,7 +256,7 @@ class Tracker:
             PromptError: no image has been seen, or the stamp lies outside the history.
         """
         with torch.no_grad():
-            return self._frame(self._seen_at(stamp), self._objects)
+            return self._frame(self.history.nearest(stamp), self._objects)
 
     def remove(self, object_id: int) -> None:
         """Stop tracking an object and forget it.
@@ -337,28 +264,26 @@ class Tracker:
         Raises:
             PromptError: no such object is tracked.
         """
-        object_id = self._known(object_id).object_id
+        object_id = self._tracked(object_id).object_id
         del self._objects[object_id]
-        for seen in self._history:
-            seen.answers.pop(object_id, None)
+        self.history.forget(object_id)
         if self._non_overlap_masks:
-            self._newest = None  # the others get back what was cut off for it
+            self._newest = None  # the others get back the pixels that they lost to it
         elif self._newest is not None:
-            kept = tuple(masklet for masklet in self._newest.masklets if masklet.object_id != object_id)
-            self._newest = replace(self._newest, masklets=kept)
+            others = tuple(masklet for masklet in self._newest.masklets if masklet.object_id != object_id)
+            self._newest = replace(self._newest, masklets=others)
 
-    def _known(self, object_id: int) -> TrackedObject:
+    def _tracked(self, object_id: int) -> TrackedObject:
         if (number := whole_number(object_id)) is None:
             raise PromptError(f"object_id is {what(object_id)}; it must be the number of a tracked object")
-        object_id = number
-        if object_id not in self._objects:
-            known = ", ".join(str(known) for known in sorted(self._objects)) or "none"
-            raise PromptError(f"no object {object_id} is tracked; tracked: {known}")
-        return self._objects[object_id]
+        if number not in self._objects:
+            tracked = ", ".join(map(str, sorted(self._objects))) or "none"
+            raise PromptError(f"no object {number} is tracked; tracked: {tracked}")
+        return self._objects[number]
 
     @contextmanager
-    def _enough_memory(self) -> Iterator[None]:
-        """Without gradients; where the memory of the GPU does not suffice, raise PromptError."""
+    def _out_of_memory_refused(self) -> Iterator[None]:
+        """Without gradients; running out of the GPU's memory is a PromptError."""
         try:
             with torch.no_grad():
                 yield
@@ -366,169 +291,113 @@ class Tracker:
             torch.cuda.empty_cache()
             raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
 
-    def _with(
-        self, tracked: TrackedObject, answers: Mapping[int, Answer | None]
-    ) -> tuple[dict[int, TrackedObject], list[SeenFrame]]:
-        """All objects and the history, with one object and its answers by frame index; None: it is not known there."""
-        history = []
-        for seen in self._history:
-            known = seen.answers | {tracked.object_id: answers.get(seen.index, seen.answers.get(tracked.object_id))}
-            history.append(replace(seen, answers={key: one for key, one in known.items() if one is not None}))
-        return self._objects | {tracked.object_id: tracked}, history
-
-    def _put_in_place(self, objects: dict[int, TrackedObject], history: list[SeenFrame], newest: Frame) -> None:
-        self._objects = objects
-        self._history = deque(history, self._history.maxlen)
-        self._newest = newest
-
-    def _seen_at(self, stamp: int | None) -> SeenFrame:
-        """The frame of the history that is nearest to a stamp."""
-        if not self._history:
-            raise PromptError("no image has been seen yet; prompt once images arrive")
-        oldest, newest = self._history[0], self._history[-1]
-        if stamp is None:
-            return newest
-        stamp = _stamp(stamp, PromptError)
-        if stamp < oldest.stamp:
-            late = (newest.stamp - stamp) / 1e9
-            kept = (newest.stamp - oldest.stamp) / 1e9
-            raise PromptError(
-                f"the prompted image is {late:.3f} s older than the newest, but the history of {len(self._history)} "
-                f"frames reaches back {kept:.3f} s; prompt a newer image or keep a longer history"
-            )
-        if stamp > newest.stamp:
-            raise PromptError(f"the prompted image ({stamp} ns) has not been seen yet; the newest is {newest.stamp} ns")
-        return min(self._history, key=lambda seen: abs(seen.stamp - stamp))
-
-    def _object_for(self, prompt: Prompt) -> TrackedObject:
+    def _copy_for(self, prompt: Prompt) -> TrackedObject:
         """A copy of the prompted object, or a new one."""
-        known = self._objects.get(prompt.object_id)
-        if known is not None and not prompt.replace:
-            tracked = known.copy()
-            tracked.label = prompt.label or known.label
-            return tracked
-        if known is None and len(self._objects) >= self.max_objects:
+        tracked = self._objects.get(prompt.object_id)
+        if tracked is not None and not prompt.replace:
+            return replace(tracked.copy(), label=prompt.label or tracked.label)
+        if tracked is None and len(self._objects) >= self.max_objects:
             raise PromptError(f"the limit of tracked objects ({self.max_objects}) is reached; remove one first")
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
         return TrackedObject(
-            object_id=prompt.object_id or self._free_id(),
-            label=prompt.label or (known.label if known else ""),
-            bank=MemoryBank(self.network.config, self._history.maxlen or 1, self._prompted_memories),
+            object_id=prompt.object_id or self._ids.free(self._objects),
+            label=prompt.label or (tracked.label if tracked else ""),
+            bank=MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories),
         )
 
-    def _free_id(self) -> int:
-        """The next that was never given; when all have been given, they begin again."""
-        taken = self._given_ids if len(self._given_ids) < MAX_OBJECT_ID else self._objects
-        following = chain(range(self._next_id, MAX_OBJECT_ID + 1), range(1, self._next_id))
-        return next(number for number in following if number not in taken)
-
-    def _take_id(self, object_id: int, free: bool) -> None:
-        if len(self._given_ids) == MAX_OBJECT_ID:
-            self._given_ids = set(self._objects)
-        self._given_ids.add(object_id)
-        if free or object_id >= self._next_id:
-            self._next_id = object_id + 1
-
-    def _answer(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
-        """Follow a prompt on its frame and remember it."""
+    def _segment(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
+        """Segment an object on its prompted frame and remember it there."""
         network, features = self.network, seen.image.features
-        box, clicks = tracked.prompts.get(seen.index, (None, ()))
-        if prompt.box is not None or prompt.mask is not None:
-            box, clicks = prompt.box, ()
-        clicks += prompt.clicks
-        if len(clicks) > MAX_CLICKS:
-            raise PromptError(f"more than {MAX_CLICKS} clicks on one frame; send a mask, or start again with replace")
-        tracked.prompts[seen.index] = box, clicks
+        box, clicks = tracked.add_prompt(seen.index, prompt)
+        # A frame through which the object was not tracked is segmented like a single image, without memory.
+        tracked_here = tracked.object_id in seen.answers and seen.index not in tracked.untracked_frames
+        with_memory = tracked_here and not prompt.replace
+        if not with_memory:
+            tracked.untracked_frames.add(seen.index)
 
-        # On a frame where the object was not followed, the prompts alone count, as in a picture.
-        followed = tracked.object_id in seen.answers and seen.index not in tracked.unfollowed and not prompt.replace
-        if not followed:
-            tracked.unfollowed.add(seen.index)
-
-        given = None
+        prompted_mask = None
         if prompt.mask is not None and box is None and not clicks:
-            given = prompt.mask
-            mask, logits = prompt_to_network(given, seen.image.shape, network.device)
+            prompted_mask = prompt.mask
+            mask, logits = prompt_to_network(prompted_mask, seen.image.input_size, network.device)
             decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
         else:
-            memories = recall_all([tracked.bank], seen.index, seen.image.grid) if followed else None
+            memories = recall_all([tracked.bank], seen.index, seen.image.grid) if with_memory else None
             conditioned = network.condition(features, memories)
             size = seen.image.height, seen.image.width
-            points, labels = to_points(box, clicks, size, seen.image.shape, network.device)
+            points, labels = to_points(box, clicks, size, seen.image.input_size, network.device)
             decoded = network.decode(
                 conditioned,
                 features,
                 points,
                 labels,
-                self._earlier_logits(prompt, tracked, seen),
+                self._mask_input(prompt, tracked, seen),
                 multimask=labels.shape[1] <= 1,
             )
         memory = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
         tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
-        for index in [index for index in tracked.prompts if index not in tracked.bank.prompted]:
-            del tracked.prompts[index]
-            tracked.unfollowed.discard(index)
-        return replace(_answers(decoded)[0], given=given)
+        tracked.drop_forgotten_prompts()
+        return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
 
-    def _earlier_logits(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
-        """The mask that clicks and boxes correct: the prompt's own, or the one the object has on this frame."""
+    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
+        """The mask that clicks and boxes correct: the prompt's own, or the one that the object has on this frame."""
         if prompt.mask is not None:
-            return prompt_to_network(prompt.mask, seen.image.shape, self.network.device)[1]
+            return prompt_to_network(prompt.mask, seen.image.input_size, self.network.device)[1]
         earlier = seen.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
         return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
 
     def _track(
-        self, seen: SeenFrame, objects: Sequence[TrackedObject], meanwhile: Callable[[Tensor], None] = lambda _: None
+        self, seen: SeenFrame, objects: Sequence[TrackedObject], on_logits: Callable[[Tensor], None] = lambda _: None
     ) -> list[Answer]:
-        """Find objects on a frame from memory alone, and remember it.
+        """Segment objects on a frame from memory alone, and remember them there.
 
         Args:
-            meanwhile: is given the logits [N, h, w] before the host waits for a GPU.
+            on_logits: called with the logits [N, h, w] before the host waits for a GPU.
         """
         memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
         decoded, maps = self.network.track(seen.image.features, memories)
-        meanwhile(decoded.mask_logits)
+        on_logits(decoded.mask_logits)
         answers = _answers(decoded)
         for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):
             tracked.bank.remember(seen.index, map, pointer, answer.presence_logit)
         return answers
 
-    def _carried(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
-        """Track an object through the frames of the history after index `start`, but for those that were prompted."""
-        tracked.unfollowed = {index for index in tracked.unfollowed if index < start}
+    def _propagate(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
+        """Track an object through the unprompted frames of the history after index `start`: answers by frame index."""
+        tracked.untracked_frames = {index for index in tracked.untracked_frames if index < start}
         return {
             seen.index: self._track(seen, [tracked])[0]
-            for seen in self._history
+            for seen in self.history
             if seen.index > start and seen.index not in tracked.bank.prompted
         }
 
-    def _track_what_fits(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
-        """Find all objects on a new frame; when the GPU's memory does not suffice, give up the newest of them.
+    def _track_all(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
+        """Track all objects on a new frame; while the GPU's memory does not suffice, remove the newest of them.
 
         Returns:
-            Masks at the image's size, where they could be begun with before the host waited for a GPU.
+            Masks at the image's size, by object ID, where a GPU computed them while the host went on.
         """
-        begun: list[Callable[[], np.ndarray]] = []
+        pending: list[Callable[[], np.ndarray]] = []
 
-        def begin(logits: Tensor) -> None:
+        def begin_masks(logits: Tensor) -> None:
             if isinstance(self._pixels, GraphedPixels) and not self._non_overlap_masks:
-                begun[:] = [self._pixels.begin_masks(logits, seen.image.height, seen.image.width)]
+                pending[:] = [self._pixels.begin_masks(logits, seen.image.height, seen.image.width)]
 
         while self._objects:
             objects = list(self._objects.values())
             try:
-                answers = self._track(seen, objects, begin)
+                answers = self._track(seen, objects, begin_masks)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
-                log.error("GPU out of memory: object %d is given up, the others go on", objects[-1].object_id)
-                self.remove(objects[-1].object_id)
+                newest = objects[-1].object_id
+                log.error("The GPU is out of memory: object %d is not tracked any more, the others are", newest)
+                self.remove(newest)
                 continue
             seen.answers.update(zip(self._objects, answers, strict=True))
-            return dict(zip(self._objects, begun[0](), strict=True)) if begun else None
+            return dict(zip(self._objects, pending[0](), strict=True)) if pending else None
         return None
 
     def _frame(
@@ -544,40 +413,20 @@ class Tracker:
         object_ids: Sequence[int],
         masks: Mapping[int, np.ndarray] | None = None,
     ) -> list[Masklet]:
-        """Answers at the image's size. Objects that are absent, or newer than the frame, have an empty mask.
+        """Masklets of some objects.
 
         Args:
             masks: by ID, where they are known already.
         """
-        height, width = seen.image.height, seen.image.width
         if masks is None:
-            compared = sorted(objects) if self._non_overlap_masks else object_ids
-            shown = [i for i in compared if i in seen.answers and seen.answers[i].presence_logit > 0]
-            masks = {}
-            if shown:
-                answers = [seen.answers[object_id] for object_id in shown]
-                logits = torch.stack([answer.logits for answer in answers])
-                given = {row: answer.given for row, answer in enumerate(answers) if answer.given is not None}
-                found = self._pixels.to_masks(logits, height, width, self._non_overlap_masks, given)
-                masks = dict(zip(shown, found, strict=True))
-        masklets = []
-        for object_id in object_ids:
-            answer = seen.answers.get(object_id)
-            mask = masks.get(object_id, np.zeros((height, width), dtype=bool))
-            present = bool(mask.any())
-            presence = 0.0 if answer is None else _sigmoid(answer.presence_logit)
-            masklets.append(
-                Masklet(
-                    object_id=object_id,
-                    label=objects[object_id].label,
-                    present=present,
-                    presence=presence if present or presence <= 0.5 else 0.0,  # nothing of it can be seen
-                    iou=0.0 if answer is None else answer.iou,
-                    mask=mask,
-                    box_min_part=self._box_min_part,
-                )
-            )
-        return masklets
+            competing = sorted(objects) if self._non_overlap_masks else object_ids
+            masks = render_masks(seen, competing, self._pixels, self._non_overlap_masks)
+        labels = {object_id: objects[object_id].label for object_id in object_ids}
+        return masklets_of(seen, labels, masks, self._box_min_part)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
 
 
 def _at_least(name: str, value: object, least: int) -> int:
@@ -585,18 +434,6 @@ def _at_least(name: str, value: object, least: int) -> int:
     if number is None or number < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}")
     return number
-
-
-def _stamp(stamp: object, error: type[ValueError]) -> int:
-    """A stamp as Python's int: NumPy's wrap around when one is subtracted from another."""
-    number = whole_number(stamp)
-    if number is None:
-        raise error(f"the stamp is {what(stamp)}; it must be that of an image, a whole number of ns")
-    return number
-
-
-def _sigmoid(logit: float) -> float:
-    return 0.5 * (1 + math.tanh(logit / 2))
 
 
 def _answers(decoded: Decoded) -> list[Answer]:

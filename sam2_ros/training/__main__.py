@@ -1,4 +1,4 @@
-"""`python -m sam2_ros.training RUN ...`: one stage of training, from scenes or from clips on a disk.
+"""`python -m sam2_ros.training RUN ...`: trains one stage, on synthetic scenes or on clips from a disk.
 
 Several GPUs or nodes: `torchrun --nproc_per_node 8 -m sam2_ros.training RUN ...`
 """
@@ -17,9 +17,8 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -37,82 +36,88 @@ from sam2_ros.model.sam2 import SAM2
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.training import processes
 from sam2_ros.training.augmentation import NONE, Augmentation
-from sam2_ros.training.joint import JointSamples, of_stills
-from sam2_ros.training.own_answers import remark_on_own_answers
-from sam2_ros.training.recipe import RECIPES, Recipe, Stage
+from sam2_ros.training.joint import JointSamples, still_stage
+from sam2_ros.training.recipe import FOLDER, NAMES, Recipe, Stage, load
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.samples import Samples
 from sam2_ros.training.scenes import SceneSamples
-from sam2_ros.training.start import look_at_the_click, look_at_the_same_place
-from sam2_ros.training.trainer import Trainer
+from sam2_ros.training.start import attend_to_click, attend_to_same_position
+from sam2_ros.training.trainer import RECORDED, Trainer
+from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import clip_batches, scene_batches
 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sam2_ros.training",
-        "%(prog)s OUT [--recipe NAME] [--data PATH ...] [--validation PATH ...] [options]   (--help lists them)",
-        description="One stage of training. Under torchrun, in several processes.",
+        description="Trains one stage. Under torchrun, in several processes.",
+        epilog=f"All other settings are in recipes, which are TOML files: {FOLDER / 'default.toml'} explains each.",
     )
-    parser.add_argument("out", help="folder for checkpoints and logs; a checkpoint found there is gone on from")
-    parser.add_argument("--recipe", choices=RECIPES, help="values of all options below that are not given")
-    parser.add_argument(
-        "--model",
-        choices=CONFIGS,
-        metavar="NAME",
-        help=f"{', '.join(CONFIGS)}; default: the one that --init is for, or `default`",
-    )
-    init = "weights to start from: Meta's .pt, or an earlier stage's average.safetensors; default: see --pretrained"
+    parser.add_argument("out", type=Path, help="folder for checkpoints and logs; resumes from a checkpoint found there")
+    recipe = f"{', '.join(NAMES)}, or a file; default: that of the run in OUT, or `default`"
+    parser.add_argument("--recipe", metavar="NAME|FILE", help=recipe)
+    model = f"{', '.join(CONFIGS)}; default: the one that --init fits, or `default`"
+    parser.add_argument("--model", choices=CONFIGS, metavar="NAME", help=model)
+    init = "initial weights: Meta's .pt, or an earlier average.safetensors; default: see `pretrained` in recipes"
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
-    data = "folders or bags to learn from, in any layout that sam2_ros.data reads; default: synthetic scenes"
-    parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
-    stills = "still images with masks, likewise, for --still-share of the steps; beside scenes also scenes"
-    parser.add_argument("--stills", type=Path, nargs="+", metavar="PATH", help=stills)
-    validation = "clips that are not learnt from, likewise; default: scenes, or none where --data is given"
-    parser.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
-    parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
-    parser.add_argument("--validation-list", type=Path, metavar="FILE", help="likewise, of --validation")
-    images = "of bags with several (default: the one that masklets fit); where the images are that a JSON lists"
-    parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
-    parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
-    values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
-    parser.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "made by sam2_ros.scenes.pictures; without it scenes are procedural"
-    parser.add_argument("--pictures", metavar="STORE", help=pictures)
-    parser.add_argument("--new-memory", action="store_true", help="memory attention starts afresh")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: each process a GPU of its own, if there are any)")
-    for part, values in asdict(Recipe()).items():
-        group = parser.add_argument_group(f"{part} (sam2_ros.training.recipe says what each means)")
-        for name, default in values.items():
-            kind = {field.name: str(field.type) for field in fields(getattr(Recipe(), part))}[name]
-            named = {key: getattr(getattr(recipe, part), name) for key, recipe in RECIPES.items()}
-            said = ", ".join([str(default), *(f"{key}: {value}" for key, value in named.items() if value != default)])
-            how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-            if "bool" not in kind:
-                types = {"int": (int, "N"), "float": (float, "X"), "str": (str, "W:H")}
-                how = dict(zip(("type", "metavar"), types[kind.split(" ")[0]], strict=True))
-            group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=said, **how)
+    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU for each process, if there are any)")
+
+    settings = parser.add_argument_group("settings that replace those of the recipe")
+    for table in SETTINGS.values():
+        for name, (kind, metavar, text) in table.items():
+            settings.add_argument(f"--{name}", type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
+
+    clips = parser.add_argument_group("data")
+    data = "folders or bags to train on, in any layout that sam2_ros.data reads; default: synthetic scenes"
+    clips.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
+    stills = "still images with masks for `still_share` of the steps; default: scenes, where --data is not given"
+    clips.add_argument("--stills", type=Path, nargs="+", metavar="PATH", help=stills)
+    validation = "clips to validate on; default: scenes, or none where --data is given"
+    clips.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
+    clips.add_argument("--list", type=Path, metavar="FILE", help="use only the clips of --data named there, one a line")
+    clips.add_argument("--validation-list", type=Path, metavar="FILE", help="the same for --validation")
+    images = "image topic of bags with several (default: the one that masklets fit); folder of the images a JSON lists"
+    clips.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
+    clips.add_argument("--masklets", metavar="TOPIC", help="masklet topic of bags with several")
+    values = "of mask files: one object from half of the highest value on, or an object's ID each; default: inferred"
+    clips.add_argument("--mask-values", choices=MEANINGS, help=values)
+    pictures = "image store made by sam2_ros.scenes.pictures; without it scenes are procedural"
+    clips.add_argument("--pictures", metavar="STORE", help=pictures)
     return parser
 
 
+SETTINGS: dict[str, dict[str, tuple[type, str, str]]] = {
+    "stage": {
+        "steps": (int, "N", "length of the stage"),
+        "minutes": (float, "X", "length of the stage, instead of steps"),
+        "clips": (int, "N", "clips in a batch of one process"),
+        "frames": (int, "N", "frames of each clip; 1: still images"),
+        "size": (int, "N", "images have about N x N pixels; a multiple of 32"),
+        "workers": (int, "N", "processes that make samples, for each process that trains"),
+    },
+    "learning": {"lr": (float, "X", "learning rate")},
+}
+"""The settings of a recipe that have an option: table -> name -> type, metavar and help."""
+
+
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The named recipe, with what was said otherwise."""
-    recipe = RECIPES[options.recipe] if options.recipe else Recipe()
+    """The recipe, with the settings that options replace.
+
+    Raises:
+        RecipeError: there is no such recipe, or a setting is wrong.
+    """
+    recorded = options.out / RECORDED
+    recipe = load(options.recipe or (recorded if recorded.exists() else "default"))
     given = vars(options)
-    if "minutes" in given or "steps" in given:  # one of them ends the stage
-        recipe = replace(recipe, stage=replace(recipe.stage, minutes=None, steps=None))
-    for part in fields(Recipe):
-        settings = getattr(recipe, part.name)
-        said = {field.name: given[field.name] for field in fields(settings) if field.name in given}
-        recipe = replace(recipe, **{part.name: replace(settings, **said)})
-    return recipe
+    tables = {table: {name: given[name] for name in names if name in given} for table, names in SETTINGS.items()}
+    return recipe.changed(tables)
 
 
 def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
-    """The network with the weights that it starts from.
+    """The model with its initial weights.
 
     Raises:
-        CheckpointError: they are missing, or fit no network.
+        CheckpointError: they are missing, or fit no model.
     """
     name = options.model or "default"
     init = options.init
@@ -128,13 +133,13 @@ def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
     model = SAM2(config)
     if init:
         load_checkpoint(model, init)
-    new_memory = options.new_memory or bool(model.missing_weights)  # weights for still images are a start, too
+    new_memory = recipe.stage.new_memory or bool(model.missing_weights)  # an image model's weights have no memory
     if recipe.stage.frames > 1:
-        model.missing_weights = ()  # they are learnt now
+        model.missing_weights = ()  # training supplies them
     if new_memory or not init:
-        look_at_the_same_place(model)
+        attend_to_same_position(model)
     if not init:
-        look_at_the_click(model)
+        attend_to_click(model)
     return model
 
 
@@ -155,38 +160,38 @@ def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
 
 
 def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
-    """All that was asked for, ready to run.
+    """The trainer that options describe, ready to run.
 
     Raises:
-        ValueError, OSError, CheckpointError: it can't be done, and why.
+        ValueError, OSError, CheckpointError: a recipe, data or weights cannot be used; the message says why.
     """
     recipe = recipe_of(options)
     model = network(options, recipe)
     pictures = Pictures.open(options.pictures) if options.pictures else None
-    said = options.images, options.masklets, options.mask_values
+    hints = options.images, options.masklets, options.mask_values
 
-    def made_of(
+    def samples_of(
         paths: list[Path] | None, names: Path | None, stage: Stage, changes: Augmentation
     ) -> SceneSamples | ClipSamples:
         if not paths:
             return SceneSamples(stage, model.config.shape(1, 1), changes, pictures)
-        clips = open_all(paths, names, *said)
+        clips = open_all(paths, names, *hints)
         samples = ClipSamples(clips, stage, model.config.shape(*size_of(clips)), changes)
-        samples[0, 0]  # what is wrong with all of the clips, one hears now
+        samples[0, 0]  # fails now rather than in a worker if no clip can be used
         return samples
 
     if options.stills and not recipe.stage.still_share:
-        raise ValueError("--stills needs --still-share: of how many of the steps, 0 .. 1")
-    samples: Samples = made_of(options.data, options.list, recipe.stage, recipe.augmentation)
+        raise ValueError("--stills needs a recipe with `still_share`, the share of the steps they are used in")
+    samples: Samples = samples_of(options.data, options.list, recipe.stage, recipe.augmentation)
     if recipe.stage.still_share and (options.stills or not options.data):
-        mirrored = replace(NONE, flip=recipe.augmentation.flip)  # and no more: table 13 of the paper
-        stills = made_of(options.stills, None, of_stills(recipe.stage), mirrored)
+        mirrored = replace(NONE, flip=recipe.augmentation.flip)  # nothing else: table 13 of the paper
+        stills = samples_of(options.stills, None, still_stage(recipe.stage), mirrored)
         samples = JointSamples(samples, stills, recipe.stage)
     validation = []
     if processes.rank_and_world()[0] == 0:
-        remark_on_own_answers(options.data, options.validation)
+        warn_of_uncorrected(options.data, options.validation)
         if options.validation:
-            clips = open_all(options.validation, options.validation_list, *said)
+            clips = open_all(options.validation, options.validation_list, *hints)
             validation = clip_batches(clips, recipe.stage, model.config.shape(*size_of(clips)))
         elif not options.data:
             validation = scene_batches(model.config.shape(1, 1), pictures)
@@ -194,9 +199,9 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 
 
 def outcome(options: argparse.Namespace, trained: Trainer) -> str:
-    """What there is now, and what to do with it."""
+    """The lines that say where the weights are and what to do with them."""
     if trained.progress < 1:
-        how = f"stopped after {trained.step} steps; the same command goes on from there. The weights so far"
+        how = f"stopped after {trained.step} steps; the same command resumes from there. The weights so far"
     else:
         how = f"complete after {trained.step} steps. The weights"
     of_clips = f"--data {shlex.quote(str(options.validation[0]))}" if options.validation else "--suite"
@@ -219,7 +224,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if prepared.progress < 1:
-        for kind in (signal.SIGINT, signal.SIGTERM):  # the step at hand is finished, then the checkpoint is written
+        for kind in (signal.SIGINT, signal.SIGTERM):  # finish the current step, then write the checkpoint
             signal.signal(kind, lambda *_: prepared.stop())
         try:
             prepared.run()

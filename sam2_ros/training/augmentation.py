@@ -1,6 +1,6 @@
-"""Training clips under other lights and from other sides (SAM 2 paper, appendix D.2).
+"""Augmentation of training clips: geometry and colour (SAM 2 paper, appendix D.2).
 
-Whatever moves pixels is the same for all frames of a clip: what moves in a clip is for the clip to say.
+Geometric changes are the same for all frames of a clip, so that motion stays that of the clip.
 """
 
 from __future__ import annotations
@@ -10,64 +10,54 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sam2_ros.training.settings import NonNegative, Share
+
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-MEAN_COLOUR = (124, 116, 104)  # which the network sees as 0; fills what a turned picture leaves empty
+MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills what a rotated image leaves empty
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Chances, 0 .. 1, and the most that something changes."""
+    """Probabilities of changes, and how large they are at most."""
 
-    flip: float = 0.5
-    """Chance of a mirrored clip."""
-    degrees: float = 0.0
-    """Turned by up to so much, either way. The paper's is 25."""
-    shear: float = 0.0
-    """Slanted by up to so many degrees, either way. The paper's is 20."""
-    mosaic: float = 0.0
-    """Chance that a clip is shown four times, 2x2, and objects are followed in one place. The paper's is 0.1."""
-    grey: float = 0.05
-    """Chance of a clip without colours."""
-    brightness: float = 0.25
-    """Of the whole clip, times 1 - x .. 1 + x, and so below. The paper's is 0.1."""
-    contrast: float = 0.2
-    """The paper's is 0.03."""
-    saturation: float = 0.0
-    """The paper's is 0.03."""
-    tint: float = 0.1
-    """Of each colour channel. Not in the paper."""
-    frame_brightness: float = 0.0
-    """Of each frame by itself. The paper's is 0.1."""
-    frame_contrast: float = 0.0
-    """The paper's is 0.05."""
-    frame_saturation: float = 0.0
-    """The paper's is 0.05."""
+    flip: Share = 0.5
+    """Probability of a mirrored clip."""
+    degrees: NonNegative = 0.0
+    """Maximum rotation, degrees, either way. Paper: 25."""
+    shear: NonNegative = 0.0
+    """Maximum shear, degrees, either way. Paper: 20."""
+    mosaic: Share = 0.0
+    """Probability of a 2x2 mosaic of the clip, in one tile of which objects are tracked. Paper: 0.1."""
+    grey: Share = 0.05
+    """Probability of a clip in shades of grey."""
+    brightness: Share = 0.25
+    """Of the whole clip: a factor of 1 - x .. 1 + x, as for all below. Paper: 0.1."""
+    contrast: Share = 0.2
+    """Paper: 0.03."""
+    saturation: Share = 0.0
+    """Paper: 0.03."""
+    tint: Share = 0.1
+    """Of each colour channel. Paper: 0."""
+    frame_brightness: Share = 0.0
+    """Of each frame by itself. Paper: 0.1."""
+    frame_contrast: Share = 0.0
+    """Paper: 0.05."""
+    frame_saturation: Share = 0.0
+    """Paper: 0.05."""
 
 
-PAPER_AUGMENTATION = Augmentation(
-    degrees=25.0,
-    shear=20.0,
-    mosaic=0.1,
-    brightness=0.1,
-    contrast=0.03,
-    saturation=0.03,
-    tint=0.0,
-    frame_brightness=0.1,
-    frame_contrast=0.05,
-    frame_saturation=0.05,
-)
 NONE = Augmentation(flip=0, grey=0, brightness=0, contrast=0, tint=0)
 
 
 def moved(
     frames: np.ndarray, masks: np.ndarray, settings: Augmentation, rng: np.random.Generator, squeezed: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The clip mirrored, turned, slanted, four times side by side. May move objects out of the picture.
+    """Mirrors, rotates and shears a clip, or tiles it 2x2. May move objects out of the image.
 
     Args:
         frames: uint8 [T, H, W, 3].
         masks: bool [T, N, H, W].
-        squeezed: by how much the picture was made narrower than it was, so that it is turned and not twisted.
+        squeezed: factor by which resizing made images narrower, so that they are rotated and not twisted.
     """
     height, width = frames.shape[1:3]
     if rng.random() < settings.flip:
@@ -98,13 +88,13 @@ def _warp(image: np.ndarray, affine: np.ndarray, fill: int | tuple[int, int, int
 
 
 def _each(masks: np.ndarray, change) -> np.ndarray:
-    """Changes every mask, bool [T, N, H, W], as a grey picture, and cuts it at the middle grey."""
+    """Changes every mask, bool [T, N, H, W], as a grey image, and thresholds it at middle grey."""
     grey = np.ascontiguousarray(masks).view(np.uint8) * np.uint8(255)
     return np.stack([[change(mask) for mask in frame] for frame in grey]) > 127
 
 
 def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
-    """Four times the same cell, some mirrored; those that are not shown are empty."""
+    """Tiles a cell 2x2, some copies mirrored; those that are not shown are empty."""
     cells = [cell[:, ::-1] if flip else cell for flip in flips]
     if shown is not None:
         cells = [one if show else np.zeros_like(one) for one, show in zip(cells, shown, strict=True)]
@@ -112,7 +102,7 @@ def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None)
 
 
 def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """The clip under another light, which flickers if so set: uint8 [T, H, W, 3]."""
+    """Changes the light of a clip, of every frame by itself if so set: uint8 [T, H, W, 3]."""
     grey = rng.random() < settings.grey
     tint = np.diag(1 + settings.tint * rng.uniform(-1, 1, 3))
     clip = (settings.brightness, settings.contrast, settings.saturation)
@@ -132,7 +122,7 @@ def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Genera
 
 
 def _jitter(mean: float, brightness: float, contrast: float, saturation: float) -> np.ndarray:
-    """Colours, seen as [r, g, b, 1], after one change of light; contrast is about the mean grey."""
+    """The matrix [4, 4] of one change of light, for colours [r, g, b, 1]; contrast is about the mean grey."""
     light = np.eye(3) * brightness * contrast
     colour = saturation * np.eye(3) + (1 - saturation) * LUMINANCE
     return _homogeneous(colour @ light, mean * brightness * (1 - contrast))

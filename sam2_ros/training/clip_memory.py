@@ -1,4 +1,4 @@
-"""What the objects of a batch remember while the network goes through a clip."""
+"""The memory of a batch of objects over a training clip."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from sam2_ros.training.prompts import Chance
 
 
 class ClipMemory:
-    """The tracker's own `MemoryBank`, in which a frame is kept for all objects at once.
+    """The tracker's own `MemoryBank`, which stores each frame for all objects at once.
 
-    For an object that was not seen on a frame, that frame does not count (`SAM2Config.remembered_presence`), and it may
-    be that none does any more that was tracked before it (`Prompting.forgotten`).
+    A frame on which an object is absent is masked out for that object (`SAM2Config.remembered_presence`), and at random
+    so are all earlier tracked ones (`Prompting.forget_absent`).
 
     Args:
-        config: of the network.
-        frames: of the clip.
-        ago: prompted frames are said to be so many frames older than they are.
-        forgotten: chance that an object which is not seen on a frame keeps nothing but its prompted frames.
+        config: of the model.
+        frames: number in the clip.
+        ago: number of frames that prompted frames appear older than they are.
+        forget_absent: probability that an object which is absent on a frame keeps only its prompted frames.
     """
 
-    def __init__(self, config: SAM2Config, frames: int, ago: int, forgotten: float) -> None:
+    def __init__(self, config: SAM2Config, frames: int, ago: int, forget_absent: float) -> None:
         self._bank = MemoryBank(config, history=0, prompted_memories=frames)
-        self._least = config.remembered_presence
+        self._min_presence = config.remembered_presence
         self._ago = ago
-        self._forgotten = forgotten
-        self._counts: dict[int, Tensor] = {}
-        """Tracked frame -> for which of the objects it counts: bool [O]. Others count for all."""
+        self._forget_absent = forget_absent
+        self._valid: dict[int, Tensor] = {}
+        """Tracked frame -> objects for which it is valid: bool [O]. Other frames are valid for all."""
 
-    def remember(self, t: int, map: Tensor, answer: Decoded, prompted: bool, chance: Chance) -> None:
-        """Keep frame t: what the memory encoder made of it, [O, c, h, w], and what was found."""
-        remember = self._bank.remember_prompted if prompted else self._bank.remember
-        remember(t, map, answer.pointer)
-        if self._least is None:
+    def add(self, t: int, map: Tensor, answer: Decoded, prompted: bool, chance: Chance) -> None:
+        """Adds frame t: its memory map [O, c, h, w], and the decoder's output."""
+        add = self._bank.remember_prompted if prompted else self._bank.remember
+        add(t, map, answer.pointer)
+        if self._min_presence is None:
             return
-        seen = answer.presence_logit.detach() > self._least
-        keeps = seen | (chance(1).squeeze(1) >= self._forgotten)
-        self._counts = {frame: counts & keeps for frame, counts in self._counts.items()}
+        present = answer.presence_logit.detach() > self._min_presence
+        keeps = present | (chance(1).squeeze(1) >= self._forget_absent)
+        self._valid = {frame: valid & keeps for frame, valid in self._valid.items()}
         if not prompted:
-            self._counts[t] = seen
+            self._valid[t] = present
 
     def recall(self, t: int) -> Memories:
-        """What all objects remember on frame t."""
+        """The memories of all objects for frame t."""
         maps, pointers = self._bank.recall(t)
         sample = maps[0][1]
         objects, device = len(sample), sample.device
@@ -55,13 +55,13 @@ class ClipMemory:
             torch.tensor([age for age, _ in maps], device=device).expand(objects, -1),
             torch.stack([value for _, value in pointers], dim=1),
             torch.tensor(ages, device=device).expand(objects, -1),
-            self._valid(t, maps),
-            self._valid(t, pointers),
+            self._masks(t, maps),
+            self._masks(t, pointers),
         )
 
-    def _valid(self, t: int, entries: Aged) -> Tensor | None:
-        if not self._counts:
+    def _masks(self, t: int, entries: Aged) -> Tensor | None:
+        if not self._valid:
             return None
-        sample = next(iter(self._counts.values()))
+        sample = next(iter(self._valid.values()))
         everyone = torch.ones_like(sample)
-        return torch.stack([self._counts.get(t - age, everyone) for age, _ in entries], dim=1)
+        return torch.stack([self._valid.get(t - age, everyone) for age, _ in entries], dim=1)

@@ -1,9 +1,9 @@
-"""`python -m sam2_ros.training.iou_head OUT ...`: fits the head that says what masks are worth to a trained network.
+"""`python -m sam2_ros.training.iou_head OUT ...`: fits the head that predicts the IoU of masks to a trained model.
 
-That head chooses among the three candidates of a click and of every later frame (SAM 2 paper, appendix C.2). While a
-network learns, its head runs after masks that change from step to step, and sees each of them once; a short training
-leaves it choosing hardly better than chance. Here the network stays as it is, what goes into the head is kept from many
-frames, and the head alone is fitted to that, which takes seconds.
+This head chooses among the three candidates of a click and of every later frame (SAM 2 paper, appendix C.2). During
+training it chases masks that change from step to step, and sees each of them once; after a short training its choice is
+hardly better than chance. Here the rest of the model is frozen, inputs of the head are recorded on many frames, and the
+head alone is fitted to these, which takes seconds.
 """
 
 from __future__ import annotations
@@ -45,34 +45,34 @@ from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 from sam2_ros.training.augmentation import NONE
 from sam2_ros.training.losses import coverage, iou
-from sam2_ros.training.own_answers import remark_on_own_answers
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.scenes import SceneSamples
+from sam2_ros.training.uncorrected import warn_of_uncorrected
 
-PUT_ASIDE = 5
-"""One clip in so many is not learnt from; with these is judged whether it helped."""
-AMONG_CANDIDATES = 4.0
-"""What errors in the differences between candidates count, beside errors in the values themselves."""
+HELD_OUT = 5
+"""One clip in this many is held out, to judge whether fitting helped."""
+DIFFERENCE_WEIGHT = 4.0
+"""Weight of errors in the differences between candidates, relative to errors in the values themselves."""
 BATCH = 512
-FRAMES = 100
-"""So many of a clip are looked at; recordings may have thousands, which are much alike."""
+MAX_FRAMES = 100
+"""Frames of a clip that are used; recordings may have thousands of similar ones."""
 
-Heard = tuple[Tensor, RawMasks]
-"""What the head was given [N, dim], and all that the decoder said, of N objects."""
+Decoding = tuple[Tensor, RawMasks]
+"""The input of the head [N, dim] and the output of the decoder, for N objects."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Masks that the decoder gave for objects that can be seen, and what they are worth; N answers."""
+    """N outputs of the decoder for visible objects, with the true IoU of their masks."""
 
     tokens: Tensor
-    """What the head is given: float32 [N, dim]."""
+    """Input of the head: float32 [N, dim]."""
     predicted: Tensor
-    """What it says, 0 .. 1: [N, 4]; the single mask comes first, then the candidates."""
+    """Its output, the predicted IoU, 0 .. 1: [N, 4]; of the single mask, then of the candidates."""
     iou: Tensor
-    """With the truth, 0 .. 1: [N, 4]."""
+    """True IoU, 0 .. 1: [N, 4]."""
     prompted: Tensor
-    """Whether it is the answer to a click, not of a later frame: bool [N]."""
+    """Whether it follows a click, not memory: bool [N]."""
     clip: Tensor
     """Number of the clip: int64 [N]."""
 
@@ -80,71 +80,71 @@ class Judged:
     def join(parts: Sequence[Judged]) -> Judged:
         return Judged(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Judged)))
 
-    def of(self, rows: Tensor) -> Judged:
-        """Some of them: bool [N]."""
+    def select(self, rows: Tensor) -> Judged:
+        """The outputs selected by a mask: bool [N]."""
         return Judged(*(getattr(self, field.name)[rows] for field in fields(Judged)))
 
 
 def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
-    """Follows every object of a clip, of its first `FRAMES` frames, from one click.
+    """Tracks every object of a clip, on its first `MAX_FRAMES` frames, from one click.
 
-    A click is drawn from the object's pixels on the first frame that shows it, more often the deeper they lie in it, as
-    users click. None: no object was ever seen.
+    A click is drawn from the object's pixels on the first frame that shows it, with a probability that grows with the
+    distance from its outline, as users click. None: no object is ever visible.
 
     Args:
-        tracker: it is reset first. Objects for which it has no room are left out.
-        number: of the clip; clicks hang on it.
+        tracker: is reset first. Objects beyond its maximum number are left out.
+        number: of the clip; seeds the clicks.
 
     Raises:
         ClipError: the clip is damaged.
     """
     rng = np.random.default_rng(number)
     decoder = tracker.network.model.sam_mask_decoder
-    found: list[Judged] = []
-    followed: list[int] = []
+    judged: list[Judged] = []
+    tracked: list[int] = []
     tracker.reset()
-    for index, (image, masks) in enumerate(islice(zip(clip.frames, clip.masks, strict=True), FRAMES)):
-        with listen(decoder) as heard:
+    for index, (image, masks) in enumerate(islice(zip(clip.frames, clip.masks, strict=True), MAX_FRAMES)):
+        with record(decoder) as decodings:
             tracker.step(image, index)
         if masks is None:
             continue
-        if followed:
-            found.append(_worth(tracker, heard[-1], masks[followed], number, prompted=False))
+        if tracked:
+            judged.append(_judged(tracker, decodings[-1], masks[tracked], number, prompted=False))
         for row, mask in enumerate(masks):
-            if row not in followed and mask.any() and len(followed) < tracker.max_objects:
-                with listen(decoder) as heard:
+            if row not in tracked and mask.any() and len(tracked) < tracker.max_objects:
+                with record(decoder) as decodings:
                     tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
-                found.append(_worth(tracker, heard[-1], mask[None], number, prompted=True))
-                followed.append(row)
-    return Judged.join(found) if found else None
+                judged.append(_judged(tracker, decodings[-1], mask[None], number, prompted=True))
+                tracked.append(row)
+    return Judged.join(judged) if judged else None
 
 
 @contextmanager
-def listen(decoder: MaskDecoder) -> Iterator[list[Heard]]:
-    """Fills with what the decoder says meanwhile, one entry for each call."""
+def record(decoder: MaskDecoder) -> Iterator[list[Decoding]]:
+    """A list that gains an entry for each call of the decoder while the context is open."""
     tokens: list[Tensor] = []
-    heard: list[Heard] = []
+    decodings: list[Decoding] = []
     hooks = [
-        decoder.transformer.register_forward_hook(lambda _, __, found: tokens.append(found[0][:, 1])),  # the IoU's
-        decoder.register_forward_hook(lambda _, __, raw: heard.append((tokens[-1], raw))),
+        decoder.transformer.register_forward_hook(lambda _, __, out: tokens.append(out[0][:, 1])),  # the IoU token
+        decoder.register_forward_hook(lambda _, __, raw: decodings.append((tokens[-1], raw))),
     ]
     try:
-        yield heard
+        yield decodings
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _worth(tracker: Tracker, heard: Heard, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
-    """Compares with true masks, bool [N, H, W], on the decoder's own grid, where the losses are taken too."""
-    tokens, raw = heard
+def _judged(tracker: Tracker, decoding: Decoding, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
+    """Compares masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
+    tokens, raw = decoding
     shape = tracker.network.config.shape(*masks.shape[1:])
     true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
     target = coverage(torch.cat(true).bool())[:, 0]
-    worth = iou(raw.logits, target[:, None].expand_as(raw.logits))
-    asked, number = (torch.full((len(masks),), value) for value in (prompted, clip))
-    judged = Judged(tokens.cpu(), raw.iou.cpu(), worth.cpu(), asked, number)
-    return judged.of((target > 0.5).flatten(1).any(dim=1).cpu())
+    true_iou = iou(raw.logits, target[:, None].expand_as(raw.logits))
+    clicked, clips = (torch.full((len(masks),), value) for value in (prompted, clip))
+    judged = Judged(tokens.cpu(), raw.iou.cpu(), true_iou.cpu(), clicked, clips)
+    return judged.select((target > 0.5).flatten(1).any(dim=1).cpu())
 
 
 def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
@@ -155,10 +155,10 @@ def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
 
 
 def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
-    """Teaches the head, in place, from what it says so far.
+    """Fits the head in place, starting from its current weights.
 
-    Squared errors, where the paper has absolute ones: what is looked for is the mean of what a mask may be worth. The
-    differences between candidates count more, since the choice hangs on them, and they are small beside the rest.
+    The loss is the squared error, where the paper has the absolute one: the mean of the IoU that a mask may have is
+    wanted. Differences between candidates weigh more, since they decide the choice and are small beside the rest.
     """
     generator = torch.Generator().manual_seed(0)
     batch = min(BATCH, len(judged.tokens))
@@ -171,7 +171,7 @@ def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
         error = head(judged.tokens[rows]).sigmoid() - judged.iou[rows]
         candidates = error[:, SINGLE + 1 :]
         between = candidates - candidates.mean(dim=1, keepdim=True)
-        loss = error.square().mean() + AMONG_CANDIDATES * between.square().mean()
+        loss = error.square().mean() + DIFFERENCE_WEIGHT * between.square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -181,15 +181,15 @@ def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
 
 def choice(judged: Judged, predicted: Tensor) -> list[float]:
     """Mean IoU of the candidates that predictions [N, 4] choose, of the best, and of all; mean error of predictions."""
-    worth, said = judged.iou[:, SINGLE + 1 :], predicted[:, SINGLE + 1 :]
-    chosen = worth.gather(1, said.argmax(dim=1, keepdim=True))
-    return [float(v.mean()) for v in (chosen, worth.amax(dim=1), worth, F.l1_loss(predicted, judged.iou))]
+    true, candidates = judged.iou[:, SINGLE + 1 :], predicted[:, SINGLE + 1 :]
+    chosen = true.gather(1, candidates.argmax(dim=1, keepdim=True))
+    return [float(v.mean()) for v in (chosen, true.amax(dim=1), true, F.l1_loss(predicted, judged.iou))]
 
 
 class _JudgedClips(Dataset[Judged | None]):
-    """By number, or by seed for scenes; worked out where it is asked for, in a process that makes samples.
+    """Judged clips by number, or scenes by seed; computed on access, in a data worker.
 
-    None where there is nothing to judge, or where a clip is damaged, which is printed.
+    None for clips without visible objects, and for damaged ones, which are printed.
     """
 
     def __init__(self, tracker: Tracker, clip: Callable[[int], Clip]) -> None:
@@ -199,64 +199,64 @@ class _JudgedClips(Dataset[Judged | None]):
         try:
             return judge(self.tracker, self.clip(number), number)
         except ClipError as error:
-            print(f"passed over: {error}", file=sys.stderr)
+            print(f"skipped: {error}", file=sys.stderr)
             return None
 
 
 def gather(
     tracker: Tracker, clip: Callable[[int], Clip], numbers: Iterable[int], minutes: float, workers: int
 ) -> Judged:
-    """Judges clips until there are no more, or for so long. Raises ValueError if there are too few.
+    """Judges clips until there are no more, or `minutes` have passed. Raises ValueError if there are too few.
 
     Args:
-        clip: makes or opens one.
+        clip: makes or opens a clip.
         numbers: of the clips.
-        workers: processes, each with a thread and a tracker of its own; 0: this one.
+        workers: number of processes, each with a thread and a tracker of its own; 0: this one.
     """
-    cv2.setNumThreads(1)  # a forked worker must not find a pool of threads that are gone
+    cv2.setNumThreads(1)  # its thread pool does not survive a fork
     judged = DataLoader(_JudgedClips(tracker, clip), batch_size=None, sampler=numbers, num_workers=workers)  # type: ignore[arg-type]
     parts: list[Judged] = []
     answers, start, length = 0, time.monotonic(), 60 * minutes
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("following", total=length)
+        task = progress.add_task("tracking", total=length)
         for part in judged:
             if part is not None:
                 parts.append(part)
                 answers += len(part.tokens)
             spent = time.monotonic() - start
-            progress.update(task, completed=spent, description=f"{len(parts)} clips, {answers} answers judged")
+            progress.update(task, completed=spent, description=f"{len(parts)} clips, {answers} masks judged")
             if spent > length:
                 break
-    if len(parts) < PUT_ASIDE:
-        raise ValueError(f"{len(parts)} clips are too few: at least {PUT_ASIDE} are needed, from --minutes or --data")
+    if len(parts) < HELD_OUT:
+        raise ValueError(f"{len(parts)} clips are too few: give at least {HELD_OUT} (--minutes, --data)")
     return Judged.join(parts)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m sam2_ros.training.iou_head", description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="the weights, with the new head (.safetensors)")
-    parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from; default: those that ship")
-    parser.add_argument("--model", help="whose weights they are; default: what they fit")
-    size = "it sees about N x N pixels; default: the model's"
+    parser.add_argument("out", type=Path, help="file for the weights with the fitted head (.safetensors)")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="initial weights; default: those of the package")
+    parser.add_argument("--model", help="model of the weights; default: the one they fit")
+    size = "images have about N x N pixels; default: the model's"
     parser.add_argument("--size", type=int, metavar="N", help=size)
-    parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's. Scenes have it too")
+    parser.add_argument("--aspect", metavar="W:H", help="aspect of images and scenes; default: the model's")
     data = "folders or bags, in any layout that sam2_ros.data reads; default: synthetic scenes"
     parser.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
-    parser.add_argument("--list", type=Path, metavar="FILE", help="of --data, only the clips named there, one a line")
-    images = "of bags with several (default: the one that masklets fit); where the images are that a JSON lists"
+    parser.add_argument("--list", type=Path, metavar="FILE", help="only the clips of --data named there, one a line")
+    images = "image topic of bags with several (default: the one that masklets fit); folder of the images a JSON lists"
     parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
-    parser.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
-    values = "of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks"
+    parser.add_argument("--masklets", metavar="TOPIC", help="masklet topic of bags with several")
+    values = "of mask files: one object from half of the highest value on, or an object's ID each; default: inferred"
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "made by sam2_ros.scenes.pictures; without it scenes are procedural"
+    pictures = "image store made by sam2_ros.scenes.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
-    parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="scenes on tables, 0 .. 1 (%(default)s)")
-    seed = "of the scenes; other ones than the network has learnt from (%(default)s)"
+    parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="share of table scenes (%(default)s)")
+    seed = "seed of the first scene; beyond those of training (%(default)s)"
     parser.add_argument("--first-seed", type=int, default=10**9, metavar="N", help=seed)
-    workers = "processes that follow things (default: one for each core; on a GPU 0, this one)"
+    workers = "processes that track (default: one for each core; on a GPU 0, this one)"
     parser.add_argument("--workers", type=int, metavar="N", help=workers)
-    parser.add_argument("--minutes", type=float, default=10, metavar="X", help="to follow things for (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=10, metavar="X", help="time for tracking (%(default)s)")
     options = parser.parse_args()
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
@@ -266,10 +266,10 @@ def main() -> int:
             workers = 0 if model.device.type == "cuda" else os.cpu_count() or 1
         if options.data:
             clips = open_all(options.data, options.list, options.images, options.masklets, options.mask_values)
-            remark_on_own_answers(options.data)
+            warn_of_uncorrected(options.data)
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
-            # Not many frames: what one clip shows is much the same all the time, and every clip has first answers.
+            # Short clips: the frames of a clip are much alike, and each clip yields masks after a click.
             stage = Stage(frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
             pictures = Pictures.open(options.pictures) if options.pictures else None
             samples = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures)
@@ -283,18 +283,18 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     head = model.sam_mask_decoder.iou_prediction_head.to("cpu")
-    aside = judged.clip % PUT_ASIDE == 0
-    fit(head, judged.of(~aside))
-    table = Table("on clips put aside", "answers", "chosen", "best", "mean", "error", title="IoU of candidates")
-    said = {"before": judged.predicted, "after": head(judged.tokens).sigmoid()}
-    for name, rows in (("to a click", aside & judged.prompted), ("later frames", aside & ~judged.prompted)):
-        for when, predicted in said.items():
-            numbers = choice(judged.of(rows), predicted[rows])
+    held_out = judged.clip % HELD_OUT == 0
+    fit(head, judged.select(~held_out))
+    table = Table("on held-out clips", "masks", "chosen", "best", "mean", "error", title="IoU of candidates")
+    predictions = {"before": judged.predicted, "after": head(judged.tokens).sigmoid()}
+    for name, rows in (("after a click", held_out & judged.prompted), ("later frames", held_out & ~judged.prompted)):
+        for when, predicted in predictions.items():
+            numbers = choice(judged.select(rows), predicted[rows])
             table.add_row(f"{name}, {when}", str(int(rows.sum())), *(f"{v:.3f}" for v in numbers))
     Console().print(table)
-    before, after = (choice(judged.of(aside), predicted[aside])[0] for predicted in said.values())
+    before, after = (choice(judged.select(held_out), predicted[held_out])[0] for predicted in predictions.values())
     if after < before:
-        print("The new head chooses no better. Give it more to see: --minutes, or more --data.")
+        print("The fitted head chooses no better: give more --minutes or --data.")
     save_weights(model, options.out)
     return 0
 

@@ -1,7 +1,7 @@
-"""Training samples of two sources in turns: clips and still images (SAM 2 paper, appendix D.2, "joint training").
+"""Joint training: batches of clips and batches of still images in turn (SAM 2 paper, appendix D.2).
 
-Videos with masks are few and look alike; still images are many. A network that learns from clips alone forgets some of
-what a click means.
+Videos with masks are few and look alike; still images are many. A model trained on clips alone loses some of its
+accuracy on clicks.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ from torch.utils.data import Dataset, Sampler
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, Samples
 
-LATER = 2**36
-"""Scenes of still images have seeds that are so much larger than those of the clips beside them."""
+STILL_SEEDS = 2**36
+"""Offset of the seeds of still scenes to those of the clips beside them."""
 
-LARGEST = 0.9
-"""As in `Stage.largest`, for still images beside clips (appendix C.2.1)."""
+MAX_STILL_AREA = 0.9
+"""As `Stage.max_area`, for still images beside clips (appendix C.2.1)."""
 
 Index = tuple[int, int]
 JointIndex = tuple[bool, tuple[Index, ...]]
-"""Whether still images are meant, and which samples of theirs, or of the clips."""
+"""Whether the batch is one of still images, and the indices of its samples among these or among the clips."""
 
 
 def stills_for_a_clip(stage: Stage) -> int:
-    """How many still images are in the place of one clip."""
+    """Number of still images in the place of one clip."""
     return stage.still_images or stage.frames
 
 
-def of_stills(stage: Stage) -> Stage:
-    """What the still images beside the clips of a stage are like."""
+def still_stage(stage: Stage) -> Stage:
+    """The stage of the still images beside the clips of a stage."""
     return replace(
         stage,
         frames=1,
         gap=1,
         clips=stage.clips * stills_for_a_clip(stage),
         objects=stage.still_objects,
-        largest=LARGEST,
-        first_seed=stage.first_seed + LATER,
+        max_area=MAX_STILL_AREA,
+        first_seed=stage.first_seed + STILL_SEEDS,
     )
 
 
 def stills_before(stage: Stage, step: int) -> int:
-    """How many of the steps before this one are with still images; they are spread evenly."""
+    """Number of steps with still images before this one; they are spread evenly."""
     return int(step * stage.still_share)
 
 
 class JointSamples(Dataset[Batch]):
-    """Every batch has either clips or still images, in all processes the same.
+    """Samples whose batches have either clips or still images, the same in all processes.
 
     Args:
         clips: samples of the stage.
-        stills: samples of `of_stills(stage)`.
-        stage: says how many of the steps are with still images.
+        stills: samples of `still_stage(stage)`.
+        stage: its `still_share` is the share of steps with still images.
     """
 
     def __init__(self, clips: Samples, stills: Samples, stage: Stage) -> None:
@@ -67,17 +67,17 @@ class JointSamples(Dataset[Batch]):
         return Batch.join([source[sample] for sample in samples])
 
     def order(self, step: int, rank: int, world: int) -> Sampler[JointIndex]:
-        """The indices of one process' part of every batch, from a step on."""
+        """The indices of one process' share of every batch, from a step on."""
         return JointOrder(self, step, rank, world)
 
 
 class JointOrder(Sampler[JointIndex]):
-    """Endless indices for `JointSamples`. Where one is a clip in other batches, it is that many still images here.
+    """Endless indices for `JointSamples`, each of one clip or of the still images in its place.
 
     Args:
-        samples: whose.
-        step: where to go on.
-        rank, world: which of how many processes this is.
+        samples: to index.
+        step: to resume from.
+        rank, world: of this process.
     """
 
     def __init__(self, samples: JointSamples, step: int, rank: int, world: int) -> None:

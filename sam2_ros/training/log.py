@@ -1,4 +1,4 @@
-"""What one sees of a training: lines of numbers, on a terminal a bar, TensorBoard with curves and pictures."""
+"""Logging: lines of numbers, a progress bar on a terminal, TensorBoard with curves and images."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sam2_ros.training.validation import Scores
 
-EVERY = 20
-"""Steps whose means are logged together; fewer where they take long."""
-PATIENCE = 20.0
-"""Seconds that somebody who looks on waits for a line."""
+LOG_EVERY = 20
+"""Steps whose means are logged together; fewer where steps are slow."""
+MAX_SILENCE = 20.0
+"""Seconds between two lines."""
 
 
 class Log:
-    """Writes into a run's folder and on the screen: plain lines, and a bar where that is a terminal.
+    """Writes to a run's folder and to the screen: plain lines, and a bar where that is a terminal.
 
     Args:
-        folder: for TensorBoard's files and the newest pictures.
-        step: where training goes on.
-        end: where it ends, in words: "300 steps", "8 minutes".
-        progress: how much is done already, 0 .. 1.
+        folder: for TensorBoard's files and the latest images.
+        step: to resume from.
+        end: length of the stage in words: "300 steps", "8 minutes".
+        progress: of the stage, 0 .. 1.
     """
 
     def __init__(self, folder: Path, step: int, end: str, progress: float = 0.0) -> None:
@@ -39,28 +39,28 @@ class Log:
         self._board = SummaryWriter(str(folder))
         self._end = end
         self._recent: list[dict[str, float]] = []
-        self._newest = step, progress
+        self._latest = step, progress
         self._last_line = time.monotonic()
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
         self._bar = Progress(
             *columns,
             console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),  # else what goes into a file would appear on the screen instead
+            redirect_stdout=sys.stdout.isatty(),  # or what is piped to a file would appear on the screen
             disable=not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task(self._said(step, progress), total=1.0, completed=progress)
+        self._task = self._bar.add_task(self._status(step, progress), total=1.0, completed=progress)
         self._bar.start()
 
     def numbers(self, step: int, progress: float, values: dict[str, float]) -> None:
-        """Losses and the like, after so many steps; `progress` is 0 .. 1."""
-        self._newest = step, min(progress, 1.0)
-        self._bar.update(self._task, completed=progress, description=self._said(*self._newest))
+        """Logs losses and other numbers of a step; `progress` is 0 .. 1."""
+        self._latest = step, min(progress, 1.0)
+        self._bar.update(self._task, completed=progress, description=self._status(*self._latest))
         self._recent.append(values)
-        if step % EVERY == 0 or time.monotonic() - self._last_line > PATIENCE:
+        if step % LOG_EVERY == 0 or time.monotonic() - self._last_line > MAX_SILENCE:
             self._write_means()
 
     def scores(self, step: int, scores: Scores) -> None:
-        """Of a validation."""
+        """Logs the scores of a validation."""
         self._write_means()
         self._print(f"validation after {step} steps: {scores}")
         for name, value in asdict(scores).items():
@@ -68,7 +68,7 @@ class Log:
                 self._board.add_scalar(f"validation/{name}", value, step)
 
     def pictures(self, step: int, kind: str, pictures: Sequence[np.ndarray]) -> None:
-        """uint8 [H, W, 3] RGB; the newest of each kind also as <kind>_0.png, ..."""
+        """Logs images, uint8 [H, W, 3] RGB; the latest of each kind also as <kind>_0.png, ..."""
         for i, image in enumerate(pictures):
             self._board.add_image(f"{kind}/{i}", image, step, dataformats="HWC")
             cv2.imwrite(str(self._folder / f"{kind}_{i}.png"), image[..., ::-1])
@@ -80,17 +80,17 @@ class Log:
         self._board.close()
 
     def _write_means(self) -> None:
-        """Of the steps since the last time."""
+        """Logs means over the steps since the last time."""
         if not self._recent:
             return
         means = {name: float(np.mean([one[name] for one in self._recent])) for name in self._recent[0]}
         self._recent = []
         for name, value in means.items():
-            self._board.add_scalar(name, value, self._newest[0])
+            self._board.add_scalar(name, value, self._latest[0])
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        self._print(f"{self._said(*self._newest)}: {numbers}")
+        self._print(f"{self._status(*self._latest)}: {numbers}")
 
-    def _said(self, step: int, progress: float) -> str:
+    def _status(self, step: int, progress: float) -> str:
         return f"step {step}, {progress:.1%} of {self._end}"
 
     def _print(self, line: str) -> None:

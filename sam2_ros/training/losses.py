@@ -1,6 +1,6 @@
-"""What a mask is worth: focal, dice, IoU and object score (SAM 2 paper, appendix D.2).
+"""Losses of predicted masks: focal, dice, IoU and object score (SAM 2 paper, appendix D.2).
 
-Everything is computed on the decoder's own grid, stride 4, against the share of each cell that the object covers.
+All are computed on the decoder's own grid, stride 4, against the share of each cell that the object covers.
 """
 
 from __future__ import annotations
@@ -13,28 +13,29 @@ from torch import Tensor
 
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import Decoded
+from sam2_ros.training.settings import NonNegative, Share
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Of the losses; the paper's, unless said otherwise."""
+class LossWeights:
+    """Weights of the losses; the paper's by default."""
 
-    focal: float = 20.0
-    cross_entropy: float = 0.0
-    """Plain cross-entropy of pixels, which the paper does not use: in short trainings it fills masks sooner."""
-    dice: float = 1.0
-    iou: float = 1.0
-    presence: float = 1.0
-    affinity: float = 0.0
-    """Of `training.affinity`, which the paper does not have: for encoders that start from nothing."""
-    shared: float = 0.0
-    """Share, 0 .. 1, of the mask losses that all four masks learn from, instead of the best of those asked for alone.
+    focal: NonNegative = 20.0
+    cross_entropy: NonNegative = 0.0
+    """Plain cross-entropy of pixels, which fills masks sooner in short trainings. Paper: 0."""
+    dice: NonNegative = 1.0
+    iou: NonNegative = 1.0
+    presence: NonNegative = 1.0
+    affinity: NonNegative = 0.0
+    """Of `training.affinity`, for image encoders that start from random weights. Paper: 0."""
+    shared: Share = 0.0
+    """Share of the mask losses that all four masks learn from, instead of the best of the requested ones alone.
 
-    At 1, no mask can win by betting on one half of the pictures without looking at the click, which is where a network
-    that starts from scratch stays for thousands of steps. The paper's is 0."""
+    At 1, no mask can win by always predicting one half of the image without attending to the click, where a network
+    that starts from random weights otherwise stays for thousands of steps. Paper: 0."""
 
 
-PAPER_WEIGHTS = Weights()
+PAPER_LOSSES = LossWeights()
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Losses:
 
 
 def coverage(masks: Tensor) -> Tensor:
-    """How much of each stride-4 cell the object covers: bool [..., H, W] -> float32 0 .. 1 [..., H / 4, W / 4]."""
+    """Share of each stride-4 cell that the object covers: bool [..., H, W] -> float32 0 .. 1 [..., H / 4, W / 4]."""
     cells = F.avg_pool2d(masks.flatten(0, -3).float(), kernel_size=4)
     return cells.unflatten(0, masks.shape[:-2])
 
@@ -74,7 +75,7 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 def iou(logits: Tensor, target: Tensor) -> Tensor:
     """IoU of logits above 0 with targets above one half: [..., h, w] -> [...].
 
-    0 where both are empty, which of an object that can be seen only means that it fills no cell by half.
+    0 where both are empty: a visible object may be too small to cover half of any cell.
     """
     mask, truth = logits > 0, target > 0.5
     union = (mask | truth).sum(dim=(-2, -1))
@@ -86,32 +87,32 @@ def losses(
     target: Tensor,
     present: Tensor,
     multimask: bool,
-    weights: Weights = PAPER_WEIGHTS,
+    weights: LossWeights = PAPER_LOSSES,
     visible_count: Tensor | None = None,
     count: Tensor | None = None,
 ) -> Losses:
     """Losses of N objects on one frame.
 
-    Of three candidates, the best one learns the mask, and all learn to predict their IoU. Where the object cannot be
-    seen, only the object score is trained.
+    Of three candidates, the best one learns the mask, and all learn to predict their IoU. Where the object is absent,
+    only the object score is trained.
 
     Args:
         decoded: for N objects.
         target: `coverage` of the true masks: [N, H / 4, W / 4].
         present: whether the object is visible: bool [N].
-        multimask: the three candidates were asked for, not the single mask.
-        visible_count, count: what sums over visible and over all objects are divided by, scalars. None: how many there
-            are. Processes that share a batch divide by their mean numbers, so that every object counts the same.
+        multimask: the decoder was called for three candidates, not for the single mask.
+        visible_count, count: divisors of sums over visible and over all objects, scalars; None: their numbers here.
+            Processes that share a batch divide by their mean numbers, so that every object weighs the same.
     """
-    asked = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
+    requested = slice(SINGLE + 1, None) if multimask else slice(SINGLE, SINGLE + 1)
     logits = decoded.all_logits.float()
     target = target[:, None].expand_as(logits)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
     pixels = weights.focal * focal_loss(logits, target) + weights.cross_entropy * cross_entropy
     dice = dice_loss(logits, target)
-    best = (pixels + weights.dice * dice)[:, asked].argmin(dim=1, keepdim=True)
-    taught = slice(None) if weights.shared else asked
-    iou_error = (decoded.all_iou.float() - iou(logits, target))[:, taught].abs().mean(dim=1)
+    best = (pixels + weights.dice * dice)[:, requested].argmin(dim=1, keepdim=True)
+    trained = slice(None) if weights.shared else requested
+    iou_error = (decoded.all_iou.float() - iou(logits, target))[:, trained].abs().mean(dim=1)
 
     visible = present.float()
     if visible_count is None:
@@ -121,7 +122,7 @@ def losses(
         return (values * visible).sum() / visible_count
 
     def best_and_all(values: Tensor) -> Tensor:
-        return torch.lerp(values[:, asked].gather(1, best).squeeze(1), values.mean(dim=1), weights.shared)
+        return torch.lerp(values[:, requested].gather(1, best).squeeze(1), values.mean(dim=1), weights.shared)
 
     pixels, dice = mean_visible(best_and_all(pixels)), mean_visible(best_and_all(dice))
     iou_loss = mean_visible(iou_error)

@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): steps of matrices, in which all directions count the same."""
+"""Muon (Jordan et al. 2024): an optimizer of matrices whose updates are orthogonalised."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from torch.optim import Optimizer
 from sam2_ros.training import bfloat16
 
 A, B, C = 3.4445, -4.7750, 2.0315
-"""Of the quintic polynomial that draws singular values towards 1 (Jordan et al. 2024)."""
+"""Coefficients of the quintic polynomial that moves singular values towards 1 (Jordan et al. 2024)."""
 ITERATIONS = 5
 
 
 class Muon(Optimizer):
-    """Muon with Nesterov's momentum and AdamW's weight decay; its rate is to be that of AdamW (Liu et al. 2025).
+    """Muon with Nesterov momentum and AdamW's weight decay, scaled to AdamW's learning rate (Liu et al. 2025).
 
-    PyTorch has one too, which always iterates in bfloat16: without a processor for it, that took four times as long as
-    everything else in a step of training. Here matrices of one shape are worked on together, in float32 where bfloat16
-    has to be emulated.
+    PyTorch's own always iterates in bfloat16; emulated, that took four times as long as the rest of a training step.
+    Here matrices of one shape are batched, in float32 where the device has no native bfloat16.
 
     Args:
-        groups: of matrices, each with its `lr` and `weight_decay`.
-        momentum: how much of the mean gradient stays at each step.
+        groups: parameter groups of matrices, each with its `lr` and `weight_decay`.
+        momentum: decay of the mean gradient.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], momentum: float = 0.95) -> None:
@@ -34,20 +33,20 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step. Matrices without gradient stay as they are."""
+        """Updates all matrices that have a gradient."""
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    alike[matrix.shape].append(matrix)
-            for shape, matrices in alike.items():
-                scale = 0.2 * max(shape) ** 0.5  # as far as AdamW would go
+                    by_shape[matrix.shape].append(matrix)
+            for shape, matrices in by_shape.items():
+                scale = 0.2 * max(shape) ** 0.5  # the size of AdamW's steps
                 for matrix, direction in zip(matrices, self._directions(matrices, group["momentum"]), strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(direction, alpha=-group["lr"] * scale)
 
     def _directions(self, matrices: list[Tensor], momentum: float) -> Tensor:
-        """[M, rows, columns], of M matrices of one shape."""
+        """Update directions of M matrices of one shape: [M, rows, columns]."""
         ahead = []
         for matrix in matrices:
             assert matrix.grad is not None
@@ -60,9 +59,9 @@ class Muon(Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Matrices with about the same singular vectors, whose singular values are all about 1: [M, r, c] -> [M, r, c].
+    """Orthogonalises matrices by Newton-Schulz iteration: [M, r, c] -> [M, r, c].
 
-    By Newton and Schulz' iteration; singular values end between 0.7 and 1.2, which is near enough.
+    Singular vectors stay about the same; singular values end between 0.7 and 1.2, which is near enough to 1.
     """
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     x = wide.bfloat16() if bfloat16.is_native(matrices.device) else wide.float()

@@ -1,4 +1,4 @@
-"""What moves the weights, and how far."""
+"""Optimizers, and the learning rate of every parameter at every step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from sam2_ros.training.muon import Muon
+from sam2_ros.training.settings import Index, NonNegative, Share
 
 MUON_RATE = 4.0
 """Muon's learning rate relative to AdamW's."""
@@ -18,49 +19,50 @@ MUON_RATE = 4.0
 
 @dataclass(frozen=True)
 class Learning:
-    """Learning rate and all that goes with it."""
+    """Learning rates and other settings of the optimizer."""
 
-    lr: float = 8e-4
-    last_lr: float = 0.0
-    """Learning rate at the end, relative to `lr`; a cosine leads there."""
-    warm_up: int = 100
-    """Steps in which the rate grows."""
-    encoder_lr: float = 1.0
-    """Learning rate of the image encoder, relative to `lr`. 0: it stays as it is, which saves its backward pass."""
-    decoder_lr: float = 1.0
-    """Likewise, of the prompt encoder and the mask decoder. Where it is small, a click gives what it gave before."""
-    layer_decay: float = 1.0
-    """Of the encoder's blocks, each learns at so much of the rate of the next; its position embedding, at the full."""
-    drop_path: float | None = None
-    """Stochastic depth at the encoder's last block. None: the network's own."""
-    weight_decay: float = 0.1
-    """Of what has more than one dimension; biases, norms and the like have none."""
-    beta2: float = 0.98
-    """AdamW's memory of squared gradients. Its usual 0.999 takes more steps than a short training has."""
+    lr: NonNegative = 8e-4
+    last_lr: Share = 0.0
+    """Learning rate at the end of the stage, relative to `lr`; a cosine leads there."""
+    warm_up: Index = 100
+    """Steps in which the learning rate rises linearly."""
+    encoder_lr: NonNegative = 1.0
+    """Learning rate of the image encoder, relative to `lr`. 0 freezes it, which saves its backward pass."""
+    decoder_lr: NonNegative = 1.0
+    """Learning rate of the prompt encoder and the mask decoder, relative to `lr`. Small values preserve the masks that
+    a click gives."""
+    layer_decay: Share = 1.0
+    """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full."""
+    drop_path: Share | None = None
+    """Stochastic depth at the encoder's last block. None: the model's own."""
+    weight_decay: NonNegative = 0.1
+    """Of parameters with two dimensions or more; biases and norms have none."""
+    beta2: Share = 0.98
+    """AdamW's decay of squared gradients. Its usual 0.999 takes more steps than a short training has."""
     muon: bool = False
-    """Muon for the matrices, which is better from scratch, instead of AdamW for all."""
-    clip_gradient: float = 1.0
-    """Largest norm of the gradient."""
-    ema: float = 0.995
-    """The moving average of the weights keeps so much of itself each step. 0: the average is the latest weights."""
+    """Use Muon for matrices instead of AdamW, which is better from random weights."""
+    clip_gradient: NonNegative = 1.0
+    """Maximum norm of the gradient."""
+    ema: Share = 0.995
+    """Decay of the moving average of the weights. 0: the average is the latest weights."""
     bf16: bool | None = None
-    """Compute in bfloat16 where PyTorch thinks it safe. None: if the device has it; emulated, it is very slow."""
+    """Compute in bfloat16 where PyTorch's autocast does. None: if the device has it natively; emulation is slow."""
     checkpointing: bool = False
-    """Keep less for the backward pass and compute it again: less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, a third more time."""
 
     def rate(self, step: int, progress: float) -> float:
-        """Learning rate relative to `lr`, 0 .. 1, at a step from 0 on that lies at `progress`, 0 .. 1, of the stage."""
+        """Learning rate relative to `lr`, 0 .. 1, at a step (from 0 on) and a progress of the stage (0 .. 1)."""
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return min(1, (step + 1) / max(1, self.warm_up)) * (self.last_lr + (1 - self.last_lr) * cosine)
 
 
 def optimizers(model: nn.Module, learning: Learning) -> list[Optimizer]:
-    """AdamW for all parameters, as in the paper; or Muon (Jordan et al. 2024) for the matrices and AdamW for the rest.
+    """AdamW for all parameters, as in the paper; or Muon (Jordan et al. 2024) for matrices and AdamW for the rest.
 
-    From scratch and in few steps, Muon learns several times as much from the same pictures. Weights that Meta trained
-    with AdamW are better refined with AdamW. What has no rate is told not to gather gradients.
+    From random weights and in few steps, Muon learns several times as much from the same images. Weights that Meta
+    trained with AdamW are better fine-tuned with AdamW. Parameters whose learning rate is 0 are frozen.
     """
-    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}  # by: Muon, rate, weight decay
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}  # by Muon, learning rate, weight decay
     blocks = _encoder_blocks(name for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
         matrix = learning.muon and parameter.dim() == 2 and min(parameter.shape) > 8
@@ -93,7 +95,7 @@ def _encoder_blocks(names) -> int:
 
 
 def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
-    """Of a parameter. The last block is one step of decay below what comes after it, the first patches are last."""
+    """Learning rate of a parameter relative to `lr`. Layer decay counts from what follows the last block."""
     rate = 1.0
     if "image_encoder." in name:
         rate = learning.encoder_lr
@@ -105,14 +107,14 @@ def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
 
 
 class Schedule:
-    """Sets the learning rates of optimizers; at first they are what they are at its height."""
+    """Scales the learning rates of optimizers; their initial ones are the peaks."""
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self._optimizers = optimizers
         self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
 
     def set(self, rate: float) -> None:
-        """All rates relative to their height."""
+        """Sets all learning rates relative to their peaks."""
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
-            for group, height in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * height
+            for group, peak in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * peak

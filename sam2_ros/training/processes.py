@@ -1,4 +1,4 @@
-"""Several processes that train together, as torchrun starts them: one for each GPU, or a few on one CPU."""
+"""The processes of distributed training, as torchrun starts them: one for each GPU, or a few on one CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2_ros.system.device import device_of
 
 
 def start(device: str | None = None) -> torch.device:
-    """Joins the other processes, where torchrun has started any; the device to compute on.
+    """Joins the other processes, if torchrun started any, and returns the device to compute on.
 
     Args:
         device: such as "cpu", "cuda" (of several GPUs, this process' own) or "cuda:1". None: CUDA if there is any.
@@ -30,7 +30,7 @@ def start(device: str | None = None) -> torch.device:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Of GPUs without a number, the one that belongs to this process; any other device as it is."""
+    """The GPU of this process for "cuda" without a number; any other device unchanged."""
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device
@@ -43,12 +43,12 @@ def end() -> None:
 
 
 def rank_and_world() -> tuple[int, int]:
-    """Which process this is, and of how many; (0, 1) alone."""
+    """Rank of this process and number of processes; (0, 1) without torchrun."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def side_by_side(values: Tensor) -> Tensor:
-    """What each process has, in all of them: [...] -> [world, ...]."""
+def all_gather(values: Tensor) -> Tensor:
+    """Gathers a tensor from all processes: [...] -> [world, ...]."""
     if not dist.is_initialized():
         return values[None]
     all_values = [torch.empty_like(values) for _ in range(dist.get_world_size())]

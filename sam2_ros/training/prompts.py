@@ -12,14 +12,14 @@ from sam2_ros.model.prompt_encoder import PointLabel
 class Chance:
     """Uniform random numbers for each of N objects.
 
-    Where several processes share a batch, all draw for all of its objects and use those of their own. So an object
-    gets the same numbers however many processes there are.
+    Processes that share a batch draw for all of its objects and use the numbers of their own, so that an object gets
+    the same numbers for any number of processes.
 
     Args:
         generator: on the CPU; in the same state in all processes.
         objects: N.
-        first, total: objects of other processes before these, and of all processes; None: these are all.
-        device: where the numbers are wanted.
+        first, total: number of objects in earlier processes and in all processes; None: there are no others.
+        device: of the numbers.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Chance:
 
 
 def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
-    """One pixel of each mask, uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
+    """Draws one pixel of each mask uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
     inside = masks.flatten(1).cumsum(dim=1, dtype=torch.int32)
     count = inside[:, -1:]
     # The n-th pixel of each mask: many times as fast as `multinomial`, which draws a number for every pixel.
@@ -52,7 +52,7 @@ def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
 
 
 def clicks(masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
-    """A positive click anywhere on each mask, a negative one anywhere in the picture where the mask is empty.
+    """Draws a positive click anywhere on each mask, a negative one anywhere in the image where the mask is empty.
 
     Args:
         masks: bool [N, H, W].
@@ -64,7 +64,7 @@ def clicks(masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
 
 
 def _clicks(regions: Tensor, masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
-    """A click in each region, or anywhere where that is empty; positive if it is on the mask."""
+    """Draws a click in each region, or anywhere if that is empty; positive if it is on the mask."""
     points = random_pixels(regions | ~_any(regions)[:, None, None], chance)
     column, row = points.long().unbind(dim=1)
     positive = masks[torch.arange(len(masks), device=masks.device), row, column]
@@ -76,15 +76,15 @@ def _any(masks: Tensor) -> Tensor:
 
 
 def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0) -> tuple[Tensor, Tensor]:
-    """The box of each mask, its sides moved by up to `jitter` of its size and `most` pixels.
+    """Draws a box around each mask, its sides moved by up to `jitter` of its size and `most` pixels.
 
-    There is no box around an empty mask: it gets a negative click anywhere instead, and padding.
+    An empty mask has no box: it gets a negative click anywhere instead, and padding.
 
     Args:
         masks: bool [N, H, W].
 
     Returns:
-        points: two corners, inside the picture: [N, 2, 2]; labels: [N, 2].
+        points: two corners, inside the image: [N, 2, 2]; labels: [N, 2].
     """
     height, width = masks.shape[1:]
     columns, rows = masks.any(dim=1).int(), masks.any(dim=2).int()  # argmax finds the first of equal values
@@ -106,7 +106,7 @@ def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0
 
 
 def corrections(logits: Tensor, masks: Tensor, chance: Chance, from_truth: float = 0.1) -> tuple[Tensor, Tensor]:
-    """A click where each prediction is wrong, positive where the mask was missed, negative where it spilt.
+    """Draws a click in the error region of each prediction: positive on the mask, negative outside of it.
 
     Args:
         logits: of the prediction, above 0 inside: [N, h, w].
@@ -114,8 +114,8 @@ def corrections(logits: Tensor, masks: Tensor, chance: Chance, from_truth: float
         from_truth: probability that a click lands anywhere on the true mask instead, as a positive one.
 
     Returns:
-        points [N, 1, 2], labels [N, 1]. Where nothing is wrong, the click lands on the mask, or, when that is empty
-        too, as a negative one anywhere.
+        points [N, 1, 2], labels [N, 1]. Where the prediction is right, the click lands on the mask, or, if that is
+        empty too, anywhere as a negative one.
     """
     predicted = F.interpolate(logits[:, None].float(), masks.shape[1:], mode="bilinear")[:, 0] > 0
     wrong = predicted ^ masks

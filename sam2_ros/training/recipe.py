@@ -1,78 +1,100 @@
-"""What a training is told to do, and the recipes that have a name."""
+"""Recipes of training: all settings of a stage, read from TOML files.
+
+Those in `recipes/` ship with the package and are called by their names; `recipes/default.toml` explains every setting.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
 
 from sam2_ros.scenes.synthetic import SceneSettings
-from sam2_ros.training.augmentation import PAPER_AUGMENTATION, Augmentation
-from sam2_ros.training.losses import PAPER_WEIGHTS, Weights
+from sam2_ros.training.augmentation import Augmentation
+from sam2_ros.training.losses import LossWeights
 from sam2_ros.training.optimizer import Learning
-from sam2_ros.training.plan import PAPER_PROMPTING, Prompting
+from sam2_ros.training.plan import Prompting
+from sam2_ros.training.settings import Count, Index, NonNegative, Share, changed, suggestion, to_table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parent / "recipes"
+NAMES = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
+"""The recipes that ship with the package."""
+
+
+class RecipeError(ValueError):
+    """A recipe cannot be used; the message names the file and says why."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What is learnt from, and for how long."""
+    """The samples of a stage, and its length."""
 
-    size: int | None = 128
-    """Pictures have about as many pixels as a square with this side, a multiple of 32. None: the network's own."""
+    size: Count | None = 128
+    """Images have about as many pixels as a square with this side, a multiple of 32. None: the model's own size."""
     aspect: str | None = None
-    """Of the pictures, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
-    network's own."""
-    frames: int = 1
-    """1: still images."""
-    gap: int = 1
-    """Frames of a sample are up to so many (annotated) frames of the clip apart. Scenes are made that much longer."""
-    uses: int = 3
-    """How often each scene is used, with other objects and frames, mirrored and in other colours."""
-    clips: int = 16
-    """In one batch of one process."""
-    objects: int = 4
-    """At most so many of each clip."""
-    smallest: float = 5e-4
-    """Objects that cover less of the first frame, 0 .. 1, are learnt only where there is no larger one. 0: all are."""
-    largest: float = 1.0
-    """Objects of clips that cover more of the first frame, 0 .. 1, are not learnt; those of scenes are. The paper's is
-    0.9, for still images."""
-    still_share: float = 0.0
-    """How many of the steps, 0 .. 1, are with still images instead of clips."""
-    still_images: int | None = None
-    """So many in the place of each clip. None: as many as it has frames, which gives the encoder as much to do."""
-    still_objects: int = 4
-    """At most so many of each of these."""
+    """Aspect of images, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
+    model's own."""
+    frames: Count = 1
+    """Frames of a sample. 1: still images."""
+    gap: Count = 1
+    """Maximum distance of a sample's frames in the clip, in annotated frames. Scenes are made that much longer."""
+    uses: Count = 3
+    """Number of times each scene is used, with other objects and frames, mirrored and in other colours."""
+    clips: Count = 16
+    """Clips in a batch of one process."""
+    objects: Count = 4
+    """Maximum number of objects from each clip."""
+    min_area: Share = 5e-4
+    """Objects that cover less of the first frame are used only where there is no larger one. 0: all are used."""
+    max_area: Share = 1.0
+    """Objects of clips, not of scenes, that cover more of the first frame are skipped. Paper: 0.9 for still images."""
+    still_share: Share = 0.0
+    """Share of the steps whose batches are still images instead of clips."""
+    still_images: Count | None = None
+    """Still images in the place of each clip. None: as many as it has frames, which costs the encoder the same."""
+    still_objects: Count = 4
+    """Maximum number of objects from each still image."""
     pretrained: bool = False
-    """Without `--init`, starts from the weights that belong to the model; Meta's are fetched. Else from nothing."""
-    minutes: float | None = None
-    steps: int | None = None
-    """The stage ends after so many minutes or steps."""
-    calm: bool = False
-    """Scenes with fewer, larger and slower things in better pictures, to begin with."""
-    materials: float = 1.0
-    """How little the parts of a thing may have in common, 0 .. 1; less makes scenes that a click can explain."""
-    vanishing: float = 0.0
-    """How many things are gone at once for some frames, 0 .. 1, which teaches to say so."""
-    tables: float = 0.0
-    """How many of the scenes, 0 .. 1, show toys on tables, as the demo does. `gap` has no effect on these."""
+    """Without `--init`, start from the model's released weights, downloaded where needed, instead of random ones."""
+    new_memory: bool = False
+    """Initialise memory attention anew, whatever the weights."""
+    minutes: NonNegative | None = None
+    steps: Count | None = None
+    """Length of the stage; exactly one of the two is given."""
+    easy: bool = False
+    """Scenes with fewer, larger and slower objects and better images, to begin with."""
+    materials: Share = 1.0
+    """How much the parts of an object differ; scenes with less are easier to segment from one click."""
+    vanishing: Share = 0.0
+    """Share of objects that vanish for some frames, which teaches presence."""
+    tables: Share = 0.0
+    """Share of scenes with toys on tables, as in the demo. `gap` has no effect on these."""
     simulated: bool = False
-    """A few of the scenes are simulated by MuJoCo, which takes many times as long as drawing them."""
-    first_seed: int = 0
-    """Of the scenes, so that a later stage sees other ones than an earlier."""
-    workers: int = 1
-    """Processes that make samples, for each that trains."""
+    """Add some scenes simulated by MuJoCo, which take many times as long as drawn ones."""
+    first_seed: Index = 0
+    """Seed of the first scene, so that a later stage sees other scenes than an earlier one."""
+    workers: Index = 1
+    """Processes that make samples, for each process that trains."""
 
     def scenes(self, height: int, width: int) -> SceneSettings:
-        """What synthetic scenes of this stage are like, at so many pixels."""
-        many = (3, 7) if self.frames == 1 else (2, 5)
+        """Settings of this stage's synthetic scenes, whose images have this height and width, pixels."""
+        objects = (3, 7) if self.frames == 1 else (2, 5)
         settings = SceneSettings(
             height=height,
             width=width,
             frames=self.frames * self.gap,
-            objects=many,
+            objects=objects,
             materials=self.materials,
             vanishing=self.vanishing,
         )
-        if not self.calm:
+        if not self.easy:
             return settings
         return replace(
             settings,
@@ -91,86 +113,84 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it."""
+    """All settings of a stage; each part is a table of the file."""
 
     stage: Stage = field(default_factory=Stage)
     learning: Learning = field(default_factory=Learning)
     prompting: Prompting = field(default_factory=Prompting)
-    weights: Weights = field(default_factory=Weights)
+    losses: LossWeights = field(default_factory=LossWeights)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def changed(self, tables: Mapping[str, Any]) -> Recipe:
+        """Replaces settings, given as in a file: table -> name -> value. A new length of the stage replaces the old.
 
-_PAPER_LEARNING = Learning(
-    lr=3e-4,
-    encoder_lr=0.2,
-    layer_decay=0.9,
-    drop_path=0.1,
-    weight_decay=0.1,
-    beta2=0.999,
-    clip_gradient=0.1,
-    warm_up=15_000,
-    ema=0.0,
-    checkpointing=True,
-)
+        Raises:
+            RecipeError: a table or setting is unknown, or a value is of the wrong type or out of range.
+        """
+        recipe = self
+        for part, values in tables.items():
+            if part not in _PARTS:
+                raise RecipeError(f"there is no table [{part}]{suggestion(part, _PARTS)}" + _where(part))
+            if not isinstance(values, Mapping):
+                raise RecipeError(f"[{part}] must be a table")
+            settings = getattr(recipe, part)
+            if part == "stage" and not values.keys().isdisjoint(("minutes", "steps")):
+                settings = replace(settings, minutes=None, steps=None)
+            try:
+                recipe = replace(recipe, **{part: changed(settings, values)})
+            except ValueError as error:
+                misplaced = next((_where(name, part) for name in values if not hasattr(settings, name)), "")
+                raise RecipeError(f"[{part}] {error}{misplaced}") from error
+        return recipe
 
-PAPER = Recipe(
-    Stage(
-        size=None,
-        frames=8,
-        clips=1,
-        objects=3,
-        smallest=0.0,
-        still_share=0.15,
-        still_images=1,
-        still_objects=64,
-        steps=150_000,
-        workers=4,
-    ),
-    _PAPER_LEARNING,
-    PAPER_PROMPTING,
-    PAPER_WEIGHTS,
-    PAPER_AUGMENTATION,
-)
-"""The paper's full training on videos, and on still images where some are given. Its rates are meant for batches of 256
-clips: as many processes."""
+    def to_toml(self) -> str:
+        """The text of a file with every setting."""
+        tables = ("\n".join([f"[{part}]", *to_table(getattr(self, part))]) for part in _PARTS)
+        return "\n\n".join(tables) + "\n"
 
-PAPER_IMAGES = Recipe(
-    Stage(size=None, frames=1, clips=1, objects=64, smallest=0.0, largest=0.9, steps=90_000, workers=4),
-    replace(_PAPER_LEARNING, lr=4e-4, encoder_lr=1.0, warm_up=1000),
-    PAPER_PROMPTING,
-    PAPER_WEIGHTS,
-    Augmentation(grey=0, brightness=0, contrast=0, tint=0),
-)
-"""The paper's training on still images, before that on videos: batches of 256, mirrored and nothing more."""
 
-FINE_TUNING = replace(
-    PAPER,
-    stage=replace(PAPER.stage, still_share=0.0, pretrained=True, steps=2000),
-    learning=replace(_PAPER_LEARNING, lr=5e-6, encoder_lr=0.6, last_lr=0.1, warm_up=100, ema=0.995),
-)
-"""The paper's recipe with the small rates at which Meta's released weights are fine-tuned on one data set."""
+_PARTS = tuple(part.name for part in fields(Recipe))
 
-FINE_TUNING_DEFAULT = Recipe(
-    replace(FINE_TUNING.stage, frames=6, clips=3, steps=300, workers=1),
-    replace(FINE_TUNING.learning, lr=2e-4, last_lr=0.05, warm_up=20, clip_gradient=1.0, ema=0.98, checkpointing=False),
-    replace(PAPER_PROMPTING, corrected=0.3, fewest_corrections=1, corrections=2),
-    PAPER_WEIGHTS,
-    replace(PAPER_AUGMENTATION, degrees=0.0, shear=0.0),
-)
-"""The default model is far from where it could be: it learns at a higher rate, from several small clips at a time."""
 
-SCRATCH = Recipe(
-    Stage(size=128, frames=1, gap=4, uses=6, clips=32, objects=4, steps=3500, calm=True),
-    Learning(lr=8e-4, last_lr=0.3, muon=True),
-    Prompting(mask=0.0, box=0.2, corrected=0.15),
-    Weights(shared=1.0, cross_entropy=2.0, affinity=1.0),
-)
-"""The first stage of the default model: an encoder that starts from nothing, on two CPU cores. docs/default-model.md"""
+def load(recipe: str | Path) -> Recipe:
+    """Reads a recipe.
 
-RECIPES = {
-    "paper": PAPER,
-    "paper-images": PAPER_IMAGES,
-    "fine-tuning": FINE_TUNING,
-    "fine-tuning-default": FINE_TUNING_DEFAULT,
-    "scratch": SCRATCH,
-}
+    A file has the tables of `Recipe`. It may name another recipe as its `base`, by name or by a path relative to the
+    file, and then holds only what differs; without one, what it leaves out is as in `default`.
+
+    Args:
+        recipe: one of `NAMES`, or a TOML file.
+
+    Raises:
+        RecipeError: there is no such recipe, it is no TOML, or a setting is unknown or wrong.
+    """
+    return _load(recipe, Path(), ())
+
+
+def _load(recipe: str | Path, folder: Path, derived: tuple[Path, ...]) -> Recipe:
+    """A recipe, by name or by a path relative to a folder; those in `derived` are based on it."""
+    file = FOLDER / f"{recipe}.toml" if str(recipe) in NAMES else folder / recipe
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = f"no file, and none of {', '.join(NAMES)}{suggestion(str(recipe), NAMES)}"
+        raise RecipeError(f"there is no recipe `{recipe}`: {known}") from error
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{file}: {error}") from error
+    base = tables.pop("base", None)
+    if base is not None and not isinstance(base, str):
+        raise RecipeError(f"{file}: `base` must be the name or the file of a recipe")
+    derived = (*derived, file.resolve())
+    if base is not None and (file.parent / base).resolve() in derived:
+        raise RecipeError(f"{file}: its `base` {base} is based on this recipe")
+    start = Recipe() if base is None else _load(base, file.parent, derived)
+    try:
+        return start.changed(tables)
+    except RecipeError as error:
+        raise RecipeError(f"{file}: {error}") from error
+
+
+def _where(name: str, but: str = "") -> str:
+    """Where a misplaced setting belongs, as the end of a sentence; empty if it is unknown everywhere."""
+    parts = [part.name for part in fields(Recipe) if part.name != but and hasattr(part.default_factory, name)]  # type: ignore[misc]
+    return f"; it belongs to [{parts[0]}]" if parts else ""

@@ -20,30 +20,30 @@ from sam2_ros.training.augmentation import Augmentation
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample
 
-OPEN = 16
-"""Clips that a process keeps open."""
+MAX_OPEN = 16
+"""Maximum number of clips that a process keeps open."""
 
-TRIES = 5
-"""So often each clip is tried before nothing can be learnt from any of them: what is damaged may be a frame or two."""
+MAX_TRIES = 5
+"""Attempts at each clip before training fails: only a frame or two may be damaged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """What is known of the masks of a clip."""
+    """The annotation of a clip: which objects are visible and known on which frames."""
 
     frames: np.ndarray
-    """Indices of the T annotated frames; others may show anything, so nothing is learnt from them."""
+    """Indices of the T annotated frames. Others may show anything and are not used."""
     visible: np.ndarray
-    """Of these frames: whether each object can be seen well enough to be pointed out: bool [T, N]."""
+    """Whether each object is visible enough to be prompted, on each of these frames: bool [T, N]."""
     known: np.ndarray
-    """Whether the mask of each object is known: bool [T, N]."""
+    """Whether the mask of each object is known, on each of these frames: bool [T, N]."""
 
     @classmethod
-    def look_through(cls, clip: Clip, smallest: float = 0.0, largest: float = 1.0) -> Annotated:
-        """Decodes all masks once. Raises ClipError.
+    def of(cls, clip: Clip, min_area: float = 0.0, max_area: float = 1.0) -> Annotated:
+        """Decodes all masks of a clip once. Raises ClipError if none can be used.
 
         Args:
-            smallest, largest: as in `Stage`.
+            min_area, max_area: as in `Stage`.
         """
         frames, area = [], []
         for index, masks in enumerate(clip.masks):
@@ -51,28 +51,28 @@ class Annotated:
                 frames.append(index)
                 area.append(masks.mean(axis=(1, 2)))
         areas = np.array(area).reshape(len(frames), len(clip.object_ids))
-        areas[areas > largest] = 0
-        visible = (areas > 0) & (areas >= smallest)
+        areas[areas > max_area] = 0
+        visible = (areas > 0) & (areas >= min_area)
         if not visible.any():
             visible = areas > 0
         if not visible.any():
-            raise ClipError(clip.name, "no frame has a mask that can be learnt from")
+            raise ClipError(clip.name, "no frame has a mask that can be used for training")
         known = np.ones_like(visible) if clip.known is None else clip.known[frames]
         return cls(np.array(frames), visible, known)
 
     def resized(
         self, clip: Clip, chosen: Sequence[int], shape: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Some annotated frames as the tracker would hand them to the network.
+        """Reads annotated frames and masks at the input size, resized as the tracker does.
 
         Args:
-            clip: that was looked through.
+            clip: the annotated one.
             chosen: indices into `frames`.
-            shape: height and width that they shall have, pixels.
+            shape: height and width to resize to, pixels.
 
         Returns:
-            Frames uint8 [T, *shape, 3], masks bool [T, N, *shape] of the objects that are known on all of them, and by
-            how much they were squeezed (`augmentation.moved`).
+            Frames uint8 [T, *shape, 3], masks bool [T, N, *shape] of the objects that are known on all of them, and the
+            factor by which resizing made them narrower (`augmentation.moved`).
 
         Raises:
             ClipError: a frame is damaged.
@@ -95,17 +95,17 @@ def _resized(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 class ClipSamples(Dataset[Batch]):
-    """Samples of clips of any size. An index is a clip's place and how often it was used before.
+    """Samples of clips of any size. An index is a clip's position and the number of times it was used before.
 
-    A damaged clip, or one with fewer annotated frames than a sample has, is passed over with a warning, and another one
-    takes its place at random. Which one depends on the index alone, not on what was found before. Each process opens
-    its own clips, since those of a forked one would share the positions in their files.
+    A damaged clip, or one with fewer annotated frames than a sample has, is skipped with a warning and replaced by
+    another at random, which depends on the index alone. Each process opens its own clips: forked ones would share file
+    positions.
 
     Args:
         clips: opened one at a time.
-        stage: says what samples are like.
-        shape: height and width of their pictures, pixels.
-        changes: what is done to them.
+        stage: settings of the samples.
+        shape: height and width of their images, pixels.
+        changes: augmentation of the samples.
     """
 
     def __init__(self, clips: Sequence[Clip], stage: Stage, shape: tuple[int, int], changes: Augmentation) -> None:
@@ -114,44 +114,44 @@ class ClipSamples(Dataset[Batch]):
         self.shape = shape
         self.changes = changes
         self.bad: dict[int, ClipError] = {}
-        """Clips from which nothing can be learnt, by place, as far as this process knows."""
+        """Unusable clips that this process has found, by position."""
         self._annotated: dict[int, Annotated] = {}
-        self._open: dict[int, dict[int, Clip]] = {}  # by process and place, the one used last at the end
+        self._open: dict[int, dict[int, Clip]] = {}  # by process and position, least recently used first
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         error: ClipError | None = None
-        for attempt, number in enumerate(self._order_of_trial(index)):
+        for attempt, number in enumerate(self._candidates(index)):
             if number in self.bad:
                 continue
             try:
                 clip, annotated = self._opened(number)
-            except ClipError as said:
-                self.bad[number] = error = said
-                warnings.warn(f"passed over: {said} ({len(self.bad)} of {len(self.clips)} clips so far)", stacklevel=2)
+            except ClipError as problem:
+                self.bad[number] = error = problem
+                warnings.warn(f"skipped: {problem} ({len(self.bad)} of {len(self.clips)} clips so far)", stacklevel=2)
                 continue
             try:
                 return self._sample(clip, annotated, np.random.default_rng((*index, attempt)))
-            except ClipError as said:  # other frames of this clip may be sound
-                error = said
-                warnings.warn(f"passed over: {said}", stacklevel=2)
+            except ClipError as problem:  # other frames of this clip may be intact
+                error = problem
+                warnings.warn(f"skipped: {problem}", stacklevel=2)
         error = error or next(reversed(self.bad.values()))
-        raise ValueError(f"nothing can be learnt from any of {len(self.clips)} clips; the last: {error}")
+        raise ValueError(f"none of {len(self.clips)} clips can be used for training; the last: {error}")
 
-    def _order_of_trial(self, index: tuple[int, int]) -> Iterator[int]:
+    def _candidates(self, index: tuple[int, int]) -> Iterator[int]:
         yield index[0]
         rng = np.random.default_rng(index)
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             yield from rng.permutation(len(self.clips)).tolist()
 
     def _opened(self, number: int) -> tuple[Clip, Annotated]:
-        """A clip and what is known of its masks. Raises ClipError where nothing can be learnt from it."""
+        """A clip and its annotation. Raises ClipError if it cannot be used."""
         opened = self._open.setdefault(os.getpid(), {})
         clip = opened.pop(number, None) or self.clips[number]
         if number not in self._annotated:
-            annotated = Annotated.look_through(clip, self.stage.smallest, self.stage.largest)
+            annotated = Annotated.of(clip, self.stage.min_area, self.stage.max_area)
             least = self.stage.frames
             if len(annotated.frames) < least:
                 problem = f"has {len(annotated.frames)} annotated frames, a training clip takes {least} (see --frames)"
@@ -162,7 +162,7 @@ class ClipSamples(Dataset[Batch]):
                 raise ClipError(clip.name, f"{error} (see --frames)") from error
             self._annotated[number] = annotated
         opened[number] = clip
-        if len(opened) > OPEN:
+        if len(opened) > MAX_OPEN:
             del opened[next(iter(opened))]
         return clip, self._annotated[number]
 
@@ -170,7 +170,7 @@ class ClipSamples(Dataset[Batch]):
         stage = self.stage
         chosen = excerpt(annotated.visible, stage.frames, stage.gap, rng, annotated.known)
         frames, masks, squeezed = annotated.resized(clip, chosen, self.shape)
-        limits = {"smallest": stage.smallest, "largest": stage.largest}
+        limits = {"min_area": stage.min_area, "max_area": stage.max_area}
         try:
             return sample(frames, masks, stage.objects, self.changes, rng, squeezed, **limits)
         except ValueError as error:
@@ -178,7 +178,7 @@ class ClipSamples(Dataset[Batch]):
             raise ClipError(clip.name, problem, int(annotated.frames[chosen[0]])) from error
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
-        """The indices of one process' part of every batch, from a step on."""
+        """The indices of one process' share of every batch, from a step on."""
         return ClipOrder(len(self.clips), self.stage.clips, step, rank, world)
 
 
@@ -186,10 +186,10 @@ class ClipOrder(Sampler[tuple[int, int]]):
     """Endless indices for `ClipSamples`: all clips, shuffled, again and again.
 
     Args:
-        length: how many clips there are.
-        clips: in one process' part of a batch.
-        step: where to go on.
-        rank, world: which of how many processes this is.
+        length: number of clips in the data set.
+        clips: number in one process' share of a batch.
+        step: to resume from.
+        rank, world: of this process.
     """
 
     def __init__(self, length: int, clips: int, step: int, rank: int, world: int) -> None:

@@ -18,31 +18,31 @@ from sam2_ros.training.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Batch:
-    """B clips of T frames, and O objects in them."""
+    """B clips of T frames with O objects."""
 
     images: Tensor
     """uint8 [B, T, 3, H, W]."""
     masks: Tensor
-    """bool [O, T, H, W]; on the first frame none is empty."""
+    """bool [O, T, H, W]; none is empty on the first frame."""
     clip: Tensor
-    """Which clip each object is in: int64 [O]."""
+    """Index of each object's clip: int64 [O]."""
 
     @property
     def normalised(self) -> Tensor:
-        """float32 [B, T, 3, H, W], as the network wants it."""
+        """Input of the network: float32 [B, T, 3, H, W]."""
         return normalised(self.images)
 
     def to(self, device: torch.device) -> Batch:
-        """On another device; from pinned memory, without waiting for it."""
+        """Copies to a device; from pinned memory, asynchronously."""
         return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
     def pin_memory(self) -> Batch:
-        """In memory that a GPU can read by itself; the data loader asks for it."""
+        """Copies to pinned memory; called by the data loader."""
         return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
-        """Several batches as one."""
+        """Concatenates batches."""
         offsets = np.cumsum([0] + [len(part.images) for part in parts[:-1]]).tolist()
         return Batch(
             torch.cat([part.images for part in parts]),
@@ -52,32 +52,32 @@ class Batch:
 
 
 class Samples(Protocol):
-    """What is learnt from: `SceneSamples`, `ClipSamples`, or `JointSamples` of both."""
+    """Samples to train on: `SceneSamples`, `ClipSamples`, or `JointSamples` of both."""
 
     def __getitem__(self, index: Any) -> Batch: ...
 
     def order(self, step: int, rank: int, world: int) -> Sampler[Any]:
-        """The indices of one process' part of every batch, from a step on."""
+        """The indices of one process' share of every batch, from a step on."""
         ...
 
 
 def excerpt(
-    visible: np.ndarray, frames: int, longest_gap: int, rng: np.random.Generator, known: np.ndarray | None = None
+    visible: np.ndarray, frames: int, max_gap: int, rng: np.random.Generator, known: np.ndarray | None = None
 ) -> list[int]:
-    """Which frames of a clip to learn from, in the order in which they are played.
+    """Draws the frames of a sample, in playing order: indices into the clip.
 
-    They are evenly spaced, from any place and at any pace that the clip is long enough for, forwards or backwards.
-    Large gaps make things come and go within a few frames, which otherwise takes clips too long to learn from. The
-    first frame shows an object that is known on all of them: prompts are given there.
+    They are evenly spaced, with any offset and gap that the clip is long enough for, forwards or backwards. Large gaps
+    make objects come and go within a few frames, which otherwise takes clips too long to train on. The first frame
+    shows an object that is known on all of them: prompts are given there.
 
     Args:
-        visible: for each frame, whether it shows each object: bool [T, N].
-        frames: how many to choose; there are as many.
-        longest_gap: between two neighbours. 1: they follow each other.
-        known: for each frame, whether each object's mask is known: bool [T, N]. None: all are.
+        visible: whether each object is visible on each frame: bool [T, N].
+        frames: number of frames to draw, at most T.
+        max_gap: maximum distance of two neighbours; 1: consecutive frames.
+        known: whether the mask of each object is known on each frame: bool [T, N]. None: all are.
 
     Raises:
-        ValueError: no object can be seen on a frame and is known from there on for as long.
+        ValueError: no object is visible on a frame and known on that many from there on.
     """
 
     def shown(first: int, step: int) -> bool:
@@ -85,8 +85,8 @@ def excerpt(
         return bool((there if known is None else there & known[first + step * np.arange(frames)].all(axis=0)).any())
 
     count = len(visible)
-    longest_gap = min(longest_gap, (count - 1) // (frames - 1)) if frames > 1 else 1
-    for gap in range(int(rng.integers(1, longest_gap + 1)), 0, -1):  # an object may not be known for as long as that
+    max_gap = min(max_gap, (count - 1) // (frames - 1)) if frames > 1 else 1
+    for gap in range(int(rng.integers(1, max_gap + 1)), 0, -1):  # an object may be known for a shorter time
         reach = (frames - 1) * gap
         forwards = [i for i in range(count - reach) if shown(i, gap)]
         backwards = [i for i in range(reach, count) if shown(i, -gap)]
@@ -105,37 +105,35 @@ def sample(
     rng: np.random.Generator,
     squeezed: float = 1.0,
     fill: bool = False,
-    smallest: float = 0.0,
-    largest: float = 1.0,
+    min_area: float = 0.0,
+    max_area: float = 1.0,
 ) -> Batch:
-    """Some objects of a clip, changed at random.
-
-    Objects that can be seen on the first frame are chosen from.
+    """Draws objects that are visible on the first frame of a clip, and augments the clip.
 
     Args:
         frames: uint8 [T, H, W, 3].
         masks: bool [T, N, H, W].
-        objects: at most so many.
+        objects: maximum number.
         squeezed: as in `moved`.
-        fill: where there are fewer objects, some are taken again, to be prompted elsewhere. So all batches have one
-            shape, and memory is allocated once.
-        smallest, largest: as in `Stage`.
+        fill: repeat objects where there are fewer, to be prompted elsewhere, so that all batches have one shape and
+            memory is allocated once.
+        min_area, max_area: as in `Stage`.
 
     Raises:
         ValueError: the first frame shows no object.
     """
     area = masks[0].mean(axis=(1, 2))
-    area[area > largest] = 0
+    area[area > max_area] = 0
     if not area.any():
         raise ValueError("the first frame shows no object")
-    candidates = np.flatnonzero((area > 0) & (area >= smallest))
+    candidates = np.flatnonzero((area > 0) & (area >= min_area))
     if not candidates.size:
         candidates = area.argmax(keepdims=True)
     masks = masks[:, rng.permutation(candidates)[:objects]]
     changed, moved = augmentation.moved(frames, masks, changes, rng, squeezed)
-    kept = moved[0].any(axis=(1, 2))
-    if kept.any():  # else the clip stays as it was
-        frames, masks = changed, moved[:, kept]
+    visible = moved[0].any(axis=(1, 2))
+    if visible.any():  # else all left the image: keep the clip as it was
+        frames, masks = changed, moved[:, visible]
     if fill:
         masks = masks[:, np.resize(np.arange(masks.shape[1]), objects)]
     frames = augmentation.recoloured(frames, changes, rng)

@@ -1,4 +1,4 @@
-"""Training samples from synthetic scenes."""
+"""Training samples of synthetic scenes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, excerpt, sample
 
 BLOCK = 64
-"""Scenes that a worker keeps, more or less, to use each of them several times."""
+"""Approximate number of scenes that a worker caches, to use each of them several times."""
 
 
 class SceneSamples(Dataset[Batch]):
-    """Samples of synthetic scenes. An index is a seed and how often its scene was used before.
+    """Samples of synthetic scenes. An index is a seed and the number of times its scene was used before.
 
-    Scenes cost as much to make as to learn from, so each is used several times: with other objects, mirrored, played
+    Making a scene costs as much as training on it, so each is used several times: with other objects, mirrored, played
     backwards, in other colours.
 
     Args:
-        stage: says what scenes are like.
-        shape: height and width of their pictures, pixels.
-        changes: what is done to them.
-        pictures: two in three scenes are painted with them; None: all are procedural.
+        stage: settings of the scenes.
+        shape: height and width of their images, pixels.
+        changes: augmentation of the samples.
+        pictures: two in three scenes are textured with them; None: all are procedural.
     """
 
     def __init__(
@@ -50,42 +50,42 @@ class SceneSamples(Dataset[Batch]):
         self.film = lru_cache(maxsize=rows(stage.clips) * stage.clips)(lambda seed: self.maker(seed).film(seed))
 
     def maker(self, seed: int) -> Scenes:
-        """Whose scene that is."""
+        """The kind of scenes that a seed belongs to."""
         on_table = np.random.default_rng(seed).random() < self.stage.tables
         return self._tables if on_table else self._kinds[seed % len(self._kinds)]
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)
         film = self.film(index[0])
-        if len(film) == self.stage.frames:  # all are wanted, and drawn only once
+        if len(film) == self.stage.frames:  # all frames are used, and rendered only once
             shown = np.array([[film[t][1].any()] for t in range(len(film))])
         else:
             shown = np.array([[film.shows(t)] for t in range(len(film))])
         chosen = excerpt(shown, self.stage.frames, len(film), rng)
         frames, labels = (np.stack(part) for part in zip(*(film[t] for t in chosen), strict=True))
-        ids = 1 + np.flatnonzero(areas(labels[0]))  # no others are learnt
+        ids = 1 + np.flatnonzero(areas(labels[0]))  # objects that appear later are not used
         masks = labels[:, None] == ids.astype(np.uint8)[:, None, None]
-        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True, smallest=self.stage.smallest)
+        return sample(frames, masks, self.stage.objects, self.changes, rng, fill=True, min_area=self.stage.min_area)
 
     def order(self, step: int, rank: int, world: int) -> Sampler[tuple[int, int]]:
-        """The indices of one process' part of every batch, from a step on."""
+        """The indices of one process' share of every batch, from a step on."""
         return SceneOrder(self.stage, step, rank, world)
 
 
 def rows(clips: int) -> int:
-    """Batches of so many new scenes in a block; they are shuffled and gone through `Stage.uses` times."""
+    """Number of batches in a block of new scenes, which is shuffled and used `Stage.uses` times."""
     return max(2, BLOCK // clips)
 
 
 class SceneOrder(Sampler[tuple[int, int]]):
-    """Endless indices for `SceneSamples`, the same ones in all however many processes share the batches.
+    """Endless indices for `SceneSamples`; the whole batches are the same for any number of processes.
 
     A scene keeps its place in the batch and its worker each time it is used, so that it is made only once.
 
     Args:
-        stage: of training.
-        step: where to go on.
-        rank, world: which of how many processes this is.
+        stage: settings of the scenes.
+        step: to resume from.
+        rank, world: of this process.
     """
 
     def __init__(self, stage: Stage, step: int, rank: int, world: int) -> None:

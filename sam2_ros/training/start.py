@@ -1,6 +1,6 @@
-"""Where training from scratch starts: attention that already knows what "here" means.
+"""Initial weights of attention that attends to the same position, for training from random weights.
 
-Released weights have learnt this from millions of pictures. A small model spends most of a short training on it.
+Released weights learned this from millions of images. A small model spends most of a short training on it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from sam2_ros.model.memory_attention import MemoryAttentionLayer
 from sam2_ros.model.sam2 import SAM2
 
 GAIN = 3.0
-"""Of the projections that start alike: enough for most of the attention to fall on the place of the click."""
+"""Factor of the tied projections: enough for most of the attention to fall on the position of the click."""
 
 
 @torch.no_grad()
-def look_at_the_same_place(model: SAM2, strength: float = 1.75) -> None:
-    """Let memory attention start by looking where the query itself is.
+def attend_to_same_position(model: SAM2, strength: float = 1.75) -> None:
+    """Makes each query of memory attention attend to its own position.
 
-    Rotary embedding turns equal constants in query and key by their places, so their product is largest where the
-    places agree.
+    Rotary embedding rotates equal constants in query and key by their positions, so their product is largest where the
+    positions agree.
     """
     for layer in model.memory_attention.layers:
         assert isinstance(layer, MemoryAttentionLayer)
@@ -30,11 +30,11 @@ def look_at_the_same_place(model: SAM2, strength: float = 1.75) -> None:
 
 
 @torch.no_grad()
-def look_at_the_click(model: SAM2, gain: float = GAIN) -> None:
-    """Let the mask decoder start by looking where a point is, and the image at the point that is there.
+def attend_to_click(model: SAM2, gain: float = GAIN) -> None:
+    """Makes cross-attention of the mask decoder attend to the position of a click, and the image to the click there.
 
-    Clicks and cells of the image have the same random Fourier encoding. Projected alike as queries and keys, their
-    product is largest where the places agree. What else is in tokens and image starts small, not to drown that.
+    Clicks and cells of the image share a random Fourier encoding. With tied projections of queries and keys, their
+    product is largest where the positions agree. All other embeddings start small, so as not to drown that.
     """
     prompts, decoder = model.sam_prompt_encoder, model.sam_mask_decoder
     for embedding in (

@@ -1,4 +1,4 @@
-"""The training loop: one process, or several under torchrun, each with its own part of every batch."""
+"""The training loop: one process, or several under torchrun, each with its share of every batch."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from sam2_ros.training import bfloat16
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.log import Log
 from sam2_ros.training.optimizer import Schedule, optimizers
-from sam2_ros.training.processes import rank_and_world, side_by_side
+from sam2_ros.training.processes import all_gather, rank_and_world
 from sam2_ros.training.recipe import Recipe
 from sam2_ros.training.rollout import Outcome, Rollout
 from sam2_ros.training.samples import Batch, Samples
 from sam2_ros.training.validation import picture, validate
 
+RECORDED = "recipe.toml"
+"""The file in a run's folder with the recipe that it used."""
+
 
 class Trainer:
-    """Trains a model, keeps its moving average, and writes checkpoints from which it goes on as if never stopped.
+    """Trains a model, keeps the moving average of its weights, and writes checkpoints from which it resumes exactly.
 
     Args:
         model: on the device to compute on.
-        recipe: what to do.
-        samples: what to learn from.
-        out: folder for checkpoints and logs. A checkpoint found there is gone on from.
-        validation: clips that are not learnt from. Only the first process needs them.
+        recipe: its settings, which are recorded beside the weights.
+        samples: what to train on.
+        out: folder for checkpoints and logs. Training resumes from a checkpoint found there.
+        validation: clips to validate on. Only the first process needs them.
         save_every, validate_every: seconds.
 
     Raises:
-        ValueError: the stage has no end, or the checkpoint is of another network or has other groups of parameters.
+        ValueError: the stage has no length, or the checkpoint is of another model or other groups of parameters.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Trainer:
         validate_every: float = 480,
     ) -> None:
         if (recipe.stage.minutes is None) == (recipe.stage.steps is None):
-            raise ValueError("a stage needs either minutes or steps")
+            raise ValueError("a stage needs either minutes or steps (--minutes, --steps)")
         if (recipe.stage.minutes or recipe.stage.steps or 0) <= 0:
             raise ValueError("a stage needs more than 0 minutes or steps (--minutes, --steps)")
         learning = recipe.learning
@@ -68,11 +71,11 @@ class Trainer:
         self.device = model.device
         self.model = model.train().to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(model).requires_grad_(False)
-        affinity = Affinity(model.config).to(self.device) if recipe.weights.affinity else None
+        affinity = Affinity(model.config).to(self.device) if recipe.losses.affinity else None
         self.rollout = Rollout(
-            model, recipe.prompting, recipe.weights, affinity, learning.checkpointing, shared=self.world > 1
+            model, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
         )
-        """All that is learnt, also what is thrown away afterwards."""
+        """All trained parameters, also those that are thrown away afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
         self._bf16 = bfloat16.is_native(self.device) if learning.bf16 is None else learning.bf16
@@ -81,7 +84,7 @@ class Trainer:
         if self.checkpoint.exists():
             self._load()
         self._learner = self.rollout
-        if self.world > 1:  # which parts of the network a batch needs depends on its prompts
+        if self.world > 1:  # prompts decide which parameters a batch uses
             self._learner = DistributedDataParallel(self.rollout, find_unused_parameters=True)
             warnings.filterwarnings("ignore", "Grad strides do not match")  # of 1x1 kernels, which have several
         self._stopped = False
@@ -96,16 +99,16 @@ class Trainer:
         return self.elapsed / (60 * stage.minutes)
 
     def stop(self) -> None:
-        """Ends `run` after the step at hand, in all processes. May be called by a signal handler."""
+        """Ends `run` after the current step, in all processes. May be called by a signal handler."""
         self._stopped = True
 
     def run(self) -> None:
         """Trains until the stage is over, or stopped."""
         stage = self.recipe.stage
         end = f"{stage.steps} steps" if stage.steps is not None else f"{stage.minutes:g} minutes"
-        batches = self._batches()  # first: it forks, and the log has threads
+        batches = self._batches()  # before the log, which has threads: this forks
         saved = validated = time.monotonic()
-        seen: tuple[Batch, Outcome] | None = None
+        latest: tuple[Batch, Outcome] | None = None
         log: Log | None = None
         try:
             if self.rank == 0:
@@ -120,7 +123,7 @@ class Trainer:
                 began = time.monotonic()
                 batch = next(batches).to(self.device)
                 outcome, numbers = self._learn(batch, progress)
-                seen = batch, outcome
+                latest = batch, outcome
                 now = time.monotonic()
                 self.elapsed += now - began
                 if log is None:
@@ -130,33 +133,33 @@ class Trainer:
                     self.save()
                     saved = time.monotonic()
                 if now - validated > self.validate_every:
-                    self._validate(log, seen)
+                    self._validate(log, latest)
                     validated = time.monotonic()
                     self.elapsed += validated - now
             if log is not None:
                 self.save()
                 if progress >= 1:
-                    self._validate(log, seen)
+                    self._validate(log, latest)
         finally:
-            del batches  # and with them the workers, for which Python would wait at its end after an error
+            del batches  # and with them the workers, which Python would wait for at exit after an error
             if log is not None:
                 log.close()
 
     def _agreed(self) -> tuple[float, bool]:
-        """Progress, and whether any process was told to stop.
+        """Progress, and whether to stop, the same in all processes.
 
-        Rank 0's clock counts for all: with another learning rate, the processes' weights would drift apart.
+        Progress follows rank 0's clock: with different learning rates, the processes' weights would drift apart.
         """
         if self.world == 1:
             return self.progress, self._stopped
         state = torch.tensor([self.progress, self._stopped], dtype=torch.float64, device=self.device)
-        progress, stopped = side_by_side(state).unbind(dim=1)
+        progress, stopped = all_gather(state).unbind(dim=1)
         return float(progress[0]), bool(stopped.any())
 
     def _batches(self) -> Iterator[Batch]:
-        """This process' part of every batch, from the step at hand on."""
+        """This process' share of every batch, from the current step on."""
         stage = self.recipe.stage
-        cv2.setNumThreads(1)  # pictures are small, and a forked worker must not find a pool of threads that are gone
+        cv2.setNumThreads(1)  # images are small, and OpenCV's thread pool does not survive a fork
         return iter(
             DataLoader(
                 self.samples,  # type: ignore[arg-type]
@@ -164,23 +167,23 @@ class Trainer:
                 sampler=self.samples.order(self.step, self.rank, self.world),
                 num_workers=stage.workers,
                 collate_fn=Batch.join,
-                worker_init_fn=_yield,
+                worker_init_fn=_init_worker,
                 prefetch_factor=4 if stage.workers else None,
                 pin_memory=self.device.type == "cuda",
             )
         )
 
     def _learn(self, batch: Batch, progress: float) -> tuple[Outcome, dict[str, float]]:
-        """One step of the optimizers. The outcome of this process' part, and the losses of all as numbers."""
+        """One step of the optimizers: the outcome of this process' share, and the mean losses over all processes."""
         learning = self.recipe.learning
         rate = learning.rate(self.step, progress)
         self.schedule.set(rate)
-        # All that is drawn depends on the step alone, so that it can be gone on from.
+        # Random numbers depend on the step alone, so that a resumed run draws the same ones.
         torch.manual_seed(self.step * self.world + self.rank)
-        # On a CPU, attention in so small windows is faster without the fused kernel.
+        # On a CPU, attention in small windows is faster without the fused kernel.
         kernels = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
         self.rollout.zero_grad()
-        with kernels:  # for the backward pass too, which computes again what was not kept
+        with kernels:  # for the backward pass too, which recomputes activations
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
                 outcome = self._learner(batch, self.step)
                 total = outcome.total
@@ -196,12 +199,12 @@ class Trainer:
 
         names = ("pixels", "dice", "iou", "presence")
         parts = [torch.stack([getattr(entry, name) for entry in outcome.losses]).mean() for name in names]
-        values = side_by_side(torch.stack([total, *parts, outcome.affinity]).detach()).mean(dim=0).tolist()
+        values = all_gather(torch.stack([total, *parts, outcome.affinity]).detach()).mean(dim=0).tolist()
         numbers = dict(zip(("loss", *names, "affinity"), values, strict=True))
         return outcome, numbers | {"gradient": float(norm), "rate": 1e3 * learning.lr * rate}
 
     def save(self) -> None:
-        """Writes the checkpoint, and the average as weights to use; neither is ever half written."""
+        """Writes the checkpoint, the averaged weights and the recipe. None is ever half written."""
         self.out.mkdir(parents=True, exist_ok=True)
         state = {
             "learner": self.rollout.state_dict(),
@@ -212,16 +215,20 @@ class Trainer:
             "recipe": asdict(self.recipe),
         }
         part = self.checkpoint.with_suffix(".part")
-        with open(part, "wb") as file:  # whose errors say what is wrong
+        with open(part, "wb") as file:  # its errors say what is wrong, those of torch.save(path) don't
             torch.save(state, file)
         os.replace(part, self.checkpoint)
         weights = self.out / "average.part.safetensors"
         save_weights(self.average, weights)
         os.replace(weights, self.weights)
+        recorded = self.out / f"{RECORDED}.part"
+        about = f"# The recipe of {self.weights.name}, options of the command included."
+        recorded.write_text(f"{about}\n\n{self.recipe.to_toml()}")
+        os.replace(recorded, self.out / RECORDED)
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        recipe = [
+        settings_of_groups = [
             [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
             for optimizer in self.optimizers
         ]
@@ -233,30 +240,32 @@ class Trainer:
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"{self.checkpoint} was made for another network, or other groups of its parameters: give the"
-                " same --model, --affinity, --muon, --encoder-lr, --decoder-lr, --layer-decay and --weight-decay as"
-                f" before, or another folder and --init {self.weights}"
+                " same --model, and a recipe with the same `affinity`, `muon`, `encoder_lr`, `decoder_lr`,"
+                f" `layer_decay` and `weight_decay` as in {self.out / RECORDED}, or another folder and --init"
+                f" {self.weights}"
             ) from error
-        for optimizer, groups in zip(self.optimizers, recipe, strict=True):  # weight decay and the like may be others
+        for optimizer, groups in zip(self.optimizers, settings_of_groups, strict=True):  # betas and the like may change
             for group, settings in zip(optimizer.param_groups, groups, strict=True):
                 group.update(settings)
         self.step, self.elapsed = state["step"], state["elapsed"]
         for part, settings in asdict(self.recipe).items():
+            recorded = state["recipe"].get(part, {})
             for name, value in settings.items():
-                if name in state["recipe"][part] and (before := state["recipe"][part][name]) != value:
-                    warnings.warn(f"{self.checkpoint} goes on with {name} {value} instead of {before}", stacklevel=3)
+                if name in recorded and (before := recorded[name]) != value:
+                    warnings.warn(f"{self.checkpoint} resumes with {name} {value} instead of {before}", stacklevel=3)
 
-    def _validate(self, log: Log, seen: tuple[Batch, Outcome] | None = None) -> None:
-        """Logs scores and pictures of the average on validation clips, and a picture of what was just learnt from."""
-        if seen is not None:
-            log.pictures(self.step, "training", [picture(*seen)])
+    def _validate(self, log: Log, latest: tuple[Batch, Outcome] | None = None) -> None:
+        """Logs scores and pictures of the average on validation clips, and a picture of the latest training batch."""
+        if latest is not None:
+            log.pictures(self.step, "training", [picture(*latest)])
         if self.validation:
             scores, pictures = validate(self.average, self.validation)
             log.scores(self.step, scores)
             log.pictures(self.step, "validation", pictures[:6])
 
 
-def _yield(worker: int) -> None:
-    """A worker gives way to the training itself, it is fast enough; and leaves it to that to stop when told to."""
+def _init_worker(worker: int) -> None:
+    """Lowers a worker's priority below that of training, and leaves signals to the process that trains."""
     os.nice(1)
-    for kind in (signal.SIGINT, signal.SIGTERM):  # sent to all of a terminal's or a job's processes
+    for kind in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all processes of a job
         signal.signal(kind, signal.SIG_IGN)

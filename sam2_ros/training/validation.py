@@ -1,4 +1,4 @@
-"""How good the network is on clips it never saw: one click on the first frame, tracking from there."""
+"""Validation on clips that are not trained on: one click on the first frame, tracking from there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sam2_ros.training.recordings import Annotated
 from sam2_ros.training.rollout import Outcome, Rollout
 from sam2_ros.training.samples import Batch, sample
 
-ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, long_ago=0.0, forgotten=0.0)
+ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, distant_prompts=0.0, forget_absent=0.0)
 SEED = 2**40
 """Scenes from this seed on are for validation; training counts up from 0 and never gets there."""
 CLIPS = 12
@@ -58,20 +58,20 @@ class Scores:
 
 
 def scene_batches(shape: tuple[int, int], pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
-    """Synthetic scenes of 8 frames that are never trained on."""
+    """Synthetic scenes of 8 frames, whose seeds are never trained on."""
     scenes = SyntheticScenes(SceneSettings(*shape, frames=8), pictures)
     batches = []
     for seed in range(SEED, SEED + clips):
         clip = scenes.scene(seed)
         frames, masks = np.stack(clip.frames), np.stack(clip.masks)
-        batches.append(sample(frames, masks, 3, NONE, np.random.default_rng(seed), smallest=Stage().smallest))
+        batches.append(sample(frames, masks, 3, NONE, np.random.default_rng(seed), min_area=Stage().min_area))
     return batches
 
 
 def clip_batches(clips: Sequence[Clip], stage: Stage, shape: tuple[int, int], most: int = CLIPS) -> list[Batch]:
-    """The beginnings of clips, from the first frame on that shows an object; at most so many clips, evenly chosen.
+    """The beginnings of up to `most` clips, evenly spaced, from the first frame on that shows an object.
 
-    Those that are damaged or too short are passed over with a warning.
+    Clips that are damaged or too short are skipped with a warning.
 
     Raises:
         ValueError: none is left.
@@ -80,26 +80,26 @@ def clip_batches(clips: Sequence[Clip], stage: Stage, shape: tuple[int, int], mo
     for number in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int).tolist():
         try:
             clip = clips[number]
-            annotated = Annotated.look_through(clip, stage.smallest, stage.largest)
+            annotated = Annotated.of(clip, stage.min_area, stage.max_area)
             frames, masks, squeezed = annotated.resized(clip, _beginning(clip.name, annotated, stage), shape)
             rng = np.random.default_rng(number)
-            limits = {"smallest": stage.smallest, "largest": stage.largest}
+            limits = {"min_area": stage.min_area, "max_area": stage.max_area}
             batches.append(sample(frames, masks, 3, NONE, rng, squeezed, **limits))
         except ValueError as error:
-            warnings.warn(f"passed over in validation: {error}", stacklevel=2)
+            warnings.warn(f"skipped in validation: {error}", stacklevel=2)
     if not batches:
         raise ValueError(f"none of {len(clips)} clips can be used for validation")
     return batches
 
 
 def _beginning(name: str, annotated: Annotated, stage: Stage) -> list[int]:
-    """The first frames on which an object can be followed. Raises ClipError."""
+    """The first frames on which an object can be tracked. Raises ClipError if there are none."""
     for first in range(len(annotated.frames) - stage.frames + 1):
         longest = (len(annotated.frames) - 1 - first) // (stage.frames - 1) if stage.frames > 1 else 1
         chosen = first + min(stage.gap, longest) * np.arange(stage.frames)
         if (annotated.visible[first] & annotated.known[chosen].all(axis=0)).any():
             return chosen.tolist()
-    raise ClipError(name, f"no object can be followed from where it is seen over {stage.frames} annotated frames")
+    raise ClipError(name, f"no object can be tracked from where it is visible over {stage.frames} annotated frames")
 
 
 @torch.no_grad()

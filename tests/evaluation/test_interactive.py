@@ -22,6 +22,8 @@ from sam2_ros.evaluation.scores import score
 from sam2_ros.evaluation.vos import follow, stamp
 from sam2_ros.tracking import Frame, Masklet, Tracker
 
+pytestmark = pytest.mark.slow
+
 SIDE = 10
 
 

@@ -121,7 +121,7 @@ def test_equals_public_tool():
 
 
 def test_frames_that_the_public_tool_counts_differently():
-    """As docs/evaluation.md says: an object, from the first scored frame on which truth or answer shows it."""
+    """As docs/metrics.md says: an object, from the first scored frame on which truth or answer shows it."""
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
 
     def both(truth, said):

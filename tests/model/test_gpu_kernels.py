@@ -8,6 +8,8 @@ from triton_processes import python
 
 from sam2_ros.model import attention
 
+pytestmark = pytest.mark.slow
+
 TESTS = str(Path(__file__).parents[1])
 
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")

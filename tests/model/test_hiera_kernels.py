@@ -4,6 +4,8 @@ import pytest
 import torch
 from triton_processes import python
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
 ATTENTION = """

@@ -10,6 +10,8 @@ from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.layers import MLP, constant_weights
 from sam2_ros.model.mask_decoder import MaskDecoder, side_by_side
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
 
 NUMBERS = """

@@ -6,6 +6,8 @@ import pytest
 import torch
 from triton_processes import python
 
+pytestmark = pytest.mark.slow
+
 TESTS = str(Path(__file__).parents[1])
 
 pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")

@@ -11,6 +11,8 @@ from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Box, Click, ImagePredictor, PromptError
 from sam2_ros.tracking.pixels import to_network
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-3
 SIZE = 256
 PROMPTS = {

@@ -36,6 +36,7 @@ def test_the_numpy_on_the_page_decodes_masks() -> None:
         np.testing.assert_array_equal(page["decode"](message), mask)
 
 
+@pytest.mark.slow
 def test_the_cpp_on_the_page_decodes_masks(tmp_path: Path) -> None:
     source, program = tmp_path / "decode.cpp", tmp_path / "decode"
     rest = """
@@ -55,12 +56,90 @@ int main() {
         np.testing.assert_array_equal(pixels, mask * 255)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
-def test_links_lead_somewhere(page: str) -> None:
+PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").rglob("*.md")))]
+
+
+def prose(page: str) -> str:
+    """A page without its code blocks."""
+    return re.sub(r"^ *```.*?^ *```", "", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ +(.*)", prose(str(page.relative_to(ROOT))), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_resolve(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", prose(page))
+    broken = []
+    for path, anchor in links:
+        target = (ROOT / page).parent.joinpath(path).resolve() if path else ROOT / page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{path}#{anchor}" if anchor else path)
+    assert not broken
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def is_command(name: str) -> bool:
+    """Whether `python -m NAME` is there."""
+    return is_module(name) and (not ROOT.joinpath(*name.split(".")).is_dir() or is_module(f"{name}.__main__"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page: str) -> None:
     text = (ROOT / page).read_text()
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
-    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    makefile, cmake = (ROOT / "Makefile").read_text(), (ROOT / "CMakeLists.txt").read_text()
+    targets, nodes = (
+        re.findall(r"^([a-z]+):", makefile, re.MULTILINE),
+        re.findall(r"^install_node\((\w+)", cmake, re.MULTILINE),
+    )
+
+    assert [name for name in re.findall(r"python -m (sam2_ros[\w.]*\w)", text) if not is_command(name)] == []
+    assert [name for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE) if name not in targets] == []
+    assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in nodes] == []
+    assert [path for path in re.findall(r"\b(?:benchmarks|tests)/[\w/.-]*\w", text) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_names_exist(page: str) -> None:
+    missing = []
+    for name in re.findall(r"\bsam2_ros(?:\.\w+)+", (ROOT / page).read_text()):
+        parts = name.split(".")
+        end = next(end for end in range(len(parts), 0, -1) if is_module(".".join(parts[:end])))
+        path = ROOT.joinpath(*parts[:end])
+        source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+        if end < len(parts) and not re.search(rf"\b{parts[end]}\b", source):
+            missing.append(name)
     assert not missing
+
+
+def test_sources_name_pages_that_exist() -> None:
+    sources = [ROOT / "Makefile", ROOT / "pyproject.toml"]
+    sources += [
+        path
+        for folder in ("sam2_ros", "tests", "benchmarks", "launch", "config")
+        for path in (ROOT / folder).rglob("*.*")
+    ]
+    named = {
+        (page, source.name)
+        for source in sources
+        if source.suffix in ("", ".py", ".toml", ".yaml", ".cpp", ".h")
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text())
+    }
+    assert named
+    assert not [(page, source) for page, source in named if not (ROOT / page).is_file()]
+
+
+@pytest.mark.parametrize("contents", ["docs/README.md", "docs/notebook/README.md"])
+def test_tables_of_contents_list_every_page(contents: str) -> None:
+    text, folder = (ROOT / contents).read_text(), (ROOT / contents).parent
+    assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and f"({page.name}" not in text] == []
 
 
 def test_field_reports_name_tests_that_exist() -> None:

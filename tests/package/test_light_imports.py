@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("torch", "cv2", "av", "PIL", "safetensors", "rosbags", "rich", "tqdm", "transformers")
 
 # Stands before every import: the packages are not installed, as far as this process can tell.
@@ -34,6 +36,10 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.tracking.prompt",
         "sam2_ros.tracking.masklet",
         "sam2_ros.model.config",
+        "sam2_ros.checkpoints",
+        "sam2_ros.system.allocator",
+        "sam2_ros.system.cache",
+        "sam2_ros.system.stopping",
         "sam2_ros.data.clips",
         "sam2_ros.data.formats",
         "sam2_ros.ros.prompter",

@@ -80,6 +80,7 @@ def test_everything_public_is_there() -> None:
         sam2_ros.Trakcer  # noqa: B018
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     program = (
         "import sys, sam2_ros, sam2_ros.msg; print([name for name in ('torch', 'rclpy', 'cv2') if name in sys.modules])"
@@ -87,6 +88,7 @@ def test_import_is_light() -> None:
     assert python(program) == "[]"
 
 
+@pytest.mark.slow
 def test_all_but_the_nodes_works_without_ros() -> None:
     program = """
 import importlib, pkgutil, sys
@@ -108,19 +110,7 @@ print(len(names), all(hasattr(sam2_ros, name) for name in sam2_ros.__all__))
     assert public == "True"
 
 
-def test_imports_go_downwards_only() -> None:
-    floors = {"model": 0, "tracking": 1, "data": 1, "scenes": 2, "ros": 3, "training": 3, "evaluation": 3}
-    sources = [file for part in floors for file in (ROOT / "sam2_ros" / part).rglob("*.py")]
-    upwards = [
-        f"{file.relative_to(ROOT)} imports sam2_ros.{part}"
-        for file in sources
-        for part in re.findall(r"^\s*(?:from|import) sam2_ros\.(\w+)", file.read_text(), re.MULTILINE)
-        if floors.get(part, 0) > floors[file.relative_to(ROOT).parts[1]]
-    ]
-    assert len(sources) > 20
-    assert not upwards
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "advice"),
     [

@@ -72,7 +72,7 @@ def test_the_readme_and_package_xml_install_what_the_commands_need() -> None:
     readme, package = (ROOT / "README.md").read_text(), (ROOT / "package.xml").read_text()
     installed = re.search(r"^pip install (.*?) *#", readme, re.MULTILINE)[1].replace("'", "").split()
     for command in ("camera", "demo", "record", "sam2", "evaluation", "training"):
-        for module in COMMANDS[command]:
+        for module in {*COMMANDS[command]} - {"tomli"}:  # only on Python 3.10, where the command names it
             key = ROSDEP.get(module)
             here = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed
             assert here, f"{command} needs {module}"

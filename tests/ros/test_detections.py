@@ -1,59 +1,74 @@
-"""A detector proposes objects. Needs vision_msgs, which a robot has and PyPI has not."""
+"""Objects that came from a detector."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import numpy as np
 
-import pytest
-from robot import Graph, Robot, header_of
-from sensor_msgs.msg import RegionOfInterest
+from sam2_ros.ros.detections import Detections
+from sam2_ros.ros.waiting_prompt import Proposal
+from sam2_ros.tracking.masklet import Frame, Masklet
+from sam2_ros.tracking.prompt import Box
 
-vision = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not on PyPI: run this on a robot")
-
-
-def detection(x: float, y: float, width: float, height: float, label: str, score: float, theta: float = 0.0):
-    box = vision.BoundingBox2D(size_x=float(width), size_y=float(height))
-    box.center.position.x, box.center.position.y, box.center.theta = x, y, theta
-    guesses = [("nothing", score / 2), (label, score)]
-    results = [
-        vision.ObjectHypothesisWithPose(hypothesis=vision.ObjectHypothesis(class_id=name, score=value))
-        for name, value in guesses
-    ]
-    return vision.Detection2D(bbox=box, results=results)
+SECOND = 1_000_000_000
+BOX = Box(10, 20, 8, 6)
 
 
-def around(box: RegionOfInterest):
-    return detection(box.x_offset + box.width / 2, box.y_offset + box.height / 2, box.width, box.height, "cup", 0.9)
+def masklet(object_id: int, present: bool, box: Box = BOX) -> Masklet:
+    mask = np.zeros((60, 80), bool)
+    mask[int(box.y) : int(box.y + box.height), int(box.x) : int(box.x + box.width)] = present
+    return Masklet(object_id, "", present, 0.9 * present, 0.9, mask)
 
 
-CUP = (29.0, 36.0, 26.0, 24.0)
+def frame(seconds: float, *masklets: Masklet) -> Frame:
+    return Frame(round(seconds * SECOND), 60, 80, masklets)
 
 
-def test_what_is_detected_is_followed_once(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    node = graph.sam2(checkpoint=str(checkpoint), max_objects=3)
-    detector = robot.create_publisher(vision.Detection2DArray, "detections", 10)
-    robot.wait_for(detector.get_subscription_count, "for the node")
-    robot.wait_until_connected()
-    robot.show(0)
+def expired(detections: Detections, seconds: float, *masklets: Masklet) -> list[tuple[int, float]]:
+    return [(found.object_id, absent) for found, absent in detections.expire(frame(seconds, *masklets))]
 
-    def detect(index: int, *detections) -> None:
-        detector.publish(vision.Detection2DArray(header=header_of(index), detections=list(detections)))
 
-    unsure = detection(100.0, 20.0, 20.0, 20.0, "plate", 0.4)
-    empty = vision.Detection2D()
-    broken = detection(float("nan"), 20.0, 20.0, 20.0, "plate", 0.9, float("inf"))
-    detect(0, unsure, empty, broken, detection(*CUP, "cup", 0.9))
-    refused, accepted = robot.next_results(0, 2)
-    assert not refused.accepted and "finite" in refused.message
-    assert accepted.accepted and accepted.masklet.label == "cup" and accepted.header == header_of(0)
+def test_an_object_that_is_absent_for_too_long_expires_once() -> None:
+    detections = Detections()
+    detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
+    detections.add(2, Proposal(0.5), BOX, 0)
+    detections.add(3, Proposal(0.5, forget_after=2.0), BOX, 0)
+    assert expired(detections, 1, masklet(1, True), masklet(2, True), masklet(3, True)) == []
+    absent = masklet(1, False), masklet(2, False), masklet(3, True)
+    assert expired(detections, 3, *absent) == []
+    assert expired(detections, 3.5, *absent) == [(1, 2.5)]
+    assert expired(detections, 1000, *absent) == [] and 2 in detections
 
-    # The same thing again, also by a detector that is late, is no new object; what stands elsewhere is.
-    detect(0, around(accepted.masklet.box))
-    detect(1, around(robot.show(1).masklets[0].box))
-    detect(1, detection(120.0, 90.0, 12.0, 10.0, "fork", 0.7), detection(6.0, 90.0, 12.0, 10.0, "fork", 0.7, 3.1))
-    later = robot.next_results(2, 2)
-    assert [result.object_id for result in later] == [2, 3]
-    detect(1, detection(120.0, 6.0, 12.0, 10.0, "one too many", 0.9))
-    assert [masklet.label for masklet in robot.show(2).masklets] == ["cup", "fork", "fork"]
-    robot.wait_for(lambda: not node._stream._prompts, "for the last proposal to be dropped")
-    assert len(robot.results) == 4
+
+def test_an_object_that_somebody_prompts_stays() -> None:
+    detections = Detections()
+    detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
+    detections.discard(1)
+    detections.discard(7)
+    assert expired(detections, 100, masklet(1, False)) == []
+
+
+def test_an_object_that_is_not_tracked_any_more_is_dropped() -> None:
+    detections = Detections()
+    detections.add(1, Proposal(0.5), BOX, 0)
+    assert expired(detections, 1) == [] and 1 not in detections
+
+
+def test_no_object_was_absent_while_stamps_were_wrong() -> None:
+    detections = Detections()
+    detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
+    detections.shift(3600 * SECOND)
+    assert expired(detections, 3601, masklet(1, False)) == []
+    detections.limit(5 * SECOND)
+    assert expired(detections, 6, masklet(1, False)) == []
+    assert expired(detections, 8, masklet(1, False)) == [(1, 3.0)]
+
+
+def test_what_is_tracked_already_is_known_by_its_mask_or_its_detected_box() -> None:
+    detections, elsewhere = Detections(), Box(50, 40, 8, 6)
+    detections.add(1, Proposal(0.5), elsewhere, 5 * SECOND)
+    seen, absent = frame(5, masklet(1, True)), frame(6, masklet(1, False))
+    assert detections.is_known(BOX, seen, 0.5) and detections.is_known(elsewhere, seen, 0.5)
+    assert not detections.is_known(BOX, seen, 1.0)
+    assert not detections.is_known(BOX, absent, 0.5) and not detections.is_known(elsewhere, absent, 0.5)
+    detections.clear()
+    assert not detections.is_known(elsewhere, seen, 0.5)

@@ -71,7 +71,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
 
-    network = weakref.ref(node._stream._tracker.model)
+    network = weakref.ref(node._stream._session.tracker.network)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
     assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"
     unasked = robot.call(srv.ListObjects, "sam2/list")
@@ -102,7 +102,7 @@ def test_damaged_or_mismatched_checkpoint_says_why(
     assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._tracker.model.config.shape(1, 1) == (96, 160)
+    assert node._stream._session.tracker.network.config.shape(1, 1) == (96, 160)
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
@@ -290,7 +290,7 @@ def test_exported_graphs_replace_weights(graph: Graph, robot: Robot, exported: P
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    network = node._stream._tracker.model
+    network = node._stream._session.tracker.network
     assert isinstance(network, OnnxNetwork)
     assert {session.get_session_options().intra_op_num_threads for session in network._sessions.values()} == {1}
 
@@ -314,4 +314,4 @@ def test_exported_graphs_of_something_else_are_refused(
 ) -> None:
     node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert node._trouble.startswith(f"Not configured: {exported}: {said}")
+    assert node._configure_error.startswith(f"Not configured: {exported}: {said}")

@@ -12,6 +12,8 @@ import pytest
 
 import sam2_ros
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
 MODULES = {
     "camera": ["--ros-args", "-p", "source:=VIDEO"],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 from std_msgs.msg import Header
 
-from sam2_ros.ros.prompt_queue import Order, PromptQueue, Source, WaitingPrompt
+from sam2_ros.ros.prompt_queue import PromptQueue
+from sam2_ros.ros.waiting_prompt import Source, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 
-FEW = Source("few", places=2)
+FEW = Source("few", max_waiting=2)
 NEWEST = 100
 
 
@@ -17,20 +16,20 @@ def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPromp
     return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
 
 
-def test_the_farthest_gives_way_to_a_nearer_one() -> None:
+def test_the_farthest_prompt_gives_way_to_a_nearer_one() -> None:
     queue, far, near = PromptQueue(), prompt(900), prompt(101)
     assert queue.put(prompt(500), NEWEST) is None and queue.put(far, NEWEST) is None
     assert queue.put(near, NEWEST) is far and near in queue
     assert queue.put(far, NEWEST) is far and len(queue) == 2
 
 
-def test_those_whose_turn_it_is_and_other_sources_have_places_of_their_own() -> None:
+def test_due_prompts_and_other_sources_have_their_own_places() -> None:
     queue = PromptQueue()
     for stamp in (200, 200, 100, 99):
         assert queue.put(prompt(stamp), NEWEST) is None
     late = prompt(1)
     assert queue.put(late, NEWEST) is late, "they come in their order"
-    assert queue.put(prompt(200, Source("other", places=1)), NEWEST) is None
+    assert queue.put(prompt(200, Source("other", max_waiting=1)), NEWEST) is None
 
 
 def test_objects_that_will_be_there_take_room() -> None:
@@ -49,14 +48,3 @@ def test_objects_that_will_be_there_take_room() -> None:
     assert not room(3), "it is being followed"
     queue.done()
     assert room(3)
-
-
-def test_answers_come_in_the_order_of_a_message() -> None:
-    order, said, pending = Order(), [], Future()
-    order.then(lambda: said.append(1))
-    order.asked(pending)
-    for number in range(2, 3000):
-        order.then(lambda number=number: said.append(number))
-    assert said == [1]
-    pending.set_result(None)
-    assert said == [*range(1, 3000)]

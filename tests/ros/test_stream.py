@@ -24,9 +24,9 @@ from sam2_ros import msg, srv
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
-from sam2_ros.ros.prompt_queue import PLACES, Proposal
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.ros.timeline import IN_A_ROW, MOST_STRAYS
+from sam2_ros.ros.timeline import IN_A_ROW, MAX_STRAYS
+from sam2_ros.ros.waiting_prompt import MAX_WAITING, Proposal
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 from sam2_ros.tracking.prompt import Box, Prompt
@@ -60,7 +60,7 @@ def hold_steps(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def test_every_image_is_answered_also_without_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_every_image_is_answered_even_without_objects(robot: Robot, sam2: Sam2Node) -> None:
     for index in range(3):
         assert robot.show(index) == msg.MaskletArray(header=header_of(index), height=HEIGHT, width=WIDTH)
 
@@ -115,14 +115,14 @@ def test_viewers_may_have_another_clock(robot: Robot, sam2: Sam2Node, stamp: int
     assert result.accepted and result.header == header_of(1)
 
 
-def test_points_in_space_are_no_clicks(robot: Robot, sam2: Sam2Node) -> None:
+def test_points_in_space_are_refused(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0, z=0.8)))
     (result,) = robot.next_results(0)
     assert not result.accepted and "in space" in result.message
 
 
-def test_prompts_that_were_applied_can_be_played_again(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_applied_prompts_can_be_replayed(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     """Whatever way they came and however late: with the images, they give the same masklets and IDs."""
     graph.sam2(checkpoint=str(checkpoint), keep_all=True)
     robot.wait_until_connected()
@@ -202,7 +202,7 @@ def test_prompts_for_images_that_are_still_to_come(robot: Robot, sam2: Sam2Node)
     assert result.accepted and result.header == header_of(1)
 
 
-def test_prompts_that_cannot_be_applied_say_why(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_refused_prompts_give_the_reason(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), history=3, prompt_timeout=0.2)
     robot.wait_until_connected()
     (early,) = robot.prompt(CLICK)
@@ -252,12 +252,14 @@ def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) 
     assert first.object_id == 1
 
 
-def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> None:
+def test_a_jump_back_in_time_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(50)
     robot.prompt(CLICK)
     assert ids(robot.show(51)) == [1]
     for index in range(IN_A_ROW):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: sam2._stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
     robot.wait_for(lambda: len(robot.masklets) == 2 + IN_A_ROW, "for masklets")
     assert ids(robot.masklets[-1]) == []
     (again,) = robot.prompt(CLICK)
@@ -268,7 +270,7 @@ def test_time_that_jumps_back_starts_afresh(robot: Robot, sam2: Sam2Node) -> Non
     assert shown == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
 
 
-def test_one_stamp_from_the_future_costs_nothing(robot: Robot, sam2: Sam2Node) -> None:
+def test_one_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -300,9 +302,7 @@ def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
     assert [(result.accepted, result.header) for result in results] == [(True, header_of(0)), (True, header_of(2))]
 
 
-def test_prompts_give_up_where_images_come_and_fail(
-    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prompts_expire_while_images_fail(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another image always waits, and might be the one."""
     sam2.set_parameters([Parameter("prompt_timeout", value=0.3)])
     failed = threading.Event()
@@ -323,16 +323,16 @@ def test_prompts_give_up_where_images_come_and_fail(
     assert [result.accepted for result in robot.results] == [False, False]
 
 
-def test_an_answer_that_cannot_be_told_costs_nobody_theirs(
+def test_an_answer_that_cannot_be_published_costs_no_other(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robot.show(0)
-    answer, told = Sam2Node.on_answer, []
+    answer, published = Sam2Node.on_answer, []
 
     def fail_once(*arguments):
-        told.append(arguments)
-        if len(told) == 1:
-            raise RuntimeError("it has no words for it")
+        published.append(arguments)
+        if len(published) == 1:
+            raise RuntimeError("it cannot be published")
         answer(*arguments)
 
     monkeypatch.setattr(Sam2Node, "on_answer", fail_once)
@@ -342,7 +342,7 @@ def test_an_answer_that_cannot_be_told_costs_nobody_theirs(
     assert ids(robot.show(1)) == [1, 2, 3]
 
 
-def test_a_box_of_any_size_is_told_as_it_was_followed(robot: Robot, sam2: Sam2Node) -> None:
+def test_a_box_of_any_size_is_published_as_it_was_applied(robot: Robot, sam2: Sam2Node) -> None:
     """Detectors overflow."""
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
     robot.wait_until_connected()
@@ -354,7 +354,7 @@ def test_a_box_of_any_size_is_told_as_it_was_followed(robot: Robot, sam2: Sam2No
     assert applied[0].prompts[0].box == RegionOfInterest(y_offset=10, width=WIDTH, height=HEIGHT - 10)
 
 
-def test_images_that_come_late_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
+def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
     """Until there are so many that time must have jumped after all."""
     robot.show(5)
     robot.prompt(CLICK)
@@ -365,14 +365,14 @@ def test_images_that_come_late_are_skipped(robot: Robot, sam2: Sam2Node) -> None
     robot.camera.publish(late(PERIOD // 1_000_000))
     robot.wait_for(lambda: sam2._stream._meter["late"] == 1, "for the image")
     assert ids(robot.show(6)) == [1]
-    for number in range(MOST_STRAYS):
+    for number in range(MAX_STRAYS):
         robot.camera.publish(to_message(picture(4), "rgb8", at(stamp_of(5) + number)))
         robot.wait_for(lambda: sam2._stream._meter["late"] == number + 2, "for the image")  # noqa: B023
     assert ids(robot.send(late(0))) == []
     assert sam2._stream._meter["time jumps"] == 1
 
 
-def test_images_of_another_size_do_not_disturb(robot: Robot, sam2: Sam2Node) -> None:
+def test_the_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -413,7 +413,7 @@ BAD_PROMPTS = {
 }
 
 
-def test_bad_prompts_are_refused_and_disturb_nothing(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_bad_prompts_are_refused_without_side_effects(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     graph.sam2(checkpoint=str(checkpoint), max_objects=2)
     robot.wait_until_connected()
 
@@ -438,7 +438,7 @@ def test_bad_prompts_are_refused_and_disturb_nothing(graph: Graph, robot: Robot,
     assert run(disturbed=True) == expected
 
 
-def test_bad_images_are_skipped_and_disturb_nothing(robot: Robot, sam2: Sam2Node) -> None:
+def test_bad_images_are_skipped_without_side_effects(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     expected = [robot.show(1), robot.show(2)]
@@ -483,7 +483,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
     assert ids(robot.show(2)) == [1]
 
 
-def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) -> None:
+def test_a_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     client = robot.create_client(srv.PromptObject, "sam2/prompt")
     assert client.wait_for_service(TIMEOUT)
@@ -504,24 +504,24 @@ def test_a_call_that_waits_keeps_nobody_waiting(robot: Robot, sam2: Sam2Node) ->
 
 
 def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
-    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (PLACES + 1)))
+    robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING + 1)))
     (refused,) = robot.next_results(0)
     assert not refused.accepted and "waiting" in refused.message
 
 
-def test_a_detector_keeps_nobody_from_prompting(robot: Robot, sam2: Sam2Node) -> None:
+def test_a_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
     """More proposals than can wait: the new ones are dropped, without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
-        for _ in range(PLACES + 2)
+        for _ in range(MAX_WAITING + 2)
     ]
-    assert [proposal.cancelled() for proposal in proposals] == PLACES * [False] + 2 * [True]
+    assert [proposal.cancelled() for proposal in proposals] == MAX_WAITING * [False] + 2 * [True]
     robot.show(0)
     assert robot.prompt(CLICK)[0].accepted
     assert len(robot.results) == 1
 
 
-def test_what_a_detector_found_makes_room_when_it_is_gone(
+def test_detected_objects_are_removed_after_a_long_absence(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), max_objects=3)
@@ -618,7 +618,7 @@ def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot,
     assert robot.results[: len(robot.results) // 2] == robot.results[len(robot.results) // 2 :]
 
 
-def test_keep_all_says_when_images_are_lost(
+def test_keep_all_counts_lost_images(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, queue_size=2, encode_ahead=False)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2_ros.ros.timeline import FIRST, IN_A_ROW, MOST_STRAYS, Admitted, Fit, Jump, Timeline, joined
+from sam2_ros.ros.timeline import IN_A_ROW, MAX_STRAYS, START_STAMPS, Admitted, Fit, Jump, Timeline, joined
 
 MS = 1_000_000  # ns
 HOUR = 3_600_000  # ms
@@ -73,7 +73,7 @@ def test_a_recording_that_begins_again_is_known_at_its_third_image_and_loses_non
 
 
 @pytest.mark.parametrize("number", [4, 7])
-def test_so_is_a_short_one(number: int) -> None:
+def test_a_short_recording_that_begins_again_loses_no_image(number: int) -> None:
     timeline, bag = Timeline[int](), camera(number=number, period=100)
     play(timeline, bag)
     heard = play(timeline, bag)
@@ -92,7 +92,7 @@ def test_a_simulation_that_starts_again() -> None:
 
 @pytest.mark.parametrize("back", [210, 300, 1000, 1500])
 @pytest.mark.parametrize("seen", [30, 300])
-def test_a_clock_that_is_put_back_a_little_keeps_what_is_tracked(back: int, seen: int) -> None:
+def test_a_clock_that_is_put_back_a_little_keeps_the_objects(back: int, seen: int) -> None:
     before = camera(number=seen)
     after = camera(before[-1] + 33 - back)
     heard = play(Timeline(), [*before, *after])
@@ -109,7 +109,7 @@ def test_whether_a_long_jump_back_forgets_can_be_chosen(keep: bool) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
-def test_stamps_from_the_future_are_put_right_behind_them(number: int) -> None:
+def test_stamps_from_the_future_are_corrected_after_them(number: int) -> None:
     future = camera(BEFORE[-1] + HOUR, number)
     heard = play(Timeline(), [*BEFORE, *future, *AFTER])
     assert shown(heard) == [*BEFORE, *future, *AFTER]
@@ -141,7 +141,7 @@ def test_a_stale_image_after_a_pause_is_no_proof_that_the_newest_is_wrong() -> N
 
 
 @pytest.mark.parametrize("behind", [-7 * HOUR, 7 * HOUR, -50, -400, 400])
-def test_of_two_cameras_on_one_topic_one_is_followed(behind: int) -> None:
+def test_of_two_cameras_on_one_topic_one_is_used(behind: int) -> None:
     """And which it is does not change."""
     one, other = camera(number=300), camera(100_010 + behind, 300)
     heard = play(Timeline(), [stamp for pair in zip(one, other, strict=True) for stamp in pair])
@@ -178,8 +178,8 @@ def test_images_that_overtake_each_other_are_no_jump(order: tuple[int, ...]) -> 
 def test_late_images_for_ever_are_a_jump_after_all() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
-    late = [timeline.add(BEFORE[-1] * MS - 100 * MS + number, number) for number in range(MOST_STRAYS + 1)]
-    assert [one.fit for one in late] == [Fit.LATE] * MOST_STRAYS + [Fit.NEXT]
+    late = [timeline.add(BEFORE[-1] * MS - 100 * MS + number, number) for number in range(MAX_STRAYS + 1)]
+    assert [one.fit for one in late] == [Fit.LATE] * MAX_STRAYS + [Fit.NEXT]
     assert jumps(late) and not jumps(late)[0].forget
 
 
@@ -190,7 +190,7 @@ def test_cameras_of_any_rate(period: int) -> None:
     assert shown(heard) == [*bag, *bag] and [jump.forget for jump in jumps(heard)] == [True]
 
 
-def test_images_with_another_between_them_that_was_not_looked_at_are_not_in_a_row() -> None:
+def test_images_with_a_dropped_one_between_them_are_not_in_a_row() -> None:
     """Only the newest of those that wait is looked at, which may always be the one of the other camera."""
     timeline = Timeline[int]()
     play(timeline, BEFORE)
@@ -200,7 +200,7 @@ def test_images_with_another_between_them_that_was_not_looked_at_are_not_in_a_ro
     assert jumps(play(timeline, camera(4000)))
 
 
-def test_after_a_reset_any_stamp_is_right() -> None:
+def test_after_a_reset_any_stamp_is_accepted() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
     timeline.reset()
@@ -213,12 +213,12 @@ def test_after_a_reset_any_stamp_is_right() -> None:
     assert shown(heard) == [35] and not jumps(heard)
 
 
-def test_nothing_grows() -> None:
+def test_memory_is_bounded() -> None:
     timeline = Timeline[int]()
     for stamp in range(0, 10_000_000, 3333):
         timeline.add(stamp * MS, stamp)
         timeline.add(-stamp * MS, stamp)
-    assert len(timeline.held) < IN_A_ROW and len(timeline._start) == FIRST and len(timeline._leaps) <= 4
+    assert len(timeline.held) < IN_A_ROW and len(timeline._start) == START_STAMPS and len(timeline._leaps) <= 4
 
 
 def test_frames_before_a_clock_was_put_back_go_back_with_it() -> None:
@@ -245,7 +245,7 @@ SOURCES = st.lists(
 
 
 @given(SOURCES, st.booleans(), st.lists(st.booleans(), min_size=400, max_size=400))
-def test_whatever_the_stamps_are_a_tracker_can_follow_them(runs: list[list[int]], keep: bool, rows: list[bool]) -> None:
+def test_admitted_stamps_always_ascend(runs: list[list[int]], keep: bool, rows: list[bool]) -> None:
     """The history ascends across all jumps, and each image is accounted for."""
     timeline, history, counts = Timeline[int](keep), [], Counter[str]()
     stamps = [stamp for run in runs for stamp in run]

@@ -1,4 +1,4 @@
-"""The demo scene tells its story: the car is there, hidden, away, and back."""
+"""The story of the demo scene: the car is visible, hidden, away, and back."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def test_story():
     assert twin[-1] == 0, "its look-alike left for good"
 
 
-def test_shorter_is_the_beginning():
+def test_shorter_clips_are_the_beginning():
     short, full = demo_scene(3), demo_scene(5)
     assert len(short) == 3
     assert all(np.array_equal(a, b) for a, b in zip(short.frames, full.frames[:3], strict=True))

@@ -1,4 +1,4 @@
-"""The picture store: what is taken, what is left out."""
+"""The picture store: which pictures are used, and which are skipped."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def disc(seed: int, size: int = 120, radius: int = 50) -> np.ndarray:
     return np.dstack([picture(seed, size, size), alpha])
 
 
-def test_what_is_taken_and_what_is_not(tmp_path):
+def test_usable_pictures_are_selected(tmp_path):
     photos, cuts = tmp_path / "photos", tmp_path / "cuts"
     (photos / "deeper").mkdir(parents=True)
     cuts.mkdir()
@@ -68,7 +68,7 @@ def test_objects_are_cut_out_of_data_sets_along_their_masks(tmp_path):
     assert np.abs(cut[inside][:, :3].astype(int) - frames[0][window][inside]).mean() < 4
 
 
-def test_a_store_opens_as_it_was_prepared(tmp_path):
+def test_an_opened_store_equals_the_prepared_one(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / "a.png"), picture(len(name) + ord(name[0])))
@@ -93,10 +93,10 @@ def test_errors_say_what_to_do(tmp_path):
         Pictures.open(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Pictures.prepare(tmp_path / "store", [tmp_path / "nowhere"])
-    with pytest.raises(ValueError, match="no picture of use"):
+    with pytest.raises(ValueError, match="no usable picture"):
         Pictures.prepare(tmp_path / "store", [tmp_path])
     assert not list((tmp_path / "store").iterdir())
-    with pytest.raises(ValueError, match="of which folders"):
+    with pytest.raises(ValueError, match="no folders: give backgrounds or cut-outs"):
         Pictures.prepare(tmp_path / "store")
     (tmp_path / "store/index.npy").touch()
     with pytest.raises(FileExistsError, match="holds pictures already"):

@@ -47,7 +47,7 @@ def test_errors_are_one_line(source, tmp_path, capsys, monkeypatch):
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_all_clips_of_a_small_set_are_shown(tmp_path, capsys, monkeypatch):
+def test_all_clips_of_a_small_data_set_are_shown(tmp_path, capsys, monkeypatch):
     mose.write([make_clip("walk")], tmp_path / "set")
     command = ["sheet", str(tmp_path / "new/sheet.jpg"), "--clips", str(tmp_path / "set")]
     monkeypatch.setattr("sys.argv", command)
@@ -60,7 +60,7 @@ def test_all_clips_of_a_small_set_are_shown(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [["sheet"], ["sheet.foo"], ["s.png", "--columns", "0"], ["s.png", "--seeds", "-1"]])
-def test_mistakes_are_told_before_the_work(wrong, capsys, monkeypatch):
+def test_wrong_options_are_errors_before_any_work(wrong, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["sheet", *wrong])
     with pytest.raises(SystemExit):
         sheet.main()

@@ -1,4 +1,4 @@
-"""Synthetic scenes: the same from the same seed, and masks that are true."""
+"""Synthetic scenes are reproducible, and their masks are exact."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 60, 80
 
 
 def clear_look(frames: int) -> camera.Look:
-    """A camera that leaves colours as they are, but for rounding: found by trying seeds."""
+    """A camera that changes colours only by rounding; the seed was found by trial."""
     for seed in range(1000):
         look = camera.Look(
             np.random.default_rng(seed), frames, HEIGHT, WIDTH, camera.sensor_grain(HEIGHT, WIDTH),
@@ -101,7 +101,7 @@ def test_mask_is_where_the_object_is():
     assert images[labels == 1].min() > 150 and images[labels == 0].max() < 150
 
 
-def test_what_is_in_front_hides_what_is_behind():
+def test_front_things_occlude_those_behind():
     _, alone = drawn([square(1, [0.0])], 1)
     _, labels = drawn([square(1, [0.0]), square(2, [6.0])], 1)
     assert 0 < (labels == 1).sum() < (alone == 1).sum()
@@ -115,25 +115,25 @@ def test_objects_that_leave_have_no_mask_until_they_return():
     assert [bool((label == 1).any()) for label in labels] == [True, True, False, True]
 
 
-def test_vanishing_things_are_gone_at_once_and_nothing_else_changes():
+def test_vanishing_changes_nothing_else():
     still = replace(
         SMALL, frames=12, speed=(0.0, 0.0), camera_speed=(0.0, 0.0), deformation=0.0, leaving=0.0, occlusion=0.0,
         lookalikes=0.0, lighting=0.0, blur=0.0, noise=0.0, low_resolution=0.0,
     )  # fmt: skip
     visible = SyntheticScenes(replace(still, vanishing=1.0)).scene(2)
     there = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
-    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each is away for a while, and none for ever
+    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each vanishes for a while, none for good
     for scene in (SyntheticScenes(still).scene(seed) for seed in range(3)):
         assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
 
 
-def test_few_materials_make_things_of_one_look():
+def test_materials_of_zero_make_uniform_things():
     def spread(materials: float) -> float:
-        """How far the colours of a thing are from their mean, over 40 things."""
+        """Mean deviation of colours within a thing, over 40 things."""
         found = []
         for seed in range(40):
             alpha = np.full((40, 40), 255, np.uint8)
-            pixels = things.dressed(np.random.default_rng(seed), alpha, Pictures(), materials)[..., :3].astype(float)
+            pixels = things.textured(np.random.default_rng(seed), alpha, Pictures(), materials)[..., :3].astype(float)
             found.append(pixels.std(axis=(0, 1)).mean())
         return float(np.mean(found))
 
@@ -141,7 +141,7 @@ def test_few_materials_make_things_of_one_look():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_thing_changes_only_the_pixels_of_its_mask(seed):
+def test_things_change_only_the_pixels_of_their_masks(seed):
     rng = np.random.default_rng(seed)
     parts = things.make(rng, 3, 40.0, 0.8, Pictures())
     turn = transform(*(np.full(3, v) for v in (4.0, -3.0, 0.4, 1.1, 0.9)))
@@ -155,7 +155,7 @@ def test_a_thing_changes_only_the_pixels_of_its_mask(seed):
     assert (changed & mask).sum() > 0.5 * mask.sum(), "unchanged inside its mask"
 
 
-def test_bent_things_stay_inside_what_is_drawn():
+def test_bent_things_stay_inside_their_window():
     """The window that is drawn has room for the bend: a solid thing isn't cut off."""
     rng = np.random.default_rng(1)
     pixels = np.full((30, 30, 4), 255, np.uint8)
@@ -217,7 +217,7 @@ def test_suite():
         ({"leaving": -0.1}, "leaving"),
     ],
 )
-def test_impossible_settings_say_so(changes, words):
+def test_impossible_settings_are_errors(changes, words):
     with pytest.raises(ValueError, match=words):
         replace(SMALL, **changes)
 

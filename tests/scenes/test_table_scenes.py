@@ -1,4 +1,4 @@
-"""Scenes on tables: true to their seeds, with toys that stand where they should, hide, leave and come back."""
+"""Table scenes are reproducible; toys stand on the table, hide, leave and come back."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_a_toy_is_the_same_each_time(name):
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in pairs)
 
 
-def test_clips_have_what_is_asked_for():
+def test_clips_follow_the_settings():
     for seed in range(8):
         clip = TableScenes(SMALL).scene(seed)
         assert len(clip) == 6 and clip.frames[0].shape == (72, 96, 3)
@@ -53,7 +53,7 @@ def test_clips_have_what_is_asked_for():
         assert masks.sum(1).max() == 1, "no pixel belongs to two objects"
 
 
-def test_things_hide_or_leave_and_come_back():
+def test_toys_hide_or_leave_and_come_back():
     quiet = SceneSettings(height=72, width=96, frames=12, camera_speed=(0.0, 0.0))
     returned = 0
     for seed in range(30):
@@ -64,7 +64,7 @@ def test_things_hide_or_leave_and_come_back():
     assert returned >= 10
 
 
-def test_nothing_hides_or_leaves_where_that_is_not_wanted():
+def test_no_toy_hides_or_leaves_with_settings_of_zero():
     calm = SceneSettings(
         height=72, width=96, frames=6, objects=(1, 1), occlusion=0.0, leaving=0.0, lookalikes=0.0, camera_speed=(0, 0)
     )
@@ -73,7 +73,7 @@ def test_nothing_hides_or_leaves_where_that_is_not_wanted():
 
 
 @pytest.mark.parametrize("name", EVERY_TOY)
-def test_toys_stand_on_the_ground_and_fill_what_they_say(name):
+def test_toys_stand_on_their_base_and_fill_their_size(name):
     toy = EVERY_TOY[name]()
     rows, columns = np.nonzero(drawn(toy))
     assert abs(rows.max() - 300) <= 8
@@ -82,7 +82,7 @@ def test_toys_stand_on_the_ground_and_fill_what_they_say(name):
 
 
 @pytest.mark.parametrize("name", ["car", "pot"])
-def test_fewer_pixels_at_the_same_place(name):
+def test_smaller_pieces_keep_their_position(name):
     toy = EVERY_TOY[name]()
     small = Toy(tuple(piece.smaller(0.5) for piece in toy.pieces), toy.half, toy.height)
     before, after = drawn(toy), drawn(small)
@@ -102,7 +102,7 @@ def test_wheels_turn_on_their_axles():
         assert np.isclose(-angle, 10 / piece.radius)
 
 
-def test_straight_undoes_sprite():
+def test_straight_inverts_sprite():
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
     alpha = rng.choice(np.array([0, 128, 255], np.uint8), (20, 30))

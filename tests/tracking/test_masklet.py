@@ -60,7 +60,7 @@ def test_masks_may_be_read_only_and_of_any_layout():
         assert masklet(other).box == Box(20, 10, 30, 25)
 
 
-def test_the_tracker_says_which_parts_count(model, images):
+def test_the_tracker_sets_box_min_part(model, images):
     mask = thing((20, 10, 30, 25), (70, 50, 5, 5))
     boxes = []
     for settings in ({}, {"box_min_part": 0.0}):

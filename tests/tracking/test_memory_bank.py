@@ -35,7 +35,7 @@ def test_a_prompted_frame_among_the_recent_ones_counts_as_prompted_only():
     assert pointers == [(30, 0), (2, 28), (1, 29)] + [(age, 30 - age) for age in range(3, 16)]
 
 
-def test_the_past_can_be_recalled_as_it_was():
+def test_recall_of_a_past_frame_ignores_later_ones():
     maps, pointers = recalled(bank(history=4), 26)
     assert maps == [(0, 0)] + [(age, 26 - age) for age in range(1, 7)]
     assert pointers == [(26, 0)] + [(age, 26 - age) for age in range(1, 16)]
@@ -55,7 +55,7 @@ def test_the_first_and_the_latest_prompts_are_kept():
     assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
 
 
-def test_frames_on_which_the_object_was_not_seen_are_not_remembered():
+def test_frames_on_which_the_object_is_absent_are_not_remembered():
     made = MemoryBank(replace(CONFIGS["sam2.1_hiera_tiny"], remembered_presence=0.0), history=4, prompted_memories=4)
     made.remember_prompted(0, torch.zeros(64, 2, 2), torch.zeros(256))
 
@@ -70,7 +70,7 @@ def test_frames_on_which_the_object_was_not_seen_are_not_remembered():
     assert recalled(made, 100) == ([(0, 0)], [(100, 0)])
 
 
-def test_objects_that_remember_less_are_filled_up_and_marked():
+def test_shorter_memories_are_padded_and_masked():
     memories = recall_all([bank(), bank(prompted=(28,), tracked=(29,))], 30, (2, 2))
     assert memories.maps.shape == (2, 7, 64, 2, 2)
     assert memories.map_valid.tolist() == [[True] * 7, [True] * 2 + [False] * 5]

@@ -38,7 +38,7 @@ def test_fixed_colours_of_ids_are_distinct():
 
 
 @pytest.mark.parametrize("own", [colour(1), (30, 60, 200), (200, 30, 30), (250, 250, 250), (5, 5, 5), (240, 200, 20)])
-def test_differs_from_the_object_and_what_surrounds_it(own):
+def test_a_colour_differs_from_the_object_and_its_surroundings(own):
     image = scene((100, 100, own), background=(90, 140, 90))
     chosen = ObjectColours().of(image, {1: disc(100, 100)})[1]
     assert difference(chosen, own) > 40

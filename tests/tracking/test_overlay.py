@@ -1,7 +1,6 @@
 """Overlay pictures: what is marked, what is left alone, what is refused."""
 
 import itertools
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +34,7 @@ def coloured(picture, rgb):
     return int((np.abs(picture.astype(int) - rgb).sum(2) < 60).sum())
 
 
-def test_outlines_the_mask_and_lets_the_object_be_seen():
+def test_masks_are_outlined_and_objects_stay_visible():
     original = np.full((480, 640, 3), (200, 40, 40), np.uint8)
     before, mask = original.copy(), ellipse(320, 300, 80, 60)
     picture = Overlay().draw(original, [masklet(1, mask, label="cup")])
@@ -53,7 +52,7 @@ def test_outlines_the_mask_and_lets_the_object_be_seen():
     assert (picture[rim].astype(int).sum(1) < 160).sum() > 300, "its dark edges"
 
 
-def test_labels_leave_small_objects_to_be_seen():
+def test_labels_do_not_hide_small_objects():
     original = np.full((480, 640, 3), 90, np.uint8)
     masks = [ellipse(60 + 55 * i, 240, 9, 9) for i in range(10)]
     picture = Overlay().draw(original, [masklet(i + 1, mask, label="bolt") for i, mask in enumerate(masks)])
@@ -102,14 +101,3 @@ def test_any_size_of_image(size):
 def test_refuses_masks_of_another_image():
     with pytest.raises(ValueError, match=r"object 4 is 640 x 480 pixels, the image 320 x 240"):
         Overlay().draw(image(240, 320), [masklet(4, np.zeros((480, 640), bool))])
-
-
-def test_is_fast():
-    picture, masklets = image(), [masklet(i, ellipse(100 + 110 * i, 200, 50, 60), label="cup") for i in range(4)]
-    Overlay().draw(picture, masklets)
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        Overlay().draw(picture, masklets)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.010  # about 0.002 on an idle machine

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.pixels import holes_one_by_one, holes_side_by_side, to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import small_holes_on_cpu, small_holes_on_gpu, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click
 
 SMALL = CONFIGS["default"].at(32, "1:1")
@@ -53,7 +53,7 @@ def test_small_holes_are_filled_and_large_ones_stay(hole, filled):
     assert not mask[:9].any() and not mask[-9:].any()
 
 
-def test_masks_need_not_overlap():
+def test_masks_do_not_overlap_if_so_chosen():
     """A pixel goes to the mask with the higher logit; a hole that is filled, to what is seen in it."""
     logits = torch.full((3, 32, 32), -10.0)
     logits[0, 4:24, 4:24] = 6
@@ -69,7 +69,7 @@ def test_masks_need_not_overlap():
 
 
 @pytest.mark.parametrize("area", [1, 3, 8])
-def test_holes_are_those_that_connected_components_are_small_in(area):
+def test_holes_are_small_connected_components(area):
     """For each of two ways, and beside SciPy."""
     generator = torch.Generator().manual_seed(area)
     for density in (0.1, 0.3, 0.5, 0.7, 0.95):
@@ -80,5 +80,5 @@ def test_holes_are_those_that_connected_components_are_small_in(area):
             small = np.bincount(components.ravel()) <= area
             small[0] = False
             found[:] = small[components]
-        assert np.array_equal(holes_one_by_one(outside, area).numpy(), expected)
-        assert np.array_equal(holes_side_by_side(outside, area).numpy(), expected)
+        assert np.array_equal(small_holes_on_cpu(outside, area).numpy(), expected)
+        assert np.array_equal(small_holes_on_gpu(outside, area).numpy(), expected)

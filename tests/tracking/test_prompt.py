@@ -82,7 +82,7 @@ def test_clicks_of_any_form(form):
     ],
     ids=repr,
 )
-def test_what_is_no_click_is_refused_with_what_is_one(clicks):
+def test_other_clicks_are_refused_with_the_right_form(clicks):
     with pytest.raises(PromptError, match=r"a click is \(x, y\) or \(x, y, positive\)"):
         checked(clicks=clicks)
 
@@ -122,7 +122,7 @@ def test_boxes_of_any_form(box):
     ],
     ids=repr,
 )
-def test_what_is_no_box_is_refused_with_what_is_one(box):
+def test_other_boxes_are_refused_with_the_right_form(box):
     with pytest.raises(PromptError, match=r"a box is \(x, y, width, height\)"):
         checked(box=box)
 
@@ -225,7 +225,7 @@ def test_pictures_of_probabilities_are_refused_soft_edges_are_not():
     }.values(),
     ids=str,
 )
-def test_what_is_no_mask_is_refused_with_what_is_one(mask, reason):
+def test_other_masks_are_refused_with_the_right_form(mask, reason):
     with pytest.raises(PromptError, match=reason):
         checked(mask=mask)
 
@@ -243,7 +243,7 @@ def test_ids_that_are_no_whole_numbers_are_refused(object_id):
         checked(object_id=object_id, clicks=ONE)
 
 
-def test_none_is_nothing_said():
+def test_none_means_not_given():
     prompt = checked(object_id=None, clicks=None, box=(3, 4, 20, 30), label=None)
     assert (prompt.object_id, prompt.clicks, prompt.label) == (0, (), "")
     with pytest.raises(PromptError, match="empty"):
@@ -271,7 +271,7 @@ anything = st.recursive(
 
 
 @given(clicks=anything, box=anything, mask=anything, object_id=anything, label=anything, replace=anything)
-def test_whatever_is_said_is_followed_or_refused(clicks, box, mask, object_id, label, replace):
+def test_any_prompt_is_checked_or_refused(clicks, box, mask, object_id, label, replace):
     for said in ({"clicks": clicks}, {"box": box}, {"mask": mask}):
         for rest in ({}, {"object_id": object_id}, {"label": label}, {"replace": replace}):
             try:
@@ -280,13 +280,13 @@ def test_whatever_is_said_is_followed_or_refused(clicks, box, mask, object_id, l
                 assert "\n" not in str(error) and len(str(error)) < 400
 
 
-def test_the_tracker_takes_them_as_they_are(model, images):
+def test_the_tracker_accepts_all_forms(model, images):
     tracker = Tracker(model)
     tracker.step(images[0])
     plain = tracker.prompt(Prompt(clicks=[(30, 20)]))
     assert np.array_equal(plain.mask, tracker.prompt(Prompt(clicks=(Click(30, 20),))).mask)
     refined = tracker.prompt(Prompt(1, clicks=np.array([[5, 5, 0]])))
-    assert tracker._objects[1].prompts[0][1] == (Click(30, 20), Click(5, 5, False))
+    assert tracker.objects[1].prompts[0][1] == (Click(30, 20), Click(5, 5, False))
     assert np.array_equal(refined.mask, tracker.newest.masklet(1).mask)
     for wrong in ({"clicks": [(30, 20)]}, [(30, 20)], Click(30, 20), None):
         with pytest.raises(PromptError, match="give Prompt"):
@@ -295,7 +295,7 @@ def test_the_tracker_takes_them_as_they_are(model, images):
         tracker.prompt(Prompt(clicks=[(30, 20)]), "now")
 
 
-def test_the_image_predictor_takes_them_as_they_are(model, images):
+def test_the_image_predictor_accepts_all_forms(model, images):
     predictor = ImagePredictor(model)
     predictor.set_image(images[0])
     expected = predictor.predict(clicks=(Click(30, 20),), box=Box(3, 4, 50, 40))
@@ -307,7 +307,7 @@ def test_the_image_predictor_takes_them_as_they_are(model, images):
         predictor.predict(box=(3, 4))
 
 
-def test_what_is_masked_out_is_not_on_the_object():
+def test_masked_out_pixels_are_background():
     labels = np.full((HEIGHT, WIDTH), 7)
     labels[2:5, 3:9] = 5
     there = labels == 5

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sam2_ros.model import SAM2
+from sam2_ros.model.sam2 import logits_of as network_logits_of
 from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, StampError, Tracker
 from sam2_ros.tracking.pixels import mask_to_network, prompt_to_network
 
@@ -20,7 +21,7 @@ CLICK = Prompt(clicks=(Click(30, 20),))
 
 def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
     """What is known of an object on every frame of the history."""
-    return [seen.answers[object_id].logits for seen in tracker._history if object_id in seen.answers]
+    return [seen.answers[object_id].logits for seen in tracker.history if object_id in seen.answers]
 
 
 def run(model, images, prompts, **settings) -> Tracker:
@@ -33,7 +34,7 @@ def run(model, images, prompts, **settings) -> Tracker:
     return tracker
 
 
-def test_a_frame_for_every_image_also_without_objects(model, images):
+def test_every_image_has_a_frame_even_without_objects(model, images):
     tracker = Tracker(model)
     frame = tracker.step(images[0], 5)
     assert (frame.stamp, frame.height, frame.width, frame.masklets) == (5, 60, 80, ())
@@ -53,7 +54,7 @@ def test_a_prompted_object_is_in_every_later_frame(model, images):
         assert masklet.presence > 0.5
 
 
-def test_an_image_may_be_encoded_before_its_turn(model, images):
+def test_images_can_be_encoded_ahead(model, images):
     at_once, ahead = (run(model, images[:3], {2: [(CLICK, None)]}) for _ in range(2))
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(ahead.encode, images[3])
@@ -87,7 +88,7 @@ def test_a_refinement_changes_what_follows(model, images):
     assert not torch.allclose(logits_of(plain, 1)[-1], logits_of(refined, 1)[-1], atol=1e-3)
 
 
-def test_prompts_need_not_be_carried_forward_one_by_one(model, images):
+def test_several_prompts_can_be_propagated_at_once(model, images):
     """Several clicks on an old frame, then forward once, equal clicks that are each carried forward."""
     clicks = [Prompt(object_id=1, clicks=(click,)) for click in (Click(10, 50, False), Click(40, 30))]
     each = run(model, images[:14], {2: [(CLICK, None)], 13: [(prompt, 60) for prompt in clicks]})
@@ -103,7 +104,7 @@ def test_prompts_need_not_be_carried_forward_one_by_one(model, images):
     assert once.newest.masklets[0].mask.tolist() == each.newest.masklets[0].mask.tolist()
 
 
-def test_retracking_lets_a_prompt_change_what_came_before(model, images):
+def test_retracking_applies_prompts_to_earlier_frames(model, images):
     refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
     tracker = run(model, images[:14], {2: [(CLICK, None), (Prompt(clicks=(Click(60, 40),)), None)]})
     plain, other = logits_of(tracker, 1), logits_of(tracker, 2)
@@ -124,16 +125,16 @@ def test_retracking_lets_a_prompt_change_what_came_before(model, images):
 def test_a_late_prompt_takes_the_nearest_frame(model, images):
     tracker = run(model, images[:6], {})
     tracker.prompt(CLICK, 23)
-    assert [1 in seen.answers for seen in tracker._history] == [False, False, True, True, True, True]
+    assert [1 in seen.answers for seen in tracker.history] == [False, False, True, True, True, True]
 
 
 def test_clicks_on_one_frame_add_up(model, images):
     one_by_one = run(model, images[:1], {})
     one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
     one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
-    assert one_by_one._objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
+    assert one_by_one.objects[1].prompts[0] == (None, (Click(30, 20), Click(5, 5, False)))
     one_by_one.prompt(Prompt(object_id=1, box=Box(3, 4, 20, 20)))
-    assert one_by_one._objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
+    assert one_by_one.objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
 
 
 def test_replace_forgets_what_the_object_was(model, images):
@@ -186,7 +187,7 @@ def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
     assert np.array_equal(again.mask, mask)
 
 
-def test_masks_that_may_not_overlap_leave_a_given_one_whole(model, images):
+def test_non_overlapping_masks_keep_a_prompted_mask_whole(model, images):
     tracker = run(model, images[:3], {}, non_overlap_masks=True)
     found = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
     mask = scattered()
@@ -198,7 +199,7 @@ def test_masks_that_may_not_overlap_leave_a_given_one_whole(model, images):
 
 @pytest.mark.parametrize("size", [(6, 6), (8, 8), (200, 1), (1, 90), (3, 12)], ids=str)
 @pytest.mark.parametrize("place", [(100, 100), (301, 203), (854, 480)])
-def test_small_and_thin_masks_are_held(model, size, place):
+def test_small_and_thin_mask_prompts_survive_resizing(model, size, place):
     """Also where they lie across the network's cells: what is remembered is not empty."""
     image = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
     network = SAM2(replace(model.config, image_size=320)).eval()
@@ -211,7 +212,7 @@ def test_small_and_thin_masks_are_held(model, size, place):
     masklet = tracker.prompt(Prompt(mask=mask))
     assert np.array_equal(masklet.mask, mask)
     assert masklet.present and masklet.presence > 0.99
-    logits = tracker._history[-1].answers[1].logits
+    logits = tracker.history.newest.answers[1].logits
     rows, columns = (logits > 0).nonzero().T.numpy()
     scale = 854 / logits.shape[1], 480 / logits.shape[0]
     assert len(rows) and float(logits.max()) == pytest.approx(10, abs=1e-3)
@@ -219,7 +220,7 @@ def test_small_and_thin_masks_are_held(model, size, place):
     assert y - 1.5 * scale[1] < rows.min() * scale[1] and rows.max() * scale[1] < y + size[1] + 1.5 * scale[1]
 
 
-def test_a_mask_that_the_network_cannot_hold_is_refused_with_the_size_that_it_could(model, images):
+def test_too_small_mask_prompts_are_refused_with_the_smallest_size(model, images):
     tracker = run(model, [np.zeros((480, 640, 3), np.uint8)], {})
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:110, 100:110] = True
@@ -232,28 +233,28 @@ def test_a_mask_that_the_network_cannot_hold_is_refused_with_the_size_that_it_co
     assert tracker.prompt(Prompt(mask=mask)).present
 
 
-def test_large_masks_are_what_the_reference_makes_of_them(model):
+def test_large_mask_prompts_equal_the_reference(model):
     """Only what fills no cell of the network is treated otherwise."""
     mask = np.zeros((120, 160), dtype=bool)
     mask[20:80, 30:100] = mask[90, 10:150] = True
     shape, device = (64, 96), torch.device("cpu")
-    seen, logits = prompt_to_network(mask, shape, model)
+    seen, logits = prompt_to_network(mask, shape, model.device)
     assert torch.equal(seen, mask_to_network(mask, shape, device))
-    assert torch.equal(logits, model.logits_of(seen))
+    assert torch.equal(logits, network_logits_of(seen))
 
 
-def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
+def test_absent_objects_have_no_presence(model, images, monkeypatch):
     """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
-    track = model.track
+    track = tracker.network.track
 
     def track_nothing(*given):
         decoded, memory = track(*given)
         return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
 
-    monkeypatch.setattr(model, "track", track_nothing)
+    monkeypatch.setattr(tracker.network, "track", track_nothing)
     (masklet,) = tracker.step(images[2]).masklets
-    assert tracker._history[-1].answers[1].presence_logit > 1
+    assert tracker.history.newest.answers[1].presence_logit > 1
     assert (masklet.present, masklet.presence, masklet.mask.any(), masklet.box) == (False, 0.0, False, Box(0, 0, 0, 0))
     monkeypatch.undo()
     tracker.step(images[3])
@@ -262,7 +263,7 @@ def test_what_is_not_present_has_no_presence(model, images, monkeypatch):
             assert masklet.present == (masklet.presence > 0.5) == bool(masklet.mask.any())
 
 
-def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, images, monkeypatch):
+def test_masks_regain_the_pixels_of_removed_objects(model, images, monkeypatch):
     """In the newest frame and in the history; by removal, and where the GPU's memory has not sufficed."""
 
     def prompted(*settings) -> Tracker:
@@ -286,7 +287,8 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     assert tracker.newest.stamp == 45
 
     tracker = prompted()
-    encode_memory, frame = model.encode_memory, Tracker._frame
+    twin, frame = tracker.network.model, Tracker._frame
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
         if len(mask_logits) > 1:
@@ -296,7 +298,7 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     def fail(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     monkeypatch.setattr(Tracker, "_frame", fail)
     with pytest.raises(torch.OutOfMemoryError):
         tracker.step(images[5])
@@ -305,18 +307,18 @@ def test_masks_get_back_what_was_cut_off_for_an_object_that_is_gone(model, image
     assert tracker.newest.stamp == 40 and np.array_equal(left.mask, whole)
 
 
-def test_a_prompt_cuts_the_other_objects_anew(model, images):
+def test_a_prompt_updates_the_overlaps_of_other_objects(model, images):
     tracker = run(model, images[:5], {}, non_overlap_masks=True)
     tracker.prompt(Prompt(clicks=[(30, 20)]), 20)
     tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
     for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
         tracker.prompt(Prompt(2, **said), 30)
-        fresh = tracker._frame(tracker._history[-1], tracker._objects)
+        fresh = tracker._frame(tracker.history.newest, tracker.objects)
         for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
             assert np.array_equal(shown.mask, expected.mask)
 
 
-def test_ids_are_given_in_order_and_kept(model, images):
+def test_ids_ascend(model, images):
     tracker = run(model, images[:1], {})
     assert [tracker.prompt(p).object_id for p in (CLICK, Prompt(object_id=7, clicks=CLICK.clicks), CLICK)] == [1, 7, 8]
     tracker.remove(8)
@@ -327,7 +329,7 @@ def test_ids_are_given_in_order_and_kept(model, images):
     assert tracker.prompt(CLICK).object_id == 1
 
 
-def test_no_id_is_given_twice(model, images):
+def test_no_id_is_used_twice(model, images):
     """Whatever IDs prompts have chosen, and whatever has been removed or refused since."""
     tracker = run(model, images[:1], {})
     tracker.prompt(CLICK)
@@ -348,8 +350,9 @@ def test_no_id_is_given_twice(model, images):
     assert tracker.prompt(CLICK).object_id == 1
 
 
-def test_ids_are_given_again_only_after_all_others(model, images, monkeypatch):
-    monkeypatch.setattr("sam2_ros.tracking.tracker.MAX_OBJECT_ID", 6)
+def test_ids_are_used_again_only_after_all_others(model, images, monkeypatch):
+    for module in ("tracker", "object_ids"):
+        monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
     given = []
     for _ in range(3 * 6):
@@ -361,7 +364,7 @@ def test_ids_are_given_again_only_after_all_others(model, images, monkeypatch):
         Tracker(model, max_objects=7)
 
 
-def test_ids_begin_again_when_all_have_been_given(model, images):
+def test_ids_begin_again_when_all_were_used(model, images):
     tracker = run(model, images[:1], {})
     for given in (0, 65534, 0, 0, 0):
         tracker.prompt(Prompt(object_id=given, clicks=CLICK.clicks))
@@ -386,20 +389,21 @@ def test_the_aspect_of_images_may_change(model, images):
         tracker.step(image, index)
         if index == 1:
             tracker.prompt(CLICK)
-    assert [seen.answers[1].logits.shape for seen in list(tracker._history)[2:4]] == [(16, 16), (8, 32)]
+    assert [seen.answers[1].logits.shape for seen in list(tracker.history)[2:4]] == [(16, 16), (8, 32)]
     masklet = tracker.prompt(Prompt(1, clicks=(Click(200, 30),)), stamp=4)
     assert masklet.mask.shape == (60, 240)
     assert tracker.newest.masklets[0].mask.shape == (60, 80)
 
 
-def test_prompts_are_placed_in_wide_images_as_they_were_made(model, images):
+def test_prompts_keep_their_place_in_wide_images(model, images):
     wide = np.tile(images[0], (1, 3, 1))
     mask = np.zeros((60, 240), dtype=bool)
     mask[8:30, 150:220] = True
     tracker = run(model, [wide], {})
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
-    hook = model.sam_prompt_encoder.pe_layer.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    encoding = tracker.network.model.sam_prompt_encoder.pe_layer
+    hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
     # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
@@ -427,7 +431,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_bad_prompts_are_refused_and_disturb_nothing(model, images, reason):
+def test_bad_prompts_are_refused_without_side_effects(model, images, reason):
     tracker = run(model, images[:6], {1: [(CLICK, None)]}, max_objects=1)
     before = tracker.newest
     with pytest.raises(PromptError, match=reason):
@@ -438,7 +442,7 @@ def test_bad_prompts_are_refused_and_disturb_nothing(model, images, reason):
     assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
 
 
-def test_clicks_may_come_in_a_list_too(model, images):
+def test_clicks_may_be_a_list(model, images):
     listed, tupled = (
         run(model, images[:2], {1: [(Prompt(clicks=kind([Click(30, 20), Click(3, 3, False)])), None)]}).newest.masklets
         for kind in (list, tuple)
@@ -461,14 +465,15 @@ def test_a_prompt_out_of_reach_is_refused(model, images):
 def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
     """The allocator's failure is a stand-in: there is no GPU in these tests."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
-    encode_memory = model.encode_memory
+    twin = tracker.network.model
+    encode_memory = twin.encode_memory
 
     def fail_for_two(features, mask_logits, *rest, **named):
-        if len(tracker._objects) > 1 and len(mask_logits) > 1:
+        if len(tracker.objects) > 1 and len(mask_logits) > 1:
             raise torch.OutOfMemoryError
         return encode_memory(features, mask_logits, *rest, **named)
 
-    monkeypatch.setattr(model, "encode_memory", fail_for_two)
+    monkeypatch.setattr(twin, "encode_memory", fail_for_two)
     tracker.prompt(CLICK)
     assert list(tracker.labels) == [1, 2]
     assert [masklet.object_id for masklet in tracker.step(images[4]).masklets] == [1]
@@ -476,13 +481,13 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
     def fail(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(model, "encode_memory", fail)
+    monkeypatch.setattr(twin, "encode_memory", fail)
     with pytest.raises(PromptError, match="out of memory"):
         tracker.prompt(CLICK)
     assert list(tracker.labels) == [1]
 
 
-def test_running_out_of_memory_where_masks_are_enlarged_leaves_all_as_it_was(model, images, monkeypatch):
+def test_running_out_of_memory_while_rendering_changes_nothing(model, images, monkeypatch):
     """The allocator's failure is a stand-in, as above."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
     before, labels, stamps = tracker.newest, tracker.labels, tracker.stamps
@@ -545,7 +550,7 @@ NOT_IMAGES = {  # what people give, and an expression that makes an image of it
 
 
 @pytest.mark.parametrize("what", NOT_IMAGES)
-def test_what_is_no_image_is_refused_with_what_makes_one_of_it(model, what):
+def test_other_types_of_images_are_refused_with_a_conversion(model, what):
     given, remedy = NOT_IMAGES[what]
     tracker, predictor = Tracker(model), ImagePredictor(model)
     for see in (tracker.step, tracker.encode, predictor.set_image):
@@ -565,7 +570,7 @@ def test_what_is_no_image_is_refused_with_what_makes_one_of_it(model, what):
         assert tracker.step(converted(given)).height == 60
 
 
-def test_a_wrong_stamp_is_put_right(model, images):
+def test_a_wrong_stamp_is_corrected(model, images):
     tracker = Tracker(model)
     with pytest.raises(StampError, match="no frame"):
         tracker.restamp(5)
@@ -581,7 +586,7 @@ def test_a_wrong_stamp_is_put_right(model, images):
     assert len(tracker.step(images[1], 40).masklets) == 1
 
 
-def test_nothing_grows(model, images):
+def test_memory_is_bounded(model, images):
     """After the bank and the history are full, no tensor is added, whatever happens."""
 
     def live_bytes() -> int:
@@ -597,12 +602,12 @@ def test_nothing_grows(model, images):
         if index % 40 == 39:
             sizes.append(live_bytes())
     assert sizes[1] == sizes[2]
-    tracked = tracker._objects[1]
+    tracked = tracker.objects[1]
     assert next(iter(tracked.bank.prompted)) == 0
     assert len(tracked.bank.prompted) == len(tracked.prompts) == 3
 
 
-def test_a_clock_that_was_put_back_takes_the_history_with_it(model, images):
+def test_restamping_moves_the_whole_history(model, images):
     tracker = Tracker(model, history=3)
     for index, stamp in enumerate((10, 20, 30, 40)):
         tracker.step(images[index % len(images)], stamp)
@@ -640,7 +645,7 @@ def test_stamps_that_are_no_whole_numbers_are_refused(model, images, stamp):
 
 
 @pytest.mark.parametrize("object_id", [[1], {}, "1", 1.0, True, None, np.ones(2)])
-def test_objects_that_are_named_otherwise_than_by_a_number_are_refused(model, images, object_id):
+def test_object_ids_of_other_types_are_refused(model, images, object_id):
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     for refuse in (tracker.remove, tracker.retrack):
         with pytest.raises(PromptError, match="object_id is"):
@@ -657,22 +662,22 @@ def test_objects_that_are_named_otherwise_than_by_a_number_are_refused(model, im
         {"dtype": torch.int8},
     ],
 )  # fmt: skip
-def test_settings_of_another_kind_are_refused(model, setting):
+def test_settings_of_other_types_are_refused(model, setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         Tracker(model, **setting)
 
 
-def test_settings_may_be_numpys_numbers(model, images):
+def test_settings_may_be_numpy_numbers(model, images):
     assert run(model, images[:6], {}, history=np.int64(4)).stamps == (20, 30, 40, 50)
 
 
 @pytest.mark.parametrize("name", ["sam2.1_hiera_tiny", "weights.pt", None])
-def test_a_name_in_place_of_a_model_is_refused_with_what_makes_one_of_it(name):
+def test_a_model_name_is_refused_with_a_hint_to_load_model(name):
     with pytest.raises(TypeError, match="load_model"):
         Tracker(name)
 
 
-def test_what_was_replaced_is_not_corrected_on_later_frames(model, images):
+def test_replaced_objects_are_unknown_on_later_frames(model, images):
     """Until it is carried forward, a replaced object is as unknown on later frames as one that is new."""
     click = Prompt(object_id=1, clicks=(Click(60, 40),))
     fresh, replaced = Tracker(model), run(model, images[:1], {0: [(CLICK, None)]})
@@ -690,12 +695,12 @@ def test_what_was_replaced_is_not_corrected_on_later_frames(model, images):
 
 
 @pytest.mark.parametrize("size, shape", [((286, 724), (192, 480)), ((1, 40000), (32, 3520)), ((3, 8000), (32, 480))])
-def test_a_mask_of_the_size_that_a_refusal_names_is_held_anywhere(model, size, shape):
+def test_mask_prompts_of_the_smallest_size_are_accepted_anywhere(model, size, shape):
     with pytest.raises(PromptError, match="can hold") as refused:
-        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model)
+        prompt_to_network(np.arange(size[0] * size[1]).reshape(size) == 0, shape, model.device)
     words = str(refused.value).split("can hold ")[1].split(";")[0].split()
     rows, columns = (int(words[0]), int(words[0])) if "x" in words else (1, int(words[0]))
     for top, left in ((0, 0), (size[0] - rows, size[1] - columns), (min(83, size[0] - rows), 312), (0, 59)):
         mask = np.zeros(size, bool)
         mask[top : top + rows, left : left + columns] = True
-        assert prompt_to_network(mask, shape, model)[0].any()
+        assert prompt_to_network(mask, shape, model.device)[0].any()

@@ -1,10 +1,11 @@
-"""What is changed in a clip: picture and masks stay together, and light stays light."""
+"""Augmentation: masks follow their images, and colours change as they should."""
 
 import numpy as np
 import pytest
 from small_network import moving_things
 
-from sam2_ros.training.augmentation import NONE, PAPER_AUGMENTATION, Augmentation, moved, recoloured
+from sam2_ros.training.augmentation import NONE, Augmentation, moved, recoloured
+from sam2_ros.training.recipe import load
 
 
 def red_things() -> tuple[np.ndarray, np.ndarray]:
@@ -20,23 +21,23 @@ def red_things() -> tuple[np.ndarray, np.ndarray]:
     [
         Augmentation(flip=1.0),
         Augmentation(flip=0.0, degrees=25, shear=20),
-        PAPER_AUGMENTATION,
+        load("paper").augmentation,
     ],
 )
-def test_masks_move_with_the_picture(settings):
+def test_masks_move_with_the_image(settings):
     for seed in range(5):
         frames, masks = moved(*red_things(), settings, np.random.default_rng(seed))
         assert frames.dtype == np.uint8 and masks.dtype == bool and masks.any()
-        clear = (frames.max(axis=-1) > 200) & (frames.min(axis=-1) < 30)  # no seams, and not what is left empty
+        clear = (frames.max(axis=-1) > 200) & (frames.min(axis=-1) < 30)  # without seams and empty corners
         assert clear.mean() > 0.05
         shown = masks[:, 0].any() and masks[:, 1].any()
         for channel, mask in ((0, masks[:, 0]), (2, masks[:, 1])):
             assert (frames[..., channel] > 200)[clear & mask].mean() > 0.99
-            if shown and masks.mean() > 0.3:  # no mosaic, in which the other three are not followed
+            if shown and masks.mean() > 0.3:  # no mosaic, whose other tiles are not masked
                 assert not mask[clear & (frames[..., channel] < 30)].any()
 
 
-def test_a_mosaic_shows_everything_four_times_and_follows_it_once():
+def test_mosaic_repeats_the_image_and_keeps_one_mask():
     frames, masks = red_things()
     quarters = set()
     for seed in range(20):
@@ -49,16 +50,16 @@ def test_a_mosaic_shows_everything_four_times_and_follows_it_once():
     assert len(quarters) == 4
 
 
-def test_a_turned_disk_in_a_wide_picture_stays_a_disk():
+def test_rotated_disk_in_a_wide_image_stays_a_disk():
     y, x = np.mgrid[:64, :64] - 31.5
-    disk = (4 * x**2 + y**2 < 400)[None, None]  # half as wide, since the picture was twice as wide as high
+    disk = (4 * x**2 + y**2 < 400)[None, None]  # half as wide, since the image was twice as wide as high
     frames = np.zeros((1, 64, 64, 3), np.uint8)
     for seed in range(5):
         _, masks = moved(frames, disk, Augmentation(flip=0, degrees=25), np.random.default_rng(seed), squeezed=2.0)
         assert (masks ^ disk).mean() < 0.01
 
 
-def test_the_light_of_a_clip_and_of_each_frame():
+def test_brightness_of_the_clip_and_of_each_frame():
     frames = np.repeat(moving_things(1)[0], 4, axis=0)
     same = recoloured(frames, NONE, np.random.default_rng(0))
     assert np.array_equal(same, frames)
@@ -73,7 +74,7 @@ def test_the_light_of_a_clip_and_of_each_frame():
     assert np.abs(grey - grey[..., :1]).max() <= 1
 
 
-def test_contrast_and_saturation_keep_the_mean():
+def test_contrast_and_saturation_preserve_the_mean():
     frames = np.full((1, 64, 64, 3), 100, np.uint8)
     frames[:, :32] = (160, 90, 40)
     for settings in (

@@ -1,4 +1,4 @@
-"""The head that chooses among candidates: what is kept for it, and what it learns."""
+"""Fitting the head that predicts IoU: what is recorded, and what it learns."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def model() -> SAM2:
     return default_network()
 
 
-def test_every_answer_for_a_visible_object_is_kept(model):
+def test_every_mask_of_a_visible_object_is_judged(model):
     """Of two objects on 6 frames, and of one that comes on the fifth; on every second frame nothing is known."""
     tracker = Tracker(model, history=1)
     whole, sparse = (judge(tracker, make_clip(frames=6, every=every), every) for every in (1, 2))
@@ -39,7 +39,7 @@ def test_every_answer_for_a_visible_object_is_kept(model):
     assert torch.allclose(said, whole.predicted, atol=1e-5)
 
 
-def test_what_is_kept_belongs_to_the_object_that_it_is_said_to_belong_to():
+def test_judged_ious_are_those_of_the_masklets():
     """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
     clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(11)
     tracker = Tracker(load_model(device="cpu"), history=3)
@@ -60,7 +60,7 @@ def test_what_is_kept_belongs_to_the_object_that_it_is_said_to_belong_to():
         assert not masklet.present or kept == pytest.approx(seen, abs=0.1)
 
 
-def test_a_damaged_clip_is_passed_over(model, capsys):
+def test_damaged_clips_are_skipped(model, capsys):
     class Damaged(list):
         def __getitem__(self, index):
             raise ClipError("broken", "cannot be decoded", index)
@@ -75,7 +75,7 @@ def test_a_damaged_clip_is_passed_over(model, capsys):
         gather(tracker, clips.__getitem__, range(4), minutes=1, workers=0)
     judged = gather(tracker, (clips * 3).__getitem__, range(12), minutes=1, workers=0)
     assert judged.clip.unique().tolist() == [1, 3, 5, 7, 9, 11]
-    assert "passed over: broken" in capsys.readouterr().err
+    assert "skipped: broken" in capsys.readouterr().err
 
     def opened(number: int) -> Clip:
         if number % 2:
@@ -86,12 +86,12 @@ def test_a_damaged_clip_is_passed_over(model, capsys):
     assert judged.clip.unique().tolist() == [0, 2, 4, 6, 8, 10]
 
 
-def test_objects_without_room_are_left_out(model):
+def test_objects_beyond_max_objects_are_left_out(model):
     judged = judge(Tracker(model, history=1, max_objects=2), make_clip(frames=6))
     assert (len(judged.tokens), int(judged.prompted.sum())) == (2 * 6, 2)
 
 
-def test_the_head_learns_to_choose():
+def test_fitted_head_chooses_better_candidates():
     """The token says which candidate is best; at first the head doesn't know. What it has not seen, it chooses too."""
     torch.manual_seed(0)
     tokens = torch.randn(4000, 16)
@@ -101,20 +101,21 @@ def test_the_head_learns_to_choose():
     seen = torch.arange(len(tokens)) < 3000
     head = MLP(16, 32, 4, layers=3)
     with torch.no_grad():
-        before = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
-    fit(head, judged.of(seen), epochs=50)
-    after = choice(judged.of(~seen), head(tokens[~seen]).sigmoid())
+        before = choice(judged.select(~seen), head(tokens[~seen]).sigmoid())
+    fit(head, judged.select(seen), epochs=50)
+    after = choice(judged.select(~seen), head(tokens[~seen]).sigmoid())
     assert before[1:3] == after[1:3]  # the best and the mean are what they were
     assert before[0] < 0.52 < 0.57 < after[0] <= after[1]
     assert after[3] < 0.04 < before[3]
 
 
-def test_the_command_changes_the_head_alone(tmp_path):
+@pytest.mark.slow
+def test_command_changes_only_the_head(tmp_path):
     davis.write([make_clip(f"walk{number}", frames=4) for number in range(5)], tmp_path / "data")
     command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--data"]
     done = subprocess.run([*command, tmp_path / "data"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "to a click, after" in done.stdout and "later frames, before" in done.stdout
+    assert "after a click, after" in done.stdout and "later frames, before" in done.stdout
     old, new = read_weights(DEFAULT_WEIGHTS), read_weights(tmp_path / "out.safetensors")
     changed = {key for key in old if not torch.equal(old[key], new[key])}
     assert changed and all(key.startswith("sam_mask_decoder.iou_prediction_head.") for key in changed)
@@ -124,7 +125,7 @@ def test_the_command_changes_the_head_alone(tmp_path):
     assert done.returncode == 2 and "error: 1 clips are too few" in done.stderr
 
 
-def test_the_command_learns_from_scenes_too(tmp_path):
+def test_command_on_scenes(tmp_path):
     command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--size", "64"]
     done = subprocess.run([*command, "--minutes", "0.1", "--workers", "0"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

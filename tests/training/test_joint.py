@@ -1,4 +1,4 @@
-"""Clips and still images in turns: which batches have which, in several processes and after a stop."""
+"""Joint training: which batches have clips or still images, in several processes and when resumed."""
 
 from dataclasses import replace
 from itertools import islice
@@ -11,17 +11,19 @@ from torch.utils.data import DataLoader
 from sam2_ros.data import davis
 from sam2_ros.training.__main__ import arguments, trainer
 from sam2_ros.training.augmentation import NONE
-from sam2_ros.training.joint import JointSamples, of_stills, stills_before
+from sam2_ros.training.joint import JointSamples, still_stage, stills_before
 from sam2_ros.training.recipe import Stage
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.samples import Batch
 from sam2_ros.training.scenes import SceneSamples
 
+pytestmark = pytest.mark.slow
+
 STAGE = Stage(frames=3, clips=2, objects=2, still_share=0.3, still_objects=3)
 
 
 def joint(stage: Stage = STAGE) -> JointSamples:
-    return JointSamples(SceneSamples(stage, (32, 32), NONE), SceneSamples(of_stills(stage), (32, 32), NONE), stage)
+    return JointSamples(SceneSamples(stage, (32, 32), NONE), SceneSamples(still_stage(stage), (32, 32), NONE), stage)
 
 
 def take(samples: JointSamples, batches: int, step: int = 0, rank: int = 0, world: int = 1) -> list[list]:
@@ -29,7 +31,7 @@ def take(samples: JointSamples, batches: int, step: int = 0, rank: int = 0, worl
     return [indices[i : i + samples.stage.clips] for i in range(0, len(indices), samples.stage.clips)]
 
 
-def test_some_batches_are_of_stills_and_no_scene_is_in_both():
+def test_stills_and_clips_share_no_scene():
     batches = take(joint(), 40)
     kinds = [{still for still, _ in batch} for batch in batches]
     assert all(len(kind) == 1 for kind in kinds), "a batch has either clips or stills"
@@ -42,19 +44,19 @@ def test_some_batches_are_of_stills_and_no_scene_is_in_both():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15, 0.5, 1.0])
-def test_the_share_is_kept_from_the_first_step_on(share):
+def test_still_share_holds_from_the_first_step_on(share):
     counts = [stills_before(replace(STAGE, still_share=share), step) for step in range(400)]
     assert all(abs(counted - share * step) < 1 for step, counted in enumerate(counts))
 
 
-def test_processes_share_each_batch_and_a_later_start_goes_on():
+def test_processes_split_batches_and_order_resumes():
     alone = take(joint(replace(STAGE, clips=4)), 30)
     first, second = (take(joint(), 30, rank=rank, world=2) for rank in range(2))
     assert [one + other for one, other in zip(first, second, strict=True)] == alone
     assert take(joint(), 10, step=20) == take(joint(), 30)[20:]
 
 
-def test_a_batch_of_stills_has_as_many_pictures_as_one_of_clips():
+def test_batches_of_stills_and_clips_have_equally_many_images():
     samples = joint()
     loader = DataLoader(samples, batch_size=2, sampler=samples.order(2, 0, 1), collate_fn=Batch.join, num_workers=1)
     clips, stills = islice(loader, 2)
@@ -63,7 +65,7 @@ def test_a_batch_of_stills_has_as_many_pictures_as_one_of_clips():
     assert stills.clip.unique().tolist() == list(range(6))
 
 
-def test_a_clip_may_give_way_to_one_still():
+def test_one_still_in_place_of_each_clip():
     """As in the paper's recipe, where a still has many objects."""
     stage = replace(STAGE, still_images=1)
     samples = joint(stage)
@@ -73,13 +75,16 @@ def test_a_clip_may_give_way_to_one_still():
     assert stills.clip.unique().tolist() == [0, 1]
 
 
-def test_the_command_trains_on_both(tmp_path):
+def test_command_trains_on_both(tmp_path):
     davis.write([make_clip("walk")], tmp_path / "clips")
     davis.write([make_clip("still", frames=1, ids=(1, 2))], tmp_path / "stills")  # too short to be a clip
-    options = [tmp_path / "run", "--data", tmp_path / "clips", "--stills", tmp_path / "stills", "--still-share", 0.5]
-    numbers = {"size": 64, "frames": 2, "clips": 1, "steps": 4, "workers": 0, "mask": 0}
-    settings = ["--no-bf16", *(f"--{name}={value}" for name, value in numbers.items())]
-    prepared = trainer(arguments().parse_args([*map(str, options), *settings]), torch.device("cpu"))
+    recipe = tmp_path / "recipe.toml"
+    text = "[stage]\nsize = 64\nframes = 2\nclips = 1\nsteps = 4\nworkers = 0\nstill_share = {share}\n"
+    text += "[learning]\nbf16 = false\n[prompting]\nmask = 0.0\n"
+    recipe.write_text(text.format(share=0.5))
+    given = [tmp_path / "run", "--recipe", recipe, "--data", tmp_path / "clips", "--stills", tmp_path / "stills"]
+    options = arguments().parse_args([*map(str, given)])
+    prepared = trainer(options, torch.device("cpu"))
     assert isinstance(prepared.samples, JointSamples) and isinstance(prepared.samples.stills, ClipSamples)
     assert prepared.samples.stills.changes == replace(NONE, flip=0.5) != prepared.samples.clips.changes
     before = {name: value.clone() for name, value in prepared.model.state_dict().items()}
@@ -87,6 +92,6 @@ def test_the_command_trains_on_both(tmp_path):
     assert prepared.step == 4
     assert not all(torch.equal(before[name], value) for name, value in prepared.model.state_dict().items())
 
-    options = arguments().parse_args([*map(str, options[:5]), *settings])
-    with pytest.raises(ValueError, match="--stills needs --still-share"):
+    recipe.write_text(text.format(share=0.0))
+    with pytest.raises(ValueError, match="--stills needs a recipe with `still_share`"):
         trainer(options, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Losses against numbers worked out by hand."""
+"""Losses, compared with values computed by hand."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sam2_ros.model.sam2 import Decoded
-from sam2_ros.training.losses import Weights, coverage, dice_loss, focal_loss, iou, losses
+from sam2_ros.training.losses import LossWeights, coverage, dice_loss, focal_loss, iou, losses
 
 LN3 = math.log(3)  # sigmoid(ln 3) = 3 / 4
 
@@ -28,7 +28,7 @@ def test_iou_counts_cells_that_are_mostly_covered():
     assert iou(logits, torch.tensor([[[1.0, 0.4, 0.6, 0.0]]])).item() == pytest.approx(1 / 3)
 
 
-def test_an_empty_mask_of_a_thin_object_is_worth_nothing():
+def test_iou_of_an_empty_mask_of_a_thin_object_is_zero():
     """A line of one pixel covers a quarter of each cell that it passes: the decoder's grid shows nothing of it."""
     line = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     line[..., 17, 4:28] = True
@@ -65,14 +65,14 @@ def test_only_the_best_candidate_learns_the_mask_and_all_learn_their_iou():
     assert loss.iou.item() == pytest.approx((0.5 + 0.5 + 0.5) / 3)
 
 
-def test_the_single_mask_learns_where_it_was_asked_for():
+def test_only_the_single_mask_learns_without_multimask():
     target = torch.ones(1, 8, 8)
     logits = torch.zeros(1, 4, 8, 8, requires_grad=True)
     losses(decoded(logits, torch.zeros(1, 4), torch.zeros(1)), target, torch.tensor([True]), False).total.backward()
     assert [bool(grad.any()) for grad in logits.grad[0]] == [True, False, False, False]
 
 
-def test_an_absent_object_trains_nothing_but_the_object_score():
+def test_absent_objects_train_only_the_object_score():
     target = torch.stack((torch.ones(8, 8), torch.zeros(8, 8)))
     present = torch.tensor([True, False])
     logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
@@ -88,17 +88,17 @@ def test_an_absent_object_trains_nothing_but_the_object_score():
     assert both.presence.item() == pytest.approx((-math.log(3 / 4) - math.log(1 / 4)) / 2)
 
 
-def test_nothing_visible_is_no_division_by_zero():
+def test_no_visible_object_does_not_divide_by_zero():
     logits = torch.zeros(1, 4, 8, 8, requires_grad=True)
     loss = losses(decoded(logits, torch.zeros(1, 4), torch.zeros(1)), torch.zeros(1, 8, 8), torch.tensor([False]), True)
     assert torch.isfinite(loss.total) and loss.dice == 0
 
 
-def test_weights_count():
+def test_weights_scale_the_losses():
     target, present = torch.zeros(1, 8, 8), torch.tensor([True])
     target[0, 0] = 1
     answer = decoded(torch.full((1, 4, 8, 8), LN3), torch.zeros(1, 4), torch.zeros(1))
-    plain = losses(answer, target, present, False, Weights(focal=0, cross_entropy=2, dice=0, iou=0, presence=0))
+    plain = losses(answer, target, present, False, LossWeights(focal=0, cross_entropy=2, dice=0, iou=0, presence=0))
     assert plain.total.item() == pytest.approx(2 * (-math.log(3 / 4) - 7 * math.log(1 / 4)) / 8, rel=1e-5)
     paper = losses(answer, target, present, False)
     focal = focal_loss(answer.all_logits[:, 0], target).item()
@@ -114,7 +114,7 @@ def test_gradients_by_hand():
     score = torch.tensor([LN3], requires_grad=True)
 
     def gradients(**weights) -> list[torch.Tensor]:
-        chosen = Weights(**{"focal": 0, "dice": 0, "iou": 0, "presence": 0, **weights})
+        chosen = LossWeights(**{"focal": 0, "dice": 0, "iou": 0, "presence": 0, **weights})
         loss = losses(decoded(logits, claimed, score), target, present, False, chosen)
         return list(torch.autograd.grad(loss.total, (logits, claimed, score), materialize_grads=True))
 
@@ -136,7 +136,7 @@ def test_gradients_by_hand():
     assert gradients(presence=1)[2].item() == pytest.approx(-1 / 4, rel=1e-5)
 
 
-def test_two_processes_add_up_to_one():
+def test_losses_of_two_processes_add_up():
     generator = torch.Generator().manual_seed(0)
     logits, claimed = torch.randn(3, 4, 8, 8, generator=generator), torch.rand(3, 4, generator=generator)
     score, present = torch.randn(3, generator=generator), torch.tensor([True, False, True])
@@ -146,7 +146,7 @@ def test_two_processes_add_up_to_one():
         return losses(decoded(logits[part], claimed[part], score[part]), target[part], present[part], True, *counts)
 
     together = of(slice(0, 3))
-    counts = (Weights(), torch.tensor(2 / 2), torch.tensor(3 / 2))  # the mean of two processes
+    counts = (LossWeights(), torch.tensor(2 / 2), torch.tensor(3 / 2))  # the mean of two processes
     apart = [of(slice(0, 2), *counts), of(slice(2, 3), *counts)]
     for name in ("total", "pixels", "dice", "iou", "presence"):
         mean = (getattr(apart[0], name) + getattr(apart[1], name)) / 2

@@ -1,4 +1,4 @@
-"""Muon beside PyTorch's own, which iterates in bfloat16."""
+"""Muon, compared with PyTorch's own, which iterates in bfloat16."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ SHAPES = (12, 12), (8, 20), (20, 8), (12, 12)
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("shape", SHAPES[:3])
-def test_all_directions_count_the_same(shape: tuple[int, int], native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_singular_values_are_equalised(shape: tuple[int, int], native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfloat16, "is_native", lambda device: native)
     matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     found = orthogonalised(matrices)
@@ -23,7 +23,7 @@ def test_all_directions_count_the_same(shape: tuple[int, int], native: bool, mon
         assert (turned - turned.diag().diag()).abs().max() < (0.1 if native else 1e-4)
 
 
-def test_steps_are_those_of_pytorch() -> None:
+def test_steps_equal_those_of_pytorch() -> None:
     theirs = getattr(torch.optim, "Muon", None)
     if theirs is None:
         pytest.skip("PyTorch has Muon from 2.9 on")
@@ -46,7 +46,7 @@ def test_steps_are_those_of_pytorch() -> None:
         assert (ours - other).norm() < 0.02 * other.norm()
 
 
-def test_what_has_no_gradient_stays() -> None:
+def test_matrices_without_gradient_stay() -> None:
     still, moving = (torch.nn.Parameter(torch.ones(8, 8)) for _ in range(2))
     moving.grad = torch.ones(8, 8)
     Muon([{"params": [still, moving]}]).step()

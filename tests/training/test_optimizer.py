@@ -1,4 +1,4 @@
-"""Learning rates, worked out by hand."""
+"""Learning rates and parameter groups."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_biases_and_norms_do_not_decay():
     assert groups["maskmem_tpos_enc"]["weight_decay"] == 0.1
 
 
-def test_the_encoder_learns_slower_the_nearer_to_the_picture():
+def test_layer_decay_slows_early_blocks():
     groups = by_name(Learning(lr=1.0, encoder_lr=0.5, layer_decay=0.9))
     rates = {name: group["lr"] for name, group in groups.items()}
     trunk = "image_encoder.trunk."
@@ -45,14 +45,14 @@ def test_the_encoder_learns_slower_the_nearer_to_the_picture():
     assert rates[f"{trunk}pos_embed"] == rates[f"{trunk}pos_embed_window"] == 0.5
 
 
-def test_the_decoder_may_learn_slower_than_the_memory():
+def test_decoder_lr_slows_the_decoder():
     rates = {name: group["lr"] for name, group in by_name(Learning(lr=1.0, encoder_lr=0.5, decoder_lr=0.1)).items()}
     assert rates["sam_mask_decoder.iou_token.weight"] == rates["sam_prompt_encoder.no_mask_embed.weight"] == 0.1
     assert rates["memory_encoder.out_proj.weight"] == rates["maskmem_tpos_enc"] == 1
     assert rates["image_encoder.neck.convs.0.conv.weight"] == 0.5
 
 
-def test_what_has_no_rate_gathers_no_gradients():
+def test_parameters_without_learning_rate_are_frozen():
     model = network()
     moved = {
         id(p) for each in optimizers(model, Learning(encoder_lr=0)) for g in each.param_groups for p in g["params"]
@@ -62,7 +62,7 @@ def test_what_has_no_rate_gathers_no_gradients():
         assert parameter.requires_grad == learns == (id(parameter) in moved), name
 
 
-def test_muon_takes_the_matrices():
+def test_muon_gets_the_matrices():
     groups = by_name(Learning(lr=1.0, muon=True))
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["kind"] == "Muon"
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["lr"] == MUON_RATE
@@ -70,14 +70,14 @@ def test_muon_takes_the_matrices():
     assert groups["sam_mask_decoder.iou_token.weight"]["kind"] == "AdamW"  # one row is no matrix
 
 
-def test_the_rate_warms_up_and_follows_a_cosine():
+def test_learning_rate_warms_up_and_follows_a_cosine():
     learning = Learning(warm_up=4, last_lr=0.2)
     assert [learning.rate(step, 0.0) for step in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1, 1])
     assert learning.rate(100, 0.5) == pytest.approx(0.2 + 0.8 / 2)
     assert learning.rate(100, 1.0) == pytest.approx(0.2)
 
 
-def test_the_schedule_scales_each_groups_own_rate():
+def test_schedule_scales_the_learning_rate_of_each_group():
     one, two = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
     optimizer = torch.optim.SGD([{"params": [one], "lr": 1.0}, {"params": [two], "lr": 0.1}])
     schedule = Schedule([optimizer])

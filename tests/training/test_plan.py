@@ -1,11 +1,12 @@
-"""The recipe of prompts: the paper's numbers come out, and what must never happen does not."""
+"""Plans of prompts: frequencies are those of the settings, and impossible settings are refused."""
 
 from collections import Counter
 
 import pytest
 import torch
 
-from sam2_ros.training.plan import PAPER_PROMPTING, FirstPrompt, Plan, Prompting
+from sam2_ros.training.plan import FirstPrompt, Plan, Prompting
+from sam2_ros.training.recipe import load
 
 
 def plans(prompting: Prompting, frames: int, count: int = 3000) -> list[Plan]:
@@ -18,8 +19,8 @@ def share(values) -> float:
     return sum(values) / len(values)
 
 
-def test_the_papers_videos():
-    drawn = plans(PAPER_PROMPTING, 8)
+def test_paper_plans_for_videos():
+    drawn = plans(load("paper").prompting, 8)
     first = Counter(plan.prompts[0] for plan in drawn)
     assert first[FirstPrompt.MASK] / len(drawn) == pytest.approx(0.5, abs=0.03)
     assert first[FirstPrompt.BOX] / len(drawn) == pytest.approx(0.25, abs=0.03)
@@ -39,19 +40,19 @@ def test_the_papers_videos():
     assert {plan.ago for plan in drawn} == {0}
 
 
-def test_the_papers_still_images():
-    drawn = plans(PAPER_PROMPTING, 1)
+def test_paper_plans_for_still_images():
+    drawn = plans(load("paper").prompting, 1)
     assert all(set(plan.prompts) == {0} and plan.corrections == {0: 7} for plan in drawn)
     assert share(plan.prompts[0] is FirstPrompt.BOX for plan in drawn) == pytest.approx(0.5, abs=0.03)
     assert not any(plan.prompts[0] is FirstPrompt.MASK for plan in drawn)
 
 
-def test_a_mask_leaves_a_frame_to_be_tracked():
-    prompting = Prompting(mask=1.0, box=0.0, prompted=2)
+def test_one_frame_after_a_mask_is_always_tracked():
+    prompting = Prompting(mask=1.0, box=0.0, prompted_frames=2)
     assert all(set(plan.prompts) == {0} for plan in plans(prompting, 2, 50))
 
 
-def test_from_scratch_some_clips_are_corrected_and_some_prompts_are_old():
+def test_default_plans_correct_some_clips_and_age_some_prompts():
     drawn = plans(Prompting(), 8)
     assert all(set(plan.prompts) == {0} and len(plan.corrections) <= 2 for plan in drawn)
     assert {clicks for plan in drawn for clicks in plan.corrections.values()} == {1, 2}
@@ -62,8 +63,8 @@ def test_from_scratch_some_clips_are_corrected_and_some_prompts_are_old():
     assert 500 < max(plan.ago for plan in drawn) < 1100
 
 
-def test_impossible_numbers_are_refused():
-    with pytest.raises(ValueError, match="more than all"):
+def test_impossible_settings_are_refused():
+    with pytest.raises(ValueError, match="more than all first prompts"):
         Prompting(mask=0.8, box=0.3)
     with pytest.raises(ValueError, match="no range"):
-        Prompting(fewest_corrections=3, corrections=2)
+        Prompting(min_corrections=3, max_corrections=2)

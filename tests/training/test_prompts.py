@@ -27,7 +27,7 @@ def test_clicks_land_everywhere_on_the_mask_and_nowhere_else():
     assert len(points.unique(dim=0)) == 12
 
 
-def test_boxes_stay_near_the_mask_and_in_the_picture():
+def test_boxes_stay_near_the_mask_and_in_the_image():
     masks = rectangle(30, 0, 48, 20).expand(200, -1, -1)
     points, labels = boxes(masks, chance(200))
     assert labels.tolist() == [[PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]] * 200
@@ -71,7 +71,7 @@ def test_corrections_of_a_perfect_and_of_an_empty_mask():
     assert points[2, 0].tolist() == [4, 3]
 
 
-def test_what_is_not_there_gets_a_negative_click():
+def test_absent_objects_get_a_negative_click():
     nothing = torch.zeros(2, 32, 48, dtype=torch.bool)
     nothing[1, 3:9, 4:20] = True
     points, labels = clicks(nothing, chance(2))
@@ -83,7 +83,7 @@ def test_what_is_not_there_gets_a_negative_click():
     assert (points[0] >= 0).all() and (points[0, :, 0] < 48).all() and (points[0, :, 1] < 32).all()
 
 
-def test_objects_are_prompted_alike_however_many_processes_share_them():
+def test_prompts_do_not_depend_on_the_number_of_processes():
     masks = torch.stack([rectangle(i, i, 20 + i, 15 + i) for i in range(5)])
     logits = masks.roll(3, dims=2) * 20.0 - 10
     for draw in (

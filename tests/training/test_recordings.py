@@ -1,4 +1,4 @@
-"""Learning from clips on a disk: only from what is annotated, whatever the size."""
+"""Samples of clips from a disk, of any size: only annotated frames are used."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from sam2_ros.training.validation import clip_batches
 
 
 def numbered(frames: int = 13, every: int = 1) -> Clip:
-    """Each frame is as bright as its index, times ten; the first object is there from the fifth frame on."""
+    """Each frame is as bright as its index, times ten; the first object is visible from the fifth frame on."""
     images = [np.full((48, 64, 3), 10 * t, np.uint8) for t in range(frames)]
     masks = []
     for t in range(frames):
@@ -41,29 +41,29 @@ def times(batch) -> list[int]:
     return [round(float(image.float().mean()) / 10) for image in batch.images[0]]
 
 
-def test_only_annotated_frames_are_learnt_from():
-    learnt = samples([numbered(every=4)], frames=2)
-    seen = {tuple(times(learnt[0, use])) for use in range(40)}
+def test_only_annotated_frames_are_used():
+    dataset = samples([numbered(every=4)], frames=2)
+    seen = {tuple(times(dataset[0, use])) for use in range(40)}
     assert seen == {(0, 4), (4, 8), (8, 12), (4, 0), (8, 4), (12, 8)}
 
 
-def test_neighbours_are_as_far_apart_as_the_gap_allows():
-    learnt = samples([numbered()], gap=3)
-    assert {abs(a - b) for a, b, _ in (times(learnt[0, use]) for use in range(40))} == {1, 2, 3}
+def test_gap_limits_the_distance_of_frames():
+    dataset = samples([numbered()], gap=3)
+    assert {abs(a - b) for a, b, _ in (times(dataset[0, use]) for use in range(40))} == {1, 2, 3}
 
 
-def test_objects_may_come_later_but_those_that_are_learnt_are_there_at_first():
-    learnt = samples([numbered()])
+def test_all_objects_are_visible_on_the_first_frame():
+    dataset = samples([numbered()])
     for use in range(40):
-        batch = learnt[0, use]
+        batch = dataset[0, use]
         first = times(batch)[0]
         assert len(batch.masks) == (first >= 4) + (first < 9)
         assert batch.masks[:, 0].flatten(1).any(dim=1).all()
 
 
-def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
+def test_images_and_masks_are_resized_as_by_the_tracker():
     clip = make_clip(frames=1)
-    frames, masks, squeezed = Annotated.look_through(clip).resized(clip, [0], (32, 128))
+    frames, masks, squeezed = Annotated.of(clip).resized(clip, [0], (32, 128))
     assert squeezed == pytest.approx(64 / 48 / 4)
     cpu, wide = torch.device("cpu"), CONFIGS["default"].at(64, "4:1")
     batch = ClipSamples([clip], Stage(frames=1, objects=9), (32, 128), NONE)[0, 0]
@@ -73,28 +73,31 @@ def test_pictures_and_masks_are_what_the_tracker_makes_of_them():
     assert frames.shape == (1, 32, 128, 3)
 
 
-def test_what_is_damaged_or_short_is_passed_over():
+def test_damaged_and_short_clips_are_skipped():
     clips = [numbered(frames=2), numbered()]
     with pytest.warns(UserWarning, match="has 2 annotated frames, a training clip takes 3"):
         assert len(times(samples(clips)[0, 0])) == 3
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="nothing can be learnt from any of 1 clips"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of 1 clips can be used for training"):
         samples(clips[:1])[0, 0]
     with pytest.raises(ClipError, match="no frame has a mask"):
-        Annotated.look_through(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
+        Annotated.of(Clip("empty", numbered().frames, (), [np.zeros((0, 48, 64), bool)] * 13))
 
 
-def test_another_clip_at_random_takes_the_place_of_a_damaged_one():
-    """Not its neighbour, which would be learnt from several times as often; and which one is no matter of history."""
+def test_damaged_clips_are_replaced_at_random():
+    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier ones."""
     short = [numbered(frames=2) for _ in range(12)]
-    learnt, later = samples([*short, numbered(), numbered(frames=9)]), samples([*short, numbered(), numbered(frames=9)])
+    dataset, later = (
+        samples([*short, numbered(), numbered(frames=9)]),
+        samples([*short, numbered(), numbered(frames=9)]),
+    )
     with pytest.warns(UserWarning, match=r"\(\d+ of 14 clips so far\)"):
-        taken = [times(learnt[number, 0]) for number in range(14)]
-    assert learnt.bad.keys() <= set(range(12)) and len(learnt.bad) > 6
+        taken = [times(dataset[number, 0]) for number in range(14)]
+    assert dataset.bad.keys() <= set(range(12)) and len(dataset.bad) > 6
     with pytest.warns(UserWarning):
         assert [times(later[number, 0]) for number in reversed(range(14))] == taken[::-1]
 
 
-def test_what_is_sound_of_a_clip_with_a_damaged_frame_is_learnt_from():
+def test_intact_frames_of_a_damaged_clip_are_used():
     class Torn(list):
         def __getitem__(self, index):
             if index == 6:
@@ -102,38 +105,38 @@ def test_what_is_sound_of_a_clip_with_a_damaged_frame_is_learnt_from():
             return super().__getitem__(index)
 
     clip = numbered()
-    learnt = samples([replace(clip, frames=Torn(clip.frames))])
+    dataset = samples([replace(clip, frames=Torn(clip.frames))])
     with pytest.warns(UserWarning, match=r"torn\.jpg, frame 6"):
-        seen = {time for use in range(30) for time in times(learnt[0, use])}
-    assert seen == set(range(13)) - {6} and not learnt.bad
+        seen = {time for use in range(30) for time in times(dataset[0, use])}
+    assert seen == set(range(13)) - {6} and not dataset.bad
 
 
-def test_objects_of_which_nothing_is_known_are_not_learnt():
+def test_unknown_objects_are_not_used():
     known = np.array([[True, t < 6] for t in range(13)])
-    learnt = samples([replace(numbered(), known=known)])
+    dataset = samples([replace(numbered(), known=known)])
     for use in range(40):
-        batch = learnt[0, use]
+        batch = dataset[0, use]
         shown = times(batch)
         assert len(batch.masks) == (shown[0] >= 4) + (shown[0] < 9 and max(shown) < 6)
 
 
-def test_a_clip_in_which_nothing_is_known_for_long_enough_is_passed_over():
-    """Such as a recording in which something was pointed out shortly before its end."""
+def test_clip_without_an_object_known_for_long_enough_is_skipped():
+    """Such as a recording in which an object was prompted shortly before its end."""
     known = np.array([[t >= 11, t < 2] for t in range(13)])
-    learnt = samples([replace(numbered(), known=known), numbered()])
+    dataset = samples([replace(numbered(), known=known), numbered()])
     with pytest.warns(UserWarning, match="no object is seen, and known, on 3 frames"):
-        assert len(times(learnt[0, 0])) == 3
-    assert set(learnt.bad) == {0}
+        assert len(times(dataset[0, 0])) == 3
+    assert set(dataset.bad) == {0}
 
 
-def test_objects_that_fill_a_still_are_not_learnt():
+def test_objects_that_fill_a_still_image_are_skipped():
     clip = numbered()
     full = [np.stack([np.ones_like(mask[0]), mask[1]]) for mask in clip.masks]
-    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, largest=0.9), (32, 32), NONE)[0, 0]
+    batch = ClipSamples([replace(clip, masks=full)], Stage(frames=1, objects=9, max_area=0.9), (32, 32), NONE)[0, 0]
     assert len(batch.masks) == 1 and not batch.masks.all()
 
 
-def test_validation_begins_where_an_object_can_be_followed():
+def test_validation_begins_where_an_object_can_be_tracked():
     known = np.array([[t >= 6, t < 2] for t in range(13)])
     (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), (32, 32))
     assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
@@ -142,15 +145,15 @@ def test_validation_begins_where_an_object_can_be_followed():
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
-def test_worker_processes_open_files_of_their_own(way, tmp_path):
-    """A bag and a video that were open before: shared positions in their files would give other frames, or errors."""
+def test_workers_open_their_own_files(way, tmp_path):
+    """Of a bag and a video opened before: shared file positions would give other frames, or errors."""
     bag.write(numbered(), tmp_path / "bag")
     sav.write([numbered(every=4)], tmp_path / "sav")
     clips = [open_clips(tmp_path / name)[0:1] for name in ("bag", "sav")]
-    learnt = samples(ConcatDataset(clips), frames=2)
-    alone = [[times(learnt[number, use]) for number in (0, 1)] for use in range(24)]
+    dataset = samples(ConcatDataset(clips), frames=2)
+    alone = [[times(dataset[number, use]) for number in (0, 1)] for use in range(24)]
     loader = DataLoader(
-        learnt, 1, sampler=[(number, use) for use in range(24) for number in (0, 1)], num_workers=4,
+        dataset, 1, sampler=[(number, use) for use in range(24) for number in (0, 1)], num_workers=4,
         collate_fn=Batch.join, multiprocessing_context=way, timeout=120,
     )  # fmt: skip
     assert [times(batch) for batch in loader] == [one for pair in alone for one in pair]
@@ -158,13 +161,13 @@ def test_worker_processes_open_files_of_their_own(way, tmp_path):
 
 def test_folders_of_other_formats(tmp_path):
     davis.write([make_clip("a"), make_clip("b", every=2)], tmp_path / "davis")
-    learnt = samples(open_clips(tmp_path / "davis"), objects=3)
-    assert {learnt[number, 0].images.shape for number in (0, 1)} == {(1, 3, 3, 32, 32)}
+    dataset = samples(open_clips(tmp_path / "davis"), objects=3)
+    assert {dataset[number, 0].images.shape for number in (0, 1)} == {(1, 3, 3, 32, 32)}
     coco.write([make_clip("c", frames=3)], tmp_path / "stills")
     assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
 
 
-def test_every_clip_in_turn_and_processes_share_each_batch():
+def test_every_clip_in_turn_and_processes_split_batches():
     def take(rank: int, world: int, step: int = 0, clips: int = 2, count: int = 12) -> list[tuple[int, int]]:
         order = iter(ClipOrder(5, clips, step, rank, world))
         return [next(order) for _ in range(count)]

@@ -1,19 +1,23 @@
-"""Clips through the network, as the tracker does it."""
+"""Rollouts over clips, as the tracker does them."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 from small_network import TINY, clip, network
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
-from sam2_ros.model.sam2 import SAM2, Memories
+from sam2_ros.model.sam2 import SAM2, ImageFeatures, Memories
 from sam2_ros.training import rollout as rollout_module
 from sam2_ros.training.affinity import Affinity
-from sam2_ros.training.losses import Weights
-from sam2_ros.training.plan import PAPER_PROMPTING, FirstPrompt, Plan, Prompting
+from sam2_ros.training.losses import LossWeights
+from sam2_ros.training.plan import FirstPrompt, Plan, Prompting
+from sam2_ros.training.recipe import load
 from sam2_ros.training.rollout import Rollout
 from sam2_ros.training.samples import Batch
+
+PAPER_PROMPTING = load("paper").prompting
 
 
 def seed_of(prompting: Prompting, frames: int, wanted) -> int:
@@ -24,9 +28,9 @@ def seed_of(prompting: Prompting, frames: int, wanted) -> int:
     )  # fmt: skip
 
 
-def test_every_parameter_learns_from_a_corrected_video():
+def test_every_parameter_gets_a_gradient_from_a_corrected_clip():
     model = network().train()
-    rollout = Rollout(model, Prompting(mask=0.5, corrected=1.0, fewest_corrections=4, corrections=4))
+    rollout = Rollout(model, Prompting(mask=0.5, corrected=1.0, min_corrections=4, max_corrections=4))
     score = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
     for seed, bias in enumerate((20.0, -20.0, 20.0, -20.0)):  # always called present, always called absent
         torch.nn.init.constant_(score, bias)
@@ -41,7 +45,13 @@ def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
     model = network().eval()
     recalled: list[Memories] = []
     condition = SAM2.condition
-    monkeypatch.setattr(SAM2, "condition", lambda *args: recalled.append(args[2]) or condition(*args))
+
+    def recording(model: SAM2, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        if memories is not None:
+            recalled.append(memories)
+        return condition(model, features, memories)
+
+    monkeypatch.setattr(SAM2, "condition", recording)
 
     def conditioning_frames(seed: int) -> list[int]:
         recalled.clear()
@@ -50,38 +60,39 @@ def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
         return [int((memories.map_age[0] == 0).sum()) for memories in recalled]
 
     prompted = seed_of(PAPER_PROMPTING, 6, lambda plan: sorted(plan.prompts) == [0, 3])
-    assert conditioning_frames(prompted) == [2, 2, 2, 2]  # frames 1, 2, 4, 5: what is prompted later is known too
+    assert conditioning_frames(prompted) == [2, 2, 2, 2]  # frames 1, 2, 4, 5: later prompted frames count too
     corrected = seed_of(PAPER_PROMPTING, 6, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 3])
     assert conditioning_frames(corrected) == [1, 1, 1, 2, 2]  # frames 1 .. 5
 
 
-@pytest.mark.parametrize("forgotten", [0.0, 1.0])
+@pytest.mark.parametrize("forget_absent", [0.0, 1.0])
 @pytest.mark.parametrize("seen", [True, False])
-def test_frames_on_which_the_object_was_not_seen_are_not_remembered(monkeypatch, seen, forgotten):
+def test_frames_with_the_object_absent_are_not_attended_to(monkeypatch, seen, forget_absent):
     model = network(replace(TINY, remembered_presence=0.0)).eval()
     score = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
     recalled: list[Memories] = []
     condition = SAM2.condition
 
-    def turning(*arguments):
-        recalled.append(arguments[2])
-        if len(recalled) == 3:  # what is said on frame 3 and after
-            torch.nn.init.constant_(score, 20.0 if seen else -20.0)
-        return condition(*arguments)
+    def turning(model: SAM2, features: ImageFeatures, memories: Memories | None) -> Tensor:
+        if memories is not None:
+            recalled.append(memories)
+            if len(recalled) == 3:  # predictions from frame 3 on
+                torch.nn.init.constant_(score, 20.0 if seen else -20.0)
+        return condition(model, features, memories)
 
     monkeypatch.setattr(SAM2, "condition", turning)
     torch.nn.init.constant_(score, 20.0)
     with torch.no_grad():
-        Rollout(model, Prompting(mask=0, corrected=0, forgotten=forgotten))(clip(6), 0)
+        Rollout(model, Prompting(mask=0, corrected=0, forget_absent=forget_absent))(clip(6), 0)
     assert [memories.map_age[0].tolist() for memories in recalled[-2:]] == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
     for memories, last in zip(recalled[-2:], (3, 4), strict=True):
-        earlier = seen or not forgotten
+        earlier = seen or not forget_absent
         expected = [True] + [seen] * (last - 2) + [earlier, earlier]  # prompted; from frame 3 on; frames 2 and 1
         for valid in (memories.map_valid, memories.pointer_valid):
             assert valid.tolist() == [expected] * len(valid)
 
 
-def test_seven_corrections_are_eight_answers():
+def test_seven_corrections_are_eight_predictions():
     seed = seed_of(PAPER_PROMPTING, 3, lambda plan: len(plan.prompts) == 1 and sorted(plan.corrections) == [0, 2])
     with torch.no_grad():
         outcome = Rollout(network(), PAPER_PROMPTING)(clip(), seed)
@@ -89,7 +100,7 @@ def test_seven_corrections_are_eight_answers():
     assert outcome.logits.shape == (2, 3, 16, 16) and outcome.presence_logit.shape == (2, 3)
 
 
-def test_checkpointing_changes_nothing_but_memory(monkeypatch):
+def test_checkpointing_computes_the_same_gradients(monkeypatch):
     calls = []
     monkeypatch.setattr(rollout_module, "checkpoint", lambda *a, **k: calls.append(a[0]) or torch_checkpoint(*a, **k))
 
@@ -109,9 +120,9 @@ def test_checkpointing_changes_nothing_but_memory(monkeypatch):
         assert torch.allclose(checkpointed[name], gradient, rtol=1e-3, atol=1e-5), name
 
 
-def test_clips_side_by_side_count_as_alone():
+def test_batched_clips_equal_single_ones():
     """Losses are means over objects: two clips together are the mean of both, weighed by their objects."""
-    model, prompting = network().eval(), Prompting(mask=1, box=0, corrected=0, long_ago=0)
+    model, prompting = network().eval(), Prompting(mask=1, box=0, corrected=0, distant_prompts=0)
     both = clip()
     one = Batch(both.images, both.masks[:1], both.clip[:1])
     with torch.no_grad():
@@ -122,7 +133,7 @@ def test_clips_side_by_side_count_as_alone():
         assert losses["joined"].losses[t].presence.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_the_affinity_of_a_perfect_encoder_is_small():
+def test_affinity_loss_of_a_perfect_encoder_is_small():
     affinity = Affinity(TINY, dim=2)
     batch = clip()
     targets = torch.nn.functional.avg_pool2d(batch.masks.float(), 4)
@@ -138,20 +149,22 @@ def test_the_affinity_of_a_perfect_encoder_is_small():
     assert good < bad / 3
 
 
-def test_weights_of_the_affinity_count():
+def test_affinity_weight_scales_the_loss():
     model = network()
     affinity = Affinity(TINY)
     prompting = Prompting(mask=0, corrected=0)
     with torch.no_grad():
-        one, two = (Rollout(model, prompting, Weights(affinity=w), affinity)(clip(1), 0).affinity for w in (1.0, 2.0))
+        one, two = (
+            Rollout(model, prompting, LossWeights(affinity=w), affinity)(clip(1), 0).affinity for w in (1.0, 2.0)
+        )
     assert two.item() == pytest.approx(2 * one.item(), rel=1e-5) and one > 0
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_everything_happens_on_the_networks_device(checkpointing):
-    """The device without data stands for a GPU: it refuses tensors of the CPU, and to be waited for."""
+def test_all_tensors_are_on_the_device_of_the_model(checkpointing):
+    """The meta device stands for a GPU: it refuses CPU tensors and synchronisation."""
     meta = torch.device("meta")
-    rollout = Rollout(network(), PAPER_PROMPTING, Weights(affinity=1), Affinity(TINY), checkpointing).to(meta)
+    rollout = Rollout(network(), PAPER_PROMPTING, LossWeights(affinity=1), Affinity(TINY), checkpointing).to(meta)
     batch = clip(4).to(meta)
     masks = seed_of(PAPER_PROMPTING, 4, lambda plan: plan.prompts[0] is FirstPrompt.MASK)
     box = seed_of(PAPER_PROMPTING, 4, lambda plan: FirstPrompt.BOX in plan.prompts.values() and len(plan.prompts) == 2)

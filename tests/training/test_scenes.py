@@ -1,4 +1,4 @@
-"""Scenes as training samples: which, in which order, and how often."""
+"""Samples of scenes: their order, and how often each is used."""
 
 from itertools import islice
 
@@ -25,7 +25,7 @@ def test_each_scene_is_used_several_times():
     assert batches[0] != sorted(batches[0]) or batches[1] != sorted(batches[1])
 
 
-def test_processes_share_each_batch_and_a_later_start_goes_on():
+def test_processes_split_batches_and_order_resumes():
     alone = take(Stage(clips=4), 60)
     first, second = (take(Stage(clips=2), 60, rank=rank, world=2) for rank in range(2))
     assert [one + other for one, other in zip(first, second, strict=True)] == alone
@@ -33,7 +33,7 @@ def test_processes_share_each_batch_and_a_later_start_goes_on():
     assert take(Stage(clips=4), 20, step=40) == alone[40:]
 
 
-def test_a_scene_stays_with_the_worker_that_made_it():
+def test_a_scene_stays_with_its_worker():
     stage = Stage(clips=8, workers=3)
     workers: dict[int, set[int]] = {}
     for step, batch in enumerate(take(stage, 3 * Stage.uses * rows(8) * 2)):
@@ -42,13 +42,13 @@ def test_a_scene_stays_with_the_worker_that_made_it():
     assert all(len(of_scene) == 1 for of_scene in workers.values())
 
 
-def test_a_later_stage_sees_other_scenes():
+def test_first_seed_gives_other_scenes():
     assert {seed for batch in take(Stage(clips=8, first_seed=10_000), 50) for seed, _ in batch} <= set(
         range(10_000, 20_000)
     )
 
 
-def test_samples_are_made_of_scenes():
+def test_samples_of_one_scene_differ_by_use():
     stage = Stage(frames=2, gap=2, clips=2, objects=2)
     samples = SceneSamples(stage, (32, 32), Augmentation())
     one, again, other = samples[3, 0], samples[3, 0], samples[3, 1]
@@ -57,7 +57,7 @@ def test_samples_are_made_of_scenes():
     assert samples.film.cache_info().misses == 1
 
 
-def test_some_scenes_are_on_tables():
+def test_share_of_table_scenes():
     samples = SceneSamples(Stage(frames=3, gap=2, clips=2, objects=2, tables=0.5), (48, 64), Augmentation())
     kinds = [type(samples.maker(seed)) for seed in range(12)]
     assert 2 <= kinds.count(TableScenes) <= 10 and kinds.count(TableScenes) + kinds.count(SyntheticScenes) == 12

@@ -1,4 +1,4 @@
-"""Training itself, with a network small enough for a test."""
+"""The trainer, with a tiny network."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,17 +16,21 @@ from small_network import TINY, clip, moving_things, network
 from torch.utils.data import Dataset, Sampler
 
 from sam2_ros.checkpoints.load import load_checkpoint
-from sam2_ros.training.augmentation import NONE, PAPER_AUGMENTATION
-from sam2_ros.training.losses import Weights
+from sam2_ros.training.augmentation import NONE
+from sam2_ros.training.losses import LossWeights
 from sam2_ros.training.optimizer import Learning
-from sam2_ros.training.plan import PAPER_PROMPTING, Prompting
+from sam2_ros.training.plan import Prompting
 from sam2_ros.training.processes import own_device
-from sam2_ros.training.recipe import FINE_TUNING, PAPER, PAPER_IMAGES, Recipe, Stage
+from sam2_ros.training.recipe import Recipe, Stage, load
 from sam2_ros.training.recordings import ClipSamples
 from sam2_ros.training.rollout import Rollout
 from sam2_ros.training.samples import Batch, sample
 from sam2_ros.training.trainer import Trainer
 from sam2_ros.training.validation import ONE_CLICK, validate
+
+PAPER = load("paper")
+
+pytestmark = pytest.mark.slow
 
 
 class OneClip(Dataset[Batch]):
@@ -48,31 +52,31 @@ def recordings(recipe: Recipe) -> ClipSamples:
     return ClipSamples(clips, recipe.stage, (64, 64), recipe.augmentation)
 
 
-def test_a_network_learns_one_clip_by_heart(tmp_path):
-    """J > 0.95 on all pixels of two objects, one of which goes behind the other, after 160 steps from nothing."""
+def test_a_network_overfits_one_clip(tmp_path):
+    """J > 0.95 on all pixels of two objects, one of which is occluded, after 160 steps from random weights."""
     recipe = Recipe(
         Stage(size=64, frames=3, clips=1, steps=160, workers=0),
         Learning(lr=3e-3, last_lr=0.02, muon=True, warm_up=10, ema=0.9, bf16=False),
-        Prompting(mask=0, box=0, corrected=0, long_ago=0),
-        Weights(shared=1, cross_entropy=2),
+        Prompting(mask=0, box=0, corrected=0, distant_prompts=0),
+        LossWeights(shared=1, cross_entropy=2),
         NONE,
     )
     trainer = Trainer(network(), recipe, OneClip(), tmp_path, [clip()])
     trainer.run()
-    learnt = network()
-    load_checkpoint(learnt, tmp_path / "average.safetensors")
+    trained = network()
+    load_checkpoint(trained, tmp_path / "average.safetensors")
     truth = clip()
     with torch.no_grad():
-        outcome = Rollout(learnt.eval(), ONE_CLICK)(truth, seed=1)
+        outcome = Rollout(trained.eval(), ONE_CLICK)(truth, seed=1)
     masks = F.interpolate(outcome.logits, truth.masks.shape[2:], mode="bilinear") > 0
     j = (masks & truth.masks).sum(dim=(2, 3)) / (masks | truth.masks).sum(dim=(2, 3))
     assert j.mean() > 0.95 and j.min() > 0.9, j
     assert (outcome.presence_logit > 0).all()
 
 
-def test_an_encoder_without_a_rate_stays_as_it_is(tmp_path):
+def test_encoder_lr_of_zero_freezes_the_encoder(tmp_path):
     stage = Stage(size=64, frames=2, clips=2, steps=2, workers=0)
-    recipe = Recipe(stage, Learning(encoder_lr=0, warm_up=1), Prompting(), Weights(affinity=1.0), NONE)
+    recipe = Recipe(stage, Learning(encoder_lr=0, warm_up=1), Prompting(), LossWeights(affinity=1.0), NONE)
     trainer = Trainer(network(), recipe, recordings(recipe), tmp_path)
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     trainer.run()
@@ -81,14 +85,14 @@ def test_an_encoder_without_a_rate_stays_as_it_is(tmp_path):
     assert not any(name.startswith("memory_encoder.fuser.layers.0.pwconv1") for name in stays)
 
 
-def test_a_resumed_run_goes_on_like_an_unbroken_one(tmp_path):
-    """Bit by bit, with everything in it that draws numbers, or remembers."""
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    """Bit by bit, with everything that draws random numbers or has state."""
     recipe = Recipe(
         Stage(size=64, frames=2, clips=2, objects=2, steps=4),
         Learning(muon=True, warm_up=2, layer_decay=0.9, checkpointing=True),
-        PAPER_PROMPTING,
-        Weights(affinity=1.0),
-        PAPER_AUGMENTATION,
+        PAPER.prompting,
+        LossWeights(affinity=1.0),
+        PAPER.augmentation,
     )
     config = replace(TINY, dropout=0.1, hiera=replace(TINY.hiera, drop_path=0.3))
 
@@ -122,28 +126,30 @@ def test_a_resumed_run_goes_on_like_an_unbroken_one(tmp_path):
 
 
 def shared_run(rank: int, world: int, folder: Path, clips: int) -> None:
-    """A few steps in one of the processes; what each step said, and the weights afterwards."""
+    """Runs a few steps in one of the processes; saves numbers of each step and the weights."""
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
     recipe = Recipe(
         Stage(size=64, frames=3, clips=clips, objects=2, steps=3, workers=0),
         Learning(lr=1e-3, warm_up=1, bf16=False, clip_gradient=0.1),
-        replace(PAPER_PROMPTING, fewest_corrections=1, corrections=2),
-        Weights(affinity=1.0),
-        PAPER_AUGMENTATION,
+        replace(PAPER.prompting, min_corrections=1, max_corrections=2),
+        LossWeights(affinity=1.0),
+        PAPER.augmentation,
     )
     trainer = Trainer(network(), recipe, recordings(recipe), folder / f"run-{world}")
-    learn, said = trainer._learn, []
-    trainer._learn = lambda batch, progress: said.append(learn(batch, progress)) or said[-1]
+    learn, steps = trainer._learn, []
+    trainer._learn = lambda batch, progress: steps.append(learn(batch, progress)) or steps[-1]
     trainer.run()
-    objects = [len(outcome.presence_logit) for outcome, _ in said]
-    torch.save(([numbers for _, numbers in said], objects, trainer.average.state_dict()), folder / f"{world}-{rank}.pt")
+    objects = [len(outcome.presence_logit) for outcome, _ in steps]
+    torch.save(
+        ([numbers for _, numbers in steps], objects, trainer.average.state_dict()), folder / f"{world}-{rank}.pt"
+    )
     if world > 1:
         dist.destroy_process_group()
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
+def test_two_processes_equal_one_on_the_same_batches(tmp_path):
     shared_run(0, 1, tmp_path, clips=2)
     multiprocessing.spawn(shared_run, (2, tmp_path, 1), nprocs=2)
     alone, all_objects, weights = torch.load(tmp_path / "1-0.pt")
@@ -151,7 +157,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
     second, others, second_weights = torch.load(tmp_path / "2-1.pt")
 
     assert [a + b for a, b in zip(some, others, strict=True)] == all_objects
-    assert some != others  # processes that have different numbers of objects are what is hard
+    assert some != others  # or the test would be too easy
     for one, two, both in zip(first, second, alone, strict=True):
         assert one == two
         for name in ("loss", "pixels", "dice", "iou", "presence", "affinity", "gradient"):
@@ -161,19 +167,19 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
         assert torch.allclose(first_weights[name], value, atol=2e-4), name
 
 
-def test_a_stage_without_an_end_is_refused(tmp_path):
+def test_a_stage_without_a_length_is_refused(tmp_path):
     with pytest.raises(ValueError, match="minutes or steps"):
         Trainer(network(), Recipe(), OneClip(), tmp_path)
 
 
-def test_going_on_with_other_settings_says_so(tmp_path):
+def test_resuming_with_other_settings_warns(tmp_path):
     recipe = Recipe(Stage(steps=1, workers=0, frames=3), Learning(lr=1e-3))
     Trainer(network(), recipe, OneClip(), tmp_path).save()
     with pytest.warns(UserWarning, match=r"lr 0\.002 instead of 0\.001"):
         Trainer(network(), replace(recipe, learning=Learning(lr=2e-3)), OneClip(), tmp_path)
 
 
-def test_going_on_takes_the_recipes_weight_decay_and_betas(tmp_path):
+def test_resuming_applies_the_recipes_weight_decay_and_betas(tmp_path):
     recipe = Recipe(Stage(steps=1, workers=0, frames=3), Learning(weight_decay=0.1))
     Trainer(network(), recipe, OneClip(), tmp_path).save()
     with pytest.warns(UserWarning, match="weight_decay"):
@@ -185,7 +191,7 @@ def test_going_on_takes_the_recipes_weight_decay_and_betas(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["network", "groups", "optimizers"])
-def test_a_checkpoint_of_something_else_is_refused(what, tmp_path):
+def test_checkpoint_of_another_network_is_refused(what, tmp_path):
     recipe = Recipe(Stage(steps=1, workers=0, frames=3), Learning())
     Trainer(network(), recipe, OneClip(), tmp_path).save()
     model = network(replace(TINY, dim=32)) if what == "network" else network()
@@ -194,7 +200,7 @@ def test_a_checkpoint_of_something_else_is_refused(what, tmp_path):
         Trainer(model, replace(recipe, learning=learning), OneClip(), tmp_path)
 
 
-def test_a_gpu_of_ones_own(monkeypatch):
+def test_each_process_has_its_own_gpu(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert [own_device(torch.device(name)) for name in ("cpu", "cuda", "cuda:1")] == [
         torch.device("cpu"), torch.device("cuda", 3), torch.device("cuda", 1)
@@ -210,18 +216,19 @@ def test_validation_scores_and_pictures():
     assert pictures[0].shape == (2 * 64, 3 * 64, 3) and pictures[0].dtype == np.uint8
 
 
-def test_the_papers_recipe():
-    """What the paper and the released configuration say, in one place."""
+def test_paper_recipe():
+    """Values of the paper and its released configuration."""
     stage, learning = PAPER.stage, PAPER.learning
     assert (stage.frames, stage.objects) == (8, 3)
     assert (learning.weight_decay, learning.clip_gradient, learning.layer_decay) == (0.1, 0.1, 0.9)
     assert (learning.drop_path, learning.checkpointing, learning.muon) == (0.1, True, False)
-    assert learning.bf16 is None  # on what has it
-    weights = PAPER.weights
+    assert learning.bf16 is None  # where the device has it
+    weights = PAPER.losses
     assert (weights.focal, weights.dice, weights.iou, weights.presence) == (20, 1, 1, 1)
     assert weights.cross_entropy == weights.affinity == weights.shared == 0
     changes = PAPER.augmentation
     assert (changes.flip, changes.degrees, changes.shear, changes.grey, changes.mosaic) == (0.5, 25, 20, 0.05, 0.1)
-    assert PAPER_IMAGES.stage.frames == 1 and PAPER_IMAGES.prompting == PAPER.prompting
-    same = replace(FINE_TUNING, stage=stage, learning=learning)
-    assert same == PAPER and FINE_TUNING.learning.lr < learning.lr / 10
+    images, fine_tuning = load("paper-images"), load("fine-tuning")
+    assert images.stage.frames == 1 and images.prompting == PAPER.prompting
+    same = replace(fine_tuning, stage=stage, learning=learning)
+    assert same == PAPER and fine_tuning.learning.lr < learning.lr / 10

@@ -29,7 +29,8 @@ class OnnxRotaryAttention(RotaryAttention):
     mean with weights that sum to 1, and takes a third less where they are narrower than keys."""
 
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
-        q = rotate(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
+        objects = memory.key.shape[0]  # len() would fix their number in the graph
+        q = rotate(self.q_proj(query), rotation).expand(objects, -1, -1)
         k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
         narrow = memory.value.shape[-1] < k.shape[-1]
         v = memory.value if narrow else self.v_proj(memory.value)

@@ -6,10 +6,13 @@ import json
 import reprlib
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from sam2_ros.acceleration.onnx.errors import EXPORT_AGAIN, GraphError
 from sam2_ros.model.config import SAM2Config
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CONFIG = "config.json"
 """Name of the file."""
@@ -20,7 +23,7 @@ MAX_CONFIG = 1 << 16
 MAX_NUMBER = 1 << 16
 """Largest size or count in it."""
 
-T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 def write_config(config: SAM2Config, folder: Path) -> None:
@@ -50,7 +53,7 @@ def read_config(folder: str | Path) -> SAM2Config:
     return _parsed(SAM2Config, content, f"{file}: ")
 
 
-def _parsed(kind: type[T], content: object, where: str) -> T:
+def _parsed(kind: type[D], content: object, where: str) -> D:
     """A dataclass from a JSON object, each of whose values is checked; `where` begins the messages."""
     if not isinstance(content, dict):
         raise GraphError(f"{where}{reprlib.repr(content)} instead of an object with keys. {EXPORT_AGAIN}")
@@ -70,7 +73,7 @@ def _parsed(kind: type[T], content: object, where: str) -> T:
 
 
 def _value(kind: Any, value: object, where: str) -> Any:
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _parsed(kind, value, f"{where}.")
     items = get_args(kind)
     if get_origin(kind) is tuple:

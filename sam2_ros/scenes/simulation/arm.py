@@ -17,7 +17,7 @@ REACH = 0.19  # from the wrist to between the finger tips
 
 @dataclass(frozen=True)
 class Waypoint:
-    """Where the gripper is at a time; between waypoints it moves smoothly."""
+    """Pose of the gripper at a time; it moves smoothly between waypoints."""
 
     time: float  # seconds
     point: np.ndarray  # between the finger tips, metres [3]
@@ -63,7 +63,7 @@ class Arm:
         self.foot = foot
 
     def move(self, model: mujoco.MjModel, data: mujoco.MjData, point: np.ndarray, turn: float, opening: float) -> None:
-        """Puts the arm where its finger tips are around `point`, pointing down."""
+        """Moves the arm so that its finger tips point down around `point`."""
         wrist = point + UP * REACH
         way = wrist - self.shoulder
         distance = np.linalg.norm(way)
@@ -96,7 +96,7 @@ class Arm:
 
 
 def at(plan: list[Waypoint], time: float) -> tuple[np.ndarray, float, float]:
-    """Point, turn and opening of a plan at a time."""
+    """Point, rotation and opening of a plan at a time."""
     times = [waypoint.time for waypoint in plan]
     index = int(np.clip(np.searchsorted(times, time) - 1, 0, len(plan) - 2))
     first, second = plan[index], plan[index + 1]

@@ -1,4 +1,4 @@
-"""What rooms and the things in them are made of: procedural wood, tiles, cloth, metal, paint and print."""
+"""Materials of rooms and things: procedural wood, tiles, cloth, metal, paint and print."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _one(rng: np.random.Generator, colours: list[tuple[int, int, int]], spread: 
 
 
 def bright(rng: np.random.Generator) -> np.ndarray:
-    """A colour that people give to things, float [3] RGB in 0 .. 255; now and then any colour."""
+    """A common colour of products, float [3] RGB in 0 .. 255; sometimes any colour."""
     return colour(rng) if rng.random() < 0.2 else _one(rng, BRIGHT, 12)
 
 
@@ -149,7 +149,7 @@ def cardboard(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def printed(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """What packages look like: fields of colour, a badge, a name, small print, a bar code."""
+    """A printed package: fields of colour, a badge, a name, small print, a bar code."""
     base, second, third = bright(rng), bright(rng), bright(rng)
     image = np.empty((height, width, 3), np.uint8)
     image[:] = base
@@ -217,7 +217,7 @@ ANY: list[Maker] = [plain, plain, wood, cloth, printed, brushed, cardboard, skin
 def pick(
     rng: np.random.Generator, makers: list[Maker], side: int, pictures: Pictures, natural: float = 0.15
 ) -> np.ndarray:
-    """A square texture of `side` pixels by one of `makers`, or with a chance of `natural` cut from a picture."""
+    """A square texture of `side` pixels by one of `makers`, or with probability `natural` cropped from a picture."""
     if pictures.backgrounds and rng.random() < natural:
         return surface(rng, side, side, pictures)
     return makers[int(rng.integers(len(makers)))](rng, side, side)

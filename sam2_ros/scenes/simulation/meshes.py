@@ -1,4 +1,4 @@
-"""Surfaces of things as triangles: turned, boxed, and drawn along a path."""
+"""Triangle meshes: surfaces of revolution, rounded boxes, and tubes along a path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mesh:
 
 
 def _sewn(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> Mesh:
-    """Vertices at the same place become one, so that light runs smoothly over the seam of the texture."""
+    """Merges vertices at the same position, so that shading is smooth across the seam of the texture."""
     _, first, number = np.unique(np.round(vertices, 6), axis=0, return_index=True, return_inverse=True)
     sewn = number.reshape(-1)[faces]
     solid = (sewn[:, 0] != sewn[:, 1]) & (sewn[:, 1] != sewn[:, 2]) & (sewn[:, 2] != sewn[:, 0])
@@ -34,7 +34,7 @@ def _grid_faces(rows: int, columns: int) -> np.ndarray:
 
 
 def lathe(profile: np.ndarray, segments: int = 28) -> Mesh:
-    """What a profile, (radius, height) from bottom to top, sweeps around the z axis. It may go down again inside.
+    """Revolves a profile, (radius, height) from bottom to top, around the z axis. It may go down again inside.
 
     The texture goes once around (u) and along the profile (v).
     """
@@ -97,7 +97,7 @@ def rounded_box(half: tuple[float, float, float], radius: float, whole: bool = F
 
 
 def tube(path: np.ndarray, radii: np.ndarray | float, segments: int = 14) -> Mesh:
-    """What a circle sweeps along a path of points [K, 3]; its ends are closed.
+    """Sweeps a circle along a path of points [K, 3]; its ends are closed.
 
     Args:
         path: metres.
@@ -111,7 +111,7 @@ def tube(path: np.ndarray, radii: np.ndarray | float, segments: int = 14) -> Mes
     angle = np.linspace(0, 2 * np.pi, segments + 1)
     rings = []
     for point, direction, radius in zip(path, along, radii, strict=True):
-        across = across - direction * (across @ direction)  # turned as little as the path allows
+        across = across - direction * (across @ direction)  # rotates as little as the path allows
         across /= np.linalg.norm(across)
         other = np.cross(direction, across)
         ring = np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * other

@@ -1,7 +1,7 @@
-"""Scenes that look like a robot's, simulated: an alternative to `SyntheticScenes` with the same interface.
+"""Simulated robot scenes, with the interface of `SyntheticScenes`.
 
-A room with a table, a bin, a turntable or the bare floor. On it things of many kinds, rigid, jointed and soft, which
-fall, roll, are pushed and carried by a robot's arm; a camera on a mast or at the arm's wrist looks on. Needs MuJoCo
+Rigid, jointed and soft things lie on a table, in a bin, on a turntable or on the floor. They fall, roll, and are pushed
+and carried by a robot's arm, seen by a camera on a mast or at the arm's wrist. Needs MuJoCo
 (`pip install "sam2_ros[mujoco]"`) and OpenGL, which Mesa does without a GPU; `docs/scenes.md` says more.
 """
 
@@ -13,28 +13,28 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.scenes.rendering import Film, Footage
 from sam2_ros.scenes.synthetic import Scenes, areas
 
-SIMULATED = 3  # the seed space: the first word of every seed
+SIMULATED = 3  # seed space: the first word of every seed
 
 
 class MujocoScenes(Scenes):
-    """What a robot sees, simulated; every process needs the same MuJoCo and renderer to make the same clip of a seed.
+    """Scenes simulated by MuJoCo. A seed gives the same clip with the same versions of MuJoCo and renderer.
 
-    Nothing is imported or opened before the first scene, so this can be handed to worker processes. Of the settings,
-    `size` and `speed` are left to the simulated world; pictures cover walls, tables and things.
+    MuJoCo is imported and OpenGL opened for the first scene, so that this can be handed to worker processes before.
+    `size` and `speed` of the settings have no effect; pictures texture walls, tables and things.
     """
 
     def scene(self, seed: int) -> Clip:
         return self._clip(f"simulated-{seed}", self.film(seed))
 
     def film(self, seed: int) -> Film:
-        """As of all scenes.
+        """See `Scenes`.
 
         Raises:
             ModuleNotFoundError: MuJoCo is not installed.
-            RuntimeError: there is no OpenGL to draw with. Both messages say what to install.
+            RuntimeError: OpenGL is missing. Both messages say what to install.
         """
         try:
-            from sam2_ros.scenes.simulation.play import Play, Unstable
+            from sam2_ros.scenes.simulation.episode import Episode, Unstable
         except ModuleNotFoundError as error:
             if error.name != "mujoco":
                 raise
@@ -47,7 +47,7 @@ class MujocoScenes(Scenes):
             look = self._look(rng)
             frames, labels = [], []
             try:
-                for index, (image, label) in enumerate(Play(rng, s, self.pictures).frames()):
+                for index, (image, label) in enumerate(Episode(rng, s, self.pictures).frames()):
                     if index == 0 and areas(label).max() < smallest:
                         break
                     frames.append(look(index, image))

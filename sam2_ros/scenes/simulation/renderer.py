@@ -1,4 +1,4 @@
-"""MuJoCo's OpenGL renderer without a window: pictures, and which part is seen in each pixel."""
+"""MuJoCo's off-screen OpenGL renderer: images, and the geom in each pixel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _context: tuple[int, Any] | None = None  # the process that made it, the OpenGL 
 
 
 def _make_current() -> None:
-    """One OpenGL context for the process. Raises RuntimeError where there can be none."""
+    """Activates the OpenGL context of the process. Raises RuntimeError if there can be none."""
     global _context
     if _context is None:
         way = os.environ["MUJOCO_GL"]
@@ -38,13 +38,13 @@ def _make_current() -> None:
 
 
 class Renderer:
-    """Draws a model as a camera sees it.
+    """Renders a model from its camera.
 
     Args:
-        model: compiled; its `vis.global_` says how large pictures are.
+        model: compiled; its `vis.global_` has the size of images.
 
     Raises:
-        RuntimeError: no OpenGL to be had; the message says what to install.
+        RuntimeError: OpenGL is missing; the message says what to install.
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
@@ -61,14 +61,14 @@ class Renderer:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._gl)
 
     def image(self, data: mujoco.MjData) -> np.ndarray:
-        """The picture of the model's first camera, uint8 [H, W, 3] RGB."""
+        """The image of the model's first camera, uint8 [H, W, 3] RGB."""
         mujoco.mjv_updateScene(
             self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
         return self._drawn()
 
     def parts(self) -> np.ndarray:
-        """Which geom is seen in each pixel of the last picture, int32 [H, W]; -1: none."""
+        """The geom in each pixel of the last image, int32 [H, W]; -1: none."""
         flags = self._scene.flags.copy()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = True
         self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
@@ -88,5 +88,5 @@ class Renderer:
         return np.ascontiguousarray(image[::-1])
 
     def close(self) -> None:
-        """Frees what the graphics card, or Mesa, holds."""
+        """Frees the memory of the graphics driver."""
         self._gl.free()

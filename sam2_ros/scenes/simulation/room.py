@@ -1,4 +1,4 @@
-"""Where things lie: a room with furniture and light, a table, a bin or the bare floor in its middle."""
+"""A room with furniture and lights, and a table, a bin or the bare floor in its middle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEIGHT = 0.74  # of a table, metres
 
 @dataclass(frozen=True)
 class Place:
-    """Where things are put."""
+    """The surface that things lie on."""
 
     kind: str
     ground: float  # height of the surface, metres
@@ -27,7 +27,7 @@ class Place:
 
 
 def furnish(world: World, rng: np.random.Generator) -> Place:
-    """A room around the origin, with a place for things."""
+    """Builds a room around the origin; returns the surface for things."""
     kind = str(rng.choice([TABLE, BIN, FLOOR, TURNTABLE], p=[0.5, 0.24, 0.18, 0.08]))
     ground = 0.0 if kind == FLOOR else HEIGHT
     spec = world.spec
@@ -196,7 +196,7 @@ def _bin(world: World, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def occluder(world: World, rng: np.random.Generator, at: np.ndarray, ground: float) -> None:
-    """Something that is no object and stands in the way of a look: a lamp, a post, a vase, a box.
+    """Adds an occluder: a lamp, a post, a vase, a box.
 
     Args:
         at: where on the ground, x and y.

@@ -1,4 +1,4 @@
-"""What lies on a robot's table: mugs, bottles, boxes, tools, fruit, toys, cables, and things without a name.
+"""Things on a robot's table: mugs, bottles, boxes, tools, fruit, toys, cables, and compositions.
 
 Every maker gives a body its parts, about `size` metres long (its longest side), and says how high above the ground the
 body's origin has to start.
@@ -25,7 +25,7 @@ DARK = np.array([38.0, 40, 44])
 
 
 def _glazed(world: World, rng: np.random.Generator) -> str:
-    """Ceramics: a colour, with bands or a print now and then."""
+    """Ceramics: one colour, sometimes with bands or a print."""
     look = plain(rng, SIDE, SIDE)
     if rng.random() < 0.5:
         top, high = int(rng.integers(10, 90)), int(rng.integers(6, 40))
@@ -107,7 +107,7 @@ def book(world: World, body: Body, rng: np.random.Generator, size: float) -> flo
     pages = half * (0.96, 0.95, 0.9)
     add(body, BOX, world.material(np.array([236.0, 230, 214]), 0), tuple(pages), touches=False)
     add(body, BOX, cover, tuple(half * 0.999))
-    body.geoms[-1].group = 3  # only to collide with
+    body.geoms[-1].group = 3  # for collisions only
     return float(half[2])
 
 
@@ -349,15 +349,15 @@ def cable(world: World, body: Body, rng: np.random.Generator, size: float) -> fl
             link = link.add_body(pos=(2 * half, 0, 0), quat=(np.cos(turn / 2), 0, 0, np.sin(turn / 2)))
             _joint(link, "ball", (0, 0, 0), 4e-4, 4e-4)
         add(link, CAPSULE, skin, (radius, half), (half, 0, 0), along=(1, 0, 0))
-        link.geoms[-1].contype = 2  # touches all but itself
+        link.geoms[-1].contype = 2  # collides with all but itself
     if rng.random() < 0.7:
         plug = world.mesh(rounded_box((3 * radius, 1.8 * radius, 1.4 * radius), 0.5 * radius))
         add(link, plug, world.material(bright(rng) * 0.6, 0.4), at=(2 * half + 2 * radius, 0, 0))
     return 1.5 * radius
 
 
-def creation(world: World, body: Body, rng: np.random.Generator, size: float) -> float:
-    """Something without a name, grown together from a few solids."""
+def composition(world: World, body: Body, rng: np.random.Generator, size: float) -> float:
+    """A composition of a few solids."""
     low = 0.0
     at = np.zeros(3)
     for _ in range(int(rng.integers(1, 5))):
@@ -398,7 +398,7 @@ RIGID: dict[Maker, tuple[float, float]] = {  # and how long they are, metres
     mug: (0.08, 0.13), bottle: (0.15, 0.3), can: (0.08, 0.14), carton: (0.08, 0.28), block: (0.03, 0.09),
     book: (0.15, 0.26), bowl: (0.1, 0.24), fruit: (0.06, 0.18), sphere: (0.04, 0.2), ring: (0.05, 0.16),
     stick: (0.1, 0.22), hammer: (0.2, 0.32), driver: (0.15, 0.25), wrench: (0.14, 0.25), gadget: (0.1, 0.2),
-    creation: (0.08, 0.25),
+    composition: (0.08, 0.25),
 }  # fmt: skip
 JOINTED: dict[Maker, tuple[float, float]] = {
     plush: (0.15, 0.3), pliers: (0.14, 0.22), case: (0.18, 0.32), car: (0.08, 0.22), cable: (0.35, 0.7),

@@ -1,4 +1,4 @@
-"""A MuJoCo model in the making: materials, shapes, bodies."""
+"""Builds a MuJoCo model of materials, meshes and bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UP = np.array([0.0, 0, 1])
 
 
 def frame(z: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A rotation matrix whose z axis is `z` and whose x axis is as near to `x` as can be."""
+    """A rotation matrix whose z axis is `z` and whose x axis is as close to `x` as possible."""
     z = z / np.linalg.norm(z)
     x = x - z * (x @ z)
     if np.linalg.norm(x) < 1e-6:
@@ -25,14 +25,14 @@ def frame(z: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def quaternion(matrix: np.ndarray) -> np.ndarray:
-    """Of a rotation matrix, float [4], w first."""
+    """The quaternion of a rotation matrix, float [4], w first."""
     result = np.zeros(4)
     mujoco.mju_mat2Quat(result, np.ascontiguousarray(matrix).ravel())
     return result
 
 
 class World:
-    """Collects what a scene consists of. Lengths are metres, z points up.
+    """Collects the parts of a scene. Lengths are metres, z points up.
 
     Args:
         pictures: whose crops may cover surfaces.
@@ -57,7 +57,7 @@ class World:
         glow: float = 0.0,
         mirror: float = 0.0,
     ) -> str:
-        """A material's name.
+        """Adds a material; returns its name.
 
         Args:
             look: a texture, uint8 [h, w, 3] RGB, or one colour, [3] in 0 .. 255.
@@ -83,7 +83,7 @@ class World:
         return material.name
 
     def mesh(self, mesh: Mesh) -> str:
-        """A mesh's name, for `add`."""
+        """Adds a mesh; returns its name, for `add`."""
         name = self._name("mesh")
         self.spec.add_mesh(
             name=name, uservert=mesh.vertices.ravel(), userface=mesh.faces.ravel().astype(int),
@@ -95,7 +95,7 @@ class World:
     def body(
         self, pos: tuple[float, float, float], quat: np.ndarray | None = None, free: bool = False, mocap: bool = False
     ) -> mujoco.MjsBody:
-        """A body of the world: fixed, falling freely, or (mocap) put by us where we want."""
+        """Adds a body: fixed, free, or (mocap) moved by the caller."""
         body = self.spec.worldbody.add_body(name=self._name("body"), pos=pos, mocap=mocap)
         if quat is not None:
             body.quat = quat
@@ -115,7 +115,7 @@ def add(
     touches: bool = True,
     density: float = 400.0,
 ) -> None:
-    """Gives a body a part.
+    """Adds a geom to a body.
 
     Args:
         shape: one of MuJoCo's, or the name of a mesh.

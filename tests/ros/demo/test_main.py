@@ -23,6 +23,8 @@ from sam2_ros.ros.demo.__main__ import run
 from sam2_ros.ros.demo.options import parser
 from sam2_ros.ros.recording import read_recording
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 300  # s; about 15 on an idle machine
 
 

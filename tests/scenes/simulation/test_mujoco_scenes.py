@@ -1,4 +1,4 @@
-"""Simulated scenes: the same from the same seed, masks that are true, and errors that say what to install."""
+"""Simulated scenes are reproducible, their masks exact, and errors say what to install."""
 
 import pickle
 import subprocess
@@ -12,6 +12,8 @@ from small_clips import digest
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.simulation.mujoco_scenes import SIMULATED, MujocoScenes
 from sam2_ros.scenes.synthetic import SUITE, TRAINING, SceneSettings
+
+pytestmark = pytest.mark.slow
 
 SMALL = SceneSettings(height=64, width=80, frames=3)
 MODULES = "sam2_ros.scenes.simulation"
@@ -60,36 +62,36 @@ def test_same_seed_same_clip_in_every_process(scenes):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_masks_are_where_the_objects_are(scenes, seed):
-    """A thing that glows in another colour changes the picture where its mask is, and nowhere else."""
-    from sam2_ros.scenes.simulation.play import Play
+    """Another colour of a thing changes the image where its mask is, and nowhere else."""
+    from sam2_ros.scenes.simulation.episode import Episode
     from sam2_ros.scenes.simulation.renderer import Renderer
 
     settings = SceneSettings(height=128, width=128, frames=1, blur=0.0, leaving=0.0)
-    play = Play(np.random.default_rng(seed), settings, Pictures())
-    (_, label), *_ = play.frames()
-    play.model.mat_reflectance[:] = 0  # mirrors show things, too
-    renderer = Renderer(play.model)
-    before = renderer.image(play.data).astype(int)
+    episode = Episode(np.random.default_rng(seed), settings, Pictures())
+    (_, label), *_ = episode.frames()
+    episode.model.mat_reflectance[:] = 0  # mirrors show things too
+    renderer = Renderer(episode.model)
+    before = renderer.image(episode.data).astype(int)
     number = int(np.bincount(label.ravel(), minlength=2)[1:].argmax()) + 1
     assert (label == number).sum() > 20
-    own = play.labels[:-1] == number
-    play.model.geom_matid[own] = -1
-    play.model.geom_rgba[own] = (1, 0, 1, 1) if before[label == number].mean(0)[1] > 90 else (0, 1, 0, 1)
-    changed = np.abs(renderer.image(play.data).astype(int) - before).max(2) > 12
+    own = episode.labels[:-1] == number
+    episode.model.geom_matid[own] = -1
+    episode.model.geom_rgba[own] = (1, 0, 1, 1) if before[label == number].mean(0)[1] > 90 else (0, 1, 0, 1)
+    changed = np.abs(renderer.image(episode.data).astype(int) - before).max(2) > 12
     renderer.close()
     mask = (label == number).astype(np.uint8)
     assert not (changed & (cv2.dilate(mask, np.ones((5, 5))) == 0)).any(), "changed outside its mask"
     assert (changed & (mask > 0)).sum() > 0.7 * mask.sum(), "unchanged inside its mask"
 
 
-def test_things_come_and_go(scenes):
+def test_things_appear_and_disappear(scenes):
     settings = SceneSettings(height=48, width=48, frames=6, fps=6.0, leaving=1.0)
     presence = [np.stack(MujocoScenes(settings).scene(seed).masks).any((2, 3)) for seed in range(4)]
     assert any((here[:-1] & ~here[1:]).any() for here in presence), "nothing goes"
     assert any((~here[:-1] & here[1:]).any() for here in presence), "nothing comes"
 
 
-def test_seeds_are_those_of_no_other_scenes():
+def test_seed_space_is_its_own():
     assert len({SIMULATED, TRAINING, SUITE}) == 3
 
 
@@ -118,7 +120,7 @@ def test_without_opengl_the_error_says_what_to_install(monkeypatch):
         MujocoScenes(SMALL).scene(0)
 
 
-def test_a_forked_process_does_not_use_its_parents_renderer(scenes, monkeypatch):
+def test_forked_processes_refuse_the_renderer_of_their_parent(scenes, monkeypatch):
     from sam2_ros.scenes.simulation import renderer
 
     owner, context = renderer._context

@@ -18,7 +18,7 @@ import pytest
 from sam2_ros.acceleration.cpu.kernels import library as kernel_library
 from sam2_ros.acceleration.cpu.kernels.library import load
 from sam2_ros.system import stopping
-from sam2_ros.system.cache import cache_folder, check_protected, private_folder
+from sam2_ros.system.cache import private_folder
 
 TIMEOUT = 60.0  # s; the compilers of these tests take ten times as long
 NOBODY = 65534
@@ -26,6 +26,7 @@ NOBODY = 65534
 pytestmark = [
     pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+    pytest.mark.slow,
 ]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 
@@ -149,34 +150,6 @@ def test_a_damaged_one_is_built_anew_instead_of_ending_the_process(folder, tmp_p
         kept.write_bytes(damaged)
         assert kernels_ran(tmp_path) == (True, False)
         assert kept.read_bytes() == whole and kernels_ran(tmp_path) == (False, False)
-
-
-def test_the_cache_is_in_an_absolute_place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for given in ("", "cache", "./cache", "~/cache"):
-        monkeypatch.setenv("XDG_CACHE_HOME", given)
-        assert cache_folder() == tmp_path / "home" / ".cache" / "sam2_ros"
-    monkeypatch.setenv("HOME", "home")
-    with pytest.raises(OSError, match="'home' is no absolute path"):
-        private_folder("kernels")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_group_with_others_in_it_is_others(tmp_path, monkeypatch):
-    class Group:
-        gr_name, gr_mem = "root", ["root"]
-
-    monkeypatch.setattr("grp.getgrgid", lambda _: Group)
-    tmp_path.chmod(0o775)
-    os.chown(tmp_path, -1, os.getgid())
-    user = kernel_library.check_protected.__globals__["pwd"].getpwuid(os.geteuid())
-    Group.gr_name = user.pw_name
-    Group.gr_mem = []
-    check_protected(tmp_path)  # as where the umask is 002, since each user has a group
-    Group.gr_mem = [user.pw_name, "somebody"]
-    with pytest.raises(PermissionError, match="others may write to"):
-        check_protected(tmp_path)
 
 
 def test_they_are_not_compiled_where_others_could_exchange_them(folder, tmp_path, monkeypatch):

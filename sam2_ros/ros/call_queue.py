@@ -1,0 +1,57 @@
+"""Functions that are called by the thread which owns an object."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class CallQueue(Generic[T]):
+    """Calls that wait for the owner of a T. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: deque[Callable[[T], None]] = deque()
+        self._closed: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def put(self, function: Callable[[T], R]) -> Future[R]:
+        """Have a function called; the future holds what it returns or raises.
+
+        Raises:
+            RuntimeError: the queue is closed; its message is the reason.
+        """
+        future: Future[R] = Future()
+
+        def call(owned: T) -> None:
+            try:
+                future.set_result(function(owned))
+            except Exception as error:
+                future.set_exception(error)
+
+        with self._lock:
+            if self._closed is not None:
+                raise RuntimeError(self._closed)
+            self._calls.append(call)
+        return future
+
+    def run(self, owned: T) -> bool:
+        """Make all calls that wait. Returns whether there were any."""
+        with self._lock:
+            calls, self._calls = self._calls, deque()
+        for call in calls:
+            call(owned)
+        return bool(calls)
+
+    def close(self, reason: str) -> None:
+        """Accept no more calls. Those that wait can still be made."""
+        with self._lock:
+            self._closed = reason

@@ -1,0 +1,87 @@
+"""Prompts whose turn has come, and what the tracker makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sam2_ros import msg
+from sam2_ros.ros import masklets
+from sam2_ros.ros.prompt_answers import PromptAnswers
+from sam2_ros.ros.tracking_session import TrackingSession
+from sam2_ros.ros.waiting_prompt import WaitingPrompt
+from sam2_ros.tracking.masklet import Frame
+from sam2_ros.tracking.prompt import Prompt, PromptError
+
+
+class PromptApplier:
+    """Applies prompts to the tracker and has them answered. Belongs to the session's thread.
+
+    Args:
+        on_error: called with what goes wrong inside; the prompt is refused then.
+    """
+
+    def __init__(self, session: TrackingSession, answers: PromptAnswers, on_error: Callable[[Exception], None]) -> None:
+        self._session = session
+        self._answers = answers
+        self._on_error = on_error
+        self._frames: dict[int, Frame] = {}  # of prompted images, by stamp, while no object changes
+
+    def forget_frames(self) -> None:
+        """Note that the tracker has changed."""
+        self._frames.clear()
+
+    def apply(self, waiting: WaitingPrompt) -> bool:
+        """Apply a prompt; whether the tracker has changed. Otherwise it is refused, or dropped if it is a detection."""
+        session, proposal = self._session, waiting.proposal
+        try:
+            frame = self._frame_of(waiting)
+            prompt = waiting.prompt.checked(frame.height, frame.width)
+            if proposal is not None and (reason := self._unwanted(waiting, prompt, frame)) is not None:
+                self._answers.drop(waiting, reason)
+                return False
+            masklet = session.tracker.prompt(prompt, frame.stamp)
+        except PromptError as error:
+            self._answers.refuse(waiting, str(error))
+            return False
+        except Exception as error:
+            self._on_error(error)
+            self._answers.refuse(waiting, f"this went wrong inside: {type(error).__name__}: {error}")
+            return False
+        if proposal is None:
+            session.detections.discard(masklet.object_id)
+        else:
+            session.detections.add(masklet.object_id, proposal, prompt.box, frame.stamp)
+        result = msg.PromptResult(
+            header=session.snapshot.header_of(frame.stamp),
+            object_id=masklet.object_id,
+            accepted=True,
+            masklet=masklets.to_message(masklet),
+        )
+        self._answers.give(waiting, result, prompt)
+        self.forget_frames()
+        session.update()
+        return True
+
+    def _frame_of(self, waiting: WaitingPrompt) -> Frame:
+        stamp = self._stamp_of(waiting)
+        if stamp not in self._frames:
+            self._frames[stamp] = self._session.frame_at(stamp)
+        return self._frames[stamp]
+
+    def _stamp_of(self, waiting: WaitingPrompt) -> int:
+        """The tracker's stamp for the image that a prompt is for, ns; 0: the newest."""
+        stamps, stamp = self._session.tracker.stamps, waiting.stamp
+        known = self._session.snapshot.find(stamp) if stamp else None
+        if known is not None:
+            return known
+        if waiting.unstamped or (waiting.source.other_clock and not stamps[0] <= stamp <= stamps[-1]):
+            return 0
+        return stamp
+
+    def _unwanted(self, waiting: WaitingPrompt, prompt: Prompt, frame: Frame) -> str | None:
+        """Why a detection starts no object, as it is counted; None: it does."""
+        assert waiting.proposal is not None and prompt.box is not None
+        if self._session.detections.is_known(prompt.box, frame, waiting.proposal.max_overlap):
+            return "known"
+        tracker = self._session.tracker
+        return "without room" if len(tracker.labels) >= tracker.max_objects else None

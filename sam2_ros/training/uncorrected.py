@@ -1,0 +1,42 @@
+"""Warnings about masklets that a network predicted and nobody corrected."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+MAX_NAMED = 3
+"""Maximum number of bags that a warning names."""
+
+
+def warn_of_uncorrected(data: Sequence[Path] | None, validation: Sequence[Path] | None = None) -> None:
+    """Warns of uncorrected predictions among training or validation data.
+
+    Args:
+        data, validation: folders, files and bags.
+    """
+    if found := _uncorrected(data):
+        warnings.warn(
+            f"the masklets of {found} were made by a network, and nobody has corrected them. A network trained on"
+            " its own predictions becomes surer of its mistakes, and worse. Replay the bags, correct wrong masks with"
+            " clicks, and record that (docs/training.md)",
+            stacklevel=2,
+        )
+    if found := _uncorrected(validation):
+        warnings.warn(
+            f"the masklets of {found}, which validation takes for the truth, were made by a network, and nobody has"
+            " corrected them: scores will rise the more the answers agree, right or wrong",
+            stacklevel=2,
+        )
+
+
+def _uncorrected(paths: Sequence[Path] | None) -> str:
+    """The names of uncorrected bags as part of a sentence; empty if there are none."""
+    if not paths or find_spec("rosbags") is None:  # without it no bag could have been opened
+        return ""
+    from sam2_ros.data.bag_corrections import uncorrected
+
+    found = [str(bag) for path in paths for bag in uncorrected(path)]
+    return ", ".join(found[:MAX_NAMED]) + (f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else "")

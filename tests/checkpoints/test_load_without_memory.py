@@ -1,0 +1,102 @@
+"""Weights for still images have no memory: pictures can be segmented with them, and nothing is tracked."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint, load_model
+from sam2_ros.checkpoints.names import VIDEO_ONLY
+from sam2_ros.checkpoints.save import save_official, save_weights
+from sam2_ros.checkpoints.weights import read_weights
+from sam2_ros.deployment import __main__ as deployment
+from sam2_ros.model import CONFIGS, SAM2
+from sam2_ros.tracking.image_predictor import ImagePredictor
+from sam2_ros.tracking.prompt import Click
+from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.training.__main__ import arguments, network, recipe_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def stills_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped weights without those of the memory."""
+    path = tmp_path_factory.mktemp("weights") / "stills.safetensors"
+    save_file({key: value for key, value in load_file(DEFAULT_WEIGHTS).items() if not VIDEO_ONLY.match(key)}, path)
+    return path
+
+
+@pytest.fixture
+def model(stills_only: Path) -> SAM2:
+    with pytest.warns(UserWarning, match="nothing can be tracked"):
+        return load_model(checkpoint=stills_only, device="cpu", image_size=64)
+
+
+def test_the_tracker_refuses_them_and_says_why(model):
+    for copied in (model, copy.deepcopy(model), model.to("cpu")):
+        with pytest.raises(CheckpointError, match=r"still images.*memory's are missing.*nothing can be tracked"):
+            Tracker(copied)
+
+
+def test_the_image_predictor_goes_on(model):
+    predictor, whole = ImagePredictor(model), ImagePredictor(load_model(device="cpu", image_size=64))
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for each in (predictor, whole):
+        each.set_image(image)
+    found, expected = (each.predict((Click(30, 30),)).logits for each in (predictor, whole))
+    torch.testing.assert_close(found, expected)
+
+
+def test_weights_with_memory_make_it_whole_again(model):
+    load_checkpoint(model, DEFAULT_WEIGHTS)
+    Tracker(model)
+
+
+def test_saved_again_they_have_no_memory_either(model, stills_only, tmp_path):
+    for save in (save_official, save_weights):
+        save(model, tmp_path / "again")
+        assert read_weights(tmp_path / "again").keys() == read_weights(stills_only).keys()
+
+
+def test_a_memory_with_holes_fits_nothing(tmp_path):
+    weights = load_file(DEFAULT_WEIGHTS)
+    for part in ("memory_attention.", "memory_encoder.", "obj_ptr_proj.", "maskmem_tpos_enc"):
+        left = {key: value for key, value in weights.items() if not key.startswith(part)}
+        save_file(left, tmp_path / "holes.safetensors")
+        with pytest.raises(CheckpointError, match=rf"looks like default with .* that differs?: {part}.* is missing"):
+            load_model(checkpoint=tmp_path / "holes.safetensors", device="cpu")
+
+
+def test_no_graphs_are_exported_of_them(stills_only, tmp_path, monkeypatch, capsys):
+    given = [str(tmp_path / "graphs"), "--checkpoint", str(stills_only), "--size", "64"]
+    monkeypatch.setattr("sys.argv", ["deployment", *given])
+    with pytest.warns(UserWarning, match="a checkpoint for still images"):
+        assert deployment.main() == 2
+    assert "nothing can be tracked" in capsys.readouterr().err
+    assert not (tmp_path / "graphs").exists()
+
+
+def test_training_on_clips_gives_them_a_memory_and_training_on_stills_does_not(stills_only, tmp_path):
+    for frames, learnt in ((2, True), (1, False)):
+        given = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
+        options = arguments().parse_args(given)
+        with pytest.warns(UserWarning, match="a checkpoint for still images"):
+            started = network(options, recipe_of(options))
+        save_weights(started, tmp_path / "trained.safetensors")
+        assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == learnt
+
+
+def test_image_weights_are_taken_for_the_newer_release(tmp_path):
+    with torch.device("meta"):
+        keys = SAM2(CONFIGS["sam2.1_hiera_tiny"]).state_dict()
+    weights = {k: torch.zeros(1).expand(v.shape) for k, v in keys.items() if not VIDEO_ONLY.match(k)}
+    torch.save(weights, tmp_path / "stills.pt")
+    with pytest.warns(UserWarning, match="nothing can be tracked"):
+        assert load_model(checkpoint=tmp_path / "stills.pt", device="cpu").config.name == "sam2.1_hiera_tiny"

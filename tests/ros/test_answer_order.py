@@ -1,0 +1,18 @@
+"""Answers to the prompts of one message."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from sam2_ros.ros.answer_order import AnswerOrder
+
+
+def test_answers_come_in_the_order_of_a_message() -> None:
+    order, said, pending = AnswerOrder(), [], Future()
+    order.then(lambda: said.append(1))
+    order.add_pending(pending)
+    for number in range(2, 3000):
+        order.then(lambda number=number: said.append(number))
+    assert said == [1]
+    pending.set_result(None)
+    assert said == [*range(1, 3000)]

@@ -1,0 +1,35 @@
+"""Calls by other threads than the owner's."""
+
+from __future__ import annotations
+
+import pytest
+
+from sam2_ros.ros.call_queue import CallQueue
+
+
+def test_calls_are_made_in_their_order_with_what_is_owned() -> None:
+    queue: CallQueue[list[int]] = CallQueue()
+    owned: list[int] = []
+    futures = [queue.put(lambda numbers, n=number: numbers.append(n) or len(numbers)) for number in (5, 6)]
+    assert len(queue) == 2 and not futures[0].done()
+    assert queue.run(owned) and owned == [5, 6]
+    assert [future.result(0) for future in futures] == [1, 2]
+    assert not queue.run(owned)
+
+
+def test_what_a_call_raises_is_for_whoever_waits() -> None:
+    queue: CallQueue[dict] = CallQueue()
+    broken, fine = queue.put(lambda owned: owned["nothing"]), queue.put(len)
+    queue.run({})
+    with pytest.raises(KeyError):
+        broken.result(0)
+    assert fine.result(0) == 0
+
+
+def test_a_closed_queue_still_makes_the_calls_that_wait() -> None:
+    queue: CallQueue[str] = CallQueue()
+    waiting = queue.put(len)
+    queue.close("the node is shutting down")
+    with pytest.raises(RuntimeError, match="shutting down"):
+        queue.put(len)
+    assert queue.run("four") and waiting.result(0) == 4

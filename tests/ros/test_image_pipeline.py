@@ -1,0 +1,94 @@
+"""Images are prepared in their order, if wanted ahead of their turn."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from robot import TIMEOUT, header_of, picture, stamp_of
+from sensor_msgs.msg import Image
+
+from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.ros.image_pipeline import ImagePipeline
+from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
+from sam2_ros.ros.images import to_message
+
+
+class Encoder:
+    """Its features are the brightness, and it can be waited for."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+        self.encoded = threading.Semaphore(0)
+
+    def __call__(self, pixels: np.ndarray) -> int:
+        self.threads.append(threading.current_thread().name)
+        self.encoded.release()
+        return int(pixels.sum())
+
+
+def arrived(index: int) -> ArrivedImage:
+    return ArrivedImage(to_message(picture(index), "rgb8", header_of(index)), stamp_of(index))
+
+
+def pipeline(encoder: Encoder, ahead: bool, limit: int = 8) -> ImagePipeline:
+    return ImagePipeline(ImageQueue(limit), ImageDecoder(), encoder, ahead)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_images_come_out_in_their_order(ahead: bool) -> None:
+    images = pipeline(Encoder(), ahead)
+    assert images.next() is None
+    for index in range(4):
+        assert images.put(arrived(index)) is None
+    assert len(images) == 4 and images.stamps == tuple(stamp_of(index) for index in range(4))
+    for index in range(4):
+        image = images.next()
+        assert image.stamp == stamp_of(index) and np.array_equal(image.pixels, picture(index))
+        assert image.encoded == picture(index).sum()
+        assert images.stamps == tuple(stamp_of(later) for later in range(index + 1, 4))
+    assert images.next() is None and not len(images)
+    images.close()
+
+
+def test_the_next_image_is_encoded_while_one_is_processed() -> None:
+    encoder = Encoder()
+    images = pipeline(encoder, ahead=True)
+    images.put(arrived(0))
+    assert not encoder.threads, "nothing is processed yet"
+    assert images.next().stamp == stamp_of(0)
+    images.put(arrived(1))
+    assert all(encoder.encoded.acquire(timeout=TIMEOUT) for _ in range(2))
+    assert encoder.threads[0] == threading.current_thread().name != encoder.threads[1]
+    images.next()
+    images.idle()
+    images.put(arrived(2))
+    assert len(images) == 1 and images.next().stamp == stamp_of(2)
+    assert encoder.threads[2] == threading.current_thread().name
+    images.close()
+
+
+def test_of_images_behind_the_one_that_is_encoded_ahead_the_newest_waits() -> None:
+    images = pipeline(Encoder(), ahead=True, limit=1)
+    images.put(arrived(0))
+    images.next()
+    assert images.put(arrived(1)) is None, "it is encoded ahead"
+    assert images.put(arrived(2)) is None
+    assert images.put(arrived(3)).stamp == stamp_of(2)
+    assert images.stamps == (stamp_of(1), stamp_of(3))
+    images.clear()
+    assert images.next() is None
+    images.close()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_unreadable_image_is_reported_in_its_turn(ahead: bool) -> None:
+    images = pipeline(Encoder(), ahead)
+    for image in (arrived(0), ArrivedImage(Image(header=header_of(1)), stamp_of(1)), arrived(2)):
+        images.put(image)
+    assert images.next().stamp == stamp_of(0)
+    with pytest.raises(ImageError):
+        images.next()
+    assert images.next().stamp == stamp_of(2)
+    images.close()

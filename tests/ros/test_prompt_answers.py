@@ -1,0 +1,60 @@
+"""Every prompt has one answer."""
+
+from __future__ import annotations
+
+from std_msgs.msg import Header
+from stream_parts import WrittenLog
+
+from sam2_ros import msg
+from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.prompt_answers import PromptAnswers
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.tracking.prompt import Prompt
+
+
+def waiting(proposal: Proposal | None = None) -> WaitingPrompt:
+    return WaitingPrompt(Header(frame_id="camera"), Prompt(object_id=3), 5, False, 0.0, 1.0, Source(), proposal)
+
+
+class Answers:
+    def __init__(self, fails: bool = False) -> None:
+        self.meter, self.written, self.fails = Meter(), WrittenLog(), fails
+        self.given: list[msg.PromptResult] = []
+        self.errors: list[Exception] = []
+        self.answers = PromptAnswers(self.meter, self.written.log, self, self.errors.append)
+
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
+        if self.fails:
+            raise OSError("the network is down")
+        self.given.append(result)
+
+
+def test_an_accepted_prompt_is_counted_and_published_before_its_caller_has_it() -> None:
+    answers, prompt = Answers(), waiting()
+    prompt.answer.add_done_callback(lambda future: answers.given.append("caller"))
+    result = msg.PromptResult(accepted=True, object_id=3)
+    answers.answers.give(prompt, result, prompt.prompt)
+    assert answers.given == [result, "caller"] and prompt.answer.result(0) is result
+    assert answers.meter["prompts accepted"] == 1 and not answers.written.lines
+
+
+def test_a_refusal_says_why_and_is_logged() -> None:
+    for proposal, kind in ((None, "Prompt"), (Proposal(0.5), "Detection")):
+        answers, prompt = Answers(), waiting(proposal)
+        answers.answers.refuse(prompt, "too dark")
+        result = prompt.answer.result(0)
+        assert (result.accepted, result.message, result.object_id) == (False, "too dark", 3)
+        assert result.header == prompt.header and answers.written.lines == [f"{kind} refused: too dark"]
+        assert answers.meter[f"{kind.lower()}s refused"] == 1
+
+
+def test_an_answer_that_cannot_be_published_reaches_its_caller() -> None:
+    answers, prompt = Answers(fails=True), waiting()
+    answers.answers.refuse(prompt, "too dark")
+    assert prompt.answer.done() and [str(error) for error in answers.errors] == ["the network is down"]
+
+
+def test_a_dropped_detection_has_no_answer_and_is_counted() -> None:
+    answers, prompt = Answers(), waiting(Proposal(0.5))
+    answers.answers.drop(prompt, "known")
+    assert prompt.answer.cancelled() and answers.meter["detections known"] == 1 and not answers.given

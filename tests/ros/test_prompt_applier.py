@@ -1,0 +1,105 @@
+"""Prompts whose turn has come. Stamps are milliseconds here."""
+
+from __future__ import annotations
+
+import pytest
+from robot import TIMEOUT
+from std_msgs.msg import Header
+from stream_parts import CLICK, MS, Session, header
+
+from sam2_ros import msg
+from sam2_ros.ros.prompt_answers import PromptAnswers
+from sam2_ros.ros.prompt_applier import PromptApplier
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.tracking.prompt import Box, Prompt
+from sam2_ros.tracking.tracker import Tracker
+
+OURS, VIEWER = Source("ours"), Source("viewer", other_clock=True)
+BOX = Prompt(box=Box(16, 24, 26, 24))
+
+
+class Applier:
+    def __init__(self) -> None:
+        self.session, self.errors = Session(), []
+        self.session.step(100, 110, 120)
+        answers = PromptAnswers(self.session.meter, self.session.written.log, self, self.errors.append)
+        self.applier = PromptApplier(self.session.session, answers, self.errors.append)
+
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
+        pass
+
+    def apply(
+        self,
+        prompt: Prompt,
+        stamp: int = 0,
+        source: Source = OURS,
+        unstamped: bool = False,
+        proposal: Proposal | None = None,
+    ) -> tuple[bool, msg.PromptResult | None]:
+        waiting = WaitingPrompt(Header(), prompt, stamp * MS, unstamped, 0.0, 1.0, source, proposal)
+        changed = self.applier.apply(waiting)
+        return changed, None if waiting.answer.cancelled() else waiting.answer.result(TIMEOUT)
+
+
+@pytest.fixture
+def applier() -> Applier:
+    return Applier()
+
+
+def test_a_prompt_is_applied_to_its_own_image(applier: Applier) -> None:
+    changed, result = applier.apply(CLICK, 110)
+    assert changed and result.accepted and result.object_id == 1 and result.header == header(110)
+    assert result.masklet.present and applier.session.session.snapshot.object_ids == {1}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "source", "unstamped", "image"),
+    [(0, OURS, True, 120), (130, OURS, True, 120), (9000, VIEWER, False, 120), (110, VIEWER, False, 110)],
+)
+def test_without_a_stamp_of_our_clock_it_is_for_the_newest_image(
+    applier: Applier, stamp: int, source: Source, unstamped: bool, image: int
+) -> None:
+    assert applier.apply(CLICK, stamp, source, unstamped)[1].header == header(image)
+
+
+def test_what_the_tracker_refuses_changes_nothing(applier: Applier) -> None:
+    changed, result = applier.apply(Prompt(), 110)
+    assert not changed and not result.accepted and "empty" in result.message
+    assert not applier.errors
+
+
+def test_what_goes_wrong_inside_is_reported_and_refused(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(Tracker, "prompt", fail)
+    changed, result = applier.apply(CLICK, 110)
+    assert not changed and "ZeroDivisionError: oh" in result.message and len(applier.errors) == 1
+
+
+def test_a_detection_is_applied_unless_it_is_known_or_there_is_no_room(applier: Applier) -> None:
+    meter, session = applier.session.meter, applier.session.session
+    assert applier.apply(BOX, 120, proposal=Proposal(0.9))[0] and 1 in session.detections
+    assert applier.apply(BOX, 120, proposal=Proposal(0.9)) == (False, None)
+    assert meter["detections known"] == 1
+    for _ in range(session.tracker.max_objects - 1):
+        assert applier.apply(BOX, 120)[0]
+    assert applier.apply(Prompt(box=Box(90, 70, 20, 16)), 120, proposal=Proposal(1.0)) == (False, None)
+    assert meter["detections without room"] == 1
+
+
+def test_an_object_that_somebody_prompts_is_no_detection_any_more(applier: Applier) -> None:
+    applier.apply(BOX, 120, proposal=Proposal(0.9))
+    applier.apply(Prompt(object_id=1, box=BOX.box), 120)
+    assert 1 not in applier.session.session.detections
+
+
+def test_the_next_prompt_knows_what_the_last_has_changed(applier: Applier) -> None:
+    """Frames are cached only while no object changes."""
+    assert not applier.apply(BOX, 120, proposal=Proposal(1.0), source=VIEWER)[1].message
+    assert applier.apply(BOX, 120, proposal=Proposal(0.3)) == (False, None)
+    applier.session.tracker.reset()
+    applier.session.session.reset()
+    applier.applier.forget_frames()
+    applier.session.step(200)
+    assert applier.apply(CLICK, 200)[1].object_id == 1

@@ -1,0 +1,83 @@
+"""Which images pass while they arrive. The rules themselves are in test_timeline.py; stamps are milliseconds here."""
+
+from __future__ import annotations
+
+from stream_parts import MS, WrittenLog
+
+from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.stamp_gate import STRAY_PATIENCE, StampGate
+from sam2_ros.ros.timeline import IN_A_ROW
+
+
+class Gate:
+    """A gate with a clock, a meter and a log; images are named by their stamps."""
+
+    def __init__(self) -> None:
+        self.now, self.meter, self.written = 100.0, Meter(), WrittenLog()
+        self.gate: StampGate[int] = StampGate(self.meter, self.written.log, steady=lambda: self.now)
+
+    def add(self, milliseconds: int, lossless: bool = True):
+        return self.gate.add(milliseconds * MS, milliseconds, lossless)
+
+
+def test_images_in_order_pass_at_once() -> None:
+    gate = Gate()
+    assert [gate.add(stamp) for stamp in (10, 20, 30)] == [
+        (10, 10 * MS, None),
+        (20, 20 * MS, None),
+        (30, 30 * MS, None),
+    ]
+    assert not gate.written.lines and gate.gate.take() is None
+
+
+def test_skipped_images_are_counted_and_logged() -> None:
+    gate = Gate()
+    assert [gate.add(stamp) for stamp in (1000, 1000, 990, 9)][1:] == [None, None, None]
+    assert [gate.meter[event] for event in ("repeated", "late", "stray")] == [1, 1, 0]
+    assert [line.split(":")[0] for line in gate.written.lines] == ["Image skipped"] * 3
+    assert "0.010 s older" in gate.written.lines[1] and "0.991 s from" in gate.written.lines[2]
+    assert gate.add(1010) and gate.meter["stray"] == 1, "given up"
+
+
+def test_images_that_were_held_back_pass_after_the_jump_of_time() -> None:
+    gate = Gate()
+    gate.add(90_000)
+    gate.add(90_033)
+    first = [10 + 10 * number for number in range(IN_A_ROW)]
+    *held, (image, stamp, jump) = [gate.add(stamp) for stamp in first]
+    assert held == [None] * (IN_A_ROW - 1)
+    assert (image, stamp) == (first[0], first[0] * MS) and jump.forget
+    assert gate.gate.passed == tuple(stamp * MS for stamp in first[1:]) and len(gate.gate) == IN_A_ROW - 1
+    assert [gate.gate.take() for _ in range(IN_A_ROW)] == [*first[1:], None]
+
+
+def test_prompts_wait_for_a_short_time_for_what_held_images_show() -> None:
+    gate = Gate()
+    gate.add(90_000)
+    assert gate.gate.held == () and gate.gate.undecided is None
+    gate.add(10)
+    assert gate.gate.held == (10 * MS,) and gate.gate.undecided == STRAY_PATIENCE
+    gate.now += STRAY_PATIENCE
+    assert gate.gate.held == () and gate.gate.undecided is None
+
+
+def test_a_camera_whose_images_are_dropped_keeps_time_from_jumping() -> None:
+    """Two sources on one topic: the newest image that waits is always the other one's."""
+    gate = Gate()
+    gate.add(90_000)
+    for number in range(1, 2 * IN_A_ROW):
+        gate.gate.announce((90_000 + 33 * number) * MS)
+        assert gate.add(10 * number, lossless=False) is None
+    for number in range(2 * IN_A_ROW, 3 * IN_A_ROW):
+        passed = gate.add(10 * number, lossless=False)
+    assert passed is not None, "without the camera, time has jumped"
+
+
+def test_after_a_reset_images_that_were_held_back_pass() -> None:
+    gate = Gate()
+    gate.add(90_000)
+    gate.add(10)
+    gate.gate.reset()
+    assert gate.gate.passed == (10 * MS,)
+    gate.gate.clear()
+    assert gate.gate.take() is None and gate.add(20) == (20, 20 * MS, None)

@@ -1,0 +1,94 @@
+"""A detector that proposes more than the network can keep up with."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from detector import HERE, THERE, detection, message
+from diagnostic_msgs.msg import DiagnosticArray
+from robot import CLICK, TIMEOUT, Graph, Robot, header_of, picture
+
+from sam2_ros import msg
+from sam2_ros.ros.images import to_message
+from sam2_ros.ros.waiting_prompt import MAX_WAITING
+from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.tracker import Tracker
+
+
+def test_fifty_objects_start_while_their_detector_goes_on(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boxes that wait for the network have their turn; newer ones are dropped, which can be seen."""
+    node = graph.sam2(checkpoint=str(checkpoint), max_objects=50, detection_max_overlap=1.0, encode_ahead=False)
+    diagnostics = robot.listen(DiagnosticArray, "/diagnostics")
+    robot.wait_until_connected()
+    things = [detection((6.0 + 12 * (n % 10), 8.0 + 18 * (n // 10), 9.0, 12.0), 0.5 + n / 200) for n in range(50)]
+    robot.show(0)
+    prompt = Tracker.prompt
+    free = threading.Semaphore(0)
+    monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.acquire(timeout=TIMEOUT) and prompt(*arguments))
+    node._on_detections(message(0, *things))
+    robot.wait_for(lambda: node._stream._prompts._applying, "for the first")
+    for index in range(1, 4):  # before a single one could be followed
+        node._on_detections(message(0, *things))
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+    free.release(50)
+    robot.wait_for(lambda: len(robot.results) == 50, "for the answers")
+    assert all(result.accepted and result.header == header_of(0) for result in robot.results)
+    assert robot.results[0].masklet.label == "class 0"
+    robot.wait_for(lambda: robot.masklets[-1].header == header_of(3), "for the last image")
+    assert len(robot.masklets[-1].masklets) == 50
+
+    def counts() -> dict[str, str]:
+        return {pair.key: pair.value for pair in diagnostics[-1].status[0].values} if diagnostics else {}
+
+    robot.wait_for(lambda: counts().get("detections accepted") == "50", "for the diagnostics")
+    assert counts()["detections in excess"] == str(150 - (MAX_WAITING - 49))
+
+
+def test_duplicate_detections_of_one_image_start_one_object(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by two detectors, and where the mask does not fill its box."""
+    node = graph.sam2(checkpoint=str(checkpoint))
+    robot.wait_until_connected()
+    robot.show(0)
+    monkeypatch.setattr("sam2_ros.tracking.masklet.Masklet.box", Box(0, 0, 1, 1))
+    for _ in range(3):
+        node._on_detections(message(0, detection(HERE, 0.9)))
+    robot.wait_for(lambda: node._meter["detections known"] == 2, "for the doubles to be dropped")
+    assert [result.object_id for result in robot.results] == [1]
+
+
+def test_a_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
+    robot.show(0)
+    for _ in range(3):
+        sam2._on_detections(message(100_000, *[detection(HERE, 0.9)] * 1, detection(THERE, 0.9)))
+    robot.next_results(0, 6)
+    assert all("ahead of the newest" in result.message for result in robot.results)
+    sam2._on_detections(message(0, detection(HERE, 0.9)))
+    assert robot.next_results(6)[0].accepted
+
+
+def test_of_too_many_boxes_in_one_message_the_best_scores_are_kept(robot: Robot, sam2) -> None:
+    things = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
+    sam2._on_detections(message(9, *things))
+    waiting = [waiting.prompt.box.x for waiting in sam2._stream._prompts]
+    assert len(waiting) == MAX_WAITING and waiting == sorted(waiting, reverse=True)
+    assert sam2._meter["detections in excess"] == 6
+
+
+def test_user_prompts_go_before_waiting_detections(robot: Robot, sam2, monkeypatch) -> None:
+    robot.show(0)
+    free = threading.Event()
+    prompt = Tracker.prompt
+    monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.wait(TIMEOUT) and prompt(*arguments))
+    sam2._on_detections(message(0, *[detection((3.0 * n, 50.0, 2.0, 2.0), 0.9) for n in range(1, 30)]))
+    robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first detection")
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
+    robot.wait_for(lambda: any(one.proposal is None for one in sam2._stream._prompts), "for the prompt")
+    free.set()
+    first, second = robot.next_results(0, 2)[:2]
+    assert (first.masklet.label, second.masklet.label) == ("class 0", "")
