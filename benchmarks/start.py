@@ -68,6 +68,7 @@ def main() -> None:
         child(options.model, options.child)
         return
     console = Console()
+    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
     table = Table(*["seconds", *STEPS, "start to first mask"], title=f"{options.model}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as cache, console.status("starting"):
         for name in ("empty cache", "filled cache"):

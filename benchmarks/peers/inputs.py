@@ -29,6 +29,7 @@ class Inputs:
     @classmethod
     def write(cls, task: Task, folder: str) -> Inputs:
         """Write the inputs of a task, with the package of this checkout."""
+        sys.path.insert(0, str(ROOT))
         np.save(Path(folder, "images.npy"), np.stack(_images(task)))
         return cls(folder, _write_default(folder) if task.model == "default" else _write_random(task, folder))
 
