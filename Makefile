@@ -25,7 +25,7 @@ check: venv  ## before every commit, in about a minute: style, types, import rul
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -q -m "not slow" --durations 5 --durations-min 2
+	$(RUN) -m pytest -q -m "not slow" -n 2 --durations 5 --durations-min 2
 
 test: venv  ## all tests, in about a quarter of an hour  (TESTS=tests/model: some of them)
 	$(RUN) -m pytest $(TESTS)

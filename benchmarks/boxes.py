@@ -1,10 +1,10 @@
-"""How well the boxes of masklets fit, by which parts of a mask count for them (`box_min_part`).
+"""IoU of masklets' boxes with true ones, by `box_min_part`: the smallest part of a mask that its box encloses.
 
     python benchmarks/boxes.py [WEIGHTS] [--clips 8] [--frames 24] [--scene 640x480] [--prompt click mask]
 
 Objects of generated scenes are prompted where they first appear. Mean IoU (0 .. 1) of the box with that of the true
-mask, over later frames on which both are there; and over those on which the mask has several parts. "Of true masks" is
-what leaving parts out costs where a mask is right: the IoU of a true mask's box with the box of its parts that count.
+mask, over later frames on which both are present; and over those on which the mask has several parts. "Of true masks"
+is the cost of leaving out parts of a perfect mask: the IoU of its box with the box of its enclosed parts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Stages of training have had seeds below."""
+"""Training uses seeds below."""
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -43,7 +43,7 @@ def overlap(a: Box, b: Box) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help="default: those that ship")
+    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help="default: the shipped ones")
     parser.add_argument("--clips", type=int, default=8, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=24, help="of a clip (%(default)s)")
     parser.add_argument("--scene", default="640x480", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
@@ -80,7 +80,7 @@ def main() -> None:
         values = [of_share[share] for share in SHARES]
         table.add_row(name, str(len(values[0])), *(f"{np.mean(fit):.3f}" for fit in values))
     console = Console()
-    console.width = max(console.width, 110)  # or numbers in a file would be cut
+    console.width = max(console.width, 110)  # numbers in a file would be cut
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""How long the stages of a step take, and how much work there is in them."""
+"""Time and amount of work of the stages of a step."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 
 class Clock:
-    """Times, and counts, what happens within named functions while a step runs.
+    """Times the functions of stages, and counts their work, while a step runs.
 
-    A stage on a GPU is timed by waiting for it, which costs time in all: there, stages and the whole step are not to be
-    timed in one.
+    To time a stage on a GPU, the clock waits for its end, which makes the step slower: there, time stages and whole
+    steps in different steps.
 
     Args:
-        device: where it happens.
-        cpu_time: count the processor's time, summed over threads, instead of the wall's.
+        device: name of the device, such as "cpu" or "cuda:0".
+        cpu_time: measure the processor's time, summed over threads, instead of the wall's.
     """
 
     def __init__(self, device: str, cpu_time: bool = False) -> None:
@@ -38,7 +38,7 @@ class Clock:
         self.now = time.process_time if cpu_time else time.perf_counter
 
     def watch(self, owner: Any, function: str, stage: str) -> None:
-        """From now on a function counts to a stage."""
+        """From now on, a function of an object or module counts towards a stage."""
         inner = getattr(owner, function)
 
         def watched(*arguments, **named):
@@ -57,7 +57,7 @@ class Clock:
 
     @contextmanager
     def step(self):
-        """Times a whole step, as "all"."""
+        """Time a whole step, as "all"."""
         self.seconds.clear()
         self.sync()
         start = self.now()
@@ -67,7 +67,7 @@ class Clock:
 
     def _count(self, stage: str, function: Callable, arguments: tuple, named: dict) -> Any:
         with ExitStack() as stack:
-            flops = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_uncounted()))
+            flops = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_more_operators()))
             weights = stack.enter_context(_Weights())
             result = function(*arguments, **named)
         self.flops[stage] += flops.get_total_flops()
@@ -76,7 +76,7 @@ class Clock:
 
 
 class _Weights(TorchDispatchMode):
-    """The size of all parameters that are used, each once: they have to come out of memory."""
+    """The size of all parameters in use, each counted once: they are read from memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,11 +107,10 @@ def _linear_of_onednn(x, weight, *_, out_val=None, **__) -> int:
     return 2 * int(np.prod(x)) * weight[0]
 
 
-def _uncounted() -> dict[Any, Callable[..., int]]:
-    """What PyTorch's counter does not know, as far as it is there: another checkout has other operators."""
+def _more_operators() -> dict[Any, Callable[..., int]]:
+    """Operators that PyTorch's counter does not know, as far as this version of PyTorch has them."""
     functions = {
         (torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"): _attention_on_cpu,
         (torch.ops.mkldnn, "_linear_pointwise"): _linear_of_onednn,
-        (torch.ops.sam2_ros, "attention_on_cpu"): _attention_on_cpu,
     }
     return {getattr(place, name): count for (place, name), count in functions.items() if hasattr(place, name)}

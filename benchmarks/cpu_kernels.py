@@ -1,11 +1,11 @@
-"""Kernels for CPUs beside PyTorch's: python benchmarks/cpu_kernels.py [--threads 2] [--dtype float32 bfloat16]
+"""Speed of kernels for CPUs beside PyTorch's: python benchmarks/cpu_kernels.py [--threads 2] [--dtype float32 bfloat16]
 
-To memory: the queries of an image at a full memory bank, keys of 256 with values of 64, at 1024 px and as the default
-model sees 640x480. PyTorch's flash kernel takes values as wide as keys, so that they are projected first; matrix
-products with a softmax between them ("in blocks") and our kernel are given narrow ones, which are projected afterwards.
-Within an image, and rotation: of bfloat16. All take turns; medians. Beside them how far they are from float64, as the
-norm of the difference over the norm, and the rate of the largest matrix product. GFLOP/s are of what has to be done,
-with narrow values, whoever does more.
+Cross-attention to memory: the queries of an image and a full memory bank, keys of 256 with values of 64, at 1024 px and
+at the default model's input size for 640x480. PyTorch's flash kernel needs values as wide as keys, so they are
+projected first; our kernel, and its replacement without a compiler ("blockwise"), take narrow ones, which are projected
+afterwards. Self-attention and rotation: bfloat16.
+All take turns; medians. The difference is that from float64, as the norm of the difference over the norm. GFLOP/s count
+the necessary operations, those with narrow values, beside the rate of a large matrix product.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
+from sam2_ros.acceleration.cpu.attention import blockwise_attention
 from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import AMX, cpu_capability, has_cpu_kernels
-from sam2_ros.model.attention import _in_blocks
-from sam2_ros.model.position import axial_rotation, rotate
+from sam2_ros.acceleration.cpu.kernels.rotation import rotate_in_place
+from sam2_ros.model.position import axial_rotation
 
 WIDE, NARROW, MAPS, POINTERS = 256, 64, 7, 64
 GRIDS = {"1024": (64, 64), "default": (18, 24)}
-"""Of an image's tokens."""
+"""Rows and columns of an image's tokens."""
 HEADS = ((1, WIDE), (4, 96), (8, 56), (8, 72))
-"""How many, and how wide, where an image of 1024 pixels attends to itself: memory attention, tiny's, base_plus' and
-large's encoder."""
+"""Number and width of heads in self-attention at 1024 px: of memory attention, and of the encoders of tiny, base_plus
+and large."""
 
 
-def measured(ways: dict[str, Callable[[], Tensor]], rounds: int, what: str) -> dict[str, float]:
-    """The median seconds of each."""
+def measure(ways: dict[str, Callable[[], Tensor]], rounds: int, what: str) -> dict[str, float]:
+    """Median seconds of each function."""
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for i in tqdm(range(rounds + 1), desc=what, leave=False):
         for name, function in ways.items():
@@ -48,7 +49,8 @@ def measured(ways: dict[str, Callable[[], Tensor]], rounds: int, what: str) -> d
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
-def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+def cross_attention(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    """Kernels for cross-attention to a full memory bank; and a sample of the exact result, "float64"."""
     cells = grid[0] * grid[1]
     keys = MAPS * cells + POINTERS
     query, key, value = (
@@ -57,7 +59,7 @@ def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[s
     projection = (torch.randn(WIDE, NARROW) / NARROW**0.5).to(dtype)
     ways = {
         "PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, F.linear(value, projection)),
-        "in blocks": lambda: F.linear(_in_blocks(query, key, value, None), projection),
+        "blockwise": lambda: F.linear(blockwise_attention(query, key, value), projection),
     }
     if has_cpu_kernels(dtype):
         ways["ours"] = lambda: F.linear(cpu_attention(query, key, value), projection)
@@ -67,7 +69,8 @@ def to_memory(grid: tuple[int, int], objects: int, dtype: torch.dtype) -> dict[s
     return ways
 
 
-def within_an_image(heads: int, width: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+def self_attention(heads: int, width: int, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    """Kernels for self-attention of an image; and a sample of the exact result, "float64"."""
     query, key, value = (torch.randn(1, heads, 64 * 64, width).to(dtype) for _ in range(3))
     ways = {"PyTorch's flash": lambda: F.scaled_dot_product_attention(query, key, value)}
     if has_cpu_kernels(dtype):
@@ -76,7 +79,8 @@ def within_an_image(heads: int, width: int, dtype: torch.dtype) -> dict[str, Cal
     return ways | {"float64": lambda: exact}
 
 
-def of_keys(grid: tuple[int, int], objects: int) -> dict[str, Callable[[], Tensor]]:
+def rotation_of_keys(grid: tuple[int, int], objects: int) -> dict[str, Callable[[], object]]:
+    """Kernels that rotate the keys of a memory bank in place."""
     rotation = axial_rotation(*grid, WIDE, torch.device("cpu"))
     keys = torch.randn(objects, MAPS * len(rotation) + POINTERS, WIDE).bfloat16()
 
@@ -86,7 +90,7 @@ def of_keys(grid: tuple[int, int], objects: int) -> dict[str, Callable[[], Tenso
 
     ways = {"PyTorch's product": pytorch}
     if has_cpu_kernels(torch.bfloat16):
-        ways["ours"] = lambda: rotate(keys, rotation, POINTERS)
+        ways["ours"] = lambda: rotate_in_place(keys, rotation, POINTERS)
     return ways
 
 
@@ -109,18 +113,18 @@ def main() -> None:
             table = Table("", "objects", "", "ms", "GFLOP/s", "difference", title=title, title_justify="left", box=None)
             kind = getattr(torch, dtype)
             cases = [
-                (f"to memory, {name}", n, to_memory(grid, n, kind), grid) for name, grid in GRIDS.items()
+                (f"cross-attention, {name}", n, cross_attention(grid, n, kind), grid) for name, grid in GRIDS.items()
                 for n in options.objects
             ]  # fmt: skip
             if dtype == "bfloat16":
                 cases += [
-                    (f"in an image, {heads} x {width}", 1, within_an_image(heads, width, kind), None)
+                    (f"self-attention, {heads} x {width}", 1, self_attention(heads, width, kind), None)
                     for heads, width in HEADS
                 ]
-                cases += [("rotation", n, of_keys(GRIDS["1024"], n), None) for n in options.objects]
+                cases += [("rotation", n, rotation_of_keys(GRIDS["1024"], n), None) for n in options.objects]
             for what, n, ways, grid in cases:
                 exact = ways.pop("float64", None)
-                for name, seconds in measured(ways, options.rounds, what).items():
+                for name, seconds in measure(ways, options.rounds, what).items():
                     work = 0.0
                     if grid:
                         cells = grid[0] * grid[1]

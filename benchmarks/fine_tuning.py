@@ -1,9 +1,9 @@
-"""Whether fine-tuning on a robot's recordings helps: python benchmarks/fine_tuning.py OUT [--minutes 12] [--lr ...]
+"""Effect of fine-tuning on a robot's recordings: python benchmarks/fine_tuning.py OUT [--minutes 12] [--lr ...]
 
-What a user does, with a simulator for the robot: writes bags of what its camera sees and of the true masks, puts some
-aside, and runs the commands of docs/training.md from the default model on; options that are not its own go to the
-training. Prints J&F with one click before and after, on the bags put aside and on the synthetic suite (what was
-forgotten). Needs MuJoCo. Bags that are there are used again.
+A user's way, with a simulator in place of the robot: writes bags of camera images and true masks, holds some of them
+out, and runs the commands of docs/training.md, starting from the default model. Unknown options are passed to the
+training. Prints J&F with one click before and after, on the held-out bags and on the synthetic suite (forgetting).
+Needs MuJoCo. Existing bags are used again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sam2_ros.scenes.synthetic import SceneSettings
 
 
 def record(scenes: MujocoScenes, seeds: range, folder: Path) -> None:
-    """One bag for each seed."""
+    """Write a bag of the scene of each seed."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in tqdm(seeds, f"bags in {folder}"):
         path = folder / f"{seed:03}"
         if not (path / "metadata.yaml").exists():
-            shutil.rmtree(path, ignore_errors=True)  # broken off
+            shutil.rmtree(path, ignore_errors=True)  # interrupted
             bag.write(scenes.scene(seed), path)
 
 
@@ -51,8 +51,8 @@ def scores(out: Path) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for bags, runs and scores")
-    parser.add_argument("--bags", type=int, default=60, help="to learn from (%(default)s)")
-    parser.add_argument("--aside", type=int, default=16, help="to judge with (%(default)s)")
+    parser.add_argument("--bags", type=int, default=60, help="for training (%(default)s)")
+    parser.add_argument("--held-out", type=int, default=16, help="bags for scores (%(default)s)")
     parser.add_argument("--frames", type=int, default=16, help="of a bag (%(default)s)")
     parser.add_argument("--minutes", default="12", help="of training (%(default)s)")
     parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures for walls, tables and things")
@@ -60,8 +60,8 @@ def main() -> None:
     settings = SceneSettings(height=256, width=256, frames=options.frames)
     scenes = MujocoScenes(settings, Pictures.open(options.pictures) if options.pictures else None)
     recordings, validation, tuned = (options.out / name for name in ("recordings", "validation", "run"))
-    record(scenes, range(options.aside), validation)
-    record(scenes, range(options.aside, options.aside + options.bags), recordings)
+    record(scenes, range(options.held_out), validation)
+    record(scenes, range(options.held_out, options.held_out + options.bags), recordings)
     checkpoints = {"before": [], "after": ["--checkpoint", tuned / "average.safetensors"]}
     kinds = {"recordings": ["--data", validation], "suite": ["--suite"]}
     table = Table("", *(f"{kind}, {when}" for kind in kinds for when in checkpoints), title="J&F with one click")

@@ -1,10 +1,10 @@
-"""How well weights follow things through scenes of no training, before they are judged by the suite or by real videos.
+"""Quality of weights on generated scenes that are held out from training; quicker than the suite or real videos.
 
     python benchmarks/held_out.py [WEIGHTS ...] [--pictures STORE] [--clips 20] [--frames 48] [--scene 640x480]
 
-Each object is clicked once in its middle where it first appears. Mean J (0 .. 1) over frames on which it can be seen, 0
-where it is said to be absent: of the answer to the click, on later frames until it is hidden or gone for the first
-time, and after that; and of the frames without it, the part on which it is said to be absent.
+Each object is clicked once in its centre where it first appears. Mean J (0 .. 1) over frames on which it is visible, 0
+where it is predicted to be absent: of the answer to the click, on later frames until it is absent for the first time,
+and after that; and the share of frames without it on which it is predicted to be absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Stages of training have had seeds below."""
+"""Training uses seeds below."""
 COLUMNS = ("answer to the click", "until absent", "after", "absent called absent")
 
 
@@ -54,13 +54,13 @@ def judge(tracker: Tracker, scenes: Scenes, clips: int, name: str) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="*", type=Path, metavar="WEIGHTS", help="default: those that ship")
+    parser.add_argument("weights", nargs="*", type=Path, metavar="WEIGHTS", help="default: the shipped ones")
     parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures; without it scenes are procedural")
     parser.add_argument("--clips", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip (%(default)s)")
     parser.add_argument("--scene", default="256x256", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
-    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
-    parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
+    parser.add_argument("--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's")
+    parser.add_argument("--aspect", metavar="W:H", help="of the input; default: the model's")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
     settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.25)
@@ -73,7 +73,7 @@ def main() -> None:
             row = judge(tracker, scenes, options.clips, f"{weights or 'shipped'}, {kind}")
             table.add_row(str(weights or "shipped"), kind, *(f"{row[column]:.3f}" for column in COLUMNS))
     console = Console()
-    console.width = max(console.width, 110)  # or names in a file would be cut
+    console.width = max(console.width, 110)  # names in a file would be cut
     console.print(table)
 
 

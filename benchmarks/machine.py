@@ -1,4 +1,4 @@
-"""What the machine can do at best, and what a process has used of it."""
+"""Limits of the machine, and the memory and energy that are used."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from clock import Clock
 
 RAPL = Path("/sys/class/powercap")
-"""Where Linux says how much energy processors have used; often only to root, and not in virtual machines."""
+"""Energy counters of processors; often readable by root alone, and absent in virtual machines."""
 
 
 @torch.inference_mode()
 def ceilings(device: str, dtype: str, cpu_time: bool, threads: int) -> dict[str, float]:
-    """FLOP/s of a matrix product in the dtype, bytes/s of a copy."""
+    """Rates of a large matrix product in the dtype (flops), FLOP/s, and of a copy (bytes), bytes/s."""
     torch.set_num_threads(threads)
     side = 8192 if device.startswith("cuda") else 1536
     a, b = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(2))
@@ -35,7 +35,7 @@ def ceilings(device: str, dtype: str, cpu_time: bool, threads: int) -> dict[str,
 
 
 def peak_memory(device: str) -> float:
-    """MB, of the process or of the GPU."""
+    """Peak memory of this process, or of its tensors on the GPU, MB."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 1e6
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -43,7 +43,7 @@ def peak_memory(device: str) -> float:
 
 
 def energy(device: str, rapl: Path = RAPL) -> float | None:
-    """Joules that the GPU, or all processors, have used since some time; None where the machine does not say it."""
+    """Energy counter of the GPU, or of all processors, joules; None if the machine has none or hides it."""
     if device.startswith("cuda"):
         try:
             import pynvml  # pip install nvidia-ml-py

@@ -1,10 +1,10 @@
 """Memory of a process that tracks an endless stream: python benchmarks/memory.py [--frames 1000] [--objects 2]
 
-With --random, weights are random and every object is always there; with --size 64 besides, 10,000 frames take minutes.
+With --random, weights are random and every object is always present; with --size 64, too, 10,000 frames take minutes.
 
-Frames come from a synthetic scene, played forwards and backwards. Objects are prompted at the start and every 50 frames
-again. What grows after frame 100 would grow for ever on a robot. Resident memory is that of the process; on a CUDA GPU
-PyTorch's there is printed, too.
+Frames come from a synthetic scene, played forwards and backwards. Objects are prompted at the start and again every 50
+frames. Growth after frame 100 would be a leak on a robot. Resident memory is that of the process; on a CUDA GPU, the
+memory that PyTorch has reserved is printed, too.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from sam2_ros.system.device import device_of
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
-SETTLED = 100  # frames until the memory bank and the history are full, and the allocators have what they need
+SETTLED = 100
+"""Frames until the memory bank and the history are full, and allocators have reserved their memory."""
 
 
-def used(model: SAM2) -> tuple[float, float]:
-    """Resident memory of this process, and what PyTorch has taken of the model's GPU: MB."""
+def memory_in_use(model: SAM2) -> tuple[float, float]:
+    """Resident memory of this process, and memory that PyTorch has reserved on the model's GPU, MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     on_gpu = torch.cuda.memory_reserved(model.device) / 1e6 if model.device.type == "cuda" else 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, on_gpu
@@ -48,7 +49,7 @@ def main() -> int:
     parser.add_argument("--device")
     parser.add_argument("--keep", action="store_true", help="keep freed memory for the next frame")
     parser.add_argument("--random", action="store_true", help="random weights")
-    parser.add_argument("--size", type=int, help="with --random: side of the network's image")
+    parser.add_argument("--size", type=int, help="with --random: input size, side of a square")
     options = parser.parse_args()
 
     clip = SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(options.objects, 9), leaving=0)).scene(0)
@@ -70,16 +71,16 @@ def main() -> int:
         shown = there_and_back[index % len(there_and_back)]
         tracker.step(clip.frames[shown], index)
         if index == SETTLED:
-            settled = used(model)
+            settled = memory_in_use(model)
         if index % 50 == 0:
-            print("{:5d}  {:11.1f}  {:10.1f}".format(index, *used(model)))
+            print("{:5d}  {:11.1f}  {:10.1f}".format(index, *memory_in_use(model)))
             for object_id, truth in list(zip(clip.object_ids, clip.masks[shown], strict=True))[: options.objects]:
                 click = error_click(nothing, truth)
                 if click is not None:
                     tracker.prompt(Prompt(object_id, clicks=(click,)))
     seconds = time.perf_counter() - start
     if settled is not None:
-        host, gpu = (now - then for now, then in zip(used(model), settled, strict=True))
+        host, gpu = (now - then for now, then in zip(memory_in_use(model), settled, strict=True))
         print(f"after frame {SETTLED}: {host:+.1f} MB, GPU {gpu:+.1f} MB over {options.frames - SETTLED} frames")
     print(f"{options.frames / seconds:.1f} frames/s with {len(tracker.labels)} objects of 640x480 frames")
     return 0

@@ -12,7 +12,8 @@ Memory banks are full from the first measured frame on: they hold the same rando
 agree, and the difference is printed. Weights are random; they have the speed of trained ones.
 
 Each stage has a floor: the operations of the plain network at the rate of the fastest matrix product on this machine,
-or its weights, inputs and outputs at the rate of a copy, whichever takes longer. On a busy machine, --cpu-time measures
+or its weights, inputs and outputs at the rate of a copy, whichever takes longer. (Kernels with fewer operations can be
+below it.) On a busy machine, --cpu-time measures
 the processor's time instead of the wall's. Energy is printed where the machine measures it: an NVIDIA GPU with
 nvidia-ml-py, processors through Linux' powercap.
 """
@@ -35,11 +36,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peers.inputs import ROOT
 from peers.measurement import measure
 from peers.plots import plot_objects, plot_stages
 from peers.table import show
 from peers.task import Task
-from peers.weights import ROOT
 from rich.console import Console
 
 

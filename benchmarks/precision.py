@@ -1,8 +1,8 @@
-"""What half precision does to masks: python benchmarks/precision.py VIDEO ... [--frames 100] [--model NAME]
+"""Effect of half precision on masks: python benchmarks/precision.py VIDEO ... [--frames 100] [--model NAME]
 
 Each video, or folder of pictures, is tracked twice, in float32 and in the half precision that the node takes on a GPU
 (or --dtype), from the same clicks: one at the middle of the first frame, one to its left, one to its right. Printed is
-the IoU of the two masks, over all frames on which either is there: a mask that strays for ever after one wrong pixel
+the IoU of the two masks, over all frames on which either is present: a mask that never recovers from one wrong pixel
 counts on every frame from there on.
 """
 
@@ -21,8 +21,8 @@ from rich.progress import track
 from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.video import ImageFiles, VideoReader
-from sam2_ros.model import layers
+from sam2_ros.data.image_sequence import ImageFiles
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking.prompt import Click, Prompt
@@ -31,9 +31,9 @@ from sam2_ros.tracking.tracker import Tracker
 COLUMNS = (0.5, 0.3, 0.7)
 
 
-def agreement(video: Path, model: SAM2, dtype: torch.dtype, frames: int) -> np.ndarray:
-    """IoU of the masks of each object: [objects, frames]; NaN where it is there in neither."""
-    trackers = Tracker(model, dtype=torch.float32), Tracker(model, dtype=dtype)
+def agreement(video: Path, model: SAM2, dtype: torch.dtype, frames: int, accelerate: bool) -> np.ndarray:
+    """IoU of the masks of each object: [objects, frames]; NaN where it is present in neither."""
+    trackers = Tracker(model, dtype=torch.float32), Tracker(model, dtype=dtype, accelerate=accelerate)
     rows = []
     with nullcontext(ImageFiles.of(video)) if video.is_dir() else VideoReader(video) as reader:
         for index, image in enumerate(track(islice(reader, frames), video.name, total=frames, transient=True)):
@@ -60,20 +60,18 @@ def _spread(values: np.ndarray) -> tuple[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
-    parser.add_argument("--frames", type=int, default=100, help="at most so many of each video")
+    parser.add_argument("--frames", type=int, default=100, help="at most, of each video")
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint")
-    parser.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
-    parser.add_argument("--aspect", metavar="W:H", help="of what it sees; default: the model's")
+    parser.add_argument("--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's")
+    parser.add_argument("--aspect", metavar="W:H", help="of the input; default: the model's")
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("bfloat16", "float16"), help="default: the model's own")
-    parser.add_argument("--as-on-a-gpu", action="store_true", help="on a CPU, without kernels that stay in float32")
+    parser.add_argument("--plain", action="store_true", help="half precision with accelerate=False")
     options = parser.parse_args()
-    for video in options.videos:  # before minutes are spent on the others
+    for video in options.videos:  # before the others take minutes
         if not video.exists():
             parser.error(f"{video}: no such video file or folder of images")
-    if options.as_on_a_gpu:
-        layers.has_cpu_kernels = lambda dtype: False
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     dtype = options.dtype or model.config.half
     table = Table(f"{model.config.name} on {model.device}, {dtype}", box=None, padding=(0, 2, 0, 0))
@@ -81,7 +79,7 @@ def main() -> int:
         table.add_column(column, justify="right")
     everything = []
     for video in options.videos:
-        found = agreement(video, model, getattr(torch, dtype), options.frames)
+        found = agreement(video, model, getattr(torch, dtype), options.frames, not options.plain)
         everything.append(found.ravel())
         each = ", ".join(f"{value:.3f}" for value in np.nanmean(found, axis=1))
         table.add_row(video.name, str(found.shape[1]), f"{np.nanmean(found):.3f}", each, *_spread(found))

@@ -1,8 +1,8 @@
-"""What another resize filter does to masks: python benchmarks/resize.py [--video VIDEO] [--frames 100] [--model NAME]
+"""Effect of the resize filter on masks: python benchmarks/resize.py [--video VIDEO] [--frames 100] [--model NAME]
 
 Meta's video predictor resizes frames with PIL's bicubic filter, its image predictor and ours bilinearly with
 antialiasing. The same clip is tracked twice, once with its frames resized by PIL beforehand, from one click on the
-demo scene's car (or at the middle of VIDEO). Printed are the difference of the pixels that the network gets, 0 .. 255,
+demo scene's car (or at the middle of VIDEO). Printed are the mean difference of the network's input pixels, 0 .. 255,
 and the IoU of the two masks.
 """
 
@@ -19,7 +19,7 @@ from PIL import Image
 from rich.progress import track
 
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.data.video import VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.scenes.demo_scene import demo_scene
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
@@ -30,7 +30,7 @@ CAR = Click(90, 287)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, help="a video file or a folder of images")
-    parser.add_argument("--frames", type=int, default=100, help="at most so many")
+    parser.add_argument("--frames", type=int, default=100, help="at most")
     parser.add_argument("--model")
     parser.add_argument("--checkpoint")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
-"""How fast scenes are made: python benchmarks/scenes.py [--pictures STORE] [--size 256] [--scenes 12]
+"""CPU time of generated scenes: python benchmarks/scenes.py [--pictures STORE] [--size 256] [--scenes 12]
 
-CPU time of one process, all its threads, for each frame: the median over scenes, with the quickest and slowest scene.
+Time of one process with all its threads, for each frame: the median over scenes, with the fastest and slowest scene.
 Samples of training are 8 frames of a scene, which is used several times.
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
     print(f"ms of CPU for each {options.size}x{options.size} frame, {options.scenes} scenes of {options.frames} frames")
     for name, scenes in kinds.items():
         try:
-            scenes.scene(0)  # what is loaded and compiled once
+            scenes.scene(0)  # loads and compiles what all share
         except (ImportError, RuntimeError) as error:
             print(f"{name:26}  {error}")
             continue

@@ -1,8 +1,7 @@
-"""From nothing to the first mask, in processes of their own: python benchmarks/start.py [--compiled] [--model NAME]
+"""Seconds from the start of a process to the first mask: python benchmarks/start.py [--model NAME]
 
-With an empty cache of compiled code, and once more with what is in it by then: the kernels for CPUs or GPUs, and with
---compiled the whole step. The cache is a temporary one. The frame is 640x480, the prompt a click. Where there is a CUDA
-GPU it is taken, and CUDA graphs are recorded.
+The first run has an empty cache of compiled kernels, for CPUs or GPUs, the second one uses what the first has compiled.
+The cache is a temporary one. The image is 640x480, the prompt a click. On a CUDA GPU, CUDA graphs are recorded, too.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from sam2_ros.model.config import CONFIGS
 STEPS = ("imports", "weights", "tracker ready", "first mask", "second frame")
 
 
-def child(model: str, accelerate: str, started: float) -> None:
-    """Prints at which second since the start each of `STEPS` was done."""
+def child(model: str, started: float) -> None:
+    """Print when each of `STEPS` was done, in seconds since the start."""
     import torch  # it is part of what is measured
 
     from sam2_ros.checkpoints.load import load_model
@@ -41,7 +40,7 @@ def child(model: str, accelerate: str, started: float) -> None:
     torch.manual_seed(0)
     network = load_model() if model == "default" else SAM2(CONFIGS[model]).eval().to(device_of(None))
     done()
-    tracker = Tracker(network, accelerate=accelerate)
+    tracker = Tracker(network)
     done()
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     tracker.step(image)
@@ -51,9 +50,9 @@ def child(model: str, accelerate: str, started: float) -> None:
     done()
 
 
-def measured(model: str, accelerate: str, cache: str) -> list[float]:
-    """Seconds that each of `STEPS` took."""
-    command = [sys.executable, __file__, "--model", model, "--child", accelerate, str(time.time())]
+def measure(model: str, cache: str) -> list[float]:
+    """Seconds of each of `STEPS`."""
+    command = [sys.executable, __file__, "--model", model, "--child", str(time.time())]
     caches = {"XDG_CACHE_HOME": cache, "TRITON_CACHE_DIR": f"{cache}/triton"}
     answer = subprocess.run(command, env={**os.environ, **caches}, stdout=subprocess.PIPE, text=True, check=True)
     at = [0.0, *map(float, answer.stdout.split())]
@@ -62,21 +61,18 @@ def measured(model: str, accelerate: str, cache: str) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=CONFIGS, default="default", help="others than default with random weights")
-    parser.add_argument("--compiled", action="store_true", help="with accelerate compile, too: takes minutes")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--model", choices=CONFIGS, default="default", help="all but default have random weights")
+    parser.add_argument("--child", type=float, metavar="STARTED", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.model, options.child[0], float(options.child[1]))
+        child(options.model, options.child)
         return
     console = Console()
+    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
     table = Table(*["seconds", *STEPS, "start to first mask"], title=f"{options.model}, {os.cpu_count()} cores")
-    runs = {"nothing cached": "auto", "once more": "auto"}
-    if options.compiled:
-        runs |= {"compile, nothing cached": "compile", "compile, once more": "compile"}
     with tempfile.TemporaryDirectory() as cache, console.status("starting"):
-        for name, accelerate in runs.items():
-            seconds = measured(options.model, accelerate, cache)
+        for name in ("empty cache", "filled cache"):
+            seconds = measure(options.model, cache)
             table.add_row(name, *(f"{value:.1f}" for value in (*seconds, sum(seconds[:-1]))))
     console.print(table)
 

@@ -28,7 +28,9 @@ from clock import Clock
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from stages import STAGES, watch_stages
 
+from sam2_ros.acceleration import choice_of
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
@@ -39,41 +41,31 @@ from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
-WARM_UP = 24  # frames until the memory bank is full
-STAGES = {
-    "to_network": "resize, normalise",
-    "encode_image": "image encoder",
-    "condition": "memory attention",
-    "decode": "mask decoder",
-    "encode_memory": "memory encoder",
-    "track": "attention to memory encoder, as one",
-    "to_masks": "masks at image size",
-}
-INSIDE = ("condition", "decode", "encode_memory")
-"""Of what is recorded as one on a GPU."""
+WARM_UP = 24
+"""Frames until the memory bank is full."""
 
 
 def network(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
-    """What the node would run."""
+    """The network that the node would run."""
     if options.checkpoint and any(Path(options.checkpoint).glob("*.onnx")):
         if options.image_size or options.image_aspect:
-            sys.exit("exported graphs see what they were exported for; leave --size and --aspect out")
+            sys.exit("exported graphs have a fixed input size; leave out --size and --aspect")
         return OnnxNetwork(options.checkpoint, threads=options.threads)
     return load_model(options.model, options.checkpoint, options.device, options.image_size, options.image_aspect)
 
 
 def scene(objects: int) -> Clip:
-    """24 frames of a scene with at least so many objects."""
+    """24 frames of a scene with at least this number of objects."""
     return SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(objects + 2, objects + 4), leaving=0)).scene(3)
 
 
 def shown(clip: Clip, index: int) -> np.ndarray:
-    """The clip forwards and backwards for ever."""
+    """A frame of the endless stream: the clip forwards and backwards."""
     return clip.frames[(*range(24), *range(22, 0, -1))[index % 46]]
 
 
 def first_clicks(clip: Clip, objects: int) -> list[Click]:
-    """A click on each of the largest objects of the first frame."""
+    """Clicks on the largest objects of the first frame, one each."""
     largest = sorted(clip.masks[0], key=np.count_nonzero, reverse=True)[:objects]
     return [error_click(np.zeros_like(mask), mask) or Click(100 + 40 * i, 100) for i, mask in enumerate(largest)]
 
@@ -87,24 +79,31 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
         tracker.prompt(Prompt(clicks=(click,)))
     clock = Clock(str(model.device))
     clock.watching = True  # on a GPU, too
-    stages = [name for name in STAGES if name not in (("track",) if tracker.model is model else INSIDE)]
-    for owner in (tracker.model, tracker._pixels):
+<<<<<<< HEAD
+    graphs = choice_of(tracker.network).graphs
+    stages = [name for name in STAGES if name not in (INSIDE if graphs else ("track",))]
+    network = tracker.network if graphs else getattr(tracker.network, "model", tracker.network)
+    for owner in (network, tracker._pixels):
         for name in stages:
             if hasattr(owner, name):
                 clock.watch(owner, name, name)
+=======
+    watch_stages(clock, tracker)
+>>>>>>> bench
     rows = []
     for index in track(range(1, WARM_UP + frames + 1), f"tracker, {objects} objects", transient=True):
         with clock.step():
             tracker.step(shown(clip, index), index)
         if index > WARM_UP:
             rows.append(dict(clock.seconds))
-    result = {name: 1000 * np.array([row[name] for row in rows]) for name in (*stages, "all")}
-    result["rest"] = result["all"] - sum(result[name] for name in stages)
+    measured = [stage for stage in (*STAGES, "all") if any(stage in row for row in rows)]
+    result = {stage: 1000 * np.array([row.get(stage, 0.0) for row in rows]) for stage in measured}
+    result["rest"] = result["all"] - sum(result[stage] for stage in measured if stage != "all")
     return result
 
 
 def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Milliseconds of each frame, with images encoded one after the other with their tracking; and ahead of it."""
+    """Milliseconds of each frame: images encoded before they are tracked; and encoded while the last one is tracked."""
     clip = scene(objects)
     taken: dict[bool, list[float]] = {False: [], True: []}
     trackers = {}
@@ -134,7 +133,7 @@ def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, 
 
 
 def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) -> tuple[np.ndarray, float, int]:
-    """Latencies (ms), masklet messages in a second, and images sent. Rate None: the next image after each answer."""
+    """Latencies in ms, masklet messages per second, and images sent. Rate None: images wait for answers."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -188,18 +187,18 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
             wait(lambda: stamp in received, 30, "no masklets came for an image")
 
         try:
-            heard = lambda: images.get_subscription_count() and prompts.get_subscription_count()  # noqa: E731
-            wait(heard, 600, "the node is silent")  # it may have to compile first
+            discovered = lambda: images.get_subscription_count() and prompts.get_subscription_count()  # noqa: E731
+            wait(discovered, 600, "the node has not started")  # it may have to compile kernels first
             next_try = 0.0
 
-            def answered_at_last() -> bool:  # the first images fall on deaf ears until both ends know of each other
+            def answered() -> bool:  # images are lost until both ends have discovered each other
                 nonlocal next_try
                 if time.monotonic() > next_try:
                     send()
                     next_try = time.monotonic() + 1.0
                 return bool(received)
 
-            wait(answered_at_last, 60, "no masklets come")
+            wait(answered, 60, "the node publishes no masklets")
             array = msg.PromptArray(header=Header(stamp=time_message(max(received))))
             for click in first_clicks(clip, objects):
                 array.prompts.append(msg.Prompt(clicks=[msg.Click(x=float(click.x), y=float(click.y))]))
@@ -215,7 +214,11 @@ def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) 
                 if rate is None:
                     exchange()
                 else:
-                    wait(lambda due=start + index / rate: time.perf_counter() >= due - 1e-3, 10, "time stands still")
+                    wait(
+                        lambda due=start + index / rate: time.perf_counter() >= due - 1e-3,
+                        10,
+                        "the next image was never due",
+                    )
                     send()
             if rate is not None:
                 newest = max(sent)
@@ -235,15 +238,15 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--model", choices=CONFIGS)
     parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
-    parser.add_argument("--threads", type=int, default=0, help="of one operation; 0: PyTorch and the node choose")
+    parser.add_argument("--threads", type=int, default=0, help="of one operation; 0: chosen by PyTorch and the node")
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
-    size = "it sees about N x N pixels; default: the model's"
+    size = "input size: about N x N pixels; default: the model's"
     parser.add_argument("--size", dest="image_size", type=int, metavar="N", help=size)
-    parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of what it sees; default: the model's")
+    parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of the input; default: the model's")
     parser.add_argument("--device")
     options = parser.parse_args()
     console = Console()
-    console.width = max(console.width, 110)  # or a table in a file would be cut to 80 columns
+    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
     if options.threads:
         torch.set_num_threads(options.threads)
     model = network(options)
@@ -257,17 +260,15 @@ def main() -> int:
     table = Table("tracker alone, ms a frame", title_justify="left", box=None, padding=(0, 2, 0, 0))
     alone = {}
     for objects in options.objects:
-        model = network(options)  # afresh: stages are timed in place
+        model = network(options)  # a new one: its functions are wrapped by the clock
         alone[objects] = tracker_alone(model, objects, options.frames)
     for objects in options.objects:
         table.add_column(f"{objects} object{'s' * (objects > 1)}: median", justify="right")
         table.add_column("p90", justify="right")
     measured = alone[options.objects[0]]
-    for name, label in {**STAGES, "rest": "the rest", "all": "all"}.items():
-        if name not in measured:
-            continue
+    for name in (*(stage for stage in STAGES if stage in measured), "rest", "all"):
         cells = [f"{f(alone[objects][name]):.1f}" for objects in options.objects for f in (np.median, _p90)]
-        table.add_row(label, *cells, style="bold" if name == "all" else "")
+        table.add_row(name, *cells, style="bold" if name == "all" else "")
     console.print(table)
 
     table = Table("images a second", box=None, padding=(0, 2, 0, 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sam2_ros.data.video import VideoWriter
+from sam2_ros.data.video_writer import VideoWriter
 
 HEIGHT, WIDTH, FRAMES = 90, 160, 6
 COLOURS = ((240, 200, 40), (40, 90, 240))  # RGB, of blocks 0 and 1

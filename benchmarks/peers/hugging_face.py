@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from clock import Clock
 
+from peers.inputs import Inputs
 from peers.peer import Peer
 from peers.task import FILLED, Task
 
@@ -14,12 +15,12 @@ from peers.task import FILLED, Task
 class Transformers(Peer):
     """`Sam2VideoModel` on a stream, as its documentation runs it."""
 
-    def __init__(self, task: Task, weights: str) -> None:
+    def __init__(self, task: Task, inputs: Inputs) -> None:
         from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession, Sam2VideoModel
 
-        super().__init__(task)
+        super().__init__(task, inputs)
         self.dtype = getattr(torch, task.dtype)
-        self.model = Sam2VideoModel.from_pretrained(weights).eval().to(task.device, self.dtype)
+        self.model = Sam2VideoModel.from_pretrained(inputs.weights).eval().to(task.device, self.dtype)
         self.session = Sam2VideoInferenceSession(dtype=self.dtype, inference_device=task.device)
         self.session.add_new_frame(self._pixels(0))
         objects = [self.session.obj_id_to_idx(i + 1) for i in range(task.objects)]

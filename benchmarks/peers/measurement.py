@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from machine import ceilings
 from rich.progress import track
+from stages import INSIDE, STAGES, TRACK
 from worker import Worker
 
+from peers.inputs import ROOT, Inputs
 from peers.process import run_side
-from peers.stages import INSIDE, STAGES, TRACK
 from peers.task import Task
-from peers.weights import ROOT, write_weights
 
 
 def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operations: bool) -> dict[str, Any]:
@@ -34,10 +34,10 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
     with tempfile.TemporaryDirectory() as folder:
         with multiprocessing.get_context("spawn").Pool(1) as apart:  # its buffers are in no side's peak memory
             best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
-            weights = apart.apply(write_weights, (task, folder))
-        gflop, mb = _count("plain", task, weights)  # operations inside of kernels and graphs can't be counted
+            inputs = apart.apply(Inputs.write, (task, folder))
+        gflop, mb = _count("plain", task, inputs)  # operations inside of kernels and graphs can't be counted
         result: dict[str, Any] = {**asdict(task), "ceilings": best, "gflop": gflop, "mb": mb, "sides": {}}
-        running = _start(task, sides, weights)
+        running = _start(task, sides, inputs)
         for side in running.values():
             side.ask("step")
     logits = {name: side.ask("logits") for name, side in running.items()}  # before memories are rounded by some
@@ -63,11 +63,11 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
     return result
 
 
-def _start(task: Task, sides: dict[str, str], weights: str) -> dict[str, Worker]:
+def _start(task: Task, sides: dict[str, str], inputs: Inputs) -> dict[str, Worker]:
     """The processes of all sides, ready for commands."""
     running = {}
     for name, checkout in sides.items():
-        running[name] = Worker(run_side, name, task, weights, checkout)
+        running[name] = Worker(run_side, name, task, inputs, checkout)
         if not task.device.startswith("cuda"):  # one after the other: loading needs the cores too
             running[name].wait_until_ready()
     if task.device.startswith("cuda"):
@@ -76,9 +76,9 @@ def _start(task: Task, sides: dict[str, str], weights: str) -> dict[str, Worker]
     return running
 
 
-def _count(side: str, task: Task, weights: str) -> tuple[dict[str, float], dict[str, float]]:
+def _count(side: str, task: Task, inputs: Inputs) -> tuple[dict[str, float], dict[str, float]]:
     """GFLOP of a step, and MB of weights, inputs and outputs, by stage."""
-    worker = Worker(run_side, side, task, weights, str(ROOT))
+    worker = Worker(run_side, side, task, inputs, str(ROOT))
     worker.wait_until_ready()
     flops, size = worker.ask("count")
     worker.end()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from clock import Clock
+from stages import watch_stages
 
-from peers.stages import INSIDE, TRACK
+from peers.inputs import Inputs
 from peers.task import FILLED, Task
 
 
@@ -20,17 +21,16 @@ class Ours:
 
     Args:
         task: the task.
-        weights: file or folder of weights.
+        inputs: images and weights.
     """
 
     accelerate = True
 
-    def __init__(self, task: Task, weights: str) -> None:
+    def __init__(self, task: Task, inputs: Inputs) -> None:
         import sam2_ros
-        from sam2_ros.model.sam2 import SAM2
 
-        self.images = task.images()
-        model = sam2_ros.load_model(task.model, weights, device=task.device, image_size=task.size)
+        self.images = inputs.images()
+        model = sam2_ros.load_model(task.model, inputs.weights, device=task.device, image_size=task.size)
         config = model.config
         self.tracker = sam2_ros.Tracker(
             model,
@@ -38,23 +38,13 @@ class Ours:
             dtype=getattr(torch, task.dtype),
             accelerate=self._accelerate(sam2_ros.Tracker),
         )
-        network = self._computing()
         self.tracker.step(self.images[0], 0)
         for i in range(task.objects):
             click = sam2_ros.Click(200 + 30 * (i % 8), 100 + 40 * (i // 8))
             self.tracker.prompt(sam2_ros.Prompt(i + 1, clicks=(click,)))
         self._fill_banks(*task.memories(config.dim, config.memory_dim, self._newest.image.features.stride16.shape[2:]))
         self.clock = Clock(task.device, task.cpu_time)
-        tracking = INSIDE if isinstance(network, SAM2) else {"track": TRACK}
-        pixels = self.tracker._pixels
-        for owner, function, stage in (
-            (pixels, "to_network", "resize, normalise"),
-            (network, "encode_image", "image encoder"),
-            *((network, function, stage) for function, stage in tracking.items()),
-            (pixels, "to_masks", "masks"),
-            *([(pixels, "begin_masks", "masks")] if hasattr(pixels, "begin_masks") else []),
-        ):
-            self.clock.watch(owner, function, stage)
+        watch_stages(self.clock, self.tracker)
 
     def step(self) -> dict[str, float]:
         """Track the next frame. Returns seconds by stage."""
@@ -67,13 +57,6 @@ class Ours:
         """Mask logits of the newest frame: [N, S / 4, S / 4]."""
         answers = self._newest.answers
         return torch.stack([answers[key].logits for key in sorted(answers)]).float().cpu().numpy()
-
-    def _computing(self) -> Any:
-        """What computes a step: the model, its twin, or recorded graphs."""
-        if not hasattr(self.tracker, "network"):
-            return self.tracker.model
-        network = self.tracker.network
-        return network if network.choice.graphs else network.model
 
     def _accelerate(self, tracker: type) -> bool | str:
         if isinstance(inspect.signature(tracker).parameters["accelerate"].default, str):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import torch
 
+from peers.inputs import Inputs
 from peers.task import Task
 
 
 class Peer:
     """Another implementation, which gets images that we have resized and normalised."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, inputs: Inputs) -> None:
         from sam2_ros.model.config import CONFIGS
 
-        self.task, self.images = task, task.images()
+        self.task, self.images = task, inputs.images()
         self.config = CONFIGS[task.model].at(task.size)
 
     def _pixels(self, index: int) -> torch.Tensor:

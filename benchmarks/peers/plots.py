@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stages import STAGES, TRACK
+
 from peers.measurement import floor_ms, title, unit
-from peers.stages import STAGES, TRACK
 from peers.table import short
 
 COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#c9a0a0", "#84739d", "#d9d9d9")

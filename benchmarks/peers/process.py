@@ -11,6 +11,7 @@ import torch
 from machine import energy, peak_memory
 
 from peers.hugging_face import Transformers
+from peers.inputs import Inputs
 from peers.ours import Ours, Plain
 from peers.reference import Reference
 from peers.task import Task
@@ -19,13 +20,13 @@ SIDES = {"ours": Ours, "plain": Plain, "before": Ours, "transformers": Transform
 ENERGY_SECONDS = 3.0
 
 
-def run_side(pipe: Connection, side: str, task: Task, weights: str, checkout: str) -> None:
+def run_side(pipe: Connection, side: str, task: Task, inputs: Inputs, checkout: str) -> None:
     """Answer the commands that arrive on a pipe, with the package of a checkout. For `Worker`."""
     sys.path.insert(0, checkout)
     torch.set_num_threads(task.threads)
     if task.keep and issubclass(SIDES[side], Ours):
         _keep_freed_memory()
-    running = SIDES[side](task, weights)
+    running = SIDES[side](task, inputs)
     pipe.send(None)
     while (command := pipe.recv()) != "end":
         if command == "count":

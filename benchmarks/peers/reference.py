@@ -10,6 +10,7 @@ import torch
 from clock import Clock
 from PIL import Image
 
+from peers.inputs import Inputs
 from peers.peer import Peer
 from peers.task import FILLED, Task
 
@@ -17,12 +18,12 @@ from peers.task import FILLED, Task
 class Reference(Peer):
     """Meta's video predictor, as its repository runs it: on a GPU compiled, for which it needs --warm-up steps."""
 
-    def __init__(self, task: Task, weights: str) -> None:
+    def __init__(self, task: Task, inputs: Inputs) -> None:
         from sam2.build_sam import build_sam2_video_predictor
 
         import sam2_ros
 
-        super().__init__(task)
+        super().__init__(task, inputs)
         version, size = task.model.split("_hiera_")
         rows, columns = task.square
         file = f"configs/{version}/{version}_hiera_{'b+' if size == 'base_plus' else size[0]}.yaml"
@@ -37,7 +38,7 @@ class Reference(Peer):
             apply_postprocessing=False,
             vos_optimized=task.device.startswith("cuda"),
         )
-        ours = sam2_ros.load_model(task.model, weights, device=task.device, image_size=task.size)
+        ours = sam2_ros.load_model(task.model, inputs.weights, device=task.device, image_size=task.size)
         self.model.load_state_dict(ours.state_dict(), strict=False)  # it registers tables that files do not hold
         self.clock = Clock(task.device, task.cpu_time)
         for owner, function, stage in (

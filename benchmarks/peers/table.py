@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from stages import STAGES, TRACK
 
 from peers.measurement import floor_ms, title, unit
-from peers.stages import STAGES, TRACK
 
 
 def show(console: Console, result: dict[str, Any]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 
-import numpy as np
 import torch
 
 FILLED = 16
@@ -29,20 +27,6 @@ class Task:
     """File whose first frames are the images. None: a synthetic scene."""
     keep: bool = False
     """Our sides keep freed memory, see `sam2_ros.system.allocator`."""
-
-    def images(self) -> list[np.ndarray]:
-        """Frames of the video, or of a synthetic scene: uint8 [H, W, 3]."""
-        if self.video:
-            import av
-
-            with av.open(self.video) as container:
-                return [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 24)]
-        try:
-            from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
-        except ModuleNotFoundError:  # an older checkout
-            from sam2_ros.data.synthetic import SceneSettings, SyntheticScenes
-
-        return list(SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(3, 5), leaving=0)).scene(3).frames)
 
     @property
     def square(self) -> tuple[int, int]:

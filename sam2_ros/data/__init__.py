@@ -1,1 +1,1 @@
-"""Clips with masks: where frames and ground truth come from."""
+"""Readers and writers of clips with masks, in the formats of data sets and recordings."""

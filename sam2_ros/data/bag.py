@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +17,8 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
+from sam2_ros.data.bag_types import IMAGES, MASKLETS, definitions, typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
 from sam2_ros.data.image_message import as_rgb, pixels_of
@@ -29,13 +26,11 @@ from sam2_ros.data.natural_order import natural
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
 from sam2_ros.tracking import rle
 
-IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-MASKLETS = "sam2_ros/msg/MaskletArray"
 SUFFIXES = (".mcap", ".db3")
 
 
 def bags(root: str | Path) -> list[Path]:
-    """The bag that this is, or those in this folder: folders with a metadata.yaml, and files .mcap or .db3."""
+    """The bag at a path, or all bags in that folder: folders with a metadata.yaml, and files .mcap or .db3."""
 
     def is_bag(path: Path) -> bool:
         return (path / "metadata.yaml").is_file() or (path.is_file() and path.suffix in SUFFIXES)
@@ -49,25 +44,25 @@ def bags(root: str | Path) -> list[Path]:
 def clips(root: str | Path, images: str | None = None, masklets: str | None = None) -> Clips:
     """All bags in a folder, or one bag, each as a clip; for the other arguments see `read`. Raises ClipError.
 
-    A recording in the folder that was cut off is left out with a DataWarning that says what completes it.
+    Incomplete recordings in the folder are left out, with a DataWarning that names the command to recover them.
     """
     found = bags(root)
-    cut_off = _cut_off(root)
+    hint = _recovery_hint(root)
     if not found:
-        raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){cut_off}")
-    if cut_off:
-        warnings.warn(f"{root}: bags without metadata.yaml are left out{cut_off}", DataWarning, stacklevel=2)
+        raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){hint}")
+    if hint:
+        warnings.warn(f"{root}: bags without metadata.yaml are left out{hint}", DataWarning, stacklevel=2)
     names = Counter(_name(path) for path in found)
     named = {_name(path) if names[_name(path)] == 1 else path.name: path for path in found}  # run1 beside run1.mcap
     return Clips(list(named), partial(_read, named, images, masklets))
 
 
-def _cut_off(root: str | Path) -> str:
-    """What to do where recordings were cut off, before they had their metadata.yaml."""
+def _recovery_hint(root: str | Path) -> str:
+    """How to recover recordings without metadata.yaml, as the end of a sentence; empty if there are none."""
     folders = {file.parent for file in Path(root).glob("*/*.mcap")}
     lacking = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
     words = " ".join(str(folder) for folder in lacking[:3])
-    return f"; `python -m sam2_ros.data.recovery {words}` completes recordings that were cut off" if lacking else ""
+    return f"; `python -m sam2_ros.data.recovery {words}` completes interrupted recordings" if lacking else ""
 
 
 def _name(path: Path) -> str:
@@ -79,52 +74,51 @@ def _read(named: dict[str, Path], images: str | None, masklets: str | None, name
 
 
 def read(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clip:
-    """The images of a bag, by stamp, with what its MaskletArrays say of them. Images decode when they are asked for.
+    """Read a bag as a clip: its images in the order of stamps, and the masks of its MaskletArrays. Decodes lazily.
 
-    An image without a MaskletArray of its stamp is not annotated. Of an object that its MaskletArray doesn't name
-    (because it was pointed out later, or removed before) nothing is known there.
+    An image without a MaskletArray of its stamp is not annotated. The mask of an object that its MaskletArray doesn't
+    list (because it was prompted later, or removed before) is unknown there.
 
     Args:
         path: the bag's folder or file.
-        images: topic of Image or CompressedImage; may be left out if the masklets' stamps are those of only one. What
-            the node itself draws (overlay, labels) is no candidate, nor is <topic>/compressed beside <topic>.
-        masklets: topic of MaskletArray; may be left out if there is only one. A bag without one gives a clip without
-            objects.
+        images: topic of Image or CompressedImage. None: the only one with the masklets' stamps, except for the node's
+            own overlay and labels, and for <topic>/compressed beside <topic>.
+        masklets: topic of MaskletArray. None: the only one; without any, the clip has no objects.
 
     Raises:
         ClipError: the bag is damaged, or has no such topic.
     """
     path = Path(path)
-    with _errors(path):
-        reader = AnyReader([path], default_typestore=_typestore() if _definitions() else None)
-        reader.open()  # stays open as long as the clip is there
+    with clip_errors(path):
+        reader = AnyReader([path], default_typestore=typestore() if definitions() else None)
+        reader.open()  # stays open as long as the clip exists
         key = (path, images, masklets, max(file.stat().st_mtime_ns for file in (path, *path.glob("*"))))
     arrays: dict[int, Any] = {}
     if key not in _CONTENTS:
-        _CONTENTS[key], arrays = _look_through(path, reader, images, masklets)
+        _CONTENTS[key], arrays = _indexed(path, reader, images, masklets)
     contents = _CONTENTS[key]
     topics = {connection.topic: connection for connection in reader.connections}
 
     def message(topic: str, time: int, index: int) -> Any:
-        """Of several with the same time and stamp, the last one."""
-        with _errors(path, index):
+        """The last message of an image's time and stamp."""
+        with clip_errors(path, index):
             found = reader.messages([topics[topic]], time, time + 1)
             data = [data for _, _, data in found if _stamp(data) == contents.stamps[index]][-1]
             return reader.deserialize(data, topics[topic].msgtype)
 
     def decoded(index: int) -> np.ndarray:
         image = message(contents.images, int(contents.times[index]), index)
-        with _errors(path, index):
+        with clip_errors(path, index):
             return pixels_of(image)
 
     def values(index: int, pixels: np.ndarray) -> ValueRange:
-        """Of an image of 16 bits, as a node would find it that saw all images before, whatever is asked for first."""
+        """The value range of a 16-bit image, as in a node that has received all earlier images."""
         ranges = contents.ranges
         for earlier in range(len(ranges), index + 1):
             before = ranges[-1] if ranges else None
             try:
                 seen = pixels if earlier == index else decoded(earlier)
-            except ClipError:  # raised when somebody asks for that image
+            except ClipError:  # raised when that image is read
                 ranges.append(before)
             else:
                 ranges.append(next_range(before, seen) if seen.dtype == np.uint16 else before)
@@ -161,35 +155,35 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
 
 @dataclass(frozen=True, eq=False)
 class _Contents:
-    """What is where in a bag. To find that out takes a read through all of its images, so it is kept, and small."""
+    """Index of a bag. Cached, because it takes reading all images; it is small."""
 
     images: str
-    """Topic, and below."""
+    """Topic."""
     masklets: str
-    """Empty: there are none."""
+    """Topic; empty: none."""
     stamps: np.ndarray
-    """Of the images, ns, ascending: int64 [T]."""
+    """Stamps of images, ns, ascending: int64 [T]."""
     times: np.ndarray
-    """At which they were recorded, ns: int64 [T]."""
+    """Times at which images were recorded, ns: int64 [T]."""
     annotated: np.ndarray
-    """At which their MaskletArrays were recorded, ns, -1 where there is none: int64 [T]."""
+    """Times at which their MaskletArrays were recorded, ns; -1: none: int64 [T]."""
     sizes: np.ndarray
-    """Height and width that those say: int32 [T, 2]."""
+    """Height and width in MaskletArrays: int32 [T, 2]."""
     object_ids: tuple[int, ...]
     known: np.ndarray
-    """Which objects they name: bool [T, N]."""
+    """Whether MaskletArrays list each object: bool [T, N]."""
     ranges: list[ValueRange | None] = field(default_factory=list)
-    """Of the values of images of 16 bits, from the first to the last that was asked for."""
+    """Value ranges of 16-bit images, from the first to the last one read."""
 
 
 _CONTENTS: dict[tuple[Path, str | None, str | None, int], _Contents] = {}
-"""By path, topics that were asked for, and time of the last change."""
+"""By path, requested topics, and time of the last change."""
 
 
-def _look_through(
+def _indexed(
     path: Path, reader: AnyReader, images: str | None, masklets: str | None
 ) -> tuple[_Contents, dict[int, Any]]:
-    """What is in a bag, and the MaskletArrays by the index of their image. Raises ClipError."""
+    """Index of a bag, and its MaskletArrays by the index of their image. Raises ClipError."""
     pictures = _topics(reader, IMAGES)
     answers = _topics(reader, (MASKLETS,))
     answer = _chosen(path, "masklets", (MASKLETS,), answers, masklets) if masklets or answers else None
@@ -202,27 +196,27 @@ def _look_through(
         pictures = {one.topic: one}
 
     times: dict[str, dict[int, int]] = {topic: {} for topic in pictures}
-    said: dict[int, tuple[int, Any]] = {}  # time and MaskletArray by stamp; the last word on an image counts
-    with _errors(path):
+    arrays: dict[int, tuple[int, Any]] = {}  # time and MaskletArray by stamp; the last one of an image counts
+    with clip_errors(path):
         for connection, time, data in reader.messages([*pictures.values(), *([answer] if answer else [])]):
             if connection.topic in times:
                 times[connection.topic].setdefault(_stamp(data), time)
             else:
-                said[_stamp(data)] = time, reader.deserialize(data, MASKLETS)
+                arrays[_stamp(data)] = time, reader.deserialize(data, MASKLETS)
     if len(pictures) > 1:
-        fitting = [topic for topic in pictures if said.keys() & times[topic].keys()]
-        again = {f"{topic}/compressed" for topic in fitting}
-        pictures = {topic: pictures[topic] for topic in fitting if topic not in again} or pictures
+        matching = [topic for topic in pictures if arrays.keys() & times[topic].keys()]
+        again = {f"{topic}/compressed" for topic in matching}
+        pictures = {topic: pictures[topic] for topic in matching if topic not in again} or pictures
     topic = _chosen(path, "images", IMAGES, pictures, images).topic
     if not times[topic]:
         raise ClipError(path, f"there are no images on {topic}")
     if 0 in times[topic]:
         raise ClipError(path, f"there are images without a stamp on {topic}")
-    if answer is not None and not said.keys() & times[topic].keys():
+    if answer is not None and not arrays.keys() & times[topic].keys():
         raise ClipError(path, f"no masklets on {answer.topic} have the stamp of an image on {topic}")
 
     stamps = sorted(times[topic])
-    by_frame = {index: said[stamp] for index, stamp in enumerate(stamps) if stamp in said}
+    by_frame = {index: arrays[stamp] for index, stamp in enumerate(stamps) if stamp in arrays}
     object_ids = tuple(sorted({one.object_id for _, array in by_frame.values() for one in array.masklets}))
     annotated, sizes = np.full(len(stamps), -1), np.zeros((len(stamps), 2), np.int32)
     known = np.zeros((len(stamps), len(object_ids)), bool)
@@ -243,26 +237,26 @@ def _look_through(
 
 
 @contextmanager
-def _errors(path: Path, frame: int | None = None) -> Iterator[None]:
-    """Whatever goes wrong inside becomes a ClipError."""
+def clip_errors(path: Path, frame: int | None = None) -> Iterator[None]:
+    """Turns all errors inside into ClipErrors."""
     try:
         yield
-    except Exception as error:  # rosbags lets through what its parsers, SQLite and decompressors raise
+    except Exception as error:  # rosbags doesn't wrap errors of its parsers, SQLite and decompressors
         sqlite = path.suffix == ".db3" or any(path.glob("*.db3"))
         command = f"{'ros2 bag reindex' if sqlite else 'python -m sam2_ros.data.recovery'} {path}"
-        advice = "" if frame is not None else f" (was the recording cut off? `{command}` completes it)"
+        advice = "" if frame is not None else f" (if the recording was interrupted, `{command}` completes it)"
         raise ClipError(path, f"cannot be read: {error or type(error).__name__}{advice}", frame) from error
 
 
 def _topics(reader: AnyReader, types: tuple[str, ...]) -> dict[str, Connection]:
-    """Those of these types."""
+    """Connections of these types, by topic."""
     return {connection.topic: connection for connection in reader.connections if connection.msgtype in types}
 
 
 def _chosen(
     path: Path, argument: str, types: tuple[str, ...], found: dict[str, Connection], topic: str | None
 ) -> Connection:
-    """The only topic, or the named one of them. Raises ClipError."""
+    """The connection of a topic. None: the only one. Raises ClipError."""
     if topic is None and len(found) == 1:
         topic = next(iter(found))
     if topic not in found:
@@ -275,40 +269,21 @@ def _chosen(
 
 
 def _stamp(data: bytes | memoryview) -> int:
-    """ns; of a serialised message that begins with a header, without a look at the rest of it (a whole image)."""
+    """Stamp of a serialised message that begins with a header, ns. Reads nothing else, as images are large."""
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
     return seconds * 1_000_000_000 + nanoseconds
 
 
-def _definitions() -> Path | None:
-    """The folder of our .msg files: in the source, or in what was sourced, or in this environment."""
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
-    folders = [Path(__file__).parents[2] / "msg", *(Path(prefix) / "share/sam2_ros/msg" for prefix in prefixes)]
-    return next((folder for folder in folders if (folder / "MaskletArray.msg").is_file()), None)
-
-
-@cache
-def _typestore() -> Typestore:
-    """The messages of ROS 2 and ours."""
-    folder = _definitions()
-    if folder is None:
-        raise FileNotFoundError("the .msg files of sam2_ros are not installed: source the ROS workspace that has them")
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for file in sorted(folder.glob("*.msg")):
-        store.register(get_types_from_msg(file.read_text(), f"sam2_ros/msg/{file.stem}"))
-    return store
-
-
 def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", masklets: str = "/sam2/masklets",
           storage: Literal["mcap", "sqlite3"] = "mcap") -> None:  # fmt: skip
-    """Writes a clip as a new bag: rgb8 images, the first with a stamp of 1 s, and MaskletArrays of those with masks.
+    """Write a clip as a new bag: rgb8 images, the first with a stamp of 1 s, and MaskletArrays of annotated ones.
 
-    A MaskletArray names the objects of which something is known.
+    A MaskletArray lists the objects whose masks are known.
 
-    Raises FileNotFoundError where the message definitions are not installed, and rosbags' WriterError if `path` exists.
+    Raises FileNotFoundError if the message definitions are not installed, and rosbags' WriterError if `path` exists.
     """
-    store = _typestore()
+    store = typestore()
     types = store.types
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     with Writer(Path(path), version=9, storage_plugin=plugin) as writer:

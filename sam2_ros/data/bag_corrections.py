@@ -1,4 +1,4 @@
-"""Whether somebody has corrected the masklets of a bag, or they are a network's own answers as they came."""
+"""Detection of bags whose masklets are a network's own predictions, without human corrections."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from sam2_ros.data import bag
+from sam2_ros.data.bag_types import MASKLETS, typestore
 from sam2_ros.data.clips import ClipError
 
 PROMPTS = "sam2_ros/msg/PromptArray"
-ENOUGH = 50
-"""MaskletArrays of a bag that are looked at to see who has made them."""
+MAX_ARRAYS = 50
+"""MaskletArrays of a bag that are read to tell whether a network has predicted them."""
 
 
 def uncorrected(root: str | Path) -> list[Path]:
-    """The bags here (a bag, or a folder of them) whose masklets a network has made and nobody has corrected.
+    """The bags at a path (a bag, or a folder of them) whose masklets were predicted and never corrected.
 
-    A network says how well a mask will fit, which somebody who draws or knows the truth does not. A correction is a
-    prompt for an object on a later image than its first one, on a topic that was recorded along. Damaged bags are left
-    out: who reads them says what is wrong.
+    Predicted masklets have an IoU between 0 and 1, drawn or true ones do not. A correction is a prompt for an object
+    on a later image than its first one, on a recorded topic. Damaged bags are left out; reading them reports the error.
     """
     found = []
     for path in bag.bags(root):
@@ -34,11 +34,11 @@ def uncorrected(root: str | Path) -> list[Path]:
 
 
 def _is_uncorrected(path: Path) -> bool:
-    with bag._errors(path), AnyReader([path], default_typestore=bag._typestore()) as reader:
-        arrays = islice(_messages(reader, bag.MASKLETS), ENOUGH)
+    with bag.clip_errors(path), AnyReader([path], default_typestore=typestore()) as reader:
+        arrays = islice(_messages(reader, MASKLETS), MAX_ARRAYS)
         if not any(0 < masklet.iou < 1 for array in arrays for masklet in array.masklets):
             return False
-        prompted: dict[int, int] = {}  # the stamp of each object's first prompt
+        prompted: dict[int, int] = {}  # stamp of each object's first prompt
         for array in _messages(reader, PROMPTS):
             stamp = array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
             for prompt in array.prompts:

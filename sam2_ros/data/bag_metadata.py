@@ -14,15 +14,15 @@ from ruamel.yaml import YAML
 from sam2_ros.data.mcap_index import Index
 
 VERSION = 9
-"""Of rosbag2's metadata: Jazzy's, which later ones read."""
+"""Version of rosbag2's metadata: that of Jazzy, which later ones can read."""
 
 QOS, TYPE_HASH = "offered_qos_profiles", "topic_type_hash"
-"""What rosbag2 says of a topic in its MCAP channel."""
+"""Metadata keys of an MCAP channel in rosbag2."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What one file of a bag holds."""
+    """Contents of one file of a bag."""
 
     name: str
     schemas: dict[int, Schema]
@@ -30,8 +30,9 @@ class Contents:
     counts: dict[int, int]
     """Messages by channel."""
     start: int
-    """ns"""
+    """Time of the first message, ns."""
     end: int
+    """Time of the last message, ns."""
 
     @classmethod
     def of(cls, name: str, index: Index) -> Contents:
@@ -43,7 +44,7 @@ class Contents:
 
 
 def write_metadata(folder: Path, files: list[Contents]) -> None:
-    """Writes metadata.yaml as a whole or not at all. Raises OSError."""
+    """Write metadata.yaml atomically. Raises OSError."""
     filled = [file for file in files if file.messages]
     start = min((file.start for file in filled), default=0)
     end = max((file.end for file in filled), default=0)
@@ -54,7 +55,7 @@ def write_metadata(folder: Path, files: list[Contents]) -> None:
         "starting_time": {"nanoseconds_since_epoch": start},
         "message_count": sum(file.messages for file in files),
         "topics_with_message_count": _topics(files),
-        "compression_format": "",  # of whole files or messages; that of chunks is MCAP's own affair
+        "compression_format": "",  # of whole files or messages; that of chunks is MCAP's
         "compression_mode": "",
         "relative_file_paths": [file.name for file in files],
         "files": [
@@ -86,7 +87,7 @@ def write_metadata(folder: Path, files: list[Contents]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk. Raises OSError."""
+    """Sync the entries of a folder to the disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -118,8 +119,8 @@ def _topics(files: list[Contents]) -> list[dict[str, Any]]:
 
 
 def _qos(text: str) -> list[Any]:
-    """What an MCAP channel says of it, where older rosbag2 has numbers, in today's words."""
+    """The QoS profiles in the metadata of an MCAP channel, in the form of version 9."""
     try:
         return dump_qos_v9(parse_qos(text))
-    except Exception:  # it was written by whomever, and nothing depends on it but how a player publishes
+    except Exception:  # any program may have written it, and only the QoS of playback depends on it
         return []

@@ -1,4 +1,4 @@
-"""Writes rosbag2 bags of which no more than a moment is lost, whatever ends the recording."""
+"""Crash-safe writer of rosbag2 bags: however a recording ends, at most the last second is lost."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from ruamel.yaml import YAML
 from sam2_ros.data.bag_metadata import QOS, TYPE_HASH, Contents, sync_folder, write_metadata
 from sam2_ros.data.mcap_file import McapFile
 
-SYNC_PERIOD = 1.0  # s
+SYNC_PERIOD = 1.0
+"""Seconds."""
 
 
 class BagWriter:
     """A bag in a folder of its own: one MCAP file with chunks compressed by zstd, and rosbag2's metadata.yaml.
 
-    What was flushed outlives this process. Once a second it goes to the disk as well, and so outlives a power failure.
+    Flushed messages survive this process. Once a second they are synced to the disk, and survive a power failure, too.
     After either, `sam2_ros.data.recovery` completes the bag.
 
     Args:
-        folder: must not exist.
+        folder: folder of the bag, which must not exist.
 
     Raises:
-        OSError: the folder exists, or cannot be made or written.
+        OSError: the folder exists, or cannot be created or written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.is_complete = False
-        """Whether it can be read as it is."""
+        """Whether the bag was completed."""
         folder.mkdir(parents=True)
         try:
             self._file = McapFile(folder / f"{folder.resolve().name}.mcap")
@@ -44,7 +45,7 @@ class BagWriter:
                 file.unlink()
             folder.rmdir()
             raise
-        self._failure: OSError | None = None  # after which nothing more is written
+        self._failure: OSError | None = None  # no writes after the first one
         self._ending = threading.Event()
         self._sync_thread = threading.Thread(target=self._sync, name="sync", daemon=True)
         self._sync_thread.start()
@@ -55,60 +56,59 @@ class BagWriter:
         return self._file.size
 
     @property
-    def is_there(self) -> bool:
-        """Whether nobody has deleted it."""
+    def exists(self) -> bool:
+        """Whether the bag still exists; it may be deleted during the recording."""
         return any(self.folder.glob("*.mcap"))
 
     @property
     def free(self) -> int:
-        """Bytes that the disk has left."""
+        """Free bytes on its disk."""
         return self._file.free
 
     @property
     def counts(self) -> dict[str, int]:
-        """Messages on the disk, by topic."""
+        """Number of written messages, by topic."""
         counts = dict.fromkeys((channel.topic for channel in self._file.index.channels.values()), 0)
         for channel, count in self._file.index.counts.items():
             counts[self._file.index.channels[channel].topic] += count
         return counts
 
     def add_topic(self, topic: str, kind: str, definition: str, type_hash: str, qos: list[dict[str, Any]]) -> int:
-        """Adds a topic. Returns its number.
+        """Add a topic. Returns its number.
 
         Args:
-            topic: its name.
-            kind: type of its messages, `package/msg/Name`.
-            definition: of the type and of all that it refers to, as a ros2msg schema.
+            topic: name.
+            kind: type of messages, `package/msg/Name`.
+            definition: ros2msg schema of the type and of all types that it contains.
             type_hash: RIHS01_... or empty.
-            qos: what its publishers offer, as in rosbag2's metadata.
+            qos: profiles that publishers offer, as in rosbag2's metadata.
 
         Raises:
-            OSError: the disk is full, for instance. Close the bag then.
+            OSError: the disk is full, for instance; close the bag then.
         """
         text = StringIO()
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
         yaml.dump(qos, text)
-        with self._remembered():
+        with self._writing():
             return self._file.add_channel(topic, kind, definition, {QOS: text.getvalue(), TYPE_HASH: type_hash})
 
     def write(self, topic: int, time: int, data: bytes) -> None:
-        """Adds a serialised message that was received at `time`, ns. Raises OSError as `add_topic` does."""
-        with self._remembered():
+        """Add a serialised message, received at `time`, ns. Raises OSError like `add_topic`."""
+        with self._writing():
             self._file.write(topic, time, data)
 
     def flush(self) -> None:
-        """Writes what still waits. Raises OSError as `add_topic` does, also if somebody has deleted the bag."""
-        with self._remembered():
+        """Write pending messages. Raises OSError like `add_topic`, also if the bag was deleted."""
+        with self._writing():
             self._file.flush()
             self._check()
 
     def close(self) -> None:
-        """Completes the bag. Where there is no room even for the index, the last chunks are given up for it.
+        """Complete the bag. If the disk has no room for the index, it replaces the last chunks.
 
         Raises:
-            OSError: not all that was recorded is there, and nothing has said so before. If `is_complete`, all but the
-                last moment is.
+            OSError: messages are missing, and no earlier error has said so. If `is_complete`, only the last ones are.
         """
         self._ending.set()
         self._sync_thread.join()
@@ -146,7 +146,7 @@ class BagWriter:
             self._failure = self._failure or error
 
     @contextlib.contextmanager
-    def _remembered(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         if self._failure is not None:
             raise self._failure
         try:

@@ -11,15 +11,20 @@ import numpy as np
 
 
 class MaskFiles(Protocol):
-    """How the masks of a clip lie in files; so that others, such as a tracker's, can be written alike."""
+    """The format of a clip's mask files, in which a tracker's masks can be written, too."""
 
     def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
-        """Writes the masks of some objects on one frame, bool [N, H, W], into a clip's folder.
+        """Write the masks of objects on one frame, bool [N, H, W], into a clip's folder.
 
         Args:
-            stem: name of the frame, without suffix.
+            folder: the clip's folder.
+            stem: name of the frame without suffix.
+            object_ids: N IDs.
+            masks: the masks.
 
-        Raises ValueError where an ID does not fit, and OSError.
+        Raises:
+            ValueError: an ID does not fit the format.
+            OSError: a file cannot be written.
         """
         ...
 
@@ -28,17 +33,22 @@ class MaskFiles(Protocol):
 class Clip:
     """T frames of H x W pixels in which N objects are followed.
 
-    An object that is not visible on a frame (not there, hidden, outside the image) has an empty mask there. So has one
-    of which nothing is known there.
+    An object that is not visible on a frame (absent, hidden, outside the image) has an empty mask there. So has
+    one with an unknown mask.
     """
 
     name: str
-    frames: Sequence[np.ndarray]  # T images, uint8 [H, W, 3] RGB; may decode lazily
-    object_ids: tuple[int, ...]  # N, ascending, > 0
-    masks: Sequence[np.ndarray | None]  # T entries, bool [N, H, W] (order of object_ids), None where not annotated
+    frames: Sequence[np.ndarray]
+    """T images, uint8 [H, W, 3] RGB; may be decoded lazily."""
+    object_ids: tuple[int, ...]
+    """N IDs, ascending, > 0."""
+    masks: Sequence[np.ndarray | None]
+    """T entries: bool [N, H, W] in the order of `object_ids`, or None if not annotated."""
     fps: float = 24.0
-    known: np.ndarray | None = None  # bool [T, N]: whether the mask is known, on annotated frames; None: all are
-    mask_files: MaskFiles | None = None  # None: there are none with pixels in them
+    known: np.ndarray | None = None
+    """Whether each mask of an annotated frame is known: bool [T, N]. None: all are."""
+    mask_files: MaskFiles | None = None
+    """None: the clip has no image files of masks."""
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):
@@ -46,7 +56,7 @@ class Clip:
         if list(self.object_ids) != sorted(set(self.object_ids)) or any(i <= 0 for i in self.object_ids):
             raise ValueError(f"clip {self.name!r}: object IDs must be positive and ascending, got {self.object_ids}")
         if self.known is not None and self.known.shape != (len(self.frames), len(self.object_ids)):
-            raise ValueError(f"clip {self.name!r}: what is known must be [frames, objects], got {self.known.shape}")
+            raise ValueError(f"clip {self.name!r}: `known` must be [frames, objects], got {self.known.shape}")
         if not self.fps > 0:
             raise ValueError(f"clip {self.name!r}: the frame rate must be positive, got {self.fps}")
 

@@ -1,4 +1,4 @@
-"""Many clips, opened one at a time, and what to do with those that are damaged."""
+"""Sequences of clips that are opened one at a time, and the errors of damaged ones."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Item = TypeVar("Item")
 
 
 class ClipError(ValueError):
-    """A file of a data set is missing, damaged, or not what it should be.
+    """A file of a data set is missing, damaged or invalid.
 
     Args:
-        file: the file or folder that is at fault.
-        problem: what is wrong with it.
-        frame: index of the frame in its clip; None where it isn't about a single frame.
+        file: the file or folder.
+        problem: the problem, as the end of a sentence that begins with the file.
+        frame: index of the frame in its clip; None: not about a single frame.
     """
 
     def __init__(self, file: str | Path, problem: str, frame: int | None = None) -> None:
@@ -33,15 +33,15 @@ class ClipError(ValueError):
 
 
 class DataWarning(UserWarning):
-    """Says what of a data set was left out, or taken for what it looks like; one for each data set."""
+    """A part of a data set was left out, or an ambiguous format was guessed. One warning for each data set."""
 
 
 class Lazy(Sequence[Item]):
-    """A sequence whose items are made when they are asked for, each time again. A slice is lazy too.
+    """A sequence that computes items on every access, without caching. Slices are lazy, too.
 
     Args:
-        length: how many there are.
-        item: makes the one with this index, 0 .. length - 1.
+        length: number of items.
+        item: computes the item of an index, 0 .. length - 1.
     """
 
     def __init__(self, length: int, item: Callable[[int], Item]) -> None:
@@ -58,16 +58,16 @@ class Lazy(Sequence[Item]):
             return part
         return self._item(self._indices[index])
 
-    def __iter__(self) -> Iterator[Item]:  # Sequence's own would take an IndexError while decoding for the end
+    def __iter__(self) -> Iterator[Item]:  # Sequence's own would end at an IndexError in decoding
         return (self._item(index) for index in self._indices)
 
 
 class Clips(Sequence[Clip]):
-    """The clips of a data set. Each is opened when it is asked for, and raises ClipError if it can't be.
+    """The clips of a data set, opened on access, which raises ClipError for a damaged one.
 
     Args:
-        names: of the clips, each once.
-        read: opens the clip of a name. Can be pickled (for data loaders with worker processes) if this can.
+        names: unique names of the clips.
+        read: opens a clip by name. The sequence can be pickled (for data loaders with worker processes) if this can.
     """
 
     def __init__(self, names: Sequence[str], read: Callable[[str], Clip]) -> None:
@@ -75,17 +75,17 @@ class Clips(Sequence[Clip]):
         self._read = read
 
     def beginning(self, prefixes: tuple[str, ...]) -> Clips:
-        """The clips whose names begin with one of these."""
+        """The clips whose names begin with one of the prefixes."""
         return Clips([name for name in self.names if name.startswith(prefixes)], self._read)
 
     def listed(self, names: Collection[str]) -> Clips:
-        """The clips with these names, of which some may be those of other data sets."""
+        """The clips with these names; unknown names are ignored."""
         return Clips([name for name in self.names if name in names], self._read)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index):  # an int gives a Clip, a slice gives Clips
+    def __getitem__(self, index):  # int -> Clip, slice -> Clips
         if isinstance(index, slice):
             return Clips(self.names[index], self._read)
         return self._read(self.names[index])
@@ -95,7 +95,7 @@ class Clips(Sequence[Clip]):
 
 
 class Joined(Sequence[Clip]):
-    """Several data sets, one after the other. Opening a clip raises what its own data set raises."""
+    """Concatenation of several data sets. Opening a clip raises the errors of its own data set."""
 
     def __init__(self, parts: Sequence[Sequence[Clip]]) -> None:
         self.parts = tuple(parts)
@@ -104,19 +104,19 @@ class Joined(Sequence[Clip]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index):  # an int gives a Clip, a slice a lazy sequence
+    def __getitem__(self, index):  # int -> Clip, slice -> Lazy
         if isinstance(index, slice):
             return Lazy(len(self), self.__getitem__)[index]
         index = range(len(self))[index]
         part = bisect_right(self._ends, index)
         return self.parts[part][index - (self._ends[part] - len(self.parts[part]))]
 
-    def __iter__(self) -> Iterator[Clip]:  # Sequence's own would take an IndexError while decoding for the end
+    def __iter__(self) -> Iterator[Clip]:  # Sequence's own would end at an IndexError in decoding
         return (clip for part in self.parts for clip in part)
 
 
 def read_list(file: str | Path) -> list[str]:
-    """The names of clips in a text file, one a line, each once. Raises ClipError."""
+    """Unique names of clips in a text file, one per line. Raises ClipError."""
     file = Path(file)
     try:
         text = file.read_text("utf-8-sig", errors="surrogateescape")  # as names of files are
@@ -131,14 +131,15 @@ def read_list(file: str | Path) -> list[str]:
 
 
 def from_list(file: str | Path, data_sets: Sequence[Clips], where: str) -> list[Clips]:
-    """Of some data sets, the clips that a text file names; those without any are left out.
+    """Select the clips that a text file names from data sets; data sets without any are left out.
 
     Args:
-        file: names, one a line.
-        where: what the data sets are called.
+        file: names, one per line.
+        data_sets: the data sets.
+        where: their name in messages.
 
     Raises:
-        ClipError: the file can't be used, or names a clip that is in none of them.
+        ClipError: the file can't be read, or names a clip that no data set has.
     """
     names = read_list(file)
     if missing := set(names) - {name for clips in data_sets for name in clips.names}:
@@ -147,9 +148,9 @@ def from_list(file: str | Path, data_sets: Sequence[Clips], where: str) -> list[
 
 
 def undamaged(clips: Sequence[Clip], errors: list[ClipError]) -> Iterator[Clip]:
-    """The clips without damage; what is wrong with the others is appended to `errors`.
+    """Yield the clips without damage; the errors of the others are appended to `errors`.
 
-    Each clip is decoded once from end to end before it is given out, because some damage shows only then.
+    Each clip is decoded completely before it is yielded, because decoding finds damage.
     """
     for index in range(len(clips)):
         try:

@@ -1,8 +1,8 @@
 """Still images with masks: COCO's JSON of `images` and `annotations`, https://cocodataset.org/#format-data.
 
-Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Regions of
-a crowd (`iscrowd`) are no objects, and annotations without a segmentation are passed over; so are images that have
-none left. Tools for annotation write all this with liberties: what can be read is read, and a warning counts the rest.
+Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Crowd
+regions (`iscrowd`), annotations without a segmentation, and images without any object are skipped. Annotation tools
+deviate from the format: the parser is tolerant, and a warning counts what it can't read.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
-FAR = 100
-"""Polygons reach at most so many times the size of their image. Drawing takes time and memory by their length."""
+MAX_POLYGON_REACH = 100
+"""Polygons may reach this many times the size of their image. Time and memory of drawing grow with their length."""
 
 MISSING = "images that are missing"
 NO_MASK = "annotations without a mask"
@@ -40,17 +40,17 @@ Masks = list[dict[str, Any] | list[list[float]]]
 
 
 class Image(NamedTuple):
-    """One of the list."""
+    """An entry of `images`."""
 
     id: str
     name: str
-    """Of its file, as it is listed."""
+    """Listed file name."""
     size: tuple[int, int] | None
-    """Height and width; None where they are not listed."""
+    """Height and width; None: not listed."""
 
 
 class Annotated(NamedTuple):
-    """An image file, and its objects."""
+    """An image file and its objects."""
 
     file: Path
     size: tuple[int, int]
@@ -58,21 +58,21 @@ class Annotated(NamedTuple):
 
 
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
-    """The images of a COCO file that have an object, named as their files without suffix ("/" becomes "-").
+    """The images of a COCO file that have objects, named after their files without suffix ("/" becomes "-").
 
-    What can't be used is left out, and named in a warning: images that are listed but missing, annotations of images
-    that are not listed, without a mask, or with a segmentation that is none.
+    A warning lists what is left out: missing images, and annotations of unlisted images, without a mask, or with an
+    invalid segmentation.
 
     Args:
         file: the JSON.
-        images: the folder that the file names are relative to. None: looked for beside the JSON.
+        images: folder of the images. None: searched beside the JSON.
 
     Raises:
-        ClipError: the JSON is missing or damaged, or nothing of it can be used.
+        ClipError: the JSON is missing or damaged, or has no usable image.
     """
     file = Path(file)
     if find_spec("pycocotools") is None:
-        raise ClipError(file, "COCO's polygons take pycocotools: pip install pycocotools")
+        raise ClipError(file, "COCO's polygons need pycocotools: pip install pycocotools")
     content = read_json(file, {"images": list, "annotations": list})
     if not content["images"]:
         raise ClipError(file, "lists no images")
@@ -96,13 +96,13 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     if len(missing := left.names.get(MISSING, [])) == len(annotations) > 0:
         places = ", ".join(map(str, where.folders))
         problem = f"its image {missing[0]} is in none of {places}"
-        raise ClipError(file, f"{problem}: say which folder the images are in (--images FOLDER)")
-    said = f"; left out {left}" if left else ""
-    raise ClipError(file, f"none of its images has an annotation with a segmentation{said}")
+        raise ClipError(file, f"{problem}: give the folder of the images (--images FOLDER)")
+    omitted = f"; left out {left}" if left else ""
+    raise ClipError(file, f"none of its images has an annotation with a segmentation{omitted}")
 
 
 def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
-    """Those listed, by ID."""
+    """Listed images by ID."""
     found: dict[str, Image] = {}
     twice: set[str] = set()
     for index, entry in enumerate(entries):
@@ -123,7 +123,7 @@ def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
 
 
 def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut) -> dict[str, list[tuple[str, Any]]]:
-    """Annotations with a segmentation, by the ID of their image and in the order of their own: ID and segmentation."""
+    """ID and segmentation of annotations, sorted by ID, by the ID of their image."""
     found: dict[str, list[tuple[str, Any]]] = {}
     crowds: list[tuple[str, str, Any]] = []
     others = False
@@ -143,7 +143,7 @@ def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut
     for image, name, segmentation in crowds:
         if others:
             left.add("regions of a crowd (iscrowd)", name)
-        else:  # tools that mark run lengths so, of whatever
+        else:  # some tools mark all run lengths as crowds
             found.setdefault(image, []).append((name, segmentation))
     for of_image in found.values():
         of_image.sort(key=lambda annotation: natural(annotation[0]))
@@ -151,7 +151,7 @@ def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut
 
 
 def _of_cvat(fields: Mapping[str, Any]) -> bool:
-    """Whether CVAT wrote an annotation, which marks all masks that are no polygons as a crowd."""
+    """Whether an annotation is from CVAT, which marks all masks but polygons as crowds."""
     attributes = fields.get("attributes")
     return isinstance(attributes, dict) and "occluded" in attributes and not attributes.get("is_crowd")
 
@@ -172,11 +172,12 @@ def _files(images: Iterable[Image], where: ListedImages, left: LeftOut) -> Itera
 
 
 def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: LeftOut) -> Masks:
-    """The segmentations that can be drawn into an image of a height and width.
+    """The valid segmentations for an image of a height and width.
 
     Args:
         annotations: ID and segmentation of each.
-        left: gets the others.
+        size: height and width of the image.
+        left: collects the others.
     """
     masks: Masks = []
     for name, segmentation in annotations:
@@ -189,21 +190,21 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
                 masks.append(segmentation)
             continue
         if isinstance(segmentation, list) and segmentation and all(_is_polygon(part, size) for part in segmentation):
-            masks.append(segmentation)  # as it should be
+            masks.append(segmentation)  # valid as it is
             continue
         every = list(_polygons(segmentation))
         polygons = [polygon for polygon in every if _is_polygon(polygon, size)]
         if segmentation is None or not every:
             left.add(NO_MASK, name)
         elif len(polygons) < len(every):
-            left.add("annotations with polygons of less than three corners, or of something else", name)
+            left.add("annotations with invalid polygons or polygons of less than three corners", name)
         if polygons:
             masks.append(polygons)
     return masks
 
 
 def _polygons(value: Any, levels: int = 4) -> Iterator[Any]:
-    """The lists of coordinates in a segmentation, some levels deep; also one whose corners are lists."""
+    """Lists of coordinates in a segmentation, however nested; corners may be lists, too."""
     if not isinstance(value, list) or not levels:
         yield value
     elif not any(isinstance(part, list) for part in value):
@@ -222,24 +223,24 @@ def _flat(value: Any) -> Any:
 
 
 def _is_polygon(value: Any, size: tuple[int, int]) -> bool:
-    """Whether it has three corners at least, which are numbers and not too far away."""
+    """Whether a value has at least three corners, which are numbers within reach."""
     if not isinstance(value, list) or len(value) < 6 or len(value) % 2:
         return False
     try:
-        return math.isfinite(sum(value)) and max(map(abs, value)) <= FAR * max(size)
+        return math.isfinite(sum(value)) and max(map(abs, value)) <= MAX_POLYGON_REACH * max(size)
     except (TypeError, OverflowError):
         return False
 
 
 def _key(value: Any) -> str | None:
-    """An ID, whether it is written as 7, 7.0 or "7"; None if it is none."""
+    """An ID written as 7, 7.0 or "7"; None if invalid."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip() if isinstance(value, (int, str)) else None
 
 
 def side(value: Any) -> int | None:
-    """A height or width, also if it is written as 120.0 or "120"; None if it is none."""
+    """A height or width written as 120, 120.0 or "120"; None if invalid."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -248,7 +249,7 @@ def side(value: Any) -> int | None:
 
 
 def _name(file_name: str, taken: Mapping[str, Any]) -> str:
-    """Of a clip: that of the file, and a number where it is taken."""
+    """Name of a clip: that of the file, with a number if it is taken."""
     parts = [part for part in file_name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     plain = str(PurePosixPath(*parts).with_suffix("")).replace("/", "-").replace(":", "")
     name, number = plain, 2
@@ -258,7 +259,7 @@ def _name(file_name: str, taken: Mapping[str, Any]) -> str:
 
 
 def _folders(file: Path) -> list[Path]:
-    """Where images usually are: beside the JSON, in images/, in <split>/ if it is called instances_<split>.json."""
+    """Usual folders of images: beside the JSON, images/, <split>/ for instances_<split>.json, and others."""
     here, above = file.parent, file.parent.parent
     split = file.stem.rpartition("_")[2]
     usual = [here, here / "images", above, above / "images", above / split, above / "images" / split]
@@ -270,10 +271,12 @@ def _read(file: Path, named: dict[str, Annotated], name: str) -> Clip:
 
 
 def still(name: str, file: Path, annotated: Annotated) -> Clip:
-    """An image as a clip of one frame. Masks are turned with it, where they were drawn on it as it lies in its file.
+    """An image as a clip of one frame. Masks are rotated with it if they were drawn without its EXIF orientation.
 
     Args:
-        file: that lists it.
+        name: of the clip.
+        file: the JSON that lists the image.
+        annotated: the image and its objects.
 
     Raises:
         ClipError: the image is damaged, or of another size.
@@ -307,18 +310,18 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda mask: np.rot90(mask, 2).T,
     8: np.rot90,
 }
-"""What `read_image` does, by the image's EXIF orientation, where that swaps height and width."""
+"""Rotations by `read_image`, for EXIF orientations that swap height and width."""
 
 
 def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """The mask of a COCO segmentation, bool [H, W].
 
     Args:
-        segmentation: run lengths in either form, or polygons [[x, y, x, y, ...], ...], whose union it is.
+        segmentation: run lengths in either form, or a union of polygons [[x, y, x, y, ...], ...].
         size: height and width of the image.
 
     Raises:
-        ValueError: it is neither, or of another size.
+        ValueError: it is invalid, or of another size.
     """
     if isinstance(segmentation, dict):
         return coco_rle.decode(segmentation, size)
@@ -326,18 +329,18 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError("a segmentation must be run lengths or a list of polygons [x, y, x, y, x, y, ...]")
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in polygon):
-            raise ValueError("a polygon has a coordinate that is no number")
+            raise ValueError("a polygon has a coordinate that is not a number")
     if not segmentation:
-        raise ValueError("there is no polygon in the segmentation")
-    from pycocotools import mask as pycocotools  # not at the top: run lengths, as in SA-1B, do without
+        raise ValueError("the segmentation has no polygon")
+    from pycocotools import mask as pycocotools  # imported late: run lengths, as in SA-1B, don't need it
 
     return pycocotools.decode(pycocotools.merge(pycocotools.frPyObjects(segmentation, *size))).astype(bool)
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
-    """Writes annotations.json, and the annotated frames as images/<name>.jpg, or <name>-00000.jpg of several in a clip.
+    """Write annotations.json, and annotated frames as images/<name>.jpg, or images/<name>-00000.jpg for long clips.
 
-    Masks are written as run lengths; objects that can't be seen are left out. Raises OSError.
+    Masks are written as run lengths; invisible objects are left out. Raises OSError.
     """
     root = Path(root)
     images: list[dict[str, Any]] = []

@@ -1,8 +1,8 @@
-"""Masks as COCO writes them into JSON: {"size": [height, width], "counts": run lengths}.
+"""COCO's run lengths of masks in JSON: {"size": [height, width], "counts": run lengths}.
 
-The counts are a list of numbers, or a string that packs them (pycocotools' compressed form: from the fourth on, each is
-the difference to the one two before; five bits a character, the lowest first; a sixth bit says that more follow).
-pycocotools reads the same, but trusts what it is given: counts of another sum leave pixels undefined.
+Counts are a list of numbers, or a string that packs them (pycocotools' compressed form: from the fourth on, each is the
+difference to the second last; five bits per character, lowest first; the sixth bit is a continuation flag). Unlike
+pycocotools, which leaves pixels undefined if counts don't add up, this decoder validates its input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sam2_ros.tracking import rle
 
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
-    """A mask, bool [H, W], in the packed form."""
+    """Encode a mask, bool [H, W], with packed counts."""
     counts = rle.encode(mask).tolist()
     characters = []
     for index, count in enumerate(counts):
@@ -30,20 +30,20 @@ def encode(mask: np.ndarray) -> dict[str, Any]:
 
 
 def decode(value: Any, size: tuple[int, int]) -> np.ndarray:
-    """The mask, bool [H, W].
+    """Decode a mask: bool [H, W].
 
     Args:
-        value: with counts of either form.
-        size: height and width that it must have.
+        value: run lengths with counts in either form.
+        size: expected height and width.
 
     Raises:
-        ValueError: it is of another size, or no such value.
+        ValueError: the value is invalid, or of another size.
     """
     return rle.decode(counts(value, size), *size)
 
 
 def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
-    """The run lengths of a mask, int64. Arguments and errors as of `decode`; `size` counts where the value has none."""
+    """The run lengths of a mask, int64. Arguments and errors are those of `decode`."""
     if not isinstance(value, dict) or "counts" not in value:
         raise ValueError("run lengths must be {'size': [height, width], 'counts': ...}")
     if "size" in value and whole(value["size"]) != list(size):
@@ -59,7 +59,7 @@ def counts(value: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def whole(values: Any) -> list[int] | None:
-    """Whole numbers, also those that are written as 48.0 or "48"; None if there are others."""
+    """Whole numbers, written as 48, 48.0 or "48"; None if there are other values."""
     try:
         numbers = [float(value) for value in values] if isinstance(values, (list, tuple)) else [0.5]
     except (TypeError, ValueError, OverflowError):
@@ -71,12 +71,12 @@ def _unpacked(text: str) -> list[int]:
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.int64) - 48
     wrong = (codes < 0) | (codes > 63)
     if wrong.any():
-        raise ValueError(f"the run lengths have a character {text[wrong.argmax()]!r} that packed counts do not have")
+        raise ValueError(f"the packed run lengths have an invalid character {text[wrong.argmax()]!r}")
     if not len(codes):
         return []
     last = np.flatnonzero(codes & 32 == 0)
     if not len(last) or last[-1] != len(codes) - 1:
-        raise ValueError("the run lengths break off")
+        raise ValueError("the packed run lengths are cut off")
     first = np.concatenate([[0], last[:-1] + 1]).astype(np.int64)
     shift = 5 * (np.arange(len(codes)) - np.repeat(first, last - first + 1))
     if (shift > 50).any():

@@ -1,4 +1,4 @@
-"""Compressed images: JPEG, PNG and TIFF, which cameras and image_transport send, decoded within limits."""
+"""Safe decoding of compressed images: JPEG, PNG and TIFF, as cameras and image_transport send them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import cv2
 import numpy as np
 
 MAX_PIXELS = 2**26
-"""Of an image unless somebody allows more: 8192 x 8192, above the 65 megapixels of the largest industrial cameras."""
+"""Default limit: 8192 x 8192, above the 65 megapixels of the largest industrial cameras."""
 
 _MAX_SEGMENTS = 1000
-"""Of a JPEG before its size is said. Cameras write about ten."""
+"""Segments of a JPEG before the one with its size. Cameras write about ten."""
 _MAX_SCANS = 32
-"""Of a JPEG. A progressive one has 10, and each costs as much time as an image."""
-_HARMLESS = 2**20
-"""Bytes of a PNG that are not a bomb whatever is in them: they unpack to a thousand times as much, a large image."""
+"""Scans of a JPEG. A progressive one has 10, and each takes as long as an image."""
+_MAX_UNCHECKED_BYTES = 2**20
+"""Bytes of a PNG that can't be a bomb: decompressed, at most a thousand times as much, a large image."""
 _MAX_CHUNKS = 100_000
-"""Of a PNG. 64 megapixels of 16-bit colour, incompressible, take 49,000 of the usual 8 KiB."""
+"""Chunks of a PNG. 64 megapixels of incompressible 16-bit colour take 49,000 of the usual 8 KiB."""
 
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -31,7 +31,7 @@ _TIFF_STARTS = {b"II*\0": "<", b"MM\0*": ">"}
 _TIFF_FIELDS = {1: "B", 3: "H", 4: "I"}
 _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)  # none, LZW, Deflate, PackBits, Deflate
 
-# What else people put into CompressedImage, by the bytes that it begins with.
+# Other formats that occur in CompressedImage messages, by their first bytes.
 _OTHERS = {
     b"GIF8": "GIF",
     b"BM": "BMP",
@@ -53,40 +53,40 @@ _OTHERS = {
 
 
 class ImageError(ValueError):
-    """An image that cannot be read; the message says what is wrong with it."""
+    """An image cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a compressed image says of itself."""
+    """Header of a compressed image."""
 
     kind: str
     """JPEG, PNG or TIFF."""
     width: int
     height: int
     bits: int
-    """Of a number, 1 .. 16."""
+    """Bits per channel, 1 .. 16."""
     colour: bool
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The pixels of a JPEG, PNG or TIFF, not turned by its EXIF data, without alpha.
+    """Decode a JPEG, PNG or TIFF, without EXIF rotation and without alpha.
 
     Args:
         data: the whole file.
-        max_pixels: what has more by its header is refused before anything is decoded.
+        max_pixels: images with more, by their header, are refused before decoding.
 
     Returns:
-        uint8, or uint16 where there are more than 8 bits: [H, W, 3] RGB, or [H, W] where it is grey.
+        uint8, or uint16 for more than 8 bits: [H, W, 3] RGB, or [H, W] grey.
 
     Raises:
-        ImageError: another format, too large, cut off or damaged.
+        ImageError: the image is of another format, too large, cut off or damaged.
     """
     data, header = _opened(data, max_pixels)
-    # A camera's JPEG is the image as it is: turning it by its EXIF data would move every click.
+    # Clicks refer to the camera's pixels, so EXIF rotation is ignored.
     flags = (cv2.IMREAD_COLOR if header.colour else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = None
-    with contextlib.suppress(cv2.error):  # OpenCV raises or returns None, depending on what is wrong
+    with contextlib.suppress(cv2.error):  # OpenCV raises or returns None, depending on the damage
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | (cv2.IMREAD_ANYDEPTH if header.bits == 16 else 0))
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise ImageError(f"the {header.kind} is damaged")
@@ -94,7 +94,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises ImageError where an image has no pixels, or more than it may."""
+    """Raises ImageError if an image has no pixels or too many."""
     if not width or not height:
         raise ImageError(f"the image has no size ({width} x {height} pixels)")
     if width * height > max_pixels:
@@ -102,7 +102,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _opened(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
-    """What is to be decoded, and its header, which is checked."""
+    """The data to decode, and its checked header."""
     try:
         if data.startswith(_PNG):
             return _png(data, max_pixels)
@@ -120,17 +120,17 @@ def _opened(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     if data[4:8] == b"ftyp":
         other = "AVIF, HEIF or a video"
     what = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
-    raise ImageError(f"{what}; only JPEG, PNG and TIFF are decoded, which cameras and image_transport send")
+    raise ImageError(f"{what}; only JPEG, PNG and TIFF are decoded, as cameras and image_transport send them")
 
 
 def _check(header: ImageHeader, max_pixels: int) -> None:
     check_size(header.width, header.height, max_pixels)
     if header.bits not in (1, 2, 4, 8, 16):
-        raise ImageError(f"{header.kind} with {header.bits} bits a number cannot be decoded, only 8 or 16")
+        raise ImageError(f"{header.kind} with {header.bits} bits per channel cannot be decoded, only 8 or 16")
 
 
 def _jpeg_header(data: bytes) -> ImageHeader:
-    """Markers are found as libjpeg does, so that both see the same size."""
+    """Header of a JPEG. Finds markers in the same way as libjpeg, so both read the same size."""
     position, header, progressive = 2, None, False
     for _ in range(_MAX_SEGMENTS):
         if (position := data.find(b"\xff", position)) < 0:
@@ -139,7 +139,7 @@ def _jpeg_header(data: bytes) -> ImageHeader:
             position += 1
         marker = data[position]
         position += 1
-        if marker == 0 or marker in _ALONE:
+        if marker == 0 or marker in _WITHOUT_LENGTH:
             continue
         if marker in (0xD8, 0xD9):  # a second start, the end
             break
@@ -157,16 +157,16 @@ def _jpeg_header(data: bytes) -> ImageHeader:
                 raise ImageError("the JPEG is cut off: its end is missing")
             return header
         position += length
-    raise ImageError("the JPEG is damaged: it does not say its size where it should")
+    raise ImageError("the JPEG is damaged: its size is missing")
 
 
 def _check_scans(data: bytes) -> None:
     if (scans := data.count(b"\xff\xda")) > _MAX_SCANS:
-        raise ImageError(f"the JPEG has {scans} scans, more than a camera's; {_MAX_SCANS} are allowed")
+        raise ImageError(f"the JPEG has {scans} scans; at most {_MAX_SCANS} are allowed")
 
 
 def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
-    """The PNG without what may be a bomb (texts, colour profiles, animation, too many pixels), and its header."""
+    """A PNG without possible bombs (texts, colour profiles, animation, surplus pixels), and its header."""
     width, height, bits, kind_of_pixels, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     header = ImageHeader("PNG", width, height, bits, bool(kind_of_pixels & 2))  # 0 and 4 are grey
     _check(header, max_pixels)
@@ -182,7 +182,7 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
             kept.append(data[begin:position])
             size += length
         elif kind == b"IEND":
-            if size > _HARMLESS:
+            if size > _MAX_UNCHECKED_BYTES:
                 row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
                 needed = (
                     height * row * (2 if interlaced else 1) + 64
@@ -193,9 +193,9 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
 
 
 def _bounded(chunks: list[bytes], needed: int) -> list[bytes]:
-    """Chunks of a PNG with as many bytes of pixels as are needed at most, not compressed any more.
+    """Chunks of a PNG whose pixels are cut at the needed number of bytes, and stored uncompressed.
 
-    libpng goes on decompressing behind the last row, which may be a thousand times as much as was sent.
+    libpng decompresses beyond the last row, up to a thousand times as much as was sent.
     """
     pixels = b"".join(chunk[8:-4] for chunk in chunks if chunk[4:8] == b"IDAT")
     try:
@@ -220,13 +220,13 @@ def _tiff_header(data: bytes, order: str) -> ImageHeader:
         if number * size > 4:
             (place,) = struct.unpack_from(f"{order}I", data, place)
         if tag in fields:
-            raise ImageError("the TIFF is damaged: it says the same thing twice")
-        (fields[tag],) = struct.unpack_from(order + _TIFF_FIELDS[kind], data, place)  # of several numbers the first
+            raise ImageError("the TIFF is damaged: it has a tag twice")
+        (fields[tag],) = struct.unpack_from(order + _TIFF_FIELDS[kind], data, place)  # the first of several values
     if 322 in fields or 324 in fields:
-        raise ImageError("the TIFF is stored in tiles; image_transport writes strips")
+        raise ImageError("the TIFF is tiled, which is not supported; image_transport writes strips")
     if fields.get(259, 1) not in _TIFF_COMPRESSIONS:
         raise ImageError(f"the TIFF's compression ({fields[259]}) is not one of image_transport's")
     if fields.get(339, 1) != 1:
-        raise ImageError("the TIFF holds numbers with a sign or a point; connect a colour or grey image")
+        raise ImageError("the TIFF holds signed or floating-point values; connect a colour or grey image")
     colour = fields.get(262, 1) > 1  # 0 and 1 are grey
     return ImageHeader("TIFF", fields.get(256, 0), fields.get(257, 0), fields.get(258, 1), colour)

@@ -1,6 +1,6 @@
 """The DAVIS layout, 2016 and 2017: JPEGImages/480p/<sequence>/00000.jpg, Annotations/480p/<sequence>/00000.png.
 
-https://davischallenge.org; the frames are of 24 a second.
+https://davischallenge.org; 24 frames per second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sam2_ros.data.clips import Clips, read_list
 from sam2_ros.data.images import image_files
 
 _PAIR = re.compile(r"/?JPEGImages/[^/]+/([^/]+)/\S+\s+\S+")
-"""A line of the lists of 2016, which name the image and the mask of each frame."""
+"""A line of the lists of 2016, with the image and the mask of a frame."""
 
 
 def sequences(root: str | Path, resolution: str = "480p", split: str | None = None) -> list[str]:
@@ -24,11 +24,11 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
 
     Args:
         root: the folder that holds JPEGImages and Annotations.
-        resolution: the folder below these two: 480p, 1080p or Full-Resolution.
-        split: a list in ImageSets, such as "2017/val" or "480p/val" (2016); None: all that there are, in natural order.
+        resolution: subfolder of both: 480p, 1080p or Full-Resolution.
+        split: a list in ImageSets, such as "2017/val" or "480p/val" (2016); None: all sequences, in natural order.
 
     Raises:
-        ClipError: there is no DAVIS layout, or no such list.
+        ClipError: this is no DAVIS layout, or the list is missing.
     """
     if split is None:
         return label_folders.videos(Path(root) / "JPEGImages" / resolution)
@@ -37,14 +37,15 @@ def sequences(root: str | Path, resolution: str = "480p", split: str | None = No
 
 
 def read(root: str | Path, sequence: str, resolution: str = "480p", mask_values: str | None = None) -> Clip:
-    """One sequence; frames and masks decode when they are asked for. Raises ClipError.
+    """Read one sequence; frames and masks are decoded lazily. Raises ClipError.
 
     Annotations are label images (palette, grey of 8 or 16 bits, or colours): each value is an object's ID, and 255
     alone (DAVIS 2016) is object 1. In 2017 files, 255 beside other values is "void" and belongs to no object. Frames
     without a PNG are not annotated.
 
     Args:
-        mask_values: what the values are, if they don't tell it themselves; see `label_values`.
+        root, sequence, resolution: as in `sequences`.
+        mask_values: meaning of the values, if ambiguous; see `label_values`.
     """
     images, annotations = (Path(root) / part / resolution / sequence for part in ("JPEGImages", "Annotations"))
     files = image_files(images)
@@ -60,7 +61,7 @@ def clips(
 
 
 def write(clips: Iterable[Clip], root: str | Path, resolution: str = "480p", quality: int = 95) -> None:
-    """Writes clips in DAVIS 2017 layout: JPEG frames and palette PNGs. Where objects overlap, the higher ID wins.
+    """Write clips in DAVIS 2017 layout: JPEG frames and palette PNGs. Where objects overlap, the higher ID wins.
 
     Raises ValueError for an object ID above 254, which the format cannot hold, and OSError.
     """

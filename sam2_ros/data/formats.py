@@ -1,4 +1,4 @@
-"""Clips from a folder or file, whatever its layout."""
+"""Clips from a folder or file of any supported layout."""
 
 from __future__ import annotations
 
@@ -16,46 +16,47 @@ from sam2_ros.data.natural_order import natural
 from sam2_ros.requirements import how_to_install
 
 
-class Said(NamedTuple):
-    """What one can say about data sets that their files don't tell."""
+class Hints(NamedTuple):
+    """Hints for reading data sets whose files are ambiguous."""
 
     images: str | None = None
-    """Topic of bags that have several, see `bag.read`; or folder of the images that COCO, SA-1B or YouTube-VOS list."""
+    """Topic of a bag with several, see `bag.read`; or folder of the images that COCO, SA-1B or YouTube-VOS list."""
     masklets: str | None = None
-    """Topic of bags that have several."""
+    """Topic of a bag with several."""
     mask_values: str | None = None
-    """What the values of masks in image files mean: see `label_values`."""
+    """Meaning of the values in mask files, see `label_values`."""
 
     @property
     def folder(self) -> Path | None:
-        """Of images. Raises ClipError where there is none of this name."""
+        """Folder of images. Raises ClipError if it is missing."""
         if self.images is not None and not Path(self.images).is_dir():
-            raise ClipError(self.images, "there is no such folder of images (--images)")
+            raise ClipError(self.images, "no such folder of images (--images)")
         return None if self.images is None else Path(self.images)
 
 
 def open_clips(
     path: str | Path, images: str | None = None, masklets: str | None = None, mask_values: str | None = None
 ) -> Clips:
-    """The clips in a folder or file of any layout that this package reads. Which one it is, its files tell.
+    """Open the clips in a folder or file; the layout is detected.
 
     Args:
-        images, masklets, mask_values: see `Said`.
+        path: folder or file.
+        images, masklets, mask_values: see `Hints`.
 
     Raises:
-        ClipError: it is none of them (the message lists them), or it is damaged.
+        ClipError: the layout is unknown (the message lists the known ones), or the data set is damaged.
     """
     path = Path(path)
     if not path.exists():
-        raise ClipError(path, "there is no such file or folder")
+        raise ClipError(path, "no such file or folder")
     try:
         for _, finds, opens in _LAYOUTS:
             if (found := finds(path)) is not None:
-                return opens(found, Said(images, masklets, mask_values))
+                return opens(found, Hints(images, masklets, mask_values))
     except ModuleNotFoundError as error:
         raise ClipError(path, f"cannot be read: {how_to_install(error.name or '?')}") from error
-    looked_for = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
-    raise ClipError(path, f"the layout is not known. Looked for:\n{looked_for}")
+    known = "\n".join(f"  {description}" for description, _, _ in _LAYOUTS)
+    raise ClipError(path, f"unknown layout. Known layouts:\n{known}")
 
 
 def open_all(
@@ -65,11 +66,12 @@ def open_all(
     masklets: str | None = None,
     mask_values: str | None = None,
 ) -> Sequence[Clip]:
-    """The clips of several folders or files, one after the other.
+    """Open the clips of several folders or files, one after the other.
 
     Args:
-        names: a text file that names the clips to take, one a line; None: all.
-        images, masklets, mask_values: see `Said`.
+        paths: folders or files.
+        names: a text file with the names of clips, one per line; None: all.
+        images, masklets, mask_values: see `Hints`.
 
     Raises:
         ClipError: see `open_clips` and `from_list`.
@@ -81,17 +83,17 @@ def open_all(
 
 
 def _module(name: str) -> Any:
-    """Loaded only now: not everyone has the packages for every format."""
+    """Import a module of this package lazily, as each format may need other packages."""
     return import_module(f"sam2_ros.data.{name}")
 
 
 def _has(*parts: str) -> Callable[[Path], Path | None]:
-    """Finds a folder that has all of these (glob patterns) in it."""
+    """Finder of a folder that contains all of these glob patterns."""
     return lambda path: path if path.is_dir() and all(any(path.glob(part)) for part in parts) else None
 
 
 def _youtube_vos(path: Path) -> Path | None:
-    """Other data sets have a meta.json, too; one that can't be read is said to be damaged by who reads it."""
+    """Other data sets have a meta.json, too. A damaged one is accepted here, and reported when it is read."""
     if not (path / "JPEGImages").is_dir() or not (path / "meta.json").is_file():
         return None
     try:
@@ -100,11 +102,11 @@ def _youtube_vos(path: Path) -> Path | None:
         return path
 
 
-def _davis(path: Path, said: Said) -> Clips:
-    """In the first of the known resolutions that is there."""
+def _davis(path: Path, hints: Hints) -> Clips:
+    """Clips in the first available resolution."""
     resolutions = [folder.name for folder in path.glob("JPEGImages/*") if folder.name in _RESOLUTIONS]
     resolution = min(resolutions, key=_RESOLUTIONS.index)
-    return _module("davis").clips(path, resolution, mask_values=said.mask_values)
+    return _module("davis").clips(path, resolution, mask_values=hints.mask_values)
 
 
 _RESOLUTIONS = ("480p", "1080p", "Full-Resolution")
@@ -126,7 +128,7 @@ def _sav(path: Path) -> Path | None:
 
 
 def _coco(path: Path) -> Path | None:
-    """The JSON itself, or that of a folder."""
+    """The JSON file, or the one in a folder."""
     if path.is_file():
         return path if path.suffix.lower() == ".json" else None
     for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
@@ -140,12 +142,12 @@ def _coco(path: Path) -> Path | None:
 
 def _only(path: Path, found: list[Path]) -> Path:
     if len(found) > 1:
-        raise ClipError(path, f"has more than one list of images: open one of {', '.join(map(str, found))}")
+        raise ClipError(path, f"has several lists of images: open one of {', '.join(map(str, found))}")
     return found[0]
 
 
 def _lists_images(file: Path) -> bool:
-    """Whether a JSON looks like COCO's, by its beginning."""
+    """Whether a JSON file begins like COCO's."""
     with file.open("rb") as opened:
         return re.search(rb'"(images|annotations|categories|licenses)"\s*:\s*\[', opened.read(_BEGINNING)) is not None
 
@@ -153,42 +155,42 @@ def _lists_images(file: Path) -> bool:
 _BEGINNING = 2**16
 
 
-# What it looks like, what finds it (the path to open, or None), what opens it; the first that is found counts.
-_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Said], Clips]]] = [
+# Description, finder (the path to open, or None), opener; the first match counts.
+_LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Hints], Clips]]] = [
     (
         "SA-V val and test: folders JPEGImages_24fps and Annotations_6fps",
         _has("JPEGImages_24fps"),
-        lambda path, said: _module("sav_frames").clips(path, said.mask_values),
+        lambda path, hints: _module("sav_frames").clips(path, hints.mask_values),
     ),
     (
         "YouTube-VOS: folders JPEGImages and Annotations, meta.json",
         _youtube_vos,
-        lambda path, said: _module("youtube_vos").clips(path, said.folder, said.mask_values),
+        lambda path, hints: _module("youtube_vos").clips(path, hints.folder, hints.mask_values),
     ),
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),
     (
         "MOSE: folders JPEGImages/<video> and Annotations/<video>",
         _has("JPEGImages/*/"),
-        lambda path, said: _module("mose").clips(path, said.mask_values),
+        lambda path, hints: _module("mose").clips(path, hints.mask_values),
     ),
     (
         "rosbag: a folder with metadata.yaml, a file .mcap or .db3, or a folder of them",
         _bag,
-        lambda path, said: _module("bag").clips(path, said.images, said.masklets),
+        lambda path, hints: _module("bag").clips(path, hints.images, hints.masklets),
     ),
     (
         "SA-V training: a video <id>.mp4 or a folder of them, each with <id>_manual.json",
         _sav,
-        lambda path, said: _module("sav").clips(path),
+        lambda path, hints: _module("sav").clips(path),
     ),
     (
         "SA-1B: a folder of images, each with a JSON of its name, or a folder of such folders",
         lambda path: path if _module("sa1b").find(path) else None,
-        lambda path, said: _module("sa1b").clips(path, said.folder),
+        lambda path, hints: _module("sa1b").clips(path, hints.folder),
     ),
     (
         "COCO: a file .json, or a folder with annotations.json, annotations/instances_<split>.json or the like",
         _coco,
-        lambda path, said: _module("coco").clips(path, said.folder),
+        lambda path, hints: _module("coco").clips(path, hints.folder),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Files and folders that operating systems leave beside a user's own, and folders walked without them."""
+"""Hidden files and operating systems' own folders, and a walk without them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
-"""Folders of macOS' archives, Synology's thumbnails, Windows' and Linux' file systems."""
+"""Folders of macOS archives, Synology thumbnails, and file systems of Windows and Linux."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is no data: hidden (._frame_2.jpg), or an operating system's own."""
+    """Whether a file or folder of this name is hidden (._frame_2.jpg) or an operating system's own."""
     return name.startswith(".") or name in _SYSTEM
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """All files of a folder and its folders, links to folders included, each folder once; nothing hidden."""
+    """All files below a folder, except hidden ones. Links are followed, and each folder is visited once."""
     seen: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen:  # also what ends links that lead in a circle
+        if real in seen:  # ends circular links, too
             folders.clear()
             continue
         seen.add(real)

@@ -1,4 +1,4 @@
-"""Pixels out of sensor_msgs Image and CompressedImage messages, live and recorded ones. Needs no ROS."""
+"""Pixels of sensor_msgs Image and CompressedImage messages, live or recorded. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sam2_ros.data.value_range import FULL, ValueRange, next_range, parse_range,
 
 __all__ = ["MAX_PIXELS", "ImageDecoder", "ImageError", "mask_of", "pixels_of", "to_rgb"]
 
-# Encoding -> type of a number, numbers per pixel, OpenCV's conversion to RGB. ROS names a Bayer pattern by its first
-# four pixels, OpenCV by those of the second row. nUCm has no colour order; drivers that use it mean OpenCV's.
+# Encoding -> type of a channel, channels, OpenCV's conversion to RGB. ROS names a Bayer pattern by its first
+# four pixels, OpenCV by those of the second row. 8UC3 and the like have no colour order; drivers use OpenCV's.
 ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "rgb8": ("u1", 3, None),
     "bgr8": ("u1", 3, cv2.COLOR_BGR2RGB),
@@ -49,11 +49,11 @@ ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "nv21": ("u1", 1, cv2.COLOR_YUV2RGB_NV21),
     "nv24": ("u1", 1, None),
 }
-# Rows of bytes for each row of pixels, where rows of colour stand below all rows of brightness.
+# Rows of bytes for each row of pixels, for planar formats with chroma below luma.
 _ROWS = {"nv12": 1.5, "nv21": 1.5, "nv24": 3}
-# Video has black at 16 and white at 235, and colours within 16 .. 240.
-_FULL_BRIGHTNESS = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
-_FULL_COLOUR = np.clip((np.arange(256) - 128) * (255 / 224) + 128, 0, 255).round().astype(np.uint8)
+# Video range: luma within 16 .. 235, chroma within 16 .. 240.
+_FULL_LUMA = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
+_FULL_CHROMA = np.clip((np.arange(256) - 128) * (255 / 224) + 128, 0, 255).round().astype(np.uint8)
 _DEPTH = ("16UC1", "32FC1")
 _MATRIX = re.compile(r"(8|16|32|64)[USF]C\d*")  # OpenCV's names
 
@@ -62,18 +62,17 @@ _short.maxstring = 60
 
 
 class ImageDecoder:
-    """Pixels out of the image messages of one stream. May be used from several threads.
+    """Decoder of the image messages of one stream. Thread-safe.
 
-    Images of 16 bits become 8 by a range of values that depends on the images before, in their order: see
-    `value_range`. Another size begins a new stream, and so does a stamp that lies more than a second back: a looped bag
-    gives the same pixels again.
+    16-bit images are converted to 8 bits by a range of values that depends on earlier images: see `value_range`. A new
+    size begins a new stream, and so does a stamp more than a second back: a looped bag gives the same pixels again.
 
     Args:
         range_16bit: `auto`, `full`, or MIN..MAX, the values of 16-bit images that become black and white.
         max_pixels: larger images are refused.
 
     Raises:
-        ValueError: `range_16bit` is no range.
+        ValueError: `range_16bit` is invalid.
     """
 
     def __init__(self, range_16bit: str = "auto", max_pixels: int = MAX_PIXELS) -> None:
@@ -94,22 +93,23 @@ class ImageDecoder:
     def _next_range(self, message: Any, pixels: np.ndarray) -> ValueRange:
         stamp = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
         with self._lock:
-            goes_on = pixels.shape == self._shape and stamp >= self._stamp - 1.0
-            self._range = next_range(self._range if goes_on else None, pixels)
+            continues = pixels.shape == self._shape and stamp >= self._stamp - 1.0
+            self._range = next_range(self._range if continues else None, pixels)
             self._shape, self._stamp = pixels.shape, stamp
             return self._range
 
 
 def to_rgb(message: Any) -> np.ndarray:
-    """The pixels of an image on its own, as of the first one of a stream. See `ImageDecoder.to_rgb`."""
+    """The pixels of a single image, as of the first one of a stream. See `ImageDecoder.to_rgb`."""
     return ImageDecoder().to_rgb(message)
 
 
 def as_rgb(pixels: np.ndarray, values: ValueRange) -> np.ndarray:
-    """What `pixels_of` gives as uint8 [H, W, 3] RGB.
+    """Convert the result of `pixels_of` to uint8 [H, W, 3] RGB.
 
     Args:
-        values: what becomes black and white where there are 16 bits.
+        pixels: uint8 or uint16, [H, W, 3] RGB or [H, W] grey.
+        values: 16-bit values that become black and white.
     """
     if pixels.dtype == np.uint16:
         pixels = to_8_bits(pixels, values)
@@ -117,16 +117,16 @@ def as_rgb(pixels: np.ndarray, values: ValueRange) -> np.ndarray:
 
 
 def pixels_of(message: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The pixels of an image, as exact as they were sent: uint8 or uint16, [H, W, 3] RGB or [H, W] grey.
+    """The pixels of an image in their original precision: uint8 or uint16, [H, W, 3] RGB or [H, W] grey.
 
     May share memory with the message.
 
     Args:
-        message: a sensor_msgs Image or CompressedImage of rclpy, rosbags, or anything else with those fields.
-        max_pixels: larger images are refused before they are decoded.
+        message: a sensor_msgs Image or CompressedImage of rclpy or rosbags, or any object with those fields.
+        max_pixels: larger images are refused before decoding.
 
     Raises:
-        ImageError: no known encoding or format, less data than the size asks for, too large, damaged.
+        ImageError: the encoding or format is unknown, data is missing, or the image is too large or damaged.
     """
     return _compressed(message, max_pixels) if hasattr(message, "format") else _raw(message, max_pixels)
 
@@ -135,31 +135,31 @@ def mask_of(message: Any) -> np.ndarray:
     """The pixels of a mask, uint8 [H, W].
 
     Raises:
-        ImageError: not mono8, or less data than the size asks for.
+        ImageError: the encoding is not mono8, or data is missing.
     """
     if message.encoding not in ("mono8", "8UC1"):
         raise ImageError(f"the encoding of a mask must be mono8, not {_short.repr(message.encoding)}")
-    return _numbers(message)
+    return _channels(message)
 
 
 def _raw(message: Any, max_pixels: int) -> np.ndarray:
     _check_encoding(message.encoding)
     check_size(message.width, message.height, max_pixels)
-    numbers = _numbers(message)
-    return _from_nv24(numbers) if message.encoding == "nv24" else _converted(numbers, message.encoding)
+    rows = _channels(message)
+    return _from_nv24(rows) if message.encoding == "nv24" else _converted(rows, message.encoding)
 
 
 def _from_nv24(rows: np.ndarray) -> np.ndarray:
-    """RGB from H rows of brightness and, twice as long, H of colour, uint8 [3 H, W]; OpenCV has no conversion of it."""
-    brightness, colour = np.split(rows, [len(rows) // 3])
-    colour = colour.reshape(*brightness.shape, 2)
-    full = np.dstack([_FULL_BRIGHTNESS[brightness], _FULL_COLOUR[colour[..., ::-1]]])
+    """RGB of H rows of luma and 2 H of interleaved chroma, uint8 [3 H, W]. OpenCV can't convert it."""
+    luma, chroma = np.split(rows, [len(rows) // 3])
+    chroma = chroma.reshape(*luma.shape, 2)
+    full = np.dstack([_FULL_LUMA[luma], _FULL_CHROMA[chroma[..., ::-1]]])
     return cv2.cvtColor(full, cv2.COLOR_YCrCb2RGB)
 
 
 def _compressed(message: Any, max_pixels: int) -> np.ndarray:
-    # image_transport writes "<encoding of the raw image>; <codec> compressed <that of the file>", others "jpeg" or
-    # nothing. The file's order of colours is its own: as in every viewer, whatever the format says of it.
+    # image_transport writes "<encoding of the raw image>; <codec> compressed <encoding of the file>", other programs
+    # "jpeg" or nothing. The channel order is defined by the file format, not by this field.
     encoding = message.format.partition(";")[0].strip()
     if "compressedDepth" in message.format or (_MATRIX.fullmatch(encoding) and encoding not in ENCODINGS):
         _check_encoding(encoding if _MATRIX.fullmatch(encoding) else _DEPTH[0])
@@ -183,13 +183,13 @@ def _converted(pixels: np.ndarray, encoding: str) -> np.ndarray:
     conversion = ENCODINGS[encoding][2]
     try:
         return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
-    except cv2.error as error:  # odd sizes of formats that store colour for two pixels together
+    except cv2.error as error:  # odd sizes of formats with subsampled chroma
         height, width = pixels.shape[:2]
         raise ImageError(f"{width} x {height} pixels of {encoding} cannot be converted ({error.err})") from error
 
 
-def _numbers(message: Any) -> np.ndarray:
-    """The numbers of a known encoding without the padding at the ends of rows: [H, W] or [H, W, C], native order."""
+def _channels(message: Any) -> np.ndarray:
+    """The channels of a known encoding without padding of rows: [H, W] or [H, W, C], in native byte order."""
     kind, channels, _ = ENCODINGS[message.encoding]
     height, width = message.height, message.width
     if not height or not width:

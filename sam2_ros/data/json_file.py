@@ -1,4 +1,4 @@
-"""JSON files with the keys they should have."""
+"""JSON files and their required keys."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ Keys = Mapping[str, type | tuple[type, ...]]
 
 
 def read_json(file: Path, keys: Keys) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Args:
-        keys: those that it must have, with the types that their values may be of.
+        file: path.
+        keys: required keys, with the types of their values.
 
     Raises:
         ClipError: the file is missing, is no JSON, or lacks a key.
@@ -32,10 +33,10 @@ def read_json(file: Path, keys: Keys) -> dict[str, Any]:
 
 
 def check_keys(file: Path, value: Any, keys: Keys, what: str = "") -> None:
-    """Raises ClipError unless the value is a JSON object that has these keys, with values of these types.
+    """Raises ClipError unless a value is a JSON object with these keys, and values of these types.
 
     Args:
-        what: names the value in the message, if it isn't the whole file.
+        what: name of the value in messages, if it isn't the whole file.
     """
     prefix = f"{what}: " if what else ""
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What DAVIS, MOSE and YouTube-VOS share: for each video a folder of JPEG frames, and one of label images."""
+"""The common layout of DAVIS, MOSE and YouTube-VOS: a folder of JPEG frames and one of label images for each video."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Lazy
 from sam2_ros.data.hidden import is_hidden
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.images import check_masks, image_size, write_jpeg
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
 from sam2_ros.data.natural_order import natural
-from sam2_ros.data.video import ImageFiles
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
-"""Of folders of label images, by folder, time of the last change, and what was said: it takes a look into them all."""
+"""Cached values by folder, time of its last change, and given meaning, as deciding reads all label images."""
 
 
 def videos(images: Path) -> list[str]:
-    """Names of the folders in `images`, in natural order; hidden ones are none. Raises ClipError where none are."""
+    """Names of the folders in `images`, in natural order, without hidden ones. Raises ClipError if there are none."""
     folders = [path for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
     names = sorted((folder.name for folder in folders if not is_hidden(folder.name)), key=natural)
     if not names:
-        raise ClipError(images, "there is no folder of frames in it, or it is missing")
+        raise ClipError(images, "is missing, or contains no folders of frames")
     return names
 
 
@@ -38,38 +38,40 @@ def read(
     ids: Sequence[int] | None = None,
     mask_values: str | None = None,
 ) -> Clip:
-    """One video. Frames without a label image are not annotated.
+    """Read one video. Frames without a label image are not annotated.
 
     Args:
+        name: of the clip.
         files: the frames, in order.
-        annotations: folder with a label image for each annotated frame, of the frame's name.
-        ids: the objects. None: found by a look into every label image.
-        mask_values: what the values in label images mean, one of `label_values.MEANINGS`. None: they must tell.
+        annotations: folder of label images, which have the names of their frames.
+        fps: frame rate.
+        ids: the objects. None: all in the label images.
+        mask_values: meaning of the values, one of `label_values.MEANINGS`. None: detected.
 
     Raises:
-        ClipError: a file is missing or damaged, or it is not plain what the label images mean.
+        ClipError: a file is missing or damaged, or the meaning of values is ambiguous.
     """
     labels = label_files(annotations)
     if not labels:
-        raise ClipError(annotations, "there are no annotations (PNG files)")
+        raise ClipError(annotations, "contains no annotations (PNG files)")
     check_masks(files, labels.values())
     size = image_size(files[0], 0)
     annotated = {frame: labels[file.stem] for frame, file in enumerate(files) if file.stem in labels}
-    values = _looked_into(annotations, annotated, size, mask_values, None if ids is None else tuple(ids))
+    values = _label_values(annotations, annotated, size, mask_values, None if ids is None else tuple(ids))
 
     def masks(frame: int) -> np.ndarray | None:
         if frame not in annotated:
             return None
         image = read_labels(annotated[frame], size, frame)
-        if ids is not None and (strangers := set(values.strangers(image)) - {VOID}):
-            problem = f"has {values.named(min(strangers))}, the video's objects are {ids}"
+        if ids is not None and (unknown := set(values.unknown(image)) - {VOID}):
+            problem = f"has {values.named(min(unknown))}, but the video's objects are {ids}"
             raise ClipError(annotated[frame], problem, frame)
         return values.masks(image)
 
     return Clip(name, ImageFiles(files), values.object_ids, Lazy(len(files), masks), fps, mask_files=values)
 
 
-def _looked_into(
+def _label_values(
     annotations: Path,
     files: Mapping[int, Path],
     size: tuple[int, int],
@@ -77,7 +79,7 @@ def _looked_into(
     ids: tuple[int, ...] | None,
 ) -> LabelValues:
     first = next(iter(files.values()))
-    if ids is not None and meaning is None:  # labels with a palette are nothing but IDs: no look into all of them
+    if ids is not None and meaning is None:  # values with a palette are always IDs: no need to read all files
         palette = read_labels(first, size, next(iter(files))).palette
         if palette is not None:
             return LabelValues(ids, ids, palette=palette.tobytes())
@@ -88,7 +90,7 @@ def _looked_into(
 
 
 def _of_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
-    """The values of a video whose objects are known from elsewhere, where label images need not show all of them."""
+    """The values of a video whose objects are known; label images need not show all of them."""
     if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):
         return replace(values, object_ids=ids)
     if values.threshold is not None:
@@ -97,7 +99,7 @@ def _of_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) ->
 
 
 def write(clip: Clip, images: Path, annotations: Path, quality: int, step: int = 1) -> None:
-    """Writes the frames as JPEG and the masks as label images, numbered 0, step, 2 * step, ... in five digits.
+    """Write frames as JPEG and masks as label images, numbered 0, step, 2 * step, ... in five digits.
 
     Raises:
         ValueError: an object's ID is above 254.

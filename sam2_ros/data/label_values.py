@@ -1,11 +1,11 @@
-"""What the values in a clip's label images mean: IDs of objects, the levels of one soft mask, or colours.
+"""The meaning of values in a clip's label images: object IDs, levels of one soft mask, or colours.
 
-A single file does not tell: 255 is the object in DAVIS 2016 and belongs to none in DAVIS 2017, and the grey rim of a
-mask that was resized or saved as JPEG looks like more objects. So all files of a clip are looked at together.
+A single file is ambiguous: 255 is the object in DAVIS 2016 and belongs to none in DAVIS 2017, and the grey rim of a
+mask that was resized or saved as JPEG looks like more objects. So the meaning is decided from all files of a clip.
 
-Values count as rim where they cover no area (3 x 3 pixels) and lie between a lower and a higher neighbour. A mask is
-plainly binary where white covers areas and all between it and black is rim: it is thresholded at half, with a warning.
-Values without any rim are IDs. What is neither is refused, unless `meaning` says what it is.
+Values are a rim if they cover no area (3 x 3 pixels) and lie between a lower and a higher neighbour. A mask is binary
+if white covers areas and all values between white and black are rim: it is thresholded at half, with a warning. Values
+without any rim are IDs. All else is refused, unless `meaning` is given.
 """
 
 from __future__ import annotations
@@ -24,40 +24,47 @@ from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.labels import MAX_ID, PALETTE, VOID, LabelImage, distinct, packed, painted, read_labels, write_pixels
 
 MEANINGS = ("binary", "labels")
-"""What one can say that values are: of one object, from half of the highest on; or of an object each."""
+"""binary: one object, from half of the maximum on. labels: an object for each value."""
 
-SAY = "say what it is with --mask-values (of another tracker's masks --answer-values) binary or labels"
-MOST_COLOURS = 1024
-COLOUR_TOLERANCE = 6  # levels; how far a blend of two colours may be from the line between them
-AREA = 0.05  # of a value's pixels, so many at least are inside an area where it is that of an object
-AREA_OF_NOISE = 0.5  # of dark pixels, so many at most are inside an area where they are what JPEG leaves around white
-RIPPLE = 2  # levels; JPEG leaves such a noise in areas, IDs of objects hardly ever differ by so little everywhere
-RIM = 0.5  # of the pixels of rims, so many lie between a lower and a higher value
-TRACE = 0.01  # beside an area of white, other values on fewer pixels than this part of it are dirt
-FEW = 16  # pixels; fewer don't prove anything
+HINT = "choose with --mask-values (for another tracker's masks --answer-values) binary or labels"
+MAX_COLOURS = 1024
+MAX_BLEND_DISTANCE = 6
+"""Levels between a blend of two colours and the line between them."""
+MIN_INNER = 0.05
+"""Share of an object's pixels that lie inside its area."""
+MAX_NOISE_INNER = 0.5
+"""Share of dark pixels inside areas, if they are JPEG noise around white."""
+MAX_NOISE = 2
+"""Levels of JPEG noise in areas. IDs rarely differ by this little everywhere."""
+MIN_RIM = 0.5
+"""Share of a rim's pixels that lie between a lower and a higher value."""
+MAX_TRACE = 0.01
+"""Other values on fewer pixels, relative to the area of white, are ignored."""
+MIN_EVIDENCE = 16
+"""Pixels. Rims of fewer are no evidence."""
 
 
 @dataclass(frozen=True)
 class LabelValues:
-    """How the label images of a clip say which object a pixel belongs to; writes others like them."""
+    """The mapping between values and objects in a clip's label images. Also writes files in the same format."""
 
     object_ids: tuple[int, ...]
     values: tuple[int, ...]
-    """In the files, of each object: grey level, index of the palette, or 0xRRGGBB."""
+    """Value of each object: grey level, palette index, or 0xRRGGBB."""
     layer: str = "values"
-    """Of `LabelImage`: "values", "colours", "brightness", or "alpha"."""
+    """Layer of `LabelImage`: "values", "colours", "brightness", or "alpha"."""
     threshold: int | None = None
-    """From this value on a pixel belongs to the only object. None: objects have exactly their values."""
+    """Minimum value of the only object. None: objects have exactly their values."""
     palette: bytes | None = PALETTE.tobytes()
-    """What files are written with. None: grey."""
+    """Palette of written files. None: grey."""
     deep: bool = False
-    """Whether they are written with 16 bits."""
+    """Whether files are written with 16 bits."""
     bilevel: bool = False
-    """Whether they are written with one."""
+    """Whether files are written with one bit."""
     suffix: str = ".png"
 
     def masks(self, image: LabelImage) -> np.ndarray:
-        """bool [N, H, W]."""
+        """Masks of all objects: bool [N, H, W]."""
         pixels = layer(image, self.layer)
         if self.threshold is not None:
             return (pixels >= self.threshold)[None]
@@ -65,35 +72,35 @@ class LabelValues:
             np.stack([pixels == value for value in self.values]) if self.values else np.zeros((0, *pixels.shape), bool)
         )
 
-    def strangers(self, image: LabelImage) -> list[int]:
-        """Values that stand for no object, ascending."""
+    def unknown(self, image: LabelImage) -> list[int]:
+        """Values of an image that belong to no object, ascending."""
         if self.threshold is not None:
             return []
         return sorted(set(distinct(layer(image, self.layer))) - {0, *self.values})
 
     def of(self, object_ids: tuple[int, ...]) -> LabelValues:
-        """With these objects. Those that the files don't show have their ID for a value, or its colour in DAVIS."""
+        """The same for these objects. The value of one that is not in the files is its ID, or DAVIS' colour of it."""
         if self.threshold is not None:
             return self
         shown = dict(zip(self.object_ids, self.values, strict=True))
-        return replace(self, object_ids=object_ids, values=tuple(shown.get(i, self._usual(i)) for i in object_ids))
+        return replace(self, object_ids=object_ids, values=tuple(shown.get(i, self._default(i)) for i in object_ids))
 
-    def _usual(self, object_id: int) -> int:
+    def _default(self, object_id: int) -> int:
         if self.layer != "colours":
             return object_id
         return int(packed(PALETTE[object_id])) if object_id <= MAX_ID else object_id
 
     def named(self, value: int) -> str:
-        """A value as a message has it."""
+        """A value in words, for messages."""
         return f"colour #{value:06x}" if self.layer == "colours" else f"label {value}"
 
     def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
-        """Writes masks, bool [N, H, W], as <folder>/<stem>.png. Where objects overlap, the higher ID wins.
+        """Write masks, bool [N, H, W], as <folder>/<stem>.png. Where objects overlap, the higher ID wins.
 
-        Raises ValueError for an ID that no file can hold, and OSError.
+        Raises ValueError for an ID above 65535, and OSError.
         """
         of = dict(zip(self.object_ids, self.values, strict=True))
-        values = [of.get(object_id, self._usual(object_id)) for object_id in object_ids]
+        values = [of.get(object_id, self._default(object_id)) for object_id in object_ids]
         file = folder / f"{stem}{self.suffix}"
         if self.layer == "colours":
             pixels = painted(values, masks, np.uint32)
@@ -110,7 +117,7 @@ class LabelValues:
 
 
 def layer(image: LabelImage, name: str) -> np.ndarray:
-    """One of its layers, [H, W]."""
+    """A layer of a label image by name, [H, W]."""
     if name == "alpha" and image.alpha is None:
         return image.values
     return getattr(image, name)
@@ -124,19 +131,20 @@ def decide(
     like: LabelValues | None = None,
     data_set: Path | None = None,
 ) -> LabelValues:
-    """What the values of a clip's label images mean.
+    """Decide the meaning of the values in a clip's label images.
 
     Args:
-        folder: that they are in, for messages.
-        files: of the frames, by index.
-        size: height and width that they must have.
-        meaning: one of MEANINGS. None: the values themselves must tell.
-        like: whose colours stand for which objects. None: colours of DAVIS' palette stand for their index; others are
-            numbered from 1 in the order 0xRRGGBB, by all that the clip has.
-        data_set: folder that a warning is about, so that there is one for all clips. None: the one that `folder` is in.
+        folder: folder of the files, for messages.
+        files: files by index of their frame.
+        size: expected height and width.
+        meaning: one of MEANINGS. None: detected.
+        like: its colours are used for objects. None: colours of DAVIS' palette stand for their index; others are
+            numbered from 1 in the order 0xRRGGBB, among all colours of the clip.
+        data_set: folder in the warning, which is the same for all clips. None: parent of `folder`.
 
     Raises:
-        ClipError: a file is damaged, or it is not plain what they mean.
+        ClipError: a file is damaged, or the meaning is ambiguous.
+        ValueError: `meaning` is unknown.
     """
     if meaning not in (None, *MEANINGS):
         raise ValueError(f"mask_values must be one of {', '.join(MEANINGS)}, not {meaning!r}")
@@ -144,43 +152,43 @@ def decide(
     first = next(iter(files.values()))
     suffix = first.suffix if first.suffix.lower() == ".png" else ".png"
     if survey.coloured:
-        said = _of_colours(folder, survey, meaning, like)
+        values = _of_colours(folder, survey, meaning, like)
     else:
-        said = _of_levels(folder, survey.levels, "values", meaning, survey)
+        values = _of_levels(folder, survey.levels, "values", meaning, survey)
         palette = None if survey.palette is None else survey.palette.tobytes()
-        said = replace(said, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
-    if said.threshold is not None and meaning is None:
+        values = replace(values, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
+    if values.threshold is not None and meaning is None:
         warnings.warn(
             f"{data_set or folder.parent}: masks with soft edges, thresholded at half: they look like masks of one"
-            " object that were resized, blurred or saved as JPEG. If levels are IDs of objects: --mask-values labels",
+            " object that were resized, blurred or saved as JPEG. If values are object IDs, use --mask-values labels",
             DataWarning,
             stacklevel=2,
         )
-    return replace(said, suffix=suffix)
+    return replace(values, suffix=suffix)
 
 
 class _Counts(NamedTuple):
-    """Of pixels in all files, by value, int64 [values]."""
+    """Counts of pixels in all files, by value: int64 [values]."""
 
     every: np.ndarray
     inside: np.ndarray
-    """Whose eight neighbours have the same value."""
+    """Pixels whose eight neighbours have the same value."""
     between: np.ndarray
-    """With a lower and a higher neighbour."""
+    """Pixels with a lower and a higher neighbour."""
     noisy: np.ndarray
-    """Whose neighbours differ from each other, but by RIPPLE at most."""
+    """Pixels whose neighbours differ by MAX_NOISE at most, but not by 0."""
     lowest: np.ndarray
-    """With this value for the lowest among it and its neighbours."""
+    """Pixels for which this is the lowest value of the 3 x 3 neighbourhood."""
 
     @classmethod
     def none(cls, values: int = 2**16) -> _Counts:
         return cls(*np.zeros((5, values), np.int64))
 
     def add(self, pixels: np.ndarray) -> None:
-        """Of an image, [H, W] uint8 or uint16."""
+        """Count the pixels of an image, [H, W] uint8 or uint16."""
         kernel = np.ones((3, 3), np.uint8)
         lowest, highest = cv2.erode(pixels, kernel), cv2.dilate(pixels, kernel)
-        edge = lowest != highest  # few pixels, so most is worked out for these alone
+        edge = lowest != highest  # few pixels: the rest is computed for these alone
         pixels_there, lowest, highest = pixels[edge], lowest[edge], highest[edge]
 
         def count(part: np.ndarray) -> np.ndarray:
@@ -189,32 +197,32 @@ class _Counts(NamedTuple):
         every = count(pixels.ravel())
         inside = every - count(pixels_there)
         between = count(pixels_there[(lowest < pixels_there) & (pixels_there < highest)])
-        noisy = count(pixels_there[highest - lowest <= RIPPLE])
+        noisy = count(pixels_there[highest - lowest <= MAX_NOISE])
         for sum_, more in zip(self, (every, inside, between, noisy, inside + count(lowest)), strict=True):
             sum_ += more
 
 
 class _Colour(NamedTuple):
-    """Its pixels in all files."""
+    """Counts of a colour's pixels in all files."""
 
     every: int
     inside: int
-    """Whose eight neighbours have the same colour."""
+    """Pixels whose eight neighbours have the same colour."""
     among: int
-    """With two other colours around."""
+    """Pixels with two other colours around."""
 
 
 @dataclass
 class _Survey:
-    """What is in all files of a clip."""
+    """Statistics of all files of a clip."""
 
     levels: _Counts
     colours: dict[int, _Colour] = field(default_factory=dict)
-    """If they were counted; counting ends where there are more than MOST_COLOURS."""
+    """Counted if needed, up to about MAX_COLOURS."""
     colour_files: list[Path] = field(default_factory=list)
     alpha: _Counts | None = None
     palette: np.ndarray | None = None
-    """Of all files, if they have one."""
+    """Palette of the files, if they have one."""
     coloured: bool = False
     deep: bool = False
     bilevel: bool = True
@@ -222,7 +230,7 @@ class _Survey:
 
     @classmethod
     def of(cls, files: Mapping[int, Path], size: tuple[int, int]) -> _Survey:
-        """Reads each once, or twice if there are colours. Raises ClipError."""
+        """Survey files; they are read once, or twice with colours. Raises ClipError."""
         survey = cls(_Counts.none())
         indexed: dict[int, int] = {}  # colour of each index in use
         clash = grey = False
@@ -244,9 +252,9 @@ class _Survey:
                 colours = packed(image.palette)
                 for index in distinct(image.pixels):
                     clash |= indexed.setdefault(index, int(colours[index])) != int(colours[index])
-        clash |= bool(indexed.get(0) and 0 in indexed.values())  # black, the background, is not the first
+        clash |= bool(indexed.get(0) and 0 in indexed.values())  # black, the background, is not at index 0
         if survey.colour_files and any(indexed.values()):
-            raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels with a palette")
+            raise ClipError(survey.colour_files[0], "is a colour image, but other files have labels with a palette")
         if grey:
             survey.palette = None
         if survey.colour_files or (clash and not grey):
@@ -257,14 +265,14 @@ class _Survey:
         return survey
 
     def _of_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
-        """Whether a palette holds what is left of soft edges, after a tool made the colours fewer.
+        """Whether a palette has remains of soft edges, after a tool reduced the colours.
 
         Args:
             indexed: the colour of each index in use.
         """
         if indexed.items() <= set(enumerate(packed(PALETTE).tolist())):
             return False
-        few = sum(self.levels.inside[index] <= AREA * self.levels.every[index] for index in indexed) < 3
+        few = sum(self.levels.inside[index] <= MIN_INNER * self.levels.every[index] for index in indexed) < 3
         if few and not all(colour % 0x10101 == 0 for colour in indexed.values()):
             return False
         self._count_colours(files, size)
@@ -275,9 +283,9 @@ class _Survey:
         for frame, file in files.items():
             pixels = read_labels(file, size, frame).colours
             values, where = np.unique(pixels, return_inverse=True)
-            if len(values) > MOST_COLOURS:
+            if len(values) > MAX_COLOURS:
                 self.colours |= {int(value): _Colour(0, 0, 0) for value in values}
-            if len(self.colours) > MOST_COLOURS:
+            if len(self.colours) > MAX_COLOURS:
                 return
             where = where.reshape(pixels.shape).astype(np.uint16)
             windows = sliding_window_view(np.pad(where, 1, mode="edge"), (3, 3))
@@ -294,7 +302,9 @@ class _Survey:
     @property
     def solid(self) -> list[int]:
         """Colours that cover areas, without black."""
-        return [colour for colour, counts in self.colours.items() if colour and counts.inside > AREA * counts.every]
+        return [
+            colour for colour, counts in self.colours.items() if colour and counts.inside > MIN_INNER * counts.every
+        ]
 
     @property
     def thin(self) -> dict[int, int]:
@@ -307,8 +317,8 @@ class _Survey:
         """Whether the thin colours are no things but what lies between others."""
         thin = self.thin
         pixels, among = sum(thin.values()), sum(self.colours[colour].among for colour in thin)
-        rims = len(thin) > 64 or (len(thin) >= 3 and among >= RIM * pixels) or _blends(thin, [0, *self.solid])
-        return pixels >= FEW and rims
+        rims = len(thin) > 64 or (len(thin) >= 3 and among >= MIN_RIM * pixels) or _blends(thin, [0, *self.solid])
+        return pixels >= MIN_EVIDENCE and rims
 
 
 def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
@@ -336,14 +346,14 @@ def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, surv
     if found == [VOID] and not deep:
         return LabelValues((1,), (VOID,), of, palette=None)
     if meaning is None and survey.lossy:
-        raise ClipError(folder, f"JPEG changes values, so they can't be IDs of objects: save masks as PNG, or {SAY}")
+        raise ClipError(folder, f"JPEG changes values, so they can't be object IDs: save masks as PNG, or {HINT}")
     if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
-        raise ClipError(folder, f"{problem}; {SAY}")
+        raise ClipError(folder, f"{problem}; {HINT}")
     return LabelValues(tuple(ids), tuple(ids), of, palette=None)
 
 
 def _soft(counts: _Counts, white: int) -> bool:
-    """Whether one object is white, and all that is neither black nor white its rim."""
+    """Whether white is an object, and all other values but black its rim."""
     step = (white + 1) // 256
 
     def of(low: int, high: int) -> tuple[int, int, int]:
@@ -351,58 +361,56 @@ def _soft(counts: _Counts, white: int) -> bool:
         return int(counts.every[part].sum()), int(counts.inside[part].sum()), int(counts.between[part].sum())
 
     dark, grey, light = of(1, 32), of(32, 224), of(224, 256)
-    thin = (counts.every > 0) & (counts.inside <= AREA * counts.every)
+    thin = (counts.every > 0) & (counts.inside <= MIN_INNER * counts.every)
     if not thin[1:].any() or not counts.lowest[224 * step :].any() or light[0] < grey[0] / 2:
         return False
-    noisy = bool(counts.every[224 * step : white].any())  # as JPEG leaves it on both sides; nobody numbers objects so
+    noisy = bool(counts.every[224 * step : white].any())  # JPEG noise near white; IDs are never like that
 
-    def rim(every: int, inside: int, between: int, area: float = AREA) -> bool:
-        return inside <= area * every and (noisy or between >= RIM * every or every <= TRACE * light[0])
+    def rim(every: int, inside: int, between: int, area: float = MIN_INNER) -> bool:
+        return inside <= area * every and (noisy or between >= MIN_RIM * every or every <= MAX_TRACE * light[0])
 
-    return rim(*grey) and rim(*dark, AREA_OF_NOISE if noisy else AREA)
+    return rim(*grey) and rim(*dark, MAX_NOISE_INNER if noisy else MIN_INNER)
 
 
 def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
-    """Why values can't be taken for the IDs of objects; empty: they can."""
+    """The reason why values can't be object IDs; empty if they can."""
     every, inside, between, noisy = (count[list(ids)] for count in counts[:4])
-    thin = inside <= AREA * every
+    thin = inside <= MIN_INNER * every
     pixels = int(every[thin].sum())
     rim = int(between[thin].sum()) / max(pixels, 1)
-    noise = thin & (noisy >= RIM * every)
-    if (pixels >= FEW and rim >= (RIM if thin.sum() >= 3 else 0.9)) or noise.sum() >= 3:
+    noise = thin & (noisy >= MIN_RIM * every)
+    if (pixels >= MIN_EVIDENCE and rim >= (MIN_RIM if thin.sum() >= 3 else 0.9)) or noise.sum() >= 3:
         solid = [value for value, thinly in zip(ids, thin.tolist(), strict=True) if not thinly]
         areas = f" (only {_list(solid)} do)" if solid else ""
         problem = f"{int(thin.sum())} of the {len(ids)} values cover no area{areas}"
-        return f"looks like masks with soft edges, as resizing, blurring and JPEG leave them: {problem}"
+        return f"looks like masks with soft edges from resizing, blurring or JPEG: {problem}"
     if void and max(ids) >= 64 and max(ids) > 2 * len(ids):
-        return (
-            f"values {_list([*ids, VOID])} may be IDs, and {VOID} no object, or objects in shades of grey, or trimaps"
-        )
+        return f"values {_list([*ids, VOID])} may be IDs (and {VOID} no object), grey levels of objects, or trimaps"
     return ""
 
 
 def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
     found = survey.colours.keys() - {0}
-    if len(survey.colours) > MOST_COLOURS:
+    if len(survey.colours) > MAX_COLOURS:
         if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
             return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
-        raise ClipError(folder, f"has more than {MOST_COLOURS} colours: no masks, or saved as JPEG")
+        raise ClipError(folder, f"has more than {MAX_COLOURS} colours: these are no masks, or they were saved as JPEG")
     if survey.deep:
-        raise ClipError(survey.colour_files[0], "is a picture in colours, while others have labels of 16 bits")
+        raise ClipError(survey.colour_files[0], "is a colour image, but other files have labels of 16 bits")
     if 0 not in survey.colours:
-        raise ClipError(folder, "has masks in colours without any black, which is what belongs to no object")
+        raise ClipError(folder, "has colour masks without black, the background")
     solid, thin = survey.solid, survey.thin
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
     of_palette = found <= indices.keys()  # which the rims of others hardly ever are
     if meaning is None and survey.lossy:
-        raise ClipError(folder, "has masks in colours that were saved as JPEG, which changes colours: save them as PNG")
+        raise ClipError(folder, "has colour masks saved as JPEG, which changes colours: save them as PNG")
     sure = meaning is not None or of_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
         brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
         return LabelValues((1,), (VOID,), "brightness", (brightest + 1) // 2, None)
     if not sure and survey.has_rims:
         problem = f"looks like masks with soft edges: {len(thin)} of the {len(found)} colours cover no area"
-        raise ClipError(folder, f"{problem}; resize masks with nearest neighbours, and save no JPEG, or {SAY}")
+        raise ClipError(folder, f"{problem}; resize masks by nearest neighbour, and save them as PNG, or {HINT}")
     if like is not None and like.layer == "colours":
         return like
     if of_palette:
@@ -411,13 +419,13 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         colours = [int(packed(PALETTE[index])) for index in ids]
         return LabelValues((1,) if ids == [VOID] else tuple(ids), tuple(colours), "colours")
     if like is not None:
-        stranger = min(found - indices.keys())
-        raise ClipError(folder, f"has colour #{stranger:06x}, which stands for no ID")
+        unknown = min(found - indices.keys())
+        raise ClipError(folder, f"has colour #{unknown:06x}, which belongs to no object")
     return LabelValues(tuple(range(1, len(found) + 1)), tuple(sorted(found)), "colours")
 
 
 def _blends(thin: Mapping[int, int], solid: Sequence[int]) -> bool:
-    """Whether colours, with their pixels, are for the most part mixtures of two that cover areas."""
+    """Whether most pixels of these colours are mixtures of two colours that cover areas."""
     ends = np.array([[colour >> shift & 255 for shift in (16, 8, 0)] for colour in solid], float)
     first, second = np.triu_indices(len(ends), 1)
     start, span = ends[first], ends[second] - ends[first]
@@ -426,7 +434,7 @@ def _blends(thin: Mapping[int, int], solid: Sequence[int]) -> bool:
     for colour, pixels in thin.items():
         point = np.array([colour >> shift & 255 for shift in (16, 8, 0)], float) - start
         share = np.clip((point * span).sum(axis=1) / length, 0, 1)
-        if (np.abs(point - share[:, None] * span).max(axis=1) <= COLOUR_TOLERANCE).any():
+        if (np.abs(point - share[:, None] * span).max(axis=1) <= MAX_BLEND_DISTANCE).any():
             mixed += pixels
     return mixed > 0.9 * sum(thin.values())
 

@@ -1,6 +1,6 @@
-"""Label images: one file holds the masks of all objects, and each pixel's value says which object it belongs to.
+"""Label images: files with the masks of all objects of a frame, in which a pixel's value identifies its object.
 
-What the values mean, a single file does not tell: `label_values`.
+The meaning of values can't be decided from a single file: see `label_values`.
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ from PIL import Image
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.images import SUFFIXES, opened
 
-PALETTE = np.zeros((256, 3), np.uint8)  # of Pascal VOC, taken over by DAVIS and those after it: the ID's bits, spread
+PALETTE = np.zeros((256, 3), np.uint8)  # of Pascal VOC, DAVIS and later data sets: the ID's bits, interleaved
 for _bit in range(8):
     for _channel in range(3):
         PALETTE[:, _channel] |= ((np.arange(256) >> (3 * _bit + _channel) & 1) << (7 - _bit)).astype(np.uint8)
 
-VOID = 255  # belongs to no object, in DAVIS and Pascal VOC
+VOID = 255
+"""Value of pixels that belong to no object, in DAVIS and Pascal VOC."""
 MAX_ID = 254
-FEW_LEVELS = 16  # a palette of more grey levels than these shows brightness
+MAX_GREY_LABELS = 16
+"""A palette with more grey levels shows brightness."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelImage:
-    """A label image as its file has it."""
+    """The content of a label image file."""
 
     pixels: np.ndarray
     """uint8 [H, W] (grey, or indices into the palette), uint16 [H, W], or uint8 [H, W, 3] RGB, not grey all over."""
     palette: np.ndarray | None = None
     """Colours of the indices, uint8 [N, 3] RGB."""
     alpha: np.ndarray | None = None
-    """uint8 [H, W], where it is not the same all over."""
+    """uint8 [H, W]; None: constant or missing."""
     bilevel: bool = False
-    """Whether the file has one bit a pixel; the pixels are 0 and 255 then."""
+    """Whether the file has one bit per pixel; the pixels are 0 and 255 then."""
     lossy: bool = False
-    """Whether it was saved as JPEG, whatever the file's name says."""
+    """Whether it is a JPEG, regardless of its suffix."""
 
     @property
     def coloured(self) -> bool:
@@ -46,7 +48,7 @@ class LabelImage:
 
     @property
     def values(self) -> np.ndarray:
-        """Grey levels or indices, [H, W]; of a colour the brightest channel."""
+        """Grey levels or indices, [H, W]; for colours the brightest channel."""
         return self.pixels.max(axis=2) if self.coloured else self.pixels
 
     @property
@@ -64,7 +66,7 @@ class LabelImage:
 
 
 def distinct(pixels: np.ndarray) -> list[int]:
-    """The values in an image of numbers, ascending."""
+    """The different values of an integer image, ascending."""
     if pixels.dtype == np.uint32:
         return np.unique(pixels).tolist()
     return np.flatnonzero(np.bincount(pixels.ravel())).tolist()
@@ -77,16 +79,18 @@ def packed(rgb: np.ndarray) -> np.ndarray:
 
 
 def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> LabelImage:
-    """The label image in a file: with a palette, grey of 8 or 16 bits, black and white, or in colours.
+    """Read a label image: with a palette, in 8 or 16-bit grey, bilevel, or in colours.
 
-    Grey saved as RGB is grey, as is a palette of grey levels. Transparent pixels are black, but where all that can be
-    seen is black, alpha is the label.
+    Grey saved as RGB or as a palette of grey levels is read as grey. Transparent pixels become black; if all visible
+    pixels are black, alpha holds the labels.
 
     Args:
-        size: height and width that it must have, those of the video's frames.
+        file: path.
+        size: expected height and width, those of the video's frames.
+        frame: index in the clip, for errors.
 
     Raises:
-        ClipError: the file is damaged, of another size, or holds something else.
+        ClipError: the file is damaged, of another size, or no label image.
     """
     with opened(file, frame) as image:
         if (image.height, image.width) != size:
@@ -99,7 +103,7 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
         if image.mode.startswith("I"):
             return LabelImage(_of_16_bits(file, np.array(image), frame))
         if image.mode == "F":
-            raise ClipError(file, "holds fractions, not labels of 8 or 16 bits", frame)
+            raise ClipError(file, "holds floating-point values instead of labels of 8 or 16 bits", frame)
         if image.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
             return _transparent(np.array(image.convert("RGBA")))
         pixels, lossy = np.array(image if image.mode == "L" else image.convert("RGB")), image.format in ("JPEG", "MPO")
@@ -110,9 +114,9 @@ def _indexed(file: Path, image: Image.Image, frame: int | None) -> LabelImage:
     indices = np.array(image)
     palette = np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
     if indices.size and indices.max() >= len(palette):
-        raise ClipError(file, f"has label {indices.max()}, but its palette only {len(palette)} colours", frame)
+        raise ClipError(file, f"has label {indices.max()}, but its palette has only {len(palette)} colours", frame)
     levels = np.unique(palette[:, 0])
-    if (palette == palette[:, :1]).all() and (len(levels) > FEW_LEVELS or levels.tolist() == [0, 255]):
+    if (palette == palette[:, :1]).all() and (len(levels) > MAX_GREY_LABELS or levels.tolist() == [0, 255]):
         return LabelImage(palette[indices, 0])
     return LabelImage(indices, palette)
 
@@ -125,7 +129,7 @@ def _of_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray
 
 def _transparent(rgba: np.ndarray) -> LabelImage:
     rgb, alpha = rgba[..., :3], np.ascontiguousarray(rgba[..., 3])
-    if not alpha.any() and (rgb == rgb[:1, :1]).all():  # a sheet of nothing
+    if not alpha.any() and (rgb == rgb[:1, :1]).all():  # completely transparent
         return LabelImage(alpha)
     if (alpha == alpha[0, 0]).all():
         return LabelImage(_grey(np.ascontiguousarray(rgb)))
@@ -135,24 +139,24 @@ def _transparent(rgba: np.ndarray) -> LabelImage:
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    """One channel where all three are the same."""
+    """A single channel if all three are equal."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return np.ascontiguousarray(pixels[..., 0])
     return pixels
 
 
 def label_files(folder: Path) -> dict[str, Path]:
-    """The label images of a folder by their names without suffix: its PNGs, or if there are none, other images."""
+    """Label images of a folder by name without suffix: its PNGs, or other images if there are none."""
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     pngs = [path for path in files if path.suffix.lower() == ".png"]
     return {path.stem: path for path in pngs or files}
 
 
 def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> None:
-    """Writes masks, bool [N, H, W], as a palette PNG. Where objects overlap, the higher ID wins.
+    """Write masks, bool [N, H, W], as a palette PNG. Where objects overlap, the higher ID wins.
 
     Raises:
-        ValueError: an ID above 254 does not fit.
+        ValueError: an ID is above 254.
         OSError: the file can't be written.
     """
     if max(object_ids, default=0) > MAX_ID:
@@ -163,7 +167,7 @@ def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> No
 
 
 def painted(values: Sequence[int], masks: np.ndarray, dtype: type) -> np.ndarray:
-    """The pixels of a label image, [H, W]: each value where its mask, bool [N, H, W], is; the last one wins."""
+    """Paint values into the areas of their masks, bool [N, H, W]; the last one wins: [H, W]."""
     pixels = np.zeros(masks.shape[1:], dtype)
     for value, mask in zip(values, masks, strict=True):
         pixels[mask] = value
@@ -171,7 +175,7 @@ def painted(values: Sequence[int], masks: np.ndarray, dtype: type) -> np.ndarray
 
 
 def write_pixels(file: Path, pixels: np.ndarray, palette: np.ndarray | None = None, bilevel: bool = False) -> None:
-    """Writes pixels as `LabelImage` has them, with what else it says. Raises OSError."""
+    """Write the pixels, palette and depth of a `LabelImage`. Raises OSError."""
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())

@@ -1,23 +1,24 @@
-"""What of a data set can't be used."""
+"""Summary of unusable parts of a data set."""
 
 from __future__ import annotations
 
-NAMED = 3
+MAX_NAMED = 3
+"""Names listed for each reason."""
 
 
 class LeftOut:
-    """Counts it by reason, and names the first few."""
+    """Counts unusable parts of a data set by reason, and lists the first names."""
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
-        """By reason."""
+        """Names by reason."""
 
     def add(self, reason: str, name: object) -> None:
-        """One more.
+        """Add a part.
 
         Args:
             reason: such as "images that are missing".
-            name: which one it is.
+            name: name of the part.
         """
         self.names.setdefault(reason, []).append(str(name))
 
@@ -26,6 +27,6 @@ class LeftOut:
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{reason}: {len(names)} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+            f"{reason}: {len(names)} ({', '.join(names[:MAX_NAMED])}{', ...' if len(names) > MAX_NAMED else ''})"
             for reason, names in self.names.items()
         )

@@ -1,4 +1,4 @@
-"""Images that a list names as they were called on another machine: with drives, folders and addresses of its own."""
+"""Search for images that are listed by paths or URLs of another machine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-_PREFIX = re.compile(r"[0-9a-f]{8}-")  # that Label Studio puts before the names of uploaded files
+_PREFIX = re.compile(r"[0-9a-f]{8}-")
+"""Label Studio's prefix of uploaded files."""
 
 
 class ListedImages:
-    """Finds them in folders, by as much of their path as fits: first of all of it, at last the name alone.
+    """Finds images in folders by the longest matching part of their path, at least by their name.
 
     Args:
-        folders: to look in, in this order.
-        below: folder below which a name counts that occurs once, where it is in none of them.
-        absolute: whether paths count as they are, from the root on, where there is such a file.
+        folders: folders to search, in this order.
+        below: searched recursively for a unique file of the name, if no folder has it.
+        absolute: accept absolute paths of existing files.
     """
 
     def __init__(self, folders: Sequence[Path], below: Path, absolute: bool = False) -> None:
@@ -29,7 +30,7 @@ class ListedImages:
         self._scattered: dict[str, list[Path]] | None = None
 
     def find(self, name: str) -> Path | None:
-        """The file; None: it is nowhere."""
+        """The file of a listed name; None: not found."""
         if self._absolute and Path(name).is_absolute() and Path(name).is_file():
             return Path(name)
         for parts in _readings(name):
@@ -43,12 +44,12 @@ class ListedImages:
         return None
 
     def _in(self, folder: Path, name: str) -> Path | None:
-        """Written as it is, or with other capitals, or accents as a Mac has them."""
+        """A file of a folder, ignoring case and Unicode normalisation if there is no exact match."""
         if folder not in self._names:
             try:
                 with os.scandir(folder) as entries:
                     names = [entry.name for entry in entries if entry.is_file()]
-            except (OSError, ValueError):  # of a name that no file can have
+            except (OSError, ValueError):  # a name that no file can have
                 names = []
             self._names[folder] = {_plain(one): one for one in names} | {one: one for one in names}
         of_folder = self._names[folder]
@@ -69,7 +70,7 @@ def _plain(name: str) -> str:
 
 
 def _readings(name: str) -> list[list[str]]:
-    """The parts of a path: as it is written; as an address, without its query or from there on; without a prefix."""
+    """Possible parts of a path: as it is; as a URL, without its query or from it; without a prefix."""
     plain = name.replace("\\", "/")
     decoded = unquote(plain)
     texts = [plain, decoded, *decoded.split("?d=")[1:], decoded.partition("?")[0]]

@@ -1,4 +1,4 @@
-"""What an MCAP file holds and where, as its summary says it."""
+"""Index of an MCAP file: its summary section."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mcap.records import (
 from mcap.writer import MCAP0_MAGIC
 
 HEAD = struct.Struct("<BQ")
-"""Opcode and length, which stand before the content of each record."""
+"""Opcode and length before the content of each record."""
 
 Entries = dict[int, list[tuple[int, int]]]
 """Times and offsets of the messages in a chunk, by channel."""
@@ -30,12 +30,12 @@ Entries = dict[int, list[tuple[int, int]]]
 
 @dataclass
 class Index:
-    """What an MCAP file holds and where: its summary section."""
+    """Schemas, channels and chunks of an MCAP file."""
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[tuple[ChunkIndex, dict[int, int]]] = field(default_factory=list)
-    """Each with its number of messages by channel."""
+    """Chunks, each with its number of messages by channel."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -48,7 +48,7 @@ class Index:
 
     @property
     def times(self) -> tuple[int, int]:
-        """Of the first and of the last message, ns; (0, 0) without messages."""
+        """Times of the first and of the last message, ns; (0, 0) without messages."""
         if not self.chunks:
             return 0, 0
         return (
@@ -57,7 +57,7 @@ class Index:
         )
 
     def section(self, start: int) -> bytes:
-        """The end of a file of which the data ends at byte `start`: end of data, summary, footer."""
+        """The end of a file whose data ends at byte `start`: end of data, summary, footer."""
         records = RecordBuilder()
         DataEnd(0).write(records)
         end_of_data = records.end()
@@ -98,7 +98,7 @@ class Index:
 
 
 def index_messages(chunk: ChunkIndex, entries: Entries, start: int, records: RecordBuilder) -> None:
-    """Adds where messages are in a chunk, which stands before byte `start`."""
+    """Write the message indices of a chunk that ends at byte `start`."""
     begin = records.count
     for channel, group in entries.items():
         chunk.message_index_offsets[channel] = start + records.count - begin

@@ -1,4 +1,4 @@
-"""Reads MCAP files that nobody has completed."""
+"""Scan of incomplete MCAP files."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from mcap.writer import MCAP0_MAGIC
 
 from sam2_ros.data.mcap_index import HEAD, Entries, Index, index_of
 
-LARGEST_RECORD = 0x7FFFF000
-"""Bytes that Linux reads at once. A length above this is no length, but damage."""
+MAX_RECORD = 0x7FFFF000
+"""Bytes that Linux reads at once. Longer lengths are damage."""
 
-AT_ONCE = 1 << 20
-"""Bytes that are looked at in search of something else than zeros."""
+BLOCK_SIZE = 1 << 20
+"""Bytes that are read at once in search of non-zero data."""
 
 
 class Scan:
-    """Reads a file from its beginning, as far as it is whole."""
+    """Reads a file from its beginning, up to the last complete record."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.index = Index()
         self.end = 0
-        """After the last whole record of data."""
+        """Position after the last complete record of data."""
         self.damaged = 0
-        """Chunks."""
-        self.strange = False
-        """Whether what follows is something else than the beginning of a record, an index, or zeros."""
+        """Number of damaged chunks."""
+        self.unknown_rest = False
+        """Whether other data follows than a partial record, an index, or zeros."""
         self.without_index: tuple[ChunkIndex, Entries] | None = None
-        """The last chunk, if the index of its messages is not behind it."""
+        """The last chunk, if the index of its messages is missing."""
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
-        self._last: tuple[ChunkIndex, Entries] | None = None  # whose index is looked for
-        self._loose = False  # messages outside of chunks
+        self._last: tuple[ChunkIndex, Entries] | None = None  # whose index follows
+        self._loose = False  # whether there are messages outside of chunks
         file.seek(0)
         if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-            raise ValueError(f"{path} is not an MCAP file, or nothing of it has been written")
+            raise ValueError(f"{path} is not an MCAP file, or is empty")
         self.end = len(MCAP0_MAGIC)
         while self._record():
             pass
@@ -53,7 +53,7 @@ class Scan:
             raise ValueError(f"{path} was written without chunks; `mcap recover` (mcap.dev) can read it")
 
     def _record(self) -> bool:
-        """Reads the next one; whether there was one."""
+        """Read the next record. Returns whether there was one."""
         self._file.seek(self.end)
         head = self._file.read(HEAD.size)
         if len(head) < HEAD.size:
@@ -62,8 +62,8 @@ class Scan:
         if opcode in (Opcode.DATA_END, Opcode.FOOTER):
             return False
         known = Opcode.HEADER <= opcode <= Opcode.DATA_END or opcode >= 0x80
-        if not known or length > LARGEST_RECORD:
-            self.strange = any(head) or self._is_more_than_zeros()
+        if not known or length > MAX_RECORD:
+            self.unknown_rest = any(head) or self._has_data()
             return False
         after = self.end + HEAD.size + length
         if after > self._size:
@@ -93,13 +93,13 @@ class Scan:
         else:
             try:
                 chunk = Chunk.read(stream)
-                entries = self._look_into(chunk)
-            except Exception:  # what decompressors, checksums and records raise
+                entries = self._entries_of(chunk)
+            except Exception:  # errors of decompressors, checksums and records
                 self.damaged += 1
             else:
                 self._last = index_of(chunk, self.end, length), entries
 
-    def _look_into(self, chunk: Chunk) -> Entries:
+    def _entries_of(self, chunk: Chunk) -> Entries:
         """Times and offsets of the messages of a chunk, by channel."""
         stream, size = get_chunk_data_stream(chunk, validate_crc=True)
         entries: Entries = defaultdict(list)
@@ -125,11 +125,11 @@ class Scan:
         elif entries:
             self.index.chunks.append((chunk, {channel: len(group) for channel, group in entries.items()}))
 
-    def _is_more_than_zeros(self) -> bool:
-        """Whether there is anything but zeros, which a power failure leaves."""
+    def _has_data(self) -> bool:
+        """Whether anything but zeros follows; a power failure leaves zeros."""
         self._file.seek(self.end)
         with contextlib.suppress(OSError):
-            while data := self._file.read(AT_ONCE):
+            while data := self._file.read(BLOCK_SIZE):
                 if any(data):
                     return True
         return False

@@ -1,7 +1,7 @@
 """The MOSE layout: JPEGImages/<video>/00000.jpg and Annotations/<video>/00000.png, below `train` or `valid`.
 
-https://github.com/henghuiding/MOSE-api. As DAVIS without a folder for the resolution. In `valid` only the first frame
-is annotated. The layout doesn't say how many frames there are in a second: clips have 24.
+https://github.com/henghuiding/MOSE-api. The layout of DAVIS without a folder for the resolution. In `valid`, only
+the first frame is annotated. The frame rate is unknown: clips have 24 frames per second.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from sam2_ros.data.images import image_files
 
 
 def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
-    """One video; frames and masks decode when they are asked for. Frames without a PNG are not annotated.
+    """Read one video; frames and masks are decoded lazily. Frames without a PNG are not annotated.
 
     Args:
-        mask_values: what the values of masks are, if they don't tell it themselves; see `label_values`.
+        root, video: as in `clips`.
+        mask_values: meaning of the values, if ambiguous; see `label_values`.
 
     Raises:
         ClipError: a file is missing or damaged.
@@ -35,7 +36,7 @@ def clips(root: str | Path, mask_values: str | None = None) -> Clips:
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
-    """Writes JPEG frames and palette PNGs. Where objects overlap, the higher ID wins.
+    """Write JPEG frames and palette PNGs. Where objects overlap, the higher ID wins.
 
     Raises ValueError for an object ID above 254, which the format cannot hold, and OSError.
     """

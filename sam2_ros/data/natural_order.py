@@ -1,4 +1,4 @@
-"""The order of names with numbers in them: frame_2 before frame_10. One for frames, masks, videos, clips and bags."""
+"""Natural order of names with numbers: frame_2 before frame_10. For frames, masks, videos, clips and bags."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import unicodedata
 from decimal import Decimal
 from pathlib import PurePath
 
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")  # a name that is one
-# A stamp in seconds has a fraction: 1700000000.5 is after 1700000000.25. In other names a point sets numbers apart:
-# cam0.9 comes before cam0.10.
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")  # a name that is a number
+# A stamp in seconds has a fraction: 1700000000.5 is after 1700000000.25. In other names a point separates numbers:
+# cam0.9 is before cam0.10.
 _PARTS = re.compile(r"(\d{9,}\.\d+(?!\.?\d)|\d+)")
 
 Key = tuple[object, ...]
 
 
 def natural(name: str | PurePath) -> Key:
-    """A key to sort names by, or paths of files: first by their folders, last by the suffix.
+    """Sort key of a name, or of a file's path: first by folders, last by suffix.
 
-    Numbers count by their value, wherever they are in the name, and come before letters, which count alike in capitals.
-    A name that is nothing but a number may have a sign and a fraction. Where that leaves two names alike (1 and 01, a
-    and A), they go by their characters, so that the order doesn't depend on the one in which they are found.
+    Numbers anywhere in a name are compared by value, and come before letters, which are compared without case. A name
+    that is a number may have a sign and a fraction. Ties (1 and 01, a and A) are resolved by characters, so the order
+    doesn't depend on that of the file system.
     """
     if isinstance(name, PurePath):
         return tuple(map(natural, (*name.parts[:-1], name.stem))), name.suffix

@@ -1,6 +1,6 @@
-"""Masks in a folder for each object, as SA-V's val and test sets have them: <clip>/<object>/00000.png.
+"""Masks in a folder for each object, as in SA-V's val and test sets: <clip>/<object>/00000.png.
 
-Masks may overlap here. Any pixel that isn't 0 belongs to the object, unless the masks have soft edges.
+Masks may overlap. All non-zero pixels belong to the object, unless the masks have soft edges.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.label_values import SAY, LabelValues, decide
+from sam2_ros.data.label_values import HINT, LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues | None] = {}
-"""Of folders that had to be looked into, by time of the last change, and what was said; None where they hold no levels
-of one soft mask."""
+"""Cached values by folder, time of its last change, and given meaning. None: no soft masks."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class ObjectFolder:
     """The masks of one object.
 
     Args:
-        folder: that they are in.
-        files: of the frames that have one, by index.
+        folder: folder of the files.
+        files: files by index of their frame.
         mask_values: as in `label_values.decide`.
     """
 
@@ -36,7 +35,7 @@ class ObjectFolder:
     mask_values: str | None = None
 
     def mask(self, frame: int, size: tuple[int, int]) -> np.ndarray | None:
-        """bool [H, W], of the height and width that it must have; None where there is no file. Raises ClipError."""
+        """The mask of a frame, bool [H, W], of an expected size; None: no file. Raises ClipError."""
         if frame not in self.files:
             return None
         image = read_labels(self.files[frame], size, frame)
@@ -47,7 +46,7 @@ class ObjectFolder:
             return soft.masks(image)[0]
         if len(values) > 1 and self.mask_values != "labels":
             shown = ", ".join(f"#{value:06x}" if image.coloured else str(value) for value in values[:5])
-            raise ClipError(self.files[frame], f"holds more than one object (labels {shown}); {SAY}", frame)
+            raise ClipError(self.files[frame], f"holds more than one object (labels {shown}); {HINT}", frame)
         return image.values > 0
 
     @cached_property
@@ -55,20 +54,20 @@ class ObjectFolder:
         return max(file.stat().st_mtime_ns for file in self.files.values())
 
     def _soft(self, size: tuple[int, int]) -> LabelValues | None:
-        """What levels mean, where all files of the folder show that they are those of one soft mask."""
+        """The threshold of a soft mask, if all files of the folder are evidence of one."""
         key = self.folder, self._changed, self.mask_values
         if key not in _VALUES:
             readable = {frame: file for frame, file in self.files.items() if _is_readable(file, size)}
             try:
                 values = decide(self.folder, readable, size, self.mask_values, data_set=self.folder.parent.parent)
-            except ClipError:  # it is plain that they are not; a file in which there is more than one value tells more
+            except ClipError:  # they are not; `mask` has a better message
                 values = None
             _VALUES[key] = values if values is not None and values.threshold is not None else None
         return _VALUES[key]
 
 
 def _is_readable(file: Path, size: tuple[int, int]) -> bool:
-    """Damage elsewhere in the folder is reported when its own frame is asked for."""
+    """Damage of other files is reported when their frames are read."""
     try:
         read_labels(file, size)
     except ClipError:
@@ -78,34 +77,34 @@ def _is_readable(file: Path, size: tuple[int, int]) -> bool:
 
 @dataclass(frozen=True)
 class ObjectFolders:
-    """Folders of all objects of a clip; writes others like them.
+    """Folders of all objects of a clip. Also writes masks in the same format.
 
     Args:
-        root: the clip's folder; None: there is none to take after.
-        names: of the folders, by object ID.
+        root: the clip's folder; None: none exists.
+        names: names of folders by object ID.
     """
 
     root: Path | None
     names: Mapping[int, str]
 
     def write(self, folder: Path, stem: str, object_ids: Sequence[int], masks: np.ndarray) -> None:
-        """Writes masks, bool [N, H, W], as <folder>/<object>/<stem>.png. Raises OSError."""
+        """Write masks, bool [N, H, W], as <folder>/<object>/<stem>.png. Raises OSError."""
         for object_id, mask in zip(object_ids, masks, strict=True):
             name = self.names.get(object_id, f"{object_id - 1:03d}")
             self._values(name, mask.shape).write(folder / name, stem, (1,), mask[None])
 
     def _values(self, name: str, size: tuple[int, int]) -> LabelValues:
-        """How the files of a folder are written."""
+        """The format of an object's files."""
         key = self.root, name
-        if key not in _LIKE:
+        if key not in _FORMATS:
             files = label_files(self.root / name) if self.root else {}
             found = LabelValues((1,), (1,))
             try:
                 of_clip = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else found
             except ClipError:
                 of_clip = found
-            _LIKE[key] = replace(of_clip, object_ids=(1,), values=of_clip.values[:1] or (1,))
-        return _LIKE[key]
+            _FORMATS[key] = replace(of_clip, object_ids=(1,), values=of_clip.values[:1] or (1,))
+        return _FORMATS[key]
 
 
-_LIKE: dict[tuple[Path | None, str], LabelValues] = {}
+_FORMATS: dict[tuple[Path | None, str], LabelValues] = {}

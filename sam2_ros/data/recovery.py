@@ -1,4 +1,4 @@
-"""Completes bags whose recording was cut off: by kill -9, by a power failure, by a recorder of another program.
+"""Completes bags of interrupted recordings, after kill -9 or a power failure, also those of other recorders.
 
 python -m sam2_ros.data.recovery run1
 """
@@ -20,16 +20,16 @@ COMMAND = "python -m sam2_ros.data.recovery"
 
 @dataclass(frozen=True)
 class Recovered:
-    """What is in a bag now."""
+    """Result of a recovery."""
 
     path: Path
     messages: int
     topics: int
     seconds: float
     damaged: int
-    """Chunks that cannot be read; they stay where they are, but are not in the index."""
+    """Unreadable chunks. They stay in the file, but not in the index."""
     was_complete: bool
-    """Nothing had to be done."""
+    """Nothing was to be done."""
 
     def __str__(self) -> str:
         if self.was_complete:
@@ -39,21 +39,21 @@ class Recovered:
 
 
 def recover(path: Path) -> Recovered:
-    """Gives a bag (a folder, or an MCAP file alone) the index and the metadata.yaml that it lacks.
+    """Add the missing index and metadata.yaml to a bag (a folder, or a single MCAP file).
 
-    That is done in place, as disks may be full: what can be read is not touched, and what follows it is overwritten
-    only if it is the beginning of a record or an index; anything else is kept beside it, in a file `.rest`.
+    It is completed in place, as the disk may be full: readable data is not changed, and only a partial record or index
+    after it is overwritten; other data is saved beside it, in a file `.rest`.
 
     Raises:
-        ValueError: there is nothing to recover, and why.
-        OSError: it cannot be read or written.
+        ValueError: nothing can be recovered, and why.
+        OSError: the bag cannot be read or written.
     """
     if not path.exists():
-        raise FileNotFoundError(f"there is no {path}")
+        raise FileNotFoundError(f"no such bag: {path}")
     files = sorted(path.glob("*.mcap")) if path.is_dir() else [path]
     if not files:
-        other = "; `ros2 bag reindex` does that for SQLite" if any(path.glob("*.db3")) else ""
-        raise ValueError(f"{path} holds no .mcap file{other}")
+        other = "; use `ros2 bag reindex` for SQLite" if any(path.glob("*.db3")) else ""
+        raise ValueError(f"{path} contains no .mcap file{other}")
     found = [_complete(file) for file in files]
     contents = [one for one, _, _ in found]
     was_complete = all(complete for _, _, complete in found)
@@ -68,11 +68,11 @@ def recover(path: Path) -> Recovered:
 
 
 def _complete(path: Path) -> tuple[Contents, int, bool]:
-    """What is in a file, its damaged chunks, and whether it was complete."""
+    """Contents of a file, the number of its damaged chunks, and whether it was complete."""
     try:
         with open(path, "rb") as stream:
             summary = make_reader(stream).get_summary()
-    except Exception:  # mcap lets through what its parsers raise at the end of a file that was cut off
+    except Exception:  # mcap doesn't wrap its parsers' errors
         summary = None
     if summary is not None and summary.statistics is not None:
         statistics = summary.statistics
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def recover_all(bags: list[Path]) -> int:
-    """Recovers bags and prints what came of it. Returns the exit status."""
+    """Recover bags and print results. Returns the exit status."""
     status = 0
     for bag in bags:
         try:

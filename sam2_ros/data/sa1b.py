@@ -3,8 +3,8 @@
     {"image": {"image_id": 1, "file_name": "sa_1.jpg", "height": 1500, "width": 2250},
      "annotations": [{"id": 1, "segmentation": {"size": [1500, 2250], "counts": "..."}, ...}, ...]}
 
-Each image is a clip of one frame. Its objects, in SA-1B some hundred that overlap, are numbered from 1 in the order of
-the file.
+Each image is a clip of one frame. Its objects, about a hundred in SA-1B, may overlap. They are numbered from 1 in the
+order of the file.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
-LARGEST = 2**25  # bytes; no JSON of a single image is larger
+MAX_JSON_SIZE = 2**25
+"""Bytes. The JSON of a single image is smaller."""
 
 
 def clips(root: str | Path, images: str | Path | None = None) -> Clips:
-    """All images of a folder or of its folders, or of one JSON, named as the JSON.
+    """Images of a folder or its subfolders, or of one JSON, named after the JSON.
 
     Args:
-        images: another folder that the images are in. None: beside their JSON, or in images/ beside its folder.
+        root: the folder or JSON.
+        images: folder of the images. None: beside their JSON, or in images/ beside its folder.
 
     Raises:
-        ClipError: there are none.
+        ClipError: there are no images.
     """
     root = Path(root)
     files = find(root)
     if not files:
-        raise ClipError(root, "there is no JSON of an image in it, as SA-1B has them")
+        raise ClipError(root, "contains no JSON of an image in the format of SA-1B")
     named: dict[str, Path] = {}
     for file in files:
         plain = file.stem
@@ -50,7 +52,7 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
 
 
 def find(root: Path) -> list[Path]:
-    """The JSON files that have the name of an image, or sa_<number>; a look into the first must do."""
+    """JSON files with the name of an image, or sa_<number>. Only the first file is read to check the format."""
     if root.is_file():
         return [root] if _is_of_one_image(root) else []
     for pattern in ("*", "*/*"):
@@ -64,7 +66,7 @@ def find(root: Path) -> list[Path]:
 
 
 def _is_of_one_image(file: Path) -> bool:
-    if file.suffix.lower() != ".json" or file.stat().st_size > LARGEST:
+    if file.suffix.lower() != ".json" or file.stat().st_size > MAX_JSON_SIZE:
         return False
     try:
         read_json(file, {"image": dict, "annotations": list})
@@ -85,22 +87,24 @@ def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
         listed if isinstance(listed, str) else names[0]
     )
     if picture is None:
-        raise ClipError(folders[0] / names[0], f"the image is missing, {file.name} is about it (--images FOLDER)")
+        raise ClipError(
+            folders[0] / names[0], f"the image of {file.name} is missing; give the folder of images (--images FOLDER)"
+        )
     sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
     size = image_size(picture, 0) if None in sides else sides
     left = LeftOut()
     entries = [entry if isinstance(entry, dict) else {} for entry in content["annotations"]]
-    said = [(str(entry.get("id", index)), entry.get("segmentation")) for index, entry in enumerate(entries)]
-    masks = coco.drawable(said, size, left)
+    segmentations = [(str(entry.get("id", index)), entry.get("segmentation")) for index, entry in enumerate(entries)]
+    masks = coco.drawable(segmentations, size, left)
     if left:
         warnings.warn(f"{file}: left out {left}", DataWarning, stacklevel=2)
     return coco.still(name, file, coco.Annotated(picture, size, masks))
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
-    """Writes the annotated frames as <name>.jpg and <name>.json, or <name>-00000.jpg of several in a clip.
+    """Write annotated frames as <name>.jpg and <name>.json, or <name>-00000.jpg for long clips.
 
-    Objects that can't be seen are left out. Raises OSError.
+    Invisible objects are left out. Raises OSError.
     """
     root, number = Path(root), 0
     for clip in clips:

@@ -1,8 +1,8 @@
 """The training layout of SA-V: <id>.mp4 with <id>_manual.json and <id>_auto.json, in a folder or folders of folders.
 
-https://github.com/facebookresearch/sam2/tree/main/sav_dataset. 24 frames a second, of which every fourth is annotated.
-In the JSON, `masklet` holds for each annotated frame a list with the mask (COCO run lengths) of each object, and
-`masklet_id` the objects' IDs, from 0; here they begin with 1. What the val and test sets look like: `sav_frames`.
+https://github.com/facebookresearch/sam2/tree/main/sav_dataset. 24 frames per second, every fourth is annotated. In the
+JSON, `masklet` has a list of the objects' masks (COCO run lengths) for each annotated frame, and `masklet_id` their IDs
+from 0; clips have them from 1. For the layout of the val and test sets see `sav_frames`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 from sam2_ros.data.object_folders import ObjectFolders
-from sam2_ros.data.video import VideoFrames, VideoWriter
+from sam2_ros.data.video import VideoFrames
+from sam2_ros.data.video_writer import VideoWriter
 
-STEP = 4  # annotated is every fourth frame
+STEP = 4
+"""Every fourth frame is annotated."""
 MANUAL = "_manual.json"
 
 
 def clips(root: str | Path, auto: bool = False) -> Clips:
-    """All videos below a folder, or the one that this is, named as their files; of several files of one name, by path.
+    """All videos below a folder, or a single video, named after their files, or their paths if files share a name.
 
-    Videos without a JSON of manual masklets, and such JSONs without a video, are left out, and named in a warning.
+    A warning lists videos without a JSON of manual masklets, and such JSONs without a video, which are left out.
 
     Args:
-        auto: also the automatic masklets, of the videos that have them; their IDs follow those of the manual ones.
+        root: the folder or video.
+        auto: include automatic masklets, if there are any; their IDs follow those of the manual ones.
 
     Raises:
-        ClipError: there are none.
+        ClipError: there are no videos.
     """
     root, left = Path(root), LeftOut()
     files: dict[str, Path] = {}
@@ -59,7 +62,7 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
         if file.name.endswith(MANUAL) and file not in of_videos:
             left.add("JSONs of manual masklets without a video", file.name)
     if not files:
-        raise ClipError(root, "there is no video <id>.mp4 with its <id>_manual.json in it")
+        raise ClipError(root, "contains no video <id>.mp4 with its <id>_manual.json")
     if left:
         warnings.warn(f"{root}: left out {left}", DataWarning, stacklevel=2)
     return Clips(sorted(files, key=natural), partial(_read, files, auto))
@@ -74,12 +77,13 @@ def _json(file: Path, kind: str) -> Path:
 
 
 def read(file: str | Path, auto: bool = False) -> Clip:
-    """One video, <id>.mp4; frames and masks decode when they are asked for.
+    """Read one video, <id>.mp4; frames and masks are decoded lazily.
 
-    A frame counts as annotated where there is a mask, maybe an empty one, for every object.
+    A frame is annotated if every object has a mask there, which may be empty.
 
     Args:
-        auto: also the automatic masklets if there are any; their IDs follow those of the manual ones.
+        file: the video.
+        auto: include automatic masklets, if there are any; their IDs follow those of the manual ones.
 
     Raises:
         ClipError: a file is missing or damaged.
@@ -121,14 +125,14 @@ def read(file: str | Path, auto: bool = False) -> Clip:
 def _ids(source: Path, ids: list[Any]) -> list[int]:
     numbers = coco_rle.whole(ids)
     if numbers is None or min(numbers, default=0) < 0 or len(set(numbers)) != len(ids):
-        raise ClipError(source, f"the values of 'masklet_id' must be different numbers from 0, not {ids}")
+        raise ClipError(source, f"the values of 'masklet_id' must be unique numbers from 0, not {ids}")
     return numbers
 
 
 def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
-    """Each annotated frame is in the video and has a mask for each object."""
+    """Raises ClipError unless each annotated frame is in the video and has a mask for each object."""
     if len(masklet) > -(-frames // STEP):
-        problem = f"annotates {len(masklet)} frames, one in {STEP}, but the video has only {frames} in all"
+        problem = f"annotates {len(masklet)} frames, one in {STEP}, but the video has only {frames} frames"
         raise ClipError(source, problem)
     for index, here in enumerate(masklet):
         if not isinstance(here, list) or len(here) != objects:
@@ -137,9 +141,9 @@ def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
 
 
 def write(clips: Iterable[Clip], root: str | Path) -> None:
-    """Writes clips as <name>.mp4 and <name>_manual.json. Of the masks, those on every fourth frame are kept.
+    """Write clips as <name>.mp4 and <name>_manual.json, with the masks of every fourth frame.
 
-    Video is lossy. Object IDs are written one lower, from 0 (as the data set has them). Raises OSError.
+    Video compression is lossy. Object IDs are written one lower, from 0, as in the data set. Raises OSError.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)

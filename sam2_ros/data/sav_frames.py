@@ -1,7 +1,7 @@
 """The layout of SA-V's val and test sets: JPEGImages_24fps/<video>/00000.jpg, Annotations_6fps/<video>/000/00000.png.
 
-https://github.com/facebookresearch/sam2/tree/main/sav_dataset. Each object has a folder of its own, so masks may
-overlap. The folders are numbered from 0, the objects here from 1. What pixels belong to an object: `object_folders`.
+https://github.com/facebookresearch/sam2/tree/main/sav_dataset. Each object has its own folder, so masks may overlap.
+Folders are numbered from 0, objects of clips from 1. For the meaning of pixel values see `object_folders`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, Lazy
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.images import check_masks, image_files, image_size, write_jpeg
 from sam2_ros.data.labels import label_files, write_labels
 from sam2_ros.data.object_folders import ObjectFolder, ObjectFolders
-from sam2_ros.data.video import ImageFiles
 
 IMAGES, ANNOTATIONS = "JPEGImages_24fps", "Annotations_6fps"
 
@@ -27,20 +27,22 @@ def clips(root: str | Path, mask_values: str | None = None) -> Clips:
     """All videos below `root`, the folder that holds JPEGImages_24fps and Annotations_6fps.
 
     Args:
+        root: the folder.
         mask_values: as in `label_values.decide`.
 
     Raises:
-        ClipError: there are none.
+        ClipError: there are no videos.
     """
     return Clips(label_folders.videos(Path(root) / IMAGES), partial(read, root, mask_values=mask_values))
 
 
 def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
-    """One video; frames and masks decode when they are asked for.
+    """Read one video; frames and masks are decoded lazily.
 
-    A frame is annotated where there is a PNG of any object; an object that has none there can't be seen.
+    A frame is annotated if any object has a PNG there; objects without one are not visible.
 
     Args:
+        root, video: as in `clips`.
         mask_values: as in `label_values.decide`.
 
     Raises:
@@ -51,7 +53,7 @@ def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
     annotations = Path(root) / ANNOTATIONS / video
     folders = [path for path in annotations.glob("[!.]*") if path.is_dir()]
     if not folders:
-        raise ClipError(annotations, "there are no folders of objects in it, or it is missing")
+        raise ClipError(annotations, "is missing, or contains no folders of objects")
     objects: dict[int, ObjectFolder] = {}
     for folder in folders:
         if not folder.name.isdecimal():
@@ -75,10 +77,10 @@ def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
-    """Writes JPEG frames, a PNG for each object and annotated frame, and <root>.txt, the list of videos.
+    """Write JPEG frames, a PNG for each object and annotated frame, and <root>.txt, the list of videos.
 
-    Object IDs are written one lower, from 0. Nothing checks the rates that the folders' names tell: 24 frames a second
-    are read. Raises OSError.
+    Object IDs are written one lower, from 0. Frame rates are not converted to the 24 per second of the folder's name.
+    Raises OSError.
     """
     root, names = Path(root), []
     for clip in clips:

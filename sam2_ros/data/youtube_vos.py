@@ -1,9 +1,8 @@
-"""The YouTube-VOS layout: as MOSE, with a meta.json that lists the objects of each video.
+"""The YouTube-VOS layout: that of MOSE, with a meta.json that lists the objects of each video.
 
-https://youtube-vos.org/dataset/vos. The videos have 30 frames a second, and every 5th is annotated. `train` and `valid`
-hold only those 6 in a second; `train_all_frames` and `valid_all_frames` have the frames between. In `valid`, each
-object is annotated on its first frame alone, which may be any, though more frames are listed: elsewhere, nothing is
-known of it.
+https://youtube-vos.org/dataset/vos. Videos have 30 frames per second, every 5th is annotated. `train` and `valid`
+contain only the annotated ones; `train_all_frames` and `valid_all_frames` have all. In `valid`, each object is
+annotated only on its first frame, although more frames are listed: its mask is unknown on all others.
 
     {"videos": {"<video>": {"objects": {"1": {"category": "cat", "frames": ["00000", "00005", ...]}}}}}
 """
@@ -28,17 +27,19 @@ from sam2_ros.data.labels import MAX_ID, label_files
 from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 
-RATE = 30.0  # of the videos, whose frames are numbered
-SLOWEST = 3000  # numbers from frame to frame; what is more counts no frames
+RATE = 30.0
+"""Frames per second of the videos, by which files are numbered."""
+MAX_STEP = 3000
+"""Between the numbers of two frames. Larger steps are stamps."""
 
 
 def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
     """All videos of meta.json.
 
     Args:
-        root: the folder that holds meta.json, JPEGImages and Annotations.
-        images: another folder in place of JPEGImages, such as that of `train_all_frames`.
-        mask_values: what the values of masks are, if they don't tell it themselves; see `label_values`.
+        root: the folder that contains meta.json, JPEGImages and Annotations.
+        images: folder to use instead of JPEGImages, such as that of `train_all_frames`.
+        mask_values: meaning of the values, if ambiguous; see `label_values`.
 
     Raises:
         ClipError: a file is missing or damaged.
@@ -56,9 +57,9 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
         except ClipError as error:
             if len(videos) == 1:
                 raise
-            left.add("videos that are not described as they should be", f"{video}: {error.problem}")
+            left.add("videos with an invalid description", f"{video}: {error.problem}")
     if not objects:
-        raise ClipError(meta, f"describes no video as it should be: {left}")
+        raise ClipError(meta, f"has no valid description of a video: {left}")
     if left:
         warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
     return Clips(
@@ -67,29 +68,29 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
 
 
 def read(root: str | Path, video: str, images: str | Path | None = None, mask_values: str | None = None) -> Clip:
-    """One video; see `clips`. Frames and masks decode when they are asked for."""
+    """Read one video; see `clips`. Frames and masks are decoded lazily."""
     every = clips(root, images, mask_values)
     if video not in every.names:
-        raise ClipError(Path(root) / "meta.json", f"there is no video {video!r} in it")
+        raise ClipError(Path(root) / "meta.json", f"has no video {video!r}")
     return every[every.names.index(video)]
 
 
 def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
-    """ID -> names of the frames on which the object is."""
+    """Names of frames with each object, by ID."""
     try:
         objects = {
             int(object_id): tuple(_stem(frame) for frame in value["frames"])
             for object_id, value in entry["objects"].items()
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ClipError(meta, f"video {video!r} is not described as it should be: {error!r}") from error
+        raise ClipError(meta, f"video {video!r} has an invalid description: {error!r}") from error
     if not all(0 < object_id <= MAX_ID for object_id in objects):
         raise ClipError(meta, f"video {video!r}: object IDs must be 1 to {MAX_ID}, not {sorted(objects)}")
     return dict(sorted(objects.items()))
 
 
 def _stem(frame: str | int) -> str:
-    """A frame's name as it should be listed, where it is a number, or the name of a file."""
+    """The stem of a frame that is listed by number, or by name of its file."""
     if isinstance(frame, int):
         return f"{frame:05d}"
     name = PurePath(frame)
@@ -103,10 +104,10 @@ def _read(
     stems = [file.stem for file in files]
     listed = {stem for frames in objects[video].values() for stem in frames}
     for stem in sorted(listed - set(stems), key=natural):
-        raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing; meta.json lists the frame")
+        raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing, but meta.json lists it")
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
-    step = step if 0 < step < SLOWEST else 1  # the names are stamps
+    step = step if 0 < step < MAX_STEP else 1  # the names are stamps
     ids = tuple(objects[video])
     clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids, mask_values)
     if listed <= label_files(root / "Annotations" / video).keys():
@@ -119,11 +120,11 @@ def _read(
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
-    """Writes JPEG frames, palette PNGs and meta.json. Where objects overlap, the higher ID wins.
+    """Write JPEG frames, palette PNGs and meta.json. Where objects overlap, the higher ID wins.
 
-    Frames are numbered at 30 a second, so a clip of 30, 15, 10, 6, 5, ... frames a second keeps its rate, another one
-    gets the nearest of these. The category of every object is "object". Raises ValueError for an object ID above 254,
-    which the format cannot hold, and OSError.
+    Frames are numbered at 30 per second, so rates of 30, 15, 10, 6, 5, ... frames per second are kept, and others are
+    rounded to the nearest of these. The category of every object is "object". Raises ValueError for an object ID above
+    254, which the format cannot hold, and OSError.
     """
     root, videos = Path(root), {}
     for clip in clips:

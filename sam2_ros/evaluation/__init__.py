@@ -1,1 +1,1 @@
-"""What a tracker is worth, in numbers and pictures."""
+"""Scores of trackers on clips with known masks, as tables and pictures."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
-    require("evaluation")  # before the imports that would fail
+    require("evaluation")  # before imports that would fail
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; the sam2 node says why
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; see the sam2 node
 
 import argparse
 import shlex
@@ -55,67 +55,74 @@ def arguments() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    of_clips = parser.add_argument_group("clips")
-    clips = of_clips.add_mutually_exclusive_group(required=True)
+    clip_options = parser.add_argument_group("clips")
+    clips = clip_options.add_mutually_exclusive_group(required=True)
     clips.add_argument("--suite", action="store_true", help="the synthetic scenes held out from training")
     clips.add_argument("--davis", type=Path, metavar="FOLDER", help="a folder with JPEGImages/ and Annotations/")
     clips.add_argument(
         "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, SA-1B, COCO, a rosbag"
     )
-    of_clips.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
-    of_clips.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
-    of_clips.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
+    clip_options.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
+    clip_options.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
+    clip_options.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
 
-    of_clips.add_argument(
+    clip_options.add_argument(
         "--images", metavar="TOPIC|FOLDER",
-        help="of bags with several topics (default: the one that masklets fit); where the images are that a JSON lists",
+        help="topic of a bag with several (default: that of the masklets' images); or folder of the images in a JSON",
     )  # fmt: skip
-    of_clips.add_argument("--masklets", metavar="TOPIC", help="of bags with several")
-    of_clips.add_argument(
+    clip_options.add_argument("--masklets", metavar="TOPIC", help="topic of a bag with several")
+    clip_options.add_argument(
         "--mask-values", choices=MEANINGS,
-        help="of mask files: of one object, from half of the highest on, or each an object's ID; default: as it looks,"
-        " where that is plain",
+        help="values of mask files. binary: one object, from half of the maximum on. labels: object IDs. Default:"
+        " detected, if unambiguous",
     )  # fmt: skip
-    of_clips.add_argument("--strict", action="store_true", help="stop at a damaged clip instead of skipping it")
+    clip_options.add_argument("--strict", action="store_true", help="stop at a damaged clip instead of skipping it")
 
-    what = parser.add_argument_group("what is done")
-    what.add_argument(
+    protocol = parser.add_argument_group("protocol")
+    protocol.add_argument(
         "--protocol",
         choices=("vos", *MODES, "image"),
-        help="vos: point an object out once and follow it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame for itself, 1 to 5 clicks",
+        help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
+        " frames. image: each frame on its own, 1 to 5 clicks",
     )
-    what.add_argument(
+    protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
-        help=f"vos: what points an object out, one or more of {', '.join(KINDS)} (default: click)",
+        help=f"vos: kinds of prompts, one or more of {', '.join(KINDS)} (default: click)",
     )  # fmt: skip
-    what.add_argument(
+    protocol.add_argument(
         "--non-overlap", action="store_true",
         help="vos: each pixel belongs to one object at most, as in Meta's results for DAVIS, MOSE and YouTube-VOS",
     )  # fmt: skip
-    what.add_argument(
-        "--rounds", type=int, metavar="N", help=f"offline, online: at most so many annotated frames (default: {ROUNDS})"
+    protocol.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=f"offline, online: maximum number of annotated frames (default: {ROUNDS})",
     )
-    what.add_argument("--every", type=int, metavar="N", help="image: every N-th annotated frame of a clip (default: 5)")
-    what.add_argument(
+    protocol.add_argument(
+        "--every", type=int, metavar="N", help="image: every N-th annotated frame of a clip (default: 5)"
+    )
+    protocol.add_argument(
         "--masks", type=Path, metavar="FOLDER",
         help="run no model, but score another tracker's PNG masks: FOLDER/<clip>/00000.png with an ID in each pixel"
         " (DAVIS), or FOLDER/<clip>/<object>/00000.png (SA-V)",
     )  # fmt: skip
-    what.add_argument("--answer-values", choices=MEANINGS, help="--masks: as --mask-values, of that tracker's")
+    protocol.add_argument("--answer-values", choices=MEANINGS, help="as --mask-values, for the files of --masks")
 
-    of_model = parser.add_argument_group("model")
-    of_model.add_argument(
+    model_options = parser.add_argument_group("model")
+    model_options.add_argument(
         "--model", choices=CONFIGS, metavar="NAME",
-        help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint is for, or `default`",
+        help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint was made for, or `default`",
     )  # fmt: skip
     weights = "weights: Meta's .pt, Hugging Face's or our .safetensors; or a folder of exported graphs"
-    of_model.add_argument("--checkpoint", type=Path, help=weights)
-    of_model.add_argument("--size", type=int, metavar="N", help="it sees about N x N pixels; default: the model's")
-    of_model.add_argument(
-        "--aspect", metavar="W:H", help="of what it sees; `image`: each its own; default: the model's"
+    model_options.add_argument("--checkpoint", type=Path, help=weights)
+    model_options.add_argument(
+        "--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's"
     )
-    of_model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
+    model_options.add_argument(
+        "--aspect", metavar="W:H", help="of the input; `image`: that of each image; default: the model's"
+    )
+    model_options.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
 
     results = parser.add_argument_group("results")
     results.add_argument("--out", type=Path, default=Path("evaluation"), help="folder (default: evaluation)")
@@ -124,28 +131,28 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def parsed() -> argparse.Namespace:
-    """The options, with defaults filled in. Exits where some don't go together."""
+def parse_options() -> argparse.Namespace:
+    """The options of the command line with their defaults. Exits if some are incompatible."""
     parser = arguments()
     options = parser.parse_args()
     if options.masks:
-        of_model = "model", "checkpoint", "size", "aspect", "device"
-        for name in ("protocol", "prompt", *of_model, "save_masks", "non_overlap"):
+        model = "model", "checkpoint", "size", "aspect", "device"
+        for name in ("protocol", "prompt", *model, "save_masks", "non_overlap"):
             if getattr(options, name):
-                parser.error(f"--{name.replace('_', '-')} says how a model is run; with --masks none is")
+                parser.error(f"--{name.replace('_', '-')} can't be used with --masks, which runs no model")
     elif options.answer_values:
-        parser.error("--answer-values goes with --masks")
+        parser.error("--answer-values needs --masks")
     if options.split and not options.davis:
-        parser.error("--split goes with --davis; other data sets take --list FILE")
+        parser.error("--split needs --davis; use --list FILE for other data sets")
     if (options.images or options.masklets) and not options.data:
-        parser.error("--images and --masklets go with --data")
+        parser.error("--images and --masklets need --data")
     if options.mask_values and options.suite:
-        parser.error("--mask-values goes with --davis or --data")
+        parser.error("--mask-values needs --davis or --data")
     options.protocol = options.protocol or "vos"
-    goes_with = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
-    for name, of in {**goes_with, "rounds": MODES, "every": ("image",)}.items():
+    needed = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
+    for name, of in {**needed, "rounds": MODES, "every": ("image",)}.items():
         if getattr(options, name) and options.protocol not in of:
-            parser.error(f"--{name.replace('_', '-')} goes with --protocol {' or '.join(of)}")
+            parser.error(f"--{name.replace('_', '-')} needs --protocol {' or '.join(of)}")
     options.prompt = list(dict.fromkeys(options.prompt or ["click"]))
     for name, default in (("rounds", ROUNDS), ("every", 5)):
         if getattr(options, name) is None:
@@ -156,7 +163,7 @@ def parsed() -> argparse.Namespace:
 
 
 def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
-    """The clips, and what they are called. Raises ClipError, or ValueError where --list or --only leave none."""
+    """The clips, and a name for them. Raises ClipError, or ValueError if --list or --only leave none."""
     if options.suite:
         clips, what = suite(), "synthetic suite"
     elif options.davis:
@@ -170,23 +177,23 @@ def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
         (clips,) = from_list(options.list, [clips], what)
         what += f", {options.list}"
     if not clips:
-        raise ValueError(f"{what}: there are no clips in it")
+        raise ValueError(f"{what}: contains no clips")
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")
-        raise ValueError(f"no clip's name begins with {' or '.join(options.only)} (--only); there are {names}")
+        raise ValueError(f"no clip's name begins with {' or '.join(options.only)} (--only); the clips are {names}")
     return chosen, what
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> Report:
-    """Runs what the options ask for. Raises CheckpointError, ClipError, OSError, ValueError, MemoryError."""
+    """Run the protocol that the options select. Raises CheckpointError, ClipError, OSError, ValueError, MemoryError."""
     clips, what = find_clips(options)
     challenges = {name: name.rsplit("-", 1)[0] for name in clips.names} if options.suite else {}
     run = Run(clips, challenges, options.out, options.overlays, console, options.strict)
     command = shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]])
     if options.masks:
         if not options.masks.is_dir():
-            raise ValueError(f"{options.masks}: there is no such folder of masks (--masks)")
+            raise ValueError(f"{options.masks}: no such folder of masks (--masks)")
         settings = {"masks": str(options.masks), "clips": what, "command": command}
         return run.masks(options.masks, settings, options.answer_values)
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
@@ -209,32 +216,32 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
 
 
 @contextmanager
-def remarks(console: Console) -> Iterator[list[str]]:
-    """Shows, and gives, what there is to say about data sets."""
-    said: list[str] = []
+def data_warnings(console: Console) -> Iterator[list[str]]:
+    """Print warnings about data sets, and collect their messages."""
+    messages: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("once", DataWarning)
         show = warnings.showwarning
 
-        def remark(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, DataWarning):
                 show(message, category, *where, **more)
                 return
-            said.append(str(message))
+            messages.append(str(message))
             console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
-        warnings.showwarning = remark
-        yield said
+        warnings.showwarning = show_warning
+        yield messages
 
 
 def main() -> int:
-    options = parsed()
+    options = parse_options()
     console = Console()
-    console.width = max(console.width, 110)  # or tables in a file would be cut to 80 columns
+    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
     try:
-        with remarks(console) as said:
+        with data_warnings(console) as messages:
             report = evaluate(options, console)
-        report = replace(report, notes=[*report.notes, *said])
+        report = replace(report, notes=[*report.notes, *messages])
         report.save(options.out)
     except (CheckpointError, OSError, ValueError, MemoryError) as error:
         console.print("[bold red]error:[/]", Text(str(error)), highlight=False, soft_wrap=True)
@@ -247,7 +254,7 @@ def main() -> int:
         title = f"{report.settings.get('model', report.settings.get('masks'))}, {report.settings['clips']}"
         curves.draw(report.curves, title, options.out / "curves.png")
     except ImportError:
-        wrote = "scores.md, scores.json and pictures (curves.png takes Matplotlib: pip install matplotlib)"
+        wrote = "scores.md, scores.json and pictures (curves.png needs Matplotlib: pip install matplotlib)"
     console.print(f"{wrote}: {options.out}/", highlight=False, markup=False, soft_wrap=True)
     return 0
 

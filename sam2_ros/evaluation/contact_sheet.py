@@ -1,4 +1,4 @@
-"""Many frames on one picture."""
+"""Contact sheets: thumbnails of frames in one picture."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ MARGIN, GAP, CAPTION = 16, 8, 22
 
 
 def thumbnail(image: np.ndarray, masklets: Sequence[Masklet], overlay: Overlay | None = None) -> np.ndarray:
-    """The overlay of an image, uint8 [H, W, 3] RGB, drawn at the size of a thumbnail, so that it can be read there.
+    """Thumbnail of an image with its overlay, which is drawn at that size to stay legible: uint8 [h, w, 3] RGB.
 
     Args:
-        overlay: has drawn other images of the same stream; colours are the same as there.
+        image: uint8 [H, W, 3] RGB.
+        overlay: that of the stream, which gives objects the same colours on all images.
     """
     small = _shrunk(image)
     height, width = small.shape[:2]
@@ -36,7 +37,7 @@ def thumbnail(image: np.ndarray, masklets: Sequence[Masklet], overlay: Overlay |
 def contact_sheet(
     images: Sequence[np.ndarray], captions: Sequence[str], title: str, subtitle: str = "", columns: int = 4
 ) -> np.ndarray:
-    """Pictures of one shape, uint8 [H, W, 3] RGB, as thumbnails row by row under a title: uint8 [height, width, 3]."""
+    """Lay out pictures of one shape, uint8 [H, W, 3] RGB, row by row under a title: uint8 [height, width, 3]."""
     columns = min(columns, len(images))
     small = [_shrunk(image) for image in images]
     height = small[0].shape[0]
@@ -57,5 +58,5 @@ def contact_sheet(
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
     height = round(SIDE * image.shape[0] / image.shape[1])
-    way = cv2.INTER_AREA if image.shape[1] > SIDE else cv2.INTER_CUBIC
-    return cv2.resize(image, (SIDE, height), interpolation=way) if image.shape[1] != SIDE else image
+    filter = cv2.INTER_AREA if image.shape[1] > SIDE else cv2.INTER_CUBIC
+    return cv2.resize(image, (SIDE, height), interpolation=filter) if image.shape[1] != SIDE else image

@@ -1,4 +1,4 @@
-"""Curves of scores as a picture."""
+"""Figure of score curves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INK, FAINT = "#181a20", "#d8dae0"
 
 
 def draw(curves: Curves, title: str, path: Path) -> None:
-    """Draws a figure as PNG: y in percent, the line of all in black. Raises OSError."""
+    """Draw a figure as PNG: y in percent, the line of all clips in black. Raises OSError."""
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for name, (x, y) in curves.lines.items():
@@ -34,6 +34,6 @@ def draw(curves: Curves, title: str, path: Path) -> None:
     if len(curves.lines) > 1:
         legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
         for text in legend.get_texts():
-            text.set_parse_math(False)  # names may have dollars in them
+            text.set_parse_math(False)  # names may contain dollars
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

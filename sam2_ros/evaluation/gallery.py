@@ -1,4 +1,4 @@
-"""Pictures of what was answered to a clip."""
+"""Pictures of predicted masks: contact sheets and overlays."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.object_colours import ObjectColours
 from sam2_ros.tracking.overlay import Overlay, draw_masks
 
-SHOWN = 8  # frames on a contact sheet
-IMAGES_SHOWN = 4  # single images on one, twice
+MAX_FRAMES = 8
+"""Frames on a contact sheet."""
+MAX_IMAGES = 4
+"""Single images on a contact sheet, each twice."""
 SUBTITLE = "The truth is outlined in white."
 
 
 class Gallery:
-    """Draws some of a clip's frames on a contact sheet, and all of them as overlays where wanted.
+    """Draws a selection of a clip's frames on a contact sheet, and optionally all of them as overlays.
 
     Args:
-        folder: where <clip>.png goes, and overlays/<clip>/00000.png.
-        overlays: whether every frame is drawn and written.
+        clip: the clip.
+        folder: for <clip>.png and overlays/<clip>/00000.png.
+        overlays: draw and write every frame.
     """
 
     def __init__(self, clip: Clip, folder: Path, overlays: bool = False) -> None:
         self._clip, self._folder, self._overlays = clip, folder, overlays
-        self._wanted = np.linspace(0, len(clip) - 1, SHOWN).round().tolist()
+        self._selected = np.linspace(0, len(clip) - 1, MAX_FRAMES).round().tolist()
         self._pictures: dict[int, np.ndarray] = {}
         self._overlay = Overlay()
 
-    def see(self, index: int, truth: np.ndarray | None, masklets: Sequence[Masklet]) -> None:
-        """The next frame, its truth, bool [N, H, W] or None, and what was answered. Raises OSError."""
-        shown = bool(self._wanted) and index >= self._wanted[0]
+    def add(self, index: int, truth: np.ndarray | None, masklets: Sequence[Masklet]) -> None:
+        """Add the next frame: its true masks, bool [N, H, W] or None, and the predicted ones. Raises OSError."""
+        shown = bool(self._selected) and index >= self._selected[0]
         if (truth is None or not shown) and not self._overlays:
             return
         image = self._clip.frames[index]
         if truth is not None and shown:
-            self._wanted = [wanted for wanted in self._wanted if wanted > index]
+            self._selected = [selected for selected in self._selected if selected > index]
             self._pictures[index] = outlined(thumbnail(image, masklets, self._overlay), truth)
         if self._overlays:
             picture = self._overlay.draw(image, masklets)
             write_png(self._folder / "overlays" / self._clip.name / f"{index:05d}.png", picture)
 
-    def hang(self, quality: str, subtitle: str, captions: Mapping[int, str]) -> None:
-        """Writes the contact sheet, with what is said of some frames, by index. Raises OSError."""
+    def save(self, quality: str, subtitle: str, captions: Mapping[int, str]) -> None:
+        """Write the contact sheet; captions by frame index. Raises OSError."""
         if self._pictures:
             words = [f"frame {index}    {captions.get(index, '')}".rstrip() for index in self._pictures]
             title = f"{self._clip.name}    {quality}"
@@ -57,7 +60,7 @@ class Gallery:
 
 
 class ClickedGallery:
-    """Draws single images with their clicks: some on a contact sheet, all as overlays where wanted.
+    """Draws single images with their clicks: a selection on a contact sheet, optionally all as overlays.
 
     Args: as of `Gallery`.
     """
@@ -66,17 +69,17 @@ class ClickedGallery:
         self._clip, self._folder, self._overlays = clip, folder, overlays
         self._images: list[list[Segmented]] = []
 
-    def see(self, objects: list[Segmented]) -> None:
-        """The objects of the next image. Raises OSError."""
-        if len(self._images) < IMAGES_SHOWN:
+    def add(self, objects: list[Segmented]) -> None:
+        """Add the next image with its objects. Raises OSError."""
+        if len(self._images) < MAX_IMAGES:
             self._images.append(objects)
         if self._overlays:
             index = objects[0].frame
             picture = _clicked(np.array(self._clip.frames[index]), objects, -1)
             write_png(self._folder / "overlays" / self._clip.name / f"{index:05d}.png", picture)
 
-    def hang(self) -> None:
-        """Writes the contact sheet: masks after one click, and below after all of them. Raises OSError."""
+    def save(self) -> None:
+        """Write the contact sheet: masks after one click, below them masks after all clicks. Raises OSError."""
         pictures, captions = [], []
         for number, words in ((0, "1 click"), (-1, "all clicks")):
             for objects in self._images:
@@ -93,7 +96,7 @@ class ClickedGallery:
 
 
 def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> np.ndarray:
-    """Draws into an image of any size the masks after a click, and the clicks: red ones are negative."""
+    """Draw the masks after a click into an image of any size, and the clicks: positive green, negative red."""
     masks = {one.object_id: _resized(one.masks[number], picture.shape[:2]) for one in objects}
     seen = {object_id: mask for object_id, mask in masks.items() if mask.any()}
     draw_masks(picture, seen, ObjectColours().of(picture, seen))
@@ -111,7 +114,7 @@ def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Draws thin white outlines around true masks, bool [N, H, W], into a picture, uint8 [h, w, 3], and returns it."""
+    """Draw thin white outlines of true masks, bool [N, H, W], into a picture, uint8 [h, w, 3], and return it."""
     for mask in truth:
         small = cv2.resize(mask.view(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         contours, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -120,7 +123,7 @@ def outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture, uint8 [H, W, 3] RGB. Raises OSError."""
+    """Write a picture, uint8 [H, W, 3] RGB. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     assert ok

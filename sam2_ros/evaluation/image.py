@@ -1,7 +1,7 @@
-"""Single images: how good a mask is after one click, two, up to five.
+"""Single images: mask quality after 1 to 5 clicks.
 
 SAM 2 paper, section 6.2 and appendix E.3. The first click is at the object's centre, each further one at the centre of
-the largest error of the mask so far, which goes into the network with it. Frames of videos count as images.
+the largest error of the last mask, whose logits are a prompt, too. Frames of videos count as images.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CLICKS = 5
 
 
 class ImageScore(NamedTuple):
-    """IoU of the answers about one object on one image."""
+    """IoU of the masks of one object on one image."""
 
     clicks: Sequence[float]
-    """After 1 .. CLICKS clicks; where no more were needed, the last one's."""
+    """After 1 .. CLICKS clicks; that of the last click where fewer were needed."""
     best: float
-    """Of the best of the first click's candidates, whichever the network prefers."""
+    """Highest of the first click's three candidates."""
     single: float
-    """Of the one mask that the network gives for the first click when it is not asked for candidates."""
+    """Of the first click's single mask, without multimask output."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +42,14 @@ class Segmented:
     object_id: int
     clicks: Sequence[Click]
     masks: Sequence[np.ndarray]
-    """After each of the clicks, bool [H, W]. There are less than CLICKS where a mask became the truth."""
+    """After each click, bool [H, W]. Fewer than CLICKS where a mask equals the truth."""
     score: ImageScore
 
 
 def segment(predictor: ImagePredictor, clip: Clip, every: int = 1) -> Iterator[list[Segmented]]:
-    """Clicks on every visible object of every `every`-th annotated frame, and yields them frame by frame.
+    """Click on every visible object of every `every`-th annotated frame, and yield the results frame by frame.
 
-    Of one click's three candidate masks, the one counts that the network predicts to be the best.
+    Of one click's three candidate masks, the one with the highest predicted IoU counts.
     """
     annotated = 0
     for index, truth in enumerate(clip.masks):
@@ -133,8 +133,8 @@ def image_report(
         ],
     }
     note = (
-        "Mean IoU over masks, in percent, after so many clicks. After one, the mask counts that the network prefers of"
-        " its three candidates; best of 3: the best of them; single: the mask that it gives when asked for one."
+        "Mean IoU over masks, in percent, by the number of clicks. After one click, the mask with the highest predicted"
+        " IoU of three candidates counts; best of 3: the best of them; single: the mask without multimask output."
     )
     return Report(settings, tables, [note, *notes], data, Curves(lines, "clicks", "mIoU"))
 

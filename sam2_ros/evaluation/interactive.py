@@ -1,15 +1,15 @@
-"""Interactive segmentation of videos: a user looks at the result, and corrects the frame that needs it most.
+"""Interactive segmentation of videos: a simulated user corrects the frames with the largest errors.
 
-SAM 2 paper, section 6.1.1 and appendix E.1.2. Each frame that is annotated gets three clicks, each at the centre of the
-largest error; the first is the one where the object appears. After that, in two ways:
+SAM 2 paper, section 6.1.1 and appendix E.1.2. Each annotated frame gets three clicks, each at the centre of the largest
+error; the first one is that on which the object appears. There are two modes:
 
-- offline: in every round the frame with the lowest IoU is corrected, of those that were not annotated yet, and the
-  whole video is tracked again with all clicks known.
-- online: the video is passed through once. It stops where the IoU is below 0.75, that frame is corrected, and tracking
-  goes on from there.
+- offline: each round corrects the frame with the lowest IoU that is not annotated yet, and tracks the whole video again
+  with all clicks.
+- online: a single pass through the video pauses where the IoU is below 0.75, corrects that frame, and resumes tracking
+  from there.
 
-Both run here on a tracker whose history holds the whole clip, so that each image is encoded once. For `online` this
-gives what a single pass gives, and the result for every smaller number of annotated frames on the way.
+Both run on a tracker whose history holds the whole clip, so each image is encoded only once. The result of `online` is
+that of a single pass, for every number of annotated frames.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from sam2_ros.tracking.tracker import Tracker
 
 MODES = ("offline", "online")
 ROUNDS = 8
-CLICKS = 3  # on each annotated frame
-PAUSE_IOU = 0.75  # online, the user steps in below
+CLICKS = 3
+"""On each annotated frame."""
+PAUSE_IOU = 0.75
+"""Online, the user corrects a frame below this IoU."""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a user did for one object in one round."""
+    """Annotation of one object in one round."""
 
     frame: int
     clicks: int
@@ -47,10 +49,10 @@ class Round:
     """The result after some frames were annotated."""
 
     annotations: Mapping[int, Annotation]
-    """What was done for this round, by object ID; objects that needed nothing are not listed."""
+    """Annotations of this round, by object ID; objects without errors have none."""
     scores: Sequence[ObjectScore]
     """Of all objects. As in semi-supervised segmentation, the first annotated frame and the clip's last don't count;
-    frames that were annotated later do."""
+    frames that are annotated later do."""
 
 
 def recording_tracker(network: SAM2 | Network, clip: Clip, rounds: int = ROUNDS) -> Tracker:
@@ -68,13 +70,13 @@ def recording_tracker(network: SAM2 | Network, clip: Clip, rounds: int = ROUNDS)
 
 
 def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> Iterator[Round]:
-    """Annotates and tracks all objects of a clip, and yields the result of each round.
+    """Annotate and track all objects of a clip, and yield the result of each round.
 
-    Ends before `rounds` when nothing is left to correct. In the tracker the objects have the IDs that they have in the
-    clip, and after each round `frame_at` tells all about it.
+    Ends before `rounds` when no errors are left. The tracker uses the clip's object IDs; after each round, its
+    `frame_at` returns the masks.
 
     Args:
-        tracker: that keeps the whole clip (`recording_tracker`); it is reset first.
+        tracker: one that keeps the whole clip (`recording_tracker`); it is reset first.
         mode: one of MODES.
     """
     tracker.reset()
@@ -92,7 +94,7 @@ def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> I
         answers = (tracker.frame_at(stamp(clip, index)) for index in range(len(clip)))
         scores = score(clip, answers, {object_id: frames[0] for object_id, frames in done.items() if frames})
         yield Round(annotations, scores)
-        choose = _worst if mode == "offline" else _next_bad
+        choose = _worst if mode == "offline" else _next_below_threshold
         chosen = {
             one.object_id: following for one in scores if (following := choose(one, done[one.object_id])) is not None
         }  # fmt: skip
@@ -101,7 +103,7 @@ def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> I
 
 
 def _first_frames(clip: Clip) -> dict[int, int]:
-    """The first frame on which each object is visible, by its ID."""
+    """The first frame on which each object is visible, by object ID."""
     first: dict[int, int] = {}
     for index, truth in enumerate(clip.masks):
         for row, object_id in enumerate(clip.object_ids):
@@ -122,19 +124,19 @@ def _annotate(tracker: Tracker, clip: Clip, object_id: int, frame: int) -> Annot
 
 
 def _worst(one: ObjectScore, done: Sequence[int]) -> int | None:
-    """The frame with the lowest IoU that was not annotated yet, the first of such; None where there is no error."""
+    """The (first) frame with the lowest IoU that is not annotated yet; None if there is no error."""
     frames = [frame for frame in one.frames if frame.frame not in done and frame.j < 1]
     return min(frames, key=lambda frame: frame.j).frame if frames else None
 
 
-def _next_bad(one: ObjectScore, done: Sequence[int]) -> int | None:
-    """The first bad frame after the last one that was annotated."""
+def _next_below_threshold(one: ObjectScore, done: Sequence[int]) -> int | None:
+    """The first frame below the threshold after the last annotated one."""
     return next((frame.frame for frame in one.frames if frame.frame > done[-1] and frame.j < PAUSE_IOU), None)
 
 
 def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence[Round]], rows: Rows, rounds: int,
                        notes: Sequence[str] = ()) -> Report:  # fmt: skip
-    """Tables and curves of J&F over annotated frames; an object that needs no more keeps its last score."""
+    """Tables and curves of J&F over annotated frames; objects without errors keep their last score."""
     objects = [one for name, done in clips.items() for one in _by_object(name, done, rounds)]
     numbers = list(range(1, rounds + 1))
     columns = ["objects", *map(str, numbers), "mean", "frames", "clicks"]
@@ -149,8 +151,9 @@ def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence
         return [one for one in objects if one.clip in clips]
 
     note = (
-        f"J&F in percent after 1 .. {rounds} annotated frames of {CLICKS} clicks each, their mean, and how many frames"
-        " and clicks an object took; means over objects. The first annotated frame and the clip's last don't count."
+        f"J&F in percent after 1 .. {rounds} annotated frames of {CLICKS} clicks each, their mean, and the number"
+        " of frames and clicks of an object; means over objects. The first annotated frame and the clip's last don't"
+        " count."
     )
     tables = [
         Table(heading, columns, [(name, cells(of(clips))) for name, clips in parts.items()])

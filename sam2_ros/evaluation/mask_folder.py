@@ -1,15 +1,16 @@
-"""Masks that another tracker has left as PNG files, as answers to a clip.
+"""Another tracker's predicted masks of a clip, as PNG files.
 
-Two layouts, told apart by what is in a clip's folder:
+There are two layouts, which are recognised by the content of a clip's folder:
 
 - label images: <clip>/00000.png, each pixel the ID of its object, or its colour (DAVIS, MOSE, YouTube-VOS);
 - a folder for each object: <clip>/000/00000.png, where any pixel that isn't 0 belongs to it (SA-V). The folders'
   numbers are the objects' IDs, or one less (SA-V counts from 0).
 
-What the values mean is found out as in a data set; levels of a soft mask, such as probabilities, count from half on.
+The meaning of values is detected as in a data set (`label_values`); soft masks, such as probabilities, are thresholded
+at half.
 
-A file is named like the frame of the data set that it belongs to. Where the data set has no files, as in a video or a
-synthetic scene, the number in the name is the frame's index.
+A file has the name of its frame in the data set. Without such files, as in a video or a synthetic scene, the number in
+the name is the frame's index.
 """
 
 from __future__ import annotations
@@ -22,31 +23,30 @@ import numpy as np
 
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.label_values import LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 from sam2_ros.data.object_folders import ObjectFolder
-from sam2_ros.data.video import ImageFiles
 from sam2_ros.evaluation.vos import stamp
 from sam2_ros.tracking.masklet import Frame, Masklet
 
 Reader = Callable[[int, tuple[int, int]], np.ndarray]
-"""Gives the masks, bool [N, H, W], of the frame with an index, and of a size."""
+"""Reads the masks of a frame, bool [N, H, W], from its index and its height and width."""
 
-
-USUAL = LabelValues((), ())
-"""What is written where a clip has no files of masks: IDs with DAVIS' palette, above 254 with 16 bits."""
+DEFAULT_VALUES = LabelValues((), ())
+"""Values of written files if a clip has no mask files: IDs with DAVIS' palette, or in 16 bits above 254."""
 
 
 def read_masks(root: str | Path, clip: Clip, mask_values: str | None = None) -> Iterator[Frame]:
-    """The masks in `root`/<name of the clip>, one answer for each frame. An object is present where its mask is.
+    """Read the masks in `root`/<name of the clip>, one `Frame` for each frame. Empty masks mean absent.
 
-    Only frames whose truth is known are read. The first frame's file may be missing: there, trackers are told.
+    Only annotated frames are read. The first frame's file may be missing, as trackers are prompted there.
 
     Args:
-        mask_values: what the values are, if they don't tell it themselves; see `label_values`.
+        mask_values: meaning of the values, if ambiguous; see `label_values`.
 
     Raises:
-        ClipError: a file or folder is missing, damaged, of another size, or is about objects that the clip lacks.
+        ClipError: a file or folder is missing, damaged, of another size, or has objects that the clip lacks.
     """
     folder = Path(root) / clip.name
     if not folder.is_dir():
@@ -56,7 +56,7 @@ def read_masks(root: str | Path, clip: Clip, mask_values: str | None = None) -> 
     elif label_files(folder):
         read = _label_images(folder, clip, mask_values)
     else:
-        raise ClipError(folder, "there is neither a PNG in it nor a folder for each object")
+        raise ClipError(folder, "contains neither PNG files nor a folder for each object")
     for index, truth in enumerate(clip.masks):
         masks = np.zeros((0, 0, 0), bool) if truth is None else read(index, truth.shape[1:])
         masklets = tuple(
@@ -68,34 +68,34 @@ def read_masks(root: str | Path, clip: Clip, mask_values: str | None = None) -> 
 
 
 def write_masks(root: str | Path, clip: Clip, index: int, frame: Frame) -> None:
-    """Writes an answer below `root`/<name of the clip>, with names and values as those of the clip's own files.
+    """Write predicted masks below `root`/<name of the clip>, with the names and values of the clip's own files.
 
-    So tools that compare files find the same objects in both. Objects that the answer lacks have empty masks. Where
+    Tools that compare files then find the same objects in both. Objects without a masklet get empty masks. Where
     objects overlap in one file, the higher ID wins. Raises ValueError for an object ID that does not fit, and OSError.
     """
     masks = np.zeros((len(clip.object_ids), frame.height, frame.width), bool)
     for mask, object_id in zip(masks, clip.object_ids, strict=True):
         if (masklet := frame.masklet(object_id)) is not None:
             mask[:] = masklet.mask
-    (clip.mask_files or USUAL).write(Path(root) / clip.name, frame_names(clip)[index], clip.object_ids, masks)
+    (clip.mask_files or DEFAULT_VALUES).write(Path(root) / clip.name, frame_names(clip)[index], clip.object_ids, masks)
 
 
 def frame_names(clip: Clip) -> list[str]:
-    """The names of a clip's frames, without a suffix: of its files, or the index in five digits."""
+    """Names of a clip's frames without suffix: those of its files, or the index in five digits."""
     if isinstance(clip.frames, ImageFiles):
         return [file.stem for file in clip.frames.files]
     return [f"{index:05d}" for index in range(len(clip))]
 
 
 def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
-    """Reads the masks of a frame from one file. A clip's only object may be 255 there, or the levels of a soft mask."""
+    """Reader of one file for each frame. A single object may have the value 255, or be a soft mask."""
     files, ids = _files(folder, clip), np.array(clip.object_ids)[:, None, None]
     values: LabelValues | None = None
 
-    def look(size: tuple[int, int]) -> LabelValues:
-        found = {index: file for index, file in enumerate(files.found) if file is not None}
+    def values_for(size: tuple[int, int]) -> LabelValues:
+        paths = {index: file for index, file in enumerate(files.paths) if file is not None}
         like = clip.mask_files if isinstance(clip.mask_files, LabelValues) else None
-        return decide(folder, found, size, mask_values, like)
+        return decide(folder, paths, size, mask_values, like)
 
     def read(index: int, size: tuple[int, int]) -> np.ndarray:
         nonlocal values
@@ -105,13 +105,13 @@ def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
         image = read_labels(file, size, index)
         if image.palette is not None and mask_values is None and set(distinct(image.pixels)) <= {0, *clip.object_ids}:
             return image.pixels == ids
-        values = values or look(size)
+        values = values or values_for(size)
         if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):
             return values.masks(image)
         values = values.of(clip.object_ids)
-        strangers = values.strangers(image)
-        if values.threshold is not None or strangers:
-            what = "one object with soft edges" if values.threshold is not None else values.named(min(strangers))
+        unknown = values.unknown(image)
+        if values.threshold is not None or unknown:
+            what = "one object with soft edges" if values.threshold is not None else values.named(min(unknown))
             raise ClipError(file, f"has {what}, but the clip's objects are {_list(clip.object_ids)}", index)
         return values.masks(image)
 
@@ -119,7 +119,7 @@ def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
 
 
 def _object_folders(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
-    """Reads the masks of a frame from one file for each object."""
+    """Reader of one file for each frame and object."""
     folders = {int(path.name): path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()}
     for shift in (0, 1):
         if sorted(number + shift for number in folders) == list(clip.object_ids):
@@ -129,13 +129,13 @@ def _object_folders(folder: Path, clip: Clip, mask_values: str | None) -> Reader
         raise ClipError(folder, problem)
     files = [_files(folders[object_id - shift], clip) for object_id in clip.object_ids]
     objects = [
-        ObjectFolder(one.folder, {index: file for index, file in enumerate(one.found) if file is not None}, mask_values)
+        ObjectFolder(one.folder, {index: file for index, file in enumerate(one.paths) if file is not None}, mask_values)
         for one in files
     ]
 
     def read(index: int, size: tuple[int, int]) -> np.ndarray:
         missing = [one[index] is None for one in files]
-        masks = [None if gone else one.mask(index, size) for gone, one in zip(missing, objects, strict=True)]
+        masks = [None if absent else one.mask(index, size) for absent, one in zip(missing, objects, strict=True)]
         return np.stack([np.zeros(size, bool) if mask is None else mask for mask in masks])
 
     return read
@@ -146,22 +146,22 @@ def _files(folder: Path, clip: Clip) -> _Files:
     names = frame_names(clip)
     pngs = label_files(folder)
     numbers = {int(stem): path for stem, path in pngs.items() if stem.isdecimal()}
-    found = [pngs.get(name) or (numbers.get(int(name)) if name.isdecimal() else None) for name in names]
-    return _Files(folder, names, found)
+    paths = [pngs.get(name) or (numbers.get(int(name)) if name.isdecimal() else None) for name in names]
+    return _Files(folder, names, paths)
 
 
 @dataclass(frozen=True)
 class _Files:
     folder: Path
     names: Sequence[str]
-    found: Sequence[Path | None]
+    paths: Sequence[Path | None]
 
     def __getitem__(self, index: int) -> Path | None:
-        """None for a first frame without a file. Raises ClipError for another."""
-        if index and self.found[index] is None:
-            problem = "the file is missing; where nothing is seen, a mask is all 0"
+        """The file of a frame; None if the first frame has none. Raises ClipError for other frames."""
+        if index and self.paths[index] is None:
+            problem = "the file is missing; write an all-zero mask where nothing is visible"
             raise ClipError(self.folder / f"{self.names[index]}.png", problem, index)
-        return self.found[index]
+        return self.paths[index]
 
 
 def _list(numbers: Iterable[int]) -> str:

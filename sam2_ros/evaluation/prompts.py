@@ -1,4 +1,4 @@
-"""Prompts as a careful user would give them, made from the truth."""
+"""Simulated prompts of a careful user, derived from true masks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import Box, Click, Prompt, SmallMaskError
 
 if TYPE_CHECKING:
-    from sam2_ros.tracking.tracker import Tracker  # needs PyTorch, the clicks that the demo takes from here do not
+    from sam2_ros.tracking.tracker import Tracker  # needs PyTorch; the clicks, which the demo uses, do not
 
 KINDS = {"mask": 0, "box": 0, "click": 1, "3clicks": 3, "5clicks": 5}
-"""Kinds of first prompts, with their number of clicks."""
+"""Kinds of first prompts, and the number of clicks of each."""
 
 
 def error_click(mask: np.ndarray, truth: np.ndarray) -> Click | None:
     """The click that corrects `mask` towards `truth`, bool [H, W]; None where they are equal.
 
-    It lies where an error reaches deepest: on the pixel that is farthest from the rim of its error region, among missed
-    pixels (a positive click) and wrong ones (a negative click). The edge of the image is a rim too. As in the SAM 2
-    paper's evaluation (appendix F), where this is called the centre of the error region.
+    It lies on the pixel with the largest distance to the border of its error region: a positive click among false
+    negatives, or a negative one among false positives. The image's edge is a border, too. As in the SAM 2 paper's
+    evaluation (appendix F), which calls it the centre of the error region.
     """
     deepest = None
     for positive, error in ((True, truth & ~mask), (False, mask & ~truth)):
@@ -35,14 +35,14 @@ def error_click(mask: np.ndarray, truth: np.ndarray) -> Click | None:
 
 
 def tight_box(mask: np.ndarray) -> Box:
-    """The smallest box around a mask, bool [H, W], that is not empty."""
+    """The bounding box of a non-empty mask, bool [H, W]."""
     return Box(*cv2.boundingRect(mask.view(np.uint8)))
 
 
 def prompt_object(tracker: Tracker, kind: str, object_id: int, truth: np.ndarray, label: str = "") -> Masklet:
-    """Points a new object out on the tracker's newest frame, where it covers `truth`, bool [H, W], not empty.
+    """Prompt a new object on the tracker's newest frame, where its true mask is `truth`, bool [H, W], not empty.
 
-    A mask that is too small for the network gives way to its box.
+    If the mask is too small for the network, its box is the prompt instead.
 
     Raises KeyError for an unknown kind.
     """
@@ -59,11 +59,10 @@ def correct(
     tracker: Tracker, object_id: int, mask: np.ndarray, truth: np.ndarray, clicks: int, stamp: int | None = None,
     label: str = "",
 ) -> list[Masklet]:  # fmt: skip
-    """Clicks on one frame, from `mask` towards `truth`, bool [H, W]; gives the tracker's answer to each.
+    """Correct `mask` towards `truth`, bool [H, W], by clicks on one frame. Returns the masklet after each click.
 
-    Each click corrects what came of those before it, as a user's would who looks at the result. There are less than
-    `clicks` where the mask becomes the truth. With a `stamp`, that of the frame (None: the newest), the object is not
-    carried forward from there.
+    Each click corrects the result of those before it. There are fewer than `clicks` if the mask becomes equal to the
+    truth. On the frame of a `stamp` (None: the newest), the object is not carried forward.
     """
     answers: list[Masklet] = []
     while len(answers) < clicks and (click := error_click(mask, truth)) is not None:

@@ -1,7 +1,7 @@
 """Region similarity J and boundary accuracy F of one mask against the truth.
 
-Defined as in the DAVIS benchmark (Perazzi et al., CVPR 2016, section 5) and computed so that the numbers are those of
-the DAVIS 2017 and SA-V evaluation tools.
+Defined as in the DAVIS benchmark (Perazzi et al., CVPR 2016, section 5); equal to the numbers of the DAVIS 2017 and
+SA-V evaluation tools.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 import cv2
 import numpy as np
 
-TOLERANCE = 0.008  # of the image's diagonal; rounded up to whole pixels
+TOLERANCE = 0.008
+"""Relative to the image's diagonal; rounded up to whole pixels."""
 
 
 def region_similarity(mask: np.ndarray, truth: np.ndarray) -> float:
@@ -24,13 +25,13 @@ def region_similarity(mask: np.ndarray, truth: np.ndarray) -> float:
 def boundary_accuracy(mask: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE) -> float:
     """F-measure of the outline of `mask` against that of `truth`, bool [H, W]; 0 .. 1.
 
-    A pixel of one outline is found if the other outline is at most `tolerance` diagonals away, rounded up to whole
-    pixels. 1 where both masks are empty or fill the whole image (there is no outline), 0 where one of them does.
+    A pixel of one outline matches if the other outline is at most `tolerance` diagonals away, rounded up to whole
+    pixels. 1 if neither mask has an outline (empty, or the whole image), 0 if only one has.
     """
     _check(mask, truth)
     radius = math.ceil(tolerance * math.hypot(*mask.shape))
     x, y, width, height = cv2.boundingRect((mask | truth).view(np.uint8))
-    # Beyond one pixel around both masks nothing changes, and distances reach over it: the tools' result for less work.
+    # Cropped for speed: pixels further than one from both masks have no outline, and distances are the same.
     rows = slice(max(y - 1, 0), y + height + 1)
     columns = slice(max(x - 1, 0), x + width + 1)
     outline, true_outline = _outline(mask[rows, columns]), _outline(truth[rows, columns])

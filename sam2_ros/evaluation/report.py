@@ -1,4 +1,4 @@
-"""What an evaluation says: tables on the screen, as Markdown and as JSON, and curves."""
+"""Reports of an evaluation: tables on the screen, as Markdown and as JSON, and curves."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rich import box, table
 from rich.console import Console
 from rich.text import Text
 
-LISTED = 100
-"""Of more clips than this, tables show only the mean, and only this many get a contact sheet."""
+MAX_LISTED_CLIPS = 100
+"""Tables of more clips show only the mean, and only this many get a contact sheet."""
 
 ALL = "all"
-"""The row that stands for all others."""
+"""Name of the row of all clips."""
 
 
 class Table(NamedTuple):
     """Rows of cells under a heading."""
 
     heading: str
-    """Of the first column, which names the rows."""
+    """Header of the first column, which holds the names of rows."""
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
 
@@ -35,7 +35,7 @@ class Curves(NamedTuple):
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     """x and y of each, by name."""
     x: str
-    """What the axes show."""
+    """Labels of the axes."""
     y: str
 
 
@@ -44,16 +44,16 @@ class Report:
     """The result of one run over several clips."""
 
     settings: Mapping[str, str]
-    """What was run: model, protocol, clips, command."""
+    """Model, protocol, clips, command."""
     tables: Sequence[Table]
     notes: Sequence[str]
-    """What the columns mean, and what else there is to say; a sentence or two each."""
+    """Explanations of the columns, and warnings; a sentence or two each."""
     data: Mapping[str, object]
-    """Everything, down to each object and frame; goes into the JSON beside the settings."""
+    """Scores of each object and frame; written to the JSON beside the settings."""
     curves: Curves
 
     def print(self, console: Console) -> None:
-        """Shows the tables on a screen."""
+        """Print the tables and notes."""
         for heading, columns, rows in self.tables:
             shown = table.Table(title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
             shown.add_column(heading, no_wrap=True)
@@ -74,12 +74,12 @@ class Report:
         return "\n".join([*lines, "\n\n".join(self.notes), ""])
 
     def json(self) -> str:
-        """Settings and data. Means over nothing are null."""
+        """Settings and data. Undefined means are null."""
         content = {"settings": dict(self.settings)} | {key: plain(value) for key, value in self.data.items()}
         return json.dumps(content, indent=1, allow_nan=False)
 
     def save(self, folder: Path) -> None:
-        """Writes scores.md and scores.json into a folder, which is made where it is missing. Raises OSError."""
+        """Write scores.md and scores.json into a folder, which is created if missing. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "scores.md").write_text(self.markdown(), "utf-8", errors="backslashreplace")
         (folder / "scores.json").write_text(self.json())
@@ -87,11 +87,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Rows:
-    """Which clips each row of a table is about."""
+    """The clips of each row of a table."""
 
     clips: Sequence[str]
     challenges: Mapping[str, str] = field(default_factory=dict)
-    """Of each clip; empty: none."""
+    """Challenge of each clip; empty: none."""
 
     def by_clip(self) -> dict[str, set[str]]:
         return {name: {name} for name in self.clips}
@@ -101,34 +101,34 @@ class Rows:
         return {n: {clip for clip in self.clips if self.challenges[clip] == n} for n in names if n}
 
     def tables(self) -> dict[str, dict[str, set[str]]]:
-        """Rows by heading: each clip, and all; each challenge where there are any."""
-        tables = {"clip": {**(self.by_clip() if len(self.clips) <= LISTED else {}), ALL: set(self.clips)}}
+        """Rows by heading: clips and all of them; challenges, if there are any."""
+        tables = {"clip": {**(self.by_clip() if len(self.clips) <= MAX_LISTED_CLIPS else {}), ALL: set(self.clips)}}
         return {**tables, "challenge": self.by_challenge()} if self.challenges else tables
 
     def lines(self) -> dict[str, set[str]]:
-        """Rows that make a readable figure: the challenges, or else the clips where there are few; and all."""
+        """Rows of a readable figure: challenges, or else clips if there are few; and all of them."""
         parts = self.by_challenge() or (self.by_clip() if 1 < len(self.clips) <= 8 else {})
         return {**parts, ALL: set(self.clips)}
 
 
 def _cell(name: str) -> str:
-    """A name in a Markdown table."""
+    """A name, escaped for a Markdown table."""
     return " ".join(name.splitlines()).replace("|", "\\|")
 
 
 def percent(value: float) -> str:
-    """0 .. 1 as a cell of a table."""
+    """A share, 0 .. 1, as a cell of a table."""
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def mean(values: Iterable[float]) -> float:
-    """NaN of nothing."""
+    """Mean; NaN without values."""
     values = list(values)
     return math.fsum(values) / len(values) if values else math.nan
 
 
 def plain(value: object) -> object:
-    """A value as JSON holds it: NaN as None, numbers to five digits."""
+    """A value for JSON: NaN as None, numbers rounded to five digits."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

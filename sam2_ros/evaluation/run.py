@@ -1,4 +1,4 @@
-"""One run over many clips: a protocol, its progress on the screen, and its pictures."""
+"""A run of a protocol over many clips, with its progress and pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
 from sam2_ros.evaluation.image import CLICKS, ImageScore, image_report, segment
 from sam2_ros.evaluation.interactive import Round, interact, interactive_report, recording_tracker
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
-from sam2_ros.evaluation.report import LISTED, Report, Rows, percent
+from sam2_ros.evaluation.report import MAX_LISTED_CLIPS, Report, Rows, percent
 from sam2_ros.evaluation.scores import ObjectScore, Scorer, summary
 from sam2_ros.evaluation.vos import follow, stamp, vos_report
 from sam2_ros.model.sam2 import SAM2
@@ -28,20 +28,21 @@ from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
-MAX_OBJECTS = 1024  # in one clip, all kinds of prompts together
+MAX_OBJECTS = 1024
+"""In one clip, all kinds of prompts together."""
 TOO_SHORT = (
-    "no object is visible on an annotated frame that two others follow, as the prompted frame and the last one don't"
-    " count (--protocol image scores single frames)"
+    "no object is visible on an annotated frame with two more after it; the prompted frame and the last one don't count"
+    " (--protocol image scores single frames)"
 )
-UNSEEN = "no object is visible on any of the frames that were looked at"
+NONE_VISIBLE = "no object is visible on any selected frame"
 
 Item = TypeVar("Item")
 Advance = Callable[[float], None]
-"""Tells a progress bar that so much more of a clip is done, 0 .. 1."""
+"""Advances a progress bar by a share of a clip, 0 .. 1."""
 
 
 class Stopwatch(Iterator[Item]):
-    """Passes items on, and sums up how long they took to come."""
+    """Iterates, and sums up the seconds that items took."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = iter(items)
@@ -57,14 +58,15 @@ class Stopwatch(Iterator[Item]):
 
 @dataclass
 class Run:
-    """Evaluates clips, and leaves a picture of each in a folder. A damaged clip is skipped, which the report says.
+    """Evaluates clips, and writes a picture of each. Damaged clips are skipped and listed in the report.
 
     Args:
         clips: opened one at a time.
-        challenges: of the clips, by name; empty: none.
-        out: the folder.
-        overlays: whether to draw every frame.
-        strict: a damaged clip is an error instead.
+        challenges: challenge of each clip by name; empty: none.
+        out: folder for pictures.
+        overlays: draw every frame.
+        console: for progress and one line for each clip.
+        strict: raise an error for a damaged clip instead of skipping it.
     """
 
     clips: Clips
@@ -74,7 +76,7 @@ class Run:
     console: Console
     strict: bool = False
     skipped: dict[str, ClipError] = field(default_factory=dict)
-    """Why, by name of the clip."""
+    """Errors by name of the clip."""
 
     def vos(
         self,
@@ -85,26 +87,26 @@ class Run:
         non_overlap: bool,
     ) -> Report:
         """Semi-supervised segmentation with one or more kinds of prompts."""
-        # All kinds side by side encode each image once; but objects of one kind must not take pixels from another's.
+        # Kinds in one tracker share encoded images; but without overlap, one kind would take pixels from another.
         groups = [[kind] for kind in kinds] if non_overlap else [kinds]
         trackers = [Tracker(model, history=1, max_objects=MAX_OBJECTS, non_overlap_masks=non_overlap) for _ in groups]
 
         def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
             followed = [follow(tracker, clip, group) for tracker, group in zip(trackers, groups, strict=True)]
-            for said in zip(*followed, strict=True):
-                yield {kind: frame for of_group in said for kind, frame in of_group.items()}
+            for frames in zip(*followed, strict=True):
+                yield {kind: frame for of_group in frames for kind, frame in of_group.items()}
 
         return self._scored(answers, kinds, settings, timed=True, save_masks=save_masks)
 
     def masks(self, folder: Path, settings: Mapping[str, str], mask_values: str | None = None) -> Report:
-        """Masks of any other tracker; see `read_masks`."""
+        """Scores of another tracker's masks; see `read_masks`."""
         name = folder.resolve().name
 
         def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
             try:
                 for frame in read_masks(folder, clip, mask_values):
                     yield {name: frame}
-            except ClipError as error:  # of the answers, not of the data set: to skip these would flatter them
+            except ClipError as error:  # of the predictions, not of the data set: skipping would improve the score
                 raise ValueError(str(error)) from error
 
         return self._scored(answers, [name], settings)
@@ -122,10 +124,10 @@ class Run:
             scorers = {kind: Scorer(clip) for kind in kinds}
             galleries = {kind: Gallery(clip, folders[kind], self.overlays) for kind in kinds}
             answers = Stopwatch(answer(clip))
-            for index, (truth, said) in enumerate(zip(clip.masks, answers, strict=True)):
-                for kind, frame in said.items():
-                    scorers[kind].see(index, truth, frame)
-                    galleries[kind].see(index, truth, frame.masklets)
+            for index, (truth, predicted) in enumerate(zip(clip.masks, answers, strict=True)):
+                for kind, frame in predicted.items():
+                    scorers[kind].add(index, truth, frame)
+                    galleries[kind].add(index, truth, frame.masklets)
                     if save_masks:
                         write_masks(folders[kind] / "masks", clip, index, frame)
                 advance(1 / len(clip))
@@ -136,7 +138,7 @@ class Run:
                 quality = percent(summary(of_clip).j_and_f)
                 if pictured:
                     what = f"prompt: {kind}." if timed else f"{kind}."
-                    galleries[kind].hang(f"J&F {quality}", what, _captions(of_clip))
+                    galleries[kind].save(f"J&F {quality}", what, _captions(of_clip))
                 words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
             frames, seconds = frames + len(clip), seconds + answers.seconds
             self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)
@@ -162,14 +164,14 @@ class Run:
                 advance(1 / rounds)
             gallery = Gallery(clip, self.out, self.overlays)
             for index, truth in enumerate(clip.masks):
-                gallery.see(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
+                gallery.add(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
             of_rounds = [percent(summary(result.scores).j_and_f) for result in results]
             if pictured:
                 captions = _captions(results[-1].scores)
                 for frame, numbers in _annotated(results).items():
                     words = f"annotated in round {', '.join(map(str, sorted(numbers)))}"
                     captions[frame] = f"{captions.get(frame, '')}    {words}".lstrip()
-                gallery.hang(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
+                gallery.save(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
             done[clip.name] = results
             self._say(clip, f"J&F {' '.join(of_rounds)}")
 
@@ -187,27 +189,27 @@ class Run:
             gallery = ClickedGallery(clip, self.out, self.overlays)
             for objects in segment(predictor, clip, every):
                 of_clip |= {(one.frame, one.object_id): one.score for one in objects}
-                gallery.see(objects)
+                gallery.add(objects)
                 advance(every / len(clip))
             if pictured:
-                gallery.hang()
+                gallery.save()
             scores[clip.name] = of_clip
             if of_clip:
                 first, last = (float(np.mean([score.clicks[n] for score in of_clip.values()])) for n in (0, -1))
                 self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
         rows = self._each(score)
-        return self._complete(image_report(settings, scores, rows), sum(map(len, scores.values())), UNSEEN)
+        return self._complete(image_report(settings, scores, rows), sum(map(len, scores.values())), NONE_VISIBLE)
 
     def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
-        """Scores each clip that is not damaged, and gives their rows.
+        """Score each clip that is not damaged, and return their rows.
 
         Args:
-            score: of a clip; its other arguments tell the progress bar how far it is, and whether to draw the clip.
+            score: scores a clip; its other arguments advance the progress bar, and say whether to draw the clip.
 
         Raises:
-            ClipError: a clip is damaged, and `strict`.
-            ValueError: all are.
+            ClipError: a clip is damaged, if `strict`.
+            ValueError: all clips are damaged.
         """
         name_column = TextColumn("{task.description:<20}", markup=False)
         columns = (name_column, BarColumn(40), TextColumn("{task.percentage:3.0f} %"))
@@ -216,7 +218,7 @@ class Run:
             for number, name in enumerate(self.clips.names):
                 task = bar.add_task(name, total=1.0)
                 try:
-                    score(self.clips[number], partial(bar.advance, task), number < LISTED)
+                    score(self.clips[number], partial(bar.advance, task), number < MAX_LISTED_CLIPS)
                 except ClipError as error:
                     if self.strict:
                         raise
@@ -226,35 +228,36 @@ class Run:
                 bar.advance(total)
         scored = [name for name in self.clips.names if name not in self.skipped]
         if not scored:
-            raise ValueError(f"no clip can be scored; the last: {list(self.skipped.values())[-1]}")
+            raise ValueError(f"no clip can be scored; the last error: {list(self.skipped.values())[-1]}")
         return Rows(scored, self.challenges)
 
     def _complete(self, report: Report, scored: int, reason: str) -> Report:
-        """With what was skipped.
+        """Add the skipped clips to a report.
 
         Args:
-            scored: how many objects were, or masks.
-            reason: what it means if this is 0.
+            report: the report.
+            scored: number of scored objects or masks.
+            reason: explanation if that is 0.
 
         Raises:
-            ValueError: it is 0.
+            ValueError: nothing was scored.
         """
         if not scored:
-            raise ValueError(f"nothing was scored (clips: {len(self.clips)}): {reason}")
+            raise ValueError(f"nothing was scored ({len(self.clips)} clips): {reason}")
         skipped = [
             {"clip": name, "file": str(error.file), "frame": error.frame, "problem": error.problem}
             for name, error in self.skipped.items()
         ]
-        notes = [f"Skipped, and not in these numbers: {name} ({error})." for name, error in self.skipped.items()]
+        notes = [f"Skipped and not in the scores: {name} ({error})." for name, error in self.skipped.items()]
         return replace(report, notes=[*report.notes, *notes], data={**report.data, "skipped": skipped})
 
     def _say(self, clip: Clip, words: str) -> None:
-        if len(self.clips.names) <= LISTED:
+        if len(self.clips.names) <= MAX_LISTED_CLIPS:
             self.console.print(f"{clip.name:<20} {words}", highlight=False, markup=False)
 
 
 def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:
-    """In which rounds each frame was annotated, for any object."""
+    """The rounds in which each frame was annotated, for any object."""
     frames: dict[int, set[int]] = {}
     for number, result in enumerate(done, 1):
         for one in result.annotations.values():

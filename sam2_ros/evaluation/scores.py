@@ -1,4 +1,4 @@
-"""Scores of tracked objects: mask quality, presence, and whether an object stayed itself."""
+"""Scores of tracked objects: mask quality, presence, and ID switches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_similarity
 from sam2_ros.tracking.masklet import Frame
 
-FOLLOWED_IOU = 0.5  # from this overlap on, a mask counts as following a true object
+FOLLOWED_IOU = 0.5
+"""A mask follows a true object from this IoU on."""
 
 
 class FrameScore(NamedTuple):
@@ -24,21 +25,21 @@ class FrameScore(NamedTuple):
     j: float
     f: float
     visible: bool
-    """Whether the object can be seen."""
+    """Whether the object is visible."""
     present: bool
-    """Whether the tracker said so."""
+    """Whether it is predicted to be visible."""
     following: int | None
-    """ID of the true object that the mask lies on; None: on none."""
+    """ID of the true object that the mask follows; None: none."""
 
 
 @dataclass
 class ObjectScore:
-    """One object of one clip, on the frames that count (see `score`)."""
+    """One object of one clip, on the frames that count (see `Scorer`)."""
 
     clip: str
     object_id: int
     start: int | None = None
-    """Index of the frame on which the object was pointed out; None: on none."""
+    """Index of the frame on which the object was prompted; None: never."""
     frames: list[FrameScore] = field(default_factory=list)
 
     @property
@@ -58,41 +59,41 @@ class ObjectScore:
 
     @property
     def switches(self) -> int:
-        """How often the mask went over to another object, or from there back to its own."""
+        """Number of times the mask switched to another object, or back to its own."""
         followed = [self.object_id, *(frame.following for frame in self.frames if frame.following is not None)]
         return sum(before != after for before, after in pairwise(followed))
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores of many objects, 0 .. 1. A mean over nothing is NaN."""
+    """Scores of many objects, 0 .. 1. Undefined means are NaN."""
 
     objects: int
     frames: int
-    """That were scored, summed over objects."""
+    """Scored frames, summed over objects."""
     j_and_f: float
     j: float
-    """Mean over objects of each one's mean over frames; as in DAVIS 2017."""
+    """Mean over objects of their means over frames, as in DAVIS 2017."""
     f: float
     presence_precision: float
-    """Of the frames on which an object was said to be visible: the part where it is."""
+    """Of the frames on which an object is predicted to be visible: the share on which it is."""
     presence_recall: float
-    """Of the frames on which an object is visible: the part where it was said to be."""
+    """Of the frames on which an object is visible: the share on which that is predicted."""
     presence_f1: float
     switches: int
 
 
 class Scorer:
-    """Compares what is answered on each frame of a clip with the truth, frame by frame.
+    """Compares predictions for a clip with the truth, frame by frame.
 
-    An object's score is over the annotated frames after the one on which it was pointed out, without the clip's last
-    annotated frame: what the DAVIS and SA-V tools do for objects that are there from the first frame on. An object that
-    the answer does not list counts as absent; frames on which its mask is not known don't count.
+    An object is scored on the annotated frames after the one on which it was prompted, without the clip's last
+    annotated frame, as by the DAVIS and SA-V tools for objects that are visible from the first frame on. Objects
+    without a masklet count as absent; frames on which an object's mask is unknown don't count.
 
     Args:
-        clip: whose truth it is.
-        prompted: index of the frame on which each object was pointed out; objects that are not in it are not scored.
-            None: the first on which each is visible.
+        clip: has the true masks.
+        prompted: index of the frame on which each object was prompted, by ID; other objects are not scored. None: the
+            first frame on which each is visible.
     """
 
     def __init__(self, clip: Clip, prompted: Mapping[int, int] | None = None) -> None:
@@ -102,10 +103,10 @@ class Scorer:
         self._scores = [ObjectScore(clip.name, object_id, start.get(object_id)) for object_id in clip.object_ids]
         self._last = -1
 
-    def see(self, index: int, truth: np.ndarray | None, frame: Frame) -> None:
-        """The next frame: its truth, bool [N, H, W] or None, and the answer, whose objects have the clip's IDs.
+    def add(self, index: int, truth: np.ndarray | None, frame: Frame) -> None:
+        """Score the next frame: its true masks, bool [N, H, W] or None, and the predicted ones with the clip's IDs.
 
-        Raises ValueError for an answer of another size.
+        Raises ValueError for masks of another size.
         """
         if truth is None:
             return
@@ -132,7 +133,7 @@ class Scorer:
             )
 
     def scores(self) -> list[ObjectScore]:
-        """The scores once all frames have been seen."""
+        """Scores, after all frames were added."""
         for one in self._scores:
             if one.frames and one.frames[-1].frame == self._last:
                 one.frames.pop()
@@ -149,19 +150,19 @@ class Scorer:
 
 
 def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | None = None) -> list[ObjectScore]:
-    """Compares the answers to all T frames of a clip with the truth; see `Scorer`.
+    """Compare predictions for all T frames of a clip with the truth; see `Scorer`.
 
     Raises:
-        ValueError: not as many answers as frames, or answers of another size.
+        ValueError: the number of predictions is not T, or their size differs.
     """
     scorer = Scorer(clip, prompted)
     for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
-        scorer.see(index, truth, frame)
+        scorer.add(index, truth, frame)
     return scorer.scores()
 
 
 def summary(scores: Sequence[ObjectScore]) -> Summary:
-    """The scores of several objects as one line of a table; objects without a scored frame are left out."""
+    """Scores of several objects as one row of a table; objects without a scored frame are left out."""
     scores = [one for one in scores if one.frames]
     frames = [frame for one in scores for frame in one.frames]
     both = sum(frame.visible and frame.present for frame in frames)

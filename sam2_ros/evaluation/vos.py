@@ -1,4 +1,4 @@
-"""Semi-supervised video object segmentation: each object is pointed out once, and followed from there.
+"""Semi-supervised video object segmentation: each object is prompted once, and tracked from there.
 
 SAM 2 paper, section 6.1.2 and appendix E.1.3.
 """
@@ -19,22 +19,22 @@ from sam2_ros.tracking.tracker import Tracker
 
 COLUMNS = ("objects", "frames", "J&F", "J", "F", "presence", "recall", "F1", "switches")
 NOTE = (
-    "J&F, J and F: means over objects in percent, without the prompted frame and the clip's last. Presence: of the"
-    " frames on which an object was said to be visible, how many it is on; recall: the reverse; F1: both. Switches:"
-    " masks that went over to another object, or back."
+    "J&F, J and F: means over objects in percent, without the prompted frame and the clip's last. Presence:"
+    " precision over frames on which an object is predicted to be visible; its recall; F1. Switches: masks that switch"
+    " to another object, or back."
 )
 
 
 def follow(tracker: Tracker, clip: Clip, kinds: Sequence[str]) -> Iterator[dict[str, Frame]]:
-    """Runs a tracker over a clip and yields its answers to every frame, one for each kind of prompt.
+    """Run a tracker over a clip, and yield its result for every frame by kind of prompt.
 
-    Each object is prompted (`prompts.KINDS`) on the first frame where it is visible. Several kinds are followed side by
-    side, as objects of their own, so that each image is encoded once. In the answers the objects have the IDs that
-    they have in the clip. The tracker is reset first.
+    Each object is prompted (`prompts.KINDS`) on the first frame on which it is visible. Several kinds are tracked side
+    by side, as separate objects, so each image is encoded only once. Results have the clip's object IDs. The tracker is
+    reset first.
 
     Raises:
-        MemoryError: the tracker gave an object up.
-        PromptError: the tracker has too small a limit of objects.
+        MemoryError: the tracker has dropped an object.
+        PromptError: the tracker's limit of objects is too small.
     """
     tracker.reset()
     ids = {key: number for number, key in enumerate(product(kinds, clip.object_ids), 1)}
@@ -48,7 +48,7 @@ def follow(tracker: Tracker, clip: Clip, kinds: Sequence[str]) -> Iterator[dict[
                 waiting.discard(object_id)
         assert tracker.newest is not None
         if len(tracker.newest.masklets) < len(kinds) * (len(clip.object_ids) - len(waiting)):
-            raise MemoryError(f"{clip.name}: memory does not suffice for so many objects; take fewer kinds of prompts")
+            raise MemoryError(f"{clip.name}: out of memory for this number of objects; use fewer kinds of prompts")
         answers: dict[str, list[Masklet]] = {kind: [] for kind in kinds}
         for (kind, object_id), number in ids.items():
             masklet = tracker.newest.masklet(number)
@@ -65,7 +65,7 @@ def stamp(clip: Clip, index: int) -> int:
 def vos_report(
     settings: Mapping[str, str], scores: Mapping[str, Sequence[ObjectScore]], rows: Rows, notes: Sequence[str] = ()
 ) -> Report:
-    """Tables of masks that were scored by `scores.score`, one set of them for each kind of prompt."""
+    """Tables of scores, by kind of prompt."""
     totals = {kind: summary(of_kind) for kind, of_kind in scores.items()}
     if len(scores) == 1:
         (of_kind,) = scores.values()

@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.images import image_files, read_image
-from sam2_ros.data.video import VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.msg import MaskletArray
 from sam2_ros.ros import parameter_files, process
 from sam2_ros.ros.declaration import declare

@@ -311,7 +311,7 @@ def _record(path: Path, topics: list[str]) -> int:
     for error in failures[:1]:
         if recorder.bag.is_complete:
             state = "recording ended there; what was recorded until then is complete and can be read"
-        elif not recorder.bag.is_there:
+        elif not recorder.bag.exists:
             state = "nothing is left of it"
         else:
             state = f"the bag is not complete; `record --recover {path}` may complete it"

@@ -142,6 +142,7 @@ def zip_bomb(path: Path, entry: str, size: int) -> None:
                 file.write(bytes(1 << 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["data/0", "data.pkl"])
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(entry, tmp_path):
     bomb = tmp_path / "bomb.pt"

@@ -16,6 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from small_clips import make_clip, same_frames, same_masks
 
 from sam2_ros.data import bag
+from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clips import ClipError, DataWarning
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.image_message import ImageDecoder, to_rgb
@@ -51,7 +52,7 @@ def test_bags_of_one_name_are_all_read(tmp_path):
     assert {clip.name: len(clip) for clip in clips} == {"run1": 2, "run1.mcap": 3}
 
 
-def test_a_bag_that_was_cut_off_is_named_beside_others(tmp_path):
+def test_incomplete_bag_is_named_beside_others(tmp_path):
     for name in ("whole", "cut"):
         bag.write(make_clip(frames=2), tmp_path / name)
     (tmp_path / "cut" / "metadata.yaml").unlink()
@@ -70,7 +71,7 @@ def test_old_bags_have_no_definitions(tmp_path):
     same_masks(bag.read(tmp_path / "bag"), clip)
 
 
-def test_rclpy_reads_what_is_written(tmp_path):
+def test_rclpy_reads_written_bags(tmp_path):
     """The messages, and the definitions with their hashes, are those of the generated sam2_ros.msg."""
     serialization = pytest.importorskip("rclpy.serialization")
     from sensor_msgs.msg import Image
@@ -100,7 +101,7 @@ def test_rclpy_reads_what_is_written(tmp_path):
     assert digest == hashes["sam2_ros/msg/MaskletArray"]
 
 
-def test_what_rclpy_wrote_is_read(tmp_path):
+def test_bags_of_rclpy_are_read(tmp_path):
     """Messages as a recorder receives them, serialised by ROS."""
     serialization = pytest.importorskip("rclpy.serialization")
     from builtin_interfaces.msg import Time
@@ -109,7 +110,7 @@ def test_what_rclpy_wrote_is_read(tmp_path):
 
     from sam2_ros.msg import Mask, Masklet, MaskletArray
 
-    clip, store = make_clip(ids=(2,)), bag._typestore()
+    clip, store = make_clip(ids=(2,)), typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         images = writer.add_connection("/image", RGB, typestore=store)
         arrays = writer.add_connection("/masklets", ARRAY, typestore=store)
@@ -138,7 +139,7 @@ def _share() -> Path:
 @pytest.fixture
 def recorded(tmp_path):
     """Writes a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
-    store = bag._typestore()
+    store = typestore()
     types = store.types
 
     def header(stamp):
@@ -221,7 +222,7 @@ def thermal(index: int) -> np.ndarray:
     return (7600 + 10 * index + PICTURE[..., 0].astype(np.uint16) * 2).astype(np.uint16)
 
 
-def test_images_of_16_bits_are_those_that_the_node_saw(recorded):
+def test_16_bit_images_are_those_of_the_node(recorded):
     """Raw and as PNG, whichever is asked for first; one that cannot be read does not matter to the others."""
     frames = [image(thermal(index), "mono16") for index in range(12)]
     frames[5] |= {"data": frames[5]["data"][:9]}
@@ -254,7 +255,7 @@ def test_decompression_bombs_in_a_bag_are_refused(recorded):
 def test_masklets_belong_to_images_by_stamp(recorded):
     """Whatever the order of arrival; of two answers for one image the later one counts."""
     a, b, c = 10**9, 2 * 10**9, 3 * 10**9
-    types = bag._typestore().types
+    types = typestore().types
 
     def masklets(object_id):
         mask = np.zeros((48, 64), bool)
@@ -277,7 +278,7 @@ def test_masklets_belong_to_images_by_stamp(recorded):
     assert clip.masks[2][1, 4, 3:9].all() and clip.masks[2].sum() == 6
 
 
-def test_topics_have_to_be_chosen_where_there_are_several(recorded):
+def test_ambiguous_topics_must_be_chosen(recorded):
     path = recorded(
         ("/left", RGB, 10**9, image(PICTURE, "rgb8")),
         ("/right", RGB, 10**9, image(PICTURE[:, ::-1].copy(), "rgb8")),
@@ -294,7 +295,7 @@ def test_topics_have_to_be_chosen_where_there_are_several(recorded):
     np.testing.assert_array_equal(open_clips(path, "/right", "/two")[0].frames[0], PICTURE[:, ::-1])
 
 
-def test_the_images_are_those_that_the_masklets_are_about(recorded):
+def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
     """Not another camera's, not what the node drew, and a topic's compressed copy is none of its own."""
     jpeg = {"format": "jpeg", "data": cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()}
     path = recorded(
@@ -309,9 +310,9 @@ def test_the_images_are_those_that_the_masklets_are_about(recorded):
     assert not bag.read(path, images="/sam2/overlay").frames[0].any()
 
 
-def test_of_an_object_that_is_not_named_nothing_is_known(recorded):
+def test_unlisted_object_is_unknown(recorded):
     """It was pointed out later, or is no longer followed; one that is named and not present is hidden."""
-    types = bag._typestore().types
+    types = typestore().types
     square, nothing = np.zeros((2, 48, 64), bool)
     square[3:9, 3:9] = True
     named = [{1: square}, {1: nothing, 2: square}, {2: square}]
@@ -332,11 +333,11 @@ def test_of_an_object_that_is_not_named_nothing_is_known(recorded):
     np.testing.assert_array_equal(bag.read(path.with_name("again")).known, clip.known)
 
 
-def test_a_bag_that_was_opened_before_is_not_read_through_again(tmp_path, monkeypatch):
+def test_index_is_cached(tmp_path, monkeypatch):
     clip = make_clip(every=2)
     bag.write(clip, tmp_path / "bag")
     bag.read(tmp_path / "bag")
-    monkeypatch.setattr(bag, "_look_through", None)
+    monkeypatch.setattr(bag, "_indexed", None)
     same_masks(bag.read(tmp_path / "bag"), clip)
     same_frames(bag.read(tmp_path / "bag"), clip, 0)
 
@@ -374,7 +375,7 @@ def test_bad_messages(recorded, messages, frame, problem):
 
 
 def test_masks_of_a_wrong_size(recorded):
-    types = bag._typestore().types
+    types = typestore().types
     masklet = bag._masklet(types, 3, np.ones((48, 60), bool))
     path = recorded(
         ("/i", RGB, 10**9, image(PICTURE, "rgb8")),
@@ -382,15 +383,3 @@ def test_masks_of_a_wrong_size(recorded):
     )
     with pytest.raises(ClipError, match="frame 0: object 3: run lengths cover 2880 pixels"):
         bag.read(path).masks[0]
-
-
-def test_definitions_of_an_installation_are_found(tmp_path, monkeypatch):
-    """Away from the source folder, in a workspace that was sourced."""
-    monkeypatch.setattr(bag, "__file__", str(tmp_path / "lib/sam2_ros/data/bag.py"))
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
-    assert bag._definitions() is None
-    share = tmp_path / "workspace/share/sam2_ros/msg"
-    share.mkdir(parents=True)
-    (share / "MaskletArray.msg").write_text((ROOT / "msg/MaskletArray.msg").read_text())
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/ros/jazzy:{tmp_path / 'workspace'}")
-    assert bag._definitions() == share

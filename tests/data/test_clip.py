@@ -25,7 +25,7 @@ def test_a_clip_has_a_length():
         ({"known": np.ones((1, 2), bool)}, r"\[frames, objects\], got \(1, 2\)"),
     ],
 )
-def test_nonsense_is_refused(changes, words):
+def test_invalid_clips(changes, words):
     given = {"name": "a", "frames": FRAMES, "object_ids": (1,), "masks": MASKS, "fps": 24.0} | changes
     with pytest.raises(ValueError, match=words):
         Clip(**given)

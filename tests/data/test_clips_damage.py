@@ -95,9 +95,9 @@ def test_frames(copy, layout):
     expect(images / "00003.jpg", 3, "cannot be decoded", read)
     (images / "00003.jpg").write_bytes(kept)
     Image.new("RGB", (64, 50)).save(images / "00003.jpg")
-    expect(images / "00003.jpg", 3, "is 64 x 50 pixels, the first frame 64 x 48", read)
+    expect(images / "00003.jpg", 3, "is 64 x 50 pixels, but the first frame is 64 x 48", read)
     (images / "00003.jpg").unlink()
-    expect(images / "00003.jpg", 3, "missing, later frames are there", read)
+    expect(images / "00003.jpg", 3, "missing, but later frames", read)
     (images / "00003.jpg").write_bytes(kept)
     decode(read())
     clip = read()
@@ -110,7 +110,7 @@ def test_frames(copy, layout):
     shutil.rmtree(images)
     expect(images, None, "the folder is missing", read)
     images.mkdir()
-    expect(images, None, "there are no images", read)
+    expect(images, None, "contains no images", read)
 
 
 @pytest.mark.parametrize("layout", ["davis", "mose", "youtube_vos"])
@@ -124,16 +124,16 @@ def test_label_images(copy, layout):
         return READ[layout](root)
 
     shorten_palette(file, 3)
-    expect(file, 5, "has label 5, but its palette only 3 colours", read)
+    expect(file, 5, "has label 5, but its palette has only 3 colours", read)
     relabel(file, labels[:-1])
     expect(file, 5, "is 64 x 47 pixels, the video's frames are 64 x 48", read)
     Image.fromarray(labels.astype(np.float32)).save(file, "TIFF")
-    expect(file, 5, "holds fractions, not labels of 8 or 16 bits", read)
+    expect(file, 5, "holds floating-point values instead of labels", read)
     Image.fromarray(labels.astype(np.int32) + 2**16).save(file, "TIFF")
     expect(file, 5, "has values 65536 to 65541, not labels of 8 or 16 bits", read)
     relabel(file, np.stack([labels, labels, labels + 1], axis=2))
     if layout != "youtube_vos":
-        expect(file, None, "is a picture in colours, while others have labels with a palette", read)
+        expect(file, None, "is a colour image, but other files have labels with a palette", read)
     relabel(file, labels)
     cut(file)
     expect(file, 5, "cannot be decoded", read)
@@ -150,9 +150,9 @@ def test_youtube_vos(copy):
         return READ["youtube_vos"](root)
 
     edit(meta, lambda content: content["videos"]["walk"]["objects"].pop("5") and None)
-    expect(root / "Annotations/walk/00004.png", 4, r"has label 5, the video's objects are \(1, 2\)", read)
+    expect(root / "Annotations/walk/00004.png", 4, r"has label 5, but the video's objects are \(1, 2\)", read)
     edit(meta, lambda content: content["videos"]["walk"]["objects"]["1"].pop("frames") and None)
-    expect(meta, None, "video 'walk' is not described.*frames", read)
+    expect(meta, None, "video 'walk' has an invalid description.*frames", read)
     edit(meta, lambda content: content["videos"].update(walk={"objects": {"0": {"frames": []}}}))
     expect(meta, None, "object IDs must be 1 to 254", read)
     edit(meta, lambda content: {"video": {}})
@@ -161,13 +161,13 @@ def test_youtube_vos(copy):
     expect(meta, None, "the value of 'videos' is a list", read)
     meta.write_text(kept)
     edit(meta, lambda content: content["videos"].update(run={"objects": {"1": {}}}))
-    with pytest.warns(DataWarning, match=r"left out videos that are not described .*: 1 \(run: video 'run'"):
+    with pytest.warns(DataWarning, match=r"left out videos with an invalid description: 1 \(run: video 'run'"):
         decode(read())
     meta.write_text(kept[:-5])
     expect(meta, None, "cannot be read as JSON", read)
     meta.write_text(kept)
     (root / "JPEGImages/walk/00004.jpg").unlink()
-    expect(root / "JPEGImages/walk/00004.jpg", None, "missing; meta.json lists the frame", read)
+    expect(root / "JPEGImages/walk/00004.jpg", None, "missing, but meta.json lists it", read)
     meta.unlink()
     expect(meta, None, "the file is missing", read)
 
@@ -210,7 +210,7 @@ def test_sav(copy):
 
     damage(None, "the key 'masklet' is missing", lambda content: content.pop("masklet") and None)
     damage(None, "the key 'masklet_id' is missing", lambda content: content.pop("masklet_id") and None)
-    damage(None, "'masklet_id' must be different numbers", lambda content: content.update(masklet_id=[0, 0, 1]))
+    damage(None, "'masklet_id' must be unique numbers", lambda content: content.update(masklet_id=[0, 0, 1]))
     damage(None, "not a JSON object", lambda content: [1])
     damage(4, "masklet 1: the mask is of size", lambda content: masks(content)[1][1].update(size=[48, 63]))
     damage(8, "masklet 2: .* do not add up to 64 x 48", lambda content: masks(content)[2][2].update(counts="0"))
@@ -256,7 +256,7 @@ def test_coco(copy):
     nothing = "none of its images has an annotation with a segmentation; left out "
     damage(None, nothing + "annotations of images that are not listed: 2 .1, 2.", damage_all(image_id=7))
     damage(None, nothing + "annotations without a mask: 2", damage_all(segmentation=[]))
-    damage(None, nothing + "annotations with polygons of less than three", damage_all(segmentation=[[1, 2, 3]]))
+    damage(None, nothing + "annotations with invalid polygons", damage_all(segmentation=[[1, 2, 3]]))
     wrong = {"size": [1, 2], "counts": "11"}
     damage(None, nothing + r".* don't fit: 2 \(1: the mask is of size", damage_all(segmentation=wrong))
     file.write_text(kept)

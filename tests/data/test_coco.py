@@ -92,7 +92,7 @@ def test_folders_that_tools_export(name, place, tmp_path):
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def test_an_absolute_path_that_is_there_counts_as_it_is(tmp_path):
+def test_existing_absolute_path_is_used(tmp_path):
     """Even where another file of that name lies beside the list."""
     photo = tmp_path / "camera/x.jpg"
     written(tmp_path / "list", content(file_name=str(photo)))
@@ -104,22 +104,22 @@ def test_an_absolute_path_that_is_there_counts_as_it_is(tmp_path):
     assert clip.frames[0][0, 0, 0] < 100
 
 
-def test_accents_of_a_mac(tmp_path):
+def test_unicode_normalisation_of_macos(tmp_path):
     written(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def test_the_folder_of_images_can_be_said(tmp_path):
+def test_folder_of_images_is_given(tmp_path):
     written(tmp_path / "list", content(file_name="there/x.jpg"))
     shutil.move(tmp_path / "list/images", tmp_path / "elsewhere")
-    with pytest.raises(ClipError, match=r"there/x\.jpg is in none of .*say which folder.*--images FOLDER"):
+    with pytest.raises(ClipError, match=r"there/x\.jpg is in none of .*give the folder.*--images FOLDER"):
         open_clips(tmp_path / "list")
     np.testing.assert_array_equal(masks(tmp_path / "list", tmp_path / "elsewhere"), TWO)
-    with pytest.raises(ClipError, match="nowhere: there is no such folder of images"):
+    with pytest.raises(ClipError, match="nowhere: no such folder of images"):
         open_clips(tmp_path / "list", str(tmp_path / "nowhere"))
 
 
-def test_images_that_are_gone_are_named_and_the_others_read(tmp_path):
+def test_missing_images_are_listed_and_the_others_read(tmp_path):
     what = content()
     for number in range(2, 7):
         what["images"].append({"id": number, "file_name": f"gone{number}.jpg", "height": 48, "width": 64})
@@ -143,23 +143,23 @@ def test_images_that_are_gone_are_named_and_the_others_read(tmp_path):
         ({"isbbox": True}, "annotations without a mask: 1 (7)"),
         (
             {"segmentation": [[5, 5, 9, 9]]},
-            "annotations with polygons of less than three corners, or of something else: 1",
+            "annotations with invalid polygons or polygons of less than three corners: 1",
         ),
-        ({"segmentation": [[5, 5, 9, 9, 9, 5, 4]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[5, 5, 9, 9, 9, "here"]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[5, 5, 9, 9, 9, float("nan")]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[5, 5, 9, 9, 9, 1e9]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[5, 5, 9, 9, 9, 10**400]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[[[[[[[5, 5, 9, 9, 9, 9]]]]]]]]}, "annotations with polygons of less than three corners"),
-        ({"segmentation": "polygon"}, "annotations with polygons of less than three corners"),
-        ({"segmentation": [[5, 5], 7]}, "annotations with polygons of less than three corners"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 5, 4]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[5, 5, 9, 9, 9, "here"]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[5, 5, 9, 9, 9, float("nan")]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 1e9]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[5, 5, 9, 9, 9, 10**400]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[[[[[[[5, 5, 9, 9, 9, 9]]]]]]]]}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": "polygon"}, "annotations with invalid polygons or polygons of less"),
+        ({"segmentation": [[5, 5], 7]}, "annotations with invalid polygons or polygons of less"),
         ({"segmentation": {"size": [64, 48], "counts": [3072]}}, "don't fit: 1 (7: the mask is of size [64, 48]"),
         ({"segmentation": {"size": [48, 64], "counts": [3]}}, "don't fit: 1 (7: the run lengths do not add up"),
         ({"iscrowd": 1}, "regions of a crowd (iscrowd): 1 (7)"),
         (None, "annotations of images that are not listed: 1 (annotations[2])"),
     ],
 )
-def test_one_annotation_that_cannot_be_used_costs_no_other(annotation, reason, tmp_path):
+def test_invalid_annotation_is_skipped(annotation, reason, tmp_path):
     what = content()
     one = {"id": 7, "image_id": 1, "segmentation": [SQUARE]}
     what["annotations"].append(annotation and one | annotation)
@@ -170,11 +170,11 @@ def test_one_annotation_that_cannot_be_used_costs_no_other(annotation, reason, t
         np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def test_one_polygon_of_two_points_costs_no_other(tmp_path):
+def test_polygon_of_two_points_is_skipped(tmp_path):
     what = content()
     what["annotations"][0]["segmentation"].append([5, 5, 9, 9])
     written(tmp_path, what)
-    assert "polygons of less than three corners, or of something else: 1 (1)" in left_out(tmp_path)
+    assert "polygons of less than three corners: 1 (1)" in left_out(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.testing.assert_array_equal(masks(tmp_path), TWO)
@@ -204,7 +204,7 @@ def test_one_polygon_of_two_points_costs_no_other(tmp_path):
         lambda what: what["images"][0].update(path=what["images"][0].pop("file_name")),
     ],
 )
-def test_liberties_that_tools_take(change, tmp_path):
+def test_deviations_of_annotation_tools(change, tmp_path):
     what = content()
     change(what)
     written(tmp_path, what)
@@ -265,14 +265,14 @@ def test_two_names_that_fit_one_file_are_left_out(tmp_path):
         assert open_clips(tmp_path).names == ("y",)
 
 
-def test_a_file_of_another_size_is_refused_by_itself(tmp_path):
+def test_only_the_file_of_another_size_is_refused(tmp_path):
     written(tmp_path, content(height=50))
     with pytest.raises(ClipError, match=re.escape("x.jpg, frame 0: is 64 x 48 pixels, annotations.json says 64 x 50")):
         open_clips(tmp_path)[0]
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_masks_turn_with_a_photo_that_was_annotated_as_it_lies_in_its_file(orientation, tmp_path):
+def test_masks_are_rotated_with_an_unrotated_annotation(orientation, tmp_path):
     """A tool that ignores EXIF lists the size that the file has, and `read_image` turns the photo."""
     written(tmp_path, content())
     photo = np.where(TWO[0][..., None], np.uint8(250), np.zeros((48, 64, 3), np.uint8))
@@ -286,10 +286,10 @@ def test_masks_turn_with_a_photo_that_was_annotated_as_it_lies_in_its_file(orien
     assert (bright & clip.masks[0][0]).sum() / (bright | clip.masks[0][0]).sum() > 0.97
 
 
-def test_several_lists_are_named(tmp_path):
+def test_several_lists_are_an_error(tmp_path):
     coco.write([make_clip("still", frames=1)], tmp_path)
     for split in ("train", "valid"):
         written(tmp_path / split, content(), "x.jpg", "_annotations.coco.json")
     (tmp_path / "annotations.json").unlink()
-    with pytest.raises(ClipError, match=r"more than one list of images: open one of .*train.*valid"):
+    with pytest.raises(ClipError, match=r"several lists of images: open one of .*train.*valid"):
         open_clips(tmp_path)

@@ -60,7 +60,7 @@ GOOD = coco_rle.encode(np.eye(6, 8, dtype=bool))
         (GOOD | {"size": [8, 6]}, r"size \[8, 6\] instead of \[6, 8\]"),
         (GOOD | {"counts": GOOD["counts"][:-1]}, "do not add up"),
         (GOOD | {"counts": GOOD["counts"] + "1"}, "do not add up"),
-        (GOOD | {"counts": GOOD["counts"] + "o"}, "break off"),
+        (GOOD | {"counts": GOOD["counts"] + "o"}, "cut off"),
         (GOOD | {"counts": "~é"}, "character '~'"),
         (GOOD | {"counts": ""}, "do not add up"),
         (GOOD | {"counts": [20, 40, -12]}, "do not add up"),
@@ -71,12 +71,12 @@ GOOD = coco_rle.encode(np.eye(6, 8, dtype=bool))
         (GOOD | {"counts": "o" * 30 + "0"}, "more than 55 bits"),
         ([[1, 1, 5, 5]], "list of polygons"),  # pycocotools takes it for a box
         ([[1, 1, 5, 1, 5]], "list of polygons"),
-        ([[1, 1, 5, 1, 5, float("nan")]], "no number"),  # pycocotools crashes
-        ([[1, 1, 5, 1, 5, "5"]], "no number"),
+        ([[1, 1, 5, 1, 5, float("nan")]], "not a number"),  # pycocotools crashes
+        ([[1, 1, 5, 1, 5, "5"]], "not a number"),
         ([], "no polygon"),
         ("polygon", "list of polygons"),
     ],
 )
-def test_what_is_no_mask_is_refused(value, reason):
+def test_invalid_masks(value, reason):
     with pytest.raises(ValueError, match=reason):
         segment(value, (6, 8))

@@ -43,7 +43,7 @@ def test_folders_of_frames(layout, every, tmp_path):
     same_masks(one, written["walk"])
 
 
-def test_overlap_is_kept_by_sav_and_given_to_the_higher_id_by_label_images(tmp_path):
+def test_overlap_in_sav_and_in_label_images(tmp_path):
     clip = make_clip(overlap=True)
     assert (clip.masks[0][0] & clip.masks[0][1]).any()
     sav_frames.write([clip], tmp_path / "sav")
@@ -75,7 +75,7 @@ def test_sav_training(tmp_path):
     assert annotation["video_duration"] == pytest.approx(14 / 24)
 
 
-def test_automatic_masklets_follow_the_manual_ones(tmp_path):
+def test_ids_of_automatic_masklets_follow_manual_ones(tmp_path):
     """Their IDs begin again in the file; objects come in the order of their IDs, whatever the file's."""
     clip = make_clip(every=4, ids=(1, 2))
     sav.write([clip], tmp_path)
@@ -148,7 +148,7 @@ def test_sav_training_with_numbers_of_another_type(tmp_path):
     same_masks(read, clip)
 
 
-def test_youtube_vos_with_the_frames_between(tmp_path):
+def test_youtube_vos_with_all_frames(tmp_path):
     """Images of another folder, `train_all_frames`: annotated is every fifth."""
     clip = make_clip(frames=11, every=5, fps=30)
     youtube_vos.write([clip], tmp_path / "train")
@@ -240,12 +240,12 @@ def test_coco_finds_its_images(tmp_path):
         assert clip.frames[0].shape == (48, 64, 3)
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone/annotations.json").write_text(json.dumps(content))
-    with pytest.raises(ClipError, match=r"still\.jpg is in none of .*say which folder"):
+    with pytest.raises(ClipError, match=r"still\.jpg is in none of .*give the folder"):
         open_clips(tmp_path / "alone")
     assert coco.clips(tmp_path / "alone/annotations.json", tmp_path / "a/images")[0].frames[0].shape == (48, 64, 3)
 
 
-def test_coco_crowds_and_boxes_are_no_objects(tmp_path):
+def test_coco_crowds_and_boxes_are_skipped(tmp_path):
     coco.write([make_clip("still", frames=1)], tmp_path)
     content = json.loads((tmp_path / "annotations.json").read_text())
     content["annotations"][0]["iscrowd"] = 1
@@ -262,7 +262,7 @@ def test_coco_crowds_and_boxes_are_no_objects(tmp_path):
         open_clips(tmp_path)
 
 
-def test_images_are_turned_as_exif_says(tmp_path):
+def test_images_are_rotated_by_exif(tmp_path):
     file = tmp_path / "photo.jpg"
     picture = np.zeros((20, 30, 3), np.uint8)
     picture[:, :10] = 200
@@ -290,7 +290,7 @@ def test_grey_and_transparent_images_become_rgb(tmp_path):
     assert all((frame == 90).all() and frame.shape == (8, 10, 3) for frame in clip.frames)
 
 
-def test_clips_decode_on_access_only(tmp_path):
+def test_clips_decode_lazily(tmp_path):
     """Opening looks at no frame, at no mask of SA-V's layouts, and nothing is kept."""
     sav_frames.write([make_clip()], tmp_path)
     (clip,) = sav_frames.clips(tmp_path)
@@ -303,7 +303,7 @@ def test_clips_decode_on_access_only(tmp_path):
         clip.frames[-4]
 
 
-def test_clips_can_go_to_worker_processes(tmp_path):
+def test_clips_can_be_pickled(tmp_path):
     davis.write([make_clip()], tmp_path / "davis")
     youtube_vos.write([make_clip()], tmp_path / "youtube")
     sav_frames.write([make_clip()], tmp_path / "frames")
@@ -316,19 +316,19 @@ def test_clips_can_go_to_worker_processes(tmp_path):
         assert clips[-1].masks[0].any()
 
 
-def test_unknown_layouts_say_what_was_looked_for(tmp_path):
+def test_unknown_layouts_list_known_ones(tmp_path):
     (tmp_path / "holiday.txt").write_text("sun")
     with pytest.raises(ClipError) as caught:
         open_clips(tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path}: the layout is not known. Looked for:")
+    assert message.startswith(f"{tmp_path}: unknown layout. Known layouts:")
     for word in ("JPEGImages_24fps", "meta.json", "JPEGImages/480p", "JPEGImages/<video>", "metadata.yaml", "_manual"):
         assert word in message
     with pytest.raises(ClipError, match="no such file or folder"):
         open_clips(tmp_path / "nothing")
 
 
-def test_label_images_are_looked_through_once(tmp_path, monkeypatch):
+def test_label_values_are_cached(tmp_path, monkeypatch):
     mose.write([make_clip()], tmp_path)
     mose.read(tmp_path, "walk")
     read = []
@@ -372,7 +372,7 @@ def test_clips_of_several_data_sets(tmp_path):
         open_all(paths[1:], images="/left")[0]
 
 
-def test_youtube_vos_with_first_frames_alone(tmp_path):
+def test_youtube_vos_with_only_first_frames_annotated(tmp_path):
     """As in its `valid`: what is not in a label image is not absent, nobody knows where it is."""
     clip = make_clip("walk", fps=30.0)  # the third object comes on the fifth frame
     youtube_vos.write([clip], tmp_path)

@@ -19,7 +19,7 @@ def _clip(name: str, frames: int = 5) -> Clip:
 
 
 @pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"])
-def test_folders_of_operating_systems_are_no_clips(tmp_path, name):
+def test_system_folders_are_no_clips(tmp_path, name):
     mose.write([_clip("v")], tmp_path)
     (tmp_path / "JPEGImages" / name).mkdir()
     assert open_clips(tmp_path).names == ("v",)
@@ -38,7 +38,7 @@ def test_files_of_macos_beside_videos_and_json(tmp_path):
     assert open_clips(tmp_path / "coco").names == ("v",)
 
 
-def test_linked_folders_of_videos_are_read_and_circles_end(tmp_path):
+def test_linked_folders_are_read_and_circular_links_end(tmp_path):
     sav.write([_clip("v")], tmp_path / "disk" / "sav_000")
     (tmp_path / "sav").mkdir()
     (tmp_path / "sav" / "sav_000").symlink_to(tmp_path / "disk" / "sav_000")
@@ -62,7 +62,7 @@ def test_videos_without_manual_masklets_are_counted(tmp_path):
         assert open_clips(tmp_path).names == ("a",)
 
 
-def test_a_meta_json_of_something_else_does_not_make_it_youtube_vos(tmp_path):
+def test_other_meta_json_is_not_youtube_vos(tmp_path):
     mose.write([_clip("v")], tmp_path)
     (tmp_path / "meta.json").write_text(json.dumps({"name": "mine"}))
     assert open_clips(tmp_path).names == ("v",)
@@ -84,7 +84,7 @@ def test_lists_of_davis_2016_name_the_files_of_each_frame(tmp_path):
     assert davis.sequences(tmp_path, split="480p/val.txt") == ["bear"]
 
 
-def test_lists_written_by_editors_of_windows(tmp_path):
+def test_lists_with_windows_line_endings(tmp_path):
     (tmp_path / "val.txt").write_bytes(b"\xef\xbb\xbfbear\r\n\r\ndog/\r\nbear\r\ncaf\xe9\r\n")
     assert read_list(tmp_path / "val.txt") == ["bear", "dog", "caf\udce9"]
     with pytest.raises(ClipError, match="cannot be read as a list of clips: Is a directory"):

@@ -120,7 +120,7 @@ def test_soft_masks_of_one_object_are_thresholded_with_a_warning(soft, tmp_path)
     assert clip.object_ids == (1,) and iou(clip, truth) > 0.9
 
 
-def test_the_warning_comes_once_for_a_data_set(tmp_path):
+def test_one_warning_for_a_data_set(tmp_path):
     for name in ("run", "walk"):
         one = discs()
         written(tmp_path, Clip(name, one.frames, (1,), one.masks), lambda masks: enlarged(levels(masks, 255)))
@@ -160,7 +160,7 @@ def test_one_soft_frame_among_hard_ones(tmp_path):
         ((255, 128), enlarged),
     ],
 )
-def test_what_is_not_plain_is_refused(values, change, tmp_path):
+def test_ambiguous_values_are_refused(values, change, tmp_path):
     truth = discs(len(values))
     written(tmp_path, truth, lambda masks: change(levels(masks, *values)))
     with pytest.raises(ClipError, match=r"(soft edges|may be IDs).*--mask-values .*binary or labels") as caught:
@@ -221,7 +221,7 @@ def coloured(masks: np.ndarray, *colours: tuple[int, int, int]) -> np.ndarray:
     return picture
 
 
-def test_colours_are_objects_that_keep_their_ids_through_the_clip(tmp_path):
+def test_colours_have_the_same_ids_on_all_frames(tmp_path):
     """Also where a frame shows only some; the order is that of 0xRRGGBB."""
     truth = discs(3)
     truth.masks[0][0] = False
@@ -238,13 +238,13 @@ def test_colours_of_davis_are_its_ids(tmp_path):
 
 
 @pytest.mark.parametrize("change", [jpeg, enlarged, shrunk])
-def test_colours_that_were_blended_are_refused(change, tmp_path):
+def test_blended_colours_are_refused(change, tmp_path):
     written(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
     with pytest.raises(ClipError, match=r"soft edges|saved as JPEG"):
         read(tmp_path)
 
 
-def test_transparent_pixels_belong_to_nothing(tmp_path):
+def test_transparent_pixels_are_background(tmp_path):
     """Colours on a transparent sheet whose colour is white; objects that were cut out of pictures."""
     truth = discs(2)
 
@@ -302,7 +302,7 @@ def test_soft_edges_with_fewer_colours(colours, tmp_path):
         read(tmp_path / "colours")
 
 
-def test_palettes_of_ones_own_are_ids_also_of_thin_things(tmp_path):
+def test_custom_palettes_are_ids(tmp_path):
     """A cable, a ball: their colours are none of DAVIS', and no blend of others'."""
     truth = discs(3)
     for masks in truth.masks:

@@ -94,7 +94,7 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_bag_says_what_is_in_it(tmp_path: Path) -> None:
+def test_bag_has_a_complete_summary(tmp_path: Path) -> None:
     bag = begin(tmp_path / "deep" / "bag")
     second = bag.add_topic("/colour", "std_msgs/msg/ColorRGBA", COLOUR, "", [])
     fill(bag, 0, 3)
@@ -111,14 +111,14 @@ def test_a_bag_says_what_is_in_it(tmp_path: Path) -> None:
     assert HASH in (tmp_path / "deep/bag/metadata.yaml").read_text()
 
 
-def test_an_empty_bag_is_a_bag(tmp_path: Path) -> None:
+def test_empty_bag_is_valid(tmp_path: Path) -> None:
     bag = BagWriter(tmp_path / "bag")
     bag.close()
     assert read(tmp_path / "bag") == []
     assert not list((tmp_path / "bag").glob("*.new"))
 
 
-def test_chunks_are_compressed_where_that_helps(tmp_path: Path) -> None:
+def test_compressible_chunks_are_compressed(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     bag.write(1, 1, b"\0\1\0\0" + (3_000_000).to_bytes(4, "little") + bytes(2_999_992))
     packed = bag.size
@@ -129,7 +129,7 @@ def test_chunks_are_compressed_where_that_helps(tmp_path: Path) -> None:
         assert [chunk.compression for chunk in make_reader(stream).get_summary().chunk_indexes] == ["zstd", ""]
 
 
-def test_what_was_flushed_survives_kill_9(tmp_path: Path) -> None:
+def test_flushed_messages_survive_kill_9(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 10)
     bag.flush()
@@ -170,7 +170,7 @@ def test_recovery_reads_up_to_the_last_whole_chunk_wherever_it_is_cut(tmp_path: 
 
 
 @pytest.mark.parametrize("rest", [bytes(100_000), b"\x06\xff", b"\x06" + (10**6).to_bytes(8, "little") + b"abc"])
-def test_half_written_ends_go(tmp_path: Path, rest: bytes) -> None:
+def test_partial_records_are_removed(tmp_path: Path, rest: bytes) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 5)
     bag.flush()
@@ -182,7 +182,7 @@ def test_half_written_ends_go(tmp_path: Path, rest: bytes) -> None:
     assert [one.name for one in file.parent.iterdir()] == ["bag.mcap"]
 
 
-def test_what_cannot_be_read_is_not_thrown_away(tmp_path: Path) -> None:
+def test_unknown_data_is_saved(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(3):
         fill(bag, 5 * index, 5 * index + 5)
@@ -244,7 +244,7 @@ def test_every_file_of_a_bag_counts(tmp_path: Path) -> None:
         assert len(list(reader.messages())) == 10
 
 
-def test_what_cannot_be_recovered_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_unrecoverable_files_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     bag = begin(tmp_path / "bag")
     with pytest.raises(ValueError, match="still being recorded"):
         recover(tmp_path / "bag")
@@ -257,15 +257,15 @@ def test_what_cannot_be_recovered_is_said(tmp_path: Path, capsys: pytest.Capture
     out, err = capsys.readouterr()
     assert [line.rsplit(": ", 1)[1].rsplit("/", 1)[1] for line in err.splitlines()] == [
         "none",
-        "empty holds no .mcap file",
-        "sqlite holds no .mcap file; `ros2 bag reindex` does that for SQLite",
-        "text.mcap is not an MCAP file, or nothing of it has been written",
+        "empty contains no .mcap file",
+        "sqlite contains no .mcap file; use `ros2 bag reindex` for SQLite",
+        "text.mcap is not an MCAP file, or is empty",
     ]
     assert "complete already" in out
 
 
 @pytest.mark.parametrize("room", [30_000, 60_000, 1_000_000])
-def test_a_full_disk_costs_no_more_than_the_last_chunks(tmp_path: Path, room: int) -> None:
+def test_full_disk_loses_only_the_last_chunks(tmp_path: Path, room: int) -> None:
     written = flushed = 0
     with disk_of(room):
         bag = begin(tmp_path / "bag")
@@ -283,7 +283,7 @@ def test_a_full_disk_costs_no_more_than_the_last_chunks(tmp_path: Path, room: in
     assert bag._file.path.stat().st_size <= room
 
 
-def test_a_disk_that_is_full_at_the_end_is_said_and_costs_little(tmp_path: Path) -> None:
+def test_disk_that_is_full_at_the_end(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 5 * index, 5 * index + 5)
@@ -295,7 +295,7 @@ def test_a_disk_that_is_full_at_the_end_is_said_and_costs_little(tmp_path: Path)
     assert 20 <= len(found) < 50 and found == list(range(len(found)))
 
 
-def test_what_was_recorded_is_not_given_up_for_metadata_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 5)
     (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as where there are no inodes left
@@ -306,7 +306,7 @@ def test_what_was_recorded_is_not_given_up_for_metadata_that_cannot_be_written(t
     assert read(tmp_path / "bag") == list(range(5))
 
 
-def test_a_disk_on_which_nothing_can_be_written_costs_nothing(tmp_path: Path) -> None:
+def test_disk_that_fails_at_once_loses_no_chunks(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 50 * index, 50 * index + 50, size=40_000)
@@ -317,7 +317,7 @@ def test_a_disk_on_which_nothing_can_be_written_costs_nothing(tmp_path: Path) ->
     assert read(tmp_path / "bag") == list(range(500))
 
 
-def test_a_disk_that_is_full_at_the_beginning_leaves_nothing(tmp_path: Path) -> None:
+def test_disk_that_is_full_at_the_beginning_leaves_no_folder(tmp_path: Path) -> None:
     with disk_of(10), pytest.raises(OSError, match="File too large"):
         BagWriter(tmp_path / "bag")
     assert list(tmp_path.iterdir()) == []
@@ -343,7 +343,7 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
         os.system(f"umount {disk}")
 
 
-def test_a_bag_that_is_deleted_meanwhile_is_noticed(tmp_path: Path) -> None:
+def test_deleted_bag_is_noticed(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 5)
     shutil.rmtree(tmp_path / "bag")

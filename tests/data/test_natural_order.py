@@ -16,8 +16,9 @@ from sam2_ros.data import bag, coco, davis, mose, sav, sav_frames, youtube_vos
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.image_sequence import ImageFiles
 from sam2_ros.data.natural_order import natural
-from sam2_ros.data.video import ImageFiles, VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
 from sam2_ros.evaluation.vos import stamp
 from sam2_ros.scenes import pictures
@@ -51,7 +52,7 @@ UNEVEN = ["0", "7", "12", "13", "40", "41", "99", "100", "101", "500", "1000", "
     ],
     ids=lambda names: names[0],
 )
-def test_numbers_in_names_count(names: list[str]) -> None:
+def test_numbers_are_compared_by_value(names: list[str]) -> None:
     shuffled = random.Random(0).sample(names, len(names))
     found = sorted(shuffled, key=natural)
     if names[0] == "1" and names[1] == "01":
@@ -60,7 +61,7 @@ def test_numbers_in_names_count(names: list[str]) -> None:
         assert found == names
 
 
-def test_paths_go_by_their_folders_first() -> None:
+def test_paths_are_sorted_by_folder_first() -> None:
     paths = [
         Path(name) for name in ("a", "a/2.jpg", "a/2.png", "a/10.png", "a2/1.png", "a10/1.png", "b.png", "b/1.png")
     ]
@@ -123,7 +124,7 @@ def test_data_sets_of_frames_with_any_names(layout: str, names: list[str], tmp_p
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_frame_is_missing_where_there_is_a_mask_of_it(layout: str, tmp_path: Path) -> None:
+def test_mask_without_frame_is_an_error(layout: str, tmp_path: Path) -> None:
     """Of the fifth frame there is none: perhaps it was never there. Of the fourth there is one."""
     kind, (images, _) = LAYOUTS[layout]
     whole = make_clip(frames=12, every=3, fps=30)
@@ -152,7 +153,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
         mose.read(tmp_path, "walk")
 
 
-def test_masks_of_another_tracker_go_by_the_frames_names(tmp_path: Path) -> None:
+def test_masks_of_another_tracker_have_names_of_frames(tmp_path: Path) -> None:
     mose.write([make_clip(frames=12)], tmp_path / "set")
     renamed(tmp_path / "set", PLAIN)
     (clip,) = open_clips(tmp_path / "set")

@@ -45,7 +45,7 @@ def test_images_elsewhere(tmp_path):
     sa1b.write([STILL], tmp_path / "masks")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "masks/sa_2.jpg").rename(tmp_path / "pictures/sa_2.jpg")
-    with pytest.raises(ClipError, match=r"sa_2\.jpg: the image is missing, sa_2\.json is about it \(--images FOLDER"):
+    with pytest.raises(ClipError, match=r"sa_2\.jpg: the image of sa_2\.json is missing; .*\(--images FOLDER"):
         open_clips(tmp_path / "masks")[0]
     same_masks(open_clips(tmp_path / "masks", str(tmp_path / "pictures"))[0], truth(STILL))
 
@@ -74,7 +74,7 @@ def edit(file: Path, change) -> None:
         (lambda c: c["annotations"].__setitem__(0, "mask"), "annotations without a mask: 1 (0)"),
     ],
 )
-def test_one_annotation_that_cannot_be_used_costs_no_other(change, reason, tmp_path):
+def test_invalid_annotation_is_skipped(change, reason, tmp_path):
     sa1b.write([STILL], tmp_path)
     edit(tmp_path / "sa_2.json", change)
     with pytest.warns(DataWarning) as said:
@@ -84,7 +84,7 @@ def test_one_annotation_that_cannot_be_used_costs_no_other(change, reason, tmp_p
     np.testing.assert_array_equal(clip.masks[0], STILL.masks[0][1:2])
 
 
-def test_liberties(tmp_path):
+def test_deviations_from_the_format(tmp_path):
     """Sizes as text or missing, another or no name of the file."""
     sa1b.write([STILL], tmp_path)
     for change in (
@@ -99,7 +99,7 @@ def test_liberties(tmp_path):
             same_masks(open_clips(tmp_path)[0], truth(STILL))
 
 
-def test_is_not_taken_for_coco_nor_coco_for_it(tmp_path):
+def test_coco_and_sa1b_are_told_apart(tmp_path):
     coco.write([STILL], tmp_path / "coco")
     assert len(open_clips(tmp_path / "coco")) == 1
     with pytest.raises(ClipError, match="no JSON of an image"):

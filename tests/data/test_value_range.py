@@ -33,7 +33,7 @@ class Camera:
 @pytest.mark.parametrize(
     ("low", "high"), [(200, 420), (900, 2600), (7600, 8000), (0, 1023), (0, 4095), (27_300, 31_000)]
 )
-def test_few_values_become_the_whole_of_8_bits(low: int, high: int) -> None:
+def test_few_values_are_stretched_to_8_bits(low: int, high: int) -> None:
     """Infrared of 10 and 12 bits, thermal of 14, hundredths of a kelvin."""
     image = scene(low, high)
     seen = Camera().sees(image)
@@ -43,20 +43,20 @@ def test_few_values_become_the_whole_of_8_bits(low: int, high: int) -> None:
 
 
 @pytest.mark.parametrize("high", [65_535, 40_000, 20_000])
-def test_pictures_that_use_16_bits_stay_as_they_are(high: int) -> None:
+def test_full_range_images_are_not_stretched(high: int) -> None:
     camera = Camera()
     for brightness in (1.0, 1.0, 0.5, 0.3, 1.0):  # a cloud
         image = scene(0, high * brightness)
         np.testing.assert_array_equal(camera.sees(image), cv2.convertScaleAbs(image, alpha=1 / 257))
 
 
-def test_a_still_picture_does_not_flicker() -> None:
+def test_static_scene_does_not_flicker() -> None:
     camera = Camera()
     seen = [camera.sees(scene(7600, 8000)).mean() for _ in range(60)]
     assert np.ptp(seen) < 1
 
 
-def test_something_hot_does_not_darken_the_rest() -> None:
+def test_hot_object_does_not_darken_the_background() -> None:
     """A person near a thermal camera is white before the room as it was; larger ones change it slowly and not much."""
     for share, allowed in ((0.03, 2), (0.1, 12), (0.2, 40)):
         camera, room = Camera(), []
@@ -96,7 +96,7 @@ def test_less_contrast_and_more_are_followed_slowly() -> None:
     assert max(np.abs(np.diff([image.mean() for image in seen]))) < 4
 
 
-def test_black_rims_and_dazzled_pixels_do_not_count() -> None:
+def test_black_borders_and_saturated_pixels_are_ignored() -> None:
     """Rectified images have rims of 0; dead pixels are 0 or 65535."""
     plain = scene(7600, 8000)
     rimmed = plain.copy()
@@ -115,7 +115,7 @@ def test_an_image_of_one_value(value: int) -> None:
         assert 0 <= after.low < after.high <= 65_535
 
 
-def test_ranges_stay_ranges_whatever_comes() -> None:
+def test_ranges_are_always_valid() -> None:
     camera = Camera()
     for _ in range(300):
         ends = np.sort(NOISE.integers(0, 65_536, 2))
@@ -130,7 +130,7 @@ def test_colour_is_stretched_as_a_whole() -> None:
     assert seen[..., 0].mean() > 1.8 * seen[..., 1].mean() > 3.2 * seen[..., 2].mean() > 50
 
 
-def test_ranges_that_are_said() -> None:
+def test_parse_range() -> None:
     assert (
         parse_range("auto") is None
         and parse_range("full") == FULL

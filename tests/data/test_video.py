@@ -20,8 +20,9 @@ from video_files import EVEN, TICKS, UNEVEN, decoded_in_order, number_of, number
 from sam2_ros.data import sav
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.video import VideoFrames, VideoReader
+from sam2_ros.data.video import VideoFrames
 from sam2_ros.data.video_decoder import Decoder
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.scenes import pictures
 
 OPEN_GOP = "open-gop=1:bframes=3:keyint=12:min-keyint=12:scenecut=0:log-level=none"
@@ -99,7 +100,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_frames_are_those_that_decoding_in_order_gives(name: str, tmp_path: Path) -> None:
+def test_random_access_equals_sequential_decoding(name: str, tmp_path: Path) -> None:
     """In every container and order of access, and their number is the length."""
     file = KINDS[name](tmp_path / name)
     truth = decoded_in_order(file)
@@ -141,7 +142,7 @@ def test_a_video_of_variable_rate_keeps_image_and_mask_together(video: Path, tmp
         assert number_of(clip.frames[index]) == index == np.flatnonzero(clip.masks[index][0, 0])
 
 
-def test_iterators_don_t_disturb_each_other(video: Path) -> None:
+def test_iterators_are_independent(video: Path) -> None:
     frames = VideoFrames(video)
     seen = []
     for index, (one, other) in enumerate(zip(frames, frames, strict=True)):
@@ -225,7 +226,7 @@ def test_files_are_closed(video: Path) -> None:
         gc.enable()
 
 
-def test_a_jump_decodes_from_the_key_frame_before(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jump_decodes_from_the_previous_key_frame(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = VideoFrames(video)
     handed_in: list[int] = []
     decode = Decoder.decode
@@ -249,7 +250,7 @@ def test_a_jump_decodes_from_the_key_frame_before(video: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
-def test_a_phone_s_video_is_turned(rotation: int, tmp_path: Path) -> None:
+def test_rotation_of_phone_videos(rotation: int, tmp_path: Path) -> None:
     file = write_video(tmp_path / "phone.mp4", rotation=rotation)
     frames = VideoFrames(file)
     assert frames.size == frames[3].shape[:2] == ((64, 96) if rotation == 180 else (96, 64))
@@ -280,7 +281,7 @@ CUT = {
 
 @pytest.mark.parametrize("name", CUT)
 @pytest.mark.parametrize("part", [0.55, 0.7, 0.92])
-def test_of_a_truncated_file_what_can_be_decoded_is_there(name: str, part: float, tmp_path: Path) -> None:
+def test_truncated_file_has_its_decodable_frames(name: str, part: float, tmp_path: Path) -> None:
     file = CUT[name](tmp_path / name)
     data = file.read_bytes()
     file.write_bytes(data[: int(part * len(data))])
@@ -321,7 +322,7 @@ def test_a_damaged_frame_is_named_and_the_others_keep_their_places(tmp_path: Pat
         assert len(list(reader)) == 40 - len(lost)
 
 
-def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_look_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recordings are called by the time of day, and a list of addresses is no video."""
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "10.mp4").rename(tmp_path / "10:00:00 %d.mp4")
@@ -335,9 +336,7 @@ def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("told", [None, 7], ids=["none", "one_for_all"])
-def test_decoders_that_do_not_tell_which_packet_a_frame_is_of(
-    told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decoders_that_lose_packet_numbers(told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or give two frames out of one. Then all are counted from the start."""
     decoded = Decoder._decoded
     monkeypatch.setattr(Decoder, "_decoded", lambda *packet: [(told, frame) for _, frame in decoded(*packet)])
@@ -346,7 +345,7 @@ def test_decoders_that_do_not_tell_which_packet_a_frame_is_of(
     assert [number_of(frames[index]) for index in (39, 3, 3, 20, 12)] == [39, 3, 3, 20, 12]
 
 
-def test_streams_that_were_joined(tmp_path: Path) -> None:
+def test_concatenated_streams(tmp_path: Path) -> None:
     """Their times begin again."""
     first = write_video(tmp_path / "first.ts", b_frames=3)
     second = write_video(tmp_path / "second.ts", UNEVEN)
@@ -358,7 +357,7 @@ def test_streams_that_were_joined(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames[index], truth[index])
 
 
-def test_what_is_no_video(tmp_path: Path) -> None:
+def test_invalid_videos(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="the video is missing"):
         VideoFrames(tmp_path / "none.mp4")
     file = tmp_path / "text.mp4"
@@ -372,7 +371,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         VideoReader(tmp_path / "none.mp4")
 
 
-def test_without_pyav_it_says_what_to_install(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A robot that plays no files need not have it."""
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "av", None)
@@ -380,7 +379,7 @@ def test_without_pyav_it_says_what_to_install(video: Path, monkeypatch: pytest.M
             with pytest.raises(ImportError, match="pip install av"):
                 reads(video)
     monkeypatch.setattr("av.__version__", "11.0.0")
-    with pytest.raises(ImportError, match=r"14\.2 or newer, here is 11\.0\.0: pip install --upgrade av"):
+    with pytest.raises(ImportError, match=r"14\.2 or newer, found 11\.0\.0: pip install --upgrade av"):
         VideoFrames(video)
 
 

@@ -56,7 +56,7 @@ def test_clicks_by_hand():
     assert (one.score.best, one.score.single) == pytest.approx((14 / 21, 7 / 21))
 
 
-def test_every_nth_annotated_frame_with_something_to_see():
+def test_every_nth_annotated_frame_with_a_visible_object():
     thing, nothing = rectangle(5, 5, 9, 9), rectangle(0, 0, 0, 0)
     clip = clip_of(thing, None, thing, None, nothing, None, thing, thing)
     predictor = Scripted(*[thing] * 16)

@@ -105,7 +105,7 @@ def test_offline_corrects_the_worst_frame_and_tracks_everything_again():
     assert j[3] == [0.8, 0.9, 0.8, 0.9, 0.8, 0.7, 0.7, 0.8, 0.9, 0.8]
 
 
-def test_online_stops_where_it_gets_bad_and_never_looks_back():
+def test_online_pauses_below_the_threshold_and_keeps_earlier_frames():
     tracker, rounds = run(clip_of(12), "online", 4)
     # 9, 8, 7 rows: below 0.75 two frames after each prompt.
     assert [result.annotations[1] for result in rounds] == [Annotation(t, 3) for t in (0, 2, 4, 6)]
@@ -124,13 +124,13 @@ def test_clicks_are_at_the_centre_of_the_largest_error():
     assert all(click.positive and 15 <= click.x < 25 for _, click in clicks)
 
 
-def test_a_mask_where_nothing_is_gets_negative_clicks():
+def test_false_positive_gets_negative_clicks():
     tracker, rounds = run(clip_of(6, gone=(2,)), "online", 3)
     assert [result.annotations[1].frame for result in rounds] == [0, 2, 4]  # 2: a mask over nothing. 3: 0.8
     assert [call[3].positive for call in tracker.calls if call[:3] == ("click", 1, 2)] == [False] * 3
 
 
-def test_objects_are_annotated_each_for_itself():
+def test_objects_are_annotated_independently():
     _, rounds = run(clip_of(7, appear=(0, 4)), "online", 8)
     assert [{i: a.frame for i, a in result.annotations.items()} for result in rounds] == [{1: 0, 2: 4}, {1: 2}, {1: 4}]
     # The second object's only frame that counts, 5, is good at once; of the first, frame 5 has 8 rows.
@@ -200,7 +200,7 @@ def test_online_equals_a_live_stream_that_pauses(model, walk):
     assert len(frames[1]) > 1, "nothing was corrected"
 
 
-def test_offline_corrections_reach_back(model, walk):
+def test_offline_corrections_change_earlier_frames(model, walk):
     """Frames before a later prompt change, prompted frames don't."""
     tracker = recording_tracker(model, walk, 2)
     rounds = interact(tracker, walk, "offline", 2)

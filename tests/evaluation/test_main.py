@@ -107,7 +107,7 @@ def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(fold
         assert status == 2 and "These weights are for still images" in capsys.readouterr().out
 
 
-def test_several_prompts_and_their_masks_again(folder, tmp_path, monkeypatch, capsys):
+def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, monkeypatch, capsys):
     """Kinds followed side by side give what each gives alone, and saved masks score what the run scored."""
     weights = ["--checkpoint", folder / "random.safetensors"]
     both = tmp_path / "both"
@@ -126,7 +126,7 @@ def test_several_prompts_and_their_masks_again(folder, tmp_path, monkeypatch, ca
     assert "frames/s" not in capsys.readouterr().out.split("scores.md")[-2]
 
 
-def test_masks_that_may_not_overlap(folder, tmp_path, monkeypatch):
+def test_non_overlap(folder, tmp_path, monkeypatch):
     """Kinds of prompts don't take pixels from each other: each scores what it scores alone."""
     options = ["--davis", folder, "--only", "walk", "--checkpoint", folder / "random.safetensors", "--non-overlap"]
     assert run(monkeypatch, *options, "--prompt", "mask", "box", "--save-masks", "--out", tmp_path / "both") == 0
@@ -148,7 +148,7 @@ def test_interactive(folder, tmp_path, monkeypatch, protocol):
     assert "| clip | objects | 1 | 2 | mean | frames | clicks |" in (tmp_path / "scores.md").read_text()
 
 
-def test_images(folder, tmp_path, monkeypatch):
+def test_image_protocol(folder, tmp_path, monkeypatch):
     options = ["--checkpoint", folder / "random.safetensors", "--out", tmp_path, "--overlays"]
     assert run(monkeypatch, "--davis", folder, "--protocol", "image", "--every", 2, *options) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
@@ -173,14 +173,14 @@ def test_damaged_clips_are_skipped(protocol, folder, tmp_path, monkeypatch, caps
     assert (skipped["clip"], skipped["file"], skipped["frame"]) == ("stand", str(damaged), 3)
     assert {one["clip"] for one in scores["masks" if protocol == "image" else "objects"]} == {"walk"}
     report = (out / "scores.md").read_text()
-    assert f"Skipped, and not in these numbers: stand ({damaged}, frame 3: " in report and "| stand |" not in report
+    assert f"Skipped and not in the scores: stand ({damaged}, frame 3: " in report and "| stand |" not in report
     assert run(monkeypatch, *options, "--out", out, "--strict") == 2
     assert run(monkeypatch, *options, "--out", out, "--only", "stand") == 2
-    assert "no clip can be scored; the last: " in capsys.readouterr().out
+    assert "no clip can be scored; the last error: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [[], ["--masks"], ["--protocol", "offline"], ["--protocol", "image"]])
-def test_an_evaluation_that_scored_nothing_exits_with_2(folder, tmp_path, monkeypatch, capsys, options):
+def test_exit_status_2_if_nothing_was_scored(folder, tmp_path, monkeypatch, capsys, options):
     """Two frames, of which the prompted one and the last don't count; for `image`, frames that show no object."""
     frames = [np.zeros((48, 64, 3), np.uint8)] * 2
     masks = [np.zeros((2, 48, 64), bool) for _ in frames]
@@ -192,11 +192,11 @@ def test_an_evaluation_that_scored_nothing_exits_with_2(folder, tmp_path, monkey
         options = [*options, "--checkpoint", folder / "random.safetensors"]
     assert run(monkeypatch, "--davis", tmp_path, *options, "--out", tmp_path / "out") == 2
     printed = capsys.readouterr().out
-    assert "error: nothing was scored (clips: 1): no object is visible on " in printed
+    assert "error: nothing was scored (1 clips): no object is visible on " in printed
     assert not (tmp_path / "out/scores.json").exists()
 
 
-def test_missing_answers_are_not_skipped(folder, tmp_path, monkeypatch, capsys):
+def test_missing_predictions_are_an_error(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder / "Annotations/480p/walk", tmp_path / "masks/walk")
     assert run(monkeypatch, "--davis", folder, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
     assert "stand: the folder with this clip's masks is missing" in capsys.readouterr().out
@@ -216,7 +216,7 @@ def test_clips_of_a_list(folder, tmp_path, monkeypatch, capsys):
     assert "there is no clip fly in" in capsys.readouterr().out
 
 
-def test_only_some_clips(folder, tmp_path, monkeypatch):
+def test_only_selects_clips_by_prefix(folder, tmp_path, monkeypatch):
     weights = folder / "random.safetensors"
     assert run(monkeypatch, "--davis", folder, "--only", "wa", "--checkpoint", weights, "--out", tmp_path) == 0
     assert json.loads((tmp_path / "scores.json").read_text())["clips"].keys() == {"walk"}
@@ -227,13 +227,13 @@ def test_only_some_clips(folder, tmp_path, monkeypatch):
     [
         (["--davis", "nowhere", "--checkpoint", "{weights}"], "JPEGImages"),
         (["--davis", "{folder}", "--checkpoint", "nothing.pt"], "nothing.pt"),
-        (["--davis", "{folder}", "--checkpoint", "{weights}", "--only", "nobody"], "there are stand, walk"),
+        (["--davis", "{folder}", "--checkpoint", "{weights}", "--only", "nobody"], "the clips are stand, walk"),
         (["--data", "nowhere"], "no such file or folder"),
         (["--davis", "{folder}", "--masks", "nowhere"], "no such folder of masks"),
         (["--davis", "{folder}", "--masks", "{folder}"], "the folder with this clip's masks is missing"),
     ],
 )
-def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, arguments, reason):
+def test_errors_are_printed_without_traceback(folder, tmp_path, monkeypatch, capsys, arguments, reason):
     words = [word.format(folder=folder, weights=folder / "random.safetensors") for word in arguments]
     assert run(monkeypatch, *words, "--out", tmp_path / "out") == 2
     printed = capsys.readouterr().out
@@ -245,17 +245,17 @@ def test_errors_are_one_sentence(folder, tmp_path, monkeypatch, capsys, argument
     ("arguments", "reason"),
     [
         (["--prompt", "click"], "--suite"),
-        (["--suite", "--protocol", "image", "--prompt", "mask"], "--prompt goes with --protocol vos"),
-        (["--suite", "--every", "2"], "--every goes with --protocol image"),
-        (["--data", "somewhere", "--split", "2017/val"], "--split goes with --davis"),
-        (["--suite", "--images", "/left"], "--images and --masklets go with --data"),
+        (["--suite", "--protocol", "image", "--prompt", "mask"], "--prompt needs --protocol vos"),
+        (["--suite", "--every", "2"], "--every needs --protocol image"),
+        (["--data", "somewhere", "--split", "2017/val"], "--split needs --davis"),
+        (["--suite", "--images", "/left"], "--images and --masklets need --data"),
         (["--suite", "--protocol", "online", "--rounds", "-1"], "--rounds must be 1 or more"),
-        (["--suite", "--masks", "somewhere", "--model", "default"], "with --masks none is"),
-        (["--suite", "--answer-values", "binary"], "--answer-values goes with --masks"),
-        (["--suite", "--mask-values", "binary"], "--mask-values goes with --davis or --data"),
+        (["--suite", "--masks", "somewhere", "--model", "default"], "can't be used with --masks"),
+        (["--suite", "--answer-values", "binary"], "--answer-values needs --masks"),
+        (["--suite", "--mask-values", "binary"], "--mask-values needs --davis or --data"),
     ],
 )
-def test_options_that_do_not_go_together(monkeypatch, capsys, arguments, reason):
+def test_incompatible_options(monkeypatch, capsys, arguments, reason):
     with pytest.raises(SystemExit) as stopped:
         run(monkeypatch, *arguments)
     assert stopped.value.code == 2
@@ -269,7 +269,7 @@ def soften(root):
         Image.fromarray(cv2.GaussianBlur(hard, (3, 3), 0)).save(file)
 
 
-def test_soft_masks_are_told_of_and_saved_as_the_truth_is(folder, tmp_path, monkeypatch, capsys):
+def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(folder, tmp_path / "copy")
     soften(copy)
     options = ["--only", "walk", "--out", tmp_path / "out", "--checkpoint", folder / "random.safetensors"]
@@ -282,7 +282,7 @@ def test_soft_masks_are_told_of_and_saved_as_the_truth_is(folder, tmp_path, monk
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["objects"] == 1
 
 
-def test_a_run_on_masks_of_255_scores_the_same_in_the_public_tool(folder, tmp_path, monkeypatch):
+def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch):
     """DAVIS 2016: what --save-masks leaves, read by vos-benchmark."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -297,7 +297,7 @@ def test_a_run_on_masks_of_255_scores_the_same_in_the_public_tool(folder, tmp_pa
     assert ours["j"] > 0
 
 
-def test_what_values_of_masks_are_can_be_said(folder, tmp_path, monkeypatch, capsys):
+def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
     """Of the data set, and of another tracker's masks."""
     copy = shutil.copytree(folder, tmp_path / "copy")
     for file in (copy / "Annotations/480p/walk").iterdir():

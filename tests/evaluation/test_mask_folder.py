@@ -37,7 +37,7 @@ def same(frame, wanted):
         np.testing.assert_array_equal(masklet.mask, other.mask)
 
 
-def test_label_images_there_and_back(tmp_path):
+def test_label_images_round_trip(tmp_path):
     clip = make_clip(ids=(1, 2))
     answers = moved(clip)
     for index, frame in enumerate(answers):
@@ -65,7 +65,7 @@ def test_a_folder_for_each_object(tmp_path, start):
         same(frame, wanted)
 
 
-def test_files_are_named_like_the_frames_of_the_data_set(tmp_path):
+def test_files_have_the_names_of_frames(tmp_path):
     """YouTube-VOS numbers frames 0, 5, 10 ...; a first frame without a file is where trackers are told the truth."""
     youtube_vos.write([make_clip(ids=(1, 2))], tmp_path / "data")
     (clip,) = youtube_vos.clips(tmp_path / "data")
@@ -79,7 +79,7 @@ def test_files_are_named_like_the_frames_of_the_data_set(tmp_path):
     np.testing.assert_array_equal(second.masklets[1].mask, answers[1].masklets[1].mask)
 
 
-def test_sparse_truth_asks_for_no_other_frames(tmp_path):
+def test_only_annotated_frames_are_read(tmp_path):
     sav_frames.write([make_clip(ids=(1, 2), every=4)], tmp_path / "data")
     (clip,) = sav_frames.clips(tmp_path / "data")
     for number in ("000", "001"):
@@ -158,7 +158,7 @@ def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix,
 
 
 @pytest.mark.parametrize("change", [None, lambda mask: mask.astype(np.uint8) * np.uint8(255)])
-def test_saved_masks_of_sav_lie_in_a_folder_for_each_object(change, tmp_path):
+def test_saved_masks_of_sav_have_a_folder_for_each_object(change, tmp_path):
     """Where they may overlap, and are as the data set's."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     sav_frames.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
@@ -176,7 +176,7 @@ def test_saved_masks_of_sav_lie_in_a_folder_for_each_object(change, tmp_path):
         assert [100 * one.f] == pytest.approx([f[key] for key in sorted(f)], abs=1e-6)
 
 
-def test_saved_masks_of_an_object_that_comes_later_are_empty_before(tmp_path):
+def test_saved_masks_are_empty_before_an_object_appears(tmp_path):
     """Where each object has a folder, tools look for a file on every frame."""
     sav_frames.write([make_clip(ids=(1, 2))], tmp_path)
     (clip,) = sav_frames.clips(tmp_path)
@@ -187,7 +187,7 @@ def test_saved_masks_of_an_object_that_comes_later_are_empty_before(tmp_path):
     assert not any(frame.masklets[1].present for frame in list(read_masks(tmp_path / "masks", clip))[:4])
 
 
-def test_saved_masks_in_colours_have_those_of_the_data_set(tmp_path):
+def test_saved_masks_have_the_colours_of_the_data_set(tmp_path):
     davis.write([make_clip(ids=(1, 2))], tmp_path)
     colours = np.array([(0, 0, 0), (0, 200, 0), (200, 0, 0)], np.uint8)
     for file in (tmp_path / "Annotations/480p/walk").iterdir():
@@ -209,7 +209,7 @@ def test_masks_above_254_are_saved_with_16_bits(tmp_path):
     assert all(one.j > 0.1 for one in score(clip, read_masks(tmp_path, clip)))
 
 
-def test_probabilities_count_from_half_on(tmp_path):
+def test_probabilities_are_thresholded_at_half(tmp_path):
     """Of a tracker that saves its soft mask."""
     clip = only_first(make_clip(ids=(4, 5), frames=6))
     for index, mask in enumerate(clip.masks):
@@ -239,7 +239,7 @@ def test_colours_of_another_tracker_are_those_of_davis(tmp_path):
         list(read_masks(tmp_path, clip))
 
 
-def test_says_what_is_wrong(tmp_path):
+def test_errors(tmp_path):
     clip = make_clip(ids=(1, 2), frames=4)
 
     def fails(words, frame=None):
@@ -249,7 +249,7 @@ def test_says_what_is_wrong(tmp_path):
 
     fails("walk: the folder with this clip's masks is missing")
     (tmp_path / "walk").mkdir()
-    fails("neither a PNG in it nor a folder for each object")
+    fails("contains neither PNG files nor a folder for each object")
     for index, frame in enumerate(moved(clip)):
         write_masks(tmp_path, clip, index, frame)
     (tmp_path / "walk/00002.png").unlink()

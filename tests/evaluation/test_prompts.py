@@ -16,7 +16,7 @@ def rectangle(x, y, width, height):
 NOTHING = np.zeros((60, 80), bool)
 
 
-def test_click_in_the_middle_of_what_is_missed():
+def test_positive_click_at_the_centre_of_false_negatives():
     assert error_click(NOTHING, rectangle(10, 20, 9, 9)) == Click(14, 24, True)
     # Of two missed parts the one that reaches deeper, though the other has more pixels.
     assert error_click(NOTHING, rectangle(10, 20, 9, 9) | rectangle(0, 50, 80, 4)) == Click(14, 24, True)
@@ -24,7 +24,7 @@ def test_click_in_the_middle_of_what_is_missed():
     assert error_click(NOTHING, rectangle(0, 0, 9, 9)) == Click(4, 4, True)
 
 
-def test_click_on_what_is_wrong():
+def test_negative_click_on_false_positives():
     truth = rectangle(10, 10, 20, 20)
     assert error_click(truth | rectangle(50, 30, 11, 11), truth) == Click(55, 35, False)
     assert error_click(rectangle(50, 30, 11, 11), truth).positive, "the larger error first"
@@ -50,7 +50,7 @@ class Recorder:
         return Masklet(prompt.object_id, "", True, 1.0, 1.0, self.masks.pop(0))
 
 
-def test_each_click_corrects_the_answer_to_those_before():
+def test_each_click_corrects_the_last_mask():
     truth = rectangle(10, 10, 21, 21)
     tracker = Recorder(rectangle(10, 10, 21, 11), truth | rectangle(50, 30, 11, 11), truth)
     masklet = prompt_object(tracker, "5clicks", 7, truth)
@@ -63,7 +63,7 @@ def test_each_click_corrects_the_answer_to_those_before():
     assert np.array_equal(masklet.mask, truth)
 
 
-def test_a_mask_that_is_too_small_gives_way_to_its_box():
+def test_box_replaces_a_mask_that_is_too_small():
     class Strict(Recorder):
         def prompt(self, prompt):
             if prompt.mask is not None:

@@ -34,13 +34,13 @@ NOTHING, ALL = np.zeros((100, 100), bool), np.ones((100, 100), bool)
         (rectangle(12, 10, 20, 20), rectangle(10, 10, 20, 20), 18 / 22, 1),  # 2 pixels off: within the tolerance
     ],
 )
-def test_by_hand(mask, truth, j, f):
+def test_small_masks(mask, truth, j, f):
     assert region_similarity(mask, truth) == pytest.approx(j)
     if f is not None:
         assert boundary_accuracy(mask, truth) == pytest.approx(f)
 
 
-def test_outline_counted_by_hand():
+def test_outline_of_a_small_mask():
     # One straight edge each, from top to bottom: 100 outline pixels, 2 apart from each other (found) or 3 (not found).
     truth = rectangle(0, 0, 50, 100)
     assert boundary_accuracy(rectangle(0, 0, 52, 100), truth) == 1
@@ -120,7 +120,7 @@ def second_method(mask, truth):
     return 2 * precision * recall / max(precision + recall, 1e-12)
 
 
-def test_equals_second_method():
+def test_equals_nearest_neighbour_search():
     for mask, truth in pairs():
         if mask.size > 20000:
             continue
@@ -144,7 +144,7 @@ def test_equals_public_tool(pairs):
     assert len(set(values)) > 30  # the pairs are not all trivial
 
 
-def test_says_what_is_wrong():
+def test_errors():
     with pytest.raises(ValueError, match="one size"):
         region_similarity(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
     with pytest.raises(ValueError, match="bool"):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sam2_ros.evaluation import curves
-from sam2_ros.evaluation.report import LISTED, Curves, Report, Rows, Table, mean, percent
+from sam2_ros.evaluation.report import MAX_LISTED_CLIPS, Curves, Report, Rows, Table, mean, percent
 from sam2_ros.evaluation.scores import FrameScore, ObjectScore
 from sam2_ros.evaluation.vos import vos_report
 
@@ -24,16 +24,16 @@ def test_rows():
     assert list(rows.lines()) == ["motion", "blur", "all"]
     assert list(Rows(["a", "b"]).tables()) == ["clip"] and list(Rows(["a", "b"]).lines()) == ["a", "b", "all"]
     assert list(Rows([str(n) for n in range(9)]).lines()) == ["all"]  # too many for a figure
-    many = Rows([str(n) for n in range(LISTED + 1)])
-    assert list(many.tables()["clip"]) == ["all"] and len(many.by_clip()) == LISTED + 1
+    many = Rows([str(n) for n in range(MAX_LISTED_CLIPS + 1)])
+    assert list(many.tables()["clip"]) == ["all"] and len(many.by_clip()) == MAX_LISTED_CLIPS + 1
 
 
-def test_means_over_nothing():
+def test_undefined_means():
     assert math.isnan(mean([])) and percent(math.nan) == "-"
     assert percent(mean([0.25, 0.5])) == "37.5"
 
 
-def test_a_report_on_the_screen_and_in_files(tmp_path):
+def test_report_on_the_screen_and_in_files(tmp_path):
     table = Table("clip", ["J&F"], [("walk", ["12.5"]), ("all", ["-"])])
     data = {"total": math.nan, "values": [1 / 3, np.float64(0.5), 2, True], "name": "walk"}
     report = Report({"model": "m"}, [table], ["What it means."], data, Curves({"all": ([1], [0.5])}, "x", "y"))
@@ -88,7 +88,7 @@ def test_kinds_of_prompts_side_by_side():
     assert json.loads(report.json())["prompts"]["mask"]["total"]["j"] == 0.75
 
 
-def test_curves_are_a_picture(tmp_path):
+def test_curves_are_drawn(tmp_path):
     lines = {"motion": ([1, 2, 3], [0.5, 0.6, 0.7]), "all": ([1, 2], [0.4, math.nan])}
     curves.draw(Curves(lines, "clicks", "mIoU"), "a title", tmp_path / "new/curves.png")
     picture = cv2.imread(str(tmp_path / "new/curves.png"))
@@ -97,7 +97,7 @@ def test_curves_are_a_picture(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["video [/b]", "[red]x", "two\nlines | cells", "caf\udce9"])
-def test_names_of_clips_are_shown_and_saved_as_they_are(tmp_path, name):
+def test_names_of_clips_are_escaped(tmp_path, name):
     shown = io.StringIO()
     table = Table("clip", ["J&F"], [(name, ["1.0"])])
     report = Report({}, [table], [f"Skipped: {name}"], {}, Curves({}, "", ""))
@@ -108,7 +108,7 @@ def test_names_of_clips_are_shown_and_saved_as_they_are(tmp_path, name):
     assert row.startswith("| ") and row.replace("\\|", "").count("|") == 3
 
 
-def test_names_with_dollars_are_no_formulas_in_the_figure(tmp_path):
+def test_dollars_in_names_are_no_formulas(tmp_path):
     curve = ([1, 2], [0.5, 0.6])
     curves.draw(Curves({"cost $\\frac$": curve, "all": curve}, "x", "y"), "masks $\\frac$", tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size

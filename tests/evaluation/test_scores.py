@@ -39,7 +39,7 @@ def answers(*objects):
     ]
 
 
-def test_the_truth_scores_one():
+def test_perfect_masks_score_one():
     truth = [square(5 + t) for t in range(6)]
     (one,) = score(clip_of(truth), answers(truth))
     assert [frame.frame for frame in one.frames] == [1, 2, 3, 4]  # neither the prompted nor the last one
@@ -47,7 +47,7 @@ def test_the_truth_scores_one():
     assert (total.j, total.f, total.j_and_f, total.presence_f1, total.switches) == (1, 1, 1, 1, 0)
 
 
-def test_frames_that_count():
+def test_scored_frames():
     late = [NOTHING, NOTHING, *(square(5) for _ in range(6))]
     clip = clip_of([square(30)] * 8, late, annotated={0, 2, 4, 5, 6})
     first, second = score(clip, answers([square(30)] * 8, [NOTHING] * 8))
@@ -58,14 +58,14 @@ def test_frames_that_count():
     assert [frame.frame for frame in second.frames] == [5]
 
 
-def test_an_object_that_is_not_listed_counts_as_absent():
+def test_object_without_masklet_counts_as_absent():
     (one,) = score(clip_of([square(5)] * 5), answers([None] * 5))
     assert (one.j, one.f) == (0, 0)
     total = summary([one])
     assert total.presence_recall == 0 and math.isnan(total.presence_precision)
 
 
-def test_frames_of_which_nothing_is_known_do_not_count():
+def test_unknown_frames_do_not_count():
     truth = clip_of([square(5)] * 4 + [NOTHING] * 4, [NOTHING] * 3 + [square(30)] * 5)
     known = np.array([[t not in (2, 5), t >= 3] for t in range(8)])
     first, second = score(replace(truth, known=known), answers([square(5)] * 8, [None] * 3 + [square(30)] * 5))
@@ -96,7 +96,7 @@ def test_switches():
     assert second.switches == 0
 
 
-def test_objects_weigh_the_same_however_long_they_are_seen():
+def test_objects_have_equal_weights():
     short = [NOTHING] * 7 + [square(5)] * 3
     clip = clip_of([square(30)] * 10, short)
     total = summary(score(clip, answers([square(30)] * 10, [NOTHING] * 10)))
@@ -120,7 +120,7 @@ def test_equals_public_tool():
     assert 100 * summary(scores).j == pytest.approx((j[1] + j[2]) / 2, abs=1e-6)
 
 
-def test_frames_that_the_public_tool_counts_otherwise():
+def test_frames_that_the_public_tool_counts_differently():
     """As docs/metrics.md says: an object, from the first scored frame on which truth or answer shows it."""
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
 
@@ -143,6 +143,6 @@ def test_frames_that_the_public_tool_counts_otherwise():
     assert gone[0] == 1 and math.isnan(gone[1])
 
 
-def test_answers_must_match_the_clip():
+def test_number_of_predictions_must_match_the_clip():
     with pytest.raises(ValueError, match="argument"):
         score(clip_of([square(5)] * 5), answers([square(5)] * 4))

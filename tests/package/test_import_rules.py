@@ -240,7 +240,7 @@ def test_no_files_import_each_other_in_circles(files: Files) -> None:
 
 def test_tests_mirror_the_rooms() -> None:
     of_the_whole = {f"package/{path.name}" for path in (ROOT / "tests/package").glob("test_*.py")}
-    beside = {f"benchmarks/{path.name}" for path in (ROOT / "tests/benchmarks").glob("test_*.py")}
+    beside = {str(path.relative_to(ROOT / "tests")) for path in (ROOT / "tests/benchmarks").rglob("test_*.py")}
     found = without_counterpart(ROOT / "tests", ROOT / PACKAGE, WITHOUT_COUNTERPART | of_the_whole | beside)
     assert not found, report(found)
 

@@ -33,6 +33,7 @@ def run(program: str, missing: list[str] | tuple[str, ...], *argv: str) -> subpr
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_needs_no_more_than_is_listed(command: str) -> None:
     others = [module for module in PACKAGES if module not in COMMANDS[command]]
@@ -60,6 +61,7 @@ def test_ros2_run_looks_for_it_too() -> None:
     assert (done.returncode, done.stderr) == (1, f"demo: av is not installed: {sys.executable} -m pip install av\n")
 
 
+@pytest.mark.slow
 def test_a_bag_without_its_reader_is_named_before_training_begins(tmp_path: Path) -> None:
     (tmp_path / "drive.mcap").touch()
     program = "import runpy; runpy.run_module('sam2_ros.training', run_name='__main__')"

@@ -28,7 +28,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from video_files import UNEVEN, number_of, numbered, write_video
 
 from sam2_ros.data.image_message import to_rgb
-from sam2_ros.data.video import VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.ros.camera import CameraNode, Source, SourceError
 from sam2_ros.ros.stamps import nanoseconds
 

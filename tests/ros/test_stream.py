@@ -21,7 +21,6 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
 from sam2_ros.ros.stamps import time_message
@@ -465,19 +464,20 @@ def test_bad_images_are_skipped_without_side_effects(robot: Robot, sam2: Sam2Nod
 def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no GPU in this test: the network's part that prompts need says what PyTorch would say."""
+    """There is no GPU in this test: the network's part that prompts need raises what PyTorch would."""
     robot.show(0)
     robot.prompt(CLICK)
 
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
+    network = sam2._stream._session.tracker.network
     with monkeypatch.context() as broken:
-        broken.setattr(SAM2, "condition", fail)
+        broken.setattr(network, "condition", fail)
         (refused,) = robot.prompt(BOX)
     assert not refused.accepted and "out of memory" in refused.message
     with monkeypatch.context() as broken:
-        broken.setattr(SAM2, "encode_image", fail)
+        broken.setattr(network, "encode_image", fail)
         robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
         robot.wait_for(lambda: sam2._stream._meter["failed"] == 1, "for the failure")
     assert ids(robot.show(2)) == [1]

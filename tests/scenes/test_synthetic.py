@@ -68,12 +68,12 @@ def test_order_of_scenes_does_not_matter():
 def test_same_clip_in_another_process():
     program = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from scenes.test_synthetic import SMALL, SyntheticScenes, digest\n"
+        "from test_synthetic import SMALL, SyntheticScenes, digest\n"
         "print(digest(SyntheticScenes(SMALL).scene(7)))"
     )
-    tests = __file__.rsplit("/", 2)[0]
+    folder = __file__.rsplit("/", 1)[0]
     answer = subprocess.run(
-        [sys.executable, "-c", program, tests, *sys.path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, folder, *sys.path], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == digest(SyntheticScenes(SMALL).scene(7))
 

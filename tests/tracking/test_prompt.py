@@ -80,7 +80,6 @@ def test_clicks_of_any_form(form):
         7,
         object(),
     ],
-    ids=repr,
 )
 def test_other_clicks_are_refused_with_the_right_form(clicks):
     with pytest.raises(PromptError, match=r"a click is \(x, y\) or \(x, y, positive\)"):
@@ -223,7 +222,6 @@ def test_pictures_of_probabilities_are_refused_soft_edges_are_not():
         "empty": (np.zeros_like(MASK), "empty"),
         "nowhere": (torch.empty(HEIGHT, WIDTH, dtype=torch.bool, device="meta"), "bool or integer array"),
     }.values(),
-    ids=str,
 )
 def test_other_masks_are_refused_with_the_right_form(mask, reason):
     with pytest.raises(PromptError, match=reason):

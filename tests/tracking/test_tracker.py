@@ -586,6 +586,7 @@ def test_a_wrong_stamp_is_corrected(model, images):
     assert len(tracker.step(images[1], 40).masklets) == 1
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(model, images):
     """After the bank and the history are full, no tensor is added, whatever happens."""
 

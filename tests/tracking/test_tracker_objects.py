@@ -8,6 +8,8 @@ import torch
 from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Box, Click, Prompt, Tracker
 
+pytestmark = pytest.mark.slow
+
 MASK = np.zeros((60, 80), dtype=bool)
 MASK[20:50, 10:40] = True
 

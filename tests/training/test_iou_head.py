@@ -125,6 +125,7 @@ def test_command_changes_only_the_head(tmp_path):
     assert done.returncode == 2 and "error: 1 clips are too few" in done.stderr
 
 
+@pytest.mark.slow
 def test_command_on_scenes(tmp_path):
     command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--size", "64"]
     done = subprocess.run([*command, "--minutes", "0.1", "--workers", "0"], capture_output=True, text=True)

@@ -22,6 +22,7 @@ from sam2_ros.checkpoints.official import OFFICIAL, cached_checkpoint
 from sam2_ros.checkpoints.save import save_official, save_weights
 from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_corrections import uncorrected
+from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clips import Clips
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
@@ -158,7 +159,7 @@ def recorded(path: Path, corrected: bool) -> None:
     """A bag as the node leaves it: masklets with a predicted IoU, and the prompts that it followed."""
     path.parent.mkdir(exist_ok=True)
     bag.write(make_clip("run"), path.with_suffix(".truth"))
-    types = bag._typestore()
+    types = typestore()
     prompts = "sam2_ros/msg/PromptArray"
     with AnyReader([path.with_suffix(".truth")], default_typestore=types) as reader, Writer(path, version=9) as writer:
         topics = {

@@ -144,6 +144,7 @@ def test_validation_begins_where_an_object_can_be_tracked():
         clip_batches([replace(numbered(), known=known)], Stage(frames=9), (32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["fork", "spawn"])
 def test_workers_open_their_own_files(way, tmp_path):
     """Of a bag and a video opened before: shared file positions would give other frames, or errors."""

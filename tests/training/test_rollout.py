@@ -160,6 +160,7 @@ def test_affinity_weight_scales_the_loss():
     assert two.item() == pytest.approx(2 * one.item(), rel=1e-5) and one > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_all_tensors_are_on_the_device_of_the_model(checkpointing):
     """The meta device stands for a GPU: it refuses CPU tensors and synchronisation."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from sam2_ros.data.video import VideoWriter
+from sam2_ros.data.video_writer import VideoWriter
 from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.ros.demo.progress import progress_bar
 from sam2_ros.ros.demo.prompt_text import describe

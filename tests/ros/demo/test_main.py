@@ -18,7 +18,7 @@ from rich.console import Console
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
 
-from sam2_ros.data.video import VideoReader
+from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.ros.demo.__main__ import run
 from sam2_ros.ros.demo.options import parser
 from sam2_ros.ros.recording import read_recording

@@ -48,11 +48,11 @@ def test_clips_are_well_formed(scenes, seed):
 def test_same_seed_same_clip_in_every_process(scenes):
     program = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from scenes.simulation.test_mujoco_scenes import SMALL, MujocoScenes, digest\n"
+        "from test_mujoco_scenes import SMALL, MujocoScenes, digest\n"
         "print(digest(MujocoScenes(SMALL).scene(5)))"
     )
-    tests = __file__.rsplit("/", 3)[0]
-    answer = subprocess.run([sys.executable, "-c", program, tests, *sys.path], capture_output=True, text=True)
+    folder = __file__.rsplit("/", 1)[0]
+    answer = subprocess.run([sys.executable, "-c", program, folder, *sys.path], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     first = digest(scenes.scene(5))
     assert answer.stdout.strip() == first

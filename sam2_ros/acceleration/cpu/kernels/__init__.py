@@ -1,1 +1,1 @@
-"""C++ kernels for x86 and ARM CPUs, each as a PyTorch operator. Those for GPUs are in `acceleration.cuda.kernels`."""
+"""C++ kernels for x86 and ARM CPUs. Those for GPUs are in `cuda.kernels`."""

@@ -9,7 +9,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 2048
@@ -35,11 +35,11 @@ def add(x: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
 
     Args:
         x: [N or 1, C, h, w], channels last in memory.
-        y: [N, C, h, w], likewise.
-        dtype: of what comes out.
+        y: [N, C, h, w], channels last in memory.
+        dtype: of the result.
 
     Returns:
-        [N, C, h, w], likewise.
+        [N, C, h, w], channels last in memory.
     """
     assert all(map.is_contiguous(memory_format=torch.channels_last) for map in (x, y))
     assert x.shape[1:] == y.shape[1:] and len(x) in (1, len(y))

@@ -11,7 +11,7 @@ from sam2_ros.acceleration.cuda.kernels.gelu import gelu
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 4096
@@ -47,13 +47,13 @@ if triton is not None:
 def channel_norm(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, gelu: bool, added: Tensor | None = None
 ) -> Tensor:
-    """Layer norm over the channels of x, and GELU of it.
+    """Apply layer norm over the channels of x, and GELU.
 
     Args:
         x: [B, C, H, W], C a power of two; it may have its channels last in memory.
         weight, bias: [C].
-        gelu: GELU of the norm.
-        added: to x, before all else, such as the bias of a convolution: [C]; None: nothing.
+        gelu: whether GELU follows.
+        added: to x first, such as the bias of a convolution: [C]; None: nothing.
 
     Returns:
         [B, C, H, W] of x's dtype, channels last in memory.

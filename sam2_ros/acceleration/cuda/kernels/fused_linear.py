@@ -1,5 +1,5 @@
-"""A linear layer with what comes before or after it, for CUDA: what PyTorch makes passes of their own over memory of,
-GELU, the sum with a residual map, and putting windows together. Written in Triton."""
+"""A linear layer with GELU, the sum with a residual map, or windows put together, for CUDA: PyTorch makes a pass over
+memory for each. Written in Triton."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sam2_ros.acceleration.cuda.kernels.narrow_attention import abilities
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 
 class Tile(NamedTuple):
-    """What one block of threads computes."""
+    """The part of a product that one block of threads computes."""
 
     rows: int
     columns: int
     warps: int
     stages: int
-    """Of loading ahead."""
+    """Of the software pipeline that loads ahead."""
 
 
 TILES = Tile(128, 128, 8, 3), Tile(64, 128, 8, 3), Tile(64, 64, 4, 4)
@@ -33,10 +33,10 @@ TILES = Tile(128, 128, 8, 3), Tile(64, 128, 8, 3), Tile(64, 64, 4, 4)
 would take so many registers that a multiprocessor had nothing else to do while it waits for memory."""
 
 DEPTH = 64
-"""Of the product, that is loaded together."""
+"""Depth of the product that is loaded at a time."""
 
-WAVES = 2
-"""So many tiles for each multiprocessor are wanted."""
+MIN_WAVES = 2
+"""Tiles for each multiprocessor, so that all have work."""
 
 
 def _multiply(
@@ -96,17 +96,17 @@ def fused_linear(
     window: int = 0,
     tile: Tile | None = None,
 ) -> Tensor:
-    """x weight' + bias, and what follows it; forwards only.
+    """x weight' + bias, and what follows it; forward only.
 
     Args:
         x: [..., C], contiguous.
         weight: [D, C], contiguous, of x's dtype.
         bias: [D].
-        gelu: GELU of it.
-        residual: [..., D], contiguous: it is added to that, in its dtype.
+        gelu: whether GELU follows.
+        residual: [..., D], contiguous: added to the result, which then has its dtype.
         window: x is in windows [B * windows, window, window, C] as `hiera.to_windows` cuts them, and residual is the
             map [B, H, W, D] they are put together to; what hangs over its edges is dropped. 0: x is in no windows.
-        tile: other ones give the same up to rounding. None: what suits the GPU.
+        tile: which changes the result by rounding only. None: what suits the GPU.
 
     Returns:
         [..., D] of x's dtype, or as residual is.
@@ -142,7 +142,7 @@ def _tile(strip: int, strips: int, wide: int, tiles: tuple[Tile, ...], device: t
     least = triton.cdiv(wide, tiles[-1].columns) * tiles[-1].columns
     for tile in tiles:
         across = triton.cdiv(wide, tile.columns)
-        enough = triton.cdiv(strip, tile.rows) * strips * across >= WAVES * processors
+        enough = triton.cdiv(strip, tile.rows) * strips * across >= MIN_WAVES * processors
         if enough and across * tile.columns * 8 <= least * 9:
             return tile
     return tiles[-1]

@@ -1,12 +1,12 @@
 """GELU within kernels, written in Triton: CUDA's error function takes twice as many instructions, so that kernels which
-do little else would wait for it and not for memory."""
+do little else would be bound by it and not by memory."""
 
 from __future__ import annotations
 
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the functions
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 

@@ -1,4 +1,4 @@
-"""Keys of memory attention, for CUDA: projected and turned in one pass over memory. Written in Triton."""
+"""Keys of memory attention, for CUDA: projected and rotated in one pass over memory. Written in Triton."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 ROWS, PAIRS, WARPS = 64, 64, 8
@@ -19,7 +19,7 @@ def _project(
     x, weight, bias, rotation, counts, out, cells, tokens, objects, all_pairs,
     C: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
-    """The same cells of all maps of an object, which are turned alike; or some of its pointers, which are not."""
+    """The same cells of all maps of an object, which are rotated alike; or some of its pointers, which are not."""
     n = tl.program_id(1).to(tl.int64)
     pairs = tl.program_id(2) * PAIRS + tl.arange(0, PAIRS)
     inner = tl.arange(0, C)
@@ -51,16 +51,16 @@ if triton is not None:
     _project = triton.jit(_project)
 
 
-def projected_keys(x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, counts: Tensor, others: int) -> Tensor:
-    """A linear layer, and what `position.rotate` makes of it.
+def projected_keys(x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, counts: Tensor, pointers: int) -> Tensor:
+    """Apply a linear layer and `sam2_ros.model.position.rotate`.
 
     Args:
-        x: [N, K, c], c a power of two, contiguous: tokens of maps of the same cells one behind the other, then others.
+        x: [N, K, c], c a power of two, contiguous: tokens of maps of the same cells, then those of object pointers.
         weight: [dim, c], dim a power of two, 32 or more, of x's dtype.
         bias: [dim].
         rotation: complex64 [cells, dim / 2].
         counts: int32 [2, N], how many of the first tokens are of maps; how many count in all.
-        others: the most of those that are not of maps.
+        pointers: how many tokens belong to object pointers at most.
 
     Returns:
         [N, K, dim]; what lies behind those that count is undefined.
@@ -70,7 +70,7 @@ def projected_keys(x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, co
     out = torch.empty(n, tokens, 2 * pairs, dtype=x.dtype, device=x.device)
     block = min(PAIRS, pairs)
     with torch.cuda.device_of(x):  # Triton launches on the current one
-        _project[triton.cdiv(cells, ROWS) + triton.cdiv(others, ROWS), n, pairs // block](
+        _project[triton.cdiv(cells, ROWS) + triton.cdiv(pointers, ROWS), n, pairs // block](
             x, weight, bias, torch.view_as_real(rotation), counts, out, cells, tokens, n, pairs,
             C=c, ROWS=ROWS, PAIRS=block, num_warps=WARPS,
         )  # fmt: skip

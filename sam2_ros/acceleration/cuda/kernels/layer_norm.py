@@ -9,7 +9,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 4096
@@ -64,15 +64,15 @@ def layer_norm(
     add: Tensor | None = None,
     window: int = 0,
 ) -> Tensor:
-    """Layer norm over the last dimension of x.
+    """Apply layer norm over the last dimension of x.
 
     Args:
         x: [..., C], contiguous.
         weight, bias: [C].
-        dtype: of what comes out.
+        dtype: of the result.
         add: [..., C], contiguous: it is added to x first, in place.
-        window: x is a map [B, H, W, C], and comes out in windows of so many cells a side, as `hiera.to_windows` cuts
-            them, which are padded with zeros. 0: as it is.
+        window: side of the windows that a map [B, H, W, C] is cut into, as by `hiera.to_windows`, padded with zeros;
+            0: none.
 
     Returns:
         [..., C], or [B * windows, window, window, C].

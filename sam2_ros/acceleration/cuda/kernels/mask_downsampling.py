@@ -1,5 +1,5 @@
-"""What the first convolutions do to masks, for CUDA. They have few channels at many places: cuDNN's kernels are slow
-there, and so much is read and written that norm and GELU are worth doing on the way. Written in Triton."""
+"""The first convolutions of masks, for CUDA. They have few channels at many places: cuDNN's kernels are slow there, and
+so much is read and written that norm and GELU are worth fusing. Written in Triton."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2_ros.acceleration.cuda.kernels.gelu import gelu, inverse
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernels
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 PIXELS = 128

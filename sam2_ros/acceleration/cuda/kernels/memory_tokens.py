@@ -1,5 +1,5 @@
-"""Memories as tokens, for CUDA: those that are there one behind the other, as attention wants them, in one pass over
-memory where PyTorch makes eight. Written in Triton."""
+"""Memories as tokens, for CUDA: the valid ones packed, as attention reads them, in one pass over memory where PyTorch
+makes eight. Written in Triton."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 CELLS = 64
@@ -75,7 +75,7 @@ def memory_tokens(
     when: Tensor,
     pointer_position: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What N objects remember, as tokens to attend to: of the maps that are there, then of the pointers that are there.
+    """Lay out the memories of N objects as tokens: those of valid maps, then those of valid object pointers.
 
     Args:
         maps: [N, M, c, h, w], M of 1 or more, c a power of two; channels may be last in memory.
@@ -83,13 +83,13 @@ def memory_tokens(
         map_valid: bool [N, M]; None: all are there.
         pointers: [N, P, C], C a power of two.
         pointer_valid: bool [N, P]; None: all are there.
-        where: float32 [c, h, w], position in the image.
-        when: float32 [kinds, c], by age; the last is for age 0.
+        where: float32 [c, h, w], position encoding of the image's cells.
+        when: float32 [kinds, c], temporal position by age; the last is for age 0.
         pointer_position: [N, P, c].
 
     Returns:
         Values [N, K, c] and keys, to which position was added, in the maps' dtype; and int32 [2, N]: how many tokens
-        are of maps, and how many there are in all. What lies behind them is undefined.
+        belong to maps, and how many there are in all. What is behind them is undefined.
     """
     n, m, c, h, w = maps.shape
     p, dim = pointers.shape[1:]

@@ -12,22 +12,22 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 
 class Blocks(NamedTuple):
-    """How the work is shared out."""
+    """How the work is divided among blocks of threads."""
 
     queries: int
     """Of one block of threads."""
     keys: int
-    """That are looked at together."""
+    """That are attended to at a time."""
     warps: int
     stages: int
-    """Of loading ahead."""
+    """Of the software pipeline that loads ahead."""
     wanted: int = 1
-    """Blocks of threads for each multiprocessor: where queries are too few for that, keys are shared out as well."""
+    """Blocks of threads for each multiprocessor: where queries are too few for that, keys are split as well."""
 
 
 SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0: Blocks(64, 64, 8, 2)}
@@ -56,7 +56,7 @@ def _look(
     q, key, value, largest, total, found, columns, keys, scale, k_row, v_row,
     C: tl.constexpr, D: tl.constexpr, TAIL: tl.constexpr,
 ):  # fmt: skip
-    """One block of keys: what was found so far shrinks when a larger score turns up. Tail: not all of it are keys."""
+    """One block of keys: the result so far shrinks when a larger score comes. TAIL: the block is not full."""
     wide, narrow = tl.arange(0, C), tl.arange(0, D)
     if TAIL:
         counts = columns < keys
@@ -155,18 +155,18 @@ def narrow_attention(
     blocks: Blocks | None = None,
     parts: int | None = None,
 ) -> Tensor:
-    """softmax(query key' / sqrt(c)) value, without the scores ever being in memory; forwards only.
+    """softmax(query key' / sqrt(c)) value, without the scores ever being in memory; forward only.
 
     Args:
         query: [B, heads, Q, c], c a power of two, 16 or more.
         key: [B, heads, K, c].
-        value: [B, heads, K, d], d likewise.
-        lengths: int32 [B], how many of the first keys count, one at least; None: all. Nobody has to wait for a GPU to
-            know how many they are, and those that don't count cost nothing.
-        blocks, parts: other ways of sharing out the work give the same up to rounding. None: what suits the GPU.
+        value: [B, heads, K, d], d a power of two, 16 or more.
+        lengths: int32 [B], how many of the first keys count, one at least; None: all. The host need not know them, so
+            that it waits for nothing, and keys that don't count cost nothing.
+        blocks, parts: how the work is divided, which changes the result by rounding only. None: what suits the GPU.
 
     Returns:
-        [B, heads, Q, d]; heads lie next to each other in memory, as what follows wants them.
+        [B, heads, Q, d]; in memory [B, Q, heads, d], as the next layer reads them.
     """
     b, heads, q, c = query.shape
     k, d = value.shape[2:]

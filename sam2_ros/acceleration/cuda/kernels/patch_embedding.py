@@ -13,14 +13,14 @@ from sam2_ros.acceleration.cuda.tf32 import products_round
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 PIXELS, FEATURES = 64, 128
 """Of one block of threads."""
 
 DEPTH = 32
-"""Of the product, that is loaded together."""
+"""Depth of the product that is loaded at a time."""
 
 
 def _embed(

@@ -12,11 +12,11 @@ from sam2_ros.acceleration.cuda.tf32 import products_round
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 ROWS, COLUMNS, DEPTH = 128, 64, 32
-"""Of one block of threads; the last, that of the product which is loaded together."""
+"""Of one block of threads; DEPTH: of the product, that is loaded at a time."""
 
 
 def _multiply(
@@ -56,7 +56,7 @@ if triton is not None:
 
 
 def pooled_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """max_pool(x weight' + bias), in as much of float32 as products are to have, or more; forwards only.
+    """max_pool(x weight' + bias), in TF32 where PyTorch's products round to it, else in three of them; forward only.
 
     Args:
         x: float32 [B, H, W, C], contiguous.

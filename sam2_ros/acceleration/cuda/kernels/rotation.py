@@ -8,7 +8,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 ROWS = 16
@@ -32,20 +32,20 @@ if triton is not None:
     _turn = triton.jit(_turn)
 
 
-def rotate_in_place(x: Tensor, rotation: Tensor, unplaced: int = 0) -> Tensor:
-    """What `position.rotate` gives, written over x.
+def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+    """`sam2_ros.model.position.rotate`, written over x.
 
     Args:
         x: [B, T, C], C a power of two, channels next to each other in memory.
         rotation: complex64 [cells, C / 2].
-        unplaced: so many of the last tokens stay as they are; the others are whole grids of cells.
+        pointers: how many of the last tokens are not rotated; the others are whole grids of cells.
 
     Returns:
         x.
     """
     b, tokens, c = x.shape
     assert x.stride(2) == 1, "channels lie next to each other"
-    placed = tokens - unplaced
+    placed = tokens - pointers
     with torch.cuda.device_of(x):  # Triton launches on the current one
         _turn[triton.cdiv(placed, ROWS), b](
             x, torch.view_as_real(rotation), placed, len(rotation), x.stride(0), x.stride(1), C=c, ROWS=ROWS

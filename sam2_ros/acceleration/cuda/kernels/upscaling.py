@@ -1,5 +1,5 @@
 """The mask decoder's upscaling, for CUDA: transposed convolutions together with everything behind them, where PyTorch
-makes a pass over memory for each. The image at full size is never there, only masks of it are. Written in Triton."""
+makes a pass over memory for each. The image at full size is never in memory, only its masks. Written in Triton."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sam2_ros.acceleration.cuda.tf32 import products_round
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 
 class Blocks(NamedTuple):
-    """How the work is shared out."""
+    """How the work is divided among blocks of threads."""
 
     cells: int
     """Of one block of threads."""
@@ -28,11 +28,11 @@ class Blocks(NamedTuple):
     """Channels that are multiplied and summed together."""
     warps: int
     stages: int
-    """Of loading ahead."""
+    """Of the software pipeline that loads ahead."""
 
 
 BLOCKS = {"tf32": Blocks(64, 64, 8, 2), "ieee": Blocks(64, 16, 8, 2)}
-"""By precision. Where nothing is rounded, it is not tensor cores that multiply, and the factors take registers."""
+"""By precision. Without rounding, tensor cores are not used, and the factors take registers."""
 
 
 def _grow(
@@ -43,7 +43,7 @@ def _grow(
     block of threads makes the upper two, or the lower two.
 
     Returns:
-        [CELLS, 2, C]; offsets of the pixels on the object's map [CELLS, 2]; which of them are there, likewise.
+        [CELLS, 2, C]; offsets of the pixels on the object's map [CELLS, 2]; which cells exist [CELLS, 1].
     """
     item = tl.program_id(1).to(tl.int64)
     below = tl.program_id(0) % 2

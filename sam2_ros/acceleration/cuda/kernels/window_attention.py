@@ -11,7 +11,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ModuleNotFoundError:  # PyTorch for CPUs comes without it, and never needs the kernel
+except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 BLOCK = 64
@@ -78,7 +78,7 @@ if triton is not None:
 
 
 def window_attention(qkv: Tensor, heads: int, pool: bool = False) -> Tensor:
-    """softmax(query key' / sqrt(c)) value within each window; forwards only.
+    """softmax(query key' / sqrt(c)) value within each window; forward only.
 
     Args:
         qkv: queries, keys and values next to each other, [windows, H, W, 3 * heads * c], contiguous.

@@ -21,6 +21,7 @@ if NEW:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_saying_it_is_understood(way):
     code = f"import torch; from sam2_ros.acceleration.cuda.tf32 import products_round; {way}; print(products_round())"

@@ -15,9 +15,16 @@ import torch
 from come_and_go import come_and_go, furthest
 from small_clips import make_clip
 
+from sam2_ros.acceleration import Capacity, Choice, Network, door
+from sam2_ros.acceleration.cuda import graphs, recording
+from sam2_ros.acceleration.cuda.classes import CUDA_CLASSES
+from sam2_ros.acceleration.cuda.graphs import GraphedNetwork
 from sam2_ros.acceleration.cuda.recording import SHAPES, Recording
-from sam2_ros.model import SAM2, graphed, recording
+from sam2_ros.acceleration.inference import Inference
+from sam2_ros.acceleration.twin import twin_of
+from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking import Click, Prompt, Tracker, graphed_pixels
+from sam2_ros.tracking.memory_bank import most_recalled
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +53,9 @@ def recorded(monkeypatch) -> list[str]:
         lines.append(function.__name__)
         return real(function, inputs, pool)
 
-    for module in (graphed, graphed_pixels):
+    for module in (graphs, graphed_pixels):
         monkeypatch.setattr(module, "Recording", record)
     if not GPU:
-        monkeypatch.setattr(graphed, "GPU", "cpu")
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
         monkeypatch.setattr(torch.cuda, "Event", lambda: SimpleNamespace(synchronize=int, record=int))
         monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: 0)
@@ -57,23 +63,35 @@ def recorded(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def network(model) -> SAM2:
-    """Candidates of clearly different worth, or rounding would choose among them."""
-    network = SAM2(model.config).eval()
-    network.load_state_dict(model.state_dict())
-    with torch.no_grad():
-        network.sam_mask_decoder.iou_prediction_head.layers[-1].bias += 0.2 * torch.arange(4)
+def network() -> SAM2:
+    """Every parameter is random, objects are always present, and candidates of clearly different worth, or rounding
+    would choose among them."""
+    torch.manual_seed(0)
+    network = SAM2(CONFIGS["default"].at(64)).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(5.0)
+    network.sam_mask_decoder.iou_prediction_head.layers[-1].bias += 0.2 * torch.arange(4)
     return network.to(DEVICE)
+
+
+def graphed(model: SAM2, dtype: torch.dtype = torch.float32, objects: int = 16) -> Network:
+    """What `accelerate` makes of a model on a GPU, for a tracker with its defaults."""
+    network = Inference(twin_of(model, CUDA_CLASSES, dtype), Choice(dtype, "PyTorch"))
+    maps, pointers = (4 + reach for reach in most_recalled(model.config))
+    return GraphedNetwork(network, objects, maps, pointers)
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-3), (torch.float16, 0.02), (torch.bfloat16, 0.1)])
 def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, allowed):
-    plain = Tracker(network, history=4, dtype=dtype, accelerate="off")
-    graphs = Tracker(network, history=4, dtype=dtype, max_objects=5, accelerate="graphs")
+    plain = Tracker(network, history=4, dtype=dtype, accelerate=False)
+    replaying = graphed(network, dtype, objects=5)
+    replaying.warm_up()
+    replaying = Tracker(replaying, history=4, max_objects=5)
     assert recorded == ["encode_image", *4 * ["track"]]  # for 5, 4, 2 objects and 1; there will be up to 3
     largest = 0.0
-    for index, known in come_and_go(plain, graphs):
-        for a, b in zip(plain.newest.masklets, graphs.newest.masklets, strict=True):
+    for index, known in come_and_go(plain, replaying):
+        for a, b in zip(plain.newest.masklets, replaying.newest.masklets, strict=True):
             assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.02)
         largest = max(largest, furthest(known, allowed))
         if index == 0:
@@ -84,8 +102,10 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
 
 
 def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monkeypatch):
-    monkeypatch.setattr(recording, "MOST_OBJECTS", 1)
-    tracker = Tracker(network, accelerate="graphs")
+    monkeypatch.setattr(recording, "MAX_OBJECTS", 1)
+    network = graphed(network)
+    network.warm_up()
+    tracker = Tracker(network)
     assert recorded == ["encode_image", "track"]
     image = make_clip(frames=1).frames[0]
     tracker.step(image)
@@ -96,7 +116,9 @@ def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monke
 
 def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
     network.config = replace(network.config, image_size=160, aspect="image")
-    tracker = Tracker(network, max_objects=1, accelerate="graphs")
+    accelerated = graphed(network, objects=1)
+    accelerated.warm_up()
+    tracker = Tracker(accelerated, max_objects=1)
     image = make_clip(frames=1).frames[0]
     tracker.step(image)
     tracker.prompt(Prompt(clicks=(Click(20, 20),)))
@@ -105,7 +127,7 @@ def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(networ
     shapes = {network.config.shape(len(image), width * image.shape[1]) for width in (1, 2, 4, 6, 8, 12)}
     known = {network.config.shape(3, 4), network.config.shape(9, 16)}
     assert recorded.count("encode_image") == len(shapes | known) > SHAPES and recorded.count("to_network") == 6
-    assert len(tracker.model._shapes) == len(tracker._pixels._sizes) == SHAPES
+    assert len(tracker.network._shapes) == len(tracker._pixels._sizes) == SHAPES
     recorded.clear()
     tracker.step(np.tile(image, (1, 12, 1)))
     assert not recorded
@@ -116,14 +138,12 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
     def fails(*_):
         raise RuntimeError("no capture today")
 
-    for module in (graphed, graphed_pixels):
+    for module in (graphs, graphed_pixels):
         monkeypatch.setattr(module, "Recording", fails)
+    accelerated = graphed(network)
     with pytest.raises(RuntimeError, match="accelerate off needs none"):
-        Tracker(network, accelerate="graphs")
-    if GPU:
-        assert Tracker(network).model is network
-    monkeypatch.setattr(graphed.GraphedSAM2, "warm_up", lambda self: None)
-    tracker = Tracker(network, accelerate="graphs")
+        accelerated.warm_up()
+    tracker = Tracker(accelerated)
     image = make_clip(frames=1).frames[0]
     tracker.step(image)
     tracker.prompt(Prompt(clicks=(Click(20, 20),)))
@@ -131,8 +151,36 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
     assert "no capture today" in caplog.text
 
 
-def test_models_without_graphs_are_refused(model):
-    with pytest.raises(ValueError, match="need a CUDA GPU"):
-        Tracker(model, accelerate="graphs")
-    with pytest.raises(TypeError, match="only PyTorch models"):
-        graphed.GraphedSAM2(object(), 1, 1, 1)
+@pytest.mark.parametrize("error", [RuntimeError("no capture today"), torch.OutOfMemoryError("no memory left")])
+def test_the_door_does_without_graphs_where_nothing_can_be_recorded(network, recorded, monkeypatch, caplog, error):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(graphs, "Recording", fails)
+    accelerated = door._on_cuda(network, torch.float32, Capacity(1, 7, 16))
+    assert isinstance(accelerated, Inference) and not accelerated.choice.graphs
+    assert str(error) in caplog.text
+
+
+@torch.no_grad()
+def test_everything_is_recorded_again_where_weights_have_changed(network, recorded):
+    accelerated = graphed(network, objects=1)
+    image = torch.randn(1, 3, 64, 64, device=DEVICE)
+    before = accelerated.encode_image(image)
+    assert torch.equal(accelerated.encode_image(image).stride16, before.stride16)
+    assert recorded == ["encode_image", "track"]
+    network.image_encoder.neck.convs[1].conv.bias += 1
+    after = accelerated.encode_image(image)
+    assert recorded == 2 * ["encode_image", "track"]
+    torch.testing.assert_close(after.stride16, before.stride16 + 1)
+
+
+def test_position_encodings_live_as_long_as_the_graphs_that_read_them(network, recorded):
+    accelerated = graphed(network, objects=1)
+    accelerated.encode_image(torch.zeros(1, 3, 64, 64, device=DEVICE))
+    model, tables = accelerated.network.model, accelerated._shapes[64, 64]._tables
+    assert tables[0] is model.image_encoder.trunk.position(16, 16)
+    assert tables[1] is model.position(4, 4, model.config.dim)
+    assert tables[2] is model.position(4, 4, model.config.memory_dim)
+    assert tables[3] is model.memory_attention.rotation(4, 4)
+    assert tables[4] is model.sam_prompt_encoder.pe_layer.grid(4, 4)
