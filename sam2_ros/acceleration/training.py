@@ -1,0 +1,72 @@
+"""Faster classes that have a backward pass, for training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sam2_ros.acceleration.twin import Classes, twin_of
+from sam2_ros.model.attention import Attention
+from sam2_ros.model.attention import attention as plain_attention
+from sam2_ros.model.hiera import WindowAttention
+from sam2_ros.model.layers import LayerNorm2d
+from sam2_ros.model.memory_attention import RotaryAttention
+from sam2_ros.model.sam2 import SAM2
+
+MAX_SCORES = 2**18
+"""Scores of one head that are kept for the backward pass: 512 KB in bfloat16."""
+
+MIN_CHANNELS = 32
+"""Channels of a map from which on PyTorch's layer norm, a block of threads for each pixel, is faster on a GPU."""
+
+
+def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
+    """The same network, faster to train on this machine. Its weights are the model's own; so is its mode.
+
+    Args:
+        dtype: that autocast computes in, float32 where there is none.
+    """
+    return twin_of(model, CUDA_CLASSES if model.device.type == "cuda" else CPU_CLASSES, dtype).train(model.training)
+
+
+def cpu_attention(
+    query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    """Attention by plain matrix products, where PyTorch's flash kernel computes bfloat16 at the pace of float32."""
+    if query.dtype != torch.bfloat16 or valid is not None or dropout or query.shape[2] * key.shape[2] > MAX_SCORES:
+        return plain_attention(query, key, value, valid, dropout)
+    scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
+    return torch.softmax(scores, dim=-1).to(value.dtype) @ value
+
+
+class CPUTrainingAttention(Attention):
+    attention = staticmethod(cpu_attention)
+
+
+class CPUTrainingRotaryAttention(RotaryAttention):
+    attention = staticmethod(cpu_attention)
+
+
+class CPUTrainingWindowAttention(WindowAttention):
+    attention = staticmethod(cpu_attention)
+
+
+class CUDATrainingLayerNorm2d(LayerNorm2d):
+    """By the formula where there are few channels."""
+
+    @staticmethod
+    def fits(module: LayerNorm2d, dtype: torch.dtype) -> bool:
+        return module.normalized_shape[0] < MIN_CHANNELS
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
+        return (x - mean) * (variance + self.eps).rsqrt() * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+CPU_CLASSES: Classes = {
+    Attention: CPUTrainingAttention,
+    RotaryAttention: CPUTrainingRotaryAttention,
+    WindowAttention: CPUTrainingWindowAttention,
+}
+CUDA_CLASSES: Classes = {LayerNorm2d: CUDATrainingLayerNorm2d}
