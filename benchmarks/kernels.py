@@ -1,11 +1,11 @@
-"""Speed of attention kernels on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
+"""Attention on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
-The shapes are those of SAM 2 at 1024 px. Cross-attention to memory: 4096 queries and a full memory bank, 28,736 keys of
-256 with values of 64. PyTorch's flash kernel needs values as wide as keys, so they are projected first; cuDNN's takes
-narrow ones, too; ours (`narrow_attention`) projects afterwards, with several block sizes. "Padded" is a bank with room
-for ten maps and 19 pointers, which lacks three of each. Self-attention: 4096 queries and keys of 256. Tokens and image:
-the mask decoder's in float32, 8 heads of 16. Also projection and rotation of the keys. Medians; the difference is that
-from float32 (or float64), as the norm of the difference over the norm.
+What SAM 2 does at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
+PyTorch's flash kernel takes values as wide as keys, so that they are projected first; cuDNN's takes narrow ones, too;
+ours (`narrow_attention`) projects afterwards, with several ways of sharing out the work. With room, a bank for ten maps
+and 19 pointers is full but for three of each. Within an image: 4096 queries and keys of 256. Tokens and image: what the
+mask decoder does in float32, 8 heads of 16. And the projection and rotation of the keys. Medians; how far what
+attention gives is from float32 (or float64), as the norm of the difference over the norm.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
 ROOM = 10 * QUERIES + 76
 SOME = slice(0, QUERIES, 64)
-"""Queries whose results are compared: float32 scores of all would not fit into memory."""
+"""Queries whose answers are compared: all of them are too much in float32."""
 WAYS = (
     *(((64, 64, 8, 2), 1), ((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4)),
     *(((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1)),
 )
-"""Queries and keys of a block, warps, stages; number of splits of the keys."""
+"""Queries and keys of a block, warps, stages; parts of the keys."""
 KERNELS = {"flash": SDPBackend.FLASH_ATTENTION, "cuDNN": SDPBackend.CUDNN_ATTENTION}
 
 
@@ -40,11 +40,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-<<<<<<< HEAD
         parser.error("there is no CUDA GPU; tests/acceleration/cuda checks the kernels without one")
-=======
-        parser.error("there is no CUDA GPU; tests/acceleration/cuda/kernels check the kernels without one")
->>>>>>> bench
     from triton.testing import do_bench
 
     from sam2_ros.acceleration.cuda.kernels.key_projection import projected_keys
@@ -63,7 +59,7 @@ def main() -> None:
         try:
             found = function().float()
             spent = do_bench(function, warmup=10, rep=60, return_mode="median")
-        except Exception as error:  # too large for this GPU, or not available
+        except Exception as error:  # too large for this GPU, or not there
             table.add_row(str(n), what, kernel, "", "", type(error).__name__)
             return
         wrong = "" if expected is None else f"{float((found - expected).norm() / expected.norm()):.1e}"
@@ -91,25 +87,25 @@ def main() -> None:
                 with sdpa_kernel(backend):
                     return F.scaled_dot_product_attention(query, key, F.linear(value, projection))[:, :, SOME]
 
-            row(n, "cross-attention", f"PyTorch, {name}", theirs, 2 * WIDE * key.shape[2] * work, expected)
+            row(n, "to memory", f"PyTorch, {name}", theirs, 2 * WIDE * key.shape[2] * work, expected)
 
         def cudnn_narrow(query=query, key=key, value=value, projection=projection) -> Tensor:
             with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
                 return F.linear(F.scaled_dot_product_attention(query, key, value), projection)[:, :, SOME]
 
-        row(n, "cross-attention", "PyTorch, cuDNN, narrow", cudnn_narrow, narrow, expected)
+        row(n, "to memory", "PyTorch, cuDNN, narrow", cudnn_narrow, narrow, expected)
         for blocks, parts in (None, None), *WAYS:
 
             def ours(query=query, key=key, value=value, projection=projection, blocks=blocks, parts=parts) -> Tensor:
                 blocks = Blocks(*blocks) if blocks else None
                 return F.linear(narrow_attention(query, key, value, None, blocks, parts), projection)[:, :, SOME]
 
-            row(n, "cross-attention", f"ours {blocks}, {parts}" if blocks else "ours", ours, narrow, expected)
+            row(n, "to memory", f"ours {blocks}, {parts}" if blocks else "ours", ours, narrow, expected)
 
         def with_room(query=query, key=room_key, value=room_value, counts=counts, projection=projection) -> Tensor:
             return F.linear(narrow_attention(query, key, value, counts[1]), projection)[:, :, SOME]
 
-        row(n, "cross-attention, padded", "ours", with_room, narrow, expected)
+        row(n, "to memory, with room", "ours", with_room, narrow, expected)
 
         scores = query[:, :, SOME].float() @ own.float().mT * WIDE**-0.5
         expected = scores.softmax(-1) @ query.float()
@@ -119,12 +115,12 @@ def main() -> None:
                 with sdpa_kernel(backend):
                     return F.scaled_dot_product_attention(query, own, query)[:, :, SOME]
 
-            row(n, "self-attention", f"PyTorch, {name}", theirs, 2 * WIDE * QUERIES * work, expected)
+            row(n, "within an image", f"PyTorch, {name}", theirs, 2 * WIDE * QUERIES * work, expected)
 
         def own_kernel(query=query, own=own) -> Tensor:
             return narrow_attention(query, own, query)[:, :, SOME]
 
-        row(n, "self-attention", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
+        row(n, "within an image", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
 
         tokens, image = torch.randn(n, 8, 8, 16, device="cuda"), torch.randn(n, 8, QUERIES, 16, device="cuda")
         for what, queries, those in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):

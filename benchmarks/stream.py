@@ -30,7 +30,6 @@ from rich.progress import track
 from rich.table import Table
 from stages import STAGES, watch_stages
 
-from sam2_ros.acceleration import choice_of
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
@@ -79,17 +78,7 @@ def tracker_alone(model: SAM2, objects: int, frames: int) -> dict[str, np.ndarra
         tracker.prompt(Prompt(clicks=(click,)))
     clock = Clock(str(model.device))
     clock.watching = True  # on a GPU, too
-<<<<<<< HEAD
-    graphs = choice_of(tracker.network).graphs
-    stages = [name for name in STAGES if name not in (INSIDE if graphs else ("track",))]
-    network = tracker.network if graphs else getattr(tracker.network, "model", tracker.network)
-    for owner in (network, tracker._pixels):
-        for name in stages:
-            if hasattr(owner, name):
-                clock.watch(owner, name, name)
-=======
     watch_stages(clock, tracker)
->>>>>>> bench
     rows = []
     for index in track(range(1, WARM_UP + frames + 1), f"tracker, {objects} objects", transient=True):
         with clock.step():

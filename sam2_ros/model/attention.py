@@ -30,6 +30,8 @@ class Attention(nn.Module):
     memory attention projects 64-wide memories to full width (SAM 2 paper, appendix C.1).
     """
 
+    attention = staticmethod(attention)
+
     def __init__(self, dim: int, heads: int, inner_dim: int | None = None, key_dim: int | None = None) -> None:
         super().__init__()
         inner_dim = inner_dim or dim
@@ -47,4 +49,4 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """query [B, Q, dim], key and value [B, K, key_dim] -> [B, Q, dim]."""
         q, k, v = self.split(self.q_proj(query)), self.split(self.k_proj(key)), self.split(self.v_proj(value))
-        return self.out_proj(attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.out_proj(self.attention(q, k, v).transpose(1, 2).flatten(2))

@@ -65,6 +65,8 @@ class PatchEmbed(nn.Module):
 class WindowAttention(nn.Module):
     """Self-attention over a [B, H, W, dim] map or window, optionally with queries pooled 2x2."""
 
+    attention = staticmethod(attention)
+
     def __init__(self, dim: int, dim_out: int, heads: int, pool: bool) -> None:
         super().__init__()
         self.heads = heads
@@ -84,7 +86,7 @@ class WindowAttention(nn.Module):
             q = max_pool(q)
         h, w = q.shape[1:3]
         q, k, v = (t.reshape(b, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2) for t in (q, k, v))
-        return attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1)
+        return self.attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1)
 
 
 class Block(nn.Module):

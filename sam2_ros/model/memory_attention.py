@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2_ros.model.attention import Attention, attention
+from sam2_ros.model.attention import Attention
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.position import axial_rotation, rotate
 
@@ -43,7 +43,7 @@ class RotaryAttention(Attention):
         k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
         v = self.v_proj(memory.value)
         dropout = self.dropout if self.training else 0.0
-        return self.out_proj(attention(q[:, None], k[:, None], v[:, None], memory.valid, dropout).squeeze(1))
+        return self.out_proj(self.attention(q[:, None], k[:, None], v[:, None], memory.valid, dropout).squeeze(1))
 
 
 class MemoryAttentionLayer(nn.Module):

@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from sam2_ros.acceleration import for_training
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import bfloat16
@@ -72,13 +73,14 @@ class Trainer:
         self.model = model.train().to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(model).requires_grad_(False)
         affinity = Affinity(model.config).to(self.device) if recipe.losses.affinity else None
+        self._bf16 = bfloat16.is_native(self.device) if learning.bf16 is None else learning.bf16
+        faster = for_training(self.model, torch.bfloat16 if self._bf16 else torch.float32)
         self.rollout = Rollout(
-            model, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
+            faster, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
         )
         """All trained parameters, also those that are thrown away afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
-        self._bf16 = bfloat16.is_native(self.device) if learning.bf16 is None else learning.bf16
         self.step, self.elapsed = 0, 0.0
         self.checkpoint, self.weights = self.out / "checkpoint.pt", self.out / "average.safetensors"
         if self.checkpoint.exists():

@@ -16,7 +16,7 @@ from sam2_ros.acceleration.cpu.kernels.attention import cpu_attention
 from sam2_ros.acceleration.cpu.kernels.library import AMX, has_cpu_kernels
 from sam2_ros.acceleration.cpu.rotation import rotate_in_place
 from sam2_ros.model.attention import attention as plain_attention
-from sam2_ros.model.hiera import WindowAttention, max_pool
+from sam2_ros.model.hiera import WindowAttention
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 
 MAX_SCORES = 2**22
@@ -120,20 +120,13 @@ def _flash_attention(query: Tensor, key: Tensor, value: Tensor, result: Tensor) 
 
 
 class CPUWindowAttention(WindowAttention):
-    """In bfloat16, attention by the kernel that is fastest for the size of the window."""
+    """In bfloat16, uses the fastest attention; in float32, that is PyTorch's."""
+
+    attention = staticmethod(attention)
 
     @staticmethod
     def fits(module: WindowAttention, dtype: torch.dtype) -> bool:
         return dtype == torch.bfloat16
-
-    def attend(self, qkv: Tensor) -> Tensor:
-        b = qkv.shape[0]
-        q, k, v = qkv.chunk(3, dim=-1)
-        if self.pool:
-            q = max_pool(q)
-        h, w = q.shape[1:3]
-        q, k, v = (t.reshape(b, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2) for t in (q, k, v))
-        return attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1)
 
 
 class CPURotaryAttention(RotaryAttention):
