@@ -37,7 +37,7 @@ fi
 
 # Without the tests of the library, which start many processes.
 [ $# -gt 0 ] || set -- tests/acceleration/cpu/kernels/test_[!l]*.py tests/acceleration/cpu/test_mask_decoder.py \
-    tests/acceleration/cpu/test_classes.py::test_a_whole_stream_equals_the_plain_one
+    tests/acceleration/cpu/test_classes.py::test_stream_equals_the_plain_network
 export PATH="$folder/bin:$PATH" PYTHONHOME="$root/usr" PYTHONPATH="$PWD:$PWD/tests:$site" XDG_CACHE_HOME="$folder/cache"
 export PYTHONDONTWRITEBYTECODE=1 QEMU_LD_PREFIX="$root"
 exec qemu-aarch64-static -cpu cortex-a76 "$root/usr/bin/python3" -m pytest -p no:cacheprovider --noconftest \

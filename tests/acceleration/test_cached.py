@@ -1,4 +1,4 @@
-"""Tables by size, and convolutions multiplied into one."""
+"""Cached position encodings and merged convolutions."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from sam2_ros.model.position import RandomFourier
 from sam2_ros.model.sam2 import SAM2
 
 
-def test_tables_are_computed_once_for_each_size():
+def test_positions_are_cached_by_size():
     grid = twin_of(RandomFourier(16), {RandomFourier: CachedRandomFourier}, torch.float32).grid
     first = grid(3, 4)
     assert grid(3, 4) is first and grid(4, 3).shape == (16, 4, 3)
@@ -19,13 +19,13 @@ def test_tables_are_computed_once_for_each_size():
     assert grid(3, 4) is not first and torch.equal(grid(3, 4), first)  # it was forgotten
 
 
-def test_positions_of_patches_equal_the_plain_ones(model):
+def test_position_embedding_equals_the_plain_one(model):
     plain = model.image_encoder.trunk
     twin = twin_of(plain, {Hiera: CachedHiera}, torch.float32)
     assert torch.equal(twin.position(8, 12), plain.position(8, 12)) and twin.position(8, 12).is_contiguous()
 
 
-def test_convolutions_in_a_row_are_multiplied():
+def test_consecutive_convolutions_are_merged():
     first, second, x = nn.Conv2d(6, 20, 1), nn.Conv2d(20, 3, 1), torch.randn(2, 6, 5, 7)
     weight, bias = merged([first, second])
     result = nn.functional.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)

@@ -126,8 +126,8 @@ def test_half_precision_decodes_in_float32_and_remembers_in_half(model, presence
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         seen = model.encode_image(torch.randn(1, 3, 128, 128))
         decoded, memory = model.track(seen, memories(model, 4, 5))
-        said = seen.stride16, decoded.mask_logits, decoded.all_iou, decoded.presence_logit, decoded.pointer
-        assert all(x.dtype == torch.float32 for x in said)
+        outputs = seen.stride16, decoded.mask_logits, decoded.all_iou, decoded.presence_logit, decoded.pointer
+        assert all(x.dtype == torch.float32 for x in outputs)
         assert memory.dtype == torch.bfloat16
         remembered = Memories(memory[:, None], torch.ones(2, 1).long(), decoded.pointer[:, None], torch.ones(2, 1))
         assert model.condition(seen, remembered).dtype == torch.float32

@@ -1,4 +1,4 @@
-"""The cache folder, and who may write to it."""
+"""The cache folder and its permissions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from sam2_ros.system.cache import cache_folder, check_protected, private_folder
 
 
-def test_the_cache_folder_is_absolute(tmp_path, monkeypatch):
+def test_cache_folder_is_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for given in ("", "cache", "./cache", "~/cache"):
-        monkeypatch.setenv("XDG_CACHE_HOME", given)
+    for value in ("", "cache", "./cache", "~/cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
         assert cache_folder() == tmp_path / "home" / ".cache" / "sam2_ros"
     monkeypatch.setenv("HOME", "home")
     with pytest.raises(OSError, match="'home' is no absolute path"):
@@ -32,7 +32,7 @@ def test_a_group_with_other_members_is_not_trusted(tmp_path, monkeypatch):
     user = pwd.getpwuid(os.geteuid())
     Group.gr_name = user.pw_name
     Group.gr_mem = []
-    check_protected(tmp_path)  # as where the umask is 002, since each user has a group
+    check_protected(tmp_path)  # with user private groups, the umask is 002
     Group.gr_mem = [user.pw_name, "somebody"]
     with pytest.raises(PermissionError, match="others may write to"):
         check_protected(tmp_path)

@@ -1,4 +1,4 @@
-"""Attention on CPUs equals the formula, by whichever way it is computed."""
+"""Every implementation of attention on CPUs equals the formula."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_blockwise_attention_equals_attention(monkeypatch, dtype, shape, masked,
 
 
 @pytest.mark.skipif(not has_cpu_kernels(torch.float32), reason="this processor has no kernels, or there is no g++")
-def test_narrow_values_take_the_kernel(monkeypatch):
+def test_narrow_values_use_the_kernel(monkeypatch):
     query, key, value = torch.randn(1, 1, 50, 32), torch.randn(1, 1, 300, 32), torch.randn(1, 1, 300, 16)
     with torch.no_grad():
         result = attention(query, key, value)

@@ -1,4 +1,4 @@
-"""Every faster class for CPUs equals the class of the plain network that it stands in for."""
+"""Every faster class for CPUs equals the plain class that it replaces."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,8 +14,8 @@ from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.memory_attention import MemoryTokens
 from sam2_ros.model.position import axial_rotation
 
-ALLOWED = {torch.float32: 2e-5, torch.bfloat16: 0.04}
-"""Of the largest value."""
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.04}
+"""Relative to the largest value."""
 
 
 def tensors_of(output) -> list[torch.Tensor]:
@@ -26,7 +26,7 @@ def tensors_of(output) -> list[torch.Tensor]:
 
 
 def recorded_calls(model, image, memories) -> dict[type[nn.Module], list[tuple]]:
-    """By plain class: modules of it with their inputs in one step of a stream and one prompt."""
+    """Plain class -> its modules with their inputs, in one step of a stream and one prompt."""
     calls: dict[type[nn.Module], list[tuple]] = {}
 
     def record(module, args, kwargs):
@@ -51,7 +51,7 @@ def calls(model, image, memories):
         return recorded_calls(model, image, memories)
 
 
-@pytest.mark.parametrize("dtype", ALLOWED, ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("plain_class", [it for it in CPU_CLASSES if it.__name__ != "SAM2"], ids=lambda it: it.__name__)
 @torch.no_grad()
 def test_equals_the_plain_class(calls, plain_class, dtype):
@@ -60,20 +60,20 @@ def test_equals_the_plain_class(calls, plain_class, dtype):
         twin = twin_of(module, CPU_CLASSES, dtype)
         faster += type(twin) is not type(module)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            # Inputs may be overwritten in place by nobody but the twin's own layers.
+            # The twin may not overwrite its inputs.
             before = [tensor.clone() for tensor in args if isinstance(tensor, torch.Tensor)]
             ours, plain = twin(*args, **kwargs), module(*args, **kwargs)
             assert all(map(torch.equal, before, [tensor for tensor in args if isinstance(tensor, torch.Tensor)]))
         for one, other in zip(tensors_of(ours), tensors_of(plain), strict=True):
             assert one.shape == other.shape and one.dtype in (other.dtype, torch.float32, dtype)
-            limit = ALLOWED[dtype] * max(1.0, float(other.abs().max()))
+            limit = TOLERANCE[dtype] * max(1.0, float(other.abs().max()))
             assert (one.float() - other.float()).abs().max() < limit, type(twin).__name__
     if plain_class.__name__ in ("Block", "TwoWayTransformer", "MaskDecoder", "MemoryEncoder", "MemoryAttentionLayer"):
         assert faster == len(calls[plain_class]) or not has_cpu_kernels(torch.float32)
 
 
-@pytest.mark.parametrize("dtype", ALLOWED, ids=str)
-def test_a_whole_stream_equals_the_plain_one(model, image, memories, dtype):
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_stream_equals_the_plain_network(model, image, memories, dtype):
     results = []
     for enabled in (True, False):
         network = accelerated(model, dtype, enabled=enabled)
@@ -81,14 +81,14 @@ def test_a_whole_stream_equals_the_plain_one(model, image, memories, dtype):
         decoded, memory = network.track(features, memories)
         results.append([features.stride4, features.stride16, decoded.all_logits, decoded.iou, decoded.pointer, memory])
     for ours, plain in zip(*results, strict=True):
-        limit = ALLOWED[dtype] * max(1.0, float(plain.abs().max()))
+        limit = TOLERANCE[dtype] * max(1.0, float(plain.abs().max()))
         assert (ours.float() - plain.float()).abs().max() < limit
     same_code = torch.equal(results[0][1], results[1][1])
     assert same_code != choice_of(accelerated(model, dtype)).kernels.startswith("C++")
 
 
 def test_concurrent_callers(model, memories):
-    """As where the next image is encoded while objects are tracked in this one."""
+    """The next image is encoded while objects are tracked in this one."""
     network = accelerated(model)
 
     def step(seed: int) -> list[torch.Tensor]:
@@ -105,12 +105,12 @@ def test_concurrent_callers(model, memories):
 
 @pytest.mark.parametrize("amx", [True, False])
 @torch.no_grad()
-def test_without_kernels_pytorchs_operations_compute_the_same(monkeypatch, model, image, memories, amx):
-    """As on machines without a compiler."""
+def test_equals_the_plain_network_without_kernels(monkeypatch, model, image, memories, amx):
+    """Without a compiler there are no kernels."""
     for user in ("attention", "rotation", "hiera", "memory_attention", "memory_encoder", "mask_decoder"):
         monkeypatch.setattr(f"sam2_ros.acceleration.cpu.{user}.has_cpu_kernels", lambda dtype: False)
     monkeypatch.setattr("sam2_ros.acceleration.cpu.attention.AMX", amx)
-    for dtype, limit in ALLOWED.items():
+    for dtype, limit in TOLERANCE.items():
         features = model.encode_image(image)
         twin = twin_of(model, CPU_CLASSES, dtype)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
@@ -118,7 +118,7 @@ def test_without_kernels_pytorchs_operations_compute_the_same(monkeypatch, model
         assert (ours - plain).abs().max() < limit * plain.abs().max()
 
 
-def test_memory_without_pointers_or_of_one_object(model):
+def test_memory_without_pointers_and_with_one_object(model):
     layer = partial(twin_of, model.memory_attention.layers[0], CPU_CLASSES)
     rotation, x = axial_rotation(8, 8, model.config.dim, torch.device("cpu")), torch.randn(1, 64, model.config.dim)
     key = torch.randn(1, 64, model.config.memory_dim)

@@ -1,4 +1,4 @@
-"""oneDNN's products equal PyTorch's."""
+"""oneDNN's matrix products equal PyTorch's."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from sam2_ros.acceleration.twin import twin_of
 
 @pytest.mark.parametrize("activation", ["none", "relu", "gelu"])
 @torch.no_grad()
-def test_equals_pytorchs_product(activation):
+def test_equals_pytorch(activation):
     layer, x = nn.Linear(64, 300), torch.randn(2, 2000, 64)  # large enough for oneDNN's product, where it is taken
     expected = layer(x) if activation == "none" else getattr(F, activation)(layer(x))
     result = linear(x, layer.weight, layer.bias, activation)

@@ -22,7 +22,7 @@ def test_equals_rotation_of_a_copy(monkeypatch, dtype, pointers, kernels):
 
 
 @torch.no_grad()
-def test_tokens_at_one_place_in_memory_are_refused():
+def test_expanded_tokens_are_rejected():
     """They would be rotated twice."""
     x = torch.randn(1, 12, 64).expand(2, -1, -1)
     with pytest.raises(RuntimeError, match="single memory location"):

@@ -88,7 +88,7 @@ def _library_of_this_cpu() -> CDLL | None:
             return load(capability, tiles)
         except (OSError, subprocess.SubprocessError) as error:  # GCC before 11 does not support tiles
             reason = str(getattr(error, "stderr", None) or error)[:1000]
-    log.warning("without its kernels for CPUs, which take a C++ compiler (apt install g++), all is slower: %s", reason)
+    log.warning("no C++ kernels, so inference is slower; they need a compiler (apt install g++): %s", reason)
     return None
 
 
@@ -121,13 +121,13 @@ def load(capability: str, tiles: bool) -> CDLL:
         folder = private_folder("kernels")
     except OSError as error:
         folder = None
-        log.warning("kernels for this CPU are built anew at every start, since they cannot be kept: %s", error)
+        log.warning("kernels for this CPU are compiled at every start, since they cannot be cached: %s", error)
     if folder is not None:
         try:
             return _open(_verified(folder / name), tiles)
         except OSError:  # missing, damaged, or built for another C library
             pass
-    log.info("building kernels for this CPU")
+    log.info("compiling kernels for this CPU")
     with _build_folder(folder) as scratch:
         built = Path(scratch, name)
         _build(options, built)
@@ -135,7 +135,7 @@ def load(capability: str, tiles: bool) -> CDLL:
             try:
                 return _open(_store(built, folder / name), tiles)
             except OSError as error:
-                log.warning("kernels for this CPU were built, but cannot be kept for the next start: %s", error)
+                log.warning("kernels for this CPU were compiled, but cannot be cached for the next start: %s", error)
         return _open(built, tiles)
 
 
@@ -178,7 +178,7 @@ def _run_all(commands: Sequence[Sequence[str | Path]], scratch: Path) -> None:
         while waiting or running:
             while waiting and len(running) < (os.cpu_count() or 1):
                 running.append(_Compiler(waiting.pop(), scratch))
-            stopping.check("building kernels for this CPU", seconds=0.05)
+            stopping.check("compiling kernels for this CPU", seconds=0.05)
             running = [compiler for compiler in running if not compiler.is_done()]
     finally:
         for compiler in running:

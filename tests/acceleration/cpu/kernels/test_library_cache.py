@@ -113,7 +113,7 @@ def test_cache_below_a_folder_writable_by_others_is_not_used(folder, tmp_path, l
     for _ in range(2):
         assert load_kernels(tmp_path) == (True, False)
     load("AVX2", tiles=False)
-    assert f"built anew at every start, since they cannot be kept: others may write to {open_to_all}" in caplog.text
+    assert f"compiled at every start, since they cannot be cached: others may write to {open_to_all}" in caplog.text
     open_to_all.chmod(0o1777)  # sticky, as /tmp is
     assert load_kernels(tmp_path) == (False, True)
 
@@ -169,7 +169,7 @@ def test_temporary_folder_writable_by_others_is_not_used(folder, tmp_path, monke
 def test_full_disk_is_logged_and_leaves_no_partial_file(folder, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("os.fsync", lambda _: exec("raise OSError(28, 'No space left on device')"))
     load("AVX2", tiles=False)
-    assert "cannot be kept for the next start: [Errno 28] No space left on device" in caplog.text
+    assert "cannot be cached for the next start: [Errno 28] No space left on device" in caplog.text
     assert (tmp_path / "built").exists() and not list(folder.iterdir())
 
 

@@ -42,8 +42,8 @@ def memory_of(objects: int, cells: int) -> MemoryTokens:
     return MemoryTokens(value, key, POINTERS)
 
 
-def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return found.shape == expected.shape and bool((found - expected).abs().max() < 3e-6 * expected.abs().max())
+def close(result: torch.Tensor, expected: torch.Tensor) -> bool:
+    return result.shape == expected.shape and bool((result - expected).abs().max() < 3e-6 * expected.abs().max())
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -58,14 +58,14 @@ def test_equal_the_layer(monkeypatch, kernels, layer, objects, grid, threads):
     before = (layer.norm1, within.q_proj, within.k_proj, within.v_proj, within.out_proj, layer.norm2, across.q_proj)
     new, query = before_cross_attention(x, rotation, weights(*before), layer.norm1.eps)
     key = memory_keys(memory.key, rotation, across.k_proj.weight, across.k_proj.bias, POINTERS)
-    found = torch.randn(objects, cells, DEFAULT.memory_dim)
+    attended = torch.randn(objects, cells, DEFAULT.memory_dim)
     after = (across.v_proj, across.out_proj, layer.norm3, layer.linear1, layer.linear2)
-    rest = after_cross_attention(x, found, weights(*after), layer.norm3.eps)
-    shared = after_cross_attention(x[:1], found, weights(*after), layer.norm3.eps)
+    rest = after_cross_attention(x, attended, weights(*after), layer.norm3.eps)
+    shared = after_cross_attention(x[:1], attended, weights(*after), layer.norm3.eps)
     assert torch.equal(shared[0], rest[0])
 
     layer.double()
-    x, found, factors = x.double(), found.double(), rotation.to(torch.complex128)
+    x, attended, factors = x.double(), attended.double(), rotation.to(torch.complex128)
 
     def rotated(tokens, pointers=0):
         if grid == (1, 1):
@@ -78,7 +78,7 @@ def test_equal_the_layer(monkeypatch, kernels, layer, objects, grid, threads):
     assert close(new, expected)
     assert close(query, rotated(across.q_proj(layer.norm2(expected))))
     assert close(key, rotated(across.k_proj(memory.key.double()), POINTERS))
-    y = x + across.out_proj(across.v_proj(found))
+    y = x + across.out_proj(across.v_proj(attended))
     assert close(rest, y + layer.linear2(layer.linear1(layer.norm3(y)).relu()))
 
 
@@ -93,13 +93,13 @@ def _rotate_in_float64(tokens: torch.Tensor, factors: torch.Tensor, pointers: in
 def test_independent_of_threads_and_other_objects(monkeypatch, layer):
     twin = twin_of(layer, CPU_CLASSES, torch.float32)
     x, memory = torch.randn(1, 35, DEFAULT.dim), memory_of(3, 35)
-    found = []
+    results = []
     for threads in (1, 2, 7):
         monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
-        found.append(twin(x, memory, ROTATION))
+        results.append(twin(x, memory, ROTATION))
     alone = [twin(x, MemoryTokens(memory.value[i, None], memory.key[i, None], POINTERS), ROTATION) for i in range(3)]
-    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
-    assert torch.equal(found[0], torch.cat(alone))
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+    assert torch.equal(results[0], torch.cat(alone))
 
 
 @torch.no_grad()
@@ -109,8 +109,8 @@ def test_no_objects_and_nan(layer):
     none = MemoryTokens(memory.value[:0], memory.key[:0], POINTERS)
     assert twin(x, none, ROTATION).shape == (0, 35, DEFAULT.dim)
     memory.key[1, 50, 3] = torch.nan
-    found = twin(x, memory, ROTATION)
-    assert not found[0].isnan().any() and found[1].isnan().all()
+    result = twin(x, memory, ROTATION)
+    assert not result[0].isnan().any() and result[1].isnan().all()
     x[0, 34, 0] = torch.nan
     assert twin(x, memory, ROTATION).isnan().all()
 

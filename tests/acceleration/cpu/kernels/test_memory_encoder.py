@@ -59,10 +59,10 @@ def kernels(request, monkeypatch):
 def test_equals_the_layers(monkeypatch, kernels, case, threads):
     encoder, features, logits, prompted = encoder_of(case)
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
-    found = run(encoder, features, logits, prompted)
+    result = run(encoder, features, logits, prompted)
     expected = encoder.double()(features.double(), logits.double(), prompted)  # float64 has no kernels
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() < 2e-6 * expected.abs().max()
+    assert result.shape == expected.shape
+    assert (result - expected).abs().max() < 2e-6 * expected.abs().max()
 
 
 @torch.no_grad()
@@ -70,25 +70,25 @@ def test_independent_of_threads_and_other_objects(monkeypatch):
     """A bag gives the same masklets on every machine."""
     for case in ("objects on one image", "objects on images of their own"):
         encoder, features, logits, prompted = encoder_of(case)
-        found = []
+        results = []
         for threads in (1, 2, 7):
             monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
-            found.append(run(encoder, features, logits, prompted))
-        assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+            results.append(run(encoder, features, logits, prompted))
+        assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
         images = features.expand(len(logits), -1, -1, -1).split(1)
         alone = map(run, [encoder] * 3, images, logits.split(1), prompted.split(1))
-        assert torch.equal(found[0], torch.cat(list(alone)))
+        assert torch.equal(results[0], torch.cat(list(alone)))
 
 
 @torch.no_grad()
 def test_scratch_of_larger_images_does_not_leak(kernels):
     """Zero padding at the edges and of channels lies where another call left values."""
     encoder, features, logits, prompted = encoder_of("odd widths")
-    found = run(encoder, features, logits, prompted)
+    result = run(encoder, features, logits, prompted)
     larger, *given = encoder_of("objects on images of their own")
     given[1][:] = torch.nan
     run(larger, *given)
-    assert torch.equal(run(encoder, features, logits, prompted), found)
+    assert torch.equal(run(encoder, features, logits, prompted), result)
 
 
 @torch.no_grad()
@@ -101,8 +101,8 @@ def test_no_objects(kernels):
 def test_nan_propagates(kernels):
     encoder, features, logits, prompted = encoder_of("objects on images of their own")
     features[0, 3, 2, 20] = logits[2, 12, 90] = torch.nan
-    found = run(encoder, features, logits, prompted)
-    is_nan = found.isnan().any(1)
+    result = run(encoder, features, logits, prompted)
+    is_nan = result.isnan().any(1)
     assert is_nan[0, 2, 20] and is_nan[2, 3, 22] and not is_nan[1].any() and not is_nan[:, :, 40:].any()
 
 
