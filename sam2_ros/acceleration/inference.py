@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from sam2_ros.acceleration.network import Network
 from sam2_ros.acceleration.twin import prepare
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
+
+_version = attrgetter("_version")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Inference:
         self.config: SAM2Config = model.config
         self.device: torch.device = model.device
         self.missing_weights = model.missing_weights
-        self._weights = [*model.parameters(), *model.buffers()]
+        weights = (*model.parameters(), *model.buffers())
+        self._weights = [weight for weight in weights if not weight.is_inference()]  # others have no version
         self._versions = self._changes()
 
     @contextmanager
@@ -90,7 +94,7 @@ class Inference:
 
     def _changes(self) -> int:
         """Number of in-place writes to the weights so far."""
-        return sum(0 if weight.is_inference() else weight._version for weight in self._weights)
+        return sum(map(_version, self._weights))
 
     def follow_weights(self) -> bool:
         """Prepare the twin again if weights have been loaded or trained since. Returns whether they have."""

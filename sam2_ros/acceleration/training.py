@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.channel_norm import MIN_CHANNELS, channel_norm
 from sam2_ros.acceleration.twin import Classes, twin_of
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.attention import attention as plain_attention
@@ -15,9 +16,6 @@ from sam2_ros.model.sam2 import SAM2
 
 MAX_SCORES = 2**18
 """Scores of one head, at most, that are stored for the backward pass: 512 KB in bfloat16."""
-
-MIN_CHANNELS = 32
-"""Channels from which PyTorch's layer norm, with a thread block for each pixel, is faster on a GPU."""
 
 
 def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
@@ -65,9 +63,7 @@ class CUDATrainingLayerNorm2d(LayerNorm2d):
         return module.normalized_shape[0] < MIN_CHANNELS
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.float()
-        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
-        return (x - mean) * (variance + self.eps).rsqrt() * self.weight[:, None, None] + self.bias[:, None, None]
+        return channel_norm(self, x)
 
 
 CPU_CLASSES: Classes = {

@@ -19,7 +19,7 @@ from sam2_ros.acceleration.cuda.probe import autocast_dtype, suits_triton, trito
 from sam2_ros.acceleration.cuda.rotation import rotate_in_place
 from sam2_ros.model.attention import Attention
 from sam2_ros.model.attention import attention as plain_attention
-from sam2_ros.model.hiera import WindowAttention, max_pool
+from sam2_ros.model.hiera import WindowAttention
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 
 MIN_WIDTH = 16
@@ -102,12 +102,16 @@ def _gains_from_narrow_values(query: Tensor, value: Tensor) -> bool:
 
 
 class CUDAAttention(Attention):
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        q, k, v = self.split(self.q_proj(query)), self.split(self.k_proj(key)), self.split(self.v_proj(value))
-        return self.out_proj(attention(q, k, v).transpose(1, 2).flatten(2))
+    """With our kernel where tokens are few, as in the decoder."""
+
+    attention = staticmethod(attention)
 
 
 class CUDAWindowAttention(WindowAttention):
+    """With our kernel in small windows, which pools queries on the way."""
+
+    attention = staticmethod(attention)
+
     def prepare(self, dtype: torch.dtype) -> None:
         width = self.proj.in_features // self.heads
         has_kernel = width <= MAX_WINDOW_WIDTH and triton_works(self.proj.weight.device)
@@ -116,13 +120,7 @@ class CUDAWindowAttention(WindowAttention):
     def attend(self, qkv: Tensor) -> Tensor:
         if qkv.shape[1:3].numel() <= self.max_kernel_tokens and qkv.dtype == autocast_dtype(qkv):
             return window_attention(qkv, self.heads, self.pool)
-        b = qkv.shape[0]
-        q, k, v = qkv.chunk(3, dim=-1)
-        if self.pool:
-            q = max_pool(q)
-        h, w = q.shape[1:3]
-        q, k, v = (t.reshape(b, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2) for t in (q, k, v))
-        return attention(q, k, v).transpose(1, 2).reshape(b, h, w, -1)
+        return super().attend(qkv)
 
 
 class CUDARotaryAttention(RotaryAttention):

@@ -81,7 +81,7 @@ class GraphedNetwork:
         """
         for height, width in {self.config.shape(3, 4), self.config.shape(9, 16)}:
             if self._graphs(height, width) is None:
-                raise RuntimeError("no CUDA graphs can be recorded, the log says why; accelerate off needs none")
+                raise RuntimeError("no CUDA graphs can be recorded, the log says why; accelerate=False needs none")
 
     @torch.no_grad()
     def _graphs(self, height: int, width: int) -> _Graphs | None:

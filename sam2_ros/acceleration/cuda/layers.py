@@ -6,14 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_ros.acceleration.channel_norm import MIN_CHANNELS
+from sam2_ros.acceleration.channel_norm import channel_norm as channel_norm_by_formula
 from sam2_ros.acceleration.cuda.kernels.channel_norm import channel_norm
 from sam2_ros.acceleration.cuda.kernels.layer_norm import layer_norm
 from sam2_ros.acceleration.cuda.probe import suits_triton
 from sam2_ros.model.layers import LayerNorm2d
-
-MIN_CHANNELS = 32
-"""Channels from which on PyTorch's layer norm, which takes a block of threads for every pixel, is the faster one where
-there is no kernel of ours."""
 
 
 class CUDALayerNorm2d(LayerNorm2d):
@@ -23,18 +21,13 @@ class CUDALayerNorm2d(LayerNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.has_kernel:
             return channel_norm(x, self.weight, self.bias, self.eps, gelu=False)
-        return self._by_formula(x) if x.shape[1] < MIN_CHANNELS else super().forward(x)
+        return channel_norm_by_formula(self, x) if x.shape[1] < MIN_CHANNELS else super().forward(x)
 
     def with_gelu(self, x: Tensor) -> Tensor:
         """The norm followed by GELU."""
         if self.has_kernel:
             return channel_norm(x, self.weight, self.bias, self.eps, gelu=True)
         return F.gelu(self(x))
-
-    def _by_formula(self, x: Tensor) -> Tensor:
-        x = x.float()
-        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
-        return (x - mean) * (variance + self.eps).rsqrt() * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def norm_of_sum(x: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:

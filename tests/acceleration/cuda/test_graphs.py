@@ -141,7 +141,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
     for module in (graphs, graphed_pixels):
         monkeypatch.setattr(module, "Recording", fails)
     accelerated = graphed(network)
-    with pytest.raises(RuntimeError, match="accelerate off needs none"):
+    with pytest.raises(RuntimeError, match="accelerate=False needs none"):
         accelerated.warm_up()
     tracker = Tracker(accelerated)
     image = make_clip(frames=1).frames[0]

@@ -1,0 +1,47 @@
+"""Faster classes for training have the gradients of the plain ones."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from sam2_ros.acceleration import for_training
+from sam2_ros.acceleration.training import CPU_CLASSES, CUDA_CLASSES, MAX_SCORES, cpu_attention
+from sam2_ros.acceleration.twin import twin_of
+from sam2_ros.model.attention import attention
+from sam2_ros.model.layers import LayerNorm2d
+
+
+@pytest.mark.parametrize("keys", [64, 2 * MAX_SCORES // 64])
+def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
+    """With few keys by plain matrix products, with many by PyTorch's own kernel."""
+    inputs = [torch.randn(2, 2, n, 16).bfloat16().float().requires_grad_() for n in (64, keys, keys)]
+    weight = torch.randn(2, 2, 64, 16)
+    (attention(*inputs) * weight).sum().backward()
+    halves = [x.detach().bfloat16().requires_grad_() for x in inputs]
+    result = cpu_attention(*halves)
+    assert torch.equal(result, attention(*halves)) == (64 * keys > MAX_SCORES)
+    (result.float() * weight).sum().backward()
+    for x, half in zip(inputs, halves, strict=True):
+        assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_twin_learns_the_models_own_weights(model, image, training):
+    own = deepcopy(model).requires_grad_(True).train(training)
+    twin = for_training(own, torch.bfloat16)
+    assert twin.training == training and {type(part) for part in twin.modules()} >= set(CPU_CLASSES.values())
+    with torch.autocast("cpu", torch.bfloat16):
+        twin.encode_image(image).stride16.square().sum().backward()
+    assert all(one is other for one, other in zip(twin.parameters(), own.parameters(), strict=True))
+    assert own.image_encoder.trunk.blocks[0].attn.qkv.weight.grad.any()
+
+
+def test_layer_norms_of_few_channels_for_cuda():
+    plain = torch.nn.Sequential(LayerNorm2d(4), LayerNorm2d(64))
+    twin = twin_of(plain, CUDA_CLASSES, torch.float32)
+    assert [type(part) for part in twin] == [CUDA_CLASSES[LayerNorm2d], LayerNorm2d]
+    x, other = (torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in range(2))
+    twin[0](x).square().sum().backward()
+    plain[0](other).square().sum().backward()
+    torch.testing.assert_close(x.grad, other.grad, rtol=1e-4, atol=1e-4)
