@@ -70,7 +70,7 @@ def whole_stream(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
     features = model.encode_image(torch.randn(1, 3, HEIGHT, WIDTH))
     record("features", features)
     points, labels = torch.tensor([[[20.0, 30.0]], [[70.0, 60.0]]]), torch.tensor([[1], [0]])
-    both = features.expand(2)
+    both = features[torch.zeros(2, dtype=torch.int64)]
     conditioned = model.condition(both, None)
     prompted = model.decode(conditioned, both, points, labels, 5 * torch.randn(2, 1, HEIGHT // 4, WIDTH // 4), False)
     record("prompted", prompted)

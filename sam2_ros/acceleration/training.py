@@ -24,7 +24,9 @@ def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
     Args:
         dtype: precision of autocast; float32 without autocast.
     """
-    return twin_of(model, CUDA_CLASSES if model.device.type == "cuda" else CPU_CLASSES, dtype).train(model.training)
+    return twin_of(model, CUDA_TRAINING_CLASSES if model.device.type == "cuda" else CPU_TRAINING_CLASSES, dtype).train(
+        model.training
+    )
 
 
 def cpu_attention(
@@ -66,9 +68,9 @@ class CUDATrainingLayerNorm2d(LayerNorm2d):
         return channel_norm(self, x)
 
 
-CPU_CLASSES: Classes = {
+CPU_TRAINING_CLASSES: Classes = {
     Attention: CPUTrainingAttention,
     RotaryAttention: CPUTrainingRotaryAttention,
     WindowAttention: CPUTrainingWindowAttention,
 }
-CUDA_CLASSES: Classes = {LayerNorm2d: CUDATrainingLayerNorm2d}
+CUDA_TRAINING_CLASSES: Classes = {LayerNorm2d: CUDATrainingLayerNorm2d}

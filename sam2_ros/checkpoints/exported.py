@@ -11,7 +11,8 @@ from sam2_ros.acceleration.onnx.config import read_config
 from sam2_ros.acceleration.onnx.errors import GraphError
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.model.config import IMAGE, SAM2Config
+from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.input_size import IMAGE
 from sam2_ros.system.device import device_of
 
 

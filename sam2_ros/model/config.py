@@ -7,21 +7,12 @@ appendix C) and of the released checkpoints.
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from numbers import Integral
 
-PATCH = 32
-"""Input sizes are multiples of this, the stride of the encoder's last stage: pixels."""
-MAX_SIDE = 4096
-"""Maximum `image_size`, pixels."""
+from sam2_ros.model.input_size import IMAGE, MAX_SIDE, STRIDE, nearest_size, parse_aspect
+
 HALVES = ("bfloat16", "float16")
-TOLERANCE = 0.1
-"""Relative difference, at most, between the pixels of an input size and of the square."""
-IMAGE = "image"
-"""Value of `aspect` that keeps the aspect of each image."""
 
 
 @dataclass(frozen=True)
@@ -89,23 +80,20 @@ class SAM2Config:
 
     def __post_init__(self) -> None:
         size = self.image_size
-        if not isinstance(size, Integral) or not PATCH <= size <= MAX_SIDE or size % PATCH:
+        if not isinstance(size, Integral) or not STRIDE <= size <= MAX_SIDE or size % STRIDE:
             raise ValueError(
-                f"images of {size!r} pixels: the side of the square must be a multiple of 32, up to {MAX_SIDE}"
+                f"images of {size!r} pixels: the side of the square must be a multiple of {STRIDE}, up to {MAX_SIDE}"
             )
         if self.half not in HALVES:
             raise ValueError(f"half is {self.half!r}; it must be one of {', '.join(HALVES)}")
         if self.aspect != IMAGE:
-            _sides(self.aspect)
+            parse_aspect(self.aspect)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Input size, height and width in pixels, for an image of this size.
-
-        Of all rectangles with as many pixels as the square, within `TOLERANCE`, the one with the closest aspect.
-        """
+        """Input size, height and width in pixels, for an image of this size."""
         if self.aspect != IMAGE:
-            width, height = _sides(self.aspect)
-        return _rectangle(height, width, self.image_size)
+            width, height = parse_aspect(self.aspect)
+        return nearest_size(height, width, self.image_size)
 
     def at(self, image_size: int | None = None, aspect: str | None = None) -> SAM2Config:
         """The same network with another input size or aspect; the weights fit all. None: unchanged."""
@@ -114,30 +102,6 @@ class SAM2Config:
             image_size=self.image_size if image_size is None else image_size,
             aspect=self.aspect if aspect is None else aspect,
         )
-
-    def fixed(self) -> SAM2Config:
-        """The same network with one input size: a square if the aspect is that of each image."""
-        return self.at(aspect="1:1") if self.aspect == IMAGE else self
-
-
-def _sides(aspect: str) -> tuple[int, int]:
-    sides = isinstance(aspect, str) and re.fullmatch("([1-9][0-9]{,4})[:x]([1-9][0-9]{,4})", aspect, re.ASCII)
-    if not sides:
-        raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
-    return int(sides[1]), int(sides[2])
-
-
-@lru_cache(maxsize=64)
-def _rectangle(height: int, width: int, image_size: int) -> tuple[int, int]:
-    square = image_size**2
-    fewest, most = (1 - TOLERANCE) * square, (1 + TOLERANCE) * square
-    fitting = [
-        (rows, columns)
-        for rows in range(PATCH, int(most / PATCH) + 1, PATCH)
-        for columns in range(math.ceil(fewest / rows / PATCH) * PATCH, int(most / rows) + 1, PATCH)
-    ]
-    squeezed = [abs(math.log(columns * height / (rows * width))) for rows, columns in fitting]
-    return min(zip(squeezed, fitting, strict=True), key=lambda pair: (pair[0], abs(math.prod(pair[1]) - square)))[1]
 
 
 _TINY = HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9))

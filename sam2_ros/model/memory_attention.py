@@ -20,7 +20,7 @@ class MemoryTokens:
     """[N, K, c]."""
     key: Tensor
     """[N, K, c]: value plus spatial and temporal position."""
-    pointers: int
+    pointer_tokens: int
     """How many of the last tokens belong to object pointers, which have no spatial position."""
     valid: Tensor | None = None
     """bool [N, K], False for tokens to ignore; None: all are valid."""
@@ -40,7 +40,7 @@ class RotaryAttention(Attention):
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
         """Query [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
         q = rotate(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
-        k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
+        k = rotate(self.k_proj(memory.key), rotation, memory.pointer_tokens)
         v = self.v_proj(memory.value)
         dropout = self.dropout if self.training else 0.0
         return self.out_proj(self.attention(q[:, None], k[:, None], v[:, None], memory.valid, dropout).squeeze(1))
@@ -64,7 +64,7 @@ class MemoryAttentionLayer(nn.Module):
     def forward(self, x: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:
         """Image tokens [N or 1, h * w, dim], rotation [h * w, dim / 2] -> [N, h * w, dim]."""
         y = self.norm1(x)
-        x = x + self.dropout(self.self_attn(y, MemoryTokens(y, y, pointers=0), rotation))
+        x = x + self.dropout(self.self_attn(y, MemoryTokens(y, y, pointer_tokens=0), rotation))
         x = x + self.dropout(self.cross_attn_image(self.norm2(x), memory, rotation))
         return x + self.dropout(self.feed_forward(self.norm3(x)))
 

@@ -59,18 +59,18 @@ def axial_rotation(height: int, width: int, dim: int, device: torch.device) -> T
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+def rotate(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Tensor:
     """Rotate neighbouring channel pairs of tokens by their position in the image, in float32.
 
     Args:
         x: [B, T, C], tokens of one or more grids, then object pointers.
         rotation: complex64 [cells, C / 2].
-        pointers: how many of the last tokens belong to object pointers, which are not rotated.
+        pointer_tokens: how many of the last tokens belong to object pointers, which are not rotated.
 
     Returns:
         [B, T, C] of x's dtype.
     """
-    cells = x.shape[1] - pointers
+    cells = x.shape[1] - pointer_tokens
     pairs = x[:, :cells].float().unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
     rotated = torch.view_as_real(torch.view_as_complex(pairs) * rotation)
     return torch.cat((rotated.flatten(-2).flatten(1, 2).to(x.dtype), x[:, cells:]), dim=1)

@@ -47,10 +47,6 @@ class ImageFeatures:
         """Features of some of the images."""
         return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index])
 
-    def expand(self, objects: int) -> ImageFeatures:
-        """Features of one image for many objects, without copying."""
-        return ImageFeatures(*(x.expand(objects, -1, -1, -1) for x in (self.stride4, self.stride8, self.stride16)))
-
 
 @dataclass(frozen=True)
 class Memories:
@@ -124,10 +120,6 @@ class SAM2(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.no_mem_embed.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.no_mem_embed.dtype
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """Normalised images [B, 3, H, W] -> features. Runs once per image, for any number of objects."""

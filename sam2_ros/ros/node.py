@@ -46,7 +46,8 @@ from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
 from sam2_ros.data.image_message import ImageDecoder
-from sam2_ros.model.config import IMAGE, SAM2Config
+from sam2_ros.model.config import SAM2Config
+from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import masklets, parameter_files, process, prompts, shared_memory
 from sam2_ros.ros.answer_order import AnswerOrder

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sam2_ros.data.value_range import parse_range
-from sam2_ros.model.config import CONFIGS, PATCH
+from sam2_ros.model.config import CONFIGS
+from sam2_ros.model.input_size import STRIDE
 from sam2_ros.system.device import device_of
 
 
@@ -31,10 +32,10 @@ def check_checkpoint(file: str) -> None:
 
 
 def check_image_size(side: int) -> None:
-    if side % PATCH:
-        below = side // PATCH * PATCH
-        nearest = " or ".join(str(near) for near in (below, below + PATCH) if near)
-        raise ValueError(f"it must be a multiple of {PATCH}, such as {nearest}; 0 is the model's own")
+    if side % STRIDE:
+        below = side // STRIDE * STRIDE
+        nearest = " or ".join(str(near) for near in (below, below + STRIDE) if near)
+        raise ValueError(f"it must be a multiple of {STRIDE}, such as {nearest}; 0 is the model's own")
 
 
 def check_image_aspect(aspect: str) -> None:

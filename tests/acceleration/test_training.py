@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sam2_ros.acceleration import for_training
-from sam2_ros.acceleration.training import CPU_CLASSES, CUDA_CLASSES, MAX_SCORES, cpu_attention
+from sam2_ros.acceleration.training import CPU_TRAINING_CLASSES, CUDA_TRAINING_CLASSES, MAX_SCORES, cpu_attention
 from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.attention import attention
 from sam2_ros.model.layers import LayerNorm2d
@@ -30,7 +30,7 @@ def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
 def test_the_twin_learns_the_models_own_weights(model, image, training):
     own = deepcopy(model).requires_grad_(True).train(training)
     twin = for_training(own, torch.bfloat16)
-    assert twin.training == training and {type(part) for part in twin.modules()} >= set(CPU_CLASSES.values())
+    assert twin.training == training and {type(part) for part in twin.modules()} >= set(CPU_TRAINING_CLASSES.values())
     with torch.autocast("cpu", torch.bfloat16):
         twin.encode_image(image).stride16.square().sum().backward()
     assert all(one is other for one, other in zip(twin.parameters(), own.parameters(), strict=True))
@@ -39,8 +39,8 @@ def test_the_twin_learns_the_models_own_weights(model, image, training):
 
 def test_layer_norms_of_few_channels_for_cuda():
     plain = torch.nn.Sequential(LayerNorm2d(4), LayerNorm2d(64))
-    twin = twin_of(plain, CUDA_CLASSES, torch.float32)
-    assert [type(part) for part in twin] == [CUDA_CLASSES[LayerNorm2d], LayerNorm2d]
+    twin = twin_of(plain, CUDA_TRAINING_CLASSES, torch.float32)
+    assert [type(part) for part in twin] == [CUDA_TRAINING_CLASSES[LayerNorm2d], LayerNorm2d]
     x, other = (torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in range(2))
     twin[0](x).square().sum().backward()
     plain[0](other).square().sum().backward()

@@ -24,7 +24,7 @@ def test_sine_encodings_tell_places_and_ages_apart():
 
 def test_object_pointers_are_not_rotated():
     x, rotation = torch.randn(2, 3 * 12 + 5, 16), axial_rotation(3, 4, 16, torch.device("cpu"))
-    rotated = rotate(x, rotation, pointers=5)
+    rotated = rotate(x, rotation, pointer_tokens=5)
     assert torch.equal(x[:, 3 * 12 :], rotated[:, 3 * 12 :]) and not torch.equal(x, rotated)
     torch.testing.assert_close(rotated.norm(dim=2), x.norm(dim=2))
-    assert rotate(x.bfloat16(), rotation, pointers=5).dtype == torch.bfloat16
+    assert rotate(x.bfloat16(), rotation, pointer_tokens=5).dtype == torch.bfloat16

@@ -134,7 +134,7 @@ class CPURotaryAttention(RotaryAttention):
 
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
         q = rotate_in_place(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
-        k = rotate_in_place(self.k_proj(memory.key), rotation, memory.pointers)
+        k = rotate_in_place(self.k_proj(memory.key), rotation, memory.pointer_tokens)
         # Attention is a weighted mean, so its result can be projected instead of the values.
         narrow = memory.value.shape[-1] < k.shape[-1] and gains_from_narrow_values(q)
         v = memory.value if narrow else self.v_proj(memory.value)

@@ -37,7 +37,7 @@ class CPUMemoryAttentionLayer(MemoryAttentionLayer):
             return super().forward(x, memory, rotation)
         k_proj = self.cross_attn_image.k_proj
         x, query = before_cross_attention(x, rotation, self.before, self.norm1.eps)
-        key = memory_keys(memory.key, rotation, k_proj.weight, k_proj.bias, memory.pointers)
+        key = memory_keys(memory.key, rotation, k_proj.weight, k_proj.bias, memory.pointer_tokens)
         query = query.expand(len(key), -1, -1)
         attended = attention(query[:, None], key[:, None], memory.value[:, None], memory.valid).squeeze(1)
         return after_cross_attention(x, attended, self.after, self.norm3.eps)

@@ -9,12 +9,12 @@ from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.cpu.kernels.rotation import can_rotate_in_place
 
 
-def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+def rotate_in_place(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Tensor:
     """`sam2_ros.model.position.rotate`, written to x, which is returned."""
     if can_rotate_in_place(x) and has_cpu_kernels(x.dtype):
-        torch.ops.sam2_ros.rotate_in_place(x, rotation, pointers)
+        torch.ops.sam2_ros.rotate_in_place(x, rotation, pointer_tokens)
         return x
-    grids = x[:, : x.shape[1] - pointers].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
+    grids = x[:, : x.shape[1] - pointer_tokens].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
     rotated = grids.float()  # a view of x if that is float32
     torch.view_as_complex(rotated).mul_(rotation)
     if rotated.dtype != x.dtype:

@@ -128,7 +128,7 @@ class CUDARotaryAttention(RotaryAttention):
         q = rotate_in_place(self.q_proj(query), rotation).expand(len(memory.key), -1, -1)
         if isinstance(memory, CountedTokens):
             return self._attend_to_counted(q, memory, rotation)
-        k = rotate_in_place(self.k_proj(memory.key), rotation, memory.pointers)
+        k = rotate_in_place(self.k_proj(memory.key), rotation, memory.pointer_tokens)
         # Attention is a mean of values with weights that sum to 1, so narrow values can be projected afterwards.
         narrow = memory.valid is None and _gains_from_narrow_values(q, memory.value)
         v = memory.value if narrow else self.v_proj(memory.value)
@@ -137,6 +137,6 @@ class CUDARotaryAttention(RotaryAttention):
 
     def _attend_to_counted(self, query: Tensor, memory: CountedTokens, rotation: Tensor) -> Tensor:
         weight, bias = self.k_proj.rounded_weight, self.k_proj.bias
-        key = projected_keys(memory.key, weight, bias, rotation, memory.counts, memory.pointers)
+        key = projected_keys(memory.key, weight, bias, rotation, memory.counts, memory.pointer_tokens)
         x = narrow_attention(query[:, None], key[:, None], memory.value[:, None], lengths=memory.counts[1])
         return self.out_proj(self.v_proj(x.squeeze(1)))

@@ -26,7 +26,7 @@ class CUDAMemoryAttentionLayer(MemoryAttentionLayer):
             x and what is yet to be added to it, [N, h * w, dim].
         """
         x, y = add_and_norm(x, added, self.norm1, half)
-        x, y = add_and_norm(x, self.self_attn(y, MemoryTokens(y, y, pointers=0), rotation), self.norm2, half)
+        x, y = add_and_norm(x, self.self_attn(y, MemoryTokens(y, y, pointer_tokens=0), rotation), self.norm2, half)
         x, y = add_and_norm(x, self.cross_attn_image(y, memory, rotation), self.norm3, half)
         return x, self.feed_forward(y)
 

@@ -31,20 +31,20 @@ class OnnxRotaryAttention(RotaryAttention):
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
         objects = memory.key.shape[0]  # len() would fix their number in the graph
         q = rotate(self.q_proj(query), rotation).expand(objects, -1, -1)
-        k = rotate(self.k_proj(memory.key), rotation, memory.pointers)
+        k = rotate(self.k_proj(memory.key), rotation, memory.pointer_tokens)
         narrow = memory.value.shape[-1] < k.shape[-1]
         v = memory.value if narrow else self.v_proj(memory.value)
         x = attention(q[:, None], k[:, None], v[:, None], memory.valid).squeeze(1)
         return self.out_proj(self.v_proj(x) if narrow else x)
 
 
-def rotate(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+def rotate(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Tensor:
     """`sam2_ros.model.position.rotate` without complex numbers."""
-    cells = x.shape[1] - pointers
+    cells = x.shape[1] - pointer_tokens
     a, b = x[:, :cells].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2)).unbind(-1)
     cosine, sine = rotation.unbind(-1)
     rotated = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1).flatten(-2).flatten(1, 2)
-    return torch.cat((rotated, x[:, cells:]), dim=1) if pointers else rotated
+    return torch.cat((rotated, x[:, cells:]), dim=1) if pointer_tokens else rotated
 
 
 ONNX_CLASSES: Classes = {

@@ -14,7 +14,7 @@ from sam2_ros.acceleration.onnx.classes import ONNX_CLASSES
 from sam2_ros.acceleration.onnx.config import write_config
 from sam2_ros.acceleration.onnx.graphs import Functions, Graph
 from sam2_ros.acceleration.twin import twin_of
-from sam2_ros.model.config import IMAGE
+from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 
 OPSET = 18

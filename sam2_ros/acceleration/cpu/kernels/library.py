@@ -39,6 +39,8 @@ MIN_FREE_BYTES = 64 << 20
 CHECKSUM_BYTES = 32
 """SHA-256 at the end of a cached library, over everything before it."""
 
+OPTIMISATION = "-O3"
+
 INSTRUCTIONS = {
     "NEON": [],
     "AVX2": ["-mavx2", "-mfma"],
@@ -112,7 +114,7 @@ def load(capability: str, tiles: bool) -> CDLL:
         subprocess.SubprocessError: the compiler failed.
         Stopped: the process is ending.
     """
-    options = ["-std=c++17", "-O3", "-fopenmp", "-shared", "-fPIC", *INSTRUCTIONS[capability]]
+    options = ["-std=c++17", OPTIMISATION, "-fopenmp", "-shared", "-fPIC", *INSTRUCTIONS[capability]]
     options += INSTRUCTIONS["AMX"] if tiles else []
     sources = [path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]*"))]
     digest = sha256(b"".join(sources) + " ".join(options).encode()).hexdigest()[:16]

@@ -42,6 +42,7 @@ assert "torch._dynamo" not in sys.modules
 def kernels(monkeypatch, tmp_path):
     """The cache folder of kernels, empty; no library is loaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernel_library, "OPTIMISATION", "-O0")  # compiles in a third of the time
     kernel_library._library_of_this_cpu.cache_clear()
     yield tmp_path / "cache" / "sam2_ros" / "kernels"
     monkeypatch.undo()
