@@ -17,7 +17,7 @@ from sam2_ros.model.position import RandomFourier
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 
 SIZES = 8
-"""How many sizes are cached, the last ones used."""
+"""Number of image sizes whose encodings are cached; the least recently used one is dropped."""
 
 
 class CachedHiera(Hiera):

@@ -12,14 +12,15 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 ROWS, PAIRS, WARPS = 64, 64, 8
-"""Tokens, and pairs of channels, of one block of threads; and its warps."""
+"""Tokens, pairs of channels, and warps per block of threads."""
 
 
 def _project(
     x, weight, bias, rotation, counts, out, cells, tokens, objects, all_pairs,
     C: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
-    """The same cells of all maps of an object, which are rotated alike; or some of its pointers, which are not."""
+    """Project the same cells of all maps of an object, which share their rotation; or some of its pointers, which have
+    none."""
     n = tl.program_id(1).to(tl.int64)
     pairs = tl.program_id(2) * PAIRS + tl.arange(0, PAIRS)
     inner = tl.arange(0, C)
@@ -59,17 +60,17 @@ def projected_keys(x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, co
         weight: [dim, c], dim a power of two, 32 or more, of x's dtype.
         bias: [dim].
         rotation: complex64 [cells, dim / 2].
-        counts: int32 [2, N], how many of the first tokens are of maps; how many count in all.
-        pointers: how many tokens belong to object pointers at most.
+        counts: int32 [2, N]: number of map tokens, which come first; number of valid tokens.
+        pointers: maximum number of tokens of object pointers.
 
     Returns:
-        [N, K, dim]; what lies behind those that count is undefined.
+        [N, K, dim]; undefined behind the valid tokens.
     """
     n, tokens, c = x.shape
     cells, pairs = rotation.shape
     out = torch.empty(n, tokens, 2 * pairs, dtype=x.dtype, device=x.device)
     block = min(PAIRS, pairs)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _project[triton.cdiv(cells, ROWS) + triton.cdiv(pointers, ROWS), n, pairs // block](
             x, weight, bias, torch.view_as_real(rotation), counts, out, cells, tokens, n, pairs,
             C=c, ROWS=ROWS, PAIRS=block, num_warps=WARPS,

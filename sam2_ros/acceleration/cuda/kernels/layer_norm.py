@@ -13,17 +13,16 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 4096
-"""Of one block of threads."""
+"""Values per block of threads."""
 
 
 def _normalise(
     x, add, weight, bias, out, strip, eps, height, width, down,
     C: tl.constexpr, WIDE: tl.constexpr, ADD: tl.constexpr, WINDOWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some rows, in float32. Where something is added to them, x takes the sum. In windows, WINDOWS a side: row by row
-    as `to_windows` has them, with zeros where they hang over the map's edge. They come in strips, each of them all
-    windows side by side, so that telling where in the map a row belongs takes no division by what is not known
-    beforehand."""
+    """Normalise some rows, in float32. With ADD, x takes the sum. With WINDOWS, the side of a window, rows have the order
+    of `to_windows`, with zeros beyond the map's edge. They come in strips, each of them all windows side by side, so
+    that the place of a row in the map takes no division by numbers unknown at compile time."""
     rows_here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     target = tl.program_id(1).to(tl.int64) * strip + rows_here
     channels = tl.arange(0, WIDE)
@@ -51,7 +50,7 @@ def _normalise(
 
 
 if triton is not None:
-    # Without variants for sizes that happen to be multiples of 16: images may have any.
+    # No variants for sizes that happen to be multiples of 16: images may have any.
     _normalise = triton.jit(_normalise, do_not_specialize=["strip", "height", "width", "down"])
 
 
@@ -78,7 +77,7 @@ def layer_norm(
         [..., C], or [B * windows, window, window, C].
     """
     assert x.is_contiguous() and (add is None or (add.is_contiguous() and add.shape == x.shape))
-    assert add is None or not window, "what hangs over the edge would not be added"
+    assert add is None or not window, "rows beyond the edge would not be added"
     c = x.shape[-1]
     shape, height, width, down, strips = x.shape, 1, 1, 1, 1
     if window:
@@ -89,7 +88,7 @@ def layer_norm(
     out = torch.empty(shape, dtype=dtype, device=x.device)
     strip, wide = out.numel() // c // strips, triton.next_power_of_2(c)
     block = max(1, VALUES // wide)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _normalise[triton.cdiv(strip, block), strips](
             x, x if add is None else add, weight, bias, out, strip, eps, height, width, down,
             C=c, WIDE=wide, ADD=add is not None, WINDOWS=window, BLOCK=block,

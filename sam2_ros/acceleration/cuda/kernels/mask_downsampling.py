@@ -1,5 +1,5 @@
-"""The first convolutions of masks, for CUDA. They have few channels at many places: cuDNN's kernels are slow there, and
-so much is read and written that norm and GELU are worth fusing. Written in Triton."""
+"""The first convolutions of masks, for CUDA. They have few channels and many pixels: cuDNN's kernels are slow there, and
+the traffic is so large that norm and GELU are worth fusing. Written in Triton."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 PIXELS = 128
-"""Of one block of threads."""
+"""Pixels per block of threads."""
 
 
 def _stretch(before, x, after):
-    """Bilinear upsampling by 4 along one side: the last of the four places of the value before, and x's own four."""
+    """Bilinear upsampling by 4 along one side: the last of the four samples of the value before, and the four of x."""
     return (
         0.625 * before + 0.375 * x,
         0.375 * before + 0.625 * x,
@@ -31,13 +31,13 @@ def _stretch(before, x, after):
 
 
 def _mask(logit, inside, PROMPTED: tl.constexpr):
-    """-10 .. 10, but 0 outside, as convolutions pad."""
+    """The mask of a logit, -10 .. 10; 0 outside, as convolutions pad."""
     mask = tl.where(logit > 0, 10.0, -10.0) if PROMPTED else 20 * inverse(1 + tl.exp2(logit * -1.4426950408889634)) - 10
     return tl.where(inside, mask, 0.0)
 
 
 def _mask_row(a, b, c, d, e, inside, left, PROMPTED: tl.constexpr):
-    """Five places, of which the first is outside where nothing is to the left."""
+    """Masks of five samples, of which the first is outside in the first column."""
     return (
         _mask(a, inside & left, PROMPTED),
         _mask(b, inside, PROMPTED),
@@ -51,7 +51,7 @@ def _channel(
     a0, a1, a2, a3, a4, b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, e0, e1, e2, e3, e4,
     weight, bias, CHANNEL: tl.constexpr,
 ):  # fmt: skip
-    """One channel of the convolution, of 5 x 5 places: top left, top right, bottom left, bottom right."""
+    """One channel of the convolution over 5 x 5 samples: top left, top right, bottom left, bottom right."""
     shift = tl.load(bias + CHANNEL).to(tl.float32)
     w0, w1, w2 = _weights(weight + 9 * CHANNEL)
     w3, w4, w5 = _weights(weight + 9 * CHANNEL + 3)
@@ -69,7 +69,7 @@ def _weights(row):
 
 
 def _normalise(a, b, c, d, scale, shift, eps):
-    """Four channels: layer norm and GELU."""
+    """Layer norm over four channels, and GELU."""
     mean = (a + b + c + d) / 4
     a, b, c, d = a - mean, b - mean, c - mean, d - mean
     factor = tl.rsqrt((a * a + b * b + c * c + d * d) / 4 + eps)
@@ -85,8 +85,9 @@ def _start(
     logits, weight, bias, scale, shift, out, height, width, eps,
     PROMPTED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of one object's logits. Each becomes 4 x 4 places, of which with those above and to the left the
-    convolution makes 2 x 2: no place is computed by more than a neighbour, too, and none is ever in memory."""
+    """Upsample and convolve some pixels of one object's logits. Each pixel becomes 4 x 4 samples, from which, with those
+    above and to the left, the convolution makes 2 x 2: only border samples are computed twice, and none is ever in
+    memory."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = pixels < height * width
@@ -156,8 +157,8 @@ def _convolve(
     x, weight, bias, scale, shift, out, height, width, eps,
     C: tl.constexpr, D: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of what comes out. The three pixels next to each other on which a row of weights looks are one vector
-    of 3 C values, filled up to a power of two."""
+    """Compute some pixels of the output. The three neighbouring pixels under a row of weights are one vector of 3 C
+    values, padded to a power of two."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = pixels < height * width
@@ -192,7 +193,7 @@ def from_logits(
 
     Args:
         logits: [N, h, w].
-        prompted: whether the mask is where logits are above 0; else it is their sigmoid.
+        prompted: whether the mask is 1 where logits are above 0, and 0 elsewhere; else it is their sigmoid.
         convolution: from 1 to 4 channels, 3 x 3 with stride 2 and padding.
         norm: of 4 channels.
         dtype: of the result.
@@ -202,7 +203,7 @@ def from_logits(
     """
     n, h, w = logits.shape
     out = torch.empty(n, 2 * h, 2 * w, 4, dtype=dtype, device=logits.device)
-    with torch.cuda.device_of(logits):  # Triton launches on the current one
+    with torch.cuda.device_of(logits):  # Triton launches on the current device
         _start[triton.cdiv(h * w, PIXELS), n](
             logits.float().contiguous(), convolution.weight, convolution.bias, norm.weight, norm.bias, out,
             h, w, norm.eps, PROMPTED=prompted, BLOCK=PIXELS,
@@ -226,7 +227,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Ten
     assert x.is_contiguous(memory_format=torch.channels_last) and h % 2 == w % 2 == 0
     _, wide, d = weight.shape
     out = torch.empty(n, h // 2, w // 2, d, dtype=x.dtype, device=x.device)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _convolve[triton.cdiv(h * w // 4, PIXELS), n](
             x, weight, bias, norm.weight, norm.bias, out, h // 2, w // 2, norm.eps,
             C=c, D=d, WIDE=wide, BLOCK=PIXELS, num_warps=max(4, d // 8),

@@ -1,5 +1,5 @@
-"""Memories as tokens, for CUDA: the valid ones packed, as attention reads them, in one pass over memory where PyTorch
-makes eight. Written in Triton."""
+"""Memories as tokens, for CUDA: valid ones packed to the front, as attention reads them, in one pass over memory where
+PyTorch makes eight. Written in Triton."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 CELLS = 64
-"""Of one block of threads."""
+"""Cells per block of threads."""
 
 
 def _lay_maps(
     maps, age, valid, where, when, value, key, slots, cells, tokens, kinds, batch, slot, channel, cell,
     C: tl.constexpr, SLOTS: tl.constexpr, CELLS: tl.constexpr,
 ):  # fmt: skip
-    """Some cells of one map, behind those of the object's maps before it."""
+    """Write some cells of one map behind those of the object's earlier maps."""
     n, m = (tl.program_id(1) // slots).to(tl.int64), tl.program_id(1) % slots
     others = tl.arange(0, SLOTS)
     before = tl.sum(tl.load(valid + n * slots + others, mask=others < m, other=0).to(tl.int32))
@@ -42,7 +42,7 @@ def _lay_pointers(
     pointers, valid, position, map_valid, value, key, counts, objects, slots, map_slots, cells, tokens, parts,
     DIM: tl.constexpr, C: tl.constexpr, SLOTS: tl.constexpr, MAP_SLOTS: tl.constexpr,
 ):  # fmt: skip
-    """One object pointer, behind the maps and the pointers before it; and how many tokens there are."""
+    """Write one object pointer behind the maps and the earlier pointers, and the number of tokens."""
     programs = tl.num_programs(0) // objects
     n, p = (tl.program_id(0) // programs).to(tl.int64), tl.program_id(0) % programs
     there, maps_there = tl.arange(0, SLOTS), tl.arange(0, MAP_SLOTS)
@@ -80,16 +80,16 @@ def memory_tokens(
     Args:
         maps: [N, M, c, h, w], M of 1 or more, c a power of two; channels may be last in memory.
         map_age: int64 [N, M], as in `Memories`.
-        map_valid: bool [N, M]; None: all are there.
+        map_valid: bool [N, M]; None: all are valid.
         pointers: [N, P, C], C a power of two.
-        pointer_valid: bool [N, P]; None: all are there.
+        pointer_valid: bool [N, P]; None: all are valid.
         where: float32 [c, h, w], position encoding of the image's cells.
         when: float32 [kinds, c], temporal position by age; the last is for age 0.
         pointer_position: [N, P, c].
 
     Returns:
-        Values [N, K, c] and keys, to which position was added, in the maps' dtype; and int32 [2, N]: how many tokens
-        belong to maps, and how many there are in all. What is behind them is undefined.
+        Values [N, K, c] and keys, to which position was added, in the maps' dtype, undefined behind the valid tokens;
+        and int32 [2, N]: number of map tokens, and number of valid tokens.
     """
     n, m, c, h, w = maps.shape
     p, dim = pointers.shape[1:]
@@ -103,7 +103,7 @@ def memory_tokens(
     if pointer_valid is None:
         pointer_valid = torch.ones(n, p, dtype=torch.bool, device=maps.device)
     there, pointers_there = map_valid.view(torch.uint8), pointer_valid.contiguous().view(torch.uint8)
-    with torch.cuda.device_of(maps):  # Triton launches on the current one
+    with torch.cuda.device_of(maps):  # Triton launches on the current device
         _lay_maps[triton.cdiv(cells, CELLS), n * m](
             maps, map_age.contiguous(), there, where.contiguous(), when.contiguous(), value, key,
             m, cells, tokens, len(when), *maps.stride()[:3], maps.stride(4),

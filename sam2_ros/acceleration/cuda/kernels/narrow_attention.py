@@ -17,46 +17,46 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 class Blocks(NamedTuple):
-    """How the work is divided among blocks of threads."""
+    """Division of the work among blocks of threads."""
 
     queries: int
-    """Of one block of threads."""
+    """Queries per block of threads."""
     keys: int
-    """That are attended to at a time."""
+    """Keys per load."""
     warps: int
     stages: int
-    """Of the software pipeline that loads ahead."""
+    """Stages of the software pipeline that loads ahead."""
     wanted: int = 1
-    """Blocks of threads for each multiprocessor: where queries are too few for that, keys are split as well."""
+    """Blocks of threads for each multiprocessor; with too few queries for that, keys are split as well."""
 
 
 SHARES = {200 * 1024: Blocks(128, 64, 8, 3), 160 * 1024: Blocks(64, 64, 4, 3), 0: Blocks(64, 64, 8, 2)}
-"""By the least shared memory, bytes, that a block of threads may have: Hopper, A100 and Orin, others since Ampere."""
+"""Minimum shared memory per block of threads, bytes -> division: Hopper; A100 and Orin; others since Ampere."""
 
 WIDE = Blocks(128, 64, 8, 2)
-"""For values wider than 64, where a block of threads may have 200 KB."""
+"""Division for values wider than 64, with `MIN_SHARED_MEMORY_OF_WIDE`."""
 
 MAX_DECODER_TOKENS = 32
-"""Queries or keys of one head that count as few: a decoder's tokens, and not an image's."""
+"""Maximum number of queries or keys of one head that counts as few: a decoder's tokens, and not an image's."""
 
 FEW_QUERIES, FEW_KEYS = Blocks(16, 128, 4, 2, wanted=8), Blocks(128, 16, 4, 1)
-"""For `MAX_DECODER_TOKENS` queries, or keys, at most."""
+"""Divisions for at most `MAX_DECODER_TOKENS` queries, or keys."""
 
 MIN_BLOCKS_OF_PART = 2
-"""Blocks of keys in a part."""
+"""Minimum number of blocks of keys in a part."""
 
 MAX_PARTS = 16
-"""Into which the keys are split."""
+"""Maximum number of parts into which the keys are split."""
 
 MIN_SHARED_MEMORY_OF_WIDE = 200 * 1024
-"""Shared memory, bytes, that a block of threads needs for values wider than 64."""
+"""Minimum shared memory per block of threads, bytes, for values wider than 64."""
 
 
 def _look(
     q, key, value, largest, total, found, columns, keys, scale, k_row, v_row,
     C: tl.constexpr, D: tl.constexpr, TAIL: tl.constexpr,
 ):  # fmt: skip
-    """One block of keys: the result so far shrinks when a larger score comes. TAIL: the block is not full."""
+    """Attend to one more block of keys; earlier sums are rescaled when a larger score comes. TAIL: a partial block."""
     wide, narrow = tl.arange(0, C), tl.arange(0, D)
     if TAIL:
         counts = columns < keys
@@ -83,8 +83,8 @@ def _attend(
     C: tl.constexpr, D: tl.constexpr, RAGGED: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     SPLIT: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head, over one part of the keys: softmax in one pass. Where keys are split into
-    parts, each leaves its mean in float32, and the log2 of its sum of weights."""
+    """Attend with one block of queries of one head to one part of the keys: softmax in one pass. If keys are split into
+    parts, each part writes its mean in float32, and the log2 of its sum of weights."""
     batch, head = (tl.program_id(1) // heads).to(tl.int64), tl.program_id(1) % heads
     part = tl.program_id(2)
     rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
@@ -155,15 +155,15 @@ def narrow_attention(
     blocks: Blocks | None = None,
     parts: int | None = None,
 ) -> Tensor:
-    """softmax(query key' / sqrt(c)) value, without the scores ever being in memory; forward only.
+    """softmax(query key' / sqrt(c)) value, without writing the scores to memory; forward only.
 
     Args:
         query: [B, heads, Q, c], c a power of two, 16 or more.
         key: [B, heads, K, c].
         value: [B, heads, K, d], d a power of two, 16 or more.
-        lengths: int32 [B], how many of the first keys count, one at least; None: all. The host need not know them, so
-            that it waits for nothing, and keys that don't count cost nothing.
-        blocks, parts: how the work is divided, which changes the result by rounding only. None: what suits the GPU.
+        lengths: int32 [B], number of valid keys, which come first, at least one; None: all are valid. The host need not
+            know them, so that it waits for nothing, and invalid keys cost nothing.
+        blocks, parts: division of the work, which changes the result by rounding only. None: one that suits the GPU.
 
     Returns:
         [B, heads, Q, d]; in memory [B, Q, heads, d], as the next layer reads them.
@@ -181,7 +181,7 @@ def narrow_attention(
     if parts > 1:
         each = torch.empty(parts, b, heads, q, d, dtype=torch.float32, device=query.device)
         totals = torch.empty(parts, b, heads, q, dtype=torch.float32, device=query.device)
-    with torch.cuda.device_of(query):  # Triton launches on the current one
+    with torch.cuda.device_of(query):  # Triton launches on the current device
         _attend[across, b * heads, parts](
             query, key, value, query if lengths is None else lengths, each, totals,
             c**-0.5 * log2(e), heads, q, k, parts,
@@ -213,7 +213,7 @@ def takes_wide_values(device: torch.device) -> bool:
 
 @lru_cache(maxsize=16)
 def abilities(device: torch.device) -> tuple[int, int]:
-    """Shared memory that a block of threads may have, bytes; multiprocessors."""
+    """Maximum shared memory per block of threads, bytes, and number of multiprocessors."""
     if device.type != "cuda":  # in Triton's interpreter
         return 0, 1
     properties = torch.cuda.get_device_properties(device)

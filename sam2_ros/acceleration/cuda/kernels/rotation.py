@@ -12,11 +12,11 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 ROWS = 16
-"""Tokens of one block of threads."""
+"""Tokens per block of threads."""
 
 
 def _turn(x, rotation, placed, cells, batch, row, C: tl.constexpr, ROWS: tl.constexpr):
-    """Some tokens; neighbouring channels are a complex number, which is multiplied in float32."""
+    """Rotate some tokens: neighbouring channels are a complex number, which is multiplied in float32."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     there = (rows < placed)[:, None]
     channels = tl.arange(0, C)
@@ -38,7 +38,7 @@ def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
     Args:
         x: [B, T, C], C a power of two, channels next to each other in memory.
         rotation: complex64 [cells, C / 2].
-        pointers: how many of the last tokens are not rotated; the others are whole grids of cells.
+        pointers: number of last tokens that are not rotated; the others are whole grids of cells.
 
     Returns:
         x.
@@ -46,7 +46,7 @@ def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
     b, tokens, c = x.shape
     assert x.stride(2) == 1, "channels lie next to each other"
     placed = tokens - pointers
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _turn[triton.cdiv(placed, ROWS), b](
             x, torch.view_as_real(rotation), placed, len(rotation), x.stride(0), x.stride(1), C=c, ROWS=ROWS
         )

@@ -1,5 +1,5 @@
-"""The mask decoder's upscaling, for CUDA: transposed convolutions together with everything behind them, where PyTorch
-makes a pass over memory for each. The image at full size is never in memory, only its masks. Written in Triton."""
+"""The mask decoder's upscaling, for CUDA: transposed convolutions fused with the operations behind them, each of which
+is a pass over memory in PyTorch. The image at full size is never in memory, only its masks. Written in Triton."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 class Blocks(NamedTuple):
-    """How the work is divided among blocks of threads."""
+    """Division of the work among blocks of threads."""
 
     cells: int
-    """Of one block of threads."""
+    """Cells per block of threads."""
     inner: int
-    """Channels that are multiplied and summed together."""
+    """Input channels per load."""
     warps: int
     stages: int
-    """Of the software pipeline that loads ahead."""
+    """Stages of the software pipeline that loads ahead."""
 
 
 BLOCKS = {"tf32": Blocks(64, 64, 8, 2), "ieee": Blocks(64, 16, 8, 2)}
-"""By precision. Without rounding, tensor cores are not used, and the factors take registers."""
+"""Precision -> division. Without rounding, tensor cores are not used, and the factors take registers."""
 
 
 def _grow(
     x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """The transposed convolution, bias and skip connection, in float32: each cell becomes two by two pixels, of which a
-    block of threads makes the upper two, or the lower two.
+    """Apply the transposed convolution, bias and skip connection, in float32: each cell becomes two by two pixels, of
+    which a block of threads computes the upper two, or the lower two.
 
     Returns:
         [CELLS, 2, C]; offsets of the pixels on the object's map [CELLS, 2]; which cells exist [CELLS, 1].
@@ -72,7 +72,7 @@ def _upscale(
     cells, width, skip_object, skip_channel, skip_row, skip_column,
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Some cells of one object's map, through layer norm over the channels and GELU."""
+    """Upscale some cells of one object's map, with layer norm over the channels and GELU."""
     values, pixel, there = _grow(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
@@ -91,7 +91,7 @@ def _filter(
     K: tl.constexpr, C: tl.constexpr, MASKS: tl.constexpr,
     CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Some cells of one object's map, through GELU and the object's filters."""
+    """Upscale some cells of one object's map, with GELU and the object's filters."""
     values, pixel, there = _grow(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
@@ -110,7 +110,7 @@ if triton is not None:
 def packed(weight: Tensor) -> Tensor:
     """Weight [dim, C, 2, 2] of a transposed convolution -> [2, 2, C, dim].
 
-    For tensor cores, what is summed is contiguous.
+    The summed dimension is contiguous, for tensor cores.
     """
     return weight.detach().permute(2, 3, 1, 0).contiguous()
 
@@ -151,13 +151,14 @@ def filter_upscaled(x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, filte
 
 
 def _launch(kernel, x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, others: tuple, **constants: int) -> None:
-    """Round factors to TF32 where PyTorch's matrix products round theirs; its convolutions do so by default."""
+    """Launch a kernel. Factors are rounded to TF32 if PyTorch's matrix products round theirs; its convolutions do by
+    default."""
     n, cells, channels = x.shape
     height, width = skip.shape[2] // 2, skip.shape[3] // 2
     assert x.is_contiguous() and cells == height * width and weight.shape == (2, 2, len(bias), channels)
     precision = "tf32" if products_round() else "ieee"
     blocks = BLOCKS[precision]
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         kernel[2 * triton.cdiv(cells, blocks.cells), n](
             x, weight, bias, skip, *others,
             cells, width, *skip.expand(n, -1, -1, -1).stride(),

@@ -1,5 +1,5 @@
 """Attention within the windows of an image encoder, for CUDA: they are so small that PyTorch's kernels, made for long
-sequences, work for nothing most of the time, and ask for queries to be pooled and copied before. Written in Triton."""
+sequences, mostly compute padding, and need queries pooled and copied before. Written in Triton."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 BLOCK = 64
-"""Queries, and keys, of one block of threads at a time; windows smaller than that share a block."""
+"""Queries, and keys, per block of threads and load; smaller windows share a block."""
 
 
 def _attend(
@@ -23,8 +23,8 @@ def _attend(
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, POOL: tl.constexpr, TOGETHER: tl.constexpr,
     C: tl.constexpr, WIDE: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """Some queries of one head, of one window or of a few next to each other, whose queries don't see each other's
-    keys. Softmax in one pass, rescaled when a larger score turns up."""
+    """Attend with some queries of one head, of one window or of a few neighbouring ones, each with its own keys. Softmax
+    in one pass, rescaled when a larger score comes."""
     SIZE: tl.constexpr = HEIGHT * WIDTH
     ASK: tl.constexpr = (HEIGHT // 2) * (WIDTH // 2) if POOL else SIZE  # queries of a window
     group = tl.program_id(0).to(tl.int64)
@@ -95,7 +95,7 @@ def window_attention(qkv: Tensor, heads: int, pool: bool = False) -> Tensor:
     together = max(1, BLOCK // size)
     block = min(BLOCK, max(16, triton.next_power_of_2(together * h * w)))
     out = torch.empty(windows, h, w, heads * c, dtype=qkv.dtype, device=qkv.device)
-    with torch.cuda.device_of(qkv):  # Triton launches on the current one
+    with torch.cuda.device_of(qkv):  # Triton launches on the current device
         _attend[triton.cdiv(windows, together), heads, triton.cdiv(together * h * w, block)](
             qkv, out, c**-0.5 * log2(e), windows * size, windows * h * w, heads,
             HEIGHT=height, WIDTH=width, POOL=pool, TOGETHER=together,
