@@ -1,4 +1,4 @@
-"""The network of `sam2_ros.model`, faster: `accelerate` is the door for inference, `for_training` for training."""
+"""Acceleration of the network of `sam2_ros.model`: `accelerate` for inference, `for_training` for training."""
 
 from sam2_ros.acceleration.door import Capacity, accelerate, accelerated
 from sam2_ros.acceleration.inference import Choice, choice_of

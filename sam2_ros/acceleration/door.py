@@ -1,4 +1,4 @@
-"""The one door to everything that is fast."""
+"""The entry point to all acceleration: the fast network for a model, or the plain one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 @dataclass(frozen=True)
 class Capacity:
-    """The most that a stream asks for at once. CUDA graphs are recorded for it."""
+    """Maximum numbers in one step of a stream, for which CUDA graphs are recorded."""
 
     objects: int
     maps: int
@@ -32,17 +32,17 @@ class Capacity:
 
 
 def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity | None = None) -> Network:
-    """The same network, as fast as this machine computes it; for inference.
+    """The same network, accelerated for this machine; for inference.
 
-    Everything is decided here, once: which kernels there are, what they suit, and what follows from the weights alone.
-    Kernels for CPUs are compiled when first needed, which takes a minute; graphs are recorded.
+    Kernels are chosen, and values that depend on the weights alone are computed, here and once. Kernels for CPUs are
+    compiled at first use, which takes a minute; graphs are recorded.
 
     Args:
-        model: it stays as it is. Its weights are shared, not copied; where they change later, what follows from them is
-            computed again, and graphs are recorded again. (What is written through `.data` goes unnoticed.)
+        model: remains unchanged. Its weights are shared, not copied; after they change, derived values are computed
+            again, and graphs are recorded again. (Writing through `.data` goes unnoticed.)
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
-        capacity: on a CUDA GPU, record graphs for so many objects and memories; None: no graphs.
+        capacity: on a CUDA GPU, record graphs for these numbers of objects and memories; None: no graphs.
     """
     dtype = dtype or default_dtype(model)
     if model.device.type == "cuda":
@@ -74,13 +74,14 @@ def _on_cuda(model: SAM2, dtype: torch.dtype, capacity: Capacity | None) -> Netw
 def accelerated(
     model: SAM2 | Network, dtype: torch.dtype | None = None, capacity: Capacity | None = None, enabled: bool = True
 ) -> Network:
-    """The network to use for a model: `accelerate`, or the plain one. What is a network already stays as it is.
+    """The network to use for a model: accelerated, or plain. A network that is accelerated already is returned
+    unchanged.
 
     Args:
-        enabled: False: as the paper defines it, for comparison: PyTorch's operations alone, in that precision.
+        enabled: False: as the paper defines it, for comparison: PyTorch's operations alone, in the given precision.
 
     Raises:
-        ValueError: the network is there already, and computes in another precision.
+        ValueError: the network is accelerated already, and computes in another precision.
     """
     if not isinstance(model, SAM2):
         ready = choice_of(model).dtype
@@ -105,5 +106,5 @@ def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:
 
 
 def default_dtype(model: SAM2) -> torch.dtype:
-    """The precision that suits a model where it is."""
+    """The precision that suits a model on its device."""
     return getattr(torch, model.config.half) if model.device.type == "cuda" else torch.float32

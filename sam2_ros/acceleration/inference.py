@@ -1,4 +1,4 @@
-"""A network as it is used for inference: without gradients, in a chosen precision."""
+"""A network for inference: without gradients, in a chosen precision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _version = attrgetter("_version")
 
 @dataclass(frozen=True)
 class Choice:
-    """What a network is computed with."""
+    """The precision and the kernels of a network."""
 
     dtype: torch.dtype
     """The precision; where rounding would decide a result, it is float32 in any case."""
@@ -32,7 +32,7 @@ class Choice:
 
     @property
     def has_own_kernels(self) -> bool:
-        """Whether kernels of this package are among them."""
+        """Whether `kernels` has some of this package."""
         return not self.kernels.startswith(("PyTorch", "ONNX"))
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ class Inference:
     """A `Network` made of the plain model or of its accelerated twin.
 
     Args:
-        model: in eval mode; it stays as it is, and its weights are not copied.
-        choice: the precision to compute in, and what the model is made of.
+        model: in eval mode; remains unchanged, and its weights are not copied.
+        choice: the precision to compute in, and the kernels of the model.
     """
 
     def __init__(self, model: SAM2, choice: Choice) -> None:
@@ -60,7 +60,7 @@ class Inference:
 
     @contextmanager
     def mode(self) -> Iterator[None]:
-        """Without gradients, and with autocast unless the precision is float32."""
+        """Context without gradients, and with autocast unless the precision is float32."""
         dtype = self.choice.dtype
         with torch.no_grad(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             yield
@@ -93,11 +93,11 @@ class Inference:
             return self.model.track(features, memories)
 
     def _changes(self) -> int:
-        """How often the weights have been written to."""
+        """Number of times the weights have been written to."""
         return sum(map(_version, self._weights))
 
     def follow_weights(self) -> bool:
-        """Prepare the twin again where weights have been loaded or learnt meanwhile; whether that was so."""
+        """Prepare the twin again if its weights have been loaded or trained since; returns whether they were."""
         versions = self._changes()
         if versions == self._versions:
             return False
@@ -107,5 +107,5 @@ class Inference:
 
 
 def choice_of(network: Network) -> Choice:
-    """What a network is computed with; of the plain model, which does not say: PyTorch in float32."""
+    """The `Choice` of a network; for the plain model, which has none: PyTorch in float32."""
     return getattr(network, "choice", Choice(torch.float32, "PyTorch"))

@@ -1,4 +1,4 @@
-"""What a tracker needs of a network, whoever computes it."""
+"""The interface of a network to trackers, independent of its implementation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Network(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where tensors go in and come out."""
+        """Device of inputs and outputs."""
 
     def encode_image(self, image: Tensor) -> ImageFeatures: ...
 

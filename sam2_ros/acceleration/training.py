@@ -15,14 +15,14 @@ from sam2_ros.model.memory_attention import RotaryAttention
 from sam2_ros.model.sam2 import SAM2
 
 MAX_SCORES = 2**18
-"""Scores of one head that are kept for the backward pass: 512 KB in bfloat16."""
+"""Maximum number of scores of one head that are stored for the backward pass: 512 KB in bfloat16."""
 
 
 def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
-    """The same network, faster to train on this machine. Its weights are the model's own; so is its mode.
+    """The same network, faster to train on this machine. It shares the model's weights and mode.
 
     Args:
-        dtype: that autocast computes in, float32 where there is none.
+        dtype: the precision of autocast; float32 without autocast.
     """
     return twin_of(model, CUDA_CLASSES if model.device.type == "cuda" else CPU_CLASSES, dtype).train(model.training)
 
@@ -30,7 +30,7 @@ def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
 def cpu_attention(
     query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
-    """Attention by plain matrix products, where PyTorch's flash kernel computes bfloat16 at the pace of float32."""
+    """Attention by plain matrix products: PyTorch's flash kernel computes bfloat16 no faster than float32."""
     if query.dtype != torch.bfloat16 or valid is not None or dropout or query.shape[2] * key.shape[2] > MAX_SCORES:
         return plain_attention(query, key, value, valid, dropout)
     scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
@@ -50,7 +50,7 @@ class CPUTrainingWindowAttention(WindowAttention):
 
 
 class CUDATrainingLayerNorm2d(LayerNorm2d):
-    """By the formula where there are few channels."""
+    """Layer norm by `channel_norm` where there are few channels."""
 
     @staticmethod
     def fits(module: LayerNorm2d, dtype: torch.dtype) -> bool:

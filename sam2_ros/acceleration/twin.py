@@ -13,25 +13,25 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 Classes = Mapping[type[nn.Module], type[Any]]
-"""A class of the plain network -> the faster one that takes its place.
+"""A class of the plain network -> the faster class that replaces it.
 
 A faster class inherits from the plain one and computes the same. It may define two methods:
 
-    fits(module, dtype) -> bool     a static method: whether it can stand in for a module of the plain class, from its
-                                    sizes and the precision that is computed in. Without it: always.
-    prepare(dtype) -> None          compute what follows from weights alone, once. Never registers parameters.
+    fits(module, dtype) -> bool     a static method: whether it can replace a module of the plain class, by its sizes
+                                    and the precision of the computation. Without it: always.
+    prepare(dtype) -> None          computes values that depend on weights alone, once. Registers no parameters.
 
-Where an input does not suit it, its `forward` calls its parent's.
+For an input that does not suit it, its `forward` calls its parent's.
 """
 
 
 def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
-    """A copy of a module in eval mode in which faster classes take the place of plain ones.
+    """A copy of a module in eval mode in which faster classes replace plain ones.
 
-    Parameters and buffers are not copied but shared, those that several modules have in common included.
+    Parameters and buffers are shared, not copied, including those that several modules have in common.
 
     Args:
-        dtype: that autocast computes in, float32 where there is none.
+        dtype: the precision of autocast; float32 without autocast.
     """
     shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
     twin = deepcopy(module, shared).eval()
@@ -45,7 +45,7 @@ def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
 
 @torch.no_grad()
 def prepare(twin: nn.Module, dtype: torch.dtype) -> None:
-    """Compute, or compute again, what follows from the weights of a twin."""
+    """Compute, or compute again, the values that depend on a twin's weights alone."""
     for part in twin.modules():
         prepare_part = getattr(part, "prepare", None)
         if prepare_part is not None:

@@ -72,8 +72,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
 
 def suits_narrow_attention(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Whether our kernel takes these queries, keys and values, and is faster than PyTorch's: where values are narrow, or
-    queries or keys so few that PyTorch's kernels leave most of a GPU idle."""
+    """Whether our kernel takes these queries, keys and values, and is faster than PyTorch's: where values are narrow,
+    or queries or keys so few that PyTorch's kernels leave most of a GPU idle."""
     widths = query.shape[3], value.shape[3]
     few = min(query.shape[2], key.shape[2]) <= MAX_DECODER_TOKENS
     if few and max(widths) > (MAX_FLOAT32_WIDTH if query.dtype == torch.float32 else MAX_HALF_WIDTH):

@@ -47,7 +47,7 @@ class GraphedNetwork:
     def encode_image(self, image: Tensor) -> ImageFeatures:
         height, width = image.shape[2:]
         with self._choosing:
-            if self.network.follow_weights():  # graphs read what was computed from the weights before
+            if self.network.follow_weights():  # graphs read values computed from the old weights
                 self._shapes.clear()
         graphs = self._graphs(height, width)
         return self.network.encode_image(image) if graphs is None else graphs.encode(image)
@@ -92,16 +92,16 @@ class GraphedNetwork:
                 while len(self._shapes) >= SHAPES:
                     del self._shapes[next(iter(self._shapes))]
                 graphs = self._record(height, width)
-            self._shapes[height, width] = graphs  # the last is the one that was used last
+            self._shapes[height, width] = graphs  # in order of their last use
             return graphs
 
     def _record(self, height: int, width: int) -> _Graphs | None:
         try:
-            # An eighth of bfloat16's rounding; float16 rounds no more than that, so beside it float32 stays what it is.
+            # An eighth of bfloat16's rounding; float16 rounds no more than that, so float32 stays unrounded beside it.
             coarse = self.choice.dtype == torch.bfloat16
             with rounding_as_well(coarse):
                 return _Graphs(self.network, height, width, self._counts, self._room)
-        except Exception as error:  # Triton's have no common class
+        except Exception as error:  # Triton's errors have no common class
             torch.cuda.empty_cache()
             log.warning("images of %dx%d run without CUDA graphs, which is slower: %s", width, height, error)
             return None
@@ -154,12 +154,12 @@ class _Step:
         pool: tuple[int, int],
     ) -> None:
         device = network.device
-        decoded = network.decode(network.condition(features, None), features)  # in the types in which memories come
+        decoded = network.decode(network.condition(features, None), features)  # in the types of memories
         map = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
         maps, pointers = room
         channels, *grid = map.shape[1:]
         self._memories = Memories(
-            map.new_zeros(count, maps, *grid, channels).movedim(-1, 2),  # as a bank lays them out
+            map.new_zeros(count, maps, *grid, channels).movedim(-1, 2),  # in the memory bank's layout
             torch.ones(count, maps, dtype=torch.int64, device=device),
             decoded.pointer.new_zeros(count, pointers, network.config.dim),
             torch.ones(count, pointers, dtype=torch.int64, device=device),

@@ -1,5 +1,5 @@
-"""The mask decoder on CUDA, in float32 also under autocast: small products side by side, norms with the sums in front
-of them, and the upscaling in two kernels."""
+"""The mask decoder on CUDA, in float32 also under autocast: batched small products, norms fused with the sums before
+them, and the upscaling in two kernels."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def stacked(mlps: Sequence[MLP]) -> list[tuple[Tensor, Tensor]]:
 
 
 def side_by_side(mlps: Sequence[MLP], layers: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
-    """Apply M MLPs, each to a token of its own: x [N, M, dim] -> M times [N, out].
+    """Apply M MLPs, each to its own token: x [N, M, dim] -> M times [N, out].
 
-    For a GPU they are so small that the product of all takes as long as that of one.
+    They are so small that a GPU computes the product of all as fast as that of one.
 
     Args:
         layers: of the MLPs, `stacked`.

@@ -1,5 +1,5 @@
-"""Sum of two maps, for CUDA, where PyTorch's takes twice as long: where their precisions differ, or one map is shared by
-all objects. Written in Triton."""
+"""Sum of two maps, for CUDA, where PyTorch's takes twice as long: where their precisions differ, or one map is shared
+by all objects. Written in Triton."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ VALUES = 2048
 def _add(x, y, out, values, batch, BLOCK: tl.constexpr):
     """Add some values of one map, in float32."""
     picture = tl.program_id(1).to(tl.int64)
-    here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = here < values
-    total = tl.load(x + picture * batch + here, mask=there, other=0.0).to(tl.float32)
-    total += tl.load(y + picture * values + here, mask=there, other=0.0).to(tl.float32)
-    tl.store(out + picture * values + here, total.to(out.dtype.element_ty), mask=there)
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offsets < values
+    total = tl.load(x + picture * batch + offsets, mask=mask, other=0.0).to(tl.float32)
+    total += tl.load(y + picture * values + offsets, mask=mask, other=0.0).to(tl.float32)
+    tl.store(out + picture * values + offsets, total.to(out.dtype.element_ty), mask=mask)
 
 
 if triton is not None:

@@ -26,9 +26,9 @@ def _normalise(
     picture = tl.program_id(1).to(tl.int64)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     channels = tl.arange(0, C)
-    there = (rows < pixels)[:, None]
-    where = x + picture * batch + rows[:, None] * pixel + channels * channel
-    values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+    mask = (rows < pixels)[:, None]
+    source = x + picture * batch + rows[:, None] * pixel + channels * channel
+    values = tl.load(source, mask=mask, other=0.0).to(tl.float32)
     if ADD:
         values += tl.load(added + channels).to(tl.float32)
     values -= (tl.sum(values, 1) / C)[:, None]
@@ -37,7 +37,7 @@ def _normalise(
     if GELU:
         values = gelu(values)
     target = out + (picture * pixels + rows[:, None]) * C + channels
-    tl.store(target, values.to(out.dtype.element_ty), mask=there)
+    tl.store(target, values.to(out.dtype.element_ty), mask=mask)
 
 
 if triton is not None:

@@ -1,5 +1,5 @@
-"""A depthwise 7 x 7 convolution with layer norm over its channels, for CUDA: in one pass over memory, and with each value
-read for several rows at once, unlike cuDNN's kernel. Written in Triton."""
+"""A depthwise 7 x 7 convolution with layer norm over its channels, for CUDA: in one pass over memory, and with each
+value read for several rows at once, unlike cuDNN's kernel. Written in Triton."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _convolve(
     x, weight, bias, scale, shift, out, height, width, eps,
     C: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Convolve two or four rows, a to d, of some pixels with all their channels, in float32: each value is read once for
-    all of these rows."""
+    """Convolve two or four rows, a to d, of some pixels with all their channels, in float32: each value is read once
+    for all of these rows."""
     picture = tl.program_id(2).to(tl.int64) * height * width * C
     columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     row = tl.program_id(1) * ROWS + 0 * columns
@@ -38,9 +38,9 @@ def _convolve(
         taps = weight + j * C + channels
         for i in tl.static_range(ROWS + 6):
             line = row + i - 3
-            there = (inside & (line >= 0) & (line < height))[:, None]
-            where = x + picture + (line * width + column)[:, None] * C + channels
-            values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+            mask = (inside & (line >= 0) & (line < height))[:, None]
+            source = x + picture + (line * width + column)[:, None] * C + channels
+            values = tl.load(source, mask=mask, other=0.0).to(tl.float32)
             if i < 7:
                 a += values * tl.load(taps + i * (7 * C))
             if i >= 1 and i < 8:

@@ -44,42 +44,42 @@ def _multiply(
     GELU: tl.constexpr, ADD: tl.constexpr, WINDOW: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, EVEN: tl.constexpr,
 ):  # fmt: skip
-    """Compute one tile. The rows of x come in strips, each of them all windows side by side, so that the place of a row in
-    the map takes no division by numbers unknown at compile time."""
+    """Compute one tile. The rows of x come in strips, each of them all windows side by side, so that the place of a row
+    in the map takes no division by numbers unknown at compile time."""
     start = tl.program_id(0) // blocks * ROWS  # in the strip; tiles that read the same of x run together
-    place = tl.program_id(1).to(tl.int64) * strip + start
+    first_row = tl.program_id(1).to(tl.int64) * strip + start
     rows = tl.arange(0, ROWS)
     columns = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)
     depth = tl.arange(0, DEPTH)
-    inside, known = start + rows < strip, columns < wide
-    left = x + place * deep + (rows[:, None] * deep + depth[None, :])
+    row_mask, column_mask = start + rows < strip, columns < wide
+    left = x + first_row * deep + (rows[:, None] * deep + depth[None, :])
     right = weight + (columns[None, :] * deep + depth[:, None])
-    found = tl.zeros([ROWS, COLUMNS], tl.float32)
+    accumulator = tl.zeros([ROWS, COLUMNS], tl.float32)
     for i in range(0, deep, DEPTH):
         if EVEN:
-            a = tl.load(left, mask=inside[:, None], other=0.0)
-            b = tl.load(right, mask=known[None, :], other=0.0)
+            a = tl.load(left, mask=row_mask[:, None], other=0.0)
+            b = tl.load(right, mask=column_mask[None, :], other=0.0)
         else:
-            a = tl.load(left, mask=inside[:, None] & (depth < deep - i)[None, :], other=0.0)
-            b = tl.load(right, mask=known[None, :] & (depth < deep - i)[:, None], other=0.0)
-        found = tl.dot(a, b, found, input_precision="ieee")
+            a = tl.load(left, mask=row_mask[:, None] & (depth < deep - i)[None, :], other=0.0)
+            b = tl.load(right, mask=column_mask[None, :] & (depth < deep - i)[:, None], other=0.0)
+        accumulator = tl.dot(a, b, accumulator, input_precision="ieee")
         left += DEPTH
         right += DEPTH
-    found += tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)[None, :]
+    accumulator += tl.load(bias + columns, mask=column_mask, other=0.0).to(tl.float32)[None, :]
     if GELU:
-        found = activated(found)
+        accumulator = activated(accumulator)
     if WINDOW:
         picture, line = tl.program_id(1) // down, tl.program_id(1) % down * WINDOW
-        place = (picture * height + line).to(tl.int64) * width
-        cell, box = (start + rows) % (WINDOW * WINDOW), (start + rows) // (WINDOW * WINDOW)
-        row, column = cell // WINDOW, box * WINDOW + cell % WINDOW
-        inside &= (line + row < height) & (column < width)
+        first_row = (picture * height + line).to(tl.int64) * width
+        token, window_index = (start + rows) % (WINDOW * WINDOW), (start + rows) // (WINDOW * WINDOW)
+        row, column = token // WINDOW, window_index * WINDOW + token % WINDOW
+        row_mask &= (line + row < height) & (column < width)
         rows = row * width + column
-    where = rows[:, None] * wide + columns[None, :]
-    mask = inside[:, None] & known[None, :]
+    offsets = rows[:, None] * wide + columns[None, :]
+    mask = row_mask[:, None] & column_mask[None, :]
     if ADD:
-        found += tl.load(residual + place * wide + where, mask=mask, other=0.0).to(tl.float32)
-    tl.store(out + place * wide + where, found.to(out.dtype.element_ty), mask=mask)
+        accumulator += tl.load(residual + first_row * wide + offsets, mask=mask, other=0.0).to(tl.float32)
+    tl.store(out + first_row * wide + offsets, accumulator.to(out.dtype.element_ty), mask=mask)
 
 
 if triton is not None:

@@ -11,7 +11,8 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 def inverse(x):
-    """1 / x for x of 1 or more, in fewer instructions than a division, which also handles very large and small numbers."""
+    """1 / x for x of 1 or more, in fewer instructions than a division, which also handles very large and small
+    numbers."""
     root = tl.rsqrt(x)
     return root * root
 

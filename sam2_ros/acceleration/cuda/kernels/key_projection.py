@@ -24,22 +24,22 @@ def _project(
     n = tl.program_id(1).to(tl.int64)
     pairs = tl.program_id(2) * PAIRS + tl.arange(0, PAIRS)
     inner = tl.arange(0, C)
-    placed, there = tl.load(counts + n), tl.load(counts + objects + n)
+    map_tokens, valid_tokens = tl.load(counts + n), tl.load(counts + objects + n)
     blocks = tl.cdiv(cells, ROWS)
-    of_maps = tl.program_id(0) < blocks
-    mine = tl.where(of_maps, tl.program_id(0), tl.program_id(0) - blocks) * ROWS + tl.arange(0, ROWS)
-    start, repeats = tl.where(of_maps, 0, placed), tl.where(of_maps, placed // cells, 1)
-    inside = (mine < tl.where(of_maps, cells, there - placed))[:, None]
-    turned = (mine < tl.where(of_maps, cells, 0))[:, None]
-    where = rotation + mine[:, None] * (2 * all_pairs) + 2 * pairs
-    cosine = tl.load(where, mask=turned, other=1.0)
-    sine = tl.load(where + 1, mask=turned, other=0.0)
+    is_map = tl.program_id(0) < blocks
+    offsets = tl.where(is_map, tl.program_id(0), tl.program_id(0) - blocks) * ROWS + tl.arange(0, ROWS)
+    start, repeats = tl.where(is_map, 0, map_tokens), tl.where(is_map, map_tokens // cells, 1)
+    inside = (offsets < tl.where(is_map, cells, valid_tokens - map_tokens))[:, None]
+    rotates = (offsets < tl.where(is_map, cells, 0))[:, None]
+    turns = rotation + offsets[:, None] * (2 * all_pairs) + 2 * pairs
+    cosine = tl.load(turns, mask=rotates, other=1.0)
+    sine = tl.load(turns + 1, mask=rotates, other=0.0)
     even = tl.load(weight + (2 * pairs) * C + inner[:, None])
     odd = tl.load(weight + (2 * pairs + 1) * C + inner[:, None])
     shift_even, shift_odd = tl.load(bias + 2 * pairs).to(tl.float32), tl.load(bias + 2 * pairs + 1).to(tl.float32)
     channels = tl.program_id(2) * (2 * PAIRS) + tl.arange(0, 2 * PAIRS)
     for repeat in range(0, repeats):
-        row = n * tokens + start + repeat * cells + mine[:, None]
+        row = n * tokens + start + repeat * cells + offsets[:, None]
         values = tl.load(x + row * C + inner, mask=inside, other=0.0)
         a = tl.dot(values, even, input_precision="ieee") + shift_even
         b = tl.dot(values, odd, input_precision="ieee") + shift_odd

@@ -20,33 +20,33 @@ def _normalise(
     x, add, weight, bias, out, strip, eps, height, width, down,
     C: tl.constexpr, WIDE: tl.constexpr, ADD: tl.constexpr, WINDOWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Normalise some rows, in float32. With ADD, x takes the sum. With WINDOWS, the side of a window, rows have the order
-    of `to_windows`, with zeros beyond the map's edge. They come in strips, each of them all windows side by side, so
-    that the place of a row in the map takes no division by numbers unknown at compile time."""
+    """Normalise some rows, in float32. With ADD, x takes the sum. With WINDOWS, the side of a window, rows have the
+    order of `to_windows`, with zeros beyond the map's edge. They come in strips, each of them all windows side by side,
+    so that the place of a row in the map takes no division by numbers unknown at compile time."""
     rows_here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     target = tl.program_id(1).to(tl.int64) * strip + rows_here
     channels = tl.arange(0, WIDE)
     exists = rows_here < strip
     source, inside = target, exists
     if WINDOWS:
-        cell, box = rows_here % (WINDOWS * WINDOWS), rows_here // (WINDOWS * WINDOWS)
-        row = tl.program_id(1) % down * WINDOWS + cell // WINDOWS
-        column = box * WINDOWS + cell % WINDOWS
+        token, window_index = rows_here % (WINDOWS * WINDOWS), rows_here // (WINDOWS * WINDOWS)
+        row = tl.program_id(1) % down * WINDOWS + token // WINDOWS
+        column = window_index * WINDOWS + token % WINDOWS
         source = (tl.program_id(1) // down * height + row).to(tl.int64) * width + column
         inside = exists & (row < height) & (column < width)
-    there = inside[:, None] & (channels < C)
-    where = x + source[:, None] * C + channels
-    values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+    mask = inside[:, None] & (channels < C)
+    address = x + source[:, None] * C + channels
+    values = tl.load(address, mask=mask, other=0.0).to(tl.float32)
     if ADD:
-        values += tl.load(add + source[:, None] * C + channels, mask=there, other=0.0).to(tl.float32)
-        tl.store(where, values.to(x.dtype.element_ty), mask=there)
+        values += tl.load(add + source[:, None] * C + channels, mask=mask, other=0.0).to(tl.float32)
+        tl.store(address, values.to(x.dtype.element_ty), mask=mask)
     values = tl.where(channels < C, values - (tl.sum(values, 1) / C)[:, None], 0.0)
     values *= tl.rsqrt(tl.sum(values * values, 1) / C + eps)[:, None]
     scale = tl.load(weight + channels, mask=channels < C, other=0.0).to(tl.float32)
     shift = tl.load(bias + channels, mask=channels < C, other=0.0).to(tl.float32)
     values = tl.where(inside[:, None], values * scale + shift, 0.0)
-    where = out + target[:, None] * C + channels
-    tl.store(where, values.to(out.dtype.element_ty), mask=exists[:, None] & (channels < C))
+    address = out + target[:, None] * C + channels
+    tl.store(address, values.to(out.dtype.element_ty), mask=exists[:, None] & (channels < C))
 
 
 if triton is not None:

@@ -1,5 +1,5 @@
-"""The first convolutions of masks, for CUDA. They have few channels and many pixels: cuDNN's kernels are slow there, and
-the traffic is so large that norm and GELU are worth fusing. Written in Triton."""
+"""The first convolutions of masks, for CUDA. They have few channels and many pixels: cuDNN's kernels are slow there,
+and the traffic is so large that norm and GELU are worth fusing. Written in Triton."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIXELS = 128
 """Pixels per block of threads."""
 
 
-def _stretch(before, x, after):
+def _upsample(before, x, after):
     """Bilinear upsampling by 4 along one side: the last of the four samples of the value before, and the four of x."""
     return (
         0.625 * before + 0.375 * x,
@@ -81,47 +81,47 @@ def _normalise(a, b, c, d, scale, shift, eps):
     )
 
 
-def _start(
+def _from_logits(
     logits, weight, bias, scale, shift, out, height, width, eps,
     PROMPTED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Upsample and convolve some pixels of one object's logits. Each pixel becomes 4 x 4 samples, from which, with those
-    above and to the left, the convolution makes 2 x 2: only border samples are computed twice, and none is ever in
-    memory."""
+    """Upsample and convolve some pixels of one object's logits. Each pixel becomes 4 x 4 samples, from which, with
+    those above and to the left, the convolution makes 2 x 2: only border samples are computed twice, and none is ever
+    in memory."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = pixels < height * width
+    inside = pixels < height * width
     row, column = pixels // width, pixels % width
     above, below = tl.maximum(row - 1, 0) * width, tl.minimum(row + 1, height - 1) * width
     before, after = tl.maximum(column - 1, 0), tl.minimum(column + 1, width - 1)
-    source, here = logits + picture, row * width
+    source, middle = logits + picture, row * width
 
-    p0, p1, p2, p3, p4 = _stretch(
-        tl.load(source + above + before, mask=there, other=0.0),
-        tl.load(source + above + column, mask=there, other=0.0),
-        tl.load(source + above + after, mask=there, other=0.0),
+    p0, p1, p2, p3, p4 = _upsample(
+        tl.load(source + above + before, mask=inside, other=0.0),
+        tl.load(source + above + column, mask=inside, other=0.0),
+        tl.load(source + above + after, mask=inside, other=0.0),
     )
-    q0, q1, q2, q3, q4 = _stretch(
-        tl.load(source + here + before, mask=there, other=0.0),
-        tl.load(source + here + column, mask=there, other=0.0),
-        tl.load(source + here + after, mask=there, other=0.0),
+    q0, q1, q2, q3, q4 = _upsample(
+        tl.load(source + middle + before, mask=inside, other=0.0),
+        tl.load(source + middle + column, mask=inside, other=0.0),
+        tl.load(source + middle + after, mask=inside, other=0.0),
     )
-    r0, r1, r2, r3, r4 = _stretch(
-        tl.load(source + below + before, mask=there, other=0.0),
-        tl.load(source + below + column, mask=there, other=0.0),
-        tl.load(source + below + after, mask=there, other=0.0),
+    r0, r1, r2, r3, r4 = _upsample(
+        tl.load(source + below + before, mask=inside, other=0.0),
+        tl.load(source + below + column, mask=inside, other=0.0),
+        tl.load(source + below + after, mask=inside, other=0.0),
     )
-    a0, b0, c0, d0, e0 = _stretch(p0, q0, r0)
-    a1, b1, c1, d1, e1 = _stretch(p1, q1, r1)
-    a2, b2, c2, d2, e2 = _stretch(p2, q2, r2)
-    a3, b3, c3, d3, e3 = _stretch(p3, q3, r3)
-    a4, b4, c4, d4, e4 = _stretch(p4, q4, r4)
+    a0, b0, c0, d0, e0 = _upsample(p0, q0, r0)
+    a1, b1, c1, d1, e1 = _upsample(p1, q1, r1)
+    a2, b2, c2, d2, e2 = _upsample(p2, q2, r2)
+    a3, b3, c3, d3, e3 = _upsample(p3, q3, r3)
+    a4, b4, c4, d4, e4 = _upsample(p4, q4, r4)
     left = column > 0
-    a0, a1, a2, a3, a4 = _mask_row(a0, a1, a2, a3, a4, there & (row > 0), left, PROMPTED)
-    b0, b1, b2, b3, b4 = _mask_row(b0, b1, b2, b3, b4, there, left, PROMPTED)
-    c0, c1, c2, c3, c4 = _mask_row(c0, c1, c2, c3, c4, there, left, PROMPTED)
-    d0, d1, d2, d3, d4 = _mask_row(d0, d1, d2, d3, d4, there, left, PROMPTED)
-    e0, e1, e2, e3, e4 = _mask_row(e0, e1, e2, e3, e4, there, left, PROMPTED)
+    a0, a1, a2, a3, a4 = _mask_row(a0, a1, a2, a3, a4, inside & (row > 0), left, PROMPTED)
+    b0, b1, b2, b3, b4 = _mask_row(b0, b1, b2, b3, b4, inside, left, PROMPTED)
+    c0, c1, c2, c3, c4 = _mask_row(c0, c1, c2, c3, c4, inside, left, PROMPTED)
+    d0, d1, d2, d3, d4 = _mask_row(d0, d1, d2, d3, d4, inside, left, PROMPTED)
+    e0, e1, e2, e3, e4 = _mask_row(e0, e1, e2, e3, e4, inside, left, PROMPTED)
 
     s0, t0, u0, v0 = _channel(
         a0, a1, a2, a3, a4, b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, e0, e1, e2, e3, e4,
@@ -148,9 +148,9 @@ def _start(
     top = tl.join(tl.join(tl.join(s0, t0), tl.join(s2, t2)), tl.join(tl.join(s1, t1), tl.join(s3, t3)))
     bottom = tl.join(tl.join(tl.join(u0, v0), tl.join(u2, v2)), tl.join(tl.join(u1, v1), tl.join(u3, v3)))
     target = out + picture * 16 + (row * 4 * width + column * 2)[:, None] * 4 + tl.arange(0, 8)
-    kind = out.dtype.element_ty
-    tl.store(target, tl.reshape(top, (BLOCK, 8)).to(kind), mask=there[:, None])
-    tl.store(target + width * 8, tl.reshape(bottom, (BLOCK, 8)).to(kind), mask=there[:, None])
+    dtype = out.dtype.element_ty
+    tl.store(target, tl.reshape(top, (BLOCK, 8)).to(dtype), mask=inside[:, None])
+    tl.store(target + width * 8, tl.reshape(bottom, (BLOCK, 8)).to(dtype), mask=inside[:, None])
 
 
 def _convolve(
@@ -161,29 +161,31 @@ def _convolve(
     values, padded to a power of two."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = pixels < height * width
+    exists = pixels < height * width
     row, first = pixels // width, (pixels % width * 2 - 1) * C
     values, channels = tl.arange(0, WIDE), tl.arange(0, D)
-    found = tl.zeros([BLOCK, D], tl.float32)
+    accumulator = tl.zeros([BLOCK, D], tl.float32)
     for i in tl.static_range(3):
         line = row * 2 - 1 + i
-        inside = (there & (line >= 0))[:, None] & (first[:, None] + values >= 0) & (values < 3 * C)
-        where = x + picture * (4 * C) + (line * 2 * width * C + first)[:, None] + values
-        three = tl.load(where, mask=inside, other=0.0)
+        inside = (exists & (line >= 0))[:, None] & (first[:, None] + values >= 0) & (values < 3 * C)
+        source = x + picture * (4 * C) + (line * 2 * width * C + first)[:, None] + values
+        pixels_of_row = tl.load(source, mask=inside, other=0.0)
         taps = tl.load(weight + (i * WIDE + values[:, None]) * D + channels)
-        found = tl.dot(three, taps, found, input_precision="ieee")
-    found += tl.load(bias + channels).to(tl.float32)
-    found -= (tl.sum(found, 1) / D)[:, None]
-    found *= tl.rsqrt(tl.sum(found * found, 1) / D + eps)[:, None]
-    found = gelu(found * tl.load(scale + channels).to(tl.float32) + tl.load(shift + channels).to(tl.float32))
+        accumulator = tl.dot(pixels_of_row, taps, accumulator, input_precision="ieee")
+    accumulator += tl.load(bias + channels).to(tl.float32)
+    accumulator -= (tl.sum(accumulator, 1) / D)[:, None]
+    accumulator *= tl.rsqrt(tl.sum(accumulator * accumulator, 1) / D + eps)[:, None]
+    accumulator = gelu(
+        accumulator * tl.load(scale + channels).to(tl.float32) + tl.load(shift + channels).to(tl.float32)
+    )
     target = out + (picture + pixels[:, None]) * D + channels
-    tl.store(target, found.to(out.dtype.element_ty), mask=there[:, None])
+    tl.store(target, accumulator.to(out.dtype.element_ty), mask=exists[:, None])
 
 
 if triton is not None:
-    _stretch, _mask, _mask_row = (triton.jit(function) for function in (_stretch, _mask, _mask_row))
+    _upsample, _mask, _mask_row = (triton.jit(function) for function in (_upsample, _mask, _mask_row))
     _channel, _weights, _normalise = (triton.jit(function) for function in (_channel, _weights, _normalise))
-    _start, _convolve = triton.jit(_start), triton.jit(_convolve)
+    _from_logits, _convolve = triton.jit(_from_logits), triton.jit(_convolve)
 
 
 def from_logits(
@@ -204,7 +206,7 @@ def from_logits(
     n, h, w = logits.shape
     out = torch.empty(n, 2 * h, 2 * w, 4, dtype=dtype, device=logits.device)
     with torch.cuda.device_of(logits):  # Triton launches on the current device
-        _start[triton.cdiv(h * w, PIXELS), n](
+        _from_logits[triton.cdiv(h * w, PIXELS), n](
             logits.float().contiguous(), convolution.weight, convolution.bias, norm.weight, norm.bias, out,
             h, w, norm.eps, PROMPTED=prompted, BLOCK=PIXELS,
         )  # fmt: skip

@@ -32,25 +32,25 @@ def _embed(
     line, picture = tl.program_id(2) % down, (tl.program_id(2) // down).to(tl.int64)
     columns = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
     features = tl.program_id(0) * FEATURES + tl.arange(0, FEATURES)
-    inside, known = columns < across, features < dim
+    column_mask, feature_mask = columns < across, features < dim
     top, left = line * STRIDE - SIDE // 2, columns * STRIDE - SIDE // 2
-    found = tl.zeros([PIXELS, FEATURES], tl.float32)
+    accumulator = tl.zeros([PIXELS, FEATURES], tl.float32)
     for start in range(0, CHANNELS * SIDE * SIDE, DEPTH):
         tap = start + tl.arange(0, DEPTH)
         exists = tap < CHANNELS * SIDE * SIDE
         channel, row, column = tap // (SIDE * SIDE), top + tap // SIDE % SIDE, left[:, None] + (tap % SIDE)[None, :]
-        there = (exists & (row >= 0) & (row < height))[None, :] & (column >= 0) & (column < width)
-        where = ((picture * CHANNELS + channel) * height + row)[None, :] * width + column
-        a = tl.load(image + where, mask=there & inside[:, None], other=0.0).to(tl.float32)
-        b = tl.load(weight + features[None, :] * taps + tap[:, None], mask=known[None, :], other=0.0)
+        in_image = (exists & (row >= 0) & (row < height))[None, :] & (column >= 0) & (column < width)
+        offsets = ((picture * CHANNELS + channel) * height + row)[None, :] * width + column
+        a = tl.load(image + offsets, mask=in_image & column_mask[:, None], other=0.0).to(tl.float32)
+        b = tl.load(weight + features[None, :] * taps + tap[:, None], mask=feature_mask[None, :], other=0.0)
         if PRECISION == "tf32":
             a, b = nearest(a), nearest(b)
-        found = tl.dot(a, b, found, input_precision=PRECISION)
-    found += tl.load(bias + features, mask=known, other=0.0).to(tl.float32)[None, :]
-    mask = inside[:, None] & known[None, :]
-    where = (line * across + columns)[:, None] * dim + features[None, :]
-    found += tl.load(position + where, mask=mask, other=0.0)
-    tl.store(out + picture * down * across * dim + where, found, mask=mask)
+        accumulator = tl.dot(a, b, accumulator, input_precision=PRECISION)
+    accumulator += tl.load(bias + features, mask=feature_mask, other=0.0).to(tl.float32)[None, :]
+    mask = column_mask[:, None] & feature_mask[None, :]
+    offsets = (line * across + columns)[:, None] * dim + features[None, :]
+    accumulator += tl.load(position + offsets, mask=mask, other=0.0)
+    tl.store(out + picture * down * across * dim + offsets, accumulator, mask=mask)
 
 
 if triton is not None:

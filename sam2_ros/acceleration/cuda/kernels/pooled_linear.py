@@ -1,5 +1,5 @@
-"""A linear layer over a map in float32, max-pooled 2x2 before the result is written, for CUDA: PyTorch writes four times
-as much, and reads it again. Written in Triton."""
+"""A linear layer over a map in float32, max-pooled 2x2 before the result is written, for CUDA: PyTorch writes four
+times as much, and reads it again. Written in Triton."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def _multiply(
     corner = tl.arange(0, ROWS) % 4
     columns = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)
     depth = tl.arange(0, DEPTH)
-    inside, known = pixels < across, columns < wide
+    row_mask, column_mask = pixels < across, columns < wide
     rows = corner // 2 * width + pixels * 2 + corner % 2
     left = x + (picture * height + line * 2) * width * deep + (rows[:, None] * deep + depth[None, :])
     right = weight + (columns[None, :] * deep + depth[:, None])
-    found = tl.zeros([ROWS, COLUMNS], tl.float32)
+    accumulator = tl.zeros([ROWS, COLUMNS], tl.float32)
     for i in range(0, deep, DEPTH):
-        a = tl.load(left, mask=inside[:, None] & (depth < deep - i)[None, :], other=0.0)
-        b = tl.load(right, mask=known[None, :] & (depth < deep - i)[:, None], other=0.0)
+        a = tl.load(left, mask=row_mask[:, None] & (depth < deep - i)[None, :], other=0.0)
+        b = tl.load(right, mask=column_mask[None, :] & (depth < deep - i)[:, None], other=0.0)
         if PRECISION == "tf32":
             a, b = nearest(a), nearest(b)
-        found = tl.dot(a, b, found, input_precision=PRECISION)
+        accumulator = tl.dot(a, b, accumulator, input_precision=PRECISION)
         left += DEPTH
         right += DEPTH
-    largest = tl.max(tl.reshape(found, (ROWS // 4, 4, COLUMNS)), 1)
-    largest += tl.load(bias + columns, mask=known, other=0.0)[None, :]
+    largest = tl.max(tl.reshape(accumulator, (ROWS // 4, 4, COLUMNS)), 1)
+    largest += tl.load(bias + columns, mask=column_mask, other=0.0)[None, :]
     pixels = tl.program_id(0) // blocks * (ROWS // 4) + tl.arange(0, ROWS // 4)
-    where = out + (picture * down + line) * across * wide + (pixels[:, None] * wide + columns[None, :])
-    tl.store(where, largest, mask=(pixels < across)[:, None] & known[None, :])
+    address = out + (picture * down + line) * across * wide + (pixels[:, None] * wide + columns[None, :])
+    tl.store(address, largest, mask=(pixels < across)[:, None] & column_mask[None, :])
 
 
 if triton is not None:

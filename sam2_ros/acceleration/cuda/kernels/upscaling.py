@@ -35,7 +35,7 @@ BLOCKS = {"tf32": Blocks(64, 64, 8, 2), "ieee": Blocks(64, 16, 8, 2)}
 """Precision -> division. Without rounding, tensor cores are not used, and the factors take registers."""
 
 
-def _grow(
+def _transposed(
     x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -48,23 +48,23 @@ def _grow(
     item = tl.program_id(1).to(tl.int64)
     below = tl.program_id(0) % 2
     cell = tl.program_id(0) // 2 * CELLS + tl.arange(0, CELLS)
-    there = (cell < cells)[:, None]
-    both = tl.arange(0, 2 * C)  # the channels of the left pixel, and of the right one
-    found = tl.zeros([CELLS, 2 * C], tl.float32)
+    exists = (cell < cells)[:, None]
+    pair = tl.arange(0, 2 * C)  # the channels of the left pixel, and of the right one
+    accumulator = tl.zeros([CELLS, 2 * C], tl.float32)
     for start in range(0, K, INNER):
         inner = start + tl.arange(0, INNER)
-        a = tl.load(x + (item * cells + cell[:, None]) * K + inner, mask=there, other=0.0)
-        b = tl.load(weight + (below * 2 * C + both) * K + inner[:, None])
+        a = tl.load(x + (item * cells + cell[:, None]) * K + inner, mask=exists, other=0.0)
+        b = tl.load(weight + (below * 2 * C + pair) * K + inner[:, None])
         if PRECISION == "tf32":
             a, b = nearest(a), nearest(b)
-        found = tl.dot(a, b, found, input_precision=PRECISION)
+        accumulator = tl.dot(a, b, accumulator, input_precision=PRECISION)
     row, column = cell // width * 2 + below, cell % width * 2
-    where = skip + item * skip_object + row[:, None] * skip_row + column[:, None] * skip_column
-    where += both // C * skip_column + both % C * skip_channel
-    found += tl.load(bias + both % C) + tl.load(where, mask=there, other=0.0)
-    found = tl.reshape(found, (CELLS, 2, C))
+    address = skip + item * skip_object + row[:, None] * skip_row + column[:, None] * skip_column
+    address += pair // C * skip_column + pair % C * skip_channel
+    accumulator += tl.load(bias + pair % C) + tl.load(address, mask=exists, other=0.0)
+    accumulator = tl.reshape(accumulator, (CELLS, 2, C))
     pixel = (row * 2 * width + column)[:, None] + tl.arange(0, 2)
-    return found, pixel, there
+    return accumulator, pixel, exists
 
 
 def _upscale(
@@ -73,7 +73,7 @@ def _upscale(
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Upscale some cells of one object's map, with layer norm over the channels and GELU."""
-    values, pixel, there = _grow(
+    values, pixel, exists = _transposed(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
     )  # fmt: skip
@@ -81,8 +81,8 @@ def _upscale(
     values -= (tl.sum(values, 2) / C)[:, :, None]
     values *= tl.rsqrt(tl.sum(values * values, 2) / C + eps)[:, :, None]
     values = gelu(values * tl.load(scale + channels) + tl.load(shift + channels))
-    where = out + (tl.program_id(1).to(tl.int64) * 4 * cells + pixel)[:, :, None] * C + channels
-    tl.store(where, values.to(out.dtype.element_ty), mask=there[:, :, None])
+    address = out + (tl.program_id(1).to(tl.int64) * 4 * cells + pixel)[:, :, None] * C + channels
+    tl.store(address, values.to(out.dtype.element_ty), mask=exists[:, :, None])
 
 
 def _filter(
@@ -92,7 +92,7 @@ def _filter(
     CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Upscale some cells of one object's map, with GELU and the object's filters."""
-    values, pixel, there = _grow(
+    values, pixel, exists = _transposed(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
     )  # fmt: skip
@@ -100,11 +100,11 @@ def _filter(
     for mask in tl.static_range(MASKS):
         which = tl.program_id(1).to(tl.int64) * MASKS + mask
         logits = tl.sum(values * tl.load(filters + which * C + tl.arange(0, C)), 2)
-        tl.store(out + which * 4 * cells + pixel, logits.to(out.dtype.element_ty), mask=there)
+        tl.store(out + which * 4 * cells + pixel, logits.to(out.dtype.element_ty), mask=exists)
 
 
 if triton is not None:
-    _grow, _upscale, _filter = triton.jit(_grow), triton.jit(_upscale), triton.jit(_filter)
+    _transposed, _upscale, _filter = triton.jit(_transposed), triton.jit(_upscale), triton.jit(_filter)
 
 
 def packed(weight: Tensor) -> Tensor:

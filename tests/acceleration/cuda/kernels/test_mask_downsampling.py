@@ -3,7 +3,7 @@
 import pytest
 from triton_processes import python
 
-from sam2_ros.acceleration.cuda.kernels.mask_downsampling import _convolve, _start
+from sam2_ros.acceleration.cuda.kernels.mask_downsampling import _convolve, _from_logits
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_compiles(build):
     kinds = {"x": "*bf16", "out": "*bf16", "eps": "fp32"}
     kinds |= dict.fromkeys(("logits", "weight", "bias", "scale", "shift"), "*fp32")
     for prompted in (False, True):
-        assert build(_start, kinds, {"PROMPTED": prompted, "BLOCK": 128}).metadata.shared < 48 * 1024
+        assert build(_from_logits, kinds, {"PROMPTED": prompted, "BLOCK": 128}).metadata.shared < 48 * 1024
     for c, wide, warps in ((4, 16, 4), (16, 64, 8)):
         constants = {"C": c, "D": 4 * c, "WIDE": wide, "BLOCK": 128}
         code = build(_convolve, kinds | {"weight": "*bf16"}, constants, num_warps=warps)

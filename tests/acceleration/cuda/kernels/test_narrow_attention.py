@@ -8,7 +8,7 @@ from triton_processes import python
 
 from sam2_ros.acceleration.cuda import attention
 from sam2_ros.acceleration.cuda.attention import suits_narrow_attention
-from sam2_ros.acceleration.cuda.kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _join
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _combine
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def test_the_kernel_is_taken_where_it_fits_and_is_faster(monkeypatch, queries, k
 
 def test_compiles(build, gpu):
     half = dict.fromkeys(("query", "key", "value", "out"), "*bf16")
-    kinds = half | dict.fromkeys(("totals", "each"), "*fp32") | {"lengths": "*i32", "scale": "fp32"}
+    kinds = half | dict.fromkeys(("log_totals", "means"), "*fp32") | {"lengths": "*i32", "scale": "fp32"}
     strides = [name for name in _attend.arg_names if name.endswith(("_row", "_head", "_batch", "_part"))]
     share = next(share for least, share in SHARES.items() if gpu[1] >= least)
     for ragged, split in ((False, False), (True, False), (True, True)):
@@ -106,5 +106,5 @@ def test_compiles(build, gpu):
         constants = {"C": width, "D": width, "BLOCK_Q": few.queries, "BLOCK_K": few.keys}
         constants |= {"RAGGED": False, "SPLIT": False}
         build(_attend, kinds | single, constants, strides, num_warps=few.warps, num_stages=few.stages)
-    strides = [name for name in _join.arg_names if name.endswith(("_row", "_head", "_batch"))]
-    build(_join, kinds, {"D": 64, "BLOCK": 32}, strides)
+    strides = [name for name in _combine.arg_names if name.endswith(("_row", "_head", "_batch"))]
+    build(_combine, kinds, {"D": 64, "BLOCK": 32}, strides)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from triton_processes import python
 
-from sam2_ros.acceleration.cuda.kernels.rotation import _turn
+from sam2_ros.acceleration.cuda.kernels.rotation import _rotate
 
 pytestmark = pytest.mark.slow
 
@@ -29,4 +29,4 @@ def test_numbers_on_a_gpu():
 
 
 def test_compiles(build):
-    build(_turn, {"x": "*bf16", "rotation": "*fp32"}, {"C": 256, "ROWS": 16}, ("batch", "row"))
+    build(_rotate, {"x": "*bf16", "rotation": "*fp32"}, {"C": 256, "ROWS": 16}, ("batch", "row"))
