@@ -29,7 +29,7 @@ from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Training uses seeds below."""
+"""First seed of the scenes; training uses lower ones."""
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 

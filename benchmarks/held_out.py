@@ -27,7 +27,7 @@ from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Training uses seeds below."""
+"""First seed of the scenes; training uses lower ones."""
 COLUMNS = ("answer to the click", "until absent", "after", "absent called absent")
 
 

@@ -1,6 +1,6 @@
 """Attention on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
-What SAM 2 does at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
+The attention of SAM 2 at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
 PyTorch's flash kernel takes values as wide as keys, so that they are projected first; cuDNN's takes narrow ones, too;
 ours (`narrow_attention`) projects afterwards, with several ways of sharing out the work. With room, a bank for ten maps
 and 19 pointers is full but for three of each. Within an image: 4096 queries and keys of 256. Tokens and image: what the
@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
 ROOM = 10 * QUERIES + 76
 SOME = slice(0, QUERIES, 64)
-"""Queries whose answers are compared: all of them are too much in float32."""
+"""Number of queries whose results are compared: all of them are too many in float32."""
 WAYS = (
     *(((64, 64, 8, 2), 1), ((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4)),
     *(((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1)),

@@ -41,7 +41,7 @@ from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 WARM_UP = 24
-"""Frames until the memory bank is full."""
+"""Number of frames until the memory bank is full."""
 
 
 def network(options: argparse.Namespace) -> SAM2 | OnnxNetwork:

@@ -1,4 +1,4 @@
-"""Meta's own package `sam2` as a side."""
+"""Side of Meta's package `sam2`."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def load_exported(
     """Open the graphs of a folder.
 
     Args:
-        name, device, image_size, aspect: what they should have been exported for; None: whatever it was.
-        threads: of one operation, or a function that chooses them by the configuration of the graphs.
+        name, device, image_size, aspect: expected values of the export; None: any.
+        threads: threads of one operation, or a function that chooses them by the configuration of the graphs.
 
     Raises:
         CheckpointError: something in the folder is missing or damaged, or the graphs are for something else.
@@ -49,7 +49,7 @@ def _check_fit(
     image_size: int | None,
     aspect: str | None,
 ) -> None:
-    """Raise CheckpointError where exported graphs cannot do what is asked of them."""
+    """Raise CheckpointError if exported graphs are for another model, device, image size or aspect."""
     if device and (asked := device_of(str(device))).type != "cpu":
         raise CheckpointError(f"{folder}: exported graphs run on the CPU, not on {asked}. Give weights to use a GPU.")
     if name not in (None, config.name):

@@ -58,7 +58,7 @@ def clips(root: str | Path, images: str | None = None, masklets: str | None = No
 
 
 def _recovery_hint(root: str | Path) -> str:
-    """How to recover recordings without metadata.yaml, as the end of a sentence; empty if there are none."""
+    """Advice for recovering recordings without metadata.yaml, as the end of a sentence; empty if there are none."""
     folders = {file.parent for file in Path(root).glob("*/*.mcap")}
     lacking = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
     words = " ".join(str(folder) for folder in lacking[:3])
@@ -177,7 +177,7 @@ class _Contents:
 
 
 _CONTENTS: dict[tuple[Path, str | None, str | None, int], _Contents] = {}
-"""By path, requested topics, and time of the last change."""
+"""Cached contents by path, requested topics, and time of the last change."""
 
 
 def _indexed(

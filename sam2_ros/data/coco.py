@@ -2,7 +2,7 @@
 
 Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Crowd
 regions (`iscrowd`), annotations without a segmentation, and images without any object are skipped. Annotation tools
-deviate from the format: the parser is tolerant, and a warning counts what it can't read.
+deviate from the format: the parser is tolerant, and a warning counts unreadable entries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
 MAX_POLYGON_REACH = 100
-"""Polygons may reach this many times the size of their image. Time and memory of drawing grow with their length."""
+"""Maximum reach of polygons, in sizes of their image. Time and memory of drawing grow with their length."""
 
 MISSING = "images that are missing"
 NO_MASK = "annotations without a mask"
@@ -60,8 +60,8 @@ class Annotated(NamedTuple):
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     """The images of a COCO file that have objects, named after their files without suffix ("/" becomes "-").
 
-    A warning lists what is left out: missing images, and annotations of unlisted images, without a mask, or with an
-    invalid segmentation.
+    A warning lists the omitted entries: missing images, and annotations of unlisted images, without a mask, or with
+    an invalid segmentation.
 
     Args:
         file: the JSON.
@@ -177,7 +177,7 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
     Args:
         annotations: ID and segmentation of each.
         size: height and width of the image.
-        left: collects the others.
+        left: collects the invalid ones.
     """
     masks: Masks = []
     for name, segmentation in annotations:
@@ -274,7 +274,7 @@ def still(name: str, file: Path, annotated: Annotated) -> Clip:
     """An image as a clip of one frame. Masks are rotated with it if they were drawn without its EXIF orientation.
 
     Args:
-        name: of the clip.
+        name: name of the clip.
         file: the JSON that lists the image.
         annotated: the image and its objects.
 

@@ -14,13 +14,13 @@ MAX_PIXELS = 2**26
 """Default limit: 8192 x 8192, above the 65 megapixels of the largest industrial cameras."""
 
 _MAX_SEGMENTS = 1000
-"""Segments of a JPEG before the one with its size. Cameras write about ten."""
+"""Maximum number of segments of a JPEG before the one with its size. Cameras write about ten."""
 _MAX_SCANS = 32
-"""Scans of a JPEG. A progressive one has 10, and each takes as long as an image."""
+"""Maximum number of scans of a JPEG. A progressive one has 10, and each takes as long as an image."""
 _MAX_UNCHECKED_BYTES = 2**20
-"""Bytes of a PNG that can't be a bomb: decompressed, at most a thousand times as much, a large image."""
+"""Maximum bytes of a PNG that is decoded unchecked: decompressed, at most a thousand times as much, a large image."""
 _MAX_CHUNKS = 100_000
-"""Chunks of a PNG. 64 megapixels of incompressible 16-bit colour take 49,000 of the usual 8 KiB."""
+"""Maximum number of chunks of a PNG. 64 megapixels of incompressible 16-bit colour take 49,000 of the usual 8 KiB."""
 
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length

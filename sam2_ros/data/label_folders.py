@@ -18,7 +18,7 @@ from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
 from sam2_ros.data.natural_order import natural
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
-"""Cached values by folder, time of its last change, and given meaning, as deciding reads all label images."""
+"""Cached values by folder, time of its last change, and `mask_values`, since the decision reads all label images."""
 
 
 def videos(images: Path) -> list[str]:
@@ -41,11 +41,11 @@ def read(
     """Read one video. Frames without a label image are not annotated.
 
     Args:
-        name: of the clip.
+        name: name of the clip.
         files: the frames, in order.
         annotations: folder of label images, which have the names of their frames.
         fps: frame rate.
-        ids: the objects. None: all in the label images.
+        ids: IDs of the objects. None: all in the label images.
         mask_values: meaning of the values, one of `label_values.MEANINGS`. None: detected.
 
     Raises:

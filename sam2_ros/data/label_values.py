@@ -29,19 +29,19 @@ MEANINGS = ("binary", "labels")
 HINT = "choose with --mask-values (for another tracker's masks --answer-values) binary or labels"
 MAX_COLOURS = 1024
 MAX_BLEND_DISTANCE = 6
-"""Levels between a blend of two colours and the line between them."""
+"""Maximum distance between a blend of two colours and the line between them, in levels."""
 MIN_INNER = 0.05
-"""Share of an object's pixels that lie inside its area."""
+"""Minimum share of an object's pixels that lie inside its area."""
 MAX_NOISE_INNER = 0.5
-"""Share of dark pixels inside areas, if they are JPEG noise around white."""
+"""Maximum share of dark pixels inside areas, if they are JPEG noise around white."""
 MAX_NOISE = 2
-"""Levels of JPEG noise in areas. IDs rarely differ by this little everywhere."""
+"""Maximum levels of JPEG noise in areas. IDs rarely differ by this little everywhere."""
 MIN_RIM = 0.5
-"""Share of a rim's pixels that lie between a lower and a higher value."""
+"""Minimum share of a rim's pixels that lie between a lower and a higher value."""
 MAX_TRACE = 0.01
-"""Other values on fewer pixels, relative to the area of white, are ignored."""
+"""Maximum share of pixels, relative to the area of white, on which other values are ignored."""
 MIN_EVIDENCE = 16
-"""Pixels. Rims of fewer are no evidence."""
+"""Minimum pixels of a rim that counts as evidence."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class _Survey:
         return survey
 
     def _of_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
-        """Whether a palette has remains of soft edges, after a tool reduced the colours.
+        """Whether a palette has remains of soft edges, after a tool has reduced the colours.
 
         Args:
             indexed: the colour of each index in use.
@@ -314,7 +314,7 @@ class _Survey:
 
     @property
     def has_rims(self) -> bool:
-        """Whether the thin colours are no things but what lies between others."""
+        """Whether the thin colours are rims between others, not objects."""
         thin = self.thin
         pixels, among = sum(thin.values()), sum(self.colours[colour].among for colour in thin)
         rims = len(thin) > 64 or (len(thin) >= 3 and among >= MIN_RIM * pixels) or _blends(thin, [0, *self.solid])
@@ -322,7 +322,7 @@ class _Survey:
 
 
 def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
-    """Of grey levels or indices, which are those of a layer."""
+    """The meaning of grey levels or palette indices, the values of one layer."""
     palette, deep = survey.palette is not None, survey.deep
     found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
     top = max(found, default=0)
@@ -392,7 +392,7 @@ def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
 def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
     found = survey.colours.keys() - {0}
     if len(survey.colours) > MAX_COLOURS:
-        if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
+        if survey.alpha is not None:  # cut-out objects: the mask is the visible part
             return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
         raise ClipError(folder, f"has more than {MAX_COLOURS} colours: these are no masks, or they were saved as JPEG")
     if survey.deep:

@@ -70,7 +70,7 @@ def _plain(name: str) -> str:
 
 
 def _readings(name: str) -> list[list[str]]:
-    """Possible parts of a path: as it is; as a URL, without its query or from it; without a prefix."""
+    """Possible parts of a path: unchanged; as a URL, without its query or from it; without a prefix."""
     plain = name.replace("\\", "/")
     decoded = unquote(plain)
     texts = [plain, decoded, *decoded.split("?d=")[1:], decoded.partition("?")[0]]

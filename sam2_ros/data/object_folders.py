@@ -17,7 +17,7 @@ from sam2_ros.data.label_values import HINT, LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues | None] = {}
-"""Cached values by folder, time of its last change, and given meaning. None: no soft masks."""
+"""Cached values by folder, time of its last change, and `mask_values`. None: no soft masks."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ObjectFolder:
 
 
 def _is_readable(file: Path, size: tuple[int, int]) -> bool:
-    """Damage of other files is reported when their frames are read."""
+    """Whether a file can be decoded; damage is reported when its frame is read."""
     try:
         read_labels(file, size)
     except ClipError:

@@ -29,7 +29,7 @@ class Recovered:
     damaged: int
     """Unreadable chunks. They stay in the file, but not in the index."""
     was_complete: bool
-    """Nothing was to be done."""
+    """Whether the bag was complete already."""
 
     def __str__(self) -> str:
         if self.was_complete:

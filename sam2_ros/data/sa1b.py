@@ -27,7 +27,7 @@ from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
 MAX_JSON_SIZE = 2**25
-"""Bytes. The JSON of a single image is smaller."""
+"""Maximum bytes of the JSON of a single image."""
 
 
 def clips(root: str | Path, images: str | Path | None = None) -> Clips:

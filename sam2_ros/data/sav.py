@@ -29,7 +29,7 @@ from sam2_ros.data.video import VideoFrames
 from sam2_ros.data.video_writer import VideoWriter
 
 STEP = 4
-"""Every fourth frame is annotated."""
+"""Distance of annotated frames."""
 MANUAL = "_manual.json"
 
 

@@ -30,7 +30,7 @@ class VideoFrames(Sequence[np.ndarray]):
             raise ClipError(self.file, "the video is missing")
         self._index = VideoIndex(self.file)
         self.fps, self.size = self._index.fps, self._index.size
-        self._idle: list[_Cursor] = []  # each is taken out while a thread uses it
+        self._idle: list[_Cursor] = []  # a cursor is taken out while a thread uses it
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_idle": []}
@@ -64,7 +64,7 @@ class _Cursor:
     """A position in a video from which frames are decoded, one at a time. The file stays open until the last frame."""
 
     MAX_SKIP = 4
-    """Frames that are decoded and skipped rather than seeking a key frame."""
+    """Maximum number of frames that are decoded and skipped instead of seeking a key frame."""
 
     def __init__(self, index: VideoIndex) -> None:
         self._index = index

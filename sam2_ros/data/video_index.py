@@ -19,10 +19,10 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.video_decoder import Decoder
 
 CHECKED_FRAMES = 8
-"""Frames that are decoded while packets are read, to check the predicted order."""
+"""Number of frames decoded while packets are read, to check the predicted order."""
 
 RATE_PACKETS = 500
-"""Packets from which the rate of a file is measured that is not read to its end."""
+"""Number of packets that give the frame rate of a file that is not read to its end."""
 
 SELF_CONTAINED = {
     "av1", "cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "flv", "h263", "h264", "hevc", "huffyuv", "jpeg2000",
@@ -56,11 +56,11 @@ class Order:
     lost: frozenset[int] = frozenset()
     """Places of frames that can't be decoded."""
     exact: bool = False
-    """Whether it was found by decoding the whole file."""
+    """Whether the order comes from decoding the whole file."""
     damaged: tuple[int, ...] = ()
     """Places of damaged frames, ascending. Their pixels depend on all frames decoded before."""
     counted: bool = False
-    """Frames can't be assigned to packets, and are counted instead."""
+    """Whether frames can't be assigned to packets, and are counted instead."""
 
     @classmethod
     def of(cls, packets: Sequence[int], keys: Iterable[int] = (), **others: Any) -> Order:

@@ -28,9 +28,9 @@ from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 
 RATE = 30.0
-"""Frames per second of the videos, by which files are numbered."""
+"""Frame rate of the videos, by which files are numbered."""
 MAX_STEP = 3000
-"""Between the numbers of two frames. Larger steps are stamps."""
+"""Maximum difference of the numbers of two frames; larger steps are stamps."""
 
 
 def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
@@ -90,7 +90,7 @@ def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
 
 
 def _stem(frame: str | int) -> str:
-    """The stem of a frame that is listed by number, or by name of its file."""
+    """The stem of a frame that is listed by number, or by the name of its file."""
     if isinstance(frame, int):
         return f"{frame:05d}"
     name = PurePath(frame)

@@ -23,16 +23,16 @@ ELLIPSE = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), ((180, 90), (70, 50),
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of tracking the same stream with both."""
+    """Result of tracking the same stream with the graphs and with the network."""
 
     difference: float
-    """Largest difference of mask logits, where both call the object present."""
+    """Largest difference of mask logits, on frames where both predict the object to be present."""
     same_presence: bool
     """Whether both agree on every presence."""
     onnx_seconds: float
-    """Median of a step with the graphs."""
+    """Median time of a step with the graphs."""
     pytorch_seconds: float
-    """Median of a step with the network."""
+    """Median time of a step with the network."""
 
 
 def compare(model: SAM2, folder: Path) -> Comparison:

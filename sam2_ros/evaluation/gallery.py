@@ -16,9 +16,9 @@ from sam2_ros.tracking.object_colours import ObjectColours
 from sam2_ros.tracking.overlay import Overlay, draw_masks
 
 MAX_FRAMES = 8
-"""Frames on a contact sheet."""
+"""Number of frames on a contact sheet."""
 MAX_IMAGES = 4
-"""Single images on a contact sheet, each twice."""
+"""Number of single images on a contact sheet, each of which is shown twice."""
 SUBTITLE = "The truth is outlined in white."
 
 
@@ -27,7 +27,7 @@ class Gallery:
 
     Args:
         clip: the clip.
-        folder: for <clip>.png and overlays/<clip>/00000.png.
+        folder: folder of <clip>.png and overlays/<clip>/00000.png.
         overlays: draw and write every frame.
     """
 
@@ -62,7 +62,7 @@ class Gallery:
 class ClickedGallery:
     """Draws single images with their clicks: a selection on a contact sheet, optionally all as overlays.
 
-    Args: as of `Gallery`.
+    Arguments are those of `Gallery`.
     """
 
     def __init__(self, clip: Clip, folder: Path, overlays: bool = False) -> None:

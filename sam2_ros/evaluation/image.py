@@ -26,11 +26,11 @@ class ImageScore(NamedTuple):
     """IoU of the masks of one object on one image."""
 
     clicks: Sequence[float]
-    """After 1 .. CLICKS clicks; that of the last click where fewer were needed."""
+    """IoU after 1 .. CLICKS clicks; that of the last click if fewer were needed."""
     best: float
-    """Highest of the first click's three candidates."""
+    """Highest IoU of the first click's three candidates."""
     single: float
-    """Of the first click's single mask, without multimask output."""
+    """IoU of the first click's single mask, without multimask output."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Segmented:
     object_id: int
     clicks: Sequence[Click]
     masks: Sequence[np.ndarray]
-    """After each click, bool [H, W]. Fewer than CLICKS where a mask equals the truth."""
+    """Mask after each click, bool [H, W]; fewer than CLICKS if a mask equals the truth."""
     score: ImageScore
 
 
@@ -94,7 +94,7 @@ def image_report(
     """Tables and curves of the mean IoU over clicks.
 
     Args:
-        scores: of each clip, by frame and object ID.
+        scores: scores of each clip, by frame and object ID.
     """
     numbers = list(range(1, CLICKS + 1))
 

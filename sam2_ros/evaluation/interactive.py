@@ -31,9 +31,9 @@ from sam2_ros.tracking.tracker import Tracker
 MODES = ("offline", "online")
 ROUNDS = 8
 CLICKS = 3
-"""On each annotated frame."""
+"""Number of clicks on each annotated frame."""
 PAUSE_IOU = 0.75
-"""Online, the user corrects a frame below this IoU."""
+"""IoU below which the user corrects a frame in online mode."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Round:
     annotations: Mapping[int, Annotation]
     """Annotations of this round, by object ID; objects without errors have none."""
     scores: Sequence[ObjectScore]
-    """Of all objects. As in semi-supervised segmentation, the first annotated frame and the clip's last don't count;
-    frames that are annotated later do."""
+    """Scores of all objects. As in semi-supervised segmentation, the first annotated frame and the clip's last don't
+    count; frames that are annotated later do."""
 
 
 def recording_tracker(network: SAM2 | Network, clip: Clip, rounds: int = ROUNDS) -> Tracker:

@@ -31,7 +31,7 @@ from sam2_ros.evaluation.vos import stamp
 from sam2_ros.tracking.masklet import Frame, Masklet
 
 Reader = Callable[[int, tuple[int, int]], np.ndarray]
-"""Reads the masks of a frame, bool [N, H, W], from its index and its height and width."""
+"""Function of the index, and the height and width, of a frame that reads its masks, bool [N, H, W]."""
 
 DEFAULT_VALUES = LabelValues((), ())
 """Values of written files if a clip has no mask files: IDs with DAVIS' palette, or in 16 bits above 254."""

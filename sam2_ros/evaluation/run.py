@@ -29,7 +29,7 @@ from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_OBJECTS = 1024
-"""In one clip, all kinds of prompts together."""
+"""Maximum number of objects tracked in one clip, over all kinds of prompts."""
 TOO_SHORT = (
     "no object is visible on an annotated frame with two more after it; the prompted frame and the last one don't count"
     " (--protocol image scores single frames)"
@@ -63,9 +63,9 @@ class Run:
     Args:
         clips: opened one at a time.
         challenges: challenge of each clip by name; empty: none.
-        out: folder for pictures.
+        out: folder of the pictures.
         overlays: draw every frame.
-        console: for progress and one line for each clip.
+        console: shows progress and one line for each clip.
         strict: raise an error for a damaged clip instead of skipping it.
     """
 

@@ -14,7 +14,7 @@ from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_simila
 from sam2_ros.tracking.masklet import Frame
 
 FOLLOWED_IOU = 0.5
-"""A mask follows a true object from this IoU on."""
+"""Minimum IoU of a mask with the true object that it follows."""
 
 
 class FrameScore(NamedTuple):
@@ -76,9 +76,9 @@ class Summary:
     """Mean over objects of their means over frames, as in DAVIS 2017."""
     f: float
     presence_precision: float
-    """Of the frames on which an object is predicted to be visible: the share on which it is."""
+    """Share of frames on which an object is visible, of those on which it is predicted to be."""
     presence_recall: float
-    """Of the frames on which an object is visible: the share on which that is predicted."""
+    """Share of frames on which an object is predicted to be visible, of those on which it is."""
     presence_f1: float
     switches: int
 

@@ -57,7 +57,7 @@ class Pictures:
         background_side: int = 1024,
         cutout_side: int = 256,
     ) -> Pictures:
-        """Reads folders, scales what is larger down to the given long sides (pixels), and writes the folder `store`.
+        """Reads folders, scales larger pictures down to the given long sides (pixels), and writes the folder `store`.
 
         From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video. A folder of
         `cutouts` may be a data set or bag of any layout that `open_clips` knows: objects are cut out of three frames

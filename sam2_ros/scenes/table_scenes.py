@@ -1,7 +1,7 @@
 """Table scenes, drawn like the demo's: toys drive, stand, hide behind others and come back.
 
-Objects are what people call one thing, with wheels, windows and stripes of many colours. A click should select all of
-it, which `SyntheticScenes`, with their random shapes and materials, hardly teach.
+Objects are whole things, with wheels, windows and stripes of many colours. A click should select all of a thing, which
+`SyntheticScenes`, with their random shapes and materials, hardly teach.
 """
 
 from __future__ import annotations

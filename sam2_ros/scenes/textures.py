@@ -83,8 +83,8 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _above(threshold: float, *phases: np.ndarray) -> np.ndarray:
-    """Where the product of the phases' sines exceeds a threshold: bool. Double precision is used only close to it,
-    which takes a sixth of the time."""
+    """Whether the product of the phases' sines exceeds a threshold, for each pixel: bool. Double precision is used only
+    close to it, which takes a sixth of the time."""
     rough = reduce(np.multiply, [np.sin(phase.astype(np.float32)) for phase in phases])
     above = rough > threshold
     close = np.abs(rough - np.float32(threshold)) < 1e-3

@@ -17,13 +17,13 @@ log = logging.getLogger("sam2_ros")
 
 
 class GraphedPixels:
-    """Replaces the module `pixels` on a CUDA GPU.
+    """Replacement of the module `pixels` on a CUDA GPU.
 
     Some fifty small operations become two calls. They are recorded when the first image of a size comes, for up to the
     highest number of masks.
 
     Args:
-        objects: at most.
+        objects: maximum number.
     """
 
     def __init__(self, objects: int) -> None:

@@ -28,7 +28,8 @@ class Answer:
     """Predicted IoU, 0 .. 1."""
     presence_logit: float
     prompted_mask: np.ndarray | None = None
-    """The mask of a prompt that is the answer, as it had neither box nor clicks: bool [H, W], of the image's size."""
+    """The mask of a prompt with neither box nor clicks, which is the answer itself: bool [H, W], of the image's
+    size."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class SeenFrame:
     """Time of the image, ns."""
     image: EncodedImage
     answers: dict[int, Answer] = field(default_factory=dict)
-    """By object ID, for objects that were prompted or tracked on this frame."""
+    """Answers by object ID, for objects that were prompted or tracked on this frame."""
 
 
 class History:
     """The newest frames of a stream, oldest first. Not thread-safe.
 
     Args:
-        max_frames: how many are kept, at least 1.
+        max_frames: maximum number of stored frames, at least 1.
     """
 
     def __init__(self, max_frames: int) -> None:
@@ -74,7 +75,7 @@ class History:
         return tuple(frame.stamp for frame in self._frames)
 
     def clear(self) -> None:
-        """Drop all frames; indices start again at 0."""
+        """Drop all frames; indices restart at 0."""
         self._frames.clear()
         self.next_index = 0
 
@@ -91,7 +92,7 @@ class History:
         return stamp
 
     def append(self, frame: SeenFrame) -> None:
-        """Add the next frame; when there are too many, the oldest is dropped."""
+        """Add the next frame; of more than `max_frames`, the oldest is dropped."""
         self._frames.append(frame)
         self.next_index = frame.index + 1
 
@@ -125,11 +126,11 @@ class History:
         raise KeyError(index)
 
     def restamp(self, stamps: tuple[int, ...]) -> None:
-        """Give the last frames, one for each stamp, these stamps, ns.
+        """Replace the stamps, ns, of the last frames, one for each of `stamps`.
 
         Raises:
-            StampError: they are not ascending whole numbers after the frame before them, or there are not so many
-                frames. Nothing has changed.
+            StampError: they are not ascending whole numbers after the frame before them, or there are fewer frames.
+                Nothing has changed.
         """
         if not 0 < len(stamps) <= len(self._frames):
             frames = f"only {len(self._frames)}" if self._frames else "no"
@@ -144,11 +145,11 @@ class History:
         self._frames = deque(unchanged + restamped, self.max_frames)
 
     def with_answers(self, object_id: int, answers: Mapping[int, Answer | None]) -> History:
-        """A history in which some answers for one object are others; this one stays as it is.
+        """A copy of the history with some answers for one object replaced; this history stays unchanged.
 
         Args:
-            answers: by frame index; None: the object is not known on that frame. On frames that are left out, the
-                answer stays.
+            answers: new answers by frame index; None: the object is unknown on that frame. Answers on other frames
+                stay.
         """
         history = History(self.max_frames)
         for frame in self._frames:
@@ -165,7 +166,7 @@ class History:
 
 
 def _whole(stamp: object, error: type[ValueError]) -> int:
-    """A stamp as Python's int: NumPy's wrap around when one is subtracted from another."""
+    """A stamp as Python's int: NumPy's integers wrap around in subtractions."""
     number = whole_number(stamp)
     if number is None:
         raise error(f"the stamp is {what(stamp)}; it must be that of an image, a whole number of ns")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sam2_ros.tracking.masklet import Masklet
 
 TINT = 0.15
-"""Share of the object's colour in a mask's pixels: what is beneath stays visible."""
+"""Share of the object's colour in a mask's pixels, low enough to keep the object visible."""
 
 GREY, DARK = (52, 54, 60), (14, 16, 22)
 LETTERS = 40  # of a label are shown
@@ -24,7 +24,7 @@ Rectangle = tuple[int, int, int, int]  # column, row, width, height
 
 
 class Overlay:
-    """Draws the masklets of a stream; each object keeps its colour, and its label the side it is on."""
+    """Draws the masklets of a stream; each object keeps its colour, and its label keeps its side of the object."""
 
     def __init__(self) -> None:
         self._colours = ObjectColours()
@@ -95,7 +95,7 @@ def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Map
 
 
 def _draw_absent(canvas: np.ndarray, absent: Sequence[Masklet], colours: dict[int, RGB], size: int) -> list[Rectangle]:
-    """Lists absent objects from the bottom left; returns where."""
+    """Lists absent objects from the bottom left; returns the rectangle of each."""
     height, width = canvas.shape[:2]
     taken: list[Rectangle] = []
     x, y = size // 2, height - size // 2
@@ -153,10 +153,10 @@ def _place(
     size: tuple[int, int],
     before: int | None,
 ) -> tuple[int, tuple[int, int]]:
-    """Where a label goes: on which side of its object's box, and its column and row.
+    """Position of a label: the side of its object's box, and column and row.
 
-    It covers no other label and as small a share of any object as can be, rather stands near than far, and rather where
-    it stood before, by its side.
+    It covers no other label and the smallest possible share of any object, and prefers positions near the object and
+    on its previous side.
     """
     (h, w), (height, width), (left, top, box_width, box_height) = shape[:2], size, box
     gap = h // 3

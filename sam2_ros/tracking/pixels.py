@@ -19,14 +19,14 @@ from sam2_ros.model.sam2 import logits_of
 from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 EARLIER_LOGITS_LIMIT = 32.0
-"""Mask inputs of the decoder are clamped to plus or minus this, as in the reference."""
+"""Maximum absolute value of the decoder's mask input, which is clamped to it as in the reference."""
 
 MIN_MASK_AREA = 4.0
-"""Pixels of the network's input that a mask prompt has to cover: the default model hardly ever finds smaller objects
-again."""
+"""Minimum area of a mask prompt, in pixels of the network's input: the default model loses smaller objects almost
+always."""
 
 FULL_COVERAGE = 0.999
-"""A pixel that is covered by more than this is full, but for rounding."""
+"""Minimum coverage of a full pixel, which allows for rounding."""
 
 NO_MASKS: Mapping[int, np.ndarray] = MappingProxyType({})
 
@@ -65,7 +65,7 @@ def check_image(image: np.ndarray) -> np.ndarray:
 
 
 def _conversion(image: object) -> str:
-    """What was given instead of an image, and how to convert it."""
+    """Description of a value that is no image, with the code that converts it."""
     if image is None:
         return "got None, as cv2.imread returns for a file that it cannot read"
     if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
@@ -197,9 +197,10 @@ def to_masks(
     """Resize logits [N, h, w] to the image's size and cut them at 0: bool [N, height, width].
 
     Args:
-        non_overlap: a pixel that several masks cover stays with the one whose logit is the highest there.
-        given: masks of some of the rows that come from a prompt and stay as they are, bool [height, width].
-        fill_holes: small ones (`without_holes`), as in the reference's predictor for videos, but not for pictures.
+        non_overlap: a pixel that several masks cover stays in the mask with the highest logit there.
+        given: prompted masks by row, which stay unchanged, bool [height, width].
+        fill_holes: fill small holes (`without_holes`), as the reference's predictor for videos does, but not that for
+            pictures.
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
@@ -262,17 +263,17 @@ def small_holes_on_cpu(outside: Tensor, area: int) -> Tensor:
 
 
 def small_holes_on_gpu(outside: Tensor, area: int) -> Tensor:
-    """As `small_holes_on_cpu`, in operations of a GPU that the host need not wait for."""
+    """As `small_holes_on_cpu`, in operations of a GPU, without synchronisation with the host."""
     cells = outside.float()
-    # Each cell takes the highest number that is connected to it within so many steps. Where a neighbour has a higher
-    # one after that, what is connected is larger; and the highest number has been taken by more cells than `area`.
+    # Each cell takes the highest number that is connected to it within `area` steps. If a neighbour then has a higher
+    # number, the component is larger; and the highest number has been taken by more cells than `area`.
     label = cells * torch.arange(1, cells[0].numel() + 1, device=cells.device).view_as(cells[0])
     for _ in range(area):
         label = F.max_pool2d(label, 3, stride=1, padding=1) * cells
     goes_on = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
     label = label.long().flatten(1)
     goes_on, total = goes_on.flatten(1), label.shape[1]
-    # What need not be counted has a place of its own: thousands of cells that add to one place wait for each other.
+    # Uncounted cells have places of their own: thousands of cells that add to one place would wait for each other.
     elsewhere = torch.arange(total + 1, 2 * total + 1, device=cells.device)
     counted = torch.where(outside.flatten(1) & ~goes_on, label, elsewhere)
     size = torch.zeros(len(label), 2 * total + 1, device=cells.device)
@@ -282,7 +283,7 @@ def small_holes_on_gpu(outside: Tensor, area: int) -> Tensor:
 
 
 def _to_host(masks: Tensor) -> np.ndarray:
-    """Copy from a GPU by way of pinned memory, several times as fast."""
+    """Copy from a GPU through pinned memory, several times as fast."""
     if masks.device.type == "cpu":
         return masks.numpy()
     landing = torch.empty(masks.shape, dtype=masks.dtype, pin_memory=True)

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAX_CLICKS = 64
-"""Clicks that one object may have on one frame."""
+"""Maximum number of clicks of one object on one frame."""
 
 MAX_OBJECT_ID = 2**16 - 1
-"""The largest ID that a prompt may choose: pictures of labels have 16 bits a pixel."""
+"""Maximum ID of an object: label images have 16 bits a pixel."""
 
 MAX_LABEL = 256
-"""Letters of an object's name."""
+"""Maximum number of letters of an object's label."""
 
 MASK_VALUES = 32
-"""A mask with more values than these is no picture of labels."""
+"""Maximum number of values of a mask that is a label image."""
 
 CLICK_FORM = "a click is (x, y) or (x, y, positive), column and row in pixels, positive True or False"
 BOX_FORM = "a box is (x, y, width, height) in pixels, (x, y) its top-left corner; Box.from_corners takes two corners"
@@ -64,21 +64,24 @@ class Prompt:
     """A prompt for one object on one frame. Clicks, box and mask may be combined."""
 
     object_id: int = 0
-    """0: a new object, which gets the next free ID. An ID that is not tracked yet starts an object of that ID."""
+    """ID of the object. 0: a new object, which gets the next free ID. An ID that is not tracked yet starts an
+    object."""
     clicks: Sequence[Click] = ()
-    """Or (x, y) and (x, y, positive); or one such click alone; or an array or tensor [N, 2] or [N, 3]."""
+    """Clicks, which may be `Click`s, (x, y) or (x, y, positive); or a single click; or an array or tensor [N, 2] or
+    [N, 3]."""
     box: Box | None = None
-    """Or four numbers x, y, width, height, in a sequence, an array or a tensor."""
+    """Box, which may be four numbers x, y, width, height, in a sequence, an array or a tensor."""
     mask: np.ndarray | None = None
-    """bool or integers [H, W] of the image's size, non-zero on the object; also as a torch tensor, a PIL image with one
-    channel, or with an axis of length 1 before or behind. Logits and probabilities have to be cut first (mask > 0)."""
+    """Mask, bool or integers [H, W] of the image's size, non-zero on the object; also as a torch tensor, a PIL image
+    with one channel, or with a first or last axis of length 1. Logits and probabilities have to be thresholded first
+    (mask > 0)."""
     label: str = ""
-    """A name for the object; empty: keep the one it has."""
+    """Label of the object; empty: keep its current one."""
     replace: bool = False
     """Forget the object's memory and earlier prompts, and start again from this prompt."""
 
     def checked(self, height: int, width: int) -> Prompt:
-        """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a bool mask of its own.
+        """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a copied bool mask.
 
         Raises:
             PromptError: nothing is prompted, something is of another form, numbers are not finite, something lies
@@ -125,7 +128,7 @@ def what(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays, tensors and NumPy's numbers as Python's lists and numbers; anything else as it is."""
+    """Arrays, tensors and NumPy's numbers as Python's lists and numbers; any other value unchanged."""
     if isinstance(value, (Click, Box, str, bytes)):
         return value
     if hasattr(value, "tolist"):  # NumPy and PyTorch, wherever the tensor is
@@ -134,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """A real number; None: it is none."""
+    """The value as a real number; None: it is none."""
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
@@ -145,13 +148,13 @@ def _number(value: Any) -> float | None:
 
 
 def flag(value: Any) -> bool | None:
-    """True and False, also as 1 and 0; None: it is neither."""
+    """The value as a bool, also from 1 and 0; None: it is neither."""
     value = _plain(value)
     return bool(value) if isinstance(value, Real) and value in (0, 1) else None
 
 
 def whole_number(value: Any) -> int | None:
-    """An integer of any type (Python's, NumPy's, a tensor's) as Python's, which never wraps; None: it is none."""
+    """An integer of any type (Python's, NumPy's, a tensor's) as Python's int, which never wraps; None: it is none."""
     try:
         return None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
@@ -228,7 +231,7 @@ def _text(box: Box) -> str:
 
 
 def _mask(value: Any, height: int, width: int) -> np.ndarray:
-    """A mask of any form as bool [H, W], which shares no memory with what was given."""
+    """A mask of any form as bool [H, W], which shares no memory with the argument."""
     if isinstance(value, (str, bytes, dict)) or hasattr(value, "__fspath__"):
         raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}")
     try:
@@ -236,9 +239,9 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
             value = value.detach().cpu()
             value = value.float() if value.is_floating_point() else value  # NumPy does not know bfloat16
         if isinstance(value, np.ma.MaskedArray):
-            value = value.filled(0)  # what is masked out is not on the object
+            value = value.filled(0)  # masked-out pixels are not on the object
         mask = np.asarray(value)
-    except Exception as error:  # whatever a foreign type raises when it is made an array
+    except Exception as error:  # a foreign type may raise anything on conversion to an array
         raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}") from error
     if mask.dtype.kind == "f":
         raise PromptError(

@@ -20,7 +20,7 @@ def render_masks(
     """Masks of the objects that are present, bool [H, W], by ID.
 
     Args:
-        pixels: the module `pixels`, or what replaces it.
+        pixels: the module `pixels`, or `GraphedPixels`.
         non_overlap: each pixel belongs to one of these objects at most.
     """
     present = [i for i in object_ids if i in frame.answers and frame.answers[i].presence_logit > 0]
@@ -40,7 +40,8 @@ def masklets_of(
 
     Args:
         labels: by object ID.
-        masks: bool [H, W], by object ID. Objects without one are absent, or newer than the frame; theirs is empty.
+        masks: bool [H, W], by object ID. Objects without one are absent, or newer than the frame: they get an empty
+            mask.
         box_min_part: as in `Masklet`.
     """
     size = frame.image.height, frame.image.width

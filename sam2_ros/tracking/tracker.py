@@ -1,4 +1,4 @@
-"""Promptable visual segmentation over a stream that never ends (SAM 2 paper, sections 3 and 4).
+"""Promptable visual segmentation over an endless stream (SAM 2 paper, sections 3 and 4).
 
 A frame passes through: image encoder -> memory attention, for each object -> mask decoder -> memory encoder -> memory
 bank. Objects are independent of each other and processed as one batch. The history keeps the features of the last
@@ -47,19 +47,19 @@ class Tracker:
     Args:
         model: in eval mode; or a network that is accelerated already (`sam2_ros.acceleration.accelerate`), which many
             trackers may share; or `OnnxNetwork`, its exported graphs.
-        history: how many frames are kept for late prompts, the newest included.
-        max_objects: how many objects may be tracked at once.
-        prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
-            costs time in every frame, for as long as the object is tracked.
-        non_overlap_masks: each pixel belongs to one object at most, to the one with the highest logit, as in Meta's
+        history: number of frames stored for late prompts, the newest included.
+        max_objects: maximum number of tracked objects.
+        prompted_memories: number of prompted frames of an object in its memory: the first, and the latest others. Each
+            costs time in every frame, as long as the object is tracked.
+        non_overlap_masks: each pixel belongs to at most one object, the one with the highest logit, as in Meta's
             results for data sets whose masks don't overlap. Only the returned masks change: every object is tracked and
             remembered independently.
         box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
-            `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
+            `Masklet.box`, so that a few stray pixels don't widen it; the mask itself stays unchanged. 0: all count.
         dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`
             of its config), float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
-        accelerate: take everything that is fast on this machine: kernels, and CUDA graphs on a GPU. They are compiled
-            and recorded now, not when images wait, but for graphs of unusual shapes. False: the network as the paper
+        accelerate: use this package's kernels, and CUDA graphs on a GPU. They are compiled and recorded now, not while
+            images wait, except graphs of unusual shapes. False: the network as the paper
             defines it, in PyTorch's operations alone, for comparison.
 
     Raises:
@@ -108,7 +108,7 @@ class Tracker:
         self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
 
     def reset(self) -> None:
-        """Forget all objects and frames; IDs start again at 1."""
+        """Forget all objects and frames; IDs restart at 1."""
         self.history.clear()
         self._objects: dict[int, TrackedObject] = {}
         self._ids = ObjectIds()
@@ -116,7 +116,7 @@ class Tracker:
 
     @property
     def newest(self) -> Frame | None:
-        """The newest frame, with all objects as they are known now; None before the first image."""
+        """The newest frame, with all tracked objects; None before the first image."""
         if self._newest is None and len(self.history):
             self._newest = self.frame_at()
         return self._newest
@@ -137,7 +137,7 @@ class Tracker:
         return self.history.stamps
 
     def encode(self, image: np.ndarray) -> EncodedImage:
-        """Encode an image: the first part of `step`, which does not depend on what is tracked.
+        """Encode an image: the first part of `step`, which does not depend on the tracked objects.
 
         It may run in another thread, for the next image, while objects are tracked on this one.
 
@@ -146,7 +146,7 @@ class Tracker:
                 np.asarray(image.convert("RGB")).
 
         Raises:
-            ValueError: the image is of another type or shape; what makes one of it.
+            ValueError: the image is of another type or shape; the message says how to convert it.
         """
         with self._encoding, torch.no_grad():
             seen = self._pixels.to_network(image, self.network.config, self.network.device)
@@ -179,13 +179,13 @@ class Tracker:
     def restamp(self, *stamps: int) -> None:
         """Correct the stamps of the newest frames, where they were wrong or the clock was put back.
 
-        Objects and their memory stay as they are.
+        Objects and their memory stay unchanged.
 
         Args:
             stamps: ascending, ns, one for each of the last frames of the history; the last is the newest frame's.
 
         Raises:
-            StampError: they do not ascend or are not after the frame before them, or there are not so many frames.
+            StampError: they do not ascend or are not after the frame before them, or there are fewer frames.
         """
         self.history.restamp(stamps)
         if self._newest is not None:
@@ -195,8 +195,8 @@ class Tracker:
         """Prompt an object on the newest frame or on another one of the history.
 
         Returns the masklet on the prompted frame. From there the object is propagated to the newest frame, so that
-        `newest` holds it too. Clicks on one frame add up; a new box or mask on it starts afresh. A mask without box and
-        clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
+        `newest` has it too. Clicks on one frame accumulate; a new box or mask on it replaces them. A mask without box
+        and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
 
         Args:
             prompt: in pixels of the prompted image.
@@ -205,14 +205,14 @@ class Tracker:
                 frame: until `retrack`, later frames keep their answers, or have none (also after `replace`).
 
         Raises:
-            PromptError: the prompt cannot be followed. Nothing tracked has changed.
+            PromptError: the prompt is invalid, or cannot be applied. Tracked objects are unchanged.
         """
         if not isinstance(prompt, Prompt):
             raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
         seen = self.history.nearest(stamp)
         prompt = prompt.checked(seen.image.height, seen.image.width)
         tracked = self._copy_for(prompt)
-        # Everything is computed on copies, which replace the originals at the end: a failure changes nothing.
+        # All results are computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
         if prompt.replace:  # answers on later frames are of the object that is replaced
             answers = dict.fromkeys(frame.index for frame in self.history)
@@ -230,16 +230,16 @@ class Tracker:
         return masklet
 
     def retrack(self, object_id: int, stamp: int | None = None) -> None:
-        """Track an object anew through the history, with the memory of all its prompts.
+        """Track an object through the history again, with the memory of all its prompts.
 
-        A prompt changes later frames alone. This lets it change earlier ones too: for recordings, with a history as
-        long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay as they are.
+        A prompt changes only later frames. This method lets it change earlier ones too: for recordings, with a history
+        as long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay unchanged.
 
         Args:
             stamp: only frames after this one, ns. None: all from the first that was prompted.
 
         Raises:
-            PromptError: no such object is tracked, or the GPU's memory does not suffice. Nothing tracked has changed.
+            PromptError: no such object is tracked, or the GPU is out of memory. Tracked objects are unchanged.
         """
         tracked = self._tracked(object_id).copy()
         start = next(iter(tracked.bank.prompted)) if stamp is None else self.history.nearest(stamp).index
@@ -250,7 +250,7 @@ class Tracker:
         self._objects, self.history, self._newest = objects, history, newest
 
     def frame_at(self, stamp: int | None = None) -> Frame:
-        """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
+        """The frame of the history that is nearest to a stamp (None: the newest), with all tracked objects.
 
         Raises:
             PromptError: no image has been seen, or the stamp lies outside the history.
@@ -283,7 +283,7 @@ class Tracker:
 
     @contextmanager
     def _out_of_memory_refused(self) -> Iterator[None]:
-        """Without gradients; running out of the GPU's memory is a PromptError."""
+        """Context without gradients, in which running out of the GPU's memory is a PromptError."""
         try:
             with torch.no_grad():
                 yield
@@ -307,7 +307,7 @@ class Tracker:
         )
 
     def _segment(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
-        """Segment an object on its prompted frame and remember it there."""
+        """Segment an object on its prompted frame, and store the frame in its memory."""
         network, features = self.network, seen.image.features
         box, clicks = tracked.add_prompt(seen.index, prompt)
         # A frame through which the object was not tracked is segmented like a single image, without memory.
@@ -340,7 +340,7 @@ class Tracker:
         return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
 
     def _mask_input(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
-        """The mask that clicks and boxes correct: the prompt's own, or the one that the object has on this frame."""
+        """The mask that clicks and boxes correct: the prompt's own, or that of the object on this frame."""
         if prompt.mask is not None:
             return prompt_to_network(prompt.mask, seen.image.input_size, self.network.device)[1]
         earlier = seen.answers.get(tracked.object_id)
@@ -351,7 +351,7 @@ class Tracker:
     def _track(
         self, seen: SeenFrame, objects: Sequence[TrackedObject], on_logits: Callable[[Tensor], None] = lambda _: None
     ) -> list[Answer]:
-        """Segment objects on a frame from memory alone, and remember them there.
+        """Segment objects on a frame from memory alone, and store the frame in their memory.
 
         Args:
             on_logits: called with the logits [N, h, w] before the host waits for a GPU.
@@ -375,7 +375,7 @@ class Tracker:
         }
 
     def _track_all(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
-        """Track all objects on a new frame; while the GPU's memory does not suffice, remove the newest of them.
+        """Track all objects on a new frame; while the GPU is out of memory, remove the newest object.
 
         Returns:
             Masks at the image's size, by object ID, where a GPU computed them while the host went on.
@@ -416,7 +416,7 @@ class Tracker:
         """Masklets of some objects.
 
         Args:
-            masks: by ID, where they are known already.
+            masks: masks by ID, if they are known already.
         """
         if masks is None:
             competing = sorted(objects) if self._non_overlap_masks else object_ids
@@ -437,7 +437,7 @@ def _at_least(name: str, value: object, least: int) -> int:
 
 
 def _answers(decoded: Decoded) -> list[Answer]:
-    """One answer for each object; the numbers come to the host together."""
+    """One answer for each object; their numbers are copied to the host together."""
     numbers = torch.stack((decoded.iou, decoded.presence_logit)).float().cpu()
     return [
         Answer(logits, float(iou), float(presence))

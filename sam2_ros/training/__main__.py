@@ -199,7 +199,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 
 
 def outcome(options: argparse.Namespace, trained: Trainer) -> str:
-    """The lines that say where the weights are and what to do with them."""
+    """The final lines: path of the weights, and commands that use them."""
     if trained.progress < 1:
         how = f"stopped after {trained.step} steps; the same command resumes from there. The weights so far"
     else:

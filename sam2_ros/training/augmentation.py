@@ -18,7 +18,7 @@ MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills what a rotated ima
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Probabilities of changes, and how large they are at most."""
+    """Probabilities of changes, and their maximum sizes."""
 
     flip: Share = 0.5
     """Probability of a mirrored clip."""
@@ -31,15 +31,15 @@ class Augmentation:
     grey: Share = 0.05
     """Probability of a clip in shades of grey."""
     brightness: Share = 0.25
-    """Of the whole clip: a factor of 1 - x .. 1 + x, as for all below. Paper: 0.1."""
+    """Change x of the whole clip's brightness: a factor of 1 - x .. 1 + x, as for all below. Paper: 0.1."""
     contrast: Share = 0.2
     """Paper: 0.03."""
     saturation: Share = 0.0
     """Paper: 0.03."""
     tint: Share = 0.1
-    """Of each colour channel. Paper: 0."""
+    """Change of the brightness of each colour channel. Paper: 0."""
     frame_brightness: Share = 0.0
-    """Of each frame by itself. Paper: 0.1."""
+    """Change of the brightness of each frame by itself. Paper: 0.1."""
     frame_contrast: Share = 0.0
     """Paper: 0.05."""
     frame_saturation: Share = 0.0
@@ -94,7 +94,7 @@ def _each(masks: np.ndarray, change) -> np.ndarray:
 
 
 def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
-    """Tiles a cell 2x2, some copies mirrored; those that are not shown are empty."""
+    """Tiles a cell 2x2, some copies mirrored; copies that are not shown are empty."""
     cells = [cell[:, ::-1] if flip else cell for flip in flips]
     if shown is not None:
         cells = [one if show else np.zeros_like(one) for one, show in zip(cells, shown, strict=True)]

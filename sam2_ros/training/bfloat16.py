@@ -1,4 +1,4 @@
-"""Which devices have bfloat16."""
+"""Detection of native bfloat16."""
 
 import torch
 

@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from sam2_ros.training.validation import Scores
 
 LOG_EVERY = 20
-"""Steps whose means are logged together; fewer where steps are slow."""
+"""Maximum number of steps whose means are logged together; fewer if steps are slow."""
 MAX_SILENCE = 20.0
 """Seconds between two lines."""
 
@@ -27,7 +27,7 @@ class Log:
     """Writes to a run's folder and to the screen: plain lines, and a bar where that is a terminal.
 
     Args:
-        folder: for TensorBoard's files and the latest images.
+        folder: folder of TensorBoard's files and the latest images.
         step: to resume from.
         end: length of the stage in words: "300 steps", "8 minutes".
         progress: of the stage, 0 .. 1.
@@ -45,7 +45,7 @@ class Log:
         self._bar = Progress(
             *columns,
             console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),  # or what is piped to a file would appear on the screen
+            redirect_stdout=sys.stdout.isatty(),  # or output piped to a file would appear on the screen
             disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(self._status(step, progress), total=1.0, completed=progress)

@@ -32,11 +32,12 @@ class Learning:
     """Learning rate of the prompt encoder and the mask decoder, relative to `lr`. Small values preserve the masks that
     a click gives."""
     layer_decay: Share = 1.0
-    """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full."""
+    """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full
+    one."""
     drop_path: Share | None = None
     """Stochastic depth at the encoder's last block. None: the model's own."""
     weight_decay: NonNegative = 0.1
-    """Of parameters with two dimensions or more; biases and norms have none."""
+    """Weight decay of parameters with two dimensions or more; biases and norms have none."""
     beta2: Share = 0.98
     """AdamW's decay of squared gradients. Its usual 0.999 takes more steps than a short training has."""
     muon: bool = False

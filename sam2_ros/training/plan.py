@@ -12,14 +12,14 @@ from sam2_ros.training.settings import Count, Index, Share
 
 @dataclass(frozen=True)
 class Prompting:
-    """How objects are prompted. Probabilities are drawn once per batch; positions of prompts once per object."""
+    """Prompting of objects. Probabilities are drawn once per batch; positions of prompts once per object."""
 
     mask: Share = 0.5
     """Probability that the first prompts of a clip are masks."""
     box: Share = 0.25
     """Probability that a first prompt is a box; the rest are clicks."""
     prompted_frames: Count = 1
-    """First prompts come on 1 .. this many frames, the first frame always among them. Paper: 2."""
+    """Maximum number of frames with first prompts, always including the first frame. Paper: 2."""
     corrected: Share = 0.5
     """Probability that clicks correct predictions, as a user would. Paper: 1."""
     corrected_frames: Index = 2

@@ -24,12 +24,12 @@ MAX_OPEN = 16
 """Maximum number of clips that a process keeps open."""
 
 MAX_TRIES = 5
-"""Attempts at each clip before training fails: only a frame or two may be damaged."""
+"""Number of attempts at each clip before training fails: only a frame or two may be damaged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """The annotation of a clip: which objects are visible and known on which frames."""
+    """The annotation of a clip: visibility of its objects on the annotated frames."""
 
     frames: np.ndarray
     """Indices of the T annotated frames. Others may show anything and are not used."""

@@ -132,7 +132,7 @@ def sample(
     masks = masks[:, rng.permutation(candidates)[:objects]]
     changed, moved = augmentation.moved(frames, masks, changes, rng, squeezed)
     visible = moved[0].any(axis=(1, 2))
-    if visible.any():  # else all left the image: keep the clip as it was
+    if visible.any():  # else all left the image: keep the clip unchanged
         frames, masks = changed, moved[:, visible]
     if fill:
         masks = masks[:, np.resize(np.arange(masks.shape[1]), objects)]

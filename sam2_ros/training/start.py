@@ -11,7 +11,7 @@ from sam2_ros.model.memory_attention import MemoryAttentionLayer
 from sam2_ros.model.sam2 import SAM2
 
 GAIN = 3.0
-"""Factor of the tied projections: enough for most of the attention to fall on the position of the click."""
+"""Factor of the tied projections, large enough for most of the attention to fall on the position of the click."""
 
 
 @torch.no_grad()

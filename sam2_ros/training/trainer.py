@@ -32,7 +32,7 @@ from sam2_ros.training.samples import Batch, Samples
 from sam2_ros.training.validation import picture, validate
 
 RECORDED = "recipe.toml"
-"""The file in a run's folder with the recipe that it used."""
+"""Name of the file in a run's folder with the recipe that it used."""
 
 
 class Trainer:
@@ -41,7 +41,7 @@ class Trainer:
     Args:
         model: on the device to compute on.
         recipe: its settings, which are recorded beside the weights.
-        samples: what to train on.
+        samples: the samples to train on.
         out: folder for checkpoints and logs. Training resumes from a checkpoint found there.
         validation: clips to validate on. Only the first process needs them.
         save_every, validate_every: seconds.
@@ -78,7 +78,7 @@ class Trainer:
         self.rollout = Rollout(
             faster, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
         )
-        """All trained parameters, also those that are thrown away afterwards."""
+        """All trained parameters, including those that are discarded afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
         self.step, self.elapsed = 0, 0.0
@@ -217,7 +217,7 @@ class Trainer:
             "recipe": asdict(self.recipe),
         }
         part = self.checkpoint.with_suffix(".part")
-        with open(part, "wb") as file:  # its errors say what is wrong, those of torch.save(path) don't
+        with open(part, "wb") as file:  # its errors have a reason, unlike those of torch.save(path)
             torch.save(state, file)
         os.replace(part, self.checkpoint)
         weights = self.out / "average.part.safetensors"

@@ -1,4 +1,4 @@
-"""Warnings about masklets that a network predicted and nobody corrected."""
+"""Warnings about uncorrected predictions among masklets."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from sam2_ros.training.samples import Batch, sample
 
 ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, distant_prompts=0.0, forget_absent=0.0)
 SEED = 2**40
-"""Scenes from this seed on are for validation; training counts up from 0 and never gets there."""
+"""First seed of validation scenes; training counts up from 0 and never reaches it."""
 CLIPS = 12
 TILE = 256
 """Longest side of one frame in a picture, pixels."""
@@ -41,11 +41,11 @@ class Scores:
     first_iou: float
     """IoU on the prompted frame."""
     later_iou: float
-    """IoU on later frames where the object can be seen, zero where it was called absent."""
+    """IoU on later frames with the object visible, zero if it is predicted to be absent."""
     seen: float
-    """Share of later frames with the object visible on which it was called present."""
+    """Share of later frames with the object visible on which it is predicted to be present."""
     missed: float
-    """Share of later frames with the object absent on which it was called absent."""
+    """Share of later frames with the object absent on which it is predicted to be absent."""
 
     def __str__(self) -> str:
         words = {

@@ -29,7 +29,7 @@ class Arm:
     """Built into a world before it is compiled.
 
     Args:
-        base: where it stands, metres [3].
+        base: position of the arm, metres [3].
     """
 
     def __init__(self, world: World, rng: np.random.Generator, base: np.ndarray) -> None:

@@ -199,7 +199,7 @@ def occluder(world: World, rng: np.random.Generator, at: np.ndarray, ground: flo
     """Adds an occluder: a lamp, a post, a vase, a box.
 
     Args:
-        at: where on the ground, x and y.
+        at: position on the ground, x and y.
     """
     stand = world.body((float(at[0]), float(at[1]), ground))
     kind = rng.random()
