@@ -67,17 +67,17 @@ def main() -> None:
                             box = replace(perfect, box_min_part=share).box
                             fits["of true masks"][share].append(overlap(box, perfect.box))
                     for prompt, frame in answers.items():
-                        found = frame.masklet(object_id)
-                        if later and truth.any() and found is not None and found.present:
-                            several = cv2.connectedComponents(found.mask.view(np.uint8))[0] > 2
+                        masklet = frame.masklet(object_id)
+                        if later and truth.any() and masklet is not None and masklet.present:
+                            has_parts = cv2.connectedComponents(masklet.mask.view(np.uint8))[0] > 2
                             for share in SHARES:
-                                fit = overlap(replace(found, box_min_part=share).box, perfect.box)
+                                fit = overlap(replace(masklet, box_min_part=share).box, perfect.box)
                                 fits[f"{kind}, {prompt}"][share].append(fit)
-                                if several:
+                                if has_parts:
                                     fits["several parts"][share].append(fit)
     table = Table("", "boxes", *(f"{share:g}" for share in SHARES))
-    for name, of_share in fits.items():
-        values = [of_share[share] for share in SHARES]
+    for name, by_share in fits.items():
+        values = [by_share[share] for share in SHARES]
         table.add_row(name, str(len(values[0])), *(f"{np.mean(fit):.3f}" for fit in values))
     console = Console()
     console.width = max(console.width, 110)  # numbers in a file would be cut

@@ -270,8 +270,8 @@ def main() -> int:
     console.print(table)
 
     names = ("model", "checkpoint", "image_size", "image_aspect", "device", "threads")
-    given = {name: getattr(options, name) for name in names}
-    parameters = [*(f"{name}:={value}" for name, value in given.items() if value), *options.parameter]
+    values = {name: getattr(options, name) for name in names}
+    parameters = [*(f"{name}:={value}" for name, value in values.items() if value), *options.parameter]
     node = [word for parameter in parameters for word in ("-p", parameter)]
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))
     for column in ("latency ms: median", "p90", "images answered"):

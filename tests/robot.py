@@ -52,7 +52,7 @@ BOX = msg.Prompt(box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height
 
 
 class Robot(Node):
-    """The rest of the graph: a camera, an operator, and somebody who listens to the answers."""
+    """The rest of the graph: a camera, an operator, and a subscriber to the answers."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("robot", context=context)
@@ -68,7 +68,7 @@ class Robot(Node):
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
-        """Collects what comes on a topic."""
+        """Collects the messages of a topic."""
         heard = self.received.setdefault(topic, [])
 
         def hear(message: object) -> None:
@@ -90,7 +90,7 @@ class Robot(Node):
     def wait_for(self, event: Callable[[], bool], what: str = "", timeout: float = TIMEOUT) -> None:
         with self._news:
             deadline = time.monotonic() + timeout
-            while not event():  # the graph's changes wake nobody, so look now and then as well
+            while not event():  # changes of the graph notify no thread, so poll as well
                 assert time.monotonic() < deadline, f"waited in vain {what}"
                 self._news.wait(0.02)
 
@@ -107,7 +107,7 @@ class Robot(Node):
         return said
 
     def wait_until_connected(self) -> None:
-        """The node is active, and all that we send is heard and all that we hear is sent."""
+        """Waits until the node is active, and all publishers and subscribers are connected."""
         talks = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
         self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in talks), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")

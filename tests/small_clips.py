@@ -1,4 +1,4 @@
-"""Small clips that are worth writing and reading."""
+"""Small clips for tests of readers and writers."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def make_clip(
     overlap: bool = False,
     fps: float = 24.0,
 ) -> Clip:
-    """Boxes that walk over a smooth picture, which gets brighter; annotated is every `every`-th frame.
+    """Boxes that move over a smooth picture, which gets brighter; every `every`-th frame is annotated.
 
     The last object comes on the fifth frame. The second one has holes and a single pixel, and covers part of the first
     if `overlap`.
@@ -60,7 +60,7 @@ def same_frames(clip: Clip, truth: Clip, tolerance: float) -> None:
 
 
 def digest(clip: Clip) -> str:
-    """Of all that is in a clip: the same for equal ones only."""
+    """Digest of a clip's content, the same only for equal clips."""
     everything = hashlib.sha256(repr(clip.object_ids).encode())
     for image, masks in zip(clip.frames, clip.masks, strict=True):
         everything.update(np.ascontiguousarray(image).tobytes())

@@ -68,8 +68,8 @@ def download(url: str, to: Path, sha256: str) -> None:
 
 
 def _length(source: HTTPResponse) -> int | None:
-    given = source.headers.get("Content-Length", "")
-    return int(given) if given.isdecimal() else None
+    length = source.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
 
 
 class _Part:

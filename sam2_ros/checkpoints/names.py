@@ -125,12 +125,12 @@ def network_weights(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], list
 def _mappings(content: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
     """Mappings within a checkpoint, the outermost first, each after its place: "ema.model." """
     level: list[tuple[str, Mapping[Any, Any]]] = [("", content)]
-    left = _MAX_MAPPINGS
+    remaining = _MAX_MAPPINGS
     for _ in range(_MAX_DEPTH):
         inner: list[tuple[str, Mapping[Any, Any]]] = []
         for place, mapping in level:
-            left -= 1
-            if left < 0:
+            remaining -= 1
+            if remaining < 0:
                 return
             yield place, mapping
             inner += [

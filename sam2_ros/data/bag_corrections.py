@@ -26,12 +26,12 @@ def uncorrected(root: str | Path) -> list[Path]:
     object on a later image than its first one, on a recorded topic. Damaged bags are left out; reading them reports the
     error.
     """
-    found = []
+    paths = []
     for path in bag.bags(root):
         with contextlib.suppress(ClipError):
             if _is_uncorrected(path):
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def _is_uncorrected(path: Path) -> bool:

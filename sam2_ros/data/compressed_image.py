@@ -119,8 +119,8 @@ def _opened(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     other = next((name for start, name in _OTHERS.items() if data.startswith(start)), None)
     if data[4:8] == b"ftyp":
         other = "AVIF, HEIF or a video"
-    what = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
-    raise ImageError(f"{what}; only JPEG, PNG and TIFF are decoded, as cameras and image_transport send them")
+    problem = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
+    raise ImageError(f"{problem}; only JPEG, PNG and TIFF are decoded, as cameras and image_transport send them")
 
 
 def _check(header: ImageHeader, max_pixels: int) -> None:
@@ -170,7 +170,7 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     width, height, bits, kind_of_pixels, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     header = ImageHeader("PNG", width, height, bits, bool(kind_of_pixels & 2))  # 0 and 4 are grey
     _check(header, max_pixels)
-    position, kept, size = len(_PNG), [_PNG], 0
+    position, chunks, size = len(_PNG), [_PNG], 0
     for index in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, position)
         begin, position = position, position + 12 + length
@@ -179,16 +179,16 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
         if (kind == b"IHDR") != (index == 0):
             raise ImageError("the PNG is damaged: one IHDR belongs at its start")
         if kind in (b"IHDR", b"PLTE", b"IDAT"):
-            kept.append(data[begin:position])
+            chunks.append(data[begin:position])
             size += length
         elif kind == b"IEND":
             if size > _MAX_UNCHECKED_BYTES:
                 row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
-                needed = (
+                max_bytes = (
                     height * row * (2 if interlaced else 1) + 64
                 )  # interlaced, there are more rows, but shorter ones
-                kept = _bounded(kept, needed)
-            return b"".join([*kept, _PNG_END]), header
+                chunks = _bounded(chunks, max_bytes)
+            return b"".join([*chunks, _PNG_END]), header
     raise ImageError(f"the PNG has more than {_MAX_CHUNKS} chunks")
 
 

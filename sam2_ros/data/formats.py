@@ -132,18 +132,18 @@ def _coco(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".json" else None
     for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
-        found = [file for name in names for file in sorted(path.glob(name), key=natural) if not is_hidden(file.name)]
-        if found:
-            return _only(path, found)
+        files = [file for name in names for file in sorted(path.glob(name), key=natural) if not is_hidden(file.name)]
+        if files:
+            return _only(path, files)
     others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
-    found = [file for file in sorted(others, key=natural) if not is_hidden(file.name) and _lists_images(file)]
-    return _only(path, found) if found else None
+    files = [file for file in sorted(others, key=natural) if not is_hidden(file.name) and _lists_images(file)]
+    return _only(path, files) if files else None
 
 
-def _only(path: Path, found: list[Path]) -> Path:
-    if len(found) > 1:
-        raise ClipError(path, f"has several lists of images: open one of {', '.join(map(str, found))}")
-    return found[0]
+def _only(path: Path, files: list[Path]) -> Path:
+    if len(files) > 1:
+        raise ClipError(path, f"has several lists of images: open one of {', '.join(map(str, files))}")
+    return files[0]
 
 
 def _lists_images(file: Path) -> bool:

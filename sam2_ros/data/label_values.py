@@ -282,17 +282,17 @@ class _Survey:
         self.colours = {}
         for frame, file in files.items():
             pixels = read_labels(file, size, frame).colours
-            values, where = np.unique(pixels, return_inverse=True)
+            values, inverse = np.unique(pixels, return_inverse=True)
             if len(values) > MAX_COLOURS:
                 self.colours |= {int(value): _Colour(0, 0, 0) for value in values}
             if len(self.colours) > MAX_COLOURS:
                 return
-            where = where.reshape(pixels.shape).astype(np.uint16)
-            windows = sliding_window_view(np.pad(where, 1, mode="edge"), (3, 3))
-            edge = (windows != where[..., None, None]).any(axis=(2, 3))
+            inverse = inverse.reshape(pixels.shape).astype(np.uint16)
+            windows = sliding_window_view(np.pad(inverse, 1, mode="edge"), (3, 3))
+            edge = (windows != inverse[..., None, None]).any(axis=(2, 3))
             around = np.sort(windows[edge].reshape(-1, 9), axis=1)
-            among = where[edge][np.count_nonzero(np.diff(around, axis=1), axis=1) >= 2]
-            parts = where.ravel(), where[~edge], among
+            among = inverse[edge][np.count_nonzero(np.diff(around, axis=1), axis=1) >= 2]
+            parts = inverse.ravel(), inverse[~edge], among
             for value, *counts in zip(
                 values.tolist(), *(np.bincount(part, minlength=len(values)).tolist() for part in parts), strict=True
             ):
@@ -324,30 +324,30 @@ class _Survey:
 def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
     """The meaning of grey levels or palette indices, the values of one layer."""
     palette, deep = survey.palette is not None, survey.deep
-    found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
-    top = max(found, default=0)
+    values = (np.flatnonzero(counts.every[1:]) + 1).tolist()
+    top = max(values, default=0)
     white = 2**16 - 1 if top > VOID else VOID
 
     def binary() -> LabelValues:
-        if len(found) == 1:
+        if len(values) == 1:
             return LabelValues((1,), (top,), of, palette=None)
         if palette:  # indices are no levels: all are the object
-            return LabelValues((1,), (found[0],), of, 1)
+            return LabelValues((1,), (values[0],), of, 1)
         return LabelValues((1,), (white,), of, (top + 1) // 2, None)
 
     if meaning == "binary":
-        return binary() if found else LabelValues((), (), of, palette=None)
+        return binary() if values else LabelValues((), (), of, palette=None)
     if meaning is None and not palette:
-        if found == [white] and (not deep or white > VOID):
+        if values == [white] and (not deep or white > VOID):
             return binary()
-        if len(found) > 1 and _soft(counts, white):
+        if len(values) > 1 and _soft(counts, white):
             return binary()
-    ids = [value for value in found if value != VOID] if not deep and len(found) > 1 else found
-    if found == [VOID] and not deep:
+    ids = [value for value in values if value != VOID] if not deep and len(values) > 1 else values
+    if values == [VOID] and not deep:
         return LabelValues((1,), (VOID,), of, palette=None)
     if meaning is None and survey.lossy:
         raise ClipError(folder, f"JPEG changes values, so they can't be object IDs: save masks as PNG, or {HINT}")
-    if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
+    if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(values) and not palette)):
         raise ClipError(folder, f"{problem}; {HINT}")
     return LabelValues(tuple(ids), tuple(ids), of, palette=None)
 
@@ -390,7 +390,7 @@ def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
 
 
 def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
-    found = survey.colours.keys() - {0}
+    values = survey.colours.keys() - {0}
     if len(survey.colours) > MAX_COLOURS:
         if survey.alpha is not None:  # cut-out objects: the mask is the visible part
             return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
@@ -401,27 +401,27 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         raise ClipError(folder, "has colour masks without black, the background")
     solid, thin = survey.solid, survey.thin
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
-    of_palette = found <= indices.keys()  # which the rims of others hardly ever are
+    in_palette = values <= indices.keys()  # which the rims of others hardly ever are
     if meaning is None and survey.lossy:
         raise ClipError(folder, "has colour masks saved as JPEG, which changes colours: save them as PNG")
-    sure = meaning is not None or of_palette
+    sure = meaning is not None or in_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
-        brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
+        brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or values)
         return LabelValues((1,), (VOID,), "brightness", (brightest + 1) // 2, None)
     if not sure and survey.has_rims:
-        problem = f"looks like masks with soft edges: {len(thin)} of the {len(found)} colours cover no area"
+        problem = f"looks like masks with soft edges: {len(thin)} of the {len(values)} colours cover no area"
         raise ClipError(folder, f"{problem}; resize masks by nearest neighbour, and save them as PNG, or {HINT}")
     if like is not None and like.layer == "colours":
         return like
-    if of_palette:
-        ids = sorted(indices[colour] for colour in found)
+    if in_palette:
+        ids = sorted(indices[colour] for colour in values)
         ids = [index for index in ids if index <= MAX_ID] or ids
         colours = [int(packed(PALETTE[index])) for index in ids]
         return LabelValues((1,) if ids == [VOID] else tuple(ids), tuple(colours), "colours")
     if like is not None:
-        unknown = min(found - indices.keys())
+        unknown = min(values - indices.keys())
         raise ClipError(folder, f"has colour #{unknown:06x}, which belongs to no object")
-    return LabelValues(tuple(range(1, len(found) + 1)), tuple(sorted(found)), "colours")
+    return LabelValues(tuple(range(1, len(values) + 1)), tuple(sorted(values)), "colours")
 
 
 def _blends(thin: Mapping[int, int], solid: Sequence[int]) -> bool:

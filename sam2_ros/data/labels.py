@@ -94,8 +94,8 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
     """
     with opened(file, frame) as image:
         if (image.height, image.width) != size:
-            found = f"{image.width} x {image.height}"
-            raise ClipError(file, f"is {found} pixels, the video's frames are {size[1]} x {size[0]}", frame)
+            actual = f"{image.width} x {image.height}"
+            raise ClipError(file, f"is {actual} pixels, the video's frames are {size[1]} x {size[0]}", frame)
         if image.mode == "P":
             return _indexed(file, image, frame)
         if image.mode == "1":

@@ -75,10 +75,10 @@ class McapFile:
             file.index, file._end = scan.index, scan.end
             if scan.unknown_rest:
                 rest = path.with_name(f"{path.name}.rest")
-                with open(rest, "xb") as kept:
+                with open(rest, "xb") as rest_file:
                     file._file.seek(scan.end)
                     while data := file._file.read(CHUNK_SIZE):
-                        kept.write(data)
+                        rest_file.write(data)
             if scan.without_index:  # the writer was interrupted after the chunk
                 chunk, entries = scan.without_index
                 records = RecordBuilder()

@@ -98,12 +98,12 @@ class ObjectFolders:
         key = self.root, name
         if key not in _FORMATS:
             files = label_files(self.root / name) if self.root else {}
-            found = LabelValues((1,), (1,))
+            default = LabelValues((1,), (1,))
             try:
-                of_clip = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else found
+                values = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else default
             except ClipError:
-                of_clip = found
-            _FORMATS[key] = replace(of_clip, object_ids=(1,), values=of_clip.values[:1] or (1,))
+                values = default
+            _FORMATS[key] = replace(values, object_ids=(1,), values=values.values[:1] or (1,))
         return _FORMATS[key]
 
 

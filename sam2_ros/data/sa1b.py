@@ -92,12 +92,12 @@ def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
         )
     sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
     size = image_size(picture, 0) if None in sides else sides
-    left = LeftOut()
+    omitted = LeftOut()
     entries = [entry if isinstance(entry, dict) else {} for entry in content["annotations"]]
     segmentations = [(str(entry.get("id", index)), entry.get("segmentation")) for index, entry in enumerate(entries)]
-    masks = coco.drawable(segmentations, size, left)
-    if left:
-        warnings.warn(f"{file}: left out {left}", DataWarning, stacklevel=2)
+    masks = coco.drawable(segmentations, size, omitted)
+    if omitted:
+        warnings.warn(f"{file}: left out {omitted}", DataWarning, stacklevel=2)
     return coco.still(name, file, coco.Annotated(picture, size, masks))
 
 
@@ -116,9 +116,9 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
             height, width = frame.shape[:2]
             number += 1
             image = {"image_id": number, "file_name": f"{name}.jpg", "height": height, "width": width}
-            seen = [mask for mask in masks if mask.any()]
+            visible = [mask for mask in masks if mask.any()]
             annotations = [
                 {"id": row, "segmentation": coco_rle.encode(mask), "area": int(np.count_nonzero(mask))}
-                for row, mask in enumerate(seen, 1)
+                for row, mask in enumerate(visible, 1)
             ]
             (root / f"{name}.json").write_text(json.dumps({"image": image, "annotations": annotations}))

@@ -50,18 +50,18 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
     if not videos:
         raise ClipError(meta, "lists no videos")
     objects: dict[str, dict[int, tuple[str, ...]]] = {}
-    left = LeftOut()
+    omitted = LeftOut()
     for video, entry in videos.items():
         try:
             objects[video] = _objects(meta, video, entry)
         except ClipError as error:
             if len(videos) == 1:
                 raise
-            left.add("videos with an invalid description", f"{video}: {error.problem}")
+            omitted.add("videos with an invalid description", f"{video}: {error.problem}")
     if not objects:
-        raise ClipError(meta, f"has no valid description of a video: {left}")
-    if left:
-        warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
+        raise ClipError(meta, f"has no valid description of a video: {omitted}")
+    if omitted:
+        warnings.warn(f"{meta}: left out {omitted}", DataWarning, stacklevel=2)
     return Clips(
         sorted(objects, key=natural), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values)
     )

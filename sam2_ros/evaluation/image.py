@@ -98,14 +98,14 @@ def image_report(
     """
     numbers = list(range(1, CLICKS + 1))
 
-    def of(clips: set[str]) -> list[ImageScore]:
-        return [score for clip, of_clip in scores.items() if clip in clips for score in of_clip.values()]
+    def scores_of(clips: set[str]) -> list[ImageScore]:
+        return [score for clip, by_object in scores.items() if clip in clips for score in by_object.values()]
 
     def curve(clips: set[str]) -> list[float]:
-        return [mean(score.clicks[n] for score in of(clips)) for n in range(CLICKS)]
+        return [mean(score.clicks[n] for score in scores_of(clips)) for n in range(CLICKS)]
 
     def cells(clips: set[str]) -> list[str]:
-        first = [mean(score.best for score in of(clips)), mean(score.single for score in of(clips))]
+        first = [mean(score.best for score in scores_of(clips)), mean(score.single for score in scores_of(clips))]
         return [*_sizes(scores, clips), *map(percent, curve(clips) + first)]
 
     tables = [
@@ -128,8 +128,8 @@ def image_report(
                 "best_of_3": score.best,
                 "single": score.single,
             }
-            for clip, of_clip in scores.items()
-            for (frame, object_id), score in of_clip.items()
+            for clip, by_object in scores.items()
+            for (frame, object_id), score in by_object.items()
         ],
     }
     note = (

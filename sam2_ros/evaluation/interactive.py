@@ -137,18 +137,18 @@ def _next_below_threshold(one: ObjectScore, done: Sequence[int]) -> int | None:
 def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence[Round]], rows: Rows, rounds: int,
                        notes: Sequence[str] = ()) -> Report:  # fmt: skip
     """Tables and curves of J&F over annotated frames; objects without errors keep their last score."""
-    objects = [one for name, done in clips.items() for one in _by_object(name, done, rounds)]
+    objects = [curve for name, done in clips.items() for curve in _by_object(name, done, rounds)]
     numbers = list(range(1, rounds + 1))
     columns = ["objects", *map(str, numbers), "mean", "frames", "clicks"]
 
-    def cells(some: Sequence[_Curve]) -> list[str]:
-        curve = [mean(one.j_and_f[n] for one in some) for n in range(rounds)]
-        frames = mean(len(one.annotations) for one in some)
-        clicks = mean(sum(annotation.clicks for annotation in one.annotations) for one in some)
-        return [str(len(some)), *map(percent, curve), percent(mean(curve)), f"{frames:.1f}", f"{clicks:.1f}"]
+    def cells(curves: Sequence[_Curve]) -> list[str]:
+        means = [mean(curve.j_and_f[n] for curve in curves) for n in range(rounds)]
+        frames = mean(len(curve.annotations) for curve in curves)
+        clicks = mean(sum(annotation.clicks for annotation in curve.annotations) for curve in curves)
+        return [str(len(curves)), *map(percent, means), percent(mean(means)), f"{frames:.1f}", f"{clicks:.1f}"]
 
-    def of(clips: set[str]) -> list[_Curve]:
-        return [one for one in objects if one.clip in clips]
+    def curves_of(clips: set[str]) -> list[_Curve]:
+        return [curve for curve in objects if curve.clip in clips]
 
     note = (
         f"J&F in percent after 1 .. {rounds} annotated frames of {CLICKS} clicks each, their mean, and the number"
@@ -156,25 +156,25 @@ def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence
         " count."
     )
     tables = [
-        Table(heading, columns, [(name, cells(of(clips))) for name, clips in parts.items()])
+        Table(heading, columns, [(name, cells(curves_of(clips))) for name, clips in parts.items()])
         for heading, parts in rows.tables().items()
     ]
     lines = {
-        name: (numbers, [mean(one.j_and_f[n] for one in of(clips)) for n in range(rounds)])
+        name: (numbers, [mean(curve.j_and_f[n] for curve in curves_of(clips)) for n in range(rounds)])
         for name, clips in rows.lines().items()
     }
     data = {
         "j_and_f": lines["all"][1],
         "objects": [
             {
-                "clip": one.clip,
-                "object_id": one.object_id,
-                "frames": [annotation.frame for annotation in one.annotations],
-                "clicks": [annotation.clicks for annotation in one.annotations],
-                "j": one.j,
-                "f": one.f,
+                "clip": curve.clip,
+                "object_id": curve.object_id,
+                "frames": [annotation.frame for annotation in curve.annotations],
+                "clicks": [annotation.clicks for annotation in curve.annotations],
+                "j": curve.j,
+                "f": curve.f,
             }
-            for one in objects
+            for curve in objects
         ],
     }
     return Report(settings, tables, [note, *notes], data, Curves(lines, "annotated frames", "J&F"))

@@ -111,8 +111,8 @@ def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
         values = values.of(clip.object_ids)
         unknown = values.unknown(image)
         if values.threshold is not None or unknown:
-            what = "one object with soft edges" if values.threshold is not None else values.named(min(unknown))
-            raise ClipError(file, f"has {what}, but the clip's objects are {_list(clip.object_ids)}", index)
+            content = "one object with soft edges" if values.threshold is not None else values.named(min(unknown))
+            raise ClipError(file, f"has {content}, but the clip's objects are {_list(clip.object_ids)}", index)
         return values.masks(image)
 
     return read

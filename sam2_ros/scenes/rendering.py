@@ -147,10 +147,10 @@ class Rendering(Film):
     def shows(self, frame: int) -> bool:
         if frame in self._frames:
             return super().shows(frame)
-        for quick in (True, False):  # objects rarely need to be drawn to know that one is visible
+        for fast in (True, False):  # objects rarely need to be drawn to know that one is visible
             covered = np.zeros(self._size, bool)
             for thing, outline in zip(reversed(self._scene), reversed(self._outlines), strict=True):
-                if quick and thing.object_id:
+                if fast and thing.object_id:
                     matrix, blur = self._motion(thing, frame)
                     places = (_opaque_pixel(part, frame, matrix, *self._size, blur) for part in thing.parts)
                     if any(place is not None and not covered[place] for place in places):

@@ -151,11 +151,11 @@ class SyntheticScenes(Scenes):
         """A clip of another seed space, with at least the minimum number of objects. Each is well visible on the first
         frame and on a quarter of the frames at least."""
 
-        def of_film(film: Film) -> np.ndarray:
-            there = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
-            return 1 + np.flatnonzero(there & self._well_seen(film.label(0)))
+        def visible_ids(film: Film) -> np.ndarray:
+            often_visible = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
+            return 1 + np.flatnonzero(often_visible & self._well_seen(film.label(0)))
 
-        attempts = ((film, of_film(film)) for film in self._attempts(name, seed))
+        attempts = ((film, visible_ids(film)) for film in self._attempts(name, seed))
         film, ids = next((film, ids) for film, ids in attempts if len(ids) >= self.settings.objects[0])
         return self._clip(name, film, ids)
 
@@ -250,20 +250,20 @@ class SyntheticScenes(Scenes):
             heading = rng.uniform(0, 2 * np.pi)
             away = 1.25 * (np.hypot(s.height, s.width) / 2 + size)
             if frames >= 24 or rng.random() < 0.15:
-                quick = rng.uniform(0.15, 0.5) * frames
+                duration = rng.uniform(0.15, 0.5) * frames
                 start = rng.uniform(0.1, 0.7) * frames
             else:  # at a pace that a short clip shows only a part of
-                quick = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
-                start = rng.uniform(-0.6 * quick, 0.7 * frames)
+                duration = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
+                start = rng.uniform(-0.6 * duration, 0.7 * frames)
             kind = rng.random()
             if kind < 0.5:  # leaves and returns
-                back = start + quick + rng.uniform(0, 0.3) * frames
-                gone = ramp(frames, start, start + quick) - ramp(frames, back, back + quick)
+                back = start + duration + rng.uniform(0, 0.3) * frames
+                progress = ramp(frames, start, start + duration) - ramp(frames, back, back + duration)
             elif kind < 0.8:  # leaves for good
-                gone = ramp(frames, start, start + quick)
+                progress = ramp(frames, start, start + duration)
             else:  # comes late
-                gone = 1 - ramp(frames, start, start + quick)
-            x, y = x + np.cos(heading) * away * gone, y + np.sin(heading) * away * gone
+                progress = 1 - ramp(frames, start, start + duration)
+            x, y = x + np.cos(heading) * away * progress, y + np.sin(heading) * away * progress
         turning = np.exp(rng.uniform(-6, -1.9)) if speed > 0 else 0.0
         angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(0, 0.3)
         angle = angle + wander(rng, frames, 1.2, turning)

@@ -144,20 +144,20 @@ class TableScenes(Scenes):
         arrives = rng.uniform(0.1, 0.45) * frames
         leaves = arrives + rng.uniform(0.05, 0.5) * frames
         out = leaves + rng.uniform(0.05, 0.3) * frames
-        there = spot + rng.normal(0, 6, 2)
-        return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *there, after])
+        hidden = spot + rng.normal(0, 6, 2)
+        return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *hidden, after])
 
     def _leaving(self, rng: np.random.Generator, half: float) -> np.ndarray:
         """Positions of a toy that leaves the image and usually comes back; units [T]."""
         frames = self.settings.frames
         start, back = rng.uniform(-260, 260, 2)
-        gone = rng.choice([-1, 1]) * (WIDE * 0.72 + half)
+        outside = rng.choice([-1, 1]) * (WIDE * 0.72 + half)
         leaves = rng.uniform(0.0, 0.5) * frames
         away = leaves + rng.uniform(0.05, 0.3) * frames
         returns = away + rng.uniform(0.05, 0.5) * frames if rng.random() < 0.75 else 2 * frames
-        from_side = gone if rng.random() < 0.6 else -gone
+        from_side = outside if rng.random() < 0.6 else -outside
         when = [0, leaves, away, away + 1e-3, returns, returns + rng.uniform(0.05, 0.3) * frames]
-        return np.interp(np.arange(frames), when, [start, start, gone, from_side, from_side, back])
+        return np.interp(np.arange(frames), when, [start, start, outside, from_side, from_side, back])
 
     def _drawn(self, rng: np.random.Generator, one: _Stander, grid: np.ndarray) -> list[Thing]:
         """The shadow and the body of a toy, in pixels."""

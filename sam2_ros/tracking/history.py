@@ -133,11 +133,11 @@ class History:
                 Nothing has changed.
         """
         if not 0 < len(stamps) <= len(self._frames):
-            frames = f"only {len(self._frames)}" if self._frames else "no"
-            raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
+            number = f"only {len(self._frames)}" if self._frames else "no"
+            raise StampError(f"there are {number} frames to give {len(stamps)} other stamps")
         stamps = tuple(_whole(stamp, StampError) for stamp in stamps)
-        seen = list(self._frames)
-        unchanged, restamped = seen[: -len(stamps)], seen[-len(stamps) :]
+        stored = list(self._frames)
+        unchanged, restamped = stored[: -len(stamps)], stored[-len(stamps) :]
         for before, after in pairwise([*(frame.stamp for frame in unchanged[-1:]), *stamps]):
             if after <= before:
                 raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")

@@ -161,14 +161,14 @@ def _place(
     (h, w), (height, width), (left, top, box_width, box_height) = shape[:2], size, box
     gap = h // 3
     right, bottom = left + box_width, top + box_height
-    wishes: list[tuple[int, int]] = []
+    candidates: list[tuple[int, int]] = []
     for away in range(gap, gap + 4 * h, h):
         rows, columns = (top - away - h, bottom + away), (left, right - w)
-        wishes += [(x, y) for y in rows for x in columns]
-        wishes += [(right + away, top), (left - away - w, top)]
-    wishes += [(left + gap, top + gap + row * (h + gap)) for row in range(16)]
+        candidates += [(x, y) for y in rows for x in columns]
+        candidates += [(right + away, top), (left - away - w, top)]
+    candidates += [(left + gap, top + gap + row * (h + gap)) for row in range(16)]
     best, chosen = np.inf, (0, (0, 0))
-    for side, (x, y) in enumerate(wishes):
+    for side, (x, y) in enumerate(candidates):
         x = min(max(x, 0), max(width - w, 0))
         if not 0 <= y <= height - h:
             continue

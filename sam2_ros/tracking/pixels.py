@@ -173,10 +173,10 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     count = np.count_nonzero(mask)
     if count < smallest:
         side = math.ceil(math.sqrt(smallest))
-        enough = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
+        minimum = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
         raise SmallMaskError(
             f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
-            f" hold {enough}; crop the images, or let the network see more (image_size)"
+            f" hold {minimum}; crop the images, or let the network see more (image_size)"
         )
     coverage = _coverage(mask, shape, device)
     highest = float(coverage.max())
@@ -191,7 +191,7 @@ def to_masks(
     height: int,
     width: int,
     non_overlap: bool = False,
-    given: Mapping[int, np.ndarray] = NO_MASKS,
+    prompted: Mapping[int, np.ndarray] = NO_MASKS,
     fill_holes: bool = True,
 ) -> np.ndarray:
     """Resize logits [N, h, w] to the image's size and cut them at 0: bool [N, height, width].
@@ -205,7 +205,7 @@ def to_masks(
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
     scaled, masks = resize_logits(logits, height, width, fill_holes)
-    return resolve_overlaps(_to_host(masks), scaled, non_overlap, given)
+    return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
 
 
 def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
@@ -221,20 +221,20 @@ def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = Tr
 
 
 def resolve_overlaps(
-    masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping[int, np.ndarray]
+    masks: np.ndarray, logits: Tensor, non_overlap: bool, prompted: Mapping[int, np.ndarray]
 ) -> np.ndarray:
     """Put prompted masks in their rows of masks, bool [N, H, W], and remove overlaps (`to_masks`). In place.
 
     Each contested pixel stays in one mask: in a prompted one, or else in that with the highest logit. Holes are filled
     before, since another object may lie in them.
     """
-    for row, mask in given.items():
+    for row, mask in prompted.items():
         masks[row] = mask
     if not non_overlap:
         return masks
     contested = masks.sum(axis=0) > 1
     claims = logits[:, torch.from_numpy(contested)].cpu().numpy()
-    claims[list(given)] = np.inf
+    claims[list(prompted)] = np.inf
     owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
     masks[:, contested] = owner == np.arange(len(masks))[:, None]
     return masks
@@ -253,12 +253,12 @@ def without_holes(logits: Tensor, area: int = 8) -> Tensor:
 def small_holes_on_cpu(outside: Tensor, area: int) -> Tensor:
     """Cells in components of `outside`, bool [N, h, w], of no more than `area` cells: bool [N, h, w]. On a CPU."""
     holes = np.zeros(outside.shape, dtype=bool)
-    for cells, found in zip(outside.numpy(), holes, strict=True):
+    for cells, small_holes in zip(outside.numpy(), holes, strict=True):
         count, components = cv2.connectedComponents(cells.view(np.uint8), connectivity=8)
         small = np.bincount(components.ravel(), minlength=count) <= area
         small[0] = False  # the mask
         if small.any():
-            found[:] = small[components]
+            small_holes[:] = small[components]
     return torch.from_numpy(holes)
 
 
@@ -270,15 +270,15 @@ def small_holes_on_gpu(outside: Tensor, area: int) -> Tensor:
     label = cells * torch.arange(1, cells[0].numel() + 1, device=cells.device).view_as(cells[0])
     for _ in range(area):
         label = F.max_pool2d(label, 3, stride=1, padding=1) * cells
-    goes_on = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
+    is_larger = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
     label = label.long().flatten(1)
-    goes_on, total = goes_on.flatten(1), label.shape[1]
+    is_larger, total = is_larger.flatten(1), label.shape[1]
     # Uncounted cells have places of their own: thousands of cells that add to one place would wait for each other.
     elsewhere = torch.arange(total + 1, 2 * total + 1, device=cells.device)
-    counted = torch.where(outside.flatten(1) & ~goes_on, label, elsewhere)
+    counted = torch.where(outside.flatten(1) & ~is_larger, label, elsewhere)
     size = torch.zeros(len(label), 2 * total + 1, device=cells.device)
     size.scatter_add_(1, counted, torch.ones_like(counted, dtype=size.dtype))
-    size.scatter_(1, torch.where(goes_on, label, elsewhere), area + 1.0)
+    size.scatter_(1, torch.where(is_larger, label, elsewhere), area + 1.0)
     return (size.gather(1, label) <= area).view_as(outside) & outside
 
 

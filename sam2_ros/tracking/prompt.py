@@ -202,9 +202,9 @@ def _box(value: Any, height: int, width: int) -> Box:
     sides = _plain(value)
     if isinstance(sides, (list, tuple)) and len(sides) == 1 and isinstance(sides[0], (list, tuple)):
         sides = sides[0]  # one box in a list of boxes
-    given = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
-    numbers = [number for number in given if number is not None]
-    if len(given) != 4 or len(numbers) != 4:
+    values = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
+    numbers = [number for number in values if number is not None]
+    if len(values) != 4 or len(numbers) != 4:
         raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):
@@ -263,13 +263,13 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
         )
     if mask.dtype.kind == "i" and mask.min() < 0:
         raise PromptError(f"the mask holds {mask.min()}; negative numbers mean nothing in it, give mask > 0")
-    there = mask.astype(bool)
-    if not there.any():
+    inside = mask.astype(bool)
+    if not inside.any():
         raise PromptError("the mask is empty; set the object's pixels to a value other than 0")
     half = mask.max() // 2
-    if np.count_nonzero(there) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
+    if np.count_nonzero(inside) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
         raise PromptError(
             f"the mask is faint in most places and has {len(np.unique(mask))} values, as a picture of probabilities"
             f" has; give mask > {half}, or mask > 0 if all of it is on the object"
         )
-    return there
+    return inside

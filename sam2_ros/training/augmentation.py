@@ -107,16 +107,16 @@ def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Genera
     tint = np.diag(1 + settings.tint * rng.uniform(-1, 1, 3))
     clip = (settings.brightness, settings.contrast, settings.saturation)
     each = (settings.frame_brightness, settings.frame_contrast, settings.frame_saturation)
-    of_clip = 1 + np.array(clip) * rng.uniform(-1, 1, 3)
+    clip_factors = 1 + np.array(clip) * rng.uniform(-1, 1, 3)
     changed = []
     for frame in frames:
         frame = np.ascontiguousarray(frame)
         mean = np.array(cv2.mean(frame)[:3]) @ LUMINANCE
-        matrix = _jitter(mean, *of_clip) @ _homogeneous(tint)
+        matrix = _jitter(mean, *clip_factors) @ _homogeneous(tint)
         if grey:
             matrix = _homogeneous(np.tile(LUMINANCE, (3, 1))) @ matrix
         if any(each):
-            matrix = _jitter(mean * of_clip[0], *(1 + np.array(each) * rng.uniform(-1, 1, 3))) @ matrix
+            matrix = _jitter(mean * clip_factors[0], *(1 + np.array(each) * rng.uniform(-1, 1, 3))) @ matrix
         changed.append(cv2.transform(frame, matrix[:3]))
     return np.stack(changed)
 

@@ -91,8 +91,8 @@ _TRUNK = re.compile(r"image_encoder\.trunk\.(?:blocks\.(\d+)|patch_embed)\.")
 
 
 def _encoder_blocks(names) -> int:
-    found = [int(match[1]) for name in names if (match := _TRUNK.search(name)) and match[1]]
-    return 1 + max(found, default=-1)
+    blocks = [int(match[1]) for name in names if (match := _TRUNK.search(name)) and match[1]]
+    return 1 + max(blocks, default=-1)
 
 
 def _relative_rate(name: str, blocks: int, learning: Learning) -> float:

@@ -98,10 +98,10 @@ def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0
     labels = torch.tensor([PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT], device=masks.device)
 
     points, negative = _clicks(masks, masks, chance)
-    there = _any(masks)[:, None]
+    visible = _any(masks)[:, None]
     return (
-        torch.where(there[..., None], corners, points),
-        torch.where(there, labels, F.pad(negative, (0, 1), value=PointLabel.PADDING)),
+        torch.where(visible[..., None], corners, points),
+        torch.where(visible, labels, F.pad(negative, (0, 1), value=PointLabel.PADDING)),
     )
 
 

@@ -81,8 +81,10 @@ def excerpt(
     """
 
     def shown(first: int, step: int) -> bool:
-        there = visible[first]
-        return bool((there if known is None else there & known[first + step * np.arange(frames)].all(axis=0)).any())
+        candidates = visible[first]
+        return bool(
+            (candidates if known is None else candidates & known[first + step * np.arange(frames)].all(axis=0)).any()
+        )
 
     count = len(visible)
     max_gap = min(max_gap, (count - 1) // (frames - 1)) if frames > 1 else 1

@@ -54,7 +54,7 @@ class Scores:
             "present {:.3f} when visible": self.seen,
             "absent {:.3f} when not": self.missed,
         }
-        return ", ".join(said.format(value) for said, value in words.items() if not math.isnan(value))
+        return ", ".join(shown.format(value) for shown, value in words.items() if not math.isnan(value))
 
 
 def scene_batches(shape: tuple[int, int], pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
@@ -110,12 +110,12 @@ def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.nda
     for seed, batch in enumerate(batches):
         outcome = rollout(batch.to(model.device), seed)
         present = batch.masks.flatten(2).any(dim=2)
-        found = outcome.presence_logit.cpu() > 0
-        overlap = iou(outcome.logits.cpu(), coverage(batch.masks)) * found
+        predicted = outcome.presence_logit.cpu() > 0
+        overlap = iou(outcome.logits.cpu(), coverage(batch.masks)) * predicted
         first.append(overlap[:, 0])
         later.append(overlap[:, 1:][present[:, 1:]])
-        seen.append(found[:, 1:][present[:, 1:]].float())
-        missed.append(~found[:, 1:][~present[:, 1:]])
+        seen.append(predicted[:, 1:][present[:, 1:]].float())
+        missed.append(~predicted[:, 1:][~present[:, 1:]])
         pictures.append(picture(batch, outcome))
     return Scores(*(float(torch.cat(values).float().mean()) for values in (first, later, seen, missed))), pictures
 

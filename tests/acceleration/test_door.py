@@ -1,4 +1,4 @@
-"""accelerate() decides once."""
+"""accelerate() chooses precision and kernels."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ def test_no_gradients_and_the_precision_that_was_asked_for(model, image, memorie
 
 @pytest.mark.parametrize("how", ["in place", "loaded"])
 def test_weights_that_change_are_followed(model, image, how):
-    """What was computed from them before is computed again: tables, merged convolutions."""
+    """Derived values are computed again: tables, merged convolutions."""
     own = deepcopy(model)
     network = accelerate(own)
     before = network.encode_image(image)

@@ -14,7 +14,7 @@ from sam2_ros.model.layers import LayerNorm2d
 
 @pytest.mark.parametrize("keys", [64, 2 * MAX_SCORES // 64])
 def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
-    """With few keys by plain matrix products, with many by PyTorch's own kernel."""
+    """Few keys take plain matrix products, many PyTorch's own kernel."""
     inputs = [torch.randn(2, 2, n, 16).bfloat16().float().requires_grad_() for n in (64, keys, keys)]
     weight = torch.randn(2, 2, 64, 16)
     (attention(*inputs) * weight).sum().backward()

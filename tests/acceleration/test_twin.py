@@ -1,4 +1,4 @@
-"""A twin shares its weights with the plain network, and stays beside it."""
+"""A twin shares its weights with the plain network, and leaves it unchanged."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Folders of exported graphs open like every other checkpoint, for what they were exported for."""
+"""Folders of exported graphs open like other checkpoints, for the model, size and aspect of their export."""
 
 from __future__ import annotations
 

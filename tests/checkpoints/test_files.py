@@ -109,7 +109,7 @@ def test_files_that_are_not_weights_are_named(weights, tmp_path):
 
 
 class Unpickled:
-    """Leaves a trace where it is unpickled."""
+    """Leaves a trace when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -129,7 +129,7 @@ def test_pickled_models_are_refused_and_never_run(tmp_path):
 
 
 def zip_bomb(path: Path, entry: str, size: int) -> None:
-    """A checkpoint whose tensors, or what is beside them, are zeros that unpack to a given size."""
+    """A checkpoint whose tensors, or the entry beside them, are zeros that unpack to a given size."""
     torch.save({"model": {"no_mem_embed": torch.zeros(4)}}, path.with_suffix(".plain"))
     with zipfile.ZipFile(path.with_suffix(".plain")) as plain, zipfile.ZipFile(path, "w") as bomb:
         for name in plain.namelist():

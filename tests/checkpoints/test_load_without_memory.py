@@ -1,4 +1,4 @@
-"""Weights for still images have no memory: pictures can be segmented with them, and nothing is tracked."""
+"""Weights for still images have no memory: they segment pictures, and cannot track."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def stills_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped weights without those of the memory."""
+    """The shipped weights, except those of the memory."""
     path = tmp_path_factory.mktemp("weights") / "stills.safetensors"
     save_file({key: value for key, value in load_file(DEFAULT_WEIGHTS).items() if not VIDEO_ONLY.match(key)}, path)
     return path

@@ -1,4 +1,4 @@
-"""Hugging Face's names, and those that wrappers and trainers make, become Meta's."""
+"""Names of Hugging Face, wrappers and trainers are translated to Meta's."""
 
 from __future__ import annotations
 

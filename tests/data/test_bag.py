@@ -42,7 +42,7 @@ def test_round_trip(storage, tmp_path):
 
 
 def test_bags_of_one_name_are_all_read(tmp_path):
-    """A folder that was recorded, and a file that somebody put beside it."""
+    """A recorded folder beside a file of the same name."""
     for number, name in enumerate(("run1", "other"), start=2):
         bag.write(make_clip(frames=number), tmp_path / name)
     (file,) = (tmp_path / "other").glob("*.mcap")
@@ -192,13 +192,13 @@ def test_encodings(recorded, encoding, pixels, wanted, padding):
 
 
 def test_rows_without_a_step(recorded):
-    """Some drivers leave it at 0: rows without padding."""
+    """Some drivers set step to 0: rows without padding."""
     clip = bag.read(recorded(("/image", RGB, 10**9, image(PICTURE, "rgb8") | {"step": 0})))
     np.testing.assert_array_equal(clip.frames[0], PICTURE)
 
 
 def test_compressed_images(recorded):
-    """PNG is exact; grey stays grey; a JPEG that is cut off is an error, not half a picture."""
+    """PNG is exact; grey stays grey; a truncated JPEG is an error, not half a picture."""
     png = cv2.imencode(".png", PICTURE[..., ::-1])[1].ravel()
     grey = cv2.imencode(".png", PICTURE[..., 0])[1].ravel()
     jpeg = cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()
@@ -218,12 +218,12 @@ def test_compressed_images(recorded):
 
 
 def thermal(index: int) -> np.ndarray:
-    """Of 14 bits, slowly warmer."""
+    """A thermal image of 14 bits; later ones are warmer."""
     return (7600 + 10 * index + PICTURE[..., 0].astype(np.uint16) * 2).astype(np.uint16)
 
 
 def test_16_bit_images_are_those_of_the_node(recorded):
-    """Raw and as PNG, whichever is asked for first; one that cannot be read does not matter to the others."""
+    """Raw and as PNG, in any order of access; an unreadable image does not affect the others."""
     frames = [image(thermal(index), "mono16") for index in range(12)]
     frames[5] |= {"data": frames[5]["data"][:9]}
     pngs = [
@@ -253,7 +253,7 @@ def test_decompression_bombs_in_a_bag_are_refused(recorded):
 
 
 def test_masklets_belong_to_images_by_stamp(recorded):
-    """Whatever the order of arrival; of two answers for one image the later one counts."""
+    """In any order of arrival; of two answers for one image the later one counts."""
     a, b, c = 10**9, 2 * 10**9, 3 * 10**9
     types = typestore().types
 
@@ -296,7 +296,7 @@ def test_ambiguous_topics_must_be_chosen(recorded):
 
 
 def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
-    """Not another camera's, not what the node drew, and a topic's compressed copy is none of its own."""
+    """Images of another camera, and the node's own overlay, are not chosen; a compressed copy is no second topic."""
     jpeg = {"format": "jpeg", "data": cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()}
     path = recorded(
         *(("/up/image", RGB, 10**9 * t + 1, image(PICTURE * 0, "rgb8")) for t in (1, 2)),
@@ -311,7 +311,7 @@ def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
 
 
 def test_unlisted_object_is_unknown(recorded):
-    """It was pointed out later, or is no longer followed; one that is named and not present is hidden."""
+    """It is prompted later, or is no longer tracked; a listed object that is not present is hidden."""
     types = typestore().types
     square, nothing = np.zeros((2, 48, 64), bool)
     square[3:9, 3:9] = True

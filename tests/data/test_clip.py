@@ -1,4 +1,4 @@
-"""A clip refuses what doesn't fit together."""
+"""A clip checks that its parts fit together."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Damaged files: one class of error, which names file and frame and says what is wrong."""
+"""Damaged files: one class of error, which names file, frame and problem."""
 
 import json
 import pickle
@@ -47,7 +47,7 @@ def relabel(file: Path, labels: np.ndarray) -> None:
 
 
 def shorten_palette(file: Path, colours: int) -> None:
-    """Leaves the pixels of a PNG as they are (Pillow would not)."""
+    """Leaves the pixels of a PNG unchanged (Pillow would not)."""
     data = file.read_bytes()
     start = data.index(b"PLTE")
     end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
@@ -62,7 +62,7 @@ def edit(file: Path, change) -> None:
 
 
 def expect(file: Path, frame: int | None, problem: str, read) -> ClipError:
-    """What `read` gives is damaged, in this file and frame, and says this (a regular expression)."""
+    """`read` raises a ClipError with this file, frame and problem (a regular expression)."""
     with pytest.raises(ClipError, match=problem) as caught:
         decode(read())
     assert caught.value.file == file
@@ -104,7 +104,7 @@ def test_frames(copy, layout):
     (images / "00003.jpg").unlink()
     expect(images / "00003.jpg", 3, "the file is missing", lambda: clip)
     (images / "00003.jpg").write_bytes(kept)
-    (images / "00008.jpg").unlink()  # the last one: its masks are left over
+    (images / "00008.jpg").unlink()  # the last frame: its masks remain
     with pytest.raises(ClipError, match=r"00008\.png: belongs to no frame: .*00008\.jpg is missing"):
         read()
     shutil.rmtree(images)
@@ -188,7 +188,7 @@ def test_sav_frames(copy):
     expect(file, 5, r"more than one object \(labels 1, 2\)", read)
     file.unlink()
     decode(read())
-    assert not read().masks[5][1].any()  # no file of this object: it can't be seen
+    assert not read().masks[5][1].any()  # no file of this object: it is not visible
     (objects / "001").rename(objects / "one")
     expect(objects / "one", None, "must be a number", read)
     shutil.rmtree(objects)

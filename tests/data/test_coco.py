@@ -1,4 +1,4 @@
-"""COCO files as tools for annotation write them: what can be read is read, the rest is counted and named."""
+"""COCO files of annotation tools: readable entries are read, the others are counted and named."""
 
 import json
 import re
@@ -35,14 +35,14 @@ def written(root: Path, what: dict, place: str = "images/x.jpg", name: str = "an
 
 
 def masks(root: Path, images: str | Path | None = None) -> np.ndarray:
-    """Of the only image."""
+    """Masks of the only image."""
     (clip,) = open_clips(root, None if images is None else str(images))
     assert clip.frames[0].shape == (48, 64, 3)
     return clip.masks[0]
 
 
 def left_out(root: Path) -> str:
-    """What a warning says."""
+    """The list of omitted entries in a warning."""
     with pytest.warns(DataWarning) as said:
         open_clips(root)
     (text,) = (str(one.message) for one in said if one.category is DataWarning)
@@ -93,7 +93,7 @@ def test_folders_that_tools_export(name, place, tmp_path):
 
 
 def test_existing_absolute_path_is_used(tmp_path):
-    """Even where another file of that name lies beside the list."""
+    """Even if another file of that name lies beside the list."""
     photo = tmp_path / "camera/x.jpg"
     written(tmp_path / "list", content(file_name=str(photo)))
     photo.parent.mkdir()
@@ -252,7 +252,7 @@ def test_images_with_one_id_and_with_one_name(tmp_path):
 
 
 def test_two_names_that_fit_one_file_are_left_out(tmp_path):
-    """Of a/x.jpg and b/x.jpg, when there is only x.jpg, nobody knows whose it is."""
+    """With a/x.jpg and b/x.jpg listed, and only one x.jpg, the file is ambiguous."""
     what = content(file_name="a/x.jpg")
     what["images"].append({"id": 2, "file_name": "b/x.jpg", "height": 48, "width": 64})
     what["images"].append({"id": 3, "file_name": "y.jpg", "height": 48, "width": 64})
@@ -273,7 +273,7 @@ def test_only_the_file_of_another_size_is_refused(tmp_path):
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_masks_are_rotated_with_an_unrotated_annotation(orientation, tmp_path):
-    """A tool that ignores EXIF lists the size that the file has, and `read_image` turns the photo."""
+    """A tool that ignores EXIF lists the stored size, and `read_image` rotates the photo."""
     written(tmp_path, content())
     photo = np.where(TWO[0][..., None], np.uint8(250), np.zeros((48, 64, 3), np.uint8))
     image = Image.fromarray(photo)

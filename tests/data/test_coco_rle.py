@@ -25,7 +25,7 @@ def masks(draw) -> np.ndarray:
 @settings(max_examples=200)
 @given(masks())
 def test_masks_agree_with_pycocotools(mask):
-    """Written alike, read alike: packed by either, unpacked by either, and from unpacked counts."""
+    """Encoders and decoders agree, for packed and for unpacked counts."""
     theirs = pycocotools.encode(np.asfortranarray(mask.astype(np.uint8)))
     ours = coco_rle.encode(mask)
     assert ours == {"size": list(mask.shape), "counts": theirs["counts"].decode()}

@@ -1,4 +1,4 @@
-"""What operating systems leave in folders is no data, and links are followed."""
+"""Files of operating systems are ignored, and links are followed."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Image messages without ROS: any object with their fields is one."""
+"""Image messages without ROS: any object with their fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def raw(pixels: np.ndarray, encoding: str, stamp: float = 0.0, big: bool = False
 
 
 def compressed(pixels: np.ndarray, form: str, suffix: str = ".png", stamp: float = 0.0) -> SimpleNamespace:
-    """`pixels` as OpenCV has them: BGR."""
+    """`pixels` in OpenCV's order: BGR."""
     return SimpleNamespace(header=header(stamp), format=form, data=cv2.imencode(suffix, pixels)[1].ravel())
 
 
@@ -76,7 +76,7 @@ def test_given_range() -> None:
 
 
 def test_the_same_images_give_the_same_pixels() -> None:
-    """Also when they are played again without a pause, and whichever of them were lost or cannot be read."""
+    """Also when they are replayed without a pause, and when some are lost or unreadable."""
     rng = np.random.default_rng(3)
     frames = [
         raw(
@@ -134,14 +134,14 @@ PATTERNS = {"rggb": [[0, 1], [1, 2]], "bggr": [[2, 1], [1, 0]], "gbrg": [[1, 2],
 
 
 def mosaic(pattern: str, scale: int = 1) -> np.ndarray:
-    """Of red light: (200, 40, 10)."""
+    """A mosaic of red light: (200, 40, 10)."""
     colour = np.array([200, 40, 10]) * scale
     return np.tile(colour[np.array(PATTERNS[pattern])], (24, 32)).astype(np.uint16 if scale > 1 else np.uint8)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_bayer_mosaics_become_colour(pattern: str) -> None:
-    """image_transport compresses a mosaic as a grey image and says the pattern."""
+    """image_transport compresses a mosaic as a grey image, with the pattern in the encoding."""
     for message in (
         raw(mosaic(pattern), f"bayer_{pattern}8"),
         compressed(mosaic(pattern), f"bayer_{pattern}8; png compressed "),
@@ -173,7 +173,7 @@ def test_compressed_colour_is_not_demosaiced() -> None:
         "rgba8; png compressed bgr8",
         "yuv422; png compressed bgr8",
         "8UC3; png compressed ",
-        "jpeg",  # the file knows better
+        "jpeg",  # the file's order counts
     ],
 )
 def test_channel_order_of_compressed_images_is_that_of_the_file(form: str) -> None:

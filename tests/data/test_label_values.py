@@ -1,4 +1,4 @@
-"""What the values of label images mean: found out from all files of a clip, refused where it is not plain."""
+"""The meaning of values in label images: detected from all files of a clip, refused if ambiguous."""
 
 import io
 import warnings
@@ -41,7 +41,7 @@ def levels(masks: np.ndarray, *values: int, dtype=np.uint8) -> np.ndarray:
 
 
 def written(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
-    """As MOSE: what `picture` makes of the masks of each frame, an array or an image."""
+    """Writes the MOSE layout; `picture` makes an array or an image of the masks of each frame."""
     mose.write([clip], root)
     folder = root / "Annotations" / clip.name
     for index, masks in enumerate(clip.masks):
@@ -184,7 +184,7 @@ def test_ambiguous_values_are_refused(values, change, tmp_path):
         ((200, 254), np.uint8, (200, 254)),
         ((38,), np.uint8, (38,)),
         ((255,), np.uint8, (1,)),
-        ((1, 255, 300), np.uint16, (1, 255, 300)),  # of 16 bits: as the node's ~/labels
+        ((1, 255, 300), np.uint16, (1, 255, 300)),  # of 16 bits, like the node's ~/labels
         ((7, 65535), np.uint16, (7, 65535)),
     ],
 )
@@ -200,7 +200,7 @@ def test_values_that_cover_areas_are_ids(values, dtype, ids, tmp_path):
 
 
 def test_many_small_things_that_touch_are_ids(tmp_path):
-    """Nothing of them is inside an area: a ball of two pixels, a cable of one."""
+    """None of their pixels is inside an area: a ball of two pixels, a cable of one."""
     tiles = np.arange(1, 49, dtype=np.uint8).reshape(6, 8)
     picture = np.kron(tiles, np.pad(np.ones((2, 2), np.uint8), ((0, 14), (0, 14))))
     picture[90, :] = 49
@@ -222,7 +222,7 @@ def coloured(masks: np.ndarray, *colours: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_colours_have_the_same_ids_on_all_frames(tmp_path):
-    """Also where a frame shows only some; the order is that of 0xRRGGBB."""
+    """Also if a frame shows only some of them; the order is that of 0xRRGGBB."""
     truth = discs(3)
     truth.masks[0][0] = False
     truth.masks[2][2] = False
@@ -266,7 +266,8 @@ def test_transparent_pixels_are_background(tmp_path):
 
 @pytest.mark.parametrize("empty", ["P", "L", "RGB"])
 def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
-    """Quantised by a picture tool, an index is another object in every file; frames without any may be of any mode."""
+    """After quantisation by a picture tool, an index is another object in every file; frames without objects may have
+    any mode."""
     truth = discs(2)
     truth.masks[1][:] = False
     frame = iter(range(4))
@@ -286,7 +287,7 @@ def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
 
 @pytest.mark.parametrize("colours", [6, 12, 40])
 def test_soft_edges_with_fewer_colours(colours, tmp_path):
-    """Pictures that a tool gave a palette of some colours: grey ones are thresholded, of more objects refused."""
+    """Pictures that a tool has reduced to a palette: grey ones are thresholded, those of several objects refused."""
     one, two = discs(), discs(2)
     grey = written(
         tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours)
@@ -303,7 +304,7 @@ def test_soft_edges_with_fewer_colours(colours, tmp_path):
 
 
 def test_custom_palettes_are_ids(tmp_path):
-    """A cable, a ball: their colours are none of DAVIS', and no blend of others'."""
+    """A cable, a ball: their colours are neither DAVIS' nor blends of others."""
     truth = discs(3)
     for masks in truth.masks:
         masks[1] = False
@@ -341,7 +342,7 @@ def test_jpeg_files_hold_one_object_or_are_refused(tmp_path):
 
 
 def test_listed_objects_and_masks_of_255(tmp_path):
-    """YouTube-VOS: meta.json names the only object, whatever its masks are; it was not seen anywhere before."""
+    """YouTube-VOS: meta.json names the only object, whatever the values of its masks."""
     truth = make_clip(ids=(3,), fps=30)
     youtube_vos.write([truth], tmp_path)
     for file in (tmp_path / "Annotations/walk").iterdir():
@@ -355,7 +356,7 @@ def test_listed_objects_and_masks_of_255(tmp_path):
 
 
 def test_a_folder_for_each_object_with_soft_edges(tmp_path):
-    """SA-V: also a frame that shows nothing of the object but rim, which alone would be a whole mask."""
+    """SA-V: also a frame with nothing but rim, which alone would look like a whole mask."""
     truth = discs(2)
     truth.masks[3][1] = False
     sav_frames.write([truth], tmp_path)

@@ -1,4 +1,4 @@
-"""MCAP files and bags that somebody's end, or that of the disk, has cut off."""
+"""MCAP files and bags that are truncated by a killed process or a full disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def begin(folder: Path) -> BagWriter:
 
 
 def abandon(bag: BagWriter) -> Path:
-    """Ends as kill -9 does: nothing more is written. Returns the file."""
+    """Ends like a process after kill -9: nothing more is written. Returns the file."""
     bag._ending.set()
     bag._sync_thread.join()
     bag._file.close()
@@ -62,7 +62,7 @@ def abandon(bag: BagWriter) -> Path:
 
 
 def cut(bag: BagWriter) -> Path:
-    """The same, on a file system that reserves nothing."""
+    """The same on a file system without preallocation."""
     size, file = bag.size, abandon(bag)
     os.truncate(file, size)
     return file
@@ -85,7 +85,7 @@ def read(path: Path) -> list[int]:
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """No file grows beyond so many bytes."""
+    """Limits the size of files to a number of bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -164,7 +164,7 @@ def test_recovery_reads_up_to_the_last_whole_chunk_wherever_it_is_cut(tmp_path: 
                 recover(part)
             continue
         recover(part)
-        if size >= start:  # else there is not even the topic
+        if size >= start:  # else the topic is missing, too
             assert read(part) == list(range(5 * sum(size >= end for end in whole)))
     assert recover(part).was_complete
 
@@ -298,7 +298,7 @@ def test_disk_that_is_full_at_the_end(tmp_path: Path) -> None:
 def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 5)
-    (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as where there are no inodes left
+    (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as without free inodes
     with pytest.raises(OSError, match="No space left"):
         bag.close()
     assert not bag.is_complete

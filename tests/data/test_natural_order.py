@@ -1,4 +1,4 @@
-"""One order for names with numbers in them, in every place that lists files, and what a gap in the numbers means."""
+"""One order for names with numbers wherever files are listed, and the meaning of gaps in the numbers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_paths_are_sorted_by_folder_first() -> None:
 
 
 def pictures_of(names: list[str], folder: Path) -> Path:
-    """A picture under each name, with its place for a number."""
+    """Writes a picture under each name, numbered by its place."""
     folder.mkdir(parents=True)
     for place in random.Random(1).sample(range(len(names)), len(names)):
         Image.fromarray(numbered(place)).save(folder / f"{names[place]}.{'PNG' if place % 2 else 'png'}")
@@ -125,11 +125,11 @@ def test_data_sets_of_frames_with_any_names(layout: str, names: list[str], tmp_p
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_mask_without_frame_is_an_error(layout: str, tmp_path: Path) -> None:
-    """Of the fifth frame there is none: perhaps it was never there. Of the fourth there is one."""
+    """The fifth frame has no mask and may never have existed; the fourth has one."""
     kind, (images, _) = LAYOUTS[layout]
     whole = make_clip(frames=12, every=3, fps=30)
     kind.write([whole], tmp_path)
-    if layout == "youtube_vos":  # which lists the frames of its objects, all that there are
+    if layout == "youtube_vos":  # which lists all frames of its objects
         meta = json.loads((tmp_path / "meta.json").read_text())
         for thing in meta["videos"]["walk"]["objects"].values():
             thing["frames"] = [stem for stem in thing["frames"] if int(stem) % 3 == 0]
@@ -145,7 +145,7 @@ def test_mask_without_frame_is_an_error(layout: str, tmp_path: Path) -> None:
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
-    """Which of them does the mask belong to?"""
+    """The mask of that name is ambiguous."""
     mose.write([make_clip()], tmp_path)
     folder = tmp_path / "JPEGImages/walk"
     Image.open(folder / "00002.jpg").save(folder / "00002.png")

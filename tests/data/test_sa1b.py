@@ -18,14 +18,14 @@ STILL = make_clip("sa_2", frames=1, overlap=True)
 
 
 def truth(clip: Clip, index: int = 0) -> Clip:
-    """As stills know it: without objects that can't be seen, numbered from 1."""
+    """Truth of a still: without invisible objects, numbered from 1."""
     seen = np.stack([mask for mask in clip.masks[index] if mask.any()])
     return Clip("", [clip.frames[index]], tuple(range(1, len(seen) + 1)), [seen])
 
 
 @pytest.mark.parametrize("folder", ["", "sa_000000", "train"])
 def test_a_folder_of_images_and_json(folder, tmp_path):
-    """As it is downloaded, in folders; overlapping masks stay as they are."""
+    """As downloaded, in folders; overlapping masks are preserved."""
     sa1b.write([STILL, make_clip("sa_10", frames=3)], tmp_path / folder)
     (tmp_path / "readme.txt").write_text("terms")
     clips = pickle.loads(pickle.dumps(open_clips(tmp_path)))

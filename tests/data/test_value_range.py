@@ -1,4 +1,4 @@
-"""16-bit images of thermal, infrared and other cameras become 8-bit ones in which things can be seen, steadily."""
+"""16-bit images of thermal, infrared and other cameras become 8-bit ones with stable, visible contrast."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SCENE = (SCENE - SCENE.min()) / np.ptp(SCENE)
 
 
 def scene(low: float, high: float) -> np.ndarray:
-    """What a camera sees that has these values, with its noise: uint16 [120, 160]."""
+    """A camera's image with values in this range, with noise: uint16 [120, 160]."""
     noise = NOISE.normal(0, (high - low) / 200, SCENE.shape)
     return np.clip(low + SCENE * (high - low) + noise, 0, 65535).round().astype(np.uint16)
 
 
 class Camera:
-    """A stream of images, as they are seen."""
+    """A stream of images, converted to 8 bits."""
 
     def __init__(self) -> None:
         self.range: ValueRange | None = None
@@ -57,7 +57,8 @@ def test_static_scene_does_not_flicker() -> None:
 
 
 def test_hot_object_does_not_darken_the_background() -> None:
-    """A person near a thermal camera is white before the room as it was; larger ones change it slowly and not much."""
+    """A person near a thermal camera is white before an unchanged room; larger objects change it slowly and
+    slightly."""
     for share, allowed in ((0.03, 2), (0.1, 12), (0.2, 40)):
         camera, room = Camera(), []
         side = round((share * SCENE.size) ** 0.5)

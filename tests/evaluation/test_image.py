@@ -1,4 +1,4 @@
-"""Single images: which clicks are given, and the mean IoU after each."""
+"""Single images: clicks, and the mean IoU after each."""
 
 import json
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ def rectangle(x, y, width, height):
 
 
 class Scripted:
-    """Stands in for a predictor: gives prepared masks, and keeps what it was asked."""
+    """Fake predictor, which returns prepared masks and records its arguments."""
 
     def __init__(self, *masks):
         self.masks, self.calls, self.images = list(masks), [], []
@@ -47,7 +47,7 @@ def test_clicks_by_hand():
     chosen, single = rectangle(10, 10, 21, 11), rectangle(10, 10, 21, 7)
     predictor = Scripted(chosen, rectangle(10, 10, 21, 14), wrong, single, truth | wrong, truth)
     ((one,),) = segment(predictor, clip_of(truth))
-    assert one.clicks == [Click(20, 20), Click(14, 25), Click(50, 33, False)]  # and no more, the mask is right
+    assert one.clicks == [Click(20, 20), Click(14, 25), Click(50, 33, False)]  # and no more: the mask equals the truth
     assert [call[0] for call in predictor.calls] == [tuple(one.clicks[:n]) for n in (1, 1, 2, 3)]
     assert [call[2] for call in predictor.calls] == [True, False, False, False]  # candidates for the first click alone
     first, _, *logits = [call[1] for call in predictor.calls]

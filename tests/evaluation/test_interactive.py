@@ -1,4 +1,4 @@
-"""Interactive segmentation: which frames are annotated, how, and what comes of it."""
+"""Interactive segmentation: choice of frames, their annotation, and its result."""
 
 import json
 
@@ -44,7 +44,7 @@ def clip_of(frames, appear=(0,), gone=()):
 
 
 class Forgetful:
-    """Stands in for a tracker. Its masks are the truth's upper rows: one less with each frame from the nearest prompt.
+    """Fake tracker. Its masks are the truth's upper rows: one less with each frame from the nearest prompt.
 
     Prompted frames have 6 + clicks of 10 rows. What lies ahead is known only where the whole clip is tracked again.
     """
@@ -119,7 +119,7 @@ def test_online_pauses_below_the_threshold_and_keeps_earlier_frames():
 def test_clicks_are_at_the_centre_of_the_largest_error():
     tracker, _ = run(clip_of(12), "offline", 2)
     clicks = [call[2:] for call in tracker.calls if call[0] == "click"]
-    # At first the whole square, rows 20 .. 29; after 1 and 2 clicks 7 and 8 rows are there. On frame 9 nothing was.
+    # At first the whole square, rows 20 .. 29; after 1 and 2 clicks, masks have 7 and 8 rows. Frame 9 had none.
     assert [(t, click.y) for t, click in clicks] == [(0, 24), (0, 28), (0, 28), (9, 24), (9, 28), (9, 28)]
     assert all(click.positive and 15 <= click.x < 25 for _, click in clicks)
 
@@ -170,7 +170,7 @@ def test_the_first_round_is_semi_supervised_segmentation(model, walk):
 
 
 def test_online_equals_a_live_stream_that_pauses(model, walk):
-    """What is worked out on a recording is what comes of looking at each frame once."""
+    """Online results on a recording equal a single pass that sees each frame once."""
     budget = 3
     recording = recording_tracker(model, walk, budget)
     rounds = list(interact(recording, walk, "online", budget))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Weights, and two short clips in DAVIS layout: a square that walks over noise, and two that stand."""
+    """Weights, and two short clips in DAVIS layout: a square that moves over noise, and two that stand still."""
     root = tmp_path_factory.mktemp("clips")
     torch.manual_seed(0)
     model = SAM2(CONFIGS["default"])
@@ -108,7 +108,7 @@ def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(fold
 
 
 def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, monkeypatch, capsys):
-    """Kinds followed side by side give what each gives alone, and saved masks score what the run scored."""
+    """Kinds of prompts tracked side by side score as each alone, and saved masks score as the run."""
     weights = ["--checkpoint", folder / "random.safetensors"]
     both = tmp_path / "both"
     assert run(monkeypatch, "--davis", folder, "--prompt", "mask", "box", "--save-masks", *weights, "--out", both) == 0
@@ -127,7 +127,7 @@ def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, mo
 
 
 def test_non_overlap(folder, tmp_path, monkeypatch):
-    """Kinds of prompts don't take pixels from each other: each scores what it scores alone."""
+    """Kinds of prompts don't take pixels from each other: each scores as alone."""
     options = ["--davis", folder, "--only", "walk", "--checkpoint", folder / "random.safetensors", "--non-overlap"]
     assert run(monkeypatch, *options, "--prompt", "mask", "box", "--save-masks", "--out", tmp_path / "both") == 0
     assert run(monkeypatch, *options, "--prompt", "box", "--save-masks", "--out", tmp_path / "box") == 0
@@ -283,7 +283,7 @@ def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypa
 
 
 def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch):
-    """DAVIS 2016: what --save-masks leaves, read by vos-benchmark."""
+    """DAVIS 2016: masks of --save-masks, read by vos-benchmark."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     copy = shutil.copytree(folder, tmp_path / "copy")
     for file in (copy / "Annotations/480p/walk").iterdir():
@@ -298,7 +298,7 @@ def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch)
 
 
 def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
-    """Of the data set, and of another tracker's masks."""
+    """Meaning of values of the data set, and of another tracker's masks."""
     copy = shutil.copytree(folder, tmp_path / "copy")
     for file in (copy / "Annotations/480p/walk").iterdir():
         Image.fromarray(cv2.GaussianBlur((np.array(Image.open(file)) > 0) * np.uint8(90), (3, 3), 0)).save(file)
@@ -315,7 +315,7 @@ def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_stills_of_sa1b_and_of_coco_elsewhere(folder, tmp_path, monkeypatch, capsys):
-    """What of a list could not be used is told on the screen and in the report."""
+    """Unusable entries of a list are reported on the screen and in the report."""
     still = davis.read(folder, "walk")
     sa1b.write([still], tmp_path / "sa1b")
     coco.write([still], tmp_path / "coco")

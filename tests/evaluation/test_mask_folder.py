@@ -1,4 +1,4 @@
-"""Masks of other trackers, in the layouts that they come in."""
+"""Masks of other trackers, in their layouts."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_a_folder_for_each_object(tmp_path, start):
 
 
 def test_files_have_the_names_of_frames(tmp_path):
-    """YouTube-VOS numbers frames 0, 5, 10 ...; a first frame without a file is where trackers are told the truth."""
+    """YouTube-VOS numbers frames 0, 5, 10 ...; the first frame, on which trackers are prompted, may lack a file."""
     youtube_vos.write([make_clip(ids=(1, 2))], tmp_path / "data")
     (clip,) = youtube_vos.clips(tmp_path / "data")
     answers = moved(clip)
@@ -115,12 +115,12 @@ def test_scores_are_those_of_the_public_tool(tmp_path):
 
 
 def only_first(clip):
-    """Of its objects; it is there from the first frame on."""
+    """A clip with the first of its objects, which is visible from the first frame on."""
     return replace(clip, object_ids=clip.object_ids[:1], masks=[masks[:1] for masks in clip.masks])
 
 
 def grey_of(file, change):
-    """Writes a label image again, as what `change` makes of its labels."""
+    """Rewrites a label image with the result of `change` on its labels."""
     Image.fromarray(change(np.array(Image.open(file)))).save(file)
 
 
@@ -137,7 +137,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".PNG"])
 def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix, tmp_path):
-    """They have values, bits, palette and names of the truth, so a tool that compares files finds the same objects."""
+    """They have the truth's values, bits, palette and names, so a tool that compares files matches the objects."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     clip = make_clip(ids=(1, 2))
     davis.write([only_first(clip) if kind in ("0 and 255", "one bit", "one object of 16 bits") else clip], tmp_path)
@@ -159,7 +159,7 @@ def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix,
 
 @pytest.mark.parametrize("change", [None, lambda mask: mask.astype(np.uint8) * np.uint8(255)])
 def test_saved_masks_of_sav_have_a_folder_for_each_object(change, tmp_path):
-    """Where they may overlap, and are as the data set's."""
+    """Masks may overlap, and files equal those of the data set."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     sav_frames.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
     if change:
@@ -177,7 +177,7 @@ def test_saved_masks_of_sav_have_a_folder_for_each_object(change, tmp_path):
 
 
 def test_saved_masks_are_empty_before_an_object_appears(tmp_path):
-    """Where each object has a folder, tools look for a file on every frame."""
+    """If each object has a folder, tools expect a file on every frame."""
     sav_frames.write([make_clip(ids=(1, 2))], tmp_path)
     (clip,) = sav_frames.clips(tmp_path)
     for index, frame in enumerate(moved(clip)):
@@ -210,7 +210,7 @@ def test_masks_above_254_are_saved_with_16_bits(tmp_path):
 
 
 def test_probabilities_are_thresholded_at_half(tmp_path):
-    """Of a tracker that saves its soft mask."""
+    """Probabilities of a tracker that saves soft masks."""
     clip = only_first(make_clip(ids=(4, 5), frames=6))
     for index, mask in enumerate(clip.masks):
         soft = cv2.GaussianBlur(mask[0].astype(np.uint8) * np.uint8(255), (3, 3), 0)

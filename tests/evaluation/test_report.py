@@ -48,7 +48,7 @@ def test_report_on_the_screen_and_in_files(tmp_path):
 
 
 def scores(clip, values, start=0):
-    """An object that can be seen on every frame, with the same J and F."""
+    """An object that is visible on every frame, with the same J and F."""
     one = ObjectScore(clip, 1, start)
     one.frames += [FrameScore(start + age, v, v, True, v > 0, 1) for age, v in enumerate(values, 1)]
     return one

@@ -75,7 +75,7 @@ def test_unknown_frames_do_not_count():
 
 
 def test_presence():
-    # Frame 0 is the prompt's, frame 9 the last. Visible: 1-4, 8. Said: 1-3, 5, 8.
+    # Frame 0 is the prompt's, frame 9 the last. Visible: 1-4, 8. Predicted: 1-3, 5, 8.
     truth = [square(5) if t in (0, 1, 2, 3, 4, 8, 9) else NOTHING for t in range(10)]
     said = [square(5) if t in (0, 1, 2, 3, 5, 8) else NOTHING for t in range(10)]
     total = summary(score(clip_of(truth), answers(said)))
@@ -83,7 +83,7 @@ def test_presence():
     assert total.presence_precision == pytest.approx(4 / 5)
     assert total.presence_recall == pytest.approx(4 / 5)
     assert total.presence_f1 == pytest.approx(4 / 5)
-    assert total.j == pytest.approx(6 / 8)  # right on 1-3, 8, and on 6 and 7, where both say that nothing is there
+    assert total.j == pytest.approx(6 / 8)  # right on 1-3, 8, and on 6 and 7, where both are absent
 
 
 def test_switches():

@@ -1,4 +1,4 @@
-"""The picture store: which pictures are used, and which are skipped."""
+"""The picture store: used and skipped pictures."""
 
 import cv2
 import numpy as np

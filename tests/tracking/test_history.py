@@ -1,4 +1,4 @@
-"""The frames and answers that are kept."""
+"""Stored frames and answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def answer(value: float = 0.0) -> Answer:
 
 
 def history(*stamps: int, max_frames: int = 4) -> History:
-    """With an answer for object 1 on every frame."""
+    """A history with an answer for object 1 on every frame."""
     history = History(max_frames)
     for stamp in stamps:
         history.append(SeenFrame(history.next_index, history.next_stamp(stamp), IMAGE, {1: answer(stamp)}))

@@ -14,7 +14,7 @@ def masklet(mask: np.ndarray, box_min_part: float = BOX_MIN_PART) -> Masklet:
 
 
 def thing(*rectangles: tuple[int, int, int, int]) -> np.ndarray:
-    """x, y, width, height of each."""
+    """An object with stray pixels: x, y, width, height of each part."""
     mask = np.zeros((60, 80), dtype=bool)
     for x, y, width, height in rectangles:
         mask[y : y + height, x : x + width] = True
@@ -30,7 +30,7 @@ def test_stray_pixels_do_not_widen_the_box():
 
 
 def test_main_parts_all_count():
-    """As of a thing behind a pole."""
+    """Parts of an object behind a pole."""
     assert masklet(thing((20, 10, 10, 25), (35, 12, 12, 20), (60, 12, 1, 1))).box == Box(20, 10, 27, 25)
 
 

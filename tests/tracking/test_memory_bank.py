@@ -1,4 +1,4 @@
-"""Which frames are recalled, and with which ages."""
+"""Recalled frames and their ages."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ def test_prompts_ahead_give_maps_but_no_pointers():
 def test_the_first_and_the_latest_prompts_are_kept():
     made = bank(prompted=(0, 5, 10, 20, 29), prompted_memories=3)
     assert list(made.prompted) == [0, 20, 29]
-    made.remember_prompted(18, *made.prompted[20])  # a late prompt is not the one that has to go
+    made.remember_prompted(18, *made.prompted[20])  # a late prompt is not dropped itself
     assert list(made.prompted) == [0, 18, 29]
     assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
 
@@ -65,7 +65,7 @@ def test_frames_on_which_the_object_is_absent_are_not_remembered():
     for index in range(1, 10):
         track(index, presence_logit=2.0 if index < 6 else -1.0)
     assert recalled(made, 10) == ([(0, 0), (5, 5), (6, 4)], [(10, 0)] + [(age, 10 - age) for age in range(5, 10)])
-    track(5, presence_logit=-1.0)  # a late prompt has changed what is known of it
+    track(5, presence_logit=-1.0)  # a late prompt has changed its presence
     assert recalled(made, 10)[0] == [(0, 0), (6, 4)]
     assert recalled(made, 100) == ([(0, 0)], [(100, 0)])
 

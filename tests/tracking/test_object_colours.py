@@ -1,4 +1,4 @@
-"""Colours of objects: they stand out, and stay."""
+"""Colours of objects: contrasting and constant."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def scene(*discs, background=(120, 120, 120)):
 
 
 def difference(one, other):
-    """CIE76 of two RGB colours."""
+    """CIE76 difference of two RGB colours."""
     pixels = np.array([[one, other]], np.float32) / 255
     first, second = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[0]
     return float(np.linalg.norm(first - second))

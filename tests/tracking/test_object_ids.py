@@ -1,4 +1,4 @@
-"""Which ID a new object gets."""
+"""IDs of new objects."""
 
 from __future__ import annotations
 

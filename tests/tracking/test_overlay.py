@@ -1,4 +1,4 @@
-"""Overlay pictures: what is marked, what is left alone, what is refused."""
+"""Overlay pictures: outlines, labels, unchanged pixels, and refused masks."""
 
 import itertools
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def ellipse(x, y, a, b, height=480, width=640):
 
 
 def changed(picture, original):
-    """Where they differ, bool [H, W]."""
+    """Pixels that differ, bool [H, W]."""
     return (picture != original).any(2)
 
 

@@ -1,4 +1,4 @@
-"""Streams give the numbers that transformers gives with the same weights: every memory, pointer and age counts.
+"""Streams equal those of transformers with the same weights, including every memory, pointer and age.
 
 Weights are random, in every parameter (`peer.randomise`). Each of the faults known from public ports moves the logits
 by 0.02 and more here.
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-3
 LOST = range(8, 12)
-"""Frames on which no object can be seen, unless others are given."""
+"""Frames on which no object is visible, by default."""
 
 
 def stream(size: int, frames: int) -> list[np.ndarray]:
@@ -77,7 +77,7 @@ class Comparison:
         self.compare(object_id, self.peers[object_id].prompt(clicks, box, mask, stamp))
 
     def compare(self, object_id: int, said: peer.Said) -> None:
-        """On the newest frame."""
+        """Compare the outputs on the newest frame."""
         answer = self.tracker.history.newest.answers[object_id]
         masklet = self.tracker.newest.masklet(object_id)
         differences = {
@@ -124,7 +124,7 @@ def follow(
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "seed", "vivid"),  # seeds with which no mask is all or nothing
+    ("name", "size", "seed", "vivid"),  # seeds for which no mask is full or empty
     [
         ("sam2_hiera_tiny", 128, 5, 1.0),
         ("sam2_hiera_small", 128, 2, 1.0),
@@ -141,7 +141,7 @@ def test_stream(name, size, seed, vivid):
 
 
 def test_stream_at_full_size():
-    """A click, an object lost and seen again, corrected twice, and all places of the memory taken.
+    """A click, an object lost and visible again, two corrections, and a full memory bank.
 
     What takes more frames or objects is compared at smaller sizes.
     """
@@ -172,7 +172,7 @@ def test_prompts_on_a_frame_through_which_nothing_was_tracked():
 
 
 def test_a_recording_tracked_again():
-    """Prompts on several frames, and then all other frames anew: what the paper calls offline."""
+    """Prompts on several frames, and then all other frames again: the paper's offline mode."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
     set_presence(c.model, c.theirs, 6.0)
     for image in stream(128, 10):
@@ -187,5 +187,5 @@ def test_a_recording_tracked_again():
         if seen.index in said:
             assert float((seen.answers[1].logits - said[seen.index].logits).abs().max()) <= TOLERANCE, seen.index
             moved = float((seen.answers[1].logits - before[seen.index - 1]).abs().max())
-            assert seen.index > 6 or moved > 10 * TOLERANCE, seen.index  # here the later prompt is news
+            assert seen.index > 6 or moved > 10 * TOLERANCE, seen.index  # here the later prompt is new
     assert list(said) == [2, 3, 4, 5, 7, 8, 9]

@@ -1,4 +1,4 @@
-"""Prompts in every form that people have: taken for what they plainly mean, or refused with what is expected."""
+"""Prompts in every form: unambiguous ones are accepted, others refused with the expected form."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_other_boxes_are_refused_with_the_right_form(box):
 
 
 def test_boxes_that_only_fit_as_two_corners_are_refused():
-    """What other libraries mean by four numbers. A `Box`, which says what it holds, is cut to the image."""
+    """Corners (xyxy) of other libraries. A `Box`, whose fields are named, is cut to the image."""
     for corners in ((40, 20, 70, 55), [40, 20, 70, 55], np.array([40, 20, 70, 55])):
         with pytest.raises(PromptError, match=r"reaches beyond.*Box\.from_corners takes two corners"):
             checked(box=corners)
@@ -183,12 +183,12 @@ def test_masks_of_floats_are_refused_with_how_to_cut_them(form):
 
 
 def soft(sigma: float) -> np.ndarray:
-    """0 .. 255."""
+    """A soft mask, 0 .. 255."""
     return cv2.GaussianBlur(MASK.astype(np.uint8) * 255, (0, 0), sigma)
 
 
 def test_pictures_of_probabilities_are_refused_soft_edges_are_not():
-    """All that is not 0 is on the object, as of every mask: that is said of soft ones only where it changes little."""
+    """Non-zero pixels are on the object in every mask; in soft ones, this is accepted only if it changes little."""
     noise = np.random.default_rng(0).integers(0, 40, MASK.shape).astype(np.uint8)
     for mask in (
         soft(12),

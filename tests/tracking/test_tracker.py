@@ -1,4 +1,4 @@
-"""The tracker's promises: prompts belong to their frame, objects are independent, errors disturb nothing."""
+"""The tracker's guarantees: prompts belong to their frame, objects are independent, errors have no side effects."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ CLICK = Prompt(clicks=(Click(30, 20),))
 
 
 def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
-    """What is known of an object on every frame of the history."""
+    """Logits of an object on every frame of the history."""
     return [seen.answers[object_id].logits for seen in tracker.history if object_id in seen.answers]
 
 
@@ -65,7 +65,7 @@ def test_images_can_be_encoded_ahead(model, images):
 
 
 def test_a_late_prompt_equals_a_prompt_in_time(model, images):
-    """Applied at its stamp and carried forward, it gives what it would have given had it come at once."""
+    """Applied at its stamp and propagated, it equals a prompt without delay."""
     in_time = run(model, images[:14], {4: [(CLICK, None)]})
     late = run(model, images[:14], {9: [(CLICK, 40)]})
     for a, b in zip(logits_of(in_time, 1), logits_of(late, 1), strict=True):
@@ -89,7 +89,7 @@ def test_a_refinement_changes_what_follows(model, images):
 
 
 def test_several_prompts_can_be_propagated_at_once(model, images):
-    """Several clicks on an old frame, then forward once, equal clicks that are each carried forward."""
+    """Several clicks on an old frame, propagated once, equal clicks that are each propagated."""
     clicks = [Prompt(object_id=1, clicks=(click,)) for click in (Click(10, 50, False), Click(40, 30))]
     each = run(model, images[:14], {2: [(CLICK, None)], 13: [(prompt, 60) for prompt in clicks]})
     once = run(model, images[:14], {2: [(CLICK, None)]})
@@ -116,7 +116,7 @@ def test_retracking_applies_prompts_to_earlier_frames(model, images):
     tracker.retrack(1)
     retracked = logits_of(tracker, 1)
     for index, (a, b) in enumerate(zip(corrected, retracked, strict=True), 2):
-        assert torch.equal(a, b) == (index in (2, 8)), index  # prompted frames stay, the others know of both
+        assert torch.equal(a, b) == (index in (2, 8)), index  # prompted frames stay, the others depend on both
     assert all(torch.equal(a, b) for a, b in zip(other, logits_of(tracker, 2), strict=True))
     with pytest.raises(PromptError, match="no object 3 is tracked; tracked: 1, 2"):
         tracker.retrack(3)
@@ -165,12 +165,12 @@ def scattered() -> np.ndarray:
 
 
 def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
-    """With its holes, and on an old frame too, for as long as that is kept and until it is corrected."""
+    """With its holes, and on an old frame too, as long as it is in the history and until it is corrected."""
     mask = scattered()
     tracker = run(model, images[:4], {})
     given = mask.copy()
     answers = [tracker.prompt(Prompt(mask=given), 10, carry=False), tracker.prompt(Prompt(mask=given), 30)]
-    given[:] = False  # it is ours now
+    given[:] = False  # it belongs to the caller now
     answers += [tracker.frame_at(10).masklet(1), tracker.frame_at(30).masklet(2), tracker.newest.masklet(2)]
     for image in images[4:8]:
         tracker.step(image)
@@ -200,7 +200,7 @@ def test_non_overlapping_masks_keep_a_prompted_mask_whole(model, images):
 @pytest.mark.parametrize("size", [(6, 6), (8, 8), (200, 1), (1, 90), (3, 12)], ids=str)
 @pytest.mark.parametrize("place", [(100, 100), (301, 203), (854, 480)])
 def test_small_and_thin_mask_prompts_survive_resizing(model, size, place):
-    """Also where they lie across the network's cells: what is remembered is not empty."""
+    """Also if they lie across the network's cells: their memory is not empty."""
     image = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
     network = SAM2(replace(model.config, image_size=320)).eval()
     network.load_state_dict(model.state_dict())
@@ -234,7 +234,7 @@ def test_too_small_mask_prompts_are_refused_with_the_smallest_size(model, images
 
 
 def test_large_mask_prompts_equal_the_reference(model):
-    """Only what fills no cell of the network is treated otherwise."""
+    """Only masks that fill no cell of the network are resized in another way."""
     mask = np.zeros((120, 160), dtype=bool)
     mask[20:80, 30:100] = mask[90, 10:150] = True
     shape, device = (64, 96), torch.device("cpu")
@@ -244,7 +244,7 @@ def test_large_mask_prompts_equal_the_reference(model):
 
 
 def test_absent_objects_have_no_presence(model, images, monkeypatch):
-    """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
+    """Presence, probability and mask agree, also if the network is sure of an object whose mask has no pixel."""
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     track = tracker.network.track
 
@@ -264,7 +264,7 @@ def test_absent_objects_have_no_presence(model, images, monkeypatch):
 
 
 def test_masks_regain_the_pixels_of_removed_objects(model, images, monkeypatch):
-    """In the newest frame and in the history; by removal, and where the GPU's memory has not sufficed."""
+    """In the newest frame and in the history; after removal, and after running out of the GPU's memory."""
 
     def prompted(*settings) -> Tracker:
         tracker = run(model, images[:5], {}, non_overlap_masks=True)
@@ -330,7 +330,7 @@ def test_ids_ascend(model, images):
 
 
 def test_no_id_is_used_twice(model, images):
-    """Whatever IDs prompts have chosen, and whatever has been removed or refused since."""
+    """For any IDs that prompts have chosen, and after removals and refusals."""
     tracker = run(model, images[:1], {})
     tracker.prompt(CLICK)
     tracker.remove(1)
@@ -382,7 +382,7 @@ def test_the_size_of_images_may_change(model, images):
 
 
 def test_the_aspect_of_images_may_change(model, images):
-    """Memories of one aspect serve another, in late prompts too."""
+    """Memories of one aspect are used for another, in late prompts too."""
     tracker = Tracker(model)
     wide = [np.tile(image, (1, 3, 1)) for image in images]
     for index, image in enumerate((*images[:3], *wide[3:6], *images[6:8])):
@@ -406,7 +406,7 @@ def test_prompts_keep_their_place_in_wide_images(model, images):
     hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
-    # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
+    # Positions from 0 to 1; half a pixel of the network's input is added, as in the reference.
     half = torch.tensor([0.5 / 128, 0.5 / 32])
     expected = torch.tensor([[0.5, 0.0], [0.75, 0.5], [179.5 / 240, 14.5 / 60]]) + half
     torch.testing.assert_close(points[-1][0, :3], expected)
@@ -463,7 +463,7 @@ def test_a_prompt_out_of_reach_is_refused(model, images):
 
 
 def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
-    """The allocator's failure is a stand-in: there is no GPU in these tests."""
+    """The allocator's failure is mocked: these tests need no GPU."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
     twin = tracker.network.model
     encode_memory = twin.encode_memory
@@ -488,7 +488,7 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
 
 
 def test_running_out_of_memory_while_rendering_changes_nothing(model, images, monkeypatch):
-    """The allocator's failure is a stand-in, as above."""
+    """The allocator's failure is mocked, as above."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
     before, labels, stamps = tracker.newest, tracker.labels, tracker.stamps
     enlarge = Tracker._masklets
@@ -588,7 +588,7 @@ def test_a_wrong_stamp_is_corrected(model, images):
 
 @pytest.mark.slow
 def test_memory_is_bounded(model, images):
-    """After the bank and the history are full, no tensor is added, whatever happens."""
+    """After the bank and the history are full, no tensor is added."""
 
     def live_bytes() -> int:
         gc.collect()
@@ -679,7 +679,7 @@ def test_a_model_name_is_refused_with_a_hint_to_load_model(name):
 
 
 def test_replaced_objects_are_unknown_on_later_frames(model, images):
-    """Until it is carried forward, a replaced object is as unknown on later frames as one that is new."""
+    """Until it is propagated, a replaced object is unknown on later frames, like a new one."""
     click = Prompt(object_id=1, clicks=(Click(60, 40),))
     fresh, replaced = Tracker(model), run(model, images[:1], {0: [(CLICK, None)]})
     fresh.step(images[0], 0)

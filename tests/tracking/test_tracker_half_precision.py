@@ -21,7 +21,7 @@ def clip():
 
 
 def masks_of(tracker, clip):
-    """[frames, objects, H, W]; each object is clicked on where it is on the first frame."""
+    """Masks [frames, objects, H, W], from a click on each object on the first frame."""
     found = []
     for index, image in enumerate(clip.frames):
         tracker.step(image)

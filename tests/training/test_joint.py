@@ -1,4 +1,4 @@
-"""Joint training: which batches have clips or still images, in several processes and when resumed."""
+"""Joint training: batches of clips and of still images, in several processes and when resumed."""
 
 from dataclasses import replace
 from itertools import islice

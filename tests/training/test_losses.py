@@ -29,7 +29,7 @@ def test_iou_counts_cells_that_are_mostly_covered():
 
 
 def test_iou_of_an_empty_mask_of_a_thin_object_is_zero():
-    """A line of one pixel covers a quarter of each cell that it passes: the decoder's grid shows nothing of it."""
+    """A line of one pixel covers a quarter of each cell that it crosses: it vanishes on the decoder's grid."""
     line = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     line[..., 17, 4:28] = True
     target = coverage(line)[:, 0]
@@ -107,7 +107,7 @@ def test_weights_scale_the_losses():
 
 
 def test_gradients_by_hand():
-    """Of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
+    """Gradients of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
     target, present = torch.tensor([[[1.0, 0.0]]]), torch.tensor([True])
     logits = torch.full((1, 4, 1, 2), LN3, requires_grad=True)
     claimed = torch.tensor([[0.75, 0.0, 0.0, 0.0]], requires_grad=True)
@@ -130,7 +130,7 @@ def test_gradients_by_hand():
     assert dice.tolist() == pytest.approx(
         [-(2 * total - overlap) / total**2 * slope, overlap / total**2 * slope], rel=1e-5
     )
-    # IoU: the mask covers both pixels, so it is 1 / 2, and 0.75 claims too much.
+    # IoU: the mask covers both pixels, so it is 1 / 2, and the predicted 0.75 is too high.
     assert gradients(iou=1)[1][0].tolist() == [1, 0, 0, 0]
     # Cross-entropy of the object score: p - 1.
     assert gradients(presence=1)[2].item() == pytest.approx(-1 / 4, rel=1e-5)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the default model, in Meta's format."""
+    """Weights of the default model, in Meta's format."""
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("weights") / "default.pt"
     save_official(SAM2(CONFIGS["default"]), file)
@@ -55,7 +55,7 @@ def short(tmp_path: Path) -> tuple[str | Path, ...]:
 
 
 def start(*options: str | Path) -> subprocess.Popen[str]:
-    """The command, in a process group of its own."""
+    """The command, in its own process group."""
     command = [sys.executable, "-u", "-m", "sam2_ros.training", *map(str, options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -64,7 +64,7 @@ def start(*options: str | Path) -> subprocess.Popen[str]:
 
 
 def test_an_error_ends_the_command_and_its_workers(tmp_path, weights, short):
-    """It does not wait for data workers, which ignore signals."""
+    """The command does not wait for data workers, which ignore signals."""
     davis.write([make_clip("walk")], tmp_path / "folder")
     options = "--init", weights, "--data", tmp_path / "folder", "--steps", "1", *short
     (tmp_path / "run/checkpoint.part").mkdir(parents=True)  # it can't be written
@@ -156,7 +156,7 @@ def test_corrected_masklets_are_not_warned_of(tmp_path, recwarn):
 
 
 def recorded(path: Path, corrected: bool) -> None:
-    """A bag as the node leaves it: masklets with a predicted IoU, and the prompts that it followed."""
+    """A bag as recorded from the node: masklets with a predicted IoU, and their prompts."""
     path.parent.mkdir(exist_ok=True)
     bag.write(make_clip("run"), path.with_suffix(".truth"))
     types = typestore()

@@ -1,4 +1,4 @@
-"""Recipes: files of settings, and what is wrong with them."""
+"""Recipes: files of settings, and their mistakes."""
 
 from __future__ import annotations
 

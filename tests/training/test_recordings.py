@@ -84,7 +84,8 @@ def test_damaged_and_short_clips_are_skipped():
 
 
 def test_damaged_clips_are_replaced_at_random():
-    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier ones."""
+    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier
+    choices."""
     short = [numbered(frames=2) for _ in range(12)]
     dataset, later = (
         samples([*short, numbered(), numbered(frames=9)]),
@@ -121,7 +122,7 @@ def test_unknown_objects_are_not_used():
 
 
 def test_clip_without_an_object_known_for_long_enough_is_skipped():
-    """Such as a recording in which an object was prompted shortly before its end."""
+    """For example, a recording in which an object is prompted shortly before its end."""
     known = np.array([[t >= 11, t < 2] for t in range(13)])
     dataset = samples([replace(numbered(), known=known), numbered()])
     with pytest.warns(UserWarning, match="no object is seen, and known, on 3 frames"):
@@ -147,7 +148,7 @@ def test_validation_begins_where_an_object_can_be_tracked():
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["fork", "spawn"])
 def test_workers_open_their_own_files(way, tmp_path):
-    """Of a bag and a video opened before: shared file positions would give other frames, or errors."""
+    """With a bag and a video opened before: shared file positions would give other frames, or errors."""
     bag.write(numbered(), tmp_path / "bag")
     sav.write([numbered(every=4)], tmp_path / "sav")
     clips = [open_clips(tmp_path / name)[0:1] for name in ("bag", "sav")]

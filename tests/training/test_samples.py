@@ -1,4 +1,4 @@
-"""Samples: which frames and objects are used."""
+"""Samples: choice of frames and objects."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Samples of scenes: their order, and how often each is used."""
+"""Samples of scenes: their order and reuse."""
 
 from itertools import islice
 

@@ -1,4 +1,4 @@
-"""Which of PyTorch's kernels attention on CUDA asks for."""
+"""Choice of PyTorch's kernel for attention on CUDA."""
 
 import torch
 from torch import nn

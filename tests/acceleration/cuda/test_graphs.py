@@ -1,4 +1,4 @@
-"""The step as CUDA graphs does what the plain one does, and nothing is recorded while objects come and go.
+"""The step as CUDA graphs equals the plain step, and nothing is recorded while objects come and go.
 
 Without a GPU there are no graphs: a mock then runs what was recorded anew at every replay, so that all is tested but
 the recording.
@@ -76,7 +76,7 @@ def network() -> SAM2:
 
 
 def graphed(model: SAM2, dtype: torch.dtype = torch.float32, objects: int = 16) -> Network:
-    """What `accelerate` makes of a model on a GPU, for a tracker with its defaults."""
+    """The result of `accelerate` for a model on a GPU, for a tracker with its defaults."""
     network = Inference(twin_of(model, CUDA_CLASSES, dtype), Choice(dtype, "PyTorch"))
     maps, pointers = (4 + reach for reach in most_recalled(model.config))
     return GraphedNetwork(network, objects, maps, pointers)

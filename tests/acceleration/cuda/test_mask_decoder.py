@@ -60,7 +60,7 @@ def test_heads_side_by_side_are_the_heads():
 @pytest.mark.parametrize(("rounded", "allowed"), [(False, 1e-4), (True, 2e-2)])
 @torch.no_grad()
 def test_the_decoder_on_a_gpu(monkeypatch, rounded: bool, allowed: float):
-    """With products as they are, and rounded to TF32."""
+    """With exact products, and with products rounded to TF32."""
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", rounded)
     torch.manual_seed(0)
     for name, n, h, w in (("default", 3, 5, 7), ("sam2.1_hiera_tiny", 2, 16, 16)):

@@ -1,4 +1,4 @@
-"""TF32 is asked for in the way in which a program has said it, and given back as it was."""
+"""TF32 is set through the switch that the program uses, and restored afterwards."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A config.json is read whole or refused by its key."""
+"""A config.json is read completely, or refused with the invalid key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported graphs compute what the network computes; damaged ones are refused."""
+"""Exported graphs equal the network; damaged ones are refused."""
 
 from __future__ import annotations
 

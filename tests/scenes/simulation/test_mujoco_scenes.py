@@ -1,4 +1,4 @@
-"""Simulated scenes are reproducible, their masks exact, and errors say what to install."""
+"""Simulated scenes are reproducible, their masks exact, and errors name the missing package."""
 
 import pickle
 import subprocess
@@ -21,7 +21,7 @@ MODULES = "sam2_ros.scenes.simulation"
 
 @pytest.fixture(scope="module")
 def scenes() -> MujocoScenes:
-    """Skips, with the reason, where MuJoCo can't draw."""
+    """Simulated scenes; skips, with the reason, if MuJoCo can't draw."""
     pytest.importorskip("mujoco", reason='simulated scenes need MuJoCo: pip install "sam2_ros[mujoco]"')
     made = MujocoScenes(SMALL)
     try:

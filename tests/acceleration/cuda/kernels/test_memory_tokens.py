@@ -1,4 +1,4 @@
-"""Memories as tokens; in the interpreter they are made in test_memory_attention.py."""
+"""Memories as tokens; test_memory_attention.py computes them in the interpreter."""
 
 import pytest
 

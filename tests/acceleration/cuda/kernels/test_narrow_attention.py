@@ -1,4 +1,4 @@
-"""Attention with values narrower than keys: its numbers in Triton's interpreter and on a GPU, and where it is taken."""
+"""Attention with values narrower than keys: its numbers in Triton's interpreter and on a GPU, and its selection."""
 
 import re
 
