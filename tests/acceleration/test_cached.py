@@ -25,7 +25,7 @@ def test_positions_of_patches_equal_the_plain_ones(model):
     assert torch.equal(twin.position(8, 12), plain.position(8, 12)) and twin.position(8, 12).is_contiguous()
 
 
-def test_convolutions_in_a_row_are_multiplied():
+def test_consecutive_convolutions_are_merged():
     first, second, x = nn.Conv2d(6, 20, 1), nn.Conv2d(20, 3, 1), torch.randn(2, 6, 5, 7)
     weight, bias = merged([first, second])
     result = nn.functional.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)

@@ -7,12 +7,12 @@ from sam2_ros.acceleration import accelerate, accelerated, choice_of
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 
 
-def test_on_a_cpu_it_is_float32_by_default(model):
+def test_default_precision_on_a_cpu_is_float32(model):
     assert choice_of(accelerate(model)).dtype == torch.float32
     assert choice_of(accelerate(model)).kernels.startswith("C++") == has_cpu_kernels(torch.float32)
 
 
-def test_networks_are_taken_as_they_are(model):
+def test_accelerated_networks_are_returned_unchanged(model):
     network = accelerate(model, torch.bfloat16)
     assert accelerated(network) is accelerated(network, torch.bfloat16) is network
     with pytest.raises(ValueError, match=r"computes in torch\.bfloat16, not in torch\.float32"):

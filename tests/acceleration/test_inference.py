@@ -11,7 +11,7 @@ from sam2_ros.acceleration.inference import Inference
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_no_gradients_and_the_precision_that_was_asked_for(model, image, memories, enabled, dtype):
+def test_no_gradients_and_requested_precision(model, image, memories, enabled, dtype):
     learning = deepcopy(model).requires_grad_(True)
     network = accelerated(learning, dtype, enabled=enabled)
     features = network.encode_image(image)
@@ -23,7 +23,7 @@ def test_no_gradients_and_the_precision_that_was_asked_for(model, image, memorie
 
 
 @pytest.mark.parametrize("how", ["in place", "loaded"])
-def test_weights_that_change_are_followed(model, image, how):
+def test_changed_weights_are_prepared_again(model, image, how):
     """Derived values are computed again: tables, merged convolutions."""
     own = deepcopy(model)
     network = accelerate(own)
@@ -41,7 +41,7 @@ def test_weights_that_change_are_followed(model, image, how):
         assert not torch.allclose(getattr(before, name), getattr(after, name), atol=1e-2)
 
 
-def test_a_network_says_what_it_is_computed_with(model):
+def test_choice_names_precision_and_kernels(model):
     assert str(Choice(torch.bfloat16, "Triton", graphs=True)) == "bfloat16, Triton, CUDA graphs"
     assert choice_of(model).kernels == "PyTorch"
     plain = accelerated(model, torch.float32, enabled=False)

@@ -27,7 +27,7 @@ def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_twin_learns_the_models_own_weights(model, image, training):
+def test_training_twin_shares_weights(model, image, training):
     own = deepcopy(model).requires_grad_(True).train(training)
     twin = for_training(own, torch.bfloat16)
     assert twin.training == training and {type(part) for part in twin.modules()} >= set(CPU_CLASSES.values())

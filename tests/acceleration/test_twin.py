@@ -20,7 +20,7 @@ class Doubled(nn.Linear):
         return x @ self.twice.mT
 
 
-def test_every_weight_is_shared_and_nothing_is_added(model):
+def test_every_weight_is_shared_and_none_added(model):
     twin = twin_of(model, CPU_CLASSES, torch.float32)
     for ours, plain in (
         (twin.named_parameters(), model.named_parameters()),
@@ -31,7 +31,7 @@ def test_every_weight_is_shared_and_nothing_is_added(model):
     assert twin.state_dict().keys() == model.state_dict().keys()
 
 
-def test_the_plain_network_stays_as_it_is(model):
+def test_plain_network_stays_unchanged(model):
     classes = [type(module) for module in model.modules()]
     twin = twin_of(model.train(), CPU_CLASSES, torch.float32)
     assert [type(module) for module in model.modules()] == classes
@@ -39,21 +39,21 @@ def test_the_plain_network_stays_as_it_is(model):
     model.eval()
 
 
-def test_classes_are_taken_where_they_fit():
+def test_classes_replace_only_modules_that_fit():
     module = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 4), nn.ReLU())
     twin = twin_of(module, {nn.Linear: Doubled}, torch.float32)
     assert [type(part) for part in twin] == [Doubled, nn.Linear, nn.ReLU]
     assert type(twin_of(module, {nn.Linear: Doubled}, torch.bfloat16)[0]) is nn.Linear
 
 
-def test_weights_that_modules_have_in_common_stay_shared():
+def test_tied_weights_stay_tied():
     module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     module[1].weight = module[0].weight
     twin = twin_of(module, {nn.Linear: Doubled}, torch.float32)
     assert twin[0].weight is twin[1].weight is module[0].weight
 
 
-def test_what_is_prepared_needs_no_gradients():
+def test_prepared_tensors_need_no_gradients():
     assert not twin_of(nn.Linear(4, 4), {nn.Linear: Doubled}, torch.float32).twice.requires_grad
 
 

@@ -13,7 +13,7 @@ def test_unknown_name():
         load_model("sam3")
 
 
-def test_names_and_files_mistaken_for_each_other(tmp_path):
+def test_names_and_files_confused_with_each_other(tmp_path):
     def said(name: str | None = None, checkpoint: str | None = None) -> str:
         with pytest.raises(CheckpointError) as error:
             load_model(name, checkpoint)

@@ -31,7 +31,7 @@ def test_own_format_is_half_precision_and_loads_into_float32(model, tmp_path):
     assert_same_weights(again, model, tolerance=1e-3)
 
 
-def test_others_may_read_the_weights(tmp_path):
+def test_saved_weights_are_readable_by_other_users(tmp_path):
     """A node may run as another user than training did."""
     save_weights(load_model(device="cpu"), tmp_path / "weights.safetensors")
     (tmp_path / "plain").touch()

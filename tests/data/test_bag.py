@@ -60,7 +60,7 @@ def test_incomplete_bag_is_named_beside_others(tmp_path):
         assert open_clips(tmp_path).names == ("whole",)
 
 
-def test_old_bags_have_no_definitions(tmp_path):
+def test_bags_without_definitions(tmp_path):
     """SQLite recordings of ROS 2 Humble: the types come from our .msg files."""
     clip = make_clip()
     bag.write(clip, tmp_path / "bag", storage="sqlite3")
@@ -191,7 +191,7 @@ def test_encodings(recorded, encoding, pixels, wanted, padding):
     np.testing.assert_array_equal(clip.frames[0], wanted)
 
 
-def test_rows_without_a_step(recorded):
+def test_step_of_zero(recorded):
     """Some drivers set step to 0: rows without padding."""
     clip = bag.read(recorded(("/image", RGB, 10**9, image(PICTURE, "rgb8") | {"step": 0})))
     np.testing.assert_array_equal(clip.frames[0], PICTURE)
@@ -222,7 +222,7 @@ def thermal(index: int) -> np.ndarray:
     return (7600 + 10 * index + PICTURE[..., 0].astype(np.uint16) * 2).astype(np.uint16)
 
 
-def test_16_bit_images_are_those_of_the_node(recorded):
+def test_16_bit_images_equal_the_nodes(recorded):
     """Raw and as PNG, in any order of access; an unreadable image does not affect the others."""
     frames = [image(thermal(index), "mono16") for index in range(12)]
     frames[5] |= {"data": frames[5]["data"][:9]}
@@ -295,7 +295,7 @@ def test_ambiguous_topics_must_be_chosen(recorded):
     np.testing.assert_array_equal(open_clips(path, "/right", "/two")[0].frames[0], PICTURE[:, ::-1])
 
 
-def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
+def test_images_with_stamps_of_masklets_are_chosen(recorded):
     """Images of another camera, and the node's own overlay, are not chosen; a compressed copy is no second topic."""
     jpeg = {"format": "jpeg", "data": cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()}
     path = recorded(
@@ -310,7 +310,7 @@ def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
     assert not bag.read(path, images="/sam2/overlay").frames[0].any()
 
 
-def test_unlisted_object_is_unknown(recorded):
+def test_object_missing_from_a_masklet_array_is_unknown(recorded):
     """It is prompted later, or is no longer tracked; a listed object that is not present is hidden."""
     types = typestore().types
     square, nothing = np.zeros((2, 48, 64), bool)

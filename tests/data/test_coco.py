@@ -86,7 +86,7 @@ def test_images_with_the_paths_of_another_machine(name, place, tmp_path):
         ("trainval.json", "JPEGImages/x.jpg"),  # labelme
     ],
 )
-def test_folders_that_tools_export(name, place, tmp_path):
+def test_folders_of_annotation_tools(name, place, tmp_path):
     written(tmp_path, content(), place, name)
     (tmp_path / "notes.json").write_text('{"project": "kitchen"}')
     np.testing.assert_array_equal(masks(tmp_path), TWO)
@@ -224,13 +224,13 @@ def test_polygons_reach_out_of_the_image(tmp_path):
     assert masks(tmp_path)[0][:19].all() and not masks(tmp_path)[0][21:].any()
 
 
-def test_a_json_from_windows(tmp_path):
+def test_json_with_a_byte_order_mark(tmp_path):
     written(tmp_path, content())
     (tmp_path / "annotations.json").write_bytes(json.dumps(content()).encode("utf-8-sig"))
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def test_a_json_of_nothing_but_brackets(tmp_path):
+def test_deeply_nested_json(tmp_path):
     (tmp_path / "annotations.json").write_text("[" * 100_000)
     with pytest.raises(ClipError, match="cannot be read as JSON"):
         open_clips(tmp_path)
@@ -251,7 +251,7 @@ def test_images_with_one_id_and_with_one_name(tmp_path):
     assert clips.names == ("x", "x-2") and len(clips[1].object_ids) == 1
 
 
-def test_two_names_that_fit_one_file_are_left_out(tmp_path):
+def test_two_names_of_one_file_are_left_out(tmp_path):
     """With a/x.jpg and b/x.jpg listed, and only one x.jpg, the file is ambiguous."""
     what = content(file_name="a/x.jpg")
     what["images"].append({"id": 2, "file_name": "b/x.jpg", "height": 48, "width": 64})

@@ -192,7 +192,7 @@ def test_davis_splits_and_resolutions(tmp_path):
         davis.sequences(tmp_path, split="2016/val")
 
 
-def test_palette_is_that_of_davis(tmp_path):
+def test_palette_equals_davis(tmp_path):
     """Colours of IDs 1, 2, 3, 5 and 255 as they are in DAVIS 2017's own files."""
     davis.write([make_clip()], tmp_path)
     with Image.open(tmp_path / "Annotations/480p/walk/00005.png") as image:
@@ -223,7 +223,7 @@ def test_coco(tmp_path):
         same_frames(clip, Clip("", [truth.frames[index]], (), [None]), JPEG)
 
 
-def test_coco_finds_its_images(tmp_path):
+def test_coco_searches_usual_image_folders(tmp_path):
     """In COCO's folders, in those of annotation tools, and in a given one."""
     coco.write([make_clip("still", frames=1)], tmp_path / "a")
     content = json.loads((tmp_path / "a/annotations.json").read_text())

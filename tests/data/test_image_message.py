@@ -40,7 +40,7 @@ def thermal(low: float = 7600, high: float = 8000) -> np.ndarray:
 
 @pytest.mark.parametrize(("low", "high"), [(200, 420), (900, 2600), (7600, 8000)])
 @pytest.mark.parametrize("way", ["raw", "big endian", "png", "tiff", "png without a format", "rgb16", "bgr16"])
-def test_16_bit_images_of_few_values_can_be_seen(way: str, low: int, high: int) -> None:
+def test_16_bit_images_of_few_values_are_stretched(way: str, low: int, high: int) -> None:
     image = thermal(low, high)
     colour = image[..., None].repeat(3, 2)
     message = {
@@ -176,7 +176,7 @@ def test_compressed_colour_is_not_demosaiced() -> None:
         "jpeg",  # the file's order counts
     ],
 )
-def test_channel_order_of_compressed_images_is_that_of_the_file(form: str) -> None:
+def test_channel_order_of_compressed_images_comes_from_the_file(form: str) -> None:
     bgr = np.ascontiguousarray(SMOOTH[..., ::-1])
     np.testing.assert_array_equal(to_rgb(compressed(bgr, form)), SMOOTH)
     assert np.abs(to_rgb(compressed(bgr, form, ".jpg")).astype(int) - SMOOTH).mean() < 5
@@ -191,7 +191,7 @@ def test_grey_images_become_rgb() -> None:
     assert np.abs(to_rgb(compressed(GREY, "mono8; jpeg compressed ", ".jpg"))[..., 1].astype(int) - GREY).mean() < 3
 
 
-def test_masks_are_bounded_by_their_data() -> None:
+def test_mask_size_is_checked_against_data() -> None:
     mask = raw(GREY, "mono8")
     for size in ({"height": 2**32 - 1}, {"width": 2**32 - 1}, {"step": 2**32 - 1}):
         with pytest.raises(ImageError, match="cut off"):

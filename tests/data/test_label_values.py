@@ -130,7 +130,7 @@ def test_one_warning_for_a_data_set(tmp_path):
     assert sum(one.category is DataWarning for one in said) == 1
 
 
-def test_one_soft_frame_among_hard_ones(tmp_path):
+def test_one_soft_frame_among_hard_frames(tmp_path):
     """A few pixels of a rim, or a speck, are neither objects nor make the object void."""
     truth = discs()
     frame = iter(range(4))
@@ -188,7 +188,7 @@ def test_ambiguous_values_are_refused(values, change, tmp_path):
         ((7, 65535), np.uint16, (7, 65535)),
     ],
 )
-def test_values_that_cover_areas_are_ids(values, dtype, ids, tmp_path):
+def test_values_with_areas_are_ids(values, dtype, ids, tmp_path):
     truth = discs(len(values))
     written(tmp_path, truth, lambda masks: levels(masks, *values, dtype=dtype))
     with warnings.catch_warnings():
@@ -199,7 +199,7 @@ def test_values_that_cover_areas_are_ids(values, dtype, ids, tmp_path):
     same_masks(clip, Clip("", truth.frames, ids, [masks[rows] for masks in truth.masks]))
 
 
-def test_many_small_things_that_touch_are_ids(tmp_path):
+def test_many_small_touching_objects_are_ids(tmp_path):
     """None of their pixels is inside an area: a ball of two pixels, a cable of one."""
     tiles = np.arange(1, 49, dtype=np.uint8).reshape(6, 8)
     picture = np.kron(tiles, np.pad(np.ones((2, 2), np.uint8), ((0, 14), (0, 14))))
@@ -265,7 +265,7 @@ def test_transparent_pixels_are_background(tmp_path):
 
 
 @pytest.mark.parametrize("empty", ["P", "L", "RGB"])
-def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
+def test_palettes_that_differ_between_files_are_colours(empty, tmp_path):
     """After quantisation by a picture tool, an index is another object in every file; frames without objects may have
     any mode."""
     truth = discs(2)

@@ -143,7 +143,7 @@ def test_flushed_messages_survive_kill_9(tmp_path: Path) -> None:
     assert content == {file.name: file.read_bytes() for file in (tmp_path / "bag").iterdir()}, "nothing to do"
 
 
-def test_recovery_reads_up_to_the_last_whole_chunk_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_recovery_keeps_all_whole_chunks_of_a_truncated_file(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(3):
         fill(bag, 5 * index, 5 * index + 5)
@@ -221,7 +221,7 @@ def test_recordings_of_other_programs_are_recovered(tmp_path: Path, compression:
     assert read(file) == list(range(50))
 
 
-def test_qos_of_older_recordings_is_written_in_the_form_of_version_9(tmp_path: Path) -> None:
+def test_qos_of_older_recordings_is_converted_to_version_9(tmp_path: Path) -> None:
     numbers = {**QOS, "history": 1, "reliability": 1, "durability": 2, "liveliness": 1}
     bag = BagWriter(tmp_path / "bag")
     bag.add_topic("/text", "std_msgs/msg/String", STRING, "", [numbers])
@@ -232,7 +232,7 @@ def test_qos_of_older_recordings_is_written_in_the_form_of_version_9(tmp_path: P
     assert "reliability: reliable" in (tmp_path / "bag/metadata.yaml").read_text()
 
 
-def test_every_file_of_a_bag_counts(tmp_path: Path) -> None:
+def test_all_files_of_a_bag_are_recovered(tmp_path: Path) -> None:
     for part in range(2):
         bag = begin(tmp_path / f"run_{part}")
         fill(bag, 5 * part, 5 * part + 5)
@@ -283,7 +283,7 @@ def test_full_disk_loses_only_the_last_chunks(tmp_path: Path, room: int) -> None
     assert bag._file.path.stat().st_size <= room
 
 
-def test_disk_that_is_full_at_the_end(tmp_path: Path) -> None:
+def test_full_disk_at_the_end(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 5 * index, 5 * index + 5)
@@ -306,7 +306,7 @@ def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:
     assert read(tmp_path / "bag") == list(range(5))
 
 
-def test_disk_that_fails_at_once_loses_no_chunks(tmp_path: Path) -> None:
+def test_failing_disk_loses_no_chunks(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 50 * index, 50 * index + 50, size=40_000)
@@ -317,7 +317,7 @@ def test_disk_that_fails_at_once_loses_no_chunks(tmp_path: Path) -> None:
     assert read(tmp_path / "bag") == list(range(500))
 
 
-def test_disk_that_is_full_at_the_beginning_leaves_no_folder(tmp_path: Path) -> None:
+def test_full_disk_at_the_beginning_leaves_no_folder(tmp_path: Path) -> None:
     with disk_of(10), pytest.raises(OSError, match="File too large"):
         BagWriter(tmp_path / "bag")
     assert list(tmp_path.iterdir()) == []

@@ -80,7 +80,7 @@ def pictures_of(names: list[str], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("names", [PLAIN, STAMPS, UNEVEN], ids=["plain", "stamps", "uneven"])
-def test_folders_of_images_are_played_in_natural_order(names: list[str], tmp_path: Path) -> None:
+def test_image_folders_are_read_in_natural_order(names: list[str], tmp_path: Path) -> None:
     folder = pictures_of(names, tmp_path / "images")
     for frames in (ImageFiles.of(folder), VideoReader(folder)):
         assert [number_of(image) for image in frames] == list(range(12))
@@ -109,7 +109,7 @@ def renamed(root: Path, names: list[str]) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("names", [PLAIN, STAMPS, UNEVEN], ids=["plain", "stamps", "uneven"])
-def test_data_sets_of_frames_with_any_names(layout: str, names: list[str], tmp_path: Path) -> None:
+def test_data_sets_with_any_frame_names(layout: str, names: list[str], tmp_path: Path) -> None:
     """Frames are in order, masks belong to their frames, and numbers that are left out are no missing files."""
     kind, _ = LAYOUTS[layout]
     clips = [make_clip(f"take_{number}", frames=12, fps=30) for number in (1, 2, 10)]
@@ -153,7 +153,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
         mose.read(tmp_path, "walk")
 
 
-def test_masks_of_another_tracker_have_names_of_frames(tmp_path: Path) -> None:
+def test_masks_of_another_tracker_match_frame_names(tmp_path: Path) -> None:
     mose.write([make_clip(frames=12)], tmp_path / "set")
     renamed(tmp_path / "set", PLAIN)
     (clip,) = open_clips(tmp_path / "set")

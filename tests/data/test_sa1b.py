@@ -41,7 +41,7 @@ def test_several_folders_with_the_same_names(tmp_path):
     assert open_clips(tmp_path).names == ("sa_2", "two-sa_2")
 
 
-def test_images_elsewhere(tmp_path):
+def test_images_in_another_folder(tmp_path):
     sa1b.write([STILL], tmp_path / "masks")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "masks/sa_2.jpg").rename(tmp_path / "pictures/sa_2.jpg")
@@ -99,7 +99,7 @@ def test_deviations_from_the_format(tmp_path):
             same_masks(open_clips(tmp_path)[0], truth(STILL))
 
 
-def test_coco_and_sa1b_are_told_apart(tmp_path):
+def test_coco_and_sa1b_are_distinguished(tmp_path):
     coco.write([STILL], tmp_path / "coco")
     assert len(open_clips(tmp_path / "coco")) == 1
     with pytest.raises(ClipError, match="no JSON of an image"):
@@ -109,7 +109,7 @@ def test_coco_and_sa1b_are_told_apart(tmp_path):
         coco.clips(tmp_path / "sa1b/sa_2.json")
 
 
-def test_damage(tmp_path):
+def test_damaged_files(tmp_path):
     sa1b.write([make_clip(name, frames=1) for name in ("a", "b")], tmp_path)
     clips = open_clips(tmp_path)
     (tmp_path / "b.json").write_text('{"image": {')

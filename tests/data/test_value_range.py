@@ -73,7 +73,7 @@ def test_hot_object_does_not_darken_the_background() -> None:
         assert np.abs(np.array(room) - room[0]).max() < allowed
 
 
-def test_a_jump_of_gain_is_followed_at_once() -> None:
+def test_gain_jump_resets_the_range() -> None:
     camera = Camera()
     before = camera.sees(scene(200, 420))
     after = camera.sees(scene(2600, 3100))
@@ -82,14 +82,14 @@ def test_a_jump_of_gain_is_followed_at_once() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 5000, 65_535])
-def test_a_camera_may_begin_with_an_empty_image(value: int) -> None:
+def test_empty_first_image(value: int) -> None:
     camera = Camera()
     camera.sees(np.full(SCENE.shape, value, np.uint16))
     camera.sees(NOISE.integers(0, 65_536, SCENE.shape).astype(np.uint16))
     assert camera.sees(scene(7600, 8000)).std() > 30
 
 
-def test_less_contrast_and_more_are_followed_slowly() -> None:
+def test_contrast_changes_adapt_slowly() -> None:
     camera = Camera()
     camera.sees(scene(200, 800))
     seen = [camera.sees(scene(400, 500)) for _ in range(120)]
@@ -124,7 +124,7 @@ def test_ranges_are_always_valid() -> None:
         assert 0 <= camera.range.low < camera.range.high <= 65_535
 
 
-def test_colour_is_stretched_as_a_whole() -> None:
+def test_colour_channels_share_one_range() -> None:
     """12 bits of a colour camera: the channels keep their proportions."""
     image = np.dstack([scene(0, 3800), scene(0, 1900), scene(0, 950)])
     seen = to_8_bits(image, next_range(None, image)).astype(float)

@@ -125,7 +125,7 @@ def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "video.mp4", UNEVEN, b_frames=3)
 
 
-def test_a_video_of_variable_rate_keeps_image_and_mask_together(video: Path, tmp_path: Path) -> None:
+def test_variable_frame_rate_keeps_images_and_masks_aligned(video: Path, tmp_path: Path) -> None:
     """In SA-V's layout, read out of order: an image shows the number of its masks."""
     count = len(UNEVEN)
     still = make_clip(frames=count, every=4)
@@ -158,7 +158,7 @@ def test_iterators_are_independent(video: Path) -> None:
             frames[beyond]
 
 
-def test_frames_go_to_threads_and_processes(video: Path) -> None:
+def test_frames_in_threads_and_processes(video: Path) -> None:
     frames = VideoFrames(video)
     wrong: list[int] = []
 
@@ -178,7 +178,7 @@ def test_frames_go_to_threads_and_processes(video: Path) -> None:
     assert number_of(again[33]) == 33
 
 
-def test_a_forked_process_reads_on_and_ends(video: Path) -> None:
+def test_forked_process_can_read_and_exit(video: Path) -> None:
     """As workers of data loaders do. A decoder's threads are not forked with it."""
     script = f"""
 import os, sys
@@ -226,7 +226,7 @@ def test_files_are_closed(video: Path) -> None:
         gc.enable()
 
 
-def test_jump_decodes_from_the_previous_key_frame(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seek_decodes_from_the_previous_key_frame(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = VideoFrames(video)
     handed_in: list[int] = []
     decode = Decoder.decode
@@ -294,7 +294,7 @@ def test_truncated_file_has_its_decodable_frames(name: str, part: float, tmp_pat
         assert all(np.array_equal(one, other) for one, other in zip(reader, truth, strict=True))
 
 
-def test_a_damaged_frame_is_named_and_the_others_keep_their_places(tmp_path: Path) -> None:
+def test_damaged_frame_is_named_and_others_keep_their_indices(tmp_path: Path) -> None:
     file = write_video(tmp_path / "film.mp4", b_frames=0)
     packets: list[tuple[int, int]] = []
     remux(file, tmp_path / "copy.mp4", lambda _, packet: packets.append((packet.pos, packet.size)))
@@ -336,7 +336,7 @@ def test_names_that_look_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("told", [None, 7], ids=["none", "one_for_all"])
-def test_decoders_that_lose_packet_numbers(told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoders_without_packet_numbers(told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or make two frames of a packet. Then frames are counted from the start."""
     decoded = Decoder._decoded
     monkeypatch.setattr(Decoder, "_decoded", lambda *packet: [(told, frame) for _, frame in decoded(*packet)])
@@ -371,7 +371,7 @@ def test_invalid_videos(tmp_path: Path) -> None:
         VideoReader(tmp_path / "none.mp4")
 
 
-def test_without_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A robot without video files does not need PyAV."""
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "av", None)
@@ -383,7 +383,7 @@ def test_without_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         VideoFrames(video)
 
 
-def test_backgrounds_are_taken_from_videos_of_any_kind(tmp_path: Path) -> None:
+def test_backgrounds_from_videos_of_any_kind(tmp_path: Path) -> None:
     """Ten frames of each, also if the header lacks their number."""
     (tmp_path / "films").mkdir()
     for name in ("without_duration.webm", "variable_rate.mkv"):

@@ -41,7 +41,7 @@ def clip_of(*masks, name="clip"):
     return Clip(name, images, (7,), [None if mask is None else mask[None] for mask in masks])
 
 
-def test_clicks_by_hand():
+def test_clicks_computed_by_hand():
     truth = rectangle(10, 10, 21, 21)
     wrong = rectangle(45, 28, 11, 11)
     chosen, single = rectangle(10, 10, 21, 11), rectangle(10, 10, 21, 7)
@@ -65,7 +65,7 @@ def test_every_nth_annotated_frame_with_a_visible_object():
     assert [objects[0].frame for objects in segment(Scripted(*[thing] * 12), clip, every=2)] == [0, 7]
 
 
-def test_report_by_hand():
+def test_report_computed_by_hand():
     scores = {
         "motion-0": {
             (0, 1): ImageScore([0.1, 0.2, 0.3, 0.4, 0.5], best=0.2, single=0.1),
@@ -82,7 +82,7 @@ def test_report_by_hand():
     assert json.loads(report.json())["miou"] == [0.4, 0.5, 0.6, 0.66667, 0.73333]
 
 
-def test_with_a_network(model):
+def test_segments_with_a_network(model):
     clip = make_clip(frames=6)
     results = list(segment(ImagePredictor(model), clip, every=5))
     assert [[one.object_id for one in objects] for objects in results] == [[1, 2], [1, 2, 5]]  # 5 comes on frame 4

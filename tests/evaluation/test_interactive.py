@@ -137,7 +137,7 @@ def test_objects_are_annotated_independently():
     assert [[len(one.frames) for one in result.scores] for result in rounds] == [[5, 1]] * 3
 
 
-def test_report_by_hand():
+def test_report_computed_by_hand():
     _, rounds = run(clip_of(7, appear=(0, 4)), "online", 8)
     report = interactive_report({"model": "m"}, {"squares": rounds}, Rows(["squares"]), 5)
     objects = json.loads(report.json())["objects"]
@@ -169,7 +169,7 @@ def test_the_first_round_is_semi_supervised_segmentation(model, walk):
         assert one.j == pytest.approx(other.j, abs=0.01) and one.f == pytest.approx(other.f, abs=0.01)
 
 
-def test_online_equals_a_live_stream_that_pauses(model, walk):
+def test_online_equals_a_paused_live_stream(model, walk):
     """Online results on a recording equal a single pass that sees each frame once."""
     budget = 3
     recording = recording_tracker(model, walk, budget)

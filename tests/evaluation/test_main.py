@@ -54,7 +54,7 @@ def run(monkeypatch, *arguments):
 
 
 @pytest.mark.parametrize("prompt", ["mask", "3clicks"])
-def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
+def test_scores_of_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     weights = folder / "random.safetensors"
     out = tmp_path / "out"
     options = ["--prompt", prompt, "--checkpoint", weights, "--device", "cpu", "--out", out, "--overlays"]
@@ -107,7 +107,7 @@ def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(fold
         assert status == 2 and "These weights are for still images" in capsys.readouterr().out
 
 
-def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, monkeypatch, capsys):
+def test_kinds_of_prompts_score_like_single_runs_and_saved_masks(folder, tmp_path, monkeypatch, capsys):
     """Kinds of prompts tracked side by side score as each alone, and saved masks score as the run."""
     weights = ["--checkpoint", folder / "random.safetensors"]
     both = tmp_path / "both"
@@ -269,7 +269,7 @@ def soften(root):
         Image.fromarray(cv2.GaussianBlur(hard, (3, 3), 0)).save(file)
 
 
-def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypatch, capsys):
+def test_soft_masks_warn_and_are_saved_in_the_truths_format(folder, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(folder, tmp_path / "copy")
     soften(copy)
     options = ["--only", "walk", "--out", tmp_path / "out", "--checkpoint", folder / "random.safetensors"]
@@ -282,7 +282,7 @@ def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypa
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["objects"] == 1
 
 
-def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch):
+def test_masks_of_255_score_like_the_public_tool(folder, tmp_path, monkeypatch):
     """DAVIS 2016: masks of --save-masks, read by vos-benchmark."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -314,7 +314,7 @@ def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["j"] > 0.8
 
 
-def test_stills_of_sa1b_and_of_coco_elsewhere(folder, tmp_path, monkeypatch, capsys):
+def test_stills_of_sa1b_and_of_coco_in_another_folder(folder, tmp_path, monkeypatch, capsys):
     """Unusable entries of a list are reported on the screen and in the report."""
     still = davis.read(folder, "walk")
     sa1b.write([still], tmp_path / "sa1b")

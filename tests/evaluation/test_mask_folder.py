@@ -101,7 +101,7 @@ def test_255_alone_is_the_only_object(tmp_path):
     assert one.j == 1
 
 
-def test_scores_are_those_of_the_public_tool(tmp_path):
+def test_scores_equal_the_public_tool(tmp_path):
     """vos-benchmark on the same files."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     davis.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
@@ -136,7 +136,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".PNG"])
-def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix, tmp_path):
+def test_saved_masks_score_equally_in_the_public_tool(kind, suffix, tmp_path):
     """They have the truth's values, bits, palette and names, so a tool that compares files matches the objects."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     clip = make_clip(ids=(1, 2))
@@ -187,7 +187,7 @@ def test_saved_masks_are_empty_before_an_object_appears(tmp_path):
     assert not any(frame.masklets[1].present for frame in list(read_masks(tmp_path / "masks", clip))[:4])
 
 
-def test_saved_masks_have_the_colours_of_the_data_set(tmp_path):
+def test_saved_masks_have_the_data_sets_colours(tmp_path):
     davis.write([make_clip(ids=(1, 2))], tmp_path)
     colours = np.array([(0, 0, 0), (0, 200, 0), (200, 0, 0)], np.uint8)
     for file in (tmp_path / "Annotations/480p/walk").iterdir():
@@ -226,7 +226,7 @@ def test_probabilities_are_thresholded_at_half(tmp_path):
         list(read_masks(tmp_path, make_clip(ids=(1, 2), frames=6)))
 
 
-def test_colours_of_another_tracker_are_those_of_davis(tmp_path):
+def test_colours_of_another_tracker_are_read_as_davis(tmp_path):
     clip = make_clip(ids=(1, 2), frames=4)
     for index, frame in enumerate(moved(clip)):
         write_masks(tmp_path, clip, index, frame)

@@ -86,7 +86,7 @@ def test_presence():
     assert total.j == pytest.approx(6 / 8)  # right on 1-3, 8, and on 6 and 7, where both are absent
 
 
-def test_switches():
+def test_id_switches():
     here, there = [square(3)] * 9, [square(40)] * 9
     #          prompt                      over               lost     still over           back          last
     masks = [square(3), square(3), square(40), NOTHING, square(40), square(20), square(4), square(3), square(40)]
@@ -120,7 +120,7 @@ def test_equals_public_tool():
     assert 100 * summary(scores).j == pytest.approx((j[1] + j[2]) / 2, abs=1e-6)
 
 
-def test_frames_that_the_public_tool_counts_differently():
+def test_frames_counted_differently_by_the_public_tool():
     """As docs/metrics.md says: an object, from the first scored frame on which truth or answer shows it."""
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
 

@@ -91,7 +91,7 @@ def test_clips_are_well_formed(seed):
     assert masks.sum(1).max() <= 1, "a pixel that shows two objects"
 
 
-def test_mask_is_where_the_object_is():
+def test_masks_match_object_pixels():
     images, labels = drawn([square(1, [-10.0, 4.0])], 2)
     expected = np.zeros((2, HEIGHT, WIDTH), bool)
     for t, x in enumerate((-10, 4)):
@@ -115,7 +115,7 @@ def test_objects_that_leave_have_no_mask_until_they_return():
     assert [bool((label == 1).any()) for label in labels] == [True, True, False, True]
 
 
-def test_vanishing_changes_nothing_else():
+def test_vanishing_leaves_other_objects_unchanged():
     still = replace(
         SMALL, frames=12, speed=(0.0, 0.0), camera_speed=(0.0, 0.0), deformation=0.0, leaving=0.0, occlusion=0.0,
         lookalikes=0.0, lighting=0.0, blur=0.0, noise=0.0, low_resolution=0.0,
@@ -127,7 +127,7 @@ def test_vanishing_changes_nothing_else():
         assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
 
 
-def test_materials_of_zero_make_uniform_things():
+def test_materials_of_zero_make_uniform_objects():
     def spread(materials: float) -> float:
         """Mean deviation of colours within a thing, over 40 things."""
         found = []
@@ -168,7 +168,7 @@ def test_bent_things_stay_inside_their_window():
     assert (areas > 300).all() and (areas < 2700).all()
 
 
-def test_training_and_suite_never_share_a_seed(monkeypatch):
+def test_training_and_suite_share_no_seed(monkeypatch):
     used: list[tuple[int, ...]] = []
     genuine = np.random.default_rng
 

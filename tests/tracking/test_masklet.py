@@ -29,7 +29,7 @@ def test_stray_pixels_do_not_widen_the_box():
     assert masklet(mask).mask is mask
 
 
-def test_main_parts_all_count():
+def test_all_main_parts_count_for_the_box():
     """Parts of an object behind a pole."""
     assert masklet(thing((20, 10, 10, 25), (35, 12, 12, 20), (60, 12, 1, 1))).box == Box(20, 10, 27, 25)
 
@@ -52,7 +52,7 @@ def test_boxes_are_tight(mask, box):
         assert found == box and all(type(side) is int for side in found)
 
 
-def test_masks_may_be_read_only_and_of_any_layout():
+def test_boxes_of_read_only_masks_of_any_layout():
     mask = thing((20, 10, 30, 25))
     frozen = mask.copy()
     frozen.flags.writeable = False
@@ -76,7 +76,7 @@ def test_the_tracker_sets_box_min_part(model, images):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
-def test_boxes_of_masks_made_by_hand_of_other_numbers(kind):
+def test_boxes_of_integer_masks(kind):
     mask = np.zeros((60, 80), kind)
     mask[10:40, 20:60] = 1
     assert masklet(mask).box == (20, 10, 40, 30)

@@ -91,13 +91,13 @@ def test_tags_of_objects_in_one_place_do_not_cover_each_other():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (24, 32), (2000, 30)])
-def test_any_size_of_image(size):
+def test_images_of_any_size(size):
     full = np.ones(size, bool)
     masklets = [masklet(1, full, label="x" * 40), masklet(2, ~full, present=False, label="gone " * 20)]
     picture = Overlay().draw(image(*size), masklets)
     assert picture.shape == (*size, 3)
 
 
-def test_refuses_masks_of_another_image():
+def test_masks_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"object 4 is 640 x 480 pixels, the image 320 x 240"):
         Overlay().draw(image(240, 320), [masklet(4, np.zeros((480, 640), bool))])

@@ -148,7 +148,7 @@ def test_stream_at_full_size():
     follow("sam2.1_hiera_tiny", size=1024, seed=2, vivid=1.0, frames=9, objects=1, lost=(3, 4))
 
 
-def test_prompts_on_a_frame_through_which_nothing_was_tracked():
+def test_prompts_on_an_untracked_frame():
     """Several on an old frame, all before the object is tracked from there: memories of later prompts don't count."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
     set_presence(c.model, c.theirs, 6.0)
@@ -171,7 +171,7 @@ def test_prompts_on_a_frame_through_which_nothing_was_tracked():
     assert list(found) == [2, 3, 4, 5, 6, 7]
 
 
-def test_a_recording_tracked_again():
+def test_retracking_a_recording():
     """Prompts on several frames, and then all other frames again: the paper's offline mode."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
     set_presence(c.model, c.theirs, 6.0)

@@ -53,7 +53,7 @@ def test_small_holes_are_filled_and_large_ones_stay(hole, filled):
     assert not mask[:9].any() and not mask[-9:].any()
 
 
-def test_masks_do_not_overlap_if_so_chosen():
+def test_non_overlapping_masks():
     """A pixel goes to the mask with the higher logit; a filled hole, to the object in it."""
     logits = torch.full((3, 32, 32), -10.0)
     logits[0, 4:24, 4:24] = 6

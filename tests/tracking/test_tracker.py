@@ -34,7 +34,7 @@ def run(model, images, prompts, **settings) -> Tracker:
     return tracker
 
 
-def test_every_image_has_a_frame_even_without_objects(model, images):
+def test_images_without_objects_give_frames(model, images):
     tracker = Tracker(model)
     frame = tracker.step(images[0], 5)
     assert (frame.stamp, frame.height, frame.width, frame.masklets) == (5, 60, 80, ())
@@ -72,7 +72,7 @@ def test_a_late_prompt_equals_a_prompt_in_time(model, images):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_a_late_refinement_equals_one_in_time(model, images):
+def test_a_late_refinement_equals_a_refinement_in_time(model, images):
     refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
     in_time = run(model, images[:25], {2: [(CLICK, None)], 12: [(refinement, None)]})
     late = run(model, images[:25], {2: [(CLICK, None)], 20: [(refinement, 120)]})
@@ -80,7 +80,7 @@ def test_a_late_refinement_equals_one_in_time(model, images):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_a_refinement_changes_what_follows(model, images):
+def test_a_refinement_changes_later_frames(model, images):
     refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
     plain = run(model, images[:10], {2: [(CLICK, None)]})
     refined = run(model, images[:10], {2: [(CLICK, None)], 6: [(refinement, None)]})
@@ -128,7 +128,7 @@ def test_a_late_prompt_takes_the_nearest_frame(model, images):
     assert [1 in seen.answers for seen in tracker.history] == [False, False, True, True, True, True]
 
 
-def test_clicks_on_one_frame_add_up(model, images):
+def test_clicks_on_one_frame_accumulate(model, images):
     one_by_one = run(model, images[:1], {})
     one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
     one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
@@ -137,7 +137,7 @@ def test_clicks_on_one_frame_add_up(model, images):
     assert one_by_one.objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
 
 
-def test_replace_forgets_what_the_object_was(model, images):
+def test_replace_forgets_the_objects_memory(model, images):
     prompt = Prompt(object_id=1, box=Box(5, 5, 30, 30), replace=True)
     replaced = run(model, images[:12], {1: [(Prompt(clicks=(Click(30, 20),), label="cup"), None)], 6: [(prompt, None)]})
     fresh = run(model, images[:12], {6: [(prompt, None)]})
@@ -146,7 +146,7 @@ def test_replace_forgets_what_the_object_was(model, images):
     assert replaced.labels == {1: "cup"}
 
 
-def test_a_mask_is_the_answer_on_its_frame(model, images):
+def test_mask_prompt_is_the_answer_on_its_frame(model, images):
     mask = np.zeros((60, 80), dtype=np.uint8)
     mask[10:40, 20:60] = 255
     tracker = run(model, images[:3], {})
@@ -164,7 +164,7 @@ def scattered() -> np.ndarray:
     return mask
 
 
-def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
+def test_mask_prompt_is_the_answer_pixel_by_pixel(model, images):
     """With its holes, and on an old frame too, as long as it is in the history and until it is corrected."""
     mask = scattered()
     tracker = run(model, images[:4], {})
@@ -187,7 +187,7 @@ def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
     assert np.array_equal(again.mask, mask)
 
 
-def test_non_overlapping_masks_keep_a_prompted_mask_whole(model, images):
+def test_non_overlapping_masks_keep_a_prompted_mask_unchanged(model, images):
     tracker = run(model, images[:3], {}, non_overlap_masks=True)
     found = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
     mask = scattered()
@@ -350,7 +350,7 @@ def test_no_id_is_used_twice(model, images):
     assert tracker.prompt(CLICK).object_id == 1
 
 
-def test_ids_are_used_again_only_after_all_others(model, images, monkeypatch):
+def test_ids_are_reused_only_after_all_others(model, images, monkeypatch):
     for module in ("tracker", "object_ids"):
         monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
@@ -364,7 +364,7 @@ def test_ids_are_used_again_only_after_all_others(model, images, monkeypatch):
         Tracker(model, max_objects=7)
 
 
-def test_ids_begin_again_when_all_were_used(model, images):
+def test_ids_restart_after_all_were_used(model, images):
     tracker = run(model, images[:1], {})
     for given in (0, 65534, 0, 0, 0):
         tracker.prompt(Prompt(object_id=given, clicks=CLICK.clicks))
@@ -442,7 +442,7 @@ def test_bad_prompts_are_refused_without_side_effects(model, images, reason):
     assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
 
 
-def test_clicks_may_be_a_list(model, images):
+def test_clicks_in_a_list(model, images):
     listed, tupled = (
         run(model, images[:2], {1: [(Prompt(clicks=kind([Click(30, 20), Click(3, 3, False)])), None)]}).newest.masklets
         for kind in (list, tuple)
@@ -450,7 +450,7 @@ def test_clicks_may_be_a_list(model, images):
     assert listed[0].mask.tolist() == tupled[0].mask.tolist()
 
 
-def test_a_prompt_out_of_reach_is_refused(model, images):
+def test_prompts_outside_the_history_are_refused(model, images):
     with pytest.raises(PromptError, match="no image"):
         Tracker(model).prompt(CLICK)
     tracker = run(model, images[:10], {}, history=4)
@@ -550,7 +550,7 @@ NOT_IMAGES = {  # what people give, and an expression that makes an image of it
 
 
 @pytest.mark.parametrize("what", NOT_IMAGES)
-def test_other_types_of_images_are_refused_with_a_conversion(model, what):
+def test_images_of_other_types_are_refused_with_a_conversion(model, what):
     given, remedy = NOT_IMAGES[what]
     tracker, predictor = Tracker(model), ImagePredictor(model)
     for see in (tracker.step, tracker.encode, predictor.set_image):
@@ -624,7 +624,7 @@ def test_restamping_moves_the_whole_history(model, images):
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint64, np.uint8, torch.tensor])
-def test_stamps_of_any_whole_number_find_the_nearest_frame(model, images, kind):
+def test_stamps_of_any_integer_type_select_the_nearest_frame(model, images, kind):
     tracker = Tracker(model)
     for stamp in (10, 20, 30):
         assert type(tracker.step(images[0], kind(stamp)).stamp) is int
@@ -634,7 +634,7 @@ def test_stamps_of_any_whole_number_find_the_nearest_frame(model, images, kind):
 
 
 @pytest.mark.parametrize("stamp", [60.5, float("nan"), float("inf"), "60", True, [60], np.datetime64(60, "ns")])
-def test_stamps_that_are_no_whole_numbers_are_refused(model, images, stamp):
+def test_non_integer_stamps_are_refused(model, images, stamp):
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     for refuse in (lambda: tracker.step(images[2], stamp), lambda: tracker.restamp(stamp)):
         with pytest.raises(StampError, match="whole number of ns"):

@@ -27,7 +27,7 @@ def model() -> SAM2:
     return default_network()
 
 
-def test_every_mask_of_a_visible_object_is_judged(model):
+def test_every_mask_of_a_visible_object_is_recorded(model):
     """Two objects on 6 frames, and one that appears on the fifth; every second frame is not annotated."""
     tracker = Tracker(model, history=1)
     whole, sparse = (judge(tracker, make_clip(frames=6, every=every), every) for every in (1, 2))
@@ -39,7 +39,7 @@ def test_every_mask_of_a_visible_object_is_judged(model):
     assert torch.allclose(said, whole.predicted, atol=1e-5)
 
 
-def test_judged_ious_are_those_of_the_masklets():
+def test_recorded_ious_equal_those_of_the_masklets():
     """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
     clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(11)
     tracker = Tracker(load_model(device="cpu"), history=3)

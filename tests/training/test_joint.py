@@ -65,7 +65,7 @@ def test_batches_of_stills_and_clips_have_equally_many_images():
     assert stills.clip.unique().tolist() == list(range(6))
 
 
-def test_one_still_in_place_of_each_clip():
+def test_one_still_image_per_clip():
     """As in the paper's recipe, where a still has many objects."""
     stage = replace(STAGE, still_images=1)
     samples = joint(stage)

@@ -23,7 +23,7 @@ def test_dice_loss_of_two_pixels():
     assert dice_loss(logits, target).item() == pytest.approx(1 - (2 * 0.75 + 1) / (1.5 + 1 + 1), rel=1e-5)
 
 
-def test_iou_counts_cells_that_are_mostly_covered():
+def test_iou_counts_cells_covered_by_more_than_half():
     logits = torch.tensor([[[5.0, 5.0, -5.0, -5.0]]])
     assert iou(logits, torch.tensor([[[1.0, 0.4, 0.6, 0.0]]])).item() == pytest.approx(1 / 3)
 
@@ -88,7 +88,7 @@ def test_absent_objects_train_only_the_object_score():
     assert both.presence.item() == pytest.approx((-math.log(3 / 4) - math.log(1 / 4)) / 2)
 
 
-def test_no_visible_object_does_not_divide_by_zero():
+def test_losses_without_visible_objects_are_finite():
     logits = torch.zeros(1, 4, 8, 8, requires_grad=True)
     loss = losses(decoded(logits, torch.zeros(1, 4), torch.zeros(1)), torch.zeros(1, 8, 8), torch.tensor([False]), True)
     assert torch.isfinite(loss.total) and loss.dice == 0
@@ -106,7 +106,7 @@ def test_weights_scale_the_losses():
     assert paper.total.item() == pytest.approx(20 * focal + rest.item(), rel=1e-5)
 
 
-def test_gradients_by_hand():
+def test_gradients_computed_by_hand():
     """Gradients of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
     target, present = torch.tensor([[[1.0, 0.0]]]), torch.tensor([True])
     logits = torch.full((1, 4, 1, 2), LN3, requires_grad=True)

@@ -63,7 +63,7 @@ def start(*options: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_an_error_ends_the_command_and_its_workers(tmp_path, weights, short):
+def test_errors_end_the_command_and_its_workers(tmp_path, weights, short):
     """The command does not wait for data workers, which ignore signals."""
     davis.write([make_clip("walk")], tmp_path / "folder")
     options = "--init", weights, "--data", tmp_path / "folder", "--steps", "1", *short
@@ -131,7 +131,7 @@ def test_scores_without_values_are_left_out():
     )
 
 
-def test_uncorrected_predictions_are_warned_of(tmp_path, weights, short):
+def test_uncorrected_predictions_warn(tmp_path, weights, short):
     recorded(tmp_path / "recordings/raw", corrected=False)
     recorded(tmp_path / "recordings/corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "recordings/truth")
@@ -147,7 +147,7 @@ def test_uncorrected_predictions_are_warned_of(tmp_path, weights, short):
     assert warned[1].startswith(f"warning: the masklets of {raw}, which validation takes for the truth")
 
 
-def test_corrected_masklets_are_not_warned_of(tmp_path, recwarn):
+def test_corrected_masklets_do_not_warn(tmp_path, recwarn):
     recorded(tmp_path / "corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "truth")
     (tmp_path / "damaged.mcap").write_bytes(b"no bag")
@@ -185,7 +185,7 @@ def recorded(path: Path, corrected: bool) -> None:
     shutil.rmtree(path.with_suffix(".truth"))
 
 
-def test_errors_say_what_is_wrong(tmp_path, weights):
+def test_errors_name_the_problem(tmp_path, weights):
     running = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
     _, errors = running.communicate()
     assert running.returncode == 2 and "there is no such file or folder" in errors
@@ -228,7 +228,7 @@ def test_a_run_is_resumed_with_its_own_recipe(tmp_path):
     assert recipe_of(arguments().parse_args([str(tmp_path), "--recipe", "paper"])) == load("paper")
 
 
-def test_the_model_is_the_one_that_the_weights_fit(tmp_path):
+def test_model_is_identified_by_the_weights(tmp_path):
     torch.manual_seed(0)
     save_weights(SAM2(CONFIGS["sam2.1_hiera_tiny"]), tmp_path / "tiny.safetensors")
     (tmp_path / "recipe.toml").write_text('base = "paper"\n[learning]\ndrop_path = 0.2\n')
@@ -239,7 +239,7 @@ def test_the_model_is_the_one_that_the_weights_fit(tmp_path):
 
 
 @pytest.mark.parametrize("aspect, shape", [("auto", (96, 160)), ("3:4", (160, 96))])
-def test_images_have_the_input_size_for_the_first_intact_clip(tmp_path, weights, aspect, shape):
+def test_input_size_comes_from_the_first_intact_clip(tmp_path, weights, aspect, shape):
     davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
     (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name
     (tmp_path / "recipe.toml").write_text(f'[stage]\naspect = "{aspect}"\nsize = 128\nframes = 2\nsteps = 1\n')
@@ -256,7 +256,7 @@ def test_fine_tuning_starts_from_released_weights(recipe):
     assert all(torch.equal(value, shipped[name]) for name, value in model.state_dict().items())
 
 
-def test_released_weights_come_from_the_cache(tmp_path, monkeypatch):
+def test_released_weights_are_read_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = cached_checkpoint("sam2.1_hiera_tiny")
     file.parent.mkdir()

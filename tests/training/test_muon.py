@@ -46,7 +46,7 @@ def test_steps_equal_those_of_pytorch() -> None:
         assert (ours - other).norm() < 0.02 * other.norm()
 
 
-def test_matrices_without_gradient_stay() -> None:
+def test_matrices_without_gradient_are_unchanged() -> None:
     still, moving = (torch.nn.Parameter(torch.ones(8, 8)) for _ in range(2))
     moving.grad = torch.ones(8, 8)
     Muon([{"params": [still, moving]}]).step()

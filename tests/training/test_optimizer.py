@@ -62,7 +62,7 @@ def test_parameters_without_learning_rate_are_frozen():
         assert parameter.requires_grad == learns == (id(parameter) in moved), name
 
 
-def test_muon_gets_the_matrices():
+def test_muon_optimizes_the_matrices():
     groups = by_name(Learning(lr=1.0, muon=True))
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["kind"] == "Muon"
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["lr"] == MUON_RATE

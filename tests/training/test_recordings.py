@@ -137,7 +137,7 @@ def test_objects_that_fill_a_still_image_are_skipped():
     assert len(batch.masks) == 1 and not batch.masks.all()
 
 
-def test_validation_begins_where_an_object_can_be_tracked():
+def test_validation_begins_at_a_trackable_object():
     known = np.array([[t >= 6, t < 2] for t in range(13)])
     (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), (32, 32))
     assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
@@ -169,7 +169,7 @@ def test_folders_of_other_formats(tmp_path):
     assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
 
 
-def test_every_clip_in_turn_and_processes_split_batches():
+def test_clips_take_turns_and_processes_split_batches():
     def take(rank: int, world: int, step: int = 0, clips: int = 2, count: int = 12) -> list[tuple[int, int]]:
         order = iter(ClipOrder(5, clips, step, rank, world))
         return [next(order) for _ in range(count)]

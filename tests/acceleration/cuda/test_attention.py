@@ -7,7 +7,7 @@ from sam2_ros.acceleration.cuda import attention
 from sam2_ros.model.attention import attention as plain_attention
 
 
-def test_cudnn_comes_first_where_queries_and_keys_are_many(monkeypatch):
+def test_cudnn_is_first_for_many_queries_and_keys(monkeypatch):
     orders = []
     real = nn.attention.sdpa_kernel
 

@@ -35,7 +35,7 @@ WITHOUT_KERNEL = {"CachedRandomFourier", "CUDALinear"}
 """Without Triton, float32 runs the code of the plain classes."""
 
 
-def test_every_class_of_the_network_has_a_faster_one():
+def test_every_network_class_has_a_faster_class():
     assert {type(part) for part in network().modules()} >= CUDA_CLASSES.keys()
 
 

@@ -101,7 +101,7 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     assert not recorded, "everything was there after the first image"
 
 
-def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monkeypatch):
+def test_more_objects_than_recorded_run_eagerly(network, recorded, monkeypatch):
     monkeypatch.setattr(recording, "MAX_OBJECTS", 1)
     network = graphed(network)
     network.warm_up()
@@ -114,7 +114,7 @@ def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monke
     assert len(tracker.step(image).masklets) == 2
 
 
-def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
+def test_image_shapes_are_recorded_at_first_use_and_the_oldest_dropped(network, recorded):
     network.config = replace(network.config, image_size=160, aspect="image")
     accelerated = graphed(network, objects=1)
     accelerated.warm_up()
@@ -134,7 +134,7 @@ def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(networ
     assert tracker.newest.masklet(1) is not None
 
 
-def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, caplog):
+def test_failed_recordings_run_eagerly(network, recorded, monkeypatch, caplog):
     def fails(*_):
         raise RuntimeError("no capture today")
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no capture today"), torch.OutOfMemoryError("no memory left")])
-def test_the_door_does_without_graphs_where_nothing_can_be_recorded(network, recorded, monkeypatch, caplog, error):
+def test_accelerate_runs_without_graphs_if_recording_fails(network, recorded, monkeypatch, caplog, error):
     def fails(*_):
         raise error
 
@@ -163,7 +163,7 @@ def test_the_door_does_without_graphs_where_nothing_can_be_recorded(network, rec
 
 
 @torch.no_grad()
-def test_everything_is_recorded_again_where_weights_have_changed(network, recorded):
+def test_graphs_are_recorded_again_after_weights_change(network, recorded):
     accelerated = graphed(network, objects=1)
     image = torch.randn(1, 3, 64, 64, device=DEVICE)
     before = accelerated.encode_image(image)

@@ -48,7 +48,7 @@ def test_the_decoder_through_the_kernels_equals_the_plain_one():
 
 
 @torch.no_grad()
-def test_heads_side_by_side_are_the_heads():
+def test_batched_heads_equal_single_heads():
     torch.manual_seed(0)
     mlps = [MLP(32, 32, 1, layers=3), MLP(32, 16, 4, layers=3), MLP(32, 32, 8, layers=3)]
     x = torch.randn(5, 3, 32)

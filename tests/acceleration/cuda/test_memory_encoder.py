@@ -73,5 +73,5 @@ def test_memories_through_kernels_equal_the_plain_ones():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
-def test_memories_on_a_gpu_are_those_of_a_cpu():
+def test_memories_on_a_gpu_equal_those_of_a_cpu():
     python(ON_A_GPU)

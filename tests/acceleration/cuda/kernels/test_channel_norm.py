@@ -56,7 +56,7 @@ torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-5)
 """
 
 
-def test_norms_are_those_of_pytorch():
+def test_norms_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

@@ -30,7 +30,7 @@ for depthwise.MIN_PIXELS_OF_FOUR_ROWS in (2**14, 0):
 """
 
 
-def test_convolutions_are_those_of_pytorch():
+def test_convolutions_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

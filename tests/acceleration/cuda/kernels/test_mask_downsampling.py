@@ -49,7 +49,7 @@ for c in (4, 16):
 """
 
 
-def test_convolutions_are_those_of_pytorch():
+def test_convolutions_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

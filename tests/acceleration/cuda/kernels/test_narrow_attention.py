@@ -63,7 +63,7 @@ for q, k, c in ((8, 4096, 16), (4096, 8, 16), (8, 8, 32), (9, 1000, 16)):  # a d
 """
 
 
-def test_numbers_are_those_of_plain_attention():
+def test_equals_plain_attention():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 
@@ -83,7 +83,7 @@ def test_numbers_on_a_gpu():
         (4096, 400, 256, torch.bfloat16, False),
     ],
 )
-def test_the_kernel_is_taken_where_it_fits_and_is_faster(monkeypatch, queries, keys, width, dtype, taken):
+def test_kernel_is_selected_by_size_and_precision(monkeypatch, queries, keys, width, dtype, taken):
     monkeypatch.setattr(attention, "suits_triton", lambda *_: True)
     query, key = (torch.empty(1, 1, n, width, dtype=dtype) for n in (queries, keys))
     with torch.autocast("cpu", torch.bfloat16):

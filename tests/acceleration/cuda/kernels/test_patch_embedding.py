@@ -28,7 +28,7 @@ for b, h, w, dim in ((2, 32, 64, 96), (1, 36, 28, 20), (1, 8, 300, 16)):
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 

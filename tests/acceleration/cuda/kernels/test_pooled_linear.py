@@ -31,7 +31,7 @@ for allow_tf32, allowed in ((False, 1e-5), (True, 2e-3)):
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 

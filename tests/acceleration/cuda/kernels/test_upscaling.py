@@ -46,7 +46,7 @@ for dim, n, h, w in ((128, 1, 5, 7), (128, 3, 5, 7), (256, 1, 9, 8)):
 """
 
 
-def test_upscaling_is_that_of_pytorch():
+def test_upscaling_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

@@ -46,7 +46,7 @@ for dtype, allowed in kinds:
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 
