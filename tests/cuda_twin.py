@@ -154,9 +154,9 @@ def compare_streams(dtype: torch.dtype) -> None:
         expected = whole_stream(model, torch.float32)
     with precision(dtype, enabled=dtype != torch.float32):
         plain = whole_stream(model, dtype)
-        found = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
+        output = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
+    assert output.keys() == expected.keys()
+    for name, value in output.items():
         assert value.shape == expected[name].shape and value.dtype == plain[name].dtype, name
         difference = float((value.float() - expected[name]).norm() / expected[name].norm())
         assert difference <= BOUNDS[dtype], (name, dtype, difference)

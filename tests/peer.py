@@ -146,7 +146,7 @@ class PeerStream:
     ) -> Said:
         """New clicks, box or mask, on the newest frame (None) or an earlier one; later frames are tracked again.
 
-        Without `carry` they are not, and what is said is about the prompted frame.
+        Without `carry` they are not, and the result is that of the prompted frame.
         A corrected frame becomes a conditioning frame, as in the training of the released checkpoints.
         """
         newest = self.session.num_frames - 1
@@ -168,12 +168,12 @@ class PeerStream:
         self.session.obj_with_new_inputs = [1]
         if frame in self.session.frames_tracked_per_obj[self.object] and frame in self.conditioning:
             self.tracked[frame] = self.conditioning.pop(frame)  # a frame corrected again does not see its own memory
-        said = self._said(self.model(self.session, frame_idx=frame), mask is not None)
+        result = self._said(self.model(self.session, frame_idx=frame), mask is not None)
         if frame in self.tracked:
             self.conditioning[frame] = self.tracked.pop(frame)
         for later in range(frame + 1, newest + 1) if carry else ():
-            said = self._said(self.model(self.session, frame_idx=later))
-        return said
+            result = self._said(self.model(self.session, frame_idx=later))
+        return result
 
     def retrack(self) -> dict[int, Said]:
         """Tracks all frames after the first prompted one again, except prompted ones; outputs by frame."""

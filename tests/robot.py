@@ -69,15 +69,15 @@ class Robot(Node):
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
         """Collects the messages of a topic."""
-        heard = self.received.setdefault(topic, [])
+        messages = self.received.setdefault(topic, [])
 
         def hear(message: object) -> None:
             with self._news:
-                heard.append(message)
+                messages.append(message)
                 self._news.notify_all()
 
         self.create_subscription(kind, topic, hear, qos)
-        return heard
+        return messages
 
     @property
     def masklets(self) -> list[msg.MaskletArray]:
@@ -96,15 +96,15 @@ class Robot(Node):
 
     def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
         """Waits until a node of this process has logged a text; everything that was logged up to there."""
-        said = ""
+        log = ""
 
         def heard() -> bool:
-            nonlocal said
-            said += capfd.readouterr().err
-            return text in said
+            nonlocal log
+            log += capfd.readouterr().err
+            return text in log
 
         self.wait_for(heard, f"for a line with {text!r}")
-        return said
+        return log
 
     def wait_until_connected(self) -> None:
         """Waits until the node is active, and all publishers and subscribers are connected."""

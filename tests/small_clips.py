@@ -44,19 +44,19 @@ def make_clip(
 def same_masks(clip: Clip, truth: Clip) -> None:
     """All masks are equal, bit by bit."""
     assert clip.object_ids == truth.object_ids
-    for mask, wanted in zip(clip.masks, truth.masks, strict=True):
-        assert (mask is None) == (wanted is None)
-        if wanted is not None:
+    for mask, expected in zip(clip.masks, truth.masks, strict=True):
+        assert (mask is None) == (expected is None)
+        if expected is not None:
             assert mask.dtype == bool
-            np.testing.assert_array_equal(mask, wanted)
+            np.testing.assert_array_equal(mask, expected)
 
 
 def same_frames(clip: Clip, truth: Clip, tolerance: float) -> None:
     """All frames are equal but for a mean difference; tolerance 0: bit by bit. Neighbours differ by 12 levels."""
     assert len(clip) == len(truth)
-    for frame, wanted in zip(clip.frames, truth.frames, strict=True):
-        assert frame.dtype == np.uint8 and frame.shape == wanted.shape
-        assert np.abs(frame.astype(int) - wanted).mean() <= tolerance
+    for frame, expected in zip(clip.frames, truth.frames, strict=True):
+        assert frame.dtype == np.uint8 and frame.shape == expected.shape
+        assert np.abs(frame.astype(int) - expected).mean() <= tolerance
 
 
 def digest(clip: Clip) -> str:

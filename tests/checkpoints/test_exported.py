@@ -43,7 +43,7 @@ def test_exported_graphs_segment_images_like_weights(exported: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"name": "default"},
         {"device": "cpu"},
@@ -54,12 +54,12 @@ def test_exported_graphs_segment_images_like_weights(exported: Path) -> None:
     ],
     ids=str,
 )
-def test_arguments_that_match_the_export_are_accepted(exported: Path, given: dict) -> None:
-    assert isinstance(load_model(checkpoint=exported, **given), OnnxNetwork)
+def test_arguments_that_match_the_export_are_accepted(exported: Path, arguments: dict) -> None:
+    assert isinstance(load_model(checkpoint=exported, **arguments), OnnxNetwork)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({"name": "sam2.1_hiera_tiny"}, r"graphs of the model 'default', not of 'sam2\.1_hiera_tiny'"),
         ({"name": "sam3"}, "no model named 'sam3'"),
@@ -70,18 +70,18 @@ def test_arguments_that_match_the_export_are_accepted(exported: Path, given: dic
     ],
     ids=str,
 )
-def test_arguments_that_contradict_the_graphs_are_refused(exported: Path, given: dict, said: str) -> None:
-    with pytest.raises(CheckpointError, match=said):
-        load_model(checkpoint=exported, **given)
+def test_arguments_that_contradict_the_graphs_are_refused(exported: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load_model(checkpoint=exported, **arguments)
 
 
 @pytest.mark.parametrize(
-    "given", [{"image_size": 100}, {"aspect": "wide"}, {"device": "gpu"}, {"device": "cuda:77"}], ids=str
+    "arguments", [{"image_size": 100}, {"aspect": "wide"}, {"device": "gpu"}, {"device": "cuda:77"}], ids=str
 )
-def test_impossible_arguments_are_value_errors(exported: Path, given: dict) -> None:
+def test_impossible_arguments_are_value_errors(exported: Path, arguments: dict) -> None:
     for checkpoint in (exported, None):
-        with pytest.raises(ValueError, match=str(*given.values())):
-            load_model(checkpoint=checkpoint, **given)
+        with pytest.raises(ValueError, match=str(*arguments.values())):
+            load_model(checkpoint=checkpoint, **arguments)
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -104,9 +104,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_folders_name_file_and_remedy(exported: Path, tmp_path: Path, damage: str) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
-    inflict, said = DAMAGES[damage]
+    inflict, message = DAMAGES[damage]
     inflict(folder)
-    with pytest.raises(CheckpointError, match=f"^{folder}{said}"):
+    with pytest.raises(CheckpointError, match=f"^{folder}{message}"):
         load_model(checkpoint=folder)
 
 

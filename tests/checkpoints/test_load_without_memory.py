@@ -75,8 +75,8 @@ def test_partial_memory_fits_no_model(tmp_path):
 
 
 def test_weights_without_memory_are_not_exported(stills_only, tmp_path, monkeypatch, capsys):
-    given = [str(tmp_path / "graphs"), "--checkpoint", str(stills_only), "--size", "64"]
-    monkeypatch.setattr("sys.argv", ["deployment", *given])
+    words = [str(tmp_path / "graphs"), "--checkpoint", str(stills_only), "--size", "64"]
+    monkeypatch.setattr("sys.argv", ["deployment", *words])
     with pytest.warns(UserWarning, match="a checkpoint for still images"):
         assert deployment.main() == 2
     assert "nothing can be tracked" in capsys.readouterr().err
@@ -85,8 +85,8 @@ def test_weights_without_memory_are_not_exported(stills_only, tmp_path, monkeypa
 
 def test_training_on_clips_adds_a_memory_and_training_on_stills_does_not(stills_only, tmp_path):
     for frames, learnt in ((2, True), (1, False)):
-        given = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
-        options = arguments().parse_args(given)
+        words = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
+        options = arguments().parse_args(words)
         with pytest.warns(UserWarning, match="a checkpoint for still images"):
             started = network(options, recipe_of(options))
         save_weights(started, tmp_path / "trained.safetensors")

@@ -83,10 +83,10 @@ def test_rclpy_reads_written_bags(tmp_path):
     with AnyReader([tmp_path / "bag"]) as reader:
         topics = {connection.topic: connection for connection in reader.connections}
         assert list(topics) == ["/camera/image_raw", "/sam2/masklets"]
-        found = {name: [data for _, _, data in reader.messages([topic])] for name, topic in topics.items()}
+        serialized = {name: [data for _, _, data in reader.messages([topic])] for name, topic in topics.items()}
         digest = topics["/sam2/masklets"].digest
-    image = serialization.deserialize_message(bytes(found["/camera/image_raw"][3]), Image)
-    array = serialization.deserialize_message(bytes(found["/sam2/masklets"][3]), MaskletArray)
+    image = serialization.deserialize_message(bytes(serialized["/camera/image_raw"][3]), Image)
+    array = serialization.deserialize_message(bytes(serialized["/sam2/masklets"][3]), MaskletArray)
     assert image.header == array.header and image.header.frame_id == "camera"
     assert (image.header.stamp.sec, image.header.stamp.nanosec) == (1, 125_000_000)
     assert (image.encoding, image.height, image.width, image.step) == ("rgb8", 48, 64, 192)
@@ -117,8 +117,8 @@ def test_bags_of_rclpy_are_read(tmp_path):
         for index in range(len(clip)):
             header = Header(stamp=Time(sec=1700000000, nanosec=index * 100_000_000), frame_id="camera_optical")
             mask = Mask(height=48, width=64, counts=rle.encode(clip.masks[index][0]))
-            found = [Masklet(object_id=2, label="box", present=bool(clip.masks[index].any()), mask=mask)]
-            array = MaskletArray(header=header, height=48, width=64, masklets=found)
+            masklets = [Masklet(object_id=2, label="box", present=bool(clip.masks[index].any()), mask=mask)]
+            array = MaskletArray(header=header, height=48, width=64, masklets=masklets)
             pixels = clip.frames[index].tobytes()
             picture = Image(header=header, height=48, width=64, encoding="rgb8", step=192, data=pixels)
             writer.write(images, 5 + index, serialization.serialize_message(picture))
@@ -172,7 +172,7 @@ PICTURE = make_clip().frames[0]
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pixels", "wanted"),
+    ("encoding", "pixels", "expected"),
     [
         ("rgb8", PICTURE, PICTURE),
         ("bgr8", PICTURE[..., ::-1].copy(), PICTURE),
@@ -185,10 +185,10 @@ PICTURE = make_clip().frames[0]
     ],
 )
 @pytest.mark.parametrize("padding", [0, 1, 70])
-def test_encodings(recorded, encoding, pixels, wanted, padding):
+def test_encodings(recorded, encoding, pixels, expected, padding):
     clip = bag.read(recorded(("/image", RGB, 10**9, image(pixels, encoding, padding))))
     assert clip.object_ids == () and clip.masks[0] is None
-    np.testing.assert_array_equal(clip.frames[0], wanted)
+    np.testing.assert_array_equal(clip.frames[0], expected)
 
 
 def test_step_of_zero(recorded):

@@ -47,8 +47,8 @@ def test_polygons_agree_with_pycocotools(polygons):
     polygons = [polygon[: len(polygon) // 2 * 2] for polygon in polygons]
     coco = COCO()
     coco.imgs = {1: {"height": 48, "width": 64}}
-    wanted = coco.annToMask({"image_id": 1, "segmentation": polygons})
-    np.testing.assert_array_equal(segment(polygons, (48, 64)), wanted)
+    expected = coco.annToMask({"image_id": 1, "segmentation": polygons})
+    np.testing.assert_array_equal(segment(polygons, (48, 64)), expected)
 
 
 GOOD = coco_rle.encode(np.eye(6, 8, dtype=bool))

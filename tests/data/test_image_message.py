@@ -69,8 +69,8 @@ def test_full_range_16_bit_images_are_not_stretched(big: bool) -> None:
 def test_given_range() -> None:
     image = raw(thermal(200, 420), "mono16")
     assert ImageDecoder("full").to_rgb(image).max() <= 2
-    wanted = np.clip((thermal(200, 420).astype(float) - 100) * 255 / 400, 0, 255)
-    assert np.abs(ImageDecoder("100..500").to_rgb(image)[..., 0] - wanted).max() <= 0.5
+    expected = np.clip((thermal(200, 420).astype(float) - 100) * 255 / 400, 0, 255)
+    assert np.abs(ImageDecoder("100..500").to_rgb(image)[..., 0] - expected).max() <= 0.5
     with pytest.raises(ValueError, match="must be auto, full, or MIN"):
         ImageDecoder("stretched")
 

@@ -40,7 +40,7 @@ def levels(masks: np.ndarray, *values: int, dtype=np.uint8) -> np.ndarray:
     return picture
 
 
-def written(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
+def write(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
     """Writes the MOSE layout; `picture` makes an array or an image of the masks of each frame."""
     mose.write([clip], root)
     folder = root / "Annotations" / clip.name
@@ -112,7 +112,7 @@ def _with_palette(picture: np.ndarray, palette: np.ndarray) -> Image.Image:
 @pytest.mark.parametrize("soft", SOFT)
 def test_soft_masks_of_one_object_are_thresholded_with_a_warning(soft, tmp_path):
     truth = discs()
-    written(tmp_path, truth, lambda masks: SOFT[soft](levels(masks, 255)))
+    write(tmp_path, truth, lambda masks: SOFT[soft](levels(masks, 255)))
     with pytest.warns(DataWarning, match="masks with soft edges, thresholded at half.*--mask-values labels") as said:
         clip = read(tmp_path)
     (text,) = (str(one.message) for one in said if one.category is DataWarning)
@@ -123,7 +123,7 @@ def test_soft_masks_of_one_object_are_thresholded_with_a_warning(soft, tmp_path)
 def test_one_warning_for_a_data_set(tmp_path):
     for name in ("run", "walk"):
         one = discs()
-        written(tmp_path, Clip(name, one.frames, (1,), one.masks), lambda masks: enlarged(levels(masks, 255)))
+        write(tmp_path, Clip(name, one.frames, (1,), one.masks), lambda masks: enlarged(levels(masks, 255)))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("once")
         assert [clip.object_ids for clip in open_clips(tmp_path)] == [(1,), (1,)]
@@ -142,7 +142,7 @@ def test_one_soft_frame_among_hard_frames(tmp_path):
             hard[rim & (np.arange(SIZE[1]) % 9 == 0)] = 128
         return hard
 
-    written(tmp_path, truth, picture)
+    write(tmp_path, truth, picture)
     with pytest.warns(DataWarning):
         assert iou(read(tmp_path), truth) > 0.95
 
@@ -162,7 +162,7 @@ def test_one_soft_frame_among_hard_frames(tmp_path):
 )
 def test_ambiguous_values_are_refused(values, change, tmp_path):
     truth = discs(len(values))
-    written(tmp_path, truth, lambda masks: change(levels(masks, *values)))
+    write(tmp_path, truth, lambda masks: change(levels(masks, *values)))
     with pytest.raises(ClipError, match=r"(soft edges|may be IDs).*--mask-values .*binary or labels") as caught:
         read(tmp_path)
     assert caught.value.file == tmp_path / "Annotations/walk"
@@ -190,7 +190,7 @@ def test_ambiguous_values_are_refused(values, change, tmp_path):
 )
 def test_values_with_areas_are_ids(values, dtype, ids, tmp_path):
     truth = discs(len(values))
-    written(tmp_path, truth, lambda masks: levels(masks, *values, dtype=dtype))
+    write(tmp_path, truth, lambda masks: levels(masks, *values, dtype=dtype))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clip = read(tmp_path)
@@ -207,7 +207,7 @@ def test_many_small_touching_objects_are_ids(tmp_path):
     picture[:, 60] = 50
     ids = tuple(range(1, 51))
     masks = [picture == np.array(ids)[:, None, None]] * 3
-    written(tmp_path, clip_of(masks, ids), lambda masks: levels(masks, *ids))
+    write(tmp_path, clip_of(masks, ids), lambda masks: levels(masks, *ids))
     same_masks(read(tmp_path), clip_of(masks, ids))
 
 
@@ -226,20 +226,20 @@ def test_colours_have_the_same_ids_on_all_frames(tmp_path):
     truth = discs(3)
     truth.masks[0][0] = False
     truth.masks[2][2] = False
-    written(tmp_path, truth, lambda masks: coloured(masks, *COLOURS))
+    write(tmp_path, truth, lambda masks: coloured(masks, *COLOURS))
     same_masks(read(tmp_path), Clip("", truth.frames, (1, 2, 3), [masks[[1, 2, 0]] for masks in truth.masks]))
 
 
 def test_colours_of_davis_are_its_ids(tmp_path):
     truth = discs(2)
     colours = tuple(map(tuple, PALETTE[[5, 2]]))
-    written(tmp_path, truth, lambda masks: coloured(masks, *colours))
+    write(tmp_path, truth, lambda masks: coloured(masks, *colours))
     same_masks(read(tmp_path), Clip("", truth.frames, (2, 5), [masks[[1, 0]] for masks in truth.masks]))
 
 
 @pytest.mark.parametrize("change", [jpeg, enlarged, shrunk])
 def test_blended_colours_are_refused(change, tmp_path):
-    written(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
+    write(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
     with pytest.raises(ClipError, match=r"soft edges|saved as JPEG"):
         read(tmp_path)
 
@@ -253,13 +253,13 @@ def test_transparent_pixels_are_background(tmp_path):
         rgb = np.where(seen[..., None], coloured(masks, *COLOURS[:2]), 255).astype(np.uint8)
         return np.dstack([rgb, seen * np.uint8(255)])
 
-    written(tmp_path / "sheet", truth, sheet)
+    write(tmp_path / "sheet", truth, sheet)
     same_masks(read(tmp_path / "sheet"), Clip("", truth.frames, (1, 2), [masks[[1, 0]] for masks in truth.masks]))
     photo = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8), SIZE[::-1])
     one = discs()
-    written(tmp_path / "cut", one, lambda masks: np.dstack([photo, masks[0] * np.uint8(255)]))
+    write(tmp_path / "cut", one, lambda masks: np.dstack([photo, masks[0] * np.uint8(255)]))
     same_masks(read(tmp_path / "cut"), one)
-    written(tmp_path / "photo", one, lambda masks: photo)
+    write(tmp_path / "photo", one, lambda masks: photo)
     with pytest.raises(ClipError, match="more than 1024 colours"):
         read(tmp_path / "photo")
 
@@ -281,7 +281,7 @@ def test_palettes_that_differ_between_files_are_colours(empty, tmp_path):
         image.putpalette(np.array(colours, np.uint8).tobytes())
         return image
 
-    written(tmp_path, truth, picture)
+    write(tmp_path, truth, picture)
     same_masks(read(tmp_path), Clip("", truth.frames, (1, 2), [masks[[1, 0]] for masks in truth.masks]))
 
 
@@ -289,14 +289,12 @@ def test_palettes_that_differ_between_files_are_colours(empty, tmp_path):
 def test_soft_edges_with_fewer_colours(colours, tmp_path):
     """Pictures that a tool has reduced to a palette: grey ones are thresholded, those of several objects refused."""
     one, two = discs(), discs(2)
-    grey = written(
-        tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours)
-    )
+    grey = write(tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours))
     with pytest.warns(DataWarning, match="soft edges"):
         assert iou(read(grey), one) > 0.9
     several = lambda masks: Image.fromarray(shrunk(coloured(masks, *COLOURS[:2]))).quantize(colours)  # noqa: E731
     with pytest.raises(ClipError, match="soft edges"):
-        read(written(tmp_path / "colours", two, several))
+        read(write(tmp_path / "colours", two, several))
     for file in sorted((tmp_path / "colours/Annotations/walk").iterdir())[1:]:
         file.unlink()
     with pytest.raises(ClipError, match="soft edges"):
@@ -312,29 +310,29 @@ def test_custom_palettes_are_ids(tmp_path):
         masks[2] = False
         masks[2, 90:92, 5:7] = True
     palette = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 90, 255)])
-    written(tmp_path, truth, lambda masks: _with_palette(levels(masks, 1, 2, 3), palette))
+    write(tmp_path, truth, lambda masks: _with_palette(levels(masks, 1, 2, 3), palette))
     same_masks(read(tmp_path), truth)
 
 
 def test_a_palette_of_black_and_white_in_any_order(tmp_path):
     truth = discs()
-    written(tmp_path, truth, lambda masks: _with_palette(levels(~masks, 1), np.array([255] * 3 + [0] * 3)))
+    write(tmp_path, truth, lambda masks: _with_palette(levels(~masks, 1), np.array([255] * 3 + [0] * 3)))
     same_masks(read(tmp_path), truth)
 
 
 @pytest.mark.parametrize("suffix", [".PNG", ".Png", ".bmp", ".tif"])
 def test_names_of_label_images(suffix, tmp_path):
     truth = discs(2)
-    written(tmp_path, truth, lambda masks: levels(masks, 1, 2), suffix)
+    write(tmp_path, truth, lambda masks: levels(masks, 1, 2), suffix)
     (tmp_path / "Annotations/walk" / f"._00000{suffix}").write_bytes(b"left by a Mac")
     same_masks(read(tmp_path), truth)
 
 
 def test_jpeg_files_hold_one_object_or_are_refused(tmp_path):
-    written(tmp_path / "one", discs(), lambda masks: levels(masks, 255), ".jpg")
+    write(tmp_path / "one", discs(), lambda masks: levels(masks, 255), ".jpg")
     with pytest.warns(DataWarning):
         assert iou(read(tmp_path / "one"), discs()) > 0.9
-    written(tmp_path / "two", discs(2), lambda masks: levels(masks, 1, 2), ".jpg")
+    write(tmp_path / "two", discs(2), lambda masks: levels(masks, 1, 2), ".jpg")
     for file in (tmp_path / "two/Annotations/walk").iterdir():
         file.rename(file.with_suffix(".png"))  # the name does not matter
     with pytest.raises(ClipError, match="JPEG changes values"):
@@ -368,8 +366,8 @@ def test_a_folder_for_each_object_with_soft_edges(tmp_path):
     with pytest.warns(DataWarning, match="Annotations_6fps: masks with soft edges"):
         clip = read(tmp_path)
         masks = list(clip.masks)
-    for mask, wanted in zip(masks, truth.masks, strict=True):
-        assert (mask ^ wanted).mean() < 0.01
+    for mask, expected in zip(masks, truth.masks, strict=True):
+        assert (mask ^ expected).mean() < 0.01
     assert not masks[3][1].any()
 
 

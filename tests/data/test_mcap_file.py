@@ -71,7 +71,7 @@ def cut(bag: BagWriter) -> Path:
 def read(path: Path) -> list[int]:
     """The messages of a bag, as rosbags and as mcap read it."""
     with AnyReader([path]) as reader:
-        found = [
+        messages = [
             int(reader.deserialize(data, connection.msgtype).data[:8]) for connection, _, data in reader.messages()
         ]
     file = next(path.glob("*.mcap")) if path.is_dir() else path
@@ -79,8 +79,8 @@ def read(path: Path) -> list[int]:
         other = [int(record.data[8:16]) for _, _, record in make_reader(stream, validate_crcs=True).iter_messages()]
         stream.seek(0)
         assert make_reader(stream).get_summary().statistics.message_count == len(other)
-    assert found == other
-    return found
+    assert messages == other
+    return messages
 
 
 @contextmanager
@@ -291,8 +291,8 @@ def test_full_disk_at_the_end(tmp_path: Path) -> None:
     with disk_of(bag.size + 20), pytest.raises(OSError, match="No space left"):  # another process has filled it
         bag.close()
     assert bag.is_complete
-    found = read(tmp_path / "bag")
-    assert 20 <= len(found) < 50 and found == list(range(len(found)))
+    messages = read(tmp_path / "bag")
+    assert 20 <= len(messages) < 50 and messages == list(range(len(messages)))
 
 
 def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:

@@ -54,19 +54,19 @@ UNEVEN = ["0", "7", "12", "13", "40", "41", "99", "100", "101", "500", "1000", "
 )
 def test_numbers_are_compared_by_value(names: list[str]) -> None:
     shuffled = random.Random(0).sample(names, len(names))
-    found = sorted(shuffled, key=natural)
+    ordered = sorted(shuffled, key=natural)
     if names[0] == "1" and names[1] == "01":
-        assert [int(name) for name in found] == [1, 1, 2, 2, 3] and found == sorted(names, key=natural)
+        assert [int(name) for name in ordered] == [1, 1, 2, 2, 3] and ordered == sorted(names, key=natural)
     else:
-        assert found == names
+        assert ordered == names
 
 
 def test_paths_are_sorted_by_folder_first() -> None:
     paths = [
         Path(name) for name in ("a", "a/2.jpg", "a/2.png", "a/10.png", "a2/1.png", "a10/1.png", "b.png", "b/1.png")
     ]
-    found = sorted(reversed(paths), key=natural)
-    assert [path for path in found if len(path.parts) == 2] == [path for path in paths if len(path.parts) == 2]
+    ordered = sorted(reversed(paths), key=natural)
+    assert [path for path in ordered if len(path.parts) == 2] == [path for path in paths if len(path.parts) == 2]
 
 
 def pictures_of(names: list[str], folder: Path) -> Path:
@@ -115,12 +115,12 @@ def test_data_sets_with_any_frame_names(layout: str, names: list[str], tmp_path:
     clips = [make_clip(f"take_{number}", frames=12, fps=30) for number in (1, 2, 10)]
     kind.write(clips, tmp_path)
     renamed(tmp_path, names)
-    found = open_clips(tmp_path)
-    assert found.names == ("take_1", "take_2", "take_10")
-    for clip, truth in zip(found, clips, strict=True):
+    opened = open_clips(tmp_path)
+    assert opened.names == ("take_1", "take_2", "take_10")
+    for clip, truth in zip(opened, clips, strict=True):
         same_masks(clip, truth)
-        for image, wanted in zip(clip.frames, truth.frames, strict=True):
-            assert np.abs(image.astype(int) - wanted).mean() < 2.5, "neighbours differ by 12"
+        for image, expected in zip(clip.frames, truth.frames, strict=True):
+            assert np.abs(image.astype(int) - expected).mean() < 2.5, "neighbours differ by 12"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -77,9 +77,9 @@ def edit(file: Path, change) -> None:
 def test_invalid_annotation_is_skipped(change, reason, tmp_path):
     sa1b.write([STILL], tmp_path)
     edit(tmp_path / "sa_2.json", change)
-    with pytest.warns(DataWarning) as said:
+    with pytest.warns(DataWarning) as caught:
         (clip,) = open_clips(tmp_path)
-    (text,) = (str(one.message) for one in said if one.category is DataWarning)
+    (text,) = (str(one.message) for one in caught if one.category is DataWarning)
     assert text.startswith(f"{tmp_path / 'sa_2.json'}: left out ") and reason in text
     np.testing.assert_array_equal(clip.masks[0], STILL.masks[0][1:2])
 

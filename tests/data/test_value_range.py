@@ -102,15 +102,15 @@ def test_black_borders_and_saturated_pixels_are_ignored() -> None:
     plain = scene(7600, 8000)
     rimmed = plain.copy()
     rimmed[:12], rimmed[:, :12], rimmed[60, 60:140] = 0, 0, 65535
-    wanted = to_8_bits(plain, next_range(None, plain))
+    expected = to_8_bits(plain, next_range(None, plain))
     seen = to_8_bits(rimmed, next_range(None, rimmed))
-    assert np.abs(seen[20:50, 20:].astype(int) - wanted[20:50, 20:]).mean() < 10
+    assert np.abs(seen[20:50, 20:].astype(int) - expected[20:50, 20:]).mean() < 10
 
 
 @pytest.mark.parametrize("value", [0, 1, 7700, 65_534, 65_535])
 def test_an_image_of_one_value(value: int) -> None:
-    found = next_range(None, np.full((12, 16), value, np.uint16))
-    assert 0 <= found.low < found.high <= 65_535
+    result = next_range(None, np.full((12, 16), value, np.uint16))
+    assert 0 <= result.low < result.high <= 65_535
     for before in (FULL, ValueRange(200, 420)):
         after = next_range(before, np.full((12, 16), value, np.uint16))
         assert 0 <= after.low < after.high <= 65_535

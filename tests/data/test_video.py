@@ -217,10 +217,10 @@ def test_files_are_closed(video: Path) -> None:
             reader.read()
         del frames, reader
         assert count() == before
-        kept = [VideoFrames(video) for _ in range(5)]
+        videos = [VideoFrames(video) for _ in range(5)]
         assert count() == before, "a list of clips takes no file each"
-        assert [number_of(image) for frames in kept for image in frames] == list(range(40)) * 5
-        assert [number_of(frames[index]) for frames in kept for index in range(40)] == list(range(40)) * 5
+        assert [number_of(image) for frames in videos for image in frames] == list(range(40)) * 5
+        assert [number_of(frames[index]) for frames in videos for index in range(40)] == list(range(40)) * 5
         assert count() == before, "nor does one that was read to its end"
     finally:
         gc.enable()

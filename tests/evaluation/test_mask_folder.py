@@ -30,8 +30,8 @@ def moved(clip):
     return frames
 
 
-def same(frame, wanted):
-    for masklet, other in zip(frame.masklets, wanted.masklets, strict=True):
+def same(frame, expected):
+    for masklet, other in zip(frame.masklets, expected.masklets, strict=True):
         assert masklet.object_id == other.object_id
         assert masklet.present == other.present
         np.testing.assert_array_equal(masklet.mask, other.mask)
@@ -43,9 +43,9 @@ def test_label_images_round_trip(tmp_path):
     for index, frame in enumerate(answers):
         write_masks(tmp_path, clip, index, frame)
     assert sorted(path.name for path in (tmp_path / "walk").iterdir())[:2] == ["00000.png", "00001.png"]
-    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
-        if not (wanted.masklets[0].mask & wanted.masklets[1].mask).any():
-            same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), answers, strict=True):
+        if not (expected.masklets[0].mask & expected.masklets[1].mask).any():
+            same(frame, expected)
     assert [one.j for one in score(clip, read_masks(tmp_path, clip))] == pytest.approx(
         [one.j for one in score(clip, answers)], abs=0.02
     )
@@ -61,8 +61,8 @@ def test_a_folder_for_each_object(tmp_path, start):
             file = tmp_path / "walk" / f"{row + start:03d}" / f"{index:05d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(masklet.mask.astype(np.uint8) * (row + 5)).save(file)
-    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
-        same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), answers, strict=True):
+        same(frame, expected)
 
 
 def test_files_have_the_names_of_frames(tmp_path):
@@ -232,8 +232,8 @@ def test_colours_of_another_tracker_are_read_as_davis(tmp_path):
         write_masks(tmp_path, clip, index, frame)
     for file in (tmp_path / "walk").iterdir():
         grey_of(file, lambda labels: PALETTE[labels])
-    for frame, wanted in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
-        same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
+        same(frame, expected)
     grey_of(file, lambda rgb: rgb + np.uint8(1) * (rgb > 0))
     with pytest.raises(ClipError, match=r"has colour #.*, but the clip's objects are 1, 2"):
         list(read_masks(tmp_path, clip))

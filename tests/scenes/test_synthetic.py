@@ -121,8 +121,9 @@ def test_vanishing_leaves_other_objects_unchanged():
         lookalikes=0.0, lighting=0.0, blur=0.0, noise=0.0, low_resolution=0.0,
     )  # fmt: skip
     visible = SyntheticScenes(replace(still, vanishing=1.0)).scene(2)
-    there = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
-    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each vanishes for a while, none for good
+    visible_frames = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
+    # Each vanishes for a while, none permanently.
+    assert not visible_frames.all(axis=0).any() and visible_frames.any(axis=0).all()
     for scene in (SyntheticScenes(still).scene(seed) for seed in range(3)):
         assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
 
@@ -130,12 +131,12 @@ def test_vanishing_leaves_other_objects_unchanged():
 def test_materials_of_zero_make_uniform_objects():
     def spread(materials: float) -> float:
         """Mean deviation of colours within a thing, over 40 things."""
-        found = []
+        deviations = []
         for seed in range(40):
             alpha = np.full((40, 40), 255, np.uint8)
             pixels = things.textured(np.random.default_rng(seed), alpha, Pictures(), materials)[..., :3].astype(float)
-            found.append(pixels.std(axis=(0, 1)).mean())
-        return float(np.mean(found))
+            deviations.append(pixels.std(axis=(0, 1)).mean())
+        return float(np.mean(deviations))
 
     assert spread(0.0) < 0.75 * spread(1.0)
 

@@ -48,8 +48,8 @@ def test_all_main_parts_count_for_the_box():
 )
 def test_boxes_are_tight(mask, box):
     for share in (0.0, BOX_MIN_PART):
-        found = masklet(mask, share).box
-        assert found == box and all(type(side) is int for side in found)
+        computed = masklet(mask, share).box
+        assert computed == box and all(type(side) is int for side in computed)
 
 
 def test_boxes_of_read_only_masks_of_any_layout():
@@ -66,11 +66,11 @@ def test_the_tracker_sets_box_min_part(model, images):
     for settings in ({}, {"box_min_part": 0.0}):
         tracker = Tracker(model, **settings)
         tracker.step(images[0])
-        found = tracker.prompt(Prompt(mask=mask))
-        assert np.array_equal(found.mask, mask) and tracker.newest.masklets[0].box == found.box
-        boxes.append(found.box)
+        prompted = tracker.prompt(Prompt(mask=mask))
+        assert np.array_equal(prompted.mask, mask) and tracker.newest.masklets[0].box == prompted.box
+        boxes.append(prompted.box)
     assert boxes == [Box(20, 10, 30, 25), Box(20, 10, 55, 45)]
-    assert replace(found, box_min_part=0.1).box == boxes[0]
+    assert replace(prompted, box_min_part=0.1).box == boxes[0]
     with pytest.raises(ValueError, match=r"box_min_part is 1\.5"):
         Tracker(model, box_min_part=1.5)
 

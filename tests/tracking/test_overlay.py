@@ -59,8 +59,8 @@ def test_labels_do_not_hide_small_objects():
     colours = ObjectColours().of(original, {i + 1: mask for i, mask in enumerate(masks)})
     for i, mask in enumerate(masks):
         expected = (1 - TINT) * original[mask] + TINT * np.array(colours[i + 1])
-        kept = (np.abs(picture[mask] - expected).max(1) <= 1).sum()
-        assert kept > 0.5 * mask.sum(), f"the label of another covers object {i + 1}"
+        unchanged = (np.abs(picture[mask] - expected).max(1) <= 1).sum()
+        assert unchanged > 0.5 * mask.sum(), f"the label of another covers object {i + 1}"
 
 
 def test_colour_and_side_stay_from_image_to_image():

@@ -75,10 +75,10 @@ def test_holes_are_small_connected_components(area):
     for density in (0.1, 0.3, 0.5, 0.7, 0.95):
         outside = torch.rand(3, 23, 31, generator=generator) < density
         expected = np.zeros(outside.shape, bool)
-        for cells, found in zip(outside.numpy(), expected, strict=True):
+        for cells, holes in zip(outside.numpy(), expected, strict=True):
             components, _ = ndimage.label(cells, np.ones((3, 3)))
             small = np.bincount(components.ravel()) <= area
             small[0] = False
-            found[:] = small[components]
+            holes[:] = small[components]
         assert np.array_equal(small_holes_on_cpu(outside, area).numpy(), expected)
         assert np.array_equal(small_holes_on_gpu(outside, area).numpy(), expected)

@@ -18,8 +18,8 @@ MASK = np.zeros((HEIGHT, WIDTH), dtype=bool)
 MASK[10:40, 20:60] = True
 
 
-def checked(**said) -> Prompt:
-    return Prompt(**said).checked(HEIGHT, WIDTH)
+def checked(**fields) -> Prompt:
+    return Prompt(**fields).checked(HEIGHT, WIDTH)
 
 
 ONE = (Click(10, 20),)
@@ -102,8 +102,8 @@ def test_other_clicks_are_refused_with_the_right_form(clicks):
     ids=repr,
 )
 def test_boxes_in_any_form(box):
-    found = checked(box=box).box
-    assert found == Box(3, 4, 20, 30) and type(found) is Box and {type(side) for side in found} == {float}
+    result = checked(box=box).box
+    assert result == Box(3, 4, 20, 30) and type(result) is Box and {type(side) for side in result} == {float}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_none_is_the_default():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("fields", "reason"),
     [
         ({"label": 5}, "label is 5"),
         ({"label": b"cup"}, "must be a str"),
@@ -257,9 +257,9 @@ def test_none_is_the_default():
         ({"replace": np.zeros(2)}, "True or False"),
     ],
 )
-def test_other_fields_are_checked(said, reason):
+def test_other_fields_are_checked(fields, reason):
     with pytest.raises(PromptError, match=reason):
-        checked(clicks=ONE, **said)
+        checked(clicks=ONE, **fields)
 
 
 anything = st.recursive(
@@ -270,10 +270,10 @@ anything = st.recursive(
 
 @given(clicks=anything, box=anything, mask=anything, object_id=anything, label=anything, replace=anything)
 def test_arbitrary_prompts_are_checked_or_refused(clicks, box, mask, object_id, label, replace):
-    for said in ({"clicks": clicks}, {"box": box}, {"mask": mask}):
+    for fields in ({"clicks": clicks}, {"box": box}, {"mask": mask}):
         for rest in ({}, {"object_id": object_id}, {"label": label}, {"replace": replace}):
             try:
-                checked(**said, **rest)
+                checked(**fields, **rest)
             except PromptError as error:
                 assert "\n" not in str(error) and len(str(error)) < 400
 
@@ -308,8 +308,8 @@ def test_the_image_predictor_accepts_all_forms(model, images):
 def test_masked_out_pixels_are_background():
     labels = np.full((HEIGHT, WIDTH), 7)
     labels[2:5, 3:9] = 5
-    there = labels == 5
-    assert np.array_equal(Prompt(mask=np.ma.masked_where(~there, labels)).checked(HEIGHT, WIDTH).mask, there)
+    inside = labels == 5
+    assert np.array_equal(Prompt(mask=np.ma.masked_where(~inside, labels)).checked(HEIGHT, WIDTH).mask, inside)
 
 
 def test_masks_of_images_one_pixel_high_with_an_extra_axis():
@@ -333,9 +333,9 @@ def test_types_whose_conversion_fails_are_refused():
         def __array__(self, *args, **kwargs):
             raise KeyError("x")
 
-    for said in ({"mask": Broken()}, {"label": np.float64}):
+    for fields in ({"mask": Broken()}, {"label": np.float64}):
         with pytest.raises(PromptError):
-            Prompt(clicks=[(1, 1)], **said).checked(8, 8)
+            Prompt(clicks=[(1, 1)], **fields).checked(8, 8)
 
 
 def test_mask_logits_of_any_float_type(model, images):

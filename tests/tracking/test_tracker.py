@@ -60,8 +60,8 @@ def test_images_can_be_encoded_ahead(model, images):
         coming = thread.submit(ahead.encode, images[3])
         for image, following in pairwise(images[3:7]):
             encoded, coming = coming.result(), thread.submit(ahead.encode, following)
-            (expected,), (found,) = at_once.step(image).masklets, ahead.step(encoded).masklets
-            assert np.array_equal(found.mask, expected.mask) and found.presence == expected.presence
+            (expected,), (prompted_mask,) = at_once.step(image).masklets, ahead.step(encoded).masklets
+            assert np.array_equal(prompted_mask.mask, expected.mask) and prompted_mask.presence == expected.presence
 
 
 def test_a_late_prompt_equals_a_prompt_in_time(model, images):
@@ -109,7 +109,7 @@ def test_retracking_applies_prompts_to_earlier_frames(model, images):
     tracker = run(model, images[:14], {2: [(CLICK, None), (Prompt(clicks=(Click(60, 40),)), None)]})
     plain, other = logits_of(tracker, 1), logits_of(tracker, 2)
     tracker.retrack(1)
-    for a, b in zip(plain, logits_of(tracker, 1), strict=True):  # one prompt has said all it can
+    for a, b in zip(plain, logits_of(tracker, 1), strict=True):  # retracking after one prompt changes nothing
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
     tracker.prompt(refinement, 80)
     corrected = logits_of(tracker, 1)
@@ -168,9 +168,9 @@ def test_mask_prompt_is_the_answer_pixel_by_pixel(model, images):
     """With its holes, and on an old frame too, as long as it is in the history and until it is corrected."""
     mask = scattered()
     tracker = run(model, images[:4], {})
-    given = mask.copy()
-    answers = [tracker.prompt(Prompt(mask=given), 10, carry=False), tracker.prompt(Prompt(mask=given), 30)]
-    given[:] = False  # it belongs to the caller now
+    original = mask.copy()
+    answers = [tracker.prompt(Prompt(mask=original), 10, carry=False), tracker.prompt(Prompt(mask=original), 30)]
+    original[:] = False  # it belongs to the caller now
     answers += [tracker.frame_at(10).masklet(1), tracker.frame_at(30).masklet(2), tracker.newest.masklet(2)]
     for image in images[4:8]:
         tracker.step(image)
@@ -189,12 +189,12 @@ def test_mask_prompt_is_the_answer_pixel_by_pixel(model, images):
 
 def test_non_overlapping_masks_keep_a_prompted_mask_unchanged(model, images):
     tracker = run(model, images[:3], {}, non_overlap_masks=True)
-    found = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
+    prompted_mask = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
     mask = scattered()
-    assert (found & mask).any(), "they would not meet"
+    assert (prompted_mask & mask).any(), "they would not meet"
     assert np.array_equal(tracker.prompt(Prompt(mask=mask)).mask, mask)
     first, second = tracker.newest.masklets
-    assert np.array_equal(second.mask, mask) and np.array_equal(first.mask, found & ~mask)
+    assert np.array_equal(second.mask, mask) and np.array_equal(first.mask, prompted_mask & ~mask)
 
 
 @pytest.mark.parametrize("size", [(6, 6), (8, 8), (200, 1), (1, 90), (3, 12)], ids=str)
@@ -248,8 +248,8 @@ def test_absent_objects_have_no_presence(model, images, monkeypatch):
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     track = tracker.network.track
 
-    def track_nothing(*given):
-        decoded, memory = track(*given)
+    def track_nothing(*ids):
+        decoded, memory = track(*ids)
         return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
 
     monkeypatch.setattr(tracker.network, "track", track_nothing)
@@ -311,8 +311,8 @@ def test_a_prompt_updates_the_overlaps_of_other_objects(model, images):
     tracker = run(model, images[:5], {}, non_overlap_masks=True)
     tracker.prompt(Prompt(clicks=[(30, 20)]), 20)
     tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
-    for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
-        tracker.prompt(Prompt(2, **said), 30)
+    for fields in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
+        tracker.prompt(Prompt(2, **fields), 30)
         fresh = tracker._frame(tracker.history.newest, tracker.objects)
         for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
             assert np.array_equal(shown.mask, expected.mask)
@@ -336,13 +336,13 @@ def test_no_id_is_used_twice(model, images):
     tracker.remove(1)
     tracker.prompt(Prompt(object_id=65535, clicks=CLICK.clicks))
     tracker.remove(65535)
-    given = []
+    ids = []
     for chosen in (0, 0, 4, 0, 0, 65534, 0):
         with pytest.raises(PromptError):
             tracker.prompt(Prompt(clicks=[(-1, -1)]))
-        given.append(tracker.prompt(Prompt(object_id=chosen, clicks=CLICK.clicks)).object_id)
-        tracker.remove(given[-1])
-    assert given == [2, 3, 4, 5, 6, 65534, 7]
+        ids.append(tracker.prompt(Prompt(object_id=chosen, clicks=CLICK.clicks)).object_id)
+        tracker.remove(ids[-1])
+    assert ids == [2, 3, 4, 5, 6, 65534, 7]
     assert tracker.prompt(Prompt(object_id=2, clicks=CLICK.clicks)).object_id == 2, "who chooses it may have it again"
     assert tracker.prompt(CLICK).object_id == 8
     tracker.reset()
@@ -354,20 +354,20 @@ def test_ids_are_reused_only_after_all_others(model, images, monkeypatch):
     for module in ("tracker", "object_ids"):
         monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
-    given = []
+    ids = []
     for _ in range(3 * 6):
-        given.append(tracker.prompt(CLICK).object_id)
-        if given[-1] != 3:  # which stays
-            tracker.remove(given[-1])
-    assert given == [1, 2, 3, 4, 5, 6, *2 * [1, 2, 4, 5, 6], 1, 2]
+        ids.append(tracker.prompt(CLICK).object_id)
+        if ids[-1] != 3:  # which stays
+            tracker.remove(ids[-1])
+    assert ids == [1, 2, 3, 4, 5, 6, *2 * [1, 2, 4, 5, 6], 1, 2]
     with pytest.raises(ValueError, match="there are 6 IDs"):
         Tracker(model, max_objects=7)
 
 
 def test_ids_restart_after_all_were_used(model, images):
     tracker = run(model, images[:1], {})
-    for given in (0, 65534, 0, 0, 0):
-        tracker.prompt(Prompt(object_id=given, clicks=CLICK.clicks))
+    for ids in (0, 65534, 0, 0, 0):
+        tracker.prompt(Prompt(object_id=ids, clicks=CLICK.clicks))
     assert list(tracker.labels) == [1, 2, 3, 65534, 65535]
     tracker.remove(2)
     assert [tracker.prompt(CLICK).object_id for _ in range(2)] == [4, 5]
@@ -403,7 +403,7 @@ def test_prompts_keep_their_place_in_wide_images(model, images):
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
     encoding = tracker.network.model.sam_prompt_encoder.pe_layer
-    hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    hook = encoding.register_forward_pre_hook(lambda _, ids: points.append(ids[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
     # Positions from 0 to 1; half a pixel of the network's input is added, as in the reference.
@@ -551,11 +551,11 @@ NOT_IMAGES = {  # what people give, and an expression that makes an image of it
 
 @pytest.mark.parametrize("what", NOT_IMAGES)
 def test_images_of_other_types_are_refused_with_a_conversion(model, what):
-    given, remedy = NOT_IMAGES[what]
+    ids, remedy = NOT_IMAGES[what]
     tracker, predictor = Tracker(model), ImagePredictor(model)
     for see in (tracker.step, tracker.encode, predictor.set_image):
         with pytest.raises(ValueError, match=rf"expected an RGB image, uint8 \[H, W, 3\]; .*{remedy}"):
-            see(given)
+            see(ids)
     assert tracker.newest is None
     converted = {
         "a PIL image": lambda image: np.asarray(image.convert("RGB")),
@@ -567,7 +567,7 @@ def test_images_of_other_types_are_refused_with_a_conversion(model, what):
         "several": lambda images: images[0],
     }.get(what)
     if converted is not None:
-        assert tracker.step(converted(given)).height == 60
+        assert tracker.step(converted(ids)).height == 60
 
 
 def test_a_wrong_stamp_is_corrected(model, images):

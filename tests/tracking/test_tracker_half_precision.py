@@ -22,14 +22,14 @@ def clip():
 
 def masks_of(tracker, clip):
     """Masks [frames, objects, H, W], from a click on each object on the first frame."""
-    found = []
+    frames = []
     for index, image in enumerate(clip.frames):
         tracker.step(image)
         if index == 0:
             for object_id, mask in zip(clip.object_ids, clip.masks[0], strict=True):
                 prompt_object(tracker, "click", object_id, mask)
-        found.append([masklet.mask for masklet in tracker.newest.masklets])
-    return np.array(found)
+        frames.append([masklet.mask for masklet in tracker.newest.masklets])
+    return np.array(frames)
 
 
 def test_masks_equal_float32(clip):

@@ -30,7 +30,7 @@ def model() -> SAM2:
 
 def follow(model, images, object_ids) -> dict[int, list]:
     """All answers for some of the objects, frame by frame."""
-    tracker, said = Tracker(model), {object_id: [] for object_id in object_ids}
+    tracker, answers = Tracker(model), {object_id: [] for object_id in object_ids}
     for index, image in enumerate(images[:20]):
         tracker.step(image)
         for object_id in object_ids:
@@ -39,8 +39,8 @@ def follow(model, images, object_ids) -> dict[int, list]:
             if REMOVED.get(object_id) == index:
                 tracker.remove(object_id)
         for object_id, answer in tracker.history.newest.answers.items():
-            said[object_id].append(answer)
-    return said
+            answers[object_id].append(answer)
+    return answers
 
 
 @pytest.mark.parametrize("presence", [5.0, -5.0])

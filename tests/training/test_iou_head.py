@@ -35,8 +35,8 @@ def test_every_mask_of_a_visible_object_is_recorded(model):
     assert (len(sparse.tokens), int(sparse.prompted.sum())) == (2 * 3 + 1, 3)
     assert whole.clip.unique().tolist() == [1] and sparse.clip.unique().tolist() == [2]
     with torch.no_grad():
-        said = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
-    assert torch.allclose(said, whole.predicted, atol=1e-5)
+        predicted = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
+    assert torch.allclose(predicted, whole.predicted, atol=1e-5)
 
 
 def test_recorded_ious_equal_those_of_the_masklets():
@@ -56,8 +56,8 @@ def test_recorded_ious_equal_those_of_the_masklets():
         followed += new
     shown = [region_similarity(masklet.mask, truth) for masklet, truth in zip(masklets, truths, strict=True)]
     assert np.ptp(shown) > 0.1, "all alike: nothing could be mistaken for something else"
-    for kept, seen, masklet in zip(chosen, shown, masklets, strict=True):
-        assert not masklet.present or kept == pytest.approx(seen, abs=0.1)
+    for iou, seen, masklet in zip(chosen, shown, masklets, strict=True):
+        assert not masklet.present or iou == pytest.approx(seen, abs=0.1)
 
 
 def test_damaged_clips_are_skipped(model, capsys):

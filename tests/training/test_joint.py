@@ -82,8 +82,8 @@ def test_command_trains_on_both(tmp_path):
     text = "[stage]\nsize = 64\nframes = 2\nclips = 1\nsteps = 4\nworkers = 0\nstill_share = {share}\n"
     text += "[learning]\nbf16 = false\n[prompting]\nmask = 0.0\n"
     recipe.write_text(text.format(share=0.5))
-    given = [tmp_path / "run", "--recipe", recipe, "--data", tmp_path / "clips", "--stills", tmp_path / "stills"]
-    options = arguments().parse_args([*map(str, given)])
+    words = [tmp_path / "run", "--recipe", recipe, "--data", tmp_path / "clips", "--stills", tmp_path / "stills"]
+    options = arguments().parse_args([*map(str, words)])
     prepared = trainer(options, torch.device("cpu"))
     assert isinstance(prepared.samples, JointSamples) and isinstance(prepared.samples.stills, ClipSamples)
     assert prepared.samples.stills.changes == replace(NONE, flip=0.5) != prepared.samples.clips.changes

@@ -90,15 +90,15 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights, short):
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", tmp_path / "bag",
         "--validation", tmp_path / "folder", "--steps", "2", *short,
     )  # fmt: skip
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0, errors
-    assert "validation after 0 steps: IoU" in said and "validation after 2 steps: IoU" in said
+    assert "validation after 0 steps: IoU" in output and "validation after 2 steps: IoU" in output
     written = {file.name for file in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "average.safetensors", "recipe.toml", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
     again = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "folder")
-    said, errors = again.communicate()
-    assert again.returncode == 0 and "this stage is complete, after 2 steps" in said, errors
+    output, errors = again.communicate()
+    assert again.returncode == 0 and "this stage is complete, after 2 steps" in output, errors
     before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
     assert after.config.name == "default"
     assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
@@ -111,12 +111,12 @@ def test_piped_output_is_plain_lines_that_end_with_the_result(tmp_path, weights,
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
         "--minutes", "0.05", *short,
     )  # fmt: skip
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0, errors
-    lines = said.splitlines()
-    assert all(re.match(r"(validation after )?(step )?\d+|complete|  ", line) for line in lines), said
-    assert "nan" not in said and "?" not in said.replace("is it better?", "")
-    assert "\r" not in said + errors and "\x1b" not in said + errors and "it/s" not in errors
+    lines = output.splitlines()
+    assert all(re.match(r"(validation after )?(step )?\d+|complete|  ", line) for line in lines), output
+    assert "nan" not in output and "?" not in output.replace("is it better?", "")
+    assert "\r" not in output + errors and "\x1b" not in output + errors and "it/s" not in errors
     steps = [line for line in lines if line.startswith("step ")]
     assert steps and all("% of 0.05 minutes: loss " in line for line in steps), "also of fewer steps than are averaged"
     result = tmp_path / "run/average.safetensors"
@@ -200,9 +200,9 @@ def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights, short):
     )  # fmt: skip
     assert any("after 0 steps: IoU" in line for line in running.stdout)
     os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0 and "Traceback" not in errors, errors
-    assert f"the same command resumes from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in said
+    assert f"the same command resumes from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in output
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
 
 
@@ -243,8 +243,8 @@ def test_input_size_comes_from_the_first_intact_clip(tmp_path, weights, aspect, 
     davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
     (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name
     (tmp_path / "recipe.toml").write_text(f'[stage]\naspect = "{aspect}"\nsize = 128\nframes = 2\nsteps = 1\n')
-    given = [tmp_path / "run", "--init", weights, "--data", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
-    ready = trainer(arguments().parse_args([*map(str, given)]), torch.device("cpu"))
+    words = [tmp_path / "run", "--init", weights, "--data", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
+    ready = trainer(arguments().parse_args([*map(str, words)]), torch.device("cpu"))
     assert ready.samples[1, 0].images.shape == (1, 2, 3, *shape)
 
 

@@ -11,14 +11,14 @@ def by_name(learning: Learning) -> dict[str, dict]:
     """Parameter -> its group's settings."""
     model = network()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = {}
+    settings = {}
     for optimizer in optimizers(model, learning):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                assert names[id(parameter)] not in found
-                found[names[id(parameter)]] = group | {"kind": type(optimizer).__name__}
-    assert len(found) == len(names)
-    return found
+                assert names[id(parameter)] not in settings
+                settings[names[id(parameter)]] = group | {"kind": type(optimizer).__name__}
+    assert len(settings) == len(names)
+    return settings
 
 
 def test_biases_and_norms_do_not_decay():

@@ -20,8 +20,8 @@ def test_cudnn_is_first_for_many_queries_and_keys(monkeypatch):
     before = torch._C._get_sdp_priority_order()
     for heads, queries, keys, cudnn in ((1, 2048, 1024, False), (16, 1024, 1024, True), (16, 1024, 1000, False)):
         query, key = torch.randn(1, heads, queries, 8), torch.randn(1, heads, keys, 8)
-        found = attention.attention(query, key, key)
-        torch.testing.assert_close(found, plain_attention(query, key, key))
+        result = attention.attention(query, key, key)
+        torch.testing.assert_close(result, plain_attention(query, key, key))
         assert orders == cudnn * [nn.attention.SDPBackend.CUDNN_ATTENTION]
         orders.clear()
     assert torch._C._get_sdp_priority_order() == before

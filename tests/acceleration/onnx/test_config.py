@@ -44,9 +44,9 @@ def config_refused(folder: Path, text: bytes) -> str:
     (folder / "config.json").write_bytes(text)
     with pytest.raises(GraphError) as error:
         read_config(folder)
-    said = str(error.value)
-    assert said.startswith(f"{folder}/config.json: ") and "\n" not in said and len(said) < 400
-    return said
+    message = str(error.value)
+    assert message.startswith(f"{folder}/config.json: ") and "\n" not in message and len(message) < 400
+    return message
 
 
 @pytest.mark.parametrize("kind", NO_CONFIG)

@@ -28,13 +28,13 @@ for dtype, allowed in ((torch.float32, 2e-6), (torch.float16, 1e-3)):  # the int
         query, key, value = packed
         some = torch.tensor([k, 32, 1][:b]).int(), torch.tensor([k - 1] * b).int()
         for lengths, parts in product((None, *some), (1, 5)):
-            found = narrow_attention(query, key.mT.contiguous().mT, value, lengths, small, parts)
+            result = narrow_attention(query, key.mT.contiguous().mT, value, lengths, small, parts)
             scores = query.double() @ key.double().mT * c**-0.5
             if lengths is not None:
                 scores.masked_fill_(torch.arange(k) >= lengths[:, None, None, None], -torch.inf)
-            wrong = (found.double() - scores.softmax(-1) @ value.double()).abs().max().item()
-            assert found.shape == (b, heads, q, d) and wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
-            assert found.transpose(1, 2).is_contiguous()
+            wrong = (result.double() - scores.softmax(-1) @ value.double()).abs().max().item()
+            assert result.shape == (b, heads, q, d) and wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
+            assert result.transpose(1, 2).is_contiguous()
 large = torch.full((1, 1, 16, 16), 300.0)  # scores of a hundred thousand
 assert torch.allclose(narrow_attention(large, large, large, None, small), large)
 """
@@ -48,13 +48,13 @@ for dtype, allowed in ((torch.bfloat16, 6e-3), (torch.float16, 1e-3)):
     for b, heads, q, k, c, d in ((1, 1, 4096, 8256, 256, 64), (3, 1, 432, 3100, 128, 64), (2, 2, 70, 333, 32, 16)):
         query, key, value = (torch.randn(b, heads, n, w, device="cuda").to(dtype) for n, w in ((q, c), (k, c), (k, d)))
         for lengths in (None, torch.randint(1, k, (b,), device="cuda").int()):
-            found = narrow_attention(query, key, value, lengths)
+            result = narrow_attention(query, key, value, lengths)
             scores = query.double() @ key.double().mT * c**-0.5
             if lengths is not None:
                 counts = torch.arange(k, device="cuda") < lengths[:, None, None, None]
                 scores.masked_fill_(~counts, -torch.inf)
             expected = scores.softmax(-1) @ value.double()
-            wrong = float((found - expected).norm() / expected.norm())
+            wrong = float((result - expected).norm() / expected.norm())
             assert wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
 for q, k, c in ((8, 4096, 16), (4096, 8, 16), (8, 8, 32), (9, 1000, 16)):  # a decoder's, in float32
     query, key, value = (torch.randn(3, 8, n, c, device="cuda") for n in (q, k, k))
