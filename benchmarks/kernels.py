@@ -54,17 +54,22 @@ def main() -> None:
     table = Table("objects", "what", "kernel", "ms", "TFLOP/s", "difference", box=None, padding=(0, 2, 0, 0))
 
     def row(
-        n: int, what: str, kernel: str, function: Callable[[], Tensor], tflop: float, expected: Tensor | None = None
+        n: int,
+        direction: str,
+        kernel: str,
+        function: Callable[[], Tensor],
+        tflop: float,
+        expected: Tensor | None = None,
     ) -> None:
         try:
             result = function().float()
             spent = do_bench(function, warmup=10, rep=60, return_mode="median")
-        except Exception as error:  # too large for this GPU, or not there
-            table.add_row(str(n), what, kernel, "", "", type(error).__name__)
+        except Exception as error:  # too large for this GPU, or not available
+            table.add_row(str(n), direction, kernel, "", "", type(error).__name__)
             return
         wrong = "" if expected is None else f"{float((result - expected).norm() / expected.norm()):.1e}"
         rate = f"{1000 * tflop / spent:.0f}" if tflop else ""
-        table.add_row(str(n), what, kernel, f"{spent:.3f}", rate, wrong)
+        table.add_row(str(n), direction, kernel, f"{spent:.3f}", rate, wrong)
 
     def random(n: int, *shape: int) -> Tensor:
         return torch.randn(n, *shape, device="cuda").to(dtype)
@@ -123,11 +128,11 @@ def main() -> None:
         row(n, "within an image", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
 
         tokens, image = torch.randn(n, 8, 8, 16, device="cuda"), torch.randn(n, 8, QUERIES, 16, device="cuda")
-        for what, queries, key_tokens in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):
+        for direction, queries, key_tokens in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):
             expected = (queries.double() @ key_tokens.double().mT / 4).softmax(-1) @ key_tokens.double()
             for kernel, function in (("PyTorch", F.scaled_dot_product_attention), ("ours", narrow_attention)):
                 attend = partial(function, queries, key_tokens, key_tokens)
-                row(n, what + ", float32", kernel, attend, 4e-12 * n * 8 * 8 * 16 * QUERIES, expected.float())
+                row(n, direction + ", float32", kernel, attend, 4e-12 * n * 8 * 8 * 16 * QUERIES, expected.float())
 
         rotation = axial_rotation(64, 64, WIDE, query.device)
         keys = key[:, 0]

@@ -103,7 +103,7 @@ def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, 
             trackers[ahead].prompt(Prompt(clicks=(click,)))
     with ThreadPoolExecutor(1, "encoder") as encoder:
         index = 1
-        while len(taken[True]) < WARM_UP + frames:  # in turns, because the machine may be busier now than then
+        while len(taken[True]) < WARM_UP + frames:  # in turns, because the load of the machine changes
             for ahead, tracker in trackers.items():
                 coming = encoder.submit(tracker.encode, shown(clip, index)) if ahead else None
                 for i in range(index, index + WARM_UP):

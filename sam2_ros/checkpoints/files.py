@@ -149,9 +149,9 @@ def _read_file(file: Path) -> Mapping[Any, Any]:
         return _read_safetensors(file, start, size)
     if not start:
         raise CheckpointError(f"{file}: not a readable checkpoint, it is empty. {FORMATS}")
-    for head, what in _OTHER_FORMATS:
+    for head, description in _OTHER_FORMATS:
         if start.lstrip().startswith(head):
-            raise CheckpointError(f"{file}: not a readable checkpoint but {what}.")
+            raise CheckpointError(f"{file}: not a readable checkpoint but {description}.")
     if file.suffix == ".onnx":
         raise CheckpointError(f"{file}: an ONNX graph, not weights. Give the folder that sam2_ros.deployment exported.")
     if start.startswith(b"\x80"):
@@ -264,8 +264,10 @@ def _unpickled(file: Path, mmap: bool) -> Mapping[Any, Any]:
             content = _load(file, mmap)
     if not isinstance(content, Mapping):
         refuse_pickled_model(file, content)
-        what = f"a tensor {tuple(content.shape)}" if isinstance(content, Tensor) else f"a {type(content).__name__}"
-        raise CheckpointError(f"{file}: holds no weights but {what}. {FORMATS}")
+        content_type = (
+            f"a tensor {tuple(content.shape)}" if isinstance(content, Tensor) else f"a {type(content).__name__}"
+        )
+        raise CheckpointError(f"{file}: holds no weights but {content_type}. {FORMATS}")
     return content
 
 

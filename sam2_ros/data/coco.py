@@ -139,7 +139,7 @@ def _by_image(
             omitted.add("annotations of images that are not listed", name)
         elif not segmentation or fields.get("isbbox") is True:  # COCO Annotator draws boxes as polygons
             omitted.add(NO_MASK, name)
-        elif str(fields.get("iscrowd")).lower() in ("1", "1.0", "true") and not _of_cvat(fields):
+        elif str(fields.get("iscrowd")).lower() in ("1", "1.0", "true") and not _is_from_cvat(fields):
             crowds.append((image, name, segmentation))
         else:
             others = True
@@ -154,7 +154,7 @@ def _by_image(
     return by_image
 
 
-def _of_cvat(fields: Mapping[str, Any]) -> bool:
+def _is_from_cvat(fields: Mapping[str, Any]) -> bool:
     """Whether an annotation is from CVAT, which marks all masks but polygons as crowds."""
     attributes = fields.get("attributes")
     return isinstance(attributes, dict) and "occluded" in attributes and not attributes.get("is_crowd")

@@ -87,7 +87,7 @@ def _module(name: str) -> Any:
     return import_module(f"sam2_ros.data.{name}")
 
 
-def _has(*parts: str) -> Callable[[Path], Path | None]:
+def _with_paths(*parts: str) -> Callable[[Path], Path | None]:
     """Finder of a folder that contains all of these glob patterns."""
     return lambda path: path if path.is_dir() and all(any(path.glob(part)) for part in parts) else None
 
@@ -159,7 +159,7 @@ _BEGINNING = 2**16
 _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Hints], Clips]]] = [
     (
         "SA-V val and test: folders JPEGImages_24fps and Annotations_6fps",
-        _has("JPEGImages_24fps"),
+        _with_paths("JPEGImages_24fps"),
         lambda path, hints: _module("sav_frames").clips(path, hints.mask_values),
     ),
     (
@@ -170,7 +170,7 @@ _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Hints],
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),
     (
         "MOSE: folders JPEGImages/<video> and Annotations/<video>",
-        _has("JPEGImages/*/"),
+        _with_paths("JPEGImages/*/"),
         lambda path, hints: _module("mose").clips(path, hints.mask_values),
     ),
     (

@@ -86,10 +86,10 @@ def _label_values(
     key = annotations, max(file.stat().st_mtime_ns for file in files.values()), meaning
     if key not in _VALUES:
         _VALUES[key] = decide(annotations, files, size, meaning)
-    return _VALUES[key] if ids is None else _of_objects(annotations, _VALUES[key], ids)
+    return _VALUES[key] if ids is None else _for_objects(annotations, _VALUES[key], ids)
 
 
-def _of_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
+def _for_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
     """The values of a video whose objects are known; label images need not show all of them."""
     if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):
         return replace(values, object_ids=ids)

@@ -152,9 +152,9 @@ def decide(
     first = next(iter(files.values()))
     suffix = first.suffix if first.suffix.lower() == ".png" else ".png"
     if survey.coloured:
-        values = _of_colours(folder, survey, meaning, like)
+        values = _decide_colours(folder, survey, meaning, like)
     else:
-        values = _of_levels(folder, survey.levels, "values", meaning, survey)
+        values = _decide_levels(folder, survey.levels, "values", meaning, survey)
         palette = None if survey.palette is None else survey.palette.tobytes()
         values = replace(values, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
     if values.threshold is not None and meaning is None:
@@ -261,10 +261,10 @@ class _Survey:
             survey.coloured = True
             survey._count_colours(files, size)
         else:
-            survey.coloured = survey.palette is not None and survey._of_blends(indexed, files, size)
+            survey.coloured = survey.palette is not None and survey._has_blends(indexed, files, size)
         return survey
 
-    def _of_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
+    def _has_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
         """Whether a palette has remains of soft edges, after a tool has reduced the colours.
 
         Args:
@@ -321,7 +321,7 @@ class _Survey:
         return pixels >= MIN_EVIDENCE and rims
 
 
-def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
+def _decide_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
     """The meaning of grey levels or palette indices, the values of one layer."""
     palette, deep = survey.palette is not None, survey.deep
     values = (np.flatnonzero(counts.every[1:]) + 1).tolist()
@@ -331,7 +331,7 @@ def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, surv
     def binary() -> LabelValues:
         if len(values) == 1:
             return LabelValues((1,), (top,), of, palette=None)
-        if palette:  # indices are no levels: all are the object
+        if palette:  # indices have no levels: all belong to the object
             return LabelValues((1,), (values[0],), of, 1)
         return LabelValues((1,), (white,), of, (top + 1) // 2, None)
 
@@ -364,7 +364,7 @@ def _soft(counts: _Counts, white: int) -> bool:
     thin = (counts.every > 0) & (counts.inside <= MIN_INNER * counts.every)
     if not thin[1:].any() or not counts.lowest[224 * step :].any() or light[0] < grey[0] / 2:
         return False
-    noisy = bool(counts.every[224 * step : white].any())  # JPEG noise near white; IDs are never like that
+    noisy = bool(counts.every[224 * step : white].any())  # JPEG noise near white, which IDs never have
 
     def rim(every: int, inside: int, between: int, area: float = MIN_INNER) -> bool:
         return inside <= area * every and (noisy or between >= MIN_RIM * every or every <= MAX_TRACE * light[0])
@@ -389,11 +389,11 @@ def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
     return ""
 
 
-def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
+def _decide_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
     values = survey.colours.keys() - {0}
     if len(survey.colours) > MAX_COLOURS:
         if survey.alpha is not None:  # cut-out objects: the mask is the visible part
-            return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
+            return _decide_levels(folder, survey.alpha, "alpha", meaning, survey)
         raise ClipError(folder, f"has more than {MAX_COLOURS} colours: these are no masks, or they were saved as JPEG")
     if survey.deep:
         raise ClipError(survey.colour_files[0], "is a colour image, but other files have labels of 16 bits")
@@ -401,7 +401,7 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         raise ClipError(folder, "has colour masks without black, the background")
     solid, thin = survey.solid, survey.thin
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
-    in_palette = values <= indices.keys()  # which the rims of others hardly ever are
+    in_palette = values <= indices.keys()  # rims of other colours hardly ever are
     if meaning is None and survey.lossy:
         raise ClipError(folder, "has colour masks saved as JPEG, which changes colours: save them as PNG")
     sure = meaning is not None or in_palette

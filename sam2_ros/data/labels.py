@@ -101,7 +101,7 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
         if image.mode == "1":
             return LabelImage(np.array(image) * np.uint8(255), bilevel=True)
         if image.mode.startswith("I"):
-            return LabelImage(_of_16_bits(file, np.array(image), frame))
+            return LabelImage(_from_16_bits(file, np.array(image), frame))
         if image.mode == "F":
             raise ClipError(file, "holds floating-point values instead of labels of 8 or 16 bits", frame)
         if image.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
@@ -121,7 +121,7 @@ def _indexed(file: Path, image: Image.Image, frame: int | None) -> LabelImage:
     return LabelImage(indices, palette)
 
 
-def _of_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray:
+def _from_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray:
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < 2**16:
         raise ClipError(file, f"has values {pixels.min()} to {pixels.max()}, not labels of 8 or 16 bits", frame)
     return pixels.astype(np.uint16)

@@ -60,7 +60,7 @@ class ObjectFolder:
             readable = {frame: file for frame, file in self.files.items() if _is_readable(file, size)}
             try:
                 values = decide(self.folder, readable, size, self.mask_values, data_set=self.folder.parent.parent)
-            except ClipError:  # they are not; `mask` has a better message
+            except ClipError:  # not soft masks; `mask` has a better message
                 values = None
             _VALUES[key] = values if values is not None and values.threshold is not None else None
         return _VALUES[key]

@@ -54,18 +54,18 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
 def find(root: Path) -> list[Path]:
     """JSON files with the name of an image, or sa_<number>. Only the first file is read to check the format."""
     if root.is_file():
-        return [root] if _is_of_one_image(root) else []
+        return [root] if _describes_one_image(root) else []
     for pattern in ("*", "*/*"):
         files = [file for file in sorted(root.glob(pattern), key=natural) if file.name[0] != "."]
         pictures = {file.stem for file in files if file.suffix.lower() in SUFFIXES}
         lists = [file for file in files if file.suffix.lower() == ".json"]
         lists = [file for file in lists if file.stem in pictures or file.stem.startswith("sa_")]
-        if lists and _is_of_one_image(lists[0]):
+        if lists and _describes_one_image(lists[0]):
             return lists
     return []
 
 
-def _is_of_one_image(file: Path) -> bool:
+def _describes_one_image(file: Path) -> bool:
     if file.suffix.lower() != ".json" or file.stat().st_size > MAX_JSON_SIZE:
         return False
     try:

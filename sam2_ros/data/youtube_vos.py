@@ -133,7 +133,7 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
         frames: dict[int, list[str]] = {object_id: [] for object_id in clip.object_ids}
         for index, masks in enumerate(clip.masks):
             for object_id, mask in zip(clip.object_ids, [] if masks is None else masks, strict=False):
-                if mask.any() or frames[object_id]:  # from the first frame where it is seen
+                if mask.any() or frames[object_id]:  # from the first frame on which it is visible
                     frames[object_id].append(f"{index * step:05d}")
         objects = {str(key): {"category": "object", "frames": value} for key, value in frames.items()}
         videos[clip.name] = {"objects": objects}

@@ -137,8 +137,8 @@ class Run:
                 scores[kind] += clip_scores
                 quality = percent(summary(clip_scores).j_and_f)
                 if pictured:
-                    what = f"prompt: {kind}." if timed else f"{kind}."
-                    galleries[kind].save(f"J&F {quality}", what, _captions(clip_scores))
+                    subtitle = f"prompt: {kind}." if timed else f"{kind}."
+                    galleries[kind].save(f"J&F {quality}", subtitle, _captions(clip_scores))
                 words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
             frames, seconds = frames + len(clip), seconds + answers.seconds
             self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)

@@ -70,16 +70,20 @@ def vos_report(
     if len(scores) == 1:
         (kind_scores,) = scores.values()
         tables = [
-            Table(heading, COLUMNS, [(name, _cells(summary(_of(kind_scores, clips)))) for name, clips in parts.items()])
+            Table(
+                heading,
+                COLUMNS,
+                [(name, _cells(summary(_in_clips(kind_scores, clips)))) for name, clips in parts.items()],
+            )
             for heading, parts in rows.tables().items()
         ]
         data: dict[str, object] = _data(kind_scores, rows)
-        lines = {name: _over_time(_of(kind_scores, clips)) for name, clips in rows.lines().items()}
+        lines = {name: _over_time(_in_clips(kind_scores, clips)) for name, clips in rows.lines().items()}
     else:
         tables = [Table("prompt", COLUMNS, [(kind, _cells(total)) for kind, total in totals.items()])]
         for heading, parts in rows.tables().items():
             cells = {
-                name: [percent(summary(_of(kind_scores, clips)).j_and_f) for kind_scores in scores.values()]
+                name: [percent(summary(_in_clips(kind_scores, clips)).j_and_f) for kind_scores in scores.values()]
                 for name, clips in parts.items()
             }
             tables.append(Table(f"{heading}, J&F", list(scores), list(cells.items())))
@@ -88,7 +92,7 @@ def vos_report(
     return Report(settings, tables, [NOTE, *notes], data, Curves(lines, "frames since the object was prompted", "J&F"))
 
 
-def _of(scores: Sequence[ObjectScore], clips: set[str]) -> list[ObjectScore]:
+def _in_clips(scores: Sequence[ObjectScore], clips: set[str]) -> list[ObjectScore]:
     return [score for score in scores if score.clip in clips]
 
 
@@ -111,8 +115,8 @@ def _over_time(scores: Sequence[ObjectScore]) -> tuple[list[float], list[float]]
 def _data(scores: Sequence[ObjectScore], rows: Rows) -> dict[str, object]:
     return {
         "total": asdict(summary(scores)),
-        "challenges": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_challenge().items()},
-        "clips": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_clip().items()},
+        "challenges": {name: asdict(summary(_in_clips(scores, clips))) for name, clips in rows.by_challenge().items()},
+        "clips": {name: asdict(summary(_in_clips(scores, clips))) for name, clips in rows.by_clip().items()},
         "objects": [
             {
                 "clip": score.clip,

@@ -147,7 +147,7 @@ class SyntheticScenes(Scenes):
         name = f"scene-{seed}"
         return next(film for film in self._attempts(name, (TRAINING, seed)) if self._well_seen(film.label(0)).any())
 
-    def of_suite(self, name: str, seed: tuple[int, ...]) -> Clip:
+    def suite_clip(self, name: str, seed: tuple[int, ...]) -> Clip:
         """A clip of another seed space, with at least the minimum number of objects. Each is well visible on the first
         frame and on a quarter of the frames at least."""
 
@@ -252,16 +252,16 @@ class SyntheticScenes(Scenes):
             if frames >= 24 or rng.random() < 0.15:
                 duration = rng.uniform(0.15, 0.5) * frames
                 start = rng.uniform(0.1, 0.7) * frames
-            else:  # at a pace that a short clip shows only a part of
+            else:  # so slowly that a short clip shows only a part
                 duration = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
                 start = rng.uniform(-0.6 * duration, 0.7 * frames)
             kind = rng.random()
             if kind < 0.5:  # leaves and returns
                 back = start + duration + rng.uniform(0, 0.3) * frames
                 progress = ramp(frames, start, start + duration) - ramp(frames, back, back + duration)
-            elif kind < 0.8:  # leaves for good
+            elif kind < 0.8:  # leaves permanently
                 progress = ramp(frames, start, start + duration)
-            else:  # comes late
+            else:  # appears late
                 progress = 1 - ramp(frames, start, start + duration)
             x, y = x + np.cos(heading) * away * progress, y + np.sin(heading) * away * progress
         turning = np.exp(rng.uniform(-6, -1.9)) if speed > 0 else 0.0
@@ -315,4 +315,4 @@ def suite(scenes: int = 3, frames: int = 48) -> Clips:
 def _scene_of_suite(frames: int, name: str) -> Clip:
     challenge, index = name.rsplit("-", 1)
     maker = SyntheticScenes(replace(CHALLENGES[challenge], frames=frames))
-    return maker.of_suite(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))
+    return maker.suite_clip(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))

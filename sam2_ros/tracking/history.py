@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.prompt import PromptError, what, whole_number
+from sam2_ros.tracking.prompt import PromptError, describe, whole_number
 
 
 class StampError(ValueError):
@@ -169,5 +169,5 @@ def _whole(stamp: object, error: type[ValueError]) -> int:
     """A stamp as Python's int: NumPy's integers wrap around in subtractions."""
     number = whole_number(stamp)
     if number is None:
-        raise error(f"the stamp is {what(stamp)}; it must be that of an image, a whole number of ns")
+        raise error(f"the stamp is {describe(stamp)}; it must be that of an image, a whole number of ns")
     return number

@@ -37,7 +37,7 @@ class Masklet:
         """The tight box around the parts of the mask that count, whole pixels; all 0 when the mask is empty."""
         import cv2  # imported here: reading masklets needs no OpenCV
 
-        mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's may hold other numbers
+        mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's mask may have other values
         outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
         if not outlines:
             return Box(0, 0, 0, 0)

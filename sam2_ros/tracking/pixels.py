@@ -51,7 +51,7 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
     """
     check_image(image)
     pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
-    if device.type == "cuda":  # from pinned memory, while the host goes on
+    if device.type == "cuda":  # from pinned memory, asynchronously
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return resized(pixels.to(device), config.shape(*image.shape[:2]))
 

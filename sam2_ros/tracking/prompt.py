@@ -90,14 +90,14 @@ class Prompt:
         object_id = _object_id(self.object_id)
         label = "" if self.label is None else self.label
         if not isinstance(label, str):
-            raise PromptError(f"the label is {what(label)}; it must be a str")
-        label = str(label)  # NumPy's are str, too
+            raise PromptError(f"the label is {describe(label)}; it must be a str")
+        label = str(label)  # NumPy's strings are str, too
         if "\0" in label or any("\ud800" <= letter <= "\udfff" for letter in label):
-            raise PromptError(f"the label {what(label)} cannot be sent as UTF-8; leave out NUL and surrogates")
+            raise PromptError(f"the label {describe(label)} cannot be sent as UTF-8; leave out NUL and surrogates")
         if len(label) > MAX_LABEL:
             raise PromptError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
         if (forget := flag(self.replace)) is None:
-            raise PromptError(f"replace is {what(self.replace)}; it must be True or False")
+            raise PromptError(f"replace is {describe(self.replace)}; it must be True or False")
         clicks = _clicks(self.clicks)
         if not clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
@@ -119,7 +119,7 @@ class Prompt:
         )
 
 
-def what(value: object) -> str:
+def describe(value: object) -> str:
     """Describe a value for error messages: its type, and the value itself if it is short."""
     if hasattr(value, "dtype") and isinstance(shape := getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} of {value.dtype} {list(shape)}"
@@ -167,7 +167,7 @@ def _object_id(value: Any) -> int:
     object_id = whole_number(value)
     if object_id is None:
         raise PromptError(
-            f"object_id is {what(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
+            f"object_id is {describe(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
         )
     if not 0 <= object_id <= MAX_OBJECT_ID:
         raise PromptError(f"object_id {object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
@@ -179,7 +179,7 @@ def _clicks(value: Any) -> tuple[Click, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes, dict)) or not isinstance(value := _plain(value), Iterable):
-        raise PromptError(f"clicks are {what(value)}; give a list of clicks: {CLICK_FORM}")
+        raise PromptError(f"clicks are {describe(value)}; give a list of clicks: {CLICK_FORM}")
     entries = [_plain(entry) for entry in value]
     if entries and _number(entries[0]) is not None:
         entries = [entries]  # one click, not in a list
@@ -189,11 +189,11 @@ def _clicks(value: Any) -> tuple[Click, ...]:
 def _click(entry: Any) -> Click:
     parts = tuple(entry) if isinstance(entry, (tuple, list)) else ()
     if len(parts) not in (2, 3):
-        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {describe(entry)}; {CLICK_FORM}")
     x, y = _number(parts[0]), _number(parts[1])
     positive = flag(parts[2]) if len(parts) == 3 else True
     if x is None or y is None or positive is None:
-        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {describe(entry)}; {CLICK_FORM}")
     return Click(x, y, positive)
 
 
@@ -205,7 +205,7 @@ def _box(value: Any, height: int, width: int) -> Box:
     values = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
     numbers = [number for number in values if number is not None]
     if len(values) != 4 or len(numbers) != 4:
-        raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
+        raise PromptError(f"the box is given as {describe(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):
         raise PromptError(f"box {_text(box)} is not finite")
@@ -215,13 +215,13 @@ def _box(value: Any, height: int, width: int) -> Box:
     right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
     if right - left < 1 or bottom - top < 1:
         raise PromptError(f"box {_text(box)} is outside the image of {width} x {height} pixels; {BOX_FORM}")
-    # A Box says what its numbers are. Four plain numbers that only fit as two corners are most likely those.
+    # A Box names its numbers. Four plain numbers that only fit as two corners are most likely corners.
     beyond = box.x + box.width > width + 1 or box.y + box.height > height + 1
     corners = box.x < box.width <= width and box.y < box.height <= height
     if beyond and corners and not isinstance(value, Box):
         raise PromptError(
             f"box {_text(box)} reaches beyond the image of {width} x {height} pixels; {BOX_FORM}."
-            f" If it is meant as it is, give Box{_text(box)}, which is cut to the image"
+            f" If that is intended, give Box{_text(box)}, which is cut to the image"
         )
     return Box(left, top, right - left, bottom - top)
 
@@ -233,7 +233,7 @@ def _text(box: Box) -> str:
 def _mask(value: Any, height: int, width: int) -> np.ndarray:
     """A mask of any form as bool [H, W], which shares no memory with the argument."""
     if isinstance(value, (str, bytes, dict)) or hasattr(value, "__fspath__"):
-        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}")
+        raise PromptError(f"the mask is given as {describe(value)}; {MASK_FORM}")
     try:
         if hasattr(value, "detach"):  # PyTorch, on a GPU too
             value = value.detach().cpu()
@@ -242,10 +242,10 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
             value = value.filled(0)  # masked-out pixels are not on the object
         mask = np.asarray(value)
     except Exception as error:  # a foreign type may raise anything on conversion to an array
-        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}") from error
+        raise PromptError(f"the mask is given as {describe(value)}; {MASK_FORM}") from error
     if mask.dtype.kind == "f":
         raise PromptError(
-            f"the mask holds {mask.dtype}, of which no value is plainly on the object; give mask > 0 for logits,"
+            f"the mask holds {mask.dtype}, whose values need a threshold; give mask > 0 for logits,"
             " mask > 0.5 for probabilities"
         )
     if mask.dtype.kind not in "biu":

@@ -30,7 +30,7 @@ from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, what, whole_number
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describe, whole_number
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 from sam2_ros.tracking.tracked_object import TrackedObject
 
@@ -81,7 +81,7 @@ class Tracker:
         accelerate: bool = True,
     ) -> None:
         if not hasattr(model, "encode_image"):
-            raise TypeError(f"the model is {what(model)}; give load_model(name) or load_model(checkpoint=path)")
+            raise TypeError(f"the model is {describe(model)}; give load_model(name) or load_model(checkpoint=path)")
         history = _at_least("history", history, 1)
         max_objects = _at_least("max_objects", max_objects, 1)
         prompted_memories = _at_least("prompted_memories", prompted_memories, 2)  # the first and the latest
@@ -103,7 +103,7 @@ class Tracker:
         self._box_min_part = box_min_part
         self.history = History(history)
         self.reset()
-        self._encoding = Lock()  # recordings have one place for the image
+        self._encoding = Lock()  # recordings have a single image buffer
         graphs = choice_of(self.network).graphs
         self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
 
@@ -214,7 +214,7 @@ class Tracker:
         tracked = self._copy_for(prompt)
         # All results are computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
-        if prompt.replace:  # answers on later frames are of the object that is replaced
+        if prompt.replace:  # answers on later frames are those of the replaced object
             answers = dict.fromkeys(frame.index for frame in self.history)
         with self._out_of_memory_refused():
             answers[seen.index] = self._segment(prompt, tracked, seen)
@@ -268,14 +268,14 @@ class Tracker:
         del self._objects[object_id]
         self.history.forget(object_id)
         if self._non_overlap_masks:
-            self._newest = None  # the others get back the pixels that they lost to it
+            self._newest = None  # the others regain the pixels that they lost to it
         elif self._newest is not None:
             others = tuple(masklet for masklet in self._newest.masklets if masklet.object_id != object_id)
             self._newest = replace(self._newest, masklets=others)
 
     def _tracked(self, object_id: int) -> TrackedObject:
         if (number := whole_number(object_id)) is None:
-            raise PromptError(f"object_id is {what(object_id)}; it must be the number of a tracked object")
+            raise PromptError(f"object_id is {describe(object_id)}; it must be the number of a tracked object")
         if number not in self._objects:
             tracked = ", ".join(map(str, sorted(self._objects))) or "none"
             raise PromptError(f"no object {number} is tracked; tracked: {tracked}")

@@ -13,7 +13,7 @@ import numpy as np
 from sam2_ros.training.settings import NonNegative, Share
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills what a rotated image leaves empty
+MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills the corners of a rotated image
 
 
 @dataclass(frozen=True)

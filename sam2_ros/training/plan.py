@@ -77,7 +77,10 @@ class Plan:
             return int(torch.randint(limit, (), generator=generator))
 
         others = [1 + t for t in torch.randperm(frames - 1, generator=generator).tolist()]
-        initial = [0, *others[: below(min(prompting.prompted_frames, max(1, frames - 1)))]]  # one is left to be tracked
+        initial = [
+            0,
+            *others[: below(min(prompting.prompted_frames, max(1, frames - 1)))],
+        ]  # one frame remains to be tracked
         others = others[len(initial) - 1 :]
         from_masks = frames > 1 and happens(prompting.mask)
         boxes = prompting.box / (1 - prompting.mask) if prompting.mask < 1 else 0.0

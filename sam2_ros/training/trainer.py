@@ -143,7 +143,7 @@ class Trainer:
                 if progress >= 1:
                     self._validate(log, latest)
         finally:
-            del batches  # and with them the workers, which Python would wait for at exit after an error
+            del batches  # ends the workers, for which Python would wait at exit after an error
             if log is not None:
                 log.close()
 

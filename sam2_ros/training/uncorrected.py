@@ -19,15 +19,15 @@ def warn_of_uncorrected(data: Sequence[Path] | None, validation: Sequence[Path] 
     """
     if bags := _uncorrected(data):
         warnings.warn(
-            f"the masklets of {bags} were made by a network, and nobody has corrected them. A network trained on"
-            " its own predictions becomes surer of its mistakes, and worse. Replay the bags, correct wrong masks with"
+            f"the masklets of {bags} were made by a network and never corrected. A network trained on its own"
+            " predictions becomes more certain of its mistakes, and worse. Replay the bags, correct wrong masks with"
             " clicks, and record that (docs/training.md)",
             stacklevel=2,
         )
     if bags := _uncorrected(validation):
         warnings.warn(
-            f"the masklets of {bags}, which validation takes for the truth, were made by a network, and nobody has"
-            " corrected them: scores will rise the more the answers agree, right or wrong",
+            f"the masklets of {bags}, which validation takes for the truth, were made by a network and never"
+            " corrected: scores measure agreement with the network, right or wrong",
             stacklevel=2,
         )
 

@@ -143,7 +143,7 @@ def test_uncorrected_predictions_warn(tmp_path, weights, short):
     _, errors = running.communicate()
     warned = [line for line in errors.splitlines() if line.startswith("warning: ")]
     raw = tmp_path / "recordings/raw"
-    assert warned[0].startswith(f"warning: the masklets of {raw} were made by a network, and nobody has corrected")
+    assert warned[0].startswith(f"warning: the masklets of {raw} were made by a network and never corrected")
     assert warned[1].startswith(f"warning: the masklets of {raw}, which validation takes for the truth")
 
 

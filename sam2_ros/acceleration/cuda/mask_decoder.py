@@ -30,7 +30,7 @@ class CUDATwoWayBlock(TwoWayBlock):
         if self.position_first:
             q = tokens + token_position
             tokens = norm_of_sum(tokens, self.self_attn(q, q, tokens), self.norm1)
-        else:  # in the first block the tokens are nothing but their position yet
+        else:  # in the first block the tokens are only their position
             tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
         keys = image + image_position
         attended = self.cross_attn_token_to_image(tokens + token_position, keys, image)
@@ -71,7 +71,7 @@ class CUDAMaskDecoder(MaskDecoder):
             return super().masks(image, filters, stride4, stride8)
         upscale1, norm, _, upscale2, _ = self.output_upscaling
         weight1, weight2 = self.upscaling_weights
-        tokens = image.flatten(2).mT.contiguous()  # which they are
+        tokens = image.flatten(2).mT.contiguous()  # they are contiguous already
         tokens = upscale(tokens, weight1, upscale1.bias, stride8, norm)
         return filter_upscaled(tokens, weight2, upscale2.bias, stride4, filters)
 

@@ -104,5 +104,5 @@ def add(x: Tensor, y: Tensor, dtype: torch.dtype | None) -> Tensor:
     """
     if autocast_dtype(y) is None or dtype is None or not triton_works(y.device):
         return x + y
-    x, y = (map.contiguous(memory_format=torch.channels_last) for map in (x, y))  # which they are
+    x, y = (map.contiguous(memory_format=torch.channels_last) for map in (x, y))  # they have it already
     return addition.add(x, y, dtype)

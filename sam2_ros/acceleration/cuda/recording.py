@@ -49,7 +49,7 @@ class Recording:
         torch.set_autocast_cache_enabled(False)  # it frees its tensors, which a graph would still read
         try:
             with torch.cuda.stream(stream):
-                for _ in range(2):  # libraries choose their kernels, and Triton compiles ours
+                for _ in range(2):  # warm-up: libraries choose their kernels, and Triton compiles ours
                     function(*inputs)
             stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()

@@ -242,7 +242,7 @@ class Episode:
         then(0.3, point, grip)
         self.grasp = plan[-1].time
         then(0.5, point + up, grip)
-        if rng.random() < self.settings.leaving:  # carried out of sight, and maybe back
+        if rng.random() < self.settings.leaving:  # carried out of the image, and maybe back
             out = np.array([np.cos(self.heading), np.sin(self.heading), 0]) * 0.9 + (0, 0, ground + 0.3)
             then(1.0, out, grip, rng.normal(0, 1))
             then(0.3, out, grip)
