@@ -43,7 +43,7 @@ def load_model(
         checkpoint: Meta's `.pt`, our `.safetensors`, Hugging Face's folder or `model.safetensors`, or a state dict
             written by `torch.save`, alone or inside a trainer's checkpoint. Or a folder of graphs that
             `python -m sam2_ros.deployment` has exported, run by ONNX Runtime on the CPU in float32; they fit one size
-            and aspect of images, so that other arguments may only confirm what they were exported for. None: the
+            and aspect of images, and other arguments must agree with them. None: the
             weights that belong to the name; those of Meta's models are downloaded once, to `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
         image_size: images are resized to about as many pixels as a square with this side has, a multiple of 32: fewer

@@ -183,7 +183,7 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], omit
     Args:
         annotations: ID and segmentation of each.
         size: height and width of the image.
-        left: collects the invalid ones.
+        omitted: collects the invalid ones.
     """
     masks: Masks = []
     for name, segmentation in annotations:

@@ -1,4 +1,4 @@
-"""Rendering: sprites in depth order over a background, through a camera, with the mask of what stays visible."""
+"""Rendering: sprites in depth order over a background, through a camera, with the masks of visible parts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sam2_ros.tracking.prompt import PromptError, describe, whole_number
 
 
 class StampError(ValueError):
-    """An image that is not newer than the one before it. Call `Tracker.reset` when time has jumped back on purpose."""
+    """An image is not newer than the one before it. Call `Tracker.reset` after time has jumped back on purpose."""
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     """Convert a mask prompt to the network's input: the resized mask (`mask_to_network`) and its logits (`logits_of`).
 
     Other masks are cut at a coverage of one half. One that is so small or thin that it fills no input pixel, or no cell
-    of the logits, is cut at half of its highest coverage: otherwise it would be empty, and the object lost at once.
+    of the logits, is cut at half of its highest coverage: otherwise it would be empty, and the object lost.
 
     Args:
         mask: bool [H, W].
@@ -198,7 +198,7 @@ def to_masks(
 
     Args:
         non_overlap: a pixel that several masks cover stays in the mask with the highest logit there.
-        given: prompted masks by row, which stay unchanged, bool [height, width].
+        prompted: prompted masks by row, which stay unchanged, bool [height, width].
         fill_holes: fill small holes (`without_holes`), as the reference's predictor for videos does, but not that for
             pictures.
     """

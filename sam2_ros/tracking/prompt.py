@@ -29,11 +29,11 @@ MASK_FORM = "a mask is a bool or integer array [H, W] of the image's size, non-z
 
 
 class PromptError(ValueError):
-    """A prompt that cannot be applied; the message says why and what to do. Nothing tracked has changed."""
+    """A prompt cannot be applied; the message says why and what to do. Tracked objects are unchanged."""
 
 
 class SmallMaskError(PromptError):
-    """A mask prompt that covers too little for the network to hold."""
+    """A mask prompt covers too few pixels for the network to track."""
 
 
 class Click(NamedTuple):

@@ -63,9 +63,9 @@ class Tracker:
             defines it, in PyTorch's operations alone, for comparison.
 
     Raises:
-        ValueError: a number is too small or not whole, or `dtype` or `accelerate` is something else.
+        ValueError: a number is too small or not whole, or `dtype` or `accelerate` is invalid.
         CheckpointError: the model's weights came without those of the memory.
-        TypeError: the model is none, but a name or a path, for instance.
+        TypeError: the model is something else, such as a name or a path.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Tracker:
         return newest
 
     def restamp(self, *stamps: int) -> None:
-        """Correct the stamps of the newest frames, where they were wrong or the clock was put back.
+        """Correct the stamps of the newest frames, after wrong stamps or a jump of the clock.
 
         Objects and their memory stay unchanged.
 
@@ -378,7 +378,7 @@ class Tracker:
         """Track all objects on a new frame; while the GPU is out of memory, remove the newest object.
 
         Returns:
-            Masks at the image's size, by object ID, where a GPU computed them while the host went on.
+            Masks at the image's size, by object ID, if a GPU has computed them asynchronously.
         """
         pending: list[Callable[[], np.ndarray]] = []
 

@@ -36,7 +36,7 @@ TILE = 256
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over objects and frames, 0 .. 1; NaN where there was nothing to average."""
+    """Means over objects and frames, 0 .. 1; NaN without values."""
 
     first_iou: float
     """IoU on the prompted frame."""

@@ -1,5 +1,5 @@
-"""Layer norm over the channels of a map, for CUDA: PyTorch's takes a block of threads for each pixel, however few
-channels it has, which for masks at full size are millions. Written in Triton."""
+"""Layer norm over the channels of a map, for CUDA: PyTorch's takes a block of threads for each pixel, even with few
+channels, and masks at full size have millions of pixels. Written in Triton."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Layer norm over the last dimension, for CUDA: of float32, written in half precision, where PyTorch makes two or three
-passes over memory and takes a block of threads for each row, however short. Written in Triton."""
+"""Layer norm over the last dimension, for CUDA: from float32 to half precision, for which PyTorch makes two or three
+passes over memory, with a block of threads even for a short row. Written in Triton."""
 
 from __future__ import annotations
 
