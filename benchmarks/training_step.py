@@ -54,7 +54,7 @@ class Finished(Exception):
 
 
 class Turns:
-    """One batch again and again; asking for it ends a step, and waits for the command to begin the next.
+    """One batch, repeated endlessly; requesting it ends a step, and waits for the command to begin the next.
 
     It replaces a trainer's samples, so that single steps of `Trainer.run` can be timed from outside. The trainer marks
     the end of a step in `elapsed`, which `Validation` reads.
@@ -84,7 +84,7 @@ class Turns:
 
 
 class Validation(list):
-    """Batches to validate with; remembers how long training had taken when they were asked for."""
+    """Batches to validate with; records the training time when they are requested."""
 
     trainer: Any = None
     elapsed = 0.0

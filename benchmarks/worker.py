@@ -25,7 +25,7 @@ class Worker:
         other.close()
 
     def wait_until_ready(self) -> None:
-        """Raises EOFError: the process has ended; its own error is on the screen."""
+        """Wait until the target is ready. Raises EOFError: the process has ended; its own error is on the screen."""
         self._pipe.recv()
 
     def ask(self, command: str) -> Any:

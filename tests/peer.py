@@ -176,7 +176,7 @@ class PeerStream:
         return result
 
     def retrack(self) -> dict[int, Said]:
-        """Tracks all frames after the first prompted one again, except prompted ones; outputs by frame."""
+        """Track all frames after the first prompted one again, except prompted ones; outputs by frame."""
         frames = range(min(self.conditioning) + 1, self.session.num_frames)
         return {
             frame: self._said(self.model(self.session, frame_idx=frame))
@@ -218,7 +218,7 @@ SHARP = 3.0
 
 @torch.no_grad()
 def randomise(model: nn.Module, vivid: float) -> None:
-    """Randomises every parameter, also those that start near zero, so that an error in any of them shows.
+    """Randomise every parameter, also those that start near zero, so that an error in any of them shows.
 
     The larger `vivid`, the larger are mask logits. At 1 a single mask is hardly ever stable; at 3 earlier masks reach
     the limit at which they are clamped.

@@ -68,7 +68,7 @@ class Robot(Node):
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
-        """Collects the messages of a topic."""
+        """Collect the messages of a topic."""
         messages = self.received.setdefault(topic, [])
 
         def hear(message: object) -> None:
@@ -95,7 +95,7 @@ class Robot(Node):
                 self._news.wait(0.02)
 
     def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
-        """Waits until a node of this process has logged a text; everything that was logged up to there."""
+        """Wait until a node of this process has logged a text; everything that was logged up to there."""
         log = ""
 
         def heard() -> bool:
@@ -107,13 +107,13 @@ class Robot(Node):
         return log
 
     def wait_until_connected(self) -> None:
-        """Waits until the node is active, and all publishers and subscribers are connected."""
+        """Wait until the node is active, and all publishers and subscribers are connected."""
         talks = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
         self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in talks), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")
 
     def show(self, index: int, pixels: np.ndarray | None = None) -> msg.MaskletArray:
-        """Sends an image and waits for its masklets."""
+        """Send an image and wait for its masklets."""
         message = to_message(picture(index) if pixels is None else pixels, "rgb8", header_of(index))
         return self.send(message)
 
@@ -124,7 +124,7 @@ class Robot(Node):
         return self.masklets[count]
 
     def prompt(self, *prompts: msg.Prompt, header: Header = NEWEST) -> list[msg.PromptResult]:
-        """Sends prompts by topic and waits for their results."""
+        """Send prompts by topic and wait for their results."""
         count = len(self.results)
         self.prompts.publish(msg.PromptArray(header=header, prompts=list(prompts)))
         return self.next_results(count, len(prompts))
@@ -134,7 +134,7 @@ class Robot(Node):
         return self.results[after:]
 
     def call(self, kind: type, name: str, **request: object) -> object:
-        """Calls a service."""
+        """Call a service."""
         client = self.create_client(kind, name)
         assert client.wait_for_service(TIMEOUT), f"there is no service {name}"
         answer = client.call_async(kind.Request(**request))

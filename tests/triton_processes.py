@@ -6,7 +6,7 @@ import sys
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
-    """Runs code in a new process: Triton chooses the interpreter at import."""
+    """Run code in a new process: Triton chooses the interpreter at import."""
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -64,7 +64,7 @@ def write_video(
 
 
 def remux(source: Path, target: Path, change: Callable[[int, Any], bool | None], **options: str) -> Path:
-    """Copies packets that `change` may change; those for which it returns False are left out."""
+    """Copy packets that `change` may change; those for which it returns False are left out."""
     with av.open(str(source)) as before, av.open(str(target), "w", options=options) as after:
         stream = after.add_stream_from_template(before.streams.video[0])
         for number, packet in enumerate(before.demux(video=0)):

@@ -238,7 +238,7 @@ def _indexed(
 
 @contextmanager
 def clip_errors(path: Path, frame: int | None = None) -> Iterator[None]:
-    """Turns all errors inside into ClipErrors."""
+    """Turn all errors inside into ClipErrors."""
     try:
         yield
     except Exception as error:  # rosbags doesn't wrap errors of its parsers, SQLite and decompressors

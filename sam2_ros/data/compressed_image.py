@@ -94,7 +94,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises ImageError if an image has no pixels or too many."""
+    """Raise ImageError if an image has no pixels or too many."""
     if not width or not height:
         raise ImageError(f"the image has no size ({width} x {height} pixels)")
     if width * height > max_pixels:

@@ -130,7 +130,7 @@ def _ids(source: Path, ids: list[Any]) -> list[int]:
 
 
 def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
-    """Raises ClipError unless each annotated frame is in the video and has a mask for each object."""
+    """Raise ClipError unless each annotated frame is in the video and has a mask for each object."""
     if len(masklet) > -(-frames // STEP):
         problem = f"annotates {len(masklet)} frames, one in {STEP}, but the video has only {frames} frames"
         raise ClipError(source, problem)

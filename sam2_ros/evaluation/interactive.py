@@ -46,7 +46,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Round:
-    """The result after some frames were annotated."""
+    """The result of one round of annotation."""
 
     annotations: Mapping[int, Annotation]
     """Annotations of this round, by object ID; objects without errors have none."""
@@ -56,7 +56,7 @@ class Round:
 
 
 def recording_tracker(network: SAM2 | Network, clip: Clip, rounds: int = ROUNDS) -> Tracker:
-    """A tracker that keeps every frame of a clip, and as many prompts as there are rounds.
+    """A tracker that stores every frame of a clip, and one prompt for each round.
 
     For many clips, accelerate the network once. A tracker takes memory: in float32, 17 MB a frame and 1.3 MB more for
     each object at 1024 pixels.

@@ -160,7 +160,7 @@ class SyntheticScenes(Scenes):
         return self._clip(name, film, ids)
 
     def _attempts(self, name: str, seed: tuple[int, ...]) -> Iterator[Film]:
-        """Yields candidates until the caller accepts one. Raises ValueError after a hundred."""
+        """Yield candidates until the caller accepts one. Raises ValueError after a hundred."""
         for attempt in range(100):
             yield self._film(np.random.default_rng([*seed, attempt]))
         raise ValueError(f"too few objects of {name} can be seen on its first frame with {self.settings}")

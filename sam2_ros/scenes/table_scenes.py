@@ -199,7 +199,7 @@ def _shadow() -> toys.Piece:
 
 
 def _standing(parts: list[Part]) -> Toy:
-    """Turns a thing of one frame into a toy: each part is a piece, with one pixel per unit."""
+    """Turn a thing of one frame into a toy: each part is a piece, with one pixel per unit."""
     rows, columns = parts[0].pixels.shape[:2]
     pieces = []
     for part in parts:
@@ -213,7 +213,7 @@ def _standing(parts: list[Part]) -> Toy:
 
 
 def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
-    """Rotates a sprite about its middle, into a larger one."""
+    """Rotate a sprite about its middle, into a larger one."""
     if abs(angle) < 1e-3:
         return pixels
     rows, columns = pixels.shape[:2]
@@ -224,7 +224,7 @@ def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _painted(rng: np.random.Generator, toy: Toy) -> Toy:
-    """Recolours a whole toy."""
+    """Recolour a whole toy."""
     state = rng.integers(2**31)
     pieces = (replace(one, pixels=repainted(np.random.default_rng(state), one.pixels)) for one in toy.pieces)
     return replace(toy, pieces=tuple(pieces))

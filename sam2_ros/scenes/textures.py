@@ -123,7 +123,7 @@ def crop(
 
 
 def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """Changes gain and gamma of each channel of an RGB image, and sometimes permutes the channels."""
+    """Change gain and gamma of each channel of an RGB image, and sometimes permute the channels."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25 * strength) + rng.normal(0, 0.12 * strength, 3))
     gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.12 * strength, 3))
@@ -135,7 +135,7 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
 
 
 def repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """Shifts the hue of a sprite (premultiplied uint8 [h, w, 4]), and its saturation and value."""
+    """Shift the hue of a sprite (premultiplied uint8 [h, w, 4]), and its saturation and value."""
     colours, alpha = straight(pixels)
     if rng.random() < 0.8:
         hsv = cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)

@@ -69,7 +69,7 @@ class Overlay:
 
 
 def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Mapping[int, RGB]) -> None:
-    """Tints and outlines objects in a picture, uint8 [H, W, 3] RGB.
+    """Tint and outline objects in a picture, uint8 [H, W, 3] RGB.
 
     The outlines lie outside of the masks, so that small objects can be seen: coloured lines with dark edges.
 
@@ -95,7 +95,7 @@ def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Map
 
 
 def _draw_absent(canvas: np.ndarray, absent: Sequence[Masklet], colours: dict[int, RGB], size: int) -> list[Rectangle]:
-    """Lists absent objects from the bottom left; returns the rectangle of each."""
+    """List absent objects from the bottom left; return the rectangle of each."""
     height, width = canvas.shape[:2]
     taken: list[Rectangle] = []
     x, y = size // 2, height - size // 2
@@ -190,7 +190,7 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
 
 
 def _draw_leader(canvas: np.ndarray, place: tuple[int, int], shape: tuple[int, ...], box: Rectangle, rgb: RGB) -> None:
-    """Draws a thin line from a label to its object where they are not side by side."""
+    """Draw a thin line from a label to its object where they are not side by side."""
     (x, y), (h, w), (left, top, width, height) = place, shape[:2], box
     start = min(max(left + width // 2, x), x + w), min(max(top + height // 2, y), y + h)
     end = min(max(start[0], left), left + width), min(max(start[1], top), top + height)

@@ -52,7 +52,7 @@ NONE = Augmentation(flip=0, grey=0, brightness=0, contrast=0, tint=0)
 def moved(
     frames: np.ndarray, masks: np.ndarray, settings: Augmentation, rng: np.random.Generator, squeezed: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirrors, rotates and shears a clip, or tiles it 2x2. May move objects out of the image.
+    """Mirror, rotate and shear a clip, or tile it 2x2. May move objects out of the image.
 
     Args:
         frames: uint8 [T, H, W, 3].
@@ -88,13 +88,13 @@ def _warp(image: np.ndarray, affine: np.ndarray, fill: int | tuple[int, int, int
 
 
 def _each(masks: np.ndarray, change) -> np.ndarray:
-    """Changes every mask, bool [T, N, H, W], as a grey image, and thresholds it at middle grey."""
+    """Change every mask, bool [T, N, H, W], as a grey image, and threshold it at middle grey."""
     grey = np.ascontiguousarray(masks).view(np.uint8) * np.uint8(255)
     return np.stack([[change(mask) for mask in frame] for frame in grey]) > 127
 
 
 def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
-    """Tiles a cell 2x2, some copies mirrored; copies that are not shown are empty."""
+    """Tile a cell 2x2, some copies mirrored; copies that are not shown are empty."""
     cells = [cell[:, ::-1] if flip else cell for flip in flips]
     if shown is not None:
         cells = [one if show else np.zeros_like(one) for one, show in zip(cells, shown, strict=True)]
@@ -102,7 +102,7 @@ def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None)
 
 
 def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Changes the light of a clip, of every frame by itself if so set: uint8 [T, H, W, 3]."""
+    """Change the light of a clip, of every frame by itself if so set: uint8 [T, H, W, 3]."""
     grey = rng.random() < settings.grey
     tint = np.diag(1 + settings.tint * rng.uniform(-1, 1, 3))
     clip = (settings.brightness, settings.contrast, settings.saturation)

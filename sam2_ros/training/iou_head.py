@@ -50,7 +50,7 @@ from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 
 HELD_OUT = 5
-"""One clip in this many is held out, to judge whether fitting helped."""
+"""One in `HELD_OUT` clips is held out, to judge the fit."""
 DIFFERENCE_WEIGHT = 4.0
 """Weight of errors in the differences between candidates, relative to errors in their IoU."""
 BATCH = 512
@@ -86,7 +86,7 @@ class Judged:
 
 
 def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
-    """Tracks every object of a clip, on its first `MAX_FRAMES` frames, from one click.
+    """Track every object of a clip, on its first `MAX_FRAMES` frames, from one click.
 
     A click is drawn from the object's pixels on the first frame that shows it, with a probability that grows with the
     distance from its outline, as users click. None: no object is ever visible.
@@ -136,7 +136,7 @@ def record(decoder: MaskDecoder) -> Iterator[list[Decoding]]:
 
 
 def _judged(tracker: Tracker, decoding: Decoding, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
-    """Compares masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
+    """Compare masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
     tokens, raw = decoding
     shape = tracker.network.config.shape(*masks.shape[1:])
     true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
@@ -155,7 +155,7 @@ def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
 
 
 def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
-    """Fits the head in place, starting from its current weights.
+    """Fit the head in place, starting from its current weights.
 
     The loss is the squared error, not the paper's absolute one, so that predictions are means of the possible IoU.
     Differences between candidates weigh more, since they decide the choice and are comparatively small.
@@ -206,7 +206,7 @@ class _JudgedClips(Dataset[Judged | None]):
 def gather(
     tracker: Tracker, clip: Callable[[int], Clip], numbers: Iterable[int], minutes: float, workers: int
 ) -> Judged:
-    """Judges clips until there are no more, or `minutes` have passed. Raises ValueError if there are too few.
+    """Judge clips until there are no more, or `minutes` have passed. Raises ValueError if there are too few.
 
     Args:
         clip: makes or opens a clip by number.

@@ -52,7 +52,7 @@ class Log:
         self._bar.start()
 
     def numbers(self, step: int, progress: float, values: dict[str, float]) -> None:
-        """Logs losses and other numbers of a step; `progress` is 0 .. 1."""
+        """Log losses and other numbers of a step; `progress` is 0 .. 1."""
         self._latest = step, min(progress, 1.0)
         self._bar.update(self._task, completed=progress, description=self._status(*self._latest))
         self._recent.append(values)
@@ -60,7 +60,7 @@ class Log:
             self._write_means()
 
     def scores(self, step: int, scores: Scores) -> None:
-        """Logs the scores of a validation."""
+        """Log the scores of a validation."""
         self._write_means()
         self._print(f"validation after {step} steps: {scores}")
         for name, value in asdict(scores).items():
@@ -68,7 +68,7 @@ class Log:
                 self._board.add_scalar(f"validation/{name}", value, step)
 
     def pictures(self, step: int, kind: str, pictures: Sequence[np.ndarray]) -> None:
-        """Logs images, uint8 [H, W, 3] RGB; the latest of each kind also as <kind>_0.png, ..."""
+        """Log images, uint8 [H, W, 3] RGB; the latest of each kind also as <kind>_0.png, ..."""
         for i, image in enumerate(pictures):
             self._board.add_image(f"{kind}/{i}", image, step, dataformats="HWC")
             cv2.imwrite(str(self._folder / f"{kind}_{i}.png"), image[..., ::-1])
@@ -80,7 +80,7 @@ class Log:
         self._board.close()
 
     def _write_means(self) -> None:
-        """Logs means over the steps since the last time."""
+        """Log means over the steps since the last time."""
         if not self._recent:
             return
         means = {name: float(np.mean([one[name] for one in self._recent])) for name in self._recent[0]}

@@ -115,7 +115,7 @@ class Schedule:
         self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
 
     def set(self, rate: float) -> None:
-        """Sets all learning rates relative to their peaks."""
+        """Set all learning rates relative to their peaks."""
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * peak

@@ -68,7 +68,7 @@ class Plan:
 
     @classmethod
     def draw(cls, prompting: Prompting, frames: int, generator: torch.Generator) -> Plan:
-        """Draws a plan for clips of `frames` frames. Still images get clicks and boxes only: a mask teaches nothing."""
+        """Draw a plan for clips of `frames` frames. Still images get clicks and boxes only: a mask teaches nothing."""
 
         def happens(chance: float) -> bool:
             return float(torch.rand((), generator=generator)) < chance

@@ -124,7 +124,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def changed(self, tables: Mapping[str, Any]) -> Recipe:
-        """Replaces settings, given as in a file: table -> name -> value. A new length of the stage replaces the old.
+        """Replace settings, given as in a file: table -> name -> value. A new length of the stage replaces the old.
 
         Raises:
             RecipeError: a table or setting is unknown, or a value is of the wrong type or out of range.
@@ -155,7 +155,7 @@ _PARTS = tuple(part.name for part in fields(Recipe))
 
 
 def load(recipe: str | Path) -> Recipe:
-    """Reads a recipe.
+    """Read a recipe.
 
     A file has the tables of `Recipe`. It may name another recipe as its `base`, by name or by a path relative to the
     file, and then holds only the differences; without one, omitted settings are those of `default`.

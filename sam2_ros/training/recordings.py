@@ -40,7 +40,7 @@ class Annotated:
 
     @classmethod
     def of(cls, clip: Clip, min_area: float = 0.0, max_area: float = 1.0) -> Annotated:
-        """Decodes all masks of a clip once. Raises ClipError if none can be used.
+        """Decode all masks of a clip once. Raises ClipError if none can be used.
 
         Args:
             min_area, max_area: as in `Stage`.
@@ -63,7 +63,7 @@ class Annotated:
     def resized(
         self, clip: Clip, chosen: Sequence[int], shape: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Reads annotated frames and masks at the input size, resized as the tracker does.
+        """Read annotated frames and masks at the input size, resized as the tracker does.
 
         Args:
             clip: the annotated one.

@@ -33,16 +33,16 @@ class Batch:
         return normalised(self.images)
 
     def to(self, device: torch.device) -> Batch:
-        """Copies to a device; from pinned memory, asynchronously."""
+        """Copy to a device; from pinned memory, asynchronously."""
         return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
     def pin_memory(self) -> Batch:
-        """Copies to pinned memory; called by the data loader."""
+        """Copy to pinned memory; called by the data loader."""
         return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
-        """Concatenates batches."""
+        """Concatenate batches."""
         offsets = np.cumsum([0] + [len(part.images) for part in parts[:-1]]).tolist()
         return Batch(
             torch.cat([part.images for part in parts]),
@@ -64,7 +64,7 @@ class Samples(Protocol):
 def excerpt(
     visible: np.ndarray, frames: int, max_gap: int, rng: np.random.Generator, known: np.ndarray | None = None
 ) -> list[int]:
-    """Draws the frames of a sample, in playing order: indices into the clip.
+    """Draw the frames of a sample, in playing order: indices into the clip.
 
     They are evenly spaced, with any offset and gap that the clip is long enough for, forwards or backwards. Large gaps
     make objects come and go within a few frames, which otherwise takes clips too long to train on. The first frame
@@ -110,7 +110,7 @@ def sample(
     min_area: float = 0.0,
     max_area: float = 1.0,
 ) -> Batch:
-    """Draws objects that are visible on the first frame of a clip, and augments the clip.
+    """Draw objects that are visible on the first frame of a clip, and augment the clip.
 
     Args:
         frames: uint8 [T, H, W, 3].

@@ -36,7 +36,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def changed(settings: T, values: Mapping[str, Any]) -> T:
-    """Replaces some values of a dataclass.
+    """Replace some values of a dataclass.
 
     Raises:
         ValueError: a name is unknown, or a value is of the wrong type or out of range; the message names it.

@@ -101,11 +101,11 @@ class Trainer:
         return self.elapsed / (60 * stage.minutes)
 
     def stop(self) -> None:
-        """Ends `run` after the current step, in all processes. May be called by a signal handler."""
+        """End `run` after the current step, in all processes. May be called by a signal handler."""
         self._stopped = True
 
     def run(self) -> None:
-        """Trains until the stage is over, or stopped."""
+        """Train until the stage is over, or stopped."""
         stage = self.recipe.stage
         end = f"{stage.steps} steps" if stage.steps is not None else f"{stage.minutes:g} minutes"
         batches = self._batches()  # before the log, which has threads: this forks
@@ -206,7 +206,7 @@ class Trainer:
         return outcome, numbers | {"gradient": float(norm), "rate": 1e3 * learning.lr * rate}
 
     def save(self) -> None:
-        """Writes the checkpoint, the averaged weights and the recipe. None is ever half written."""
+        """Write the checkpoint, the averaged weights and the recipe. None is ever half written."""
         self.out.mkdir(parents=True, exist_ok=True)
         state = {
             "learner": self.rollout.state_dict(),
@@ -257,7 +257,7 @@ class Trainer:
                     warnings.warn(f"{self.checkpoint} resumes with {name} {value} instead of {before}", stacklevel=3)
 
     def _validate(self, log: Log, latest: tuple[Batch, Outcome] | None = None) -> None:
-        """Logs scores and pictures of the average on validation clips, and a picture of the latest training batch."""
+        """Log scores and pictures of the average on validation clips, and a picture of the latest training batch."""
         if latest is not None:
             log.pictures(self.step, "training", [picture(*latest)])
         if self.validation:
@@ -267,7 +267,7 @@ class Trainer:
 
 
 def _init_worker(worker: int) -> None:
-    """Lowers a worker's priority below that of training, and leaves signals to the process that trains."""
+    """Lower a worker's priority below that of training, and leave signals to the process that trains."""
     os.nice(1)
     for kind in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all processes of a job
         signal.signal(kind, signal.SIG_IGN)

@@ -12,7 +12,7 @@ MAX_NAMED = 3
 
 
 def warn_of_uncorrected(data: Sequence[Path] | None, validation: Sequence[Path] | None = None) -> None:
-    """Warns of uncorrected predictions among training or validation data.
+    """Warn of uncorrected predictions among training or validation data.
 
     Args:
         data, validation: folders, files and bags.

@@ -138,7 +138,7 @@ def _share() -> Path:
 
 @pytest.fixture
 def recorded(tmp_path):
-    """Writes a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
+    """Write a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
     store = typestore()
     types = store.types
 

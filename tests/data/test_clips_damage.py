@@ -28,7 +28,7 @@ def sets(tmp_path_factory):
 
 @pytest.fixture
 def copy(sets, tmp_path):
-    """Makes a copy of one of them, to be damaged."""
+    """Make a copy of one of them, to be damaged."""
     return lambda name: Path(shutil.copytree(sets / name, tmp_path / name))
 
 
@@ -47,7 +47,7 @@ def relabel(file: Path, labels: np.ndarray) -> None:
 
 
 def shorten_palette(file: Path, colours: int) -> None:
-    """Leaves the pixels of a PNG unchanged (Pillow would not)."""
+    """Leave the pixels of a PNG unchanged (Pillow would not)."""
     data = file.read_bytes()
     start = data.index(b"PLTE")
     end = start + 4 + int.from_bytes(data[start - 4 : start], "big")

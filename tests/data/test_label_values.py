@@ -41,7 +41,7 @@ def levels(masks: np.ndarray, *values: int, dtype=np.uint8) -> np.ndarray:
 
 
 def write(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
-    """Writes the MOSE layout; `picture` makes an array or an image of the masks of each frame."""
+    """Write the MOSE layout; `picture` makes an array or an image of the masks of each frame."""
     mose.write([clip], root)
     folder = root / "Annotations" / clip.name
     for index, masks in enumerate(clip.masks):

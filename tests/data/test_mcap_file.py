@@ -54,7 +54,7 @@ def begin(folder: Path) -> BagWriter:
 
 
 def abandon(bag: BagWriter) -> Path:
-    """Ends like a process after kill -9: nothing more is written. Returns the file."""
+    """End like a process after kill -9: nothing more is written. Returns the file."""
     bag._ending.set()
     bag._sync_thread.join()
     bag._file.close()
@@ -85,7 +85,7 @@ def read(path: Path) -> list[int]:
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """Limits the size of files to a number of bytes."""
+    """Limit the size of files to a number of bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

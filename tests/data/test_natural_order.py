@@ -70,7 +70,7 @@ def test_paths_are_sorted_by_folder_first() -> None:
 
 
 def pictures_of(names: list[str], folder: Path) -> Path:
-    """Writes a picture under each name, numbered by its place."""
+    """Write a picture under each name, numbered by its place."""
     folder.mkdir(parents=True)
     for place in random.Random(1).sample(range(len(names)), len(names)):
         Image.fromarray(numbered(place)).save(folder / f"{names[place]}.{'PNG' if place % 2 else 'png'}")
@@ -96,7 +96,7 @@ LAYOUTS = {
 
 
 def renamed(root: Path, names: list[str]) -> None:
-    """Gives the frames of a data set other names, with their masks."""
+    """Give the frames of a data set other names, with their masks."""
     for file in [*root.rglob("*.jpg"), *root.rglob("*.png")]:
         file.rename(file.with_name(names[int(file.stem)] + file.suffix))
     if (meta := root / "meta.json").is_file():

@@ -263,7 +263,7 @@ def test_incompatible_options(monkeypatch, capsys, arguments, reason):
 
 
 def soften(root):
-    """Gives the only object of a clip a soft edge, of 0 to 255."""
+    """Give the only object of a clip a soft edge, of 0 to 255."""
     for file in root.glob("Annotations/480p/walk/*.png"):
         hard = (np.array(Image.open(file)) > 0) * np.uint8(255)
         Image.fromarray(cv2.GaussianBlur(hard, (3, 3), 0)).save(file)

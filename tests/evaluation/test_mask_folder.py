@@ -120,7 +120,7 @@ def only_first(clip):
 
 
 def grey_of(file, change):
-    """Rewrites a label image with the result of `change` on its labels."""
+    """Rewrite a label image with the result of `change` on its labels."""
     Image.fromarray(change(np.array(Image.open(file)))).save(file)
 
 

@@ -57,7 +57,7 @@ class World:
         glow: float = 0.0,
         mirror: float = 0.0,
     ) -> str:
-        """Adds a material; returns its name.
+        """Add a material; return its name.
 
         Args:
             look: a texture, uint8 [h, w, 3] RGB, or one colour, [3] in 0 .. 255.
@@ -83,7 +83,7 @@ class World:
         return material.name
 
     def mesh(self, mesh: Mesh) -> str:
-        """Adds a mesh; returns its name, for `add`."""
+        """Add a mesh; return its name, for `add`."""
         name = self._name("mesh")
         self.spec.add_mesh(
             name=name, uservert=mesh.vertices.ravel(), userface=mesh.faces.ravel().astype(int),
@@ -95,7 +95,7 @@ class World:
     def body(
         self, pos: tuple[float, float, float], quat: np.ndarray | None = None, free: bool = False, mocap: bool = False
     ) -> mujoco.MjsBody:
-        """Adds a body: fixed, free, or (mocap) moved by the caller."""
+        """Add a body: fixed, free, or (mocap) moved by the caller."""
         body = self.spec.worldbody.add_body(name=self._name("body"), pos=pos, mocap=mocap)
         if quat is not None:
             body.quat = quat
@@ -115,7 +115,7 @@ def add(
     touches: bool = True,
     density: float = 400.0,
 ) -> None:
-    """Adds a geom to a body.
+    """Add a geom to a body.
 
     Args:
         shape: one of MuJoCo's shapes, or the name of a mesh.
