@@ -82,22 +82,21 @@ def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> I
     tracker.reset()
     for index, image in enumerate(clip.frames):
         tracker.step(image, stamp(clip, index))
-    done: dict[int, list[int]] = {object_id: [] for object_id in clip.object_ids}  # annotated frames
+    annotated: dict[int, list[int]] = {object_id: [] for object_id in clip.object_ids}
     chosen = _first_frames(clip)
     for _ in range(rounds):
         annotations = {}
         for object_id, frame in chosen.items():
             annotations[object_id] = _annotate(tracker, clip, object_id, frame)
-            again = mode == "offline" and done[object_id]
-            tracker.retrack(object_id, None if again else stamp(clip, frame))
-            done[object_id].append(frame)
+            from_start = mode == "offline" and annotated[object_id]
+            tracker.retrack(object_id, None if from_start else stamp(clip, frame))
+            annotated[object_id].append(frame)
         answers = (tracker.frame_at(stamp(clip, index)) for index in range(len(clip)))
-        scores = score(clip, answers, {object_id: frames[0] for object_id, frames in done.items() if frames})
+        scores = score(clip, answers, {object_id: frames[0] for object_id, frames in annotated.items() if frames})
         yield Round(annotations, scores)
         choose = _worst if mode == "offline" else _next_below_threshold
-        chosen = {
-            one.object_id: following for one in scores if (following := choose(one, done[one.object_id])) is not None
-        }  # fmt: skip
+        following = {scored.object_id: choose(scored, annotated[scored.object_id]) for scored in scores}
+        chosen = {object_id: frame for object_id, frame in following.items() if frame is not None}
         if not chosen:
             return
 
@@ -123,15 +122,15 @@ def _annotate(tracker: Tracker, clip: Clip, object_id: int, frame: int) -> Annot
     return Annotation(frame, len(correct(tracker, object_id, mask, truth, CLICKS, stamp(clip, frame))))
 
 
-def _worst(one: ObjectScore, done: Sequence[int]) -> int | None:
+def _worst(scored: ObjectScore, annotated: Sequence[int]) -> int | None:
     """The (first) frame with the lowest IoU that is not annotated yet; None if there is no error."""
-    frames = [frame for frame in one.frames if frame.frame not in done and frame.j < 1]
+    frames = [frame for frame in scored.frames if frame.frame not in annotated and frame.j < 1]
     return min(frames, key=lambda frame: frame.j).frame if frames else None
 
 
-def _next_below_threshold(one: ObjectScore, done: Sequence[int]) -> int | None:
+def _next_below_threshold(scored: ObjectScore, annotated: Sequence[int]) -> int | None:
     """The first frame below the threshold after the last annotated one."""
-    return next((frame.frame for frame in one.frames if frame.frame > done[-1] and frame.j < PAUSE_IOU), None)
+    return next((frame.frame for frame in scored.frames if frame.frame > annotated[-1] and frame.j < PAUSE_IOU), None)
 
 
 def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence[Round]], rows: Rows, rounds: int,

@@ -260,8 +260,8 @@ def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:
     """The rounds in which each frame was annotated, for any object."""
     frames: dict[int, set[int]] = {}
     for number, result in enumerate(done, 1):
-        for one in result.annotations.values():
-            frames.setdefault(one.frame, set()).add(number)
+        for annotation in result.annotations.values():
+            frames.setdefault(annotation.frame, set()).add(number)
     return frames
 
 

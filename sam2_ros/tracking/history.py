@@ -33,7 +33,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class SeenFrame:
+class HistoryFrame:
     """A frame of the history: its encoded image, and the answers for the objects on it."""
 
     index: int
@@ -56,16 +56,16 @@ class History:
         self.max_frames = max_frames
         self.next_index = 0
         """Index of the next frame that is appended."""
-        self._frames: deque[SeenFrame] = deque(maxlen=max_frames)
+        self._frames: deque[HistoryFrame] = deque(maxlen=max_frames)
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def __iter__(self) -> Iterator[SeenFrame]:
+    def __iter__(self) -> Iterator[HistoryFrame]:
         return iter(self._frames)
 
     @property
-    def newest(self) -> SeenFrame:
+    def newest(self) -> HistoryFrame:
         """The frame that was appended last. Raises IndexError when there is none."""
         return self._frames[-1]
 
@@ -91,12 +91,12 @@ class History:
             raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
         return stamp
 
-    def append(self, frame: SeenFrame) -> None:
+    def append(self, frame: HistoryFrame) -> None:
         """Add the next frame; of more than `max_frames`, the oldest is dropped."""
         self._frames.append(frame)
         self.next_index = frame.index + 1
 
-    def nearest(self, stamp: int | None = None) -> SeenFrame:
+    def nearest(self, stamp: int | None = None) -> HistoryFrame:
         """The frame whose stamp is nearest to this one, ns; None: the newest frame.
 
         Raises:
@@ -118,7 +118,7 @@ class History:
             raise PromptError(f"the prompted image ({stamp} ns) has not been seen yet; the newest is {newest.stamp} ns")
         return min(self._frames, key=lambda frame: abs(frame.stamp - stamp))
 
-    def with_index(self, index: int) -> SeenFrame:
+    def with_index(self, index: int) -> HistoryFrame:
         """The frame with this index. Raises KeyError when there is none."""
         for frame in self._frames:
             if frame.index == index:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
-from sam2_ros.tracking.history import SeenFrame
+from sam2_ros.tracking.history import HistoryFrame
 from sam2_ros.tracking.masklet import Masklet
 
 
 def render_masks(
-    frame: SeenFrame, object_ids: Iterable[int], pixels: GraphedPixels | ModuleType, non_overlap: bool
+    frame: HistoryFrame, object_ids: Iterable[int], pixels: GraphedPixels | ModuleType, non_overlap: bool
 ) -> dict[int, np.ndarray]:
     """Masks of the objects that are present, bool [H, W], by ID.
 
@@ -34,7 +34,7 @@ def render_masks(
 
 
 def masklets_of(
-    frame: SeenFrame, labels: Mapping[int, str], masks: Mapping[int, np.ndarray], box_min_part: float
+    frame: HistoryFrame, labels: Mapping[int, str], masks: Mapping[int, np.ndarray], box_min_part: float
 ) -> list[Masklet]:
     """A masklet for each object of `labels`, in its order.
 

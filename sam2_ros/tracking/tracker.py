@@ -25,7 +25,7 @@ from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
-from sam2_ros.tracking.history import Answer, History, SeenFrame
+from sam2_ros.tracking.history import Answer, History, HistoryFrame
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
@@ -149,9 +149,9 @@ class Tracker:
             ValueError: the image is of another type or shape; the message says how to convert it.
         """
         with self._encoding, torch.no_grad():
-            seen = self._pixels.to_network(image, self.network.config, self.network.device)
+            pixels = self._pixels.to_network(image, self.network.config, self.network.device)
             height, width, _ = image.shape
-            return EncodedImage(height, width, self.network.encode_image(seen))
+            return EncodedImage(height, width, self.network.encode_image(pixels))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.
@@ -166,13 +166,13 @@ class Tracker:
         """
         stamp = self.history.next_stamp(stamp)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
-        seen = SeenFrame(self.history.next_index, stamp, encoded)
+        frame = HistoryFrame(self.history.next_index, stamp, encoded)
         with torch.no_grad():
-            masks = self._track_all(seen)
-            newest = self._frame(seen, self._objects, masks)
+            masks = self._track_all(frame)
+            newest = self._frame(frame, self._objects, masks)
         for tracked in self._objects.values():
-            tracked.untracked_frames.discard(seen.index - 1)
-        self.history.append(seen)
+            tracked.untracked_frames.discard(frame.index - 1)
+        self.history.append(frame)
         self._newest = newest
         return newest
 
@@ -209,20 +209,20 @@ class Tracker:
         """
         if not isinstance(prompt, Prompt):
             raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
-        seen = self.history.nearest(stamp)
-        prompt = prompt.checked(seen.image.height, seen.image.width)
+        frame = self.history.nearest(stamp)
+        prompt = prompt.checked(frame.image.height, frame.image.width)
         tracked = self._copy_for(prompt)
         # All results are computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
         if prompt.replace:  # answers on later frames are those of the replaced object
             answers = dict.fromkeys(frame.index for frame in self.history)
         with self._out_of_memory_refused():
-            answers[seen.index] = self._segment(prompt, tracked, seen)
+            answers[frame.index] = self._segment(prompt, tracked, frame)
             if carry:
-                answers |= self._propagate(tracked, seen.index)
+                answers |= self._propagate(tracked, frame.index)
             objects = self._objects | {tracked.object_id: tracked}
             history = self.history.with_answers(tracked.object_id, answers)
-            masklet = self._masklets(history.with_index(seen.index), objects, [tracked.object_id])[0]
+            masklet = self._masklets(history.with_index(frame.index), objects, [tracked.object_id])[0]
             newest = self._frame(history.newest, objects)
         if tracked.object_id not in self._objects:
             self._ids.use(tracked.object_id, self._objects, allocated=not prompt.object_id)
@@ -306,75 +306,78 @@ class Tracker:
             bank=MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories),
         )
 
-    def _segment(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
+    def _segment(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Answer:
         """Segment an object on its prompted frame, and store the frame in its memory."""
-        network, features = self.network, seen.image.features
-        box, clicks = tracked.add_prompt(seen.index, prompt)
+        network, features = self.network, frame.image.features
+        box, clicks = tracked.add_prompt(frame.index, prompt)
         # A frame through which the object was not tracked is segmented like a single image, without memory.
-        tracked_here = tracked.object_id in seen.answers and seen.index not in tracked.untracked_frames
+        tracked_here = tracked.object_id in frame.answers and frame.index not in tracked.untracked_frames
         with_memory = tracked_here and not prompt.replace
         if not with_memory:
-            tracked.untracked_frames.add(seen.index)
+            tracked.untracked_frames.add(frame.index)
 
         prompted_mask = None
         if prompt.mask is not None and box is None and not clicks:
             prompted_mask = prompt.mask
-            mask, logits = prompt_to_network(prompted_mask, seen.image.input_size, network.device)
+            mask, logits = prompt_to_network(prompted_mask, frame.image.input_size, network.device)
             decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
         else:
-            memories = recall_all([tracked.bank], seen.index, seen.image.grid) if with_memory else None
+            memories = recall_all([tracked.bank], frame.index, frame.image.grid) if with_memory else None
             conditioned = network.condition(features, memories)
-            size = seen.image.height, seen.image.width
-            points, labels = to_points(box, clicks, size, seen.image.input_size, network.device)
+            size = frame.image.height, frame.image.width
+            points, labels = to_points(box, clicks, size, frame.image.input_size, network.device)
             decoded = network.decode(
                 conditioned,
                 features,
                 points,
                 labels,
-                self._mask_input(prompt, tracked, seen),
+                self._mask_input(prompt, tracked, frame),
                 multimask=labels.shape[1] <= 1,
             )
         memory = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
-        tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
+        tracked.bank.remember_prompted(frame.index, memory[0], decoded.pointer[0])
         tracked.drop_forgotten_prompts()
         return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
 
-    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
+    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Tensor | None:
         """The mask that clicks and boxes correct: the prompt's own, or that of the object on this frame."""
         if prompt.mask is not None:
-            return prompt_to_network(prompt.mask, seen.image.input_size, self.network.device)[1]
-        earlier = seen.answers.get(tracked.object_id)
+            return prompt_to_network(prompt.mask, frame.image.input_size, self.network.device)[1]
+        earlier = frame.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
         return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
 
     def _track(
-        self, seen: SeenFrame, objects: Sequence[TrackedObject], on_logits: Callable[[Tensor], None] = lambda _: None
+        self,
+        frame: HistoryFrame,
+        objects: Sequence[TrackedObject],
+        on_logits: Callable[[Tensor], None] = lambda _: None,
     ) -> list[Answer]:
         """Segment objects on a frame from memory alone, and store the frame in their memory.
 
         Args:
             on_logits: called with the logits [N, h, w] before the host waits for a GPU.
         """
-        memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
+        memories = recall_all([tracked.bank for tracked in objects], frame.index, frame.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
-        decoded, maps = self.network.track(seen.image.features, memories)
+        decoded, maps = self.network.track(frame.image.features, memories)
         on_logits(decoded.mask_logits)
         answers = _answers(decoded)
         for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):
-            tracked.bank.remember(seen.index, map, pointer, answer.presence_logit)
+            tracked.bank.remember(frame.index, map, pointer, answer.presence_logit)
         return answers
 
     def _propagate(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
         """Track an object through the unprompted frames of the history after index `start`: answers by frame index."""
         tracked.untracked_frames = {index for index in tracked.untracked_frames if index < start}
         return {
-            seen.index: self._track(seen, [tracked])[0]
-            for seen in self.history
-            if seen.index > start and seen.index not in tracked.bank.prompted
+            frame.index: self._track(frame, [tracked])[0]
+            for frame in self.history
+            if frame.index > start and frame.index not in tracked.bank.prompted
         }
 
-    def _track_all(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
+    def _track_all(self, frame: HistoryFrame) -> Mapping[int, np.ndarray] | None:
         """Track all objects on a new frame; while the GPU is out of memory, remove the newest object.
 
         Returns:
@@ -384,31 +387,31 @@ class Tracker:
 
         def begin_masks(logits: Tensor) -> None:
             if isinstance(self._pixels, GraphedPixels) and not self._non_overlap_masks:
-                pending[:] = [self._pixels.begin_masks(logits, seen.image.height, seen.image.width)]
+                pending[:] = [self._pixels.begin_masks(logits, frame.image.height, frame.image.width)]
 
         while self._objects:
             objects = list(self._objects.values())
             try:
-                answers = self._track(seen, objects, begin_masks)
+                answers = self._track(frame, objects, begin_masks)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
                 newest = objects[-1].object_id
                 log.error("The GPU is out of memory: object %d is not tracked any more, the others are", newest)
                 self.remove(newest)
                 continue
-            seen.answers.update(zip(self._objects, answers, strict=True))
+            frame.answers.update(zip(self._objects, answers, strict=True))
             return dict(zip(self._objects, pending[0](), strict=True)) if pending else None
         return None
 
     def _frame(
-        self, seen: SeenFrame, objects: Mapping[int, TrackedObject], masks: Mapping[int, np.ndarray] | None = None
+        self, frame: HistoryFrame, objects: Mapping[int, TrackedObject], masks: Mapping[int, np.ndarray] | None = None
     ) -> Frame:
-        masklets = tuple(self._masklets(seen, objects, sorted(objects), masks))
-        return Frame(seen.stamp, seen.image.height, seen.image.width, masklets)
+        masklets = tuple(self._masklets(frame, objects, sorted(objects), masks))
+        return Frame(frame.stamp, frame.image.height, frame.image.width, masklets)
 
     def _masklets(
         self,
-        seen: SeenFrame,
+        frame: HistoryFrame,
         objects: Mapping[int, TrackedObject],
         object_ids: Sequence[int],
         masks: Mapping[int, np.ndarray] | None = None,
@@ -420,9 +423,9 @@ class Tracker:
         """
         if masks is None:
             competing = sorted(objects) if self._non_overlap_masks else object_ids
-            masks = render_masks(seen, competing, self._pixels, self._non_overlap_masks)
+            masks = render_masks(frame, competing, self._pixels, self._non_overlap_masks)
         labels = {object_id: objects[object_id].label for object_id in object_ids}
-        return masklets_of(seen, labels, masks, self._box_min_part)
+        return masklets_of(frame, labels, masks, self._box_min_part)
 
 
 def _is_share(value: object) -> bool:

@@ -7,7 +7,7 @@ import torch
 
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.history import Answer, History, SeenFrame, StampError
+from sam2_ros.tracking.history import Answer, History, HistoryFrame, StampError
 from sam2_ros.tracking.prompt import PromptError
 
 IMAGE = EncodedImage(60, 80, ImageFeatures(*(torch.zeros(1, 1, 16 // s, 24 // s) for s in (1, 2, 4))))
@@ -21,7 +21,7 @@ def history(*stamps: int, max_frames: int = 4) -> History:
     """A history with an answer for object 1 on every frame."""
     history = History(max_frames)
     for stamp in stamps:
-        history.append(SeenFrame(history.next_index, history.next_stamp(stamp), IMAGE, {1: answer(stamp)}))
+        history.append(HistoryFrame(history.next_index, history.next_stamp(stamp), IMAGE, {1: answer(stamp)}))
     return history
 
 
@@ -73,7 +73,7 @@ def test_wrong_stamps_are_corrected() -> None:
         assert frames.stamps == (10, 20, 900, 910)
     frames.restamp((28, 29))
     assert frames.stamps == (10, 20, 28, 29) and [frame.index for frame in frames] == [0, 1, 2, 3]
-    frames.append(SeenFrame(frames.next_index, 30, IMAGE))
+    frames.append(HistoryFrame(frames.next_index, 30, IMAGE))
     assert frames.stamps == (20, 28, 29, 30), "it is still bounded"
 
 

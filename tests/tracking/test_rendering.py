@@ -9,7 +9,7 @@ import torch
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.history import Answer, SeenFrame
+from sam2_ros.tracking.history import Answer, HistoryFrame
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 
 IMAGE = EncodedImage(64, 96, ImageFeatures(*(torch.zeros(1, 1, 16 // s, 24 // s) for s in (1, 2, 4))))
@@ -22,7 +22,7 @@ def answer(columns: slice, logit: float, presence: float = 3.0, mask: np.ndarray
 
 
 ANSWERS = {1: answer(slice(0, 12), 2.0), 2: answer(slice(6, 24), 4.0), 3: answer(slice(9), 9.0, presence=-1.0)}
-FRAME = SeenFrame(0, 0, IMAGE, ANSWERS)
+FRAME = HistoryFrame(0, 0, IMAGE, ANSWERS)
 
 
 def test_only_masks_of_present_objects_are_rendered() -> None:
@@ -41,7 +41,7 @@ def test_contested_pixel_belongs_to_the_highest_logit() -> None:
 def test_prompted_mask_stays_unchanged() -> None:
     prompted = np.zeros((64, 96), bool)
     prompted[3, 5] = True
-    frame = SeenFrame(0, 0, IMAGE, {1: answer(slice(0, 12), 2.0, mask=prompted)})
+    frame = HistoryFrame(0, 0, IMAGE, {1: answer(slice(0, 12), 2.0, mask=prompted)})
     assert np.array_equal(render_masks(frame, [1], pixels, non_overlap=False)[1], prompted)
 
 
