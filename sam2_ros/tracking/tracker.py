@@ -149,9 +149,9 @@ class Tracker:
             ValueError: the image is of another type or shape; the message says how to convert it.
         """
         with self._encoding, torch.no_grad():
-            pixels = self._pixels.to_network(image, self.network.config, self.network.device)
+            network_input = self._pixels.to_network(image, self.network.config, self.network.device)
             height, width, _ = image.shape
-            return EncodedImage(height, width, self.network.encode_image(pixels))
+            return EncodedImage(height, width, self.network.encode_image(network_input))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.

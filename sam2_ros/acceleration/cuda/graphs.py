@@ -185,11 +185,11 @@ class _Step:
 
 
 def _fill(
-    values: Tensor, ages: Tensor, valid: Tensor, given: Tensor, given_ages: Tensor, given_valid: Tensor | None
+    values: Tensor, ages: Tensor, valid: Tensor, memories: Tensor, memory_ages: Tensor, memory_valid: Tensor | None
 ) -> None:
-    """Copy memories [N, M, ...] to the first rows and columns of a buffer that has room for more."""
-    n, m = given_ages.shape
-    values[:n, :m].copy_(given)
-    ages[:n, :m].copy_(given_ages)
+    """Copy memories [N, M, ...] to the first rows and columns of a larger buffer, and mark them as valid."""
+    n, m = memory_ages.shape
+    values[:n, :m].copy_(memories)
+    ages[:n, :m].copy_(memory_ages)
     valid.zero_()
-    valid[:n, :m] = True if given_valid is None else given_valid
+    valid[:n, :m] = True if memory_valid is None else memory_valid
