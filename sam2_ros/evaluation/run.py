@@ -38,11 +38,11 @@ NONE_VISIBLE = "no object is visible on any selected frame"
 
 Item = TypeVar("Item")
 Advance = Callable[[float], None]
-"""Advances a progress bar by a share of a clip, 0 .. 1."""
+"""Function that advances a progress bar by a share of a clip, 0 .. 1."""
 
 
 class Stopwatch(Iterator[Item]):
-    """Iterates, and sums up the seconds that items took."""
+    """Iterates, and sums up the seconds spent on items."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = iter(items)

@@ -69,7 +69,7 @@ class TableScenes(Scenes):
         room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera sees a part of the table
         view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
-        look.shutter /= 4  # toys move in jumps, which are no speeds
+        look.shutter /= 4  # toys jump between frames, which must not blur them
         return Rendering(background, scene, view, look, s.height, s.width)
 
     def _standers(self, rng: np.random.Generator, edge: float) -> list[_Stander]:
@@ -148,7 +148,7 @@ class TableScenes(Scenes):
         return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *hidden, after])
 
     def _leaving(self, rng: np.random.Generator, half: float) -> np.ndarray:
-        """Positions of a toy that leaves the image and usually comes back; units [T]."""
+        """Positions of a toy that leaves the image and usually returns; units [T]."""
         frames = self.settings.frames
         start, back = rng.uniform(-260, 260, 2)
         outside = rng.choice([-1, 1]) * (WIDE * 0.72 + half)

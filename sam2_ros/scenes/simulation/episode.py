@@ -41,7 +41,7 @@ class Episode:
     """One scene, the same for the same state of `rng`. Objects have IDs from 1.
 
     Args:
-        settings: `size` and `speed` are left to physics, all else is heeded.
+        settings: `size` and `speed` have no effect.
     """
 
     def __init__(self, rng: np.random.Generator, settings: SceneSettings, pictures: Pictures) -> None:
