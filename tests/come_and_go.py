@@ -31,7 +31,7 @@ def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer
         yield index, known
 
 
-def furthest(known: list[dict[int, Answer]], allowed: float) -> float:
+def largest_difference(known: list[dict[int, Answer]], allowed: float) -> float:
     """Largest difference between the logits of two trackers; that of presence must not be larger than allowed."""
     one, other = known
     for object_id, answer in one.items():

@@ -105,7 +105,7 @@ class ReferenceVideoModel(Sam2VideoModel):
 
 
 @dataclass
-class Said:
+class PeerAnswer:
     """A network's output for one object on one frame."""
 
     logits: Tensor
@@ -129,10 +129,10 @@ class PeerStream:
         self.conditioning, self.tracked = self.session.output_dict_per_obj[self.object].values()
         self.points: dict[int, tuple[list, list]] = {}
 
-    def step(self, image: np.ndarray) -> Said | None:
+    def step(self, image: np.ndarray) -> PeerAnswer | None:
         """The next frame; None while there is no object."""
         if self.conditioning:
-            return self._said(self.model(self.session, frame=pixels(image)))
+            return self._answer(self.model(self.session, frame=pixels(image)))
         self.session.add_new_frame(pixels(image))
         return None
 
@@ -143,7 +143,7 @@ class PeerStream:
         mask: np.ndarray | None,
         frame: int | None,
         carry: bool = True,
-    ) -> Said:
+    ) -> PeerAnswer:
         """New clicks, box or mask, on the newest frame (None) or an earlier one; later frames are tracked again.
 
         Without `carry` they are not, and the result is that of the prompted frame.
@@ -168,25 +168,25 @@ class PeerStream:
         self.session.obj_with_new_inputs = [1]
         if frame in self.session.frames_tracked_per_obj[self.object] and frame in self.conditioning:
             self.tracked[frame] = self.conditioning.pop(frame)  # a frame corrected again does not see its own memory
-        result = self._said(self.model(self.session, frame_idx=frame), mask is not None)
+        result = self._answer(self.model(self.session, frame_idx=frame), mask is not None)
         if frame in self.tracked:
             self.conditioning[frame] = self.tracked.pop(frame)
         for later in range(frame + 1, newest + 1) if carry else ():
-            result = self._said(self.model(self.session, frame_idx=later))
+            result = self._answer(self.model(self.session, frame_idx=later))
         return result
 
-    def retrack(self) -> dict[int, Said]:
+    def retrack(self) -> dict[int, PeerAnswer]:
         """Track all frames after the first prompted one again, except prompted ones; outputs by frame."""
         frames = range(min(self.conditioning) + 1, self.session.num_frames)
         return {
-            frame: self._said(self.model(self.session, frame_idx=frame))
+            frame: self._answer(self.model(self.session, frame_idx=frame))
             for frame in frames
             if frame not in self.conditioning
         }
 
-    def _said(self, output, is_mask: bool = False) -> Said:
+    def _answer(self, output, is_mask: bool = False) -> PeerAnswer:
         logits = output.pred_masks.view(self.model.prompt_encoder.mask_input_size)
-        return Said(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
+        return PeerAnswer(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
 
 
 def build(config: SAM2Config, kind: type[Sam2VideoModel] = ReferenceVideoModel) -> Sam2VideoModel:

@@ -20,7 +20,7 @@ def rectangle(x, y, width, height):
     return mask
 
 
-class Scripted:
+class FakePredictor:
     """Fake predictor, which returns prepared masks and records its arguments."""
 
     def __init__(self, *masks):
@@ -45,7 +45,7 @@ def test_clicks_computed_by_hand():
     truth = rectangle(10, 10, 21, 21)
     wrong = rectangle(45, 28, 11, 11)
     chosen, single = rectangle(10, 10, 21, 11), rectangle(10, 10, 21, 7)
-    predictor = Scripted(chosen, rectangle(10, 10, 21, 14), wrong, single, truth | wrong, truth)
+    predictor = FakePredictor(chosen, rectangle(10, 10, 21, 14), wrong, single, truth | wrong, truth)
     ((one,),) = segment(predictor, clip_of(truth))
     assert one.clicks == [Click(20, 20), Click(14, 25), Click(50, 33, False)]  # and no more: the mask equals the truth
     assert [call[0] for call in predictor.calls] == [tuple(one.clicks[:n]) for n in (1, 1, 2, 3)]
@@ -59,10 +59,10 @@ def test_clicks_computed_by_hand():
 def test_every_nth_annotated_frame_with_a_visible_object():
     thing, nothing = rectangle(5, 5, 9, 9), rectangle(0, 0, 0, 0)
     clip = clip_of(thing, None, thing, None, nothing, None, thing, thing)
-    predictor = Scripted(*[thing] * 16)
+    predictor = FakePredictor(*[thing] * 16)
     assert [objects[0].frame for objects in segment(predictor, clip)] == [0, 2, 6, 7]
     assert predictor.images == [0, 2, 6, 7]
-    assert [objects[0].frame for objects in segment(Scripted(*[thing] * 12), clip, every=2)] == [0, 7]
+    assert [objects[0].frame for objects in segment(FakePredictor(*[thing] * 12), clip, every=2)] == [0, 7]
 
 
 def test_report_computed_by_hand():

@@ -43,7 +43,7 @@ def clip_of(frames, appear=(0,), gone=()):
     return Clip("squares", [np.zeros((60, 60, 3), np.uint8)] * frames, ids, masks, fps=1.0)
 
 
-class Forgetful:
+class FakeTracker:
     """Fake tracker. Its masks are the truth's upper rows: one less with each frame from the nearest prompt.
 
     Prompted frames have 6 + clicks of 10 rows. What lies ahead is known only where the whole clip is tracked again.
@@ -88,7 +88,7 @@ class Forgetful:
 
 
 def run(clip, mode, rounds):
-    tracker = Forgetful(clip)
+    tracker = FakeTracker(clip)
     return tracker, list(interact(tracker, clip, mode, rounds))
 
 

@@ -100,7 +100,7 @@ def real_pairs():
         yield mask, truth
 
 
-def second_method(mask, truth):
+def f_by_distances(mask, truth):
     """F from the distances between the outlines as sets of points."""
 
     def outline(mask):
@@ -124,7 +124,7 @@ def test_equals_nearest_neighbour_search():
     for mask, truth in pairs():
         if mask.size > 20000:
             continue
-        assert boundary_accuracy(mask, truth) == pytest.approx(second_method(mask, truth), abs=1e-9)
+        assert boundary_accuracy(mask, truth) == pytest.approx(f_by_distances(mask, truth), abs=1e-9)
 
 
 @pytest.mark.parametrize("pairs", [pairs, real_pairs])

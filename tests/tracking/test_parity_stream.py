@@ -76,7 +76,7 @@ class Comparison:
         self.tracker.prompt(Prompt(object_id, clicks, box, mask), stamp)
         self.compare(object_id, self.peers[object_id].prompt(clicks, box, mask, stamp))
 
-    def compare(self, object_id: int, outputs: peer.Said) -> None:
+    def compare(self, object_id: int, outputs: peer.PeerAnswer) -> None:
         """Compare the outputs on the newest frame."""
         answer = self.tracker.history.newest.answers[object_id]
         masklet = self.tracker.newest.masklet(object_id)

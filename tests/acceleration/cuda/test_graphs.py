@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from come_and_go import come_and_go, furthest
+from come_and_go import come_and_go, largest_difference
 from small_clips import make_clip
 
 from sam2_ros.acceleration import Capacity, Choice, Network, door
@@ -32,7 +32,7 @@ GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
 
 
-class Rerun:
+class FakeRecording:
     """The mock of a recording."""
 
     def __init__(self, function, inputs, pool=None) -> None:
@@ -47,7 +47,7 @@ class Rerun:
 def recorded(monkeypatch) -> list[str]:
     """A line for each recording."""
     lines = []
-    real = Recording if GPU else Rerun
+    real = Recording if GPU else FakeRecording
 
     def record(function, inputs, pool=None):
         lines.append(function.__name__)
@@ -93,7 +93,7 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     for index, known in come_and_go(plain, replaying):
         for a, b in zip(plain.newest.masklets, replaying.newest.masklets, strict=True):
             assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.02)
-        largest = max(largest, furthest(known, allowed))
+        largest = max(largest, largest_difference(known, allowed))
         if index == 0:
             assert recorded[5:] == ["to_network", *4 * ["to_masks"]]
             recorded.clear()
