@@ -1,4 +1,4 @@
-"""Drawing by hand: antialiased shapes with soft shading, for scenes that people should recognise."""
+"""Antialiased shapes with soft shading, for hand-drawn scenes of recognisable things."""
 
 from __future__ import annotations
 
