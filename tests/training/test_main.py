@@ -188,7 +188,7 @@ def recorded(path: Path, corrected: bool) -> None:
 def test_errors_name_the_problem(tmp_path, weights):
     running = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
     _, errors = running.communicate()
-    assert running.returncode == 2 and "there is no such file or folder" in errors
+    assert running.returncode == 2 and "no such file or folder" in errors
     assert "Traceback" not in errors
 
 
