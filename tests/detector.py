@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 
 def detection(box: tuple[float, float, float, float], *scores: float, theta: float = 0.0) -> SimpleNamespace:
-    """A box by its centre and size; its hypotheses are named by their place."""
+    """A box by its centre and size; its hypotheses are named by their index."""
     x, y, width, height = box
     centre = SimpleNamespace(position=SimpleNamespace(x=x, y=y), theta=theta)
     results = [

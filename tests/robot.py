@@ -52,7 +52,7 @@ BOX = msg.Prompt(box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height
 
 
 class Robot(Node):
-    """The rest of the graph: a camera, an operator, and somebody who listens to the answers."""
+    """The rest of the graph: a camera, an operator, and a subscriber to the answers."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("robot", context=context)
@@ -68,16 +68,16 @@ class Robot(Node):
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
-        """Collects what comes on a topic."""
-        heard = self.received.setdefault(topic, [])
+        """Collect the messages of a topic."""
+        messages = self.received.setdefault(topic, [])
 
         def hear(message: object) -> None:
             with self._news:
-                heard.append(message)
+                messages.append(message)
                 self._news.notify_all()
 
         self.create_subscription(kind, topic, hear, qos)
-        return heard
+        return messages
 
     @property
     def masklets(self) -> list[msg.MaskletArray]:
@@ -90,30 +90,30 @@ class Robot(Node):
     def wait_for(self, event: Callable[[], bool], what: str = "", timeout: float = TIMEOUT) -> None:
         with self._news:
             deadline = time.monotonic() + timeout
-            while not event():  # the graph's changes wake nobody, so look now and then as well
+            while not event():  # changes of the graph notify no thread, so poll as well
                 assert time.monotonic() < deadline, f"waited in vain {what}"
                 self._news.wait(0.02)
 
     def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
-        """Waits until a node of this process has logged a text; everything that was logged up to there."""
-        said = ""
+        """Wait until a node of this process has logged a text; everything that was logged up to there."""
+        log = ""
 
         def heard() -> bool:
-            nonlocal said
-            said += capfd.readouterr().err
-            return text in said
+            nonlocal log
+            log += capfd.readouterr().err
+            return text in log
 
         self.wait_for(heard, f"for a line with {text!r}")
-        return said
+        return log
 
     def wait_until_connected(self) -> None:
-        """The node is active, and all that we send is heard and all that we hear is sent."""
+        """Wait until the node is active, and all publishers and subscribers are connected."""
         talks = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
         self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in talks), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")
 
     def show(self, index: int, pixels: np.ndarray | None = None) -> msg.MaskletArray:
-        """Sends an image and waits for its masklets."""
+        """Send an image and wait for its masklets."""
         message = to_message(picture(index) if pixels is None else pixels, "rgb8", header_of(index))
         return self.send(message)
 
@@ -124,7 +124,7 @@ class Robot(Node):
         return self.masklets[count]
 
     def prompt(self, *prompts: msg.Prompt, header: Header = NEWEST) -> list[msg.PromptResult]:
-        """Sends prompts by topic and waits for their results."""
+        """Send prompts by topic and wait for their results."""
         count = len(self.results)
         self.prompts.publish(msg.PromptArray(header=header, prompts=list(prompts)))
         return self.next_results(count, len(prompts))
@@ -134,7 +134,7 @@ class Robot(Node):
         return self.results[after:]
 
     def call(self, kind: type, name: str, **request: object) -> object:
-        """Calls a service."""
+        """Call a service."""
         client = self.create_client(kind, name)
         assert client.wait_for_service(TIMEOUT), f"there is no service {name}"
         answer = client.call_async(kind.Request(**request))

@@ -1,4 +1,4 @@
-"""The parts of a stream, each without the others. Stamps are milliseconds here."""
+"""The parts of a stream, each by itself. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLICK = Prompt(clicks=(Click(40, 36),))
 
 
 class WrittenLog:
-    """A logger that keeps its lines."""
+    """A logger that stores its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -49,7 +49,7 @@ def image_stamps(
 
 
 class Session:
-    """A session with a real tracker, and what it says."""
+    """A session with a real tracker, and its log."""
 
     def __init__(self) -> None:
         self.meter, self.written = Meter(), WrittenLog()

@@ -17,13 +17,13 @@ from tqdm import tqdm
 from sam2_ros.system import stopping
 
 TIMEOUT = 15.0
-"""s without any data, after which a download fails."""
+"""Seconds without data, after which a download fails."""
 
 CHUNK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes per read."""
 
 MAX_PART_AGE = 86_400.0
-"""s after which a partial file is taken for one of a process that was killed."""
+"""Age of a partial file, s, from which on it is taken for the remains of a killed process."""
 
 
 class DamagedError(OSError):
@@ -68,8 +68,8 @@ def download(url: str, to: Path, sha256: str) -> None:
 
 
 def _length(source: HTTPResponse) -> int | None:
-    given = source.headers.get("Content-Length", "")
-    return int(given) if given.isdecimal() else None
+    length = source.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
 
 
 class _Part:
