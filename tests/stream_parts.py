@@ -41,11 +41,11 @@ def header(milliseconds: int) -> Header:
 
 
 def image_stamps(
-    processed: tuple[int, ...] = (), coming: tuple[int, ...] = (), held: tuple[int, ...] = ()
+    processed: tuple[int, ...] = (), pending: tuple[int, ...] = (), held: tuple[int, ...] = ()
 ) -> ImageStamps:
     """Images of 80 x 60 pixels."""
     images = {stamp * MS: ProcessedImage(header(stamp), 60, 80) for stamp in processed}
-    return ImageStamps(Snapshot(images), *(tuple(stamp * MS for stamp in group) for group in (coming, held)))
+    return ImageStamps(Snapshot(images), *(tuple(stamp * MS for stamp in group) for group in (pending, held)))
 
 
 class Session:

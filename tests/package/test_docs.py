@@ -28,7 +28,7 @@ def masks() -> list[np.ndarray]:
     return [random, corner, np.zeros((7, 9), bool), np.ones((7, 9), bool)]
 
 
-def test_the_numpy_on_the_page_decodes_masks() -> None:
+def test_documented_numpy_decodes_masks() -> None:
     page: dict[str, object] = {}
     exec(block("docs/masklets.md", "python"), page)
     for mask in masks():
@@ -37,7 +37,7 @@ def test_the_numpy_on_the_page_decodes_masks() -> None:
 
 
 @pytest.mark.slow
-def test_the_cpp_on_the_page_decodes_masks(tmp_path: Path) -> None:
+def test_documented_cpp_decodes_masks(tmp_path: Path) -> None:
     source, program = tmp_path / "decode.cpp", tmp_path / "decode"
     rest = """
 #include <iostream>
@@ -119,7 +119,7 @@ def test_python_names_exist(page: str) -> None:
     assert not missing
 
 
-def test_sources_name_pages_that_exist() -> None:
+def test_pages_named_in_sources_exist() -> None:
     sources = [ROOT / "Makefile", ROOT / "pyproject.toml"]
     sources += [
         path
@@ -142,7 +142,7 @@ def test_tables_of_contents_list_every_page(contents: str) -> None:
     assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and f"({page.name}" not in text] == []
 
 
-def test_field_reports_name_tests_that_exist() -> None:
+def test_tests_named_in_field_reports_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", (ROOT / "docs/field-reports.md").read_text())
     assert len(named) > 90
     for file, function in named:

@@ -48,7 +48,7 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.ros.masklets",
     ],
 )
-def test_needs_numpy_and_ros_alone(module: str) -> None:
+def test_light_modules_need_only_numpy_and_ros(module: str) -> None:
     program = f"import {module}; print([name for name in {HEAVY!r} if sys.modules.get(name)])"
     done = python(program, ("torch", "cv2"))
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_needs_numpy_and_ros_alone(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
-def test_those_around_the_node_need_no_pytorch(module: str) -> None:
+def test_other_executables_need_no_pytorch(module: str) -> None:
     done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
     assert done.returncode == 0, done.stderr
 
@@ -72,7 +72,7 @@ for room in (sam2_ros.data, sam2_ros.scenes):
     assert done.returncode == 0, done.stderr
 
 
-def test_prompts_are_made_and_checked_without_pytorch() -> None:
+def test_prompts_need_no_pytorch() -> None:
     program = """
 import sam2_ros
 from sam2_ros import Box, Click, Prompt, PromptError
@@ -95,7 +95,7 @@ def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, 
     assert said in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-def test_a_mask_is_sent_without_pytorch_and_opencv(tmp_path: Path) -> None:
+def test_mask_prompts_need_neither_pytorch_nor_opencv(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 6), 255, np.uint8)).save(tmp_path / "mask.png")
     program = """
 from sam2_ros.ros.prompter import mask_message, read_mask

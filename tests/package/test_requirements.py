@@ -35,14 +35,14 @@ def run(program: str, missing: list[str] | tuple[str, ...], *argv: str) -> subpr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_needs_no_more_than_is_listed(command: str) -> None:
+def test_command_imports_only_listed_requirements(command: str) -> None:
     others = [module for module in PACKAGES if module not in COMMANDS[command]]
     done = run(f"import {MODULES[command]}", others)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("command", [command for command, modules in COMMANDS.items() if modules])
-def test_what_is_missing_is_said_in_one_line_before_it_begins(command: str, tmp_path: Path) -> None:
+def test_missing_requirement_is_reported_in_one_line(command: str, tmp_path: Path) -> None:
     missing = COMMANDS[command][-2:]
     program = f"import os, runpy; os.chdir({str(tmp_path)!r})\n"
     program += f"runpy.run_module({MODULES[command].removesuffix('.__main__')!r}, run_name='__main__')"
@@ -53,7 +53,7 @@ def test_what_is_missing_is_said_in_one_line_before_it_begins(command: str, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_ros2_run_looks_for_it_too() -> None:
+def test_ros2_run_checks_requirements() -> None:
     """The executable that CMake makes of a module."""
     program = (ROOT / "cmake/node.py.in").read_text()
     program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
@@ -62,7 +62,7 @@ def test_ros2_run_looks_for_it_too() -> None:
 
 
 @pytest.mark.slow
-def test_a_bag_without_its_reader_is_named_before_training_begins(tmp_path: Path) -> None:
+def test_missing_bag_reader_is_reported_before_training(tmp_path: Path) -> None:
     (tmp_path / "drive.mcap").touch()
     program = "import runpy; runpy.run_module('sam2_ros.training', run_name='__main__')"
     done = run(program, ["rosbags"], str(tmp_path / "run"), "--steps", "1", "--data", str(tmp_path / "drive.mcap"))
@@ -70,7 +70,7 @@ def test_a_bag_without_its_reader_is_named_before_training_begins(tmp_path: Path
     assert done.stderr.splitlines()[-1].endswith(f"{sys.executable} -m pip install rosbags"), done.stderr
 
 
-def test_the_readme_and_package_xml_install_what_the_commands_need() -> None:
+def test_readme_and_package_xml_install_all_requirements() -> None:
     readme, package = (ROOT / "README.md").read_text(), (ROOT / "package.xml").read_text()
     installed = re.search(r"^pip install (.*?) *#", readme, re.MULTILINE)[1].replace("'", "").split()
     for command in ("camera", "demo", "record", "sam2", "evaluation", "training"):
@@ -80,7 +80,7 @@ def test_the_readme_and_package_xml_install_what_the_commands_need() -> None:
             assert here, f"{command} needs {module}"
 
 
-def test_pip_install_brings_what_the_commands_need() -> None:
+def test_pip_install_includes_all_requirements() -> None:
     project = (ROOT / "pyproject.toml").read_text().replace(" ", "")
     for module in {module for modules in COMMANDS.values() for module in modules}:
         assert re.search(rf'"{re.escape(PACKAGES[module])}[">,]', project), module

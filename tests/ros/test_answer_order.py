@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from sam2_ros.ros.answer_order import AnswerOrder
 
 
-def test_answers_come_in_the_order_of_a_message() -> None:
+def test_answers_keep_the_order_of_the_message() -> None:
     order, said, pending = AnswerOrder(), [], Future()
     order.then(lambda: said.append(1))
     order.add_pending(pending)

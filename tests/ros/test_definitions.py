@@ -28,7 +28,7 @@ def hash_of(text: str, kind: str) -> str:
 
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["from files", "from classes"])
-def test_definitions_have_the_hashes_of_ros(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
+def test_definitions_match_the_type_hashes_of_ros(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
     if not with_files:
         monkeypatch.setattr("sam2_ros.ros.definitions._read_msg_file", lambda name: None)
     assert len(DESCRIBED) > 30

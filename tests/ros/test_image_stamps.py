@@ -9,7 +9,7 @@ from sam2_ros.ros.image_stamps import ImageStamps
 
 
 @pytest.mark.parametrize(
-    ("images", "newest_coming", "newest"),
+    ("images", "newest_pending", "newest"),
     [
         (image_stamps(), None, None),
         (image_stamps((100, 200)), None, 200),
@@ -18,11 +18,11 @@ from sam2_ros.ros.image_stamps import ImageStamps
         (image_stamps((), (5,)), 5, 5),
     ],
 )
-def test_the_newest_image(images: ImageStamps, newest_coming: int | None, newest: int | None) -> None:
-    assert (images.newest_coming, images.newest) == tuple(n if n is None else n * MS for n in (newest_coming, newest))
+def test_newest_stamps(images: ImageStamps, newest_pending: int | None, newest: int | None) -> None:
+    assert (images.newest_pending, images.newest) == tuple(n if n is None else n * MS for n in (newest_pending, newest))
 
 
-def test_images_behind_a_jump_are_those_held_back_and_those_far_back() -> None:
+def test_images_after_a_time_jump() -> None:
     assert image_stamps((9000,), (9100, 8900)).after_jump == (), "one was overtaken on its way"
     assert image_stamps((), (10,)).after_jump == (), "there is no time from which it could have jumped"
     jumped = image_stamps((8900, 9000), (9100, 30, 40), (10, 20))

@@ -79,7 +79,7 @@ def test_nv24_agrees_with_nv12() -> None:
     assert np.abs(to_rgb(dense).astype(int) - to_rgb(sparse)).max() <= 2
 
 
-def test_colour_of_a_bayer_image() -> None:
+def test_bayer_colours() -> None:
     """Red light falls on the top-left pixel of each four."""
     raw = np.zeros((HEIGHT, WIDTH), np.uint8)
     raw[::2, ::2] = 200
@@ -87,7 +87,7 @@ def test_colour_of_a_bayer_image() -> None:
     assert to_rgb(to_message(raw, "bayer_bggr8", Header()))[4, 4].tolist() == [0, 0, 200]
 
 
-def test_jpeg_and_png() -> None:
+def test_jpeg_and_png_are_decoded() -> None:
     colour = np.full((HEIGHT, WIDTH, 3), (200, 30, 60), np.uint8)
     header = Header(frame_id="eye")
     jpeg = to_jpeg(np.ascontiguousarray(colour[..., ::-1]), header)
@@ -142,7 +142,7 @@ def test_unreadable_compressed_images_say_why() -> None:
             to_rgb(CompressedImage(format="jpeg", data=data))
 
 
-def test_foreign_strings_are_cut_in_errors() -> None:
+def test_foreign_strings_are_shortened_in_errors() -> None:
     """They end in the log and in results of prompts."""
     endless = "x" * 1_000_000
     images = [Image(encoding=endless), *(CompressedImage(format=form) for form in (endless, f"8UC{'1' * 10**6}; png"))]
@@ -162,7 +162,7 @@ def test_images_above_the_limit_are_refused() -> None:
             decoder.to_rgb(image)
 
 
-def test_masks_are_grey() -> None:
+def test_mask_of_grey_image() -> None:
     assert mask_of(noise("mono8")).shape == (HEIGHT, WIDTH)
     with pytest.raises(ImageError, match="must be mono8, not 'mono16'"):
         mask_of(noise("mono16"))
@@ -222,7 +222,7 @@ def test_parameters_of_images_are_checked(graph: Graph) -> None:
         graph.sam2(range_16bit="bright")
 
 
-def test_making_messages_loads_neither_opencv_nor_pytorch() -> None:
+def test_image_messages_load_neither_opencv_nor_pytorch() -> None:
     code = "import sys, sam2_ros.ros.images; print(*{'torch', 'cv2', 'PIL'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not found.stdout.strip()

@@ -19,7 +19,7 @@ class Written:
     warning = error = info
 
 
-def test_same_kind_of_line_is_throttled_and_counted() -> None:
+def test_repeated_line_is_throttled_and_counted() -> None:
     written = Written()
     for number in range(50):
         written.now = number / 10
@@ -28,7 +28,7 @@ def test_same_kind_of_line_is_throttled_and_counted() -> None:
     assert written.lines[1] == "refused: 10 (9 more like this since the last)"
 
 
-def test_other_places_are_throttled_separately() -> None:
+def test_call_sites_are_throttled_separately() -> None:
     written = Written()
     for _ in range(3):
         written.log.warning("one", throttle_duration_sec=1.0)
@@ -37,7 +37,7 @@ def test_other_places_are_throttled_separately() -> None:
     assert written.lines == ["one", "other", "only once"]
 
 
-def test_any_flood_stays_below_a_kilobyte_a_second() -> None:
+def test_log_rate_is_below_a_kilobyte_per_second() -> None:
     written = Written()
     seconds = 100
     for number in range(100 * seconds):

@@ -56,7 +56,7 @@ def test_too_small_masks_are_refused(robot: Robot, sam2) -> None:
     assert not refused.accepted and "too few for the network to hold: in images of 640 x 480" in refused.message
 
 
-def test_memory_bank_keeps_prompted_memories_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_memory_bank_keeps_at_most_prompted_memories(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), prompted_memories=2)
     robot.wait_until_connected()
     for index in range(4):

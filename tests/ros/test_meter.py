@@ -18,7 +18,7 @@ def test_without_images_the_rate_is_zero() -> None:
     assert Meter().summary() == {"rate": 0.0}
 
 
-def test_latencies_are_summed_up_in_milliseconds() -> None:
+def test_latency_percentiles_are_in_milliseconds() -> None:
     meter = Meter()
     for number in range(1, 102):
         meter.frame_done(number / 1000, 0.005)

@@ -165,7 +165,7 @@ def test_missing_images_are_logged_with_the_reason(
 
 
 @pytest.mark.parametrize("non_overlap_masks", [False, True])
-def test_two_objects_with_one_mask(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
+def test_non_overlap_masks(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
     """Two objects with one mask: both have it, or one of them."""
     graph.sam2(checkpoint=str(checkpoint), non_overlap_masks=non_overlap_masks)
     robot.wait_until_connected()
@@ -188,7 +188,9 @@ def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None
     assert robot.masklets == [msg.MaskletArray(header=header_of(1), height=SIZE[0], width=SIZE[1])]
 
 
-def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlay_and_labels_are_published_only_to_subscribers(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
     original = Overlay.draw
     monkeypatch.setattr(Overlay, "draw", lambda *picture: made.append(picture) or original(*picture))
@@ -309,9 +311,7 @@ def test_exported_graphs_refuse_bfloat16(graph: Graph, robot: Robot, exported: P
     ],
     ids=str,
 )
-def test_exported_graphs_of_something_else_are_refused(
-    graph: Graph, exported: Path, parameter: dict, said: str
-) -> None:
+def test_invalid_exported_graphs_are_refused(graph: Graph, exported: Path, parameter: dict, said: str) -> None:
     node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
     assert node._configure_error.startswith(f"Not configured: {exported}: {said}")

@@ -16,14 +16,14 @@ def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPromp
     return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
 
 
-def test_the_farthest_prompt_gives_way_to_a_nearer_one() -> None:
+def test_full_queue_evicts_the_latest_stamp() -> None:
     queue, far, near = PromptQueue(), prompt(900), prompt(101)
     assert queue.put(prompt(500), NEWEST) is None and queue.put(far, NEWEST) is None
     assert queue.put(near, NEWEST) is far and near in queue
     assert queue.put(far, NEWEST) is far and len(queue) == 2
 
 
-def test_due_prompts_and_other_sources_have_their_own_places() -> None:
+def test_due_prompts_and_other_sources_have_separate_limits() -> None:
     queue = PromptQueue()
     for stamp in (200, 200, 100, 99):
         assert queue.put(prompt(stamp), NEWEST) is None
@@ -32,7 +32,7 @@ def test_due_prompts_and_other_sources_have_their_own_places() -> None:
     assert queue.put(prompt(200, Source("other", max_waiting=1)), NEWEST) is None
 
 
-def test_objects_that_will_be_there_take_room() -> None:
+def test_waiting_prompts_count_towards_max_objects() -> None:
     queue = PromptQueue()
     queue.put(prompt(100), NEWEST)
     queue.put(prompt(100, Source("other"), object_id=7), NEWEST)

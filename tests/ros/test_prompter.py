@@ -66,7 +66,7 @@ def test_missing_node_names_the_domain(ros_domain: int) -> None:
     assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in said, said
 
 
-def test_inactive_node_says_which_transition_it_needs(graph: Graph, checkpoint: Path, clicker) -> None:
+def test_inactive_node_error_names_the_lifecycle_transition(graph: Graph, checkpoint: Path, clicker) -> None:
     graph.sam2(autostart=False, checkpoint=str(checkpoint))
     prompter = clicker("sam2", graph)
     with pytest.raises(TimeoutError, match=r"/sam2 is not configured, .* `ros2 lifecycle set /sam2 configure`"):
@@ -79,7 +79,7 @@ def test_inactive_node_says_which_transition_it_needs(graph: Graph, checkpoint: 
         prompter.connect(0.1)
 
 
-def test_missing_images_name_topics_that_have_images(
+def test_missing_images_error_names_topics_with_images(
     graph: Graph, checkpoint: Path, clicker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prompter_module, "REDISCOVERY_TIMEOUT", 0.1)
@@ -105,7 +105,7 @@ def test_earlier_image_can_be_prompted_without_a_camera(sam2, graph: Graph, clic
     assert result.accepted and result.header.stamp == header_of(0).stamp
 
 
-def test_first_image_is_the_first_of_several(robot: Robot, ros_domain: int) -> None:
+def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: int) -> None:
     """Also where more have come before the first is read."""
     frames = robot.create_publisher(Image, "frames", 10)
 
@@ -147,7 +147,7 @@ def save(pixels: np.ndarray, path: Path, **options) -> Path:
     return path
 
 
-def test_mask_is_what_is_not_black(tmp_path: Path) -> None:
+def test_mask_file_is_thresholded(tmp_path: Path) -> None:
     truth = np.zeros((40, 60), bool)
     truth[10:30, 15:45] = True
     labels = truth.astype(np.uint8) * 3

@@ -217,7 +217,7 @@ while True:
 """
 
 
-def test_types_with_types_of_other_packages(record, talker: Talker, sourced: dict[str, str]) -> None:
+def test_nested_message_types_of_other_packages(record, talker: Talker, sourced: dict[str, str]) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text", "/status", "/words", environment=sourced)
     status = subprocess.Popen([sys.executable, "-c", STATUS], env={**os.environ, **sourced})
@@ -325,7 +325,7 @@ def test_unreadable_recording_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_records_while_simulated_time_stands_still(record, talker: Talker) -> None:
+def test_records_while_sim_time_is_paused(record, talker: Talker) -> None:
     text = talker.publisher(String, "/text")
     one = record("/text", "--ros-args", "-p", "use_sim_time:=true")
     one.wait_until_subscribed(text)
@@ -392,7 +392,7 @@ def test_deleted_bag_ends_the_recording(record, talker: Talker) -> None:
     assert "deleted while it was being recorded; nothing is left of it" in one.output and "Traceback" not in one.output
 
 
-def test_raw_images_are_warned_of(record, talker: Talker) -> None:
+def test_high_data_rate_of_raw_images_warns(record, talker: Talker) -> None:
     image = talker.publisher(Image, "/image")
     talker.publisher(CompressedImage, "/image/compressed")
     one = record("/image")

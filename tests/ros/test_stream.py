@@ -24,7 +24,7 @@ from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.ros.timeline import IN_A_ROW, MAX_STRAYS
+from sam2_ros.ros.timeline import MAX_STRAYS, MIN_RUN
 from sam2_ros.ros.waiting_prompt import MAX_WAITING, Proposal
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
@@ -59,13 +59,13 @@ def hold_steps(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def test_every_image_is_answered_even_without_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_every_image_gets_masklets_even_without_objects(robot: Robot, sam2: Sam2Node) -> None:
     for index in range(3):
         assert robot.show(index) == msg.MaskletArray(header=header_of(index), height=HEIGHT, width=WIDTH)
 
 
 @pytest.mark.parametrize("kind", ["click", "box", "mask"])
-def test_a_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: str) -> None:
+def test_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: str) -> None:
     robot.show(0)
     prompt = copy.deepcopy({"click": CLICK, "box": BOX, "mask": mask_prompt(0)}[kind])
     prompt.label = "block"
@@ -92,7 +92,7 @@ def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sa
     assert ids(robot.show(1)) == [1, 2, 3]
 
 
-def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_viewer_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.show(1)
     robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0)))
@@ -106,7 +106,7 @@ def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
 
 
 @pytest.mark.parametrize("stamp", [time.time_ns(), stamp_of(-100)], ids=["wall clock", "long ago"])
-def test_viewers_may_have_another_clock(robot: Robot, sam2: Sam2Node, stamp: int) -> None:
+def test_viewer_clicks_with_another_clock_mean_the_newest_image(robot: Robot, sam2: Sam2Node, stamp: int) -> None:
     robot.show(0)
     robot.show(1)
     robot.clicks.publish(PointStamped(header=at(stamp), point=Point(x=40.0, y=36.0)))
@@ -146,7 +146,7 @@ def test_applied_prompts_can_be_replayed(graph: Graph, robot: Robot, checkpoint:
     assert [robot.show(index) for index in range(6)][3:] == expected
 
 
-def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
+def test_unstamped_prompt_is_for_the_newest_arrived_image(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
@@ -162,7 +162,7 @@ def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
     assert result.accepted and result.header == header_of(4)
 
 
-def test_refine_replace_and_the_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
+def test_refine_replace_and_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     first, second, wrong, third = robot.prompt(BOX, CLICK, msg.Prompt(), CLICK)
     assert [first.object_id, second.object_id, third.object_id] == [1, 2, 3] and not wrong.accepted
@@ -176,7 +176,7 @@ def test_refine_replace_and_the_order_of_prompts(robot: Robot, sam2: Sam2Node) -
     assert ids(robot.show(1)) == [1, 2, 3, 9]
 
 
-def test_a_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
+def test_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
     """The answer on that image, and the masklets from now on, are those of a prompt that came in time."""
     robot.show(0)
     (in_time,) = robot.prompt(CLICK, header=header_of(0))
@@ -192,7 +192,7 @@ def test_a_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node)
     assert between.header == header_of(2)
 
 
-def test_prompts_for_images_that_are_still_to_come(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_for_future_images(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=header_of(1), prompts=[CLICK]))
     robot.show(0)
     assert not robot.results
@@ -221,7 +221,7 @@ def test_refused_prompts_give_the_reason(graph: Graph, robot: Robot, checkpoint:
     assert ids(robot.show(6)) == [1, 2]
 
 
-def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) -> None:
+def test_list_remove_and_reset_services(robot: Robot, sam2: Sam2Node) -> None:
     nothing = robot.call(srv.ListObjects, "sam2/list")
     assert nothing == srv.ListObjects.Response(success=True)
     for index in range(3):
@@ -251,15 +251,15 @@ def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) 
     assert first.object_id == 1
 
 
-def test_a_jump_back_in_time_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> None:
+def test_backward_time_jump_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(50)
     robot.prompt(CLICK)
     assert ids(robot.show(51)) == [1]
-    for index in range(IN_A_ROW):
+    for index in range(MIN_RUN):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
         robot.wait_for(lambda: sam2._stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
         robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
-    robot.wait_for(lambda: len(robot.masklets) == 2 + IN_A_ROW, "for masklets")
+    robot.wait_for(lambda: len(robot.masklets) == 2 + MIN_RUN, "for masklets")
     assert ids(robot.masklets[-1]) == []
     (again,) = robot.prompt(CLICK)
     assert again.object_id == 1 and again.header == header_of(2)
@@ -269,7 +269,7 @@ def test_a_jump_back_in_time_resets_the_tracker(robot: Robot, sam2: Sam2Node) ->
     assert shown == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
 
 
-def test_one_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
+def test_single_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -283,7 +283,7 @@ def test_one_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) ->
     assert answer.accepted, "the image behind the wrong stamp can be prompted"
 
 
-def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
+def test_prompt_waits_for_its_image_after_a_time_jump(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
@@ -322,7 +322,7 @@ def test_prompts_expire_while_images_fail(robot: Robot, sam2: Sam2Node, monkeypa
     assert [result.accepted for result in robot.results] == [False, False]
 
 
-def test_an_answer_that_cannot_be_published_costs_no_other(
+def test_failed_publishing_of_an_answer_does_not_affect_others(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robot.show(0)
@@ -341,7 +341,7 @@ def test_an_answer_that_cannot_be_published_costs_no_other(
     assert ids(robot.show(1)) == [1, 2, 3]
 
 
-def test_a_box_of_any_size_is_published_as_it_was_applied(robot: Robot, sam2: Sam2Node) -> None:
+def test_oversized_box_is_published_as_applied(robot: Robot, sam2: Sam2Node) -> None:
     """Detectors overflow."""
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
     robot.wait_until_connected()
@@ -371,7 +371,7 @@ def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
     assert sam2._stream._meter["time jumps"] == 1
 
 
-def test_the_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
+def test_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -461,7 +461,7 @@ def test_bad_images_are_skipped_without_side_effects(robot: Robot, sam2: Sam2Nod
     assert [robot.show(1), robot.show(2)] == expected
 
 
-def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
+def test_gpu_out_of_memory_refuses_the_prompt_only(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no GPU in this test: the network's part that prompts need raises what PyTorch would."""
@@ -483,7 +483,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
     assert ids(robot.show(2)) == [1]
 
 
-def test_a_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     client = robot.create_client(srv.PromptObject, "sam2/prompt")
     assert client.wait_for_service(TIMEOUT)
@@ -503,13 +503,13 @@ def test_a_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2No
     assert sorted(answer.result().result.object_id for answer in waiting) == [2, 3, 4, 5]
 
 
-def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_beyond_the_queue_limit_are_refused(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING + 1)))
     (refused,) = robot.next_results(0)
     assert not refused.accepted and "waiting" in refused.message
 
 
-def test_a_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
+def test_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
     """More proposals than can wait: the new ones are dropped, without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
@@ -549,7 +549,7 @@ def _all_absent(masklets: Callable[..., list[Masklet]]) -> Callable[..., list[Ma
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_the_newest_image_wins(
+def test_only_the_newest_waiting_image_is_processed(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
 ) -> None:
     """While one is slowly processed, the next may be begun, and of those after it only the newest waits."""

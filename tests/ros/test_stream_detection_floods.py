@@ -17,7 +17,7 @@ from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
 
-def test_fifty_objects_start_while_their_detector_goes_on(
+def test_fifty_detections_start_while_the_detector_continues(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Boxes that wait for the network have their turn; newer ones are dropped, which can be seen."""
@@ -62,7 +62,7 @@ def test_duplicate_detections_of_one_image_start_one_object(
     assert [result.object_id for result in robot.results] == [1]
 
 
-def test_a_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
+def test_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
     robot.show(0)
     for _ in range(3):
         sam2._on_detections(message(100_000, *[detection(HERE, 0.9)] * 1, detection(THERE, 0.9)))
@@ -72,7 +72,7 @@ def test_a_detector_with_another_clock_does_not_block_others(robot: Robot, sam2)
     assert robot.next_results(6)[0].accepted
 
 
-def test_of_too_many_boxes_in_one_message_the_best_scores_are_kept(robot: Robot, sam2) -> None:
+def test_excess_boxes_in_one_message_keep_the_best_scores(robot: Robot, sam2) -> None:
     things = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
     sam2._on_detections(message(9, *things))
     waiting = [waiting.prompt.box.x for waiting in sam2._stream._prompts]
@@ -80,7 +80,7 @@ def test_of_too_many_boxes_in_one_message_the_best_scores_are_kept(robot: Robot,
     assert sam2._meter["detections in excess"] == 6
 
 
-def test_user_prompts_go_before_waiting_detections(robot: Robot, sam2, monkeypatch) -> None:
+def test_user_prompts_take_priority_over_detections(robot: Robot, sam2, monkeypatch) -> None:
     robot.show(0)
     free = threading.Event()
     prompt = Tracker.prompt

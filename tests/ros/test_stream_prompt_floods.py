@@ -37,7 +37,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 @pytest.mark.parametrize("topic", ["click", "image_mouse_left", "overlay_mouse_left", "prompts"])
-def test_each_of_many_at_once_is_answered(robot: Robot, sam2: Sam2Node, topic: str) -> None:
+def test_each_of_many_simultaneous_prompts_is_answered(robot: Robot, sam2: Sam2Node, topic: str) -> None:
     kind, message = {
         "click": (PointStamped, PointStamped(point=Point(x=40.0, y=36.0))),
         "prompts": (msg.PromptArray, msg.PromptArray(prompts=[CLICK])),
@@ -92,9 +92,7 @@ def test_invalid_prompts_are_refused_while_the_network_is_busy(
     assert not busy.is_set()
 
 
-def test_the_prompts_of_one_message_are_answered_in_their_order(
-    robot: Robot, sam2: Sam2Node, busy: threading.Event
-) -> None:
+def test_prompts_of_one_message_are_answered_in_order(robot: Robot, sam2: Sam2Node, busy: threading.Event) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK, msg.Prompt(object_id=7), *[msg.Prompt()] * 900, BOX]))
     robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompts")
@@ -122,7 +120,7 @@ def test_impossible_stamps_before_the_first_image_do_not_block_other_prompts(rob
     robot.wait_for(lambda: not len(sam2._stream._prompts), "for all to be refused")
 
 
-def test_prompts_for_images_to_come_leave_room_for_others(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_for_future_images_leave_room_in_the_queue(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * MAX_WAITING))
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
@@ -136,7 +134,7 @@ def test_prompts_for_images_to_come_leave_room_for_others(robot: Robot, sam2: Sa
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1, 2, 3, 4]
 
 
-def test_calls_that_wait_for_images_leave_room_for_other_calls(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_service_calls_leave_room_for_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     client = robot.create_client(srv.PromptObject, "sam2/prompt")
     assert client.wait_for_service(TIMEOUT)
@@ -150,7 +148,7 @@ def test_calls_that_wait_for_images_leave_room_for_other_calls(robot: Robot, sam
     robot.wait_for(lambda: all(answer.done() for answer in waiting), "for the answers")
 
 
-def test_prompts_have_their_turn_beside_a_flood_of_refinements(
+def test_flood_of_refinements_does_not_starve_other_sources(
     graph: Graph, robot: Robot, checkpoint: Path, busy: threading.Event
 ) -> None:
     """Of many whose turn it is, each source has its part before the next image."""
@@ -173,7 +171,7 @@ def test_prompts_have_their_turn_beside_a_flood_of_refinements(
     assert all(result.accepted for result in robot.results)
 
 
-def test_service_calls_do_not_wait_for_all_earlier_prompts(
+def test_service_calls_run_between_queued_prompts(
     robot: Robot, sam2: Sam2Node, busy: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_by_one = threading.Semaphore(0)
@@ -201,7 +199,7 @@ def test_service_calls_do_not_wait_for_all_earlier_prompts(
     assert len(robot.show(1).masklets) == len(robot.next_results(0, 10)) - 2, "the others are for the next image"
 
 
-def test_long_texts_are_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_long_texts_are_shortened_in_answers_and_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     endless = "x" * 1_000_000
     mask = Image(height=4, width=4, encoding=endless, data=[0] * 16)
@@ -218,7 +216,7 @@ def test_long_texts_are_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2No
     assert len(said) < 5000
 
 
-def test_a_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[msg.Prompt()] * MANY))
     robot.wait_for(lambda: len(robot.results) == MANY, "for the answers")

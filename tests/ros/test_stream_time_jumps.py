@@ -70,7 +70,7 @@ AFTER = camera(NEWEST + PERIOD)
 
 
 @pytest.mark.parametrize("odd", [NEWEST - 250, 0.000001, NEWEST - 1_000_000], ids=["0.25 s late", "1 ns", "long ago"])
-def test_one_odd_stamp_keeps_the_objects(robot: Robot, sam2: Sam2Node, odd: float) -> None:
+def test_single_odd_stamp_keeps_objects(robot: Robot, sam2: Sam2Node, odd: float) -> None:
     three_objects(robot, sam2, BEFORE)
     stray = image(NEWEST)
     stray.header.stamp = time_message(round(odd * MS))
@@ -82,7 +82,7 @@ def test_one_odd_stamp_keeps_the_objects(robot: Robot, sam2: Sam2Node, odd: floa
     assert [nanoseconds(array.header.stamp) // MS for array in robot.masklets] == [*BEFORE, *AFTER]
 
 
-def test_a_clock_that_is_put_back_by_a_second_keeps_the_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_backward_clock_step_of_a_second_keeps_objects(robot: Robot, sam2: Sam2Node) -> None:
     before, after = camera(number=40), camera(START + 40 * PERIOD - 1000)
     three_objects(robot, sam2, before)
     play(robot, sam2, after)
@@ -123,7 +123,7 @@ def same(one: list[msg.Masklet], other: list[msg.Masklet]) -> bool:
     return True
 
 
-def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     """Its images are processed all, and its prompts are for those of the same round."""
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, threads=1)
     robot.wait_until_connected()
@@ -158,7 +158,7 @@ def test_several_stamps_from_the_future_are_corrected(robot: Robot, sam2: Sam2No
     assert sam2._stream._meter["wrong stamps"] == 1
 
 
-def test_a_prompt_for_the_next_image_waits_across_a_clock_that_is_put_back(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_prompt_survives_a_backward_clock_step(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.prompts.publish(msg.PromptArray(header=at(NEWEST + PERIOD), prompts=[CLICK]))
     robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompt")
@@ -167,7 +167,7 @@ def test_a_prompt_for_the_next_image_waits_across_a_clock_that_is_put_back(robot
     assert answer.accepted and answer.object_id == 4
 
 
-def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
+def test_click_while_a_stray_is_held_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
     robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
@@ -176,7 +176,7 @@ def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot
     assert answer.accepted and answer.header == at(NEWEST)
 
 
-def test_after_a_reset_any_stamp_is_accepted(robot: Robot, sam2: Sam2Node) -> None:
+def test_reset_accepts_any_stamp(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
     robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
@@ -185,7 +185,7 @@ def test_after_a_reset_any_stamp_is_accepted(robot: Robot, sam2: Sam2Node) -> No
     assert tracked(robot) == []
 
 
-def test_a_slow_tracker_uses_one_of_two_sources_on_a_topic(
+def test_slow_tracker_uses_one_of_two_sources_on_a_topic(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest of those that wait is always the bag's."""
@@ -206,7 +206,7 @@ def test_a_slow_tracker_uses_one_of_two_sources_on_a_topic(
     assert tracked(robot) == [1, 2, 3] and meter["time jumps"] == 0
 
 
-def test_a_wrong_stamp_removes_no_detection(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_stamp_does_not_expire_detections(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has been away for an hour because one stamp says so."""
     play(robot, sam2, BEFORE)
     proposal = Proposal(max_overlap=1.0, forget_after=30.0)
@@ -223,7 +223,7 @@ def unstamped() -> Image:
 
 
 @pytest.mark.parametrize("negative", [False, True])
-def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
+def test_unstamped_images_are_processed_without_clock_messages(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, negative: bool
 ) -> None:
     monkeypatch.setitem(Sam2Node._warn_without_clock.__globals__, "CLOCK_TIMEOUT", 0.1)
@@ -239,9 +239,7 @@ def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
     assert "use_sim_time" in said
 
 
-def test_a_clock_that_starts_late_pauses_and_goes_back_keeps_the_objects(
-    graph: Graph, robot: Robot, checkpoint: Path
-) -> None:
+def test_irregular_sim_time_keeps_objects_of_unstamped_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
     clock = robot.create_publisher(Clock, "/clock", 10)
     robot.wait_until_connected()
