@@ -1,4 +1,4 @@
-"""What tests of checkpoints assert."""
+"""Assertions for tests of checkpoints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def assert_loads(path: Path, weights: Weights) -> None:
 
 
 def refused(path: str | Path, **options: str) -> str:
-    """The message with which a checkpoint is refused."""
+    """The error message of a refused checkpoint."""
     with pytest.raises(CheckpointError) as error:
         load_model(checkpoint=path, device="cpu", **options)
     message = str(error.value)

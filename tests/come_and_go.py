@@ -1,4 +1,4 @@
-"""A short stream on which objects come and go, for trackers that should say the same."""
+"""A short stream on which objects come and go, for trackers whose results should agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROMPTS = {
 
 
 def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer]]]]:
-    """After each of 16 frames its index, and what each tracker knows of up to three objects."""
+    """Yields, after each of 16 frames, its index and each tracker's answers for up to three objects."""
     for index, image in enumerate(make_clip(frames=16).frames):
         for tracker in trackers:
             tracker.step(image)
@@ -26,14 +26,14 @@ def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer
                 tracker.prompt(PROMPTS[index])
             if index == 12:
                 tracker.remove(2)
-        known = [tracker.history.newest.answers for tracker in trackers]
-        assert known[0] and all(answers.keys() == known[0].keys() for answers in known)
-        yield index, known
+        answers = [tracker.history.newest.answers for tracker in trackers]
+        assert answers[0] and all(one.keys() == answers[0].keys() for one in answers)
+        yield index, answers
 
 
-def furthest(known: list[dict[int, Answer]], allowed: float) -> float:
-    """How far the logits of two trackers are from each other at most; presence must not be further than allowed."""
-    one, other = known
-    for object_id, answer in one.items():
-        assert abs(answer.presence_logit - other[object_id].presence_logit) < allowed
-    return max(float((answer.logits - other[object_id].logits).abs().max()) for object_id, answer in one.items())
+def furthest(answers: list[dict[int, Answer]], allowed: float) -> float:
+    """Largest difference between the logits of two trackers; presence may differ by at most `allowed`."""
+    first, second = answers
+    for object_id, answer in first.items():
+        assert abs(answer.presence_logit - second[object_id].presence_logit) < allowed
+    return max(float((answer.logits - second[object_id].logits).abs().max()) for object_id, answer in first.items())

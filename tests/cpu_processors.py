@@ -1,4 +1,4 @@
-"""What tests of the kernels for CPUs share: the processors for which they are built here, and layers to try them on."""
+"""Helpers for tests of the CPU kernels: the processors for which they are built, and random weights."""
 
 import shutil
 
@@ -17,7 +17,7 @@ NEEDS_KERNELS = [
 
 
 def take(kind: str, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """Has modules of `cpu_kernels` take those for a processor of some kind."""
+    """Make modules of `cpu.kernels` use the kernels for one kind of processor."""
     if kind == "AVX512" and HERE != "AVX512":
         pytest.skip("this processor has none")
     library = load(kind, tiles=False)

@@ -1,4 +1,4 @@
-"""A small network and its twin of faster classes for CUDA on a CPU: with kernels in Triton's interpreter, else without.
+"""A small network and its CUDA twin on a CPU, with kernels in Triton's interpreter or without kernels.
 
 The interpreter multiplies no bfloat16. Autocast to float32, which changes nothing, has kernels that are for half
 precision compute without rounding.
@@ -30,7 +30,7 @@ CONFIG = replace(
 HEIGHT, WIDTH = 96, 96  # a grid of more cells than a decoder has tokens
 
 BOUNDS = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-"""Norm of the difference over the norm of what the plain network computes in float32."""
+"""Maximum norm of the difference, relative to the norm of the plain network's float32 result."""
 
 
 def network() -> SAM2:
@@ -58,8 +58,8 @@ def precision(dtype: torch.dtype, enabled: bool = True) -> Iterator[None]:
 
 
 def whole_stream(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Everything that the five functions and two steps of `track` compute for two objects, with and without holes among
-    their memories."""
+    """All results of the five functions and two steps of `track` for two objects, with and without holes among their
+    memories."""
     torch.manual_seed(1)
     results = {}
 
@@ -90,8 +90,8 @@ def whole_stream(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
     holes = {"map_valid": torch.tensor([[True, False, True], [True, True, True]])}
     holes["pointer_valid"] = torch.tensor([[True, True, False], [False, True, True]])
     record("conditioned", model.condition(features, memories))
-    for step, some in enumerate((memories, replace(memories, **holes))):
-        decoded, memory = model.track(features, some)
+    for step, inputs in enumerate((memories, replace(memories, **holes))):
+        decoded, memory = model.track(features, inputs)
         record(f"step {step}", decoded)
         record(f"step {step} memory", memory)
     assert results["features stride16"].dtype == results["conditioned"].dtype == torch.float32
@@ -100,21 +100,21 @@ def whole_stream(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def calls_of(model: SAM2) -> list[tuple[str, bool, tuple[Any, ...], Any]]:
-    """What each module is called with in `whole_stream` in float32, once with and once without a mask of memory tokens:
-    name, whether autocast would be enabled there, arguments, result."""
-    calls, hooks, known = [], [], set()
+    """The calls of each module in `whole_stream` in float32, one with and one without a mask of memory tokens: name,
+    whether autocast would be enabled there, arguments, result."""
+    calls, hooks, recorded = [], [], set()
 
-    def listen(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    def recorder(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def hook(_: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
             masked = any(isinstance(x, MemoryTokens) and x.valid is not None for x in arguments)
-            if (name, masked) not in known:
-                known.add((name, masked))
+            if (name, masked) not in recorded:
+                recorded.add((name, masked))
                 calls.append((name, torch.is_autocast_enabled("cpu"), cloned(arguments), cloned(result)))
 
         return hook
 
     for name, module in model.named_modules():
-        hooks.append(module.register_forward_hook(listen(name)))
+        hooks.append(module.register_forward_hook(recorder(name)))
     with precision(torch.float32):
         whole_stream(model, torch.float32)
     for hook in hooks:
@@ -154,9 +154,9 @@ def compare_streams(dtype: torch.dtype) -> None:
         expected = whole_stream(model, torch.float32)
     with precision(dtype, enabled=dtype != torch.float32):
         plain = whole_stream(model, dtype)
-        found = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
+        results = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
+    assert results.keys() == expected.keys()
+    for name, value in results.items():
         assert value.shape == expected[name].shape and value.dtype == plain[name].dtype, name
         difference = float((value.float() - expected[name]).norm() / expected[name].norm())
         assert difference <= BOUNDS[dtype], (name, dtype, difference)

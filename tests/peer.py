@@ -1,4 +1,4 @@
-"""The same network as Hugging Face transformers builds it, with the same random weights: what ours is compared with."""
+"""The reference network for comparisons: Hugging Face transformers' SAM 2 with the same random weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STD = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
 
 
 def pixels(image) -> Tensor:
-    """uint8 [S, S, 3] -> what the networks see: [3, S, S]."""
+    """Network input [3, S, S] from uint8 [S, S, 3]."""
     return (torch.from_numpy(image).permute(2, 0, 1) / 255 - MEAN) / STD
 
 
@@ -59,9 +59,9 @@ def image_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> transforme
 
 
 class ReferenceVideoModel(Sam2VideoModel):
-    """transformers' video model, put right where it departs from the reference implementation (docs/parity.md).
+    """transformers' video model, corrected where it departs from the reference implementation (docs/parity.md).
 
-    Memories stay in float32, so that rounding does not hide faults.
+    Memories stay in float32, so that rounding does not hide errors.
     """
 
     def _single_frame_forward(self, *args, multimask_output: bool = False, **kwargs):
@@ -78,11 +78,13 @@ class ReferenceVideoModel(Sam2VideoModel):
 
     def _encode_new_memory(self, *args, **kwargs):
         # The memory as it was before it is rounded to bfloat16.
-        kept: list[Tensor] = []
-        hook = self.memory_encoder.register_forward_hook(lambda module, inputs, outputs: kept.append(outputs[0]))
+        exact_memories: list[Tensor] = []
+        hook = self.memory_encoder.register_forward_hook(
+            lambda module, inputs, outputs: exact_memories.append(outputs[0])
+        )
         rounded, position = super()._encode_new_memory(*args, **kwargs)
         hook.remove()
-        exact = kept[0].flatten(2).permute(2, 0, 1)
+        exact = exact_memories[0].flatten(2).permute(2, 0, 1)
         torch.testing.assert_close(exact.bfloat16(), rounded, rtol=0, atol=0)
         return exact, position
 
@@ -90,10 +92,12 @@ class ReferenceVideoModel(Sam2VideoModel):
         # Clicks on a frame that has a mask correct that mask: its logits go in with them.
         earlier = None
         outputs = inference_session.output_dict_per_obj[obj_idx]
-        for known in (outputs["cond_frame_outputs"], outputs["non_cond_frame_outputs"]):
-            if point_inputs is not None and frame_idx in known:
-                earlier = known[frame_idx]["pred_masks"].view(1, 1, *self.prompt_encoder.mask_input_size).clamp(-32, 32)
-        kwargs["streaming"] = True  # or else pointers' ages are divided by the number of frames seen so far
+        for frames in (outputs["cond_frame_outputs"], outputs["non_cond_frame_outputs"]):
+            if point_inputs is not None and frame_idx in frames:
+                earlier = (
+                    frames[frame_idx]["pred_masks"].view(1, 1, *self.prompt_encoder.mask_input_size).clamp(-32, 32)
+                )
+        kwargs["streaming"] = True  # otherwise pointers' ages are divided by the number of frames so far
         return super()._run_single_frame_inference(
             inference_session=inference_session,
             frame_idx=frame_idx,
@@ -105,8 +109,8 @@ class ReferenceVideoModel(Sam2VideoModel):
 
 
 @dataclass
-class Said:
-    """What a network said of one object on one frame."""
+class Prediction:
+    """A network's prediction for one object on one frame."""
 
     logits: Tensor
     """[S / 4, S / 4]."""
@@ -115,7 +119,7 @@ class Said:
 
 
 class PeerStream:
-    """One object followed by transformers through a stream, frame by frame.
+    """One object, tracked by transformers through a stream frame by frame.
 
     Streams of the same images can share the image features: `shares` is another of them, which steps first.
     """
@@ -129,10 +133,10 @@ class PeerStream:
         self.conditioning, self.tracked = self.session.output_dict_per_obj[self.object].values()
         self.points: dict[int, tuple[list, list]] = {}
 
-    def step(self, image: np.ndarray) -> Said | None:
+    def step(self, image: np.ndarray) -> Prediction | None:
         """The next frame; None while there is no object."""
         if self.conditioning:
-            return self._said(self.model(self.session, frame=pixels(image)))
+            return self._prediction(self.model(self.session, frame=pixels(image)))
         self.session.add_new_frame(pixels(image))
         return None
 
@@ -143,10 +147,10 @@ class PeerStream:
         mask: np.ndarray | None,
         frame: int | None,
         carry: bool = True,
-    ) -> Said:
+    ) -> Prediction:
         """New clicks, box or mask, on the newest frame (None) or an earlier one; later frames are tracked again.
 
-        Without `carry` they are not, and what is said is about the prompted frame.
+        Without `carry` they are not, and the result is that of the prompted frame.
         A corrected frame becomes a conditioning frame, as in the training of the released checkpoints.
         """
         newest = self.session.num_frames - 1
@@ -168,25 +172,25 @@ class PeerStream:
         self.session.obj_with_new_inputs = [1]
         if frame in self.session.frames_tracked_per_obj[self.object] and frame in self.conditioning:
             self.tracked[frame] = self.conditioning.pop(frame)  # a frame corrected again does not see its own memory
-        said = self._said(self.model(self.session, frame_idx=frame), mask is not None)
+        prediction = self._prediction(self.model(self.session, frame_idx=frame), mask is not None)
         if frame in self.tracked:
             self.conditioning[frame] = self.tracked.pop(frame)
         for later in range(frame + 1, newest + 1) if carry else ():
-            said = self._said(self.model(self.session, frame_idx=later))
-        return said
+            prediction = self._prediction(self.model(self.session, frame_idx=later))
+        return prediction
 
-    def retrack(self) -> dict[int, Said]:
-        """All frames after the first prompted one anew, but for those that were prompted; by frame."""
+    def retrack(self) -> dict[int, Prediction]:
+        """Track all unprompted frames after the first prompted one again; by frame."""
         frames = range(min(self.conditioning) + 1, self.session.num_frames)
         return {
-            frame: self._said(self.model(self.session, frame_idx=frame))
+            frame: self._prediction(self.model(self.session, frame_idx=frame))
             for frame in frames
             if frame not in self.conditioning
         }
 
-    def _said(self, output, is_mask: bool = False) -> Said:
+    def _prediction(self, output, is_mask: bool = False) -> Prediction:
         logits = output.pred_masks.view(self.model.prompt_encoder.mask_input_size)
-        return Said(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
+        return Prediction(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
 
 
 def build(config: SAM2Config, kind: type[Sam2VideoModel] = ReferenceVideoModel) -> Sam2VideoModel:
@@ -213,12 +217,12 @@ def video_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> ReferenceV
 
 
 SHARP = 3.0
-"""How much stronger than usual the memory attention's queries and keys are."""
+"""Factor on the memory attention's queries and keys."""
 
 
 @torch.no_grad()
 def randomise(model: nn.Module, vivid: float) -> None:
-    """Every parameter, also those that start at zero or nearly so, so that none of them can be wrong unseen.
+    """Randomise every parameter, including those initialised near zero, so that errors in any of them show.
 
     The larger `vivid`, the larger are mask logits. At 1 a single mask is hardly ever stable; at 3 earlier masks reach
     the limit at which they are clamped.
@@ -235,9 +239,9 @@ def randomise(model: nn.Module, vivid: float) -> None:
             parameter.copy_(0.5 * noise)
     for name, parameter in model.named_parameters():
         if "cross_attn_image." in name and ("q_proj.weight" in name or "k_proj.weight" in name):
-            parameter.mul_(SHARP)  # or every memory would be averaged away, and with it whatever is wrong about it
+            parameter.mul_(SHARP)  # otherwise attention averages memories, which hides errors in them
         if "output_hypernetworks_mlps." in name and "proj_out" in name:
-            parameter.sub_(parameter.mean(dim=0))  # or many masks would be all or nothing
+            parameter.sub_(parameter.mean(dim=0))  # otherwise many masks would be full or empty
             parameter.mul_(vivid)
     matrix = model.shared_image_embedding.positional_embedding
     matrix.copy_(torch.randn(matrix.shape))
@@ -245,7 +249,7 @@ def randomise(model: nn.Module, vivid: float) -> None:
 
 
 def ours(config: SAM2Config, peer: nn.Module) -> SAM2:
-    """Our network with the peer's weights. The image model has none for the memory: those stay as they are."""
+    """Our network with the peer's weights. The image model has none for the memory, which stay unchanged."""
     model = SAM2(config)
     missing, unexpected = model.load_state_dict(from_hugging_face(peer.state_dict()), strict=False)
     assert not unexpected

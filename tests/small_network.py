@@ -1,4 +1,4 @@
-"""A network and a clip that are small enough to be learnt in a test."""
+"""A network and a clip small enough for training in a test."""
 
 import cv2
 import numpy as np
@@ -41,19 +41,19 @@ def default_network() -> SAM2:
 
 
 def moving_things(frames: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """An ellipse that goes behind a rectangle: uint8 [T, 64, 64, 3] and bool [T, 2, 64, 64]."""
+    """An ellipse that moves behind a rectangle: uint8 [T, 64, 64, 3] and bool [T, 2, 64, 64]."""
     rng = np.random.default_rng(0)
     background = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (64, 64), interpolation=cv2.INTER_CUBIC)
     images, masks = [], []
     for t in range(frames):
-        here = np.zeros((2, 64, 64), np.uint8)
-        cv2.ellipse(here[0], (20 + 4 * t, 22 + t), (15, 18), 0, 0, 360, 1, -1)
-        cv2.rectangle(here[1], (36 - t, 34), (60 - t, 60), 1, -1)
-        here[0] &= 1 - here[1]
+        regions = np.zeros((2, 64, 64), np.uint8)
+        cv2.ellipse(regions[0], (20 + 4 * t, 22 + t), (15, 18), 0, 0, 360, 1, -1)
+        cv2.rectangle(regions[1], (36 - t, 34), (60 - t, 60), 1, -1)
+        regions[0] &= 1 - regions[1]
         image = background.copy()
-        image[here[0] > 0], image[here[1] > 0] = (220, 60, 40), (40, 80, 220)
+        image[regions[0] > 0], image[regions[1] > 0] = (220, 60, 40), (40, 80, 220)
         images.append(image)
-        masks.append(here > 0)
+        masks.append(regions > 0)
     return np.stack(images), np.stack(masks)
 
 

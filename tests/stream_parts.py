@@ -1,4 +1,4 @@
-"""The parts of a stream, each without the others. Stamps are milliseconds here."""
+"""Parts of a stream for tests of single files. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def image_stamps(
 
 
 class Session:
-    """A session with a real tracker, and what it says."""
+    """A session with a real tracker, a meter and a log."""
 
     def __init__(self) -> None:
         self.meter, self.written = Meter(), WrittenLog()

@@ -1,4 +1,4 @@
-"""Small video files of many kinds, whose frames tell their own number."""
+"""Small video files of many kinds, with the frame number encoded in each frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNEVEN = [*range(0, 200, 10), *range(200, 1000, 40)]  # 60, then 15 a second
 
 
 def numbered(number: int) -> np.ndarray:
-    """A picture that says this number, 0 .. 255, in eight squares that survive any coding: uint8 [64, 96, 3]."""
+    """An image that encodes a number, 0 .. 255, in eight squares robust to compression: uint8 [64, 96, 3]."""
     image = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
     image[..., 1] = (np.arange(WIDTH) * 2 + number * 5) % 120
     for bit in range(8):
@@ -44,7 +44,7 @@ def write_video(
     flags: int = 0,
     b_frames: int | None = None,
 ) -> Path:
-    """A frame at each of these times, numbered from 0; a key frame at least every 12."""
+    """Write a frame at each of these times, numbered from 0, with a key frame at least every 12."""
     with av.open(str(file), "w", options=container or {}) as output:
         stream = output.add_stream(codec, rate=30, options=options or {})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
@@ -64,7 +64,7 @@ def write_video(
 
 
 def remux(source: Path, target: Path, change: Callable[[int, Any], bool | None], **options: str) -> Path:
-    """Copies packets that `change` may change; those for which it returns False are left out."""
+    """Copy packets, which `change` may modify; packets for which it returns False are left out."""
     with av.open(str(source)) as before, av.open(str(target), "w", options=options) as after:
         stream = after.add_stream_from_template(before.streams.video[0])
         for number, packet in enumerate(before.demux(video=0)):
@@ -75,7 +75,7 @@ def remux(source: Path, target: Path, change: Callable[[int, Any], bool | None],
 
 
 def decoded_in_order(file: Path) -> list[np.ndarray]:
-    """What PyAV makes of a file from its start, packet by packet: the truth of these tests."""
+    """The reference: the frames that PyAV decodes from the start of a file, packet by packet."""
     with av.open(str(file)) as container:
         container.streams.video[0].thread_type = "NONE"
         frames = []

@@ -1,4 +1,4 @@
-"""What the documentation says to write works as it is written there."""
+"""The documentation: its code, commands, links and names work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def block(page: str, language: str) -> str:
-    """The only piece of code in this language on a page."""
+    """The only code block in this language on a page."""
     (code,) = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     return code
 
@@ -87,7 +87,7 @@ def is_module(name: str) -> bool:
 
 
 def is_command(name: str) -> bool:
-    """Whether `python -m NAME` is there."""
+    """Whether `python -m NAME` exists."""
     return is_module(name) and (not ROOT.joinpath(*name.split(".")).is_dir() or is_module(f"{name}.__main__"))
 
 

@@ -1,4 +1,4 @@
-"""Who reads masklets or points at things loads neither PyTorch nor OpenCV, and needs neither."""
+"""Imports of the light modules: readers of masklets and senders of prompts need neither PyTorch nor OpenCV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITHOUT = "import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv = {ar
 
 
 def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.CompletedProcess:
-    """Runs a program in a process that does not have some packages."""
+    """Runs a program in a process without the `missing` packages."""
     code = WITHOUT.format(missing=missing, argv=["program", *map(str, argv)]) + program
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ)
 
@@ -88,11 +88,11 @@ except PromptError as error:
     assert done.stdout.startswith("the prompt is empty"), done.stderr
 
 
-@pytest.mark.parametrize(("argument", "said"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
-def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, said: str) -> None:
-    """To its help, and to looking for a node."""
+@pytest.mark.parametrize(("argument", "output"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
+def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
+    """Both its help and its search for a node."""
     done = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
-    assert said in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert output in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
 def test_mask_prompts_need_neither_pytorch_nor_opencv(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The package as it is installed: metadata, messages, executables, and what works without ROS."""
+"""The installed package: metadata, messages, executables, and use without ROS."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ INTERFACES = [*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")]
 
 @pytest.fixture(autouse=True)
 def this_environment_is_a_ros_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `source setup.bash` does on a robot; the ROS wheels leave it out."""
+    """Does what `source setup.bash` does on a robot, and the ROS wheels do not."""
     sourced = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, [*sourced, sys.prefix])))
 

@@ -1,4 +1,4 @@
-"""What a command needs is looked for before it begins, and installed by what the README says."""
+"""The requirements of commands: checked before they start, and installed as the README says."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MODULES = {
     "evaluation": "sam2_ros.evaluation.__main__",
     "training": "sam2_ros.training.__main__",
 }
-ROSDEP = {"PIL": "python3-pil", "cv2": "python3-opencv", "rich": "python3-rich"}  # what a robot has from its system
+ROSDEP = {"PIL": "python3-pil", "cv2": "python3-opencv", "rich": "python3-rich"}  # system packages of a robot
 
 
 def run(program: str, missing: list[str] | tuple[str, ...], *argv: str) -> subprocess.CompletedProcess:
-    """In a process that does not have some packages."""
+    """Runs a program in a process without the `missing` packages."""
     hidden = f"import sys; sys.modules |= dict.fromkeys({[*missing]!r}); sys.argv[1:] = {[*argv]!r}\n"
     command = [sys.executable, "-c", hidden + program]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
@@ -54,7 +54,7 @@ def test_missing_requirement_is_reported_in_one_line(command: str, tmp_path: Pat
 
 
 def test_ros2_run_checks_requirements() -> None:
-    """The executable that CMake makes of a module."""
+    """Tests the executable that CMake generates for a module."""
     program = (ROOT / "cmake/node.py.in").read_text()
     program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
     done = run(program, ["av"])
@@ -76,8 +76,8 @@ def test_readme_and_package_xml_install_all_requirements() -> None:
     for command in ("camera", "demo", "record", "sam2", "evaluation", "training"):
         for module in {*COMMANDS[command]} - {"tomli"}:  # only on Python 3.10, where the command names it
             key = ROSDEP.get(module)
-            here = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed
-            assert here, f"{command} needs {module}"
+            is_installed = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed
+            assert is_installed, f"{command} needs {module}"
 
 
 def test_pip_install_includes_all_requirements() -> None:

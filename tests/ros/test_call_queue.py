@@ -1,4 +1,4 @@
-"""Calls by other threads than the owner's."""
+"""The queue of calls for the thread that owns an object."""
 
 from __future__ import annotations
 

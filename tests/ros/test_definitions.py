@@ -35,7 +35,7 @@ def test_definitions_match_the_type_hashes_of_ros(monkeypatch: pytest.MonkeyPatc
     for file in DESCRIBED:
         kind = f"{file.parent.parent.name}/msg/{file.stem}"
         true = next(
-            one["hash_string"] for one in json.loads(file.read_text())["type_hashes"] if one["type_name"] == kind
+            entry["hash_string"] for entry in json.loads(file.read_text())["type_hashes"] if entry["type_name"] == kind
         )
         text, type_hash = definition(kind, true)
         assert type_hash == true and hash_of(text, kind) == true, kind

@@ -1,4 +1,4 @@
-"""Objects that came from a detector."""
+"""Tracked objects that come from a detector."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frame(seconds: float, *masklets: Masklet) -> Frame:
 
 
 def expired(detections: Detections, seconds: float, *masklets: Masklet) -> list[tuple[int, float]]:
-    return [(found.object_id, absent) for found, absent in detections.expire(frame(seconds, *masklets))]
+    return [(masklet.object_id, absent) for masklet, absent in detections.expire(frame(seconds, *masklets))]
 
 
 def test_object_absent_longer_than_forget_after_expires_once() -> None:
@@ -66,9 +66,9 @@ def test_wrong_stamps_do_not_count_as_absence() -> None:
 def test_tracked_object_is_recognised_by_mask_or_detected_box() -> None:
     detections, elsewhere = Detections(), Box(50, 40, 8, 6)
     detections.add(1, Proposal(0.5), elsewhere, 5 * SECOND)
-    seen, absent = frame(5, masklet(1, True)), frame(6, masklet(1, False))
-    assert detections.is_tracked(BOX, seen, 0.5) and detections.is_tracked(elsewhere, seen, 0.5)
-    assert not detections.is_tracked(BOX, seen, 1.0)
+    present_frame, absent = frame(5, masklet(1, True)), frame(6, masklet(1, False))
+    assert detections.is_tracked(BOX, present_frame, 0.5) and detections.is_tracked(elsewhere, present_frame, 0.5)
+    assert not detections.is_tracked(BOX, present_frame, 1.0)
     assert not detections.is_tracked(BOX, absent, 0.5) and not detections.is_tracked(elsewhere, absent, 0.5)
     detections.clear()
-    assert not detections.is_tracked(elsewhere, seen, 0.5)
+    assert not detections.is_tracked(elsewhere, present_frame, 0.5)

@@ -1,4 +1,4 @@
-"""Images are prepared in their order, if wanted ahead of their turn."""
+"""The pipeline that decodes and encodes images in order, optionally one ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sam2_ros.ros.images import to_message
 
 
 class Encoder:
-    """Its features are the brightness, and it can be waited for."""
+    """An encoder whose features are the sum of the pixels, with a semaphore to wait for it."""
 
     def __init__(self) -> None:
         self.threads: list[str] = []
@@ -56,7 +56,7 @@ def test_next_image_is_encoded_ahead() -> None:
     encoder = Encoder()
     images = pipeline(encoder, ahead=True)
     images.put(arrived(0))
-    assert not encoder.threads, "nothing is processed yet"
+    assert not encoder.threads, "no image is processed yet"
     assert images.next().stamp == stamp_of(0)
     images.put(arrived(1))
     assert all(encoder.encoded.acquire(timeout=TIMEOUT) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Images that wait."""
+"""The queue of images."""
 
 from __future__ import annotations
 

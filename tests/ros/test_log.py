@@ -6,7 +6,7 @@ from sam2_ros.ros.log import BURST_BYTES, BYTES_PER_SECOND, Log
 
 
 class Written:
-    """A logger that keeps its lines, and a clock."""
+    """A logger that records its lines, with an adjustable clock."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

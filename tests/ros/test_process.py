@@ -103,7 +103,7 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "what", "kind"),
+    ("module", "function", "kind"),
     [
         ("camera", "process.rclpy.init", signal.SIGINT),
         ("camera", "CameraNode.__init__", signal.SIGTERM),
@@ -123,17 +123,17 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     ],
 )
 def test_signal_while_starting_and_ending(
-    ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
+    ros_domain: int, tmp_path: Path, module: str, function: str, kind: signal.Signals
 ) -> None:
-    code = "import rclpy\nrclpy.spin = lambda node: None\n" if what == "BagWriter.close" else ""
-    done = run(["-c", code + WHILE_CALLING, module, what, *arguments(module, tmp_path)], kind)
+    code = "import rclpy\nrclpy.spin = lambda node: None\n" if function == "BagWriter.close" else ""
+    done = run(["-c", code + WHILE_CALLING, module, function, *arguments(module, tmp_path)], kind)
     check(done, 130 if module == "prompter" else 0)
     folder = tmp_path / "bag"
     assert not folder.exists() or (folder / "metadata.yaml").is_file(), "there is no half of a bag"
 
 
 @pytest.mark.parametrize(
-    ("module", "what", "kind"),
+    ("module", "function", "kind"),
     [
         ("node", "Sam2Node._load", signal.SIGINT),  # builds kernels, for instance
         ("node", "Sam2Node.destroy_node", signal.SIGTERM),  # waits for the step of a large network
@@ -141,16 +141,16 @@ def test_signal_while_starting_and_ending(
     ],
 )
 def test_hanging_work_does_not_keep_a_node_from_ending(
-    ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
+    ros_domain: int, tmp_path: Path, module: str, function: str, kind: signal.Signals
 ) -> None:
     code = "import rclpy.executors as e\ne.MultiThreadedExecutor.spin = lambda self: rclpy.shutdown()\n"
-    code = f"import rclpy\n{code}" if what == "Sam2Node.destroy_node" else ""
+    code = f"import rclpy\n{code}" if function == "Sam2Node.destroy_node" else ""
     words = [] if module == "node" else arguments(module, tmp_path)
-    check(run(["-c", code + WHILE_CALLING, module, what, *words], kind, HANG="yes"), 0)  # else it hangs for minutes
+    check(run(["-c", code + WHILE_CALLING, module, function, *words], kind, HANG="yes"), 0)  # else it hangs for minutes
 
 
 def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> None:
-    for what in ("on_configure", "on_activate", "on_deactivate"):
+    for function in ("on_configure", "on_activate", "on_deactivate"):
         code = (
             "from sam2_ros.ros.node import Sam2Node\n"
             "start = Sam2Node._start\n"
@@ -161,7 +161,7 @@ def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> N
             "Sam2Node._start = whole_life\n"
         )
         parameters = ["--ros-args", "-p", f"checkpoint:={checkpoint}"]
-        done = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{what}", *parameters], signal.SIGTERM)
+        done = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{function}", *parameters], signal.SIGTERM)
         check(done, 0)
 
 
@@ -189,9 +189,9 @@ def test_invalid_parameter_file_says_why(
     monkeypatch.setattr(sys, "argv", ["camera", "--ros-args", "--params-file", str(file)])
     with pytest.raises(SystemExit) as ended:
         own_arguments("camera")
-    said = str(ended.value)
-    assert said.startswith("camera: ") and str(file) in said and reason in said, said
-    assert "\n" not in said and "/src/" not in said
+    message = str(ended.value)
+    assert message.startswith("camera: ") and str(file) in message and reason in message, message
+    assert "\n" not in message and "/src/" not in message
 
 
 def test_invalid_ros_arguments_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

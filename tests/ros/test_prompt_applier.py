@@ -1,4 +1,4 @@
-"""Prompts whose turn has come. Stamps are milliseconds here."""
+"""The application of due prompts. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_user_prompt_turns_a_detection_into_a_permanent_object(applier: Applier)
 
 
 def test_frame_cache_is_cleared_by_each_change(applier: Applier) -> None:
-    """Frames are cached only while no object changes."""
+    """Frames are cached only until an object changes."""
     assert not applier.apply(BOX, 120, proposal=Proposal(1.0), source=VIEWER)[1].message
     assert applier.apply(BOX, 120, proposal=Proposal(0.3)) == (False, None)
     applier.session.tracker.reset()

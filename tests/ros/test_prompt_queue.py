@@ -1,4 +1,4 @@
-"""Who may wait where places are few."""
+"""The limits of the queue of waiting prompts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.waiting_prompt import Source, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 
-FEW = Source("few", max_waiting=2)
+LIMITED = Source("limited", max_waiting=2)
 NEWEST = 100
 
 
-def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPrompt:
+def prompt(stamp: int, source: Source = LIMITED, object_id: int = 0) -> WaitingPrompt:
     return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
 
 
@@ -28,7 +28,7 @@ def test_due_prompts_and_other_sources_have_separate_limits() -> None:
     for stamp in (200, 200, 100, 99):
         assert queue.put(prompt(stamp), NEWEST) is None
     late = prompt(1)
-    assert queue.put(late, NEWEST) is late, "they come in their order"
+    assert queue.put(late, NEWEST) is late, "the new prompt is refused"
     assert queue.put(prompt(200, Source("other", max_waiting=1)), NEWEST) is None
 
 
@@ -45,6 +45,6 @@ def test_waiting_prompts_count_towards_max_objects() -> None:
     assert room(3, object_id=1) and room(3, object_id=7) and not room(3, object_id=8)
     first = next(iter(queue))
     assert queue.take(first) and not queue.take(first)
-    assert not room(3), "it is being followed"
+    assert not room(3), "it is being applied"
     queue.done()
     assert room(3)

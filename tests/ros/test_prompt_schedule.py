@@ -1,4 +1,4 @@
-"""When prompts are applied and when they are refused. Stamps are milliseconds here."""
+"""The schedule of prompts: applied, refused or expired. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ LONG = 1000 * (1 + MAX_PLAYBACK_RATE * TIMEOUT)  # ms
     ],
 )
 def test_immediate_refusals(waiting: WaitingPrompt, reason: str | None) -> None:
-    said = refusal(waiting, IMAGES)
-    assert said is None if reason is None else reason in said
+    message = refusal(waiting, IMAGES)
+    assert message is None if reason is None else reason in message
 
 
 def test_no_stamp_is_too_old_after_a_time_jump() -> None:
@@ -106,13 +106,13 @@ def test_prompt_is_due_when_its_image_was_processed(
 
 
 def test_prompt_expires_if_its_image_does_not_arrive_before_the_timeout() -> None:
-    waiting, late = prompt(400), 10.0 + TIMEOUT
-    assert turn(waiting, IMAGES, late - 0.1, 10.4) is Turn.WAITS
-    assert turn(waiting, IMAGES, late, 10.4) is Turn.EXPIRED
-    coming = image_stamps((100, 200), (300, 500))
-    assert turn(waiting, coming, late, 10.4) is Turn.WAITS, "a newer one is about to be processed"
-    assert turn(waiting, coming, late, 9.9) is Turn.EXPIRED, "images come and fail"
-    assert turn(waiting, image_stamps(), late, 0.0) is Turn.EXPIRED
+    waiting, deadline = prompt(400), 10.0 + TIMEOUT
+    assert turn(waiting, IMAGES, deadline - 0.1, 10.4) is Turn.WAITS
+    assert turn(waiting, IMAGES, deadline, 10.4) is Turn.EXPIRED
+    pending = image_stamps((100, 200), (300, 500))
+    assert turn(waiting, pending, deadline, 10.4) is Turn.WAITS, "a newer one is about to be processed"
+    assert turn(waiting, pending, deadline, 9.9) is Turn.EXPIRED, "images arrive and fail"
+    assert turn(waiting, image_stamps(), deadline, 0.0) is Turn.EXPIRED
     assert "no image has been processed yet" in expiry(waiting, image_stamps())
     assert "0.200 s ahead of the newest" in expiry(waiting, IMAGES)
 
@@ -122,7 +122,7 @@ def test_max_objects_refuses_without_the_network() -> None:
     assert "limit of tracked objects (1)" in object_limit(prompt(150), IMAGES, queue, full)
     assert object_limit(prompt(150, prompt=Prompt(object_id=1)), IMAGES, queue, full) is None
     assert object_limit(prompt(150, proposal=Proposal(0.5)), IMAGES, queue, full) is None
-    assert object_limit(prompt(900), IMAGES, queue, full) is None, "until its image comes, one may be removed"
+    assert object_limit(prompt(900), IMAGES, queue, full) is None, "until its image arrives, an object may be removed"
     assert object_limit(prompt(150), image_stamps((9000,), (10,)), queue, full) is None, "a jump of time may forget it"
     assert object_limit(prompt(150), IMAGES, queue, Snapshot(max_objects=1)) is None
 

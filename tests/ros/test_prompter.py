@@ -1,4 +1,4 @@
-"""`prompt`: results of prompts, and one-line errors that say what to do."""
+"""`prompt`: results of prompts, and one-line errors with a remedy."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def clicker(ros_domain: int) -> Iterator[type[Prompter]]:
     def make(name: str, graph: Graph) -> Prompter:
         made.append(Prompter(name))
         for node in graph.executor.get_nodes():  # waits for discovery, however busy the machine is
-            there = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
-            assert there, f"{node.get_name()} was not found"
+            discovered = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
+            assert discovered, f"{node.get_name()} was not discovered"
         return made[-1]
 
     yield make
-    for one in made:
-        one.destroy_node()
+    for prompter in made:
+        prompter.destroy_node()
     rclpy.shutdown()
 
 
@@ -61,9 +61,9 @@ def test_wrong_node_name_lists_existing_nodes(graph: Graph, clicker) -> None:
 
 
 def test_missing_node_names_the_domain(ros_domain: int) -> None:
-    status, said = prompt("--click", "3,4", "--wait", 0.5)
+    status, output = prompt("--click", "3,4", "--wait", 0.5)
     assert status == 1
-    assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in said, said
+    assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in output, output
 
 
 def test_inactive_node_error_names_the_lifecycle_transition(graph: Graph, checkpoint: Path, clicker) -> None:
@@ -88,8 +88,8 @@ def test_missing_images_error_names_topics_with_images(
     graph.add(Sam2Node(context=graph.context, cli_args=remap, parameter_overrides=overrides))
     prompter = clicker("sam2", graph)
     prompter.connect(TIMEOUT)
-    for known in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
-        assert prompter._spin_until(known, TIMEOUT)
+    for discovered in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
+        assert prompter._spin_until(discovered, TIMEOUT)
     with pytest.raises(TimeoutError, match=r"there is no publisher on /front, .* images on /image: .* image:=/image"):
         prompter.find_images(0.1)
 
@@ -106,7 +106,7 @@ def test_earlier_image_can_be_prompted_without_a_camera(sam2, graph: Graph, clic
 
 
 def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: int) -> None:
-    """Also where more have come before the first is read."""
+    """Even if more images arrive before the first is read."""
     frames = robot.create_publisher(Image, "frames", 10)
 
     class Busy(Prompter):
@@ -138,8 +138,8 @@ def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: in
     ],
 )
 def test_invalid_arguments_are_one_line(ros_domain: int, arguments, reason: str) -> None:
-    status, said = prompt(*arguments)
-    assert status != 0 and reason in said.splitlines()[-1] and "Traceback" not in said, said
+    status, output = prompt(*arguments)
+    assert status != 0 and reason in output.splitlines()[-1] and "Traceback" not in output, output
 
 
 def save(pixels: np.ndarray, path: Path, **options) -> Path:

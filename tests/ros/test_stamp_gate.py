@@ -1,4 +1,4 @@
-"""Which images pass while they arrive. The rules themselves are in test_timeline.py; stamps are milliseconds here."""
+"""The admission of arriving images. test_timeline.py tests the rules themselves; stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sam2_ros.ros.timeline import MIN_RUN
 
 
 class Gate:
-    """A gate with a clock, a meter and a log; images are named by their stamps."""
+    """A gate with a clock, a meter and a log; images are identified by their stamps."""
 
     def __init__(self) -> None:
         self.now, self.meter, self.written = 100.0, Meter(), WrittenLog()
@@ -62,7 +62,7 @@ def test_held_images_time_out() -> None:
 
 
 def test_dropped_images_of_a_second_camera_prevent_a_time_jump() -> None:
-    """Two sources on one topic: the newest image that waits is always the other one's."""
+    """Two sources on one topic: the newest waiting image is always that of the other source."""
     gate = Gate()
     gate.add(90_000)
     for number in range(1, 2 * MIN_RUN):

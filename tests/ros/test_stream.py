@@ -52,7 +52,7 @@ def at(nanoseconds: int) -> Header:
 
 
 def hold_steps(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on the tracker's steps wait for this event."""
+    """Makes the tracker's steps wait for the returned event."""
     event = threading.Event()
     step = Tracker.step
     monkeypatch.setattr(Tracker, "step", lambda *arguments: event.wait(TIMEOUT) and step(*arguments))
@@ -122,7 +122,7 @@ def test_points_in_space_are_refused(robot: Robot, sam2: Sam2Node) -> None:
 
 
 def test_applied_prompts_can_be_replayed(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    """Whatever way they came and however late: with the images, they give the same masklets and IDs."""
+    """Whatever their source and delay, replaying them with the images gives the same masklets and IDs."""
     graph.sam2(checkpoint=str(checkpoint), keep_all=True)
     robot.wait_until_connected()
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
@@ -169,15 +169,15 @@ def test_refine_replace_and_order_of_prompts(robot: Robot, sam2: Sam2Node) -> No
     beside = msg.Click(x=5.0, y=5.0, positive=False)
     (refined,) = robot.prompt(msg.Prompt(object_id=1, clicks=[beside]))
     assert refined.accepted and refined.object_id == 1
-    (again,) = robot.prompt(msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True))
-    assert again.accepted and pixels_of(again.masklet).tolist() == pixels_of(second.masklet).tolist()
+    (restarted,) = robot.prompt(msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True))
+    assert restarted.accepted and pixels_of(restarted.masklet).tolist() == pixels_of(second.masklet).tolist()
     (chosen,) = robot.prompt(msg.Prompt(object_id=9, box=BOX.box))
     assert chosen.accepted and chosen.object_id == 9
     assert ids(robot.show(1)) == [1, 2, 3, 9]
 
 
 def test_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
-    """The answer on that image, and the masklets from now on, are those of a prompt that came in time."""
+    """Its answer and the later masklets equal those of a prompt that arrived in time."""
     robot.show(0)
     (in_time,) = robot.prompt(CLICK, header=header_of(0))
     expected = [robot.show(index) for index in range(1, 5)]
@@ -187,7 +187,7 @@ def test_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -
     (late,) = robot.prompt(CLICK, header=header_of(0))
     assert late == in_time
     assert [robot.show(index) for index in range(3, 5)] == expected[2:]
-    # Between two images, because one was not processed: the nearest counts.
+    # Between two images, because one was dropped: the nearest counts.
     (between,) = robot.prompt(BOX, header=at(stamp_of(2) - PERIOD // 3))
     assert between.header == header_of(2)
 
@@ -228,21 +228,21 @@ def test_list_remove_and_reset_services(robot: Robot, sam2: Sam2Node) -> None:
         robot.show(index)
     robot.prompt(msg.Prompt(clicks=CLICK.clicks, label="cup"), BOX)
 
-    known = robot.call(srv.ListObjects, "sam2/list")
-    assert known.header == header_of(2)
-    assert [(found.object_id, found.label, found.present) for found in known.objects] == [
+    listed = robot.call(srv.ListObjects, "sam2/list")
+    assert listed.header == header_of(2)
+    assert [(masklet.object_id, masklet.label, masklet.present) for masklet in listed.objects] == [
         (1, "cup", True),
         (2, "", True),
     ]
-    assert all(found.mask == msg.Mask() and found.box.width for found in known.objects)
-    assert list(known.history) == [header_of(index).stamp for index in range(3)]
+    assert all(masklet.mask == msg.Mask() and masklet.box.width for masklet in listed.objects)
+    assert list(listed.history) == [header_of(index).stamp for index in range(3)]
 
     unknown = robot.call(srv.RemoveObject, "sam2/remove", object_id=7)
     assert not unknown.success and "7" in unknown.message and "1, 2" in unknown.message
     assert robot.call(srv.RemoveObject, "sam2/remove", object_id=1).success
     assert ids(robot.show(3)) == [2]
     (new,) = robot.prompt(CLICK)
-    assert new.object_id == 3, "the ID of a removed object is not given away"
+    assert new.object_id == 3, "the ID of a removed object is not reused"
 
     answer = robot.call(Trigger, "sam2/reset")
     assert answer.success and "2 objects" in answer.message
@@ -261,12 +261,12 @@ def test_backward_time_jump_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> 
         robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
     robot.wait_for(lambda: len(robot.masklets) == 2 + MIN_RUN, "for masklets")
     assert ids(robot.masklets[-1]) == []
-    (again,) = robot.prompt(CLICK)
-    assert again.object_id == 1 and again.header == header_of(2)
+    (restarted,) = robot.prompt(CLICK)
+    assert restarted.object_id == 1 and restarted.header == header_of(2)
     robot.camera.publish(to_message(picture(2), "rgb8", header_of(2)))  # the same stamp once more: ignored
     assert ids(robot.show(3)) == [1]
-    shown = [message.header for message in robot.masklets]
-    assert shown == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
+    headers = [message.header for message in robot.masklets]
+    assert headers == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
 
 
 def test_single_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
@@ -302,7 +302,7 @@ def test_prompt_waits_for_its_image_after_a_time_jump(
 
 
 def test_prompts_expire_while_images_fail(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another image always waits, and might be the one."""
+    """Even though another image is always waiting."""
     sam2.set_parameters([Parameter("prompt_timeout", value=0.3)])
     failed = threading.Event()
 
@@ -342,19 +342,19 @@ def test_failed_publishing_of_an_answer_does_not_affect_others(
 
 
 def test_oversized_box_is_published_as_applied(robot: Robot, sam2: Sam2Node) -> None:
-    """Detectors overflow."""
+    """Detectors may send any numbers."""
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
     robot.wait_until_connected()
     robot.show(0)
     prompt = Prompt(box=Box(-1e30, 10.0, 2e30, 1e30))
     answer = sam2._stream.put_prompt(header_of(0), prompt, TIMEOUT, Proposal(0.3)).result(TIMEOUT)
-    robot.wait_for(lambda: applied, "for the prompt to be told")
+    robot.wait_for(lambda: applied, "for the applied prompt")
     assert answer.accepted
     assert applied[0].prompts[0].box == RegionOfInterest(y_offset=10, width=WIDTH, height=HEIGHT - 10)
 
 
 def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
-    """Until there are so many that time must have jumped after all."""
+    """Until there are enough to be a jump of time."""
     robot.show(5)
     robot.prompt(CLICK)
 
@@ -464,7 +464,7 @@ def test_bad_images_are_skipped_without_side_effects(robot: Robot, sam2: Sam2Nod
 def test_gpu_out_of_memory_refuses_the_prompt_only(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no GPU in this test: the network's part that prompts need raises what PyTorch would."""
+    """Without a GPU: the decoder raises the error of PyTorch."""
     robot.show(0)
     robot.prompt(CLICK)
 
@@ -510,7 +510,7 @@ def test_prompts_beyond_the_queue_limit_are_refused(robot: Robot, sam2: Sam2Node
 
 
 def test_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
-    """More proposals than can wait: the new ones are dropped, without an answer."""
+    """Excess detections are dropped without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
         for _ in range(MAX_WAITING + 2)
@@ -534,7 +534,7 @@ def test_detected_objects_are_removed_after_a_long_absence(
 
     robot.prompt(CLICK)
     assert [propose(0, x).result(TIMEOUT).object_id for x in (10.0, 40.0)] == [2, 3]
-    robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # somebody wants this one
+    robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # prompted by a user
     full = propose(0, 70.0)
     robot.wait_for(full.cancelled, "for the proposal to be dropped")
     assert node._stream._meter["detections without room"] == 1
@@ -545,14 +545,14 @@ def test_detected_objects_are_removed_after_a_long_absence(
 
 
 def _all_absent(masklets: Callable[..., list[Masklet]]) -> Callable[..., list[Masklet]]:
-    return lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]
+    return lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]
 
 
 @pytest.mark.parametrize("ahead", [False, True])
 def test_only_the_newest_waiting_image_is_processed(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
 ) -> None:
-    """While one is slowly processed, the next may be begun, and of those after it only the newest waits."""
+    """While one is processed slowly, the next may be encoded, and of later ones only the newest waits."""
     node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=ahead)
     robot.wait_until_connected()
     robot.show(0)
@@ -570,10 +570,10 @@ def test_only_the_newest_waiting_image_is_processed(
 
 
 def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    """Prompts are applied to their own images, whenever those were encoded; a broken image in between is skipped."""
-    heard = {}
+    """Prompts are applied to their own images, whenever they were encoded; a broken image is skipped."""
+    results = {}
     for ahead in (False, True):
-        # One thread for both, because how many there are decides about last bits.
+        # One thread for both, because the number of threads affects rounding.
         node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, encode_ahead=ahead, threads=1)
         robot.wait_until_connected()
         before = len(robot.masklets)
@@ -584,11 +584,11 @@ def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot,
             if index == 4:
                 robot.camera.publish(Image(header=header_of(index)))
         robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")  # noqa: B023
-        heard[ahead] = robot.masklets[before:]
+        results[ahead] = robot.masklets[before:]
         assert node._stream._meter["unreadable"] == 1
         graph.remove(node)
-    assert heard[True] == heard[False]
-    assert [ids(message) for message in heard[True]] == [[]] * 3 + [[1]] * 5
+    assert results[True] == results[False]
+    assert [ids(message) for message in results[True]] == [[]] * 3 + [[1]] * 5
 
 
 def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:

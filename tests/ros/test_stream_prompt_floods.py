@@ -1,4 +1,4 @@
-"""Many prompts at once: each is answered, and nobody takes the places of others."""
+"""Floods of prompts: each is answered, and no source blocks another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEEP = QoSProfile(depth=MANY)
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on the network has no time, until this is set."""
+    """Keeps the network busy until the returned event is set."""
     free = threading.Event()
     prompt = Tracker.prompt
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.wait(TIMEOUT) and prompt(*arguments))
@@ -115,7 +115,7 @@ def test_impossible_stamps_before_the_first_image_do_not_block_other_prompts(rob
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[BOX]))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
-    robot.wait_for(lambda: len(robot.results) == 2, "for those that make room")
+    robot.wait_for(lambda: len(robot.results) == 2, "for the evicted prompts")
     assert [masklet.object_id for masklet in robot.show(0).masklets] == [1, 2]
     robot.wait_for(lambda: not len(sam2._stream._prompts), "for all to be refused")
 
@@ -124,7 +124,7 @@ def test_prompts_for_future_images_leave_room_in_the_queue(robot: Robot, sam2: S
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * MAX_WAITING))
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
-    assert robot.prompt(BOX)[0].accepted, "whose image is there"
+    assert robot.prompt(BOX)[0].accepted, "its image has arrived"
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
     robot.mouse.publish(Point(x=40.0, y=36.0))
     robot.wait_for(lambda: len(robot.results) == 3, "for the click")
@@ -151,15 +151,15 @@ def test_waiting_service_calls_leave_room_for_others(robot: Robot, sam2: Sam2Nod
 def test_flood_of_refinements_does_not_starve_other_sources(
     graph: Graph, robot: Robot, checkpoint: Path, busy: threading.Event
 ) -> None:
-    """Of many whose turn it is, each source has its part before the next image."""
+    """Each source has a share of the due prompts before the next image."""
     node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=False)
     robot.wait_until_connected()
     robot.show(0)
     busy.set()
     assert robot.prompt(CLICK)[0].accepted
     busy.clear()
-    again = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
-    robot.prompts.publish(msg.PromptArray(prompts=[again] * (MAX_WAITING // 2)))
+    restart = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
+    robot.prompts.publish(msg.PromptArray(prompts=[restart] * (MAX_WAITING // 2)))
     robot.wait_for(lambda: node._stream._prompts._applying, "for the flood")
     robot.mouse.publish(Point(x=40.0, y=36.0))
     robot.wait_for(lambda: len(node._stream._prompts) == MAX_WAITING // 2, "for the click")
@@ -189,7 +189,7 @@ def test_service_calls_run_between_queued_prompts(
     robot.wait_for(lambda: sam2._stream._calls, "for the question")
     one_by_one.release()
     robot.wait_for(asked.done, "for the answer")
-    assert [found.object_id for found in asked.result().objects] == [1]
+    assert [masklet.object_id for masklet in asked.result().objects] == [1]
     reset = robot.create_client(Trigger, "sam2/reset")
     assert reset.wait_for_service(TIMEOUT)
     cleared = reset.call_async(Trigger.Request())
@@ -211,9 +211,9 @@ def test_long_texts_are_shortened_in_answers_and_log(robot: Robot, sam2: Sam2Nod
     robot.wait_for(lambda: sam2._stream._meter["unreadable"] == 1, "for the image")
     reset = robot.call(Trigger, "sam2/reset")
     assert reset.success
-    said = capfd.readouterr().err
-    assert "Prompt refused" in said and "Image skipped" in said
-    assert len(said) < 5000
+    log = capfd.readouterr().err
+    assert "Prompt refused" in log and "Image skipped" in log
+    assert len(log) < 5000
 
 
 def test_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:

@@ -57,7 +57,7 @@ def test_backward_clock_step_shifts_history_and_prompts() -> None:
     session.session.update()
     session.session.jump(4000 * MS, Jump(back=1020 * MS))
     assert session.tracker.stamps == tuple(stamp * MS for stamp in (3970, 3980, 3990))
-    assert session.session.snapshot.find(5010 * MS) == 3980 * MS, "by the stamp that it was sent with"
+    assert session.session.snapshot.find(5010 * MS) == 3980 * MS, "by its header stamp"
     assert session.shifts == [(5020 * MS, -1030 * MS)]
     assert len(session.step(4000).masklets) == 1
 
@@ -86,7 +86,7 @@ def test_detected_object_is_removed_after_forget_after(
     session.tracker.prompt(CLICK)
     session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Box(1, 2, 3, 4), 100 * MS)
     masklets = Tracker._masklets
-    hidden = lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]  # noqa: E731
+    hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     session.step(*stamps)
     assert list(session.tracker.labels) == left == sorted(session.session.snapshot.object_ids)

@@ -1,4 +1,4 @@
-"""What is asked of a prompt that waits."""
+"""The properties of a waiting prompt."""
 
 from __future__ import annotations
 
