@@ -51,8 +51,8 @@ int main() {
     subprocess.run(["g++", "-std=c++17", "-Wall", "-Werror", "-o", program, source], check=True)
     for mask in masks():
         counts = " ".join(map(str, rle.encode(mask)))
-        done = subprocess.run([program], input=counts, capture_output=True, text=True, check=True)
-        pixels = np.array(done.stdout.split(), int).reshape(7, 9)
+        completed = subprocess.run([program], input=counts, capture_output=True, text=True, check=True)
+        pixels = np.array(completed.stdout.split(), int).reshape(7, 9)
         np.testing.assert_array_equal(pixels, mask * 255)
 
 

@@ -1,4 +1,4 @@
-"""Which room of the package may import which, that no files import each other in circles, and that tests mirror it.
+"""Import rules: which room of the package may import which, no circles among files, and tests that mirror the rooms.
 
 A room is a folder of sam2_ros/, or a file that stands beside them. docs/architecture.md draws the same rules.
 """
@@ -228,7 +228,7 @@ def test_every_folder_is_listed(files: Files) -> None:
     assert not violations, report(violations)
 
 
-def test_rooms_import_what_they_may(files: Files) -> None:
+def test_rooms_import_only_allowed_rooms(files: Files) -> None:
     violations = forbidden(files, ROOMS, OWNERS)
     assert not violations, report(violations)
 
@@ -245,8 +245,8 @@ def test_tests_mirror_the_rooms() -> None:
     assert not violations, report(violations)
 
 
-def test_rules_themselves_have_no_circle() -> None:
-    """But for a room and the folders within it."""
+def test_import_rules_have_no_circle() -> None:
+    """Except between a room and the folders within it."""
     above = {
         room: {name.split(".")[0] for name in allowed} - {room} for room, allowed in ROOMS.items() if "." not in room
     }
@@ -284,12 +284,12 @@ SMALL = {"": (), "low": (), "low.inner": (), "high": ("low.light", "low.inner")}
         "try:\n    import sam2_ros.high.one\nexcept ImportError:\n    pass",
     ],
 )
-def test_an_import_upwards_is_found(tmp_path: Path, statement: str) -> None:
+def test_upward_import_is_forbidden(tmp_path: Path, statement: str) -> None:
     files = tree(tmp_path, {"high/one.py": "name = 1", "low/two.py": statement})
     assert [line.split(" may")[0] for line in forbidden(files, SMALL, {})] == ["low"]
 
 
-def test_one_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
+def test_single_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
     imports = "from sam2_ros.low import light, heavy\nfrom sam2_ros.low.inner.thing import name\nfrom . import two"
     files = tree(
         tmp_path,
@@ -304,7 +304,7 @@ def test_one_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
     assert forbidden(files, SMALL, {}) == ["high may not import low.heavy (high.one)"]
 
 
-def test_a_lazy_name_is_the_file_that_defines_it(tmp_path: Path) -> None:
+def test_lazy_name_resolves_to_its_defining_file(tmp_path: Path) -> None:
     files = tree(
         tmp_path,
         {
@@ -322,18 +322,18 @@ def test_a_lazy_name_is_the_file_that_defines_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["import fast", "from fast.kernels import jit", "def function():\n    import fast"])
-def test_a_package_of_another_room_is_found(tmp_path: Path, source: str) -> None:
+def test_package_owned_by_another_room_is_forbidden(tmp_path: Path, source: str) -> None:
     files = tree(tmp_path, {"high/one.py": source, "low/two.py": source})
     (violation,) = forbidden(files, SMALL, {"fast": ("high",)})
     assert violation.startswith("low may not import fast")
 
 
-def test_an_unknown_room_is_found(tmp_path: Path) -> None:
+def test_unlisted_folder_is_reported(tmp_path: Path) -> None:
     files = tree(tmp_path, {"low/one.py": "", "low/inner/new/two.py": "", "high/three.py": "", "helpers.py": ""})
     assert unlisted(files, SMALL) == ["helpers", "low.inner.new"]
 
 
-def test_circles_are_found(tmp_path: Path) -> None:
+def test_import_circles_are_reported(tmp_path: Path) -> None:
     sources = {
         "low/a.py": "from sam2_ros.low.b import name",
         "low/b.py": "def name():\n    from sam2_ros.low import c",
@@ -343,7 +343,7 @@ def test_circles_are_found(tmp_path: Path) -> None:
     assert circles(tree(tmp_path, sources).graph()) == ["low.a -> low.b -> low.c -> low.a"]
 
 
-def test_what_a_test_is_of_is_found(tmp_path: Path) -> None:
+def test_unmatched_test_files_are_reported(tmp_path: Path) -> None:
     tree(
         tmp_path / "package",
         {"low/one.py": "", "low/two_words.py": "", "low/__main__.py": "", "low/inner/three.py": ""},

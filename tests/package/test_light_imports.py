@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 HEAVY = ("torch", "cv2", "av", "PIL", "safetensors", "rosbags", "rich", "tqdm", "transformers")
 
-# Stands before every import: the packages are not installed, as far as this process can tell.
+# Goes before all imports, and makes the packages seem not installed.
 WITHOUT = "import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv = {argv!r}\n"
 
 
@@ -50,15 +50,15 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
 )
 def test_light_modules_need_only_numpy_and_ros(module: str) -> None:
     program = f"import {module}; print([name for name in {HEAVY!r} if sys.modules.get(name)])"
-    done = python(program, ("torch", "cv2"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    completed = python(program, ("torch", "cv2"))
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
 def test_other_executables_need_no_pytorch(module: str) -> None:
-    done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
-    assert done.returncode == 0, done.stderr
+    completed = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
@@ -68,8 +68,8 @@ for room in (sam2_ros.data, sam2_ros.scenes):
     for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """
-    done = python(program, ("torch", "rclpy"))
-    assert done.returncode == 0, done.stderr
+    completed = python(program, ("torch", "rclpy"))
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_prompts_need_no_pytorch() -> None:
@@ -84,15 +84,15 @@ try:
 except PromptError as error:
     print(error)
 """
-    done = python(program, HEAVY)
-    assert done.stdout.startswith("the prompt is empty"), done.stderr
+    completed = python(program, HEAVY)
+    assert completed.stdout.startswith("the prompt is empty"), completed.stderr
 
 
 @pytest.mark.parametrize(("argument", "output"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
 def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
     """Both its help and its search for a node."""
-    done = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
-    assert output in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
+    completed = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
+    assert output in completed.stdout + completed.stderr and "Traceback" not in completed.stderr, completed.stderr
 
 
 def test_mask_prompts_need_neither_pytorch_nor_opencv(tmp_path: Path) -> None:
@@ -102,5 +102,5 @@ from sam2_ros.ros.prompter import mask_message, read_mask
 message = mask_message(read_mask(sys.argv[1]))
 print(message.width, message.height, message.encoding, len(message.data))
 """
-    done = python(program, ("torch", "safetensors"), tmp_path / "mask.png")
-    assert done.stdout.split() == ["6", "4", "mono8", "24"], done.stderr
+    completed = python(program, ("torch", "safetensors"), tmp_path / "mask.png")
+    assert completed.stdout.split() == ["6", "4", "mono8", "24"], completed.stderr

@@ -83,7 +83,7 @@ def round_trip(node: Node, kind: type, topic: str, message: object) -> object:
     return received.result()
 
 
-def test_masklets_survive_the_way_to_another_process(node: Node) -> None:
+def test_masklets_round_trip_through_another_process(node: Node) -> None:
     visible = Masklet(
         object_id=3,
         label="tässe ☕",
@@ -98,7 +98,7 @@ def test_masklets_survive_the_way_to_another_process(node: Node) -> None:
     assert round_trip(node, MaskletArray, "masklets", message) == message
 
 
-def test_prompts_survive_the_way_to_another_process(node: Node) -> None:
+def test_prompts_round_trip_through_another_process(node: Node) -> None:
     everything = Prompt(
         object_id=1,
         label="cup",
@@ -111,11 +111,11 @@ def test_prompts_survive_the_way_to_another_process(node: Node) -> None:
     assert round_trip(node, PromptArray, "prompts", message) == message
 
 
-def test_a_click_is_positive_unless_it_says_otherwise() -> None:
+def test_click_is_positive_by_default() -> None:
     assert Click().positive
 
 
-def test_the_service_answers(node: Node) -> None:
+def test_prompt_service_round_trip(node: Node) -> None:
     client = node.create_client(PromptObject, "prompt")
     assert client.wait_for_service(TIMEOUT), "the peer was not discovered"
     request = PromptObject.Request(header=HEADER, prompt=Prompt(object_id=9, clicks=[Click(), Click()], replace=True))

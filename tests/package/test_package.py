@@ -27,9 +27,9 @@ def this_environment_is_a_ros_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def python(program: str) -> str:
     """Runs a program in a fresh interpreter and returns what it printed."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip()
 
 
 def test_package_xml_is_valid_and_gives_the_version() -> None:

@@ -37,8 +37,8 @@ def run(program: str, missing: list[str] | tuple[str, ...], *argv: str) -> subpr
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_imports_only_listed_requirements(command: str) -> None:
     others = [module for module in PACKAGES if module not in COMMANDS[command]]
-    done = run(f"import {MODULES[command]}", others)
-    assert done.returncode == 0, done.stderr
+    completed = run(f"import {MODULES[command]}", others)
+    assert completed.returncode == 0, completed.stderr
 
 
 @pytest.mark.parametrize("command", [command for command, modules in COMMANDS.items() if modules])
@@ -46,10 +46,10 @@ def test_missing_requirement_is_reported_in_one_line(command: str, tmp_path: Pat
     missing = COMMANDS[command][-2:]
     program = f"import os, runpy; os.chdir({str(tmp_path)!r})\n"
     program += f"runpy.run_module({MODULES[command].removesuffix('.__main__')!r}, run_name='__main__')"
-    done = run(program, missing)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith(f"{command}: ") and f"{sys.executable} -m pip install " in done.stderr
-    assert all(PACKAGES[module] in done.stderr for module in missing)
+    completed = run(program, missing)
+    assert completed.returncode == 1 and completed.stderr.count("\n") == 1, completed.stderr
+    assert completed.stderr.startswith(f"{command}: ") and f"{sys.executable} -m pip install " in completed.stderr
+    assert all(PACKAGES[module] in completed.stderr for module in missing)
     assert not list(tmp_path.iterdir())
 
 
@@ -57,17 +57,20 @@ def test_ros2_run_checks_requirements() -> None:
     """Tests the executable that CMake generates for a module."""
     program = (ROOT / "cmake/node.py.in").read_text()
     program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
-    done = run(program, ["av"])
-    assert (done.returncode, done.stderr) == (1, f"demo: av is not installed: {sys.executable} -m pip install av\n")
+    completed = run(program, ["av"])
+    assert (completed.returncode, completed.stderr) == (
+        1,
+        f"demo: av is not installed: {sys.executable} -m pip install av\n",
+    )
 
 
 @pytest.mark.slow
 def test_missing_bag_reader_is_reported_before_training(tmp_path: Path) -> None:
     (tmp_path / "drive.mcap").touch()
     program = "import runpy; runpy.run_module('sam2_ros.training', run_name='__main__')"
-    done = run(program, ["rosbags"], str(tmp_path / "run"), "--steps", "1", "--data", str(tmp_path / "drive.mcap"))
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].endswith(f"{sys.executable} -m pip install rosbags"), done.stderr
+    completed = run(program, ["rosbags"], str(tmp_path / "run"), "--steps", "1", "--data", str(tmp_path / "drive.mcap"))
+    assert completed.returncode == 2 and "Traceback" not in completed.stderr
+    assert completed.stderr.splitlines()[-1].endswith(f"{sys.executable} -m pip install rosbags"), completed.stderr
 
 
 def test_readme_and_package_xml_install_all_requirements() -> None:

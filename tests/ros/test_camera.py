@@ -130,7 +130,7 @@ def test_infrared_images_keep_16_bits(graph: Graph, robot: Robot, tmp_path: Path
     np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), heat)
 
 
-def test_missing_pyav_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_pyav_error_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = write_video(tmp_path / "film.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(SourceError, match="pip install av"):
@@ -180,7 +180,7 @@ def test_waits_for_masklets(graph: Graph, robot: Robot, checkpoint: Path, folder
     assert node.finished.result() == len(GREYS)
 
 
-def test_unplayable_source_says_why(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
+def test_unplayable_source_error_names_the_problem(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     text = tmp_path / "clip.mp4"

@@ -23,5 +23,5 @@ def test_plain_text_is_unchanged() -> None:
     assert excerpt("Größe 杯") == "Größe 杯"
 
 
-def test_escapes_do_not_make_a_cut_line_long() -> None:
+def test_escaped_excerpt_stays_short() -> None:
     assert len(excerpt("\U000e0001" * 1_000_000)) <= 2 * MAX_CHARACTERS

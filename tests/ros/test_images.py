@@ -70,7 +70,7 @@ def test_byte_order() -> None:
 
 
 def test_nv24_agrees_with_nv12() -> None:
-    """Where four pixels have one colour, as in nv12."""
+    """If each four pixels have one colour, as in nv12."""
     sparse = noise("nv12")
     sparse.data = array.array("B", np.clip(np.frombuffer(sparse.data, np.uint8), 16, 235).tobytes())
     brightness, colour = np.split(np.frombuffer(sparse.data, np.uint8).reshape(-1, WIDTH), [HEIGHT])
@@ -126,7 +126,7 @@ def test_pixels_round_trip_through_a_message() -> None:
         ({"encoding": "uyvy", "width": 15}, "cannot be converted"),
     ],
 )
-def test_unreadable_images_say_why(change: dict, reason: str) -> None:
+def test_unreadable_image_errors_name_the_problem(change: dict, reason: str) -> None:
     image = noise("rgb8")
     for field, value in change.items():
         setattr(image, field, value)
@@ -134,7 +134,7 @@ def test_unreadable_images_say_why(change: dict, reason: str) -> None:
         to_rgb(image)
 
 
-def test_unreadable_compressed_images_say_why() -> None:
+def test_unreadable_compressed_image_errors_name_the_problem() -> None:
     whole = to_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header()).data
     for data, reason in ((b"", "is empty"), (b"no picture", "no known format"), (bytes(whole[:60]), "cut off")):
         problem = f"{len(data)} bytes of compressed image .'jpeg'. cannot be decoded: .*{reason}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sam2_ros.ros.log import BURST_BYTES, BYTES_PER_SECOND, Log
 
 
-class Written:
+class WrittenLog:
     """A logger that records its lines, with an adjustable clock."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Written:
 
 
 def test_repeated_line_is_throttled_and_counted() -> None:
-    written = Written()
+    written = WrittenLog()
     for number in range(50):
         written.now = number / 10
         written.log.warning(f"refused: {number}", throttle_duration_sec=1.0)
@@ -29,7 +29,7 @@ def test_repeated_line_is_throttled_and_counted() -> None:
 
 
 def test_call_sites_are_throttled_separately() -> None:
-    written = Written()
+    written = WrittenLog()
     for _ in range(3):
         written.log.warning("one", throttle_duration_sec=1.0)
         written.log.error("other", throttle_duration_sec=1.0)
@@ -38,7 +38,7 @@ def test_call_sites_are_throttled_separately() -> None:
 
 
 def test_log_rate_is_below_a_kilobyte_per_second() -> None:
-    written = Written()
+    written = WrittenLog()
     seconds = 100
     for number in range(100 * seconds):
         written.now = number / 100

@@ -14,7 +14,7 @@ def test_events_are_counted() -> None:
     assert meter["received"] == 5 and meter["dropped"] == 0
 
 
-def test_without_images_the_rate_is_zero() -> None:
+def test_rate_is_zero_without_images() -> None:
     assert Meter().summary() == {"rate": 0.0}
 
 

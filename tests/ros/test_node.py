@@ -83,7 +83,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert state_of(robot) == "finalized"
 
 
-def test_damaged_or_mismatched_checkpoint_says_why(
+def test_damaged_or_mismatched_checkpoint_error_names_the_problem(
     graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path, capfd
 ) -> None:
     damaged = tmp_path / "damaged.pt"
@@ -106,12 +106,12 @@ def test_damaged_or_mismatched_checkpoint_says_why(
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
-def test_argument_in_the_wrong_place_is_an_error(ros_domain: int, module: str, argument: str) -> None:
+def test_parameter_without_ros_args_is_an_error(ros_domain: int, module: str, argument: str) -> None:
     """Without --ros-args, ROS would ignore it."""
     command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
-    assert "--ros-args -" in done.stderr, "the usage is shown"
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert completed.returncode == 2 and f"unrecognized arguments: {argument}" in completed.stderr
+    assert "--ros-args -" in completed.stderr, "the usage is shown"
 
 
 def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:

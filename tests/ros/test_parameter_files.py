@@ -32,7 +32,7 @@ def test_misspelt_parameter_is_logged(graph: Graph, source: str, capfd: pytest.C
     assert log.count("has no effect") == 2
 
 
-def test_sam2_node_logs_misspelt_parameters_too(graph: Graph, capfd: pytest.CaptureFixture) -> None:
+def test_misspelt_parameter_of_the_sam2_node_is_logged(graph: Graph, capfd: pytest.CaptureFixture) -> None:
     graph.sam2(autostart=False, image_sise=320)
     assert "There is no parameter image_sise, so it has no effect; is image_size meant?" in capfd.readouterr().err
 

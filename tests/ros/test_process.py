@@ -14,7 +14,7 @@ import sam2_ros
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
+TIMEOUT = 60.0  # s; only failures take so long
 MODULES = {
     "camera": ["--ros-args", "-p", "source:=VIDEO"],
     "node": ["--ros-args", "-p", "autostart:=false"],
@@ -34,12 +34,12 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 
-# The same for something that is called.
+# The same when a function is called.
 WHILE_CALLING = """
 import importlib, os, sys, time
-module, what = sys.argv.pop(1), sys.argv.pop(1)
+module, function = sys.argv.pop(1), sys.argv.pop(1)
 executable = importlib.import_module(f"sam2_ros.ros.{module}")
-owner, name = what.rsplit(".", 1)
+owner, name = function.rsplit(".", 1)
 owner = eval(owner, vars(executable))
 original = getattr(owner, name)
 def signalled(*arguments, **named):
@@ -64,10 +64,10 @@ def run(command: list[str], kind: signal.Signals, **environment: str) -> subproc
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=TIMEOUT)
 
 
-def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
-    assert "signal sent" in done.stdout
-    assert "Traceback" not in done.stderr and "Error" not in done.stderr, done.stderr
-    assert done.returncode in statuses, (done.returncode, done.stderr)
+def check(completed: subprocess.CompletedProcess, *statuses: int) -> None:
+    assert "signal sent" in completed.stdout
+    assert "Traceback" not in completed.stderr and "Error" not in completed.stderr, completed.stderr
+    assert completed.returncode in statuses, (completed.returncode, completed.stderr)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
@@ -86,9 +86,9 @@ def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
 def test_signal_while_importing(tmp_path: Path, module: str, imported: str, kind: signal.Signals) -> None:
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    done = run(["-m", f"sam2_ros.ros.{module}"], kind, SIGNAL_AT=imported, PYTHONPATH=path)
-    check(done, -kind)
-    assert done.stderr == ""
+    completed = run(["-m", f"sam2_ros.ros.{module}"], kind, SIGNAL_AT=imported, PYTHONPATH=path)
+    check(completed, -kind)
+    assert completed.stderr == ""
 
 
 def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     script.write_text(template.read_text().replace("@module@", "recorder").replace("@executable@", "record"))
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    done = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)
-    check(done, -signal.SIGINT)
-    assert done.stderr == ""
+    completed = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)
+    check(completed, -signal.SIGINT)
+    assert completed.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_signal_while_starting_and_ending(
     ros_domain: int, tmp_path: Path, module: str, function: str, kind: signal.Signals
 ) -> None:
     code = "import rclpy\nrclpy.spin = lambda node: None\n" if function == "BagWriter.close" else ""
-    done = run(["-c", code + WHILE_CALLING, module, function, *arguments(module, tmp_path)], kind)
-    check(done, 130 if module == "prompter" else 0)
+    completed = run(["-c", code + WHILE_CALLING, module, function, *arguments(module, tmp_path)], kind)
+    check(completed, 130 if module == "prompter" else 0)
     folder = tmp_path / "bag"
     assert not folder.exists() or (folder / "metadata.yaml").is_file(), "there is no half of a bag"
 
@@ -161,8 +161,8 @@ def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> N
             "Sam2Node._start = whole_life\n"
         )
         parameters = ["--ros-args", "-p", f"checkpoint:={checkpoint}"]
-        done = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{function}", *parameters], signal.SIGTERM)
-        check(done, 0)
+        completed = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{function}", *parameters], signal.SIGTERM)
+        check(completed, 0)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> N
         (None, "there is no such file"),
     ],
 )
-def test_invalid_parameter_file_says_why(
+def test_invalid_parameter_file_error_names_the_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, reason: str
 ) -> None:
     from sam2_ros.ros.process import own_arguments
@@ -202,11 +202,13 @@ def test_invalid_ros_arguments_are_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         own_arguments("camera")
 
 
-def test_process_prints_one_line(tmp_path: Path) -> None:
+def test_invalid_parameter_file_prints_one_line(tmp_path: Path) -> None:
     file = tmp_path / "flat.yaml"
     file.write_text("model: default\n")
     for module in MODULES:
         command = [sys.executable, "-m", f"sam2_ros.ros.{module}", "--ros-args", "--params-file", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1 and "`model: default` stands outside" in done.stderr, done.stderr
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1 and "`model: default` stands outside" in completed.stderr, (
+            completed.stderr
+        )

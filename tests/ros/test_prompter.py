@@ -29,8 +29,8 @@ from sam2_ros.ros.prompter import Prompter, read_mask
 def prompt(*arguments: object) -> tuple[int, str]:
     """Exit status and output."""
     command = [sys.executable, "-m", "sam2_ros.ros.prompter", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
-    return done.returncode, done.stdout + done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 @pytest.fixture

@@ -184,8 +184,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [*configure, *options],
             ["cmake", "--build", folder / package, "--target", "install", "--parallel", "2"],
         ):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout + done.stderr
+            completed = subprocess.run(command, env=environment, capture_output=True, text=True)
+            assert completed.returncode == 0, completed.stdout + completed.stderr
     return prefix
 
 
@@ -347,7 +347,7 @@ def test_bag_is_complete_after_every_signal(record, talker: Talker, kind: signal
     assert "Traceback" not in recording.output
 
 
-def test_recovery_reads_what_was_written_before_kill_9(record, talker: Talker, capsys) -> None:
+def test_recovery_after_kill_9(record, talker: Talker, capsys) -> None:
     text = talker.publisher(String, "/text")
     recording = record("/text")
     recording.wait_until_subscribed(text)
@@ -359,12 +359,12 @@ def test_recovery_reads_what_was_written_before_kill_9(record, talker: Talker, c
     with pytest.raises(ValueError, match=r"sam2_ros\.data\.recovery"):
         read_recording(recording.bag)
     for _ in range(2):  # a second recovery changes nothing
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "sam2_ros.ros.recorder", "--recover", str(recording.bag)],
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0 and "complete" in done.stdout, done.stderr
+        assert completed.returncode == 0 and "complete" in completed.stdout, completed.stderr
     messages = texts(recording.bag)
     assert messages and messages == [f"message {index}" for index in range(len(messages))]
     read_recording(recording.bag)
@@ -448,7 +448,7 @@ def test_invalid_arguments_are_one_line(ros_domain: int, tmp_path: Path, where: 
     (tmp_path / "there").mkdir()
     (tmp_path / "file").touch()
     bag = Path("/proc/bag") if where == "proc" else tmp_path / where
-    done = run("-o", str(bag), topic)
-    assert done.returncode == 1
-    assert reason in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    completed = run("-o", str(bag), topic)
+    assert completed.returncode == 1
+    assert reason in completed.stderr and len(completed.stderr.splitlines()) == 1, completed.stderr
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "there"], "nothing is left"

@@ -83,7 +83,7 @@ def test_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: st
     assert masklet.box == RegionOfInterest(x_offset=box.x, y_offset=box.y, width=box.width, height=box.height)
 
 
-def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_by_service_are_also_answered_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     for number, prompt in enumerate((CLICK, BOX, mask_prompt(0)), start=1):
         answer = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(0), prompt=prompt)

@@ -98,7 +98,7 @@ def test_backward_clock_step_of_a_second_keeps_objects(robot: Robot, sam2: Sam2N
 
 
 @pytest.mark.parametrize(("chosen", "left"), [("forget", []), ("keep", [1, 2, 3])])
-def test_the_time_jump_parameter_keeps_or_forgets_objects(
+def test_time_jump_parameter_keeps_or_forgets_objects(
     graph: Graph, robot: Robot, checkpoint: Path, chosen: str, left: list[int]
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), time_jump=chosen)

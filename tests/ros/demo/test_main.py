@@ -35,8 +35,8 @@ def command(*arguments: object) -> list[str]:
 def demo(*arguments: object) -> tuple[int, str]:
     """Exit status and output."""
     environment = {**os.environ, "COLUMNS": "160"}
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=TIMEOUT, env=environment)
-    return done.returncode, done.stdout + done.stderr
+    completed = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=TIMEOUT, env=environment)
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 def frames_of(video: Path) -> list[np.ndarray]:

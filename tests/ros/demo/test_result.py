@@ -80,6 +80,6 @@ def answered(*answers: Answer) -> Recording:
         (recording(present=False), "masks are missing"),
     ],
 )
-def test_incomplete_recording_says_what_is_missing(bad: Recording, reason: str) -> None:
+def test_incomplete_recording_error_names_the_missing_part(bad: Recording, reason: str) -> None:
     with pytest.raises(DemoError, match=reason):
         evaluate(bad, show())
