@@ -78,7 +78,7 @@ class Graph:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends the others in order
             )
         return self.processes[name]
 

@@ -34,7 +34,7 @@ class Log:
     """Writes like rclpy's logger, but cuts long lines, suppresses lines beyond a rate and says how many.
 
     rclpy's own throttle uses the system clock, and stays silent for an hour when that is set back by an hour. Lines are
-    throttled by the place in the code that logs them, and by their `kind`, one of a few. Thread-safe.
+    throttled by the place in the code that logs them, and by their `kind`. Thread-safe.
 
     Args:
         logger: the node's logger.

@@ -123,7 +123,7 @@ class Sam2Node(LifecycleNode):
         self._inputs: list[Subscription] = []  # while active
         self._configure_error = ""
         self._overlay_renderer = Overlay()  # keeps the colours of objects
-        self._last_image = 0.0  # s of the monotonic clock; time of activation until one comes
+        self._last_image = 0.0  # s of the monotonic clock; time of activation until one arrives
         self._clock_ran_at = time.monotonic()  # s of the monotonic clock, when ROS time was not 0 last
         self._arrival_clock = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
@@ -190,7 +190,7 @@ class Sam2Node(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._stream.open()  # before any message comes
+        self._stream.open()  # before any message arrives
         self._last_image = time.monotonic()
         try:
             self._open_inputs()
@@ -314,7 +314,7 @@ class Sam2Node(LifecycleNode):
     ) -> None:
         options = QoSOverridingOptions(overridable)
         # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
-        # it never frees the group of a subscription that is destroyed as its turn comes.
+        # it never frees the group of a subscription that is destroyed just before its callback.
         group = MutuallyExclusiveCallbackGroup()
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)

@@ -28,7 +28,7 @@ class Snapshot:
     """The images that can be prompted and the objects that are tracked, at one moment."""
 
     images: Mapping[int, ProcessedImage] = field(default_factory=dict)
-    """By the tracker's stamps, ascending, ns."""
+    """Processed images by the tracker's stamps, ascending, ns."""
     object_ids: frozenset[int] = frozenset()
     max_objects: int = 1
 

@@ -17,11 +17,11 @@ STRAY_TIMEOUT = 1.0
 
 SKIPPED = {
     Fit.REPEATED: ("repeated", "it has the same stamp as the one before it"),
-    Fit.LATE: ("late", "it is {back:.3f} s older than one that came before"),
+    Fit.LATE: ("late", "it is {back:.3f} s older than an earlier one"),
     Fit.STRAY: (
         "",
-        "its stamp is {back:.3f} s from that of the newest. Unless those behind it agree that time has jumped, there"
-        " are wrong stamps, or two cameras on one topic. To begin anew, call ~/reset",
+        "its stamp is {back:.3f} s from that of the newest. Unless the next images show that time has jumped, stamps"
+        " are wrong, or two cameras publish on one topic. To start over, call ~/reset",
     ),
 }
 """Counter and log line of skipped images, by reason; an empty counter: counted elsewhere."""
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class StampGate(Generic[T]):
-    """Passes images on by the rules of `Timeline`; counts and logs those that are skipped. Thread-safe.
+    """Admits images by the rules of `Timeline`; counts and logs skipped images. Thread-safe.
 
     Args:
         keep_over_jumps: `keep` of `Timeline`.

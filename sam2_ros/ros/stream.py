@@ -126,7 +126,7 @@ class Stream:
             self._meter.count("dropped")
         if dropped is image:
             self._log.error(
-                "An image is lost, because too many wait already: play more slowly, or let more wait (queue_size)",
+                "An image is lost, because the queue is full: play more slowly, or set a larger queue_size",
                 throttle_duration_sec=5.0,
             )
 

@@ -87,7 +87,7 @@ class TrackingSession:
             return
         if jump.forget:
             self._log.warning(
-                f"Time has jumped back by {jump.back / 1e9:.3f} s (a looped bag?): the tracker starts afresh and"
+                f"Time has jumped back by {jump.back / 1e9:.3f} s (a looped bag?): the tracker restarts and"
                 f" forgets {len(newest.masklets)} objects. To keep them, set time_jump to keep",
                 throttle_duration_sec=5.0,
             )
@@ -106,12 +106,12 @@ class TrackingSession:
         back = (before[-1] - first) / 1e9
         if jump.corrects:
             self._log.warning(
-                f"Stamps were wrong, the newest by {back:.3f} s, as the image behind it shows; what is tracked stays",
+                f"Stamps were wrong, the newest by {back:.3f} s, as the next image shows; tracked objects are kept",
                 throttle_duration_sec=5.0,
             )
             self.detections.limit(moved[-1])
             return
-        self._log.warning(f"The clock went back by {back:.3f} s; what is tracked stays", throttle_duration_sec=5.0)
+        self._log.warning(f"The clock went back by {back:.3f} s; tracked objects are kept", throttle_duration_sec=5.0)
         shift = moved[-1] - before[-1]
         self.detections.shift(shift)
         self._on_shift(before[-1], shift)

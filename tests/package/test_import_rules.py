@@ -1,6 +1,6 @@
 """Import rules: which room of the package may import which, no circles among files, and tests that mirror the rooms.
 
-A room is a folder of sam2_ros/, or a file that stands beside them. docs/architecture.md draws the same rules.
+A room is a folder of sam2_ros/, or a file beside them. docs/architecture.md draws the same rules.
 """
 
 from __future__ import annotations

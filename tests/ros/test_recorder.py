@@ -33,7 +33,7 @@ from sam2_ros.data.mcap_scan import Scan
 from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.recording import read_recording
 
-TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
+TIMEOUT = 60.0  # s; only failures take so long
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -294,7 +294,7 @@ def test_prompt_waits_for_its_image_after_a_time_jump(
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     robot.wait_for(lambda: len(node._stream._images) >= 2, "for the images")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[CLICK]))
-    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest that has come
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest arrived image
     robot.wait_for(lambda: len(node._stream._prompts) == 2, "for the prompts")
     resume.set()
     results = robot.next_results(0, 2)
