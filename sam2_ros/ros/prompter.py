@@ -115,7 +115,7 @@ class Prompter(Node):
         )
         if self._spin_until(available, REDISCOVERY_TIMEOUT):
             return
-        published = self._topics_of_images()
+        published = self._published_image_topics()
         hint = ""
         if published:
             hint = f". There are images on {', '.join(published)}: start the node with image:={published[0]}"
@@ -135,7 +135,7 @@ class Prompter(Node):
         """
         topic = self.resolve_topic_name(topic)
         if not self._spin_until(lambda: self.count_publishers(topic), wait):
-            others = ", ".join(self._topics_of_images()) or "no topic"
+            others = ", ".join(self._published_image_topics()) or "no topic"
             raise TimeoutError(f"there is no publisher on {topic}; there are images on {others}")
         publishers = self.get_publishers_info_by_topic(topic)
         headers: list[Header] = []
@@ -186,7 +186,7 @@ class Prompter(Node):
             return []
         return [topic for topic, kinds in subscribed if set(kinds) & set(IMAGES)]
 
-    def _topics_of_images(self) -> list[str]:
+    def _published_image_topics(self) -> list[str]:
         """Image topics with publishers, except for the node's own."""
         return sorted(
             topic
@@ -254,7 +254,7 @@ def read_mask(file: str | Path) -> np.ndarray:
     values = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
     drawn = values > 0
     if not drawn.any():
-        raise ValueError(f"{file} is all black: an object's pixels are those that are not")
+        raise ValueError(f"{file} is all black: the object's pixels must not be black")
     # A black and white mask that was enlarged or saved as JPEG has grey edges and nearly black specks.
     soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
     return values > 127 if soft else drawn

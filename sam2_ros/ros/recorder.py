@@ -82,7 +82,7 @@ class Recorder(Node):
         topics: names of the topics to record.
 
     Raises:
-        ValueError: a name is not valid for a topic.
+        ValueError: a name is not a valid topic name.
         OSError: the folder exists already, or cannot be written.
     """
 
@@ -236,7 +236,7 @@ def _full_name(node: Node, topic: str) -> str:
         validate_full_topic_name(name)
     except Exception as error:  # rcl, rmw and rclpy have one class of errors each
         reason = re.sub(r"failed to resolve name: |, at \S+:\d+", "", str(error).splitlines()[0])
-        raise ValueError(f"{topic!r} is no name of a topic: {reason}") from error
+        raise ValueError(f"{topic!r} is not a topic name: {reason}") from error
     return name
 
 

@@ -437,8 +437,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("where", "topic", "reason"),
     [
-        ("bag", "/a b", "'/a b' is no name of a topic: topic name must not contain"),
-        ("bag", "", "'' is no name of a topic"),
+        ("bag", "/a b", "'/a b' is not a topic name: topic name must not contain"),
+        ("bag", "", "'' is not a topic name"),
         ("there", "/text", "there: exists already"),
         ("file/bag", "/text", "file/bag: Not a directory"),
         ("proc", "/text", "No such file or directory"),
