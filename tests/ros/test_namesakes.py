@@ -24,10 +24,10 @@ def test_duplicate_name_warns_once_each_time_it_appears(graph: Graph, robot: Rob
     for _ in range(2):
         other = graph.add(Node("sam2", context=graph.context))
         warnings: list[str] = []
-        robot.wait_for(lambda: warnings.append(namesakes.new_warning() or "") or any(warnings), "for the namesake")  # noqa: B023
+        robot.wait_for(lambda: warnings.append(namesakes.new_warning() or "") or any(warnings), "for the duplicate")  # noqa: B023
         assert "2 nodes are called /sam2" in warnings[-1] and namesakes.new_warning() is None
         graph.remove(other)
-        robot.wait_for(lambda: not namesakes._find(), "for it to go")
+        robot.wait_for(lambda: not namesakes._warning(), "for its disappearance")
         assert namesakes.new_warning() is None
 
 
