@@ -121,6 +121,10 @@ class SAM2(nn.Module):
     def device(self) -> torch.device:
         return self.no_mem_embed.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.no_mem_embed.dtype
+
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """Normalised images [B, 3, H, W] -> features. Runs once per image, for any number of objects."""
         stride4, stride8, stride16 = self.image_encoder(image)
