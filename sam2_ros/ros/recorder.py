@@ -113,8 +113,9 @@ class Recorder(Node):
 
     @property
     def empty(self) -> dict[str, str]:
-        """Topics without a message, and why."""
-        return {name: self._why_empty(name) for name, count in self.counts.items() if not count}
+        """Topics on which nothing came, and why."""
+        lost = self.lost
+        return {name: self._why_empty(name) for name, count in self.counts.items() if not count and name not in lost}
 
     def _why_empty(self, name: str) -> str:
         if name not in self._recorded:
@@ -319,9 +320,12 @@ def _record(path: Path, topics: list[str]) -> int:
             failures.append(error)
     recorder.destroy_node()
     for topic, count in recorder.counts.items():
-        lost, why_empty = recorder.lost.get(topic, 0), recorder.empty.get(topic)
-        notes = [f"{lost} did not arrive"] * bool(lost) + [f"empty: {why_empty}"] * bool(why_empty)
-        print(f"{count:6d}  {topic}" + (f"  ({'; '.join(notes)})" if notes else ""))
+        note = ""
+        if lost := recorder.lost.get(topic):
+            note = f"  ({lost} did not arrive)"
+        elif why := recorder.empty.get(topic):
+            note = f"  (empty: {why})"
+        print(f"{count:6d}  {topic}{note}")
     for error in failures[:1]:
         if recorder.bag.is_complete:
             state = "recording ended there; what was recorded until then is complete and can be read"
