@@ -255,7 +255,7 @@ class Sam2Node(LifecycleNode):
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
-        self._log.info(f"Configured: {model}, {threads} threads, {choice}")
+        self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}")
 
     def _network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
@@ -546,7 +546,7 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
     """Of one operation, where nobody has said how many.
 
     One for each core, of more than two cores one is left to the rest of the robot. Small images are encoded ahead on
-    one half of the cores while objects are looked for on the other, unless whole parts of the network are one operation
+    one half of the cores while objects are tracked on the other, unless whole parts of the network are one operation
     each, by our kernels for CPUs.
     """
     cores = len(os.sched_getaffinity(0))

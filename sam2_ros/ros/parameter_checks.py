@@ -21,8 +21,8 @@ def check_model(name: str) -> None:
         raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
     if name and name not in CONFIGS:
         near = difflib.get_close_matches(name, CONFIGS, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"there is no such model; {meant}There are {', '.join(CONFIGS)}")
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"there is no such model.{meant} Choose one of: {', '.join(CONFIGS)}")
 
 
 def check_checkpoint(file: str) -> None:

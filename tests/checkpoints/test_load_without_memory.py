@@ -84,13 +84,13 @@ def test_no_graphs_are_exported_of_them(stills_only, tmp_path, monkeypatch, caps
 
 
 def test_training_on_clips_gives_them_a_memory_and_training_on_stills_does_not(stills_only, tmp_path):
-    for frames, learnt in ((2, True), (1, False)):
+    for frames, trained in ((2, True), (1, False)):
         given = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
         options = arguments().parse_args(given)
         with pytest.warns(UserWarning, match="a checkpoint for still images"):
             started = network(options, recipe_of(options))
         save_weights(started, tmp_path / "trained.safetensors")
-        assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == learnt
+        assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == trained
 
 
 def test_image_weights_are_taken_for_the_newer_release(tmp_path):

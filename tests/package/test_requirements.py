@@ -67,7 +67,7 @@ def imported_outside_functions(tree: ast.AST) -> Iterator[str]:
 
 
 def not_installed_by(modules: tuple[str, ...]) -> list[str]:
-    """Modules of every installed package but ROS, NumPy, PyYAML, the given ones, and those that pip brings with them."""
+    """Modules of all installed packages but ROS, NumPy, PyYAML, the given ones, and those that pip brings with them."""
     packages = packages_distributions()
     ros = {module for module, names in packages.items() if any(name.startswith("ros-") for name in names)}
     pending = [_normal(name) for module in (*modules, *SYSTEM) for name in packages[module]]

@@ -406,7 +406,7 @@ def test_prompts_keep_their_place_in_wide_images(model, images):
     hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
-    # Places from 0 to 1; half a pixel of what the network sees is added, as in the reference.
+    # Places from 0 to 1; half an input pixel is added, as in the reference.
     half = torch.tensor([0.5 / 128, 0.5 / 32])
     expected = torch.tensor([[0.5, 0.0], [0.75, 0.5], [179.5 / 240, 14.5 / 60]]) + half
     torch.testing.assert_close(points[-1][0, :3], expected)

@@ -30,12 +30,12 @@ MAX_FLOAT32_WIDTH, MAX_HALF_WIDTH = 64, 128
 
 MAX_IDLE_QUERIES = 4096
 """Queries of all heads up to which our kernel is taken where there are as many keys: an image of 1024 pixels, 256 wide.
-For four times as many, PyTorch's kernels have enough to do (benchmarks/kernels.py)."""
+For four times as many, PyTorch's kernels have enough to do (benchmarks/cuda_kernels.py)."""
 
 MIN_CUDNN_QUERIES = 4 * 4096
 """Queries of all heads from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide, it
-takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/kernels.py); this lies
-between."""
+takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/cuda_kernels.py); this
+lies between."""
 
 MIN_KEYS = 1024
 """That are many."""
