@@ -29,7 +29,7 @@ from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Training uses seeds below."""
+"""First seed of the scenes; training uses lower ones."""
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -67,17 +67,17 @@ def main() -> None:
                             box = replace(perfect, box_min_part=share).box
                             fits["of true masks"][share].append(overlap(box, perfect.box))
                     for prompt, frame in answers.items():
-                        found = frame.masklet(object_id)
-                        if later and truth.any() and found is not None and found.present:
-                            several = cv2.connectedComponents(found.mask.view(np.uint8))[0] > 2
+                        masklet = frame.masklet(object_id)
+                        if later and truth.any() and masklet is not None and masklet.present:
+                            has_parts = cv2.connectedComponents(masklet.mask.view(np.uint8))[0] > 2
                             for share in SHARES:
-                                fit = overlap(replace(found, box_min_part=share).box, perfect.box)
+                                fit = overlap(replace(masklet, box_min_part=share).box, perfect.box)
                                 fits[f"{kind}, {prompt}"][share].append(fit)
-                                if several:
+                                if has_parts:
                                     fits["several parts"][share].append(fit)
     table = Table("", "boxes", *(f"{share:g}" for share in SHARES))
-    for name, of_share in fits.items():
-        values = [of_share[share] for share in SHARES]
+    for name, by_share in fits.items():
+        values = [by_share[share] for share in SHARES]
         table.add_row(name, str(len(values[0])), *(f"{np.mean(fit):.3f}" for fit in values))
     console = Console()
     console.width = max(console.width, 110)  # numbers in a file would be cut

@@ -38,7 +38,7 @@ class Clock:
         self.now = time.process_time if cpu_time else time.perf_counter
 
     def watch(self, owner: Any, function: str, stage: str) -> None:
-        """From now on, a function of an object or module counts towards a stage."""
+        """Count the calls of a function of an object or module towards a stage, from now on."""
         inner = getattr(owner, function)
 
         def watched(*arguments, **named):

@@ -1,6 +1,6 @@
 """Attention on a CUDA GPU: python benchmarks/cuda_kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
-What SAM 2 does at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
+The attention of SAM 2 at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
 PyTorch's flash kernel takes values as wide as keys, so that they are projected first; cuDNN's takes narrow ones, too;
 ours (`narrow_attention`) projects afterwards, with several ways of sharing out the work. With room, a bank for ten maps
 and 19 pointers is full but for three of each. Within an image: 4096 queries and keys of 256. Tokens and image: what the
@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 QUERIES, MAPS, POINTERS, WIDE, NARROW = 4096, 7, 64, 256, 64
 ROOM = 10 * QUERIES + 76
 SOME = slice(0, QUERIES, 64)
-"""Queries whose answers are compared: all of them are too much in float32."""
+"""Number of queries whose results are compared: all of them are too many in float32."""
 WAYS = (
     *(((64, 64, 8, 2), 1), ((64, 64, 4, 3), 1), ((64, 64, 4, 3), 4)),
     *(((128, 64, 8, 3), 1), ((128, 64, 8, 3), 8), ((128, 128, 8, 2), 1)),
@@ -54,17 +54,22 @@ def main() -> None:
     table = Table("objects", "what", "kernel", "ms", "TFLOP/s", "difference", box=None, padding=(0, 2, 0, 0))
 
     def row(
-        n: int, what: str, kernel: str, function: Callable[[], Tensor], tflop: float, expected: Tensor | None = None
+        n: int,
+        direction: str,
+        kernel: str,
+        function: Callable[[], Tensor],
+        tflop: float,
+        expected: Tensor | None = None,
     ) -> None:
         try:
-            found = function().float()
+            result = function().float()
             spent = do_bench(function, warmup=10, rep=60, return_mode="median")
-        except Exception as error:  # too large for this GPU, or not there
-            table.add_row(str(n), what, kernel, "", "", type(error).__name__)
+        except Exception as error:  # too large for this GPU, or not available
+            table.add_row(str(n), direction, kernel, "", "", type(error).__name__)
             return
-        wrong = "" if expected is None else f"{float((found - expected).norm() / expected.norm()):.1e}"
+        wrong = "" if expected is None else f"{float((result - expected).norm() / expected.norm()):.1e}"
         rate = f"{1000 * tflop / spent:.0f}" if tflop else ""
-        table.add_row(str(n), what, kernel, f"{spent:.3f}", rate, wrong)
+        table.add_row(str(n), direction, kernel, f"{spent:.3f}", rate, wrong)
 
     def random(n: int, *shape: int) -> Tensor:
         return torch.randn(n, *shape, device="cuda").to(dtype)
@@ -123,11 +128,11 @@ def main() -> None:
         row(n, "within an image", "ours", own_kernel, 2 * WIDE * QUERIES * work, expected)
 
         tokens, image = torch.randn(n, 8, 8, 16, device="cuda"), torch.randn(n, 8, QUERIES, 16, device="cuda")
-        for what, queries, those in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):
-            expected = (queries.double() @ those.double().mT / 4).softmax(-1) @ those.double()
+        for direction, queries, key_tokens in (("tokens to image", tokens, image), ("image to tokens", image, tokens)):
+            expected = (queries.double() @ key_tokens.double().mT / 4).softmax(-1) @ key_tokens.double()
             for kernel, function in (("PyTorch", F.scaled_dot_product_attention), ("ours", narrow_attention)):
-                attend = partial(function, queries, those, those)
-                row(n, what + ", float32", kernel, attend, 4e-12 * n * 8 * 8 * 16 * QUERIES, expected.float())
+                attend = partial(function, queries, key_tokens, key_tokens)
+                row(n, direction + ", float32", kernel, attend, 4e-12 * n * 8 * 8 * 16 * QUERIES, expected.float())
 
         rotation = axial_rotation(64, 64, WIDE, query.device)
         keys = key[:, 0]

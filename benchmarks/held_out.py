@@ -27,7 +27,7 @@ from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.tracker import Tracker
 
 FIRST_SEED = 900_000_000_000
-"""Training uses seeds below."""
+"""First seed of the scenes; training uses lower ones."""
 COLUMNS = ("answer to the click", "until absent", "after", "absent called absent")
 
 
@@ -36,19 +36,19 @@ def judge(tracker: Tracker, scenes: Scenes, clips: int, name: str) -> dict[str, 
     values: dict[str, list[float]] = defaultdict(list)
     for seed in track(range(FIRST_SEED, FIRST_SEED + clips), name, transient=True):
         clip = scenes.scene(seed)
-        known, been_away = set(), set()
+        prompted, absent_before = set(), set()
         for masks, answers in zip(clip.masks, follow(tracker, clip, ["click"]), strict=True):
             for object_id, truth in zip(clip.object_ids, masks, strict=True):
                 answer = answers["click"].masklet(object_id)
                 if answer is None:
                     continue
                 if not truth.any():
-                    been_away.add(object_id)
+                    absent_before.add(object_id)
                     values[COLUMNS[3]].append(not answer.present)
                     continue
-                column = 0 if object_id not in known else 2 if object_id in been_away else 1
+                column = 0 if object_id not in prompted else 2 if object_id in absent_before else 1
                 values[COLUMNS[column]].append(region_similarity(answer.mask, truth))
-                known.add(object_id)
+                prompted.add(object_id)
     return {column: float(np.mean(values[column])) if values[column] else float("nan") for column in COLUMNS}
 
 

@@ -30,7 +30,7 @@ from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 SETTLED = 100
-"""Frames until the memory bank and the history are full, and allocators have reserved their memory."""
+"""Number of frames until the memory bank and the history are full, and allocators have reserved their memory."""
 
 
 def memory_in_use(model: SAM2) -> tuple[float, float]:

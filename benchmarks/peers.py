@@ -1,6 +1,6 @@
 """A tracking step beside other implementations: python benchmarks/peers.py [--model NAME] [--objects 1 4] [--dtype ...]
 
-Each of these sides takes turns, frame by frame, in a process of its own:
+These sides take turns, frame by frame, each in its own process:
 
 - ours: `Tracker.step`, from a camera's image to masks of its size;
 - plain: ours with `accelerate=False`, the network of the paper, on a GPU;
@@ -13,9 +13,8 @@ agree, and the difference is printed. Weights are random; they have the speed of
 
 Each stage has a floor: the operations of the plain network at the rate of the fastest matrix product on this machine,
 or its weights, inputs and outputs at the rate of a copy, whichever takes longer. (Kernels with fewer operations can be
-below it.) On a busy machine, --cpu-time measures
-the processor's time instead of the wall's. Energy is printed where the machine measures it: an NVIDIA GPU with
-nvidia-ml-py, processors through Linux' powercap.
+below it.) On a busy machine, --cpu-time measures the processor's time instead of the wall's. Energy is printed where
+the machine measures it: an NVIDIA GPU with nvidia-ml-py, processors through Linux' powercap.
 """
 
 from __future__ import annotations

@@ -79,10 +79,10 @@ def main() -> int:
         table.add_column(column, justify="right")
     everything = []
     for video in options.videos:
-        found = agreement(video, model, getattr(torch, dtype), options.frames, not options.plain)
-        everything.append(found.ravel())
-        each = ", ".join(f"{value:.3f}" for value in np.nanmean(found, axis=1))
-        table.add_row(video.name, str(found.shape[1]), f"{np.nanmean(found):.3f}", each, *_spread(found))
+        ious = agreement(video, model, getattr(torch, dtype), options.frames, not options.plain)
+        everything.append(ious.ravel())
+        each = ", ".join(f"{value:.3f}" for value in np.nanmean(ious, axis=1))
+        table.add_row(video.name, str(ious.shape[1]), f"{np.nanmean(ious):.3f}", each, *_spread(ious))
     total = np.concatenate(everything)
     table.add_row("all", "", f"{np.nanmean(total):.3f}", "", *_spread(total), style="bold")
     Console(width=max(Console().width, 110)).print(table)

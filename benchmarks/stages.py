@@ -1,4 +1,4 @@
-"""The stages of a tracking step: their names, in order, and how a clock watches them."""
+"""The stages of a tracking step: their names, in order, and their timing by a clock."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from clock import Clock
 INSIDE = {"condition": "memory attention", "decode": "mask decoder", "encode_memory": "memory encoder"}
 """Stages of `Network.track`, by the function of each."""
 TRACK = "attention to memory encoder"
-"""These three where they are recorded as one CUDA graph."""
+"""Name of these three stages where they are recorded as one CUDA graph."""
 STAGES = ("resize, normalise", "image encoder", *INSIDE.values(), TRACK, "masks")
 
 
 def watch_stages(clock: Clock, tracker: Any) -> None:
-    """From now on, a clock times the stages of a tracker, which may be one of an older checkout."""
+    """Time the stages of a tracker, which may be that of an older checkout, with a clock from now on."""
     network = tracker.network if hasattr(tracker, "network") else tracker.model
     graphs = type(network).__name__.startswith("Graphed")
     inner = network if graphs else getattr(network, "model", network)

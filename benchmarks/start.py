@@ -25,7 +25,7 @@ STEPS = ("imports", "weights", "tracker ready", "first mask", "second frame")
 
 def child(model: str, started: float) -> None:
     """Print when each of `STEPS` was done, in seconds since the start."""
-    import torch  # it is part of what is measured
+    import torch  # part of the measured time
 
     from sam2_ros.checkpoints.load import load_model
     from sam2_ros.model.sam2 import SAM2

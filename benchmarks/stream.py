@@ -41,7 +41,7 @@ from sam2_ros.tracking.prompt import Click, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 WARM_UP = 24
-"""Frames until the memory bank is full."""
+"""Number of frames until the memory bank is full."""
 
 
 def network(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
@@ -103,7 +103,7 @@ def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, 
             trackers[ahead].prompt(Prompt(clicks=(click,)))
     with ThreadPoolExecutor(1, "encoder") as encoder:
         index = 1
-        while len(taken[True]) < WARM_UP + frames:  # in turns, because the machine may be busier now than then
+        while len(taken[True]) < WARM_UP + frames:  # in turns, because the load of the machine changes
             for ahead, tracker in trackers.items():
                 coming = encoder.submit(tracker.encode, shown(clip, index)) if ahead else None
                 for i in range(index, index + WARM_UP):
@@ -270,8 +270,8 @@ def main() -> int:
     console.print(table)
 
     names = ("model", "checkpoint", "image_size", "image_aspect", "device", "threads")
-    given = {name: getattr(options, name) for name in names}
-    parameters = [*(f"{name}:={value}" for name, value in given.items() if value), *options.parameter]
+    values = {name: getattr(options, name) for name in names}
+    parameters = [*(f"{name}:={value}" for name, value in values.items() if value), *options.parameter]
     node = [word for parameter in parameters for word in ("-p", parameter)]
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))
     for column in ("latency ms: median", "p90", "images answered"):

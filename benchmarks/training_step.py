@@ -2,7 +2,7 @@
 
 The default model learns from one small batch through `Trainer.run`, as `python -m sam2_ros.training` does, in float32
 and, where the device has it natively, in bfloat16. With --before PATH another checkout of this repository takes turns
-with this one, step by step in a process of its own, and ratios are printed: above 1, this checkout is slower.
+with this one, step by step in its own process, and ratios are printed: above 1, this checkout is slower.
 
 All steps cost the same: one click on the first frame, one correction, and tracking from there. A validation tracks two
 clips from one click each, with the moving average of the weights, and logs its pictures.
@@ -38,7 +38,7 @@ VALIDATION_CLIPS = 2
 
 @dataclass(frozen=True)
 class Task:
-    """What is measured."""
+    """The measured training."""
 
     dtype: str
     device: str
@@ -46,18 +46,18 @@ class Task:
     clips: int
     frames: int
     objects: int
-    """Of each clip."""
+    """Number of objects in each clip."""
 
 
 class Finished(Exception):
-    """No more steps are wanted."""
+    """The end of the measurement."""
 
 
 class Turns:
-    """One batch again and again; asking for it ends a step, and waits for the command to begin the next.
+    """One batch, repeated endlessly; requesting it ends a step, and waits for the command to begin the next.
 
-    It is what a trainer takes as samples, so that single steps of `Trainer.run` can be timed from outside. A step ends
-    where the trainer says: in `elapsed`, which `Validation` reads.
+    It replaces a trainer's samples, so that single steps of `Trainer.run` can be timed from outside. The trainer marks
+    the end of a step in `elapsed`, which `Validation` reads.
     """
 
     def __init__(self, pipe: Connection, batch: Any, validation: Validation) -> None:
@@ -84,7 +84,7 @@ class Turns:
 
 
 class Validation(list):
-    """Batches to validate with; remembers how long training had taken when they were asked for."""
+    """Batches to validate with; records the training time when they are requested."""
 
     trainer: Any = None
     elapsed = 0.0
@@ -163,7 +163,7 @@ def measure(task: Task, checkouts: dict[str, str], steps: int, warm_up: int) -> 
 
 
 def show(console: Console, task: Task, seconds: dict[str, dict[str, list[float]]]) -> None:
-    """Medians, and the median of the ratios of steps that followed each other."""
+    """Print medians, and the median of the ratios of consecutive steps."""
     names = list(seconds[PARTS[0]])
     compared = len(names) > 1
     table = Table(f"{task.dtype}, s", *names, *(["ratio"] if compared else []), box=None, padding=(0, 2, 0, 0))

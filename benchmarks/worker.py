@@ -1,4 +1,4 @@
-"""A process of its own, which does what it is asked to over a pipe."""
+"""A separate process that executes commands from a pipe."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class Worker:
-    """Runs a function in a new process, with one end of a pipe and more as its arguments.
+    """Runs a function in a new process, with one end of a pipe and further arguments.
 
     Benchmarks compare two checkouts of one package, which a single process can't import.
 
     Args:
         target: a function of a module. It sends None when it is ready, then one answer for each command, until "end".
-        arguments: of the function, after the pipe.
+        arguments: arguments of the function, after the pipe.
     """
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
@@ -25,7 +25,7 @@ class Worker:
         other.close()
 
     def wait_until_ready(self) -> None:
-        """Raises EOFError: the process has ended; its own error is on the screen."""
+        """Wait until the target is ready. Raises EOFError: the process has ended; its own error is on the screen."""
         self._pipe.recv()
 
     def ask(self, command: str) -> Any:

@@ -17,7 +17,7 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
-# Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on.
+# Environment variables with the path of Fast DDS's profile: up to Jazzy, and from Kilted on.
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
 ARGUMENTS = {
@@ -32,12 +32,12 @@ ARGUMENTS = {
     "camera": ("false", "also start the camera node, playing `source`"),
 }
 
-# Parameters of the camera that are arguments; of the sam2 node all are.
+# Parameters of the camera that are arguments. All of the sam2 node's are.
 CAMERA_ARGUMENTS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("source", "rate", "loop", "frame_id")]
 
 
 def flag(context: LaunchContext, name: str) -> bool:
-    """An argument that is true or false. Raises RuntimeError, which names the argument."""
+    """The value of a boolean argument. Raises RuntimeError, which names the argument."""
     return parsed(ParameterSpec(name, False, ""), context.launch_configurations[name])
 
 
@@ -49,23 +49,23 @@ def parsed(spec: ParameterSpec, text: str) -> bool | int | float | str:
         raise RuntimeError(str(error)) from None
 
 
-def given(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dict[str, ParameterValue]:
-    """The parameters that the user has given as arguments, by name."""
+def parameters_of(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dict[str, ParameterValue]:
+    """The parameters that were passed as arguments, by name."""
     texts = {spec: text for spec in specs if (text := context.launch_configurations[spec.name])}
     return {
         spec.name: ParameterValue(parsed(spec, text), value_type=type(spec.default)) for spec, text in texts.items()
     }
 
 
-def misspelt(context: LaunchContext) -> list[LogInfo]:
-    """Warnings about names on the command line that are nearly one of our arguments: launch itself ignores them."""
-    ours = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS))]
+def misspelling_warnings(context: LaunchContext) -> list[LogInfo]:
+    """Warnings about arguments with similar names, which launch itself ignores."""
+    known = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS))]
     names = [argument.split(":=")[0] for argument in context.argv if ":=" in argument]
-    near = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.8) for name in names if name not in ours}
+    suggestions = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.8) for name in names if name not in known}
     return [
-        LogInfo(msg=f"sam2.launch.py has no argument {name!r}; did you mean {found[0]!r}?")
-        for name, found in near.items()
-        if found
+        LogInfo(msg=f"sam2.launch.py has no argument {name!r}; did you mean {matches[0]!r}?")
+        for name, matches in suggestions.items()
+        if matches
     ]
 
 
@@ -89,7 +89,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         name=name,
         parameters=[
             ParameterFile(arguments["params_file"]),
-            given(context, SAM2_PARAMETERS),
+            parameters_of(context, SAM2_PARAMETERS),
             {"use_sim_time": flag(context, "use_sim_time")},
         ],
         remappings=[
@@ -100,7 +100,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ],
         **common,
     )
-    actions = [*misspelt(context), sam2]
+    actions = [*misspelling_warnings(context), sam2]
     if not flag(context, "camera"):
         return actions
     if not arguments["source"]:
@@ -108,7 +108,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     camera = Node(
         executable="camera",
         name="camera",
-        parameters=[given(context, CAMERA_ARGUMENTS)],
+        parameters=[parameters_of(context, CAMERA_ARGUMENTS)],
         remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", f"{name}/masklets")],
         **common,
     )

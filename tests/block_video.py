@@ -1,4 +1,4 @@
-"""Two blocks of colour that move apart, with the truth of where they are."""
+"""A video of two moving blocks of colour, with their true positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLOURS = ((240, 200, 40), (40, 90, 240))  # RGB, of blocks 0 and 1
 
 
 def block(number: int, index: int) -> tuple[slice, slice]:
-    """Rows and columns of a block on an image."""
+    """Rows and columns of block `number` on image `index`."""
     x = (20 + 5 * index, 100 + 3 * index)[number]
     return slice(30, 60), slice(x, x + 30)
 

@@ -1,4 +1,4 @@
-"""What tests of checkpoints assert."""
+"""Assertions of tests of checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short stream on which objects come and go, for trackers that should say the same."""
+"""A short stream on which objects come and go, to compare trackers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROMPTS = {
 
 
 def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer]]]]:
-    """After each of 16 frames its index, and what each tracker knows of up to three objects."""
+    """Yield, after each of 16 frames, its index and the answers of each tracker for up to three objects."""
     for index, image in enumerate(make_clip(frames=16).frames):
         for tracker in trackers:
             tracker.step(image)
@@ -31,8 +31,8 @@ def come_and_go(*trackers: Tracker) -> Iterator[tuple[int, list[dict[int, Answer
         yield index, known
 
 
-def furthest(known: list[dict[int, Answer]], allowed: float) -> float:
-    """How far the logits of two trackers are from each other at most; presence must not be further than allowed."""
+def largest_difference(known: list[dict[int, Answer]], allowed: float) -> float:
+    """Largest difference between the logits of two trackers; that of presence must not be larger than allowed."""
     one, other = known
     for object_id, answer in one.items():
         assert abs(answer.presence_logit - other[object_id].presence_logit) < allowed

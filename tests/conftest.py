@@ -1,6 +1,7 @@
-"""What tests of several folders start from."""
+"""Fixtures of several folders of tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,13 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the node: spinning threads lose all speed on a busy machine
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, processes that tests start would inherit that it is ignored
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # a machine that does other things as well is no failure
 
 
 SLOW_FIXTURES = {"ros_domain", "exported"}
-"""What starts nodes, or exports the network."""
+"""Fixtures that start nodes, or export the network."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,8 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A ROS_DOMAIN_ID that nobody else on this machine uses, set in the environment (child processes inherit it)."""
-    from sam2_ros.ros.graph import free_domain  # not above: tests of the Python API need no ROS
+    """A ROS_DOMAIN_ID that is unused on this machine, set in the environment (child processes inherit it)."""
+    from sam2_ros.ros.graph import free_domain  # imported here: tests of the Python API need no ROS
 
     domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
@@ -35,7 +37,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model, for small pictures, as ONNX graphs: half a minute, once."""
+    """The default model for small pictures as ONNX graphs, exported once, in half a minute."""
     from sam2_ros.acceleration.onnx.export import export
     from sam2_ros.checkpoints.load import load_model
 

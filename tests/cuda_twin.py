@@ -1,4 +1,4 @@
-"""A small network and its twin of faster classes for CUDA on a CPU: with kernels in Triton's interpreter, else without.
+"""A small network and its twin of faster classes for CUDA, on a CPU: with kernels in Triton's interpreter, or without.
 
 The interpreter multiplies no bfloat16. Autocast to float32, which changes nothing, has kernels that are for half
 precision compute without rounding.
@@ -22,7 +22,7 @@ from sam2_ros.model.sam2 import SAM2, Memories
 
 CONFIG = replace(
     TINY,
-    hiera=replace(TINY.hiera, windows=(8, 4, 7, 8)),  # some windows hang over the edge
+    hiera=replace(TINY.hiera, windows=(8, 4, 7, 8)),  # some windows reach beyond the edge
     dim=128,
     memory_layers=2,
     decoder_heads=4,
@@ -30,7 +30,7 @@ CONFIG = replace(
 HEIGHT, WIDTH = 96, 96  # a grid of more cells than a decoder has tokens
 
 BOUNDS = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-"""Norm of the difference over the norm of what the plain network computes in float32."""
+"""Norm of the difference over the norm of the plain network's result in float32."""
 
 
 def network() -> SAM2:
@@ -100,7 +100,7 @@ def whole_stream(model: SAM2, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def calls_of(model: SAM2) -> list[tuple[str, bool, tuple[Any, ...], Any]]:
-    """What each module is called with in `whole_stream` in float32, once with and once without a mask of memory tokens:
+    """Arguments of each module in `whole_stream` in float32, once with and once without a mask of memory tokens:
     name, whether autocast would be enabled there, arguments, result."""
     calls, hooks, known = [], [], set()
 
@@ -148,15 +148,15 @@ def compare_classes(dtype: torch.dtype) -> set[str]:
 
 
 def compare_streams(dtype: torch.dtype) -> None:
-    """Compare all results of the twin with those of the plain network, as they are computed in a precision."""
+    """Compare all results of the twin with those of the plain network, in one precision."""
     model = network()
     with precision(torch.float32, enabled=False):
         expected = whole_stream(model, torch.float32)
     with precision(dtype, enabled=dtype != torch.float32):
         plain = whole_stream(model, dtype)
-        found = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
+        output = whole_stream(twin_of(model, CUDA_CLASSES, dtype), dtype)
+    assert output.keys() == expected.keys()
+    for name, value in output.items():
         assert value.shape == expected[name].shape and value.dtype == plain[name].dtype, name
         difference = float((value.float() - expected[name]).norm() / expected[name].norm())
         assert difference <= BOUNDS[dtype], (name, dtype, difference)

@@ -1,4 +1,4 @@
-"""Messages of a detector. They stand in for those of vision_msgs, which is not on PyPI."""
+"""Messages of a detector, in place of those of vision_msgs, which is not on PyPI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 
 def detection(box: tuple[float, float, float, float], *scores: float, theta: float = 0.0) -> SimpleNamespace:
-    """A box by its centre and size; its hypotheses are named by their place."""
+    """A detection with a box of centre and size, and a hypothesis for each score, labelled by its index."""
     x, y, width, height = box
     centre = SimpleNamespace(position=SimpleNamespace(x=x, y=y), theta=theta)
     results = [

@@ -1,4 +1,4 @@
-"""The same network as Hugging Face transformers builds it, with the same random weights: what ours is compared with."""
+"""The same network in Hugging Face transformers, with the same random weights, as a reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STD = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
 
 
 def pixels(image) -> Tensor:
-    """uint8 [S, S, 3] -> what the networks see: [3, S, S]."""
+    """uint8 [S, S, 3] -> input of the networks: [3, S, S]."""
     return (torch.from_numpy(image).permute(2, 0, 1) / 255 - MEAN) / STD
 
 
@@ -59,7 +59,7 @@ def image_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> transforme
 
 
 class ReferenceVideoModel(Sam2VideoModel):
-    """transformers' video model, put right where it departs from the reference implementation (docs/parity.md).
+    """transformers' video model, with corrected deviations from the reference implementation (docs/parity.md).
 
     Memories stay in float32, so that rounding does not hide faults.
     """
@@ -67,11 +67,11 @@ class ReferenceVideoModel(Sam2VideoModel):
     def _single_frame_forward(self, *args, multimask_output: bool = False, **kwargs):
         # A mask prompt's object pointer comes from the single mask; transformers takes the best of three.
         output = super()._single_frame_forward(*args, multimask_output=multimask_output, **kwargs)
-        self.predicted_iou = float(output.iou_scores.max())  # of three candidates the best is taken, or there is one
+        self.predicted_iou = float(output.iou_scores.max())  # the best of three candidates, or the only one
         return output
 
     def _use_mask_as_output(self, *args, **kwargs):
-        # A mask prompt is remembered by way of its low-resolution logits, like every other mask.
+        # A mask prompt enters the memory through its low-resolution logits, like every other mask.
         output = super()._use_mask_as_output(*args, **kwargs)
         output.high_res_masks = F.interpolate(output.pred_masks, self.image_size, mode="bilinear")
         return output
@@ -105,8 +105,8 @@ class ReferenceVideoModel(Sam2VideoModel):
 
 
 @dataclass
-class Said:
-    """What a network said of one object on one frame."""
+class PeerAnswer:
+    """A network's output for one object on one frame."""
 
     logits: Tensor
     """[S / 4, S / 4]."""
@@ -115,7 +115,7 @@ class Said:
 
 
 class PeerStream:
-    """One object followed by transformers through a stream, frame by frame.
+    """One object tracked by transformers through a stream, frame by frame.
 
     Streams of the same images can share the image features: `shares` is another of them, which steps first.
     """
@@ -129,10 +129,10 @@ class PeerStream:
         self.conditioning, self.tracked = self.session.output_dict_per_obj[self.object].values()
         self.points: dict[int, tuple[list, list]] = {}
 
-    def step(self, image: np.ndarray) -> Said | None:
+    def step(self, image: np.ndarray) -> PeerAnswer | None:
         """The next frame; None while there is no object."""
         if self.conditioning:
-            return self._said(self.model(self.session, frame=pixels(image)))
+            return self._answer(self.model(self.session, frame=pixels(image)))
         self.session.add_new_frame(pixels(image))
         return None
 
@@ -143,10 +143,10 @@ class PeerStream:
         mask: np.ndarray | None,
         frame: int | None,
         carry: bool = True,
-    ) -> Said:
+    ) -> PeerAnswer:
         """New clicks, box or mask, on the newest frame (None) or an earlier one; later frames are tracked again.
 
-        Without `carry` they are not, and what is said is about the prompted frame.
+        Without `carry` they are not, and the result is that of the prompted frame.
         A corrected frame becomes a conditioning frame, as in the training of the released checkpoints.
         """
         newest = self.session.num_frames - 1
@@ -168,25 +168,25 @@ class PeerStream:
         self.session.obj_with_new_inputs = [1]
         if frame in self.session.frames_tracked_per_obj[self.object] and frame in self.conditioning:
             self.tracked[frame] = self.conditioning.pop(frame)  # a frame corrected again does not see its own memory
-        said = self._said(self.model(self.session, frame_idx=frame), mask is not None)
+        result = self._answer(self.model(self.session, frame_idx=frame), mask is not None)
         if frame in self.tracked:
             self.conditioning[frame] = self.tracked.pop(frame)
         for later in range(frame + 1, newest + 1) if carry else ():
-            said = self._said(self.model(self.session, frame_idx=later))
-        return said
+            result = self._answer(self.model(self.session, frame_idx=later))
+        return result
 
-    def retrack(self) -> dict[int, Said]:
-        """All frames after the first prompted one anew, but for those that were prompted; by frame."""
+    def retrack(self) -> dict[int, PeerAnswer]:
+        """Track all frames after the first prompted one again, except prompted ones; outputs by frame."""
         frames = range(min(self.conditioning) + 1, self.session.num_frames)
         return {
-            frame: self._said(self.model(self.session, frame_idx=frame))
+            frame: self._answer(self.model(self.session, frame_idx=frame))
             for frame in frames
             if frame not in self.conditioning
         }
 
-    def _said(self, output, is_mask: bool = False) -> Said:
+    def _answer(self, output, is_mask: bool = False) -> PeerAnswer:
         logits = output.pred_masks.view(self.model.prompt_encoder.mask_input_size)
-        return Said(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
+        return PeerAnswer(logits, 1.0 if is_mask else self.model.predicted_iou, float(output.object_score_logits))
 
 
 def build(config: SAM2Config, kind: type[Sam2VideoModel] = ReferenceVideoModel) -> Sam2VideoModel:
@@ -213,12 +213,12 @@ def video_model(config: SAM2Config, seed: int, vivid: float = 1.0) -> ReferenceV
 
 
 SHARP = 3.0
-"""How much stronger than usual the memory attention's queries and keys are."""
+"""Factor of the memory attention's queries and keys."""
 
 
 @torch.no_grad()
 def randomise(model: nn.Module, vivid: float) -> None:
-    """Every parameter, also those that start at zero or nearly so, so that none of them can be wrong unseen.
+    """Randomise every parameter, also those that start near zero, so that an error in any of them shows.
 
     The larger `vivid`, the larger are mask logits. At 1 a single mask is hardly ever stable; at 3 earlier masks reach
     the limit at which they are clamped.
@@ -235,7 +235,7 @@ def randomise(model: nn.Module, vivid: float) -> None:
             parameter.copy_(0.5 * noise)
     for name, parameter in model.named_parameters():
         if "cross_attn_image." in name and ("q_proj.weight" in name or "k_proj.weight" in name):
-            parameter.mul_(SHARP)  # or every memory would be averaged away, and with it whatever is wrong about it
+            parameter.mul_(SHARP)  # or every memory, with its errors, would be averaged away
         if "output_hypernetworks_mlps." in name and "proj_out" in name:
             parameter.sub_(parameter.mean(dim=0))  # or many masks would be all or nothing
             parameter.mul_(vivid)
@@ -245,7 +245,7 @@ def randomise(model: nn.Module, vivid: float) -> None:
 
 
 def ours(config: SAM2Config, peer: nn.Module) -> SAM2:
-    """Our network with the peer's weights. The image model has none for the memory: those stay as they are."""
+    """Our network with the peer's weights. The image model has none for the memory, which keeps its own."""
     model = SAM2(config)
     missing, unexpected = model.load_state_dict(from_hugging_face(peer.state_dict()), strict=False)
     assert not unexpected

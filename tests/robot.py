@@ -24,14 +24,14 @@ from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import EXECUTOR_THREADS, Sam2Node
 from sam2_ros.ros.stamps import time_message
 
-TIMEOUT = 60.0  # s; generous, because the machine may be busy: nothing waits for so long unless it fails
+TIMEOUT = 60.0  # s; generous, because the machine may be busy: only failures take so long
 START = 1_700_000_000_000_000_000  # ns, of the first image
 PERIOD = 100_000_000  # ns between images
 SIZE = (96, 128)  # of the images, rows and columns
 
 
 def picture(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Image number `index` of the sequence that the tests show: a bright square that moves over noise."""
+    """Image number `index` of the test sequence: a bright square that moves over noise."""
     height, width = size
     pixels = np.random.default_rng(7).integers(0, 80, (height, width, 3), dtype=np.uint8)
     pixels[height // 4 : height // 2, width // 8 + 2 * index : width // 3 + 2 * index] = (250, 200, 40)
@@ -52,11 +52,11 @@ BOX = msg.Prompt(box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height
 
 
 class Robot(Node):
-    """The rest of the graph: a camera, an operator, and somebody who listens to the answers."""
+    """The rest of the graph: a camera, an operator, and a subscriber to the answers."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("robot", context=context)
-        self._news = threading.Condition()
+        self._arrival = threading.Condition()
         self.received: dict[str, list] = {}
         camera = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.camera = self.create_publisher(Image, "image", camera)
@@ -68,16 +68,16 @@ class Robot(Node):
         self.listen(msg.PromptResult, "sam2/prompt_results")
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
-        """Collects what comes on a topic."""
-        heard = self.received.setdefault(topic, [])
+        """Collects the messages of a topic."""
+        messages = self.received.setdefault(topic, [])
 
-        def hear(message: object) -> None:
-            with self._news:
-                heard.append(message)
-                self._news.notify_all()
+        def collect(message: object) -> None:
+            with self._arrival:
+                messages.append(message)
+                self._arrival.notify_all()
 
-        self.create_subscription(kind, topic, hear, qos)
-        return heard
+        self.create_subscription(kind, topic, collect, qos)
+        return messages
 
     @property
     def masklets(self) -> list[msg.MaskletArray]:
@@ -87,29 +87,29 @@ class Robot(Node):
     def results(self) -> list[msg.PromptResult]:
         return self.received["sam2/prompt_results"]
 
-    def wait_for(self, event: Callable[[], bool], what: str = "", timeout: float = TIMEOUT) -> None:
-        with self._news:
+    def wait_for(self, event: Callable[[], bool], purpose: str = "", timeout: float = TIMEOUT) -> None:
+        with self._arrival:
             deadline = time.monotonic() + timeout
-            while not event():  # the graph's changes wake nobody, so look now and then as well
-                assert time.monotonic() < deadline, f"waited in vain {what}"
-                self._news.wait(0.02)
+            while not event():  # changes of the graph send no notification, so poll as well
+                assert time.monotonic() < deadline, f"waited in vain {purpose}"
+                self._arrival.wait(0.02)
 
     def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
-        """Waits until a node of this process has logged a text; everything that was logged up to there."""
-        said = ""
+        """Waits until a node of this process has logged a text. Returns the log up to there."""
+        log = ""
 
-        def heard() -> bool:
-            nonlocal said
-            said += capfd.readouterr().err
-            return text in said
+        def is_logged() -> bool:
+            nonlocal log
+            log += capfd.readouterr().err
+            return text in log
 
-        self.wait_for(heard, f"for a line with {text!r}")
-        return said
+        self.wait_for(is_logged, f"for a line with {text!r}")
+        return log
 
     def wait_until_connected(self) -> None:
-        """The node is active, and all that we send is heard and all that we hear is sent."""
-        talks = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
-        self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in talks), "for the node")
+        """Waits until the node is active, and all topics have publishers and subscribers."""
+        publishers = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
+        self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in publishers), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")
 
     def show(self, index: int, pixels: np.ndarray | None = None) -> msg.MaskletArray:
@@ -162,10 +162,10 @@ class Graph:
                 self.executor.spin()
             except ExternalShutdownException:
                 return
-            except InvalidHandle:  # something was destroyed while the executor was looking at it
+            except InvalidHandle:  # an entity was destroyed while the executor used it
                 continue
             except Exception as error:
-                if self.context.ok():  # a shutdown may come while the executor is about to wait
+                if self.context.ok():  # a shutdown may arrive while the executor is about to wait
                     self.errors.append(error)
 
     def add(self, node: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Small clips that are worth writing and reading."""
+"""Small clips for tests of readers and writers."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def make_clip(
     overlap: bool = False,
     fps: float = 24.0,
 ) -> Clip:
-    """Boxes that walk over a smooth picture, which gets brighter; annotated is every `every`-th frame.
+    """Boxes that move over a smooth picture, which gets brighter; every `every`-th frame is annotated.
 
     The last object comes on the fifth frame. The second one has holes and a single pixel, and covers part of the first
     if `overlap`.
@@ -44,23 +44,23 @@ def make_clip(
 def same_masks(clip: Clip, truth: Clip) -> None:
     """All masks are equal, bit by bit."""
     assert clip.object_ids == truth.object_ids
-    for mask, wanted in zip(clip.masks, truth.masks, strict=True):
-        assert (mask is None) == (wanted is None)
-        if wanted is not None:
+    for mask, expected in zip(clip.masks, truth.masks, strict=True):
+        assert (mask is None) == (expected is None)
+        if expected is not None:
             assert mask.dtype == bool
-            np.testing.assert_array_equal(mask, wanted)
+            np.testing.assert_array_equal(mask, expected)
 
 
 def same_frames(clip: Clip, truth: Clip, tolerance: float) -> None:
     """All frames are equal but for a mean difference; tolerance 0: bit by bit. Neighbours differ by 12 levels."""
     assert len(clip) == len(truth)
-    for frame, wanted in zip(clip.frames, truth.frames, strict=True):
-        assert frame.dtype == np.uint8 and frame.shape == wanted.shape
-        assert np.abs(frame.astype(int) - wanted).mean() <= tolerance
+    for frame, expected in zip(clip.frames, truth.frames, strict=True):
+        assert frame.dtype == np.uint8 and frame.shape == expected.shape
+        assert np.abs(frame.astype(int) - expected).mean() <= tolerance
 
 
 def digest(clip: Clip) -> str:
-    """Of all that is in a clip: the same for equal ones only."""
+    """Digest of a clip's content, the same only for equal clips."""
     everything = hashlib.sha256(repr(clip.object_ids).encode())
     for image, masks in zip(clip.frames, clip.masks, strict=True):
         everything.update(np.ascontiguousarray(image).tobytes())

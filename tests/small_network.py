@@ -1,4 +1,4 @@
-"""A network and a clip that are small enough to be trained in a test."""
+"""A network and a clip small enough to train in a test."""
 
 import cv2
 import numpy as np

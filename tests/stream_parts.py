@@ -1,4 +1,4 @@
-"""The parts of a stream, each without the others. Stamps are milliseconds here."""
+"""Parts of a stream for tests of single files. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def header(milliseconds: int) -> Header:
 
 
 def image_stamps(
-    processed: tuple[int, ...] = (), coming: tuple[int, ...] = (), held: tuple[int, ...] = ()
+    processed: tuple[int, ...] = (), pending: tuple[int, ...] = (), held: tuple[int, ...] = ()
 ) -> ImageStamps:
     """Images of 80 x 60 pixels."""
     images = {stamp * MS: ProcessedImage(header(stamp), 60, 80) for stamp in processed}
-    return ImageStamps(Snapshot(images), *(tuple(stamp * MS for stamp in group) for group in (coming, held)))
+    return ImageStamps(Snapshot(images), *(tuple(stamp * MS for stamp in group) for group in (pending, held)))
 
 
 class Session:
-    """A session with a real tracker, and what it says."""
+    """A session with a real tracker, a meter and a log."""
 
     def __init__(self) -> None:
         self.meter, self.written = Meter(), WrittenLog()

@@ -1,4 +1,4 @@
-"""Processes in which Triton interprets, or compiles for a GPU that is not there."""
+"""Processes in which Triton interprets kernels, or compiles them for a GPU that need not be present."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
-    """Runs code in a process of its own: Triton decides when it is imported whether it interprets."""
+    """Run code in a new process: Triton chooses the interpreter at import."""
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Small video files of many kinds, whose frames tell their own number."""
+"""Small video files of many kinds, whose frames show their number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNEVEN = [*range(0, 200, 10), *range(200, 1000, 40)]  # 60, then 15 a second
 
 
 def numbered(number: int) -> np.ndarray:
-    """A picture that says this number, 0 .. 255, in eight squares that survive any coding: uint8 [64, 96, 3]."""
+    """A picture that shows a number, 0 .. 255, in eight squares that survive any coding: uint8 [64, 96, 3]."""
     image = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
     image[..., 1] = (np.arange(WIDTH) * 2 + number * 5) % 120
     for bit in range(8):
@@ -64,7 +64,7 @@ def write_video(
 
 
 def remux(source: Path, target: Path, change: Callable[[int, Any], bool | None], **options: str) -> Path:
-    """Copies packets that `change` may change; those for which it returns False are left out."""
+    """Copy packets that `change` may change; those for which it returns False are left out."""
     with av.open(str(source)) as before, av.open(str(target), "w", options=options) as after:
         stream = after.add_stream_from_template(before.streams.video[0])
         for number, packet in enumerate(before.demux(video=0)):
@@ -75,7 +75,7 @@ def remux(source: Path, target: Path, change: Callable[[int, Any], bool | None],
 
 
 def decoded_in_order(file: Path) -> list[np.ndarray]:
-    """What PyAV makes of a file from its start, packet by packet: the truth of these tests."""
+    """Frames that PyAV decodes from the start of a file, packet by packet: the truth of these tests."""
     with av.open(str(file)) as container:
         container.streams.video[0].thread_type = "NONE"
         frames = []

@@ -1,4 +1,4 @@
-"""Hugging Face's transformers as a side."""
+"""Side of Hugging Face's transformers."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ def measure(task: Task, sides: dict[str, str], steps: int, warm_up: int, operati
         The task, the machine's ceilings, the plain network's work, and of each side medians and more.
     """
     with tempfile.TemporaryDirectory() as folder:
-        with multiprocessing.get_context("spawn").Pool(1) as apart:  # its buffers are in no side's peak memory
-            best = apart.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
-            inputs = apart.apply(Inputs.write, (task, folder))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:  # its buffers are in no side's peak memory
+            best = pool.apply(ceilings, (task.device, task.dtype, task.cpu_time, task.threads))
+            inputs = pool.apply(Inputs.write, (task, folder))
         gflop, mb = _count("plain", task, inputs)  # operations inside of kernels and graphs can't be counted
         result: dict[str, Any] = {**asdict(task), "ceilings": best, "gflop": gflop, "mb": mb, "sides": {}}
         running = _start(task, sides, inputs)

@@ -1,4 +1,4 @@
-"""This package as a side, in this checkout or in an older one."""
+"""Side of this package, in this checkout or in an older one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sides of other implementations share."""
+"""Base of the sides of other implementations."""
 
 from __future__ import annotations
 

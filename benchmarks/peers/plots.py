@@ -57,10 +57,10 @@ def plot_objects(results: list[dict[str, Any]], path: Path) -> None:
 
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     for dtype in dict.fromkeys(result["dtype"] for result in results):
-        some = [result for result in results if result["dtype"] == dtype]
-        for name in some[0]["sides"]:
-            objects = [result["objects"] for result in some]
-            ms = [result["sides"][name]["median_ms"]["all"] for result in some]
+        of_dtype = [result for result in results if result["dtype"] == dtype]
+        for name in of_dtype[0]["sides"]:
+            objects = [result["objects"] for result in of_dtype]
+            ms = [result["sides"][name]["median_ms"]["all"] for result in of_dtype]
             slope = (ms[-1] - ms[0]) / (objects[-1] - objects[0])
             axis.plot(objects, ms, marker="o", label=f"{name}, {dtype}: {slope:.3g} ms more for each object")
     axis.set_xlabel("objects")

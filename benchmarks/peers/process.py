@@ -1,4 +1,4 @@
-"""The process of one side, which computes steps when it is asked to."""
+"""The process of one side, which computes steps on command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Meta's own package `sam2` as a side."""
+"""Side of Meta's package `sam2`."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class Reference(Peer):
 
     def logits(self) -> np.ndarray:
         outputs = self.state["output_dict_per_obj"]
-        found = [outputs[i]["non_cond_frame_outputs"][self.index]["pred_masks"][0, 0] for i in range(self.task.objects)]
-        return torch.stack(found).float().cpu().numpy()
+        masks = [outputs[i]["non_cond_frame_outputs"][self.index]["pred_masks"][0, 0] for i in range(self.task.objects)]
+        return torch.stack(masks).float().cpu().numpy()
 
 
 class _EndlessVideo:

@@ -34,9 +34,9 @@ def show(console: Console, result: dict[str, Any]) -> None:
         table.add_row("energy, J", "", *(f"{side['joules']:.2f}" for side in sides.values()))
     ours = sides["ours"]["median_ms"]["all"]
     table.add_row("times ours", "", *(f"{side['median_ms']['all'] / ours:.2f}" for side in sides.values()))
-    apart = [f"{side['largest_logit_difference']:.0e}" for side in sides.values()]
-    table.add_row("logits apart, at most", "", *apart)
-    table.add_row("pixels alike", "", *(f"{100 * side['masks_agree']:.2f} %" for side in sides.values()))
+    differences = [f"{side['largest_logit_difference']:.0e}" for side in sides.values()]
+    table.add_row("largest logit difference", "", *differences)
+    table.add_row("equal pixels", "", *(f"{100 * side['masks_agree']:.2f} %" for side in sides.values()))
     console.print(table)
     rates = result["ceilings"]
     for name, side in sides.items():

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 FILLED = 16
-"""Frames in every memory bank before the first measured one: one prompted, 15 tracked."""
+"""Number of frames in every memory bank before the first measured one: one prompted, 15 tracked."""
 SEED = 2
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all sides compute, and how they are measured."""
+    """The work of all sides, and its measurement."""
 
     model: str
     size: int
@@ -26,7 +26,7 @@ class Task:
     video: str | None = None
     """File whose first frames are the images. None: a synthetic scene."""
     keep: bool = False
-    """Our sides keep freed memory, see `sam2_ros.system.allocator`."""
+    """Whether our sides keep freed memory, see `sam2_ros.system.allocator`."""
 
     @property
     def square(self) -> tuple[int, int]:

@@ -15,7 +15,7 @@ MIN_CHANNELS = 32
 
 
 def channel_norm(norm: LayerNorm2d, x: Tensor) -> Tensor:
-    """What `norm(x)` computes: [B, C, H, W] -> the same shape, float32."""
+    """Equals `norm(x)`: [B, C, H, W] -> the same shape, float32."""
     x = x.float()
     variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
     return (x - mean) * (variance + norm.eps).rsqrt() * norm.weight[:, None, None] + norm.bias[:, None, None]

@@ -16,10 +16,10 @@ from urllib.request import Request, urlopen
 from sam2_ros.system import stopping
 
 TIMEOUT = 15.0
-"""s without any data, after which a download fails."""
+"""Seconds without data, after which a download fails."""
 
 CHUNK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes per read."""
 
 MAX_PART_AGE = 86_400.0
 """Seconds after which a .part file is stale."""
@@ -79,8 +79,8 @@ def _progress(total: int | None, name: str) -> Iterator[Callable[[int], object]]
 
 
 def _length(source: HTTPResponse) -> int | None:
-    given = source.headers.get("Content-Length", "")
-    return int(given) if given.isdecimal() else None
+    length = source.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
 
 
 class _Part:

@@ -1,4 +1,4 @@
-"""The error of everything that reads or writes weights."""
+"""The error raised by readers and writers of weights."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def load_exported(
     """Open the graphs of a folder.
 
     Args:
-        name, device, image_size, aspect: what they should have been exported for; None: whatever it was.
-        threads: of one operation, or a function that chooses them by the configuration of the graphs.
+        name, device, image_size, aspect: expected values of the export; None: any.
+        threads: threads of one operation, or a function that chooses them by the configuration of the graphs.
 
     Raises:
         CheckpointError: something in the folder is missing or damaged, or the graphs are for something else.
@@ -50,15 +50,15 @@ def _check_fit(
     image_size: int | None,
     aspect: str | None,
 ) -> None:
-    """Raise CheckpointError where exported graphs cannot do what is asked of them."""
-    if device and (asked := device_of(str(device))).type != "cpu":
-        raise CheckpointError(f"{folder}: exported graphs run on the CPU, not on {asked}. Give weights to use a GPU.")
+    """Raise CheckpointError if exported graphs are for another model, device, image size or aspect."""
+    if device and (requested := device_of(str(device))).type != "cpu":
+        raise CheckpointError(f"{folder}: exported graphs run on the CPU, not on {requested}. Give weights for a GPU.")
     if name not in (None, config.name):
         raise CheckpointError(f"{folder}: holds graphs of the model {config.name!r}, not of {name!r}.")
-    asked_config = config.at(image_size, aspect)
-    if asked_config.aspect == IMAGE or asked_config.shape(1, 1) != config.shape(1, 1):
-        asked_for = f"{asked_config.image_size} pixels, aspect {asked_config.aspect}"
+    expected = config.at(image_size, aspect)
+    if expected.aspect == IMAGE or expected.shape(1, 1) != config.shape(1, 1):
+        size = f"{expected.image_size} pixels, aspect {expected.aspect}"
         raise CheckpointError(
-            f"{folder}: graphs for {config.image_size} pixels, aspect {config.aspect}, not for {asked_for}. Leave size"
+            f"{folder}: graphs for {config.image_size} pixels, aspect {config.aspect}, not for {size}. Leave size"
             " and aspect out, or export again: python -m sam2_ros.deployment FOLDER --size N --aspect W:H"
         )

@@ -27,14 +27,14 @@ FORMATS = (
 )
 
 MAX_INDEX = 4 << 20
-"""Bytes of the index of a file: the pickle beside the tensors of a `.pt`, the header of a safetensors file, the
+"""Maximum bytes of the index of a file: the pickle beside the tensors of a `.pt`, the header of a safetensors file, the
 directory of a zip archive. That of the largest released model has 0.1 MB, 0.5 MB with an optimizer."""
 
 MAX_COMPRESSION = 4
-"""Largest ratio of unpacked to packed size of an archive. `torch.save` does not compress, and weights hardly can be."""
+"""Maximum ratio of unpacked to packed size of an archive. `torch.save` does not compress, and weights hardly can be."""
 
 MAX_FOREIGN_CLASSES = 1000
-"""Classes other than PyTorch's that a checkpoint may mention."""
+"""Maximum number of classes other than PyTorch's in a checkpoint."""
 
 _ZIP, _ZIP_END, _ZIP_DIRECTORY_END = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06"
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -118,7 +118,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    """Tensors of a sharded checkpoint; Hugging Face's `*.index.json` says in which file beside it each of them is."""
+    """Tensors of a sharded checkpoint; Hugging Face's `*.index.json` has the file of each tensor, beside it."""
     try:
         if index.stat().st_size > MAX_INDEX:
             raise ValueError("too large")
@@ -152,9 +152,9 @@ def _read_file(file: Path) -> Mapping[Any, Any]:
         return _read_safetensors(file, start, size)
     if not start:
         raise CheckpointError(f"{file}: not a readable checkpoint, it is empty. {FORMATS}")
-    for head, what in _OTHER_FORMATS:
+    for head, description in _OTHER_FORMATS:
         if start.lstrip().startswith(head):
-            raise CheckpointError(f"{file}: not a readable checkpoint but {what}.")
+            raise CheckpointError(f"{file}: not a readable checkpoint but {description}.")
     if file.suffix == ".onnx":
         raise CheckpointError(f"{file}: an ONNX graph, not weights. Give the folder that sam2_ros.deployment exported.")
     if start.startswith(b"\x80"):
@@ -198,7 +198,7 @@ def _read_zip(file: Path, size: int) -> Mapping[Any, Any]:
 
 
 def _check_directory(file: Path, size: int) -> None:
-    """Raise CheckpointError where a zip archive's directory is truncated or huge; `zipfile` would read all of it."""
+    """Raise CheckpointError if a zip archive's directory is truncated or huge; `zipfile` would read all of it."""
     with open(file, "rb") as opened:
         opened.seek(max(0, size - (1 << 16) - 22 - 56 - 20))
         tail = opened.read()
@@ -242,7 +242,7 @@ class _Inert:
 
 
 def refuse_pickled_model(file: Path, content: object) -> None:
-    """Raise CheckpointError where a checkpoint without named weights holds a whole pickled model."""
+    """Raise CheckpointError if a checkpoint without named weights holds a whole pickled model."""
     for value in (content, *(content.values() if isinstance(content, Mapping) else ())):
         if isinstance(value, _Inert):
             raise CheckpointError(
@@ -267,8 +267,10 @@ def _unpickled(file: Path, mmap: bool) -> Mapping[Any, Any]:
             content = _load(file, mmap)
     if not isinstance(content, Mapping):
         refuse_pickled_model(file, content)
-        what = f"a tensor {tuple(content.shape)}" if isinstance(content, Tensor) else f"a {type(content).__name__}"
-        raise CheckpointError(f"{file}: holds no weights but {what}. {FORMATS}")
+        content_type = (
+            f"a tensor {tuple(content.shape)}" if isinstance(content, Tensor) else f"a {type(content).__name__}"
+        )
+        raise CheckpointError(f"{file}: holds no weights but {content_type}. {FORMATS}")
     return content
 
 

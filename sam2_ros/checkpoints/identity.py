@@ -1,4 +1,4 @@
-"""Which model a set of weights belongs to, and the keys in which the two disagree."""
+"""Identification of the model that weights belong to, and the keys in which the two disagree."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def identify(weights: Mapping[str, Tensor]) -> str | None:
 
 
 def mismatches(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]) -> list[str]:
-    """One phrase per key in which weights do not fit a network.
+    """One phrase for each key in which weights do not fit a network.
 
     Args:
-        shapes: of the network's parameters and buffers, by name.
+        shapes: shapes of the network's parameters and buffers, by name.
         weights: tensors under Meta's names. Memory that is missing as a whole (weights for still images) is accepted.
     """
     image_only = _is_image_only(weights)
@@ -42,10 +42,10 @@ def mismatches(shapes: Mapping[str, torch.Size], weights: Mapping[str, Tensor]) 
 
 
 def describe_origin(weights: Mapping[str, Tensor], excluded: str | None = None) -> str:
-    """A sentence that says which known model the weights are most like.
+    """A sentence that names the known model most similar to the weights.
 
     Args:
-        excluded: name of the model that they do not fit, as the message already says.
+        excluded: name of the model that they do not fit, which the message has named already.
     """
     if any(".lora_" in key for key in weights):
         return "It holds LoRA adapters: merge them into the weights first, and save those."
@@ -66,7 +66,7 @@ def describe_origin(weights: Mapping[str, Tensor], excluded: str | None = None) 
 
 
 def shortened(phrases: Sequence[str], most: int = 3) -> str:
-    """The first phrases, and how many more there are."""
+    """The first phrases, and the number of others."""
     more = f" and {len(phrases) - most} more" if len(phrases) > most else ""
     return ", ".join(phrases[:most]) + more
 

@@ -40,10 +40,10 @@ def load_model(
 
     Args:
         name: a key of `CONFIGS`. None: the model that `checkpoint` was made for, or without one the default model.
-        checkpoint: Meta's `.pt`, our `.safetensors`, Hugging Face's folder or `model.safetensors`, or what
-            `torch.save` has made of a state dict, alone or inside a trainer's checkpoint. Or a folder of graphs that
+        checkpoint: Meta's `.pt`, our `.safetensors`, Hugging Face's folder or `model.safetensors`, or a state dict
+            written by `torch.save`, alone or inside a trainer's checkpoint. Or a folder of graphs that
             `python -m sam2_ros.deployment` has exported, run by ONNX Runtime on the CPU in float32; they fit one size
-            and aspect of images, so that other arguments may only confirm what they were exported for. None: the
+            and aspect of images, and other arguments must agree with them. None: the
             weights that belong to the name; those of Meta's models are downloaded once, to `cached_checkpoint(name)`.
         device: None: the first CUDA GPU if there is one, else the CPU.
         image_size: images are resized to about as many pixels as a square with this side has, a multiple of 32: fewer
@@ -76,7 +76,7 @@ def load_sam2(
     image_size: int | None = None,
     aspect: str | None = None,
 ) -> SAM2:
-    """As `load_model`, for whoever needs the weights themselves: to train, export or save them.
+    """As `load_model`, for callers that need the weights themselves: to train, export or save them.
 
     Raises:
         CheckpointError: as `load_model`; and for exported graphs, out of which no weights can be read.
@@ -109,7 +109,7 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
 
     Args:
         path: weights, as the checkpoint of `load_model`. Those of an image model have no memory; the network's own is
-            then left as it is, with a warning. `ImagePredictor` can use such weights, `Tracker` refuses them.
+            then left unchanged, with a warning. `ImagePredictor` can use such weights, `Tracker` refuses them.
 
     Raises:
         CheckpointError: no such file, not readable, or made for another network; the network is then unchanged.
@@ -118,7 +118,7 @@ def load_checkpoint(model: SAM2, path: str | Path) -> None:
 
 
 def check_memory(model: object) -> None:
-    """Raise CheckpointError where a model cannot track: it was loaded without the weights of its memory."""
+    """Raise CheckpointError if a model cannot track: it was loaded without the weights of its memory."""
     if missing := getattr(model, "missing_weights", ()):
         raise CheckpointError(
             f"These weights are for still images: {len(missing)} of the memory's are missing ({missing[0]}, ...), so"
@@ -146,7 +146,7 @@ def _fill(model: SAM2, weights: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def _converted(key: str, value: Tensor, dtype: torch.dtype, path: str | Path) -> Tensor:
-    """A weight in the network's dtype. Raises CheckpointError where it isn't a finite number in it."""
+    """A weight in the network's dtype. Raises CheckpointError unless all its numbers are finite in it."""
     if not value.is_floating_point() or value.layout is not torch.strided or value.is_quantized:
         kind = "quantized" if value.is_quantized else str(value.dtype).removeprefix("torch.")
         raise CheckpointError(f"{path}: {key} is {kind}; weights have to be plain floating-point numbers.")

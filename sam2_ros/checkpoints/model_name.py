@@ -11,7 +11,7 @@ from sam2_ros.model.config import CONFIGS
 
 
 def check_model_name(name: str) -> None:
-    """Raise CheckpointError where there is no such model."""
+    """Raise CheckpointError if there is no such model."""
     if name in CONFIGS:
         return
     given = str(name)
@@ -26,12 +26,12 @@ def check_model_name(name: str) -> None:
     )
 
 
-def suggestion(given: str) -> str:
-    """What may have been meant by a mistaken checkpoint or model name, as a sentence; empty: no idea."""
-    repository = given.rsplit("/", 1)[-1].replace("sam2-hiera", "sam2_hiera").replace("sam2.1-hiera", "sam2.1_hiera")
-    name = repository.replace("base-plus", "base_plus").replace("-", "_")
-    if name in CONFIGS:
-        return f"Did you mean the model's name, {name!r}?"
-    if "://" in given or given.startswith(("http:", "https:")):
+def suggestion(name: str) -> str:
+    """Suggestion for a mistaken checkpoint or model name, as a sentence; empty: none."""
+    repository = name.rsplit("/", 1)[-1].replace("sam2-hiera", "sam2_hiera").replace("sam2.1-hiera", "sam2.1_hiera")
+    model = repository.replace("base-plus", "base_plus").replace("-", "_")
+    if model in CONFIGS:
+        return f"Did you mean the model's name, {model!r}?"
+    if "://" in name or name.startswith(("http:", "https:")):
         return "Download it first."
     return ""

@@ -63,7 +63,7 @@ _HUGGING_FACE: tuple[tuple[str, str], ...] = (
 VIDEO_ONLY = re.compile(
     r"memory_attention\.|memory_encoder\.|mask_downsample\.|obj_ptr|maskmem_tpos_enc|no_obj|no_mem_pos_enc"
 )
-"""Keys that an image model's checkpoint lacks, Hugging Face's `Sam2Model` for instance."""
+"""Keys missing from the checkpoint of an image model, Hugging Face's `Sam2Model` for instance."""
 
 _PARTS = re.compile(
     r"(?:^|(?<=\.))(?:(?:image_encoder|vision_encoder|(?:sam_)?prompt_encoder|(?:sam_)?mask_decoder|memory_attention"
@@ -84,11 +84,11 @@ _FUSER_SCALE = re.compile(r"(^memory_encoder\.fuser\.layers\.\d+)\.(?:weight|sca
 _AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?|shadow|teacher)(?:[._]|$)", re.IGNORECASE)
 _NO_WEIGHTS = re.compile(r"optim|exp_avg|momentum|grad|scaler|scheduler")
 _MAX_DEPTH, _MAX_MAPPINGS = 4, 1000
-"""Depth to which a checkpoint is searched for weights, and number of mappings that are searched."""
+"""Maximum depth of the search for weights in a checkpoint, and maximum number of mappings searched."""
 
 
 def network_weights(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], list[str]]:
-    """The network's tensors under Meta's names, from a checkpoint that may nest them and hold other things, too.
+    """The network's tensors under Meta's names, from a checkpoint that may nest them and hold other entries, too.
 
     Of several sets of weights the largest is chosen, and among equally large ones a moving average.
 
@@ -118,19 +118,19 @@ def network_weights(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], list
         return others, []
     most = max(len(tensors) for _, tensors in candidates)
     largest = [(place, tensors) for place, tensors in candidates if len(tensors) == most]
-    largest.sort(key=lambda entry: not _AVERAGED.search(entry[0]))  # a stable sort: of equals, the first
+    largest.sort(key=lambda entry: not _AVERAGED.search(entry[0]))  # a stable sort: the first of equals
     return _meta_names(largest[0][1]), [place for place, _ in largest]
 
 
 def _mappings(content: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
     """Mappings within a checkpoint, the outermost first, each after its place: "ema.model." """
     level: list[tuple[str, Mapping[Any, Any]]] = [("", content)]
-    left = _MAX_MAPPINGS
+    remaining = _MAX_MAPPINGS
     for _ in range(_MAX_DEPTH):
         inner: list[tuple[str, Mapping[Any, Any]]] = []
         for place, mapping in level:
-            left -= 1
-            if left < 0:
+            remaining -= 1
+            if remaining < 0:
                 return
             yield place, mapping
             inner += [

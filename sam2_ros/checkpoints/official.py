@@ -32,7 +32,7 @@ OFFICIAL: dict[str, tuple[str, str]] = {
 
 
 def cached_checkpoint(name: str) -> Path:
-    """Path at which the checkpoint of one of Meta's models is cached, whether it exists yet or not."""
+    """Path in the cache of the checkpoint of one of Meta's models; it need not exist yet."""
     return cache_folder() / f"{name}.pt"
 
 

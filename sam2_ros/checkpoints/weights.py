@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, whoever wrote it, under Meta's names, which the network uses too."""
+"""The tensors of a checkpoint from any source under Meta's names, which the network uses too."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 def is_finite(value: Tensor) -> bool:
     """Whether a tensor holds no NaN and no infinity."""
-    # A sum is a tenth of the work, and finite only if all are. Finite numbers may add up to infinity.
+    # A sum is a tenth of the work, and finite only if all numbers are. Finite numbers may add up to infinity.
     return bool(value.sum().isfinite()) or bool(value.isfinite().all())

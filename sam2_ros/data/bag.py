@@ -46,31 +46,31 @@ def clips(root: str | Path, images: str | None = None, masklets: str | None = No
 
     Incomplete recordings in the folder are left out, with a DataWarning that names the command to recover them.
     """
-    found = bags(root)
+    paths = bags(root)
     hint = _recovery_hint(root)
-    if not found:
+    if not paths:
         raise ClipError(root, f"there is no bag (a folder with metadata.yaml, or a file .mcap or .db3){hint}")
     if hint:
         warnings.warn(f"{root}: bags without metadata.yaml are left out{hint}", DataWarning, stacklevel=2)
-    names = Counter(_name(path) for path in found)
-    named = {_name(path) if names[_name(path)] == 1 else path.name: path for path in found}  # run1 beside run1.mcap
-    return Clips(list(named), partial(_read, named, images, masklets))
+    names = Counter(_name(path) for path in paths)
+    by_name = {_name(path) if names[_name(path)] == 1 else path.name: path for path in paths}  # run1 beside run1.mcap
+    return Clips(list(by_name), partial(_read, by_name, images, masklets))
 
 
 def _recovery_hint(root: str | Path) -> str:
-    """How to recover recordings without metadata.yaml, as the end of a sentence; empty if there are none."""
+    """Advice for recovering recordings without metadata.yaml, as the end of a sentence; empty if there are none."""
     folders = {file.parent for file in Path(root).glob("*/*.mcap")}
-    lacking = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
-    words = " ".join(str(folder) for folder in lacking[:3])
-    return f"; `python -m sam2_ros.data.recovery {words}` completes interrupted recordings" if lacking else ""
+    incomplete = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
+    arguments = " ".join(str(folder) for folder in incomplete[:3])
+    return f"; `python -m sam2_ros.data.recovery {arguments}` completes interrupted recordings" if incomplete else ""
 
 
 def _name(path: Path) -> str:
     return path.stem if path.is_file() else path.name
 
 
-def _read(named: dict[str, Path], images: str | None, masklets: str | None, name: str) -> Clip:
-    return replace(read(named[name], images, masklets), name=name)
+def _read(by_name: dict[str, Path], images: str | None, masklets: str | None, name: str) -> Clip:
+    return replace(read(by_name[name], images, masklets), name=name)
 
 
 def read(path: str | Path, images: str | None = None, masklets: str | None = None) -> Clip:
@@ -102,8 +102,8 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
     def message(topic: str, time: int, index: int) -> Any:
         """The last message of an image's time and stamp."""
         with clip_errors(path, index):
-            found = reader.messages([topics[topic]], time, time + 1)
-            data = [data for _, _, data in found if _stamp(data) == contents.stamps[index]][-1]
+            messages = reader.messages([topics[topic]], time, time + 1)
+            data = [data for _, _, data in messages if _stamp(data) == contents.stamps[index]][-1]
             return reader.deserialize(data, topics[topic].msgtype)
 
     def decoded(index: int) -> np.ndarray:
@@ -117,11 +117,11 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
         for earlier in range(len(ranges), index + 1):
             before = ranges[-1] if ranges else None
             try:
-                seen = pixels if earlier == index else decoded(earlier)
+                image_pixels = pixels if earlier == index else decoded(earlier)
             except ClipError:  # raised when that image is read
                 ranges.append(before)
             else:
-                ranges.append(next_range(before, seen) if seen.dtype == np.uint16 else before)
+                ranges.append(next_range(before, image_pixels) if image_pixels.dtype == np.uint16 else before)
         return ranges[index] or FULL
 
     def frame(index: int) -> np.ndarray:
@@ -138,15 +138,15 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
         if time < 0:
             return None
         array = arrays.get(index) or message(contents.masklets, time, index)
-        here = np.zeros((len(contents.object_ids), array.height, array.width), bool)
-        for one in array.masklets:
-            if one.present:
-                row = contents.object_ids.index(one.object_id)
+        masks_of_frame = np.zeros((len(contents.object_ids), array.height, array.width), bool)
+        for masklet in array.masklets:
+            if masklet.present:
+                row = contents.object_ids.index(masklet.object_id)
                 try:
-                    here[row] = rle.decode(one.mask.counts, array.height, array.width)
+                    masks_of_frame[row] = rle.decode(masklet.mask.counts, array.height, array.width)
                 except ValueError as error:
-                    raise ClipError(path, f"object {one.object_id}: {error}", index) from error
-        return here
+                    raise ClipError(path, f"object {masklet.object_id}: {error}", index) from error
+        return masks_of_frame
 
     frames = len(contents.stamps)
     fps = 1e9 / float(np.median(np.diff(contents.stamps))) if frames > 1 else 24.0
@@ -177,7 +177,7 @@ class _Contents:
 
 
 _CONTENTS: dict[tuple[Path, str | None, str | None, int], _Contents] = {}
-"""By path, requested topics, and time of the last change."""
+"""Cached contents by path, requested topics, and time of the last change."""
 
 
 def _indexed(
@@ -189,11 +189,11 @@ def _indexed(
     answer = _chosen(path, "masklets", (MASKLETS,), answers, masklets) if masklets or answers else None
     if images is None and answer is not None and len(pictures) > 1:
         own = answer.topic.rpartition("/")[0]
-        drawn = {f"{own}/overlay", f"{own}/overlay/compressed", f"{own}/labels"}
-        pictures = {topic: connection for topic, connection in pictures.items() if topic not in drawn}
+        node_topics = {f"{own}/overlay", f"{own}/overlay/compressed", f"{own}/labels"}
+        pictures = {topic: connection for topic, connection in pictures.items() if topic not in node_topics}
     if images is not None or len(pictures) < 2 or answer is None:
-        one = _chosen(path, "images", IMAGES, pictures, images)
-        pictures = {one.topic: one}
+        chosen = _chosen(path, "images", IMAGES, pictures, images)
+        pictures = {chosen.topic: chosen}
 
     times: dict[str, dict[int, int]] = {topic: {} for topic in pictures}
     arrays: dict[int, tuple[int, Any]] = {}  # time and MaskletArray by stamp; the last one of an image counts
@@ -205,8 +205,8 @@ def _indexed(
                 arrays[_stamp(data)] = time, reader.deserialize(data, MASKLETS)
     if len(pictures) > 1:
         matching = [topic for topic in pictures if arrays.keys() & times[topic].keys()]
-        again = {f"{topic}/compressed" for topic in matching}
-        pictures = {topic: pictures[topic] for topic in matching if topic not in again} or pictures
+        compressed = {f"{topic}/compressed" for topic in matching}
+        pictures = {topic: pictures[topic] for topic in matching if topic not in compressed} or pictures
     topic = _chosen(path, "images", IMAGES, pictures, images).topic
     if not times[topic]:
         raise ClipError(path, f"there are no images on {topic}")
@@ -217,12 +217,12 @@ def _indexed(
 
     stamps = sorted(times[topic])
     by_frame = {index: arrays[stamp] for index, stamp in enumerate(stamps) if stamp in arrays}
-    object_ids = tuple(sorted({one.object_id for _, array in by_frame.values() for one in array.masklets}))
+    object_ids = tuple(sorted({masklet.object_id for _, array in by_frame.values() for masklet in array.masklets}))
     annotated, sizes = np.full(len(stamps), -1), np.zeros((len(stamps), 2), np.int32)
     known = np.zeros((len(stamps), len(object_ids)), bool)
     for index, (time, array) in by_frame.items():
         annotated[index], sizes[index] = time, (array.height, array.width)
-        known[index] = np.isin(object_ids, [one.object_id for one in array.masklets])
+        known[index] = np.isin(object_ids, [masklet.object_id for masklet in array.masklets])
     contents = _Contents(
         topic,
         answer.topic if answer else "",
@@ -238,7 +238,7 @@ def _indexed(
 
 @contextmanager
 def clip_errors(path: Path, frame: int | None = None) -> Iterator[None]:
-    """Turns all errors inside into ClipErrors."""
+    """Turn all errors inside into ClipErrors."""
     try:
         yield
     except Exception as error:  # rosbags doesn't wrap errors of its parsers, SQLite and decompressors
@@ -254,18 +254,18 @@ def _topics(reader: AnyReader, types: tuple[str, ...]) -> dict[str, Connection]:
 
 
 def _chosen(
-    path: Path, argument: str, types: tuple[str, ...], found: dict[str, Connection], topic: str | None
+    path: Path, argument: str, types: tuple[str, ...], available: dict[str, Connection], topic: str | None
 ) -> Connection:
     """The connection of a topic. None: the only one. Raises ClipError."""
-    if topic is None and len(found) == 1:
-        topic = next(iter(found))
-    if topic not in found:
+    if topic is None and len(available) == 1:
+        topic = next(iter(available))
+    if topic not in available:
         kinds = " or ".join(types)
-        there = ", ".join(sorted(found)) or "none"
-        wanted = "there must be one topic" if topic is None else f"there is no topic {topic}"
-        choose = f" (choose with --{argument} TOPIC, in Python {argument}=...)" if found else ""
-        raise ClipError(path, f"{wanted} of {kinds}; there are: {there}{choose}")
-    return found[topic]
+        topics = ", ".join(sorted(available)) or "none"
+        problem = "there must be one topic" if topic is None else f"there is no topic {topic}"
+        advice = f" (choose with --{argument} TOPIC, in Python {argument}=...)" if available else ""
+        raise ClipError(path, f"{problem} of {kinds}; there are: {topics}{advice}")
+    return available[topic]
 
 
 def _stamp(data: bytes | memoryview) -> int:
@@ -298,21 +298,23 @@ def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", maskl
             image = types[IMAGES[0]](header, height, width, "rgb8", 0, 3 * width, data)
             writer.write(image_topic, stamp, store.serialize_cdr(image, IMAGES[0]))
             if masks is not None:
-                named = clip.object_ids if clip.known is None else np.array(clip.object_ids)[clip.known[index]].tolist()
-                found = [_masklet(types, i, mask) for i, mask in zip(clip.object_ids, masks, strict=True) if i in named]
-                array = types[MASKLETS](header, height, width, found)
+                known = clip.object_ids if clip.known is None else np.array(clip.object_ids)[clip.known[index]].tolist()
+                messages = [
+                    _masklet(types, i, mask) for i, mask in zip(clip.object_ids, masks, strict=True) if i in known
+                ]
+                array = types[MASKLETS](header, height, width, messages)
                 writer.write(masklet_topic, stamp, store.serialize_cdr(array, MASKLETS))
 
 
 def _masklet(types: dict[str, Any], object_id: int, mask: np.ndarray) -> Any:
     height, width = mask.shape
-    seen = bool(mask.any())
+    visible = bool(mask.any())
     x, y, box_width, box_height = cv2.boundingRect(mask.view(np.uint8))
     return types["sam2_ros/msg/Masklet"](
         object_id=object_id,
         label="",
-        present=seen,
-        presence=float(seen),
+        present=visible,
+        presence=float(visible),
         iou=1.0,
         box=types["sensor_msgs/msg/RegionOfInterest"](x, y, box_height, box_width, False),
         mask=types["sam2_ros/msg/Mask"](height, width, rle.encode(mask)),

@@ -16,21 +16,22 @@ from sam2_ros.data.clips import ClipError
 
 PROMPTS = "sam2_ros/msg/PromptArray"
 MAX_ARRAYS = 50
-"""MaskletArrays of a bag that are read to tell whether a network has predicted them."""
+"""Number of MaskletArrays of a bag that are read to detect a network's predictions."""
 
 
 def uncorrected(root: str | Path) -> list[Path]:
-    """The bags at a path (a bag, or a folder of them) whose masklets were predicted and never corrected.
+    """The bags at a path (a bag, or a folder of them) whose masklets are uncorrected predictions.
 
-    Predicted masklets have an IoU between 0 and 1, drawn or true ones do not. A correction is a prompt for an object
-    on a later image than its first one, on a recorded topic. Damaged bags are left out; reading them reports the error.
+    Predicted masklets have an IoU between 0 and 1; drawn or true masklets do not. A correction is a prompt for an
+    object on a later image than its first one, on a recorded topic. Damaged bags are left out; reading them reports the
+    error.
     """
-    found = []
+    paths = []
     for path in bag.bags(root):
         with contextlib.suppress(ClipError):
             if _is_uncorrected(path):
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def _is_uncorrected(path: Path) -> bool:

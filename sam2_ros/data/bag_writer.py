@@ -17,11 +17,11 @@ from sam2_ros.data.bag_metadata import QOS, TYPE_HASH, Contents, sync_folder, wr
 from sam2_ros.data.mcap_file import McapFile
 
 SYNC_PERIOD = 1.0
-"""Seconds."""
+"""Seconds between two syncs to the disk."""
 
 
 class BagWriter:
-    """A bag in a folder of its own: one MCAP file with chunks compressed by zstd, and rosbag2's metadata.yaml.
+    """A bag in its own folder: one MCAP file with chunks compressed by zstd, and rosbag2's metadata.yaml.
 
     Flushed messages survive this process. Once a second they are synced to the disk, and survive a power failure, too.
     After either, `sam2_ros.data.recovery` completes the bag.

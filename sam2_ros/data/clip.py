@@ -48,7 +48,7 @@ class Clip:
     known: np.ndarray | None = None
     """Whether each mask of an annotated frame is known: bool [T, N]. None: all are."""
     mask_files: MaskFiles | None = None
-    """None: the clip has no image files of masks."""
+    """Format of the clip's mask files; None: it has none."""
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):

@@ -2,7 +2,7 @@
 
 Each image is a clip of one frame. Its objects are numbered from 1, in the order of their annotations' IDs. Crowd
 regions (`iscrowd`), annotations without a segmentation, and images without any object are skipped. Annotation tools
-deviate from the format: the parser is tolerant, and a warning counts what it can't read.
+deviate from the format: the parser is tolerant, and a warning counts unreadable entries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
 MAX_POLYGON_REACH = 100
-"""Polygons may reach this many times the size of their image. Time and memory of drawing grow with their length."""
+"""Maximum reach of polygons, in sizes of their image. Time and memory of drawing grow with their length."""
 
 MISSING = "images that are missing"
 NO_MASK = "annotations without a mask"
@@ -60,8 +60,8 @@ class Annotated(NamedTuple):
 def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     """The images of a COCO file that have objects, named after their files without suffix ("/" becomes "-").
 
-    A warning lists what is left out: missing images, and annotations of unlisted images, without a mask, or with an
-    invalid segmentation.
+    A warning lists the omitted entries: missing images, and annotations of unlisted images, without a mask, or with
+    an invalid segmentation.
 
     Args:
         file: the JSON.
@@ -76,34 +76,36 @@ def clips(file: str | Path, images: str | Path | None = None) -> Clips:
     content = read_json(file, {"images": list, "annotations": list})
     if not content["images"]:
         raise ClipError(file, "lists no images")
-    left = LeftOut()
-    listed = _images(content["images"], left)
-    annotations = _by_image(content["annotations"], listed, left)
-    where = ListedImages([Path(images)], Path(images)) if images else ListedImages(_folders(file), file.parent, True)
-    named: dict[str, Annotated] = {}
-    for image, path in _files([listed[key] for key in annotations], where, left):
+    omitted = LeftOut()
+    listed = _images(content["images"], omitted)
+    annotations = _by_image(content["annotations"], listed, omitted)
+    listed_images = (
+        ListedImages([Path(images)], Path(images)) if images else ListedImages(_folders(file), file.parent, True)
+    )
+    by_name: dict[str, Annotated] = {}
+    for image, path in _files([listed[key] for key in annotations], listed_images, omitted):
         try:
             size = image.size or image_size(path)
         except ClipError:
-            left.add("images that can't be decoded", image.name)
+            omitted.add("images that can't be decoded", image.name)
             continue
-        if masks := drawable(annotations[image.id], size, left):
-            named[_name(image.name, named)] = Annotated(path, size, masks)
-    if named:
-        if left:
-            warnings.warn(f"{file}: left out {left}", DataWarning, stacklevel=2)
-        return Clips(list(named), partial(_read, file, named))
-    if len(missing := left.names.get(MISSING, [])) == len(annotations) > 0:
-        places = ", ".join(map(str, where.folders))
+        if masks := drawable(annotations[image.id], size, omitted):
+            by_name[_name(image.name, by_name)] = Annotated(path, size, masks)
+    if by_name:
+        if omitted:
+            warnings.warn(f"{file}: left out {omitted}", DataWarning, stacklevel=2)
+        return Clips(list(by_name), partial(_read, file, by_name))
+    if len(missing := omitted.names.get(MISSING, [])) == len(annotations) > 0:
+        places = ", ".join(map(str, listed_images.folders))
         problem = f"its image {missing[0]} is in none of {places}"
         raise ClipError(file, f"{problem}: give the folder of the images (--images FOLDER)")
-    omitted = f"; left out {left}" if left else ""
-    raise ClipError(file, f"none of its images has an annotation with a segmentation{omitted}")
+    suffix = f"; left out {omitted}" if omitted else ""
+    raise ClipError(file, f"none of its images has an annotation with a segmentation{suffix}")
 
 
-def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
+def _images(entries: Sequence[Any], omitted: LeftOut) -> dict[str, Image]:
     """Listed images by ID."""
-    found: dict[str, Image] = {}
+    by_id: dict[str, Image] = {}
     twice: set[str] = set()
     for index, entry in enumerate(entries):
         fields = entry if isinstance(entry, dict) else {}
@@ -111,20 +113,22 @@ def _images(entries: Sequence[Any], left: LeftOut) -> dict[str, Image]:
         names = (fields.get(field) for field in ("file_name", "path", "filename", "coco_url"))
         name = next((name for name in names if isinstance(name, str) and name.strip()), None)
         if key is None or name is None:
-            left.add("images without an id or a file_name", f"images[{index}]")
+            omitted.add("images without an id or a file_name", f"images[{index}]")
             continue
         sides = side(fields.get("height")), side(fields.get("width"))
         image = Image(key, name, sides if None not in sides else None)  # type: ignore[arg-type]
-        if found.setdefault(key, image).name != name:
+        if by_id.setdefault(key, image).name != name:
             twice.add(key)
     for key in twice:
-        left.add("images that share their id with another", found.pop(key).name)
-    return found
+        omitted.add("images that share their id with another", by_id.pop(key).name)
+    return by_id
 
 
-def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut) -> dict[str, list[tuple[str, Any]]]:
+def _by_image(
+    entries: Sequence[Any], listed: Mapping[str, Image], omitted: LeftOut
+) -> dict[str, list[tuple[str, Any]]]:
     """ID and segmentation of annotations, sorted by ID, by the ID of their image."""
-    found: dict[str, list[tuple[str, Any]]] = {}
+    by_image: dict[str, list[tuple[str, Any]]] = {}
     crowds: list[tuple[str, str, Any]] = []
     others = False
     for index, entry in enumerate(entries):
@@ -132,52 +136,54 @@ def _by_image(entries: Sequence[Any], listed: Mapping[str, Image], left: LeftOut
         name, image = _key(fields.get("id")) or f"annotations[{index}]", _key(fields.get("image_id"))
         segmentation = fields.get("segmentation")
         if image not in listed:
-            left.add("annotations of images that are not listed", name)
+            omitted.add("annotations of images that are not listed", name)
         elif not segmentation or fields.get("isbbox") is True:  # COCO Annotator draws boxes as polygons
-            left.add(NO_MASK, name)
-        elif str(fields.get("iscrowd")).lower() in ("1", "1.0", "true") and not _of_cvat(fields):
+            omitted.add(NO_MASK, name)
+        elif str(fields.get("iscrowd")).lower() in ("1", "1.0", "true") and not _is_from_cvat(fields):
             crowds.append((image, name, segmentation))
         else:
             others = True
-            found.setdefault(image, []).append((name, segmentation))
+            by_image.setdefault(image, []).append((name, segmentation))
     for image, name, segmentation in crowds:
         if others:
-            left.add("regions of a crowd (iscrowd)", name)
+            omitted.add("regions of a crowd (iscrowd)", name)
         else:  # some tools mark all run lengths as crowds
-            found.setdefault(image, []).append((name, segmentation))
-    for of_image in found.values():
-        of_image.sort(key=lambda annotation: natural(annotation[0]))
-    return found
+            by_image.setdefault(image, []).append((name, segmentation))
+    for group in by_image.values():
+        group.sort(key=lambda annotation: natural(annotation[0]))
+    return by_image
 
 
-def _of_cvat(fields: Mapping[str, Any]) -> bool:
+def _is_from_cvat(fields: Mapping[str, Any]) -> bool:
     """Whether an annotation is from CVAT, which marks all masks but polygons as crowds."""
     attributes = fields.get("attributes")
     return isinstance(attributes, dict) and "occluded" in attributes and not attributes.get("is_crowd")
 
 
-def _files(images: Iterable[Image], where: ListedImages, left: LeftOut) -> Iterator[tuple[Image, Path]]:
-    found: dict[Path, list[Image]] = {}
+def _files(images: Iterable[Image], listed_images: ListedImages, omitted: LeftOut) -> Iterator[tuple[Image, Path]]:
+    by_path: dict[Path, list[Image]] = {}
     for image in images:
-        path = where.find(image.name)
+        path = listed_images.find(image.name)
         if path is None:
-            left.add(MISSING, image.name)
+            omitted.add(MISSING, image.name)
         else:
-            found.setdefault(path, []).append(image)
-    for path, same in found.items():
-        if len({image.name for image in same}) > 1:
-            left.add(f"images for which there is only one file {path.name}", ", ".join(image.name for image in same))
+            by_path.setdefault(path, []).append(image)
+    for path, entries in by_path.items():
+        if len({image.name for image in entries}) > 1:
+            omitted.add(
+                f"images for which there is only one file {path.name}", ", ".join(image.name for image in entries)
+            )
         else:
-            yield from ((image, path) for image in same)
+            yield from ((image, path) for image in entries)
 
 
-def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left: LeftOut) -> Masks:
+def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], omitted: LeftOut) -> Masks:
     """The valid segmentations for an image of a height and width.
 
     Args:
         annotations: ID and segmentation of each.
         size: height and width of the image.
-        left: collects the others.
+        omitted: collects the invalid ones.
     """
     masks: Masks = []
     for name, segmentation in annotations:
@@ -185,7 +191,7 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
             try:
                 coco_rle.counts(segmentation, size)
             except ValueError as error:
-                left.add("annotations with run lengths that don't fit", f"{name}: {error}")
+                omitted.add("annotations with run lengths that don't fit", f"{name}: {error}")
             else:
                 masks.append(segmentation)
             continue
@@ -195,9 +201,9 @@ def drawable(annotations: Iterable[tuple[str, Any]], size: tuple[int, int], left
         every = list(_polygons(segmentation))
         polygons = [polygon for polygon in every if _is_polygon(polygon, size)]
         if segmentation is None or not every:
-            left.add(NO_MASK, name)
+            omitted.add(NO_MASK, name)
         elif len(polygons) < len(every):
-            left.add("annotations with invalid polygons or polygons of less than three corners", name)
+            omitted.add("annotations with invalid polygons or polygons of less than three corners", name)
         if polygons:
             masks.append(polygons)
     return masks
@@ -266,15 +272,15 @@ def _folders(file: Path) -> list[Path]:
     return [*usual, *(folder / name for folder in (here, above) for name in ("data", "JPEGImages", split))]
 
 
-def _read(file: Path, named: dict[str, Annotated], name: str) -> Clip:
-    return still(name, file, named[name])
+def _read(file: Path, by_name: dict[str, Annotated], name: str) -> Clip:
+    return still(name, file, by_name[name])
 
 
 def still(name: str, file: Path, annotated: Annotated) -> Clip:
     """An image as a clip of one frame. Masks are rotated with it if they were drawn without its EXIF orientation.
 
     Args:
-        name: of the clip.
+        name: name of the clip.
         file: the JSON that lists the image.
         annotated: the image and its objects.
 
@@ -282,21 +288,21 @@ def still(name: str, file: Path, annotated: Annotated) -> Clip:
         ClipError: the image is damaged, or of another size.
     """
     picture, size, segmentations = annotated
-    found, turn = image_size(picture, 0), None
-    if found != size:
+    actual, turn = image_size(picture, 0), None
+    if actual != size:
         with opened(picture, 0) as image:
             if (image.height, image.width) == size:
                 turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    if found != size and turn is None:
-        problem = f"is {found[1]} x {found[0]} pixels, {file.name} says {size[1]} x {size[0]}"
+    if actual != size and turn is None:
+        problem = f"is {actual[1]} x {actual[0]} pixels, {file.name} says {size[1]} x {size[0]}"
         raise ClipError(picture, problem, 0)
 
     def masks(frame: int) -> np.ndarray:
-        here = np.zeros((len(segmentations), *found), bool)
+        masks_of_frame = np.zeros((len(segmentations), *actual), bool)
         for row, segmentation in enumerate(segmentations):
             mask = segment(segmentation, size)
-            here[row] = mask if turn is None else turn(mask)
-        return here
+            masks_of_frame[row] = mask if turn is None else turn(mask)
+        return masks_of_frame
 
     def pixels(frame: int) -> np.ndarray:
         return read_image(picture, frame)

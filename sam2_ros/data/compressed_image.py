@@ -14,13 +14,13 @@ MAX_PIXELS = 2**26
 """Default limit: 8192 x 8192, above the 65 megapixels of the largest industrial cameras."""
 
 _MAX_SEGMENTS = 1000
-"""Segments of a JPEG before the one with its size. Cameras write about ten."""
+"""Maximum number of segments of a JPEG before the one with its size. Cameras write about ten."""
 _MAX_SCANS = 32
-"""Scans of a JPEG. A progressive one has 10, and each takes as long as an image."""
+"""Maximum number of scans of a JPEG. A progressive one has 10, and each takes as long as an image."""
 _MAX_UNCHECKED_BYTES = 2**20
-"""Bytes of a PNG that can't be a bomb: decompressed, at most a thousand times as much, a large image."""
+"""Maximum bytes of a PNG that is decoded unchecked: decompressed, at most a thousand times as much, a large image."""
 _MAX_CHUNKS = 100_000
-"""Chunks of a PNG. 64 megapixels of incompressible 16-bit colour take 49,000 of the usual 8 KiB."""
+"""Maximum number of chunks of a PNG. 64 megapixels of incompressible 16-bit colour take 49,000 of the usual 8 KiB."""
 
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
@@ -94,7 +94,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises ImageError if an image has no pixels or too many."""
+    """Raise ImageError if an image has no pixels or too many."""
     if not width or not height:
         raise ImageError(f"the image has no size ({width} x {height} pixels)")
     if width * height > max_pixels:
@@ -119,8 +119,8 @@ def _opened(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     other = next((name for start, name in _OTHERS.items() if data.startswith(start)), None)
     if data[4:8] == b"ftyp":
         other = "AVIF, HEIF or a video"
-    what = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
-    raise ImageError(f"{what}; only JPEG, PNG and TIFF are decoded, as cameras and image_transport send them")
+    problem = f"it is {other}" if other else "it is in no known format" if data else "it is empty"
+    raise ImageError(f"{problem}; only JPEG, PNG and TIFF are decoded, as cameras and image_transport send them")
 
 
 def _check(header: ImageHeader, max_pixels: int) -> None:
@@ -170,7 +170,7 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
     width, height, bits, kind_of_pixels, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     header = ImageHeader("PNG", width, height, bits, bool(kind_of_pixels & 2))  # 0 and 4 are grey
     _check(header, max_pixels)
-    position, kept, size = len(_PNG), [_PNG], 0
+    position, chunks, size = len(_PNG), [_PNG], 0
     for index in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, position)
         begin, position = position, position + 12 + length
@@ -179,16 +179,16 @@ def _png(data: bytes, max_pixels: int) -> tuple[bytes, ImageHeader]:
         if (kind == b"IHDR") != (index == 0):
             raise ImageError("the PNG is damaged: one IHDR belongs at its start")
         if kind in (b"IHDR", b"PLTE", b"IDAT"):
-            kept.append(data[begin:position])
+            chunks.append(data[begin:position])
             size += length
         elif kind == b"IEND":
             if size > _MAX_UNCHECKED_BYTES:
                 row = width * bits * _PNG_CHANNELS.get(kind_of_pixels, 1) // 8 + 2
-                needed = (
+                max_bytes = (
                     height * row * (2 if interlaced else 1) + 64
                 )  # interlaced, there are more rows, but shorter ones
-                kept = _bounded(kept, needed)
-            return b"".join([*kept, _PNG_END]), header
+                chunks = _bounded(chunks, max_bytes)
+            return b"".join([*chunks, _PNG_END]), header
     raise ImageError(f"the PNG has more than {_MAX_CHUNKS} chunks")
 
 

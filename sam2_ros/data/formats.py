@@ -87,7 +87,7 @@ def _module(name: str) -> Any:
     return import_module(f"sam2_ros.data.{name}")
 
 
-def _has(*parts: str) -> Callable[[Path], Path | None]:
+def _with_paths(*parts: str) -> Callable[[Path], Path | None]:
     """Finder of a folder that contains all of these glob patterns."""
     return lambda path: path if path.is_dir() and all(any(path.glob(part)) for part in parts) else None
 
@@ -132,18 +132,18 @@ def _coco(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".json" else None
     for names in (("annotations.json", "_annotations.coco.json", "annotations/instances_*.json"), ("result.json",)):
-        found = [file for name in names for file in sorted(path.glob(name), key=natural) if not is_hidden(file.name)]
-        if found:
-            return _only(path, found)
+        files = [file for name in names for file in sorted(path.glob(name), key=natural) if not is_hidden(file.name)]
+        if files:
+            return _only(path, files)
     others = [file for name in ("*.json", "annotations/*.json", "*/_annotations.coco.json") for file in path.glob(name)]
-    found = [file for file in sorted(others, key=natural) if not is_hidden(file.name) and _lists_images(file)]
-    return _only(path, found) if found else None
+    files = [file for file in sorted(others, key=natural) if not is_hidden(file.name) and _lists_images(file)]
+    return _only(path, files) if files else None
 
 
-def _only(path: Path, found: list[Path]) -> Path:
-    if len(found) > 1:
-        raise ClipError(path, f"has several lists of images: open one of {', '.join(map(str, found))}")
-    return found[0]
+def _only(path: Path, files: list[Path]) -> Path:
+    if len(files) > 1:
+        raise ClipError(path, f"has several lists of images: open one of {', '.join(map(str, files))}")
+    return files[0]
 
 
 def _lists_images(file: Path) -> bool:
@@ -159,7 +159,7 @@ _BEGINNING = 2**16
 _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Hints], Clips]]] = [
     (
         "SA-V val and test: folders JPEGImages_24fps and Annotations_6fps",
-        _has("JPEGImages_24fps"),
+        _with_paths("JPEGImages_24fps"),
         lambda path, hints: _module("sav_frames").clips(path, hints.mask_values),
     ),
     (
@@ -170,7 +170,7 @@ _LAYOUTS: list[tuple[str, Callable[[Path], Path | None], Callable[[Path, Hints],
     ("DAVIS: folders JPEGImages/480p (1080p, Full-Resolution) and Annotations/480p", _is_davis, _davis),
     (
         "MOSE: folders JPEGImages/<video> and Annotations/<video>",
-        _has("JPEGImages/*/"),
+        _with_paths("JPEGImages/*/"),
         lambda path, hints: _module("mose").clips(path, hints.mask_values),
     ),
     (

@@ -167,8 +167,8 @@ def _compressed(message: Any, max_pixels: int) -> np.ndarray:
     try:
         pixels = decode_image(data, max_pixels)
     except ImageError as error:
-        what = f"{len(data)} bytes of compressed image ({_short.repr(message.format)})"
-        raise ImageError(f"{what} cannot be decoded: {error}") from error
+        image = f"{len(data)} bytes of compressed image ({_short.repr(message.format)})"
+        raise ImageError(f"{image} cannot be decoded: {error}") from error
     is_mosaic = pixels.ndim == 2 and encoding.startswith("bayer_") and encoding in ENCODINGS
     return _converted(pixels, encoding) if is_mosaic else pixels
 

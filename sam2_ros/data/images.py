@@ -71,7 +71,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def check_masks(frames: Sequence[Path], masks: Iterable[Path]) -> None:
-    """Raises ClipError if a mask has no frame of its name, or several.
+    """Raise ClipError if a mask has no frame of its name, or several.
 
     Gaps in the numbers of frames alone are no error: frames may be named by time, or be a selection.
     """

@@ -33,7 +33,7 @@ def read_json(file: Path, keys: Keys) -> dict[str, Any]:
 
 
 def check_keys(file: Path, value: Any, keys: Keys, what: str = "") -> None:
-    """Raises ClipError unless a value is a JSON object with these keys, and values of these types.
+    """Raise ClipError unless a value is a JSON object with these keys, and values of these types.
 
     Args:
         what: name of the value in messages, if it isn't the whole file.

@@ -18,7 +18,7 @@ from sam2_ros.data.labels import VOID, label_files, read_labels, write_labels
 from sam2_ros.data.natural_order import natural
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues] = {}
-"""Cached values by folder, time of its last change, and given meaning, as deciding reads all label images."""
+"""Cached values by folder, time of its last change, and `mask_values`, since the decision reads all label images."""
 
 
 def videos(images: Path) -> list[str]:
@@ -41,11 +41,11 @@ def read(
     """Read one video. Frames without a label image are not annotated.
 
     Args:
-        name: of the clip.
+        name: name of the clip.
         files: the frames, in order.
         annotations: folder of label images, which have the names of their frames.
         fps: frame rate.
-        ids: the objects. None: all in the label images.
+        ids: IDs of the objects. None: all in the label images.
         mask_values: meaning of the values, one of `label_values.MEANINGS`. None: detected.
 
     Raises:
@@ -86,10 +86,10 @@ def _label_values(
     key = annotations, max(file.stat().st_mtime_ns for file in files.values()), meaning
     if key not in _VALUES:
         _VALUES[key] = decide(annotations, files, size, meaning)
-    return _VALUES[key] if ids is None else _of_objects(annotations, _VALUES[key], ids)
+    return _VALUES[key] if ids is None else _for_objects(annotations, _VALUES[key], ids)
 
 
-def _of_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
+def _for_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -> LabelValues:
     """The values of a video whose objects are known; label images need not show all of them."""
     if len(ids) == 1 and (values.threshold is not None or values.values == (VOID,)):
         return replace(values, object_ids=ids)

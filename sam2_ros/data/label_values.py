@@ -29,19 +29,19 @@ MEANINGS = ("binary", "labels")
 HINT = "choose with --mask-values (for another tracker's masks --answer-values) binary or labels"
 MAX_COLOURS = 1024
 MAX_BLEND_DISTANCE = 6
-"""Levels between a blend of two colours and the line between them."""
+"""Maximum distance between a blend of two colours and the line between them, in levels."""
 MIN_INNER = 0.05
-"""Share of an object's pixels that lie inside its area."""
+"""Minimum share of an object's pixels that lie inside its area."""
 MAX_NOISE_INNER = 0.5
-"""Share of dark pixels inside areas, if they are JPEG noise around white."""
+"""Maximum share of dark pixels inside areas, if they are JPEG noise around white."""
 MAX_NOISE = 2
-"""Levels of JPEG noise in areas. IDs rarely differ by this little everywhere."""
+"""Maximum levels of JPEG noise in areas. IDs rarely differ by this little everywhere."""
 MIN_RIM = 0.5
-"""Share of a rim's pixels that lie between a lower and a higher value."""
+"""Minimum share of a rim's pixels that lie between a lower and a higher value."""
 MAX_TRACE = 0.01
-"""Other values on fewer pixels, relative to the area of white, are ignored."""
+"""Maximum share of pixels, relative to the area of white, on which other values are ignored."""
 MIN_EVIDENCE = 16
-"""Pixels. Rims of fewer are no evidence."""
+"""Minimum pixels of a rim that counts as evidence."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def decide(
     first = next(iter(files.values()))
     suffix = first.suffix if first.suffix.lower() == ".png" else ".png"
     if survey.coloured:
-        values = _of_colours(folder, survey, meaning, like)
+        values = _decide_colours(folder, survey, meaning, like)
     else:
-        values = _of_levels(folder, survey.levels, "values", meaning, survey)
+        values = _decide_levels(folder, survey.levels, "values", meaning, survey)
         palette = None if survey.palette is None else survey.palette.tobytes()
         values = replace(values, palette=palette, deep=survey.deep, bilevel=survey.bilevel)
     if values.threshold is not None and meaning is None:
@@ -261,11 +261,11 @@ class _Survey:
             survey.coloured = True
             survey._count_colours(files, size)
         else:
-            survey.coloured = survey.palette is not None and survey._of_blends(indexed, files, size)
+            survey.coloured = survey.palette is not None and survey._has_blends(indexed, files, size)
         return survey
 
-    def _of_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
-        """Whether a palette has remains of soft edges, after a tool reduced the colours.
+    def _has_blends(self, indexed: Mapping[int, int], files: Mapping[int, Path], size: tuple[int, int]) -> bool:
+        """Whether a palette has remains of soft edges, after a tool has reduced the colours.
 
         Args:
             indexed: the colour of each index in use.
@@ -282,17 +282,17 @@ class _Survey:
         self.colours = {}
         for frame, file in files.items():
             pixels = read_labels(file, size, frame).colours
-            values, where = np.unique(pixels, return_inverse=True)
+            values, inverse = np.unique(pixels, return_inverse=True)
             if len(values) > MAX_COLOURS:
                 self.colours |= {int(value): _Colour(0, 0, 0) for value in values}
             if len(self.colours) > MAX_COLOURS:
                 return
-            where = where.reshape(pixels.shape).astype(np.uint16)
-            windows = sliding_window_view(np.pad(where, 1, mode="edge"), (3, 3))
-            edge = (windows != where[..., None, None]).any(axis=(2, 3))
+            inverse = inverse.reshape(pixels.shape).astype(np.uint16)
+            windows = sliding_window_view(np.pad(inverse, 1, mode="edge"), (3, 3))
+            edge = (windows != inverse[..., None, None]).any(axis=(2, 3))
             around = np.sort(windows[edge].reshape(-1, 9), axis=1)
-            among = where[edge][np.count_nonzero(np.diff(around, axis=1), axis=1) >= 2]
-            parts = where.ravel(), where[~edge], among
+            among = inverse[edge][np.count_nonzero(np.diff(around, axis=1), axis=1) >= 2]
+            parts = inverse.ravel(), inverse[~edge], among
             for value, *counts in zip(
                 values.tolist(), *(np.bincount(part, minlength=len(values)).tolist() for part in parts), strict=True
             ):
@@ -314,40 +314,40 @@ class _Survey:
 
     @property
     def has_rims(self) -> bool:
-        """Whether the thin colours are no things but what lies between others."""
+        """Whether the thin colours are rims between others, not objects."""
         thin = self.thin
         pixels, among = sum(thin.values()), sum(self.colours[colour].among for colour in thin)
         rims = len(thin) > 64 or (len(thin) >= 3 and among >= MIN_RIM * pixels) or _blends(thin, [0, *self.solid])
         return pixels >= MIN_EVIDENCE and rims
 
 
-def _of_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
-    """Of grey levels or indices, which are those of a layer."""
+def _decide_levels(folder: Path, counts: _Counts, of: str, meaning: str | None, survey: _Survey) -> LabelValues:
+    """The meaning of grey levels or palette indices, the values of one layer."""
     palette, deep = survey.palette is not None, survey.deep
-    found = (np.flatnonzero(counts.every[1:]) + 1).tolist()
-    top = max(found, default=0)
+    values = (np.flatnonzero(counts.every[1:]) + 1).tolist()
+    top = max(values, default=0)
     white = 2**16 - 1 if top > VOID else VOID
 
     def binary() -> LabelValues:
-        if len(found) == 1:
+        if len(values) == 1:
             return LabelValues((1,), (top,), of, palette=None)
-        if palette:  # indices are no levels: all are the object
-            return LabelValues((1,), (found[0],), of, 1)
+        if palette:  # indices have no levels: all belong to the object
+            return LabelValues((1,), (values[0],), of, 1)
         return LabelValues((1,), (white,), of, (top + 1) // 2, None)
 
     if meaning == "binary":
-        return binary() if found else LabelValues((), (), of, palette=None)
+        return binary() if values else LabelValues((), (), of, palette=None)
     if meaning is None and not palette:
-        if found == [white] and (not deep or white > VOID):
+        if values == [white] and (not deep or white > VOID):
             return binary()
-        if len(found) > 1 and _soft(counts, white):
+        if len(values) > 1 and _soft(counts, white):
             return binary()
-    ids = [value for value in found if value != VOID] if not deep and len(found) > 1 else found
-    if found == [VOID] and not deep:
+    ids = [value for value in values if value != VOID] if not deep and len(values) > 1 else values
+    if values == [VOID] and not deep:
         return LabelValues((1,), (VOID,), of, palette=None)
     if meaning is None and survey.lossy:
         raise ClipError(folder, f"JPEG changes values, so they can't be object IDs: save masks as PNG, or {HINT}")
-    if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(found) and not palette)):
+    if meaning is None and (problem := _not_labels(counts, ids, len(ids) < len(values) and not palette)):
         raise ClipError(folder, f"{problem}; {HINT}")
     return LabelValues(tuple(ids), tuple(ids), of, palette=None)
 
@@ -364,7 +364,7 @@ def _soft(counts: _Counts, white: int) -> bool:
     thin = (counts.every > 0) & (counts.inside <= MIN_INNER * counts.every)
     if not thin[1:].any() or not counts.lowest[224 * step :].any() or light[0] < grey[0] / 2:
         return False
-    noisy = bool(counts.every[224 * step : white].any())  # JPEG noise near white; IDs are never like that
+    noisy = bool(counts.every[224 * step : white].any())  # JPEG noise near white, which IDs never have
 
     def rim(every: int, inside: int, between: int, area: float = MIN_INNER) -> bool:
         return inside <= area * every and (noisy or between >= MIN_RIM * every or every <= MAX_TRACE * light[0])
@@ -389,11 +389,11 @@ def _not_labels(counts: _Counts, ids: Sequence[int], void: bool) -> str:
     return ""
 
 
-def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
-    found = survey.colours.keys() - {0}
+def _decide_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelValues | None) -> LabelValues:
+    values = survey.colours.keys() - {0}
     if len(survey.colours) > MAX_COLOURS:
-        if survey.alpha is not None:  # objects that were cut out: the mask is what can be seen
-            return _of_levels(folder, survey.alpha, "alpha", meaning, survey)
+        if survey.alpha is not None:  # cut-out objects: the mask is the visible part
+            return _decide_levels(folder, survey.alpha, "alpha", meaning, survey)
         raise ClipError(folder, f"has more than {MAX_COLOURS} colours: these are no masks, or they were saved as JPEG")
     if survey.deep:
         raise ClipError(survey.colour_files[0], "is a colour image, but other files have labels of 16 bits")
@@ -401,27 +401,27 @@ def _of_colours(folder: Path, survey: _Survey, meaning: str | None, like: LabelV
         raise ClipError(folder, "has colour masks without black, the background")
     solid, thin = survey.solid, survey.thin
     indices = {int(colour): index for index, colour in enumerate(packed(PALETTE))}
-    of_palette = found <= indices.keys()  # which the rims of others hardly ever are
+    in_palette = values <= indices.keys()  # rims of other colours hardly ever are
     if meaning is None and survey.lossy:
         raise ClipError(folder, "has colour masks saved as JPEG, which changes colours: save them as PNG")
-    sure = meaning is not None or of_palette
+    sure = meaning is not None or in_palette
     if meaning == "binary" or (not sure and len(solid) == 1 and thin and _blends(thin, [0, *solid])):
-        brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or found)
+        brightest = max(max(colour >> shift & 255 for shift in (16, 8, 0)) for colour in solid or values)
         return LabelValues((1,), (VOID,), "brightness", (brightest + 1) // 2, None)
     if not sure and survey.has_rims:
-        problem = f"looks like masks with soft edges: {len(thin)} of the {len(found)} colours cover no area"
+        problem = f"looks like masks with soft edges: {len(thin)} of the {len(values)} colours cover no area"
         raise ClipError(folder, f"{problem}; resize masks by nearest neighbour, and save them as PNG, or {HINT}")
     if like is not None and like.layer == "colours":
         return like
-    if of_palette:
-        ids = sorted(indices[colour] for colour in found)
+    if in_palette:
+        ids = sorted(indices[colour] for colour in values)
         ids = [index for index in ids if index <= MAX_ID] or ids
         colours = [int(packed(PALETTE[index])) for index in ids]
         return LabelValues((1,) if ids == [VOID] else tuple(ids), tuple(colours), "colours")
     if like is not None:
-        unknown = min(found - indices.keys())
+        unknown = min(values - indices.keys())
         raise ClipError(folder, f"has colour #{unknown:06x}, which belongs to no object")
-    return LabelValues(tuple(range(1, len(found) + 1)), tuple(sorted(found)), "colours")
+    return LabelValues(tuple(range(1, len(values) + 1)), tuple(sorted(values)), "colours")
 
 
 def _blends(thin: Mapping[int, int], solid: Sequence[int]) -> bool:

@@ -94,14 +94,14 @@ def read_labels(file: Path, size: tuple[int, int], frame: int | None = None) -> 
     """
     with opened(file, frame) as image:
         if (image.height, image.width) != size:
-            found = f"{image.width} x {image.height}"
-            raise ClipError(file, f"is {found} pixels, the video's frames are {size[1]} x {size[0]}", frame)
+            actual = f"{image.width} x {image.height}"
+            raise ClipError(file, f"is {actual} pixels, the video's frames are {size[1]} x {size[0]}", frame)
         if image.mode == "P":
             return _indexed(file, image, frame)
         if image.mode == "1":
             return LabelImage(np.array(image) * np.uint8(255), bilevel=True)
         if image.mode.startswith("I"):
-            return LabelImage(_of_16_bits(file, np.array(image), frame))
+            return LabelImage(_from_16_bits(file, np.array(image), frame))
         if image.mode == "F":
             raise ClipError(file, "holds floating-point values instead of labels of 8 or 16 bits", frame)
         if image.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
@@ -121,7 +121,7 @@ def _indexed(file: Path, image: Image.Image, frame: int | None) -> LabelImage:
     return LabelImage(indices, palette)
 
 
-def _of_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray:
+def _from_16_bits(file: Path, pixels: np.ndarray, frame: int | None) -> np.ndarray:
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < 2**16:
         raise ClipError(file, f"has values {pixels.min()} to {pixels.max()}, not labels of 8 or 16 bits", frame)
     return pixels.astype(np.uint16)

@@ -39,8 +39,8 @@ class ListedImages:
                     if (file := self._in(folder.joinpath(*parts[start:-1]), parts[-1])) is not None:
                         return file
         for parts in _readings(name):
-            if len(found := self._everywhere().get(_plain(parts[-1]), [])) == 1:
-                return found[0]
+            if len(files := self._everywhere().get(_plain(parts[-1]), [])) == 1:
+                return files[0]
         return None
 
     def _in(self, folder: Path, name: str) -> Path | None:
@@ -51,10 +51,12 @@ class ListedImages:
                     names = [entry.name for entry in entries if entry.is_file()]
             except (OSError, ValueError):  # a name that no file can have
                 names = []
-            self._names[folder] = {_plain(one): one for one in names} | {one: one for one in names}
-        of_folder = self._names[folder]
-        found = of_folder.get(name) or of_folder.get(_plain(name))
-        return folder / found if found else None
+            self._names[folder] = {_plain(file_name): file_name for file_name in names} | {
+                file_name: file_name for file_name in names
+            }
+        by_name = self._names[folder]
+        file = by_name.get(name) or by_name.get(_plain(name))
+        return folder / file if file else None
 
     def _everywhere(self) -> dict[str, list[Path]]:
         if self._scattered is None:
@@ -70,10 +72,10 @@ def _plain(name: str) -> str:
 
 
 def _readings(name: str) -> list[list[str]]:
-    """Possible parts of a path: as it is; as a URL, without its query or from it; without a prefix."""
+    """Possible parts of a path: unchanged; as a URL, without its query or from it; without a prefix."""
     plain = name.replace("\\", "/")
     decoded = unquote(plain)
     texts = [plain, decoded, *decoded.split("?d=")[1:], decoded.partition("?")[0]]
-    found = [[part for part in text.split("/") if part not in ("", ".", "..")] for text in dict.fromkeys(texts)]
-    found = [parts for parts in found if parts]
-    return found + [[*parts[:-1], _PREFIX.sub("", parts[-1])] for parts in found if _PREFIX.match(parts[-1])]
+    readings = [[part for part in text.split("/") if part not in ("", ".", "..")] for text in dict.fromkeys(texts)]
+    readings = [parts for parts in readings if parts]
+    return readings + [[*parts[:-1], _PREFIX.sub("", parts[-1])] for parts in readings if _PREFIX.match(parts[-1])]

@@ -20,20 +20,20 @@ from sam2_ros.data.mcap_index import HEAD, Entries, Index, index_messages, index
 from sam2_ros.data.mcap_scan import Scan
 
 CHUNK_SIZE = 1 << 20
-"""Bytes of a chunk, which is written when it has more."""
+"""Bytes from which on a chunk is written."""
 
 COMPRESSION_LEVEL = -1
-"""Of zstd. Masklets compress to a quarter, rendered and smooth images to a third. Camera images have noise in their
-last bits: level 1 would save 7 % at a fifth of a core for 1280x720; this level skips them, at 10 GB/s."""
+"""Level of zstd. Masklets compress to a quarter, rendered and smooth images to a third. Camera images have noise in
+their last bits: level 1 would save 7 % at a fifth of a core for 1280x720; this level skips them, at 10 GB/s."""
 
 METADATA_ROOM = 16 << 10
 """Bytes reserved for metadata.yaml."""
 
 RESERVED_AHEAD = 16 << 20
-"""Bytes that are allocated ahead: zeros until they are written or the file is complete."""
+"""Bytes allocated ahead: zeros until they are written or the file is complete."""
 
 MAX_SACRIFICED = 4 << 20
-"""Bytes of chunks that an index may replace, beyond its own size."""
+"""Maximum bytes of chunks that an index may replace, beyond its own size."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -75,10 +75,10 @@ class McapFile:
             file.index, file._end = scan.index, scan.end
             if scan.unknown_rest:
                 rest = path.with_name(f"{path.name}.rest")
-                with open(rest, "xb") as kept:
+                with open(rest, "xb") as rest_file:
                     file._file.seek(scan.end)
                     while data := file._file.read(CHUNK_SIZE):
-                        kept.write(data)
+                        rest_file.write(data)
             if scan.without_index:  # the writer was interrupted after the chunk
                 chunk, entries = scan.without_index
                 records = RecordBuilder()
@@ -183,7 +183,7 @@ class McapFile:
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def complete(self) -> int:
-        """Write the index; if the disk is full, over the last chunks. Returns how many chunks it replaced.
+        """Write the index; if the disk is full, over the last chunks. Returns the number of chunks that it replaced.
 
         Buffered messages are lost: call `flush` before.
 

@@ -19,10 +19,10 @@ from mcap.writer import MCAP0_MAGIC
 from sam2_ros.data.mcap_index import HEAD, Entries, Index, index_of
 
 MAX_RECORD = 0x7FFFF000
-"""Bytes that Linux reads at once. Longer lengths are damage."""
+"""Maximum length of a record: Linux reads at most this many bytes at once. Longer lengths are damage."""
 
 BLOCK_SIZE = 1 << 20
-"""Bytes that are read at once in search of non-zero data."""
+"""Bytes per read in the search for non-zero data."""
 
 
 class Scan:
@@ -35,7 +35,7 @@ class Scan:
         self.damaged = 0
         """Number of damaged chunks."""
         self.unknown_rest = False
-        """Whether other data follows than a partial record, an index, or zeros."""
+        """Whether data follows other than a partial record, an index, or zeros."""
         self.without_index: tuple[ChunkIndex, Entries] | None = None
         """The last chunk, if the index of its messages is missing."""
         self._file = file

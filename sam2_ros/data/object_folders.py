@@ -17,7 +17,7 @@ from sam2_ros.data.label_values import HINT, LabelValues, decide
 from sam2_ros.data.labels import VOID, distinct, label_files, read_labels
 
 _VALUES: dict[tuple[Path, int, str | None], LabelValues | None] = {}
-"""Cached values by folder, time of its last change, and given meaning. None: no soft masks."""
+"""Cached values by folder, time of its last change, and `mask_values`. None: no soft masks."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class ObjectFolder:
             readable = {frame: file for frame, file in self.files.items() if _is_readable(file, size)}
             try:
                 values = decide(self.folder, readable, size, self.mask_values, data_set=self.folder.parent.parent)
-            except ClipError:  # they are not; `mask` has a better message
+            except ClipError:  # not soft masks; `mask` has a better message
                 values = None
             _VALUES[key] = values if values is not None and values.threshold is not None else None
         return _VALUES[key]
 
 
 def _is_readable(file: Path, size: tuple[int, int]) -> bool:
-    """Damage of other files is reported when their frames are read."""
+    """Whether a file can be decoded; damage is reported when its frame is read."""
     try:
         read_labels(file, size)
     except ClipError:
@@ -98,12 +98,12 @@ class ObjectFolders:
         key = self.root, name
         if key not in _FORMATS:
             files = label_files(self.root / name) if self.root else {}
-            found = LabelValues((1,), (1,))
+            default = LabelValues((1,), (1,))
             try:
-                of_clip = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else found
+                values = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else default
             except ClipError:
-                of_clip = found
-            _FORMATS[key] = replace(of_clip, object_ids=(1,), values=of_clip.values[:1] or (1,))
+                values = default
+            _FORMATS[key] = replace(values, object_ids=(1,), values=values.values[:1] or (1,))
         return _FORMATS[key]
 
 

@@ -29,7 +29,7 @@ class Recovered:
     damaged: int
     """Unreadable chunks. They stay in the file, but not in the index."""
     was_complete: bool
-    """Nothing was to be done."""
+    """Whether the bag was complete already."""
 
     def __str__(self) -> str:
         if self.was_complete:
@@ -54,17 +54,17 @@ def recover(path: Path) -> Recovered:
     if not files:
         other = "; use `ros2 bag reindex` for SQLite" if any(path.glob("*.db3")) else ""
         raise ValueError(f"{path} contains no .mcap file{other}")
-    found = [_complete(file) for file in files]
-    contents = [one for one, _, _ in found]
-    was_complete = all(complete for _, _, complete in found)
+    completed = [_complete(file) for file in files]
+    contents = [part for part, _, _ in completed]
+    was_complete = all(complete for _, _, complete in completed)
     if path.is_dir() and not (was_complete and (path / "metadata.yaml").is_file()):
         write_metadata(path, contents)
         was_complete = False
-    filled = [one for one in contents if one.messages]
-    seconds = (max(one.end for one in filled) - min(one.start for one in filled)) / 1e9 if filled else 0.0
-    topics = {channel.topic for one in contents for channel in one.channels.values()}
-    damaged = sum(count for _, count, _ in found)
-    return Recovered(path, sum(one.messages for one in contents), len(topics), seconds, damaged, was_complete)
+    filled = [part for part in contents if part.messages]
+    seconds = (max(part.end for part in filled) - min(part.start for part in filled)) / 1e9 if filled else 0.0
+    topics = {channel.topic for part in contents for channel in part.channels.values()}
+    damaged = sum(count for _, count, _ in completed)
+    return Recovered(path, sum(part.messages for part in contents), len(topics), seconds, damaged, was_complete)
 
 
 def _complete(path: Path) -> tuple[Contents, int, bool]:

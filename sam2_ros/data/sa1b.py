@@ -27,7 +27,7 @@ from sam2_ros.data.listed_images import ListedImages
 from sam2_ros.data.natural_order import natural
 
 MAX_JSON_SIZE = 2**25
-"""Bytes. The JSON of a single image is smaller."""
+"""Maximum bytes of the JSON of a single image."""
 
 
 def clips(root: str | Path, images: str | Path | None = None) -> Clips:
@@ -54,18 +54,18 @@ def clips(root: str | Path, images: str | Path | None = None) -> Clips:
 def find(root: Path) -> list[Path]:
     """JSON files with the name of an image, or sa_<number>. Only the first file is read to check the format."""
     if root.is_file():
-        return [root] if _is_of_one_image(root) else []
+        return [root] if _describes_one_image(root) else []
     for pattern in ("*", "*/*"):
         files = [file for file in sorted(root.glob(pattern), key=natural) if file.name[0] != "."]
         pictures = {file.stem for file in files if file.suffix.lower() in SUFFIXES}
         lists = [file for file in files if file.suffix.lower() == ".json"]
         lists = [file for file in lists if file.stem in pictures or file.stem.startswith("sa_")]
-        if lists and _is_of_one_image(lists[0]):
+        if lists and _describes_one_image(lists[0]):
             return lists
     return []
 
 
-def _is_of_one_image(file: Path) -> bool:
+def _describes_one_image(file: Path) -> bool:
     if file.suffix.lower() != ".json" or file.stat().st_size > MAX_JSON_SIZE:
         return False
     try:
@@ -92,12 +92,12 @@ def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
         )
     sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
     size = image_size(picture, 0) if None in sides else sides
-    left = LeftOut()
+    omitted = LeftOut()
     entries = [entry if isinstance(entry, dict) else {} for entry in content["annotations"]]
     segmentations = [(str(entry.get("id", index)), entry.get("segmentation")) for index, entry in enumerate(entries)]
-    masks = coco.drawable(segmentations, size, left)
-    if left:
-        warnings.warn(f"{file}: left out {left}", DataWarning, stacklevel=2)
+    masks = coco.drawable(segmentations, size, omitted)
+    if omitted:
+        warnings.warn(f"{file}: left out {omitted}", DataWarning, stacklevel=2)
     return coco.still(name, file, coco.Annotated(picture, size, masks))
 
 
@@ -116,9 +116,9 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
             height, width = frame.shape[:2]
             number += 1
             image = {"image_id": number, "file_name": f"{name}.jpg", "height": height, "width": width}
-            seen = [mask for mask in masks if mask.any()]
+            visible = [mask for mask in masks if mask.any()]
             annotations = [
                 {"id": row, "segmentation": coco_rle.encode(mask), "area": int(np.count_nonzero(mask))}
-                for row, mask in enumerate(seen, 1)
+                for row, mask in enumerate(visible, 1)
             ]
             (root / f"{name}.json").write_text(json.dumps({"image": image, "annotations": annotations}))

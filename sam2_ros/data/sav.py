@@ -29,7 +29,7 @@ from sam2_ros.data.video import VideoFrames
 from sam2_ros.data.video_writer import VideoWriter
 
 STEP = 4
-"""Every fourth frame is annotated."""
+"""Distance of annotated frames."""
 MANUAL = "_manual.json"
 
 
@@ -45,14 +45,14 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
     Raises:
         ClipError: there are no videos.
     """
-    root, left = Path(root), LeftOut()
+    root, omitted = Path(root), LeftOut()
     files: dict[str, Path] = {}
     of_videos: set[Path] = set()
     every = [root] if root.is_file() else list(files_below(root))
     for file in (file for file in every if file.suffix.lower() == ".mp4"):
         of_videos.add(manual := _json(file, "manual"))
         if not manual.is_file():
-            left.add("videos without a JSON of manual masklets", file.name)
+            omitted.add("videos without a JSON of manual masklets", file.name)
             continue
         name = file.stem
         if name in files:
@@ -60,11 +60,11 @@ def clips(root: str | Path, auto: bool = False) -> Clips:
         files[name] = file
     for file in every:
         if file.name.endswith(MANUAL) and file not in of_videos:
-            left.add("JSONs of manual masklets without a video", file.name)
+            omitted.add("JSONs of manual masklets without a video", file.name)
     if not files:
         raise ClipError(root, "contains no video <id>.mp4 with its <id>_manual.json")
-    if left:
-        warnings.warn(f"{root}: left out {left}", DataWarning, stacklevel=2)
+    if omitted:
+        warnings.warn(f"{root}: left out {omitted}", DataWarning, stacklevel=2)
     return Clips(sorted(files, key=natural), partial(_read, files, auto))
 
 
@@ -104,18 +104,18 @@ def read(file: str | Path, auto: bool = False) -> Clip:
         object_ids += [offset + value for value in sorted(ids)]
 
     def masks(frame: int) -> np.ndarray | None:
-        here = np.zeros((len(object_ids), *frames.size), bool)
+        masks_of_frame = np.zeros((len(object_ids), *frames.size), bool)
         row = 0
         for source, masklet, order in masklets:
             if frame % STEP or frame // STEP >= len(masklet) or None in masklet[frame // STEP]:
                 return None
             for column in order:
                 try:
-                    here[row] = coco_rle.decode(masklet[frame // STEP][column], frames.size)
+                    masks_of_frame[row] = coco_rle.decode(masklet[frame // STEP][column], frames.size)
                 except ValueError as error:
                     raise ClipError(source, f"masklet {column}: {error}", frame) from error
                 row += 1
-        return here
+        return masks_of_frame
 
     folders = ObjectFolders(None, {object_id: f"{object_id - 1:03d}" for object_id in object_ids})
     masklets_of = Lazy(len(frames), masks)
@@ -130,14 +130,14 @@ def _ids(source: Path, ids: list[Any]) -> list[int]:
 
 
 def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
-    """Raises ClipError unless each annotated frame is in the video and has a mask for each object."""
+    """Raise ClipError unless each annotated frame is in the video and has a mask for each object."""
     if len(masklet) > -(-frames // STEP):
         problem = f"annotates {len(masklet)} frames, one in {STEP}, but the video has only {frames} frames"
         raise ClipError(source, problem)
-    for index, here in enumerate(masklet):
-        if not isinstance(here, list) or len(here) != objects:
-            found = f"{len(here)} masks" if isinstance(here, list) else f"a {type(here).__name__}"
-            raise ClipError(source, f"has {found} for {objects} objects", index * STEP)
+    for index, masks in enumerate(masklet):
+        if not isinstance(masks, list) or len(masks) != objects:
+            actual = f"{len(masks)} masks" if isinstance(masks, list) else f"a {type(masks).__name__}"
+            raise ClipError(source, f"has {actual} for {objects} objects", index * STEP)
 
 
 def write(clips: Iterable[Clip], root: str | Path) -> None:

@@ -60,20 +60,20 @@ def read(root: str | Path, video: str, mask_values: str | None = None) -> Clip:
             raise ClipError(folder, "the name of an object's folder must be a number")
         labels = label_files(folder)
         check_masks(files, labels.values())
-        of_object = {frames[stem]: file for stem, file in labels.items()}
-        objects[int(folder.name) + 1] = ObjectFolder(folder, of_object, mask_values)
+        files_by_frame = {frames[stem]: file for stem, file in labels.items()}
+        objects[int(folder.name) + 1] = ObjectFolder(folder, files_by_frame, mask_values)
     size = image_size(files[0], 0)
     object_ids = tuple(sorted(objects))
 
     def masks(frame: int) -> np.ndarray | None:
-        here = [objects[object_id].mask(frame, size) for object_id in object_ids]
-        if all(mask is None for mask in here):
+        masks_of_frame = [objects[object_id].mask(frame, size) for object_id in object_ids]
+        if all(mask is None for mask in masks_of_frame):
             return None
-        return np.stack([np.zeros(size, bool) if mask is None else mask for mask in here])
+        return np.stack([np.zeros(size, bool) if mask is None else mask for mask in masks_of_frame])
 
     names = {object_id: objects[object_id].folder.name for object_id in object_ids}
-    of_files = ObjectFolders(annotations, names)
-    return Clip(video, ImageFiles(files), object_ids, Lazy(len(files), masks), 24.0, mask_files=of_files)
+    mask_files = ObjectFolders(annotations, names)
+    return Clip(video, ImageFiles(files), object_ids, Lazy(len(files), masks), 24.0, mask_files=mask_files)
 
 
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:

@@ -9,25 +9,26 @@ import cv2
 import numpy as np
 
 MIN_FULL_SPAN = 2**14
-"""Images with at least this span of values use all 16 bits, and are not stretched. Infrared and thermal cameras have
-10 to 14 bits, or use a small part of the scale."""
+"""Minimum span of values of an image that uses all 16 bits, and is not stretched. Infrared and thermal cameras have 10
+to 14 bits, or use a small part of the scale."""
 MIN_USED_SHARE = 1 / 16
-"""An image that uses less of the range, 16 of 256 grey levels, is too dim to see: it resets the range."""
+"""Minimum share of the range that an image must use; an image within less, 16 of 256 grey levels, resets the range."""
 MIN_SPAN = 64
-"""Minimum of values between black and white, so that noise is not stretched."""
+"""Minimum number of values between black and white, so that noise is not stretched."""
 MIN_QUARTILE_DISTANCE = 4
-"""Values between the quartiles of an image. With less it has only noise, and no background whose contrast counts."""
+"""Minimum distance between the quartiles of an image; below it, the image has only noise, and no background whose
+contrast counts."""
 INNER, OUTER = 1.5, 8.0
 """Reach of the range beyond the quartiles of an image, in distances between them: minimum, if there are values, and
 maximum. Values further out, such as hot objects, become white or black."""
 ADAPTATION = 1 / 16
-"""Share of the distance to its target that an end of the range moves with each image ..."""
+"""Share of the distance to its target by which an end of the range moves with each image."""
 MAX_CHANGE = 1 / 32
-"""... at most this share of the range: 8 grey levels."""
+"""Maximum move of an end with each image, as a share of the range: 8 grey levels."""
 TOLERANCE = 1 / 32
-"""Share of a range by which its ends may miss their targets without moving."""
+"""Maximum distance of an end from its target without moving, as a share of the range."""
 _SAMPLE_SIZE = 2**14
-"""Pixels of an image that are sampled."""
+"""Number of sampled pixels of an image."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ def parse_range(text: str) -> ValueRange | None:
 
 
 def next_range(before: ValueRange | None, pixels: np.ndarray) -> ValueRange:
-    """The range for an image, from that of the previous image in the stream; None for the first.
+    """The range for an image, from that of the previous image in the stream.
 
     The first image sets the range. Later ones move it slowly, and only if necessary, so that the picture does not
     flicker when hot objects appear. If most of an image lies outside, or all of it within a small part, the camera has
     changed its gain or begun with an empty image, and the range is reset.
 
     Args:
-        before: the previous range.
+        before: the previous range; None: the image is the first.
         pixels: uint16 [H, W] or [H, W, 3].
     """
     values = _sampled(pixels)

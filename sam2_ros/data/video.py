@@ -30,7 +30,7 @@ class VideoFrames(Sequence[np.ndarray]):
             raise ClipError(self.file, "the video is missing")
         self._index = VideoIndex(self.file)
         self.fps, self.size = self._index.fps, self._index.size
-        self._idle: list[_Cursor] = []  # each is taken out while a thread uses it
+        self._idle: list[_Cursor] = []  # a cursor is taken out while a thread uses it
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_idle": []}
@@ -64,7 +64,7 @@ class _Cursor:
     """A position in a video from which frames are decoded, one at a time. The file stays open until the last frame."""
 
     MAX_SKIP = 4
-    """Frames that are decoded and skipped rather than seeking a key frame."""
+    """Maximum number of frames that are decoded and skipped instead of seeking a key frame."""
 
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
@@ -112,13 +112,13 @@ class _Cursor:
     def _begin(self, start: int, order: Order) -> None:
         self._frames = None
         # Seeking to the start works, too, but an exact order holds for a new decoder.
-        sought = start > 0 or (self._index.can_seek and not order.exact)
+        seeks = start > 0 or (self._index.can_seek and not order.exact)
         threads = not order.damaged
-        if self._decoder is None or not self._decoder.is_open or self._decoder.threads != threads or not sought:
+        if self._decoder is None or not self._decoder.is_open or self._decoder.threads != threads or not seeks:
             if self._decoder is not None:
                 self._decoder.close()
-            self._decoder, sought = Decoder(self._index.path, threads), start > 0
-        packets = self._index.packets_from(self._decoder, order.packets[start] if start else 0) if sought else None
+            self._decoder, seeks = Decoder(self._index.path, threads), start > 0
+        packets = self._index.packets_from(self._decoder, order.packets[start] if start else 0) if seeks else None
         frames = self._decoder.frames(packets)
         self._frames = enumerate(frame for _, frame in frames) if order.counted else frames
         self._order, self._start, self._next = order, start, start
@@ -127,18 +127,18 @@ class _Cursor:
         """Decode up to a place. Returns whether all frames came in the expected order."""
         order = self._order
         for number, frame in self._frames or ():
-            found = order.places.get(number, -1)
-            if 0 <= found < self._start == self._next:
+            actual = order.places.get(number, -1)
+            if 0 <= actual < self._start == self._next:
                 continue  # shown before the key frame but stored after it: its references were not decoded
             while self._next in order.lost:
                 self._next += 1
-            if found != self._next:
+            if actual != self._next:
                 return False
-            if self._start and (frame.is_corrupt or (found == self._start and not frame.key_frame)):
+            if self._start and (frame.is_corrupt or (actual == self._start and not frame.key_frame)):
                 return False
             self._next += 1
-            if found == place:
-                self._last = found, frame
+            if actual == place:
+                self._last = actual, frame
                 return True
         return False
 

@@ -133,7 +133,7 @@ class Decoder:
 
     @property
     def doubtful(self) -> bool:
-        """After the last frame: whether decoding without threads may have another result."""
+        """Whether decoding without threads may have another result; valid after the last frame."""
         return self.threads and (self.damaged or self._missing > 0)
 
     def pixels(self, frame: Any) -> np.ndarray:

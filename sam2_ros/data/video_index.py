@@ -19,10 +19,10 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.video_decoder import Decoder
 
 CHECKED_FRAMES = 8
-"""Frames that are decoded while packets are read, to check the predicted order."""
+"""Number of frames decoded while packets are read, to check the predicted order."""
 
 RATE_PACKETS = 500
-"""Packets from which the rate of a file is measured that is not read to its end."""
+"""Number of packets that give the frame rate of a file that is not read to its end."""
 
 SELF_CONTAINED = {
     "av1", "cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "flv", "h263", "h264", "hevc", "huffyuv", "jpeg2000",
@@ -56,11 +56,11 @@ class Order:
     lost: frozenset[int] = frozenset()
     """Places of frames that can't be decoded."""
     exact: bool = False
-    """Whether it was found by decoding the whole file."""
+    """Whether the order comes from decoding the whole file."""
     damaged: tuple[int, ...] = ()
     """Places of damaged frames, ascending. Their pixels depend on all frames decoded before."""
     counted: bool = False
-    """Frames can't be assigned to packets, and are counted instead."""
+    """Whether frames can't be assigned to packets, and are counted instead."""
 
     @classmethod
     def of(cls, packets: Sequence[int], keys: Iterable[int] = (), **others: Any) -> Order:
@@ -170,18 +170,18 @@ class VideoIndex:
             if not decoder.doubtful:
                 break
         corrupt = dict(frames)
-        found = list(corrupt)
+        numbers = list(corrupt)
         if len(corrupt) < len(frames) or None in corrupt:
             self.order = Order.of(range(len(frames)), exact=True, damaged=(0,), counted=True)
             return
         if not decoder.damaged:
-            self.order = Order.of(found, keys, exact=True)
+            self.order = Order.of(numbers, keys, exact=True)
             return
-        if [number for number in self.order.packets if number in corrupt] == found:  # lost frames keep their places
-            found = list(self.order.packets)
-        order = Order.of(found, keys, exact=True)
-        lost = frozenset(order.places[number] for number in found if number not in corrupt)
-        damaged = lost.union(order.places[number] for number in found if corrupt.get(number) or number in self._cut)
+        if [number for number in self.order.packets if number in corrupt] == numbers:  # lost frames keep their places
+            numbers = list(self.order.packets)
+        order = Order.of(numbers, keys, exact=True)
+        lost = frozenset(order.places[number] for number in numbers if number not in corrupt)
+        damaged = lost.union(order.places[number] for number in numbers if corrupt.get(number) or number in self._cut)
         self.order = replace(order, lost=lost, damaged=tuple(sorted(damaged)) or (0,))
 
     def _trim(self) -> None:
@@ -194,9 +194,9 @@ class VideoIndex:
         key = next((order.places[number] for number in self._keys if number in order.places), 0)
         dropped.update(takewhile(order.lost.__contains__, range(key)))
         if dropped:
-            kept = [number for place, number in enumerate(order.packets) if place not in dropped]
+            numbers = [number for place, number in enumerate(order.packets) if place not in dropped]
             keys = [order.packets[start] for start in order.starts]
-            trimmed = Order.of(kept, keys, exact=True)
+            trimmed = Order.of(numbers, keys, exact=True)
             lost = frozenset(trimmed.places[order.packets[place]] for place in order.lost - dropped)
             damaged = (trimmed.places[order.packets[place]] for place in order.damaged if place not in dropped)
             self.order = replace(trimmed, lost=lost, damaged=tuple(damaged) or (0,))  # disables threads
@@ -208,17 +208,17 @@ class VideoIndex:
             time = self._times[target]
             if time is None or not decoder.seek(time):
                 continue
-            sought = number
+            expected = number
             for packet in decoder.packets():
-                found = self._numbers.get(Packet.of(packet), -1)
-                if found == sought:
-                    yield found, packet
-                    sought += 1
-                elif sought > number:  # unexpected packet after the first
+                actual = self._numbers.get(Packet.of(packet), -1)
+                if actual == expected:
+                    yield actual, packet
+                    expected += 1
+                elif expected > number:  # unexpected packet after the first
                     return
-                elif found > number:  # too late
+                elif actual > number:  # too late
                     break
-            if sought > number:
+            if expected > number:
                 return
 
 

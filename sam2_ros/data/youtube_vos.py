@@ -28,9 +28,9 @@ from sam2_ros.data.left_out import LeftOut
 from sam2_ros.data.natural_order import natural
 
 RATE = 30.0
-"""Frames per second of the videos, by which files are numbered."""
+"""Frame rate of the videos, by which files are numbered."""
 MAX_STEP = 3000
-"""Between the numbers of two frames. Larger steps are stamps."""
+"""Maximum difference of the numbers of two frames; larger steps are stamps."""
 
 
 def clips(root: str | Path, images: str | Path | None = None, mask_values: str | None = None) -> Clips:
@@ -50,18 +50,18 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
     if not videos:
         raise ClipError(meta, "lists no videos")
     objects: dict[str, dict[int, tuple[str, ...]]] = {}
-    left = LeftOut()
+    omitted = LeftOut()
     for video, entry in videos.items():
         try:
             objects[video] = _objects(meta, video, entry)
         except ClipError as error:
             if len(videos) == 1:
                 raise
-            left.add("videos with an invalid description", f"{video}: {error.problem}")
+            omitted.add("videos with an invalid description", f"{video}: {error.problem}")
     if not objects:
-        raise ClipError(meta, f"has no valid description of a video: {left}")
-    if left:
-        warnings.warn(f"{meta}: left out {left}", DataWarning, stacklevel=2)
+        raise ClipError(meta, f"has no valid description of a video: {omitted}")
+    if omitted:
+        warnings.warn(f"{meta}: left out {omitted}", DataWarning, stacklevel=2)
     return Clips(
         sorted(objects, key=natural), partial(_read, root, Path(images or root / "JPEGImages"), objects, mask_values)
     )
@@ -90,7 +90,7 @@ def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
 
 
 def _stem(frame: str | int) -> str:
-    """The stem of a frame that is listed by number, or by name of its file."""
+    """The stem of a frame that is listed by number, or by the name of its file."""
     if isinstance(frame, int):
         return f"{frame:05d}"
     name = PurePath(frame)
@@ -133,7 +133,7 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
         frames: dict[int, list[str]] = {object_id: [] for object_id in clip.object_ids}
         for index, masks in enumerate(clip.masks):
             for object_id, mask in zip(clip.object_ids, [] if masks is None else masks, strict=False):
-                if mask.any() or frames[object_id]:  # from the first frame where it is seen
+                if mask.any() or frames[object_id]:  # from the first frame on which it is visible
                     frames[object_id].append(f"{index * step:05d}")
         objects = {str(key): {"category": "object", "frames": value} for key, value in frames.items()}
         videos[clip.name] = {"objects": objects}

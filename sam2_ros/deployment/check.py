@@ -23,16 +23,16 @@ ELLIPSE = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), ((180, 90), (70, 50),
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of tracking the same stream with both."""
+    """Result of tracking the same stream with the graphs and with the network."""
 
     difference: float
-    """Largest difference of mask logits, where both call the object present."""
+    """Largest difference of mask logits, on frames where both predict the object to be present."""
     same_presence: bool
     """Whether both agree on every presence."""
     onnx_seconds: float
-    """Median of a step with the graphs."""
+    """Median time of a step with the graphs."""
     pytorch_seconds: float
-    """Median of a step with the network."""
+    """Median time of a step with the network."""
 
 
 def compare(model: SAM2, folder: Path) -> Comparison:
@@ -54,9 +54,9 @@ def compare(model: SAM2, folder: Path) -> Comparison:
             elif index == 8:
                 tracker.prompt(Prompt(1, clicks=(Click(40, 150, positive=False),)), stamp=5)
                 tracker.prompt(Prompt(2, clicks=(Click(100, 80),)), stamp=2)
-        ours, theirs = (tracker.history.newest.answers for tracker in trackers)
-        for object_id, answer in ours.items():
-            other = theirs[object_id]
+        network_answers, graph_answers = (tracker.history.newest.answers for tracker in trackers)
+        for object_id, answer in network_answers.items():
+            other = graph_answers[object_id]
             both = answer.presence_logit > 0, other.presence_logit > 0
             same_presence &= both[0] == both[1]
             if all(both):

@@ -165,36 +165,36 @@ def parse_options() -> argparse.Namespace:
 def find_clips(options: argparse.Namespace) -> tuple[Clips, str]:
     """The clips, and a name for them. Raises ClipError, or ValueError if --list or --only leave none."""
     if options.suite:
-        clips, what = suite(), "synthetic suite"
+        clips, name_of_clips = suite(), "synthetic suite"
     elif options.davis:
         clips = davis.clips(options.davis, split=options.split, mask_values=options.mask_values)
-        what = f"DAVIS layout, {options.davis}"
-        what += f", {options.split}" if options.split else ""
+        name_of_clips = f"DAVIS layout, {options.davis}"
+        name_of_clips += f", {options.split}" if options.split else ""
     else:
         clips = open_clips(options.data, options.images, options.masklets, options.mask_values)
-        what = str(options.data)
+        name_of_clips = str(options.data)
     if options.list:
-        (clips,) = from_list(options.list, [clips], what)
-        what += f", {options.list}"
+        (clips,) = from_list(options.list, [clips], name_of_clips)
+        name_of_clips += f", {options.list}"
     if not clips:
-        raise ValueError(f"{what}: contains no clips")
+        raise ValueError(f"{name_of_clips}: contains no clips")
     chosen = clips.beginning(tuple(options.only or [""]))
     if not chosen:
         names = ", ".join(clips.names[:12]) + (", ..." if len(clips) > 12 else "")
         raise ValueError(f"no clip's name begins with {' or '.join(options.only)} (--only); the clips are {names}")
-    return chosen, what
+    return chosen, name_of_clips
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> Report:
     """Run the protocol that the options select. Raises CheckpointError, ClipError, OSError, ValueError, MemoryError."""
-    clips, what = find_clips(options)
+    clips, name_of_clips = find_clips(options)
     challenges = {name: name.rsplit("-", 1)[0] for name in clips.names} if options.suite else {}
     run = Run(clips, challenges, options.out, options.overlays, console, options.strict)
     command = shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]])
     if options.masks:
         if not options.masks.is_dir():
             raise ValueError(f"{options.masks}: no such folder of masks (--masks)")
-        settings = {"masks": str(options.masks), "clips": what, "command": command}
+        settings = {"masks": str(options.masks), "clips": name_of_clips, "command": command}
         return run.masks(options.masks, settings, options.answer_values)
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     settings = {
@@ -203,7 +203,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
         "size": str(model.config.image_size),
         "aspect": model.config.aspect,
         "device": str(model.device),
-        "clips": what,
+        "clips": name_of_clips,
         "protocol": options.protocol,
         "command": command,
     }

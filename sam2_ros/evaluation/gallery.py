@@ -16,9 +16,9 @@ from sam2_ros.tracking.object_colours import ObjectColours
 from sam2_ros.tracking.overlay import Overlay, draw_masks
 
 MAX_FRAMES = 8
-"""Frames on a contact sheet."""
+"""Number of frames on a contact sheet."""
 MAX_IMAGES = 4
-"""Single images on a contact sheet, each twice."""
+"""Number of single images on a contact sheet, each of which is shown twice."""
 SUBTITLE = "The truth is outlined in white."
 
 
@@ -27,7 +27,7 @@ class Gallery:
 
     Args:
         clip: the clip.
-        folder: for <clip>.png and overlays/<clip>/00000.png.
+        folder: folder of <clip>.png and overlays/<clip>/00000.png.
         overlays: draw and write every frame.
     """
 
@@ -62,7 +62,7 @@ class Gallery:
 class ClickedGallery:
     """Draws single images with their clicks: a selection on a contact sheet, optionally all as overlays.
 
-    Args: as of `Gallery`.
+    Arguments are those of `Gallery`.
     """
 
     def __init__(self, clip: Clip, folder: Path, overlays: bool = False) -> None:
@@ -88,7 +88,7 @@ class ClickedGallery:
                 assert truth is not None
                 picture = outlined(thumbnail(self._clip.frames[index], ()), truth)
                 pictures.append(_clicked(picture, objects, number))
-                miou = np.mean([one.score.clicks[number] for one in objects])
+                miou = np.mean([segmented.score.clicks[number] for segmented in objects])
                 captions.append(f"frame {index}    {words}: mIoU {100 * miou:.0f}")
         if pictures:
             sheet = contact_sheet(pictures, captions, self._clip.name, SUBTITLE, len(self._images))
@@ -97,12 +97,12 @@ class ClickedGallery:
 
 def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> np.ndarray:
     """Draw the masks after a click into an image of any size, and the clicks: positive green, negative red."""
-    masks = {one.object_id: _resized(one.masks[number], picture.shape[:2]) for one in objects}
+    masks = {segmented.object_id: _resized(segmented.masks[number], picture.shape[:2]) for segmented in objects}
     seen = {object_id: mask for object_id, mask in masks.items() if mask.any()}
     draw_masks(picture, seen, ObjectColours().of(picture, seen))
-    for one in objects:
-        scale = picture.shape[1] / one.masks[0].shape[1]
-        for x, y, positive in one.clicks[:1] if number == 0 else one.clicks:
+    for segmented in objects:
+        scale = picture.shape[1] / segmented.masks[0].shape[1]
+        for x, y, positive in segmented.clicks[:1] if number == 0 else segmented.clicks:
             centre = round((x + 0.5) * scale), round((y + 0.5) * scale)
             cv2.circle(picture, centre, 5, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(picture, centre, 3, (0, 160, 60) if positive else (220, 30, 30), -1, cv2.LINE_AA)

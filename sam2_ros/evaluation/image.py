@@ -26,11 +26,11 @@ class ImageScore(NamedTuple):
     """IoU of the masks of one object on one image."""
 
     clicks: Sequence[float]
-    """After 1 .. CLICKS clicks; that of the last click where fewer were needed."""
+    """IoU after 1 .. CLICKS clicks; that of the last click if fewer were needed."""
     best: float
-    """Highest of the first click's three candidates."""
+    """Highest IoU of the first click's three candidates."""
     single: float
-    """Of the first click's single mask, without multimask output."""
+    """IoU of the first click's single mask, without multimask output."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Segmented:
     object_id: int
     clicks: Sequence[Click]
     masks: Sequence[np.ndarray]
-    """After each click, bool [H, W]. Fewer than CLICKS where a mask equals the truth."""
+    """Mask after each click, bool [H, W]; fewer than CLICKS if a mask equals the truth."""
     score: ImageScore
 
 
@@ -94,18 +94,18 @@ def image_report(
     """Tables and curves of the mean IoU over clicks.
 
     Args:
-        scores: of each clip, by frame and object ID.
+        scores: scores of each clip, by frame and object ID.
     """
     numbers = list(range(1, CLICKS + 1))
 
-    def of(clips: set[str]) -> list[ImageScore]:
-        return [score for clip, of_clip in scores.items() if clip in clips for score in of_clip.values()]
+    def scores_of(clips: set[str]) -> list[ImageScore]:
+        return [score for clip, by_object in scores.items() if clip in clips for score in by_object.values()]
 
     def curve(clips: set[str]) -> list[float]:
-        return [mean(score.clicks[n] for score in of(clips)) for n in range(CLICKS)]
+        return [mean(score.clicks[n] for score in scores_of(clips)) for n in range(CLICKS)]
 
     def cells(clips: set[str]) -> list[str]:
-        first = [mean(score.best for score in of(clips)), mean(score.single for score in of(clips))]
+        first = [mean(score.best for score in scores_of(clips)), mean(score.single for score in scores_of(clips))]
         return [*_sizes(scores, clips), *map(percent, curve(clips) + first)]
 
     tables = [
@@ -128,8 +128,8 @@ def image_report(
                 "best_of_3": score.best,
                 "single": score.single,
             }
-            for clip, of_clip in scores.items()
-            for (frame, object_id), score in of_clip.items()
+            for clip, by_object in scores.items()
+            for (frame, object_id), score in by_object.items()
         ],
     }
     note = (

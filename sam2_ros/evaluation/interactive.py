@@ -31,9 +31,9 @@ from sam2_ros.tracking.tracker import Tracker
 MODES = ("offline", "online")
 ROUNDS = 8
 CLICKS = 3
-"""On each annotated frame."""
+"""Number of clicks on each annotated frame."""
 PAUSE_IOU = 0.75
-"""Online, the user corrects a frame below this IoU."""
+"""IoU below which the user corrects a frame in online mode."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Round:
-    """The result after some frames were annotated."""
+    """The result of one round of annotation."""
 
     annotations: Mapping[int, Annotation]
     """Annotations of this round, by object ID; objects without errors have none."""
     scores: Sequence[ObjectScore]
-    """Of all objects. As in semi-supervised segmentation, the first annotated frame and the clip's last don't count;
-    frames that are annotated later do."""
+    """Scores of all objects. As in semi-supervised segmentation, the first annotated frame and the clip's last don't
+    count; frames that are annotated later do."""
 
 
 def recording_tracker(network: SAM2 | Network, clip: Clip, rounds: int = ROUNDS) -> Tracker:
-    """A tracker that keeps every frame of a clip, and as many prompts as there are rounds.
+    """A tracker that stores every frame of a clip, and one prompt for each round.
 
     For many clips, accelerate the network once. A tracker takes memory: in float32, 17 MB a frame and 1.3 MB more for
     each object at 1024 pixels.
@@ -82,22 +82,21 @@ def interact(tracker: Tracker, clip: Clip, mode: str, rounds: int = ROUNDS) -> I
     tracker.reset()
     for index, image in enumerate(clip.frames):
         tracker.step(image, stamp(clip, index))
-    done: dict[int, list[int]] = {object_id: [] for object_id in clip.object_ids}  # annotated frames
+    annotated: dict[int, list[int]] = {object_id: [] for object_id in clip.object_ids}
     chosen = _first_frames(clip)
     for _ in range(rounds):
         annotations = {}
         for object_id, frame in chosen.items():
             annotations[object_id] = _annotate(tracker, clip, object_id, frame)
-            again = mode == "offline" and done[object_id]
-            tracker.retrack(object_id, None if again else stamp(clip, frame))
-            done[object_id].append(frame)
+            from_start = mode == "offline" and annotated[object_id]
+            tracker.retrack(object_id, None if from_start else stamp(clip, frame))
+            annotated[object_id].append(frame)
         answers = (tracker.frame_at(stamp(clip, index)) for index in range(len(clip)))
-        scores = score(clip, answers, {object_id: frames[0] for object_id, frames in done.items() if frames})
+        scores = score(clip, answers, {object_id: frames[0] for object_id, frames in annotated.items() if frames})
         yield Round(annotations, scores)
         choose = _worst if mode == "offline" else _next_below_threshold
-        chosen = {
-            one.object_id: following for one in scores if (following := choose(one, done[one.object_id])) is not None
-        }  # fmt: skip
+        following = {scored.object_id: choose(scored, annotated[scored.object_id]) for scored in scores}
+        chosen = {object_id: frame for object_id, frame in following.items() if frame is not None}
         if not chosen:
             return
 
@@ -123,32 +122,32 @@ def _annotate(tracker: Tracker, clip: Clip, object_id: int, frame: int) -> Annot
     return Annotation(frame, len(correct(tracker, object_id, mask, truth, CLICKS, stamp(clip, frame))))
 
 
-def _worst(one: ObjectScore, done: Sequence[int]) -> int | None:
+def _worst(scored: ObjectScore, annotated: Sequence[int]) -> int | None:
     """The (first) frame with the lowest IoU that is not annotated yet; None if there is no error."""
-    frames = [frame for frame in one.frames if frame.frame not in done and frame.j < 1]
+    frames = [frame for frame in scored.frames if frame.frame not in annotated and frame.j < 1]
     return min(frames, key=lambda frame: frame.j).frame if frames else None
 
 
-def _next_below_threshold(one: ObjectScore, done: Sequence[int]) -> int | None:
+def _next_below_threshold(scored: ObjectScore, annotated: Sequence[int]) -> int | None:
     """The first frame below the threshold after the last annotated one."""
-    return next((frame.frame for frame in one.frames if frame.frame > done[-1] and frame.j < PAUSE_IOU), None)
+    return next((frame.frame for frame in scored.frames if frame.frame > annotated[-1] and frame.j < PAUSE_IOU), None)
 
 
 def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence[Round]], rows: Rows, rounds: int,
                        notes: Sequence[str] = ()) -> Report:  # fmt: skip
     """Tables and curves of J&F over annotated frames; objects without errors keep their last score."""
-    objects = [one for name, done in clips.items() for one in _by_object(name, done, rounds)]
+    objects = [curve for name, done in clips.items() for curve in _by_object(name, done, rounds)]
     numbers = list(range(1, rounds + 1))
     columns = ["objects", *map(str, numbers), "mean", "frames", "clicks"]
 
-    def cells(some: Sequence[_Curve]) -> list[str]:
-        curve = [mean(one.j_and_f[n] for one in some) for n in range(rounds)]
-        frames = mean(len(one.annotations) for one in some)
-        clicks = mean(sum(annotation.clicks for annotation in one.annotations) for one in some)
-        return [str(len(some)), *map(percent, curve), percent(mean(curve)), f"{frames:.1f}", f"{clicks:.1f}"]
+    def cells(curves: Sequence[_Curve]) -> list[str]:
+        means = [mean(curve.j_and_f[n] for curve in curves) for n in range(rounds)]
+        frames = mean(len(curve.annotations) for curve in curves)
+        clicks = mean(sum(annotation.clicks for annotation in curve.annotations) for curve in curves)
+        return [str(len(curves)), *map(percent, means), percent(mean(means)), f"{frames:.1f}", f"{clicks:.1f}"]
 
-    def of(clips: set[str]) -> list[_Curve]:
-        return [one for one in objects if one.clip in clips]
+    def curves_of(clips: set[str]) -> list[_Curve]:
+        return [curve for curve in objects if curve.clip in clips]
 
     note = (
         f"J&F in percent after 1 .. {rounds} annotated frames of {CLICKS} clicks each, their mean, and the number"
@@ -156,25 +155,25 @@ def interactive_report(settings: Mapping[str, str], clips: Mapping[str, Sequence
         " count."
     )
     tables = [
-        Table(heading, columns, [(name, cells(of(clips))) for name, clips in parts.items()])
+        Table(heading, columns, [(name, cells(curves_of(clips))) for name, clips in parts.items()])
         for heading, parts in rows.tables().items()
     ]
     lines = {
-        name: (numbers, [mean(one.j_and_f[n] for one in of(clips)) for n in range(rounds)])
+        name: (numbers, [mean(curve.j_and_f[n] for curve in curves_of(clips)) for n in range(rounds)])
         for name, clips in rows.lines().items()
     }
     data = {
         "j_and_f": lines["all"][1],
         "objects": [
             {
-                "clip": one.clip,
-                "object_id": one.object_id,
-                "frames": [annotation.frame for annotation in one.annotations],
-                "clicks": [annotation.clicks for annotation in one.annotations],
-                "j": one.j,
-                "f": one.f,
+                "clip": curve.clip,
+                "object_id": curve.object_id,
+                "frames": [annotation.frame for annotation in curve.annotations],
+                "clicks": [annotation.clicks for annotation in curve.annotations],
+                "j": curve.j,
+                "f": curve.f,
             }
-            for one in objects
+            for curve in objects
         ],
     }
     return Report(settings, tables, [note, *notes], data, Curves(lines, "annotated frames", "J&F"))

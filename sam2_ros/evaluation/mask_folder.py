@@ -31,7 +31,7 @@ from sam2_ros.evaluation.vos import stamp
 from sam2_ros.tracking.masklet import Frame, Masklet
 
 Reader = Callable[[int, tuple[int, int]], np.ndarray]
-"""Reads the masks of a frame, bool [N, H, W], from its index and its height and width."""
+"""Function of the index, and the height and width, of a frame that reads its masks, bool [N, H, W]."""
 
 DEFAULT_VALUES = LabelValues((), ())
 """Values of written files if a clip has no mask files: IDs with DAVIS' palette, or in 16 bits above 254."""
@@ -111,8 +111,8 @@ def _label_images(folder: Path, clip: Clip, mask_values: str | None) -> Reader:
         values = values.of(clip.object_ids)
         unknown = values.unknown(image)
         if values.threshold is not None or unknown:
-            what = "one object with soft edges" if values.threshold is not None else values.named(min(unknown))
-            raise ClipError(file, f"has {what}, but the clip's objects are {_list(clip.object_ids)}", index)
+            content = "one object with soft edges" if values.threshold is not None else values.named(min(unknown))
+            raise ClipError(file, f"has {content}, but the clip's objects are {_list(clip.object_ids)}", index)
         return values.masks(image)
 
     return read

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 TOLERANCE = 0.008
-"""Relative to the image's diagonal; rounded up to whole pixels."""
+"""Maximum distance of matching outlines, relative to the image's diagonal; rounded up to whole pixels."""
 
 
 def region_similarity(mask: np.ndarray, truth: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 MAX_LISTED_CLIPS = 100
-"""Tables of more clips show only the mean, and only this many get a contact sheet."""
+"""Maximum number of rows of clips in a table, which otherwise shows only the mean; and of contact sheets."""
 
 ALL = "all"
 """Name of the row of all clips."""
@@ -33,7 +33,7 @@ class Curves(NamedTuple):
     """Lines of one figure."""
 
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-    """x and y of each, by name."""
+    """x and y of each line, by name."""
     x: str
     """Labels of the axes."""
     y: str
@@ -128,7 +128,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def plain(value: object) -> object:
-    """A value for JSON: NaN as None, numbers rounded to five digits."""
+    """Convert a value for JSON: NaN to None, numbers rounded to five digits."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -29,7 +29,7 @@ from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_OBJECTS = 1024
-"""In one clip, all kinds of prompts together."""
+"""Maximum number of objects tracked in one clip, over all kinds of prompts."""
 TOO_SHORT = (
     "no object is visible on an annotated frame with two more after it; the prompted frame and the last one don't count"
     " (--protocol image scores single frames)"
@@ -38,11 +38,11 @@ NONE_VISIBLE = "no object is visible on any selected frame"
 
 Item = TypeVar("Item")
 Advance = Callable[[float], None]
-"""Advances a progress bar by a share of a clip, 0 .. 1."""
+"""Function that advances a progress bar by a share of a clip, 0 .. 1."""
 
 
 class Stopwatch(Iterator[Item]):
-    """Iterates, and sums up the seconds that items took."""
+    """Iterates, and sums up the seconds spent on items."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = iter(items)
@@ -63,9 +63,9 @@ class Run:
     Args:
         clips: opened one at a time.
         challenges: challenge of each clip by name; empty: none.
-        out: folder for pictures.
+        out: folder of the pictures.
         overlays: draw every frame.
-        console: for progress and one line for each clip.
+        console: shows progress and one line for each clip.
         strict: raise an error for a damaged clip instead of skipping it.
     """
 
@@ -94,7 +94,7 @@ class Run:
         def answers(clip: Clip) -> Iterator[Mapping[str, Frame]]:
             followed = [follow(tracker, clip, group) for tracker, group in zip(trackers, groups, strict=True)]
             for frames in zip(*followed, strict=True):
-                yield {kind: frame for of_group in frames for kind, frame in of_group.items()}
+                yield {kind: frame for by_kind in frames for kind, frame in by_kind.items()}
 
         return self._scored(answers, kinds, settings, timed=True, save_masks=save_masks)
 
@@ -133,12 +133,12 @@ class Run:
                 advance(1 / len(clip))
             words = "J&F"
             for kind in kinds:
-                of_clip = scorers[kind].scores()
-                scores[kind] += of_clip
-                quality = percent(summary(of_clip).j_and_f)
+                clip_scores = scorers[kind].scores()
+                scores[kind] += clip_scores
+                quality = percent(summary(clip_scores).j_and_f)
                 if pictured:
-                    what = f"prompt: {kind}." if timed else f"{kind}."
-                    galleries[kind].save(f"J&F {quality}", what, _captions(of_clip))
+                    subtitle = f"prompt: {kind}." if timed else f"{kind}."
+                    galleries[kind].save(f"J&F {quality}", subtitle, _captions(clip_scores))
                 words += f" {quality:>5}" if len(kinds) == 1 else f"  {kind} {quality:>5}"
             frames, seconds = frames + len(clip), seconds + answers.seconds
             self._say(clip, f"{words} {len(clip) / answers.seconds:8.1f} frames/s" if timed else words)
@@ -148,7 +148,7 @@ class Run:
         if timed:
             together = "objects of a clip" if len(kinds) == 1 else "objects and kinds of prompts of a clip"
             notes = [f"{frames / seconds:.1f} frames/s tracked, all {together} together."]
-        scored = sum(bool(one.frames) for of_kind in scores.values() for one in of_kind)
+        scored = sum(bool(object_score.frames) for kind_scores in scores.values() for object_score in kind_scores)
         return self._complete(vos_report(settings, scores, rows, notes), scored, TOO_SHORT)
 
     def interactive(self, model: SAM2 | Network, mode: str, rounds: int, settings: Mapping[str, str]) -> Report:
@@ -165,15 +165,15 @@ class Run:
             gallery = Gallery(clip, self.out, self.overlays)
             for index, truth in enumerate(clip.masks):
                 gallery.add(index, truth, tracker.frame_at(stamp(clip, index)).masklets)
-            of_rounds = [percent(summary(result.scores).j_and_f) for result in results]
+            qualities = [percent(summary(result.scores).j_and_f) for result in results]
             if pictured:
                 captions = _captions(results[-1].scores)
                 for frame, numbers in _annotated(results).items():
                     words = f"annotated in round {', '.join(map(str, sorted(numbers)))}"
                     captions[frame] = f"{captions.get(frame, '')}    {words}".lstrip()
-                gallery.save(f"J&F {of_rounds[-1]}", f"{mode}, annotated frames: {len(of_rounds)}.", captions)
+                gallery.save(f"J&F {qualities[-1]}", f"{mode}, annotated frames: {len(qualities)}.", captions)
             done[clip.name] = results
-            self._say(clip, f"J&F {' '.join(of_rounds)}")
+            self._say(clip, f"J&F {' '.join(qualities)}")
 
         rows = self._each(score)
         scored = sum(bool(one.frames) for results in done.values() for one in results[0].scores)
@@ -185,17 +185,17 @@ class Run:
         scores: dict[str, dict[tuple[int, int], ImageScore]] = {}
 
         def score(clip: Clip, advance: Advance, pictured: bool) -> None:
-            of_clip: dict[tuple[int, int], ImageScore] = {}
+            clip_scores: dict[tuple[int, int], ImageScore] = {}
             gallery = ClickedGallery(clip, self.out, self.overlays)
             for objects in segment(predictor, clip, every):
-                of_clip |= {(one.frame, one.object_id): one.score for one in objects}
+                clip_scores |= {(one.frame, one.object_id): one.score for one in objects}
                 gallery.add(objects)
                 advance(every / len(clip))
             if pictured:
                 gallery.save()
-            scores[clip.name] = of_clip
-            if of_clip:
-                first, last = (float(np.mean([score.clicks[n] for score in of_clip.values()])) for n in (0, -1))
+            scores[clip.name] = clip_scores
+            if clip_scores:
+                first, last = (float(np.mean([score.clicks[n] for score in clip_scores.values()])) for n in (0, -1))
                 self._say(clip, f"mIoU {percent(first)} after 1 click, {percent(last)} after {CLICKS}")
 
         rows = self._each(score)
@@ -260,8 +260,8 @@ def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:
     """The rounds in which each frame was annotated, for any object."""
     frames: dict[int, set[int]] = {}
     for number, result in enumerate(done, 1):
-        for one in result.annotations.values():
-            frames.setdefault(one.frame, set()).add(number)
+        for annotation in result.annotations.values():
+            frames.setdefault(annotation.frame, set()).add(number)
     return frames
 
 

@@ -14,7 +14,7 @@ from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_simila
 from sam2_ros.tracking.masklet import Frame
 
 FOLLOWED_IOU = 0.5
-"""A mask follows a true object from this IoU on."""
+"""Minimum IoU of a mask with the true object that it follows."""
 
 
 class FrameScore(NamedTuple):
@@ -76,9 +76,9 @@ class Summary:
     """Mean over objects of their means over frames, as in DAVIS 2017."""
     f: float
     presence_precision: float
-    """Of the frames on which an object is predicted to be visible: the share on which it is."""
+    """Share of frames on which an object is visible, of those on which it is predicted to be."""
     presence_recall: float
-    """Of the frames on which an object is visible: the share on which that is predicted."""
+    """Share of frames on which an object is predicted to be visible, of those on which it is."""
     presence_f1: float
     switches: int
 
@@ -134,9 +134,9 @@ class Scorer:
 
     def scores(self) -> list[ObjectScore]:
         """Scores, after all frames were added."""
-        for one in self._scores:
-            if one.frames and one.frames[-1].frame == self._last:
-                one.frames.pop()
+        for object_score in self._scores:
+            if object_score.frames and object_score.frames[-1].frame == self._last:
+                object_score.frames.pop()
         return self._scores
 
     def _following(self, mask: np.ndarray, truth: np.ndarray, own: int, j: float) -> int | None:
@@ -163,12 +163,12 @@ def score(clip: Clip, frames: Iterable[Frame], prompted: Mapping[int, int] | Non
 
 def summary(scores: Sequence[ObjectScore]) -> Summary:
     """Scores of several objects as one row of a table; objects without a scored frame are left out."""
-    scores = [one for one in scores if one.frames]
-    frames = [frame for one in scores for frame in one.frames]
+    scores = [score for score in scores if score.frames]
+    frames = [frame for score in scores for frame in score.frames]
     both = sum(frame.visible and frame.present for frame in frames)
     visible, present = (sum(getattr(frame, name) for frame in frames) for name in ("visible", "present"))
-    j = float(np.mean([one.j for one in scores])) if scores else float("nan")
-    f = float(np.mean([one.f for one in scores])) if scores else float("nan")
+    j = float(np.mean([score.j for score in scores])) if scores else float("nan")
+    f = float(np.mean([score.f for score in scores])) if scores else float("nan")
     return Summary(
         objects=len(scores),
         frames=len(frames),
@@ -178,5 +178,5 @@ def summary(scores: Sequence[ObjectScore]) -> Summary:
         presence_precision=both / present if present else float("nan"),
         presence_recall=both / visible if visible else float("nan"),
         presence_f1=2 * both / (visible + present) if visible + present else float("nan"),
-        switches=sum(one.switches for one in scores),
+        switches=sum(score.switches for score in scores),
     )

@@ -66,30 +66,34 @@ def vos_report(
     settings: Mapping[str, str], scores: Mapping[str, Sequence[ObjectScore]], rows: Rows, notes: Sequence[str] = ()
 ) -> Report:
     """Tables of scores, by kind of prompt."""
-    totals = {kind: summary(of_kind) for kind, of_kind in scores.items()}
+    totals = {kind: summary(kind_scores) for kind, kind_scores in scores.items()}
     if len(scores) == 1:
-        (of_kind,) = scores.values()
+        (kind_scores,) = scores.values()
         tables = [
-            Table(heading, COLUMNS, [(name, _cells(summary(_of(of_kind, clips)))) for name, clips in parts.items()])
+            Table(
+                heading,
+                COLUMNS,
+                [(name, _cells(summary(_in_clips(kind_scores, clips)))) for name, clips in parts.items()],
+            )
             for heading, parts in rows.tables().items()
         ]
-        data: dict[str, object] = _data(of_kind, rows)
-        lines = {name: _over_time(_of(of_kind, clips)) for name, clips in rows.lines().items()}
+        data: dict[str, object] = _data(kind_scores, rows)
+        lines = {name: _over_time(_in_clips(kind_scores, clips)) for name, clips in rows.lines().items()}
     else:
         tables = [Table("prompt", COLUMNS, [(kind, _cells(total)) for kind, total in totals.items()])]
         for heading, parts in rows.tables().items():
             cells = {
-                name: [percent(summary(_of(of_kind, clips)).j_and_f) for of_kind in scores.values()]
+                name: [percent(summary(_in_clips(kind_scores, clips)).j_and_f) for kind_scores in scores.values()]
                 for name, clips in parts.items()
             }
             tables.append(Table(f"{heading}, J&F", list(scores), list(cells.items())))
-        data = {"prompts": {kind: _data(of_kind, rows) for kind, of_kind in scores.items()}}
-        lines = {kind: _over_time(of_kind) for kind, of_kind in scores.items()}
+        data = {"prompts": {kind: _data(kind_scores, rows) for kind, kind_scores in scores.items()}}
+        lines = {kind: _over_time(kind_scores) for kind, kind_scores in scores.items()}
     return Report(settings, tables, [NOTE, *notes], data, Curves(lines, "frames since the object was prompted", "J&F"))
 
 
-def _of(scores: Sequence[ObjectScore], clips: set[str]) -> list[ObjectScore]:
-    return [one for one in scores if one.clip in clips]
+def _in_clips(scores: Sequence[ObjectScore], clips: set[str]) -> list[ObjectScore]:
+    return [score for score in scores if score.clip in clips]
 
 
 def _cells(row: Summary) -> list[str]:
@@ -100,31 +104,31 @@ def _cells(row: Summary) -> list[str]:
 def _over_time(scores: Sequence[ObjectScore]) -> tuple[list[float], list[float]]:
     """Mean J&F over objects by the number of frames since they were prompted."""
     values: dict[int, list[float]] = defaultdict(list)
-    for one in scores:
-        if one.start is None:
+    for score in scores:
+        if score.start is None:
             continue
-        for frame in one.frames:
-            values[frame.frame - one.start].append((frame.j + frame.f) / 2)
+        for frame in score.frames:
+            values[frame.frame - score.start].append((frame.j + frame.f) / 2)
     return list(map(float, sorted(values))), [mean(values[age]) for age in sorted(values)]
 
 
 def _data(scores: Sequence[ObjectScore], rows: Rows) -> dict[str, object]:
     return {
         "total": asdict(summary(scores)),
-        "challenges": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_challenge().items()},
-        "clips": {name: asdict(summary(_of(scores, clips))) for name, clips in rows.by_clip().items()},
+        "challenges": {name: asdict(summary(_in_clips(scores, clips))) for name, clips in rows.by_challenge().items()},
+        "clips": {name: asdict(summary(_in_clips(scores, clips))) for name, clips in rows.by_clip().items()},
         "objects": [
             {
-                "clip": one.clip,
-                "object_id": one.object_id,
-                "prompted": one.start,
-                "frame": [frame.frame for frame in one.frames],
-                "j": [frame.j for frame in one.frames],
-                "f": [frame.f for frame in one.frames],
-                "visible": [frame.visible for frame in one.frames],
-                "present": [frame.present for frame in one.frames],
-                "switches": one.switches,
+                "clip": score.clip,
+                "object_id": score.object_id,
+                "prompted": score.start,
+                "frame": [frame.frame for frame in score.frames],
+                "j": [frame.j for frame in score.frames],
+                "f": [frame.f for frame in score.frames],
+                "visible": [frame.visible for frame in score.frames],
+                "present": [frame.present for frame in score.frames],
+                "switches": score.switches,
             }
-            for one in scores
+            for score in scores
         ],
     }

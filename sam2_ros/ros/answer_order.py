@@ -1,4 +1,4 @@
-"""The order of answers."""
+"""The order of the answers to prompts."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from sam2_ros import msg
 
 
 class AnswerOrder:
-    """Has the prompts of one message answered in their order, which alone tells their answers apart. Thread-safe."""
+    """Keeps the answers to the prompts of one message in their order: nothing else tells them apart. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last: Future[msg.PromptResult] | None = None
         self._actions: deque[tuple[Future[msg.PromptResult] | None, Callable[[], object]]] = deque()
-        self._acting = False
+        self._running = False
 
     def add_pending(self, answer: Future[msg.PromptResult]) -> None:
-        """Add a prompt whose answer is still to come."""
+        """Add the answer, not yet set, of an accepted prompt."""
         self._last = answer
-        answer.add_done_callback(lambda _: self._act())
+        answer.add_done_callback(lambda _: self._run_actions())
 
     def then(self, action: Callable[[], object]) -> None:
-        """Call a function once all prompts before have their answers: now, or in the thread that gives the last."""
+        """Call a function once all earlier prompts are answered: now, or in the thread that answers the last."""
         with self._lock:
             self._actions.append((self._last, action))
-        self._act()
+        self._run_actions()
 
-    def _act(self) -> None:
+    def _run_actions(self) -> None:
         while True:
             with self._lock:
-                if self._acting or not self._actions:
+                if self._running or not self._actions:
                     return
-                before, action = self._actions[0]
-                if before is not None and not before.done():
+                pending, action = self._actions[0]
+                if pending is not None and not pending.done():
                     return
                 self._actions.popleft()
-                self._acting = True
+                self._running = True
             try:
                 action()
             finally:
-                self._acting = False
+                self._running = False

@@ -10,13 +10,12 @@ from collections.abc import Callable
 class ArrivalClock:
     """ROS's time while it advances, and a steady clock otherwise.
 
-    Under `use_sim_time`, ROS's time is 0 until somebody publishes /clock, stands still while a simulation pauses, and
-    goes back when one starts again. Stamps still have to differ and ascend in the order in which images come.
-    Thread-safe.
+    Under `use_sim_time`, ROS's time is 0 until /clock is published, stands still while a simulation pauses, and goes
+    back when one restarts. Stamps still have to differ and ascend in the order in which images arrive. Thread-safe.
 
     Args:
-        ros: ROS's time, ns.
-        steady: s of a clock that never stops.
+        ros: returns ROS's time, ns.
+        steady: a monotonic clock, s.
     """
 
     def __init__(self, ros: Callable[[], int], steady: Callable[[], float] = time.monotonic) -> None:
@@ -24,15 +23,15 @@ class ArrivalClock:
         self._steady = steady
         self._lock = threading.Lock()
         self._ros_before = 0
-        self._given = 0
-        self._at = steady()
+        self._last_stamp = 0
+        self._steady_before = steady()
 
     def now(self) -> int:
-        """A stamp, ns, 1 or more; later than those of all calls before."""
+        """A stamp for an image, ns; 1 or more, and later than all stamps before it."""
         with self._lock:
             ros, steady = self._ros(), self._steady()
-            meanwhile = max(1, round(1e9 * (steady - self._at)))
-            runs = ros > self._ros_before
-            self._given = ros if runs and ros > self._given else self._given + meanwhile
-            self._ros_before, self._at = ros, steady
-            return self._given
+            elapsed = max(1, round(1e9 * (steady - self._steady_before)))
+            advances = ros > self._ros_before
+            self._last_stamp = ros if advances and ros > self._last_stamp else self._last_stamp + elapsed
+            self._ros_before, self._steady_before = ros, steady
+            return self._last_stamp

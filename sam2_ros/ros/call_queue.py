@@ -1,4 +1,4 @@
-"""Functions that are called by the thread which owns an object."""
+"""The queue of calls for the thread that owns an object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class CallQueue(Generic[T]):
-    """Calls that wait for the owner of a T. Thread-safe."""
+    """Calls for the owner of a T. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class CallQueue(Generic[T]):
         return len(self._calls)
 
     def put(self, function: Callable[[T], R]) -> Future[R]:
-        """Have a function called; the future holds what it returns or raises.
+        """Queue a function; the future gets its result or its exception.
 
         Raises:
             RuntimeError: the queue is closed; its message is the reason.
@@ -44,7 +44,7 @@ class CallQueue(Generic[T]):
         return future
 
     def run(self, owned: T) -> bool:
-        """Make all calls that wait. Returns whether there were any."""
+        """Make all queued calls. Returns whether there were any."""
         with self._lock:
             calls, self._calls = self._calls, deque()
         for call in calls:
@@ -52,6 +52,6 @@ class CallQueue(Generic[T]):
         return bool(calls)
 
     def close(self, reason: str) -> None:
-        """Accept no more calls. Those that wait can still be made."""
+        """Accept no more calls. Queued calls can still be made."""
         with self._lock:
             self._closed = reason

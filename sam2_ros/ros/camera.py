@@ -57,7 +57,7 @@ class Source:
         name: a video file, a folder of images, the number of a webcam or its device, or an address (rtsp://...).
 
     Raises:
-        SourceError: it does not exist or cannot be read.
+        SourceError: the source does not exist or cannot be read.
     """
 
     def __init__(self, name: str) -> None:
@@ -69,7 +69,7 @@ class Source:
         self._files: list[Path] = []
         self._video: VideoReader | None = None
         self.live = name.isdecimal() or name.startswith("/dev/") or "://" in name
-        """Whether it is endless and has its own rate, like a webcam."""
+        """Whether the source is endless and has its own rate, like a webcam."""
         rate = 0.0
         try:
             if self.live:
@@ -154,7 +154,7 @@ class CameraNode(Node):
         self._stop = threading.Event()
         self._raw = self._publisher(Image, "image")
         self._jpeg = self._publisher(CompressedImage, "image/compressed")
-        self._consumed: dict[int, threading.Event] = {}  # set when masklets with that stamp come
+        self._consumed: dict[int, threading.Event] = {}  # by stamp, ns; set when masklets with that stamp arrive
         if self._wait_for_masklets:
             self.create_subscription(MaskletArray, "masklets", self._on_masklets, 10)
         for line in parameter_files.unused_qos(self):
@@ -192,7 +192,7 @@ class CameraNode(Node):
             self.finished.set_result(count)
 
     def _play(self) -> int:
-        """Plays until the end or until `_stop` is set. Returns the number of images."""
+        """Plays the source to its end or until `_stop` is set. Returns the number of images."""
         while self._subscribers() < self._wait_for_subscribers:
             self.get_logger().info("Waiting for subscribers", once=True)
             if self._stop.wait(0.02):
@@ -225,13 +225,13 @@ class CameraNode(Node):
                 self._raw.publish(to_message(image, "bgr8" if image.ndim == 3 else "mono16", header))
             if self._jpeg.get_subscription_count():
                 self._jpeg.publish(to_jpeg(image, header) if image.ndim == 3 else _to_png(image, header))
-            if not self._wait_for_masklets or self._wait(consumed, timeout):
+            if not self._wait_for_masklets or self._wait_until_consumed(consumed, timeout):
                 break
             self.get_logger().warning(f"No masklets for an image in {timeout:g} s, sending it again")
             timeout *= 2
         self._consumed.clear()
 
-    def _wait(self, consumed: threading.Event, timeout: float) -> bool:
+    def _wait_until_consumed(self, consumed: threading.Event, timeout: float) -> bool:
         """Waits for masklets, or until `_stop` is set. Returns False after the timeout."""
         deadline = time.monotonic() + timeout
         while not consumed.wait(0.1):
@@ -268,7 +268,7 @@ def _run() -> int:
     try:
         node = CameraNode()
     except Exception as error:  # no such file, a parameter of the wrong type or out of range
-        if rclpy.ok():  # otherwise a signal has come in the meantime
+        if rclpy.ok():  # otherwise a signal has arrived in the meantime
             print(f"camera: {error}", file=sys.stderr)
             return 1
         return 0

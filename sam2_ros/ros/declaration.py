@@ -22,30 +22,30 @@ def declare(
     """Declares the parameters of a node, now and later restricted to accepted values.
 
     Args:
-        specs: what to declare.
-        checks: by parameter name, checks beyond type, range and choices, which raise ValueError.
-        is_configured: whether parameters that apply when the node is configured have to stay as they are.
+        specs: the parameters to declare.
+        checks: further checks by parameter name, beyond type, range and choices; they raise ValueError.
+        is_configured: whether the node is configured, so that parameters which apply at that moment are fixed.
 
     Raises:
         ValueError: a value given at the start is not accepted; one line that names the parameter.
     """
-    known = {spec.name: spec for spec in specs}
+    specs_by_name = {spec.name: spec for spec in specs}
 
     def check(name: str, value: object) -> None:
-        known[name].check(value)
+        specs_by_name[name].check(value)
         try:
             if checks and name in checks:
                 checks[name](value)
         except ValueError as error:
             raise ValueError(f"{name} is {excerpt(repr(value), MAX_SHOWN_CHARACTERS)}: {error}") from error
 
-    for name, spec in known.items():
-        if (given := node._parameter_overrides.get(name)) is not None:  # rclpy's own refusals don't say what to write
-            check(name, given.value)
+    for name, spec in specs_by_name.items():
+        if (override := node._parameter_overrides.get(name)) is not None:  # rclpy's errors don't name accepted values
+            check(name, override.value)
         node.declare_parameter(name, spec.default, _descriptor(spec))
 
     def refusal(parameter: Parameter) -> str:
-        if (spec := known.get(parameter.name)) is None:
+        if (spec := specs_by_name.get(parameter.name)) is None:
             return ""
         if spec.applies == "configure" and is_configured():
             name = node.get_fully_qualified_name()

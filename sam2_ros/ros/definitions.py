@@ -30,7 +30,7 @@ def message_class(kind: str) -> type:
     """The Python class of a message type, such as std_msgs/msg/Header, also of those inside services and actions.
 
     Raises:
-        ImportError: it is not installed here.
+        ImportError: the type is not installed.
     """
     try:
         package, folder, name = kind.split("/")
@@ -58,7 +58,7 @@ def definition(kind: str, type_hash: str = "") -> tuple[str, str]:
         The hash is empty where rosbags, which refuses bags with wrong hashes, computes another or none.
 
     Raises:
-        ImportError: one of the types is not installed here.
+        ImportError: one of the types is not installed.
     """
     text = _assemble(kind, _read_msg_file)
     if not type_hash or _hash(text, kind) == type_hash:
@@ -95,25 +95,25 @@ def _assemble(kind: str, read: Callable[[str], str | None]) -> str:
 
 
 def _member(module: object, name: str, kind: str) -> type:
-    if (found := getattr(module, name, None)) is None:
+    if (member := getattr(module, name, None)) is None:
         raise ImportError(f"{kind} is not in the installed package")
-    return found
+    return member
 
 
 def _class_of(slot: NamespacedType) -> type:
-    """The class of a nested type. Those inside services and actions are in a module that does not export them."""
+    """The class of a nested type. Types inside services and actions are in a module that does not export them."""
     module = import_module(".".join(slot.namespaces))
-    if (found := getattr(module, slot.name, None)) is None:
+    if (message := getattr(module, slot.name, None)) is None:
         for part in (value for value in vars(module).values() if isinstance(value, type)):
-            if (found := getattr(sys.modules[part.__module__], slot.name, None)) is not None:
+            if (message := getattr(sys.modules[part.__module__], slot.name, None)) is not None:
                 break
         else:
             raise ImportError(f"{'/'.join(slot.namespaced_name())} is not installed here")
-    return found
+    return message
 
 
 def _read_msg_file(kind: str) -> str | None:
-    """The text of a .msg file, from a sourced workspace or from the ROS wheels in this environment; None: not found."""
+    """The text of a .msg file, from a sourced workspace or the ROS wheels in this environment; None: there is none."""
     package, folder, name = kind.split("/")
     for prefix in (*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix):
         file = Path(prefix, "share", package, folder, f"{name}.msg")

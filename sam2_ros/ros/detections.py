@@ -1,4 +1,4 @@
-"""Tracked objects that a detector has proposed."""
+"""Tracked objects that come from a detector."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Detection:
     """An object that is tracked because a detector has proposed it."""
 
     forget_after: float
-    """s that it may be absent; 0: for ever."""
+    """Maximum absence, s; 0: unlimited."""
     last_present: int
-    """Stamp of the newest frame on which it was present, ns."""
+    """Stamp of the newest frame on which the object was present, ns."""
     box: Box
-    """The detector's."""
+    """Box from the detector."""
     detected_at: int
-    """Stamp of the frame on which it was detected, ns."""
+    """Stamp of the frame on which the object was detected, ns."""
 
 
 class Detections:
-    """The tracked objects that nobody but a detector has prompted, by ID. Not thread-safe."""
+    """The tracked objects that only a detector has prompted, by ID. Not thread-safe."""
 
     def __init__(self) -> None:
         self._detections: dict[int, Detection] = {}
@@ -38,28 +38,28 @@ class Detections:
         self._detections[object_id] = Detection(proposal.forget_after, stamp, box, stamp)
 
     def discard(self, object_id: int) -> None:
-        """Drop an object, because somebody else has prompted it: from now on it stays, however long it is absent."""
+        """Drop an object that another source has prompted: it no longer expires."""
         self._detections.pop(object_id, None)
 
     def clear(self) -> None:
         """Drop all objects."""
         self._detections.clear()
 
-    def is_known(self, box: Box, frame: Frame, max_overlap: float) -> bool:
-        """Whether a detection is an object that is tracked already.
+    def is_tracked(self, box: Box, frame: Frame, max_overlap: float) -> bool:
+        """Whether the object of a detection is tracked already.
 
-        It is when its IoU is above `max_overlap` with a masklet, or with the box of another detection of the same
-        frame: detectors may box one thing twice, and masks do not always fill their boxes.
+        It is if the IoU exceeds `max_overlap` with a masklet, or with the box of another detection on the same frame:
+        detectors may detect one thing twice, and masks do not always fill their boxes.
         """
-        known = [masklet.box for masklet in frame.masklets if masklet.present]
-        known += [other.box for other in self._detections.values() if other.detected_at == frame.stamp]
-        return any(overlap(box, other) > max_overlap for other in known)
+        boxes = [masklet.box for masklet in frame.masklets if masklet.present]
+        boxes += [other.box for other in self._detections.values() if other.detected_at == frame.stamp]
+        return any(overlap(box, other) > max_overlap for other in boxes)
 
     def expire(self, frame: Frame) -> list[tuple[Masklet, float]]:
-        """Drop the objects that are not tracked any more and those that have been absent for too long.
+        """Drop objects that are no longer tracked, and objects that have been absent for too long.
 
         Returns:
-            The latter, and for how long, s.
+            Masklet and duration of the absence, s, of each object that was absent for too long.
         """
         remaining: dict[int, Detection] = {}
         expired: list[tuple[Masklet, float]] = []
@@ -77,11 +77,11 @@ class Detections:
         return expired
 
     def shift(self, nanoseconds: int) -> None:
-        """Move the times at which objects were present: a gap between images, or a clock's step, is no absence."""
+        """Move the times of last presence: a gap between images, or a clock step, is no absence."""
         for detection in self._detections.values():
             detection.last_present += nanoseconds
 
     def limit(self, newest: int) -> None:
-        """Move times after the newest stamp, ns, to it: they came from stamps that were wrong."""
+        """Limit the times of last presence to the newest stamp, ns: later ones came from wrong stamps."""
         for detection in self._detections.values():
             detection.last_present = min(detection.last_present, newest)

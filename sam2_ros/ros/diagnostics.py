@@ -17,7 +17,7 @@ from sam2_ros.tracking.tracker import Tracker
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """The message of a node that is not tracking: its name, and why."""
+    """The message of a node that is not tracking; `text` is the reason."""
     status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
@@ -25,11 +25,11 @@ def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
 
 
 class Diagnostics:
-    """Makes diagnostics from the meter and the machine.
+    """Builds the diagnostics of a node that is tracking.
 
     Args:
-        name: of the node, with its namespace.
-        lossless: whether every image should be processed.
+        name: the node's name, with its namespace.
+        lossless: whether every image is to be processed.
     """
 
     def __init__(self, name: str, tracker: Tracker, images: ImageQueue, meter: Meter, lossless: bool) -> None:
@@ -41,7 +41,7 @@ class Diagnostics:
         self._errors_before = self._lost_before = 0
         network = tracker.network
         choice = choice_of(network)
-        self._fixed = {
+        self._constants = {
             "model": network.config.name,
             "device": _device_name(network.device),
             "dtype": str(tracker.dtype).removeprefix("torch."),
@@ -50,7 +50,7 @@ class Diagnostics:
         }
 
     def message(self, stamp: Time, objects: int) -> DiagnosticArray:
-        """Events since the last call and rates of the last seconds; `objects` is the number of tracked ones."""
+        """Counts, rate and latencies. `objects` is the number of tracked objects."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -77,7 +77,7 @@ class Diagnostics:
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
-        values |= {"memory (MiB)": f"{_resident() / 2**20:.0f}"}
+        values |= {"memory (MiB)": f"{_resident_memory() / 2**20:.0f}"}
         device = self._tracker.network.device
         if device.type == "cuda":
             values["GPU memory (MiB)"] = f"{torch.cuda.memory_allocated(device) / 2**20:.0f}"
@@ -86,15 +86,15 @@ class Diagnostics:
             level=level,
             name=f"{self._name}: tracking",
             message=text,
-            hardware_id=self._fixed["device"],
-            values=[KeyValue(key=key, value=value) for key, value in (values | self._fixed).items()],
+            hardware_id=self._constants["device"],
+            values=[KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
         )
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message
 
 
-def _resident() -> int:
+def _resident_memory() -> int:
     """Resident memory of this process, bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Type and QoS for a subscription to a topic of which only the name is known."""
+"""Type and QoS for a subscription to a topic, taken from its publishers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
 def message_type(publishers: list[TopicEndpointInfo]) -> type:
-    """The Python class of the messages of publishers. Raises ImportError where its package is not installed."""
+    """The Python class of the publishers' messages. Raises ImportError if its package is not installed."""
     package, _, name = publishers[0].topic_type.split("/")
     return getattr(import_module(f"{package}.msg"), name)
 

@@ -13,5 +13,5 @@ def excerpt(text: str, max_characters: int = MAX_CHARACTERS) -> str:
         text = text[: kept - kept // 3] + left_out + text[len(text) - kept // 3 :]
     if text.isprintable():
         return text
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= 2 * max_characters else shown[: 2 * max_characters]
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escaped if len(escaped) <= 2 * max_characters else escaped[: 2 * max_characters]

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 
 MAX_PARTICIPANTS = 10
-"""Participants of a domain whose ports are probed."""
+"""Number of participants of a domain whose ports are probed."""
 
 SIGNAL_TIMEOUT = 8.0
-"""s for a process to end after each signal."""
+"""Seconds for a process to end after each signal."""
 
 
 def fast_dds_profile() -> Path:
@@ -50,10 +50,10 @@ def _is_free(port: int) -> bool:
 class Graph:
     """Starts nodes as processes on an unused ROS domain, and ends them when the `with` block ends.
 
-    Set `environment` before rclpy starts in a process that is to take part.
+    A process that is to join the graph needs `environment` before it starts rclpy.
 
     Args:
-        logs: folder for what the processes print, one file each.
+        logs: folder for the output of the processes, one file each.
         domain: ROS_DOMAIN_ID, 0 .. 101; None: an unused one.
     """
 
@@ -63,7 +63,7 @@ class Graph:
         self.environment = {
             "ROS_DOMAIN_ID": str(self.domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # without it, large images get lost: see there
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # without it, large images get lost
             "FASTDDS_DEFAULT_PROFILES_FILE": str(fast_dds_profile()),  # its name from Kilted on
         }
         self.processes: dict[str, subprocess.Popen] = {}
@@ -78,7 +78,7 @@ class Graph:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends the others in order
             )
         return self.processes[name]
 

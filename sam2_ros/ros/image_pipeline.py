@@ -1,4 +1,4 @@
-"""Images on their way from the queue to the tracker: decoded and encoded, if wanted ahead of their turn."""
+"""The pipeline from the image queue to the tracker: decodes and encodes images, optionally one ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sam2_ros.tracking.encoded_image import EncodedImage
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """An image with everything that does not depend on what is tracked."""
+    """A decoded image with its features, which do not depend on the tracked objects."""
 
     arrived: ArrivedImage
     pixels: np.ndarray
@@ -25,17 +25,17 @@ class PreparedImage:
 
     @property
     def stamp(self) -> int:
-        """Time of the image, ns."""
+        """Stamp of the image, ns."""
         return self.arrived.stamp
 
 
 class ImagePipeline:
-    """Decodes and encodes the images of a queue in their order. Thread-safe; but one thread alone calls `next`.
+    """Decodes and encodes the images of a queue in order. Thread-safe, except that only one thread may call `next`.
 
     Args:
-        decoder: of image messages.
-        encode: uint8 [H, W, 3] RGB to its features.
-        ahead: encode the next image in another thread while the one before it is processed.
+        decoder: decodes image messages.
+        encode: computes the features of uint8 [H, W, 3] RGB.
+        ahead: encode the next image in another thread while the current one is processed.
     """
 
     def __init__(
@@ -56,26 +56,26 @@ class ImagePipeline:
         self._processing = False
 
     def __len__(self) -> int:
-        """How many images wait, with the one that is encoded ahead."""
+        """Number of waiting images, including the one that is encoded ahead."""
         with self._lock:
             return len(self._queue) + (self._ahead is not None)
 
     @property
     def stamps(self) -> tuple[int, ...]:
-        """Stamps of the images that wait, in their order, ns."""
+        """Stamps of the waiting images in order, ns."""
         with self._lock:
             ahead = [self._ahead[0]] if self._ahead is not None else []
             return tuple(image.stamp for image in (*ahead, *self._queue.waiting()))
 
     def put(self, image: ArrivedImage) -> ArrivedImage | None:
-        """Add an image. Returns the one that is dropped for it, or that is dropped itself."""
+        """Add an image. Returns the dropped image, if any, which may be the new one."""
         with self._lock:
             dropped = self._queue.put(image)
             self._begin_next()
             return dropped
 
     def next(self) -> PreparedImage | None:
-        """The next image; None when none waits. It is being processed until `idle` or the next call.
+        """Take the next image; None: none is waiting. It counts as being processed until `idle` or the next call.
 
         Raises:
             ImageError: the image cannot be decoded.
@@ -95,7 +95,7 @@ class ImagePipeline:
         return image
 
     def idle(self) -> None:
-        """No image is being processed: the next one is encoded when its turn comes."""
+        """Note that no image is being processed: the next one is encoded on demand."""
         with self._lock:
             self._processing = False
 

@@ -1,4 +1,4 @@
-"""Image messages that wait to be processed."""
+"""The queue of image messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 @dataclass(frozen=True, eq=False)
 class ArrivedImage:
-    """An image message and when it came."""
+    """An image message and its time of arrival."""
 
     message: Image | CompressedImage
     stamp: int  # ns
@@ -20,11 +20,11 @@ class ArrivedImage:
 
 
 class ImageQueue:
-    """Images between a camera and a tracker that may be slower. Thread-safe.
+    """The queue between a camera and a tracker that may be slower. Thread-safe.
 
     Args:
-        limit: how many images may wait. 1: the newest only, every other is dropped. More: all, in order; when they do
-            not fit, it is the newly arrived that is dropped.
+        limit: maximum number of waiting images. 1: a new image replaces the waiting one. More: images are kept in
+            order, and a new image is dropped if the queue is full.
     """
 
     def __init__(self, limit: int = 1) -> None:
@@ -33,7 +33,7 @@ class ImageQueue:
         self._lock = threading.Lock()
 
     def put(self, image: ArrivedImage) -> ArrivedImage | None:
-        """Add an image and return the one that is dropped for it, or that is dropped itself."""
+        """Add an image. Returns the dropped image, if any, which may be the new one."""
         with self._lock:
             if len(self._images) < self._limit:
                 self._images.append(image)
@@ -45,7 +45,7 @@ class ImageQueue:
             return dropped
 
     def take(self) -> ArrivedImage | None:
-        """Take the next image; None when there is none."""
+        """Take the next image; None: the queue is empty."""
         with self._lock:
             return self._images.popleft() if self._images else None
 
@@ -59,10 +59,10 @@ class ImageQueue:
 
     @property
     def keeps_all(self) -> bool:
-        """Whether every image is processed, or the newest alone."""
+        """Whether every image is processed, rather than only the newest."""
         return self._limit > 1
 
     def waiting(self) -> list[ArrivedImage]:
-        """The images that wait, in their order."""
+        """The waiting images in order."""
         with self._lock:
             return list(self._images)

@@ -1,44 +1,44 @@
-"""The stamps of the images that prompts may be for."""
+"""The stamps of the images that prompts may refer to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from sam2_ros.ros.snapshot import Snapshot
-from sam2_ros.ros.timeline import LATE
+from sam2_ros.ros.timeline import MAX_LATENESS
 
 
 @dataclass(frozen=True)
 class ImageStamps:
-    """Which images were processed and which wait, at one moment. Stamps are ns."""
+    """Stamps of processed and unprocessed images at one moment, ns."""
 
     processed: Snapshot = field(default_factory=Snapshot)
-    coming: tuple[int, ...] = ()
-    """Of images that have come and are still to be processed, in their order."""
+    pending: tuple[int, ...] = ()
+    """Stamps of images that have arrived and are still to be processed, in order."""
     held: tuple[int, ...] = ()
-    """Of images that are held back and may mean that time has jumped, ascending."""
+    """Stamps of images that are held back because time may have jumped, ascending."""
 
     @property
-    def newest_coming(self) -> int | None:
-        """Of the newest image that has come and is not processed; None: there is none."""
-        waiting = self.held or self.coming
+    def newest_pending(self) -> int | None:
+        """Stamp of the newest unprocessed image; None: there is none."""
+        waiting = self.held or self.pending
         return waiting[-1] if waiting else None
 
     @property
     def newest(self) -> int | None:
-        """The newest stamp of all; None: no image has come."""
-        return max((*self.processed.stamps[-1:], *self.held, *self.coming[-1:]), default=None)
+        """The newest of all stamps; None: no image has arrived."""
+        return max((*self.processed.stamps[-1:], *self.held, *self.pending[-1:]), default=None)
 
     @property
     def after_jump(self) -> tuple[int, ...]:
-        """Of images behind a jump of time back, which is still to be processed; empty: there is none."""
+        """Stamps of unprocessed images after a backward jump of time; empty: there was no jump."""
         processed = self.processed.stamps
         if not processed:
             return ()
-        return (*self.held, *(stamp for stamp in self.coming if processed[-1] - stamp > LATE))
+        return (*self.held, *(stamp for stamp in self.pending if processed[-1] - stamp > MAX_LATENESS))
 
     def is_after_jump(self, stamp: int) -> bool:
-        """Whether a stamp is of an image behind a jump of time, and of none that was processed."""
+        """Whether a stamp belongs to an unprocessed image after a jump of time."""
         jumped = self.after_jump
         if not jumped:
             return False
@@ -49,10 +49,10 @@ class ImageStamps:
         return jumped[0] <= stamp <= jumped[-1] or stamp < self.processed.stamps[0]
 
     def is_foreign(self, stamp: int) -> bool:
-        """Whether no image that has come can have this stamp."""
+        """Whether none of the images that have arrived can have this stamp."""
         if self.processed.find(stamp) is not None:
             return False
-        processed, coming = self.processed.stamps, self.newest_coming
+        processed, pending = self.processed.stamps, self.newest_pending
         if stamp < 0 or not processed:
             return stamp < 0
-        return not processed[0] <= stamp <= (processed[-1] if coming is None else coming)
+        return not processed[0] <= stamp <= (processed[-1] if pending is None else pending)

@@ -1,4 +1,4 @@
-"""Who receives the results of a stream."""
+"""The interface that receives the results of a stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sam2_ros.tracking.prompt import Prompt
 
 
 class Listener(Protocol):
-    """Receives the results. Called in the stream's thread."""
+    """Receives the results of a stream, in the stream's thread."""
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        """An image was processed. `image` is uint8 [H, W, 3] RGB."""
+        """Handle a processed image. `image` is uint8 [H, W, 3] RGB."""
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
-        """A prompt was applied or refused. What is refused at once is reported in the thread of whoever prompts."""
+        """Handle an applied or refused prompt. Immediate refusals are reported in the thread of the caller."""
 
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        """Objects on the newest frame have changed, and no newer image waits which will show it."""
+        """Handle a change of objects on the newest frame while no newer image is waiting that would show it."""

@@ -1,4 +1,4 @@
-"""ROS's log with short lines and a limited rate, whatever other nodes send."""
+"""Logging to ROS with short lines and a limited rate, whatever other nodes send."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sam2_ros.ros.excerpt import excerpt
 
 BYTES_PER_SECOND = 600.0
-"""Long-term average of what is written."""
+"""Maximum long-term rate of the log."""
 
 BURST_BYTES = 4000.0
-"""What may be written at once after a quiet time."""
+"""Maximum size of a burst after a quiet period."""
 
 LINE_OVERHEAD_BYTES = 60
-"""What ROS puts before each line: severity, time and the node's name."""
+"""Size of ROS's prefix of each line: severity, time and the node's name."""
 
 
 @dataclass
-class Place:
-    """A place in the code that logs."""
+class CallSite:
+    """A place in the code that logs, with its throttling."""
 
     last: float = float("-inf")  # s, when it last wrote a line
     suppressed: int = 0
@@ -34,10 +34,10 @@ class Log:
     """Writes like rclpy's logger, but cuts long lines, suppresses lines beyond a rate and says how many.
 
     rclpy's own throttle uses the system clock, and stays silent for an hour when that is set back by an hour. Lines are
-    throttled by the place in the code that logs them, and by their `kind`, one of a few. Thread-safe.
+    throttled by the place in the code that logs them, and by their `kind`. Thread-safe.
 
     Args:
-        logger: of the node.
+        logger: the node's logger.
         steady: a monotonic clock, s.
     """
 
@@ -45,9 +45,9 @@ class Log:
         self._logger = logger
         self._steady = steady
         self._lock = threading.Lock()
-        self._places: dict[tuple[str, int, str], Place] = {}
+        self._call_sites: dict[tuple[str, int, str], CallSite] = {}
         self._budget = BURST_BYTES
-        self._at = steady()
+        self._budget_time = steady()
         self._suppressed = 0  # lines beyond the budget
 
     def info(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
@@ -63,25 +63,25 @@ class Log:
             self._logger.error(line)
 
     def _line(self, text: str, every: float, once: bool, kind: str) -> str | None:
-        """The line to write now; None: none."""
+        """The line to write now; None: it is suppressed."""
         caller = sys._getframe(2)
         with self._lock:
             now = self._steady()
-            place = self._places.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), Place())
-            if now - place.last < (float("inf") if once else every):
-                place.suppressed += 1
+            call_site = self._call_sites.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), CallSite())
+            if now - call_site.last < (float("inf") if once else every):
+                call_site.suppressed += 1
                 return None
             line = excerpt(text)
-            if place.suppressed and not once:
-                line += f" ({place.suppressed} more like this since the last)"
+            if call_site.suppressed and not once:
+                line += f" ({call_site.suppressed} more like this since the last)"
             if self._suppressed:
                 line += f" ({self._suppressed} other lines were left out)"
-            self._budget = min(BURST_BYTES, self._budget + BYTES_PER_SECOND * (now - self._at))
-            self._at = now
+            self._budget = min(BURST_BYTES, self._budget + BYTES_PER_SECOND * (now - self._budget_time))
+            self._budget_time = now
             size = len(line.encode(errors="replace")) + LINE_OVERHEAD_BYTES
             if size > self._budget:
                 self._suppressed += 1
                 return None
             self._budget -= size
-            place.last, place.suppressed, self._suppressed = now, 0, 0
+            call_site.last, call_site.suppressed, self._suppressed = now, 0, 0
             return line

@@ -1,4 +1,4 @@
-"""Dropped detections, for the log at intervals."""
+"""Periodic log lines about dropped detections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sam2_ros.ros.meter import Meter
 
 LOG_INTERVAL = 10.0
-"""s between two lines."""
+"""Minimum seconds between two lines."""
 
 REASONS = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
@@ -17,14 +17,14 @@ REASONS = {
     "doubled": "a surer box of the same message overlaps by more than detection_max_overlap",
     "refused": "~/prompt_results says why",
 }
-"""Why detections are dropped, by the event that is counted. Known and unsure detections are not losses."""
+"""Explanation of each counted reason for dropping detections. Known and unsure detections are not losses."""
 
 
 class Losses:
     """Reports which detections were dropped since the last report.
 
     Args:
-        steady: s of a clock that never goes back.
+        steady: a monotonic clock, s.
     """
 
     def __init__(self, meter: Meter, steady: Callable[[], float] = time.monotonic) -> None:

@@ -18,7 +18,7 @@ class Meter:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
-        self._done: deque[tuple[float, float, float]] = deque(maxlen=4096)  # time, latency and tracking step, s
+        self._frames: deque[tuple[float, float, float]] = deque(maxlen=4096)  # time, latency and tracking step, s
 
     def count(self, event: str, number: int = 1) -> None:
         with self._lock:
@@ -28,16 +28,16 @@ class Meter:
         return self._counts[event]
 
     def frame_done(self, latency: float, step: float) -> None:
-        """Records a processed image: seconds from its arrival to its masklets, and of these in the tracker."""
+        """Record a processed image: seconds from its arrival to its masklets, and its seconds in the tracker."""
         with self._lock:
             self._counts["processed"] += 1
-            self._done.append((time.monotonic(), latency, step))
+            self._frames.append((time.monotonic(), latency, step))
 
     def summary(self) -> dict[str, float]:
         """Rate (1 / s) and percentiles of latency (ms) in the last `WINDOW`; without images, only a rate of 0."""
         now = time.monotonic()
         with self._lock:
-            recent = [entry for entry in self._done if now - entry[0] < WINDOW]
+            recent = [entry for entry in self._frames if now - entry[0] < WINDOW]
         if not recent:
             return {"rate": 0.0}
         _, latency, step = np.array(recent).T * 1000

@@ -1,4 +1,4 @@
-"""Other nodes with the same name, or that publish on the same topics."""
+"""Detection of other nodes that have the same name or publish on the same topics."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from rclpy.node import Node
 
 
 class Namesakes:
-    """Finds out from the graph when a node was started twice, once DDS has discovered the other.
+    """Warns of duplicates of a node in the graph, once DDS has discovered them.
 
     Args:
         node: this node.
-        topics: on which no other node should publish.
+        topics: topics on which no other node should publish.
     """
 
     def __init__(self, node: Node, topics: Sequence[str]) -> None:
         self._node = node
         self._topics = topics
-        self._known = ""
+        self._last_warning = ""
 
     def new_warning(self) -> str | None:
-        """What is wrong and what to do, if that has changed since the last call; else None."""
-        found = self._find()
-        new = found if found != self._known else ""
-        self._known = found
+        """A warning with a remedy; None: there is none, or it has not changed since the last call."""
+        warning = self._warning()
+        new = warning if warning != self._last_warning else ""
+        self._last_warning = warning
         return new or None
 
-    def _find(self) -> str:
+    def _warning(self) -> str:
         node = self._node
         name = node.get_fully_qualified_name()
         names = [f"{namespace.rstrip('/')}/{name}" for name, namespace in node.get_node_names_and_namespaces()]

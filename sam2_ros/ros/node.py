@@ -78,28 +78,28 @@ except ImportError:
     Detection2DArray = None
 
 MAX_WAITING_CALLS = 4
-"""Calls of ~/prompt that may wait for their images at the same time, and as many for the network. Each holds a thread
-until it is answered."""
+"""Maximum number of calls of ~/prompt that wait for their images, and of calls that wait for the network. Each occupies
+a thread until it is answered."""
 
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
-"""One more for each callback group, and one to refuse the call that is too many, so that no callback blocks another."""
+"""One thread per waiting call and per callback group, and one to refuse excess calls: no callback blocks another."""
 
 PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", max_waiting=MAX_WAITING_CALLS)
 CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
 DETECTIONS = Source("detections")
 
 PROMPTS_DEPTH = 1000
-"""Messages with prompts that may wait to be read, so that each of many sent at once gets an answer."""
+"""QoS depth of the prompts, so that each of many that are sent at once gets an answer."""
 
 IMAGE_TIMEOUT = 5.0
-"""s without an image before a warning."""
+"""Seconds without an image until a warning."""
 
 CLOCK_TIMEOUT = 5.0
-"""s that ROS time may stand still at 0 before a warning."""
+"""Seconds with a ROS time of 0 until a warning."""
 
-SMALL = 512
-"""Sides of images up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken
-for each (docs/speed.md, "Threads of one operation")."""
+MAX_SMALL_IMAGE_SIZE = 512
+"""Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
+each (docs/speed.md, "Threads of one operation")."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -111,22 +111,22 @@ class Sam2Node(LifecycleNode):
 
     Configuring loads the weights; activating subscribes to images and prompts; deactivating unsubscribes and keeps the
     tracked objects; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a call of ~/prompt,
-    which may have to wait, does not block other callbacks.
+    which may wait, does not block other callbacks.
     """
 
     def __init__(self, **kwargs) -> None:
         super().__init__("sam2", **kwargs)
         self._log = Log(self.get_logger())
         self._stream: Stream | None = None  # while configured
-        self._state: Diagnostics | None = None  # while configured
-        self._meter = Meter()  # of the stream
+        self._stream_diagnostics: Diagnostics | None = None  # while configured
+        self._meter = Meter()  # replaced whenever the node is configured
         self._losses = Losses(self._meter)
         self._inputs: list[Subscription] = []  # while active
         self._configure_error = ""
-        self._drawing = Overlay()  # keeps the colours of objects
-        self._last_image = 0.0  # s of the monotonic clock; time of activation until one comes
-        self._clock_ran = time.monotonic()  # last time at which ROS time was not 0
-        self._arrivals = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
+        self._overlay_renderer = Overlay()  # keeps the colours of objects
+        self._last_image = 0.0  # s of the monotonic clock; time of activation until one arrives
+        self._clock_ran_at = time.monotonic()  # s of the monotonic clock, when ROS time was not 0 last
+        self._arrival_clock = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
@@ -136,7 +136,7 @@ class Sam2Node(LifecycleNode):
         self._labels = self._publisher(Image, "~/labels", depth=1)
         self._overlay = self._publisher(Image, "~/overlay", depth=1)
         self._overlay_jpeg = self._publisher(CompressedImage, "~/overlay/compressed", depth=1)
-        # Not only while active: who prompts a node that is not active needs the answer, and who monitors it the state.
+        # In every state: clients that prompt an inactive node need the answer, and monitors need its state.
         self._results = self._publisher(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
         self._applied = self._publisher(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
         self._diagnostics = self._publisher(DiagnosticArray, "/diagnostics", depth=10, always=True)
@@ -154,7 +154,7 @@ class Sam2Node(LifecycleNode):
         parameter_files.warn_of_unused(self, sys.argv)
         self.create_timer(1.0, self._report, clock=STEADY)
         if self.get_parameter("autostart").value:
-            self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # runs when the node is spun
+            self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # fires once the node is spun
 
     @property
     def is_configured(self) -> bool:
@@ -191,7 +191,7 @@ class Sam2Node(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._stream.open()  # before any message comes
+        self._stream.open()  # before any message arrives
         self._last_image = time.monotonic()
         try:
             self._open_inputs()
@@ -226,8 +226,8 @@ class Sam2Node(LifecycleNode):
         # The time a thread waits for the interpreter at each of thousands of operations: with the default of 5 ms,
         # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
-        model = self._network()
-        check_memory(model)  # before what takes a minute
+        model = self._load_network()
+        check_memory(model)  # before the kernels are built, which takes a minute
         dtype = self._value("dtype")
         tracker = Tracker(
             model,
@@ -240,12 +240,12 @@ class Sam2Node(LifecycleNode):
             accelerate=self._value("accelerate"),
         )
         config, choice = tracker.network.config, choice_of(tracker.network)
-        threads = self._threads(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
+        threads = self._thread_count(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
-        self._state = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
+        self._stream_diagnostics = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
         decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
         ahead, keep = self._value("encode_ahead"), self._value("time_jump") == "keep"
         self._meter, self._losses = meter, Losses(meter)
@@ -257,20 +257,22 @@ class Sam2Node(LifecycleNode):
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
         self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}")
 
-    def _network(self) -> SAM2 | Network:
+    def _load_network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
         model, device, size, aspect = (self._value(name) or None for name in names)
         checkpoint = self._value("checkpoint") or None
-        return load_model(model, checkpoint, device, size, aspect, lambda config: self._threads(config, kernels=False))
+        return load_model(
+            model, checkpoint, device, size, aspect, lambda config: self._thread_count(config, kernels=False)
+        )
 
-    def _threads(self, config: SAM2Config, kernels: bool) -> int:
+    def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
     def _release(self) -> None:
         self._close_inputs()
         if self._stream is not None:
             self._stream.stop()
-            self._stream = self._state = None  # frees the network
+            self._stream = self._stream_diagnostics = None  # frees the network
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -313,7 +315,7 @@ class Sam2Node(LifecycleNode):
     ) -> None:
         options = QoSOverridingOptions(overridable)
         # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
-        # it never frees the group of a subscription that is destroyed as its turn comes.
+        # it never frees the group of a subscription that is destroyed just before its callback.
         group = MutuallyExclusiveCallbackGroup()
         self._inputs.append(
             self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
@@ -328,47 +330,47 @@ class Sam2Node(LifecycleNode):
         self._last_image = time.monotonic()
         if (stream := self._stream) is not None:
             # Images of a driver that does not stamp them get their time of arrival.
-            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrivals.now()
+            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrival_clock.now()
             stream.put_image(ArrivedImage(message, stamp))
 
     def _on_prompts(self, message: msg.PromptArray) -> None:
         order = AnswerOrder()
         for prompt in message.prompts:
-            self._prompt(message.header, prompt, PROMPTS, order)
+            self._submit_message(message.header, prompt, PROMPTS, order)
 
     def _on_click(self, message: PointStamped) -> None:
-        self._put_click(message.header, message.point, CLICKS)
+        self._submit_click(message.header, message.point, CLICKS)
 
     def _on_mouse(self, message: Point) -> None:
-        self._put_click(Header(), message, MOUSE)
+        self._submit_click(Header(), message, MOUSE)
 
-    def _put_click(self, header: Header, point: Point, source: Source) -> None:
+    def _submit_click(self, header: Header, point: Point, source: Source) -> None:
         try:
             prompt = prompts.from_point(point)
         except PromptError as error:
             self._refuse(header, 0, str(error))
         else:
-            self._put_prompt(header, prompt, source)
+            self._submit_prompt(header, prompt, source)
 
     def _on_detections(self, message: Detection2DArray) -> None:
         max_overlap = self._value("detection_max_overlap")
         proposal = Proposal(max_overlap, self._value("detection_forget_after"))
-        found, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
-        for why, number in left_out.items():
-            self._meter.count(f"detections {why}", number)
-        for prompt in found:
-            self._put_prompt(message.header, prompt, DETECTIONS, proposal)
+        detected, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
+        for reason, number in left_out.items():
+            self._meter.count(f"detections {reason}", number)
+        for prompt in detected:
+            self._submit_prompt(message.header, prompt, DETECTIONS, proposal)
 
-    def _prompt(
+    def _submit_message(
         self, header: Header, message: msg.Prompt, source: Source, order: AnswerOrder | None = None
     ) -> Future[msg.PromptResult]:
         try:
             prompt = prompts.from_message(message)
         except PromptError as error:
             return self._refuse(header, message.object_id, str(error), order)
-        return self._put_prompt(header, prompt, source, order=order)
+        return self._submit_prompt(header, prompt, source, order=order)
 
-    def _put_prompt(
+    def _submit_prompt(
         self,
         header: Header,
         prompt: Prompt,
@@ -400,7 +402,7 @@ class Sam2Node(LifecycleNode):
     def _serve_prompt(
         self, request: srv.PromptObject.Request, response: srv.PromptObject.Response
     ) -> srv.PromptObject.Response:
-        response.result = self._prompt(request.header, request.prompt, SERVICE).result()
+        response.result = self._submit_message(request.header, request.prompt, SERVICE).result()
         return response
 
     def _serve_remove(
@@ -430,7 +432,8 @@ class Sam2Node(LifecycleNode):
         def list_objects(tracker: Tracker) -> str:
             if tracker.newest is not None:
                 response.header = self._stream.header_of(tracker.newest.stamp)
-                response.objects = [masklets.to_message(found, with_mask=False) for found in tracker.newest.masklets]
+                newest = tracker.newest.masklets
+                response.objects = [masklets.to_message(masklet, with_mask=False) for masklet in newest]
                 response.history = [time_message(stamp) for stamp in tracker.stamps]
             return ""
 
@@ -459,7 +462,7 @@ class Sam2Node(LifecycleNode):
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
         if raw or jpeg:
-            picture = self._drawing.draw(image, frame.masklets)
+            picture = self._overlay_renderer.draw(image, frame.masklets)
             if raw:
                 self._overlay.publish(to_message(picture, "rgb8", header))
             if jpeg:
@@ -474,7 +477,7 @@ class Sam2Node(LifecycleNode):
         self._results.publish(result)
 
     def _publisher(self, kind: type, topic: str, depth: int, always: bool = False) -> Publisher:
-        """A publisher that works while the node is active, or always."""
+        """A publisher that publishes while the node is active, or always."""
         create = self.create_publisher if always else self.create_lifecycle_publisher
         options = QoSOverridingOptions.with_default_policies()
         return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
@@ -485,7 +488,7 @@ class Sam2Node(LifecycleNode):
         now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
-        if (state := self._state) is None:
+        if (state := self._stream_diagnostics) is None:
             level = DiagnosticStatus.ERROR if self._configure_error else DiagnosticStatus.WARN
             self._diagnostics.publish(idle(name, level, self._configure_error or "not configured", now))
         elif not (inputs := self._inputs):
@@ -498,10 +501,10 @@ class Sam2Node(LifecycleNode):
                 self._log.warning(lost)
 
     def _warn_without_clock(self) -> None:
-        """Logs that simulated time is configured but not published."""
+        """Warns if simulated time is configured but not published."""
         if not self._value("use_sim_time") or self.get_clock().now().nanoseconds:
-            self._clock_ran = time.monotonic()
-        elif time.monotonic() - self._clock_ran > CLOCK_TIMEOUT:
+            self._clock_ran_at = time.monotonic()
+        elif time.monotonic() - self._clock_ran_at > CLOCK_TIMEOUT:
             self._log.warning(
                 "use_sim_time is set, but /clock is not published: images without a stamp get their time of arrival."
                 " Start the simulation, play the bag with --clock, or unset use_sim_time",
@@ -509,20 +512,20 @@ class Sam2Node(LifecycleNode):
             )
 
     def _warn_without_images(self, images: Subscription) -> None:
-        """Logs why no images may come."""
+        """Warns if no images arrive, with the likely reason."""
         without = time.monotonic() - self._last_image
         if without < IMAGE_TIMEOUT:
             return
         topic, kind = images.topic_name, images.msg_type.__name__
-        sent = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
+        types = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
         if topic.endswith("/compressed"):
             other, transport = topic.removesuffix("/compressed"), "raw"
         else:
             other, transport = f"{topic}/compressed", "compressed"
         if images.get_publisher_count():
             hint = "its publisher sends nothing, or nothing arrives (README: large images get lost)"
-        elif sent:
-            hint = f"what is published there is {', '.join(sent)}"
+        elif types:
+            hint = f"the type published there is {', '.join(types)}"
         elif self.count_publishers(other):
             hint = f"there is no publisher, but there is one on {other}: set image_transport to {transport}"
         else:
@@ -538,19 +541,19 @@ class _RosLogHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
-        say(record.getMessage())
+        log = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        log(record.getMessage())
 
 
 def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
-    """Of one operation, where nobody has said how many.
+    """Number of CPU threads per operation, if not configured.
 
-    One for each core, of more than two cores one is left to the rest of the robot. Small images are encoded ahead on
-    one half of the cores while objects are tracked on the other, unless whole parts of the network are one operation
-    each, by our kernels for CPUs.
+    One per core; of more than two cores, one is left to the rest of the robot. Small images are encoded ahead on one
+    half of the cores while objects are tracked on the other half, unless our kernels for CPUs run whole parts of the
+    network as one operation each.
     """
     cores = len(os.sched_getaffinity(0))
-    if encode_ahead and image_size <= SMALL and not kernels:
+    if encode_ahead and image_size <= MAX_SMALL_IMAGE_SIZE and not kernels:
         return max(1, cores // 2)
     return cores if cores <= 2 else cores - 1
 
@@ -558,7 +561,7 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
 def _refuse_impossible_transitions(node: Sam2Node) -> None:
     """Makes the node refuse impossible transitions, such as "activate" of a node that is not configured.
 
-    rclpy (Jazzy) lets them raise through the executor, which ends the node, without an answer to the request.
+    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request.
     """
     service = node._service_change_state
     change_state = service.callback
@@ -587,7 +590,7 @@ def _run() -> int:
     try:
         node = Sam2Node()
     except Exception as error:  # a parameter of the wrong type or out of range
-        if rclpy.ok():  # otherwise a signal has come in the meantime
+        if rclpy.ok():  # otherwise a signal has arrived in the meantime
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
@@ -601,7 +604,7 @@ def _run() -> int:
         except InvalidHandle:  # deactivation has destroyed a subscription that the executor was about to use
             continue
         except Exception as error:  # from a callback; no message stops the node
-            if rclpy.ok():  # otherwise a shutdown has come while the executor was about to wait
+            if rclpy.ok():  # otherwise a shutdown has arrived while the executor was about to wait
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()

@@ -1,6 +1,6 @@
 """Checks of the `sam2` node's parameters that need the network's configurations, the devices or the file system.
 
-Each raises ValueError with what to write instead.
+Each raises ValueError, which names the accepted values.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ def check_model(name: str) -> None:
     if "/" in name or name.endswith((".pt", ".pth", ".safetensors")):
         raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
     if name and name not in CONFIGS:
-        near = difflib.get_close_matches(name, CONFIGS, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no such model.{meant} Choose one of: {', '.join(CONFIGS)}")
+        matches = difflib.get_close_matches(name, CONFIGS, n=1)
+        suggestion = f" Did you mean {matches[0]}?" if matches else ""
+        raise ValueError(f"there is no such model.{suggestion} Choose one of: {', '.join(CONFIGS)}")
 
 
 def check_checkpoint(file: str) -> None:
     if file and not Path(file).expanduser().exists():
-        where = "" if Path(file).expanduser().is_absolute() else f" in {Path.cwd()}, where the node was started"
-        raise ValueError(f"there is no such file or folder{where}")
+        folder = "" if Path(file).expanduser().is_absolute() else f" in {Path.cwd()}, where the node was started"
+        raise ValueError(f"there is no such file or folder{folder}")
 
 
 def check_image_size(side: int) -> None:
     if side % STRIDE:
         below = side // STRIDE * STRIDE
-        nearest = " or ".join(str(near) for near in (below, below + STRIDE) if near)
+        nearest = " or ".join(str(multiple) for multiple in (below, below + STRIDE) if multiple)
         raise ValueError(f"it must be a multiple of {STRIDE}, such as {nearest}; 0 is the model's own")
 
 
@@ -50,4 +50,4 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "device": device_of,
     "range_16bit": parse_range,
 }
-"""By parameter name."""
+"""Checks by parameter name."""

@@ -88,7 +88,7 @@ def parameters_page() -> str:
 
 
 FILES = {"config/sam2.yaml": config_yaml, "docs/parameters.md": parameters_page}
-"""What is written, by its path in the source folder."""
+"""Functions that generate the texts, by path in the source folder."""
 
 
 def _comment(text: str) -> str:

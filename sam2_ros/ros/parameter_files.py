@@ -1,4 +1,4 @@
-"""Errors in parameter files, and in the names in them."""
+"""Errors in parameter files, and parameters without effect."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HEADING = "ros__parameters"
 
 
 def explain(arguments: list[str], error: str) -> str:
-    """Why ROS could not parse its arguments, in one line.
+    """The reason why ROS could not parse its arguments, in one line.
 
     Args:
-        arguments: of the process.
+        arguments: the arguments of the process.
         error: rclpy's message.
     """
     for file in files(arguments):
@@ -36,15 +36,15 @@ def files(arguments: list[str]) -> list[Path]:
 
 
 def warn_of_unused(node: Node, arguments: list[str]) -> None:
-    """Logs given parameters that the node does not have, and files that do not apply to it.
+    """Warns of parameters that the node does not have, and of files that do not apply to it.
 
-    Call it when all parameters are declared. Overrides of QoS are left out: see `unused_qos`.
+    Call it after all parameters are declared. QoS overrides are not checked: see `unused_qos`.
     """
     log = node.get_logger()
-    known = [parameter for parameter in node._parameters if not parameter.startswith("qos_overrides.")]
+    declared = [parameter for parameter in node._parameters if not parameter.startswith("qos_overrides.")]
     for name in _undeclared(node):
         if not name.startswith("qos_overrides."):
-            log.warning(f"There is no parameter {name}, so it has no effect{_suggestion(name, known)}")
+            log.warning(f"There is no parameter {name}, so it has no effect{_suggestion(name, declared)}")
     own = node.get_fully_qualified_name()
     for file in files(arguments):
         try:
@@ -57,23 +57,23 @@ def warn_of_unused(node: Node, arguments: list[str]) -> None:
 
 
 def unused_qos(node: Node) -> list[str]:
-    """One line for each QoS override without a topic of the node. Call it when all topics exist."""
-    known = [parameter for parameter in node._parameters if parameter.startswith("qos_overrides.")]
+    """One line for each QoS override without a topic of the node. Call it after all topics exist."""
+    declared = [parameter for parameter in node._parameters if parameter.startswith("qos_overrides.")]
     unused = [name for name in _undeclared(node) if name.startswith("qos_overrides.")]
-    return [f"{name} has no effect: no topic of this node has that{_suggestion(name, known)}" for name in unused]
+    return [f"{name} has no effect: no topic of this node has that{_suggestion(name, declared)}" for name in unused]
 
 
 def _undeclared(node: Node) -> list[str]:
     return sorted(node._parameter_overrides.keys() - node._parameters.keys())
 
 
-def _suggestion(name: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
+def _suggestion(name: str, declared: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, declared, n=1)
     return f"; is {nearest[0]} meant?" if nearest else ""
 
 
 def _problem(file: Path) -> str | None:
-    """What is wrong with a file, if it can be found out."""
+    """The error in a file; None: none was detected."""
     try:
         content = yaml.safe_load(file.read_text())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The parameters of the nodes: name, type, default, range and text of each, in this file alone.
+"""The parameters of the nodes: the only definition of their names, types, defaults, ranges and descriptions.
 
-The nodes declare what stands here, the launch file takes it as arguments, and `python -m sam2_ros.ros.parameter_docs`
-writes it into config/sam2.yaml and docs/parameters.md. Importing it loads neither PyTorch nor OpenCV.
+The nodes declare them, the launch file takes them as arguments, and `python -m sam2_ros.ros.parameter_docs` writes them
+into config/sam2.yaml and docs/parameters.md. Importing this file loads neither PyTorch nor OpenCV.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from sam2_ros.tracking.masklet import BOX_MIN_PART
 Value = bool | int | float | str
 
 MAX_SHOWN_CHARACTERS = 80
-"""Of a refused value, in the message."""
+"""Maximum length of a refused value in the message."""
 
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter of a node. Its type is that of its default."""
+    """One parameter of a node, of the type of its default."""
 
     name: str
     default: Value
     text: str
-    """What it does, in sentences, for all documentation."""
+    """Description in full sentences, for all documentation."""
     range: tuple[float, float] | None = None
     """Smallest and largest value of a number."""
     choices: tuple[str, ...] = ()
     """All values of a string; empty: any string."""
     applies: Literal["start", "configure", "immediately"] = "configure"
-    """When a value takes effect: when the node starts (read-only then), is configured, or as soon as it is set."""
+    """When a value takes effect: when the node starts (read-only), when it is configured, or as soon as it is set."""
     numbers_are_strings: bool = False
-    """Whether a number is accepted for a string, as YAML reads the number of a webcam."""
+    """Whether numbers are accepted for a string, since YAML reads the number of a webcam as one."""
     values: str = ""
-    """Describes the accepted values where type, range and choices don't say enough."""
+    """Description of the accepted values if type, range and choices are not enough."""
 
     @property
     def accepted(self) -> str:

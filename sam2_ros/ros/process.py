@@ -17,13 +17,13 @@ from rclpy.utilities import remove_ros_args
 from sam2_ros.ros import parameter_files
 
 EXIT_TIMEOUT = 2.0
-"""s for whatever is still running, such as the step of a large network, to end."""
+"""Seconds for remaining work, such as the step of a large network, to end."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, launch and systemd, a closed terminal
 
 
 def own_arguments(program: str) -> list[str]:
-    """The arguments of this process without ROS's. Exits with one line where ROS's cannot be parsed."""
+    """The arguments of this process without ROS's. Exits with one line if ROS's cannot be parsed."""
     try:
         return remove_ros_args(sys.argv)[1:]
     except Exception as error:  # rclpy's RCLInvalidROSArgsError, which it does not export
@@ -33,15 +33,15 @@ def own_arguments(program: str) -> list[str]:
 def run(program: str, work: Callable[[], int], exit_timeout: float | None = EXIT_TIMEOUT, interrupted: int = 0) -> int:
     """Calls `work` between rclpy's init and shutdown, and returns the exit status.
 
-    Ctrl-C, SIGTERM and SIGHUP shut rclpy down. From then on its functions raise various errors, which `work` may let
-    through. Nothing raises KeyboardInterrupt.
+    Ctrl-C, SIGTERM and SIGHUP shut rclpy down. From then on its functions raise various errors, which `work` need not
+    catch. Nothing raises KeyboardInterrupt.
 
     Args:
-        program: its name, for messages.
+        program: name of the program, for messages.
         work: returns the exit status.
-        exit_timeout: seconds after a signal, and after `work`, at which the process exits whatever is still running.
-            None: it waits.
-        interrupted: exit status where a signal ended `work`.
+        exit_timeout: seconds after a signal, or after `work`, until the process exits even if threads still run. None:
+            wait for them.
+        interrupted: exit status if a signal ended `work`.
     """
     with _Signals(exit_timeout, interrupted) as signals:
         signals.status = _run(program, lambda: interrupted if signals.received else work(), interrupted)
@@ -63,7 +63,7 @@ def _run(program: str, work: Callable[[], int], interrupted: int) -> int:
             raise
         return interrupted
     finally:
-        with contextlib.suppress(Exception):  # a signal may come in the meantime
+        with contextlib.suppress(Exception):  # a signal may arrive in the meantime
             rclpy.try_shutdown()
 
 
@@ -75,7 +75,7 @@ class _Signals:
 
     def __init__(self, exit_timeout: float | None, status: int) -> None:
         self.received: list[int] = []
-        """Signal numbers."""
+        """Numbers of the received signals."""
         self.status = status
         """Exit status at the timeout."""
         self._exit_timeout = exit_timeout
@@ -84,9 +84,9 @@ class _Signals:
 
     def __enter__(self) -> _Signals:
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        unraisable = sys.unraisablehook
-        # rclpy objects that were being constructed when a signal came
-        sys.unraisablehook = lambda what: None if self.received else unraisable(what)
+        previous = sys.unraisablehook
+        # Errors from rclpy objects that were being constructed when the signal arrived are ignored.
+        sys.unraisablehook = lambda error: None if self.received else previous(error)
         for kind in SIGNALS:
             if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(kind, lambda number, frame: self.received.append(number))

@@ -14,11 +14,11 @@ from sam2_ros.tracking.prompt import Prompt
 
 
 class PromptAnswers:
-    """Gives each prompt its answer, and counts it.
+    """Sends the answer to each prompt, and counts it.
 
     Args:
-        listener: receives each answer before whoever waits for it.
-        on_error: called with what the listener raises.
+        listener: receives each answer before the future of its prompt does.
+        on_error: called with exceptions of the listener.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class PromptAnswers:
         self._listener = listener
         self._on_error = on_error
 
-    def give(self, waiting: WaitingPrompt, result: msg.PromptResult, prompt: Prompt) -> None:
-        """Answer a prompt. `prompt` is what it was after checks."""
+    def send(self, waiting: WaitingPrompt, result: msg.PromptResult, prompt: Prompt) -> None:
+        """Answer a prompt. `prompt` is the prompt after its checks."""
         kind = "prompts" if waiting.proposal is None else "detections"
         self._meter.count(f"{kind} accepted" if result.accepted else f"{kind} refused")
         try:
@@ -44,12 +44,12 @@ class PromptAnswers:
         waiting.answer.set_result(result)
 
     def refuse(self, waiting: WaitingPrompt, reason: str) -> None:
-        """Refuse a prompt and log why."""
+        """Refuse a prompt, and log the reason."""
         kind = "Prompt" if waiting.proposal is None else "Detection"
         self._log.warning(f"{kind} refused: {reason}", throttle_duration_sec=2.0)
-        self.give(waiting, refused(waiting.header, waiting.prompt.object_id, reason), waiting.prompt)
+        self.send(waiting, refused(waiting.header, waiting.prompt.object_id, reason), waiting.prompt)
 
     def drop(self, waiting: WaitingPrompt, reason: str) -> None:
-        """Drop a detection, which has no answer; it is counted by its reason."""
+        """Drop a detection without an answer, and count it by its reason."""
         self._meter.count(f"detections {reason}")
         waiting.answer.cancel()

@@ -1,4 +1,4 @@
-"""Prompts whose turn has come, and what the tracker makes of them."""
+"""Application of due prompts to the tracker."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from sam2_ros.tracking.prompt import Prompt, PromptError
 
 
 class PromptApplier:
-    """Applies prompts to the tracker and has them answered. Belongs to the session's thread.
+    """Applies prompts to the tracker and answers them. Only for the session's thread.
 
     Args:
-        on_error: called with what goes wrong inside; the prompt is refused then.
+        on_error: called with unexpected exceptions; the prompt is then refused.
     """
 
     def __init__(self, session: TrackingSession, answers: PromptAnswers, on_error: Callable[[Exception], None]) -> None:
         self._session = session
         self._answers = answers
         self._on_error = on_error
-        self._frames: dict[int, Frame] = {}  # of prompted images, by stamp, while no object changes
+        self._frames: dict[int, Frame] = {}  # cache of prompted images' frames, by stamp, until an object changes
 
-    def forget_frames(self) -> None:
-        """Note that the tracker has changed."""
+    def clear_frames(self) -> None:
+        """Clear the cached frames, after the tracker has changed."""
         self._frames.clear()
 
     def apply(self, waiting: WaitingPrompt) -> bool:
-        """Apply a prompt; whether the tracker has changed. Otherwise it is refused, or dropped if it is a detection."""
+        """Apply a prompt, or refuse or drop it. Returns whether the tracker has changed."""
         session, proposal = self._session, waiting.proposal
         try:
             frame = self._frame_of(waiting)
             prompt = waiting.prompt.checked(frame.height, frame.width)
-            if proposal is not None and (reason := self._unwanted(waiting, prompt, frame)) is not None:
+            if proposal is not None and (reason := self._drop_reason(waiting, prompt, frame)) is not None:
                 self._answers.drop(waiting, reason)
                 return False
             masklet = session.tracker.prompt(prompt, frame.stamp)
@@ -45,7 +45,7 @@ class PromptApplier:
             return False
         except Exception as error:
             self._on_error(error)
-            self._answers.refuse(waiting, f"this went wrong inside: {type(error).__name__}: {error}")
+            self._answers.refuse(waiting, f"internal error: {type(error).__name__}: {error}")
             return False
         if proposal is None:
             session.detections.discard(masklet.object_id)
@@ -57,8 +57,8 @@ class PromptApplier:
             accepted=True,
             masklet=masklets.to_message(masklet),
         )
-        self._answers.give(waiting, result, prompt)
-        self.forget_frames()
+        self._answers.send(waiting, result, prompt)
+        self.clear_frames()
         session.update()
         return True
 
@@ -71,17 +71,17 @@ class PromptApplier:
     def _stamp_of(self, waiting: WaitingPrompt) -> int:
         """The tracker's stamp for the image that a prompt is for, ns; 0: the newest."""
         stamps, stamp = self._session.tracker.stamps, waiting.stamp
-        known = self._session.snapshot.find(stamp) if stamp else None
-        if known is not None:
-            return known
+        processed = self._session.snapshot.find(stamp) if stamp else None
+        if processed is not None:
+            return processed
         if waiting.unstamped or (waiting.source.other_clock and not stamps[0] <= stamp <= stamps[-1]):
             return 0
         return stamp
 
-    def _unwanted(self, waiting: WaitingPrompt, prompt: Prompt, frame: Frame) -> str | None:
-        """Why a detection starts no object, as it is counted; None: it does."""
+    def _drop_reason(self, waiting: WaitingPrompt, prompt: Prompt, frame: Frame) -> str | None:
+        """Counted reason to drop a detection; None: it starts an object."""
         assert waiting.proposal is not None and prompt.box is not None
-        if self._session.detections.is_known(prompt.box, frame, waiting.proposal.max_overlap):
+        if self._session.detections.is_tracked(prompt.box, frame, waiting.proposal.max_overlap):
             return "known"
         tracker = self._session.tracker
         return "without room" if len(tracker.labels) >= tracker.max_objects else None

@@ -1,4 +1,4 @@
-"""The prompts that wait, and which of them give way where there are too many."""
+"""The bounded queue of waiting prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sam2_ros.ros.waiting_prompt import WaitingPrompt
 
 
 class PromptQueue:
-    """Prompts that wait, bounded by source. Not thread-safe: its owner locks it.
+    """Waiting prompts, bounded per source. Not thread-safe: its owner locks it.
 
-    Prompts for images that have not come are counted apart from those whose images have. When there are too many, those
-    for the nearest images stay: whoever prompts far ahead takes nobody's place.
+    Prompts for images that have not arrived yet are counted separately. If there are too many of them, those for the
+    earliest images stay, so that prompts for far later images do not block others.
     """
 
     def __init__(self) -> None:
@@ -25,36 +25,36 @@ class PromptQueue:
         return iter(list(self._waiting))
 
     def put(self, new: WaitingPrompt, newest: int | None) -> WaitingPrompt | None:
-        """Add a prompt and return the one that gives way to it, which may be itself; None: there is room.
+        """Add a prompt. Returns the evicted prompt, which may be the new one; None: there is room.
 
         Args:
-            newest: stamp of the newest image that has come, ns; None: none has.
+            newest: stamp of the newest image that has arrived, ns; None: no image has arrived.
         """
 
         def is_ahead(waiting: WaitingPrompt) -> bool:
             return newest is None or waiting.stamp > newest
 
-        rivals = [
+        competing = [
             waiting
             for waiting in self._waiting
             if waiting.source.name == new.source.name and is_ahead(waiting) == is_ahead(new)
         ]
-        loser = None
-        if len(rivals) >= new.source.max_waiting:
-            farthest = max(rivals, key=lambda waiting: waiting.stamp)
-            loser = farthest if is_ahead(new) and new.stamp < farthest.stamp else new
-        if loser is not new:
+        evicted = None
+        if len(competing) >= new.source.max_waiting:
+            latest = max(competing, key=lambda waiting: waiting.stamp)
+            evicted = latest if is_ahead(new) and new.stamp < latest.stamp else new
+        if evicted is not new:
             self._waiting.append(new)
-        if loser is not None and loser is not new:
-            self._waiting.remove(loser)
-        return loser
+        if evicted is not None and evicted is not new:
+            self._waiting.remove(evicted)
+        return evicted
 
     def remove(self, waiting: WaitingPrompt) -> None:
-        """Remove a prompt that waits."""
+        """Remove a waiting prompt."""
         self._waiting.remove(waiting)
 
     def take(self, waiting: WaitingPrompt) -> bool:
-        """Take a prompt that is applied until `done`. False: it does not wait any more."""
+        """Take a prompt, to be applied until `done`. Returns False if it is no longer waiting."""
         if waiting not in self._waiting:
             return False
         self._waiting.remove(waiting)
@@ -62,33 +62,33 @@ class PromptQueue:
         return True
 
     def done(self) -> None:
-        """The prompt that was taken has its answer."""
+        """Note that the taken prompt is answered."""
         self._applying = []
 
     def clear(self) -> list[WaitingPrompt]:
-        """Empty the queue and return the prompts that waited."""
+        """Empty the queue. Returns the prompts that were waiting."""
         waiting, self._waiting = self._waiting, []
         return waiting
 
     def shift(self, after: int, nanoseconds: int) -> None:
-        """Move the stamps that are later than `after`, ns, as the clock of the images was."""
+        """Shift the stamps later than `after`, ns, together with the clock of the images."""
         for waiting in self._waiting:
             if waiting.stamp > after:
                 waiting.stamp += nanoseconds
 
     def has_room(self, new: WaitingPrompt, newest: int, object_ids: Collection[int], max_objects: int) -> bool:
-        """Whether there will be room for the object of one more prompt, after those whose images have come.
+        """Whether there is room for the object of one more prompt, after all prompts whose images have arrived.
 
         Args:
-            newest: stamp of the newest image that has come, ns.
-            object_ids: of the objects that are tracked.
+            newest: stamp of the newest image that has arrived, ns.
+            object_ids: IDs of the tracked objects.
         """
-        if not new.starts(object_ids):
+        if not new.starts_object(object_ids):
             return True
         starting = [
             waiting.prompt.object_id
             for waiting in [*self._applying, *self._waiting]
-            if waiting.proposal is None and waiting.stamp <= newest and waiting.starts(object_ids)
+            if waiting.proposal is None and waiting.stamp <= newest and waiting.starts_object(object_ids)
         ]
         if new.prompt.object_id and new.prompt.object_id in starting:
             return True

@@ -34,20 +34,20 @@ from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SERVICE = "sam2_ros/srv/PromptObject"
 HINT_AFTER = 1.0
-"""Seconds without an answer after which the user is told what is being waited for."""
+"""Seconds without an answer until the missing node or topic is logged."""
 
 REDISCOVERY_TIMEOUT = 3.5
-"""Seconds within which a middleware that has lost a discovery packet on a busy machine repeats it."""
+"""Seconds for a middleware to repeat a discovery packet that was lost on a busy machine."""
 
 
 class Prompter(Node):
-    """Sends prompts to a `sam2` node, or says why that is impossible.
+    """Sends prompts to a `sam2` node, with errors that name the cause.
 
     Args:
         sam2: the node's name, with its namespace where that differs from this node's.
 
     Raises:
-        ValueError: it is no valid name of a node.
+        ValueError: `sam2` is not a valid node name.
     """
 
     def __init__(self, sam2: str = "sam2", **kwargs) -> None:
@@ -63,13 +63,13 @@ class Prompter(Node):
         self._get_state = self.create_client(GetState, f"{self.sam2}/get_state")
 
     def connect(self, wait: float) -> None:
-        """Waits until the node is found and active.
+        """Waits until the node is discovered and active.
 
         Args:
             wait: seconds for a node that is still starting.
 
         Raises:
-            TimeoutError: it is not found or not active; says why and what to do.
+            TimeoutError: the node is missing or inactive; the message names the remedy.
         """
         deadline = time.monotonic() + wait
         if not self._spin_until(self._prompt.service_is_ready, wait):
@@ -83,39 +83,39 @@ class Prompter(Node):
                     " with `ros2 launch sam2_ros sam2.launch.py`; while it starts, --wait SECONDS waits for it"
                 )
         setting = f"`ros2 lifecycle set {self.sam2}"
-        needs = {
+        remedies = {
             "unconfigured": f"is not configured, its log says why; {setting} configure` and `... activate` start it",
             "inactive": f"is paused (inactive); {setting} activate` lets it go on",
             "finalized": "has been shut down; start it again",
         }
         # A node that does not answer is busy; its answer to the prompt itself says more.
-        while (state := self._state()) in needs:
+        while (state := self._state()) in remedies:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.sam2} {needs[state]}")
+                raise TimeoutError(f"{self.sam2} {remedies[state]}")
             self._spin_until(lambda: False, 0.1)
 
     def find_images(self, wait: float) -> None:
-        """Waits until there is an image that can be prompted, or a publisher of images.
+        """Waits for an image that can be prompted, or for a publisher of images.
 
         Args:
             wait: seconds for a camera that is still starting.
 
         Raises:
-            TimeoutError: there is none; names the node's image topics, and topics that have images.
+            TimeoutError: there is none; the message names the node's image topics, and topics with images.
         """
         topics = self._image_topics()
 
-        def found() -> bool:
+        def available() -> bool:
             return not topics or self._is_published(topics) or self._has_images()
 
-        if self._spin_until(found, wait):
+        if self._spin_until(available, wait):
             return
         self.get_logger().info(
             f"No publisher found yet on {' or '.join(topics)}; looking for {REDISCOVERY_TIMEOUT:g} s more"
         )
-        if self._spin_until(found, REDISCOVERY_TIMEOUT):
+        if self._spin_until(available, REDISCOVERY_TIMEOUT):
             return
-        published = self._topics_of_images()
+        published = self._published_image_topics()
         hint = ""
         if published:
             hint = f". There are images on {', '.join(published)}: start the node with image:={published[0]}"
@@ -124,18 +124,18 @@ class Prompter(Node):
         )
 
     def first_image(self, topic: str, wait: float, timeout: float) -> Header:
-        """The header of the first image, raw or compressed, that comes on a topic from now on.
+        """Waits for the next image on a topic, raw or compressed, and returns its header.
 
         Args:
             wait: seconds for a publisher.
             timeout: seconds for the image.
 
         Raises:
-            TimeoutError: there is no publisher, or no image comes.
+            TimeoutError: there is no publisher, or no image arrives.
         """
         topic = self.resolve_topic_name(topic)
         if not self._spin_until(lambda: self.count_publishers(topic), wait):
-            others = ", ".join(self._topics_of_images()) or "no topic"
+            others = ", ".join(self._published_image_topics()) or "no topic"
             raise TimeoutError(f"there is no publisher on {topic}; there are images on {others}")
         publishers = self.get_publishers_info_by_topic(topic)
         headers: list[Header] = []
@@ -143,7 +143,7 @@ class Prompter(Node):
             message_type(publishers),
             topic,
             lambda message: headers.append(message.header),
-            matching_qos(publishers, depth=10),  # later images come before a busy machine has taken the first
+            matching_qos(publishers, depth=10),  # on a busy machine, later images arrive before the first one is read
         )
         if not self._spin_until(lambda: headers, timeout):
             raise TimeoutError(f"no image has come on {topic} for {timeout:g} s")
@@ -173,12 +173,12 @@ class Prompter(Node):
         )
 
     def _state(self) -> str:
-        """The node's lifecycle state. Empty: no answer."""
-        answer = self._ask(self._get_state, GetState.Request())
+        """The node's lifecycle state; empty: no answer."""
+        answer = self._call(self._get_state, GetState.Request())
         return "" if answer is None else answer.current_state.label
 
     def _image_topics(self) -> list[str]:
-        """The node's image topics, as far as discovered."""
+        """The node's image topics, if discovered already."""
         namespace, name = self.sam2.rsplit("/", 1)
         try:
             subscribed = self.get_subscriber_names_and_types_by_node(name, namespace or "/")
@@ -186,8 +186,8 @@ class Prompter(Node):
             return []
         return [topic for topic, kinds in subscribed if set(kinds) & set(IMAGES)]
 
-    def _topics_of_images(self) -> list[str]:
-        """Image topics with publishers, without those of the node itself."""
+    def _published_image_topics(self) -> list[str]:
+        """Image topics with publishers, except for the node's own."""
         return sorted(
             topic
             for topic, kinds in self.get_topic_names_and_types()
@@ -199,18 +199,18 @@ class Prompter(Node):
 
     def _has_images(self) -> bool:
         """Whether the node has an image that can still be prompted."""
-        listed = self._ask(self._list, ListObjects.Request())
+        listed = self._call(self._list, ListObjects.Request())
         return listed is not None and bool(listed.history)
 
-    def _ask(self, client: Client, request: object):
-        """The node's answer; None: no answer for a second."""
+    def _call(self, client: Client, request: object):
+        """The node's answer to a service call; None: no answer within `HINT_AFTER`."""
         if not self._spin_until(client.service_is_ready, HINT_AFTER):
             return None
         answer = client.call_async(request)
         return answer.result() if self._spin_until(answer.done, HINT_AFTER) else None
 
     def _spin_until(self, done: Callable[[], object], timeout: float) -> bool:
-        """Spins until a condition holds. Returns False after so many seconds."""
+        """Spins until a condition holds. Returns False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not done():
             if time.monotonic() > deadline:
@@ -227,8 +227,8 @@ def describe(result: PromptResult) -> str:
     masklet = result.masklet
     name = f"object {result.object_id}" + (f" ({masklet.label})" if masklet.label else "")
     if not masklet.present:
-        seen = f"{name}: not seen on the image of {stamp:.3f}, presence {masklet.presence:.0%}"
-        return f"{seen}; if it is there, point at it once more, elsewhere"
+        absent = f"{name}: not seen on the image of {stamp:.3f}, presence {masklet.presence:.0%}"
+        return f"{absent}; if it is there, point at it once more, elsewhere"
     box = masklet.box
     area = sum(masklet.mask.counts[1::2])
     return (
@@ -241,9 +241,9 @@ def read_mask(file: str | Path) -> np.ndarray:
     """The mask in an image file, bool [H, W]: pixels that are not black, or, with soft edges, those nearer to white.
 
     Raises:
-        ValueError: it cannot be read, or is all black.
+        ValueError: the file cannot be read, or is all black.
     """
-    from PIL import Image as Picture  # optional: clicks do without it
+    from PIL import Image as Picture  # optional: clicks do not need it
 
     try:
         with Picture.open(file) as picture:
@@ -254,7 +254,7 @@ def read_mask(file: str | Path) -> np.ndarray:
     values = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
     drawn = values > 0
     if not drawn.any():
-        raise ValueError(f"{file} is all black: an object's pixels are those that are not")
+        raise ValueError(f"{file} is all black: the object's pixels must not be black")
     # A black and white mask that was enlarged or saved as JPEG has grey edges and nearly black specks.
     soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
     return values > 127 if soft else drawn

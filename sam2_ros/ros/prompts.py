@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def from_message(message: msg.Prompt) -> Prompt:
-    """A prompt for the tracker, which checks what depends on the image's size.
+    """A prompt for the tracker, which makes the checks that depend on the size of the image.
 
     Raises:
         PromptError: the mask cannot be read.
@@ -48,7 +48,7 @@ def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
     """The message of an applied prompt and its object; sent again, it has the same effect.
 
     Args:
-        prompt: checked, so that its box is within the image.
+        prompt: a checked prompt, so that its box is within the image.
     """
     message = msg.Prompt(object_id=object_id, label=prompt.label, replace=prompt.replace)
     message.clicks = [msg.Click(x=float(click.x), y=float(click.y), positive=click.positive) for click in prompt.clicks]
@@ -64,7 +64,7 @@ def from_point(point: Point) -> Prompt:
     """A new object under a click on an image.
 
     Raises:
-        PromptError: it is a point in space, like RViz's Publish Point.
+        PromptError: the point is in space, like that of RViz's Publish Point.
     """
     if point.z:
         raise PromptError(
@@ -79,17 +79,17 @@ def from_detections(
     """A prompt for a new object, labelled with its class, for each detection with a sufficient score; best first.
 
     Args:
-        min_score: of a detection's best hypothesis. NaN and infinity are no scores.
+        min_score: minimum score of the best hypothesis. NaN and infinity are not scores.
         max_overlap: IoU above which a box is the same object as one with a higher score.
 
     Returns:
-        The prompts, and the numbers of detections left out: "without score", "unsure", "doubled".
+        The prompts, and the number of detections left out by reason: "without score", "unsure", "doubled".
     """
     left_out: Counter[str] = Counter()
     sure: list[tuple[float, Prompt]] = []
     for detection in message.detections:
-        scored = [found.hypothesis for found in detection.results if math.isfinite(found.hypothesis.score)]
-        best = max(scored, key=lambda found: found.score, default=None)
+        hypotheses = [result.hypothesis for result in detection.results if math.isfinite(result.hypothesis.score)]
+        best = max(hypotheses, key=lambda hypothesis: hypothesis.score, default=None)
         if best is None:
             left_out["without score"] += 1
         elif best.score < min_score:
@@ -118,7 +118,7 @@ def _enclosing_box(detection: Detection2D) -> Box:
 
 
 def refused(header: Header, object_id: int, reason: str) -> msg.PromptResult:
-    """The result of a refused prompt, with its header and the reason. Long texts are cut."""
+    """The result of a refused prompt, with its header and the reason. Long texts are shortened."""
     named = Header(stamp=header.stamp, frame_id=excerpt(header.frame_id))
     return msg.PromptResult(header=named, object_id=object_id, message=excerpt(reason))
 

@@ -37,18 +37,18 @@ from sam2_ros.ros.definitions import definition, message_class
 from sam2_ros.ros.discovery import matching_qos
 
 QUEUE_DEPTH = 200
-"""Messages per topic that may wait for the disk."""
+"""Maximum number of messages per topic that wait for the disk."""
 
 DISCOVERY_PERIOD = 0.05
-"""s between checks for topics without publishers yet, and for publishers with incompatible QoS."""
+"""Seconds between checks for publishers of missing topics, and for publishers with incompatible QoS."""
 
 FLUSH_PERIOD = 0.5
-"""s until a message is written at the latest, so that kill -9 does not lose it."""
+"""Maximum seconds until a message is written, so that kill -9 does not lose it."""
 
 PROMPTS = "sam2_ros/msg/PromptArray"
 RAW_IMAGE = "sensor_msgs/msg/Image"
 LARGE_RATE = 1e9
-"""Bytes a minute of raw images above which a warning is logged: 640x480 in colour at 18 images a second."""
+"""Bytes per minute of raw images above which a warning is logged: 640x480 in colour at 18 images per second."""
 
 
 @dataclass
@@ -60,30 +60,30 @@ class _Topic:
     qos: QoSProfile
     subscription: Subscription | None = None
     channel: int = -1
-    """Its number in the bag."""
+    """Channel number in the bag."""
     publishers: int = 0
     messages: int = 0
     lost: int = 0
-    """Messages lost on the way, as far as DDS knows."""
+    """Messages lost in transit, as DDS reports."""
     size: int = 0
     """Bytes."""
     first_received: int = 0
-    """Time of the first message, ns."""
+    """Time of receipt of the first message, ns."""
     has_size_warning: bool = False
 
 
 class Recorder(Node):
     """Subscribes to topics as soon as they are published, with the publishers' QoS, and writes their messages.
 
-    A topic that cannot be recorded is logged, and the others are recorded. Spinning raises OSError when the bag cannot
-    be written any more. Without `close`, the bag is not complete.
+    A topic that cannot be recorded is logged, and the others are recorded. Spinning raises OSError when the bag can no
+    longer be written. The bag is incomplete until `close`.
 
     Args:
         path: folder of the bag; must not exist.
-        topics: their names.
+        topics: names of the topics to record.
 
     Raises:
-        ValueError: a name is not valid for a topic.
+        ValueError: a name is not a valid topic name.
         OSError: the folder exists already, or cannot be written.
     """
 
@@ -99,16 +99,16 @@ class Recorder(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DISCOVERY_PERIOD, self._discover, clock=steady)
         self.create_timer(FLUSH_PERIOD, self._flush, clock=steady)
-        self.bag = BagWriter(Path(path))  # last, so that earlier errors leave no folder
+        self.bag = BagWriter(Path(path))  # last, so that an error above leaves no folder
 
     @property
     def counts(self) -> dict[str, int]:
-        """Messages in the bag, by topic; after `close`, all of them."""
+        """Number of messages in the bag, by topic; final after `close`."""
         return {**dict.fromkeys(self._names, 0), **self.bag.counts}
 
     @property
     def lost(self) -> dict[str, int]:
-        """Messages that did not arrive, by topic; only those topics of which some did not."""
+        """Number of messages that did not arrive, by topic; only topics with losses."""
         return {topic.name: topic.lost for topic in self._recorded.values() if topic.lost}
 
     @property
@@ -131,8 +131,8 @@ class Recorder(Node):
     def _discover(self) -> None:
         for name in sorted(self._unpublished):
             publishers = self.get_publishers_info_by_topic(name)
-            known = [one for one in publishers if one.topic_type not in self._refused[name]]
-            if known and self._start_topic(name, known):
+            usable = [publisher for publisher in publishers if publisher.topic_type not in self._refused[name]]
+            if usable and self._start_topic(name, usable):
                 self._unpublished.remove(name)
         while self._incompatible:
             self._relax_qos(self._recorded[self._incompatible.pop()])
@@ -148,9 +148,9 @@ class Recorder(Node):
                 self._warn_of_size(topic)
 
     def _start_topic(self, name: str, publishers: list[TopicEndpointInfo]) -> bool:
-        """Starts recording a topic. Returns False if that is impossible."""
-        (kind, _), *_ = Counter(one.topic_type for one in publishers).most_common()
-        publishers = [one for one in publishers if one.topic_type == kind]
+        """Starts recording a topic. Returns False if it cannot be recorded."""
+        (kind, _), *_ = Counter(publisher.topic_type for publisher in publishers).most_common()
+        publishers = [publisher for publisher in publishers if publisher.topic_type == kind]
         topic = _Topic(name, kind, matching_qos(publishers, QUEUE_DEPTH))
         try:
             # The hash is not in Humble.
@@ -162,7 +162,7 @@ class Recorder(Node):
             hint = f"; source the workspace that has {kind.split('/')[0]}" if isinstance(error, ImportError) else ""
             self.get_logger().error(f"{name} is not recorded: {kind} cannot be used here ({reason}){hint}")
             return False
-        offered = [_qos_entry(one.qos_profile) for one in publishers]
+        offered = [_qos_entry(publisher.qos_profile) for publisher in publishers]
         topic.channel = self.bag.add_topic(name, kind, text, type_hash, offered)
         self._recorded[name] = topic
         self.get_logger().info(f"Recording {name} ({kind})")
@@ -170,7 +170,7 @@ class Recorder(Node):
 
     def _subscribe(self, topic: _Topic) -> None:
         def write(data: bytes, info: dict[str, int]) -> None:
-            # The time of receipt rather than of this callback; simulated time is known to the node's clock alone.
+            # The time of receipt rather than of this callback; but only the node's clock has simulated time.
             clock = self.get_clock()
             received = 0 if clock.ros_time_is_active else info["received_timestamp"]
             received = received or max(0, clock.now().nanoseconds)
@@ -201,8 +201,8 @@ class Recorder(Node):
         )
 
     def _relax_qos(self, topic: _Topic) -> None:
-        """Subscribes anew with weaker QoS where a new publisher offers less."""
-        publishers = [one for one in self.get_publishers_info_by_topic(topic.name) if one.topic_type == topic.kind]
+        """Subscribes again with weaker QoS if a new publisher offers less."""
+        publishers = [info for info in self.get_publishers_info_by_topic(topic.name) if info.topic_type == topic.kind]
         qos = matching_qos(publishers, QUEUE_DEPTH)
         weaker = (qos.reliability, topic.qos.reliability) == (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE)
         weaker = weaker or (qos.durability, topic.qos.durability) == (
@@ -219,27 +219,27 @@ class Recorder(Node):
             )
 
     def _check_types(self, topic: _Topic) -> None:
-        for kind in {one.topic_type for one in self.get_publishers_info_by_topic(topic.name)} - {topic.kind}:
+        for kind in {info.topic_type for info in self.get_publishers_info_by_topic(topic.name)} - {topic.kind}:
             if kind not in self._refused[topic.name]:
                 self._refused[topic.name].add(kind)
                 self.get_logger().error(f"{kind} on {topic.name} is not recorded: the bag has it as {topic.kind}")
 
     def _warn_of_size(self, topic: _Topic) -> None:
-        """Logs how large raw images are, and what would be smaller."""
+        """Warns of the data rate of large raw images, and suggests compressed ones."""
         seconds = (self.get_clock().now().nanoseconds - topic.first_received) / 1e9
         if topic.messages < 10 or seconds < 1:
             return
         topic.has_size_warning = True
         if (rate := 60 * topic.size / seconds) < LARGE_RATE:
             return
-        written = sum(one.size for one in self._recorded.values())
+        written = sum(recorded.size for recorded in self._recorded.values())
         on_disk = rate * min(1.0, self.bag.size / written)
         minutes = self.bag.free / on_disk
         smaller = f"{topic.name}/compressed"
-        where = "is published, too, and" if self.count_publishers(smaller) else "(image_transport)"
+        hint = "is published, too, and" if self.count_publishers(smaller) else "(image_transport)"
         self.get_logger().warning(
             f"Raw images on {topic.name} are {rate / 1e9:.1f} GB a minute, {on_disk / 1e9:.1f} GB in the bag; the disk"
-            f" has room for {minutes:.0f} minutes. {smaller} {where} takes a tenth or less"
+            f" has room for {minutes:.0f} minutes. {smaller} {hint} takes a tenth or less"
         )
 
 
@@ -250,7 +250,7 @@ def _full_name(node: Node, topic: str) -> str:
         validate_full_topic_name(name)
     except Exception as error:  # rcl, rmw and rclpy have one class of errors each
         reason = re.sub(r"failed to resolve name: |, at \S+:\d+", "", str(error).splitlines()[0])
-        raise ValueError(f"{topic!r} is no name of a topic: {reason}") from error
+        raise ValueError(f"{topic!r} is not a topic name: {reason}") from error
     return name
 
 
@@ -299,7 +299,7 @@ def _record(path: Path, topics: list[str]) -> int:
         print(f"record: {error.filename or path}: {reason}", file=sys.stderr)
         return 1
     except Exception as error:  # from rcl: no network, for instance
-        if rclpy.ok():  # otherwise a signal has come in the meantime
+        if rclpy.ok():  # otherwise a signal has arrived in the meantime
             print(f"record: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
         return 0

@@ -20,7 +20,7 @@ class Answer:
     """A recorded PromptResult."""
 
     stamp: int
-    """Of the image that was prompted, ns."""
+    """Stamp of the prompted image, ns."""
     received: int
     """Time of receipt by the recorder, ns."""
     object_id: int
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass
 class Recording:
-    """The messages of one bag. Stamps are the images'; times of receipt are by the recorder's clock; both ns."""
+    """The messages of a bag. Stamps are those of the images; times of receipt are by the recorder's clock; both ns."""
 
     images: dict[int, Any] = field(default_factory=dict)
     """CompressedImage messages by stamp."""
@@ -40,6 +40,7 @@ class Recording:
     frames: dict[int, Frame] = field(default_factory=dict)
     """The content of each MaskletArray, by stamp."""
     frames_received: dict[int, int] = field(default_factory=dict)
+    """Time of receipt of each MaskletArray, by stamp."""
 
     def image(self, stamp: int) -> np.ndarray:
         """The pixels of an image, uint8 [H, W, 3] RGB. Raises ImageError if it cannot be decoded."""
@@ -52,18 +53,18 @@ class Recording:
         Not from the receipt of the image: DDS may deliver it to the recorder later than to the node, even after its
         masklets.
         """
-        both = sorted(self.images.keys() & self.frames_received.keys())
-        return np.array([self.frames_received[stamp] - stamp for stamp in both]) / 1e6
+        stamps = sorted(self.images.keys() & self.frames_received.keys())
+        return np.array([self.frames_received[stamp] - stamp for stamp in stamps]) / 1e6
 
 
 def read_recording(bag: Path) -> Recording:
     """Reads compressed images, PromptArray, PromptResult and MaskletArray messages of a bag, whatever their topics.
 
-    Prompts are those that were sent, without the node's applied_prompts.
+    The node's applied_prompts are not read.
 
     Raises:
-        FileNotFoundError: there is no bag.
-        ValueError: it cannot be read.
+        FileNotFoundError: there is no such folder.
+        ValueError: the bag cannot be read.
     """
     if not bag.is_dir():
         raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
@@ -76,8 +77,8 @@ def read_recording(bag: Path) -> Recording:
         with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
             for connection, received, data in reader.messages():
                 kind = connection.msgtype.rsplit("/", 1)[1]
-                known = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
-                if known and not connection.topic.endswith("/applied_prompts"):
+                is_read = kind in ("CompressedImage", "PromptArray", "PromptResult", "MaskletArray")
+                if is_read and not connection.topic.endswith("/applied_prompts"):
                     _add(recording, kind, received, reader.deserialize(data, connection.msgtype))
     except Exception as error:  # rosbags lets errors of its parsers and decompressors through
         raise ValueError(f"{bag} cannot be read: {error or type(error).__name__}") from error
@@ -94,7 +95,7 @@ def _add(recording: Recording, kind: str, received: int, message: Any) -> None:
         answer = Answer(stamp, received, message.object_id, message.accepted, message.message)
         recording.answers.append(answer)
     else:
-        masklets = tuple(_masklet(one, message.height, message.width) for one in message.masklets)
+        masklets = tuple(_masklet(masklet, message.height, message.width) for masklet in message.masklets)
         recording.frames[stamp] = Frame(stamp, message.height, message.width, masklets)
         recording.frames_received[stamp] = received
 

@@ -10,23 +10,23 @@ from xml.etree import ElementTree
 SHM = Path("/dev/shm")
 
 DEFAULT_SEGMENT = 512 * 1024
-"""Bytes that each process takes by default."""
+"""Default size of the segment of each process, bytes."""
 
 PROCESSES = 4
-"""The number that exchange images: a camera, the node, a recorder, a viewer."""
+"""Number of processes that exchange images: a camera, the node, a recorder, a viewer."""
 
 VARIABLES = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
-"""Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on."""
+"""Environment variables with the path of Fast DDS's profile: up to Jazzy, and from Kilted on."""
 
 MIB = 2**20
 
 
 def size_warning(middleware: str, folder: Path = SHM, environment: Mapping[str, str] = os.environ) -> str | None:
-    """What is wrong with the shared memory of this machine, and what to do; None: nothing.
+    """A warning that the shared memory of this machine is too small, with a remedy; None: it is large enough.
 
     Args:
-        middleware: as in `rclpy.get_rmw_implementation_identifier()`. Other middlewares than Fast DDS are not checked.
-        folder: where the shared memory is mounted.
+        middleware: `rclpy.get_rmw_implementation_identifier()`. Only Fast DDS is checked.
+        folder: mount point of the shared memory.
     """
     if "fastrtps" not in middleware or not (segment := segment_size(environment)):
         return None

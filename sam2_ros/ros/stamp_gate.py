@@ -1,4 +1,4 @@
-"""Which images are processed, by their stamps, while they arrive."""
+"""The gate that admits arriving images by their stamps."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.timeline import Fit, Jump, Timeline
 
-STRAY_PATIENCE = 1.0
-"""s that prompts wait for the images which show whether time has jumped."""
+STRAY_TIMEOUT = 1.0
+"""Seconds that prompts wait for images that show whether time has jumped."""
 
 SKIPPED = {
     Fit.REPEATED: ("repeated", "it has the same stamp as the one before it"),
-    Fit.LATE: ("late", "it is {back:.3f} s older than one that came before"),
+    Fit.LATE: ("late", "it is {back:.3f} s older than an earlier one"),
     Fit.STRAY: (
         "",
-        "its stamp is {back:.3f} s from that of the newest. Unless those behind it agree that time has jumped, there"
-        " are wrong stamps, or two cameras on one topic. To begin anew, call ~/reset",
+        "its stamp is {back:.3f} s from that of the newest. Unless the next images show that time has jumped, stamps"
+        " are wrong, or two cameras publish on one topic. To start over, call ~/reset",
     ),
 }
-"""What is counted and logged of images that are skipped."""
+"""Counter and log line of skipped images, by reason; an empty counter: counted elsewhere."""
 
 T = TypeVar("T")
 
 
 class StampGate(Generic[T]):
-    """Passes images on by the rules of `Timeline`; counts and logs those that are skipped. Thread-safe.
+    """Admits images by the rules of `Timeline`; counts and logs skipped images. Thread-safe.
 
     Args:
-        keep_over_jumps: as `keep` of `Timeline`.
-        steady: s of a clock that never goes back.
+        keep_over_jumps: `keep` of `Timeline`.
+        steady: a monotonic clock, s.
     """
 
     def __init__(
@@ -45,40 +45,40 @@ class StampGate(Generic[T]):
         self._steady = steady
         self._lock = threading.Lock()
         self._timeline: Timeline[T] = Timeline(keep_over_jumps)
-        self._another_fits = False  # an image has arrived since the last one that continues those before it
+        self._newer_fits = False  # a newer image that continues the stream has arrived
         self._held_at = 0.0  # s of the steady clock, when an image was held back last
-        self._passed: deque[tuple[int, T]] = deque()  # their turn comes before new images
+        self._passed: deque[tuple[int, T]] = deque()  # taken before new images
 
     def __len__(self) -> int:
-        """How many images have passed and were not taken."""
+        """Number of admitted images that are still to be taken."""
         return len(self._passed)
 
     @property
     def passed(self) -> tuple[int, ...]:
-        """Stamps of the images that have passed and were not taken, in their order, ns."""
+        """Stamps of the admitted images that are still to be taken, in order, ns."""
         with self._lock:
             return tuple(stamp for stamp, _ in self._passed)
 
     @property
     def held(self) -> tuple[int, ...]:
-        """Stamps of images that were held back a short time ago and may mean that time has jumped, ascending, ns."""
+        """Stamps of images held back recently because time may have jumped, ascending, ns."""
         with self._lock:
-            return self._timeline.held if self._steady() < self._held_at + STRAY_PATIENCE else ()
+            return self._timeline.held if self._steady() < self._held_at + STRAY_TIMEOUT else ()
 
     @property
-    def undecided(self) -> float | None:
-        """s until `held` is given up; None: nothing is held back, or it was given up."""
+    def held_timeout(self) -> float | None:
+        """Seconds until `held` is given up; None: it is empty or given up."""
         with self._lock:
-            left = self._held_at + STRAY_PATIENCE - self._steady()
+            left = self._held_at + STRAY_TIMEOUT - self._steady()
             return left if self._timeline.held and left > 0 else None
 
     def announce(self, stamp: int) -> None:
-        """Note that an image has arrived, which may be dropped before its turn."""
+        """Note that an image has arrived, which may be dropped before `add`."""
         with self._lock:
-            self._another_fits |= self._timeline.fits(stamp)
+            self._newer_fits |= self._timeline.fits(stamp)
 
     def take(self) -> T | None:
-        """The next image that has passed already; None when there is none."""
+        """Take the next admitted image; None: there is none."""
         with self._lock:
             return self._passed.popleft()[1] if self._passed else None
 
@@ -86,18 +86,18 @@ class StampGate(Generic[T]):
         """Decide on the next image.
 
         Args:
-            lossless: every image that was announced comes here.
+            lossless: whether every announced image is added.
 
         Returns:
-            The image that is processed now, its stamp, and the jump of time before it; None when there is none.
+            The image to process now, its stamp, and the jump of time before it, if any; None: there is no image.
         """
         with self._lock:
             newest = self._timeline.newest
-            admitted = self._timeline.add(stamp, image, lossless or not self._another_fits)
+            admitted = self._timeline.add(stamp, image, lossless or not self._newer_fits)
             if admitted.fit is Fit.STRAY:
                 self._held_at = self._steady()
             if admitted.fit in (Fit.STRAY, Fit.NEXT):
-                self._another_fits = False
+                self._newer_fits = False
             self._passed.extend(admitted.images[1:])
         if admitted.given_up:
             self._meter.count("stray", admitted.given_up)
@@ -112,11 +112,11 @@ class StampGate(Generic[T]):
         return image, first, admitted.jump
 
     def reset(self) -> None:
-        """Accept any stamp for the next image. Images that were held back pass; others that had passed are dropped."""
+        """Accept any stamp next. Images that were held back are admitted; images admitted before are dropped."""
         with self._lock:
             self._passed = deque(self._timeline.reset())
 
     def clear(self) -> None:
-        """Drop the images that have passed and were not taken."""
+        """Drop the admitted images that are still to be taken."""
         with self._lock:
             self._passed.clear()

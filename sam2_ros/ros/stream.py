@@ -33,9 +33,9 @@ from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_PROMPTS_BETWEEN_IMAGES = 16
-"""Prompts that are applied between two images where images wait, and only the newest counts."""
+"""Maximum number of prompts applied between two images if images are waiting and only the newest is processed."""
 
-UNNAMED = Source()
+DEFAULT_SOURCE = Source()
 
 T = TypeVar("T")
 
@@ -45,13 +45,13 @@ class Stream:
 
     An image is processed as soon as the one before it is done; with `encode_ahead` it is encoded before that. A prompt
     is applied once its image, or a newer one, has been processed; the masklets of that image then already hold its
-    object. Prompts wait for their image only for so long. What can be refused without the network is refused at once,
-    in the thread of whoever prompts.
+    object. Prompts wait for their image until a timeout. A prompt that can be refused without the network is refused at
+    once, in the thread of the caller.
 
     Args:
         encode_ahead: encode the next image while objects are tracked on this one.
-        keep_over_jumps: keep what is tracked also where time jumps back.
-        decoder: of image messages; None: with its defaults.
+        keep_over_jumps: keep the tracked objects also if time jumps back.
+        decoder: decodes image messages; None: a decoder with defaults.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Stream:
         self._gate: StampGate[PreparedImage] = StampGate(meter, log, keep_over_jumps)
         self._calls: CallQueue[Tracker] = CallQueue()
         self._answers = PromptAnswers(meter, log, listener, self._report)
-        # These two belong to the thread alone.
+        # Only for the stream's thread.
         self._session = TrackingSession(tracker, meter, log, self._shift_prompts)
         self._applier = PromptApplier(self._session, self._answers, self._report)
 
-        self._lock = threading.Lock()  # guards what follows
-        self._news = threading.Condition(self._lock)
+        self._lock = threading.Lock()  # guards the attributes below
+        self._wake_up = threading.Condition(self._lock)
         self._prompts = PromptQueue()
-        self._something_new = False
+        self._woken = False
         self._closed: str | None = "the node is not active; activate it first"
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
@@ -93,7 +93,7 @@ class Stream:
             self._closed = None
 
     def close(self, reason: str) -> None:
-        """Ignore images from now on, and refuse prompts with a reason. What is tracked stays."""
+        """Ignore images from now on, and refuse prompts with a reason. Tracked objects stay."""
         with self._lock:
             self._closed = reason
             refused = self._prompts.clear()
@@ -111,22 +111,22 @@ class Stream:
         self._wake()
         self._thread.join()
         self._pipeline.close()
-        self._calls.run(self._session.tracker)  # somebody waits for their results
+        self._calls.run(self._session.tracker)  # their callers wait for the results
 
     def put_image(self, image: ArrivedImage) -> None:
-        """Add an image. Where the newest alone counts, it takes the place of one that waits."""
+        """Add an image. If only the newest is processed, it replaces the waiting one."""
         with self._lock:
             if self._closed:
                 return
             self._gate.announce(image.stamp)
             dropped = self._pipeline.put(image)
-            self._news.notify()
+            self._wake_up.notify()
         self._meter.count("received")
         if dropped is not None:
             self._meter.count("dropped")
         if dropped is image:
             self._log.error(
-                "An image is lost, because too many wait already: play more slowly, or let more wait (queue_size)",
+                "An image is lost, because the queue is full: play more slowly, or set a larger queue_size",
                 throttle_duration_sec=5.0,
             )
 
@@ -136,18 +136,18 @@ class Stream:
         prompt: Prompt,
         timeout: float,
         proposal: Proposal | None = None,
-        source: Source = UNNAMED,
+        source: Source = DEFAULT_SOURCE,
         order: AnswerOrder | None = None,
     ) -> Future[msg.PromptResult]:
-        """Have a prompt applied; the answer comes in the future and to the listener.
+        """Queue a prompt; the future and the listener get the answer.
 
-        It is refused when no image with its stamp or a newer one comes within `timeout` seconds; where the source has
-        another clock, such a stamp means the newest image. Without a stamp it belongs to the newest image that has
-        come, also if older ones wait before it. What needs no network to be refused is refused before this returns,
-        except for prompts of one message, `order`, whose answers wait for those before them.
+        The prompt is refused if no image with its stamp or a newer one arrives within `timeout` seconds; if the source
+        has another clock, such a stamp means the newest image. Without a stamp it belongs to the newest image that has
+        arrived, even if older ones wait before it. A prompt that can be refused without the network is refused before
+        this returns, except that answers to the prompts of one message, `order`, wait for earlier ones.
 
-        A proposal that is dropped has its future cancelled. When too many wait, it is the new one: a detector goes on
-        proposing, and those that wait would never have their turn.
+        The future of a dropped detection is cancelled. If too many wait, the new one is dropped: otherwise a detector
+        that goes on would keep the waiting ones from ever being applied.
         """
         now = time.monotonic()
         with self._lock:
@@ -155,30 +155,30 @@ class Stream:
         stamp, unstamped = target_stamp(nanoseconds(header.stamp), source, images)
         waiting = WaitingPrompt(header, prompt, stamp, unstamped, now, now + timeout, source, proposal)
         reason = reason or refusal(waiting, images)
-        loser = None
+        evicted = None
         if reason is None:
             with self._lock:
                 reason = self._closed or object_limit(waiting, images, self._prompts, self._session.snapshot)
-                loser = self._prompts.put(waiting, images.newest) if reason is None else None
+                evicted = self._prompts.put(waiting, images.newest) if reason is None else None
         order = order or AnswerOrder()
         if reason is not None:
             order.then(lambda: self._answers.refuse(waiting, reason))
-        elif loser is not waiting:
+        elif evicted is not waiting:
             if images.processed.stamps and stamp <= images.processed.stamps[-1]:
                 order.add_pending(waiting.answer)
             self._wake()
-        if loser is not None and loser.proposal is not None:
-            self._answers.drop(loser, "in excess")
-        elif loser is not None:
+        if evicted is not None and evicted.proposal is not None:
+            self._answers.drop(evicted, "in excess")
+        elif evicted is not None:
             self._answers.refuse(
-                loser,
+                evicted,
                 f"{source.max_waiting} prompts of {source.name} are waiting already; send fewer at once, or for nearer"
                 " images",
             )
         return waiting.answer
 
     def call(self, function: Callable[[Tracker], T]) -> Future[T]:
-        """Have a function called with the tracker, between two images.
+        """Queue a function that is called with the tracker, between two images.
 
         Raises:
             RuntimeError: after `stop`.
@@ -188,7 +188,7 @@ class Stream:
         return future
 
     def reset(self) -> Future[int]:
-        """Forget everything; the result is how many objects were tracked. The next image may have any stamp."""
+        """Forget everything; the result is the number of tracked objects. The next image may have any stamp."""
 
         def reset(tracker: Tracker) -> int:
             count = len(tracker.labels)
@@ -200,7 +200,7 @@ class Stream:
 
     @property
     def objects(self) -> int:
-        """How many objects are tracked."""
+        """Number of tracked objects."""
         return len(self._session.snapshot.object_ids)
 
     def header_of(self, stamp: int) -> Header:
@@ -209,11 +209,11 @@ class Stream:
 
     def _wake(self) -> None:
         with self._lock:
-            self._something_new = True
-            self._news.notify()
+            self._woken = True
+            self._wake_up.notify()
 
     def _report(self, error: Exception) -> None:
-        """Count and log what went wrong inside."""
+        """Count and log an unexpected error."""
         self._meter.count("failed")
         self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
 
@@ -222,57 +222,57 @@ class Stream:
             self._prompts.shift(after, nanoseconds)
 
     def _image_stamps(self) -> ImageStamps:
-        """Which images prompts may be for, now."""
-        held, coming = self._gate.held, (*self._gate.passed, *self._pipeline.stamps)
-        return ImageStamps(self._session.snapshot, coming, held)
+        """The images that prompts may refer to at this moment."""
+        held, pending = self._gate.held, (*self._gate.passed, *self._pipeline.stamps)
+        return ImageStamps(self._session.snapshot, pending, held)
 
     @property
     def _has_images(self) -> bool:
         return len(self._pipeline) > 0 or len(self._gate) > 0
 
-    # What follows runs in the stream's thread.
+    # The methods below run in the stream's thread.
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 self._pipeline.idle()
-                self._news.wait_for(lambda: self._something_new or self._has_images, self._patience())
-                self._something_new = False
+                self._wake_up.wait_for(lambda: self._woken or self._has_images, self._wait_timeout())
+                self._woken = False
                 if self._stopped:
                     return
             self._run_calls()
             try:
                 self._advance()
-            except Exception as error:  # whatever it is, the next image is another chance
+            except Exception as error:  # go on with the next image after any error
                 if isinstance(error, torch.OutOfMemoryError):
                     torch.cuda.empty_cache()
                     error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
                 self._report(error)
 
-    def _patience(self) -> float | None:
-        """Seconds until the first waiting prompt expires, or does not wait for a jump of time any more."""
+    def _wait_timeout(self) -> float | None:
+        """Seconds until the first waiting prompt expires, or no longer waits for a jump of time."""
         if not len(self._prompts):
             return None
         until = min(waiting.deadline for waiting in self._prompts) - time.monotonic()
-        if (undecided := self._gate.undecided) is not None:
-            until = min(until, undecided)
+        if (held_timeout := self._gate.held_timeout) is not None:
+            until = min(until, held_timeout)
         return max(0.0, until)
 
     def _run_calls(self) -> bool:
-        """Make the calls that wait; whether there were any, and the tracker may have changed."""
+        """Make the queued calls. Returns whether there were any, so that the tracker may have changed."""
         called = self._calls.run(self._session.tracker)
         if called:
             self._session.update()
         return called
 
     def _advance(self) -> None:
-        """Process the next image, if there is one, and then apply the prompts that have waited for it."""
+        """Process the next image, if there is one, and then apply the prompts that wait for it."""
         session, started = self._session, time.monotonic()
         frame = None
         try:
             if (image := self._next_image()) is not None:
                 frame = session.step(image)
-        finally:  # prompts are answered also where images fail
+        finally:  # prompts are answered even if images fail
             changed = self._apply_prompts()
         newest = session.tracker.newest
         if newest is None or session.newest_image is None:
@@ -285,7 +285,7 @@ class Stream:
             self._listener.on_change(newest, self.header_of(newest.stamp), session.newest_image)
 
     def _next_image(self) -> PreparedImage | None:
-        """The next image that is to be processed, after a jump of time if there is one; None: there is none now."""
+        """Take the next image to process, and handle a jump of time before it; None: there is no image."""
         if (image := self._gate.take()) is not None:
             return image
         try:
@@ -302,39 +302,39 @@ class Stream:
         return image
 
     def _apply_prompts(self) -> bool:
-        """Apply the prompts that are due, by stamp, and refuse expired ones; whether an object has changed."""
+        """Apply due prompts by stamp, and refuse expired ones. Returns whether an object has changed."""
         if not len(self._prompts):
             return False
         with self._lock:
             images, now, last_step = self._image_stamps(), time.monotonic(), self._session.last_step
             turns = [(waiting, turn(waiting, images, now, last_step)) for waiting in self._prompts]
-            expired = [waiting for waiting, what in turns if what is Turn.EXPIRED]
+            expired = [waiting for waiting, decision in turns if decision is Turn.EXPIRED]
             for waiting in expired:
                 self._prompts.remove(waiting)
         for waiting in expired:
             self._answers.refuse(waiting, expiry(waiting, images))
-        due = [waiting for waiting, what in turns if what is Turn.DUE]
+        due = [waiting for waiting, decision in turns if decision is Turn.DUE]
         return self._apply_in_order(sorted(due, key=lambda waiting: waiting.stamp or images.processed.stamps[-1]))
 
     def _apply_in_order(self, due: list[WaitingPrompt]) -> bool:
-        """Whether an object has changed. Prompts for which there is no time before the next image go on waiting."""
+        """Apply due prompts until the next image has to be processed. Returns whether an object has changed."""
         limit = len(due)
-        if not self._images.keeps_all:  # somebody waits for an answer, a detector does not
+        if not self._images.keeps_all:  # users wait for an answer, detectors do not
             due = sorted(due, key=lambda waiting: waiting.proposal is not None)
             if limit > MAX_PROMPTS_BETWEEN_IMAGES:
                 due, limit = round_robin(due), MAX_PROMPTS_BETWEEN_IMAGES
         applied = 0
-        self._applier.forget_frames()
+        self._applier.clear_frames()
         for waiting in due:
             if applied >= limit and self._has_images:
                 break
-            if self._run_calls():  # whoever calls need not wait for all the others
-                self._applier.forget_frames()
+            if self._run_calls():  # callers need not wait for all prompts
+                self._applier.clear_frames()
                 if not self._session.snapshot.images:
                     break
             with self._lock:
-                if not self._images.keeps_all and waiting.proposal is not None and self._somebody_waits():
-                    self._something_new = True
+                if not self._images.keeps_all and waiting.proposal is not None and self._has_due_user_prompt():
+                    self._woken = True
                     break
                 if not self._prompts.take(waiting):
                     continue  # refused, because the node was deactivated
@@ -343,7 +343,7 @@ class Stream:
                 self._prompts.done()
         return applied > 0
 
-    def _somebody_waits(self) -> bool:
-        """Whether a prompt that is no detection is due. The lock is held."""
+    def _has_due_user_prompt(self) -> bool:
+        """Whether a prompt other than a detection is due. The lock is held."""
         newest = next(reversed(self._session.snapshot.images), 0)
         return any(waiting.proposal is None and waiting.stamp <= newest for waiting in self._prompts)

@@ -1,4 +1,4 @@
-"""The tracker with what ROS adds to it: headers, stamps that are corrected, detections that expire."""
+"""The tracker with the additions of ROS: headers, corrected stamps, and detections that expire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2_ros.ros.image_pipeline import PreparedImage
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.snapshot import ProcessedImage, Snapshot
-from sam2_ros.ros.timeline import LEAP, Jump, joined
+from sam2_ros.ros.timeline import MIN_LEAP, Jump, restamped
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
@@ -21,19 +21,19 @@ class TrackingSession:
     """Owns the tracker. Belongs to one thread; others may read `snapshot`.
 
     Args:
-        on_shift: called with a stamp and ns, where the clock of the images was put back: what is to come after this
-            stamp comes so much later, or, negative, earlier.
+        on_shift: called with a stamp, ns, and a shift, ns, when the clock of the images was set: later stamps move by
+            the shift.
     """
 
     def __init__(self, tracker: Tracker, meter: Meter, log: Log, on_shift: Callable[[int, int], None]) -> None:
         self.tracker = tracker
         self.detections = Detections()
         self.snapshot = Snapshot(max_objects=tracker.max_objects)
-        """What the tracker knew when it was last updated. Never changes: a new one takes its place."""
+        """State of the tracker after its last update; immutable, and replaced by each update."""
         self.newest_image: np.ndarray | None = None
         """uint8 [H, W, 3] RGB."""
         self.last_step = 0.0
-        """When an image was processed last, s of the monotonic clock."""
+        """Time of the last processed image, s of the monotonic clock."""
         self._meter = meter
         self._log = log
         self._on_shift = on_shift
@@ -41,7 +41,7 @@ class TrackingSession:
     def step(self, image: PreparedImage) -> Frame:
         """Track all objects on the next image; then remove detected objects that have been absent for too long."""
         stamp, stamps = image.stamp, self.tracker.stamps
-        if stamps and stamps[-1] >= stamp:  # the images behind the jump of time have failed
+        if stamps and stamps[-1] >= stamp:  # the images after the jump of time have failed
             self._restamp(stamp, Jump(stamps[-1] - stamp))
         frame = self.tracker.step(image.encoded, stamp)
         height, width = image.pixels.shape[:2]
@@ -49,7 +49,7 @@ class TrackingSession:
         self.newest_image = image.pixels
         self.last_step = time.monotonic()
         # A gap between images, or a wrong stamp, is no absence.
-        if len(stamps) > 1 and stamp - stamps[-1] > max(LEAP, 5 * (stamps[-1] - stamps[-2])):
+        if len(stamps) > 1 and stamp - stamps[-1] > max(MIN_LEAP, 5 * (stamps[-1] - stamps[-2])):
             self.detections.shift(stamp - stamps[-1])
         if expired := self.detections.expire(frame):
             for masklet, absent in expired:
@@ -62,7 +62,7 @@ class TrackingSession:
         """The frame of the history that is nearest to a stamp, ns; 0: the newest.
 
         Raises:
-            PromptError: the stamp lies outside the history, or there is none.
+            PromptError: the stamp is outside the history, or the history is empty.
         """
         newest = self.tracker.newest
         if newest is not None and stamp in (0, newest.stamp):
@@ -70,7 +70,7 @@ class TrackingSession:
         return self.tracker.frame_at(stamp or None)
 
     def update(self) -> None:
-        """Renew the snapshot, after the tracker has changed."""
+        """Replace the snapshot, after the tracker has changed."""
         self._update({})
 
     def reset(self) -> None:
@@ -80,14 +80,14 @@ class TrackingSession:
         self.update()
 
     def jump(self, first: int, jump: Jump) -> None:
-        """Prepare for time that jumps to the stamp `first`, ns, of the next image: forget everything, or restamp it."""
+        """Handle a jump of time to the stamp `first`, ns, of the next image: forget all, or restamp the history."""
         self._meter.count("wrong stamps" if jump.corrects else "time jumps")
         newest = self.tracker.newest
         if newest is None:
             return
         if jump.forget:
             self._log.warning(
-                f"Time has jumped back by {jump.back / 1e9:.3f} s (a looped bag?): the tracker starts afresh and"
+                f"Time has jumped back by {jump.back / 1e9:.3f} s (a looped bag?): the tracker restarts and"
                 f" forgets {len(newest.masklets)} objects. To keep them, set time_jump to keep",
                 throttle_duration_sec=5.0,
             )
@@ -98,25 +98,25 @@ class TrackingSession:
     def _restamp(self, first: int, jump: Jump) -> None:
         """Give the frames of the history stamps before the next image's, so that nothing has to be forgotten."""
         before = self.tracker.stamps
-        moved = joined(before, first, jump)
+        moved = restamped(before, first, jump)
         if not moved or (len(moved) < len(before) and before[-len(moved) - 1] >= moved[0]):
-            moved = joined(before, first, Jump(jump.back))
+            moved = restamped(before, first, Jump(jump.back))
         self.tracker.restamp(*moved)
         self._update({new: self.snapshot.images[old] for new, old in zip(self.tracker.stamps, before, strict=True)})
         back = (before[-1] - first) / 1e9
         if jump.corrects:
             self._log.warning(
-                f"Stamps were wrong, the newest by {back:.3f} s, as the image behind it shows; what is tracked stays",
+                f"Stamps were wrong, the newest by {back:.3f} s, as the next image shows; tracked objects are kept",
                 throttle_duration_sec=5.0,
             )
             self.detections.limit(moved[-1])
             return
-        self._log.warning(f"The clock went back by {back:.3f} s; what is tracked stays", throttle_duration_sec=5.0)
+        self._log.warning(f"The clock went back by {back:.3f} s; tracked objects are kept", throttle_duration_sec=5.0)
         shift = moved[-1] - before[-1]
         self.detections.shift(shift)
         self._on_shift(before[-1], shift)
 
     def _update(self, new: dict[int, ProcessedImage]) -> None:
         images = {**self.snapshot.images, **new}
-        known = {stamp: images[stamp] for stamp in self.tracker.stamps if stamp in images}
-        self.snapshot = Snapshot(known, frozenset(self.tracker.labels), self.tracker.max_objects)
+        images = {stamp: images[stamp] for stamp in self.tracker.stamps if stamp in images}
+        self.snapshot = Snapshot(images, frozenset(self.tracker.labels), self.tracker.max_objects)

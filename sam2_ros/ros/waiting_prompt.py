@@ -1,4 +1,4 @@
-"""A prompt that waits, for its image or for the network."""
+"""A prompt that waits for its image or for the network."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from sam2_ros import msg
 from sam2_ros.tracking.prompt import Prompt
 
 MAX_WAITING = 64
-"""Prompts of one source that may wait for images to come, and as many for the network."""
+"""Maximum number of prompts per source that wait for future images, and of prompts that wait for the network."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """How a detection is treated: it is dropped if its box overlaps a tracked object, or there is no room."""
+    """Conditions for a detection: it is dropped if its box overlaps a tracked object, or if there is no room."""
 
     max_overlap: float
-    """IoU up to which it is another object than those that are tracked."""
+    """Maximum IoU of a new object with tracked objects."""
     forget_after: float = 0.0
-    """s that the object may be absent before it is removed; 0: for ever."""
+    """Seconds of absence after which the object is removed; 0: never."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where prompts come from. Each source has places of its own, so that none takes those of another."""
+    """A source of prompts. Each has its own limit of waiting prompts, so that no source blocks another."""
 
     name: str = "prompts"
     other_clock: bool = False
-    """Their stamps may be of another clock than the images': if no image has one, the newest is meant."""
+    """Whether stamps may come from another clock than the images'; a stamp of no image then means the newest."""
     max_waiting: int = MAX_WAITING
 
 
@@ -42,10 +42,10 @@ class WaitingPrompt:
     header: Header
     prompt: Prompt
     stamp: int
-    """Of its image, ns; 0: the newest, and none has come that is still to be processed."""
+    """Stamp of its image, ns; 0: the newest processed image."""
     unstamped: bool
-    """It was for the newest image that had come; if that is not processed, it is for the newest that was."""
-    since: float  # s of the monotonic clock
+    """Whether it is for the newest image that had arrived, or, if that is not processed, the newest processed one."""
+    arrived: float  # s of the monotonic clock
     deadline: float  # s of the monotonic clock
     source: Source
     proposal: Proposal | None
@@ -53,9 +53,9 @@ class WaitingPrompt:
 
     @property
     def means_newest(self) -> bool:
-        """Whether the newest image will do, if there is none with its stamp."""
+        """Whether it may be applied to the newest image, if no image has its stamp."""
         return self.unstamped or self.source.other_clock
 
-    def starts(self, object_ids: Collection[int]) -> bool:
-        """Whether it starts an object, where these IDs are tracked."""
+    def starts_object(self, object_ids: Collection[int]) -> bool:
+        """Whether it starts a new object, given the IDs of the tracked ones."""
         return self.prompt.object_id == 0 or self.prompt.object_id not in object_ids

@@ -88,7 +88,7 @@ class Look:
         self._grey = rng.random() < 0.04
 
     def __call__(self, frame: int, image: np.ndarray) -> np.ndarray:
-        """Applies the effects to a rendered frame, uint8 [H, W, 3] RGB."""
+        """Apply the effects to a rendered frame, uint8 [H, W, 3] RGB."""
         if self._defocus[frame] > 0.25:
             image = cv2.GaussianBlur(image, (0, 0), float(self._defocus[frame]))
         if self._shade is not None:

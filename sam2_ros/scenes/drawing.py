@@ -1,4 +1,4 @@
-"""Drawing by hand: antialiased shapes with soft shading, for scenes that people should recognise."""
+"""Antialiased shapes with soft shading, for hand-drawn scenes of recognisable things."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Drawing:
         soft: float = 0.0,
         inside: bool = False,
     ) -> None:
-        """Fills a polygon with a vertical gradient; `soft` blurs its edge (pixels), `inside` clips to what is drawn."""
+        """Fill a polygon with a vertical gradient; `soft` blurs its edge (pixels), `inside` clips to the drawing so
+        far."""
         corners = np.asarray(points, float) * FINE
         where, mask = self._window(corners, 2 + 3 * soft * FINE)
         cv2.fillPoly(mask, [_fixed(corners, where)], 255, cv2.LINE_AA, 4)
@@ -59,14 +60,14 @@ class Drawing:
         self._composite(where, weight * self.alpha[where] if inside else weight, start * (1 - part) + end * part)
 
     def line(self, points: Points, thickness: float, colour: Colour, opacity: float = 1.0) -> None:
-        """Draws an open line through points."""
+        """Draw an open line through points."""
         corners = np.asarray(points, float) * FINE
         where, mask = self._window(corners, 2 + thickness * FINE)
         cv2.polylines(mask, [_fixed(corners, where)], False, 255, max(1, round(thickness * FINE)), cv2.LINE_AA, 4)
         self._composite(where, mask.astype(np.float32) * (opacity / 255), np.asarray(colour, np.float32))
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, opacity: float) -> None:
-        """Draws a soft spot of light or shade on what is drawn."""
+        """Draw a soft spot of light or shade on the drawing so far."""
         centre = np.array([[x, y]]) * FINE
         where, _ = self._window(centre, 3 * radius * FINE)
         rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in where)
@@ -75,7 +76,7 @@ class Drawing:
         self._composite(where, weight, np.asarray(colour, np.float32))
 
     def text(self, text: str, x: float, y: float, size: float, colour: Colour) -> None:
-        """Writes text whose left baseline is at (x, y), on what is drawn."""
+        """Write text whose left baseline is at (x, y), on the drawing so far."""
         mask = np.zeros(self.alpha.shape, np.uint8)
         scale = size * FINE / 22
         place = (round(x * FINE), round(y * FINE))

@@ -57,7 +57,7 @@ class Pictures:
         background_side: int = 1024,
         cutout_side: int = 256,
     ) -> Pictures:
-        """Reads folders, scales what is larger down to the given long sides (pixels), and writes the folder `store`.
+        """Read folders, scale larger pictures down to the given long sides (pixels), and write the folder `store`.
 
         From each folder of `backgrounds` all opaque pictures are taken and ten frames of every video. A folder of
         `cutouts` may be a data set or bag of any layout that `open_clips` knows: objects are cut out of three frames
@@ -97,7 +97,7 @@ class Pictures:
 
     @classmethod
     def open(cls, store: str | Path) -> Pictures:
-        """Opens a prepared store without reading its pixels. Raises FileNotFoundError if it is not one."""
+        """Open a prepared store without reading its pixels. Raises FileNotFoundError if it is not one."""
         store = Path(store)
         if not (store / "index.npy").is_file():
             make = f"python -m sam2_ros.scenes.pictures {store} --backgrounds FOLDER"
@@ -169,7 +169,7 @@ def _cutouts(folder: Path, side: int) -> Iterator[np.ndarray]:
 
 
 def _cut_along_masks(clip: Clip) -> Iterator[np.ndarray]:
-    """Cuts out objects that are whole in the image, on up to three annotated frames."""
+    """Cut out objects that are whole in the image, on up to three annotated frames."""
     annotated = [index for index, masks in enumerate(clip.masks) if masks is not None]
     for index in annotated[:: max(1, -(-len(annotated) // 3))]:
         image = clip.frames[index]

@@ -1,4 +1,4 @@
-"""Rendering: sprites in depth order over a background, through a camera, with the mask of what stays visible."""
+"""Rendering: sprites in depth order over a background, through a camera, with the masks of visible parts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Thing:
 
 
 def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Premultiplies RGB uint8 [h, w, 3] with alpha uint8 [h, w]: uint8 [h, w, 4]."""
+    """Premultiply RGB uint8 [h, w, 3] with alpha uint8 [h, w]: uint8 [h, w, 4]."""
     weighted = cv2.multiply(colours, cv2.merge([alpha] * 3), scale=1 / 255)
     return cv2.merge([*cv2.split(weighted), alpha])
 
@@ -147,10 +147,10 @@ class Rendering(Film):
     def shows(self, frame: int) -> bool:
         if frame in self._frames:
             return super().shows(frame)
-        for quick in (True, False):  # objects rarely need to be drawn to know that one is visible
+        for fast in (True, False):  # objects rarely need to be drawn to know that one is visible
             covered = np.zeros(self._size, bool)
             for thing, outline in zip(reversed(self._scene), reversed(self._outlines), strict=True):
-                if quick and thing.object_id:
+                if fast and thing.object_id:
                     matrix, blur = self._motion(thing, frame)
                     places = (_opaque_pixel(part, frame, matrix, *self._size, blur) for part in thing.parts)
                     if any(place is not None and not covered[place] for place in places):
@@ -201,7 +201,7 @@ class Rendering(Film):
 def render(
     background: np.ndarray, scene: list[Thing], view: np.ndarray, look: Look, height: int, width: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Draws all frames and labels of a scene."""
+    """Draw all frames and labels of a scene."""
     film = Rendering(background, scene, view, look, height, width)
     frames, labels = zip(*(film[t] for t in range(len(film))), strict=True)
     return list(frames), list(labels)
@@ -212,7 +212,7 @@ def _centre(matrix: np.ndarray) -> np.ndarray:
 
 
 def _shade(image: np.ndarray, drawn: tuple[slice, slice, np.ndarray], offset: tuple[float, float]) -> None:
-    """Draws a soft shadow beside a thing, in place."""
+    """Draw a soft shadow beside a thing, in place."""
     rows, columns, pixels = drawn
     height, width = image.shape[:2]
     dx, dy = round(offset[0]), round(offset[1])
@@ -262,7 +262,7 @@ def _bent(part: Part, frame: int, places: np.ndarray) -> np.ndarray:
 def draw(
     part: Part, frame: int, view: np.ndarray, height: int, width: int, blur: np.ndarray | None = None
 ) -> tuple[slice, slice, np.ndarray] | None:
-    """Renders a part with the matrix `view` [3, 3] (the thing's coordinates -> image pixels).
+    """Render a part with the matrix `view` [3, 3] (the thing's coordinates -> image pixels).
 
     `blur` [2] is its motion while the shutter is open, pixels. Returns the rows and columns of the image that it covers
     and its premultiplied pixels there, uint8 [h, w, 4] or [h, w]; None outside the image.
@@ -297,7 +297,7 @@ def draw(
 def _warped(
     pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, border: int = cv2.BORDER_CONSTANT
 ) -> np.ndarray:
-    """Warps pixels with a matrix [3, 3] into an image of the given size."""
+    """Warp pixels with a matrix [3, 3] into an image of the given size."""
     if matrix[2, 0] == 0 and matrix[2, 1] == 0:
         return cv2.warpAffine(pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
     return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
@@ -330,7 +330,7 @@ def _source(
 
 
 def _motion_blurred(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """Averages pixels along a straight motion (x, y), pixels."""
+    """Average pixels along a straight motion (x, y), pixels."""
     if np.abs(way).max() > 12:  # a long blur hides the loss of resolution
         rows, columns = pixels.shape[:2]
         half = cv2.resize(pixels, (-(-columns // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
@@ -343,7 +343,7 @@ def _motion_blurred(pixels: np.ndarray, way: np.ndarray) -> np.ndarray:
 
 
 def blend(image: np.ndarray, rows: slice, columns: slice, pixels: np.ndarray) -> np.ndarray:
-    """Composites premultiplied pixels over an image in place; returns their alpha, uint8 [h, w]."""
+    """Composite premultiplied pixels over an image in place; return their alpha, uint8 [h, w]."""
     target = image[rows, columns]
     alpha = cv2.extractChannel(pixels, 3)
     rest = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)

@@ -31,7 +31,7 @@ SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": Mujo
 
 
 def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[int], tint: float = 0.3) -> np.ndarray:
-    """Tints and outlines masks, bool [N, H, W], on an image, uint8 [H, W, 3] RGB, in the objects' colours."""
+    """Tint and outline masks, bool [N, H, W], on an image, uint8 [H, W, 3] RGB, in the objects' colours."""
     canvas = image.copy()
     for object_id, mask in zip(object_ids, () if masks is None else masks, strict=masks is not None):
         canvas[mask] = ((1 - tint) * canvas[mask] + tint * np.array(colour(object_id))).astype(np.uint8)
@@ -41,7 +41,7 @@ def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[i
 
 
 def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool = False) -> np.ndarray:
-    """Draws a row for each clip, of `columns` evenly spaced frames `side` pixels wide: uint8 [height, width, 3] RGB.
+    """Draw a row for each clip, of `columns` evenly spaced frames `side` pixels wide: uint8 [height, width, 3] RGB.
 
     With `plain`, a row without masks precedes it.
     """

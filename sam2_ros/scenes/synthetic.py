@@ -147,20 +147,20 @@ class SyntheticScenes(Scenes):
         name = f"scene-{seed}"
         return next(film for film in self._attempts(name, (TRAINING, seed)) if self._well_seen(film.label(0)).any())
 
-    def of_suite(self, name: str, seed: tuple[int, ...]) -> Clip:
+    def suite_clip(self, name: str, seed: tuple[int, ...]) -> Clip:
         """A clip of another seed space, with at least the minimum number of objects. Each is well visible on the first
         frame and on a quarter of the frames at least."""
 
-        def of_film(film: Film) -> np.ndarray:
-            there = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
-            return 1 + np.flatnonzero(there & self._well_seen(film.label(0)))
+        def visible_ids(film: Film) -> np.ndarray:
+            often_visible = np.stack([areas(film[t][1]) > 0 for t in range(len(film))]).mean(0) >= 0.25
+            return 1 + np.flatnonzero(often_visible & self._well_seen(film.label(0)))
 
-        attempts = ((film, of_film(film)) for film in self._attempts(name, seed))
+        attempts = ((film, visible_ids(film)) for film in self._attempts(name, seed))
         film, ids = next((film, ids) for film, ids in attempts if len(ids) >= self.settings.objects[0])
         return self._clip(name, film, ids)
 
     def _attempts(self, name: str, seed: tuple[int, ...]) -> Iterator[Film]:
-        """Yields candidates until the caller accepts one. Raises ValueError after a hundred."""
+        """Yield candidates until the caller accepts one. Raises ValueError after a hundred."""
         for attempt in range(100):
             yield self._film(np.random.default_rng([*seed, attempt]))
         raise ValueError(f"too few objects of {name} can be seen on its first frame with {self.settings}")
@@ -250,20 +250,20 @@ class SyntheticScenes(Scenes):
             heading = rng.uniform(0, 2 * np.pi)
             away = 1.25 * (np.hypot(s.height, s.width) / 2 + size)
             if frames >= 24 or rng.random() < 0.15:
-                quick = rng.uniform(0.15, 0.5) * frames
+                duration = rng.uniform(0.15, 0.5) * frames
                 start = rng.uniform(0.1, 0.7) * frames
-            else:  # at a pace that a short clip shows only a part of
-                quick = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
-                start = rng.uniform(-0.6 * quick, 0.7 * frames)
+            else:  # so slowly that a short clip shows only a part
+                duration = away / (self._unit * np.exp(rng.uniform(0.7, 2.8)))
+                start = rng.uniform(-0.6 * duration, 0.7 * frames)
             kind = rng.random()
             if kind < 0.5:  # leaves and returns
-                back = start + quick + rng.uniform(0, 0.3) * frames
-                gone = ramp(frames, start, start + quick) - ramp(frames, back, back + quick)
-            elif kind < 0.8:  # leaves for good
-                gone = ramp(frames, start, start + quick)
-            else:  # comes late
-                gone = 1 - ramp(frames, start, start + quick)
-            x, y = x + np.cos(heading) * away * gone, y + np.sin(heading) * away * gone
+                back = start + duration + rng.uniform(0, 0.3) * frames
+                progress = ramp(frames, start, start + duration) - ramp(frames, back, back + duration)
+            elif kind < 0.8:  # leaves permanently
+                progress = ramp(frames, start, start + duration)
+            else:  # appears late
+                progress = 1 - ramp(frames, start, start + duration)
+            x, y = x + np.cos(heading) * away * progress, y + np.sin(heading) * away * progress
         turning = np.exp(rng.uniform(-6, -1.9)) if speed > 0 else 0.0
         angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(0, 0.3)
         angle = angle + wander(rng, frames, 1.2, turning)
@@ -315,4 +315,4 @@ def suite(scenes: int = 3, frames: int = 48) -> Clips:
 def _scene_of_suite(frames: int, name: str) -> Clip:
     challenge, index = name.rsplit("-", 1)
     maker = SyntheticScenes(replace(CHALLENGES[challenge], frames=frames))
-    return maker.of_suite(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))
+    return maker.suite_clip(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))

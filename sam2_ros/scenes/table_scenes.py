@@ -1,7 +1,7 @@
 """Table scenes, drawn like the demo's: toys drive, stand, hide behind others and come back.
 
-Objects are what people call one thing, with wheels, windows and stripes of many colours. A click should select all of
-it, which `SyntheticScenes`, with their random shapes and materials, hardly teach.
+Objects are whole things, with wheels, windows and stripes of many colours. A click should select all of a thing, which
+`SyntheticScenes`, with their random shapes and materials, hardly teach.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class TableScenes(Scenes):
         room = max(0, 1 - 1 / zoom) / 2 * np.array([WIDE, TALL])  # the camera sees a part of the table
         view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
-        look.shutter /= 4  # toys move in jumps, which are no speeds
+        look.shutter /= 4  # toys jump between frames, which must not blur them
         return Rendering(background, scene, view, look, s.height, s.width)
 
     def _standers(self, rng: np.random.Generator, edge: float) -> list[_Stander]:
@@ -144,20 +144,20 @@ class TableScenes(Scenes):
         arrives = rng.uniform(0.1, 0.45) * frames
         leaves = arrives + rng.uniform(0.05, 0.5) * frames
         out = leaves + rng.uniform(0.05, 0.3) * frames
-        there = spot + rng.normal(0, 6, 2)
-        return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *there, after])
+        hidden = spot + rng.normal(0, 6, 2)
+        return np.interp(np.arange(frames), [0, arrives, leaves, out], [before, *hidden, after])
 
     def _leaving(self, rng: np.random.Generator, half: float) -> np.ndarray:
-        """Positions of a toy that leaves the image and usually comes back; units [T]."""
+        """Positions of a toy that leaves the image and usually returns; units [T]."""
         frames = self.settings.frames
         start, back = rng.uniform(-260, 260, 2)
-        gone = rng.choice([-1, 1]) * (WIDE * 0.72 + half)
+        outside = rng.choice([-1, 1]) * (WIDE * 0.72 + half)
         leaves = rng.uniform(0.0, 0.5) * frames
         away = leaves + rng.uniform(0.05, 0.3) * frames
         returns = away + rng.uniform(0.05, 0.5) * frames if rng.random() < 0.75 else 2 * frames
-        from_side = gone if rng.random() < 0.6 else -gone
+        from_side = outside if rng.random() < 0.6 else -outside
         when = [0, leaves, away, away + 1e-3, returns, returns + rng.uniform(0.05, 0.3) * frames]
-        return np.interp(np.arange(frames), when, [start, start, gone, from_side, from_side, back])
+        return np.interp(np.arange(frames), when, [start, start, outside, from_side, from_side, back])
 
     def _drawn(self, rng: np.random.Generator, one: _Stander, grid: np.ndarray) -> list[Thing]:
         """The shadow and the body of a toy, in pixels."""
@@ -199,7 +199,7 @@ def _shadow() -> toys.Piece:
 
 
 def _standing(parts: list[Part]) -> Toy:
-    """Turns a thing of one frame into a toy: each part is a piece, with one pixel per unit."""
+    """Turn a thing of one frame into a toy: each part is a piece, with one pixel per unit."""
     rows, columns = parts[0].pixels.shape[:2]
     pieces = []
     for part in parts:
@@ -213,7 +213,7 @@ def _standing(parts: list[Part]) -> Toy:
 
 
 def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
-    """Rotates a sprite about its middle, into a larger one."""
+    """Rotate a sprite about its middle, into a larger one."""
     if abs(angle) < 1e-3:
         return pixels
     rows, columns = pixels.shape[:2]
@@ -224,7 +224,7 @@ def _turned(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _painted(rng: np.random.Generator, toy: Toy) -> Toy:
-    """Recolours a whole toy."""
+    """Recolour a whole toy."""
     state = rng.integers(2**31)
     pieces = (replace(one, pixels=repainted(np.random.default_rng(state), one.pixels)) for one in toy.pieces)
     return replace(toy, pieces=tuple(pieces))

@@ -83,8 +83,8 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _above(threshold: float, *phases: np.ndarray) -> np.ndarray:
-    """Where the product of the phases' sines exceeds a threshold: bool. Double precision is used only close to it,
-    which takes a sixth of the time."""
+    """Whether the product of the phases' sines exceeds a threshold, for each pixel: bool. Double precision is used only
+    close to it, which takes a sixth of the time."""
     rough = reduce(np.multiply, [np.sin(phase.astype(np.float32)) for phase in phases])
     above = rough > threshold
     close = np.abs(rough - np.float32(threshold)) < 1e-3
@@ -123,7 +123,7 @@ def crop(
 
 
 def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """Changes gain and gamma of each channel of an RGB image, and sometimes permutes the channels."""
+    """Change gain and gamma of each channel of an RGB image, and sometimes permute the channels."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25 * strength) + rng.normal(0, 0.12 * strength, 3))
     gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.12 * strength, 3))
@@ -135,7 +135,7 @@ def recoloured(rng: np.random.Generator, image: np.ndarray, strength: float = 1.
 
 
 def repainted(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """Shifts the hue of a sprite (premultiplied uint8 [h, w, 4]), and its saturation and value."""
+    """Shift the hue of a sprite (premultiplied uint8 [h, w, 4]), and its saturation and value."""
     colours, alpha = straight(pixels)
     if rng.random() < 0.8:
         hsv = cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)

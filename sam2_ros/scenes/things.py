@@ -13,7 +13,7 @@ from sam2_ros.scenes.textures import colour, noise, recoloured, surface
 
 
 def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Shades colours as a surface that curves towards its outline, lit from one side."""
+    """Shade colours as a surface that curves towards its outline, lit from one side."""
     size = max(alpha.shape)
     softness = max(1.0, size * rng.uniform(0.02, 0.14))
     coarse = max(1, int(softness / 2))  # a wide blur needs no full resolution
@@ -31,7 +31,7 @@ def _shaded(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) ->
 
 
 def textured(rng: np.random.Generator, alpha: np.ndarray, pictures: Pictures, materials: float = 1.0) -> np.ndarray:
-    """Fills an outline with a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
+    """Fill an outline with a surface, often of several materials: premultiplied uint8 [h, w, 4]."""
     height, width = alpha.shape
     colours = surface(rng, height, width, pictures, materials)
     chances = [1 - 0.6 * materials, 0.3 * materials, 0.2 * materials, 0.1 * materials]
@@ -92,7 +92,7 @@ def _bend(rng: np.random.Generator, frames: int, size: float, strength: float) -
 def make(
     rng: np.random.Generator, frames: int, size: float, deformation: float, pictures: Pictures, materials: float = 1.0
 ) -> list[Part]:
-    """Makes a thing of about `size` pixels: its parts from back to front.
+    """Make a thing of about `size` pixels: its parts from back to front.
 
     `deformation` (0 .. 1) sets how much it bends and swings its limbs; `materials` (0 .. 1) how much its surfaces
     differ: at 0 all parts look alike, except those of cut-outs.

@@ -44,7 +44,7 @@ class Toy:
     height: float  # units
 
     def parts(self, way: np.ndarray) -> list[Part]:
-        """Its parts on each frame, after it has moved `way` [T] units of its own to the right."""
+        """The toy's parts on each frame, after it has moved `way` [T] of its units to the right."""
         zero, one = np.zeros(len(way)), np.ones(len(way))
         parts = []
         for piece in self.pieces:
@@ -65,7 +65,7 @@ def _toy(drawing: Drawing, anchor: tuple[float, float], *pieces: Piece) -> Toy:
 
 
 def shadow(half: float, strength: float = 0.46) -> Piece:
-    """The soft dark spot under a thing of a width; too faint to count in anybody's mask."""
+    """The soft dark spot under a thing of half width `half`; too faint to count in any mask."""
     w, h = round(half * 2.8 * SHARP), round(half * 0.62 * SHARP)
     drawing = Drawing(w, h)
     drawing.fill(ellipse(w / 2, h / 2, w * 0.36, h * 0.26), (38, 22, 14), opacity=strength, soft=h * 0.1)
@@ -407,7 +407,7 @@ def carton() -> Toy:
 
 
 def _inside(drawing: Drawing, points: np.ndarray) -> np.ndarray:
-    """What of a drawing lies within a polygon: bool, in the drawing's fine pixels."""
+    """The part of a drawing within a polygon: bool, in the drawing's fine pixels."""
     mask = np.zeros(drawing.alpha.shape, np.uint8)
     cv2.fillPoly(mask, [np.round(points * FINE).astype(np.int32)], 1)
     return mask.astype(bool)

@@ -9,7 +9,7 @@ from sam2_ros.model.sam2 import ImageFeatures
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The features of an image, which do not depend on what is tracked."""
+    """The features of an image, which do not depend on the tracked objects."""
 
     height: int
     width: int

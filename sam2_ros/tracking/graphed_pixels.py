@@ -17,13 +17,13 @@ log = logging.getLogger("sam2_ros")
 
 
 class GraphedPixels:
-    """Replaces the module `pixels` on a CUDA GPU.
+    """Replacement of the module `pixels` on a CUDA GPU.
 
     Some fifty small operations become two calls. They are recorded when the first image of a size comes, for up to the
     highest number of masks.
 
     Args:
-        objects: at most.
+        objects: maximum number.
     """
 
     def __init__(self, objects: int) -> None:
@@ -55,14 +55,14 @@ class GraphedPixels:
         height: int,
         width: int,
         non_overlap: bool = False,
-        given: Mapping[int, np.ndarray] = pixels.NO_MASKS,
+        prompted: Mapping[int, np.ndarray] = pixels.NO_MASKS,
     ) -> np.ndarray:
         """As `pixels.to_masks`."""
         size = self._size_for(logits, height, width)
         if size is None:
-            return pixels.to_masks(logits, height, width, non_overlap, given)
+            return pixels.to_masks(logits, height, width, non_overlap, prompted)
         scaled, ready = size.begin_masks(logits)
-        return pixels.resolve_overlaps(ready(), scaled, non_overlap, given)
+        return pixels.resolve_overlaps(ready(), scaled, non_overlap, prompted)
 
     def begin_masks(self, logits: Tensor, height: int, width: int) -> Callable[[], np.ndarray]:
         """Begin with `to_masks` and return a function that waits for the masks.

@@ -11,11 +11,11 @@ import numpy as np
 from torch import Tensor
 
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.prompt import PromptError, what, whole_number
+from sam2_ros.tracking.prompt import PromptError, describe, whole_number
 
 
 class StampError(ValueError):
-    """An image that is not newer than the one before it. Call `Tracker.reset` when time has jumped back on purpose."""
+    """An image is not newer than the one before it. Call `Tracker.reset` after time has jumped back on purpose."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Answer:
     """Predicted IoU, 0 .. 1."""
     presence_logit: float
     prompted_mask: np.ndarray | None = None
-    """The mask of a prompt that is the answer, as it had neither box nor clicks: bool [H, W], of the image's size."""
+    """The mask of a prompt with neither box nor clicks, which is the answer itself: bool [H, W], of the image's
+    size."""
 
 
 @dataclass(frozen=True)
-class SeenFrame:
+class HistoryFrame:
     """A frame of the history: its encoded image, and the answers for the objects on it."""
 
     index: int
@@ -41,30 +42,30 @@ class SeenFrame:
     """Time of the image, ns."""
     image: EncodedImage
     answers: dict[int, Answer] = field(default_factory=dict)
-    """By object ID, for objects that were prompted or tracked on this frame."""
+    """Answers by object ID, for objects that were prompted or tracked on this frame."""
 
 
 class History:
     """The newest frames of a stream, oldest first. Not thread-safe.
 
     Args:
-        max_frames: how many are kept, at least 1.
+        max_frames: maximum number of stored frames, at least 1.
     """
 
     def __init__(self, max_frames: int) -> None:
         self.max_frames = max_frames
         self.next_index = 0
         """Index of the next frame that is appended."""
-        self._frames: deque[SeenFrame] = deque(maxlen=max_frames)
+        self._frames: deque[HistoryFrame] = deque(maxlen=max_frames)
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def __iter__(self) -> Iterator[SeenFrame]:
+    def __iter__(self) -> Iterator[HistoryFrame]:
         return iter(self._frames)
 
     @property
-    def newest(self) -> SeenFrame:
+    def newest(self) -> HistoryFrame:
         """The frame that was appended last. Raises IndexError when there is none."""
         return self._frames[-1]
 
@@ -74,7 +75,7 @@ class History:
         return tuple(frame.stamp for frame in self._frames)
 
     def clear(self) -> None:
-        """Drop all frames; indices start again at 0."""
+        """Drop all frames; indices restart at 0."""
         self._frames.clear()
         self.next_index = 0
 
@@ -90,12 +91,12 @@ class History:
             raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
         return stamp
 
-    def append(self, frame: SeenFrame) -> None:
-        """Add the next frame; when there are too many, the oldest is dropped."""
+    def append(self, frame: HistoryFrame) -> None:
+        """Add the next frame; of more than `max_frames`, the oldest is dropped."""
         self._frames.append(frame)
         self.next_index = frame.index + 1
 
-    def nearest(self, stamp: int | None = None) -> SeenFrame:
+    def nearest(self, stamp: int | None = None) -> HistoryFrame:
         """The frame whose stamp is nearest to this one, ns; None: the newest frame.
 
         Raises:
@@ -117,7 +118,7 @@ class History:
             raise PromptError(f"the prompted image ({stamp} ns) has not been seen yet; the newest is {newest.stamp} ns")
         return min(self._frames, key=lambda frame: abs(frame.stamp - stamp))
 
-    def with_index(self, index: int) -> SeenFrame:
+    def with_index(self, index: int) -> HistoryFrame:
         """The frame with this index. Raises KeyError when there is none."""
         for frame in self._frames:
             if frame.index == index:
@@ -125,18 +126,18 @@ class History:
         raise KeyError(index)
 
     def restamp(self, stamps: tuple[int, ...]) -> None:
-        """Give the last frames, one for each stamp, these stamps, ns.
+        """Replace the stamps, ns, of the last frames, one for each of `stamps`.
 
         Raises:
-            StampError: they are not ascending whole numbers after the frame before them, or there are not so many
-                frames. Nothing has changed.
+            StampError: they are not ascending whole numbers after the frame before them, or there are fewer frames.
+                Nothing has changed.
         """
         if not 0 < len(stamps) <= len(self._frames):
-            frames = f"only {len(self._frames)}" if self._frames else "no"
-            raise StampError(f"there are {frames} frames to give {len(stamps)} other stamps")
+            number = f"only {len(self._frames)}" if self._frames else "no"
+            raise StampError(f"there are {number} frames to give {len(stamps)} other stamps")
         stamps = tuple(_whole(stamp, StampError) for stamp in stamps)
-        seen = list(self._frames)
-        unchanged, restamped = seen[: -len(stamps)], seen[-len(stamps) :]
+        stored = list(self._frames)
+        unchanged, restamped = stored[: -len(stamps)], stored[-len(stamps) :]
         for before, after in pairwise([*(frame.stamp for frame in unchanged[-1:]), *stamps]):
             if after <= before:
                 raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")
@@ -144,11 +145,11 @@ class History:
         self._frames = deque(unchanged + restamped, self.max_frames)
 
     def with_answers(self, object_id: int, answers: Mapping[int, Answer | None]) -> History:
-        """A history in which some answers for one object are others; this one stays as it is.
+        """A copy of the history with some answers for one object replaced; this history stays unchanged.
 
         Args:
-            answers: by frame index; None: the object is not known on that frame. On frames that are left out, the
-                answer stays.
+            answers: new answers by frame index; None: the object is unknown on that frame. Answers on other frames
+                stay.
         """
         history = History(self.max_frames)
         for frame in self._frames:
@@ -165,8 +166,8 @@ class History:
 
 
 def _whole(stamp: object, error: type[ValueError]) -> int:
-    """A stamp as Python's int: NumPy's wrap around when one is subtracted from another."""
+    """A stamp as Python's int: NumPy's integers wrap around in subtractions."""
     number = whole_number(stamp)
     if number is None:
-        raise error(f"the stamp is {what(stamp)}; it must be that of an image, a whole number of ns")
+        raise error(f"the stamp is {describe(stamp)}; it must be that of an image, a whole number of ns")
     return number

@@ -13,7 +13,7 @@ from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
-from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, flag, what
+from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, describe, flag
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class ImagePredictor:
         if self._features is None:
             raise PromptError("no picture yet; call set_image first")
         if (several := flag(multimask)) is None:
-            raise PromptError(f"multimask is {what(multimask)}; it must be True or False")
+            raise PromptError(f"multimask is {describe(multimask)}; it must be True or False")
         if mask_logits is not None and box is None and (clicks is None or not len(clicks)):
             raise PromptError("mask_logits alone say nothing new; give the clicks or the box that correct them, too")
         prompt = Prompt(clicks=clicks, box=box).checked(*self._size)
@@ -111,7 +111,7 @@ class ImagePredictor:
             logits = torch.from_numpy(logits.astype(np.float32))  # PyTorch takes neither all types nor all strides
         if not isinstance(logits, Tensor) or not logits.is_floating_point() or list(logits.shape[-2:]) != size:
             raise PromptError(
-                f"mask_logits are {what(logits)}; give one of the logits of an earlier answer, floats {size}"
+                f"mask_logits are {describe(logits)}; give one of the logits of an earlier answer, floats {size}"
             )
         if logits.numel() != size[0] * size[1]:
             raise PromptError(f"mask_logits hold {list(logits.shape)}; give one of them, such as logits[0]")

@@ -10,7 +10,8 @@ import numpy as np
 from sam2_ros.tracking.prompt import Box
 
 BOX_MIN_PART = 0.1
-"""With 0.1 to 0.3, boxes in generated scenes are most like those of the true masks (benchmarks/boxes.py)."""
+"""Default of `Masklet.box_min_part`. With 0.1 to 0.3, boxes in generated scenes are most similar to those of the true
+masks (benchmarks/boxes.py)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +30,14 @@ class Masklet:
     """bool [H, W], all False when the object is not present."""
 
     box_min_part: float = 0.0
-    """Parts that are smaller than this share of the largest, their holes filled, don't count for the box."""
+    """Minimum size of a part that counts for the box, relative to the largest part; holes are filled first."""
 
     @cached_property
     def box(self) -> Box:
         """The tight box around the parts of the mask that count, whole pixels; all 0 when the mask is empty."""
-        import cv2  # not above: reading masklets needs no OpenCV
+        import cv2  # imported here: reading masklets needs no OpenCV
 
-        mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's may hold other numbers
+        mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's mask may have other values
         outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
         if not outlines:
             return Box(0, 0, 0, 0)

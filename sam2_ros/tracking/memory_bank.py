@@ -1,8 +1,8 @@
 """The memory bank of one object (SAM 2 paper, section 4, "Memory bank").
 
-Prompted frames are kept, the first for ever and the latest few; of the other frames the most recent, or the most recent
-on which the object was present (as in Videnovic et al. 2025, "A distractor-aware memory for visual object tracking with
-SAM 2"). Its size is bounded.
+Prompted frames are stored, the first permanently and the latest few; of the other frames the most recent, or the most
+recent on which the object was present (as in Videnovic et al. 2025, "A distractor-aware memory for visual object
+tracking with SAM 2"). Its size is bounded.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import Memories
 
 Aged = list[tuple[int, Tensor]]
-"""Tensors with the number of frames since they were made."""
+"""Tensors, each with its age: the number of frames since it was computed."""
 
 
 def most_recalled(config: SAM2Config) -> tuple[int, int]:
-    """The largest numbers of maps and object pointers that are recalled from frames which were not prompted."""
+    """Maximum numbers of maps and object pointers that are recalled from frames without a prompt."""
     return config.recent_memories, config.max_pointers - 1
 
 
@@ -30,10 +30,10 @@ class MemoryBank:
     """The memory of one object, by frame index: a map [c, h, w] and an object pointer [C] of each frame.
 
     Args:
-        config: of the network; says how many recent frames are recalled, and which.
-        history: how many frames back a late prompt may reach: recent frames are kept that much longer, so that the
-            bank can also recall what it knew then.
-        prompted_memories: how many prompted frames are kept.
+        config: of the network; determines which and how many recent frames are recalled.
+        history: number of frames that a late prompt may reach back: recent frames are stored that much longer, so that
+            the bank can also recall its state on those frames.
+        prompted_memories: maximum number of stored prompted frames.
     """
 
     def __init__(self, config: SAM2Config, history: int, prompted_memories: int) -> None:
@@ -46,14 +46,14 @@ class MemoryBank:
         self._pointers: dict[int, Tensor] = {}
 
     def copy(self) -> MemoryBank:
-        """A bank that can change while this one stays; the tensors are shared."""
+        """An independent copy of the bank, which shares its tensors."""
         twin = object.__new__(MemoryBank)
         twin.__dict__.update(self.__dict__)
         twin.prompted, twin._maps, twin._pointers = dict(self.prompted), dict(self._maps), dict(self._pointers)
         return twin
 
     def remember_prompted(self, index: int, map: Tensor, pointer: Tensor) -> None:
-        """Keep a frame that was prompted. Of too many, the oldest is dropped, but the first and this one stay."""
+        """Store a prompted frame. Beyond the maximum number, the oldest is dropped, but never the first or this one."""
         self._maps.pop(index, None)
         self._pointers.pop(index, None)
         self.prompted = dict(sorted({**self.prompted, index: (map, pointer)}.items()))
@@ -62,9 +62,9 @@ class MemoryBank:
             self.remember(oldest, *self.prompted.pop(oldest))  # while it is recent, it counts as a tracked frame
 
     def remember(self, index: int, map: Tensor, pointer: Tensor, presence_logit: float = math.inf) -> None:
-        """Keep a frame that was tracked, and drop those that are too old to be recalled again.
+        """Store a tracked frame, and drop frames that are too old to be recalled again.
 
-        A frame with too low a presence (`SAM2Config.remembered_presence`) is not kept, and dropped if it was.
+        A frame with too low a presence (`SAM2Config.remembered_presence`) is not stored, or is dropped.
         """
         for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
             if presence_logit > self._min_presence:
@@ -92,11 +92,10 @@ class MemoryBank:
 def recall_all(banks: Sequence[MemoryBank], index: int, grid: tuple[int, int]) -> Memories | None:
     """The memories of N objects on frame `index` as one batch; None when all are empty.
 
-    Shorter memories are padded, and the padding is marked as not valid, so that no object's result depends on the
-    others.
+    Shorter memories are padded, and the padding is marked as invalid, so that no object's result depends on the others.
 
     Args:
-        grid: rows and columns of the frame's features. Maps of images that had another aspect are resized to it.
+        grid: rows and columns of the frame's features. Maps of images with another aspect are resized to it.
     """
     maps, pointers = zip(*(bank.recall(index) for bank in banks), strict=True)
     if not any(maps):
@@ -115,7 +114,7 @@ def _resized(map: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _padded(rows: Sequence[Aged]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Pad rows to one length: values [N, K, ...], ages [N, K], and which are valid, bool [N, K]; None when all are."""
+    """Pad rows to one length: values [N, K, ...], ages [N, K], and validity, bool [N, K]; None when all are valid."""
     longest = max(len(row) for row in rows)
     sample = next(value for row in rows for _, value in row)
     padding = torch.zeros_like(sample)

@@ -29,7 +29,7 @@ _CANDIDATES = 36
 _LIGHTNESS = 55  # L* of a candidate at least: lines have dark edges, and light ones stand out between them
 _SAMPLES = 512  # pixels of an object, and as many around it, that a colour is compared with
 _MARGIN = 6  # pixels around an object
-_NEAREST = 20  # percentile of the differences: a colour must differ from most of what is there, not from its mean
+_NEAREST = 20  # percentile of the differences: a colour must differ from most pixels, not from their mean
 _SUFFICIENT = 50.0  # difference in CIE L*a*b* from which on an object takes its ID's colour
 
 
@@ -43,7 +43,7 @@ def colour(object_id: int) -> RGB:
 
 
 class ObjectColours:
-    """Gives each object a colour that differs from its own, its surroundings' and those of the others.
+    """Assigns each object a colour that differs from its own, its surroundings' and those of the others.
 
     It is chosen on the first image on which the object is seen, and stays while the object is tracked.
     """

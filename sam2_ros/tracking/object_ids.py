@@ -11,7 +11,7 @@ from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 class ObjectIds:
     """Allocates IDs in ascending order, 1 .. `MAX_OBJECT_ID`.
 
-    The ID of a removed object is not given to another one before every ID was used.
+    The ID of a removed object is not reused before every ID has been used.
     """
 
     def __init__(self) -> None:
@@ -19,17 +19,17 @@ class ObjectIds:
         self._used: set[int] = set()
 
     def free(self, tracked: Collection[int]) -> int:
-        """The next ID that was never used; when all were, the next that is not tracked."""
+        """The next unused ID; after all have been used, the next one that is not tracked."""
         taken = self._used if len(self._used) < MAX_OBJECT_ID else tracked
         candidates = chain(range(self._next, MAX_OBJECT_ID + 1), range(1, self._next))
         return next(number for number in candidates if number not in taken)
 
     def use(self, object_id: int, tracked: Collection[int], allocated: bool) -> None:
-        """Note that an object has got an ID.
+        """Record the ID of a new object.
 
         Args:
             tracked: IDs of the other objects that are tracked.
-            allocated: it came from `free`; otherwise a user chose it.
+            allocated: whether it came from `free`; otherwise a user chose it.
         """
         if len(self._used) == MAX_OBJECT_ID:
             self._used = set(tracked)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sam2_ros.tracking.masklet import Masklet
 
 TINT = 0.15
-"""Share of the object's colour in a mask's pixels: what is beneath stays visible."""
+"""Share of the object's colour in a mask's pixels, low enough to keep the object visible."""
 
 GREY, DARK = (52, 54, 60), (14, 16, 22)
 LETTERS = 40  # of a label are shown
@@ -24,7 +24,7 @@ Rectangle = tuple[int, int, int, int]  # column, row, width, height
 
 
 class Overlay:
-    """Draws the masklets of a stream; each object keeps its colour, and its label the side it is on."""
+    """Draws the masklets of a stream; each object keeps its colour, and its label keeps its side of the object."""
 
     def __init__(self) -> None:
         self._colours = ObjectColours()
@@ -69,7 +69,7 @@ class Overlay:
 
 
 def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Mapping[int, RGB]) -> None:
-    """Tints and outlines objects in a picture, uint8 [H, W, 3] RGB.
+    """Tint and outline objects in a picture, uint8 [H, W, 3] RGB.
 
     The outlines lie outside of the masks, so that small objects can be seen: coloured lines with dark edges.
 
@@ -95,7 +95,7 @@ def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Map
 
 
 def _draw_absent(canvas: np.ndarray, absent: Sequence[Masklet], colours: dict[int, RGB], size: int) -> list[Rectangle]:
-    """Lists absent objects from the bottom left; returns where."""
+    """List absent objects from the bottom left; return the rectangle of each."""
     height, width = canvas.shape[:2]
     taken: list[Rectangle] = []
     x, y = size // 2, height - size // 2
@@ -153,22 +153,22 @@ def _place(
     size: tuple[int, int],
     before: int | None,
 ) -> tuple[int, tuple[int, int]]:
-    """Where a label goes: on which side of its object's box, and its column and row.
+    """Position of a label: the side of its object's box, and column and row.
 
-    It covers no other label and as small a share of any object as can be, rather stands near than far, and rather where
-    it stood before, by its side.
+    It covers no other label and the smallest possible share of any object, and prefers positions near the object and
+    on its previous side.
     """
     (h, w), (height, width), (left, top, box_width, box_height) = shape[:2], size, box
     gap = h // 3
     right, bottom = left + box_width, top + box_height
-    wishes: list[tuple[int, int]] = []
+    candidates: list[tuple[int, int]] = []
     for away in range(gap, gap + 4 * h, h):
         rows, columns = (top - away - h, bottom + away), (left, right - w)
-        wishes += [(x, y) for y in rows for x in columns]
-        wishes += [(right + away, top), (left - away - w, top)]
-    wishes += [(left + gap, top + gap + row * (h + gap)) for row in range(16)]
+        candidates += [(x, y) for y in rows for x in columns]
+        candidates += [(right + away, top), (left - away - w, top)]
+    candidates += [(left + gap, top + gap + row * (h + gap)) for row in range(16)]
     best, chosen = np.inf, (0, (0, 0))
-    for side, (x, y) in enumerate(wishes):
+    for side, (x, y) in enumerate(candidates):
         x = min(max(x, 0), max(width - w, 0))
         if not 0 <= y <= height - h:
             continue
@@ -190,7 +190,7 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
 
 
 def _draw_leader(canvas: np.ndarray, place: tuple[int, int], shape: tuple[int, ...], box: Rectangle, rgb: RGB) -> None:
-    """Draws a thin line from a label to its object where they are not side by side."""
+    """Draw a thin line from a label to its object where they are not side by side."""
     (x, y), (h, w), (left, top, width, height) = place, shape[:2], box
     start = min(max(left + width // 2, x), x + w), min(max(top + height // 2, y), y + h)
     end = min(max(start[0], left), left + width), min(max(start[1], top), top + height)

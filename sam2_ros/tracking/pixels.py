@@ -19,14 +19,14 @@ from sam2_ros.model.sam2 import logits_of
 from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 EARLIER_LOGITS_LIMIT = 32.0
-"""Mask inputs of the decoder are clamped to plus or minus this, as in the reference."""
+"""Maximum absolute value of the decoder's mask input, which is clamped to it as in the reference."""
 
 MIN_MASK_AREA = 4.0
-"""Pixels of the network's input that a mask prompt has to cover: the default model hardly ever finds smaller objects
-again."""
+"""Minimum area of a mask prompt, in pixels of the network's input: the default model loses smaller objects almost
+always."""
 
 FULL_COVERAGE = 0.999
-"""A pixel that is covered by more than this is full, but for rounding."""
+"""Minimum coverage of a full pixel, which allows for rounding."""
 
 NO_MASKS: Mapping[int, np.ndarray] = MappingProxyType({})
 
@@ -51,7 +51,7 @@ def to_network(image: np.ndarray, config: SAM2Config, device: torch.device) -> T
     """
     check_image(image)
     pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
-    if device.type == "cuda":  # from pinned memory, while the host goes on
+    if device.type == "cuda":  # from pinned memory, asynchronously
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return resized(pixels.to(device), config.shape(*image.shape[:2]))
 
@@ -65,7 +65,7 @@ def check_image(image: np.ndarray) -> np.ndarray:
 
 
 def _conversion(image: object) -> str:
-    """What was given instead of an image, and how to convert it."""
+    """Description of a value that is no image, with the code that converts it."""
     if image is None:
         return "got None, as cv2.imread returns for a file that it cannot read"
     if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
@@ -156,7 +156,7 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     """Convert a mask prompt to the network's input: the resized mask (`mask_to_network`) and its logits (`logits_of`).
 
     Other masks are cut at a coverage of one half. One that is so small or thin that it fills no input pixel, or no cell
-    of the logits, is cut at half of its highest coverage: otherwise it would be empty, and the object lost at once.
+    of the logits, is cut at half of its highest coverage: otherwise it would be empty, and the object lost.
 
     Args:
         mask: bool [H, W].
@@ -173,10 +173,10 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     count = np.count_nonzero(mask)
     if count < smallest:
         side = math.ceil(math.sqrt(smallest))
-        enough = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
+        minimum = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
         raise SmallMaskError(
             f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
-            f" hold {enough}; crop the images, or let the network see more (image_size)"
+            f" hold {minimum}; crop the images, or let the network see more (image_size)"
         )
     coverage = _coverage(mask, shape, device)
     highest = float(coverage.max())
@@ -191,20 +191,21 @@ def to_masks(
     height: int,
     width: int,
     non_overlap: bool = False,
-    given: Mapping[int, np.ndarray] = NO_MASKS,
+    prompted: Mapping[int, np.ndarray] = NO_MASKS,
     fill_holes: bool = True,
 ) -> np.ndarray:
     """Resize logits [N, h, w] to the image's size and cut them at 0: bool [N, height, width].
 
     Args:
-        non_overlap: a pixel that several masks cover stays with the one whose logit is the highest there.
-        given: masks of some of the rows that come from a prompt and stay as they are, bool [height, width].
-        fill_holes: small ones (`without_holes`), as in the reference's predictor for videos, but not for pictures.
+        non_overlap: a pixel that several masks cover stays in the mask with the highest logit there.
+        prompted: prompted masks by row, which stay unchanged, bool [height, width].
+        fill_holes: fill small holes (`without_holes`), as the reference's predictor for videos does, but not that for
+            pictures.
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
     scaled, masks = resize_logits(logits, height, width, fill_holes)
-    return resolve_overlaps(_to_host(masks), scaled, non_overlap, given)
+    return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
 
 
 def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
@@ -220,20 +221,20 @@ def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = Tr
 
 
 def resolve_overlaps(
-    masks: np.ndarray, logits: Tensor, non_overlap: bool, given: Mapping[int, np.ndarray]
+    masks: np.ndarray, logits: Tensor, non_overlap: bool, prompted: Mapping[int, np.ndarray]
 ) -> np.ndarray:
     """Put prompted masks in their rows of masks, bool [N, H, W], and remove overlaps (`to_masks`). In place.
 
     Each contested pixel stays in one mask: in a prompted one, or else in that with the highest logit. Holes are filled
     before, since another object may lie in them.
     """
-    for row, mask in given.items():
+    for row, mask in prompted.items():
         masks[row] = mask
     if not non_overlap:
         return masks
     contested = masks.sum(axis=0) > 1
     claims = logits[:, torch.from_numpy(contested)].cpu().numpy()
-    claims[list(given)] = np.inf
+    claims[list(prompted)] = np.inf
     owner = np.where(masks[:, contested], claims, -np.inf).argmax(axis=0)
     masks[:, contested] = owner == np.arange(len(masks))[:, None]
     return masks
@@ -252,37 +253,37 @@ def without_holes(logits: Tensor, area: int = 8) -> Tensor:
 def small_holes_on_cpu(outside: Tensor, area: int) -> Tensor:
     """Cells in components of `outside`, bool [N, h, w], of no more than `area` cells: bool [N, h, w]. On a CPU."""
     holes = np.zeros(outside.shape, dtype=bool)
-    for cells, found in zip(outside.numpy(), holes, strict=True):
+    for cells, small_holes in zip(outside.numpy(), holes, strict=True):
         count, components = cv2.connectedComponents(cells.view(np.uint8), connectivity=8)
         small = np.bincount(components.ravel(), minlength=count) <= area
         small[0] = False  # the mask
         if small.any():
-            found[:] = small[components]
+            small_holes[:] = small[components]
     return torch.from_numpy(holes)
 
 
 def small_holes_on_gpu(outside: Tensor, area: int) -> Tensor:
-    """As `small_holes_on_cpu`, in operations of a GPU that the host need not wait for."""
+    """As `small_holes_on_cpu`, in operations of a GPU, without synchronisation with the host."""
     cells = outside.float()
-    # Each cell takes the highest number that is connected to it within so many steps. Where a neighbour has a higher
-    # one after that, what is connected is larger; and the highest number has been taken by more cells than `area`.
+    # Each cell takes the highest number that is connected to it within `area` steps. If a neighbour then has a higher
+    # number, the component is larger; and the highest number has been taken by more cells than `area`.
     label = cells * torch.arange(1, cells[0].numel() + 1, device=cells.device).view_as(cells[0])
     for _ in range(area):
         label = F.max_pool2d(label, 3, stride=1, padding=1) * cells
-    goes_on = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
+    is_larger = F.max_pool2d(label, 3, stride=1, padding=1) * cells != label
     label = label.long().flatten(1)
-    goes_on, total = goes_on.flatten(1), label.shape[1]
-    # What need not be counted has a place of its own: thousands of cells that add to one place wait for each other.
+    is_larger, total = is_larger.flatten(1), label.shape[1]
+    # Uncounted cells have places of their own: thousands of cells that add to one place would wait for each other.
     elsewhere = torch.arange(total + 1, 2 * total + 1, device=cells.device)
-    counted = torch.where(outside.flatten(1) & ~goes_on, label, elsewhere)
+    counted = torch.where(outside.flatten(1) & ~is_larger, label, elsewhere)
     size = torch.zeros(len(label), 2 * total + 1, device=cells.device)
     size.scatter_add_(1, counted, torch.ones_like(counted, dtype=size.dtype))
-    size.scatter_(1, torch.where(goes_on, label, elsewhere), area + 1.0)
+    size.scatter_(1, torch.where(is_larger, label, elsewhere), area + 1.0)
     return (size.gather(1, label) <= area).view_as(outside) & outside
 
 
 def _to_host(masks: Tensor) -> np.ndarray:
-    """Copy from a GPU by way of pinned memory, several times as fast."""
+    """Copy from a GPU through pinned memory, several times as fast."""
     if masks.device.type == "cpu":
         return masks.numpy()
     landing = torch.empty(masks.shape, dtype=masks.dtype, pin_memory=True)

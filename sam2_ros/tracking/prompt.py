@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAX_CLICKS = 64
-"""Clicks that one object may have on one frame."""
+"""Maximum number of clicks of one object on one frame."""
 
 MAX_OBJECT_ID = 2**16 - 1
-"""The largest ID that a prompt may choose: pictures of labels have 16 bits a pixel."""
+"""Maximum ID of an object: label images have 16 bits a pixel."""
 
 MAX_LABEL = 256
-"""Letters of an object's name."""
+"""Maximum number of letters of an object's label."""
 
 MASK_VALUES = 32
-"""A mask with more values than these is no picture of labels."""
+"""Maximum number of values of a mask that is a label image."""
 
 CLICK_FORM = "a click is (x, y) or (x, y, positive), column and row in pixels, positive True or False"
 BOX_FORM = "a box is (x, y, width, height) in pixels, (x, y) its top-left corner; Box.from_corners takes two corners"
@@ -29,11 +29,11 @@ MASK_FORM = "a mask is a bool or integer array [H, W] of the image's size, non-z
 
 
 class PromptError(ValueError):
-    """A prompt that cannot be applied; the message says why and what to do. Nothing tracked has changed."""
+    """A prompt cannot be applied; the message says why and what to do. Tracked objects are unchanged."""
 
 
 class SmallMaskError(PromptError):
-    """A mask prompt that covers too little for the network to hold."""
+    """A mask prompt covers too few pixels for the network to track."""
 
 
 class Click(NamedTuple):
@@ -64,21 +64,24 @@ class Prompt:
     """A prompt for one object on one frame. Clicks, box and mask may be combined."""
 
     object_id: int = 0
-    """0: a new object, which gets the next free ID. An ID that is not tracked yet starts an object of that ID."""
+    """ID of the object. 0: a new object, which gets the next free ID. An ID that is not tracked yet starts an
+    object."""
     clicks: Sequence[Click] = ()
-    """Or (x, y) and (x, y, positive); or one such click alone; or an array or tensor [N, 2] or [N, 3]."""
+    """Clicks, which may be `Click`s, (x, y) or (x, y, positive); or a single click; or an array or tensor [N, 2] or
+    [N, 3]."""
     box: Box | None = None
-    """Or four numbers x, y, width, height, in a sequence, an array or a tensor."""
+    """Box, which may be four numbers x, y, width, height, in a sequence, an array or a tensor."""
     mask: np.ndarray | None = None
-    """bool or integers [H, W] of the image's size, non-zero on the object; also as a torch tensor, a PIL image with one
-    channel, or with an axis of length 1 before or behind. Logits and probabilities have to be cut first (mask > 0)."""
+    """Mask, bool or integers [H, W] of the image's size, non-zero on the object; also as a torch tensor, a PIL image
+    with one channel, or with a first or last axis of length 1. Logits and probabilities have to be thresholded first
+    (mask > 0)."""
     label: str = ""
-    """A name for the object; empty: keep the one it has."""
+    """Label of the object; empty: keep its current one."""
     replace: bool = False
     """Forget the object's memory and earlier prompts, and start again from this prompt."""
 
     def checked(self, height: int, width: int) -> Prompt:
-        """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a bool mask of its own.
+        """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a copied bool mask.
 
         Raises:
             PromptError: nothing is prompted, something is of another form, numbers are not finite, something lies
@@ -87,14 +90,14 @@ class Prompt:
         object_id = _object_id(self.object_id)
         label = "" if self.label is None else self.label
         if not isinstance(label, str):
-            raise PromptError(f"the label is {what(label)}; it must be a str")
-        label = str(label)  # NumPy's are str, too
+            raise PromptError(f"the label is {describe(label)}; it must be a str")
+        label = str(label)  # NumPy's strings are str, too
         if "\0" in label or any("\ud800" <= letter <= "\udfff" for letter in label):
-            raise PromptError(f"the label {what(label)} cannot be sent as UTF-8; leave out NUL and surrogates")
+            raise PromptError(f"the label {describe(label)} cannot be sent as UTF-8; leave out NUL and surrogates")
         if len(label) > MAX_LABEL:
             raise PromptError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
         if (forget := flag(self.replace)) is None:
-            raise PromptError(f"replace is {what(self.replace)}; it must be True or False")
+            raise PromptError(f"replace is {describe(self.replace)}; it must be True or False")
         clicks = _clicks(self.clicks)
         if not clicks and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
@@ -116,7 +119,7 @@ class Prompt:
         )
 
 
-def what(value: object) -> str:
+def describe(value: object) -> str:
     """Describe a value for error messages: its type, and the value itself if it is short."""
     if hasattr(value, "dtype") and isinstance(shape := getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} of {value.dtype} {list(shape)}"
@@ -125,7 +128,7 @@ def what(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays, tensors and NumPy's numbers as Python's lists and numbers; anything else as it is."""
+    """Arrays, tensors and NumPy's numbers as Python's lists and numbers; any other value unchanged."""
     if isinstance(value, (Click, Box, str, bytes)):
         return value
     if hasattr(value, "tolist"):  # NumPy and PyTorch, wherever the tensor is
@@ -134,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """A real number; None: it is none."""
+    """The value as a real number; None: it is none."""
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
@@ -145,13 +148,13 @@ def _number(value: Any) -> float | None:
 
 
 def flag(value: Any) -> bool | None:
-    """True and False, also as 1 and 0; None: it is neither."""
+    """The value as a bool, also from 1 and 0; None: it is neither."""
     value = _plain(value)
     return bool(value) if isinstance(value, Real) and value in (0, 1) else None
 
 
 def whole_number(value: Any) -> int | None:
-    """An integer of any type (Python's, NumPy's, a tensor's) as Python's, which never wraps; None: it is none."""
+    """An integer of any type (Python's, NumPy's, a tensor's) as Python's int, which never wraps; None: it is none."""
     try:
         return None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
@@ -164,7 +167,7 @@ def _object_id(value: Any) -> int:
     object_id = whole_number(value)
     if object_id is None:
         raise PromptError(
-            f"object_id is {what(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
+            f"object_id is {describe(value)}; it must be a whole number, 1 .. {MAX_OBJECT_ID}, 0 for a new object"
         )
     if not 0 <= object_id <= MAX_OBJECT_ID:
         raise PromptError(f"object_id {object_id} is out of range; use 1 .. {MAX_OBJECT_ID}, 0 for a new one")
@@ -176,7 +179,7 @@ def _clicks(value: Any) -> tuple[Click, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes, dict)) or not isinstance(value := _plain(value), Iterable):
-        raise PromptError(f"clicks are {what(value)}; give a list of clicks: {CLICK_FORM}")
+        raise PromptError(f"clicks are {describe(value)}; give a list of clicks: {CLICK_FORM}")
     entries = [_plain(entry) for entry in value]
     if entries and _number(entries[0]) is not None:
         entries = [entries]  # one click, not in a list
@@ -186,11 +189,11 @@ def _clicks(value: Any) -> tuple[Click, ...]:
 def _click(entry: Any) -> Click:
     parts = tuple(entry) if isinstance(entry, (tuple, list)) else ()
     if len(parts) not in (2, 3):
-        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {describe(entry)}; {CLICK_FORM}")
     x, y = _number(parts[0]), _number(parts[1])
     positive = flag(parts[2]) if len(parts) == 3 else True
     if x is None or y is None or positive is None:
-        raise PromptError(f"a click is given as {what(entry)}; {CLICK_FORM}")
+        raise PromptError(f"a click is given as {describe(entry)}; {CLICK_FORM}")
     return Click(x, y, positive)
 
 
@@ -199,10 +202,10 @@ def _box(value: Any, height: int, width: int) -> Box:
     sides = _plain(value)
     if isinstance(sides, (list, tuple)) and len(sides) == 1 and isinstance(sides[0], (list, tuple)):
         sides = sides[0]  # one box in a list of boxes
-    given = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
-    numbers = [number for number in given if number is not None]
-    if len(given) != 4 or len(numbers) != 4:
-        raise PromptError(f"the box is given as {what(value)}; {BOX_FORM}")
+    values = [_number(side) for side in sides] if isinstance(sides, (list, tuple)) else []
+    numbers = [number for number in values if number is not None]
+    if len(values) != 4 or len(numbers) != 4:
+        raise PromptError(f"the box is given as {describe(value)}; {BOX_FORM}")
     box = Box(*numbers)
     if not all(math.isfinite(side) for side in box):
         raise PromptError(f"box {_text(box)} is not finite")
@@ -212,13 +215,13 @@ def _box(value: Any, height: int, width: int) -> Box:
     right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
     if right - left < 1 or bottom - top < 1:
         raise PromptError(f"box {_text(box)} is outside the image of {width} x {height} pixels; {BOX_FORM}")
-    # A Box says what its numbers are. Four plain numbers that only fit as two corners are most likely those.
+    # A Box names its numbers. Four plain numbers that only fit as two corners are most likely corners.
     beyond = box.x + box.width > width + 1 or box.y + box.height > height + 1
     corners = box.x < box.width <= width and box.y < box.height <= height
     if beyond and corners and not isinstance(value, Box):
         raise PromptError(
             f"box {_text(box)} reaches beyond the image of {width} x {height} pixels; {BOX_FORM}."
-            f" If it is meant as it is, give Box{_text(box)}, which is cut to the image"
+            f" If that is intended, give Box{_text(box)}, which is cut to the image"
         )
     return Box(left, top, right - left, bottom - top)
 
@@ -228,21 +231,21 @@ def _text(box: Box) -> str:
 
 
 def _mask(value: Any, height: int, width: int) -> np.ndarray:
-    """A mask of any form as bool [H, W], which shares no memory with what was given."""
+    """A mask of any form as bool [H, W], which shares no memory with the argument."""
     if isinstance(value, (str, bytes, dict)) or hasattr(value, "__fspath__"):
-        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}")
+        raise PromptError(f"the mask is given as {describe(value)}; {MASK_FORM}")
     try:
         if hasattr(value, "detach"):  # PyTorch, on a GPU too
             value = value.detach().cpu()
             value = value.float() if value.is_floating_point() else value  # NumPy does not know bfloat16
         if isinstance(value, np.ma.MaskedArray):
-            value = value.filled(0)  # what is masked out is not on the object
+            value = value.filled(0)  # masked-out pixels are not on the object
         mask = np.asarray(value)
-    except Exception as error:  # whatever a foreign type raises when it is made an array
-        raise PromptError(f"the mask is given as {what(value)}; {MASK_FORM}") from error
+    except Exception as error:  # a foreign type may raise anything on conversion to an array
+        raise PromptError(f"the mask is given as {describe(value)}; {MASK_FORM}") from error
     if mask.dtype.kind == "f":
         raise PromptError(
-            f"the mask holds {mask.dtype}, of which no value is plainly on the object; give mask > 0 for logits,"
+            f"the mask holds {mask.dtype}, whose values need a threshold; give mask > 0 for logits,"
             " mask > 0.5 for probabilities"
         )
     if mask.dtype.kind not in "biu":
@@ -260,13 +263,13 @@ def _mask(value: Any, height: int, width: int) -> np.ndarray:
         )
     if mask.dtype.kind == "i" and mask.min() < 0:
         raise PromptError(f"the mask holds {mask.min()}; negative numbers mean nothing in it, give mask > 0")
-    there = mask.astype(bool)
-    if not there.any():
+    inside = mask.astype(bool)
+    if not inside.any():
         raise PromptError("the mask is empty; set the object's pixels to a value other than 0")
     half = mask.max() // 2
-    if np.count_nonzero(there) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
+    if np.count_nonzero(inside) > 1.5 * np.count_nonzero(mask > half) and len(np.unique(mask)) > MASK_VALUES:
         raise PromptError(
             f"the mask is faint in most places and has {len(np.unique(mask))} values, as a picture of probabilities"
             f" has; give mask > {half}, or mask > 0 if all of it is on the object"
         )
-    return there
+    return inside

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
-from sam2_ros.tracking.history import SeenFrame
+from sam2_ros.tracking.history import HistoryFrame
 from sam2_ros.tracking.masklet import Masklet
 
 
 def render_masks(
-    frame: SeenFrame, object_ids: Iterable[int], pixels: GraphedPixels | ModuleType, non_overlap: bool
+    frame: HistoryFrame, object_ids: Iterable[int], pixels: GraphedPixels | ModuleType, non_overlap: bool
 ) -> dict[int, np.ndarray]:
     """Masks of the objects that are present, bool [H, W], by ID.
 
     Args:
-        pixels: the module `pixels`, or what replaces it.
+        pixels: the module `pixels`, or `GraphedPixels`.
         non_overlap: each pixel belongs to one of these objects at most.
     """
     present = [i for i in object_ids if i in frame.answers and frame.answers[i].presence_logit > 0]
@@ -28,19 +28,20 @@ def render_masks(
         return {}
     answers = [frame.answers[object_id] for object_id in present]
     logits = torch.stack([answer.logits for answer in answers])
-    given = {row: answer.prompted_mask for row, answer in enumerate(answers) if answer.prompted_mask is not None}
-    masks = pixels.to_masks(logits, frame.image.height, frame.image.width, non_overlap, given)
+    prompted = {row: answer.prompted_mask for row, answer in enumerate(answers) if answer.prompted_mask is not None}
+    masks = pixels.to_masks(logits, frame.image.height, frame.image.width, non_overlap, prompted)
     return dict(zip(present, masks, strict=True))
 
 
 def masklets_of(
-    frame: SeenFrame, labels: Mapping[int, str], masks: Mapping[int, np.ndarray], box_min_part: float
+    frame: HistoryFrame, labels: Mapping[int, str], masks: Mapping[int, np.ndarray], box_min_part: float
 ) -> list[Masklet]:
     """A masklet for each object of `labels`, in its order.
 
     Args:
         labels: by object ID.
-        masks: bool [H, W], by object ID. Objects without one are absent, or newer than the frame; theirs is empty.
+        masks: bool [H, W], by object ID. Objects without one are absent, or newer than the frame: they get an empty
+            mask.
         box_min_part: as in `Masklet`.
     """
     size = frame.image.height, frame.image.width

@@ -1,4 +1,4 @@
-"""An object that is tracked: its memory and its prompts."""
+"""A tracked object: its memory and its prompts."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from sam2_ros.tracking.prompt import MAX_CLICKS, Box, Click, Prompt, PromptError
 
 @dataclass
 class TrackedObject:
-    """An object that somebody has prompted."""
+    """A prompted object."""
 
     object_id: int
     label: str
     bank: MemoryBank
     prompts: dict[int, tuple[Box | None, tuple[Click, ...]]] = field(default_factory=dict)
-    """Box and accumulated clicks, by frame index; of the prompted frames that the memory bank holds."""
+    """Box and accumulated clicks by frame index, for the prompted frames in the memory bank."""
     untracked_frames: set[int] = field(default_factory=set)
-    """Indices of prompted frames through which it has not been tracked yet: there, its prompts are decoded without
-    memory."""
+    """Indices of prompted frames on which it has not been tracked yet: its prompts there are decoded without memory."""
 
     def copy(self) -> TrackedObject:
-        """An object that can change while this one stays; the tensors of its memory are shared."""
+        """An independent copy of the object, which shares the tensors of its memory."""
         prompts, untracked = dict(self.prompts), set(self.untracked_frames)
         return TrackedObject(self.object_id, self.label, self.bank.copy(), prompts, untracked)
 
     def add_prompt(self, index: int, prompt: Prompt) -> tuple[Box | None, tuple[Click, ...]]:
-        """Add the box and clicks of a prompt for frame `index`, and return what now counts there.
+        """Add the box and clicks of a prompt for frame `index`, and return the box and all clicks there.
 
-        Clicks add up; a new box or mask starts afresh.
+        Clicks accumulate; a new box or mask replaces earlier clicks.
 
         Raises:
             PromptError: there are more than `MAX_CLICKS` clicks.
@@ -44,7 +43,7 @@ class TrackedObject:
         return box, clicks
 
     def drop_forgotten_prompts(self) -> None:
-        """Drop the prompts of frames that the memory bank does not hold as prompted ones any more."""
+        """Drop the prompts of frames that are no longer prompted frames of the memory bank."""
         for index in [index for index in self.prompts if index not in self.bank.prompted]:
             del self.prompts[index]
             self.untracked_frames.discard(index)

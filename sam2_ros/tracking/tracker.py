@@ -1,4 +1,4 @@
-"""Promptable visual segmentation over a stream that never ends (SAM 2 paper, sections 3 and 4).
+"""Promptable visual segmentation over an endless stream (SAM 2 paper, sections 3 and 4).
 
 A frame passes through: image encoder -> memory attention, for each object -> mask decoder -> memory encoder -> memory
 bank. Objects are independent of each other and processed as one batch. The history keeps the features of the last
@@ -25,12 +25,12 @@ from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
-from sam2_ros.tracking.history import Answer, History, SeenFrame
+from sam2_ros.tracking.history import Answer, History, HistoryFrame
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, what, whole_number
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describe, whole_number
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 from sam2_ros.tracking.tracked_object import TrackedObject
 
@@ -47,25 +47,25 @@ class Tracker:
     Args:
         model: in eval mode; or a network that is accelerated already (`sam2_ros.acceleration.accelerate`), which many
             trackers may share; or `OnnxNetwork`, its exported graphs.
-        history: how many frames are kept for late prompts, the newest included.
-        max_objects: how many objects may be tracked at once.
-        prompted_memories: how many prompted frames of an object are remembered: the first, and the latest others. Each
-            costs time in every frame, for as long as the object is tracked.
-        non_overlap_masks: each pixel belongs to one object at most, to the one with the highest logit, as in Meta's
+        history: number of frames stored for late prompts, the newest included.
+        max_objects: maximum number of tracked objects.
+        prompted_memories: number of prompted frames of an object in its memory: the first, and the latest others. Each
+            costs time in every frame, as long as the object is tracked.
+        non_overlap_masks: each pixel belongs to at most one object, the one with the highest logit, as in Meta's
             results for data sets whose masks don't overlap. Only the returned masks change: every object is tracked and
             remembered independently.
         box_min_part: parts of a mask with fewer pixels than this share of its largest part don't count for
-            `Masklet.box`, so that a few stray pixels don't widen it; the mask stays as it is. 0: all count.
+            `Masklet.box`, so that a few stray pixels don't widen it; the mask itself stays unchanged. 0: all count.
         dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`
             of its config), float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
-        accelerate: take everything that is fast on this machine: kernels, and CUDA graphs on a GPU. They are compiled
-            and recorded now, not when images wait, but for graphs of unusual shapes. False: the network as the paper
+        accelerate: use this package's kernels, and CUDA graphs on a GPU. They are compiled and recorded now, not while
+            images wait, except graphs of unusual shapes. False: the network as the paper
             defines it, in PyTorch's operations alone, for comparison.
 
     Raises:
-        ValueError: a number is too small or not whole, or `dtype` or `accelerate` is something else.
+        ValueError: a number is too small or not whole, or `dtype` or `accelerate` is invalid.
         CheckpointError: the model's weights came without those of the memory.
-        TypeError: the model is none, but a name or a path, for instance.
+        TypeError: the model is something else, such as a name or a path.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Tracker:
         accelerate: bool = True,
     ) -> None:
         if not hasattr(model, "encode_image"):
-            raise TypeError(f"the model is {what(model)}; give load_model(name) or load_model(checkpoint=path)")
+            raise TypeError(f"the model is {describe(model)}; give load_model(name) or load_model(checkpoint=path)")
         history = _at_least("history", history, 1)
         max_objects = _at_least("max_objects", max_objects, 1)
         prompted_memories = _at_least("prompted_memories", prompted_memories, 2)  # the first and the latest
@@ -103,12 +103,12 @@ class Tracker:
         self._box_min_part = box_min_part
         self.history = History(history)
         self.reset()
-        self._encoding = Lock()  # recordings have one place for the image
+        self._encoding = Lock()  # recordings have a single image buffer
         graphs = choice_of(self.network).graphs
         self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
 
     def reset(self) -> None:
-        """Forget all objects and frames; IDs start again at 1."""
+        """Forget all objects and frames; IDs restart at 1."""
         self.history.clear()
         self._objects: dict[int, TrackedObject] = {}
         self._ids = ObjectIds()
@@ -116,7 +116,7 @@ class Tracker:
 
     @property
     def newest(self) -> Frame | None:
-        """The newest frame, with all objects as they are known now; None before the first image."""
+        """The newest frame, with all tracked objects; None before the first image."""
         if self._newest is None and len(self.history):
             self._newest = self.frame_at()
         return self._newest
@@ -137,7 +137,7 @@ class Tracker:
         return self.history.stamps
 
     def encode(self, image: np.ndarray) -> EncodedImage:
-        """Encode an image: the first part of `step`, which does not depend on what is tracked.
+        """Encode an image: the first part of `step`, which does not depend on the tracked objects.
 
         It may run in another thread, for the next image, while objects are tracked on this one.
 
@@ -146,12 +146,12 @@ class Tracker:
                 np.asarray(image.convert("RGB")).
 
         Raises:
-            ValueError: the image is of another type or shape; what makes one of it.
+            ValueError: the image is of another type or shape; the message says how to convert it.
         """
         with self._encoding, torch.no_grad():
-            seen = self._pixels.to_network(image, self.network.config, self.network.device)
+            network_input = self._pixels.to_network(image, self.network.config, self.network.device)
             height, width, _ = image.shape
-            return EncodedImage(height, width, self.network.encode_image(seen))
+            return EncodedImage(height, width, self.network.encode_image(network_input))
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.
@@ -166,26 +166,26 @@ class Tracker:
         """
         stamp = self.history.next_stamp(stamp)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
-        seen = SeenFrame(self.history.next_index, stamp, encoded)
+        frame = HistoryFrame(self.history.next_index, stamp, encoded)
         with torch.no_grad():
-            masks = self._track_all(seen)
-            newest = self._frame(seen, self._objects, masks)
+            masks = self._track_all(frame)
+            newest = self._frame(frame, self._objects, masks)
         for tracked in self._objects.values():
-            tracked.untracked_frames.discard(seen.index - 1)
-        self.history.append(seen)
+            tracked.untracked_frames.discard(frame.index - 1)
+        self.history.append(frame)
         self._newest = newest
         return newest
 
     def restamp(self, *stamps: int) -> None:
-        """Correct the stamps of the newest frames, where they were wrong or the clock was put back.
+        """Correct the stamps of the newest frames, after wrong stamps or a jump of the clock.
 
-        Objects and their memory stay as they are.
+        Objects and their memory stay unchanged.
 
         Args:
             stamps: ascending, ns, one for each of the last frames of the history; the last is the newest frame's.
 
         Raises:
-            StampError: they do not ascend or are not after the frame before them, or there are not so many frames.
+            StampError: they do not ascend or are not after the frame before them, or there are fewer frames.
         """
         self.history.restamp(stamps)
         if self._newest is not None:
@@ -195,8 +195,8 @@ class Tracker:
         """Prompt an object on the newest frame or on another one of the history.
 
         Returns the masklet on the prompted frame. From there the object is propagated to the newest frame, so that
-        `newest` holds it too. Clicks on one frame add up; a new box or mask on it starts afresh. A mask without box and
-        clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
+        `newest` has it too. Clicks on one frame accumulate; a new box or mask on it replaces them. A mask without box
+        and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
 
         Args:
             prompt: in pixels of the prompted image.
@@ -205,24 +205,24 @@ class Tracker:
                 frame: until `retrack`, later frames keep their answers, or have none (also after `replace`).
 
         Raises:
-            PromptError: the prompt cannot be followed. Nothing tracked has changed.
+            PromptError: the prompt is invalid, or cannot be applied. Tracked objects are unchanged.
         """
         if not isinstance(prompt, Prompt):
             raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
-        seen = self.history.nearest(stamp)
-        prompt = prompt.checked(seen.image.height, seen.image.width)
+        frame = self.history.nearest(stamp)
+        prompt = prompt.checked(frame.image.height, frame.image.width)
         tracked = self._copy_for(prompt)
-        # Everything is computed on copies, which replace the originals at the end: a failure changes nothing.
+        # All results are computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
-        if prompt.replace:  # answers on later frames are of the object that is replaced
+        if prompt.replace:  # answers on later frames are those of the replaced object
             answers = dict.fromkeys(frame.index for frame in self.history)
         with self._out_of_memory_refused():
-            answers[seen.index] = self._segment(prompt, tracked, seen)
+            answers[frame.index] = self._segment(prompt, tracked, frame)
             if carry:
-                answers |= self._propagate(tracked, seen.index)
+                answers |= self._propagate(tracked, frame.index)
             objects = self._objects | {tracked.object_id: tracked}
             history = self.history.with_answers(tracked.object_id, answers)
-            masklet = self._masklets(history.with_index(seen.index), objects, [tracked.object_id])[0]
+            masklet = self._masklets(history.with_index(frame.index), objects, [tracked.object_id])[0]
             newest = self._frame(history.newest, objects)
         if tracked.object_id not in self._objects:
             self._ids.use(tracked.object_id, self._objects, allocated=not prompt.object_id)
@@ -230,16 +230,16 @@ class Tracker:
         return masklet
 
     def retrack(self, object_id: int, stamp: int | None = None) -> None:
-        """Track an object anew through the history, with the memory of all its prompts.
+        """Track an object through the history again, with the memory of all its prompts.
 
-        A prompt changes later frames alone. This lets it change earlier ones too: for recordings, with a history as
-        long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay as they are.
+        A prompt changes only later frames. This method lets it change earlier ones too: for recordings, with a history
+        as long as the recording (SAM 2 paper, section 6.1, "offline"). Prompted frames stay unchanged.
 
         Args:
             stamp: only frames after this one, ns. None: all from the first that was prompted.
 
         Raises:
-            PromptError: no such object is tracked, or the GPU's memory does not suffice. Nothing tracked has changed.
+            PromptError: no such object is tracked, or the GPU is out of memory. Tracked objects are unchanged.
         """
         tracked = self._tracked(object_id).copy()
         start = next(iter(tracked.bank.prompted)) if stamp is None else self.history.nearest(stamp).index
@@ -250,7 +250,7 @@ class Tracker:
         self._objects, self.history, self._newest = objects, history, newest
 
     def frame_at(self, stamp: int | None = None) -> Frame:
-        """The frame of the history that is nearest to a stamp (None: the newest), with all objects as known now.
+        """The frame of the history that is nearest to a stamp (None: the newest), with all tracked objects.
 
         Raises:
             PromptError: no image has been seen, or the stamp lies outside the history.
@@ -268,14 +268,14 @@ class Tracker:
         del self._objects[object_id]
         self.history.forget(object_id)
         if self._non_overlap_masks:
-            self._newest = None  # the others get back the pixels that they lost to it
+            self._newest = None  # the others regain the pixels that they lost to it
         elif self._newest is not None:
             others = tuple(masklet for masklet in self._newest.masklets if masklet.object_id != object_id)
             self._newest = replace(self._newest, masklets=others)
 
     def _tracked(self, object_id: int) -> TrackedObject:
         if (number := whole_number(object_id)) is None:
-            raise PromptError(f"object_id is {what(object_id)}; it must be the number of a tracked object")
+            raise PromptError(f"object_id is {describe(object_id)}; it must be the number of a tracked object")
         if number not in self._objects:
             tracked = ", ".join(map(str, sorted(self._objects))) or "none"
             raise PromptError(f"no object {number} is tracked; tracked: {tracked}")
@@ -283,7 +283,7 @@ class Tracker:
 
     @contextmanager
     def _out_of_memory_refused(self) -> Iterator[None]:
-        """Without gradients; running out of the GPU's memory is a PromptError."""
+        """Context without gradients, in which running out of the GPU's memory is a PromptError."""
         try:
             with torch.no_grad():
                 yield
@@ -306,109 +306,112 @@ class Tracker:
             bank=MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories),
         )
 
-    def _segment(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Answer:
-        """Segment an object on its prompted frame and remember it there."""
-        network, features = self.network, seen.image.features
-        box, clicks = tracked.add_prompt(seen.index, prompt)
+    def _segment(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Answer:
+        """Segment an object on its prompted frame, and store the frame in its memory."""
+        network, features = self.network, frame.image.features
+        box, clicks = tracked.add_prompt(frame.index, prompt)
         # A frame through which the object was not tracked is segmented like a single image, without memory.
-        tracked_here = tracked.object_id in seen.answers and seen.index not in tracked.untracked_frames
+        tracked_here = tracked.object_id in frame.answers and frame.index not in tracked.untracked_frames
         with_memory = tracked_here and not prompt.replace
         if not with_memory:
-            tracked.untracked_frames.add(seen.index)
+            tracked.untracked_frames.add(frame.index)
 
         prompted_mask = None
         if prompt.mask is not None and box is None and not clicks:
             prompted_mask = prompt.mask
-            mask, logits = prompt_to_network(prompted_mask, seen.image.input_size, network.device)
+            mask, logits = prompt_to_network(prompted_mask, frame.image.input_size, network.device)
             decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
         else:
-            memories = recall_all([tracked.bank], seen.index, seen.image.grid) if with_memory else None
+            memories = recall_all([tracked.bank], frame.index, frame.image.grid) if with_memory else None
             conditioned = network.condition(features, memories)
-            size = seen.image.height, seen.image.width
-            points, labels = to_points(box, clicks, size, seen.image.input_size, network.device)
+            size = frame.image.height, frame.image.width
+            points, labels = to_points(box, clicks, size, frame.image.input_size, network.device)
             decoded = network.decode(
                 conditioned,
                 features,
                 points,
                 labels,
-                self._mask_input(prompt, tracked, seen),
+                self._mask_input(prompt, tracked, frame),
                 multimask=labels.shape[1] <= 1,
             )
         memory = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
-        tracked.bank.remember_prompted(seen.index, memory[0], decoded.pointer[0])
+        tracked.bank.remember_prompted(frame.index, memory[0], decoded.pointer[0])
         tracked.drop_forgotten_prompts()
         return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
 
-    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, seen: SeenFrame) -> Tensor | None:
-        """The mask that clicks and boxes correct: the prompt's own, or the one that the object has on this frame."""
+    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Tensor | None:
+        """The mask that clicks and boxes correct: the prompt's own, or that of the object on this frame."""
         if prompt.mask is not None:
-            return prompt_to_network(prompt.mask, seen.image.input_size, self.network.device)[1]
-        earlier = seen.answers.get(tracked.object_id)
+            return prompt_to_network(prompt.mask, frame.image.input_size, self.network.device)[1]
+        earlier = frame.answers.get(tracked.object_id)
         if earlier is None or prompt.replace or prompt.box is not None:
             return None
         return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
 
     def _track(
-        self, seen: SeenFrame, objects: Sequence[TrackedObject], on_logits: Callable[[Tensor], None] = lambda _: None
+        self,
+        frame: HistoryFrame,
+        objects: Sequence[TrackedObject],
+        on_logits: Callable[[Tensor], None] = lambda _: None,
     ) -> list[Answer]:
-        """Segment objects on a frame from memory alone, and remember them there.
+        """Segment objects on a frame from memory alone, and store the frame in their memory.
 
         Args:
             on_logits: called with the logits [N, h, w] before the host waits for a GPU.
         """
-        memories = recall_all([tracked.bank for tracked in objects], seen.index, seen.image.grid)
+        memories = recall_all([tracked.bank for tracked in objects], frame.index, frame.image.grid)
         assert memories is not None, "an object is tracked only after it was prompted"
-        decoded, maps = self.network.track(seen.image.features, memories)
+        decoded, maps = self.network.track(frame.image.features, memories)
         on_logits(decoded.mask_logits)
         answers = _answers(decoded)
         for tracked, map, pointer, answer in zip(objects, maps, decoded.pointer, answers, strict=True):
-            tracked.bank.remember(seen.index, map, pointer, answer.presence_logit)
+            tracked.bank.remember(frame.index, map, pointer, answer.presence_logit)
         return answers
 
     def _propagate(self, tracked: TrackedObject, start: int) -> dict[int, Answer]:
         """Track an object through the unprompted frames of the history after index `start`: answers by frame index."""
         tracked.untracked_frames = {index for index in tracked.untracked_frames if index < start}
         return {
-            seen.index: self._track(seen, [tracked])[0]
-            for seen in self.history
-            if seen.index > start and seen.index not in tracked.bank.prompted
+            frame.index: self._track(frame, [tracked])[0]
+            for frame in self.history
+            if frame.index > start and frame.index not in tracked.bank.prompted
         }
 
-    def _track_all(self, seen: SeenFrame) -> Mapping[int, np.ndarray] | None:
-        """Track all objects on a new frame; while the GPU's memory does not suffice, remove the newest of them.
+    def _track_all(self, frame: HistoryFrame) -> Mapping[int, np.ndarray] | None:
+        """Track all objects on a new frame; while the GPU is out of memory, remove the newest object.
 
         Returns:
-            Masks at the image's size, by object ID, where a GPU computed them while the host went on.
+            Masks at the image's size, by object ID, if a GPU has computed them asynchronously.
         """
         pending: list[Callable[[], np.ndarray]] = []
 
         def begin_masks(logits: Tensor) -> None:
             if isinstance(self._pixels, GraphedPixels) and not self._non_overlap_masks:
-                pending[:] = [self._pixels.begin_masks(logits, seen.image.height, seen.image.width)]
+                pending[:] = [self._pixels.begin_masks(logits, frame.image.height, frame.image.width)]
 
         while self._objects:
             objects = list(self._objects.values())
             try:
-                answers = self._track(seen, objects, begin_masks)
+                answers = self._track(frame, objects, begin_masks)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
                 newest = objects[-1].object_id
                 log.error("The GPU is out of memory: object %d is not tracked any more, the others are", newest)
                 self.remove(newest)
                 continue
-            seen.answers.update(zip(self._objects, answers, strict=True))
+            frame.answers.update(zip(self._objects, answers, strict=True))
             return dict(zip(self._objects, pending[0](), strict=True)) if pending else None
         return None
 
     def _frame(
-        self, seen: SeenFrame, objects: Mapping[int, TrackedObject], masks: Mapping[int, np.ndarray] | None = None
+        self, frame: HistoryFrame, objects: Mapping[int, TrackedObject], masks: Mapping[int, np.ndarray] | None = None
     ) -> Frame:
-        masklets = tuple(self._masklets(seen, objects, sorted(objects), masks))
-        return Frame(seen.stamp, seen.image.height, seen.image.width, masklets)
+        masklets = tuple(self._masklets(frame, objects, sorted(objects), masks))
+        return Frame(frame.stamp, frame.image.height, frame.image.width, masklets)
 
     def _masklets(
         self,
-        seen: SeenFrame,
+        frame: HistoryFrame,
         objects: Mapping[int, TrackedObject],
         object_ids: Sequence[int],
         masks: Mapping[int, np.ndarray] | None = None,
@@ -416,13 +419,13 @@ class Tracker:
         """Masklets of some objects.
 
         Args:
-            masks: by ID, where they are known already.
+            masks: masks by ID, if they are known already.
         """
         if masks is None:
             competing = sorted(objects) if self._non_overlap_masks else object_ids
-            masks = render_masks(seen, competing, self._pixels, self._non_overlap_masks)
+            masks = render_masks(frame, competing, self._pixels, self._non_overlap_masks)
         labels = {object_id: objects[object_id].label for object_id in object_ids}
-        return masklets_of(seen, labels, masks, self._box_min_part)
+        return masklets_of(frame, labels, masks, self._box_min_part)
 
 
 def _is_share(value: object) -> bool:
@@ -437,7 +440,7 @@ def _at_least(name: str, value: object, least: int) -> int:
 
 
 def _answers(decoded: Decoded) -> list[Answer]:
-    """One answer for each object; the numbers come to the host together."""
+    """One answer for each object; their numbers are copied to the host together."""
     numbers = torch.stack((decoded.iou, decoded.presence_logit)).float().cpu()
     return [
         Answer(logits, float(iou), float(presence))

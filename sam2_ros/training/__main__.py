@@ -108,8 +108,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     """
     recorded = options.out / RECORDED
     recipe = load(options.recipe or (recorded if recorded.exists() else "default"))
-    given = vars(options)
-    tables = {table: {name: given[name] for name in names if name in given} for table, names in SETTINGS.items()}
+    values = vars(options)
+    tables = {table: {name: values[name] for name in names if name in values} for table, names in SETTINGS.items()}
     return recipe.changed(tables)
 
 
@@ -199,16 +199,16 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
 
 
 def outcome(options: argparse.Namespace, trained: Trainer) -> str:
-    """The lines that say where the weights are and what to do with them."""
+    """The final lines: path of the weights, and commands that use them."""
     if trained.progress < 1:
         how = f"stopped after {trained.step} steps; the same command resumes from there. The weights so far"
     else:
         how = f"complete after {trained.step} steps. The weights"
-    of_clips = f"--data {shlex.quote(str(options.validation[0]))}" if options.validation else "--suite"
+    clip_option = f"--data {shlex.quote(str(options.validation[0]))}" if options.validation else "--suite"
     weights = shlex.quote(str(trained.weights))
     return (
         f"{how}: {trained.weights}\n"
-        f"  is it better?  python -m sam2_ros.evaluation {of_clips} --checkpoint {weights}\n"
+        f"  is it better?  python -m sam2_ros.evaluation {clip_option} --checkpoint {weights}\n"
         f"  on the robot:  ros2 launch sam2_ros sam2.launch.py checkpoint:={weights} image:=..."
     )
 

@@ -13,12 +13,12 @@ import numpy as np
 from sam2_ros.training.settings import NonNegative, Share
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills what a rotated image leaves empty
+MEAN_COLOUR = (124, 116, 104)  # 0 after normalisation; fills the corners of a rotated image
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Probabilities of changes, and how large they are at most."""
+    """Probabilities of changes, and their maximum sizes."""
 
     flip: Share = 0.5
     """Probability of a mirrored clip."""
@@ -31,15 +31,15 @@ class Augmentation:
     grey: Share = 0.05
     """Probability of a clip in shades of grey."""
     brightness: Share = 0.25
-    """Of the whole clip: a factor of 1 - x .. 1 + x, as for all below. Paper: 0.1."""
+    """Change x of the whole clip's brightness: a factor of 1 - x .. 1 + x, as for all below. Paper: 0.1."""
     contrast: Share = 0.2
     """Paper: 0.03."""
     saturation: Share = 0.0
     """Paper: 0.03."""
     tint: Share = 0.1
-    """Of each colour channel. Paper: 0."""
+    """Change of the brightness of each colour channel. Paper: 0."""
     frame_brightness: Share = 0.0
-    """Of each frame by itself. Paper: 0.1."""
+    """Change of the brightness of each frame by itself. Paper: 0.1."""
     frame_contrast: Share = 0.0
     """Paper: 0.05."""
     frame_saturation: Share = 0.0
@@ -52,7 +52,7 @@ NONE = Augmentation(flip=0, grey=0, brightness=0, contrast=0, tint=0)
 def moved(
     frames: np.ndarray, masks: np.ndarray, settings: Augmentation, rng: np.random.Generator, squeezed: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirrors, rotates and shears a clip, or tiles it 2x2. May move objects out of the image.
+    """Mirror, rotate and shear a clip, or tile it 2x2. May move objects out of the image.
 
     Args:
         frames: uint8 [T, H, W, 3].
@@ -88,13 +88,13 @@ def _warp(image: np.ndarray, affine: np.ndarray, fill: int | tuple[int, int, int
 
 
 def _each(masks: np.ndarray, change) -> np.ndarray:
-    """Changes every mask, bool [T, N, H, W], as a grey image, and thresholds it at middle grey."""
+    """Change every mask, bool [T, N, H, W], as a grey image, and threshold it at middle grey."""
     grey = np.ascontiguousarray(masks).view(np.uint8) * np.uint8(255)
     return np.stack([[change(mask) for mask in frame] for frame in grey]) > 127
 
 
 def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
-    """Tiles a cell 2x2, some copies mirrored; those that are not shown are empty."""
+    """Tile a cell 2x2, some copies mirrored; copies that are not shown are empty."""
     cells = [cell[:, ::-1] if flip else cell for flip in flips]
     if shown is not None:
         cells = [one if show else np.zeros_like(one) for one, show in zip(cells, shown, strict=True)]
@@ -102,21 +102,21 @@ def _tiled(cell: np.ndarray, flips: np.ndarray, shown: np.ndarray | None = None)
 
 
 def recoloured(frames: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Changes the light of a clip, of every frame by itself if so set: uint8 [T, H, W, 3]."""
+    """Change the light of a clip, of every frame by itself if so set: uint8 [T, H, W, 3]."""
     grey = rng.random() < settings.grey
     tint = np.diag(1 + settings.tint * rng.uniform(-1, 1, 3))
     clip = (settings.brightness, settings.contrast, settings.saturation)
     each = (settings.frame_brightness, settings.frame_contrast, settings.frame_saturation)
-    of_clip = 1 + np.array(clip) * rng.uniform(-1, 1, 3)
+    clip_factors = 1 + np.array(clip) * rng.uniform(-1, 1, 3)
     changed = []
     for frame in frames:
         frame = np.ascontiguousarray(frame)
         mean = np.array(cv2.mean(frame)[:3]) @ LUMINANCE
-        matrix = _jitter(mean, *of_clip) @ _homogeneous(tint)
+        matrix = _jitter(mean, *clip_factors) @ _homogeneous(tint)
         if grey:
             matrix = _homogeneous(np.tile(LUMINANCE, (3, 1))) @ matrix
         if any(each):
-            matrix = _jitter(mean * of_clip[0], *(1 + np.array(each) * rng.uniform(-1, 1, 3))) @ matrix
+            matrix = _jitter(mean * clip_factors[0], *(1 + np.array(each) * rng.uniform(-1, 1, 3))) @ matrix
         changed.append(cv2.transform(frame, matrix[:3]))
     return np.stack(changed)
 

@@ -33,7 +33,7 @@ class ClipMemory:
         """Tracked frame -> objects for which it is valid: bool [O]. Other frames are valid for all."""
 
     def add(self, t: int, map: Tensor, answer: Decoded, prompted: bool, chance: Chance) -> None:
-        """Adds frame t: its memory map [O, c, h, w], and the decoder's output."""
+        """Add frame t: its memory map [O, c, h, w], and the decoder's output."""
         add = self._bank.remember_prompted if prompted else self._bank.remember
         add(t, map, answer.pointer)
         if self._min_presence is None:

@@ -50,12 +50,12 @@ from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 
 HELD_OUT = 5
-"""One clip in this many is held out, to judge whether fitting helped."""
+"""One in `HELD_OUT` clips is held out, to judge the fit."""
 DIFFERENCE_WEIGHT = 4.0
-"""Weight of errors in the differences between candidates, relative to errors in the values themselves."""
+"""Weight of errors in the differences between candidates, relative to errors in their IoU."""
 BATCH = 512
 MAX_FRAMES = 100
-"""Frames of a clip that are used; recordings may have thousands of similar ones."""
+"""Maximum number of frames of a clip that are used; recordings may have thousands of similar ones."""
 
 Decoding = tuple[Tensor, RawMasks]
 """The input of the head [N, dim] and the output of the decoder, for N objects."""
@@ -68,11 +68,11 @@ class Judged:
     tokens: Tensor
     """Input of the head: float32 [N, dim]."""
     predicted: Tensor
-    """Its output, the predicted IoU, 0 .. 1: [N, 4]; of the single mask, then of the candidates."""
+    """Output of the head, the predicted IoU, 0 .. 1: [N, 4]; of the single mask, then of the candidates."""
     iou: Tensor
     """True IoU, 0 .. 1: [N, 4]."""
     prompted: Tensor
-    """Whether it follows a click, not memory: bool [N]."""
+    """Whether each output follows a click, not memory: bool [N]."""
     clip: Tensor
     """Number of the clip: int64 [N]."""
 
@@ -86,7 +86,7 @@ class Judged:
 
 
 def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
-    """Tracks every object of a clip, on its first `MAX_FRAMES` frames, from one click.
+    """Track every object of a clip, on its first `MAX_FRAMES` frames, from one click.
 
     A click is drawn from the object's pixels on the first frame that shows it, with a probability that grows with the
     distance from its outline, as users click. None: no object is ever visible.
@@ -136,7 +136,7 @@ def record(decoder: MaskDecoder) -> Iterator[list[Decoding]]:
 
 
 def _judged(tracker: Tracker, decoding: Decoding, masks: np.ndarray, clip: int, *, prompted: bool) -> Judged:
-    """Compares masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
+    """Compare masks with true ones, bool [N, H, W], on the decoder's own grid, as the losses do."""
     tokens, raw = decoding
     shape = tracker.network.config.shape(*masks.shape[1:])
     true = [mask_to_network(mask, shape, raw.logits.device) for mask in masks]
@@ -155,10 +155,10 @@ def _click(mask: np.ndarray, rng: np.random.Generator) -> Click:
 
 
 def fit(head: MLP, judged: Judged, epochs: int = 15, lr: float = 1e-3) -> None:
-    """Fits the head in place, starting from its current weights.
+    """Fit the head in place, starting from its current weights.
 
-    The loss is the squared error, where the paper has the absolute one: the mean of the IoU that a mask may have is
-    wanted. Differences between candidates weigh more, since they decide the choice and are small beside the rest.
+    The loss is the squared error, not the paper's absolute one, so that predictions are means of the possible IoU.
+    Differences between candidates weigh more, since they decide the choice and are comparatively small.
     """
     generator = torch.Generator().manual_seed(0)
     batch = min(BATCH, len(judged.tokens))
@@ -206,12 +206,12 @@ class _JudgedClips(Dataset[Judged | None]):
 def gather(
     tracker: Tracker, clip: Callable[[int], Clip], numbers: Iterable[int], minutes: float, workers: int
 ) -> Judged:
-    """Judges clips until there are no more, or `minutes` have passed. Raises ValueError if there are too few.
+    """Judge clips until there are no more, or `minutes` have passed. Raises ValueError if there are too few.
 
     Args:
-        clip: makes or opens a clip.
-        numbers: of the clips.
-        workers: number of processes, each with a thread and a tracker of its own; 0: this one.
+        clip: makes or opens a clip by number.
+        numbers: numbers of the clips.
+        workers: number of processes, each with its own thread and tracker; 0: this process.
     """
     cv2.setNumThreads(1)  # its thread pool does not survive a fork
     judged = DataLoader(_JudgedClips(tracker, clip), batch_size=None, sampler=numbers, num_workers=workers)  # type: ignore[arg-type]

@@ -16,10 +16,10 @@ from sam2_ros.training.recipe import Stage
 from sam2_ros.training.samples import Batch, Samples
 
 STILL_SEEDS = 2**36
-"""Offset of the seeds of still scenes to those of the clips beside them."""
+"""Offset from the seeds of clips to those of the still scenes beside them."""
 
 MAX_STILL_AREA = 0.9
-"""As `Stage.max_area`, for still images beside clips (appendix C.2.1)."""
+"""`Stage.max_area` of still images beside clips (appendix C.2.1)."""
 
 Index = tuple[int, int]
 JointIndex = tuple[bool, tuple[Index, ...]]

@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from sam2_ros.training.validation import Scores
 
 LOG_EVERY = 20
-"""Steps whose means are logged together; fewer where steps are slow."""
+"""Maximum number of steps whose means are logged together; fewer if steps are slow."""
 MAX_SILENCE = 20.0
 """Seconds between two lines."""
 
@@ -27,7 +27,7 @@ class Log:
     """Writes to a run's folder and to the screen: plain lines, and a bar where that is a terminal.
 
     Args:
-        folder: for TensorBoard's files and the latest images.
+        folder: folder of TensorBoard's files and the latest images.
         step: to resume from.
         end: length of the stage in words: "300 steps", "8 minutes".
         progress: of the stage, 0 .. 1.
@@ -45,14 +45,14 @@ class Log:
         self._bar = Progress(
             *columns,
             console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),  # or what is piped to a file would appear on the screen
+            redirect_stdout=sys.stdout.isatty(),  # or output piped to a file would appear on the screen
             disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(self._status(step, progress), total=1.0, completed=progress)
         self._bar.start()
 
     def numbers(self, step: int, progress: float, values: dict[str, float]) -> None:
-        """Logs losses and other numbers of a step; `progress` is 0 .. 1."""
+        """Log losses and other numbers of a step; `progress` is 0 .. 1."""
         self._latest = step, min(progress, 1.0)
         self._bar.update(self._task, completed=progress, description=self._status(*self._latest))
         self._recent.append(values)
@@ -60,7 +60,7 @@ class Log:
             self._write_means()
 
     def scores(self, step: int, scores: Scores) -> None:
-        """Logs the scores of a validation."""
+        """Log the scores of a validation."""
         self._write_means()
         self._print(f"validation after {step} steps: {scores}")
         for name, value in asdict(scores).items():
@@ -68,7 +68,7 @@ class Log:
                 self._board.add_scalar(f"validation/{name}", value, step)
 
     def pictures(self, step: int, kind: str, pictures: Sequence[np.ndarray]) -> None:
-        """Logs images, uint8 [H, W, 3] RGB; the latest of each kind also as <kind>_0.png, ..."""
+        """Log images, uint8 [H, W, 3] RGB; the latest of each kind also as <kind>_0.png, ..."""
         for i, image in enumerate(pictures):
             self._board.add_image(f"{kind}/{i}", image, step, dataformats="HWC")
             cv2.imwrite(str(self._folder / f"{kind}_{i}.png"), image[..., ::-1])
@@ -80,7 +80,7 @@ class Log:
         self._board.close()
 
     def _write_means(self) -> None:
-        """Logs means over the steps since the last time."""
+        """Log means over the steps since the last time."""
         if not self._recent:
             return
         means = {name: float(np.mean([one[name] for one in self._recent])) for name in self._recent[0]}

@@ -27,7 +27,7 @@ class LossWeights:
     iou: NonNegative = 1.0
     presence: NonNegative = 1.0
     affinity: NonNegative = 0.0
-    """Of `training.affinity`, for image encoders that start from random weights. Paper: 0."""
+    """Weight of the loss of `training.affinity`, for image encoders that start from random weights. Paper: 0."""
     shared: Share = 0.0
     """Share of the mask losses that all four masks learn from, instead of the best of the requested ones alone.
 

@@ -33,7 +33,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Updates all matrices that have a gradient."""
+        """Update all matrices that have a gradient."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
@@ -59,9 +59,9 @@ class Muon(Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Orthogonalises matrices by Newton-Schulz iteration: [M, r, c] -> [M, r, c].
+    """Orthogonalise matrices by Newton-Schulz iteration: [M, r, c] -> [M, r, c].
 
-    Singular vectors stay about the same; singular values end between 0.7 and 1.2, which is near enough to 1.
+    Singular vectors stay about the same; singular values end between 0.7 and 1.2, close enough to 1.
     """
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     x = wide.bfloat16() if bfloat16.is_native(matrices.device) else wide.float()

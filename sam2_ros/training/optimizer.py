@@ -32,11 +32,12 @@ class Learning:
     """Learning rate of the prompt encoder and the mask decoder, relative to `lr`. Small values preserve the masks that
     a click gives."""
     layer_decay: Share = 1.0
-    """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full."""
+    """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full
+    one."""
     drop_path: Share | None = None
     """Stochastic depth at the encoder's last block. None: the model's own."""
     weight_decay: NonNegative = 0.1
-    """Of parameters with two dimensions or more; biases and norms have none."""
+    """Weight decay of parameters with two dimensions or more; biases and norms have none."""
     beta2: Share = 0.98
     """AdamW's decay of squared gradients. Its usual 0.999 takes more steps than a short training has."""
     muon: bool = False
@@ -90,8 +91,8 @@ _TRUNK = re.compile(r"image_encoder\.trunk\.(?:blocks\.(\d+)|patch_embed)\.")
 
 
 def _encoder_blocks(names) -> int:
-    found = [int(match[1]) for name in names if (match := _TRUNK.search(name)) and match[1]]
-    return 1 + max(found, default=-1)
+    blocks = [int(match[1]) for name in names if (match := _TRUNK.search(name)) and match[1]]
+    return 1 + max(blocks, default=-1)
 
 
 def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
@@ -114,7 +115,7 @@ class Schedule:
         self._rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
 
     def set(self, rate: float) -> None:
-        """Sets all learning rates relative to their peaks."""
+        """Set all learning rates relative to their peaks."""
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * peak

@@ -12,14 +12,14 @@ from sam2_ros.training.settings import Count, Index, Share
 
 @dataclass(frozen=True)
 class Prompting:
-    """How objects are prompted. Probabilities are drawn once per batch; positions of prompts once per object."""
+    """Prompting of objects. Probabilities are drawn once per batch; positions of prompts once per object."""
 
     mask: Share = 0.5
     """Probability that the first prompts of a clip are masks."""
     box: Share = 0.25
     """Probability that a first prompt is a box; the rest are clicks."""
     prompted_frames: Count = 1
-    """First prompts come on 1 .. this many frames, the first frame always among them. Paper: 2."""
+    """Maximum number of frames with first prompts, always including the first frame. Paper: 2."""
     corrected: Share = 0.5
     """Probability that clicks correct predictions, as a user would. Paper: 1."""
     corrected_frames: Index = 2
@@ -68,7 +68,7 @@ class Plan:
 
     @classmethod
     def draw(cls, prompting: Prompting, frames: int, generator: torch.Generator) -> Plan:
-        """Draws a plan for clips of `frames` frames. Still images get clicks and boxes only: a mask teaches nothing."""
+        """Draw a plan for clips of `frames` frames. Still images get clicks and boxes only: a mask teaches nothing."""
 
         def happens(chance: float) -> bool:
             return float(torch.rand((), generator=generator)) < chance
@@ -77,7 +77,10 @@ class Plan:
             return int(torch.randint(limit, (), generator=generator))
 
         others = [1 + t for t in torch.randperm(frames - 1, generator=generator).tolist()]
-        initial = [0, *others[: below(min(prompting.prompted_frames, max(1, frames - 1)))]]  # one is left to be tracked
+        initial = [
+            0,
+            *others[: below(min(prompting.prompted_frames, max(1, frames - 1)))],
+        ]  # one frame remains to be tracked
         others = others[len(initial) - 1 :]
         from_masks = frames > 1 and happens(prompting.mask)
         boxes = prompting.box / (1 - prompting.mask) if prompting.mask < 1 else 0.0

@@ -12,7 +12,7 @@ from sam2_ros.system.device import device_of
 
 
 def start(device: str | None = None) -> torch.device:
-    """Joins the other processes, if torchrun started any, and returns the device to compute on.
+    """Join the other processes, if torchrun started any, and return the device to compute on.
 
     Args:
         device: such as "cpu", "cuda" (of several GPUs, this process' own) or "cuda:1". None: CUDA if there is any.
@@ -37,7 +37,7 @@ def own_device(device: torch.device) -> torch.device:
 
 
 def end() -> None:
-    """Leaves the other processes."""
+    """Leave the other processes."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -48,7 +48,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def all_gather(values: Tensor) -> Tensor:
-    """Gathers a tensor from all processes: [...] -> [world, ...]."""
+    """Gather a tensor from all processes: [...] -> [world, ...]."""
     if not dist.is_initialized():
         return values[None]
     all_values = [torch.empty_like(values) for _ in range(dist.get_world_size())]

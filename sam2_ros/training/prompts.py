@@ -41,7 +41,7 @@ class Chance:
 
 
 def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
-    """Draws one pixel of each mask uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
+    """Draw one pixel of each mask uniformly: bool [N, H, W], none empty -> x, y as float32 [N, 2]."""
     inside = masks.flatten(1).cumsum(dim=1, dtype=torch.int32)
     count = inside[:, -1:]
     # The n-th pixel of each mask: many times as fast as `multinomial`, which draws a number for every pixel.
@@ -52,7 +52,7 @@ def random_pixels(masks: Tensor, chance: Chance) -> Tensor:
 
 
 def clicks(masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Draws a positive click anywhere on each mask, a negative one anywhere in the image where the mask is empty.
+    """Draw a positive click anywhere on each mask, a negative one anywhere in the image where the mask is empty.
 
     Args:
         masks: bool [N, H, W].
@@ -64,7 +64,7 @@ def clicks(masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
 
 
 def _clicks(regions: Tensor, masks: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Draws a click in each region, or anywhere if that is empty; positive if it is on the mask."""
+    """Draw a click in each region, or anywhere if that is empty; positive if it is on the mask."""
     points = random_pixels(regions | ~_any(regions)[:, None, None], chance)
     column, row = points.long().unbind(dim=1)
     positive = masks[torch.arange(len(masks), device=masks.device), row, column]
@@ -76,7 +76,7 @@ def _any(masks: Tensor) -> Tensor:
 
 
 def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0) -> tuple[Tensor, Tensor]:
-    """Draws a box around each mask, its sides moved by up to `jitter` of its size and `most` pixels.
+    """Draw a box around each mask, its sides moved by up to `jitter` of its size and `most` pixels.
 
     An empty mask has no box: it gets a negative click anywhere instead, and padding.
 
@@ -98,15 +98,15 @@ def boxes(masks: Tensor, chance: Chance, jitter: float = 0.1, most: float = 20.0
     labels = torch.tensor([PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT], device=masks.device)
 
     points, negative = _clicks(masks, masks, chance)
-    there = _any(masks)[:, None]
+    visible = _any(masks)[:, None]
     return (
-        torch.where(there[..., None], corners, points),
-        torch.where(there, labels, F.pad(negative, (0, 1), value=PointLabel.PADDING)),
+        torch.where(visible[..., None], corners, points),
+        torch.where(visible, labels, F.pad(negative, (0, 1), value=PointLabel.PADDING)),
     )
 
 
 def corrections(logits: Tensor, masks: Tensor, chance: Chance, from_truth: float = 0.1) -> tuple[Tensor, Tensor]:
-    """Draws a click in the error region of each prediction: positive on the mask, negative outside of it.
+    """Draw a click in the error region of each prediction: positive on the mask, negative outside of it.
 
     Args:
         logits: of the prediction, above 0 inside: [N, h, w].

@@ -52,9 +52,11 @@ class Stage:
     objects: Count = 4
     """Maximum number of objects from each clip."""
     min_area: Share = 5e-4
-    """Objects that cover less of the first frame are used only where there is no larger one. 0: all are used."""
+    """Minimum share of the first frame that an object covers; smaller ones are used only if there is no larger one. 0:
+    all are used."""
     max_area: Share = 1.0
-    """Objects of clips, not of scenes, that cover more of the first frame are skipped. Paper: 0.9 for still images."""
+    """Maximum share of the first frame that an object of a clip, not of a scene, covers; larger ones are skipped.
+    Paper: 0.9 for still images."""
     still_share: Share = 0.0
     """Share of the steps whose batches are still images instead of clips."""
     still_images: Count | None = None
@@ -64,14 +66,14 @@ class Stage:
     pretrained: bool = False
     """Without `--init`, start from the model's released weights, downloaded where needed, instead of random ones."""
     new_memory: bool = False
-    """Initialise memory attention anew, whatever the weights."""
+    """Reinitialise memory attention, whatever the initial weights."""
     minutes: NonNegative | None = None
     steps: Count | None = None
     """Length of the stage; exactly one of the two is given."""
     easy: bool = False
     """Scenes with fewer, larger and slower objects and better images, to begin with."""
     materials: Share = 1.0
-    """How much the parts of an object differ; scenes with less are easier to segment from one click."""
+    """Degree to which the parts of an object differ; scenes with less are easier to segment from one click."""
     vanishing: Share = 0.0
     """Share of objects that vanish for some frames, which teaches presence."""
     tables: Share = 0.0
@@ -122,7 +124,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def changed(self, tables: Mapping[str, Any]) -> Recipe:
-        """Replaces settings, given as in a file: table -> name -> value. A new length of the stage replaces the old.
+        """Replace settings, given as in a file: table -> name -> value. A new length of the stage replaces the old.
 
         Raises:
             RecipeError: a table or setting is unknown, or a value is of the wrong type or out of range.
@@ -153,10 +155,10 @@ _PARTS = tuple(part.name for part in fields(Recipe))
 
 
 def load(recipe: str | Path) -> Recipe:
-    """Reads a recipe.
+    """Read a recipe.
 
     A file has the tables of `Recipe`. It may name another recipe as its `base`, by name or by a path relative to the
-    file, and then holds only what differs; without one, what it leaves out is as in `default`.
+    file, and then holds only the differences; without one, omitted settings are those of `default`.
 
     Args:
         recipe: one of `NAMES`, or a TOML file.
@@ -191,6 +193,6 @@ def _load(recipe: str | Path, folder: Path, derived: tuple[Path, ...]) -> Recipe
 
 
 def _where(name: str, but: str = "") -> str:
-    """Where a misplaced setting belongs, as the end of a sentence; empty if it is unknown everywhere."""
+    """The table that a misplaced setting belongs to, as the end of a sentence; empty if it is unknown everywhere."""
     parts = [part.name for part in fields(Recipe) if part.name != but and hasattr(part.default_factory, name)]  # type: ignore[misc]
     return f"; it belongs to [{parts[0]}]" if parts else ""

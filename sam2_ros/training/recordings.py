@@ -24,12 +24,12 @@ MAX_OPEN = 16
 """Maximum number of clips that a process keeps open."""
 
 MAX_TRIES = 5
-"""Attempts at each clip before training fails: only a frame or two may be damaged."""
+"""Number of attempts at each clip before training fails: only a frame or two may be damaged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """The annotation of a clip: which objects are visible and known on which frames."""
+    """The annotation of a clip: visibility of its objects on the annotated frames."""
 
     frames: np.ndarray
     """Indices of the T annotated frames. Others may show anything and are not used."""
@@ -40,7 +40,7 @@ class Annotated:
 
     @classmethod
     def of(cls, clip: Clip, min_area: float = 0.0, max_area: float = 1.0) -> Annotated:
-        """Decodes all masks of a clip once. Raises ClipError if none can be used.
+        """Decode all masks of a clip once. Raises ClipError if none can be used.
 
         Args:
             min_area, max_area: as in `Stage`.
@@ -63,7 +63,7 @@ class Annotated:
     def resized(
         self, clip: Clip, chosen: Sequence[int], shape: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Reads annotated frames and masks at the input size, resized as the tracker does.
+        """Read annotated frames and masks at the input size, resized as the tracker does.
 
         Args:
             clip: the annotated one.

@@ -79,7 +79,7 @@ class Rollout(nn.Module):
         self.shared = shared
 
     def forward(self, batch: Batch, seed: int) -> Outcome:
-        """Runs a batch; all random numbers follow from the seed, which all processes share."""
+        """Run a batch; all random numbers follow from the seed, which all processes share."""
         model = self.model
         frames = batch.masks.shape[1]
         generator = torch.Generator().manual_seed(seed)
@@ -148,7 +148,7 @@ class Rollout(nn.Module):
         return Chance(generator, objects, first, total, present.device), means[:-1], means[-1]
 
     def _encode(self, images: Tensor) -> ImageFeatures:
-        """Encodes one image at a time if checkpointing, so that only one image's activations exist at once."""
+        """Encode one image at a time if checkpointing, so that only one image's activations exist at once."""
         if not self.checkpointing:
             return self.model.encode_image(images)
         parts = [self._call(self.model.encode_image, image) for image in images.split(1)]

@@ -33,16 +33,16 @@ class Batch:
         return normalised(self.images)
 
     def to(self, device: torch.device) -> Batch:
-        """Copies to a device; from pinned memory, asynchronously."""
+        """Copy to a device; from pinned memory, asynchronously."""
         return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
     def pin_memory(self) -> Batch:
-        """Copies to pinned memory; called by the data loader."""
+        """Copy to pinned memory; called by the data loader."""
         return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
-        """Concatenates batches."""
+        """Concatenate batches."""
         offsets = np.cumsum([0] + [len(part.images) for part in parts[:-1]]).tolist()
         return Batch(
             torch.cat([part.images for part in parts]),
@@ -64,7 +64,7 @@ class Samples(Protocol):
 def excerpt(
     visible: np.ndarray, frames: int, max_gap: int, rng: np.random.Generator, known: np.ndarray | None = None
 ) -> list[int]:
-    """Draws the frames of a sample, in playing order: indices into the clip.
+    """Draw the frames of a sample, in playing order: indices into the clip.
 
     They are evenly spaced, with any offset and gap that the clip is long enough for, forwards or backwards. Large gaps
     make objects come and go within a few frames, which otherwise takes clips too long to train on. The first frame
@@ -81,8 +81,10 @@ def excerpt(
     """
 
     def shown(first: int, step: int) -> bool:
-        there = visible[first]
-        return bool((there if known is None else there & known[first + step * np.arange(frames)].all(axis=0)).any())
+        candidates = visible[first]
+        return bool(
+            (candidates if known is None else candidates & known[first + step * np.arange(frames)].all(axis=0)).any()
+        )
 
     count = len(visible)
     max_gap = min(max_gap, (count - 1) // (frames - 1)) if frames > 1 else 1
@@ -108,7 +110,7 @@ def sample(
     min_area: float = 0.0,
     max_area: float = 1.0,
 ) -> Batch:
-    """Draws objects that are visible on the first frame of a clip, and augments the clip.
+    """Draw objects that are visible on the first frame of a clip, and augment the clip.
 
     Args:
         frames: uint8 [T, H, W, 3].
@@ -132,7 +134,7 @@ def sample(
     masks = masks[:, rng.permutation(candidates)[:objects]]
     changed, moved = augmentation.moved(frames, masks, changes, rng, squeezed)
     visible = moved[0].any(axis=(1, 2))
-    if visible.any():  # else all left the image: keep the clip as it was
+    if visible.any():  # else all left the image: keep the clip unchanged
         frames, masks = changed, moved[:, visible]
     if fill:
         masks = masks[:, np.resize(np.arange(masks.shape[1]), objects)]

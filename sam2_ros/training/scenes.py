@@ -97,7 +97,7 @@ class SceneOrder(Sampler[tuple[int, int]]):
         height = rows(width)
         workers = max(1, stage.workers)
         for step in count(self.step):
-            turn, worker = divmod(step, workers)  # the data loader hands batches to its workers in turns
+            turn, worker = divmod(step, workers)  # the data loader assigns batches to its workers in turn
             rest, row = divmod(turn, height)
             block, use = divmod(rest, stage.uses)
             first = stage.first_seed + (block * workers + worker) * height * width

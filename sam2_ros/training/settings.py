@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 T = TypeVar("T")
 
 AUTO = "auto"
-"""What files say for None, which TOML has no word for."""
+"""Word for None in files, since TOML has none."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def changed(settings: T, values: Mapping[str, Any]) -> T:
-    """Replaces some values of a dataclass.
+    """Replace some values of a dataclass.
 
     Raises:
         ValueError: a name is unknown, or a value is of the wrong type or out of range; the message names it.
@@ -55,7 +55,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def to_table(settings: Any) -> list[str]:
-    """The lines of a TOML table with every value. What is None by default and has not been changed is left out."""
+    """The lines of a TOML table with every value. Unchanged values that are None by default are left out."""
     lines = []
     for field in fields(settings):
         value = getattr(settings, field.name)

@@ -11,12 +11,12 @@ from sam2_ros.model.memory_attention import MemoryAttentionLayer
 from sam2_ros.model.sam2 import SAM2
 
 GAIN = 3.0
-"""Factor of the tied projections: enough for most of the attention to fall on the position of the click."""
+"""Factor of the tied projections, large enough for most of the attention to fall on the position of the click."""
 
 
 @torch.no_grad()
 def attend_to_same_position(model: SAM2, strength: float = 1.75) -> None:
-    """Makes each query of memory attention attend to its own position.
+    """Make each query of memory attention attend to its own position.
 
     Rotary embedding rotates equal constants in query and key by their positions, so their product is largest where the
     positions agree.
@@ -31,7 +31,7 @@ def attend_to_same_position(model: SAM2, strength: float = 1.75) -> None:
 
 @torch.no_grad()
 def attend_to_click(model: SAM2, gain: float = GAIN) -> None:
-    """Makes cross-attention of the mask decoder attend to the position of a click, and the image to the click there.
+    """Make cross-attention of the mask decoder attend to the position of a click, and the image to the click there.
 
     Clicks and cells of the image share a random Fourier encoding. With tied projections of queries and keys, their
     product is largest where the positions agree. All other embeddings start small, so as not to drown that.

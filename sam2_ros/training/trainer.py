@@ -32,7 +32,7 @@ from sam2_ros.training.samples import Batch, Samples
 from sam2_ros.training.validation import picture, validate
 
 RECORDED = "recipe.toml"
-"""The file in a run's folder with the recipe that it used."""
+"""Name of the file in a run's folder with the recipe that it used."""
 
 
 class Trainer:
@@ -41,7 +41,7 @@ class Trainer:
     Args:
         model: on the device to compute on.
         recipe: its settings, which are recorded beside the weights.
-        samples: what to train on.
+        samples: the samples to train on.
         out: folder for checkpoints and logs. Training resumes from a checkpoint found there.
         validation: clips to validate on. Only the first process needs them.
         save_every, validate_every: seconds.
@@ -78,7 +78,7 @@ class Trainer:
         self.rollout = Rollout(
             faster, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
         )
-        """All trained parameters, also those that are thrown away afterwards."""
+        """All trained parameters, including those that are discarded afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
         self.schedule = Schedule(self.optimizers)
         self.step, self.elapsed = 0, 0.0
@@ -101,11 +101,11 @@ class Trainer:
         return self.elapsed / (60 * stage.minutes)
 
     def stop(self) -> None:
-        """Ends `run` after the current step, in all processes. May be called by a signal handler."""
+        """End `run` after the current step, in all processes. May be called by a signal handler."""
         self._stopped = True
 
     def run(self) -> None:
-        """Trains until the stage is over, or stopped."""
+        """Train until the stage is over, or stopped."""
         stage = self.recipe.stage
         end = f"{stage.steps} steps" if stage.steps is not None else f"{stage.minutes:g} minutes"
         batches = self._batches()  # before the log, which has threads: this forks
@@ -143,7 +143,7 @@ class Trainer:
                 if progress >= 1:
                     self._validate(log, latest)
         finally:
-            del batches  # and with them the workers, which Python would wait for at exit after an error
+            del batches  # ends the workers, for which Python would wait at exit after an error
             if log is not None:
                 log.close()
 
@@ -206,7 +206,7 @@ class Trainer:
         return outcome, numbers | {"gradient": float(norm), "rate": 1e3 * learning.lr * rate}
 
     def save(self) -> None:
-        """Writes the checkpoint, the averaged weights and the recipe. None is ever half written."""
+        """Write the checkpoint, the averaged weights and the recipe. None is ever half written."""
         self.out.mkdir(parents=True, exist_ok=True)
         state = {
             "learner": self.rollout.state_dict(),
@@ -217,7 +217,7 @@ class Trainer:
             "recipe": asdict(self.recipe),
         }
         part = self.checkpoint.with_suffix(".part")
-        with open(part, "wb") as file:  # its errors say what is wrong, those of torch.save(path) don't
+        with open(part, "wb") as file:  # its errors have a reason, unlike those of torch.save(path)
             torch.save(state, file)
         os.replace(part, self.checkpoint)
         weights = self.out / "average.part.safetensors"
@@ -257,7 +257,7 @@ class Trainer:
                     warnings.warn(f"{self.checkpoint} resumes with {name} {value} instead of {before}", stacklevel=3)
 
     def _validate(self, log: Log, latest: tuple[Batch, Outcome] | None = None) -> None:
-        """Logs scores and pictures of the average on validation clips, and a picture of the latest training batch."""
+        """Log scores and pictures of the average on validation clips, and a picture of the latest training batch."""
         if latest is not None:
             log.pictures(self.step, "training", [picture(*latest)])
         if self.validation:
@@ -267,7 +267,7 @@ class Trainer:
 
 
 def _init_worker(worker: int) -> None:
-    """Lowers a worker's priority below that of training, and leaves signals to the process that trains."""
+    """Lower a worker's priority below that of training, and leave signals to the process that trains."""
     os.nice(1)
     for kind in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all processes of a job
         signal.signal(kind, signal.SIG_IGN)

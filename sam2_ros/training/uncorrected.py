@@ -1,4 +1,4 @@
-"""Warnings about masklets that a network predicted and nobody corrected."""
+"""Warnings about uncorrected predictions among masklets."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ MAX_NAMED = 3
 
 
 def warn_of_uncorrected(data: Sequence[Path] | None, validation: Sequence[Path] | None = None) -> None:
-    """Warns of uncorrected predictions among training or validation data.
+    """Warn of uncorrected predictions among training or validation data.
 
     Args:
         data, validation: folders, files and bags.
     """
-    if found := _uncorrected(data):
+    if bags := _uncorrected(data):
         warnings.warn(
-            f"the masklets of {found} were made by a network, and nobody has corrected them. A network trained on"
-            " its own predictions becomes surer of its mistakes, and worse. Replay the bags, correct wrong masks with"
+            f"the masklets of {bags} were made by a network and never corrected. A network trained on its own"
+            " predictions becomes more certain of its mistakes, and worse. Replay the bags, correct wrong masks with"
             " clicks, and record that (docs/training.md)",
             stacklevel=2,
         )
-    if found := _uncorrected(validation):
+    if bags := _uncorrected(validation):
         warnings.warn(
-            f"the masklets of {found}, which validation takes for the truth, were made by a network, and nobody has"
-            " corrected them: scores will rise the more the answers agree, right or wrong",
+            f"the masklets of {bags}, which validation takes for the truth, were made by a network and never"
+            " corrected: scores measure agreement with the network, right or wrong",
             stacklevel=2,
         )
 
@@ -38,5 +38,5 @@ def _uncorrected(paths: Sequence[Path] | None) -> str:
         return ""
     from sam2_ros.data.bag_corrections import uncorrected
 
-    found = [str(bag) for path in paths for bag in uncorrected(path)]
-    return ", ".join(found[:MAX_NAMED]) + (f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else "")
+    bags = [str(bag) for path in paths for bag in uncorrected(path)]
+    return ", ".join(bags[:MAX_NAMED]) + (f" and {len(bags) - MAX_NAMED} more" if len(bags) > MAX_NAMED else "")

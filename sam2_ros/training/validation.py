@@ -28,7 +28,7 @@ from sam2_ros.training.samples import Batch, sample
 
 ONE_CLICK = Prompting(mask=0.0, box=0.0, corrected=0.0, distant_prompts=0.0, forget_absent=0.0)
 SEED = 2**40
-"""Scenes from this seed on are for validation; training counts up from 0 and never gets there."""
+"""First seed of validation scenes; training counts up from 0 and never reaches it."""
 CLIPS = 12
 TILE = 256
 """Longest side of one frame in a picture, pixels."""
@@ -36,16 +36,16 @@ TILE = 256
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over objects and frames, 0 .. 1; NaN where there was nothing to average."""
+    """Means over objects and frames, 0 .. 1; NaN without values."""
 
     first_iou: float
     """IoU on the prompted frame."""
     later_iou: float
-    """IoU on later frames where the object can be seen, zero where it was called absent."""
+    """IoU on later frames with the object visible, zero if it is predicted to be absent."""
     seen: float
-    """Share of later frames with the object visible on which it was called present."""
+    """Share of later frames with the object visible on which it is predicted to be present."""
     missed: float
-    """Share of later frames with the object absent on which it was called absent."""
+    """Share of later frames with the object absent on which it is predicted to be absent."""
 
     def __str__(self) -> str:
         words = {
@@ -54,7 +54,7 @@ class Scores:
             "present {:.3f} when visible": self.seen,
             "absent {:.3f} when not": self.missed,
         }
-        return ", ".join(said.format(value) for said, value in words.items() if not math.isnan(value))
+        return ", ".join(shown.format(value) for shown, value in words.items() if not math.isnan(value))
 
 
 def scene_batches(shape: tuple[int, int], pictures: Pictures | None, clips: int = CLIPS) -> list[Batch]:
@@ -110,12 +110,12 @@ def validate(model: SAM2, batches: Sequence[Batch]) -> tuple[Scores, list[np.nda
     for seed, batch in enumerate(batches):
         outcome = rollout(batch.to(model.device), seed)
         present = batch.masks.flatten(2).any(dim=2)
-        found = outcome.presence_logit.cpu() > 0
-        overlap = iou(outcome.logits.cpu(), coverage(batch.masks)) * found
+        predicted = outcome.presence_logit.cpu() > 0
+        overlap = iou(outcome.logits.cpu(), coverage(batch.masks)) * predicted
         first.append(overlap[:, 0])
         later.append(overlap[:, 1:][present[:, 1:]])
-        seen.append(found[:, 1:][present[:, 1:]].float())
-        missed.append(~found[:, 1:][~present[:, 1:]])
+        seen.append(predicted[:, 1:][present[:, 1:]].float())
+        missed.append(~predicted[:, 1:][~present[:, 1:]])
         pictures.append(picture(batch, outcome))
     return Scores(*(float(torch.cat(values).float().mean()) for values in (first, later, seen, missed))), pictures
 

@@ -26,7 +26,7 @@ def image() -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def memories(model) -> Memories:
-    """Of two objects, of which one remembers less than the other."""
+    """Memories of two objects, one of which has fewer than the other."""
     generator, config = torch.Generator().manual_seed(2), model.config
     return Memories(
         torch.randn(2, 4, config.memory_dim, 8, 8, generator=generator),

@@ -16,7 +16,7 @@ def test_positions_are_cached_by_size():
     assert grid(3, 4) is first and grid(4, 3).shape == (16, 4, 3)
     for side in range(10, 10 + SIZES):
         grid(side, side)
-    assert grid(3, 4) is not first and torch.equal(grid(3, 4), first)  # it was forgotten
+    assert grid(3, 4) is not first and torch.equal(grid(3, 4), first)  # it was dropped from the cache
 
 
 def test_position_embedding_equals_the_plain_one(model):

@@ -14,7 +14,7 @@ from sam2_ros.model.layers import LayerNorm2d
 
 @pytest.mark.parametrize("keys", [64, 2 * MAX_SCORES // 64])
 def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
-    """With few keys by plain matrix products, with many by PyTorch's own kernel."""
+    """Few keys take plain matrix products, many PyTorch's own kernel."""
     inputs = [torch.randn(2, 2, n, 16).bfloat16().float().requires_grad_() for n in (64, keys, keys)]
     weight = torch.randn(2, 2, 64, 16)
     (attention(*inputs) * weight).sum().backward()
@@ -27,7 +27,7 @@ def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_twin_learns_the_models_own_weights(model, image, training):
+def test_training_twin_shares_weights(model, image, training):
     own = deepcopy(model).requires_grad_(True).train(training)
     twin = for_training(own, torch.bfloat16)
     assert twin.training == training and {type(part) for part in twin.modules()} >= set(CPU_TRAINING_CLASSES.values())

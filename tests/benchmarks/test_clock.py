@@ -4,7 +4,7 @@ import torch
 from clock import Clock
 
 
-def test_work_is_counted_once() -> None:
+def test_work_of_a_call_is_counted_once() -> None:
     layer = torch.nn.Linear(8, 4, bias=False)
     clock = Clock("cpu")
     clock.watch(layer, "forward", "layer")

@@ -1,4 +1,4 @@
-"""Weights that tests of checkpoints start from."""
+"""Weights for tests of checkpoints."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def model() -> SAM2:
 
 @pytest.fixture(scope="module")
 def weights(model: SAM2) -> Weights:
-    """Of the default network, random."""
+    """Random weights of the default network."""
     return {key: value.detach() for key, value in model.state_dict().items()}

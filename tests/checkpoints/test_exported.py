@@ -1,4 +1,4 @@
-"""Folders of exported graphs open like every other checkpoint, for what they were exported for."""
+"""Folders of exported graphs open like other checkpoints, for the model, size and aspect of their export."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def intra_op_threads(network: OnnxNetwork) -> set[int]:
     return {session.get_session_options().intra_op_num_threads for session in network._sessions.values()}
 
 
-def test_exported_graphs_are_tracked_with(exported: Path) -> None:
+def test_exported_graphs_track(exported: Path) -> None:
     network = load_model(checkpoint=str(exported))
     assert isinstance(network, OnnxNetwork)
     assert (network.config.name, network.config.image_size, network.config.aspect) == ("default", 192, "4:3")
@@ -33,7 +33,7 @@ def test_exported_graphs_are_tracked_with(exported: Path) -> None:
     assert masklet.mask[:, :56].mean() > 0.9 and masklet.mask[:, 72:].mean() < 0.1
 
 
-def test_exported_graphs_segment_single_images_as_weights_do(exported: Path) -> None:
+def test_exported_graphs_segment_images_like_weights(exported: Path) -> None:
     answers = []
     for model in (load_model(checkpoint=exported), load_model(device="cpu", image_size=192, aspect="4:3")):
         predictor = sam2_ros.ImagePredictor(model)
@@ -43,7 +43,7 @@ def test_exported_graphs_segment_single_images_as_weights_do(exported: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"name": "default"},
         {"device": "cpu"},
@@ -54,12 +54,12 @@ def test_exported_graphs_segment_single_images_as_weights_do(exported: Path) -> 
     ],
     ids=str,
 )
-def test_arguments_may_confirm_what_was_exported(exported: Path, given: dict) -> None:
-    assert isinstance(load_model(checkpoint=exported, **given), OnnxNetwork)
+def test_arguments_that_match_the_export_are_accepted(exported: Path, arguments: dict) -> None:
+    assert isinstance(load_model(checkpoint=exported, **arguments), OnnxNetwork)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({"name": "sam2.1_hiera_tiny"}, r"graphs of the model 'default', not of 'sam2\.1_hiera_tiny'"),
         ({"name": "sam3"}, "no model named 'sam3'"),
@@ -70,18 +70,18 @@ def test_arguments_may_confirm_what_was_exported(exported: Path, given: dict) ->
     ],
     ids=str,
 )
-def test_arguments_that_contradict_the_graphs_are_refused(exported: Path, given: dict, said: str) -> None:
-    with pytest.raises(CheckpointError, match=said):
-        load_model(checkpoint=exported, **given)
+def test_arguments_that_contradict_the_graphs_are_refused(exported: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load_model(checkpoint=exported, **arguments)
 
 
 @pytest.mark.parametrize(
-    "given", [{"image_size": 100}, {"aspect": "wide"}, {"device": "gpu"}, {"device": "cuda:77"}], ids=str
+    "arguments", [{"image_size": 100}, {"aspect": "wide"}, {"device": "gpu"}, {"device": "cuda:77"}], ids=str
 )
-def test_impossible_arguments_are_value_errors_as_with_weights(exported: Path, given: dict) -> None:
+def test_impossible_arguments_are_value_errors(exported: Path, arguments: dict) -> None:
     for checkpoint in (exported, None):
-        with pytest.raises(ValueError, match=str(*given.values())):
-            load_model(checkpoint=checkpoint, **given)
+        with pytest.raises(ValueError, match=str(*arguments.values())):
+            load_model(checkpoint=checkpoint, **arguments)
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -102,11 +102,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_folders_name_the_file_and_the_way_out(exported: Path, tmp_path: Path, damage: str) -> None:
+def test_damaged_folders_name_file_and_remedy(exported: Path, tmp_path: Path, damage: str) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "graphs"))
-    inflict, said = DAMAGES[damage]
+    inflict, message = DAMAGES[damage]
     inflict(folder)
-    with pytest.raises(CheckpointError, match=f"^{folder}{said}"):
+    with pytest.raises(CheckpointError, match=f"^{folder}{message}"):
         load_model(checkpoint=folder)
 
 
@@ -116,13 +116,13 @@ def test_threads_are_a_number_or_chosen_by_the_config(exported: Path) -> None:
     assert intra_op_threads(chosen) == {3}
 
 
-def test_without_onnx_runtime_it_says_what_to_install(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_onnx_runtime_names_the_package(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(CheckpointError, match=r"need ONNX Runtime\. onnxruntime is not installed: .* pip install"):
         load_model(checkpoint=exported)
 
 
-def test_weights_cannot_be_read_out_of_graphs(exported: Path, tmp_path: Path) -> None:
+def test_weights_cannot_be_read_from_graphs(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds ONNX graphs and no weights for PyTorch"):
         load_sam2(checkpoint=exported)
     network = load_model(checkpoint=exported)
@@ -132,7 +132,7 @@ def test_weights_cannot_be_read_out_of_graphs(exported: Path, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_beside_foreign_graphs_are_loaded(tmp_path: Path) -> None:
+def test_weights_beside_unrelated_graphs_are_loaded(tmp_path: Path) -> None:
     save_weights(load_sam2(device="cpu"), tmp_path / "model.safetensors")
     (tmp_path / "model.onnx").touch()  # as in some repositories of Hugging Face
     assert load_model(checkpoint=tmp_path, device="cpu").config.name == "default"

@@ -42,9 +42,9 @@ def test_folders_of_hugging_face(tmp_path):
     (tmp_path / "bin").mkdir()
     torch.save(theirs.state_dict(), tmp_path / "bin" / "pytorch_model.bin")
     for folder in ("sharded", "bin"):
-        found = read_weights(tmp_path / folder)
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[key], expected[key]) for key in found)
+        loaded = read_weights(tmp_path / folder)
+        assert loaded.keys() == expected.keys()
+        assert all(torch.equal(loaded[key], expected[key]) for key in loaded)
 
 
 def test_sharded_folders(weights, tmp_path):
@@ -86,16 +86,16 @@ def test_folders_with_one_file_of_weights(weights, tmp_path):
 
 
 def test_files_that_are_not_weights_are_named(weights, tmp_path):
-    def wrote(name: str, content: bytes) -> Path:
+    def written(name: str, content: bytes) -> Path:
         (tmp_path / name).write_bytes(content)
         return tmp_path / name
 
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 156\n"
-    assert "git lfs pull" in refused(wrote("lfs.pt", pointer))
-    assert "a web page" in refused(wrote("page.pt", b"<!DOCTYPE html><html>"))
-    assert "gzip" in refused(wrote("gz.pt", gzip.compress(b"x" * 100)))
-    assert "an ONNX graph" in refused(wrote("graph.onnx", b"\x08\x08\x12\x07pytorch" * 9))
-    assert "a pickle that torch.save has not made" in refused(wrote("raw.pt", pickle.dumps({"a": [1.0] * 30})))
+    assert "git lfs pull" in refused(written("lfs.pt", pointer))
+    assert "a web page" in refused(written("page.pt", b"<!DOCTYPE html><html>"))
+    assert "gzip" in refused(written("gz.pt", gzip.compress(b"x" * 100)))
+    assert "an ONNX graph" in refused(written("graph.onnx", b"\x08\x08\x12\x07pytorch" * 9))
+    assert "a pickle that torch.save has not made" in refused(written("raw.pt", pickle.dumps({"a": [1.0] * 30})))
     with zipfile.ZipFile(tmp_path / "weights.zip", "w") as archive:
         archive.writestr("weights.pt", b"x")
     assert "a zip archive that torch.save has not made, with weights.pt" in refused(tmp_path / "weights.zip")
@@ -109,7 +109,7 @@ def test_files_that_are_not_weights_are_named(weights, tmp_path):
 
 
 class Unpickled:
-    """Leaves a trace where it is unpickled."""
+    """Leaves a trace when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -129,7 +129,7 @@ def test_pickled_models_are_refused_and_never_run(tmp_path):
 
 
 def zip_bomb(path: Path, entry: str, size: int) -> None:
-    """A checkpoint whose tensors, or what is beside them, are zeros that unpack to a given size."""
+    """A checkpoint whose tensors, or the entry beside them, are zeros that unpack to a given size."""
     torch.save({"model": {"no_mem_embed": torch.zeros(4)}}, path.with_suffix(".plain"))
     with zipfile.ZipFile(path.with_suffix(".plain")) as plain, zipfile.ZipFile(path, "w") as bomb:
         for name in plain.namelist():
@@ -159,9 +159,9 @@ except CheckpointError as error:
     print(error)
 assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000, "more than 50 MB"
 """
-    said = subprocess.run([sys.executable, "-c", code, bomb], capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
-    assert "would unpack to" in said.stdout
+    process = subprocess.run([sys.executable, "-c", code, bomb], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "would unpack to" in process.stdout
 
 
 def test_oversized_indices_are_refused_unread(tmp_path):
@@ -194,6 +194,6 @@ def test_truncated_files_are_refused(weights, tmp_path):
     torch.save(weights, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
     for file in ("whole.pt", "whole.safetensors", "legacy.pt"):
         content = (tmp_path / file).read_bytes()
-        for kept in (1, 9, 40, 1000, len(content) // 2, len(content) - 1):
-            (tmp_path / f"cut-{file}").write_bytes(content[:kept])
-            assert "not a readable checkpoint" in refused(tmp_path / f"cut-{file}"), kept
+        for size in (1, 9, 40, 1000, len(content) // 2, len(content) - 1):
+            (tmp_path / f"cut-{file}").write_bytes(content[:size])
+            assert "not a readable checkpoint" in refused(tmp_path / f"cut-{file}"), size

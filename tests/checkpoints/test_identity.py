@@ -19,7 +19,7 @@ def test_model_is_recognised_by_its_weights(model, tmp_path):
     assert again.config.name == "default" and again.dtype == torch.float32 and not again.training
 
 
-def test_misfits_name_the_nearest_model_and_the_first_keys(tmp_path):
+def test_mismatches_name_the_nearest_model_and_the_first_keys(tmp_path):
     with torch.device("meta"):
         small = SAM2(CONFIGS["sam2.1_hiera_small"]).state_dict()
     weights = {key: torch.zeros(1).expand(value.shape) for key, value in small.items()}

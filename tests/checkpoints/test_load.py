@@ -49,7 +49,7 @@ def refused_by_network(path, config=CONFIGS["default"]) -> str:
     return message
 
 
-def test_misfits_name_file_key_and_likely_origin(model, tmp_path):
+def test_mismatches_name_file_key_and_likely_origin(model, tmp_path):
     weights = model.state_dict()
     path = tmp_path / "bad.safetensors"
 
@@ -82,7 +82,7 @@ def test_unreadable_files(tmp_path):
     assert "not a readable checkpoint" in refused_by_network(tmp_path / "cut.pt")
 
 
-def test_missing_default_weights_say_where_they_belong(tmp_path, monkeypatch):
+def test_missing_default_weights_name_their_path(tmp_path, monkeypatch):
     monkeypatch.setattr(load, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
     with pytest.raises(CheckpointError, match=r"default\.safetensors, but there is no such file"):
         load_model()

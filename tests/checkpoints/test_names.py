@@ -1,4 +1,4 @@
-"""Hugging Face's names, and those that wrappers and trainers make, become Meta's."""
+"""Names of Hugging Face, wrappers and trainers are translated to Meta's."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CHECKPOINTS = {
 
 
 @pytest.mark.parametrize("kind", CHECKPOINTS)
-def test_what_trainers_save_loads(kind, weights, tmp_path):
+def test_trainer_checkpoints_load(kind, weights, tmp_path):
     torch.save(CHECKPOINTS[kind](weights), tmp_path / "weights.pt")
     assert_loads(tmp_path / "weights.pt", weights)
 

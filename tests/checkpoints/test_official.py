@@ -59,7 +59,7 @@ def test_a_file_with_a_wrong_checksum_is_not_cached(release, monkeypatch):
     assert not official.cached_checkpoint("default").exists()
 
 
-def test_without_a_network_it_says_which_file_to_put_where(release):
+def test_failed_download_names_file_and_path(release):
     release.shutdown()
     release.server_close()
     with pytest.raises(CheckpointError) as error:
@@ -83,7 +83,7 @@ def test_a_damaged_cached_file_is_downloaded_again(release, model, caplog):
         load_model("default")
 
 
-def test_a_download_that_fails_leaves_nothing(release, monkeypatch):
+def test_failed_download_leaves_no_file(release, monkeypatch):
     folder = official.cached_checkpoint("default").parent
     url, sha256 = official.OFFICIAL["default"]
     monkeypatch.setitem(official.OFFICIAL, "default", (url, "0" * 64))
@@ -111,7 +111,7 @@ def test_partial_files_of_killed_processes_are_removed(release, monkeypatch):
     assert {file.name for file in folder.iterdir()} == {"default.pt", "default.pt.new.part"}
 
 
-def test_without_a_home_it_says_what_to_set(monkeypatch):
+def test_missing_home_names_the_variable(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "somewhere")
     with pytest.raises(CheckpointError, match="Set HOME or XDG_CACHE_HOME"):

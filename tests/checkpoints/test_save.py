@@ -1,4 +1,4 @@
-"""Weights are saved in Meta's format and in our own, whole or not at all."""
+"""Weights are saved in Meta's format and in our own, completely or not at all."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_own_format_is_half_precision_and_loads_into_float32(model, tmp_path):
     assert_same_weights(again, model, tolerance=1e-3)
 
 
-def test_others_may_read_the_weights(tmp_path):
-    """A node may run as somebody else than the training did."""
+def test_saved_weights_are_readable_by_other_users(tmp_path):
+    """A node may run as another user than training did."""
     save_weights(load_model(device="cpu"), tmp_path / "weights.safetensors")
     (tmp_path / "plain").touch()
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode

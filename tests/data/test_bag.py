@@ -42,7 +42,7 @@ def test_round_trip(storage, tmp_path):
 
 
 def test_bags_of_one_name_are_all_read(tmp_path):
-    """A folder that was recorded, and a file that somebody put beside it."""
+    """A recorded folder beside a file of the same name."""
     for number, name in enumerate(("run1", "other"), start=2):
         bag.write(make_clip(frames=number), tmp_path / name)
     (file,) = (tmp_path / "other").glob("*.mcap")
@@ -60,7 +60,7 @@ def test_incomplete_bag_is_named_beside_others(tmp_path):
         assert open_clips(tmp_path).names == ("whole",)
 
 
-def test_old_bags_have_no_definitions(tmp_path):
+def test_bags_without_definitions(tmp_path):
     """SQLite recordings of ROS 2 Humble: the types come from our .msg files."""
     clip = make_clip()
     bag.write(clip, tmp_path / "bag", storage="sqlite3")
@@ -83,10 +83,10 @@ def test_rclpy_reads_written_bags(tmp_path):
     with AnyReader([tmp_path / "bag"]) as reader:
         topics = {connection.topic: connection for connection in reader.connections}
         assert list(topics) == ["/camera/image_raw", "/sam2/masklets"]
-        found = {name: [data for _, _, data in reader.messages([topic])] for name, topic in topics.items()}
+        serialized = {name: [data for _, _, data in reader.messages([topic])] for name, topic in topics.items()}
         digest = topics["/sam2/masklets"].digest
-    image = serialization.deserialize_message(bytes(found["/camera/image_raw"][3]), Image)
-    array = serialization.deserialize_message(bytes(found["/sam2/masklets"][3]), MaskletArray)
+    image = serialization.deserialize_message(bytes(serialized["/camera/image_raw"][3]), Image)
+    array = serialization.deserialize_message(bytes(serialized["/sam2/masklets"][3]), MaskletArray)
     assert image.header == array.header and image.header.frame_id == "camera"
     assert (image.header.stamp.sec, image.header.stamp.nanosec) == (1, 125_000_000)
     assert (image.encoding, image.height, image.width, image.step) == ("rgb8", 48, 64, 192)
@@ -117,8 +117,8 @@ def test_bags_of_rclpy_are_read(tmp_path):
         for index in range(len(clip)):
             header = Header(stamp=Time(sec=1700000000, nanosec=index * 100_000_000), frame_id="camera_optical")
             mask = Mask(height=48, width=64, counts=rle.encode(clip.masks[index][0]))
-            found = [Masklet(object_id=2, label="box", present=bool(clip.masks[index].any()), mask=mask)]
-            array = MaskletArray(header=header, height=48, width=64, masklets=found)
+            masklets = [Masklet(object_id=2, label="box", present=bool(clip.masks[index].any()), mask=mask)]
+            array = MaskletArray(header=header, height=48, width=64, masklets=masklets)
             pixels = clip.frames[index].tobytes()
             picture = Image(header=header, height=48, width=64, encoding="rgb8", step=192, data=pixels)
             writer.write(images, 5 + index, serialization.serialize_message(picture))
@@ -138,7 +138,7 @@ def _share() -> Path:
 
 @pytest.fixture
 def recorded(tmp_path):
-    """Writes a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
+    """Write a bag of these (topic, type, stamp in ns, fields) from rosbags' own messages of ROS 2 and ours."""
     store = typestore()
     types = store.types
 
@@ -172,7 +172,7 @@ PICTURE = make_clip().frames[0]
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pixels", "wanted"),
+    ("encoding", "pixels", "expected"),
     [
         ("rgb8", PICTURE, PICTURE),
         ("bgr8", PICTURE[..., ::-1].copy(), PICTURE),
@@ -185,20 +185,20 @@ PICTURE = make_clip().frames[0]
     ],
 )
 @pytest.mark.parametrize("padding", [0, 1, 70])
-def test_encodings(recorded, encoding, pixels, wanted, padding):
+def test_encodings(recorded, encoding, pixels, expected, padding):
     clip = bag.read(recorded(("/image", RGB, 10**9, image(pixels, encoding, padding))))
     assert clip.object_ids == () and clip.masks[0] is None
-    np.testing.assert_array_equal(clip.frames[0], wanted)
+    np.testing.assert_array_equal(clip.frames[0], expected)
 
 
-def test_rows_without_a_step(recorded):
-    """Some drivers leave it at 0: rows without padding."""
+def test_step_of_zero(recorded):
+    """Some drivers set step to 0: rows without padding."""
     clip = bag.read(recorded(("/image", RGB, 10**9, image(PICTURE, "rgb8") | {"step": 0})))
     np.testing.assert_array_equal(clip.frames[0], PICTURE)
 
 
 def test_compressed_images(recorded):
-    """PNG is exact; grey stays grey; a JPEG that is cut off is an error, not half a picture."""
+    """PNG is exact; grey stays grey; a truncated JPEG is an error, not half a picture."""
     png = cv2.imencode(".png", PICTURE[..., ::-1])[1].ravel()
     grey = cv2.imencode(".png", PICTURE[..., 0])[1].ravel()
     jpeg = cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()
@@ -218,12 +218,12 @@ def test_compressed_images(recorded):
 
 
 def thermal(index: int) -> np.ndarray:
-    """Of 14 bits, slowly warmer."""
+    """A thermal image of 14 bits; later ones are warmer."""
     return (7600 + 10 * index + PICTURE[..., 0].astype(np.uint16) * 2).astype(np.uint16)
 
 
-def test_16_bit_images_are_those_of_the_node(recorded):
-    """Raw and as PNG, whichever is asked for first; one that cannot be read does not matter to the others."""
+def test_16_bit_images_equal_the_nodes(recorded):
+    """Raw and as PNG, in any order of access; an unreadable image does not affect the others."""
     frames = [image(thermal(index), "mono16") for index in range(12)]
     frames[5] |= {"data": frames[5]["data"][:9]}
     pngs = [
@@ -253,7 +253,7 @@ def test_decompression_bombs_in_a_bag_are_refused(recorded):
 
 
 def test_masklets_belong_to_images_by_stamp(recorded):
-    """Whatever the order of arrival; of two answers for one image the later one counts."""
+    """In any order of arrival; of two answers for one image the later one counts."""
     a, b, c = 10**9, 2 * 10**9, 3 * 10**9
     types = typestore().types
 
@@ -295,8 +295,8 @@ def test_ambiguous_topics_must_be_chosen(recorded):
     np.testing.assert_array_equal(open_clips(path, "/right", "/two")[0].frames[0], PICTURE[:, ::-1])
 
 
-def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
-    """Not another camera's, not what the node drew, and a topic's compressed copy is none of its own."""
+def test_images_with_stamps_of_masklets_are_chosen(recorded):
+    """Images of another camera, and the node's own overlay, are not chosen; a compressed copy is no second topic."""
     jpeg = {"format": "jpeg", "data": cv2.imencode(".jpg", PICTURE[..., ::-1])[1].ravel()}
     path = recorded(
         *(("/up/image", RGB, 10**9 * t + 1, image(PICTURE * 0, "rgb8")) for t in (1, 2)),
@@ -310,8 +310,8 @@ def test_images_with_the_stamps_of_masklets_are_chosen(recorded):
     assert not bag.read(path, images="/sam2/overlay").frames[0].any()
 
 
-def test_unlisted_object_is_unknown(recorded):
-    """It was pointed out later, or is no longer followed; one that is named and not present is hidden."""
+def test_object_missing_from_a_masklet_array_is_unknown(recorded):
+    """It is prompted later, or is no longer tracked; a listed object that is not present is hidden."""
     types = typestore().types
     square, nothing = np.zeros((2, 48, 64), bool)
     square[3:9, 3:9] = True

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_installed_definitions_are_found(tmp_path, monkeypatch):
-    """Away from the source folder, in a workspace that was sourced."""
+    """Outside of the source folder, in a sourced workspace."""
     monkeypatch.setattr(bag_types, "__file__", str(tmp_path / "lib/sam2_ros/data/bag_types.py"))
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert bag_types.definitions() is None

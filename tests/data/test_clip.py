@@ -1,4 +1,4 @@
-"""A clip refuses what doesn't fit together."""
+"""A clip checks that its parts fit together."""
 
 import numpy as np
 import pytest
@@ -26,6 +26,6 @@ def test_a_clip_has_a_length():
     ],
 )
 def test_invalid_clips(changes, words):
-    given = {"name": "a", "frames": FRAMES, "object_ids": (1,), "masks": MASKS, "fps": 24.0} | changes
+    fields = {"name": "a", "frames": FRAMES, "object_ids": (1,), "masks": MASKS, "fps": 24.0} | changes
     with pytest.raises(ValueError, match=words):
-        Clip(**given)
+        Clip(**fields)

@@ -1,4 +1,4 @@
-"""Damaged files: one class of error, which names file and frame and says what is wrong."""
+"""Damaged files: one class of error, which names file, frame and problem."""
 
 import json
 import pickle
@@ -28,7 +28,7 @@ def sets(tmp_path_factory):
 
 @pytest.fixture
 def copy(sets, tmp_path):
-    """Makes a copy of one of them, to be damaged."""
+    """Make a copy of one of them, to be damaged."""
     return lambda name: Path(shutil.copytree(sets / name, tmp_path / name))
 
 
@@ -47,7 +47,7 @@ def relabel(file: Path, labels: np.ndarray) -> None:
 
 
 def shorten_palette(file: Path, colours: int) -> None:
-    """Leaves the pixels of a PNG as they are (Pillow would not)."""
+    """Leave the pixels of a PNG unchanged (Pillow would not)."""
     data = file.read_bytes()
     start = data.index(b"PLTE")
     end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
@@ -62,7 +62,7 @@ def edit(file: Path, change) -> None:
 
 
 def expect(file: Path, frame: int | None, problem: str, read) -> ClipError:
-    """What `read` gives is damaged, in this file and frame, and says this (a regular expression)."""
+    """`read` raises a ClipError with this file, frame and problem (a regular expression)."""
     with pytest.raises(ClipError, match=problem) as caught:
         decode(read())
     assert caught.value.file == file
@@ -84,7 +84,7 @@ READ = {
 def test_frames(copy, layout):
     root = copy(layout)
     images = root / IMAGES[layout]
-    kept = (images / "00003.jpg").read_bytes()
+    original = (images / "00003.jpg").read_bytes()
 
     def read():
         return READ[layout](root)
@@ -93,18 +93,18 @@ def test_frames(copy, layout):
     expect(images / "00003.jpg", 3, "cannot be decoded.*truncated", read)
     (images / "00003.jpg").write_bytes(b"")
     expect(images / "00003.jpg", 3, "cannot be decoded", read)
-    (images / "00003.jpg").write_bytes(kept)
+    (images / "00003.jpg").write_bytes(original)
     Image.new("RGB", (64, 50)).save(images / "00003.jpg")
     expect(images / "00003.jpg", 3, "is 64 x 50 pixels, but the first frame is 64 x 48", read)
     (images / "00003.jpg").unlink()
     expect(images / "00003.jpg", 3, "missing, but later frames", read)
-    (images / "00003.jpg").write_bytes(kept)
+    (images / "00003.jpg").write_bytes(original)
     decode(read())
     clip = read()
     (images / "00003.jpg").unlink()
     expect(images / "00003.jpg", 3, "the file is missing", lambda: clip)
-    (images / "00003.jpg").write_bytes(kept)
-    (images / "00008.jpg").unlink()  # the last one: its masks are left over
+    (images / "00003.jpg").write_bytes(original)
+    (images / "00008.jpg").unlink()  # the last frame: its masks remain
     with pytest.raises(ClipError, match=r"00008\.png: belongs to no frame: .*00008\.jpg is missing"):
         read()
     shutil.rmtree(images)
@@ -144,7 +144,7 @@ def test_label_images(copy, layout):
 def test_youtube_vos(copy):
     root = copy("youtube_vos")
     meta = root / "meta.json"
-    kept = meta.read_text()
+    original = meta.read_text()
 
     def read():
         return READ["youtube_vos"](root)
@@ -159,13 +159,13 @@ def test_youtube_vos(copy):
     expect(meta, None, "the key 'videos' is missing", read)
     edit(meta, lambda content: {"videos": []})
     expect(meta, None, "the value of 'videos' is a list", read)
-    meta.write_text(kept)
+    meta.write_text(original)
     edit(meta, lambda content: content["videos"].update(run={"objects": {"1": {}}}))
     with pytest.warns(DataWarning, match=r"left out videos with an invalid description: 1 \(run: video 'run'"):
         decode(read())
-    meta.write_text(kept[:-5])
+    meta.write_text(original[:-5])
     expect(meta, None, "cannot be read as JSON", read)
-    meta.write_text(kept)
+    meta.write_text(original)
     (root / "JPEGImages/walk/00004.jpg").unlink()
     expect(root / "JPEGImages/walk/00004.jpg", None, "missing, but meta.json lists it", read)
     meta.unlink()
@@ -188,7 +188,7 @@ def test_sav_frames(copy):
     expect(file, 5, r"more than one object \(labels 1, 2\)", read)
     file.unlink()
     decode(read())
-    assert not read().masks[5][1].any()  # no file of this object: it can't be seen
+    assert not read().masks[5][1].any()  # no file of this object: it is not visible
     (objects / "001").rename(objects / "one")
     expect(objects / "one", None, "must be a number", read)
     shutil.rmtree(objects)
@@ -198,10 +198,10 @@ def test_sav_frames(copy):
 def test_sav(copy):
     root = copy("sav")
     video, file = root / "walk.mp4", root / "walk_manual.json"
-    kept = file.read_text(), video.read_bytes()
+    original = file.read_text(), video.read_bytes()
 
     def damage(frame, problem, change):
-        file.write_text(kept[0])
+        file.write_text(original[0])
         edit(file, change)
         expect(file, frame, problem, lambda: sav.read(video))
 
@@ -217,17 +217,17 @@ def test_sav(copy):
     damage(4, "has 2 masks for 3 objects", lambda content: masks(content)[1].pop() and None)
     damage(4, "has a str for 3 objects", lambda content: masks(content).__setitem__(1, "mask"))
     damage(None, "annotates 4 frames, one in 4, but the video has only 9", lambda c: masks(c).append(masks(c)[0]))
-    file.write_text(kept[0][:1000])
+    file.write_text(original[0][:1000])
     expect(file, None, "cannot be read as JSON", lambda: sav.read(video))
     file.unlink()
     expect(file, None, "the file is missing", lambda: sav.read(video))
     expect(root, None, "no video <id>.mp4 with", lambda: sav.clips(root)[0])
 
-    file.write_text(kept[0])
+    file.write_text(original[0])
     cut(video)
     expect(video, None, "cannot be opened as a video", lambda: sav.read(video))
-    end = kept[1].index(b"moov") - 4  # the index, after the data of the frames
-    video.write_bytes(kept[1][: end // 2] + bytes(end - end // 2) + kept[1][end:])
+    end = original[1].index(b"moov") - 4  # the index, after the data of the frames
+    video.write_bytes(original[1][: end // 2] + bytes(end - end // 2) + original[1][end:])
     with pytest.raises(ClipError, match=r"walk\.mp4, frame [0-8]: cannot be decoded from here on"):
         decode(sav.read(video))
     video.unlink()
@@ -237,10 +237,10 @@ def test_sav(copy):
 def test_coco(copy):
     root = copy("coco")
     file = root / "annotations.json"
-    kept = file.read_text()
+    original = file.read_text()
 
     def damage(frame, problem, change):
-        file.write_text(kept)
+        file.write_text(original)
         edit(file, change)
         expect(file, frame, problem, lambda: coco.clips(file)[0])
 
@@ -259,7 +259,7 @@ def test_coco(copy):
     damage(None, nothing + "annotations with invalid polygons", damage_all(segmentation=[[1, 2, 3]]))
     wrong = {"size": [1, 2], "counts": "11"}
     damage(None, nothing + r".* don't fit: 2 \(1: the mask is of size", damage_all(segmentation=wrong))
-    file.write_text(kept)
+    file.write_text(original)
     clips = coco.clips(file)
     image = root / "images/still.jpg"
     Image.new("RGB", (10, 20)).save(image)
@@ -273,17 +273,17 @@ def test_coco(copy):
 def test_bag(copy):
     root = copy("bag")
     (storage,) = root.glob("*.mcap")
-    kept = storage.read_bytes()
+    original = storage.read_bytes()
     cut(storage)
     expect(root, None, r"cannot be read: .*sam2_ros\.data\.recovery", lambda: bag.read(root))
     expect(storage, None, "cannot be read", lambda: bag.read(storage))
     (root / "metadata.yaml").rename(root / "metadata")
     expect(root.parent, None, r"no bag .*sam2_ros\.data\.recovery", lambda: bag.clips(root.parent))
     (root / "metadata").rename(root / "metadata.yaml")
-    storage.write_bytes(kept[:40] + b"\0" * 200 + kept[240:])
+    storage.write_bytes(original[:40] + b"\0" * 200 + original[240:])
     with pytest.raises(ClipError, match=f"{root}"):
         decode(bag.read(root))
-    storage.write_bytes(kept)
+    storage.write_bytes(original)
     decode(bag.read(storage))
     storage.unlink()
     expect(root, None, "missing", lambda: bag.read(root))

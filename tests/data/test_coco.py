@@ -1,4 +1,4 @@
-"""COCO files as tools for annotation write them: what can be read is read, the rest is counted and named."""
+"""COCO files of annotation tools: readable entries are read, the others are counted and named."""
 
 import json
 import re
@@ -26,26 +26,26 @@ def content(**of_image) -> dict:
     return {"images": [image], "annotations": annotations}
 
 
-def written(root: Path, what: dict, place: str = "images/x.jpg", name: str = "annotations.json") -> Path:
+def write(root: Path, data: dict, place: str = "images/x.jpg", name: str = "annotations.json") -> Path:
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (64, 48), (90, 90, 90)).save(root / place)
-    (root / name).write_text(json.dumps(what))
+    (root / name).write_text(json.dumps(data))
     return root
 
 
 def masks(root: Path, images: str | Path | None = None) -> np.ndarray:
-    """Of the only image."""
+    """Masks of the only image."""
     (clip,) = open_clips(root, None if images is None else str(images))
     assert clip.frames[0].shape == (48, 64, 3)
     return clip.masks[0]
 
 
 def left_out(root: Path) -> str:
-    """What a warning says."""
-    with pytest.warns(DataWarning) as said:
+    """The list of omitted entries in a warning."""
+    with pytest.warns(DataWarning) as caught:
         open_clips(root)
-    (text,) = (str(one.message) for one in said if one.category is DataWarning)
+    (text,) = (str(one.message) for one in caught if one.category is DataWarning)
     assert text.startswith(f"{root / 'annotations.json'}: left out ") and "\n" not in text
     return text
 
@@ -70,7 +70,7 @@ TWO = np.stack([coco.segment([polygon], (48, 64)) for polygon in (SQUARE, OTHER)
 )
 @pytest.mark.parametrize("place", ["x.jpg", "images/x.jpg", "deep/er/x.jpg"])
 def test_images_with_the_paths_of_another_machine(name, place, tmp_path):
-    written(tmp_path, content(file_name=name), place)
+    write(tmp_path, content(file_name=name), place)
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
@@ -86,16 +86,16 @@ def test_images_with_the_paths_of_another_machine(name, place, tmp_path):
         ("trainval.json", "JPEGImages/x.jpg"),  # labelme
     ],
 )
-def test_folders_that_tools_export(name, place, tmp_path):
-    written(tmp_path, content(), place, name)
+def test_folders_of_annotation_tools(name, place, tmp_path):
+    write(tmp_path, content(), place, name)
     (tmp_path / "notes.json").write_text('{"project": "kitchen"}')
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
 def test_existing_absolute_path_is_used(tmp_path):
-    """Even where another file of that name lies beside the list."""
+    """Even if another file of that name lies beside the list."""
     photo = tmp_path / "camera/x.jpg"
-    written(tmp_path / "list", content(file_name=str(photo)))
+    write(tmp_path / "list", content(file_name=str(photo)))
     photo.parent.mkdir()
     Image.new("RGB", (64, 48), (200, 0, 0)).save(photo)
     (clip,) = open_clips(tmp_path / "list")
@@ -105,12 +105,12 @@ def test_existing_absolute_path_is_used(tmp_path):
 
 
 def test_unicode_normalisation_of_macos(tmp_path):
-    written(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
+    write(tmp_path, content(file_name="caf\u00e9.jpg"), "images/cafe\u0301.jpg")
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
 def test_folder_of_images_is_given(tmp_path):
-    written(tmp_path / "list", content(file_name="there/x.jpg"))
+    write(tmp_path / "list", content(file_name="there/x.jpg"))
     shutil.move(tmp_path / "list/images", tmp_path / "elsewhere")
     with pytest.raises(ClipError, match=r"there/x\.jpg is in none of .*give the folder.*--images FOLDER"):
         open_clips(tmp_path / "list")
@@ -120,14 +120,14 @@ def test_folder_of_images_is_given(tmp_path):
 
 
 def test_missing_images_are_listed_and_the_others_read(tmp_path):
-    what = content()
+    data = content()
     for number in range(2, 7):
-        what["images"].append({"id": number, "file_name": f"gone{number}.jpg", "height": 48, "width": 64})
-        what["annotations"].append({"id": 10 + number, "image_id": number, "segmentation": [SQUARE]})
-    written(tmp_path, what)
-    what["images"].append({"id": 8, "file_name": "no\0name.jpg", "height": 48, "width": 64})
-    what["annotations"].append({"id": 18, "image_id": 8, "segmentation": [SQUARE]})
-    (tmp_path / "annotations.json").write_text(json.dumps(what))
+        data["images"].append({"id": number, "file_name": f"gone{number}.jpg", "height": 48, "width": 64})
+        data["annotations"].append({"id": 10 + number, "image_id": number, "segmentation": [SQUARE]})
+    write(tmp_path, data)
+    data["images"].append({"id": 8, "file_name": "no\0name.jpg", "height": 48, "width": 64})
+    data["annotations"].append({"id": 18, "image_id": 8, "segmentation": [SQUARE]})
+    (tmp_path / "annotations.json").write_text(json.dumps(data))
     assert "images that are missing: 6 (gone2.jpg, gone3.jpg, gone4.jpg, ...)" in left_out(tmp_path)
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
@@ -160,10 +160,10 @@ def test_missing_images_are_listed_and_the_others_read(tmp_path):
     ],
 )
 def test_invalid_annotation_is_skipped(annotation, reason, tmp_path):
-    what = content()
+    data = content()
     one = {"id": 7, "image_id": 1, "segmentation": [SQUARE]}
-    what["annotations"].append(annotation and one | annotation)
-    written(tmp_path, what)
+    data["annotations"].append(annotation and one | annotation)
+    write(tmp_path, data)
     assert reason in left_out(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -171,9 +171,9 @@ def test_invalid_annotation_is_skipped(annotation, reason, tmp_path):
 
 
 def test_polygon_of_two_points_is_skipped(tmp_path):
-    what = content()
-    what["annotations"][0]["segmentation"].append([5, 5, 9, 9])
-    written(tmp_path, what)
+    data = content()
+    data["annotations"][0]["segmentation"].append([5, 5, 9, 9])
+    write(tmp_path, data)
     assert "polygons of less than three corners: 1 (1)" in left_out(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -183,66 +183,66 @@ def test_polygon_of_two_points_is_skipped(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda what: what["images"][0].update(height=48.0, width="64"),
-        lambda what: what["images"][0].pop("height"),
-        lambda what: what["images"][0].update(height=None, width=0),
-        lambda what: what["images"][0].update(height=10**400, width=1e999),
-        lambda what: what["images"][0].update(id="1"),
-        lambda what: what["annotations"][0].update(image_id=1.0),
-        lambda what: what["annotations"][0].update(id="1", iscrowd=0, category_id=None),
-        lambda what: what["annotations"][0].update(iscrowd=False),
-        lambda what: [annotation.pop("id") for annotation in what["annotations"]],
-        lambda what: what["annotations"][0].update(segmentation=SQUARE),
-        lambda what: what["annotations"][0].update(segmentation=[[SQUARE]]),
-        lambda what: what["annotations"][0].update(segmentation=np.reshape(SQUARE, (4, 2)).tolist()),
-        lambda what: what["annotations"][0].update(segmentation=[np.reshape(SQUARE, (4, 2)).tolist()]),
-        lambda what: what["images"].append(dict(what["images"][0])),
-        lambda what: [one.update(iscrowd=1, segmentation=coco_rle.encode(mask)) for one, mask in _with_masks(what)],
-        lambda what: what["annotations"][0].update(
+        lambda data: data["images"][0].update(height=48.0, width="64"),
+        lambda data: data["images"][0].pop("height"),
+        lambda data: data["images"][0].update(height=None, width=0),
+        lambda data: data["images"][0].update(height=10**400, width=1e999),
+        lambda data: data["images"][0].update(id="1"),
+        lambda data: data["annotations"][0].update(image_id=1.0),
+        lambda data: data["annotations"][0].update(id="1", iscrowd=0, category_id=None),
+        lambda data: data["annotations"][0].update(iscrowd=False),
+        lambda data: [annotation.pop("id") for annotation in data["annotations"]],
+        lambda data: data["annotations"][0].update(segmentation=SQUARE),
+        lambda data: data["annotations"][0].update(segmentation=[[SQUARE]]),
+        lambda data: data["annotations"][0].update(segmentation=np.reshape(SQUARE, (4, 2)).tolist()),
+        lambda data: data["annotations"][0].update(segmentation=[np.reshape(SQUARE, (4, 2)).tolist()]),
+        lambda data: data["images"].append(dict(data["images"][0])),
+        lambda data: [one.update(iscrowd=1, segmentation=coco_rle.encode(mask)) for one, mask in _with_masks(data)],
+        lambda data: data["annotations"][0].update(
             iscrowd=1, segmentation=coco_rle.encode(TWO[0]), attributes={"occluded": False}
         ),  # CVAT
-        lambda what: what["images"][0].update(path=what["images"][0].pop("file_name")),
+        lambda data: data["images"][0].update(path=data["images"][0].pop("file_name")),
     ],
 )
 def test_deviations_of_annotation_tools(change, tmp_path):
-    what = content()
-    change(what)
-    written(tmp_path, what)
+    data = content()
+    change(data)
+    write(tmp_path, data)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def _with_masks(what: dict):
-    return zip(what["annotations"], TWO, strict=True)
+def _with_masks(data: dict):
+    return zip(data["annotations"], TWO, strict=True)
 
 
 def test_polygons_reach_out_of_the_image(tmp_path):
-    what = content()
-    what["annotations"][0]["segmentation"] = [[-20, -20, 500, -20, 500, 20, -20, 20]]
-    written(tmp_path, what)
+    data = content()
+    data["annotations"][0]["segmentation"] = [[-20, -20, 500, -20, 500, 20, -20, 20]]
+    write(tmp_path, data)
     assert masks(tmp_path)[0][:19].all() and not masks(tmp_path)[0][21:].any()
 
 
-def test_a_json_from_windows(tmp_path):
-    written(tmp_path, content())
+def test_json_with_a_byte_order_mark(tmp_path):
+    write(tmp_path, content())
     (tmp_path / "annotations.json").write_bytes(json.dumps(content()).encode("utf-8-sig"))
     np.testing.assert_array_equal(masks(tmp_path), TWO)
 
 
-def test_a_json_of_nothing_but_brackets(tmp_path):
+def test_deeply_nested_json(tmp_path):
     (tmp_path / "annotations.json").write_text("[" * 100_000)
     with pytest.raises(ClipError, match="cannot be read as JSON"):
         open_clips(tmp_path)
 
 
 def test_images_with_one_id_and_with_one_name(tmp_path):
-    what = content()
-    what["images"] += [{"id": 2, "file_name": name, "height": 48, "width": 64} for name in ("x.png", "y.jpg")]
-    what["images"].append({"id": 3, "file_name": "x.png", "height": 48, "width": 64})
-    what["annotations"] += [{"id": 3, "image_id": 2, "segmentation": [SQUARE]}]
-    what["annotations"] += [{"id": 4, "image_id": 3, "segmentation": [SQUARE]}]
-    written(tmp_path, what)
+    data = content()
+    data["images"] += [{"id": 2, "file_name": name, "height": 48, "width": 64} for name in ("x.png", "y.jpg")]
+    data["images"].append({"id": 3, "file_name": "x.png", "height": 48, "width": 64})
+    data["annotations"] += [{"id": 3, "image_id": 2, "segmentation": [SQUARE]}]
+    data["annotations"] += [{"id": 4, "image_id": 3, "segmentation": [SQUARE]}]
+    write(tmp_path, data)
     Image.new("RGB", (64, 48)).save(tmp_path / "images/x.png")
     assert "images that share their id with another: 1" in left_out(tmp_path)
     with warnings.catch_warnings():
@@ -251,13 +251,13 @@ def test_images_with_one_id_and_with_one_name(tmp_path):
     assert clips.names == ("x", "x-2") and len(clips[1].object_ids) == 1
 
 
-def test_two_names_that_fit_one_file_are_left_out(tmp_path):
-    """Of a/x.jpg and b/x.jpg, when there is only x.jpg, nobody knows whose it is."""
-    what = content(file_name="a/x.jpg")
-    what["images"].append({"id": 2, "file_name": "b/x.jpg", "height": 48, "width": 64})
-    what["images"].append({"id": 3, "file_name": "y.jpg", "height": 48, "width": 64})
-    what["annotations"] += [{"id": n, "image_id": n - 1, "segmentation": [SQUARE]} for n in (3, 4)]
-    written(tmp_path, what)
+def test_two_names_of_one_file_are_left_out(tmp_path):
+    """With a/x.jpg and b/x.jpg listed, and only one x.jpg, the file is ambiguous."""
+    data = content(file_name="a/x.jpg")
+    data["images"].append({"id": 2, "file_name": "b/x.jpg", "height": 48, "width": 64})
+    data["images"].append({"id": 3, "file_name": "y.jpg", "height": 48, "width": 64})
+    data["annotations"] += [{"id": n, "image_id": n - 1, "segmentation": [SQUARE]} for n in (3, 4)]
+    write(tmp_path, data)
     Image.new("RGB", (64, 48)).save(tmp_path / "images/y.jpg")
     assert "images for which there is only one file x.jpg: 1 (a/x.jpg, b/x.jpg)" in left_out(tmp_path)
     with warnings.catch_warnings():
@@ -266,15 +266,15 @@ def test_two_names_that_fit_one_file_are_left_out(tmp_path):
 
 
 def test_only_the_file_of_another_size_is_refused(tmp_path):
-    written(tmp_path, content(height=50))
+    write(tmp_path, content(height=50))
     with pytest.raises(ClipError, match=re.escape("x.jpg, frame 0: is 64 x 48 pixels, annotations.json says 64 x 50")):
         open_clips(tmp_path)[0]
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_masks_are_rotated_with_an_unrotated_annotation(orientation, tmp_path):
-    """A tool that ignores EXIF lists the size that the file has, and `read_image` turns the photo."""
-    written(tmp_path, content())
+    """A tool that ignores EXIF lists the stored size, and `read_image` rotates the photo."""
+    write(tmp_path, content())
     photo = np.where(TWO[0][..., None], np.uint8(250), np.zeros((48, 64, 3), np.uint8))
     image = Image.fromarray(photo)
     exif = image.getexif()
@@ -289,7 +289,7 @@ def test_masks_are_rotated_with_an_unrotated_annotation(orientation, tmp_path):
 def test_several_lists_are_an_error(tmp_path):
     coco.write([make_clip("still", frames=1)], tmp_path)
     for split in ("train", "valid"):
-        written(tmp_path / split, content(), "x.jpg", "_annotations.coco.json")
+        write(tmp_path / split, content(), "x.jpg", "_annotations.coco.json")
     (tmp_path / "annotations.json").unlink()
     with pytest.raises(ClipError, match=r"several lists of images: open one of .*train.*valid"):
         open_clips(tmp_path)

@@ -25,7 +25,7 @@ def masks(draw) -> np.ndarray:
 @settings(max_examples=200)
 @given(masks())
 def test_masks_agree_with_pycocotools(mask):
-    """Written alike, read alike: packed by either, unpacked by either, and from unpacked counts."""
+    """Encoders and decoders agree, for packed and for unpacked counts."""
     theirs = pycocotools.encode(np.asfortranarray(mask.astype(np.uint8)))
     ours = coco_rle.encode(mask)
     assert ours == {"size": list(mask.shape), "counts": theirs["counts"].decode()}
@@ -47,8 +47,8 @@ def test_polygons_agree_with_pycocotools(polygons):
     polygons = [polygon[: len(polygon) // 2 * 2] for polygon in polygons]
     coco = COCO()
     coco.imgs = {1: {"height": 48, "width": 64}}
-    wanted = coco.annToMask({"image_id": 1, "segmentation": polygons})
-    np.testing.assert_array_equal(segment(polygons, (48, 64)), wanted)
+    expected = coco.annToMask({"image_id": 1, "segmentation": polygons})
+    np.testing.assert_array_equal(segment(polygons, (48, 64)), expected)
 
 
 GOOD = coco_rle.encode(np.eye(6, 8, dtype=bool))

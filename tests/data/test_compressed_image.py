@@ -1,4 +1,4 @@
-"""Compressed images of every kind that cameras send, those that they do not, and decompression bombs."""
+"""Compressed images of every kind that cameras send, unsupported ones, and decompression bombs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_lossless_formats_of_image_transport(kind: str, bits: int, channels: int) -> None:
-    """Alpha is left out, grey stays grey, 16 bits stay 16."""
+    """Alpha is dropped, grey stays grey, 16 bits stay 16."""
     pixels = NOISE.integers(0, 2**bits, (48, 64, channels), dtype=f"u{bits // 8}")
     decoded = decode_image(cv2.imencode(f".{kind}", pixels)[1].tobytes())
     np.testing.assert_array_equal(decoded, pixels[..., 0] if channels == 1 else pixels[..., 2::-1])
@@ -90,7 +90,7 @@ def test_every_kind_of_jpeg(mode: str, options: dict) -> None:
 
 
 def test_exif_rotation_is_ignored() -> None:
-    """Clicks and masklets belong to the pixels as they were sent."""
+    """Clicks and masklets refer to the stored pixels."""
     for kind in ("JPEG", "PNG"):
         exif = Image.Exif()
         exif[0x0112] = 6
@@ -106,7 +106,7 @@ def test_truncated_images_are_refused(data: bytes) -> None:
 
 
 def test_damage_is_an_image_error() -> None:
-    """Whatever is damaged, there is a picture or an ImageError, nothing else."""
+    """Any damage gives a picture or an ImageError, nothing else."""
     for whole in (JPEG, PROGRESSIVE, saved(Image.fromarray(RGB), "PNG"), tiff(64, 48)):
         for _ in range(100):
             data = bytearray(whole)
@@ -185,7 +185,7 @@ def test_decompression_bombs_are_refused_before_they_are_decoded(name: str) -> N
 
 
 def test_other_chunks_of_a_png_are_not_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Texts, colour profiles, frames of an animation, and data behind the last row: not even looked at."""
+    """Texts, colour profiles, frames of an animation, and data behind the last row are skipped unread."""
     text = chunk(b"zTXt", b"bomb\0\0" + ZEROS)
     profile = chunk(b"iCCP", b"bomb\0\0" + ZEROS)
     endless = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))

@@ -29,7 +29,7 @@ FOLDERS = {
 @pytest.mark.parametrize("layout", FOLDERS)
 @pytest.mark.parametrize("every", [1, 3])
 def test_folders_of_frames(layout, every, tmp_path):
-    """Found without a name for the layout; clips in the order of their names, masks exact, None where not annotated."""
+    """The layout is detected; clips have the order of their names, masks are exact, None where not annotated."""
     fps = 30.0 if layout == "youtube_vos" else 24.0
     written = {name: make_clip(name, every=every, fps=fps) for name in ("walk", "run")}
     FOLDERS[layout].write(written.values(), tmp_path / "set")
@@ -149,7 +149,7 @@ def test_sav_training_with_numbers_of_another_type(tmp_path):
 
 
 def test_youtube_vos_with_all_frames(tmp_path):
-    """Images of another folder, `train_all_frames`: annotated is every fifth."""
+    """Images of another folder, `train_all_frames`: every fifth is annotated."""
     clip = make_clip(frames=11, every=5, fps=30)
     youtube_vos.write([clip], tmp_path / "train")
     images = tmp_path / "train_all_frames/JPEGImages"
@@ -192,7 +192,7 @@ def test_davis_splits_and_resolutions(tmp_path):
         davis.sequences(tmp_path, split="2016/val")
 
 
-def test_palette_is_that_of_davis(tmp_path):
+def test_palette_equals_davis(tmp_path):
     """Colours of IDs 1, 2, 3, 5 and 255 as they are in DAVIS 2017's own files."""
     davis.write([make_clip()], tmp_path)
     with Image.open(tmp_path / "Annotations/480p/walk/00005.png") as image:
@@ -210,7 +210,8 @@ def test_label_images_hold_254_objects(tmp_path):
 
 
 def test_coco(tmp_path):
-    """A clip of one frame stays one; of a longer one each annotated frame becomes one, with the objects seen there."""
+    """A clip of one frame stays one clip; each annotated frame of a longer one becomes a clip, with the objects visible
+    there."""
     still, walk = make_clip("still", frames=1, overlap=True), make_clip(every=4, ids=(1, 2, 5))
     coco.write([still, walk], tmp_path)
     clips = open_clips(tmp_path)
@@ -222,8 +223,8 @@ def test_coco(tmp_path):
         same_frames(clip, Clip("", [truth.frames[index]], (), [None]), JPEG)
 
 
-def test_coco_finds_its_images(tmp_path):
-    """As COCO itself has them, as annotation tools export them, and where one says."""
+def test_coco_searches_usual_image_folders(tmp_path):
+    """In COCO's folders, in those of annotation tools, and in a given one."""
     coco.write([make_clip("still", frames=1)], tmp_path / "a")
     content = json.loads((tmp_path / "a/annotations.json").read_text())
     for name, place in [
@@ -256,7 +257,7 @@ def test_coco_crowds_and_boxes_are_skipped(tmp_path):
     np.testing.assert_array_equal(clip.masks[0][0], make_clip(frames=1).masks[0][1])
     content["images"].append(content["images"][0] | {"id": 2, "file_name": "nothing.jpg"})
     (tmp_path / "annotations.json").write_text(json.dumps(content))
-    assert open_clips(tmp_path).names == ("still",)  # an image without objects has nothing to say
+    assert open_clips(tmp_path).names == ("still",)  # an image without objects is skipped
     (tmp_path / "annotations.json").write_text(json.dumps(content | {"annotations": []}))
     with pytest.raises(ClipError, match="none of its images has an annotation"):
         open_clips(tmp_path)
@@ -291,7 +292,7 @@ def test_grey_and_transparent_images_become_rgb(tmp_path):
 
 
 def test_clips_decode_lazily(tmp_path):
-    """Opening looks at no frame, at no mask of SA-V's layouts, and nothing is kept."""
+    """Opening decodes no frame, and no mask of SA-V's layouts; nothing is cached."""
     sav_frames.write([make_clip()], tmp_path)
     (clip,) = sav_frames.clips(tmp_path)
     (tmp_path / "Annotations_6fps/walk/000/00003.png").write_bytes(b"not a PNG")
@@ -373,7 +374,7 @@ def test_clips_of_several_data_sets(tmp_path):
 
 
 def test_youtube_vos_with_only_first_frames_annotated(tmp_path):
-    """As in its `valid`: what is not in a label image is not absent, nobody knows where it is."""
+    """As in its `valid`: objects that a label image lacks are unknown, not absent."""
     clip = make_clip("walk", fps=30.0)  # the third object comes on the fifth frame
     youtube_vos.write([clip], tmp_path)
     for index, png in enumerate(sorted((tmp_path / "Annotations/walk").glob("*.png"))):

@@ -1,4 +1,4 @@
-"""What operating systems leave in folders is no data, and links are followed."""
+"""Files of operating systems are ignored, and links are followed."""
 
 import json
 import warnings
@@ -19,7 +19,7 @@ def _clip(name: str, frames: int = 5) -> Clip:
 
 
 @pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"])
-def test_system_folders_are_no_clips(tmp_path, name):
+def test_system_folders_are_ignored(tmp_path, name):
     mose.write([_clip("v")], tmp_path)
     (tmp_path / "JPEGImages" / name).mkdir()
     assert open_clips(tmp_path).names == ("v",)

@@ -1,4 +1,4 @@
-"""Image messages without ROS: any object with their fields is one."""
+"""Image messages without ROS: any object with their fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def raw(pixels: np.ndarray, encoding: str, stamp: float = 0.0, big: bool = False
 
 
 def compressed(pixels: np.ndarray, form: str, suffix: str = ".png", stamp: float = 0.0) -> SimpleNamespace:
-    """`pixels` as OpenCV has them: BGR."""
+    """`pixels` in OpenCV's order: BGR."""
     return SimpleNamespace(header=header(stamp), format=form, data=cv2.imencode(suffix, pixels)[1].ravel())
 
 
@@ -40,7 +40,7 @@ def thermal(low: float = 7600, high: float = 8000) -> np.ndarray:
 
 @pytest.mark.parametrize(("low", "high"), [(200, 420), (900, 2600), (7600, 8000)])
 @pytest.mark.parametrize("way", ["raw", "big endian", "png", "tiff", "png without a format", "rgb16", "bgr16"])
-def test_16_bit_images_of_few_values_can_be_seen(way: str, low: int, high: int) -> None:
+def test_16_bit_images_of_few_values_are_stretched(way: str, low: int, high: int) -> None:
     image = thermal(low, high)
     colour = image[..., None].repeat(3, 2)
     message = {
@@ -69,14 +69,14 @@ def test_full_range_16_bit_images_are_not_stretched(big: bool) -> None:
 def test_given_range() -> None:
     image = raw(thermal(200, 420), "mono16")
     assert ImageDecoder("full").to_rgb(image).max() <= 2
-    wanted = np.clip((thermal(200, 420).astype(float) - 100) * 255 / 400, 0, 255)
-    assert np.abs(ImageDecoder("100..500").to_rgb(image)[..., 0] - wanted).max() <= 0.5
+    expected = np.clip((thermal(200, 420).astype(float) - 100) * 255 / 400, 0, 255)
+    assert np.abs(ImageDecoder("100..500").to_rgb(image)[..., 0] - expected).max() <= 0.5
     with pytest.raises(ValueError, match="must be auto, full, or MIN"):
         ImageDecoder("stretched")
 
 
 def test_the_same_images_give_the_same_pixels() -> None:
-    """Also when they are played again without a pause, and whichever of them were lost or cannot be read."""
+    """Also when they are replayed without a pause, and when some are lost or unreadable."""
     rng = np.random.default_rng(3)
     frames = [
         raw(
@@ -134,14 +134,14 @@ PATTERNS = {"rggb": [[0, 1], [1, 2]], "bggr": [[2, 1], [1, 0]], "gbrg": [[1, 2],
 
 
 def mosaic(pattern: str, scale: int = 1) -> np.ndarray:
-    """Of red light: (200, 40, 10)."""
+    """A mosaic of red light: (200, 40, 10)."""
     colour = np.array([200, 40, 10]) * scale
     return np.tile(colour[np.array(PATTERNS[pattern])], (24, 32)).astype(np.uint16 if scale > 1 else np.uint8)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_bayer_mosaics_become_colour(pattern: str) -> None:
-    """image_transport compresses a mosaic as a grey image and says the pattern."""
+    """image_transport compresses a mosaic as a grey image, with the pattern in the encoding."""
     for message in (
         raw(mosaic(pattern), f"bayer_{pattern}8"),
         compressed(mosaic(pattern), f"bayer_{pattern}8; png compressed "),
@@ -173,10 +173,10 @@ def test_compressed_colour_is_not_demosaiced() -> None:
         "rgba8; png compressed bgr8",
         "yuv422; png compressed bgr8",
         "8UC3; png compressed ",
-        "jpeg",  # the file knows better
+        "jpeg",  # the file's order counts
     ],
 )
-def test_channel_order_of_compressed_images_is_that_of_the_file(form: str) -> None:
+def test_channel_order_of_compressed_images_comes_from_the_file(form: str) -> None:
     bgr = np.ascontiguousarray(SMOOTH[..., ::-1])
     np.testing.assert_array_equal(to_rgb(compressed(bgr, form)), SMOOTH)
     assert np.abs(to_rgb(compressed(bgr, form, ".jpg")).astype(int) - SMOOTH).mean() < 5
@@ -191,7 +191,7 @@ def test_grey_images_become_rgb() -> None:
     assert np.abs(to_rgb(compressed(GREY, "mono8; jpeg compressed ", ".jpg"))[..., 1].astype(int) - GREY).mean() < 3
 
 
-def test_masks_are_bounded_by_their_data() -> None:
+def test_mask_size_is_checked_against_data() -> None:
     mask = raw(GREY, "mono8")
     for size in ({"height": 2**32 - 1}, {"width": 2**32 - 1}, {"step": 2**32 - 1}):
         with pytest.raises(ImageError, match="cut off"):

@@ -1,4 +1,4 @@
-"""What the values of label images mean: found out from all files of a clip, refused where it is not plain."""
+"""The meaning of values in label images: detected from all files of a clip, refused if ambiguous."""
 
 import io
 import warnings
@@ -40,8 +40,8 @@ def levels(masks: np.ndarray, *values: int, dtype=np.uint8) -> np.ndarray:
     return picture
 
 
-def written(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
-    """As MOSE: what `picture` makes of the masks of each frame, an array or an image."""
+def write(root: Path, clip: Clip, picture, suffix: str = ".png") -> Path:
+    """Write the MOSE layout; `picture` makes an array or an image of the masks of each frame."""
     mose.write([clip], root)
     folder = root / "Annotations" / clip.name
     for index, masks in enumerate(clip.masks):
@@ -112,7 +112,7 @@ def _with_palette(picture: np.ndarray, palette: np.ndarray) -> Image.Image:
 @pytest.mark.parametrize("soft", SOFT)
 def test_soft_masks_of_one_object_are_thresholded_with_a_warning(soft, tmp_path):
     truth = discs()
-    written(tmp_path, truth, lambda masks: SOFT[soft](levels(masks, 255)))
+    write(tmp_path, truth, lambda masks: SOFT[soft](levels(masks, 255)))
     with pytest.warns(DataWarning, match="masks with soft edges, thresholded at half.*--mask-values labels") as said:
         clip = read(tmp_path)
     (text,) = (str(one.message) for one in said if one.category is DataWarning)
@@ -123,14 +123,14 @@ def test_soft_masks_of_one_object_are_thresholded_with_a_warning(soft, tmp_path)
 def test_one_warning_for_a_data_set(tmp_path):
     for name in ("run", "walk"):
         one = discs()
-        written(tmp_path, Clip(name, one.frames, (1,), one.masks), lambda masks: enlarged(levels(masks, 255)))
+        write(tmp_path, Clip(name, one.frames, (1,), one.masks), lambda masks: enlarged(levels(masks, 255)))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("once")
         assert [clip.object_ids for clip in open_clips(tmp_path)] == [(1,), (1,)]
     assert sum(one.category is DataWarning for one in said) == 1
 
 
-def test_one_soft_frame_among_hard_ones(tmp_path):
+def test_one_soft_frame_among_hard_frames(tmp_path):
     """A few pixels of a rim, or a speck, are neither objects nor make the object void."""
     truth = discs()
     frame = iter(range(4))
@@ -142,7 +142,7 @@ def test_one_soft_frame_among_hard_ones(tmp_path):
             hard[rim & (np.arange(SIZE[1]) % 9 == 0)] = 128
         return hard
 
-    written(tmp_path, truth, picture)
+    write(tmp_path, truth, picture)
     with pytest.warns(DataWarning):
         assert iou(read(tmp_path), truth) > 0.95
 
@@ -162,7 +162,7 @@ def test_one_soft_frame_among_hard_ones(tmp_path):
 )
 def test_ambiguous_values_are_refused(values, change, tmp_path):
     truth = discs(len(values))
-    written(tmp_path, truth, lambda masks: change(levels(masks, *values)))
+    write(tmp_path, truth, lambda masks: change(levels(masks, *values)))
     with pytest.raises(ClipError, match=r"(soft edges|may be IDs).*--mask-values .*binary or labels") as caught:
         read(tmp_path)
     assert caught.value.file == tmp_path / "Annotations/walk"
@@ -184,13 +184,13 @@ def test_ambiguous_values_are_refused(values, change, tmp_path):
         ((200, 254), np.uint8, (200, 254)),
         ((38,), np.uint8, (38,)),
         ((255,), np.uint8, (1,)),
-        ((1, 255, 300), np.uint16, (1, 255, 300)),  # of 16 bits: as the node's ~/labels
+        ((1, 255, 300), np.uint16, (1, 255, 300)),  # of 16 bits, like the node's ~/labels
         ((7, 65535), np.uint16, (7, 65535)),
     ],
 )
-def test_values_that_cover_areas_are_ids(values, dtype, ids, tmp_path):
+def test_values_with_areas_are_ids(values, dtype, ids, tmp_path):
     truth = discs(len(values))
-    written(tmp_path, truth, lambda masks: levels(masks, *values, dtype=dtype))
+    write(tmp_path, truth, lambda masks: levels(masks, *values, dtype=dtype))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clip = read(tmp_path)
@@ -199,15 +199,15 @@ def test_values_that_cover_areas_are_ids(values, dtype, ids, tmp_path):
     same_masks(clip, Clip("", truth.frames, ids, [masks[rows] for masks in truth.masks]))
 
 
-def test_many_small_things_that_touch_are_ids(tmp_path):
-    """Nothing of them is inside an area: a ball of two pixels, a cable of one."""
+def test_many_small_touching_objects_are_ids(tmp_path):
+    """None of their pixels is inside an area: a ball of two pixels, a cable of one."""
     tiles = np.arange(1, 49, dtype=np.uint8).reshape(6, 8)
     picture = np.kron(tiles, np.pad(np.ones((2, 2), np.uint8), ((0, 14), (0, 14))))
     picture[90, :] = 49
     picture[:, 60] = 50
     ids = tuple(range(1, 51))
     masks = [picture == np.array(ids)[:, None, None]] * 3
-    written(tmp_path, clip_of(masks, ids), lambda masks: levels(masks, *ids))
+    write(tmp_path, clip_of(masks, ids), lambda masks: levels(masks, *ids))
     same_masks(read(tmp_path), clip_of(masks, ids))
 
 
@@ -222,24 +222,24 @@ def coloured(masks: np.ndarray, *colours: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_colours_have_the_same_ids_on_all_frames(tmp_path):
-    """Also where a frame shows only some; the order is that of 0xRRGGBB."""
+    """Also if a frame shows only some of them; the order is that of 0xRRGGBB."""
     truth = discs(3)
     truth.masks[0][0] = False
     truth.masks[2][2] = False
-    written(tmp_path, truth, lambda masks: coloured(masks, *COLOURS))
+    write(tmp_path, truth, lambda masks: coloured(masks, *COLOURS))
     same_masks(read(tmp_path), Clip("", truth.frames, (1, 2, 3), [masks[[1, 2, 0]] for masks in truth.masks]))
 
 
 def test_colours_of_davis_are_its_ids(tmp_path):
     truth = discs(2)
     colours = tuple(map(tuple, PALETTE[[5, 2]]))
-    written(tmp_path, truth, lambda masks: coloured(masks, *colours))
+    write(tmp_path, truth, lambda masks: coloured(masks, *colours))
     same_masks(read(tmp_path), Clip("", truth.frames, (2, 5), [masks[[1, 0]] for masks in truth.masks]))
 
 
 @pytest.mark.parametrize("change", [jpeg, enlarged, shrunk])
 def test_blended_colours_are_refused(change, tmp_path):
-    written(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
+    write(tmp_path, discs(3), lambda masks: change(coloured(masks, *COLOURS)))
     with pytest.raises(ClipError, match=r"soft edges|saved as JPEG"):
         read(tmp_path)
 
@@ -253,20 +253,21 @@ def test_transparent_pixels_are_background(tmp_path):
         rgb = np.where(seen[..., None], coloured(masks, *COLOURS[:2]), 255).astype(np.uint8)
         return np.dstack([rgb, seen * np.uint8(255)])
 
-    written(tmp_path / "sheet", truth, sheet)
+    write(tmp_path / "sheet", truth, sheet)
     same_masks(read(tmp_path / "sheet"), Clip("", truth.frames, (1, 2), [masks[[1, 0]] for masks in truth.masks]))
     photo = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8), SIZE[::-1])
     one = discs()
-    written(tmp_path / "cut", one, lambda masks: np.dstack([photo, masks[0] * np.uint8(255)]))
+    write(tmp_path / "cut", one, lambda masks: np.dstack([photo, masks[0] * np.uint8(255)]))
     same_masks(read(tmp_path / "cut"), one)
-    written(tmp_path / "photo", one, lambda masks: photo)
+    write(tmp_path / "photo", one, lambda masks: photo)
     with pytest.raises(ClipError, match="more than 1024 colours"):
         read(tmp_path / "photo")
 
 
 @pytest.mark.parametrize("empty", ["P", "L", "RGB"])
-def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
-    """Quantised by a picture tool, an index is another object in every file; frames without any may be of any mode."""
+def test_palettes_that_differ_between_files_are_colours(empty, tmp_path):
+    """After quantisation by a picture tool, an index is another object in every file; frames without objects may have
+    any mode."""
     truth = discs(2)
     truth.masks[1][:] = False
     frame = iter(range(4))
@@ -280,22 +281,20 @@ def test_palettes_that_differ_from_file_to_file_are_colours(empty, tmp_path):
         image.putpalette(np.array(colours, np.uint8).tobytes())
         return image
 
-    written(tmp_path, truth, picture)
+    write(tmp_path, truth, picture)
     same_masks(read(tmp_path), Clip("", truth.frames, (1, 2), [masks[[1, 0]] for masks in truth.masks]))
 
 
 @pytest.mark.parametrize("colours", [6, 12, 40])
 def test_soft_edges_with_fewer_colours(colours, tmp_path):
-    """Pictures that a tool gave a palette of some colours: grey ones are thresholded, of more objects refused."""
+    """Pictures that a tool has reduced to a palette: grey ones are thresholded, those of several objects refused."""
     one, two = discs(), discs(2)
-    grey = written(
-        tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours)
-    )
+    grey = write(tmp_path / "grey", one, lambda masks: Image.fromarray(enlarged(levels(masks, 255))).quantize(colours))
     with pytest.warns(DataWarning, match="soft edges"):
         assert iou(read(grey), one) > 0.9
     several = lambda masks: Image.fromarray(shrunk(coloured(masks, *COLOURS[:2]))).quantize(colours)  # noqa: E731
     with pytest.raises(ClipError, match="soft edges"):
-        read(written(tmp_path / "colours", two, several))
+        read(write(tmp_path / "colours", two, several))
     for file in sorted((tmp_path / "colours/Annotations/walk").iterdir())[1:]:
         file.unlink()
     with pytest.raises(ClipError, match="soft edges"):
@@ -303,7 +302,7 @@ def test_soft_edges_with_fewer_colours(colours, tmp_path):
 
 
 def test_custom_palettes_are_ids(tmp_path):
-    """A cable, a ball: their colours are none of DAVIS', and no blend of others'."""
+    """A cable, a ball: their colours are neither DAVIS' nor blends of others."""
     truth = discs(3)
     for masks in truth.masks:
         masks[1] = False
@@ -311,29 +310,29 @@ def test_custom_palettes_are_ids(tmp_path):
         masks[2] = False
         masks[2, 90:92, 5:7] = True
     palette = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 90, 255)])
-    written(tmp_path, truth, lambda masks: _with_palette(levels(masks, 1, 2, 3), palette))
+    write(tmp_path, truth, lambda masks: _with_palette(levels(masks, 1, 2, 3), palette))
     same_masks(read(tmp_path), truth)
 
 
 def test_a_palette_of_black_and_white_in_any_order(tmp_path):
     truth = discs()
-    written(tmp_path, truth, lambda masks: _with_palette(levels(~masks, 1), np.array([255] * 3 + [0] * 3)))
+    write(tmp_path, truth, lambda masks: _with_palette(levels(~masks, 1), np.array([255] * 3 + [0] * 3)))
     same_masks(read(tmp_path), truth)
 
 
 @pytest.mark.parametrize("suffix", [".PNG", ".Png", ".bmp", ".tif"])
 def test_names_of_label_images(suffix, tmp_path):
     truth = discs(2)
-    written(tmp_path, truth, lambda masks: levels(masks, 1, 2), suffix)
+    write(tmp_path, truth, lambda masks: levels(masks, 1, 2), suffix)
     (tmp_path / "Annotations/walk" / f"._00000{suffix}").write_bytes(b"left by a Mac")
     same_masks(read(tmp_path), truth)
 
 
 def test_jpeg_files_hold_one_object_or_are_refused(tmp_path):
-    written(tmp_path / "one", discs(), lambda masks: levels(masks, 255), ".jpg")
+    write(tmp_path / "one", discs(), lambda masks: levels(masks, 255), ".jpg")
     with pytest.warns(DataWarning):
         assert iou(read(tmp_path / "one"), discs()) > 0.9
-    written(tmp_path / "two", discs(2), lambda masks: levels(masks, 1, 2), ".jpg")
+    write(tmp_path / "two", discs(2), lambda masks: levels(masks, 1, 2), ".jpg")
     for file in (tmp_path / "two/Annotations/walk").iterdir():
         file.rename(file.with_suffix(".png"))  # the name does not matter
     with pytest.raises(ClipError, match="JPEG changes values"):
@@ -341,7 +340,7 @@ def test_jpeg_files_hold_one_object_or_are_refused(tmp_path):
 
 
 def test_listed_objects_and_masks_of_255(tmp_path):
-    """YouTube-VOS: meta.json names the only object, whatever its masks are; it was not seen anywhere before."""
+    """YouTube-VOS: meta.json names the only object, whatever the values of its masks."""
     truth = make_clip(ids=(3,), fps=30)
     youtube_vos.write([truth], tmp_path)
     for file in (tmp_path / "Annotations/walk").iterdir():
@@ -355,7 +354,7 @@ def test_listed_objects_and_masks_of_255(tmp_path):
 
 
 def test_a_folder_for_each_object_with_soft_edges(tmp_path):
-    """SA-V: also a frame that shows nothing of the object but rim, which alone would be a whole mask."""
+    """SA-V: also a frame with nothing but rim, which alone would look like a whole mask."""
     truth = discs(2)
     truth.masks[3][1] = False
     sav_frames.write([truth], tmp_path)
@@ -367,8 +366,8 @@ def test_a_folder_for_each_object_with_soft_edges(tmp_path):
     with pytest.warns(DataWarning, match="Annotations_6fps: masks with soft edges"):
         clip = read(tmp_path)
         masks = list(clip.masks)
-    for mask, wanted in zip(masks, truth.masks, strict=True):
-        assert (mask ^ wanted).mean() < 0.01
+    for mask, expected in zip(masks, truth.masks, strict=True):
+        assert (mask ^ expected).mean() < 0.01
     assert not masks[3][1].any()
 
 

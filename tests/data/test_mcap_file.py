@@ -1,4 +1,4 @@
-"""MCAP files and bags that somebody's end, or that of the disk, has cut off."""
+"""MCAP files and bags that are truncated by a killed process or a full disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def begin(folder: Path) -> BagWriter:
 
 
 def abandon(bag: BagWriter) -> Path:
-    """Ends as kill -9 does: nothing more is written. Returns the file."""
+    """End like a process after kill -9: nothing more is written. Returns the file."""
     bag._ending.set()
     bag._sync_thread.join()
     bag._file.close()
@@ -62,7 +62,7 @@ def abandon(bag: BagWriter) -> Path:
 
 
 def cut(bag: BagWriter) -> Path:
-    """The same, on a file system that reserves nothing."""
+    """The same on a file system without preallocation."""
     size, file = bag.size, abandon(bag)
     os.truncate(file, size)
     return file
@@ -71,7 +71,7 @@ def cut(bag: BagWriter) -> Path:
 def read(path: Path) -> list[int]:
     """The messages of a bag, as rosbags and as mcap read it."""
     with AnyReader([path]) as reader:
-        found = [
+        messages = [
             int(reader.deserialize(data, connection.msgtype).data[:8]) for connection, _, data in reader.messages()
         ]
     file = next(path.glob("*.mcap")) if path.is_dir() else path
@@ -79,13 +79,13 @@ def read(path: Path) -> list[int]:
         other = [int(record.data[8:16]) for _, _, record in make_reader(stream, validate_crcs=True).iter_messages()]
         stream.seek(0)
         assert make_reader(stream).get_summary().statistics.message_count == len(other)
-    assert found == other
-    return found
+    assert messages == other
+    return messages
 
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """No file grows beyond so many bytes."""
+    """Limit the size of files to a number of bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -143,7 +143,7 @@ def test_flushed_messages_survive_kill_9(tmp_path: Path) -> None:
     assert content == {file.name: file.read_bytes() for file in (tmp_path / "bag").iterdir()}, "nothing to do"
 
 
-def test_recovery_reads_up_to_the_last_whole_chunk_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_recovery_keeps_all_whole_chunks_of_a_truncated_file(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(3):
         fill(bag, 5 * index, 5 * index + 5)
@@ -164,7 +164,7 @@ def test_recovery_reads_up_to_the_last_whole_chunk_wherever_it_is_cut(tmp_path: 
                 recover(part)
             continue
         recover(part)
-        if size >= start:  # else there is not even the topic
+        if size >= start:  # else the topic is missing, too
             assert read(part) == list(range(5 * sum(size >= end for end in whole)))
     assert recover(part).was_complete
 
@@ -221,7 +221,7 @@ def test_recordings_of_other_programs_are_recovered(tmp_path: Path, compression:
     assert read(file) == list(range(50))
 
 
-def test_qos_of_older_recordings_is_written_in_the_form_of_version_9(tmp_path: Path) -> None:
+def test_qos_of_older_recordings_is_converted_to_version_9(tmp_path: Path) -> None:
     numbers = {**QOS, "history": 1, "reliability": 1, "durability": 2, "liveliness": 1}
     bag = BagWriter(tmp_path / "bag")
     bag.add_topic("/text", "std_msgs/msg/String", STRING, "", [numbers])
@@ -232,7 +232,7 @@ def test_qos_of_older_recordings_is_written_in_the_form_of_version_9(tmp_path: P
     assert "reliability: reliable" in (tmp_path / "bag/metadata.yaml").read_text()
 
 
-def test_every_file_of_a_bag_counts(tmp_path: Path) -> None:
+def test_all_files_of_a_bag_are_recovered(tmp_path: Path) -> None:
     for part in range(2):
         bag = begin(tmp_path / f"run_{part}")
         fill(bag, 5 * part, 5 * part + 5)
@@ -283,7 +283,7 @@ def test_full_disk_loses_only_the_last_chunks(tmp_path: Path, room: int) -> None
     assert bag._file.path.stat().st_size <= room
 
 
-def test_disk_that_is_full_at_the_end(tmp_path: Path) -> None:
+def test_full_disk_at_the_end(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 5 * index, 5 * index + 5)
@@ -291,14 +291,14 @@ def test_disk_that_is_full_at_the_end(tmp_path: Path) -> None:
     with disk_of(bag.size + 20), pytest.raises(OSError, match="No space left"):  # another process has filled it
         bag.close()
     assert bag.is_complete
-    found = read(tmp_path / "bag")
-    assert 20 <= len(found) < 50 and found == list(range(len(found)))
+    messages = read(tmp_path / "bag")
+    assert 20 <= len(messages) < 50 and messages == list(range(len(messages)))
 
 
 def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     fill(bag, 0, 5)
-    (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as where there are no inodes left
+    (tmp_path / "bag/metadata.yaml.new").symlink_to("/dev/full")  # as without free inodes
     with pytest.raises(OSError, match="No space left"):
         bag.close()
     assert not bag.is_complete
@@ -306,7 +306,7 @@ def test_unwritable_metadata_loses_no_messages(tmp_path: Path) -> None:
     assert read(tmp_path / "bag") == list(range(5))
 
 
-def test_disk_that_fails_at_once_loses_no_chunks(tmp_path: Path) -> None:
+def test_failing_disk_loses_no_chunks(tmp_path: Path) -> None:
     bag = begin(tmp_path / "bag")
     for index in range(10):
         fill(bag, 50 * index, 50 * index + 50, size=40_000)
@@ -317,7 +317,7 @@ def test_disk_that_fails_at_once_loses_no_chunks(tmp_path: Path) -> None:
     assert read(tmp_path / "bag") == list(range(500))
 
 
-def test_disk_that_is_full_at_the_beginning_leaves_no_folder(tmp_path: Path) -> None:
+def test_full_disk_at_the_beginning_leaves_no_folder(tmp_path: Path) -> None:
     with disk_of(10), pytest.raises(OSError, match="File too large"):
         BagWriter(tmp_path / "bag")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""One order for names with numbers in them, in every place that lists files, and what a gap in the numbers means."""
+"""One order for names with numbers wherever files are listed, and the meaning of gaps in the numbers."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ UNEVEN = ["0", "7", "12", "13", "40", "41", "99", "100", "101", "500", "1000", "
 )
 def test_numbers_are_compared_by_value(names: list[str]) -> None:
     shuffled = random.Random(0).sample(names, len(names))
-    found = sorted(shuffled, key=natural)
+    ordered = sorted(shuffled, key=natural)
     if names[0] == "1" and names[1] == "01":
-        assert [int(name) for name in found] == [1, 1, 2, 2, 3] and found == sorted(names, key=natural)
+        assert [int(name) for name in ordered] == [1, 1, 2, 2, 3] and ordered == sorted(names, key=natural)
     else:
-        assert found == names
+        assert ordered == names
 
 
 def test_paths_are_sorted_by_folder_first() -> None:
     paths = [
         Path(name) for name in ("a", "a/2.jpg", "a/2.png", "a/10.png", "a2/1.png", "a10/1.png", "b.png", "b/1.png")
     ]
-    found = sorted(reversed(paths), key=natural)
-    assert [path for path in found if len(path.parts) == 2] == [path for path in paths if len(path.parts) == 2]
+    ordered = sorted(reversed(paths), key=natural)
+    assert [path for path in ordered if len(path.parts) == 2] == [path for path in paths if len(path.parts) == 2]
 
 
 def pictures_of(names: list[str], folder: Path) -> Path:
-    """A picture under each name, with its place for a number."""
+    """Write a picture under each name, numbered by its place."""
     folder.mkdir(parents=True)
     for place in random.Random(1).sample(range(len(names)), len(names)):
         Image.fromarray(numbered(place)).save(folder / f"{names[place]}.{'PNG' if place % 2 else 'png'}")
@@ -80,7 +80,7 @@ def pictures_of(names: list[str], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("names", [PLAIN, STAMPS, UNEVEN], ids=["plain", "stamps", "uneven"])
-def test_folders_of_images_are_played_in_natural_order(names: list[str], tmp_path: Path) -> None:
+def test_image_folders_are_read_in_natural_order(names: list[str], tmp_path: Path) -> None:
     folder = pictures_of(names, tmp_path / "images")
     for frames in (ImageFiles.of(folder), VideoReader(folder)):
         assert [number_of(image) for image in frames] == list(range(12))
@@ -96,7 +96,7 @@ LAYOUTS = {
 
 
 def renamed(root: Path, names: list[str]) -> None:
-    """Gives the frames of a data set other names, with their masks."""
+    """Give the frames of a data set other names, with their masks."""
     for file in [*root.rglob("*.jpg"), *root.rglob("*.png")]:
         file.rename(file.with_name(names[int(file.stem)] + file.suffix))
     if (meta := root / "meta.json").is_file():
@@ -109,27 +109,27 @@ def renamed(root: Path, names: list[str]) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("names", [PLAIN, STAMPS, UNEVEN], ids=["plain", "stamps", "uneven"])
-def test_data_sets_of_frames_with_any_names(layout: str, names: list[str], tmp_path: Path) -> None:
+def test_data_sets_with_any_frame_names(layout: str, names: list[str], tmp_path: Path) -> None:
     """Frames are in order, masks belong to their frames, and numbers that are left out are no missing files."""
     kind, _ = LAYOUTS[layout]
     clips = [make_clip(f"take_{number}", frames=12, fps=30) for number in (1, 2, 10)]
     kind.write(clips, tmp_path)
     renamed(tmp_path, names)
-    found = open_clips(tmp_path)
-    assert found.names == ("take_1", "take_2", "take_10")
-    for clip, truth in zip(found, clips, strict=True):
+    opened = open_clips(tmp_path)
+    assert opened.names == ("take_1", "take_2", "take_10")
+    for clip, truth in zip(opened, clips, strict=True):
         same_masks(clip, truth)
-        for image, wanted in zip(clip.frames, truth.frames, strict=True):
-            assert np.abs(image.astype(int) - wanted).mean() < 2.5, "neighbours differ by 12"
+        for image, expected in zip(clip.frames, truth.frames, strict=True):
+            assert np.abs(image.astype(int) - expected).mean() < 2.5, "neighbours differ by 12"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_mask_without_frame_is_an_error(layout: str, tmp_path: Path) -> None:
-    """Of the fifth frame there is none: perhaps it was never there. Of the fourth there is one."""
+    """The fifth frame has no mask and may never have existed; the fourth has one."""
     kind, (images, _) = LAYOUTS[layout]
     whole = make_clip(frames=12, every=3, fps=30)
     kind.write([whole], tmp_path)
-    if layout == "youtube_vos":  # which lists the frames of its objects, all that there are
+    if layout == "youtube_vos":  # which lists all frames of its objects
         meta = json.loads((tmp_path / "meta.json").read_text())
         for thing in meta["videos"]["walk"]["objects"].values():
             thing["frames"] = [stem for stem in thing["frames"] if int(stem) % 3 == 0]
@@ -145,7 +145,7 @@ def test_mask_without_frame_is_an_error(layout: str, tmp_path: Path) -> None:
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
-    """Which of them does the mask belong to?"""
+    """The mask of that name is ambiguous."""
     mose.write([make_clip()], tmp_path)
     folder = tmp_path / "JPEGImages/walk"
     Image.open(folder / "00002.jpg").save(folder / "00002.png")
@@ -153,7 +153,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
         mose.read(tmp_path, "walk")
 
 
-def test_masks_of_another_tracker_have_names_of_frames(tmp_path: Path) -> None:
+def test_masks_of_another_tracker_match_frame_names(tmp_path: Path) -> None:
     mose.write([make_clip(frames=12)], tmp_path / "set")
     renamed(tmp_path / "set", PLAIN)
     (clip,) = open_clips(tmp_path / "set")

@@ -18,14 +18,14 @@ STILL = make_clip("sa_2", frames=1, overlap=True)
 
 
 def truth(clip: Clip, index: int = 0) -> Clip:
-    """As stills know it: without objects that can't be seen, numbered from 1."""
+    """Truth of a still: without invisible objects, numbered from 1."""
     seen = np.stack([mask for mask in clip.masks[index] if mask.any()])
     return Clip("", [clip.frames[index]], tuple(range(1, len(seen) + 1)), [seen])
 
 
 @pytest.mark.parametrize("folder", ["", "sa_000000", "train"])
 def test_a_folder_of_images_and_json(folder, tmp_path):
-    """As it is downloaded, in folders; overlapping masks stay as they are."""
+    """As downloaded, in folders; overlapping masks are preserved."""
     sa1b.write([STILL, make_clip("sa_10", frames=3)], tmp_path / folder)
     (tmp_path / "readme.txt").write_text("terms")
     clips = pickle.loads(pickle.dumps(open_clips(tmp_path)))
@@ -41,7 +41,7 @@ def test_several_folders_with_the_same_names(tmp_path):
     assert open_clips(tmp_path).names == ("sa_2", "two-sa_2")
 
 
-def test_images_elsewhere(tmp_path):
+def test_images_in_another_folder(tmp_path):
     sa1b.write([STILL], tmp_path / "masks")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "masks/sa_2.jpg").rename(tmp_path / "pictures/sa_2.jpg")
@@ -77,9 +77,9 @@ def edit(file: Path, change) -> None:
 def test_invalid_annotation_is_skipped(change, reason, tmp_path):
     sa1b.write([STILL], tmp_path)
     edit(tmp_path / "sa_2.json", change)
-    with pytest.warns(DataWarning) as said:
+    with pytest.warns(DataWarning) as caught:
         (clip,) = open_clips(tmp_path)
-    (text,) = (str(one.message) for one in said if one.category is DataWarning)
+    (text,) = (str(one.message) for one in caught if one.category is DataWarning)
     assert text.startswith(f"{tmp_path / 'sa_2.json'}: left out ") and reason in text
     np.testing.assert_array_equal(clip.masks[0], STILL.masks[0][1:2])
 
@@ -99,7 +99,7 @@ def test_deviations_from_the_format(tmp_path):
             same_masks(open_clips(tmp_path)[0], truth(STILL))
 
 
-def test_coco_and_sa1b_are_told_apart(tmp_path):
+def test_coco_and_sa1b_are_distinguished(tmp_path):
     coco.write([STILL], tmp_path / "coco")
     assert len(open_clips(tmp_path / "coco")) == 1
     with pytest.raises(ClipError, match="no JSON of an image"):
@@ -109,7 +109,7 @@ def test_coco_and_sa1b_are_told_apart(tmp_path):
         coco.clips(tmp_path / "sa1b/sa_2.json")
 
 
-def test_damage(tmp_path):
+def test_damaged_files(tmp_path):
     sa1b.write([make_clip(name, frames=1) for name in ("a", "b")], tmp_path)
     clips = open_clips(tmp_path)
     (tmp_path / "b.json").write_text('{"image": {')

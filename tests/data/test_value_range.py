@@ -1,4 +1,4 @@
-"""16-bit images of thermal, infrared and other cameras become 8-bit ones in which things can be seen, steadily."""
+"""16-bit images of thermal, infrared and other cameras become 8-bit ones with stable, visible contrast."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SCENE = (SCENE - SCENE.min()) / np.ptp(SCENE)
 
 
 def scene(low: float, high: float) -> np.ndarray:
-    """What a camera sees that has these values, with its noise: uint16 [120, 160]."""
+    """A camera's image with values in this range, with noise: uint16 [120, 160]."""
     noise = NOISE.normal(0, (high - low) / 200, SCENE.shape)
     return np.clip(low + SCENE * (high - low) + noise, 0, 65535).round().astype(np.uint16)
 
 
 class Camera:
-    """A stream of images, as they are seen."""
+    """A stream of images, converted to 8 bits."""
 
     def __init__(self) -> None:
         self.range: ValueRange | None = None
@@ -57,7 +57,8 @@ def test_static_scene_does_not_flicker() -> None:
 
 
 def test_hot_object_does_not_darken_the_background() -> None:
-    """A person near a thermal camera is white before the room as it was; larger ones change it slowly and not much."""
+    """A person near a thermal camera is white before an unchanged room; larger objects change it slowly and
+    slightly."""
     for share, allowed in ((0.03, 2), (0.1, 12), (0.2, 40)):
         camera, room = Camera(), []
         side = round((share * SCENE.size) ** 0.5)
@@ -72,7 +73,7 @@ def test_hot_object_does_not_darken_the_background() -> None:
         assert np.abs(np.array(room) - room[0]).max() < allowed
 
 
-def test_a_jump_of_gain_is_followed_at_once() -> None:
+def test_gain_jump_resets_the_range() -> None:
     camera = Camera()
     before = camera.sees(scene(200, 420))
     after = camera.sees(scene(2600, 3100))
@@ -81,14 +82,14 @@ def test_a_jump_of_gain_is_followed_at_once() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 5000, 65_535])
-def test_a_camera_may_begin_with_an_empty_image(value: int) -> None:
+def test_empty_first_image(value: int) -> None:
     camera = Camera()
     camera.sees(np.full(SCENE.shape, value, np.uint16))
     camera.sees(NOISE.integers(0, 65_536, SCENE.shape).astype(np.uint16))
     assert camera.sees(scene(7600, 8000)).std() > 30
 
 
-def test_less_contrast_and_more_are_followed_slowly() -> None:
+def test_contrast_changes_adapt_slowly() -> None:
     camera = Camera()
     camera.sees(scene(200, 800))
     seen = [camera.sees(scene(400, 500)) for _ in range(120)]
@@ -101,15 +102,15 @@ def test_black_borders_and_saturated_pixels_are_ignored() -> None:
     plain = scene(7600, 8000)
     rimmed = plain.copy()
     rimmed[:12], rimmed[:, :12], rimmed[60, 60:140] = 0, 0, 65535
-    wanted = to_8_bits(plain, next_range(None, plain))
+    expected = to_8_bits(plain, next_range(None, plain))
     seen = to_8_bits(rimmed, next_range(None, rimmed))
-    assert np.abs(seen[20:50, 20:].astype(int) - wanted[20:50, 20:]).mean() < 10
+    assert np.abs(seen[20:50, 20:].astype(int) - expected[20:50, 20:]).mean() < 10
 
 
 @pytest.mark.parametrize("value", [0, 1, 7700, 65_534, 65_535])
 def test_an_image_of_one_value(value: int) -> None:
-    found = next_range(None, np.full((12, 16), value, np.uint16))
-    assert 0 <= found.low < found.high <= 65_535
+    result = next_range(None, np.full((12, 16), value, np.uint16))
+    assert 0 <= result.low < result.high <= 65_535
     for before in (FULL, ValueRange(200, 420)):
         after = next_range(before, np.full((12, 16), value, np.uint16))
         assert 0 <= after.low < after.high <= 65_535
@@ -123,7 +124,7 @@ def test_ranges_are_always_valid() -> None:
         assert 0 <= camera.range.low < camera.range.high <= 65_535
 
 
-def test_colour_is_stretched_as_a_whole() -> None:
+def test_colour_channels_share_one_range() -> None:
     """12 bits of a colour camera: the channels keep their proportions."""
     image = np.dstack([scene(0, 3800), scene(0, 1900), scene(0, 950)])
     seen = to_8_bits(image, next_range(None, image)).astype(float)

@@ -1,4 +1,4 @@
-"""Frames of video files: the i-th is the i-th that decoding in order gives, whatever the file and the way to it."""
+"""Frames of video files: frame i is the i-th of sequential decoding, for any file and order of access."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def earlier(packet, frames: int) -> None:
 
 
 def trimmed(file: Path, frames: int) -> Path:
-    """With an edit list: phones and ffmpeg leave frames in the file that are not to be shown."""
+    """With an edit list: files of phones and ffmpeg have frames that are not shown."""
     whole = write_video(file.with_stem("whole"), b_frames=3)
     return remux(whole, file, lambda _, packet: earlier(packet, frames), avoid_negative_ts="disabled")
 
 
 def begun_late(file: Path, packets: int, **how) -> Path:
-    """As a stream that is recorded from somewhere in it."""
+    """As a recording that begins in the middle of a stream."""
     whole = write_video(file.with_stem("whole"), **how)
     return remux(whole, file, lambda number, _: number >= packets)
 
 
 def without_times(file: Path) -> Path:
-    """Times of decoding in place of those of showing, as some programs write."""
+    """With decoding times in place of presentation times, as some programs write."""
 
     def change(_, packet) -> None:
         packet.pts = packet.dts
@@ -125,8 +125,8 @@ def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "video.mp4", UNEVEN, b_frames=3)
 
 
-def test_a_video_of_variable_rate_keeps_image_and_mask_together(video: Path, tmp_path: Path) -> None:
-    """In SA-V's layout, read out of order: an image says the number that its masks were made for."""
+def test_variable_frame_rate_keeps_images_and_masks_aligned(video: Path, tmp_path: Path) -> None:
+    """In SA-V's layout, read out of order: an image shows the number of its masks."""
     count = len(UNEVEN)
     still = make_clip(frames=count, every=4)
     masks = []
@@ -151,14 +151,14 @@ def test_iterators_are_independent(video: Path) -> None:
     assert [number_of(image) for image in frames[30:4:-7]] == [30, 23, 16, 9]
     assert [number_of(image) for image in frames[10:][::10]] == [10, 20, 30]
     image = frames[5]
-    image[:] = 0  # somebody draws on it
+    image[:] = 0  # the caller draws on it
     assert number_of(frames[5]) == 5
     for beyond in (40, -41):
         with pytest.raises(IndexError):
             frames[beyond]
 
 
-def test_frames_go_to_threads_and_processes(video: Path) -> None:
+def test_frames_in_threads_and_processes(video: Path) -> None:
     frames = VideoFrames(video)
     wrong: list[int] = []
 
@@ -178,7 +178,7 @@ def test_frames_go_to_threads_and_processes(video: Path) -> None:
     assert number_of(again[33]) == 33
 
 
-def test_a_forked_process_reads_on_and_ends(video: Path) -> None:
+def test_forked_process_can_read_and_exit(video: Path) -> None:
     """As workers of data loaders do. A decoder's threads are not forked with it."""
     script = f"""
 import os, sys
@@ -200,7 +200,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_files_are_closed(video: Path) -> None:
-    """Before the garbage collector comes."""
+    """Without the garbage collector."""
 
     def count() -> int:
         return len(os.listdir("/proc/self/fd"))
@@ -217,16 +217,16 @@ def test_files_are_closed(video: Path) -> None:
             reader.read()
         del frames, reader
         assert count() == before
-        kept = [VideoFrames(video) for _ in range(5)]
+        videos = [VideoFrames(video) for _ in range(5)]
         assert count() == before, "a list of clips takes no file each"
-        assert [number_of(image) for frames in kept for image in frames] == list(range(40)) * 5
-        assert [number_of(frames[index]) for frames in kept for index in range(40)] == list(range(40)) * 5
+        assert [number_of(image) for frames in videos for image in frames] == list(range(40)) * 5
+        assert [number_of(frames[index]) for frames in videos for index in range(40)] == list(range(40)) * 5
         assert count() == before, "nor does one that was read to its end"
     finally:
         gc.enable()
 
 
-def test_jump_decodes_from_the_previous_key_frame(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seek_decodes_from_the_previous_key_frame(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = VideoFrames(video)
     handed_in: list[int] = []
     decode = Decoder.decode
@@ -294,7 +294,7 @@ def test_truncated_file_has_its_decodable_frames(name: str, part: float, tmp_pat
         assert all(np.array_equal(one, other) for one, other in zip(reader, truth, strict=True))
 
 
-def test_a_damaged_frame_is_named_and_the_others_keep_their_places(tmp_path: Path) -> None:
+def test_damaged_frame_is_named_and_others_keep_their_indices(tmp_path: Path) -> None:
     file = write_video(tmp_path / "film.mp4", b_frames=0)
     packets: list[tuple[int, int]] = []
     remux(file, tmp_path / "copy.mp4", lambda _, packet: packets.append((packet.pos, packet.size)))
@@ -323,7 +323,7 @@ def test_a_damaged_frame_is_named_and_the_others_keep_their_places(tmp_path: Pat
 
 
 def test_names_that_look_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recordings are called by the time of day, and a list of addresses is no video."""
+    """Recordings are named after the time of day, and a list of addresses is no video."""
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "10.mp4").rename(tmp_path / "10:00:00 %d.mp4")
     frames = VideoFrames("10:00:00 %d.mp4")
@@ -336,8 +336,8 @@ def test_names_that_look_like_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("told", [None, 7], ids=["none", "one_for_all"])
-def test_decoders_that_lose_packet_numbers(told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or give two frames out of one. Then all are counted from the start."""
+def test_decoders_without_packet_numbers(told: int | None, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or make two frames of a packet. Then frames are counted from the start."""
     decoded = Decoder._decoded
     monkeypatch.setattr(Decoder, "_decoded", lambda *packet: [(told, frame) for _, frame in decoded(*packet)])
     frames = VideoFrames(video)
@@ -346,7 +346,7 @@ def test_decoders_that_lose_packet_numbers(told: int | None, video: Path, monkey
 
 
 def test_concatenated_streams(tmp_path: Path) -> None:
-    """Their times begin again."""
+    """Their times restart."""
     first = write_video(tmp_path / "first.ts", b_frames=3)
     second = write_video(tmp_path / "second.ts", UNEVEN)
     joined = tmp_path / "joined.ts"
@@ -371,8 +371,8 @@ def test_invalid_videos(tmp_path: Path) -> None:
         VideoReader(tmp_path / "none.mp4")
 
 
-def test_without_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A robot that plays no files need not have it."""
+def test_missing_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A robot without video files does not need PyAV."""
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "av", None)
         for reads in (VideoFrames, VideoReader):
@@ -383,8 +383,8 @@ def test_without_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         VideoFrames(video)
 
 
-def test_backgrounds_are_taken_from_videos_of_any_kind(tmp_path: Path) -> None:
-    """Ten frames of each, also where the header doesn't say how many there are."""
+def test_backgrounds_from_videos_of_any_kind(tmp_path: Path) -> None:
+    """Ten frames of each, also if the header lacks their number."""
     (tmp_path / "films").mkdir()
     for name in ("without_duration.webm", "variable_rate.mkv"):
         KINDS[name](tmp_path / "films" / name)

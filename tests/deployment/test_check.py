@@ -16,7 +16,7 @@ def network() -> SAM2:
     return load_model(device="cpu", image_size=192, aspect="4:3")
 
 
-def test_graphs_and_network_track_a_stream_alike(network: SAM2, exported: Path) -> None:
+def test_graphs_and_network_track_a_stream_equally(network: SAM2, exported: Path) -> None:
     """Clicks, boxes, masks, corrections and late prompts, of several objects with memories of different lengths."""
-    found = compare(network, exported)
-    assert found.same_presence and found.difference < 1e-3
+    comparison = compare(network, exported)
+    assert comparison.same_presence and comparison.difference < 1e-3

@@ -1,4 +1,4 @@
-"""Single images: which clicks are given, and the mean IoU after each."""
+"""Single images: clicks, and the mean IoU after each."""
 
 import json
 from types import SimpleNamespace
@@ -20,8 +20,8 @@ def rectangle(x, y, width, height):
     return mask
 
 
-class Scripted:
-    """Stands in for a predictor: gives prepared masks, and keeps what it was asked."""
+class FakePredictor:
+    """Fake predictor, which returns prepared masks and records its arguments."""
 
     def __init__(self, *masks):
         self.masks, self.calls, self.images = list(masks), [], []
@@ -41,13 +41,13 @@ def clip_of(*masks, name="clip"):
     return Clip(name, images, (7,), [None if mask is None else mask[None] for mask in masks])
 
 
-def test_clicks_by_hand():
+def test_clicks_computed_by_hand():
     truth = rectangle(10, 10, 21, 21)
     wrong = rectangle(45, 28, 11, 11)
     chosen, single = rectangle(10, 10, 21, 11), rectangle(10, 10, 21, 7)
-    predictor = Scripted(chosen, rectangle(10, 10, 21, 14), wrong, single, truth | wrong, truth)
+    predictor = FakePredictor(chosen, rectangle(10, 10, 21, 14), wrong, single, truth | wrong, truth)
     ((one,),) = segment(predictor, clip_of(truth))
-    assert one.clicks == [Click(20, 20), Click(14, 25), Click(50, 33, False)]  # and no more, the mask is right
+    assert one.clicks == [Click(20, 20), Click(14, 25), Click(50, 33, False)]  # and no more: the mask equals the truth
     assert [call[0] for call in predictor.calls] == [tuple(one.clicks[:n]) for n in (1, 1, 2, 3)]
     assert [call[2] for call in predictor.calls] == [True, False, False, False]  # candidates for the first click alone
     first, _, *logits = [call[1] for call in predictor.calls]
@@ -59,13 +59,13 @@ def test_clicks_by_hand():
 def test_every_nth_annotated_frame_with_a_visible_object():
     thing, nothing = rectangle(5, 5, 9, 9), rectangle(0, 0, 0, 0)
     clip = clip_of(thing, None, thing, None, nothing, None, thing, thing)
-    predictor = Scripted(*[thing] * 16)
+    predictor = FakePredictor(*[thing] * 16)
     assert [objects[0].frame for objects in segment(predictor, clip)] == [0, 2, 6, 7]
     assert predictor.images == [0, 2, 6, 7]
-    assert [objects[0].frame for objects in segment(Scripted(*[thing] * 12), clip, every=2)] == [0, 7]
+    assert [objects[0].frame for objects in segment(FakePredictor(*[thing] * 12), clip, every=2)] == [0, 7]
 
 
-def test_report_by_hand():
+def test_report_computed_by_hand():
     scores = {
         "motion-0": {
             (0, 1): ImageScore([0.1, 0.2, 0.3, 0.4, 0.5], best=0.2, single=0.1),
@@ -82,7 +82,7 @@ def test_report_by_hand():
     assert json.loads(report.json())["miou"] == [0.4, 0.5, 0.6, 0.66667, 0.73333]
 
 
-def test_with_a_network(model):
+def test_segments_with_a_network(model):
     clip = make_clip(frames=6)
     results = list(segment(ImagePredictor(model), clip, every=5))
     assert [[one.object_id for one in objects] for objects in results] == [[1, 2], [1, 2, 5]]  # 5 comes on frame 4

@@ -1,4 +1,4 @@
-"""Interactive segmentation: which frames are annotated, how, and what comes of it."""
+"""Interactive segmentation: choice of frames, their annotation, and its result."""
 
 import json
 
@@ -43,8 +43,8 @@ def clip_of(frames, appear=(0,), gone=()):
     return Clip("squares", [np.zeros((60, 60, 3), np.uint8)] * frames, ids, masks, fps=1.0)
 
 
-class Forgetful:
-    """Stands in for a tracker. Its masks are the truth's upper rows: one less with each frame from the nearest prompt.
+class FakeTracker:
+    """Fake tracker. Its masks are the truth's upper rows: one less with each frame from the nearest prompt.
 
     Prompted frames have 6 + clicks of 10 rows. What lies ahead is known only where the whole clip is tracked again.
     """
@@ -88,7 +88,7 @@ class Forgetful:
 
 
 def run(clip, mode, rounds):
-    tracker = Forgetful(clip)
+    tracker = FakeTracker(clip)
     return tracker, list(interact(tracker, clip, mode, rounds))
 
 
@@ -119,7 +119,7 @@ def test_online_pauses_below_the_threshold_and_keeps_earlier_frames():
 def test_clicks_are_at_the_centre_of_the_largest_error():
     tracker, _ = run(clip_of(12), "offline", 2)
     clicks = [call[2:] for call in tracker.calls if call[0] == "click"]
-    # At first the whole square, rows 20 .. 29; after 1 and 2 clicks 7 and 8 rows are there. On frame 9 nothing was.
+    # At first the whole square, rows 20 .. 29; after 1 and 2 clicks, masks have 7 and 8 rows. Frame 9 had none.
     assert [(t, click.y) for t, click in clicks] == [(0, 24), (0, 28), (0, 28), (9, 24), (9, 28), (9, 28)]
     assert all(click.positive and 15 <= click.x < 25 for _, click in clicks)
 
@@ -137,7 +137,7 @@ def test_objects_are_annotated_independently():
     assert [[len(one.frames) for one in result.scores] for result in rounds] == [[5, 1]] * 3
 
 
-def test_report_by_hand():
+def test_report_computed_by_hand():
     _, rounds = run(clip_of(7, appear=(0, 4)), "online", 8)
     report = interactive_report({"model": "m"}, {"squares": rounds}, Rows(["squares"]), 5)
     objects = json.loads(report.json())["objects"]
@@ -169,8 +169,8 @@ def test_the_first_round_is_semi_supervised_segmentation(model, walk):
         assert one.j == pytest.approx(other.j, abs=0.01) and one.f == pytest.approx(other.f, abs=0.01)
 
 
-def test_online_equals_a_live_stream_that_pauses(model, walk):
-    """What is worked out on a recording is what comes of looking at each frame once."""
+def test_online_equals_a_paused_live_stream(model, walk):
+    """Online results on a recording equal a single pass that sees each frame once."""
     budget = 3
     recording = recording_tracker(model, walk, budget)
     rounds = list(interact(recording, walk, "online", budget))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Weights, and two short clips in DAVIS layout: a square that walks over noise, and two that stand."""
+    """Weights, and two short clips in DAVIS layout: a square that moves over noise, and two that stand still."""
     root = tmp_path_factory.mktemp("clips")
     torch.manual_seed(0)
     model = SAM2(CONFIGS["default"])
@@ -54,7 +54,7 @@ def run(monkeypatch, *arguments):
 
 
 @pytest.mark.parametrize("prompt", ["mask", "3clicks"])
-def test_scores_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
+def test_scores_of_a_folder(folder, tmp_path, monkeypatch, capsys, prompt):
     weights = folder / "random.safetensors"
     out = tmp_path / "out"
     options = ["--prompt", prompt, "--checkpoint", weights, "--device", "cpu", "--out", out, "--overlays"]
@@ -107,8 +107,8 @@ def test_weights_without_memory_are_scored_on_images_and_refused_for_videos(fold
         assert status == 2 and "These weights are for still images" in capsys.readouterr().out
 
 
-def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, monkeypatch, capsys):
-    """Kinds followed side by side give what each gives alone, and saved masks score what the run scored."""
+def test_kinds_of_prompts_score_like_single_runs_and_saved_masks(folder, tmp_path, monkeypatch, capsys):
+    """Kinds of prompts tracked side by side score as each alone, and saved masks score as the run."""
     weights = ["--checkpoint", folder / "random.safetensors"]
     both = tmp_path / "both"
     assert run(monkeypatch, "--davis", folder, "--prompt", "mask", "box", "--save-masks", *weights, "--out", both) == 0
@@ -127,7 +127,7 @@ def test_kinds_of_prompts_score_as_alone_and_as_saved_masks(folder, tmp_path, mo
 
 
 def test_non_overlap(folder, tmp_path, monkeypatch):
-    """Kinds of prompts don't take pixels from each other: each scores what it scores alone."""
+    """Kinds of prompts don't take pixels from each other: each scores as alone."""
     options = ["--davis", folder, "--only", "walk", "--checkpoint", folder / "random.safetensors", "--non-overlap"]
     assert run(monkeypatch, *options, "--prompt", "mask", "box", "--save-masks", "--out", tmp_path / "both") == 0
     assert run(monkeypatch, *options, "--prompt", "box", "--save-masks", "--out", tmp_path / "box") == 0
@@ -263,13 +263,13 @@ def test_incompatible_options(monkeypatch, capsys, arguments, reason):
 
 
 def soften(root):
-    """Gives the only object of a clip a soft edge, of 0 to 255."""
+    """Give the only object of a clip a soft edge, of 0 to 255."""
     for file in root.glob("Annotations/480p/walk/*.png"):
         hard = (np.array(Image.open(file)) > 0) * np.uint8(255)
         Image.fromarray(cv2.GaussianBlur(hard, (3, 3), 0)).save(file)
 
 
-def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypatch, capsys):
+def test_soft_masks_warn_and_are_saved_in_the_truths_format(folder, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(folder, tmp_path / "copy")
     soften(copy)
     options = ["--only", "walk", "--out", tmp_path / "out", "--checkpoint", folder / "random.safetensors"]
@@ -282,8 +282,8 @@ def test_soft_masks_warn_and_are_saved_like_the_truth(folder, tmp_path, monkeypa
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["objects"] == 1
 
 
-def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch):
-    """DAVIS 2016: what --save-masks leaves, read by vos-benchmark."""
+def test_masks_of_255_score_like_the_public_tool(folder, tmp_path, monkeypatch):
+    """DAVIS 2016: masks of --save-masks, read by vos-benchmark."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     copy = shutil.copytree(folder, tmp_path / "copy")
     for file in (copy / "Annotations/480p/walk").iterdir():
@@ -298,7 +298,7 @@ def test_masks_of_255_score_as_in_the_public_tool(folder, tmp_path, monkeypatch)
 
 
 def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
-    """Of the data set, and of another tracker's masks."""
+    """Meaning of values of the data set, and of another tracker's masks."""
     copy = shutil.copytree(folder, tmp_path / "copy")
     for file in (copy / "Annotations/480p/walk").iterdir():
         Image.fromarray(cv2.GaussianBlur((np.array(Image.open(file)) > 0) * np.uint8(90), (3, 3), 0)).save(file)
@@ -314,8 +314,8 @@ def test_mask_values_and_answer_values(folder, tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "out/scores.json").read_text())["total"]["j"] > 0.8
 
 
-def test_stills_of_sa1b_and_of_coco_elsewhere(folder, tmp_path, monkeypatch, capsys):
-    """What of a list could not be used is told on the screen and in the report."""
+def test_stills_of_sa1b_and_of_coco_in_another_folder(folder, tmp_path, monkeypatch, capsys):
+    """Unusable entries of a list are reported on the screen and in the report."""
     still = davis.read(folder, "walk")
     sa1b.write([still], tmp_path / "sa1b")
     coco.write([still], tmp_path / "coco")

@@ -1,4 +1,4 @@
-"""Masks of other trackers, in the layouts that they come in."""
+"""Masks of other trackers, in their layouts."""
 
 from dataclasses import replace
 
@@ -30,8 +30,8 @@ def moved(clip):
     return frames
 
 
-def same(frame, wanted):
-    for masklet, other in zip(frame.masklets, wanted.masklets, strict=True):
+def same(frame, expected):
+    for masklet, other in zip(frame.masklets, expected.masklets, strict=True):
         assert masklet.object_id == other.object_id
         assert masklet.present == other.present
         np.testing.assert_array_equal(masklet.mask, other.mask)
@@ -43,9 +43,9 @@ def test_label_images_round_trip(tmp_path):
     for index, frame in enumerate(answers):
         write_masks(tmp_path, clip, index, frame)
     assert sorted(path.name for path in (tmp_path / "walk").iterdir())[:2] == ["00000.png", "00001.png"]
-    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
-        if not (wanted.masklets[0].mask & wanted.masklets[1].mask).any():
-            same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), answers, strict=True):
+        if not (expected.masklets[0].mask & expected.masklets[1].mask).any():
+            same(frame, expected)
     assert [one.j for one in score(clip, read_masks(tmp_path, clip))] == pytest.approx(
         [one.j for one in score(clip, answers)], abs=0.02
     )
@@ -61,12 +61,12 @@ def test_a_folder_for_each_object(tmp_path, start):
             file = tmp_path / "walk" / f"{row + start:03d}" / f"{index:05d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(masklet.mask.astype(np.uint8) * (row + 5)).save(file)
-    for frame, wanted in zip(read_masks(tmp_path, clip), answers, strict=True):
-        same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), answers, strict=True):
+        same(frame, expected)
 
 
 def test_files_have_the_names_of_frames(tmp_path):
-    """YouTube-VOS numbers frames 0, 5, 10 ...; a first frame without a file is where trackers are told the truth."""
+    """YouTube-VOS numbers frames 0, 5, 10 ...; the first frame, on which trackers are prompted, may lack a file."""
     youtube_vos.write([make_clip(ids=(1, 2))], tmp_path / "data")
     (clip,) = youtube_vos.clips(tmp_path / "data")
     answers = moved(clip)
@@ -101,7 +101,7 @@ def test_255_alone_is_the_only_object(tmp_path):
     assert one.j == 1
 
 
-def test_scores_are_those_of_the_public_tool(tmp_path):
+def test_scores_equal_the_public_tool(tmp_path):
     """vos-benchmark on the same files."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     davis.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
@@ -115,12 +115,12 @@ def test_scores_are_those_of_the_public_tool(tmp_path):
 
 
 def only_first(clip):
-    """Of its objects; it is there from the first frame on."""
+    """A clip with the first of its objects, which is visible from the first frame on."""
     return replace(clip, object_ids=clip.object_ids[:1], masks=[masks[:1] for masks in clip.masks])
 
 
 def grey_of(file, change):
-    """Writes a label image again, as what `change` makes of its labels."""
+    """Rewrite a label image with the result of `change` on its labels."""
     Image.fromarray(change(np.array(Image.open(file)))).save(file)
 
 
@@ -136,8 +136,8 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".png", ".PNG"])
-def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix, tmp_path):
-    """They have values, bits, palette and names of the truth, so a tool that compares files finds the same objects."""
+def test_saved_masks_score_equally_in_the_public_tool(kind, suffix, tmp_path):
+    """They have the truth's values, bits, palette and names, so a tool that compares files matches the objects."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     clip = make_clip(ids=(1, 2))
     davis.write([only_first(clip) if kind in ("0 and 255", "one bit", "one object of 16 bits") else clip], tmp_path)
@@ -159,7 +159,7 @@ def test_saved_masks_score_in_the_public_tool_what_they_score_here(kind, suffix,
 
 @pytest.mark.parametrize("change", [None, lambda mask: mask.astype(np.uint8) * np.uint8(255)])
 def test_saved_masks_of_sav_have_a_folder_for_each_object(change, tmp_path):
-    """Where they may overlap, and are as the data set's."""
+    """Masks may overlap, and files equal those of the data set."""
     benchmark = pytest.importorskip("vos_benchmark.benchmark")
     sav_frames.write([make_clip(ids=(1, 2), overlap=True)], tmp_path)
     if change:
@@ -177,7 +177,7 @@ def test_saved_masks_of_sav_have_a_folder_for_each_object(change, tmp_path):
 
 
 def test_saved_masks_are_empty_before_an_object_appears(tmp_path):
-    """Where each object has a folder, tools look for a file on every frame."""
+    """If each object has a folder, tools expect a file on every frame."""
     sav_frames.write([make_clip(ids=(1, 2))], tmp_path)
     (clip,) = sav_frames.clips(tmp_path)
     for index, frame in enumerate(moved(clip)):
@@ -187,7 +187,7 @@ def test_saved_masks_are_empty_before_an_object_appears(tmp_path):
     assert not any(frame.masklets[1].present for frame in list(read_masks(tmp_path / "masks", clip))[:4])
 
 
-def test_saved_masks_have_the_colours_of_the_data_set(tmp_path):
+def test_saved_masks_have_the_data_sets_colours(tmp_path):
     davis.write([make_clip(ids=(1, 2))], tmp_path)
     colours = np.array([(0, 0, 0), (0, 200, 0), (200, 0, 0)], np.uint8)
     for file in (tmp_path / "Annotations/480p/walk").iterdir():
@@ -210,7 +210,7 @@ def test_masks_above_254_are_saved_with_16_bits(tmp_path):
 
 
 def test_probabilities_are_thresholded_at_half(tmp_path):
-    """Of a tracker that saves its soft mask."""
+    """Probabilities of a tracker that saves soft masks."""
     clip = only_first(make_clip(ids=(4, 5), frames=6))
     for index, mask in enumerate(clip.masks):
         soft = cv2.GaussianBlur(mask[0].astype(np.uint8) * np.uint8(255), (3, 3), 0)
@@ -226,14 +226,14 @@ def test_probabilities_are_thresholded_at_half(tmp_path):
         list(read_masks(tmp_path, make_clip(ids=(1, 2), frames=6)))
 
 
-def test_colours_of_another_tracker_are_those_of_davis(tmp_path):
+def test_colours_of_another_tracker_are_read_as_davis(tmp_path):
     clip = make_clip(ids=(1, 2), frames=4)
     for index, frame in enumerate(moved(clip)):
         write_masks(tmp_path, clip, index, frame)
     for file in (tmp_path / "walk").iterdir():
         grey_of(file, lambda labels: PALETTE[labels])
-    for frame, wanted in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
-        same(frame, wanted)
+    for frame, expected in zip(read_masks(tmp_path, clip), moved(clip), strict=True):
+        same(frame, expected)
     grey_of(file, lambda rgb: rgb + np.uint8(1) * (rgb > 0))
     with pytest.raises(ClipError, match=r"has colour #.*, but the clip's objects are 1, 2"):
         list(read_masks(tmp_path, clip))

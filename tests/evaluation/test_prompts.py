@@ -18,7 +18,7 @@ NOTHING = np.zeros((60, 80), bool)
 
 def test_positive_click_at_the_centre_of_false_negatives():
     assert error_click(NOTHING, rectangle(10, 20, 9, 9)) == Click(14, 24, True)
-    # Of two missed parts the one that reaches deeper, though the other has more pixels.
+    # Of two missed parts, the click is on the deeper one, though the other has more pixels.
     assert error_click(NOTHING, rectangle(10, 20, 9, 9) | rectangle(0, 50, 80, 4)) == Click(14, 24, True)
     # The edge of the image is a rim: the middle is not at the edge.
     assert error_click(NOTHING, rectangle(0, 0, 9, 9)) == Click(4, 4, True)
@@ -40,7 +40,7 @@ def test_tight_box():
 
 
 class Recorder:
-    """Takes prompts and answers with given masks."""
+    """Fake tracker, which answers prompts with given masks."""
 
     def __init__(self, *masks):
         self.masks, self.prompts = list(masks), []
@@ -58,7 +58,7 @@ def test_each_click_corrects_the_last_mask():
         (Click(20, 20, True),),
         (Click(14, 25, True),),
         (Click(55, 35, False),),
-    ]  # and no more, the mask is right
+    ]  # and no more: the mask equals the truth
     assert {prompt.object_id for prompt in tracker.prompts} == {7}
     assert np.array_equal(masklet.mask, truth)
 

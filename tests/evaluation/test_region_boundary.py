@@ -41,7 +41,7 @@ def test_small_masks(mask, truth, j, f):
 
 
 def test_outline_of_a_small_mask():
-    # One straight edge each, from top to bottom: 100 outline pixels, 2 apart from each other (found) or 3 (not found).
+    # One straight edge each, from top to bottom: 100 outline pixels, 2 apart from each other (match) or 3 (no match).
     truth = rectangle(0, 0, 50, 100)
     assert boundary_accuracy(rectangle(0, 0, 52, 100), truth) == 1
     assert boundary_accuracy(rectangle(0, 0, 53, 100), truth) == 0
@@ -95,12 +95,12 @@ def real_pairs():
         mask = cv2.warpAffine(truth.view(np.uint8), turn, (width, height))
         kernel = np.ones(rng.integers(1, 6, 2), np.uint8)
         mask = [cv2.dilate, cv2.erode][index % 2](mask, kernel).astype(bool)
-        if index % 3 == 0:  # half of the thing is missed
+        if index % 3 == 0:  # half of the object is missed
             mask[:, width // 2 :] = False
         yield mask, truth
 
 
-def second_method(mask, truth):
+def f_by_distances(mask, truth):
     """F from the distances between the outlines as sets of points."""
 
     def outline(mask):
@@ -124,12 +124,12 @@ def test_equals_nearest_neighbour_search():
     for mask, truth in pairs():
         if mask.size > 20000:
             continue
-        assert boundary_accuracy(mask, truth) == pytest.approx(second_method(mask, truth), abs=1e-9)
+        assert boundary_accuracy(mask, truth) == pytest.approx(f_by_distances(mask, truth), abs=1e-9)
 
 
 @pytest.mark.parametrize("pairs", [pairs, real_pairs])
 def test_equals_public_tool(pairs):
-    """vos-benchmark is what the SA-V tool was made from; its boundary measure is DAVIS 2017's."""
+    """The SA-V tool is derived from vos-benchmark, whose boundary measure is that of DAVIS 2017."""
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
     values = []
     for mask, truth in pairs():

@@ -15,7 +15,7 @@ from sam2_ros.evaluation.scores import FrameScore, ObjectScore
 from sam2_ros.evaluation.vos import vos_report
 
 
-def test_rows():
+def test_rows_of_clips_and_challenges():
     rows = Rows(["motion-0", "motion-1", "blur-0"], {"motion-0": "motion", "motion-1": "motion", "blur-0": "blur"})
     assert rows.tables() == {
         "clip": {"motion-0": {"motion-0"}, "motion-1": {"motion-1"}, "blur-0": {"blur-0"}, "all": set(rows.clips)},
@@ -48,13 +48,13 @@ def test_report_on_the_screen_and_in_files(tmp_path):
 
 
 def scores(clip, values, start=0):
-    """An object that can be seen on every frame, with the same J and F."""
+    """An object that is visible on every frame, with the same J and F."""
     one = ObjectScore(clip, 1, start)
     one.frames += [FrameScore(start + age, v, v, True, v > 0, 1) for age, v in enumerate(values, 1)]
     return one
 
 
-def test_challenges_and_curves_by_hand():
+def test_challenges_and_curves_computed_by_hand():
     of_clips = [scores("blur-0", [0.8, 0.6]), scores("blur-1", [0.4, 0.2, 0.0], start=3), scores("motion-0", [1.0])]
     rows = Rows(["blur-0", "blur-1", "motion-0"], {"blur-0": "blur", "blur-1": "blur", "motion-0": "motion"})
     report = vos_report({}, {"click": of_clips}, rows)
@@ -75,7 +75,7 @@ def test_challenges_and_curves_by_hand():
     }  # fmt: skip
 
 
-def test_kinds_of_prompts_side_by_side():
+def test_table_of_several_kinds_of_prompts():
     by_kind = {"click": [scores("walk", [0.5])], "mask": [scores("walk", [0.75])]}
     report = vos_report({}, by_kind, Rows(["walk"]))
     kinds, clips = report.tables
@@ -97,7 +97,7 @@ def test_curves_are_drawn(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["video [/b]", "[red]x", "two\nlines | cells", "caf\udce9"])
-def test_names_of_clips_are_escaped(tmp_path, name):
+def test_clip_names_are_escaped(tmp_path, name):
     shown = io.StringIO()
     table = Table("clip", ["J&F"], [(name, ["1.0"])])
     report = Report({}, [table], [f"Skipped: {name}"], {}, Curves({}, "", ""))
@@ -108,7 +108,7 @@ def test_names_of_clips_are_escaped(tmp_path, name):
     assert row.startswith("| ") and row.replace("\\|", "").count("|") == 3
 
 
-def test_dollars_in_names_are_no_formulas(tmp_path):
+def test_dollars_in_names_are_not_formulas(tmp_path):
     curve = ([1, 2], [0.5, 0.6])
     curves.draw(Curves({"cost $\\frac$": curve, "all": curve}, "x", "y"), "masks $\\frac$", tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size

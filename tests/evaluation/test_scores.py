@@ -75,22 +75,22 @@ def test_unknown_frames_do_not_count():
 
 
 def test_presence():
-    # Frame 0 is the prompt's, frame 9 the last. Visible: 1-4, 8. Said: 1-3, 5, 8.
+    # Frame 0 is the prompt's, frame 9 the last. Visible: 1-4, 8. Predicted: 1-3, 5, 8.
     truth = [square(5) if t in (0, 1, 2, 3, 4, 8, 9) else NOTHING for t in range(10)]
-    said = [square(5) if t in (0, 1, 2, 3, 5, 8) else NOTHING for t in range(10)]
-    total = summary(score(clip_of(truth), answers(said)))
+    predicted = [square(5) if t in (0, 1, 2, 3, 5, 8) else NOTHING for t in range(10)]
+    total = summary(score(clip_of(truth), answers(predicted)))
     assert total.frames == 8
     assert total.presence_precision == pytest.approx(4 / 5)
     assert total.presence_recall == pytest.approx(4 / 5)
     assert total.presence_f1 == pytest.approx(4 / 5)
-    assert total.j == pytest.approx(6 / 8)  # right on 1-3, 8, and on 6 and 7, where both say that nothing is there
+    assert total.j == pytest.approx(6 / 8)  # right on 1-3, 8, and on 6 and 7, where both are absent
 
 
-def test_switches():
-    here, there = [square(3)] * 9, [square(40)] * 9
+def test_id_switches():
+    left, right = [square(3)] * 9, [square(40)] * 9
     #          prompt                      over               lost     still over           back          last
     masks = [square(3), square(3), square(40), NOTHING, square(40), square(20), square(4), square(3), square(40)]
-    first, second = score(clip_of(here, there), answers(masks, there))
+    first, second = score(clip_of(left, right), answers(masks, right))
     assert [frame.following for frame in first.frames] == [1, 2, None, 2, None, 1, 1]
     assert first.switches == 2  # over and back; not: lost, on the background, the frame that does not count
     assert second.switches == 0
@@ -107,39 +107,41 @@ def test_equals_public_tool():
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
     rng = np.random.default_rng(1)
     truth = [[square(3 + 2 * t) for t in range(12)], [square(40, 25 - 2 * t, 10) for t in range(12)]]
-    said = [[np.roll(m, tuple(rng.integers(-3, 4, 2)), (0, 1)) for m in masks] for masks in truth]
-    said[1][5] = NOTHING
-    said[0] = [a & ~b for a, b in zip(said[0], said[1], strict=True)]  # one ID for each pixel in the tool's files
+    predicted = [[np.roll(m, tuple(rng.integers(-3, 4, 2)), (0, 1)) for m in masks] for masks in truth]
+    predicted[1][5] = NOTHING
+    # The tool's files have one ID for each pixel.
+    predicted[0] = [a & ~b for a, b in zip(predicted[0], predicted[1], strict=True)]
     tool = evaluator.Evaluator()
     for t in range(1, 11):
-        tool.feed_frame(said[0][t] + 2 * said[1][t].astype(np.uint8), truth[0][t] + 2 * truth[1][t].astype(np.uint8))
+        labels = [masks[0][t] + 2 * masks[1][t].astype(np.uint8) for masks in (predicted, truth)]
+        tool.feed_frame(*labels)
     j, f = tool.conclude()
-    scores = score(clip_of(*truth), answers(*said))
+    scores = score(clip_of(*truth), answers(*predicted))
     assert [100 * one.j for one in scores] == pytest.approx([j[1], j[2]], abs=1e-6)
     assert [100 * one.f for one in scores] == pytest.approx([f[1], f[2]], abs=1e-6)
     assert 100 * summary(scores).j == pytest.approx((j[1] + j[2]) / 2, abs=1e-6)
 
 
-def test_frames_that_the_public_tool_counts_differently():
+def test_frames_counted_differently_by_the_public_tool():
     """As docs/metrics.md says: an object, from the first scored frame on which truth or answer shows it."""
     evaluator = pytest.importorskip("vos_benchmark.evaluator")
 
-    def both(truth, said):
+    def both(truth, predicted):
         tool = evaluator.Evaluator()
         for t in range(1, len(truth) - 1):
-            tool.feed_frame(said[t].astype(np.uint8), truth[t].astype(np.uint8))
+            tool.feed_frame(predicted[t].astype(np.uint8), truth[t].astype(np.uint8))
         theirs = tool.conclude()[0].get(1, math.nan) / 100
-        return score(clip_of(truth), answers(said))[0].j, theirs
+        return score(clip_of(truth), answers(predicted))[0].j, theirs
 
-    here, half = square(5), square(5, side=6)  # IoU 1 / 4
-    hidden = [here, NOTHING, NOTHING, here, here, here]
-    assert both(hidden, [here, NOTHING, NOTHING, half, half, here]) == ((1 + 1 + 2 / 4) / 4, 1 / 4)
-    assert both(hidden, [here, here, NOTHING, half, half, here]) == ((0 + 1 + 2 / 4) / 4, (0 + 1 + 2 / 4) / 4)
-    late = [NOTHING, NOTHING, here, here, here, here]
-    assert both(late, [NOTHING, NOTHING, here, half, half, here]) == (1 / 4, (1 + 2 / 4) / 3)
-    assert both(late, [NOTHING, here, here, half, half, here]) == (1 / 4, (0 + 1 + 2 / 4) / 4)
-    assert both([here, here, here, NOTHING, here, here], [half] * 6) == (3 / 4 / 4, 3 / 4 / 4)
-    gone = both([here] + [NOTHING] * 5, [here] + [NOTHING] * 5)
+    left, half = square(5), square(5, side=6)  # IoU 1 / 4
+    hidden = [left, NOTHING, NOTHING, left, left, left]
+    assert both(hidden, [left, NOTHING, NOTHING, half, half, left]) == ((1 + 1 + 2 / 4) / 4, 1 / 4)
+    assert both(hidden, [left, left, NOTHING, half, half, left]) == ((0 + 1 + 2 / 4) / 4, (0 + 1 + 2 / 4) / 4)
+    late = [NOTHING, NOTHING, left, left, left, left]
+    assert both(late, [NOTHING, NOTHING, left, half, half, left]) == (1 / 4, (1 + 2 / 4) / 3)
+    assert both(late, [NOTHING, left, left, half, half, left]) == (1 / 4, (0 + 1 + 2 / 4) / 4)
+    assert both([left, left, left, NOTHING, left, left], [half] * 6) == (3 / 4 / 4, 3 / 4 / 4)
+    gone = both([left] + [NOTHING] * 5, [left] + [NOTHING] * 5)
     assert gone[0] == 1 and math.isnan(gone[1])
 
 

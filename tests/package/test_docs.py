@@ -1,4 +1,4 @@
-"""What the documentation says to write works as it is written there."""
+"""The documentation: its code, commands, links and names work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def block(page: str, language: str) -> str:
-    """The only piece of code in this language on a page."""
+    """The only code block in this language on a page."""
     (code,) = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     return code
 
@@ -28,7 +28,7 @@ def masks() -> list[np.ndarray]:
     return [random, corner, np.zeros((7, 9), bool), np.ones((7, 9), bool)]
 
 
-def test_the_numpy_on_the_page_decodes_masks() -> None:
+def test_documented_numpy_decodes_masks() -> None:
     page: dict[str, object] = {}
     exec(block("docs/masklets.md", "python"), page)
     for mask in masks():
@@ -37,7 +37,7 @@ def test_the_numpy_on_the_page_decodes_masks() -> None:
 
 
 @pytest.mark.slow
-def test_the_cpp_on_the_page_decodes_masks(tmp_path: Path) -> None:
+def test_documented_cpp_decodes_masks(tmp_path: Path) -> None:
     source, program = tmp_path / "decode.cpp", tmp_path / "decode"
     rest = """
 #include <iostream>
@@ -51,8 +51,8 @@ int main() {
     subprocess.run(["g++", "-std=c++17", "-Wall", "-Werror", "-o", program, source], check=True)
     for mask in masks():
         counts = " ".join(map(str, rle.encode(mask)))
-        done = subprocess.run([program], input=counts, capture_output=True, text=True, check=True)
-        pixels = np.array(done.stdout.split(), int).reshape(7, 9)
+        completed = subprocess.run([program], input=counts, capture_output=True, text=True, check=True)
+        pixels = np.array(completed.stdout.split(), int).reshape(7, 9)
         np.testing.assert_array_equal(pixels, mask * 255)
 
 
@@ -87,7 +87,7 @@ def is_module(name: str) -> bool:
 
 
 def is_command(name: str) -> bool:
-    """Whether `python -m NAME` is there."""
+    """Whether `python -m NAME` exists."""
     return is_module(name) and (not ROOT.joinpath(*name.split(".")).is_dir() or is_module(f"{name}.__main__"))
 
 
@@ -119,7 +119,7 @@ def test_python_names_exist(page: str) -> None:
     assert not missing
 
 
-def test_sources_name_pages_that_exist() -> None:
+def test_pages_named_in_sources_exist() -> None:
     sources = [ROOT / "Makefile", ROOT / "pyproject.toml"]
     sources += [
         path
@@ -142,7 +142,7 @@ def test_tables_of_contents_list_every_page(contents: str) -> None:
     assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and f"({page.name}" not in text] == []
 
 
-def test_field_reports_name_tests_that_exist() -> None:
+def test_tests_named_in_field_reports_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", (ROOT / "docs/field-reports.md").read_text())
     assert len(named) > 90
     for file, function in named:

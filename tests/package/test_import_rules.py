@@ -1,6 +1,6 @@
-"""Which room of the package may import which, that no files import each other in circles, and that tests mirror it.
+"""Import rules: which room of the package may import which, no circles among files, and tests that mirror the rooms.
 
-A room is a folder of sam2_ros/, or a file that stands beside them. docs/architecture.md draws the same rules.
+A room is a folder of sam2_ros/, or a file beside them. docs/architecture.md draws the same rules.
 """
 
 from __future__ import annotations
@@ -62,20 +62,20 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(("rclpy", "rosidl_parser", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"), _ROS),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), ("acceleration.onnx",)),
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
-    **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # what it imports is not seen here
+    **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
     "mujoco": ("scenes.simulation",),
     "triton": ("acceleration.cuda", "acceleration.cuda.kernels"),
 }
-"""Packages that some rooms alone may import."""
+"""Packages that only these rooms may import."""
 
 WITHOUT_COUNTERPART = {
     "model/test_parity_image.py",  # the whole network, and another implementation of it
     "tracking/test_parity_stream.py",
 }
-"""Tests of no single file. Those in tests/package/ are of the package as a whole, and of what lies beside sam2_ros/."""
+"""Tests of no single file. tests/package/ tests the package as a whole, and the folders beside sam2_ros/."""
 
 
-# ---------------------------------------------------------------------------------------------------- what is there
+# ---------------------------------------------------------------------------------------------------- imports
 
 
 class Files:
@@ -94,7 +94,7 @@ class Files:
     def imported(self, file: str) -> Iterator[tuple[str, bool]]:
         """All modules that a file imports, wherever in it: their names, and whether they are of the package.
 
-        Imports for type checkers count as well: whoever names another room's types depends on it. Alone the
+        Imports for type checkers count as well: a file that names another room's types depends on it. Alone the
         `__init__.py` of a package with lazy names does not import what it gives to type checkers; the files that use
         such a name are taken to import the file that defines it.
         """
@@ -120,9 +120,9 @@ class Files:
             return
         module = node.module or ""
         if node.level:
-            here = [PACKAGE, *file.split(".")] if file else [PACKAGE]
+            package = [PACKAGE, *file.split(".")] if file else [PACKAGE]
             up = node.level - (file in self.packages)
-            module = ".".join([*here[: len(here) - up], *filter(None, [module])])
+            module = ".".join([*package[: len(package) - up], *filter(None, [module])])
         yield from ((module, alias.name) for alias in node.names)
 
     def _definition(self, module: str, name: str) -> str:
@@ -151,17 +151,17 @@ def _imports(tree: ast.AST, for_types: bool = False) -> Iterator[tuple[ast.Impor
             yield from _imports(node, for_types)
 
 
-# ------------------------------------------------------------------------------------------------------- what is wrong
+# ------------------------------------------------------------------------------------------------------- violations
 
 
 def unlisted(files: Files, rooms: Collection[str]) -> list[str]:
-    """Folders, and files beside them, that are no room."""
-    found = {_room(file, files) for file in files.trees}
-    return sorted(found - set(rooms))
+    """Folders, and files beside them, that are not listed as rooms."""
+    present = {_room(file, files) for file in files.trees}
+    return sorted(present - set(rooms))
 
 
 def forbidden(files: Files, rooms: Mapping[str, Collection[str]], owners: Mapping[str, Collection[str]]) -> list[str]:
-    """Imports that no room may make, or not this one."""
+    """Forbidden imports."""
     wrong = []
     for file in files.trees:
         room = _room(file, files)
@@ -177,37 +177,37 @@ def forbidden(files: Files, rooms: Mapping[str, Collection[str]], owners: Mappin
 
 
 def circles(graph: Mapping[str, Collection[str]]) -> list[str]:
-    """The shortest circle through each file that imports itself by way of others."""
-    found = {}
+    """The shortest circle of imports through each file that is part of one."""
+    rings = {}
     for start in graph:
-        paths, seen = [[start]], set()
+        paths, visited = [[start]], set()
         for path in paths:
-            for following in sorted(graph[path[-1]] - seen):
-                seen.add(following)
+            for following in sorted(graph[path[-1]] - visited):
+                visited.add(following)
                 paths.append([*path, following])
         ring = next((path for path in paths[1:] if path[-1] == start), None)
         if ring:
-            found.setdefault(frozenset(ring), " -> ".join(ring))
-    return sorted(found.values())
+            rings.setdefault(frozenset(ring), " -> ".join(ring))
+    return sorted(rings.values())
 
 
 def without_counterpart(tests: Path, package: Path, exceptions: Collection[str]) -> list[str]:
-    """Test files whose name begins with no file or folder of their room, and exceptions that are none.
+    """Test files whose name begins with no file or folder of their room, and superfluous exceptions.
 
     The tests of `ros/node.py` are `ros/test_node.py` and, of an aspect, `ros/test_node_weights.py`.
     """
-    found = []
+    unmatched = []
     for path in sorted(tests.rglob("test_*.py")):
         room = package / path.parent.relative_to(tests)
         words = path.stem.removeprefix("test_").split("_")
         names = ["_".join(words[:count]) for count in range(1, len(words) + 1)] + [f"__{words[0]}__"]
         if not any((room / f"{name}.py").is_file() or any((room / name).glob("*.py")) for name in names):
-            found.append(path.relative_to(tests).as_posix())
-    return sorted(set(found) ^ set(exceptions))
+            unmatched.append(path.relative_to(tests).as_posix())
+    return sorted(set(unmatched) ^ set(exceptions))
 
 
 def _room(name: str, files: Files) -> str:
-    """The folder of a file; a file (or generated package) that lies in none is a room of its own."""
+    """The folder of a file; a file (or generated package) at the top level is a room of its own."""
     return name if name in files.packages or "." not in name else name.rsplit(".", 1)[0]
 
 
@@ -219,34 +219,34 @@ def files() -> Files:
     return Files(ROOT / PACKAGE)
 
 
-def report(found: Collection[str]) -> str:
-    return "\n".join(["", *found])
+def report(violations: Collection[str]) -> str:
+    return "\n".join(["", *violations])
 
 
 def test_every_folder_is_listed(files: Files) -> None:
-    found = unlisted(files, ROOMS)
-    assert not found, report(found)
+    violations = unlisted(files, ROOMS)
+    assert not violations, report(violations)
 
 
-def test_rooms_import_what_they_may(files: Files) -> None:
-    found = forbidden(files, ROOMS, OWNERS)
-    assert not found, report(found)
+def test_rooms_import_only_allowed_rooms(files: Files) -> None:
+    violations = forbidden(files, ROOMS, OWNERS)
+    assert not violations, report(violations)
 
 
 def test_no_files_import_each_other_in_circles(files: Files) -> None:
-    found = circles(files.graph())
-    assert not found, report(found)
+    violations = circles(files.graph())
+    assert not violations, report(violations)
 
 
 def test_tests_mirror_the_rooms() -> None:
     of_the_whole = {f"package/{path.name}" for path in (ROOT / "tests/package").glob("test_*.py")}
     beside = {str(path.relative_to(ROOT / "tests")) for path in (ROOT / "tests/benchmarks").rglob("test_*.py")}
-    found = without_counterpart(ROOT / "tests", ROOT / PACKAGE, WITHOUT_COUNTERPART | of_the_whole | beside)
-    assert not found, report(found)
+    violations = without_counterpart(ROOT / "tests", ROOT / PACKAGE, WITHOUT_COUNTERPART | of_the_whole | beside)
+    assert not violations, report(violations)
 
 
-def test_rules_themselves_have_no_circle() -> None:
-    """But for a room and the folders within it."""
+def test_import_rules_have_no_circle() -> None:
+    """Except between a room and the folders within it."""
     above = {
         room: {name.split(".")[0] for name in allowed} - {room} for room, allowed in ROOMS.items() if "." not in room
     }
@@ -284,12 +284,12 @@ SMALL = {"": (), "low": (), "low.inner": (), "high": ("low.light", "low.inner")}
         "try:\n    import sam2_ros.high.one\nexcept ImportError:\n    pass",
     ],
 )
-def test_an_import_upwards_is_found(tmp_path: Path, statement: str) -> None:
+def test_upward_import_is_forbidden(tmp_path: Path, statement: str) -> None:
     files = tree(tmp_path, {"high/one.py": "name = 1", "low/two.py": statement})
     assert [line.split(" may")[0] for line in forbidden(files, SMALL, {})] == ["low"]
 
 
-def test_one_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
+def test_single_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
     imports = "from sam2_ros.low import light, heavy\nfrom sam2_ros.low.inner.thing import name\nfrom . import two"
     files = tree(
         tmp_path,
@@ -304,7 +304,7 @@ def test_one_file_of_a_room_may_be_allowed(tmp_path: Path) -> None:
     assert forbidden(files, SMALL, {}) == ["high may not import low.heavy (high.one)"]
 
 
-def test_a_lazy_name_is_the_file_that_defines_it(tmp_path: Path) -> None:
+def test_lazy_name_resolves_to_its_defining_file(tmp_path: Path) -> None:
     files = tree(
         tmp_path,
         {
@@ -322,18 +322,18 @@ def test_a_lazy_name_is_the_file_that_defines_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["import fast", "from fast.kernels import jit", "def function():\n    import fast"])
-def test_a_package_of_another_room_is_found(tmp_path: Path, source: str) -> None:
+def test_package_owned_by_another_room_is_forbidden(tmp_path: Path, source: str) -> None:
     files = tree(tmp_path, {"high/one.py": source, "low/two.py": source})
-    (found,) = forbidden(files, SMALL, {"fast": ("high",)})
-    assert found.startswith("low may not import fast")
+    (violation,) = forbidden(files, SMALL, {"fast": ("high",)})
+    assert violation.startswith("low may not import fast")
 
 
-def test_an_unknown_room_is_found(tmp_path: Path) -> None:
+def test_unlisted_folder_is_reported(tmp_path: Path) -> None:
     files = tree(tmp_path, {"low/one.py": "", "low/inner/new/two.py": "", "high/three.py": "", "helpers.py": ""})
     assert unlisted(files, SMALL) == ["helpers", "low.inner.new"]
 
 
-def test_circles_are_found(tmp_path: Path) -> None:
+def test_import_circles_are_reported(tmp_path: Path) -> None:
     sources = {
         "low/a.py": "from sam2_ros.low.b import name",
         "low/b.py": "def name():\n    from sam2_ros.low import c",
@@ -343,7 +343,7 @@ def test_circles_are_found(tmp_path: Path) -> None:
     assert circles(tree(tmp_path, sources).graph()) == ["low.a -> low.b -> low.c -> low.a"]
 
 
-def test_what_a_test_is_of_is_found(tmp_path: Path) -> None:
+def test_unmatched_test_files_are_reported(tmp_path: Path) -> None:
     tree(
         tmp_path / "package",
         {"low/one.py": "", "low/two_words.py": "", "low/__main__.py": "", "low/inner/three.py": ""},
@@ -363,5 +363,5 @@ def test_what_a_test_is_of_is_found(tmp_path: Path) -> None:
         path = tmp_path / "tests/low" / (f"{name}.py" if "/" in name else f"test_{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = without_counterpart(tmp_path / "tests", tmp_path / "package", {"low/test_two.py", "low/test_gone.py"})
-    assert found == ["low/inner/test_one.py", "low/test_gone.py", "low/test_ones.py"]
+    violations = without_counterpart(tmp_path / "tests", tmp_path / "package", {"low/test_two.py", "low/test_gone.py"})
+    assert violations == ["low/inner/test_one.py", "low/test_gone.py", "low/test_ones.py"]

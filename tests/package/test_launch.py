@@ -33,7 +33,7 @@ def test_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> 
 
 
 class Described:
-    """Stands in for what ROS's launch would make of a description; it has no wheel."""
+    """Replaces the classes of ROS's launch, which has no wheel."""
 
     def __init__(self, *arguments: object, **named: object) -> None:
         self.arguments = arguments
@@ -52,8 +52,8 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     }
     for name, classes in names.items():
         stand_in = ModuleType(name)
-        for one in classes:
-            setattr(stand_in, one, type(one, (Described,), {}))
+        for class_name in classes:
+            setattr(stand_in, class_name, type(class_name, (Described,), {}))
         monkeypatch.setitem(sys.modules, name, stand_in)
     spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
     module = importlib.util.module_from_spec(spec)
@@ -62,9 +62,9 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def started(launch_file: ModuleType, *arguments: str) -> list[Described]:
-    """What the launch file starts, given these arguments on the command line."""
+    """The actions that the launch file starts with these arguments."""
     *declared, start = launch_file.generate_launch_description().arguments[0]
-    values = {one.arguments[0]: one.named["default_value"] for one in declared}
+    values = {entry.arguments[0]: entry.named["default_value"] for entry in declared}
     values |= dict(argument.split(":=") for argument in arguments)
     context = SimpleNamespace(launch_configurations=values, argv=list(arguments))
     return start.named["function"](context)
@@ -72,7 +72,7 @@ def started(launch_file: ModuleType, *arguments: str) -> list[Described]:
 
 def test_every_parameter_is_an_argument_with_its_text(launch_file: ModuleType) -> None:
     *declared, _ = launch_file.generate_launch_description().arguments[0]
-    texts = {one.arguments[0]: one.named["description"] for one in declared}
+    texts = {entry.arguments[0]: entry.named["description"] for entry in declared}
     assert len(texts) == len(declared)
     camera = [spec for spec in CAMERA_PARAMETERS if spec.name not in ("wait_for_masklets", "wait_for_subscribers")]
     assert all(spec.text in texts[spec.name] for spec in (*SAM2_PARAMETERS, *camera))
@@ -81,13 +81,13 @@ def test_every_parameter_is_an_argument_with_its_text(launch_file: ModuleType) -
 def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:
     """`ros2 launch --show-args` would print a substitution as PathJoin('PathJoin(..."""
     *declared, _ = launch_file.generate_launch_description().arguments[0]
-    defaults = {one.arguments[0]: one.named["default_value"] for one in declared}
+    defaults = {entry.arguments[0]: entry.named["default_value"] for entry in declared}
     assert all(isinstance(default, str) for default in defaults.values())
     assert Path(defaults["params_file"]).samefile(ROOT / "config/sam2.yaml")
 
 
 @pytest.mark.parametrize(
-    ("argument", "wanted"),
+    ("argument", "reason"),
     [
         ("max_objects:=lots", "a whole number"),
         ("max_objects:=2.5", "a whole number"),
@@ -99,14 +99,14 @@ def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:
         ("params_file:=/no/file.yaml", "there is no such file"),
     ],
 )
-def test_invalid_argument_is_named(launch_file: ModuleType, argument: str, wanted: str) -> None:
-    with pytest.raises(RuntimeError, match=f"{argument}.*{wanted}"):
+def test_invalid_argument_is_named(launch_file: ModuleType, argument: str, reason: str) -> None:
+    with pytest.raises(RuntimeError, match=f"{argument}.*{reason}"):
         started(launch_file, argument)
 
 
 def test_arguments_reach_the_node_with_their_types(launch_file: ModuleType) -> None:
-    given = ("max_objects:=3", "prompt_timeout:=5", "keep_all:=True", "image_aspect:=16:9", "use_sim_time:=1")
-    (sam2,) = started(launch_file, *given)
+    arguments = ("max_objects:=3", "prompt_timeout:=5", "keep_all:=True", "image_aspect:=16:9", "use_sim_time:=1")
+    (sam2,) = started(launch_file, *arguments)
     parameters, time = sam2.named["parameters"][1:]
     values = {name: (value.arguments[0], value.named["value_type"]) for name, value in parameters.items()}
     assert values == {

@@ -1,4 +1,4 @@
-"""Who reads masklets or points at things loads neither PyTorch nor OpenCV, and needs neither."""
+"""Imports of the light modules: readers of masklets and senders of prompts need neither PyTorch nor OpenCV."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.slow
 
 HEAVY = ("torch", "cv2", "av", "PIL", "safetensors", "rosbags", "rich", "tqdm", "transformers")
 
-# Stands before every import: the packages are not installed, as far as this process can tell.
+# Goes before all imports, and makes the packages seem not installed.
 WITHOUT = "import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv = {argv!r}\n"
 
 
 def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.CompletedProcess:
-    """Runs a program in a process that does not have some packages."""
+    """Runs a program in a process without the `missing` packages."""
     code = WITHOUT.format(missing=missing, argv=["program", *map(str, argv)]) + program
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ)
 
@@ -48,17 +48,17 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.ros.masklets",
     ],
 )
-def test_needs_numpy_and_ros_alone(module: str) -> None:
+def test_light_modules_need_only_numpy_and_ros(module: str) -> None:
     program = f"import {module}; print([name for name in {HEAVY!r} if sys.modules.get(name)])"
-    done = python(program, ("torch", "cv2"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    completed = python(program, ("torch", "cv2"))
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
-def test_those_around_the_node_need_no_pytorch(module: str) -> None:
-    done = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
-    assert done.returncode == 0, done.stderr
+def test_other_executables_need_no_pytorch(module: str) -> None:
+    completed = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
@@ -68,11 +68,11 @@ for room in (sam2_ros.data, sam2_ros.scenes):
     for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """
-    done = python(program, ("torch", "rclpy"))
-    assert done.returncode == 0, done.stderr
+    completed = python(program, ("torch", "rclpy"))
+    assert completed.returncode == 0, completed.stderr
 
 
-def test_prompts_are_made_and_checked_without_pytorch() -> None:
+def test_prompts_need_no_pytorch() -> None:
     program = """
 import sam2_ros
 from sam2_ros import Box, Click, Prompt, PromptError
@@ -84,23 +84,23 @@ try:
 except PromptError as error:
     print(error)
 """
-    done = python(program, HEAVY)
-    assert done.stdout.startswith("the prompt is empty"), done.stderr
+    completed = python(program, HEAVY)
+    assert completed.stdout.startswith("the prompt is empty"), completed.stderr
 
 
-@pytest.mark.parametrize(("argument", "said"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
-def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, said: str) -> None:
-    """To its help, and to looking for a node."""
-    done = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
-    assert said in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
+@pytest.mark.parametrize(("argument", "output"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
+def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
+    """Both its help and its search for a node."""
+    completed = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
+    assert output in completed.stdout + completed.stderr and "Traceback" not in completed.stderr, completed.stderr
 
 
-def test_a_mask_is_sent_without_pytorch_and_opencv(tmp_path: Path) -> None:
+def test_mask_prompts_need_neither_pytorch_nor_opencv(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 6), 255, np.uint8)).save(tmp_path / "mask.png")
     program = """
 from sam2_ros.ros.prompter import mask_message, read_mask
 message = mask_message(read_mask(sys.argv[1]))
 print(message.width, message.height, message.encoding, len(message.data))
 """
-    done = python(program, ("torch", "safetensors"), tmp_path / "mask.png")
-    assert done.stdout.split() == ["6", "4", "mono8", "24"], done.stderr
+    completed = python(program, ("torch", "safetensors"), tmp_path / "mask.png")
+    assert completed.stdout.split() == ["6", "4", "mono8", "24"], completed.stderr

@@ -17,7 +17,7 @@ from sam2_ros.srv import PromptObject
 
 TIMEOUT = 30.0
 
-# Sends every message back as it came, and answers a prompt with what it says.
+# Returns every message unchanged, and answers a prompt with its content.
 PEER = """
 import rclpy
 from rclpy.node import Node
@@ -65,7 +65,7 @@ def node(ros_domain: int) -> Iterator[Node]:
 
 
 def round_trip(node: Node, kind: type, topic: str, message: object) -> object:
-    """Publishes a message once the peer is connected both ways, and returns what comes back."""
+    """Publishes a message once the peer is connected both ways, and returns its reply."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     received = rclpy.Future()
@@ -74,7 +74,7 @@ def round_trip(node: Node, kind: type, topic: str, message: object) -> object:
     ticks = node.create_timer(0.05, lambda: None)  # so that spin_once returns while the peer is still starting
     deadline = node.get_clock().now().nanoseconds + TIMEOUT * 1e9
     while not (publisher.get_subscription_count() and node.count_publishers(back.topic_name)):
-        assert node.get_clock().now().nanoseconds < deadline, "the peer was not found"
+        assert node.get_clock().now().nanoseconds < deadline, "the peer was not discovered"
         executor.spin_once()
     publisher.publish(message)
     executor.spin_until_future_complete(received, TIMEOUT)
@@ -83,8 +83,8 @@ def round_trip(node: Node, kind: type, topic: str, message: object) -> object:
     return received.result()
 
 
-def test_masklets_survive_the_way_to_another_process(node: Node) -> None:
-    seen = Masklet(
+def test_masklets_round_trip_through_another_process(node: Node) -> None:
+    visible = Masklet(
         object_id=3,
         label="tässe ☕",
         present=True,
@@ -94,11 +94,11 @@ def test_masklets_survive_the_way_to_another_process(node: Node) -> None:
         mask=Mask(height=1080, width=1920, counts=[0, 5, 2**32 - 1]),
     )
     gone = Masklet(object_id=7, presence=0.125)
-    message = MaskletArray(header=HEADER, height=1080, width=1920, masklets=[seen, gone])
+    message = MaskletArray(header=HEADER, height=1080, width=1920, masklets=[visible, gone])
     assert round_trip(node, MaskletArray, "masklets", message) == message
 
 
-def test_prompts_survive_the_way_to_another_process(node: Node) -> None:
+def test_prompts_round_trip_through_another_process(node: Node) -> None:
     everything = Prompt(
         object_id=1,
         label="cup",
@@ -111,13 +111,13 @@ def test_prompts_survive_the_way_to_another_process(node: Node) -> None:
     assert round_trip(node, PromptArray, "prompts", message) == message
 
 
-def test_a_click_is_positive_unless_it_says_otherwise() -> None:
+def test_click_is_positive_by_default() -> None:
     assert Click().positive
 
 
-def test_the_service_answers(node: Node) -> None:
+def test_prompt_service_round_trip(node: Node) -> None:
     client = node.create_client(PromptObject, "prompt")
-    assert client.wait_for_service(TIMEOUT), "the peer was not found"
+    assert client.wait_for_service(TIMEOUT), "the peer was not discovered"
     request = PromptObject.Request(header=HEADER, prompt=Prompt(object_id=9, clicks=[Click(), Click()], replace=True))
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)

@@ -1,4 +1,4 @@
-"""The package as it is installed: metadata, messages, executables, and what works without ROS."""
+"""The installed package: metadata, messages, executables, and use without ROS."""
 
 import importlib.util
 import os
@@ -20,16 +20,16 @@ INTERFACES = [*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")]
 
 @pytest.fixture(autouse=True)
 def this_environment_is_a_ros_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `source setup.bash` does on a robot; the ROS wheels leave it out."""
+    """Does what `source setup.bash` does on a robot, and the ROS wheels do not."""
     sourced = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, [*sourced, sys.prefix])))
 
 
 def python(program: str) -> str:
     """Runs a program in a fresh interpreter and returns what it printed."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip()
 
 
 def test_package_xml_is_valid_and_gives_the_version() -> None:
@@ -39,7 +39,7 @@ def test_package_xml_is_valid_and_gives_the_version() -> None:
     assert package.version == version("sam2_ros")
 
 
-def test_the_environment_is_a_ros_prefix_with_the_package() -> None:
+def test_environment_is_a_ros_prefix_with_the_package() -> None:
     share = Path(get_package_share_directory("sam2_ros"))
     assert (share / "package.xml").read_text() == (ROOT / "package.xml").read_text()
     for interface in INTERFACES:
@@ -51,7 +51,7 @@ def test_the_environment_is_a_ros_prefix_with_the_package() -> None:
 
 
 @pytest.mark.parametrize("interface", INTERFACES, ids=lambda path: path.name)
-def test_every_interface_can_be_imported_and_says_what_each_field_is(interface: Path) -> None:
+def test_interfaces_can_be_imported_and_document_each_field(interface: Path) -> None:
     module = importlib.import_module(f"sam2_ros.{interface.parent.name}")
     assert hasattr(module, interface.stem)
     lines = interface.read_text().splitlines()
@@ -61,7 +61,7 @@ def test_every_interface_can_be_imported_and_says_what_each_field_is(interface: 
     assert not undocumented
 
 
-def test_executables_of_ros2_run_start_modules_that_exist() -> None:
+def test_ros2_run_executables_start_existing_modules() -> None:
     executables = sorted(Path(get_package_prefix("sam2_ros"), "lib/sam2_ros").iterdir())
     assert {"camera", "sam2"} <= {executable.name for executable in executables}
     for executable in executables:
@@ -72,7 +72,7 @@ def test_executables_of_ros2_run_start_modules_that_exist() -> None:
         assert Path(text.splitlines()[0].removeprefix("#!")).exists()
 
 
-def test_everything_public_is_there() -> None:
+def test_public_names_exist() -> None:
     for name in sam2_ros.__all__:
         assert getattr(sam2_ros, name).__name__ == name
     assert set(sam2_ros.__all__) <= set(dir(sam2_ros))
@@ -89,7 +89,7 @@ def test_import_is_light() -> None:
 
 
 @pytest.mark.slow
-def test_all_but_the_nodes_works_without_ros() -> None:
+def test_package_works_without_ros_except_for_the_nodes() -> None:
     program = """
 import importlib, pkgutil, sys
 sys.modules["rclpy"] = None  # importing it fails
@@ -118,7 +118,7 @@ print(len(names), all(hasattr(sam2_ros, name) for name in sam2_ros.__all__))
         ("sam2_ros.msg", "pip install --force-reinstall --no-deps ."),
     ],
 )
-def test_a_node_without_ros_says_what_is_missing(missing: str, advice: str) -> None:
+def test_node_without_ros_names_the_missing_package(missing: str, advice: str) -> None:
     program = f"""
 import sys
 sys.modules["{missing}"] = None

@@ -1,4 +1,4 @@
-"""What a command needs is checked before it starts, and installed by what the README says."""
+"""The requirements of commands: checked before they start, and installed as the README says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODULES = {
     "evaluation": "sam2_ros.evaluation.__main__",
     "training": "sam2_ros.training.__main__",
 }
-ROSDEP = {"PIL": "python3-pil", "cv2": "python3-opencv", "rich": "python3-rich"}  # what a robot has from its system
+ROSDEP = {"PIL": "python3-pil", "cv2": "python3-opencv", "rich": "python3-rich"}  # system packages of a robot
 
 
 HIDE = """
@@ -96,17 +96,17 @@ def _normal(name: str) -> str:
 
 
 def run(program: str, missing: list[str] | tuple[str, ...], *argv: str) -> subprocess.CompletedProcess:
-    """In a process that does not have some packages."""
+    """Runs a program in a process without the `missing` packages."""
     command = [sys.executable, "-c", HIDE.format(missing={*missing}, argv=[*argv]) + program]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_needs_no_more_than_is_listed(command: str) -> None:
+def test_command_imports_only_listed_requirements(command: str) -> None:
     others = not_installed_by(COMMANDS[command])
-    done = run(f"import {MODULES[command]}", others)
-    assert done.returncode == 0, done.stderr
+    completed = run(f"import {MODULES[command]}", others)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_every_import_outside_functions_is_declared() -> None:
@@ -124,45 +124,48 @@ def test_every_import_outside_functions_is_declared() -> None:
 
 
 @pytest.mark.parametrize("command", [command for command, modules in COMMANDS.items() if modules])
-def test_what_is_missing_is_said_in_one_line_before_it_begins(command: str, tmp_path: Path) -> None:
+def test_missing_requirement_is_reported_in_one_line(command: str, tmp_path: Path) -> None:
     missing = COMMANDS[command][-2:]
     program = f"import os, runpy; os.chdir({str(tmp_path)!r})\n"
     program += f"runpy.run_module({MODULES[command].removesuffix('.__main__')!r}, run_name='__main__')"
-    done = run(program, missing)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith(f"{command}: ") and f"{sys.executable} -m pip install " in done.stderr
-    assert all(PACKAGES[module] in done.stderr for module in missing)
+    completed = run(program, missing)
+    assert completed.returncode == 1 and completed.stderr.count("\n") == 1, completed.stderr
+    assert completed.stderr.startswith(f"{command}: ") and f"{sys.executable} -m pip install " in completed.stderr
+    assert all(PACKAGES[module] in completed.stderr for module in missing)
     assert not list(tmp_path.iterdir())
 
 
-def test_ros2_run_looks_for_it_too() -> None:
-    """The executable that CMake makes of a module."""
+def test_ros2_run_checks_requirements() -> None:
+    """Tests the executable that CMake generates for a module."""
     program = (ROOT / "cmake/node.py.in").read_text()
     program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
-    done = run(program, ["av"])
-    assert (done.returncode, done.stderr) == (1, f"demo: av is not installed: {sys.executable} -m pip install av\n")
+    completed = run(program, ["av"])
+    assert (completed.returncode, completed.stderr) == (
+        1,
+        f"demo: av is not installed: {sys.executable} -m pip install av\n",
+    )
 
 
 @pytest.mark.slow
-def test_a_bag_without_its_reader_is_named_before_training_begins(tmp_path: Path) -> None:
+def test_missing_bag_reader_is_reported_before_training(tmp_path: Path) -> None:
     (tmp_path / "drive.mcap").touch()
     program = "import runpy; runpy.run_module('sam2_ros.training', run_name='__main__')"
-    done = run(program, ["rosbags"], str(tmp_path / "run"), "--steps", "1", "--data", str(tmp_path / "drive.mcap"))
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].endswith(f"{sys.executable} -m pip install rosbags"), done.stderr
+    completed = run(program, ["rosbags"], str(tmp_path / "run"), "--steps", "1", "--data", str(tmp_path / "drive.mcap"))
+    assert completed.returncode == 2 and "Traceback" not in completed.stderr
+    assert completed.stderr.splitlines()[-1].endswith(f"{sys.executable} -m pip install rosbags"), completed.stderr
 
 
-def test_the_readme_and_package_xml_install_what_the_commands_need() -> None:
+def test_readme_and_package_xml_install_all_requirements() -> None:
     readme, package = (ROOT / "README.md").read_text(), (ROOT / "package.xml").read_text()
     installed = re.search(r"^pip install (.*?) *#", readme, re.MULTILINE)[1].replace("'", "").split()
     for command in ("camera", "demo", "record", "sam2", "evaluation", "training"):
         for module in {*COMMANDS[command]} - {"tomli"}:  # only on Python 3.10, where the command names it
             key = ROSDEP.get(module)
-            here = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed
-            assert here, f"{command} needs {module}"
+            is_installed = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed
+            assert is_installed, f"{command} needs {module}"
 
 
-def test_pip_install_brings_what_the_commands_need() -> None:
+def test_pip_install_includes_all_requirements() -> None:
     project = (ROOT / "pyproject.toml").read_text().replace(" ", "")
     for module in {module for modules in COMMANDS.values() for module in modules}:
         assert re.search(rf'"{re.escape(PACKAGES[module])}[">,]', project), module

@@ -41,7 +41,7 @@ def robot(graph: Graph) -> Robot:
 
 @pytest.fixture
 def sam2(graph: Graph, checkpoint: Path) -> Sam2Node:
-    """The node, active, connected to the robot."""
+    """An active node, connected to the robot."""
     node = graph.sam2(checkpoint=str(checkpoint))
     graph.robot.wait_until_connected()
     return node

@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from sam2_ros.ros.answer_order import AnswerOrder
 
 
-def test_answers_come_in_the_order_of_a_message() -> None:
-    order, said, pending = AnswerOrder(), [], Future()
-    order.then(lambda: said.append(1))
+def test_answers_keep_the_order_of_the_message() -> None:
+    order, answered, pending = AnswerOrder(), [], Future()
+    order.then(lambda: answered.append(1))
     order.add_pending(pending)
     for number in range(2, 3000):
-        order.then(lambda number=number: said.append(number))
-    assert said == [1]
+        order.then(lambda number=number: answered.append(number))
+    assert answered == [1]
     pending.set_result(None)
-    assert said == [*range(1, 3000)]
+    assert answered == [*range(1, 3000)]

@@ -1,4 +1,4 @@
-"""Calls by other threads than the owner's."""
+"""The queue of calls for the thread that owns an object."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from sam2_ros.ros.call_queue import CallQueue
 
 
-def test_calls_are_made_in_their_order_with_what_is_owned() -> None:
+def test_calls_run_in_order() -> None:
     queue: CallQueue[list[int]] = CallQueue()
     owned: list[int] = []
     futures = [queue.put(lambda numbers, n=number: numbers.append(n) or len(numbers)) for number in (5, 6)]
@@ -17,7 +17,7 @@ def test_calls_are_made_in_their_order_with_what_is_owned() -> None:
     assert not queue.run(owned)
 
 
-def test_what_a_call_raises_is_for_whoever_waits() -> None:
+def test_exceptions_reach_the_caller() -> None:
     queue: CallQueue[dict] = CallQueue()
     broken, fine = queue.put(lambda owned: owned["nothing"]), queue.put(len)
     queue.run({})
@@ -26,7 +26,7 @@ def test_what_a_call_raises_is_for_whoever_waits() -> None:
     assert fine.result(0) == 0
 
 
-def test_a_closed_queue_still_makes_the_calls_that_wait() -> None:
+def test_closed_queue_still_makes_queued_calls() -> None:
     queue: CallQueue[str] = CallQueue()
     waiting = queue.put(len)
     queue.close("the node is shutting down")

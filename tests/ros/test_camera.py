@@ -67,7 +67,7 @@ def camera(graph: Graph, source: Path, **parameters: object) -> CameraNode:
 
 
 def greys(messages: list[Image]) -> list[int]:
-    """Which of the images were sent."""
+    """The grey levels of the images."""
     return [int(np.abs(np.array(GREYS) - to_rgb(message).mean()).argmin()) for message in messages]
 
 
@@ -91,19 +91,19 @@ def test_plays_once_in_order_with_current_stamps(graph: Graph, robot: Robot, kin
 
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
 def test_video_frames_are_those_of_the_reader(suffix: str, tmp_path: Path) -> None:
-    """The same frames in the same order, whatever the header says of their number and rate; and again in a loop."""
+    """The same frames in the same order, whatever number and rate the header has; also in a loop."""
     file = write_video(tmp_path / f"film.{suffix}", UNEVEN, "libx264" if suffix == "mp4" else "libvpx-vp9")
     source = Source(str(file))
     for _ in range(2):
-        for image, wanted in zip(source.images(), VideoReader(file), strict=True):
-            np.testing.assert_array_equal(image[..., ::-1], wanted)
+        for image, expected in zip(source.images(), VideoReader(file), strict=True):
+            np.testing.assert_array_equal(image[..., ::-1], expected)
     assert [number_of(image) for image in source.images()] == list(range(len(UNEVEN)))
     assert 20 < source.rate < 70
     source.close()
 
 
 def test_folder_images_are_those_of_the_reader(tmp_path: Path) -> None:
-    """In natural order, turned as their EXIF data say, without what other systems leave in a folder."""
+    """In natural order, rotated by their EXIF orientation, without the hidden files of other systems."""
     for number in range(12):
         exif = Picture.Exif()
         exif[0x0112] = 3 if number % 2 else 1
@@ -112,12 +112,12 @@ def test_folder_images_are_those_of_the_reader(tmp_path: Path) -> None:
     (tmp_path / "._frame_0.jpg").write_bytes(b"no image")
     images = list(Source(str(tmp_path)).images())
     assert [number_of(image) for image in images] == list(range(12))
-    for image, wanted in zip(images, VideoReader(tmp_path), strict=True):
-        np.testing.assert_array_equal(image[..., ::-1], wanted)
+    for image, expected in zip(images, VideoReader(tmp_path), strict=True):
+        np.testing.assert_array_equal(image[..., ::-1], expected)
 
 
 def test_infrared_images_keep_16_bits(graph: Graph, robot: Robot, tmp_path: Path) -> None:
-    """The node that gets them decides what is seen in them."""
+    """The receiving node chooses the range of values."""
     heat = np.arange(7600, 7600 + 48 * 64, dtype=np.uint16).reshape(48, 64)
     cv2.imwrite(str(tmp_path / "heat_1.png"), heat)
     raw, compressed = (robot.listen(kind, topic, CAMERA_QOS) for kind, topic in INFRARED)
@@ -130,7 +130,7 @@ def test_infrared_images_keep_16_bits(graph: Graph, robot: Robot, tmp_path: Path
     np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), heat)
 
 
-def test_missing_pyav_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_pyav_error_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = write_video(tmp_path / "film.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(SourceError, match="pip install av"):
@@ -140,7 +140,7 @@ def test_missing_pyav_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_source_may_be_the_number_of_a_webcam(graph: Graph) -> None:
-    with pytest.raises(SourceError, match="77"):  # there is no such one here
+    with pytest.raises(SourceError, match="77"):  # there is no such webcam
         CameraNode(context=graph.context, parameter_overrides=[Parameter("source", value=77)])
 
 
@@ -152,14 +152,14 @@ def test_waits_for_subscribers_and_loops(graph: Graph, robot: Robot, video: Path
     assert not images
     compressed = robot.listen(CompressedImage, "image/compressed", CAMERA_QOS)
     robot.wait_for(lambda: len(images) > 2 * len(GREYS) and compressed, "for the second round")
-    shown = greys(images)
-    assert all((b - a) % len(GREYS) == 1 for a, b in itertools.pairwise(shown) if b != a)
+    levels = greys(images)
+    assert all((b - a) % len(GREYS) == 1 for a, b in itertools.pairwise(levels) if b != a)
     assert to_rgb(compressed[0]).shape == (*SIZE, 3)
     assert not node.finished.done()
 
 
 def test_waits_for_masklets(graph: Graph, robot: Robot, checkpoint: Path, folder: Path) -> None:
-    """All images are processed, though the node keeps only the newest."""
+    """All images are processed, although the node queues only the newest."""
     graph.sam2(checkpoint=str(checkpoint), autostart=False)
     node = graph.add(
         CameraNode(
@@ -180,7 +180,7 @@ def test_waits_for_masklets(graph: Graph, robot: Robot, checkpoint: Path, folder
     assert node.finished.result() == len(GREYS)
 
 
-def test_unplayable_source_says_why(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
+def test_unplayable_source_error_names_the_problem(graph: Graph, robot: Robot, tmp_path: Path, folder: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     text = tmp_path / "clip.mp4"
@@ -204,30 +204,30 @@ def wait_for_subscribers(*topics: str) -> None:
         onlooker = Node("onlooker", context=context)
         deadline = time.monotonic() + TIMEOUT
         while not all(map(onlooker.count_subscribers, topics)):  # nothing says when that changes
-            assert time.monotonic() < deadline, f"nobody listens to {topics}"
+            assert time.monotonic() < deadline, f"{topics} have no subscribers"
             time.sleep(0.02)
         onlooker.destroy_node()
 
 
 def test_process_error_is_one_line(ros_domain: int, tmp_path: Path) -> None:
     process = run("camera", "--ros-args", "-p", f"source:={tmp_path / 'no.mp4'}")
-    _, said = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 1 and said == f"camera: {tmp_path / 'no.mp4'}: no such file or folder\n"
+    _, output = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1 and output == f"camera: {tmp_path / 'no.mp4'}: no such file or folder\n"
 
 
 def test_ctrl_c_exits_with_status_0(robot: Robot, folder: Path) -> None:
-    """It comes between two images of a thousand a second; the publishers are closed under the thread that plays."""
+    """The signal arrives between images at 1000 per second; rclpy closes the publishers while the thread plays."""
     images = robot.listen(Image, "image", CAMERA_QOS)
     options = ("source", str(folder)), ("rate", "1000.0"), ("loop", "true")
     process = run("camera", "--ros-args", *(part for key, value in options for part in ("-p", f"{key}:={value}")))
     robot.wait_for(lambda: len(images) > 3, "for images")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0 and "camera:" not in said and "Traceback" not in said, said
+    _, output = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 and "camera:" not in output and "Traceback" not in output, output
 
 
 def test_graph_of_processes_records_a_bag(ros_domain: int, checkpoint: Path, folder: Path, tmp_path: Path) -> None:
-    """Camera, node, prompter and recorder: nothing is lost, and the bag holds what was said."""
+    """Camera, node, prompter and recorder: no message is lost, and the bag holds prompts and results."""
     bag = tmp_path / "bag"
     reliable = "reliability:=reliable"
     topics = ["/image", "/sam2/applied_prompts", "/sam2/prompt_results", "/sam2/masklets"]
@@ -243,27 +243,27 @@ def test_graph_of_processes_records_a_bag(ros_domain: int, checkpoint: Path, fol
     )
     prompter = run("prompter", "--click", "30,40", "--label", "cup", "--first-image", "/image", "--wait", str(TIMEOUT))
     try:
-        said, complaint = prompter.communicate(timeout=TIMEOUT)
-        assert prompter.returncode == 0 and said.startswith("object 1 (cup): "), complaint
+        output, error = prompter.communicate(timeout=TIMEOUT)
+        assert prompter.returncode == 0 and output.startswith("object 1 (cup): "), error
         assert camera.wait(TIMEOUT) == 0
         refused = run("prompter", "--box", "500,500,10,10", "--wait", str(TIMEOUT))
-        said, complaint = refused.communicate(timeout=TIMEOUT)
-        assert refused.returncode == 1 and "outside the image" in said, complaint
+        output, error = refused.communicate(timeout=TIMEOUT)
+        assert refused.returncode == 1 and "outside the image" in output, error
     finally:
         for process in (recorder, node, camera, prompter):
             process.send_signal(signal.SIGINT)
         output, errors = recorder.communicate(timeout=TIMEOUT)
-        said = node.communicate(timeout=TIMEOUT)[1]
-    assert recorder.returncode == 0 and node.returncode == 0 and "Traceback" not in said, errors + said
+        log = node.communicate(timeout=TIMEOUT)[1]
+    assert recorder.returncode == 0 and node.returncode == 0 and "Traceback" not in log, errors + log
 
-    heard: dict[str, list] = {topic: [] for topic in topics}
+    messages: dict[str, list] = {topic: [] for topic in topics}
     with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         for connection, _, data in reader.messages():
-            heard[connection.topic].append(reader.deserialize(data, connection.msgtype))
-    images, prompts, results, masklets = heard.values()
+            messages[connection.topic].append(reader.deserialize(data, connection.msgtype))
+    images, prompts, results, masklets = messages.values()
     assert [message_to_cvimage(image).mean() for image in images] == list(GREYS)
     assert [message.header.stamp for message in masklets] == [image.header.stamp for image in images]
-    assert [len(message.prompts) for message in prompts] == [1], "the one that was followed"
+    assert [len(message.prompts) for message in prompts] == [1], "only the accepted one"
     assert prompts[0].prompts[0].clicks[0].x == 30 and prompts[0].header.stamp == images[0].header.stamp
     assert [result.accepted for result in results] == [True, False]
     # All images may have been processed before the click came, so that only its answer has the object.

@@ -28,14 +28,14 @@ def hash_of(text: str, kind: str) -> str:
 
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["from files", "from classes"])
-def test_definitions_have_the_hashes_of_ros(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
+def test_definitions_match_the_type_hashes_of_ros(monkeypatch: pytest.MonkeyPatch, with_files: bool) -> None:
     if not with_files:
         monkeypatch.setattr("sam2_ros.ros.definitions._read_msg_file", lambda name: None)
     assert len(DESCRIBED) > 30
     for file in DESCRIBED:
         kind = f"{file.parent.parent.name}/msg/{file.stem}"
         true = next(
-            one["hash_string"] for one in json.loads(file.read_text())["type_hashes"] if one["type_name"] == kind
+            entry["hash_string"] for entry in json.loads(file.read_text())["type_hashes"] if entry["type_name"] == kind
         )
         text, type_hash = definition(kind, true)
         assert type_hash == true and hash_of(text, kind) == true, kind

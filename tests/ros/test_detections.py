@@ -1,4 +1,4 @@
-"""Objects that came from a detector."""
+"""Tracked objects that come from a detector."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def frame(seconds: float, *masklets: Masklet) -> Frame:
 
 
 def expired(detections: Detections, seconds: float, *masklets: Masklet) -> list[tuple[int, float]]:
-    return [(found.object_id, absent) for found, absent in detections.expire(frame(seconds, *masklets))]
+    return [(masklet.object_id, absent) for masklet, absent in detections.expire(frame(seconds, *masklets))]
 
 
-def test_an_object_that_is_absent_for_too_long_expires_once() -> None:
+def test_object_absent_longer_than_forget_after_expires_once() -> None:
     detections = Detections()
     detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
     detections.add(2, Proposal(0.5), BOX, 0)
@@ -39,7 +39,7 @@ def test_an_object_that_is_absent_for_too_long_expires_once() -> None:
     assert expired(detections, 1000, *absent) == [] and 2 in detections
 
 
-def test_an_object_that_somebody_prompts_stays() -> None:
+def test_user_prompted_object_does_not_expire() -> None:
     detections = Detections()
     detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
     detections.discard(1)
@@ -47,13 +47,13 @@ def test_an_object_that_somebody_prompts_stays() -> None:
     assert expired(detections, 100, masklet(1, False)) == []
 
 
-def test_an_object_that_is_not_tracked_any_more_is_dropped() -> None:
+def test_removed_object_is_discarded() -> None:
     detections = Detections()
     detections.add(1, Proposal(0.5), BOX, 0)
     assert expired(detections, 1) == [] and 1 not in detections
 
 
-def test_no_object_was_absent_while_stamps_were_wrong() -> None:
+def test_wrong_stamps_do_not_count_as_absence() -> None:
     detections = Detections()
     detections.add(1, Proposal(0.5, forget_after=2.0), BOX, 0)
     detections.shift(3600 * SECOND)
@@ -63,12 +63,12 @@ def test_no_object_was_absent_while_stamps_were_wrong() -> None:
     assert expired(detections, 8, masklet(1, False)) == [(1, 3.0)]
 
 
-def test_what_is_tracked_already_is_known_by_its_mask_or_its_detected_box() -> None:
+def test_tracked_object_is_recognised_by_mask_or_detected_box() -> None:
     detections, elsewhere = Detections(), Box(50, 40, 8, 6)
     detections.add(1, Proposal(0.5), elsewhere, 5 * SECOND)
-    seen, absent = frame(5, masklet(1, True)), frame(6, masklet(1, False))
-    assert detections.is_known(BOX, seen, 0.5) and detections.is_known(elsewhere, seen, 0.5)
-    assert not detections.is_known(BOX, seen, 1.0)
-    assert not detections.is_known(BOX, absent, 0.5) and not detections.is_known(elsewhere, absent, 0.5)
+    present_frame, absent = frame(5, masklet(1, True)), frame(6, masklet(1, False))
+    assert detections.is_tracked(BOX, present_frame, 0.5) and detections.is_tracked(elsewhere, present_frame, 0.5)
+    assert not detections.is_tracked(BOX, present_frame, 1.0)
+    assert not detections.is_tracked(BOX, absent, 0.5) and not detections.is_tracked(elsewhere, absent, 0.5)
     detections.clear()
-    assert not detections.is_known(elsewhere, seen, 0.5)
+    assert not detections.is_tracked(elsewhere, present_frame, 0.5)

@@ -1,4 +1,4 @@
-"""Images are prepared in their order, if wanted ahead of their turn."""
+"""The pipeline that decodes and encodes images in order, optionally one ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sam2_ros.ros.images import to_message
 
 
 class Encoder:
-    """Its features are the brightness, and it can be waited for."""
+    """An encoder whose features are the sum of the pixels, with a semaphore to wait for it."""
 
     def __init__(self) -> None:
         self.threads: list[str] = []
@@ -37,7 +37,7 @@ def pipeline(encoder: Encoder, ahead: bool, limit: int = 8) -> ImagePipeline:
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_images_come_out_in_their_order(ahead: bool) -> None:
+def test_pipeline_preserves_order(ahead: bool) -> None:
     images = pipeline(Encoder(), ahead)
     assert images.next() is None
     for index in range(4):
@@ -52,11 +52,11 @@ def test_images_come_out_in_their_order(ahead: bool) -> None:
     images.close()
 
 
-def test_the_next_image_is_encoded_while_one_is_processed() -> None:
+def test_next_image_is_encoded_ahead() -> None:
     encoder = Encoder()
     images = pipeline(encoder, ahead=True)
     images.put(arrived(0))
-    assert not encoder.threads, "nothing is processed yet"
+    assert not encoder.threads, "no image is processed yet"
     assert images.next().stamp == stamp_of(0)
     images.put(arrived(1))
     assert all(encoder.encoded.acquire(timeout=TIMEOUT) for _ in range(2))
@@ -69,7 +69,7 @@ def test_the_next_image_is_encoded_while_one_is_processed() -> None:
     images.close()
 
 
-def test_of_images_behind_the_one_that_is_encoded_ahead_the_newest_waits() -> None:
+def test_newest_image_waits_behind_the_one_encoded_ahead() -> None:
     images = pipeline(Encoder(), ahead=True, limit=1)
     images.put(arrived(0))
     images.next()
@@ -83,7 +83,7 @@ def test_of_images_behind_the_one_that_is_encoded_ahead_the_newest_waits() -> No
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_an_unreadable_image_is_reported_in_its_turn(ahead: bool) -> None:
+def test_unreadable_image_raises_in_order(ahead: bool) -> None:
     images = pipeline(Encoder(), ahead)
     for image in (arrived(0), ArrivedImage(Image(header=header_of(1)), stamp_of(1)), arrived(2)):
         images.put(image)

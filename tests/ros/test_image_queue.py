@@ -1,4 +1,4 @@
-"""Images that wait."""
+"""The queue of images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def images(number: int) -> list[ArrivedImage]:
     return [ArrivedImage(Image(), stamp) for stamp in range(number)]
 
 
-def test_the_newest_image_takes_the_place_of_the_one_that_waits() -> None:
+def test_queue_of_one_keeps_the_newest_image() -> None:
     queue, (first, second) = ImageQueue(), images(2)
     assert queue.put(first) is None and queue.put(second) is first
     assert not queue.keeps_all and queue.waiting() == [second]
     assert queue.take() is second and queue.take() is None
 
 
-def test_where_every_image_is_processed_the_newest_is_dropped() -> None:
+def test_full_queue_drops_the_new_image() -> None:
     queue, (first, second, third) = ImageQueue(2), images(3)
     assert [queue.put(image) for image in (first, second, third)] == [None, None, third]
     assert queue.keeps_all and len(queue) == 2 and queue.take() is first

@@ -1,4 +1,4 @@
-"""Pixels of image messages, against rosbags-image and against pictures of known colour."""
+"""Pixels of image messages, compared with rosbags-image and with images of given colours."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_every_encoding_agrees_with_rosbags_image(encoding: str) -> None:
     assert pixels.dtype == np.uint8 and pixels.shape == (HEIGHT, WIDTH, 3)
     image.encoding = ALIASES.get(encoding, encoding)
     if encoding in ("nv12", "nv21"):
-        image.height = HEIGHT * 3 // 2  # what rosbags-image wants, and drivers do not send
+        image.height = HEIGHT * 3 // 2  # required by rosbags-image, unlike what drivers send
     difference = pixels.astype(int) - message_to_cvimage(image, "rgb8")
-    assert np.abs(difference).max() <= 1, "16 bits are cut there and rounded here"
+    assert np.abs(difference).max() <= 1, "rosbags-image truncates 16 bits, ours rounds"
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgra8", "mono8", "mono16", "bayer_rggb8", "nv12", "yuyv"])
@@ -70,7 +70,7 @@ def test_byte_order() -> None:
 
 
 def test_nv24_agrees_with_nv12() -> None:
-    """Where four pixels have one colour, as in nv12."""
+    """If each four pixels have one colour, as in nv12."""
     sparse = noise("nv12")
     sparse.data = array.array("B", np.clip(np.frombuffer(sparse.data, np.uint8), 16, 235).tobytes())
     brightness, colour = np.split(np.frombuffer(sparse.data, np.uint8).reshape(-1, WIDTH), [HEIGHT])
@@ -79,7 +79,7 @@ def test_nv24_agrees_with_nv12() -> None:
     assert np.abs(to_rgb(dense).astype(int) - to_rgb(sparse)).max() <= 2
 
 
-def test_colour_of_a_bayer_image() -> None:
+def test_bayer_colours() -> None:
     """Red light falls on the top-left pixel of each four."""
     raw = np.zeros((HEIGHT, WIDTH), np.uint8)
     raw[::2, ::2] = 200
@@ -87,7 +87,7 @@ def test_colour_of_a_bayer_image() -> None:
     assert to_rgb(to_message(raw, "bayer_bggr8", Header()))[4, 4].tolist() == [0, 0, 200]
 
 
-def test_jpeg_and_png() -> None:
+def test_jpeg_and_png_are_decoded() -> None:
     colour = np.full((HEIGHT, WIDTH, 3), (200, 30, 60), np.uint8)
     header = Header(frame_id="eye")
     jpeg = to_jpeg(np.ascontiguousarray(colour[..., ::-1]), header)
@@ -126,7 +126,7 @@ def test_pixels_round_trip_through_a_message() -> None:
         ({"encoding": "uyvy", "width": 15}, "cannot be converted"),
     ],
 )
-def test_unreadable_images_say_why(change: dict, reason: str) -> None:
+def test_unreadable_image_errors_name_the_problem(change: dict, reason: str) -> None:
     image = noise("rgb8")
     for field, value in change.items():
         setattr(image, field, value)
@@ -134,22 +134,22 @@ def test_unreadable_images_say_why(change: dict, reason: str) -> None:
         to_rgb(image)
 
 
-def test_unreadable_compressed_images_say_why() -> None:
+def test_unreadable_compressed_image_errors_name_the_problem() -> None:
     whole = to_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header()).data
-    for data, why in ((b"", "is empty"), (b"no picture", "no known format"), (bytes(whole[:60]), "cut off")):
-        problem = f"{len(data)} bytes of compressed image .'jpeg'. cannot be decoded: .*{why}"
+    for data, reason in ((b"", "is empty"), (b"no picture", "no known format"), (bytes(whole[:60]), "cut off")):
+        problem = f"{len(data)} bytes of compressed image .'jpeg'. cannot be decoded: .*{reason}"
         with pytest.raises(ImageError, match=problem):
             to_rgb(CompressedImage(format="jpeg", data=data))
 
 
-def test_foreign_strings_are_cut_in_errors() -> None:
-    """They end in the log and in results of prompts."""
+def test_foreign_strings_are_shortened_in_errors() -> None:
+    """They appear in the log and in results of prompts."""
     endless = "x" * 1_000_000
     images = [Image(encoding=endless), *(CompressedImage(format=form) for form in (endless, f"8UC{'1' * 10**6}; png"))]
     for read, message in [(to_rgb, image) for image in images] + [(mask_of, images[0])]:
         with pytest.raises(ImageError) as caught:
             read(message)
-        assert len(str(caught.value)) < 700, "the encodings that are known are listed"
+        assert len(str(caught.value)) < 700, "the known encodings are listed"
 
 
 def test_images_above_the_limit_are_refused() -> None:
@@ -162,7 +162,7 @@ def test_images_above_the_limit_are_refused() -> None:
             decoder.to_rgb(image)
 
 
-def test_masks_are_grey() -> None:
+def test_mask_of_grey_image() -> None:
     assert mask_of(noise("mono8")).shape == (HEIGHT, WIDTH)
     with pytest.raises(ImageError, match="must be mono8, not 'mono16'"):
         mask_of(noise("mono16"))
@@ -179,7 +179,7 @@ def test_recorded_images_are_decoded_like_live_ones() -> None:
 
 
 def test_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
-    """Neither time nor memory is spent on it, and the others are answered meanwhile."""
+    """It costs neither time nor memory, and other images are processed meanwhile."""
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed", keep_all=True)
     camera = robot.create_publisher(CompressedImage, "image/compressed", 50)
     robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the camera")
@@ -211,8 +211,8 @@ def test_thermal_images_have_contrast(graph: Graph, robot: Robot, checkpoint: Pa
     grey = picture(0)[..., 0]
     robot.send(to_message((7600 + grey * np.float64(1.5)).astype(np.uint16), "mono16", header_of(0)))
     robot.wait_for(lambda: overlay, "for the picture")
-    seen = to_rgb(overlay[0])[..., 0]
-    assert np.corrcoef(seen.ravel(), grey.ravel())[0, 1] > 0.9 and np.ptp(seen) > 150
+    values = to_rgb(overlay[0])[..., 0]
+    assert np.corrcoef(values.ravel(), grey.ravel())[0, 1] > 0.9 and np.ptp(values) > 150
     (answer,) = node.set_parameters([Parameter("range_16bit", value="full")])
     assert not answer.successful
 
@@ -222,7 +222,7 @@ def test_parameters_of_images_are_checked(graph: Graph) -> None:
         graph.sam2(range_16bit="bright")
 
 
-def test_making_messages_loads_neither_opencv_nor_pytorch() -> None:
+def test_image_messages_load_neither_opencv_nor_pytorch() -> None:
     code = "import sys, sam2_ros.ros.images; print(*{'torch', 'cv2', 'PIL'} & sys.modules.keys())"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not found.stdout.strip()
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not completed.stdout.strip()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sam2_ros.ros.log import BURST_BYTES, BYTES_PER_SECOND, Log
 
 
-class Written:
-    """A logger that keeps its lines, and a clock."""
+class WrittenLog:
+    """A logger that records its lines, with an adjustable clock."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -19,8 +19,8 @@ class Written:
     warning = error = info
 
 
-def test_same_kind_of_line_is_throttled_and_counted() -> None:
-    written = Written()
+def test_repeated_line_is_throttled_and_counted() -> None:
+    written = WrittenLog()
     for number in range(50):
         written.now = number / 10
         written.log.warning(f"refused: {number}", throttle_duration_sec=1.0)
@@ -28,8 +28,8 @@ def test_same_kind_of_line_is_throttled_and_counted() -> None:
     assert written.lines[1] == "refused: 10 (9 more like this since the last)"
 
 
-def test_other_places_are_throttled_separately() -> None:
-    written = Written()
+def test_call_sites_are_throttled_separately() -> None:
+    written = WrittenLog()
     for _ in range(3):
         written.log.warning("one", throttle_duration_sec=1.0)
         written.log.error("other", throttle_duration_sec=1.0)
@@ -37,8 +37,8 @@ def test_other_places_are_throttled_separately() -> None:
     assert written.lines == ["one", "other", "only once"]
 
 
-def test_any_flood_stays_below_a_kilobyte_a_second() -> None:
-    written = Written()
+def test_log_rate_is_below_a_kilobyte_per_second() -> None:
+    written = WrittenLog()
     seconds = 100
     for number in range(100 * seconds):
         written.now = number / 100

@@ -10,11 +10,11 @@ def test_dropped_detections_are_logged_at_intervals() -> None:
     meter, now = Meter(), [100.0]
     losses = Losses(meter, lambda: now[0])
     meter.count("detections known", 5)
-    assert losses.line() is None, "what is tracked already is no loss"
+    assert losses.line() is None, "known detections are no losses"
     meter.count("detections in excess", 1300)
     meter.count("detections without room", 36)
-    said = losses.line()
-    assert said is not None and "1300 in excess" in said and "36 without room (max_objects" in said
+    line = losses.line()
+    assert line is not None and "1300 in excess" in line and "36 without room (max_objects" in line
     meter.count("detections in excess")
     assert losses.line() is None
     now[0] += LOG_INTERVAL

@@ -18,7 +18,7 @@ LARGE = (480, 640)
 
 
 def mask_prompt(*rectangles: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> tuple[np.ndarray, msg.Prompt]:
-    """Of x, y, width, height of each."""
+    """A mask of rectangles x, y, width, height, and its prompt."""
     mask = np.zeros(size, np.uint8)
     for x, y, width, height in rectangles:
         mask[y : y + height, x : x + width] = 255
@@ -35,28 +35,28 @@ def test_stray_pixels_widen_boxes_only_if_box_min_part_is_0(
     robot.wait_until_connected()
     robot.show(0)
     mask, prompt = mask_prompt((16, 24, 26, 24), (125, 95, 3, 1))
-    found = robot.call(srv.PromptObject, "sam2/prompt", prompt=prompt).result.masklet
-    assert np.array_equal(rle.decode(found.mask.counts, *SIZE), mask), "masks stay as they are"
+    masklet = robot.call(srv.PromptObject, "sam2/prompt", prompt=prompt).result.masklet
+    assert np.array_equal(rle.decode(masklet.mask.counts, *SIZE), mask), "masks are unchanged"
     x, y, width, height = box
-    assert found.box == RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+    assert masklet.box == RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     (listed,) = robot.call(srv.ListObjects, "sam2/list").objects
-    assert listed.box == found.box
+    assert listed.box == masklet.box
 
 
 def test_too_small_masks_are_refused(robot: Robot, sam2) -> None:
     robot.show(0)
     mask, prompt = mask_prompt((40, 36, 9, 1))
     result = robot.call(srv.PromptObject, "sam2/prompt", prompt=prompt).result
-    found = result.masklet
-    assert result.accepted and np.array_equal(rle.decode(found.mask.counts, *SIZE), mask)
-    assert found.present and found.presence > 0.99 and (found.box.width, found.box.height) == (9, 1)
+    masklet = result.masklet
+    assert result.accepted and np.array_equal(rle.decode(masklet.mask.counts, *SIZE), mask)
+    assert masklet.present and masklet.presence > 0.99 and (masklet.box.width, masklet.box.height) == (9, 1)
     robot.show(1, picture(1, LARGE))
     _, prompt = mask_prompt((40, 36, 1, 2), size=LARGE)
     refused = robot.call(srv.PromptObject, "sam2/prompt", prompt=prompt).result
     assert not refused.accepted and "too few for the network to hold: in images of 640 x 480" in refused.message
 
 
-def test_memory_bank_keeps_prompted_memories_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+def test_memory_bank_keeps_at_most_prompted_memories(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), prompted_memories=2)
     robot.wait_until_connected()
     for index in range(4):

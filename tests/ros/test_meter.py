@@ -14,11 +14,11 @@ def test_events_are_counted() -> None:
     assert meter["received"] == 5 and meter["dropped"] == 0
 
 
-def test_without_images_the_rate_is_zero() -> None:
+def test_rate_is_zero_without_images() -> None:
     assert Meter().summary() == {"rate": 0.0}
 
 
-def test_latencies_are_summed_up_in_milliseconds() -> None:
+def test_latency_percentiles_are_in_milliseconds() -> None:
     meter = Meter()
     for number in range(1, 102):
         meter.frame_done(number / 1000, 0.005)

@@ -1,4 +1,4 @@
-"""The node started twice says so, and so it does where somebody else publishes its masklets."""
+"""Warnings about a node that was started twice, and about other publishers of its masklets."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def test_duplicate_name_warns_once_each_time_it_appears(graph: Graph, robot: Rob
     namesakes = Namesakes(node, ())
     for _ in range(2):
         other = graph.add(Node("sam2", context=graph.context))
-        said: list[str] = []
-        robot.wait_for(lambda: said.append(namesakes.new_warning() or "") or any(said), "for the namesake")  # noqa: B023
-        assert "2 nodes are called /sam2" in said[-1] and namesakes.new_warning() is None
+        warnings: list[str] = []
+        robot.wait_for(lambda: warnings.append(namesakes.new_warning() or "") or any(warnings), "for the duplicate")  # noqa: B023
+        assert "2 nodes are called /sam2" in warnings[-1] and namesakes.new_warning() is None
         graph.remove(other)
-        robot.wait_for(lambda: not namesakes._find(), "for it to go")
+        robot.wait_for(lambda: not namesakes._warning(), "for its disappearance")
         assert namesakes.new_warning() is None
 
 
@@ -44,5 +44,5 @@ def test_node_warns_of_another_publisher_on_its_topics(
 ) -> None:
     robot.create_publisher(msg.MaskletArray, "sam2/masklets", 10)
     graph.sam2(checkpoint=str(checkpoint), autostart=active)
-    said = robot.wait_for_line(capfd, "publishes on /sam2/masklets")
-    assert "/robot publishes" in said
+    warnings = robot.wait_for_line(capfd, "publishes on /sam2/masklets")
+    assert "/robot publishes" in warnings

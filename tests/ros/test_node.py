@@ -65,11 +65,11 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
 
     assert change(robot, Transition.TRANSITION_DEACTIVATE)
     robot.wait_for(lambda: not robot.camera.get_subscription_count(), "for the subscription to go")
-    assert "not active" in robot.results[-1].message, "a waiting prompt hears that it waits in vain"
-    assert [found.object_id for found in robot.call(srv.ListObjects, "sam2/list").objects] == [1]
+    assert "not active" in robot.results[-1].message, "a waiting prompt is refused"
+    assert [masklet.object_id for masklet in robot.call(srv.ListObjects, "sam2/list").objects] == [1]
     assert change(robot, Transition.TRANSITION_ACTIVATE)
     robot.wait_until_connected()
-    assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "what is tracked survives a pause"
+    assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "objects survive deactivation"
 
     network = weakref.ref(node._stream._session.tracker.network)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
@@ -83,7 +83,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     assert state_of(robot) == "finalized"
 
 
-def test_damaged_or_mismatched_checkpoint_says_why(
+def test_damaged_or_mismatched_checkpoint_error_names_the_problem(
     graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path, capfd
 ) -> None:
     damaged = tmp_path / "damaged.pt"
@@ -95,8 +95,8 @@ def test_damaged_or_mismatched_checkpoint_says_why(
 
     node.set_parameters([Parameter("checkpoint", value=str(checkpoint)), Parameter("model", value="sam2.1_hiera_tiny")])
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    said = capfd.readouterr().err
-    assert str(checkpoint) in said and " has shape " in said and "looks like default" in said
+    log = capfd.readouterr().err
+    assert str(checkpoint) in log and " has shape " in log and "looks like default" in log
 
     values = {"model": "", "image_size": 128, "image_aspect": "4:3"}
     assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
@@ -106,12 +106,12 @@ def test_damaged_or_mismatched_checkpoint_says_why(
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
-def test_argument_in_the_wrong_place_is_an_error(ros_domain: int, module: str, argument: str) -> None:
+def test_parameter_without_ros_args_is_an_error(ros_domain: int, module: str, argument: str) -> None:
     """Without --ros-args, ROS would ignore it."""
     command = [sys.executable, "-m", f"sam2_ros.ros.{module}", argument]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 2 and f"unrecognized arguments: {argument}" in done.stderr
-    assert "--ros-args -" in done.stderr, "how it is done"
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert completed.returncode == 2 and f"unrecognized arguments: {argument}" in completed.stderr
+    assert "--ros-args -" in completed.stderr, "the usage is shown"
 
 
 def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, capfd) -> None:
@@ -136,7 +136,7 @@ def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkp
 
 
 @pytest.mark.parametrize(
-    ("topic", "kind", "said"),
+    ("topic", "kind", "reason"),
     [
         ("nothing", Image, "there is no publisher:"),
         ("image", CompressedImage, "sensor_msgs/msg/CompressedImage"),
@@ -144,7 +144,7 @@ def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkp
     ],
 )
 def test_missing_images_are_logged_with_the_reason(
-    ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, said
+    ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, reason
 ) -> None:
     graph.remove(graph.robot)
     monkeypatch.setitem(Sam2Node._warn_without_images.__globals__, "IMAGE_TIMEOUT", 0.1)
@@ -154,19 +154,19 @@ def test_missing_images_are_logged_with_the_reason(
         camera = Node("camera", context=apart)
         camera.create_publisher(kind, topic, 10)
         graph.sam2(checkpoint=str(checkpoint))
-        heard, deadline = "", time.monotonic() + TIMEOUT
-        while said not in heard and time.monotonic() < deadline:
-            heard += capfd.readouterr().err
+        log, deadline = "", time.monotonic() + TIMEOUT
+        while reason not in log and time.monotonic() < deadline:
+            log += capfd.readouterr().err
             time.sleep(0.05)
         camera.destroy_node()
     finally:
         rclpy.shutdown(context=apart)
-    assert "No Image has come on /image" in heard and said in heard
+    assert "No Image has come on /image" in log and reason in log
 
 
 @pytest.mark.parametrize("non_overlap_masks", [False, True])
-def test_two_objects_with_one_mask(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
-    """Two objects with one mask: both have it, or one of them."""
+def test_non_overlap_masks(graph: Graph, robot: Robot, checkpoint: Path, non_overlap_masks) -> None:
+    """Two objects with the same mask: both keep it, or only one of them."""
     graph.sam2(checkpoint=str(checkpoint), non_overlap_masks=non_overlap_masks)
     robot.wait_until_connected()
     robot.show(0)
@@ -188,7 +188,9 @@ def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None
     assert robot.masklets == [msg.MaskletArray(header=header_of(1), height=SIZE[0], width=SIZE[1])]
 
 
-def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlay_and_labels_are_published_only_to_subscribers(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
     original = Overlay.draw
     monkeypatch.setattr(Overlay, "draw", lambda *picture: made.append(picture) or original(*picture))
@@ -213,7 +215,7 @@ def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, mo
     assert np.any(drawn != picture(2)) and drawn.shape == (*SIZE, 3)
     assert compressed[0] == to_jpeg(np.ascontiguousarray(drawn[..., ::-1]), header_of(2))
 
-    # Nothing new comes from the camera, but what is prompted now can be seen at once.
+    # Without a new image, a prompted object is drawn at once.
     robot.prompt(CLICK)
     robot.wait_for(lambda: len(overlay) == 2, "for the picture of the prompt")
     assert overlay[1].header == header_of(2) and not np.array_equal(to_rgb(overlay[1]), drawn)
@@ -221,39 +223,39 @@ def test_pictures_are_made_only_for_subscribers(robot: Robot, sam2: Sam2Node, mo
 
 
 def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Path) -> None:
-    heard = robot.listen(DiagnosticArray, "/diagnostics")
+    messages = robot.listen(DiagnosticArray, "/diagnostics")
     (tmp_path / "damaged.pt").write_bytes(b"no weights")
     node = graph.sam2(checkpoint=str(tmp_path / "damaged.pt"), autostart=False)
 
     def report(text: str) -> dict[str, str]:
-        robot.wait_for(lambda: heard and text in heard[-1].status[0].message, f"for {text}")
-        return {pair.key: pair.value for pair in heard[-1].status[0].values}
+        robot.wait_for(lambda: messages and text in messages[-1].status[0].message, f"for {text}")
+        return {pair.key: pair.value for pair in messages[-1].status[0].values}
 
     report("not configured")
-    assert heard[-1].status[0].level == DiagnosticStatus.WARN
+    assert messages[-1].status[0].level == DiagnosticStatus.WARN
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     report("damaged.pt")
-    assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+    assert messages[-1].status[0].level == DiagnosticStatus.ERROR
     node.set_parameters([Parameter("checkpoint", value=str(checkpoint))])
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     report("not active")
     assert change(robot, Transition.TRANSITION_ACTIVATE)
     robot.wait_until_connected()
     report("no images")
-    assert heard[-1].status[0].level == DiagnosticStatus.WARN
+    assert messages[-1].status[0].level == DiagnosticStatus.WARN
     robot.show(0)
     robot.prompt(CLICK, msg.Prompt())
     values = report("1 objects")
-    assert heard[-1].status[0].level == DiagnosticStatus.OK and heard[-1].status[0].name == "/sam2: tracking"
+    assert messages[-1].status[0].level == DiagnosticStatus.OK and messages[-1].status[0].name == "/sam2: tracking"
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
-    assert values["attention kernel"] in ("flash", "math", "efficient")
+    assert values["attention kernel"].startswith(("C++ (", "PyTorch ("))
     assert values["threads"] == str(network_threads(320, True, has_cpu_kernels(torch.float32)))
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
     report("could not be processed")
-    assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+    assert messages[-1].status[0].level == DiagnosticStatus.ERROR
 
 
 @pytest.mark.parametrize(
@@ -302,16 +304,14 @@ def test_exported_graphs_refuse_bfloat16(graph: Graph, robot: Robot, exported: P
 
 
 @pytest.mark.parametrize(
-    ("parameter", "said"),
+    ("parameter", "reason"),
     [
         ({"image_size": 320}, "graphs for 192 pixels, aspect 4:3, not for 320 pixels"),
         ({"model": "sam2.1_hiera_tiny"}, "holds graphs of the model 'default', not of 'sam2.1_hiera_tiny'"),
     ],
     ids=str,
 )
-def test_exported_graphs_of_something_else_are_refused(
-    graph: Graph, exported: Path, parameter: dict, said: str
-) -> None:
+def test_invalid_exported_graphs_are_refused(graph: Graph, exported: Path, parameter: dict, reason: str) -> None:
     node = graph.sam2(checkpoint=str(exported), autostart=False, **parameter)
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert node._configure_error.startswith(f"Not configured: {exported}: {said}")
+    assert node._configure_error.startswith(f"Not configured: {exported}: {reason}")

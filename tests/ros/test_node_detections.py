@@ -47,7 +47,7 @@ def test_each_detection_starts_one_object(graph: Graph, robot: Robot, checkpoint
     assert not refused.accepted and "finite" in refused.message
     assert accepted.accepted and accepted.masklet.label == "cup" and accepted.header == header_of(0)
 
-    # The same thing again, also by a detector that is late, is no new object; what stands elsewhere is.
+    # A repeated detection, even a late one, is no new object; one elsewhere is.
     detect(0, around(accepted.masklet.box))
     detect(1, around(robot.show(1).masklets[0].box))
     detect(1, detection(120.0, 90.0, 12.0, 10.0, "fork", 0.7), detection(6.0, 90.0, 12.0, 10.0, "fork", 0.7, 3.1))

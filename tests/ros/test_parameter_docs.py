@@ -1,4 +1,4 @@
-"""config/sam2.yaml and docs/parameters.md say what parameters.py says."""
+"""config/sam2.yaml and docs/parameters.md are up to date with parameters.py."""
 
 from __future__ import annotations
 

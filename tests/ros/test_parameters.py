@@ -41,7 +41,7 @@ def test_parse_gives_the_type_of_the_default(name: str, text: str, value: object
 
 
 @pytest.mark.parametrize("value", ["auto", "off", "graphs", "compile", 1])
-def test_accelerate_says_what_to_write(value: object) -> None:
+def test_invalid_accelerate_error_names_accepted_values(value: object) -> None:
     with pytest.raises(ValueError, match=r"accelerate is .*; it must be true \(.*\) or false \(the plain network\)"):
         SPECS["accelerate"].check(value)
 

@@ -14,7 +14,7 @@ import sam2_ros
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT = 60.0  # s; nothing waits for so long unless it fails
+TIMEOUT = 60.0  # s; only failures take so long
 MODULES = {
     "camera": ["--ros-args", "-p", "source:=VIDEO"],
     "node": ["--ros-args", "-p", "autostart:=false"],
@@ -34,12 +34,12 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 
-# The same for something that is called.
+# The same when a function is called.
 WHILE_CALLING = """
 import importlib, os, sys, time
-module, what = sys.argv.pop(1), sys.argv.pop(1)
+module, function = sys.argv.pop(1), sys.argv.pop(1)
 executable = importlib.import_module(f"sam2_ros.ros.{module}")
-owner, name = what.rsplit(".", 1)
+owner, name = function.rsplit(".", 1)
 owner = eval(owner, vars(executable))
 original = getattr(owner, name)
 def signalled(*arguments, **named):
@@ -64,10 +64,10 @@ def run(command: list[str], kind: signal.Signals, **environment: str) -> subproc
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=TIMEOUT)
 
 
-def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
-    assert "signal sent" in done.stdout
-    assert "Traceback" not in done.stderr and "Error" not in done.stderr, done.stderr
-    assert done.returncode in statuses, (done.returncode, done.stderr)
+def check(completed: subprocess.CompletedProcess, *statuses: int) -> None:
+    assert "signal sent" in completed.stdout
+    assert "Traceback" not in completed.stderr and "Error" not in completed.stderr, completed.stderr
+    assert completed.returncode in statuses, (completed.returncode, completed.stderr)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
@@ -86,9 +86,9 @@ def check(done: subprocess.CompletedProcess, *statuses: int) -> None:
 def test_signal_while_importing(tmp_path: Path, module: str, imported: str, kind: signal.Signals) -> None:
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    done = run(["-m", f"sam2_ros.ros.{module}"], kind, SIGNAL_AT=imported, PYTHONPATH=path)
-    check(done, -kind)
-    assert done.stderr == ""
+    completed = run(["-m", f"sam2_ros.ros.{module}"], kind, SIGNAL_AT=imported, PYTHONPATH=path)
+    check(completed, -kind)
+    assert completed.stderr == ""
 
 
 def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     script.write_text(template.read_text().replace("@module@", "recorder").replace("@executable@", "record"))
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    done = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)
-    check(done, -signal.SIGINT)
-    assert done.stderr == ""
+    completed = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)
+    check(completed, -signal.SIGINT)
+    assert completed.stderr == ""
 
 
 @pytest.mark.parametrize(
-    ("module", "what", "kind"),
+    ("module", "function", "kind"),
     [
         ("camera", "process.rclpy.init", signal.SIGINT),
         ("camera", "CameraNode.__init__", signal.SIGTERM),
@@ -123,17 +123,17 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
     ],
 )
 def test_signal_while_starting_and_ending(
-    ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
+    ros_domain: int, tmp_path: Path, module: str, function: str, kind: signal.Signals
 ) -> None:
-    code = "import rclpy\nrclpy.spin = lambda node: None\n" if what == "BagWriter.close" else ""
-    done = run(["-c", code + WHILE_CALLING, module, what, *arguments(module, tmp_path)], kind)
-    check(done, 130 if module == "prompter" else 0)
+    code = "import rclpy\nrclpy.spin = lambda node: None\n" if function == "BagWriter.close" else ""
+    completed = run(["-c", code + WHILE_CALLING, module, function, *arguments(module, tmp_path)], kind)
+    check(completed, 130 if module == "prompter" else 0)
     folder = tmp_path / "bag"
     assert not folder.exists() or (folder / "metadata.yaml").is_file(), "there is no half of a bag"
 
 
 @pytest.mark.parametrize(
-    ("module", "what", "kind"),
+    ("module", "function", "kind"),
     [
         ("node", "Sam2Node._load", signal.SIGINT),  # builds kernels, for instance
         ("node", "Sam2Node.destroy_node", signal.SIGTERM),  # waits for the step of a large network
@@ -141,16 +141,16 @@ def test_signal_while_starting_and_ending(
     ],
 )
 def test_hanging_work_does_not_keep_a_node_from_ending(
-    ros_domain: int, tmp_path: Path, module: str, what: str, kind: signal.Signals
+    ros_domain: int, tmp_path: Path, module: str, function: str, kind: signal.Signals
 ) -> None:
     code = "import rclpy.executors as e\ne.MultiThreadedExecutor.spin = lambda self: rclpy.shutdown()\n"
-    code = f"import rclpy\n{code}" if what == "Sam2Node.destroy_node" else ""
+    code = f"import rclpy\n{code}" if function == "Sam2Node.destroy_node" else ""
     words = [] if module == "node" else arguments(module, tmp_path)
-    check(run(["-c", code + WHILE_CALLING, module, what, *words], kind, HANG="yes"), 0)  # else it hangs for minutes
+    check(run(["-c", code + WHILE_CALLING, module, function, *words], kind, HANG="yes"), 0)  # else it hangs for minutes
 
 
 def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> None:
-    for what in ("on_configure", "on_activate", "on_deactivate"):
+    for function in ("on_configure", "on_activate", "on_deactivate"):
         code = (
             "from sam2_ros.ros.node import Sam2Node\n"
             "start = Sam2Node._start\n"
@@ -161,8 +161,8 @@ def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> N
             "Sam2Node._start = whole_life\n"
         )
         parameters = ["--ros-args", "-p", f"checkpoint:={checkpoint}"]
-        done = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{what}", *parameters], signal.SIGTERM)
-        check(done, 0)
+        completed = run(["-c", code + WHILE_CALLING, "node", f"Sam2Node.{function}", *parameters], signal.SIGTERM)
+        check(completed, 0)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_node_ends_in_each_of_its_states(ros_domain: int, checkpoint: Path) -> N
         (None, "there is no such file"),
     ],
 )
-def test_invalid_parameter_file_says_why(
+def test_invalid_parameter_file_error_names_the_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, reason: str
 ) -> None:
     from sam2_ros.ros.process import own_arguments
@@ -189,9 +189,9 @@ def test_invalid_parameter_file_says_why(
     monkeypatch.setattr(sys, "argv", ["camera", "--ros-args", "--params-file", str(file)])
     with pytest.raises(SystemExit) as ended:
         own_arguments("camera")
-    said = str(ended.value)
-    assert said.startswith("camera: ") and str(file) in said and reason in said, said
-    assert "\n" not in said and "/src/" not in said
+    message = str(ended.value)
+    assert message.startswith("camera: ") and str(file) in message and reason in message, message
+    assert "\n" not in message and "/src/" not in message
 
 
 def test_invalid_ros_arguments_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,11 +202,13 @@ def test_invalid_ros_arguments_are_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         own_arguments("camera")
 
 
-def test_process_prints_one_line(tmp_path: Path) -> None:
+def test_invalid_parameter_file_prints_one_line(tmp_path: Path) -> None:
     file = tmp_path / "flat.yaml"
     file.write_text("model: default\n")
     for module in MODULES:
         command = [sys.executable, "-m", f"sam2_ros.ros.{module}", "--ros-args", "--params-file", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1 and "`model: default` stands outside" in done.stderr, done.stderr
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1 and "`model: default` stands outside" in completed.stderr, (
+            completed.stderr
+        )

@@ -1,4 +1,4 @@
-"""Every prompt has one answer."""
+"""The answers to prompts: counted, logged and published."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def waiting(proposal: Proposal | None = None) -> WaitingPrompt:
 class Answers:
     def __init__(self, fails: bool = False) -> None:
         self.meter, self.written, self.fails = Meter(), WrittenLog(), fails
-        self.given: list[msg.PromptResult] = []
+        self.published: list[msg.PromptResult] = []
         self.errors: list[Exception] = []
         self.answers = PromptAnswers(self.meter, self.written.log, self, self.errors.append)
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         if self.fails:
             raise OSError("the network is down")
-        self.given.append(result)
+        self.published.append(result)
 
 
-def test_an_accepted_prompt_is_counted_and_published_before_its_caller_has_it() -> None:
+def test_accepted_prompt_is_counted_and_published_before_its_future_is_set() -> None:
     answers, prompt = Answers(), waiting()
-    prompt.answer.add_done_callback(lambda future: answers.given.append("caller"))
+    prompt.answer.add_done_callback(lambda future: answers.published.append("caller"))
     result = msg.PromptResult(accepted=True, object_id=3)
-    answers.answers.give(prompt, result, prompt.prompt)
-    assert answers.given == [result, "caller"] and prompt.answer.result(0) is result
+    answers.answers.send(prompt, result, prompt.prompt)
+    assert answers.published == [result, "caller"] and prompt.answer.result(0) is result
     assert answers.meter["prompts accepted"] == 1 and not answers.written.lines
 
 
-def test_a_refusal_says_why_and_is_logged() -> None:
+def test_refusal_has_a_reason_and_is_logged() -> None:
     for proposal, kind in ((None, "Prompt"), (Proposal(0.5), "Detection")):
         answers, prompt = Answers(), waiting(proposal)
         answers.answers.refuse(prompt, "too dark")
@@ -48,13 +48,13 @@ def test_a_refusal_says_why_and_is_logged() -> None:
         assert answers.meter[f"{kind.lower()}s refused"] == 1
 
 
-def test_an_answer_that_cannot_be_published_reaches_its_caller() -> None:
+def test_answer_reaches_the_caller_if_publishing_fails() -> None:
     answers, prompt = Answers(fails=True), waiting()
     answers.answers.refuse(prompt, "too dark")
     assert prompt.answer.done() and [str(error) for error in answers.errors] == ["the network is down"]
 
 
-def test_a_dropped_detection_has_no_answer_and_is_counted() -> None:
+def test_dropped_detection_is_cancelled_and_counted() -> None:
     answers, prompt = Answers(), waiting(Proposal(0.5))
     answers.answers.drop(prompt, "known")
-    assert prompt.answer.cancelled() and answers.meter["detections known"] == 1 and not answers.given
+    assert prompt.answer.cancelled() and answers.meter["detections known"] == 1 and not answers.published

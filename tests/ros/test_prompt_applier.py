@@ -1,4 +1,4 @@
-"""Prompts whose turn has come. Stamps are milliseconds here."""
+"""The application of due prompts. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def applier() -> Applier:
     return Applier()
 
 
-def test_a_prompt_is_applied_to_its_own_image(applier: Applier) -> None:
+def test_prompt_is_applied_to_the_image_with_its_stamp(applier: Applier) -> None:
     changed, result = applier.apply(CLICK, 110)
     assert changed and result.accepted and result.object_id == 1 and result.header == header(110)
     assert result.masklet.present and applier.session.session.snapshot.object_ids == {1}
@@ -56,19 +56,19 @@ def test_a_prompt_is_applied_to_its_own_image(applier: Applier) -> None:
     ("stamp", "source", "unstamped", "image"),
     [(0, OURS, True, 120), (130, OURS, True, 120), (9000, VIEWER, False, 120), (110, VIEWER, False, 110)],
 )
-def test_without_a_stamp_of_our_clock_it_is_for_the_newest_image(
+def test_unstamped_or_foreign_stamp_means_the_newest_image(
     applier: Applier, stamp: int, source: Source, unstamped: bool, image: int
 ) -> None:
     assert applier.apply(CLICK, stamp, source, unstamped)[1].header == header(image)
 
 
-def test_what_the_tracker_refuses_changes_nothing(applier: Applier) -> None:
+def test_prompt_error_is_refused_without_side_effects(applier: Applier) -> None:
     changed, result = applier.apply(Prompt(), 110)
     assert not changed and not result.accepted and "empty" in result.message
     assert not applier.errors
 
 
-def test_what_goes_wrong_inside_is_reported_and_refused(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_is_reported_and_refused(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
@@ -77,7 +77,7 @@ def test_what_goes_wrong_inside_is_reported_and_refused(applier: Applier, monkey
     assert not changed and "ZeroDivisionError: oh" in result.message and len(applier.errors) == 1
 
 
-def test_a_detection_is_applied_unless_it_is_known_or_there_is_no_room(applier: Applier) -> None:
+def test_detection_is_dropped_if_tracked_already_or_beyond_max_objects(applier: Applier) -> None:
     meter, session = applier.session.meter, applier.session.session
     assert applier.apply(BOX, 120, proposal=Proposal(0.9))[0] and 1 in session.detections
     assert applier.apply(BOX, 120, proposal=Proposal(0.9)) == (False, None)
@@ -88,18 +88,18 @@ def test_a_detection_is_applied_unless_it_is_known_or_there_is_no_room(applier: 
     assert meter["detections without room"] == 1
 
 
-def test_an_object_that_somebody_prompts_is_no_detection_any_more(applier: Applier) -> None:
+def test_user_prompt_turns_a_detection_into_a_permanent_object(applier: Applier) -> None:
     applier.apply(BOX, 120, proposal=Proposal(0.9))
     applier.apply(Prompt(object_id=1, box=BOX.box), 120)
     assert 1 not in applier.session.session.detections
 
 
-def test_the_next_prompt_knows_what_the_last_has_changed(applier: Applier) -> None:
-    """Frames are cached only while no object changes."""
+def test_frame_cache_is_cleared_by_each_change(applier: Applier) -> None:
+    """Frames are cached only until an object changes."""
     assert not applier.apply(BOX, 120, proposal=Proposal(1.0), source=VIEWER)[1].message
     assert applier.apply(BOX, 120, proposal=Proposal(0.3)) == (False, None)
     applier.session.tracker.reset()
     applier.session.session.reset()
-    applier.applier.forget_frames()
+    applier.applier.clear_frames()
     applier.session.step(200)
     assert applier.apply(CLICK, 200)[1].object_id == 1

@@ -1,4 +1,4 @@
-"""Who may wait where places are few."""
+"""The limits of the queue of waiting prompts."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.waiting_prompt import Source, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 
-FEW = Source("few", max_waiting=2)
+LIMITED = Source("limited", max_waiting=2)
 NEWEST = 100
 
 
-def prompt(stamp: int, source: Source = FEW, object_id: int = 0) -> WaitingPrompt:
+def prompt(stamp: int, source: Source = LIMITED, object_id: int = 0) -> WaitingPrompt:
     return WaitingPrompt(Header(), Prompt(object_id=object_id), stamp, False, 0.0, 1.0, source, None)
 
 
-def test_the_farthest_prompt_gives_way_to_a_nearer_one() -> None:
+def test_full_queue_evicts_the_latest_stamp() -> None:
     queue, far, near = PromptQueue(), prompt(900), prompt(101)
     assert queue.put(prompt(500), NEWEST) is None and queue.put(far, NEWEST) is None
     assert queue.put(near, NEWEST) is far and near in queue
     assert queue.put(far, NEWEST) is far and len(queue) == 2
 
 
-def test_due_prompts_and_other_sources_have_their_own_places() -> None:
+def test_due_prompts_and_other_sources_have_separate_limits() -> None:
     queue = PromptQueue()
     for stamp in (200, 200, 100, 99):
         assert queue.put(prompt(stamp), NEWEST) is None
     late = prompt(1)
-    assert queue.put(late, NEWEST) is late, "they come in their order"
+    assert queue.put(late, NEWEST) is late, "the new prompt is refused"
     assert queue.put(prompt(200, Source("other", max_waiting=1)), NEWEST) is None
 
 
-def test_objects_that_will_be_there_take_room() -> None:
+def test_waiting_prompts_count_towards_max_objects() -> None:
     queue = PromptQueue()
     queue.put(prompt(100), NEWEST)
     queue.put(prompt(100, Source("other"), object_id=7), NEWEST)
@@ -45,6 +45,6 @@ def test_objects_that_will_be_there_take_room() -> None:
     assert room(3, object_id=1) and room(3, object_id=7) and not room(3, object_id=8)
     first = next(iter(queue))
     assert queue.take(first) and not queue.take(first)
-    assert not room(3), "it is being followed"
+    assert not room(3), "it is being applied"
     queue.done()
     assert room(3)

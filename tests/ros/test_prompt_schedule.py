@@ -1,4 +1,4 @@
-"""When prompts are applied and when they are refused. Stamps are milliseconds here."""
+"""The schedule of prompts: applied, refused or expired. Stamps are milliseconds here."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def prompt(
         (9000, VIEWER, image_stamps(), 9000, False),
     ],
 )
-def test_the_image_that_a_prompt_is_for(
-    stamp: int, source: Source, images: ImageStamps, target: int, unstamped: bool
-) -> None:
+def test_target_stamp(stamp: int, source: Source, images: ImageStamps, target: int, unstamped: bool) -> None:
     assert target_stamp(stamp * MS, source, images) == (target * MS, unstamped)
 
 
@@ -66,7 +64,7 @@ LONG = 1000 * (1 + MAX_PLAYBACK_RATE * TIMEOUT)  # ms
         (prompt(300 + round(LONG)), None),
         (prompt(301 + round(LONG)), "ahead of the newest"),
         (prompt(301 + round(LONG), VIEWER), None),
-        (prompt(-5), "none of an image"),
+        (prompt(-5), "not that of an image"),
         (prompt(50), "history of 2 frames"),
         (prompt(50, VIEWER), None),
         (prompt(150, prompt=Prompt()), "empty"),
@@ -75,12 +73,12 @@ LONG = 1000 * (1 + MAX_PLAYBACK_RATE * TIMEOUT)  # ms
         (prompt(300, prompt=Prompt(clicks=(Click(90, 5),))), None),
     ],
 )
-def test_what_needs_no_network_is_refused_at_once(waiting: WaitingPrompt, reason: str | None) -> None:
-    said = refusal(waiting, IMAGES)
-    assert said is None if reason is None else reason in said
+def test_immediate_refusals(waiting: WaitingPrompt, reason: str | None) -> None:
+    message = refusal(waiting, IMAGES)
+    assert message is None if reason is None else reason in message
 
 
-def test_behind_a_jump_of_time_nothing_is_too_old() -> None:
+def test_no_stamp_is_too_old_after_a_time_jump() -> None:
     assert refusal(prompt(50), image_stamps((9000,), (10,))) is None
     assert "history" in refusal(prompt(50), image_stamps((9000,)))
 
@@ -101,34 +99,34 @@ def test_behind_a_jump_of_time_nothing_is_too_old() -> None:
         (prompt(9000), image_stamps((9000,), (10, 20)), Turn.DUE),
     ],
 )
-def test_a_prompt_is_due_when_its_image_was_processed(
+def test_prompt_is_due_when_its_image_was_processed(
     waiting: WaitingPrompt, images: ImageStamps, expected: Turn
 ) -> None:
     assert turn(waiting, images, now=10.5, last_step=10.4) is expected
 
 
-def test_a_prompt_expires_where_its_image_does_not_come_in_time() -> None:
-    waiting, late = prompt(400), 10.0 + TIMEOUT
-    assert turn(waiting, IMAGES, late - 0.1, 10.4) is Turn.WAITS
-    assert turn(waiting, IMAGES, late, 10.4) is Turn.EXPIRED
-    coming = image_stamps((100, 200), (300, 500))
-    assert turn(waiting, coming, late, 10.4) is Turn.WAITS, "a newer one is about to be processed"
-    assert turn(waiting, coming, late, 9.9) is Turn.EXPIRED, "images come and fail"
-    assert turn(waiting, image_stamps(), late, 0.0) is Turn.EXPIRED
+def test_prompt_expires_if_its_image_does_not_arrive_before_the_timeout() -> None:
+    waiting, deadline = prompt(400), 10.0 + TIMEOUT
+    assert turn(waiting, IMAGES, deadline - 0.1, 10.4) is Turn.WAITS
+    assert turn(waiting, IMAGES, deadline, 10.4) is Turn.EXPIRED
+    pending = image_stamps((100, 200), (300, 500))
+    assert turn(waiting, pending, deadline, 10.4) is Turn.WAITS, "a newer one is about to be processed"
+    assert turn(waiting, pending, deadline, 9.9) is Turn.EXPIRED, "images arrive and fail"
+    assert turn(waiting, image_stamps(), deadline, 0.0) is Turn.EXPIRED
     assert "no image has been processed yet" in expiry(waiting, image_stamps())
     assert "0.200 s ahead of the newest" in expiry(waiting, IMAGES)
 
 
-def test_the_limit_of_objects_is_told_before_the_network_is_asked() -> None:
+def test_max_objects_refuses_without_the_network() -> None:
     queue, full = PromptQueue(), Snapshot(object_ids=frozenset({1}), max_objects=1)
     assert "limit of tracked objects (1)" in object_limit(prompt(150), IMAGES, queue, full)
     assert object_limit(prompt(150, prompt=Prompt(object_id=1)), IMAGES, queue, full) is None
     assert object_limit(prompt(150, proposal=Proposal(0.5)), IMAGES, queue, full) is None
-    assert object_limit(prompt(900), IMAGES, queue, full) is None, "until its image comes, one may be removed"
+    assert object_limit(prompt(900), IMAGES, queue, full) is None, "until its image arrives, an object may be removed"
     assert object_limit(prompt(150), image_stamps((9000,), (10,)), queue, full) is None, "a jump of time may forget it"
     assert object_limit(prompt(150), IMAGES, queue, Snapshot(max_objects=1)) is None
 
 
-def test_sources_take_turns() -> None:
+def test_round_robin_alternates_sources() -> None:
     first, second, third, other = prompt(1), prompt(2), prompt(3), prompt(4, VIEWER)
     assert round_robin([first, second, third, other]) == [first, other, second, third]

@@ -1,4 +1,4 @@
-"""`prompt`: results of prompts, and one-line errors that say what to do."""
+"""`prompt`: results of prompts, and one-line errors with a remedy."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from sam2_ros.ros.prompter import Prompter, read_mask
 def prompt(*arguments: object) -> tuple[int, str]:
     """Exit status and output."""
     command = [sys.executable, "-m", "sam2_ros.ros.prompter", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
-    return done.returncode, done.stdout + done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ)
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def clicker(ros_domain: int) -> Iterator[type[Prompter]]:
     def make(name: str, graph: Graph) -> Prompter:
         made.append(Prompter(name))
         for node in graph.executor.get_nodes():  # waits for discovery, however busy the machine is
-            there = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
-            assert there, f"{node.get_name()} was not found"
+            discovered = made[-1]._spin_until(lambda node=node: node.get_name() in made[-1].get_node_names(), TIMEOUT)
+            assert discovered, f"{node.get_name()} was not discovered"
         return made[-1]
 
     yield make
-    for one in made:
-        one.destroy_node()
+    for prompter in made:
+        prompter.destroy_node()
     rclpy.shutdown()
 
 
@@ -61,12 +61,12 @@ def test_wrong_node_name_lists_existing_nodes(graph: Graph, clicker) -> None:
 
 
 def test_missing_node_names_the_domain(ros_domain: int) -> None:
-    status, said = prompt("--click", "3,4", "--wait", 0.5)
+    status, output = prompt("--click", "3,4", "--wait", 0.5)
     assert status == 1
-    assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in said, said
+    assert f"no sam2 node can be found (ROS_DOMAIN_ID is {ros_domain})" in output, output
 
 
-def test_inactive_node_says_which_transition_it_needs(graph: Graph, checkpoint: Path, clicker) -> None:
+def test_inactive_node_error_names_the_lifecycle_transition(graph: Graph, checkpoint: Path, clicker) -> None:
     graph.sam2(autostart=False, checkpoint=str(checkpoint))
     prompter = clicker("sam2", graph)
     with pytest.raises(TimeoutError, match=r"/sam2 is not configured, .* `ros2 lifecycle set /sam2 configure`"):
@@ -79,7 +79,7 @@ def test_inactive_node_says_which_transition_it_needs(graph: Graph, checkpoint: 
         prompter.connect(0.1)
 
 
-def test_missing_images_name_topics_that_have_images(
+def test_missing_images_error_names_topics_with_images(
     graph: Graph, checkpoint: Path, clicker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prompter_module, "REDISCOVERY_TIMEOUT", 0.1)
@@ -88,8 +88,8 @@ def test_missing_images_name_topics_that_have_images(
     graph.add(Sam2Node(context=graph.context, cli_args=remap, parameter_overrides=overrides))
     prompter = clicker("sam2", graph)
     prompter.connect(TIMEOUT)
-    for known in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
-        assert prompter._spin_until(known, TIMEOUT)
+    for discovered in (lambda: prompter.count_publishers("/image"), prompter._image_topics):  # the robot's camera
+        assert prompter._spin_until(discovered, TIMEOUT)
     with pytest.raises(TimeoutError, match=r"there is no publisher on /front, .* images on /image: .* image:=/image"):
         prompter.find_images(0.1)
 
@@ -105,8 +105,8 @@ def test_earlier_image_can_be_prompted_without_a_camera(sam2, graph: Graph, clic
     assert result.accepted and result.header.stamp == header_of(0).stamp
 
 
-def test_first_image_is_the_first_of_several(robot: Robot, ros_domain: int) -> None:
-    """Also where more have come before the first is read."""
+def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: int) -> None:
+    """Even if more images arrive before the first is read."""
     frames = robot.create_publisher(Image, "frames", 10)
 
     class Busy(Prompter):
@@ -138,8 +138,8 @@ def test_first_image_is_the_first_of_several(robot: Robot, ros_domain: int) -> N
     ],
 )
 def test_invalid_arguments_are_one_line(ros_domain: int, arguments, reason: str) -> None:
-    status, said = prompt(*arguments)
-    assert status != 0 and reason in said.splitlines()[-1] and "Traceback" not in said, said
+    status, output = prompt(*arguments)
+    assert status != 0 and reason in output.splitlines()[-1] and "Traceback" not in output, output
 
 
 def save(pixels: np.ndarray, path: Path, **options) -> Path:
@@ -147,7 +147,7 @@ def save(pixels: np.ndarray, path: Path, **options) -> Path:
     return path
 
 
-def test_mask_is_what_is_not_black(tmp_path: Path) -> None:
+def test_mask_file_is_thresholded(tmp_path: Path) -> None:
     truth = np.zeros((40, 60), bool)
     truth[10:30, 15:45] = True
     labels = truth.astype(np.uint8) * 3

@@ -16,7 +16,7 @@ NAN, INF = math.nan, math.inf
 @pytest.mark.parametrize(
     "scores", [(NAN, 0.9), (0.9, NAN), (INF, 0.2, 0.9), (-INF, 0.9), (0.1, 0.9, 0.2), (NAN, -1.0, 0.9)]
 )
-def test_a_nan_score_does_not_hide_a_good_one(scores: tuple[float, ...]) -> None:
+def test_nan_score_does_not_hide_a_valid_one(scores: tuple[float, ...]) -> None:
     (prompt,), left_out = from_detections(message(0, detection(HERE, *scores)), 0.5)
     assert prompt.label == f"class {scores.index(0.9)}" and not left_out
 
@@ -41,14 +41,14 @@ def test_scores_in_percent_exceed_the_threshold() -> None:
     assert prompt.label == "class 1"
 
 
-def test_the_best_scores_come_first() -> None:
+def test_detections_are_sorted_by_score() -> None:
     boxes = [(10.0 + 30 * number, 10.0, 8.0, 8.0) for number in range(4)]
     scores = (0.6, 0.9, 0.7, 0.8)
     prompts, _ = from_detections(message(0, *map(detection, boxes, scores)), 0.5)
     assert [prompt.box.x for prompt in prompts] == [6 + 30 * number for number in (1, 3, 2, 0)]
 
 
-def test_of_two_overlapping_boxes_the_better_score_wins() -> None:
+def test_overlapping_box_with_lower_score_is_dropped() -> None:
     shifted = (HERE[0] + 3, HERE[1] - 2, HERE[2], HERE[3])
     prompts, left_out = from_detections(
         message(0, detection(shifted, 0.6), detection(HERE, 0.9), detection(THERE, 0.8)), 0.5, max_overlap=0.3

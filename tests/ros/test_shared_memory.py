@@ -27,14 +27,14 @@ def memory(monkeypatch: pytest.MonkeyPatch):
     return set_memory
 
 
-def test_64_mb_of_docker_warn_with_our_profile(memory) -> None:
+def test_docker_default_of_64_mb_warns_with_our_profile(memory) -> None:
     memory(64)
-    said = size_warning(FAST_DDS, environment=OURS)
-    assert said is not None and "64 MiB" in said and "--shm-size=512m" in said and "--ipc=host" in said
-    assert "32 MiB" in said and "\n" not in said
+    warning = size_warning(FAST_DDS, environment=OURS)
+    assert warning is not None and "64 MiB" in warning and "--shm-size=512m" in warning and "--ipc=host" in warning
+    assert "32 MiB" in warning and "\n" not in warning
 
 
-def test_memory_filled_by_others_warns(memory) -> None:
+def test_little_free_memory_warns(memory) -> None:
     memory(1024, free=20)
     assert "20 of them free" in (size_warning(FAST_DDS, environment=OURS) or "")
 

@@ -1,4 +1,4 @@
-"""Prompts that are checked against what the tracker knew last."""
+"""Snapshots of the tracker, and the checks of prompts against them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SNAPSHOT = Snapshot({100: image(100), 200: image(900), 300: image(300, 30, 40)},
 NEGATIVE = (Click(3, 4, False),)
 
 
-def test_images_are_found_by_their_headers_also_where_stamps_were_corrected() -> None:
+def test_find_uses_header_stamps_even_if_corrected() -> None:
     assert [SNAPSHOT.find(stamp) for stamp in (100, 900, 200, 300, 250)] == [100, 200, 200, 300, None]
-    again = Snapshot({100: image(50), 200: image(50)})
-    assert again.find(50) == 200, "the newest"
+    repeated = Snapshot({100: image(50), 200: image(50)})
+    assert repeated.find(50) == 200, "the newest"
     assert SNAPSHOT.header_of(200) == Header(stamp=time_message(900)) and SNAPSHOT.header_of(5) == Header()
 
 
@@ -32,7 +32,7 @@ def test_only_stamps_before_the_history_are_too_old() -> None:
     assert Snapshot().too_old(1) is None and Snapshot({100: image(20)}).too_old(20) is None
 
 
-def test_a_prompt_is_checked_with_the_size_of_its_image() -> None:
+def test_prompt_is_checked_against_the_size_of_its_image() -> None:
     outside_the_last = Prompt(clicks=(Click(50, 20),))
     for stamp in (100, 149, 900, None):
         assert SNAPSHOT.checked(outside_the_last, stamp).clicks == outside_the_last.clicks
@@ -44,9 +44,9 @@ def test_a_prompt_is_checked_with_the_size_of_its_image() -> None:
         SNAPSHOT.checked(Prompt(mask=mask), 100)
 
 
-def test_negative_clicks_alone_start_no_object() -> None:
+def test_negative_clicks_alone_do_not_start_an_object() -> None:
     assert SNAPSHOT.checked(Prompt(object_id=1, clicks=NEGATIVE), 100).clicks == NEGATIVE
-    assert SNAPSHOT.checked(Prompt(object_id=2, clicks=NEGATIVE), 100), "a prompt that waits may start it"
+    assert SNAPSHOT.checked(Prompt(object_id=2, clicks=NEGATIVE), 100), "another waiting prompt may start it"
     for prompt in (Prompt(clicks=NEGATIVE), Prompt(object_id=1, clicks=NEGATIVE, replace=True)):
         with pytest.raises(PromptError, match="only negative"):
             SNAPSHOT.checked(prompt, 100)

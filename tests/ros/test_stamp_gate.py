@@ -1,16 +1,16 @@
-"""Which images pass while they arrive. The rules themselves are in test_timeline.py; stamps are milliseconds here."""
+"""The admission of arriving images. test_timeline.py tests the rules themselves; stamps are milliseconds here."""
 
 from __future__ import annotations
 
 from stream_parts import MS, WrittenLog
 
 from sam2_ros.ros.meter import Meter
-from sam2_ros.ros.stamp_gate import STRAY_PATIENCE, StampGate
-from sam2_ros.ros.timeline import IN_A_ROW
+from sam2_ros.ros.stamp_gate import STRAY_TIMEOUT, StampGate
+from sam2_ros.ros.timeline import MIN_RUN
 
 
 class Gate:
-    """A gate with a clock, a meter and a log; images are named by their stamps."""
+    """A gate with a clock, a meter and a log; images are identified by their stamps."""
 
     def __init__(self) -> None:
         self.now, self.meter, self.written = 100.0, Meter(), WrittenLog()
@@ -20,7 +20,7 @@ class Gate:
         return self.gate.add(milliseconds * MS, milliseconds, lossless)
 
 
-def test_images_in_order_pass_at_once() -> None:
+def test_ascending_stamps_are_admitted_at_once() -> None:
     gate = Gate()
     assert [gate.add(stamp) for stamp in (10, 20, 30)] == [
         (10, 10 * MS, None),
@@ -39,41 +39,41 @@ def test_skipped_images_are_counted_and_logged() -> None:
     assert gate.add(1010) and gate.meter["stray"] == 1, "given up"
 
 
-def test_images_that_were_held_back_pass_after_the_jump_of_time() -> None:
+def test_held_images_are_admitted_after_a_time_jump() -> None:
     gate = Gate()
     gate.add(90_000)
     gate.add(90_033)
-    first = [10 + 10 * number for number in range(IN_A_ROW)]
+    first = [10 + 10 * number for number in range(MIN_RUN)]
     *held, (image, stamp, jump) = [gate.add(stamp) for stamp in first]
-    assert held == [None] * (IN_A_ROW - 1)
+    assert held == [None] * (MIN_RUN - 1)
     assert (image, stamp) == (first[0], first[0] * MS) and jump.forget
-    assert gate.gate.passed == tuple(stamp * MS for stamp in first[1:]) and len(gate.gate) == IN_A_ROW - 1
-    assert [gate.gate.take() for _ in range(IN_A_ROW)] == [*first[1:], None]
+    assert gate.gate.passed == tuple(stamp * MS for stamp in first[1:]) and len(gate.gate) == MIN_RUN - 1
+    assert [gate.gate.take() for _ in range(MIN_RUN)] == [*first[1:], None]
 
 
-def test_prompts_wait_for_a_short_time_for_what_held_images_show() -> None:
+def test_held_images_time_out() -> None:
     gate = Gate()
     gate.add(90_000)
-    assert gate.gate.held == () and gate.gate.undecided is None
+    assert gate.gate.held == () and gate.gate.held_timeout is None
     gate.add(10)
-    assert gate.gate.held == (10 * MS,) and gate.gate.undecided == STRAY_PATIENCE
-    gate.now += STRAY_PATIENCE
-    assert gate.gate.held == () and gate.gate.undecided is None
+    assert gate.gate.held == (10 * MS,) and gate.gate.held_timeout == STRAY_TIMEOUT
+    gate.now += STRAY_TIMEOUT
+    assert gate.gate.held == () and gate.gate.held_timeout is None
 
 
-def test_a_camera_whose_images_are_dropped_keeps_time_from_jumping() -> None:
-    """Two sources on one topic: the newest image that waits is always the other one's."""
+def test_dropped_images_of_a_second_camera_prevent_a_time_jump() -> None:
+    """Two sources on one topic: the newest waiting image is always that of the other source."""
     gate = Gate()
     gate.add(90_000)
-    for number in range(1, 2 * IN_A_ROW):
+    for number in range(1, 2 * MIN_RUN):
         gate.gate.announce((90_000 + 33 * number) * MS)
         assert gate.add(10 * number, lossless=False) is None
-    for number in range(2 * IN_A_ROW, 3 * IN_A_ROW):
+    for number in range(2 * MIN_RUN, 3 * MIN_RUN):
         passed = gate.add(10 * number, lossless=False)
     assert passed is not None, "without the camera, time has jumped"
 
 
-def test_after_a_reset_images_that_were_held_back_pass() -> None:
+def test_reset_admits_held_images() -> None:
     gate = Gate()
     gate.add(90_000)
     gate.add(10)

@@ -24,7 +24,7 @@ from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.ros.timeline import IN_A_ROW, MAX_STRAYS
+from sam2_ros.ros.timeline import MAX_STRAYS, MIN_RUN
 from sam2_ros.ros.waiting_prompt import MAX_WAITING, Proposal
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
@@ -52,20 +52,20 @@ def at(nanoseconds: int) -> Header:
 
 
 def hold_steps(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on the tracker's steps wait for this event."""
+    """Makes the tracker's steps wait for the returned event."""
     event = threading.Event()
     step = Tracker.step
     monkeypatch.setattr(Tracker, "step", lambda *arguments: event.wait(TIMEOUT) and step(*arguments))
     return event
 
 
-def test_every_image_is_answered_even_without_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_every_image_gets_masklets_even_without_objects(robot: Robot, sam2: Sam2Node) -> None:
     for index in range(3):
         assert robot.show(index) == msg.MaskletArray(header=header_of(index), height=HEIGHT, width=WIDTH)
 
 
 @pytest.mark.parametrize("kind", ["click", "box", "mask"])
-def test_a_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: str) -> None:
+def test_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: str) -> None:
     robot.show(0)
     prompt = copy.deepcopy({"click": CLICK, "box": BOX, "mask": mask_prompt(0)}[kind])
     prompt.label = "block"
@@ -83,7 +83,7 @@ def test_a_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: 
     assert masklet.box == RegionOfInterest(x_offset=box.x, y_offset=box.y, width=box.width, height=box.height)
 
 
-def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_by_service_are_also_answered_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     for number, prompt in enumerate((CLICK, BOX, mask_prompt(0)), start=1):
         answer = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(0), prompt=prompt)
@@ -92,7 +92,7 @@ def test_prompts_by_service_are_answered_there_and_on_the_topic(robot: Robot, sa
     assert ids(robot.show(1)) == [1, 2, 3]
 
 
-def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_viewer_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.show(1)
     robot.clicks.publish(PointStamped(header=header_of(0), point=Point(x=40.0, y=36.0)))
@@ -106,7 +106,7 @@ def test_viewers_clicks_start_objects(robot: Robot, sam2: Sam2Node) -> None:
 
 
 @pytest.mark.parametrize("stamp", [time.time_ns(), stamp_of(-100)], ids=["wall clock", "long ago"])
-def test_viewers_may_have_another_clock(robot: Robot, sam2: Sam2Node, stamp: int) -> None:
+def test_viewer_clicks_with_another_clock_mean_the_newest_image(robot: Robot, sam2: Sam2Node, stamp: int) -> None:
     robot.show(0)
     robot.show(1)
     robot.clicks.publish(PointStamped(header=at(stamp), point=Point(x=40.0, y=36.0)))
@@ -122,7 +122,7 @@ def test_points_in_space_are_refused(robot: Robot, sam2: Sam2Node) -> None:
 
 
 def test_applied_prompts_can_be_replayed(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    """Whatever way they came and however late: with the images, they give the same masklets and IDs."""
+    """Whatever their source and delay, replaying them with the images gives the same masklets and IDs."""
     graph.sam2(checkpoint=str(checkpoint), keep_all=True)
     robot.wait_until_connected()
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
@@ -146,7 +146,7 @@ def test_applied_prompts_can_be_replayed(graph: Graph, robot: Robot, checkpoint:
     assert [robot.show(index) for index in range(6)][3:] == expected
 
 
-def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
+def test_unstamped_prompt_is_for_the_newest_arrived_image(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
@@ -162,22 +162,22 @@ def test_a_prompt_without_a_stamp_is_for_the_newest_image_that_has_come(
     assert result.accepted and result.header == header_of(4)
 
 
-def test_refine_replace_and_the_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
+def test_refine_replace_and_order_of_prompts(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     first, second, wrong, third = robot.prompt(BOX, CLICK, msg.Prompt(), CLICK)
     assert [first.object_id, second.object_id, third.object_id] == [1, 2, 3] and not wrong.accepted
     beside = msg.Click(x=5.0, y=5.0, positive=False)
     (refined,) = robot.prompt(msg.Prompt(object_id=1, clicks=[beside]))
     assert refined.accepted and refined.object_id == 1
-    (again,) = robot.prompt(msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True))
-    assert again.accepted and pixels_of(again.masklet).tolist() == pixels_of(second.masklet).tolist()
+    (restarted,) = robot.prompt(msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True))
+    assert restarted.accepted and pixels_of(restarted.masklet).tolist() == pixels_of(second.masklet).tolist()
     (chosen,) = robot.prompt(msg.Prompt(object_id=9, box=BOX.box))
     assert chosen.accepted and chosen.object_id == 9
     assert ids(robot.show(1)) == [1, 2, 3, 9]
 
 
-def test_a_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
-    """The answer on that image, and the masklets from now on, are those of a prompt that came in time."""
+def test_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node) -> None:
+    """Its answer and the later masklets equal those of a prompt that arrived in time."""
     robot.show(0)
     (in_time,) = robot.prompt(CLICK, header=header_of(0))
     expected = [robot.show(index) for index in range(1, 5)]
@@ -187,12 +187,12 @@ def test_a_late_prompt_is_applied_to_its_own_image(robot: Robot, sam2: Sam2Node)
     (late,) = robot.prompt(CLICK, header=header_of(0))
     assert late == in_time
     assert [robot.show(index) for index in range(3, 5)] == expected[2:]
-    # Between two images, because one was not processed: the nearest counts.
+    # Between two images, because one was dropped: the nearest counts.
     (between,) = robot.prompt(BOX, header=at(stamp_of(2) - PERIOD // 3))
     assert between.header == header_of(2)
 
 
-def test_prompts_for_images_that_are_still_to_come(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_for_future_images(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=header_of(1), prompts=[CLICK]))
     robot.show(0)
     assert not robot.results
@@ -221,28 +221,28 @@ def test_refused_prompts_give_the_reason(graph: Graph, robot: Robot, checkpoint:
     assert ids(robot.show(6)) == [1, 2]
 
 
-def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) -> None:
+def test_list_remove_and_reset_services(robot: Robot, sam2: Sam2Node) -> None:
     nothing = robot.call(srv.ListObjects, "sam2/list")
     assert nothing == srv.ListObjects.Response(success=True)
     for index in range(3):
         robot.show(index)
     robot.prompt(msg.Prompt(clicks=CLICK.clicks, label="cup"), BOX)
 
-    known = robot.call(srv.ListObjects, "sam2/list")
-    assert known.header == header_of(2)
-    assert [(found.object_id, found.label, found.present) for found in known.objects] == [
+    listed = robot.call(srv.ListObjects, "sam2/list")
+    assert listed.header == header_of(2)
+    assert [(masklet.object_id, masklet.label, masklet.present) for masklet in listed.objects] == [
         (1, "cup", True),
         (2, "", True),
     ]
-    assert all(found.mask == msg.Mask() and found.box.width for found in known.objects)
-    assert list(known.history) == [header_of(index).stamp for index in range(3)]
+    assert all(masklet.mask == msg.Mask() and masklet.box.width for masklet in listed.objects)
+    assert list(listed.history) == [header_of(index).stamp for index in range(3)]
 
     unknown = robot.call(srv.RemoveObject, "sam2/remove", object_id=7)
     assert not unknown.success and "7" in unknown.message and "1, 2" in unknown.message
     assert robot.call(srv.RemoveObject, "sam2/remove", object_id=1).success
     assert ids(robot.show(3)) == [2]
     (new,) = robot.prompt(CLICK)
-    assert new.object_id == 3, "the ID of a removed object is not given away"
+    assert new.object_id == 3, "the ID of a removed object is not reused"
 
     answer = robot.call(Trigger, "sam2/reset")
     assert answer.success and "2 objects" in answer.message
@@ -251,25 +251,25 @@ def test_objects_are_removed_listed_and_forgotten(robot: Robot, sam2: Sam2Node) 
     assert first.object_id == 1
 
 
-def test_a_jump_back_in_time_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> None:
+def test_backward_time_jump_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(50)
     robot.prompt(CLICK)
     assert ids(robot.show(51)) == [1]
-    for index in range(IN_A_ROW):
+    for index in range(MIN_RUN):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
         robot.wait_for(lambda: sam2._stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
         robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
-    robot.wait_for(lambda: len(robot.masklets) == 2 + IN_A_ROW, "for masklets")
+    robot.wait_for(lambda: len(robot.masklets) == 2 + MIN_RUN, "for masklets")
     assert ids(robot.masklets[-1]) == []
-    (again,) = robot.prompt(CLICK)
-    assert again.object_id == 1 and again.header == header_of(2)
+    (restarted,) = robot.prompt(CLICK)
+    assert restarted.object_id == 1 and restarted.header == header_of(2)
     robot.camera.publish(to_message(picture(2), "rgb8", header_of(2)))  # the same stamp once more: ignored
     assert ids(robot.show(3)) == [1]
-    shown = [message.header for message in robot.masklets]
-    assert shown == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
+    headers = [message.header for message in robot.masklets]
+    assert headers == [header_of(index) for index in (50, 51, 0, 1, 2, 3)]
 
 
-def test_one_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
+def test_single_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -283,7 +283,7 @@ def test_one_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node) ->
     assert answer.accepted, "the image behind the wrong stamp can be prompted"
 
 
-def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
+def test_prompt_waits_for_its_image_after_a_time_jump(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
@@ -294,7 +294,7 @@ def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     robot.wait_for(lambda: len(node._stream._images) >= 2, "for the images")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[CLICK]))
-    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest that has come
+    robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest arrived image
     robot.wait_for(lambda: len(node._stream._prompts) == 2, "for the prompts")
     resume.set()
     results = robot.next_results(0, 2)
@@ -302,7 +302,7 @@ def test_a_prompt_for_an_image_behind_a_jump_of_time_waits_for_it(
 
 
 def test_prompts_expire_while_images_fail(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another image always waits, and might be the one."""
+    """Even though another image is always waiting."""
     sam2.set_parameters([Parameter("prompt_timeout", value=0.3)])
     failed = threading.Event()
 
@@ -322,7 +322,7 @@ def test_prompts_expire_while_images_fail(robot: Robot, sam2: Sam2Node, monkeypa
     assert [result.accepted for result in robot.results] == [False, False]
 
 
-def test_an_answer_that_cannot_be_published_costs_no_other(
+def test_failed_publishing_of_an_answer_does_not_affect_others(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robot.show(0)
@@ -341,20 +341,20 @@ def test_an_answer_that_cannot_be_published_costs_no_other(
     assert ids(robot.show(1)) == [1, 2, 3]
 
 
-def test_a_box_of_any_size_is_published_as_it_was_applied(robot: Robot, sam2: Sam2Node) -> None:
-    """Detectors overflow."""
+def test_oversized_box_is_published_as_applied(robot: Robot, sam2: Sam2Node) -> None:
+    """Detectors may send any numbers."""
     applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
     robot.wait_until_connected()
     robot.show(0)
     prompt = Prompt(box=Box(-1e30, 10.0, 2e30, 1e30))
     answer = sam2._stream.put_prompt(header_of(0), prompt, TIMEOUT, Proposal(0.3)).result(TIMEOUT)
-    robot.wait_for(lambda: applied, "for the prompt to be told")
+    robot.wait_for(lambda: applied, "for the applied prompt")
     assert answer.accepted
     assert applied[0].prompts[0].box == RegionOfInterest(y_offset=10, width=WIDTH, height=HEIGHT - 10)
 
 
 def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
-    """Until there are so many that time must have jumped after all."""
+    """Until there are enough to be a jump of time."""
     robot.show(5)
     robot.prompt(CLICK)
 
@@ -371,7 +371,7 @@ def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
     assert sam2._stream._meter["time jumps"] == 1
 
 
-def test_the_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
+def test_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.show(1)
@@ -461,10 +461,10 @@ def test_bad_images_are_skipped_without_side_effects(robot: Robot, sam2: Sam2Nod
     assert [robot.show(1), robot.show(2)] == expected
 
 
-def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
+def test_gpu_out_of_memory_refuses_the_prompt_only(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no GPU in this test: the network's part that prompts need raises what PyTorch would."""
+    """Without a GPU: the decoder raises the error of PyTorch."""
     robot.show(0)
     robot.prompt(CLICK)
 
@@ -483,7 +483,7 @@ def test_running_out_of_gpu_memory_refuses_the_prompt_and_keeps_the_rest(
     assert ids(robot.show(2)) == [1]
 
 
-def test_a_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     client = robot.create_client(srv.PromptObject, "sam2/prompt")
     assert client.wait_for_service(TIMEOUT)
@@ -503,14 +503,14 @@ def test_a_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2No
     assert sorted(answer.result().result.object_id for answer in waiting) == [2, 3, 4, 5]
 
 
-def test_too_many_prompts_at_once(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_beyond_the_queue_limit_are_refused(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK] * (MAX_WAITING + 1)))
     (refused,) = robot.next_results(0)
     assert not refused.accepted and "waiting" in refused.message
 
 
-def test_a_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
-    """More proposals than can wait: the new ones are dropped, without an answer."""
+def test_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
+    """Excess detections are dropped without an answer."""
     proposals = [
         sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
         for _ in range(MAX_WAITING + 2)
@@ -534,7 +534,7 @@ def test_detected_objects_are_removed_after_a_long_absence(
 
     robot.prompt(CLICK)
     assert [propose(0, x).result(TIMEOUT).object_id for x in (10.0, 40.0)] == [2, 3]
-    robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # somebody wants this one
+    robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # prompted by a user
     full = propose(0, 70.0)
     robot.wait_for(full.cancelled, "for the proposal to be dropped")
     assert node._stream._meter["detections without room"] == 1
@@ -545,14 +545,14 @@ def test_detected_objects_are_removed_after_a_long_absence(
 
 
 def _all_absent(masklets: Callable[..., list[Masklet]]) -> Callable[..., list[Masklet]]:
-    return lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]
+    return lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_the_newest_image_wins(
+def test_only_the_newest_waiting_image_is_processed(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
 ) -> None:
-    """While one is slowly processed, the next may be begun, and of those after it only the newest waits."""
+    """While one is processed slowly, the next may be encoded, and of later ones only the newest waits."""
     node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=ahead)
     robot.wait_until_connected()
     robot.show(0)
@@ -570,10 +570,10 @@ def test_the_newest_image_wins(
 
 
 def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    """Prompts are applied to their own images, whenever those were encoded; a broken image in between is skipped."""
-    heard = {}
+    """Prompts are applied to their own images, whenever they were encoded; a broken image is skipped."""
+    results = {}
     for ahead in (False, True):
-        # One thread for both, because how many there are decides about last bits.
+        # One thread for both, because the number of threads affects rounding.
         node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, encode_ahead=ahead, threads=1)
         robot.wait_until_connected()
         before = len(robot.masklets)
@@ -584,11 +584,11 @@ def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot,
             if index == 4:
                 robot.camera.publish(Image(header=header_of(index)))
         robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")  # noqa: B023
-        heard[ahead] = robot.masklets[before:]
+        results[ahead] = robot.masklets[before:]
         assert node._stream._meter["unreadable"] == 1
         graph.remove(node)
-    assert heard[True] == heard[False]
-    assert [ids(message) for message in heard[True]] == [[]] * 3 + [[1]] * 5
+    assert results[True] == results[False]
+    assert [ids(message) for message in results[True]] == [[]] * 3 + [[1]] * 5
 
 
 def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:

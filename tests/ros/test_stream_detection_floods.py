@@ -1,4 +1,4 @@
-"""A detector that proposes more than the network can keep up with."""
+"""Detections at a higher rate than the network can process."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.tracker import Tracker
 
 
-def test_fifty_objects_start_while_their_detector_goes_on(
+def test_fifty_detections_start_while_the_detector_continues(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Boxes that wait for the network have their turn; newer ones are dropped, which can be seen."""
+    """Waiting boxes are applied; newer ones are dropped and counted."""
     node = graph.sam2(checkpoint=str(checkpoint), max_objects=50, detection_max_overlap=1.0, encode_ahead=False)
     diagnostics = robot.listen(DiagnosticArray, "/diagnostics")
     robot.wait_until_connected()
-    things = [detection((6.0 + 12 * (n % 10), 8.0 + 18 * (n // 10), 9.0, 12.0), 0.5 + n / 200) for n in range(50)]
+    boxes = [detection((6.0 + 12 * (n % 10), 8.0 + 18 * (n // 10), 9.0, 12.0), 0.5 + n / 200) for n in range(50)]
     robot.show(0)
     prompt = Tracker.prompt
     free = threading.Semaphore(0)
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.acquire(timeout=TIMEOUT) and prompt(*arguments))
-    node._on_detections(message(0, *things))
+    node._on_detections(message(0, *boxes))
     robot.wait_for(lambda: node._stream._prompts._applying, "for the first")
-    for index in range(1, 4):  # before a single one could be followed
-        node._on_detections(message(0, *things))
+    for index in range(1, 4):  # before any could be applied
+        node._on_detections(message(0, *boxes))
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     free.release(50)
     robot.wait_for(lambda: len(robot.results) == 50, "for the answers")
@@ -51,18 +51,18 @@ def test_fifty_objects_start_while_their_detector_goes_on(
 def test_duplicate_detections_of_one_image_start_one_object(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also by two detectors, and where the mask does not fill its box."""
+    """Also with two detectors, and if the mask does not fill its box."""
     node = graph.sam2(checkpoint=str(checkpoint))
     robot.wait_until_connected()
     robot.show(0)
     monkeypatch.setattr("sam2_ros.tracking.masklet.Masklet.box", Box(0, 0, 1, 1))
     for _ in range(3):
         node._on_detections(message(0, detection(HERE, 0.9)))
-    robot.wait_for(lambda: node._meter["detections known"] == 2, "for the doubles to be dropped")
+    robot.wait_for(lambda: node._meter["detections known"] == 2, "for the duplicates to be dropped")
     assert [result.object_id for result in robot.results] == [1]
 
 
-def test_a_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
+def test_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
     robot.show(0)
     for _ in range(3):
         sam2._on_detections(message(100_000, *[detection(HERE, 0.9)] * 1, detection(THERE, 0.9)))
@@ -72,15 +72,15 @@ def test_a_detector_with_another_clock_does_not_block_others(robot: Robot, sam2)
     assert robot.next_results(6)[0].accepted
 
 
-def test_of_too_many_boxes_in_one_message_the_best_scores_are_kept(robot: Robot, sam2) -> None:
-    things = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
-    sam2._on_detections(message(9, *things))
+def test_excess_boxes_in_one_message_keep_the_best_scores(robot: Robot, sam2) -> None:
+    boxes = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
+    sam2._on_detections(message(9, *boxes))
     waiting = [waiting.prompt.box.x for waiting in sam2._stream._prompts]
     assert len(waiting) == MAX_WAITING and waiting == sorted(waiting, reverse=True)
     assert sam2._meter["detections in excess"] == 6
 
 
-def test_user_prompts_go_before_waiting_detections(robot: Robot, sam2, monkeypatch) -> None:
+def test_user_prompts_take_priority_over_detections(robot: Robot, sam2, monkeypatch) -> None:
     robot.show(0)
     free = threading.Event()
     prompt = Tracker.prompt
@@ -88,7 +88,7 @@ def test_user_prompts_go_before_waiting_detections(robot: Robot, sam2, monkeypat
     sam2._on_detections(message(0, *[detection((3.0 * n, 50.0, 2.0, 2.0), 0.9) for n in range(1, 30)]))
     robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first detection")
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
-    robot.wait_for(lambda: any(one.proposal is None for one in sam2._stream._prompts), "for the prompt")
+    robot.wait_for(lambda: any(waiting.proposal is None for waiting in sam2._stream._prompts), "for the prompt")
     free.set()
     first, second = robot.next_results(0, 2)[:2]
     assert (first.masklet.label, second.masklet.label) == ("class 0", "")

@@ -1,4 +1,4 @@
-"""Many prompts at once: each is answered, and nobody takes the places of others."""
+"""Floods of prompts: each is answered, and no source blocks another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEEP = QoSProfile(depth=MANY)
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on the network has no time, until this is set."""
+    """Keeps the network busy until the returned event is set."""
     free = threading.Event()
     prompt = Tracker.prompt
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.wait(TIMEOUT) and prompt(*arguments))
@@ -37,7 +37,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 @pytest.mark.parametrize("topic", ["click", "image_mouse_left", "overlay_mouse_left", "prompts"])
-def test_each_of_many_at_once_is_answered(robot: Robot, sam2: Sam2Node, topic: str) -> None:
+def test_each_of_many_simultaneous_prompts_is_answered(robot: Robot, sam2: Sam2Node, topic: str) -> None:
     kind, message = {
         "click": (PointStamped, PointStamped(point=Point(x=40.0, y=36.0))),
         "prompts": (msg.PromptArray, msg.PromptArray(prompts=[CLICK])),
@@ -92,9 +92,7 @@ def test_invalid_prompts_are_refused_while_the_network_is_busy(
     assert not busy.is_set()
 
 
-def test_the_prompts_of_one_message_are_answered_in_their_order(
-    robot: Robot, sam2: Sam2Node, busy: threading.Event
-) -> None:
+def test_prompts_of_one_message_are_answered_in_order(robot: Robot, sam2: Sam2Node, busy: threading.Event) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK, msg.Prompt(object_id=7), *[msg.Prompt()] * 900, BOX]))
     robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompts")
@@ -117,16 +115,16 @@ def test_impossible_stamps_before_the_first_image_do_not_block_other_prompts(rob
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[BOX]))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
-    robot.wait_for(lambda: len(robot.results) == 2, "for those that make room")
+    robot.wait_for(lambda: len(robot.results) == 2, "for the evicted prompts")
     assert [masklet.object_id for masklet in robot.show(0).masklets] == [1, 2]
     robot.wait_for(lambda: not len(sam2._stream._prompts), "for all to be refused")
 
 
-def test_prompts_for_images_to_come_leave_room_for_others(robot: Robot, sam2: Sam2Node) -> None:
+def test_prompts_for_future_images_leave_room_in_the_queue(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * MAX_WAITING))
     robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
-    assert robot.prompt(BOX)[0].accepted, "whose image is there"
+    assert robot.prompt(BOX)[0].accepted, "its image has arrived"
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
     robot.mouse.publish(Point(x=40.0, y=36.0))
     robot.wait_for(lambda: len(robot.results) == 3, "for the click")
@@ -136,7 +134,7 @@ def test_prompts_for_images_to_come_leave_room_for_others(robot: Robot, sam2: Sa
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1, 2, 3, 4]
 
 
-def test_calls_that_wait_for_images_leave_room_for_other_calls(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_service_calls_leave_room_for_others(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     client = robot.create_client(srv.PromptObject, "sam2/prompt")
     assert client.wait_for_service(TIMEOUT)
@@ -150,18 +148,18 @@ def test_calls_that_wait_for_images_leave_room_for_other_calls(robot: Robot, sam
     robot.wait_for(lambda: all(answer.done() for answer in waiting), "for the answers")
 
 
-def test_prompts_have_their_turn_beside_a_flood_of_refinements(
+def test_flood_of_refinements_does_not_starve_other_sources(
     graph: Graph, robot: Robot, checkpoint: Path, busy: threading.Event
 ) -> None:
-    """Of many whose turn it is, each source has its part before the next image."""
+    """Each source has a share of the due prompts before the next image."""
     node = graph.sam2(checkpoint=str(checkpoint), encode_ahead=False)
     robot.wait_until_connected()
     robot.show(0)
     busy.set()
     assert robot.prompt(CLICK)[0].accepted
     busy.clear()
-    again = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
-    robot.prompts.publish(msg.PromptArray(prompts=[again] * (MAX_WAITING // 2)))
+    restart = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
+    robot.prompts.publish(msg.PromptArray(prompts=[restart] * (MAX_WAITING // 2)))
     robot.wait_for(lambda: node._stream._prompts._applying, "for the flood")
     robot.mouse.publish(Point(x=40.0, y=36.0))
     robot.wait_for(lambda: len(node._stream._prompts) == MAX_WAITING // 2, "for the click")
@@ -173,7 +171,7 @@ def test_prompts_have_their_turn_beside_a_flood_of_refinements(
     assert all(result.accepted for result in robot.results)
 
 
-def test_service_calls_do_not_wait_for_all_earlier_prompts(
+def test_service_calls_run_between_queued_prompts(
     robot: Robot, sam2: Sam2Node, busy: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_by_one = threading.Semaphore(0)
@@ -191,7 +189,7 @@ def test_service_calls_do_not_wait_for_all_earlier_prompts(
     robot.wait_for(lambda: sam2._stream._calls, "for the question")
     one_by_one.release()
     robot.wait_for(asked.done, "for the answer")
-    assert [found.object_id for found in asked.result().objects] == [1]
+    assert [masklet.object_id for masklet in asked.result().objects] == [1]
     reset = robot.create_client(Trigger, "sam2/reset")
     assert reset.wait_for_service(TIMEOUT)
     cleared = reset.call_async(Trigger.Request())
@@ -201,7 +199,7 @@ def test_service_calls_do_not_wait_for_all_earlier_prompts(
     assert len(robot.show(1).masklets) == len(robot.next_results(0, 10)) - 2, "the others are for the next image"
 
 
-def test_long_texts_are_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_long_texts_are_shortened_in_answers_and_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     endless = "x" * 1_000_000
     mask = Image(height=4, width=4, encoding=endless, data=[0] * 16)
@@ -213,12 +211,12 @@ def test_long_texts_are_cut_in_answers_and_in_the_log(robot: Robot, sam2: Sam2No
     robot.wait_for(lambda: sam2._stream._meter["unreadable"] == 1, "for the image")
     reset = robot.call(Trigger, "sam2/reset")
     assert reset.success
-    said = capfd.readouterr().err
-    assert "Prompt refused" in said and "Image skipped" in said
-    assert len(said) < 5000
+    log = capfd.readouterr().err
+    assert "Prompt refused" in log and "Image skipped" in log
+    assert len(log) < 5000
 
 
-def test_a_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
+def test_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node, capfd) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[msg.Prompt()] * MANY))
     robot.wait_for(lambda: len(robot.results) == MANY, "for the answers")

@@ -1,4 +1,4 @@
-"""Stamps that are wrong, clocks that are put back, bags that are looped: what is tracked, and what is forgotten."""
+"""Wrong stamps, backward clock steps and looped bags: which objects are kept, and which are forgotten."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def image(milliseconds: int) -> Image:
 
 
 def play(robot: Robot, node: Sam2Node, stamps: Iterable[int]) -> None:
-    """Sends images and waits until each has been looked at."""
+    """Sends images and waits until each was processed, skipped or held back."""
     meter = node._stream._meter
     for stamp in stamps:
         count = meter["received"]
@@ -60,7 +60,7 @@ def three_objects(robot: Robot, node: Sam2Node, stamps: Iterable[int]) -> None:
 
 
 def tracked(robot: Robot) -> list[int]:
-    return [found.object_id for found in robot.call(srv.ListObjects, "sam2/list").objects]
+    return [masklet.object_id for masklet in robot.call(srv.ListObjects, "sam2/list").objects]
 
 
 CLICK_POINT = Point(x=40.0, y=36.0)
@@ -70,7 +70,7 @@ AFTER = camera(NEWEST + PERIOD)
 
 
 @pytest.mark.parametrize("odd", [NEWEST - 250, 0.000001, NEWEST - 1_000_000], ids=["0.25 s late", "1 ns", "long ago"])
-def test_one_odd_stamp_keeps_the_objects(robot: Robot, sam2: Sam2Node, odd: float) -> None:
+def test_single_odd_stamp_keeps_objects(robot: Robot, sam2: Sam2Node, odd: float) -> None:
     three_objects(robot, sam2, BEFORE)
     stray = image(NEWEST)
     stray.header.stamp = time_message(round(odd * MS))
@@ -82,23 +82,23 @@ def test_one_odd_stamp_keeps_the_objects(robot: Robot, sam2: Sam2Node, odd: floa
     assert [nanoseconds(array.header.stamp) // MS for array in robot.masklets] == [*BEFORE, *AFTER]
 
 
-def test_a_clock_that_is_put_back_by_a_second_keeps_the_objects(robot: Robot, sam2: Sam2Node) -> None:
+def test_backward_clock_step_of_a_second_keeps_objects(robot: Robot, sam2: Sam2Node) -> None:
     before, after = camera(number=40), camera(START + 40 * PERIOD - 1000)
     three_objects(robot, sam2, before)
     play(robot, sam2, after)
     assert tracked(robot) == [1, 2, 3]
     assert (sam2._stream._meter["time jumps"], sam2._stream._meter["stray"]) == (1, 0)
     assert [len(array.masklets) for array in robot.masklets[-len(after) :]] == [3] * len(after)
-    known = robot.call(srv.ListObjects, "sam2/list").history
-    assert [nanoseconds(stamp) for stamp in known] == sorted({nanoseconds(stamp) for stamp in known})
-    # Prompts find the images from before by the stamps that these were sent with, and those behind by theirs.
+    history = robot.call(srv.ListObjects, "sam2/list").history
+    assert [nanoseconds(stamp) for stamp in history] == sorted({nanoseconds(stamp) for stamp in history})
+    # Prompts refer to images before and after the step by their header stamps.
     for stamp in (before[-1], after[0], after[-1]):
         (late,) = robot.prompt(msg.Prompt(object_id=2, clicks=CLICK.clicks), header=at(stamp))
         assert late.accepted and late.header == at(stamp)
 
 
 @pytest.mark.parametrize(("chosen", "left"), [("forget", []), ("keep", [1, 2, 3])])
-def test_the_time_jump_parameter_keeps_or_forgets_objects(
+def test_time_jump_parameter_keeps_or_forgets_objects(
     graph: Graph, robot: Robot, checkpoint: Path, chosen: str, left: list[int]
 ) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), time_jump=chosen)
@@ -110,21 +110,21 @@ def test_the_time_jump_parameter_keeps_or_forgets_objects(
     assert answer.object_id == len(left) + 1
 
 
-def same(one: list[msg.Masklet], other: list[msg.Masklet]) -> bool:
-    """Whether masklets are equal but for the last bits.
+def same(first: list[msg.Masklet], second: list[msg.Masklet]) -> bool:
+    """Whether masklets are equal except for rounding.
 
-    Objects that are found together and one after the other, as it comes with when a prompt arrives, are rounded apart.
+    Objects that are tracked in one batch or in several, depending on when a prompt arrives, are rounded differently.
     """
-    for a, b in zip(one, other, strict=True):
-        first, second = (rle.decode(m.mask.counts, m.mask.height, m.mask.width) for m in (a, b))
-        overlap = np.count_nonzero(first & second) / max(np.count_nonzero(first | second), 1)
+    for a, b in zip(first, second, strict=True):
+        mask_a, mask_b = (rle.decode(m.mask.counts, m.mask.height, m.mask.width) for m in (a, b))
+        overlap = np.count_nonzero(mask_a & mask_b) / max(np.count_nonzero(mask_a | mask_b), 1)
         if a.object_id != b.object_id or a.present != b.present or abs(a.iou - b.iou) > 1e-4 or overlap < 0.995:
             return False
     return True
 
 
-def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
-    """Its images are processed all, and its prompts are for those of the same round."""
+def test_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    """All images are processed, and prompts apply to images of the same round."""
     node = graph.sam2(checkpoint=str(checkpoint), keep_all=True, threads=1)
     robot.wait_until_connected()
     bag = camera(number=20)
@@ -141,7 +141,7 @@ def test_a_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Ro
     assert [[m.object_id for m in array.masklets] for array in rounds[1]][-1] == [1, 2]
     assert [a.header for a in rounds[0]] == [a.header for a in rounds[1]] == [a.header for a in rounds[2]]
     for index in range(4, len(bag)):
-        first, *others = (found[index].masklets for found in rounds)
+        first, *others = (arrays[index].masklets for arrays in rounds)
         assert all(same(first, other) for other in others), f"image {index}"
     assert node._stream._meter["time jumps"] == 2 and node._stream._meter["stray"] == 0
     assert all(result.accepted and result.header == at(bag[1]) for result in robot.results)
@@ -158,7 +158,7 @@ def test_several_stamps_from_the_future_are_corrected(robot: Robot, sam2: Sam2No
     assert sam2._stream._meter["wrong stamps"] == 1
 
 
-def test_a_prompt_for_the_next_image_waits_across_a_clock_that_is_put_back(robot: Robot, sam2: Sam2Node) -> None:
+def test_waiting_prompt_survives_a_backward_clock_step(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.prompts.publish(msg.PromptArray(header=at(NEWEST + PERIOD), prompts=[CLICK]))
     robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompt")
@@ -167,7 +167,7 @@ def test_a_prompt_for_the_next_image_waits_across_a_clock_that_is_put_back(robot
     assert answer.accepted and answer.object_id == 4
 
 
-def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
+def test_click_while_a_stray_is_held_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
     robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
@@ -176,7 +176,7 @@ def test_a_click_while_a_stray_is_held_back_is_for_the_newest_image(robot: Robot
     assert answer.accepted and answer.header == at(NEWEST)
 
 
-def test_after_a_reset_any_stamp_is_accepted(robot: Robot, sam2: Sam2Node) -> None:
+def test_reset_accepts_any_stamp(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
     robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
@@ -185,10 +185,10 @@ def test_after_a_reset_any_stamp_is_accepted(robot: Robot, sam2: Sam2Node) -> No
     assert tracked(robot) == []
 
 
-def test_a_slow_tracker_uses_one_of_two_sources_on_a_topic(
+def test_slow_tracker_uses_one_of_two_sources_on_a_topic(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The newest of those that wait is always the bag's."""
+    """The newest waiting image is always that of the bag."""
     three_objects(robot, sam2, BEFORE)
     go = threading.Semaphore(0)
     encode = Tracker.encode
@@ -206,13 +206,13 @@ def test_a_slow_tracker_uses_one_of_two_sources_on_a_topic(
     assert tracked(robot) == [1, 2, 3] and meter["time jumps"] == 0
 
 
-def test_a_wrong_stamp_removes_no_detection(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has been away for an hour because one stamp says so."""
+def test_wrong_stamp_does_not_expire_detections(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stamp an hour ahead is no absence of an hour."""
     play(robot, sam2, BEFORE)
     proposal = Proposal(max_overlap=1.0, forget_after=30.0)
     sam2._stream.put_prompt(at(NEWEST), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, proposal).result(TIMEOUT)
     masklets = Tracker._masklets
-    hidden = lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]  # noqa: E731
+    hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     play(robot, sam2, [*AFTER[:3], NEWEST + 3_600_000, *AFTER[3:]])
     assert tracked(robot) == [1]
@@ -223,7 +223,7 @@ def unstamped() -> Image:
 
 
 @pytest.mark.parametrize("negative", [False, True])
-def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
+def test_unstamped_images_are_processed_without_clock_messages(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, negative: bool
 ) -> None:
     monkeypatch.setitem(Sam2Node._warn_without_clock.__globals__, "CLOCK_TIMEOUT", 0.1)
@@ -235,13 +235,11 @@ def test_images_without_stamps_are_all_processed_where_nobody_publishes_a_clock(
         robot.send(frame)
         assert node._stream._meter["processed"] >= number
     assert len(robot.masklets) == NUMBER and node._stream._meter["repeated"] == 0
-    said = robot.wait_for_line(capfd, "/clock")
-    assert "use_sim_time" in said
+    log = robot.wait_for_line(capfd, "/clock")
+    assert "use_sim_time" in log
 
 
-def test_a_clock_that_starts_late_pauses_and_goes_back_keeps_the_objects(
-    graph: Graph, robot: Robot, checkpoint: Path
-) -> None:
+def test_irregular_sim_time_keeps_objects_of_unstamped_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
     clock = robot.create_publisher(Clock, "/clock", 10)
     robot.wait_until_connected()
@@ -251,7 +249,7 @@ def test_a_clock_that_starts_late_pauses_and_goes_back_keeps_the_objects(
     for seconds in (100, 101, 101, 3, 4, 200):
         clock.publish(Clock(clock=time_message(seconds * 1000 * MS)))
         robot.wait_for(lambda: node.get_clock().now().nanoseconds == seconds * 1000 * MS, "for the time")  # noqa: B023
-        assert [found.object_id for found in robot.send(unstamped()).masklets] == [1]
+        assert [masklet.object_id for masklet in robot.send(unstamped()).masklets] == [1]
     assert node._stream._meter["time jumps"] == node._stream._meter["wrong stamps"] == 0
 
 

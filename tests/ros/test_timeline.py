@@ -1,4 +1,4 @@
-"""Which stamps an image may have. Times are milliseconds here, and images are known by them."""
+"""The rules for the stamps of images. Times are milliseconds here, and identify the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2_ros.ros.timeline import IN_A_ROW, MAX_STRAYS, START_STAMPS, Admitted, Fit, Jump, Timeline, joined
+from sam2_ros.ros.timeline import MAX_STRAYS, MIN_RUN, START_STAMPS, Admitted, Fit, Jump, Timeline, restamped
 
 MS = 1_000_000  # ns
 HOUR = 3_600_000  # ms
@@ -24,13 +24,13 @@ def play(timeline: Timeline[int], stamps: Iterable[int]) -> list[Admitted[int]]:
     return [timeline.add(stamp * MS, stamp) for stamp in stamps]
 
 
-def shown(admitted: Iterable[Admitted[int]]) -> list[int]:
-    """What is processed, in order."""
-    return [image for one in admitted for _, image in one.images]
+def processed_images(decisions: Iterable[Admitted[int]]) -> list[int]:
+    """The processed images in order."""
+    return [image for decision in decisions for _, image in decision.images]
 
 
-def jumps(admitted: Iterable[Admitted[int]]) -> list[Jump]:
-    return [one.jump for one in admitted if one.jump is not None]
+def jumps(decisions: Iterable[Admitted[int]]) -> list[Jump]:
+    return [decision.jump for decision in decisions if decision.jump is not None]
 
 
 BEFORE = camera()
@@ -42,175 +42,177 @@ AFTER = camera(BEFORE[-1] + 33)
     [BEFORE[-1] - 250, BEFORE[-1] - 100, BEFORE[-1], 1, 0, -5, BEFORE[-1] - HOUR],
     ids=["late by 0.25 s", "late", "repeated", "1 ms", "0", "negative", "an hour ago"],
 )
-def test_one_odd_image_is_skipped(odd: int) -> None:
-    heard = play(Timeline(), [*BEFORE, odd, *AFTER])
-    assert shown(heard) == BEFORE + AFTER and not jumps(heard)
-    assert heard[len(BEFORE)].fit != Fit.NEXT
+def test_single_odd_stamp_is_skipped(odd: int) -> None:
+    decisions = play(Timeline(), [*BEFORE, odd, *AFTER])
+    assert processed_images(decisions) == BEFORE + AFTER and not jumps(decisions)
+    assert decisions[len(BEFORE)].fit != Fit.NEXT
 
 
-def test_odd_images_that_do_not_fit_each_other_are_skipped_one_by_one() -> None:
+def test_irregular_odd_stamps_are_skipped() -> None:
     strays = [1, 50_000, 20_000, 20_000, 3 * HOUR - 5 * HOUR, 7]
-    heard = play(Timeline(), [*BEFORE, *strays, *AFTER])
-    assert shown(heard) == BEFORE + AFTER and not jumps(heard)
-    assert sum(one.given_up for one in heard) == len(strays)
+    decisions = play(Timeline(), [*BEFORE, *strays, *AFTER])
+    assert processed_images(decisions) == BEFORE + AFTER and not jumps(decisions)
+    assert sum(decision.given_up for decision in decisions) == len(strays)
 
 
-def test_stamps_that_hardly_differ_are_no_camera() -> None:
+def test_stamps_closer_than_a_camera_period_are_no_time_jump() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
-    heard = [timeline.add(nanoseconds, 0) for nanoseconds in (1, 2, 3, 4)]
-    assert not shown(heard)
+    decisions = [timeline.add(nanoseconds, 0) for nanoseconds in (1, 2, 3, 4)]
+    assert not processed_images(decisions)
 
 
-def test_a_recording_that_begins_again_is_known_at_its_third_image_and_loses_none() -> None:
+def test_looped_recording_is_recognised_at_its_third_image_without_drops() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
     for _ in range(3):
-        heard = play(timeline, BEFORE)
-        assert [one.fit for one in heard[:3]] == [Fit.STRAY, Fit.STRAY, Fit.NEXT]
-        assert shown(heard) == BEFORE
-        assert [jump.forget for jump in jumps(heard)] == [True]
+        decisions = play(timeline, BEFORE)
+        assert [decision.fit for decision in decisions[:3]] == [Fit.STRAY, Fit.STRAY, Fit.NEXT]
+        assert processed_images(decisions) == BEFORE
+        assert [jump.forget for jump in jumps(decisions)] == [True]
 
 
 @pytest.mark.parametrize("number", [4, 7])
-def test_a_short_recording_that_begins_again_loses_no_image(number: int) -> None:
+def test_short_looped_recording_drops_no_image(number: int) -> None:
     timeline, bag = Timeline[int](), camera(number=number, period=100)
     play(timeline, bag)
-    heard = play(timeline, bag)
-    assert shown(heard) == bag and jumps(heard)[0].forget
+    decisions = play(timeline, bag)
+    assert processed_images(decisions) == bag and jumps(decisions)[0].forget
 
 
-def test_a_recording_of_two_images_is_not_lost_for_ever() -> None:
-    heard = play(Timeline(), [0, 5000] * 20)
-    assert sum(jump.forget for jump in jumps(heard)) >= 2
+def test_looped_recording_of_two_images_is_recognised() -> None:
+    decisions = play(Timeline(), [0, 5000] * 20)
+    assert sum(jump.forget for jump in jumps(decisions)) >= 2
 
 
-def test_a_simulation_that_starts_again() -> None:
-    heard = play(Timeline(), [*camera(50_000), *camera(3)])
-    assert shown(heard) == [*camera(50_000), *camera(3)] and jumps(heard) == [Jump(50_954 * MS, forget=True)]
+def test_restarted_simulation_forgets() -> None:
+    decisions = play(Timeline(), [*camera(50_000), *camera(3)])
+    assert processed_images(decisions) == [*camera(50_000), *camera(3)] and jumps(decisions) == [
+        Jump(50_954 * MS, forget=True)
+    ]
 
 
 @pytest.mark.parametrize("back", [210, 300, 1000, 1500])
-@pytest.mark.parametrize("seen", [30, 300])
-def test_a_clock_that_is_put_back_a_little_keeps_the_objects(back: int, seen: int) -> None:
-    before = camera(number=seen)
+@pytest.mark.parametrize("count", [30, 300])
+def test_small_backward_clock_step_keeps_objects(back: int, count: int) -> None:
+    before = camera(number=count)
     after = camera(before[-1] + 33 - back)
-    heard = play(Timeline(), [*before, *after])
-    assert not any(jump.forget for jump in jumps(heard))
-    assert len(shown(heard)) >= len(before) + len(after) - 6  # late ones are skipped
+    decisions = play(Timeline(), [*before, *after])
+    assert not any(jump.forget for jump in jumps(decisions))
+    assert len(processed_images(decisions)) >= len(before) + len(after) - 6  # late ones are skipped
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_whether_a_long_jump_back_forgets_can_be_chosen(keep: bool) -> None:
-    heard = play(Timeline(keep), [*BEFORE, *camera(BEFORE[0] - HOUR)])
-    assert [jump.forget for jump in jumps(heard)] == [not keep]
-    again = play(Timeline(keep), [*BEFORE, *BEFORE])
-    assert [jump.forget for jump in jumps(again)] == [not keep]
+def test_keep_prevents_forgetting_after_a_long_jump_back(keep: bool) -> None:
+    decisions = play(Timeline(keep), [*BEFORE, *camera(BEFORE[0] - HOUR)])
+    assert [jump.forget for jump in jumps(decisions)] == [not keep]
+    looped = play(Timeline(keep), [*BEFORE, *BEFORE])
+    assert [jump.forget for jump in jumps(looped)] == [not keep]
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
-def test_stamps_from_the_future_are_corrected_after_them(number: int) -> None:
+def test_stamps_from_the_future_are_corrected(number: int) -> None:
     future = camera(BEFORE[-1] + HOUR, number)
-    heard = play(Timeline(), [*BEFORE, *future, *AFTER])
-    assert shown(heard) == [*BEFORE, *future, *AFTER]
-    (jump,) = jumps(heard)
+    decisions = play(Timeline(), [*BEFORE, *future, *AFTER])
+    assert processed_images(decisions) == [*BEFORE, *future, *AFTER]
+    (jump,) = jumps(decisions)
     assert jump.corrects and not jump.forget and jump.origin == BEFORE[-1] * MS
-    assert heard[30 + number].fit == (Fit.NEXT if number == 1 else Fit.STRAY), "a single one is known at once"
+    assert decisions[30 + number].fit == (Fit.NEXT if number == 1 else Fit.STRAY), "a single one is recognised at once"
 
 
-def test_stamps_from_several_futures() -> None:
-    heard = play(Timeline(), [*BEFORE, BEFORE[-1] + HOUR, BEFORE[-1] + 9 * HOUR, *AFTER])
-    assert not any(jump.forget for jump in jumps(heard)) and shown(heard)[-len(AFTER) :] == AFTER
+def test_several_stamps_from_different_futures_are_skipped_over() -> None:
+    decisions = play(Timeline(), [*BEFORE, BEFORE[-1] + HOUR, BEFORE[-1] + 9 * HOUR, *AFTER])
+    assert not any(jump.forget for jump in jumps(decisions)) and processed_images(decisions)[-len(AFTER) :] == AFTER
 
 
-def test_a_clock_that_goes_ahead_for_good() -> None:
+def test_permanent_forward_clock_step_is_no_time_jump() -> None:
     ahead = camera(BEFORE[-1] + HOUR)
-    heard = play(Timeline(), [*BEFORE, *ahead])
-    assert shown(heard) == [*BEFORE, *ahead] and not jumps(heard)
+    decisions = play(Timeline(), [*BEFORE, *ahead])
+    assert processed_images(decisions) == [*BEFORE, *ahead] and not jumps(decisions)
 
 
-def test_the_very_first_stamp_may_be_the_wrong_one() -> None:
-    heard = play(Timeline(), [HOUR, *camera()])
-    assert shown(heard) == [HOUR, *camera()]
-    assert [(jump.forget, jump.corrects) for jump in jumps(heard)] == [(False, True)]
+def test_wrong_first_stamp_is_corrected() -> None:
+    decisions = play(Timeline(), [HOUR, *camera()])
+    assert processed_images(decisions) == [HOUR, *camera()]
+    assert [(jump.forget, jump.corrects) for jump in jumps(decisions)] == [(False, True)]
 
 
-def test_a_stale_image_after_a_pause_is_no_proof_that_the_newest_is_wrong() -> None:
-    heard = play(Timeline(), [*BEFORE, *camera(BEFORE[-1] + 60_000, 1), BEFORE[-1] + 59_700, BEFORE[-1] + 60_033])
-    assert not jumps(heard) and heard[-2].fit == Fit.STRAY
+def test_stale_image_after_a_pause_corrects_nothing() -> None:
+    decisions = play(Timeline(), [*BEFORE, *camera(BEFORE[-1] + 60_000, 1), BEFORE[-1] + 59_700, BEFORE[-1] + 60_033])
+    assert not jumps(decisions) and decisions[-2].fit == Fit.STRAY
 
 
 @pytest.mark.parametrize("behind", [-7 * HOUR, 7 * HOUR, -50, -400, 400])
-def test_of_two_cameras_on_one_topic_one_is_used(behind: int) -> None:
-    """And which it is does not change."""
-    one, other = camera(number=300), camera(100_010 + behind, 300)
-    heard = play(Timeline(), [stamp for pair in zip(one, other, strict=True) for stamp in pair])
-    assert not any(jump.forget for jump in jumps(heard)) and len(jumps(heard)) <= 1
-    processed = shown(heard)
-    followed = one if sum(stamp in one for stamp in processed) > 100 else other
-    assert sum(stamp in followed for stamp in processed) == 300
+def test_two_cameras_on_one_topic_use_one_consistently(behind: int) -> None:
+    """Always the same one."""
+    first, second = camera(number=300), camera(100_010 + behind, 300)
+    decisions = play(Timeline(), [stamp for pair in zip(first, second, strict=True) for stamp in pair])
+    assert not any(jump.forget for jump in jumps(decisions)) and len(jumps(decisions)) <= 1
+    processed = processed_images(decisions)
+    used = first if sum(stamp in first for stamp in processed) > 100 else second
+    assert sum(stamp in used for stamp in processed) == 300
     assert len(processed) <= 302
 
 
-def test_a_bag_that_is_played_beside_a_faster_camera_is_skipped() -> None:
+def test_bag_beside_a_faster_camera_is_skipped() -> None:
     live, bag = camera(number=300), iter(camera(5, 100, 100))
     mixed = [stamp for index, stamp in enumerate(live) for stamp in ([stamp, next(bag)] if index % 3 == 0 else [stamp])]
-    heard = play(Timeline(), mixed)
-    assert shown(heard) == live and not jumps(heard)
+    decisions = play(Timeline(), mixed)
+    assert processed_images(decisions) == live and not jumps(decisions)
 
 
-def test_of_two_sources_time_jumps_once_at_most() -> None:
-    """Three images of one come between two of the other."""
+def test_two_sources_cause_at_most_one_time_jump() -> None:
+    """Three images of one source arrive between two of the other."""
     slow, fast = camera(number=100, period=100), iter(camera(5, 300))
-    mixed = [stamp for one in slow for stamp in (one, *(next(fast) for _ in range(3)))]
+    mixed = [stamp for image in slow for stamp in (image, *(next(fast) for _ in range(3)))]
     assert len(jumps(play(Timeline(), mixed))) == 1
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])
-def test_images_that_overtake_each_other_are_no_jump(order: tuple[int, ...]) -> None:
+def test_reordered_images_are_no_time_jump(order: tuple[int, ...]) -> None:
     mixed = [AFTER[3 * group + index] for group in range(10) for index in order]
-    heard = play(Timeline(), [*BEFORE, *mixed])
-    processed = shown(heard)
-    assert processed == sorted(processed) and not jumps(heard)
-    assert {one.fit for one in heard} == {Fit.NEXT, Fit.LATE}
+    decisions = play(Timeline(), [*BEFORE, *mixed])
+    processed = processed_images(decisions)
+    assert processed == sorted(processed) and not jumps(decisions)
+    assert {decision.fit for decision in decisions} == {Fit.NEXT, Fit.LATE}
 
 
-def test_late_images_for_ever_are_a_jump_after_all() -> None:
+def test_permanently_late_images_are_a_time_jump() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
     late = [timeline.add(BEFORE[-1] * MS - 100 * MS + number, number) for number in range(MAX_STRAYS + 1)]
-    assert [one.fit for one in late] == [Fit.LATE] * MAX_STRAYS + [Fit.NEXT]
+    assert [decision.fit for decision in late] == [Fit.LATE] * MAX_STRAYS + [Fit.NEXT]
     assert jumps(late) and not jumps(late)[0].forget
 
 
 @pytest.mark.parametrize("period", [5, 500, 2000, 9000])
-def test_cameras_of_any_rate(period: int) -> None:
+def test_time_jump_at_any_camera_rate(period: int) -> None:
     bag = camera(number=50, period=period)
-    heard = play(Timeline(), [*bag, 1, *bag])
-    assert shown(heard) == [*bag, *bag] and [jump.forget for jump in jumps(heard)] == [True]
+    decisions = play(Timeline(), [*bag, 1, *bag])
+    assert processed_images(decisions) == [*bag, *bag] and [jump.forget for jump in jumps(decisions)] == [True]
 
 
-def test_images_with_a_dropped_one_between_them_are_not_in_a_row() -> None:
-    """Only the newest of those that wait is looked at, which may always be the one of the other camera."""
+def test_images_separated_by_a_dropped_one_are_not_consecutive() -> None:
+    """Only the newest waiting image is added, which may always be that of the other camera."""
     timeline = Timeline[int]()
     play(timeline, BEFORE)
     assert timeline.fits(AFTER[0] * MS) and not timeline.fits(BEFORE[0] * MS)
     apart = [timeline.add(stamp * MS, stamp, in_a_row=False) for stamp in camera(5, 100)]
-    assert not shown(apart) and len(timeline.held) == 1
+    assert not processed_images(apart) and len(timeline.held) == 1
     assert jumps(play(timeline, camera(4000)))
 
 
-def test_after_a_reset_any_stamp_is_accepted() -> None:
+def test_reset_accepts_any_stamp() -> None:
     timeline = Timeline[int]()
     play(timeline, BEFORE)
     timeline.reset()
-    assert shown(play(timeline, [1])) == [1]
+    assert processed_images(play(timeline, [1])) == [1]
     play(timeline, BEFORE)
     play(timeline, [2])
     assert timeline.held == (2 * MS,)
-    assert timeline.reset() == ((2 * MS, 2),), "what was held back comes first"
-    heard = play(timeline, [35])
-    assert shown(heard) == [35] and not jumps(heard)
+    assert timeline.reset() == ((2 * MS, 2),), "held images come first"
+    decisions = play(timeline, [35])
+    assert processed_images(decisions) == [35] and not jumps(decisions)
 
 
 def test_memory_is_bounded() -> None:
@@ -218,18 +220,18 @@ def test_memory_is_bounded() -> None:
     for stamp in range(0, 10_000_000, 3333):
         timeline.add(stamp * MS, stamp)
         timeline.add(-stamp * MS, stamp)
-    assert len(timeline.held) < IN_A_ROW and len(timeline._start) == START_STAMPS and len(timeline._leaps) <= 4
+    assert len(timeline.held) < MIN_RUN and len(timeline._start) == START_STAMPS and len(timeline._leaps) <= 4
 
 
-def test_frames_before_a_clock_was_put_back_go_back_with_it() -> None:
-    assert joined((100, 110, 120), 60, Jump(60)) == (30, 40, 50)
-    assert joined((120,), 60, Jump(60)) == (59,)
+def test_backward_clock_step_restamps_the_history() -> None:
+    assert restamped((100, 110, 120), 60, Jump(60)) == (30, 40, 50)
+    assert restamped((120,), 60, Jump(60)) == (59,)
 
 
-def test_frames_whose_stamps_were_wrong_come_right_before_the_next() -> None:
+def test_wrong_stamps_are_restamped_right_before_the_next() -> None:
     jump = Jump(940, origin=110, corrects=True)
-    assert joined((100, 110, 900, 910, 1000), 120, jump) == (117, 118, 119)
-    assert joined((100, 110), 120, jump) == ()
+    assert restamped((100, 110, 900, 910, 1000), 120, jump) == (117, 118, 119)
+    assert restamped((100, 110), 120, jump) == ()
 
 
 SOURCES = st.lists(
@@ -256,7 +258,7 @@ def test_admitted_stamps_always_ascend(runs: list[list[int]], keep: bool, rows: 
             if admitted.jump.forget:
                 history = []
             elif history[-1] >= first:
-                moved = joined(history, first, admitted.jump)
+                moved = restamped(history, first, admitted.jump)
                 history[len(history) - len(moved) :] = moved
         history = [*history, *(stamp for stamp, _ in admitted.images)][-16:]
         assert all(before < after for before, after in pairwise(history))

@@ -24,7 +24,7 @@ def started() -> Session:
     return session
 
 
-def test_the_snapshot_has_the_headers_of_the_history(started: Session) -> None:
+def test_snapshot_has_the_headers_of_the_history(started: Session) -> None:
     snapshot = started.session.snapshot
     assert snapshot.stamps == tuple(stamp * MS for stamp in (110, 120, 130, 140))
     assert snapshot.header_of(120 * MS) == header(120)
@@ -39,7 +39,7 @@ def test_frames_are_found_by_stamp(started: Session) -> None:
     assert started.session.frame_at(121 * MS).stamp == 120 * MS
 
 
-def test_a_jump_that_forgets_resets_everything() -> None:
+def test_forgetting_time_jump_resets_everything() -> None:
     session = Session()
     session.step(90_000)
     session.tracker.prompt(CLICK)
@@ -50,14 +50,14 @@ def test_a_jump_that_forgets_resets_everything() -> None:
     assert session.step(10).stamp == 10 * MS
 
 
-def test_a_clock_that_was_put_back_takes_history_and_prompts_with_it() -> None:
+def test_backward_clock_step_shifts_history_and_prompts() -> None:
     session = Session()
     session.step(5000, 5010, 5020)
     session.tracker.prompt(CLICK)
     session.session.update()
     session.session.jump(4000 * MS, Jump(back=1020 * MS))
     assert session.tracker.stamps == tuple(stamp * MS for stamp in (3970, 3980, 3990))
-    assert session.session.snapshot.find(5010 * MS) == 3980 * MS, "by the stamp that it was sent with"
+    assert session.session.snapshot.find(5010 * MS) == 3980 * MS, "by its header stamp"
     assert session.shifts == [(5020 * MS, -1030 * MS)]
     assert len(session.step(4000).masklets) == 1
 
@@ -71,14 +71,14 @@ def test_wrong_stamps_are_corrected() -> None:
     assert session.session.snapshot.find(9000 * MS) == 120 * MS - 1
 
 
-def test_an_image_behind_others_that_failed_is_tracked_all_the_same() -> None:
+def test_image_after_failed_images_is_tracked() -> None:
     session = Session()
     session.step(5000)
     assert session.step(4000).stamp == 4000 * MS
 
 
 @pytest.mark.parametrize(("stamps", "left"), [((200, 300, 400, 500), []), ((200, 9000), [1])], ids=["absent", "a gap"])
-def test_a_detected_object_is_removed_when_it_was_absent_for_too_long(
+def test_detected_object_is_removed_after_forget_after(
     monkeypatch: pytest.MonkeyPatch, stamps: tuple[int, ...], left: list[int]
 ) -> None:
     session = Session()
@@ -86,7 +86,7 @@ def test_a_detected_object_is_removed_when_it_was_absent_for_too_long(
     session.tracker.prompt(CLICK)
     session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Box(1, 2, 3, 4), 100 * MS)
     masklets = Tracker._masklets
-    hidden = lambda *arguments: [replace(found, present=False) for found in masklets(*arguments)]  # noqa: E731
+    hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     session.step(*stamps)
     assert list(session.tracker.labels) == left == sorted(session.session.snapshot.object_ids)

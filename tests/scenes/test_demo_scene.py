@@ -5,7 +5,7 @@ import numpy as np
 from sam2_ros.scenes.demo_scene import CAR, NAMES, TWIN, demo_scene
 
 
-def test_story():
+def test_story_of_the_demo_scene():
     clip = demo_scene()
     assert len(clip) == 240 and clip.fps == 24 and clip.frames[0].shape == (480, 640, 3)
     assert clip.object_ids == tuple(NAMES)

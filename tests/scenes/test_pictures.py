@@ -1,4 +1,4 @@
-"""The picture store: which pictures are used, and which are skipped."""
+"""The picture store: used and skipped pictures."""
 
 import cv2
 import numpy as np
@@ -88,7 +88,7 @@ def test_sources_are_drawn_equally_often():
     assert 0.4 < share < 0.6
 
 
-def test_errors_say_what_to_do(tmp_path):
+def test_errors_name_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"sam2_ros\.scenes\.pictures"):
         Pictures.open(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):

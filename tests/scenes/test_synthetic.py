@@ -91,7 +91,7 @@ def test_clips_are_well_formed(seed):
     assert masks.sum(1).max() <= 1, "a pixel that shows two objects"
 
 
-def test_mask_is_where_the_object_is():
+def test_masks_match_object_pixels():
     images, labels = drawn([square(1, [-10.0, 4.0])], 2)
     expected = np.zeros((2, HEIGHT, WIDTH), bool)
     for t, x in enumerate((-10, 4)):
@@ -115,27 +115,28 @@ def test_objects_that_leave_have_no_mask_until_they_return():
     assert [bool((label == 1).any()) for label in labels] == [True, True, False, True]
 
 
-def test_vanishing_changes_nothing_else():
+def test_vanishing_leaves_other_objects_unchanged():
     still = replace(
         SMALL, frames=12, speed=(0.0, 0.0), camera_speed=(0.0, 0.0), deformation=0.0, leaving=0.0, occlusion=0.0,
         lookalikes=0.0, lighting=0.0, blur=0.0, noise=0.0, low_resolution=0.0,
     )  # fmt: skip
     visible = SyntheticScenes(replace(still, vanishing=1.0)).scene(2)
-    there = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
-    assert not there.all(axis=0).any() and there.any(axis=0).all()  # each vanishes for a while, none for good
+    visible_frames = np.array([[bool(mask.any()) for mask in masks] for masks in visible.masks])
+    # Each vanishes for a while, none permanently.
+    assert not visible_frames.all(axis=0).any() and visible_frames.any(axis=0).all()
     for scene in (SyntheticScenes(still).scene(seed) for seed in range(3)):
         assert all(masks.any(axis=(1, 2)).tolist() == scene.masks[0].any(axis=(1, 2)).tolist() for masks in scene.masks)
 
 
-def test_materials_of_zero_make_uniform_things():
+def test_materials_of_zero_make_uniform_objects():
     def spread(materials: float) -> float:
         """Mean deviation of colours within a thing, over 40 things."""
-        found = []
+        deviations = []
         for seed in range(40):
             alpha = np.full((40, 40), 255, np.uint8)
             pixels = things.textured(np.random.default_rng(seed), alpha, Pictures(), materials)[..., :3].astype(float)
-            found.append(pixels.std(axis=(0, 1)).mean())
-        return float(np.mean(found))
+            deviations.append(pixels.std(axis=(0, 1)).mean())
+        return float(np.mean(deviations))
 
     assert spread(0.0) < 0.75 * spread(1.0)
 
@@ -168,7 +169,7 @@ def test_bent_things_stay_inside_their_window():
     assert (areas > 300).all() and (areas < 2700).all()
 
 
-def test_training_and_suite_never_share_a_seed(monkeypatch):
+def test_training_and_suite_share_no_seed(monkeypatch):
     used: list[tuple[int, ...]] = []
     genuine = np.random.default_rng
 

@@ -57,8 +57,8 @@ def test_toys_hide_or_leave_and_come_back():
     quiet = SceneSettings(height=72, width=96, frames=12, camera_speed=(0.0, 0.0))
     returned = 0
     for seed in range(30):
-        there = np.stack(TableScenes(quiet).scene(seed).masks).any(axis=(2, 3))
-        for object_there in there.T:
+        visible = np.stack(TableScenes(quiet).scene(seed).masks).any(axis=(2, 3))
+        for object_there in visible.T:
             away = np.flatnonzero(~object_there & (np.cumsum(object_there) > 0))
             returned += bool(away.size and object_there[away[0] :].any())
     assert returned >= 10

@@ -1,4 +1,4 @@
-"""A small network with random weights, and images to show it."""
+"""A small network with random weights, and images."""
 
 import numpy as np
 import pytest

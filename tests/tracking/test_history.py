@@ -1,4 +1,4 @@
-"""The frames and answers that are kept."""
+"""Stored frames and answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.history import Answer, History, SeenFrame, StampError
+from sam2_ros.tracking.history import Answer, History, HistoryFrame, StampError
 from sam2_ros.tracking.prompt import PromptError
 
 IMAGE = EncodedImage(60, 80, ImageFeatures(*(torch.zeros(1, 1, 16 // s, 24 // s) for s in (1, 2, 4))))
@@ -18,14 +18,14 @@ def answer(value: float = 0.0) -> Answer:
 
 
 def history(*stamps: int, max_frames: int = 4) -> History:
-    """With an answer for object 1 on every frame."""
+    """A history with an answer for object 1 on every frame."""
     history = History(max_frames)
     for stamp in stamps:
-        history.append(SeenFrame(history.next_index, history.next_stamp(stamp), IMAGE, {1: answer(stamp)}))
+        history.append(HistoryFrame(history.next_index, history.next_stamp(stamp), IMAGE, {1: answer(stamp)}))
     return history
 
 
-def test_an_encoded_image_knows_the_input_size() -> None:
+def test_encoded_image_has_the_input_size() -> None:
     assert IMAGE.grid == (4, 6) and IMAGE.input_size == (64, 96)
 
 
@@ -40,7 +40,7 @@ def test_the_oldest_frames_are_dropped() -> None:
     assert not len(full) and full.next_index == 0 and full.next_stamp(5) == 5
 
 
-def test_stamps_ascend() -> None:
+def test_stamps_must_ascend() -> None:
     empty = History(2)
     assert empty.next_stamp() == 0 and empty.next_stamp(-7) == -7
     assert history(10).next_stamp() == 11
@@ -50,11 +50,11 @@ def test_stamps_ascend() -> None:
 
 
 @pytest.mark.parametrize(("stamp", "nearest"), [(10, 10), (14, 10), (16, 20), (30, 30), (None, 30)])
-def test_the_nearest_frame_is_found(stamp: int | None, nearest: int) -> None:
+def test_nearest_frame(stamp: int | None, nearest: int) -> None:
     assert history(10, 20, 30).nearest(stamp).stamp == nearest
 
 
-def test_there_is_no_frame_outside_the_history() -> None:
+def test_stamps_outside_the_history_are_refused() -> None:
     for frames, stamp, reason in (
         (History(4), None, "no image"),
         (history(10, 20), 9, "history of 2 frames"),
@@ -73,11 +73,11 @@ def test_wrong_stamps_are_corrected() -> None:
         assert frames.stamps == (10, 20, 900, 910)
     frames.restamp((28, 29))
     assert frames.stamps == (10, 20, 28, 29) and [frame.index for frame in frames] == [0, 1, 2, 3]
-    frames.append(SeenFrame(frames.next_index, 30, IMAGE))
+    frames.append(HistoryFrame(frames.next_index, 30, IMAGE))
     assert frames.stamps == (20, 28, 29, 30), "it is still bounded"
 
 
-def test_a_history_with_other_answers_leaves_the_first_as_it_was() -> None:
+def test_with_answers_leaves_the_history_unchanged() -> None:
     frames = history(10, 20, 30)
     changed = frames.with_answers(1, {1: answer(5.0), 2: None})
     assert [float(frame.answers[1].logits[0, 0]) for frame in frames] == [10, 20, 30]

@@ -14,7 +14,7 @@ def masklet(mask: np.ndarray, box_min_part: float = BOX_MIN_PART) -> Masklet:
 
 
 def thing(*rectangles: tuple[int, int, int, int]) -> np.ndarray:
-    """x, y, width, height of each."""
+    """An object with stray pixels: x, y, width, height of each part."""
     mask = np.zeros((60, 80), dtype=bool)
     for x, y, width, height in rectangles:
         mask[y : y + height, x : x + width] = True
@@ -29,8 +29,8 @@ def test_stray_pixels_do_not_widen_the_box():
     assert masklet(mask).mask is mask
 
 
-def test_main_parts_all_count():
-    """As of a thing behind a pole."""
+def test_all_main_parts_count_for_the_box():
+    """Parts of an object behind a pole."""
     assert masklet(thing((20, 10, 10, 25), (35, 12, 12, 20), (60, 12, 1, 1))).box == Box(20, 10, 27, 25)
 
 
@@ -48,11 +48,11 @@ def test_main_parts_all_count():
 )
 def test_boxes_are_tight(mask, box):
     for share in (0.0, BOX_MIN_PART):
-        found = masklet(mask, share).box
-        assert found == box and all(type(side) is int for side in found)
+        computed = masklet(mask, share).box
+        assert computed == box and all(type(side) is int for side in computed)
 
 
-def test_masks_may_be_read_only_and_of_any_layout():
+def test_boxes_of_read_only_masks_of_any_layout():
     mask = thing((20, 10, 30, 25))
     frozen = mask.copy()
     frozen.flags.writeable = False
@@ -66,17 +66,17 @@ def test_the_tracker_sets_box_min_part(model, images):
     for settings in ({}, {"box_min_part": 0.0}):
         tracker = Tracker(model, **settings)
         tracker.step(images[0])
-        found = tracker.prompt(Prompt(mask=mask))
-        assert np.array_equal(found.mask, mask) and tracker.newest.masklets[0].box == found.box
-        boxes.append(found.box)
+        prompted = tracker.prompt(Prompt(mask=mask))
+        assert np.array_equal(prompted.mask, mask) and tracker.newest.masklets[0].box == prompted.box
+        boxes.append(prompted.box)
     assert boxes == [Box(20, 10, 30, 25), Box(20, 10, 55, 45)]
-    assert replace(found, box_min_part=0.1).box == boxes[0]
+    assert replace(prompted, box_min_part=0.1).box == boxes[0]
     with pytest.raises(ValueError, match=r"box_min_part is 1\.5"):
         Tracker(model, box_min_part=1.5)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
-def test_boxes_of_masks_made_by_hand_of_other_numbers(kind):
+def test_boxes_of_integer_masks(kind):
     mask = np.zeros((60, 80), kind)
     mask[10:40, 20:60] = 1
     assert masklet(mask).box == (20, 10, 40, 30)

@@ -1,4 +1,4 @@
-"""Which frames are recalled, and with which ages."""
+"""Recalled frames and their ages."""
 
 from dataclasses import replace
 
@@ -41,21 +41,21 @@ def test_recall_of_a_past_frame_ignores_later_ones():
     assert pointers == [(26, 0)] + [(age, 26 - age) for age in range(1, 16)]
 
 
-def test_prompts_ahead_give_maps_but_no_pointers():
+def test_prompts_on_later_frames_give_maps_but_no_pointers():
     maps, pointers = recalled(bank(prompted=(0, 28)), 27)
     assert (0, 28) in maps
     assert 28 not in [frame for _, frame in pointers]
 
 
-def test_the_first_and_the_latest_prompts_are_kept():
+def test_first_and_latest_prompts_are_stored():
     made = bank(prompted=(0, 5, 10, 20, 29), prompted_memories=3)
     assert list(made.prompted) == [0, 20, 29]
-    made.remember_prompted(18, *made.prompted[20])  # a late prompt is not the one that has to go
+    made.remember_prompted(18, *made.prompted[20])  # a late prompt is not dropped itself
     assert list(made.prompted) == [0, 18, 29]
     assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
 
 
-def test_frames_on_which_the_object_is_absent_are_not_remembered():
+def test_frames_with_the_object_absent_are_not_stored():
     made = MemoryBank(replace(CONFIGS["sam2.1_hiera_tiny"], remembered_presence=0.0), history=4, prompted_memories=4)
     made.remember_prompted(0, torch.zeros(64, 2, 2), torch.zeros(256))
 
@@ -65,7 +65,7 @@ def test_frames_on_which_the_object_is_absent_are_not_remembered():
     for index in range(1, 10):
         track(index, presence_logit=2.0 if index < 6 else -1.0)
     assert recalled(made, 10) == ([(0, 0), (5, 5), (6, 4)], [(10, 0)] + [(age, 10 - age) for age in range(5, 10)])
-    track(5, presence_logit=-1.0)  # a late prompt has changed what is known of it
+    track(5, presence_logit=-1.0)  # a late prompt has changed its presence
     assert recalled(made, 10)[0] == [(0, 0), (6, 4)]
     assert recalled(made, 100) == ([(0, 0)], [(100, 0)])
 

@@ -1,4 +1,4 @@
-"""Colours of objects: they stand out, and stay."""
+"""Colours of objects: contrasting and constant."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def scene(*discs, background=(120, 120, 120)):
 
 
 def difference(one, other):
-    """CIE76 of two RGB colours."""
+    """CIE76 difference of two RGB colours."""
     pixels = np.array([[one, other]], np.float32) / 255
     first, second = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[0]
     return float(np.linalg.norm(first - second))
@@ -62,7 +62,7 @@ def test_a_colour_stays_while_the_object_is_tracked():
     assert colours.of(looks_like_it, {1: mask})[1] != first, "a new object of that ID chooses anew"
 
 
-def test_the_id_decides_where_its_colour_can_be_seen():
+def test_id_colour_is_used_if_it_contrasts():
     image = scene((100, 100, (30, 30, 30)), background=(40, 40, 40))
     assert ObjectColours().of(image, {2: disc(100, 100)})[2] == colour(2)
     assert ObjectColours().of(image, {2: np.zeros(SIZE, bool)})[2] == colour(2)

@@ -1,4 +1,4 @@
-"""Which ID a new object gets."""
+"""IDs of new objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def allocate(ids: ObjectIds, tracked: set[int], chosen: int = 0) -> int:
     return object_id
 
 
-def test_ids_ascend_past_those_that_were_chosen() -> None:
+def test_ids_ascend_past_chosen_ones() -> None:
     ids, tracked = ObjectIds(), set()
     assert [allocate(ids, tracked, chosen) for chosen in (0, 7, 0, 3, 0)] == [1, 7, 8, 3, 9]
 

@@ -1,4 +1,4 @@
-"""Overlay pictures: what is marked, what is left alone, what is refused."""
+"""Overlay pictures: outlines, labels, unchanged pixels, and refused masks."""
 
 import itertools
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def ellipse(x, y, a, b, height=480, width=640):
 
 
 def changed(picture, original):
-    """Where they differ, bool [H, W]."""
+    """Pixels that differ, bool [H, W]."""
     return (picture != original).any(2)
 
 
@@ -59,8 +59,8 @@ def test_labels_do_not_hide_small_objects():
     colours = ObjectColours().of(original, {i + 1: mask for i, mask in enumerate(masks)})
     for i, mask in enumerate(masks):
         expected = (1 - TINT) * original[mask] + TINT * np.array(colours[i + 1])
-        kept = (np.abs(picture[mask] - expected).max(1) <= 1).sum()
-        assert kept > 0.5 * mask.sum(), f"the label of another covers object {i + 1}"
+        unchanged = (np.abs(picture[mask] - expected).max(1) <= 1).sum()
+        assert unchanged > 0.5 * mask.sum(), f"the label of another covers object {i + 1}"
 
 
 def test_colour_and_side_stay_from_image_to_image():
@@ -91,13 +91,13 @@ def test_tags_of_objects_in_one_place_do_not_cover_each_other():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (24, 32), (2000, 30)])
-def test_any_size_of_image(size):
+def test_images_of_any_size(size):
     full = np.ones(size, bool)
     masklets = [masklet(1, full, label="x" * 40), masklet(2, ~full, present=False, label="gone " * 20)]
     picture = Overlay().draw(image(*size), masklets)
     assert picture.shape == (*size, 3)
 
 
-def test_refuses_masks_of_another_image():
+def test_masks_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"object 4 is 640 x 480 pixels, the image 320 x 240"):
         Overlay().draw(image(240, 320), [masklet(4, np.zeros((480, 640), bool))])

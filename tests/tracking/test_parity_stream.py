@@ -1,4 +1,4 @@
-"""Streams give the numbers that transformers gives with the same weights: every memory, pointer and age counts.
+"""Streams equal those of transformers with the same weights, including every memory, pointer and age.
 
 Weights are random, in every parameter (`peer.randomise`). Each of the faults known from public ports moves the logits
 by 0.02 and more here.
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-3
 LOST = range(8, 12)
-"""Frames on which no object can be seen, unless others are given."""
+"""Frames on which no object is visible, by default."""
 
 
 def stream(size: int, frames: int) -> list[np.ndarray]:
@@ -57,9 +57,9 @@ class Comparison:
     def step(self, image: np.ndarray) -> None:
         self.tracker.step(image)
         for object_id, stream in self.peers.items():
-            said = stream.step(image)
-            if said is not None:
-                self.compare(object_id, said)
+            outputs = stream.step(image)
+            if outputs is not None:
+                self.compare(object_id, outputs)
 
     def prompt(self, object_id: int, **prompt) -> None:
         """Positions and sizes in 128ths of the image. On a later frame than `stamp` the object is tracked again."""
@@ -76,19 +76,19 @@ class Comparison:
         self.tracker.prompt(Prompt(object_id, clicks, box, mask), stamp)
         self.compare(object_id, self.peers[object_id].prompt(clicks, box, mask, stamp))
 
-    def compare(self, object_id: int, said: peer.Said) -> None:
-        """On the newest frame."""
+    def compare(self, object_id: int, outputs: peer.PeerAnswer) -> None:
+        """Compare the outputs on the newest frame."""
         answer = self.tracker.history.newest.answers[object_id]
         masklet = self.tracker.newest.masklet(object_id)
         differences = {
-            "logits": float((answer.logits - said.logits).abs().max()),
-            "iou": abs(masklet.iou - said.iou),
-            "presence": abs(answer.presence_logit - said.presence_logit),
+            "logits": float((answer.logits - outputs.logits).abs().max()),
+            "iou": abs(masklet.iou - outputs.iou),
+            "presence": abs(answer.presence_logit - outputs.presence_logit),
         }
         self.largest = {key: max(self.largest[key], value) for key, value in differences.items()}
         where = f"object {object_id}, frame {self.tracker.newest.stamp}: {differences}"
         assert all(value <= TOLERANCE for value in differences.values()), where
-        shown = F.interpolate(said.logits[None, None], masklet.mask.shape, mode="bilinear")
+        shown = F.interpolate(outputs.logits[None, None], masklet.mask.shape, mode="bilinear")
         assert masklet.present == bool((shown > 0).any()), where
 
 
@@ -118,13 +118,13 @@ def follow(
             c.prompt(3, clicks=[(65, 30, True)], stamp=16)
         for masklet in c.tracker.newest.masklets:  # the scene is not trivial: seen, lost, and seen again
             assert masklet.present == (i not in lost)
-            found = c.tracker.history.newest.answers[masklet.object_id].logits > 0  # before small holes are filled
-            assert i in lost or 0.01 < float(found.float().mean()) < 0.99
+            answers = c.tracker.history.newest.answers[masklet.object_id].logits > 0  # before small holes are filled
+            assert i in lost or 0.01 < float(answers.float().mean()) < 0.99
     print(f"\n{name} at {size}: {frames} frames:", ", ".join(f"{k} {v:.1e}" for k, v in c.largest.items()))
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "seed", "vivid"),  # seeds with which no mask is all or nothing
+    ("name", "size", "seed", "vivid"),  # seeds for which no mask is full or empty
     [
         ("sam2_hiera_tiny", 128, 5, 1.0),
         ("sam2_hiera_small", 128, 2, 1.0),
@@ -141,14 +141,14 @@ def test_stream(name, size, seed, vivid):
 
 
 def test_stream_at_full_size():
-    """A click, an object lost and seen again, corrected twice, and all places of the memory taken.
+    """A click, an object lost and visible again, two corrections, and a full memory bank.
 
     What takes more frames or objects is compared at smaller sizes.
     """
     follow("sam2.1_hiera_tiny", size=1024, seed=2, vivid=1.0, frames=9, objects=1, lost=(3, 4))
 
 
-def test_prompts_on_a_frame_through_which_nothing_was_tracked():
+def test_prompts_on_an_untracked_frame():
     """Several on an old frame, all before the object is tracked from there: memories of later prompts don't count."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
     set_presence(c.model, c.theirs, 6.0)
@@ -156,23 +156,23 @@ def test_prompts_on_a_frame_through_which_nothing_was_tracked():
         c.step(image)
         if c.tracker.newest.stamp == 5:
             c.prompt(1, clicks=[(50, 40, True)])
-    said = []
+    outputs = []
     for click in (Click(60, 60), Click(70, 20, False)):
         c.tracker.prompt(Prompt(1, (click,)), 2, carry=False)
-        said.append(c.peers[1].prompt((click,), None, None, 2, carry=False))
+        outputs.append(c.peers[1].prompt((click,), None, None, 2, carry=False))
         answer = list(c.tracker.history)[2].answers[1]
-        assert float((answer.logits - said[-1].logits).abs().max()) <= TOLERANCE
-        assert abs(answer.iou - said[-1].iou) <= TOLERANCE
-    assert float((said[1].logits - said[0].logits).abs().max()) > 1, "the second click says nothing new"
+        assert float((answer.logits - outputs[-1].logits).abs().max()) <= TOLERANCE
+        assert abs(answer.iou - outputs[-1].iou) <= TOLERANCE
+    assert float((outputs[1].logits - outputs[0].logits).abs().max()) > 1, "the second click says nothing new"
     c.tracker.retrack(1)
-    found = {seen.index: seen.answers[1].logits for seen in c.tracker.history if 1 in seen.answers}
+    answers = {seen.index: seen.answers[1].logits for seen in c.tracker.history if 1 in seen.answers}
     for index, theirs in c.peers[1].retrack().items():
-        assert float((found[index] - theirs.logits).abs().max()) <= TOLERANCE, index
-    assert list(found) == [2, 3, 4, 5, 6, 7]
+        assert float((answers[index] - theirs.logits).abs().max()) <= TOLERANCE, index
+    assert list(answers) == [2, 3, 4, 5, 6, 7]
 
 
-def test_a_recording_tracked_again():
-    """Prompts on several frames, and then all other frames anew: what the paper calls offline."""
+def test_retracking_a_recording():
+    """Prompts on several frames, and then all other frames again: the paper's offline mode."""
     c = Comparison("sam2.1_hiera_tiny", 128, seed=2, vivid=3.0, objects=1)
     set_presence(c.model, c.theirs, 6.0)
     for image in stream(128, 10):
@@ -182,10 +182,10 @@ def test_a_recording_tracked_again():
     c.prompt(1, clicks=[(60, 60, True), (10, 10, False)], stamp=6)
     before = [seen.answers[1].logits for seen in c.tracker.history if 1 in seen.answers]
     c.tracker.retrack(1)
-    said = c.peers[1].retrack()
+    outputs = c.peers[1].retrack()
     for seen in c.tracker.history:
-        if seen.index in said:
-            assert float((seen.answers[1].logits - said[seen.index].logits).abs().max()) <= TOLERANCE, seen.index
+        if seen.index in outputs:
+            assert float((seen.answers[1].logits - outputs[seen.index].logits).abs().max()) <= TOLERANCE, seen.index
             moved = float((seen.answers[1].logits - before[seen.index - 1]).abs().max())
-            assert seen.index > 6 or moved > 10 * TOLERANCE, seen.index  # here the later prompt is news
-    assert list(said) == [2, 3, 4, 5, 7, 8, 9]
+            assert seen.index > 6 or moved > 10 * TOLERANCE, seen.index  # here the later prompt is new
+    assert list(outputs) == [2, 3, 4, 5, 7, 8, 9]

@@ -26,7 +26,7 @@ def test_images_may_be_read_only_and_flipped(request):
     image = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     expected = to_network(image, SMALL, torch.device("cpu"))
     frozen = image.copy()
-    frozen.flags.writeable = False  # as those out of a bag
+    frozen.flags.writeable = False  # like images from a bag
     request.addfinalizer(lambda: torch.set_warn_always(False))
     torch.set_warn_always(True)  # not only the first time in a process
     with warnings.catch_warnings():
@@ -53,8 +53,8 @@ def test_small_holes_are_filled_and_large_ones_stay(hole, filled):
     assert not mask[:9].any() and not mask[-9:].any()
 
 
-def test_masks_do_not_overlap_if_so_chosen():
-    """A pixel goes to the mask with the higher logit; a hole that is filled, to what is seen in it."""
+def test_non_overlapping_masks():
+    """A pixel goes to the mask with the higher logit; a filled hole, to the object in it."""
     logits = torch.full((3, 32, 32), -10.0)
     logits[0, 4:24, 4:24] = 6
     logits[0, 8:10, 8:10] = -10
@@ -70,15 +70,15 @@ def test_masks_do_not_overlap_if_so_chosen():
 
 @pytest.mark.parametrize("area", [1, 3, 8])
 def test_holes_are_small_connected_components(area):
-    """For each of two ways, and beside SciPy."""
+    """Compared with SciPy, for the CPU's and the GPU's implementation."""
     generator = torch.Generator().manual_seed(area)
     for density in (0.1, 0.3, 0.5, 0.7, 0.95):
         outside = torch.rand(3, 23, 31, generator=generator) < density
         expected = np.zeros(outside.shape, bool)
-        for cells, found in zip(outside.numpy(), expected, strict=True):
+        for cells, holes in zip(outside.numpy(), expected, strict=True):
             components, _ = ndimage.label(cells, np.ones((3, 3)))
             small = np.bincount(components.ravel()) <= area
             small[0] = False
-            found[:] = small[components]
+            holes[:] = small[components]
         assert np.array_equal(small_holes_on_cpu(outside, area).numpy(), expected)
         assert np.array_equal(small_holes_on_gpu(outside, area).numpy(), expected)

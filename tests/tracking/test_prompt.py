@@ -1,4 +1,4 @@
-"""Prompts in every form that people have: taken for what they plainly mean, or refused with what is expected."""
+"""Prompts in every form: unambiguous ones are accepted, others refused with the expected form."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +18,8 @@ MASK = np.zeros((HEIGHT, WIDTH), dtype=bool)
 MASK[10:40, 20:60] = True
 
 
-def checked(**said) -> Prompt:
-    return Prompt(**said).checked(HEIGHT, WIDTH)
+def checked(**fields) -> Prompt:
+    return Prompt(**fields).checked(HEIGHT, WIDTH)
 
 
 ONE = (Click(10, 20),)
@@ -48,7 +48,7 @@ CLICKS = {
 
 
 @pytest.mark.parametrize("form", CLICKS)
-def test_clicks_of_any_form(form):
+def test_clicks_in_any_form(form):
     given, meant = CLICKS[form]
     clicks = checked(clicks=given).clicks
     assert clicks == meant
@@ -101,9 +101,9 @@ def test_other_clicks_are_refused_with_the_right_form(clicks):
     ],
     ids=repr,
 )
-def test_boxes_of_any_form(box):
-    found = checked(box=box).box
-    assert found == Box(3, 4, 20, 30) and type(found) is Box and {type(side) for side in found} == {float}
+def test_boxes_in_any_form(box):
+    result = checked(box=box).box
+    assert result == Box(3, 4, 20, 30) and type(result) is Box and {type(side) for side in result} == {float}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_other_boxes_are_refused_with_the_right_form(box):
 
 
 def test_boxes_that_only_fit_as_two_corners_are_refused():
-    """What other libraries mean by four numbers. A `Box`, which says what it holds, is cut to the image."""
+    """Corners (xyxy) of other libraries. A `Box`, whose fields are named, is cut to the image."""
     for corners in ((40, 20, 70, 55), [40, 20, 70, 55], np.array([40, 20, 70, 55])):
         with pytest.raises(PromptError, match=r"reaches beyond.*Box\.from_corners takes two corners"):
             checked(box=corners)
@@ -158,7 +158,7 @@ MASKS = {
 
 
 @pytest.mark.parametrize("form", MASKS)
-def test_masks_of_any_form(form):
+def test_masks_in_any_form(form):
     mask = checked(mask=MASKS[form]).mask
     assert mask.dtype == bool and np.array_equal(mask, MASK)
     assert not isinstance(MASKS[form], np.ndarray) or not np.shares_memory(mask, MASKS[form])
@@ -177,18 +177,18 @@ FLOATS = {
 
 
 @pytest.mark.parametrize("form", FLOATS)
-def test_masks_of_floats_are_refused_with_how_to_cut_them(form):
+def test_float_masks_are_refused_with_a_threshold(form):
     with pytest.raises(PromptError, match=r"mask > 0 for logits, mask > 0\.5 for probabilities"):
         checked(mask=FLOATS[form])
 
 
 def soft(sigma: float) -> np.ndarray:
-    """0 .. 255."""
+    """A soft mask, 0 .. 255."""
     return cv2.GaussianBlur(MASK.astype(np.uint8) * 255, (0, 0), sigma)
 
 
-def test_pictures_of_probabilities_are_refused_soft_edges_are_not():
-    """All that is not 0 is on the object, as of every mask: that is said of soft ones only where it changes little."""
+def test_probability_masks_are_refused_and_soft_edges_accepted():
+    """Non-zero pixels are on the object in every mask; in soft ones, this is accepted only if it changes little."""
     noise = np.random.default_rng(0).integers(0, 40, MASK.shape).astype(np.uint8)
     for mask in (
         soft(12),
@@ -229,19 +229,19 @@ def test_other_masks_are_refused_with_the_right_form(mask, reason):
 
 
 @pytest.mark.parametrize("object_id", [7, np.uint8(7), np.array(7), torch.tensor(7)], ids=repr)
-def test_ids_of_any_whole_number(object_id):
+def test_ids_of_any_integer_type(object_id):
     assert checked(object_id=object_id, clicks=ONE).object_id == 7
 
 
 @pytest.mark.parametrize(
     "object_id", ["7", 7.0, True, np.bool_(True), b"7", [7], np.array([7, 8]), float("nan")], ids=repr
 )
-def test_ids_that_are_no_whole_numbers_are_refused(object_id):
+def test_non_integer_ids_are_refused(object_id):
     with pytest.raises(PromptError, match=r"object_id is .* must be a whole number, 1 \.\. 65535"):
         checked(object_id=object_id, clicks=ONE)
 
 
-def test_none_means_not_given():
+def test_none_is_the_default():
     prompt = checked(object_id=None, clicks=None, box=(3, 4, 20, 30), label=None)
     assert (prompt.object_id, prompt.clicks, prompt.label) == (0, (), "")
     with pytest.raises(PromptError, match="empty"):
@@ -249,7 +249,7 @@ def test_none_means_not_given():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("fields", "reason"),
     [
         ({"label": 5}, "label is 5"),
         ({"label": b"cup"}, "must be a str"),
@@ -257,9 +257,9 @@ def test_none_means_not_given():
         ({"replace": np.zeros(2)}, "True or False"),
     ],
 )
-def test_other_fields_are_checked(said, reason):
+def test_other_fields_are_checked(fields, reason):
     with pytest.raises(PromptError, match=reason):
-        checked(clicks=ONE, **said)
+        checked(clicks=ONE, **fields)
 
 
 anything = st.recursive(
@@ -269,11 +269,11 @@ anything = st.recursive(
 
 
 @given(clicks=anything, box=anything, mask=anything, object_id=anything, label=anything, replace=anything)
-def test_any_prompt_is_checked_or_refused(clicks, box, mask, object_id, label, replace):
-    for said in ({"clicks": clicks}, {"box": box}, {"mask": mask}):
+def test_arbitrary_prompts_are_checked_or_refused(clicks, box, mask, object_id, label, replace):
+    for fields in ({"clicks": clicks}, {"box": box}, {"mask": mask}):
         for rest in ({}, {"object_id": object_id}, {"label": label}, {"replace": replace}):
             try:
-                checked(**said, **rest)
+                checked(**fields, **rest)
             except PromptError as error:
                 assert "\n" not in str(error) and len(str(error)) < 400
 
@@ -308,11 +308,11 @@ def test_the_image_predictor_accepts_all_forms(model, images):
 def test_masked_out_pixels_are_background():
     labels = np.full((HEIGHT, WIDTH), 7)
     labels[2:5, 3:9] = 5
-    there = labels == 5
-    assert np.array_equal(Prompt(mask=np.ma.masked_where(~there, labels)).checked(HEIGHT, WIDTH).mask, there)
+    inside = labels == 5
+    assert np.array_equal(Prompt(mask=np.ma.masked_where(~inside, labels)).checked(HEIGHT, WIDTH).mask, inside)
 
 
-def test_masks_of_images_one_pixel_high_may_have_an_axis_before_or_behind():
+def test_masks_of_images_one_pixel_high_with_an_extra_axis():
     for shape in ((1, 50), (1, 1, 50), (1, 50, 1)):
         assert Prompt(mask=np.ones(shape, bool)).checked(1, 50).mask.shape == (1, 50)
 
@@ -323,22 +323,22 @@ def test_corners_of_unsigned_numbers_do_not_wrap():
 
 
 @pytest.mark.parametrize("label", ["a\0b", "\ud800"])
-def test_labels_that_no_message_can_hold_are_refused(label):
+def test_labels_invalid_in_messages_are_refused(label):
     with pytest.raises(PromptError, match="UTF-8"):
         Prompt(clicks=[(1, 1)], label=label).checked(8, 8)
 
 
-def test_foreign_types_that_fail_are_refused():
+def test_types_whose_conversion_fails_are_refused():
     class Broken:
         def __array__(self, *args, **kwargs):
             raise KeyError("x")
 
-    for said in ({"mask": Broken()}, {"label": np.float64}):
+    for fields in ({"mask": Broken()}, {"label": np.float64}):
         with pytest.raises(PromptError):
-            Prompt(clicks=[(1, 1)], **said).checked(8, 8)
+            Prompt(clicks=[(1, 1)], **fields).checked(8, 8)
 
 
-def test_earlier_logits_may_be_arrays_of_any_floats(model, images):
+def test_mask_logits_of_any_float_type(model, images):
     predictor = ImagePredictor(model)
     predictor.set_image(images[0])
     logits = predictor.predict([(30, 20)]).logits[0].numpy()
@@ -352,7 +352,7 @@ def test_earlier_logits_may_be_arrays_of_any_floats(model, images):
 
 
 @pytest.mark.parametrize("multimask", ["no", None, 2, np.array([1, 0])])
-def test_multimask_is_true_or_false(model, images, multimask):
+def test_multimask_must_be_a_bool(model, images, multimask):
     predictor = ImagePredictor(model)
     predictor.set_image(images[0])
     with pytest.raises(PromptError, match="multimask"):

@@ -9,7 +9,7 @@ import torch
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.history import Answer, SeenFrame
+from sam2_ros.tracking.history import Answer, HistoryFrame
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 
 IMAGE = EncodedImage(64, 96, ImageFeatures(*(torch.zeros(1, 1, 16 // s, 24 // s) for s in (1, 2, 4))))
@@ -22,26 +22,26 @@ def answer(columns: slice, logit: float, presence: float = 3.0, mask: np.ndarray
 
 
 ANSWERS = {1: answer(slice(0, 12), 2.0), 2: answer(slice(6, 24), 4.0), 3: answer(slice(9), 9.0, presence=-1.0)}
-FRAME = SeenFrame(0, 0, IMAGE, ANSWERS)
+FRAME = HistoryFrame(0, 0, IMAGE, ANSWERS)
 
 
-def test_masks_of_present_objects_alone_are_rendered() -> None:
+def test_only_masks_of_present_objects_are_rendered() -> None:
     masks = render_masks(FRAME, [1, 2, 3, 4], pixels, non_overlap=False)
     assert list(masks) == [1, 2] and all(mask.shape == (64, 96) for mask in masks.values())
     assert (masks[1] & masks[2]).any()
     assert render_masks(FRAME, [3, 4], pixels, non_overlap=False) == {}
 
 
-def test_a_contested_pixel_belongs_to_the_most_certain_object() -> None:
+def test_contested_pixel_belongs_to_the_highest_logit() -> None:
     masks = render_masks(FRAME, [1, 2], pixels, non_overlap=True)
     assert not (masks[1] & masks[2]).any()
     assert masks[2][:, 40].all() and masks[1][:, 10].all()
 
 
-def test_a_prompted_mask_stays_as_it_is() -> None:
+def test_prompted_mask_stays_unchanged() -> None:
     prompted = np.zeros((64, 96), bool)
     prompted[3, 5] = True
-    frame = SeenFrame(0, 0, IMAGE, {1: answer(slice(0, 12), 2.0, mask=prompted)})
+    frame = HistoryFrame(0, 0, IMAGE, {1: answer(slice(0, 12), 2.0, mask=prompted)})
     assert np.array_equal(render_masks(frame, [1], pixels, non_overlap=False)[1], prompted)
 
 

@@ -19,6 +19,6 @@ def test_round_trip_and_agreement_with_pycocotools(mask):
     assert coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"] == theirs["counts"]
 
 
-def test_counts_that_do_not_fit_are_refused():
+def test_wrong_counts_are_refused():
     with pytest.raises(ValueError, match="cover 5 pixels, but the mask has 3 x 2"):
         rle.decode(np.array([2, 3], dtype=np.uint32), 2, 3)

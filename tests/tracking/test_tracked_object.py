@@ -19,7 +19,7 @@ def tracked() -> TrackedObject:
     return TrackedObject(1, "cup", MemoryBank(CONFIGS["default"], 4, 2))
 
 
-def test_clicks_add_up_until_a_box_or_a_mask_starts_afresh(tracked: TrackedObject) -> None:
+def test_clicks_accumulate_until_a_box_or_mask_replaces_them(tracked: TrackedObject) -> None:
     box = Box(1, 2, 3, 4)
     assert tracked.add_prompt(5, Prompt(clicks=(ONE,))) == (None, (ONE,))
     assert tracked.add_prompt(5, Prompt(clicks=(OTHER,))) == (None, (ONE, OTHER))
@@ -29,14 +29,14 @@ def test_clicks_add_up_until_a_box_or_a_mask_starts_afresh(tracked: TrackedObjec
     assert tracked.add_prompt(5, Prompt(mask=np.ones((4, 4), bool), clicks=(OTHER,))) == (None, (OTHER,))
 
 
-def test_there_may_not_be_too_many_clicks(tracked: TrackedObject) -> None:
+def test_too_many_clicks_are_refused(tracked: TrackedObject) -> None:
     tracked.add_prompt(0, Prompt(clicks=(ONE,) * MAX_CLICKS))
     with pytest.raises(PromptError, match="clicks on one frame"):
         tracked.add_prompt(0, Prompt(clicks=(ONE,)))
     assert len(tracked.prompts[0][1]) == MAX_CLICKS
 
 
-def test_prompts_are_dropped_with_the_frames_that_the_memory_bank_forgets(tracked: TrackedObject) -> None:
+def test_prompts_of_forgotten_frames_are_dropped(tracked: TrackedObject) -> None:
     for index in range(3):
         tracked.add_prompt(index, Prompt(clicks=(ONE,)))
         tracked.untracked_frames.add(index)
@@ -45,7 +45,7 @@ def test_prompts_are_dropped_with_the_frames_that_the_memory_bank_forgets(tracke
     assert list(tracked.prompts) == [0, 2] and tracked.untracked_frames == {0, 2}
 
 
-def test_a_copy_changes_alone(tracked: TrackedObject) -> None:
+def test_copies_are_independent(tracked: TrackedObject) -> None:
     twin = tracked.copy()
     twin.add_prompt(0, Prompt(clicks=(ONE,)))
     twin.untracked_frames.add(0)

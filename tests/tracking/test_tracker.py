@@ -1,4 +1,4 @@
-"""The tracker's promises: prompts belong to their frame, objects are independent, errors disturb nothing."""
+"""The tracker's guarantees: prompts belong to their frame, objects are independent, errors have no side effects."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ CLICK = Prompt(clicks=(Click(30, 20),))
 
 
 def logits_of(tracker: Tracker, object_id: int) -> list[torch.Tensor]:
-    """What is known of an object on every frame of the history."""
+    """Logits of an object on every frame of the history."""
     return [seen.answers[object_id].logits for seen in tracker.history if object_id in seen.answers]
 
 
@@ -34,7 +34,7 @@ def run(model, images, prompts, **settings) -> Tracker:
     return tracker
 
 
-def test_every_image_has_a_frame_even_without_objects(model, images):
+def test_images_without_objects_give_frames(model, images):
     tracker = Tracker(model)
     frame = tracker.step(images[0], 5)
     assert (frame.stamp, frame.height, frame.width, frame.masklets) == (5, 60, 80, ())
@@ -60,19 +60,19 @@ def test_images_can_be_encoded_ahead(model, images):
         coming = thread.submit(ahead.encode, images[3])
         for image, following in pairwise(images[3:7]):
             encoded, coming = coming.result(), thread.submit(ahead.encode, following)
-            (expected,), (found,) = at_once.step(image).masklets, ahead.step(encoded).masklets
-            assert np.array_equal(found.mask, expected.mask) and found.presence == expected.presence
+            (expected,), (prompted_mask,) = at_once.step(image).masklets, ahead.step(encoded).masklets
+            assert np.array_equal(prompted_mask.mask, expected.mask) and prompted_mask.presence == expected.presence
 
 
 def test_a_late_prompt_equals_a_prompt_in_time(model, images):
-    """Applied at its stamp and carried forward, it gives what it would have given had it come at once."""
+    """Applied at its stamp and propagated, it equals a prompt without delay."""
     in_time = run(model, images[:14], {4: [(CLICK, None)]})
     late = run(model, images[:14], {9: [(CLICK, 40)]})
     for a, b in zip(logits_of(in_time, 1), logits_of(late, 1), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_a_late_refinement_equals_one_in_time(model, images):
+def test_a_late_refinement_equals_a_refinement_in_time(model, images):
     refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
     in_time = run(model, images[:25], {2: [(CLICK, None)], 12: [(refinement, None)]})
     late = run(model, images[:25], {2: [(CLICK, None)], 20: [(refinement, 120)]})
@@ -80,7 +80,7 @@ def test_a_late_refinement_equals_one_in_time(model, images):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_a_refinement_changes_what_follows(model, images):
+def test_a_refinement_changes_later_frames(model, images):
     refinement = Prompt(object_id=1, clicks=(Click(10, 50, False), Click(40, 30)))
     plain = run(model, images[:10], {2: [(CLICK, None)]})
     refined = run(model, images[:10], {2: [(CLICK, None)], 6: [(refinement, None)]})
@@ -89,7 +89,7 @@ def test_a_refinement_changes_what_follows(model, images):
 
 
 def test_several_prompts_can_be_propagated_at_once(model, images):
-    """Several clicks on an old frame, then forward once, equal clicks that are each carried forward."""
+    """Several clicks on an old frame, propagated once, equal clicks that are each propagated."""
     clicks = [Prompt(object_id=1, clicks=(click,)) for click in (Click(10, 50, False), Click(40, 30))]
     each = run(model, images[:14], {2: [(CLICK, None)], 13: [(prompt, 60) for prompt in clicks]})
     once = run(model, images[:14], {2: [(CLICK, None)]})
@@ -109,14 +109,14 @@ def test_retracking_applies_prompts_to_earlier_frames(model, images):
     tracker = run(model, images[:14], {2: [(CLICK, None), (Prompt(clicks=(Click(60, 40),)), None)]})
     plain, other = logits_of(tracker, 1), logits_of(tracker, 2)
     tracker.retrack(1)
-    for a, b in zip(plain, logits_of(tracker, 1), strict=True):  # one prompt has said all it can
+    for a, b in zip(plain, logits_of(tracker, 1), strict=True):  # retracking after one prompt changes nothing
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
     tracker.prompt(refinement, 80)
     corrected = logits_of(tracker, 1)
     tracker.retrack(1)
     retracked = logits_of(tracker, 1)
     for index, (a, b) in enumerate(zip(corrected, retracked, strict=True), 2):
-        assert torch.equal(a, b) == (index in (2, 8)), index  # prompted frames stay, the others know of both
+        assert torch.equal(a, b) == (index in (2, 8)), index  # prompted frames stay, the others depend on both
     assert all(torch.equal(a, b) for a, b in zip(other, logits_of(tracker, 2), strict=True))
     with pytest.raises(PromptError, match="no object 3 is tracked; tracked: 1, 2"):
         tracker.retrack(3)
@@ -128,7 +128,7 @@ def test_a_late_prompt_takes_the_nearest_frame(model, images):
     assert [1 in seen.answers for seen in tracker.history] == [False, False, True, True, True, True]
 
 
-def test_clicks_on_one_frame_add_up(model, images):
+def test_clicks_on_one_frame_accumulate(model, images):
     one_by_one = run(model, images[:1], {})
     one_by_one.prompt(Prompt(clicks=(Click(30, 20),)))
     one_by_one.prompt(Prompt(object_id=1, clicks=(Click(5, 5, False),)))
@@ -137,7 +137,7 @@ def test_clicks_on_one_frame_add_up(model, images):
     assert one_by_one.objects[1].prompts[0] == (Box(3, 4, 20, 20), ())
 
 
-def test_replace_forgets_what_the_object_was(model, images):
+def test_replace_forgets_the_objects_memory(model, images):
     prompt = Prompt(object_id=1, box=Box(5, 5, 30, 30), replace=True)
     replaced = run(model, images[:12], {1: [(Prompt(clicks=(Click(30, 20),), label="cup"), None)], 6: [(prompt, None)]})
     fresh = run(model, images[:12], {6: [(prompt, None)]})
@@ -146,7 +146,7 @@ def test_replace_forgets_what_the_object_was(model, images):
     assert replaced.labels == {1: "cup"}
 
 
-def test_a_mask_is_the_answer_on_its_frame(model, images):
+def test_mask_prompt_is_the_answer_on_its_frame(model, images):
     mask = np.zeros((60, 80), dtype=np.uint8)
     mask[10:40, 20:60] = 255
     tracker = run(model, images[:3], {})
@@ -164,13 +164,13 @@ def scattered() -> np.ndarray:
     return mask
 
 
-def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
-    """With its holes, and on an old frame too, for as long as that is kept and until it is corrected."""
+def test_mask_prompt_is_the_answer_pixel_by_pixel(model, images):
+    """With its holes, and on an old frame too, as long as it is in the history and until it is corrected."""
     mask = scattered()
     tracker = run(model, images[:4], {})
-    given = mask.copy()
-    answers = [tracker.prompt(Prompt(mask=given), 10, carry=False), tracker.prompt(Prompt(mask=given), 30)]
-    given[:] = False  # it is ours now
+    original = mask.copy()
+    answers = [tracker.prompt(Prompt(mask=original), 10, carry=False), tracker.prompt(Prompt(mask=original), 30)]
+    original[:] = False  # it belongs to the caller now
     answers += [tracker.frame_at(10).masklet(1), tracker.frame_at(30).masklet(2), tracker.newest.masklet(2)]
     for image in images[4:8]:
         tracker.step(image)
@@ -187,20 +187,20 @@ def test_a_mask_is_the_answer_pixel_by_pixel(model, images):
     assert np.array_equal(again.mask, mask)
 
 
-def test_non_overlapping_masks_keep_a_prompted_mask_whole(model, images):
+def test_non_overlapping_masks_keep_a_prompted_mask_unchanged(model, images):
     tracker = run(model, images[:3], {}, non_overlap_masks=True)
-    found = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
+    prompted_mask = tracker.prompt(Prompt(clicks=[(30, 20)])).mask
     mask = scattered()
-    assert (found & mask).any(), "they would not meet"
+    assert (prompted_mask & mask).any(), "they would not meet"
     assert np.array_equal(tracker.prompt(Prompt(mask=mask)).mask, mask)
     first, second = tracker.newest.masklets
-    assert np.array_equal(second.mask, mask) and np.array_equal(first.mask, found & ~mask)
+    assert np.array_equal(second.mask, mask) and np.array_equal(first.mask, prompted_mask & ~mask)
 
 
 @pytest.mark.parametrize("size", [(6, 6), (8, 8), (200, 1), (1, 90), (3, 12)], ids=str)
 @pytest.mark.parametrize("place", [(100, 100), (301, 203), (854, 480)])
 def test_small_and_thin_mask_prompts_survive_resizing(model, size, place):
-    """Also where they lie across the network's cells: what is remembered is not empty."""
+    """Also if they lie across the network's cells: their memory is not empty."""
     image = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
     network = SAM2(replace(model.config, image_size=320)).eval()
     network.load_state_dict(model.state_dict())
@@ -234,7 +234,7 @@ def test_too_small_mask_prompts_are_refused_with_the_smallest_size(model, images
 
 
 def test_large_mask_prompts_equal_the_reference(model):
-    """Only what fills no cell of the network is treated otherwise."""
+    """Only masks that fill no cell of the network are resized in another way."""
     mask = np.zeros((120, 160), dtype=bool)
     mask[20:80, 30:100] = mask[90, 10:150] = True
     shape, device = (64, 96), torch.device("cpu")
@@ -244,12 +244,12 @@ def test_large_mask_prompts_equal_the_reference(model):
 
 
 def test_absent_objects_have_no_presence(model, images, monkeypatch):
-    """Present, probability and mask say the same: also where the network is sure of an object and finds no pixel."""
+    """Presence, probability and mask agree, also if the network is sure of an object whose mask has no pixel."""
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     track = tracker.network.track
 
-    def track_nothing(*given):
-        decoded, memory = track(*given)
+    def track_nothing(*ids):
+        decoded, memory = track(*ids)
         return replace(decoded, mask_logits=torch.full_like(decoded.mask_logits, -3.0)), memory
 
     monkeypatch.setattr(tracker.network, "track", track_nothing)
@@ -264,7 +264,7 @@ def test_absent_objects_have_no_presence(model, images, monkeypatch):
 
 
 def test_masks_regain_the_pixels_of_removed_objects(model, images, monkeypatch):
-    """In the newest frame and in the history; by removal, and where the GPU's memory has not sufficed."""
+    """In the newest frame and in the history; after removal, and after running out of the GPU's memory."""
 
     def prompted(*settings) -> Tracker:
         tracker = run(model, images[:5], {}, non_overlap_masks=True)
@@ -311,8 +311,8 @@ def test_a_prompt_updates_the_overlaps_of_other_objects(model, images):
     tracker = run(model, images[:5], {}, non_overlap_masks=True)
     tracker.prompt(Prompt(clicks=[(30, 20)]), 20)
     tracker.prompt(Prompt(clicks=[(34, 20)]), 20)
-    for said in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
-        tracker.prompt(Prompt(2, **said), 30)
+    for fields in ({"clicks": [(34, 24, False)]}, {"mask": scattered()}, {"box": (0, 0, 9, 9), "replace": True}):
+        tracker.prompt(Prompt(2, **fields), 30)
         fresh = tracker._frame(tracker.history.newest, tracker.objects)
         for shown, expected in zip(tracker.newest.masklets, fresh.masklets, strict=True):
             assert np.array_equal(shown.mask, expected.mask)
@@ -330,19 +330,19 @@ def test_ids_ascend(model, images):
 
 
 def test_no_id_is_used_twice(model, images):
-    """Whatever IDs prompts have chosen, and whatever has been removed or refused since."""
+    """For any IDs that prompts have chosen, and after removals and refusals."""
     tracker = run(model, images[:1], {})
     tracker.prompt(CLICK)
     tracker.remove(1)
     tracker.prompt(Prompt(object_id=65535, clicks=CLICK.clicks))
     tracker.remove(65535)
-    given = []
+    ids = []
     for chosen in (0, 0, 4, 0, 0, 65534, 0):
         with pytest.raises(PromptError):
             tracker.prompt(Prompt(clicks=[(-1, -1)]))
-        given.append(tracker.prompt(Prompt(object_id=chosen, clicks=CLICK.clicks)).object_id)
-        tracker.remove(given[-1])
-    assert given == [2, 3, 4, 5, 6, 65534, 7]
+        ids.append(tracker.prompt(Prompt(object_id=chosen, clicks=CLICK.clicks)).object_id)
+        tracker.remove(ids[-1])
+    assert ids == [2, 3, 4, 5, 6, 65534, 7]
     assert tracker.prompt(Prompt(object_id=2, clicks=CLICK.clicks)).object_id == 2, "who chooses it may have it again"
     assert tracker.prompt(CLICK).object_id == 8
     tracker.reset()
@@ -350,24 +350,24 @@ def test_no_id_is_used_twice(model, images):
     assert tracker.prompt(CLICK).object_id == 1
 
 
-def test_ids_are_used_again_only_after_all_others(model, images, monkeypatch):
+def test_ids_are_reused_only_after_all_others(model, images, monkeypatch):
     for module in ("tracker", "object_ids"):
         monkeypatch.setattr(f"sam2_ros.tracking.{module}.MAX_OBJECT_ID", 6)
     tracker = run(model, images[:1], {}, max_objects=6)
-    given = []
+    ids = []
     for _ in range(3 * 6):
-        given.append(tracker.prompt(CLICK).object_id)
-        if given[-1] != 3:  # which stays
-            tracker.remove(given[-1])
-    assert given == [1, 2, 3, 4, 5, 6, *2 * [1, 2, 4, 5, 6], 1, 2]
+        ids.append(tracker.prompt(CLICK).object_id)
+        if ids[-1] != 3:  # which stays
+            tracker.remove(ids[-1])
+    assert ids == [1, 2, 3, 4, 5, 6, *2 * [1, 2, 4, 5, 6], 1, 2]
     with pytest.raises(ValueError, match="there are 6 IDs"):
         Tracker(model, max_objects=7)
 
 
-def test_ids_begin_again_when_all_were_used(model, images):
+def test_ids_restart_after_all_were_used(model, images):
     tracker = run(model, images[:1], {})
-    for given in (0, 65534, 0, 0, 0):
-        tracker.prompt(Prompt(object_id=given, clicks=CLICK.clicks))
+    for ids in (0, 65534, 0, 0, 0):
+        tracker.prompt(Prompt(object_id=ids, clicks=CLICK.clicks))
     assert list(tracker.labels) == [1, 2, 3, 65534, 65535]
     tracker.remove(2)
     assert [tracker.prompt(CLICK).object_id for _ in range(2)] == [4, 5]
@@ -382,7 +382,7 @@ def test_the_size_of_images_may_change(model, images):
 
 
 def test_the_aspect_of_images_may_change(model, images):
-    """Memories of one aspect serve another, in late prompts too."""
+    """Memories of one aspect are used for another, in late prompts too."""
     tracker = Tracker(model)
     wide = [np.tile(image, (1, 3, 1)) for image in images]
     for index, image in enumerate((*images[:3], *wide[3:6], *images[6:8])):
@@ -403,10 +403,10 @@ def test_prompts_keep_their_place_in_wide_images(model, images):
     assert (tracker.prompt(Prompt(mask=mask)).mask == mask).mean() > 0.97
     points = []
     encoding = tracker.network.model.sam_prompt_encoder.pe_layer
-    hook = encoding.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    hook = encoding.register_forward_pre_hook(lambda _, ids: points.append(ids[0]))
     tracker.prompt(Prompt(clicks=(Click(179.5, 14.5),), box=Box(120, 0, 60, 30)))
     hook.remove()
-    # Places from 0 to 1; half an input pixel is added, as in the reference.
+    # Positions from 0 to 1; half a pixel of the network's input is added, as in the reference.
     half = torch.tensor([0.5 / 128, 0.5 / 32])
     expected = torch.tensor([[0.5, 0.0], [0.75, 0.5], [179.5 / 240, 14.5 / 60]]) + half
     torch.testing.assert_close(points[-1][0, :3], expected)
@@ -442,7 +442,7 @@ def test_bad_prompts_are_refused_without_side_effects(model, images, reason):
     assert after.masklets[0].mask.tolist() == undisturbed.masklets[0].mask.tolist()
 
 
-def test_clicks_may_be_a_list(model, images):
+def test_clicks_in_a_list(model, images):
     listed, tupled = (
         run(model, images[:2], {1: [(Prompt(clicks=kind([Click(30, 20), Click(3, 3, False)])), None)]}).newest.masklets
         for kind in (list, tuple)
@@ -450,7 +450,7 @@ def test_clicks_may_be_a_list(model, images):
     assert listed[0].mask.tolist() == tupled[0].mask.tolist()
 
 
-def test_a_prompt_out_of_reach_is_refused(model, images):
+def test_prompts_outside_the_history_are_refused(model, images):
     with pytest.raises(PromptError, match="no image"):
         Tracker(model).prompt(CLICK)
     tracker = run(model, images[:10], {}, history=4)
@@ -463,7 +463,7 @@ def test_a_prompt_out_of_reach_is_refused(model, images):
 
 
 def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkeypatch):
-    """The allocator's failure is a stand-in: there is no GPU in these tests."""
+    """The allocator's failure is mocked: these tests need no GPU."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
     twin = tracker.network.model
     encode_memory = twin.encode_memory
@@ -488,7 +488,7 @@ def test_running_out_of_gpu_memory_keeps_the_other_objects(model, images, monkey
 
 
 def test_running_out_of_memory_while_rendering_changes_nothing(model, images, monkeypatch):
-    """The allocator's failure is a stand-in, as above."""
+    """The allocator's failure is mocked, as above."""
     tracker = run(model, images[:4], {1: [(CLICK, None)]})
     before, labels, stamps = tracker.newest, tracker.labels, tracker.stamps
     enlarge = Tracker._masklets
@@ -550,12 +550,12 @@ NOT_IMAGES = {  # what people give, and an expression that makes an image of it
 
 
 @pytest.mark.parametrize("what", NOT_IMAGES)
-def test_other_types_of_images_are_refused_with_a_conversion(model, what):
-    given, remedy = NOT_IMAGES[what]
+def test_images_of_other_types_are_refused_with_a_conversion(model, what):
+    ids, remedy = NOT_IMAGES[what]
     tracker, predictor = Tracker(model), ImagePredictor(model)
     for see in (tracker.step, tracker.encode, predictor.set_image):
         with pytest.raises(ValueError, match=rf"expected an RGB image, uint8 \[H, W, 3\]; .*{remedy}"):
-            see(given)
+            see(ids)
     assert tracker.newest is None
     converted = {
         "a PIL image": lambda image: np.asarray(image.convert("RGB")),
@@ -567,7 +567,7 @@ def test_other_types_of_images_are_refused_with_a_conversion(model, what):
         "several": lambda images: images[0],
     }.get(what)
     if converted is not None:
-        assert tracker.step(converted(given)).height == 60
+        assert tracker.step(converted(ids)).height == 60
 
 
 def test_a_wrong_stamp_is_corrected(model, images):
@@ -588,7 +588,7 @@ def test_a_wrong_stamp_is_corrected(model, images):
 
 @pytest.mark.slow
 def test_memory_is_bounded(model, images):
-    """After the bank and the history are full, no tensor is added, whatever happens."""
+    """After the bank and the history are full, no tensor is added."""
 
     def live_bytes() -> int:
         gc.collect()
@@ -624,7 +624,7 @@ def test_restamping_moves_the_whole_history(model, images):
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint64, np.uint8, torch.tensor])
-def test_stamps_of_any_whole_number_find_the_nearest_frame(model, images, kind):
+def test_stamps_of_any_integer_type_select_the_nearest_frame(model, images, kind):
     tracker = Tracker(model)
     for stamp in (10, 20, 30):
         assert type(tracker.step(images[0], kind(stamp)).stamp) is int
@@ -634,7 +634,7 @@ def test_stamps_of_any_whole_number_find_the_nearest_frame(model, images, kind):
 
 
 @pytest.mark.parametrize("stamp", [60.5, float("nan"), float("inf"), "60", True, [60], np.datetime64(60, "ns")])
-def test_stamps_that_are_no_whole_numbers_are_refused(model, images, stamp):
+def test_non_integer_stamps_are_refused(model, images, stamp):
     tracker = run(model, images[:2], {1: [(CLICK, None)]})
     for refuse in (lambda: tracker.step(images[2], stamp), lambda: tracker.restamp(stamp)):
         with pytest.raises(StampError, match="whole number of ns"):
@@ -679,7 +679,7 @@ def test_a_model_name_is_refused_with_a_hint_to_load_model(name):
 
 
 def test_replaced_objects_are_unknown_on_later_frames(model, images):
-    """Until it is carried forward, a replaced object is as unknown on later frames as one that is new."""
+    """Until it is propagated, a replaced object is unknown on later frames, like a new one."""
     click = Prompt(object_id=1, clicks=(Click(60, 40),))
     fresh, replaced = Tracker(model), run(model, images[:1], {0: [(CLICK, None)]})
     fresh.step(images[0], 0)

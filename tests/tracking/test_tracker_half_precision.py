@@ -21,18 +21,18 @@ def clip():
 
 
 def masks_of(tracker, clip):
-    """[frames, objects, H, W]; each object is clicked on where it is on the first frame."""
-    found = []
+    """Masks [frames, objects, H, W], from a click on each object on the first frame."""
+    frames = []
     for index, image in enumerate(clip.frames):
         tracker.step(image)
         if index == 0:
             for object_id, mask in zip(clip.object_ids, clip.masks[0], strict=True):
                 prompt_object(tracker, "click", object_id, mask)
-        found.append([masklet.mask for masklet in tracker.newest.masklets])
-    return np.array(found)
+        frames.append([masklet.mask for masklet in tracker.newest.masklets])
+    return np.array(frames)
 
 
-def test_masks_are_those_of_float32(clip):
+def test_masks_equal_float32(clip):
     model = load_model(device="cpu")
     plain, half = (  # the plain network: kernels for CPUs stay in float32
         masks_of(Tracker(model, dtype=dtype, accelerate=False), clip)
@@ -43,7 +43,7 @@ def test_masks_are_those_of_float32(clip):
     assert (intersection[union > 0] / union[union > 0]).mean() > 0.99
 
 
-def test_only_what_blocks_add_is_rounded(clip):
+def test_only_residual_branches_are_rounded(clip):
     """With sums between blocks, patches or neck in bfloat16 it would be 0.006 to 0.009."""
     model = load_model(device="cpu")
     image = to_network(clip.frames[0], model.config, torch.device("cpu"))
@@ -56,7 +56,7 @@ def test_only_what_blocks_add_is_rounded(clip):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_the_decoder_does_not_round(clip, dtype):
+def test_decoder_computes_in_float32(clip, dtype):
     model = load_model(device="cpu")
     with torch.no_grad():
         features = model.encode_image(to_network(clip.frames[0], model.config, torch.device("cpu")))

@@ -23,14 +23,14 @@ REMOVED = {2: 12}
 
 @pytest.fixture(scope="module")
 def model() -> SAM2:
-    """A network whose random weights make much of every memory, so that objects differ from each other."""
+    """A network whose random weights emphasise memories, so that objects differ from each other."""
     config = CONFIGS["sam2.1_hiera_tiny"].at(64)
     return peer.ours(config, peer.video_model(config, seed=2))
 
 
 def follow(model, images, object_ids) -> dict[int, list]:
-    """All answers of some of the objects, frame by frame."""
-    tracker, said = Tracker(model), {object_id: [] for object_id in object_ids}
+    """All answers for some of the objects, frame by frame."""
+    tracker, answers = Tracker(model), {object_id: [] for object_id in object_ids}
     for index, image in enumerate(images[:20]):
         tracker.step(image)
         for object_id in object_ids:
@@ -39,8 +39,8 @@ def follow(model, images, object_ids) -> dict[int, list]:
             if REMOVED.get(object_id) == index:
                 tracker.remove(object_id)
         for object_id, answer in tracker.history.newest.answers.items():
-            said[object_id].append(answer)
-    return said
+            answers[object_id].append(answer)
+    return answers
 
 
 @pytest.mark.parametrize("presence", [5.0, -5.0])
@@ -62,7 +62,7 @@ def test_objects_together_equal_each_alone(model, images, presence):
 
 
 def test_non_overlapping_masks_equal_plain_ones_outside_overlaps(model, images):
-    """In the answers to prompts, too. What is tracked is the same."""
+    """In the answers to prompts, too. Tracking is the same."""
     trackers = [Tracker(model, non_overlap_masks=apart) for apart in (False, True)]
     contested = 0
     for index, image in enumerate(images[:16]):

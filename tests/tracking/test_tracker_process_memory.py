@@ -30,7 +30,7 @@ for index in range(300):
 """
 
 
-# glibc gives what is freed back to the system, and keeps one heap: otherwise what it holds in reserve moves the number
+# glibc returns freed memory to the system, and keeps one heap: otherwise its reserve would move the number
 # by as much as the test looks for.
 STRICT = {"MALLOC_MMAP_THRESHOLD_": "32768", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 

@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """The work is too small to share, and other processes' threads would be waited for."""
+    """The work is too small for several threads, which would wait for those of other processes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""Augmentation: masks follow their images, and colours change as they should."""
+"""Augmentation: masks move with their images, and colours change as specified."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sam2_ros.training.recipe import load
 
 
 def red_things() -> tuple[np.ndarray, np.ndarray]:
-    """Red where the first object is, blue where the second is, black elsewhere."""
+    """Images with a red first object, a blue second one, and black background."""
     _, masks = moving_things()
     frames = np.zeros((*masks.shape[:1], 64, 64, 3), np.uint8)
     frames[masks[:, 0]], frames[masks[:, 1]] = (255, 0, 0), (0, 0, 255)

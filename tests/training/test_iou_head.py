@@ -1,4 +1,4 @@
-"""Fitting the head that predicts IoU: what is recorded, and what it learns."""
+"""Fitting the head that predicts IoU: recorded outputs, and the fitted choice."""
 
 import subprocess
 import sys
@@ -27,25 +27,25 @@ def model() -> SAM2:
     return default_network()
 
 
-def test_every_mask_of_a_visible_object_is_judged(model):
-    """Of two objects on 6 frames, and of one that comes on the fifth; on every second frame nothing is known."""
+def test_every_mask_of_a_visible_object_is_recorded(model):
+    """Two objects on 6 frames, and one that appears on the fifth; every second frame is not annotated."""
     tracker = Tracker(model, history=1)
     whole, sparse = (judge(tracker, make_clip(frames=6, every=every), every) for every in (1, 2))
     assert (len(whole.tokens), int(whole.prompted.sum())) == (2 * 6 + 2, 3)
     assert (len(sparse.tokens), int(sparse.prompted.sum())) == (2 * 3 + 1, 3)
     assert whole.clip.unique().tolist() == [1] and sparse.clip.unique().tolist() == [2]
     with torch.no_grad():
-        said = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
-    assert torch.allclose(said, whole.predicted, atol=1e-5)
+        predicted = model.sam_mask_decoder.iou_prediction_head(whole.tokens).sigmoid()
+    assert torch.allclose(predicted, whole.predicted, atol=1e-5)
 
 
-def test_judged_ious_are_those_of_the_masklets():
+def test_recorded_ious_equal_those_of_the_masklets():
     """The IoU of the chosen candidates is that of the masklets, but for the finer grid; here with trained weights."""
     clip = SyntheticScenes(SceneSettings(frames=3, objects=(3, 3))).scene(11)
     tracker = Tracker(load_model(device="cpu"), history=3)
     judged = judge(tracker, clip)
     chosen = judged.iou[:, 1:].gather(1, judged.predicted[:, 1:].argmax(dim=1, keepdim=True)).squeeze(1).tolist()
-    # In the order in which they are asked for: on each frame first what is followed, then what is new.
+    # In the order of decoding: on each frame, tracked objects come before new ones.
     masklets, truths, followed = [], [], []
     for index, masks in enumerate(clip.masks):
         new = [row for row in range(len(masks)) if row not in followed and masks[row].any()]
@@ -56,8 +56,8 @@ def test_judged_ious_are_those_of_the_masklets():
         followed += new
     shown = [region_similarity(masklet.mask, truth) for masklet, truth in zip(masklets, truths, strict=True)]
     assert np.ptp(shown) > 0.1, "all alike: nothing could be mistaken for something else"
-    for kept, seen, masklet in zip(chosen, shown, masklets, strict=True):
-        assert not masklet.present or kept == pytest.approx(seen, abs=0.1)
+    for iou, seen, masklet in zip(chosen, shown, masklets, strict=True):
+        assert not masklet.present or iou == pytest.approx(seen, abs=0.1)
 
 
 def test_damaged_clips_are_skipped(model, capsys):
@@ -92,7 +92,7 @@ def test_objects_beyond_max_objects_are_left_out(model):
 
 
 def test_fitted_head_chooses_better_candidates():
-    """The token says which candidate is best; at first the head doesn't know. What it has not seen, it chooses too."""
+    """The token encodes the best candidate, which the head has to learn, also for unseen clips."""
     torch.manual_seed(0)
     tokens = torch.randn(4000, 16)
     worth = (0.5 + 0.1 * tokens[:, :4]).clamp(0, 1)
@@ -104,7 +104,7 @@ def test_fitted_head_chooses_better_candidates():
         before = choice(judged.select(~seen), head(tokens[~seen]).sigmoid())
     fit(head, judged.select(seen), epochs=50)
     after = choice(judged.select(~seen), head(tokens[~seen]).sigmoid())
-    assert before[1:3] == after[1:3]  # the best and the mean are what they were
+    assert before[1:3] == after[1:3]  # the best and the mean are unchanged
     assert before[0] < 0.52 < 0.57 < after[0] <= after[1]
     assert after[3] < 0.04 < before[3]
 

@@ -1,4 +1,4 @@
-"""Joint training: which batches have clips or still images, in several processes and when resumed."""
+"""Joint training: batches of clips and of still images, in several processes and when resumed."""
 
 from dataclasses import replace
 from itertools import islice
@@ -65,7 +65,7 @@ def test_batches_of_stills_and_clips_have_equally_many_images():
     assert stills.clip.unique().tolist() == list(range(6))
 
 
-def test_one_still_in_place_of_each_clip():
+def test_one_still_image_per_clip():
     """As in the paper's recipe, where a still has many objects."""
     stage = replace(STAGE, still_images=1)
     samples = joint(stage)
@@ -82,8 +82,8 @@ def test_command_trains_on_both(tmp_path):
     text = "[stage]\nsize = 64\nframes = 2\nclips = 1\nsteps = 4\nworkers = 0\nstill_share = {share}\n"
     text += "[learning]\nbf16 = false\n[prompting]\nmask = 0.0\n"
     recipe.write_text(text.format(share=0.5))
-    given = [tmp_path / "run", "--recipe", recipe, "--data", tmp_path / "clips", "--stills", tmp_path / "stills"]
-    options = arguments().parse_args([*map(str, given)])
+    words = [tmp_path / "run", "--recipe", recipe, "--data", tmp_path / "clips", "--stills", tmp_path / "stills"]
+    options = arguments().parse_args([*map(str, words)])
     prepared = trainer(options, torch.device("cpu"))
     assert isinstance(prepared.samples, JointSamples) and isinstance(prepared.samples.stills, ClipSamples)
     assert prepared.samples.stills.changes == replace(NONE, flip=0.5) != prepared.samples.clips.changes

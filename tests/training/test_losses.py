@@ -23,13 +23,13 @@ def test_dice_loss_of_two_pixels():
     assert dice_loss(logits, target).item() == pytest.approx(1 - (2 * 0.75 + 1) / (1.5 + 1 + 1), rel=1e-5)
 
 
-def test_iou_counts_cells_that_are_mostly_covered():
+def test_iou_counts_cells_covered_by_more_than_half():
     logits = torch.tensor([[[5.0, 5.0, -5.0, -5.0]]])
     assert iou(logits, torch.tensor([[[1.0, 0.4, 0.6, 0.0]]])).item() == pytest.approx(1 / 3)
 
 
 def test_iou_of_an_empty_mask_of_a_thin_object_is_zero():
-    """A line of one pixel covers a quarter of each cell that it passes: the decoder's grid shows nothing of it."""
+    """A line of one pixel covers a quarter of each cell that it crosses: it vanishes on the decoder's grid."""
     line = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     line[..., 17, 4:28] = True
     target = coverage(line)[:, 0]
@@ -88,7 +88,7 @@ def test_absent_objects_train_only_the_object_score():
     assert both.presence.item() == pytest.approx((-math.log(3 / 4) - math.log(1 / 4)) / 2)
 
 
-def test_no_visible_object_does_not_divide_by_zero():
+def test_losses_without_visible_objects_are_finite():
     logits = torch.zeros(1, 4, 8, 8, requires_grad=True)
     loss = losses(decoded(logits, torch.zeros(1, 4), torch.zeros(1)), torch.zeros(1, 8, 8), torch.tensor([False]), True)
     assert torch.isfinite(loss.total) and loss.dice == 0
@@ -106,8 +106,8 @@ def test_weights_scale_the_losses():
     assert paper.total.item() == pytest.approx(20 * focal + rest.item(), rel=1e-5)
 
 
-def test_gradients_by_hand():
-    """Of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
+def test_gradients_computed_by_hand():
+    """Gradients of the loss of one object with one wrong and one right pixel, both with probability 3 / 4."""
     target, present = torch.tensor([[[1.0, 0.0]]]), torch.tensor([True])
     logits = torch.full((1, 4, 1, 2), LN3, requires_grad=True)
     claimed = torch.tensor([[0.75, 0.0, 0.0, 0.0]], requires_grad=True)
@@ -130,7 +130,7 @@ def test_gradients_by_hand():
     assert dice.tolist() == pytest.approx(
         [-(2 * total - overlap) / total**2 * slope, overlap / total**2 * slope], rel=1e-5
     )
-    # IoU: the mask covers both pixels, so it is 1 / 2, and 0.75 claims too much.
+    # IoU: the mask covers both pixels, so it is 1 / 2, and the predicted 0.75 is too high.
     assert gradients(iou=1)[1][0].tolist() == [1, 0, 0, 0]
     # Cross-entropy of the object score: p - 1.
     assert gradients(presence=1)[2].item() == pytest.approx(-1 / 4, rel=1e-5)

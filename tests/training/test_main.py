@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the default model, in Meta's format."""
+    """Weights of the default model, in Meta's format."""
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("weights") / "default.pt"
     save_official(SAM2(CONFIGS["default"]), file)
@@ -55,7 +55,7 @@ def short(tmp_path: Path) -> tuple[str | Path, ...]:
 
 
 def start(*options: str | Path) -> subprocess.Popen[str]:
-    """The command, in a process group of its own."""
+    """The command, in its own process group."""
     command = [sys.executable, "-u", "-m", "sam2_ros.training", *map(str, options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -63,8 +63,8 @@ def start(*options: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_an_error_ends_the_command_and_its_workers(tmp_path, weights, short):
-    """It does not wait for data workers, which ignore signals."""
+def test_errors_end_the_command_and_its_workers(tmp_path, weights, short):
+    """The command does not wait for data workers, which ignore signals."""
     davis.write([make_clip("walk")], tmp_path / "folder")
     options = "--init", weights, "--data", tmp_path / "folder", "--steps", "1", *short
     (tmp_path / "run/checkpoint.part").mkdir(parents=True)  # it can't be written
@@ -90,15 +90,15 @@ def test_fine_tuning_on_a_folder_and_a_bag(tmp_path, weights, short):
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", tmp_path / "bag",
         "--validation", tmp_path / "folder", "--steps", "2", *short,
     )  # fmt: skip
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0, errors
-    assert "validation after 0 steps: IoU" in said and "validation after 2 steps: IoU" in said
+    assert "validation after 0 steps: IoU" in output and "validation after 2 steps: IoU" in output
     written = {file.name for file in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "average.safetensors", "recipe.toml", "validation_0.png", "training_0.png"} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
     again = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "folder")
-    said, errors = again.communicate()
-    assert again.returncode == 0 and "this stage is complete, after 2 steps" in said, errors
+    output, errors = again.communicate()
+    assert again.returncode == 0 and "this stage is complete, after 2 steps" in output, errors
     before, after = load_model(checkpoint=weights), load_model(checkpoint=tmp_path / "run" / "average.safetensors")
     assert after.config.name == "default"
     assert not torch.equal(before.no_mem_embed, after.no_mem_embed)
@@ -111,12 +111,12 @@ def test_piped_output_is_plain_lines_that_end_with_the_result(tmp_path, weights,
         tmp_path / "run", "--init", weights, "--data", tmp_path / "folder", "--validation", tmp_path / "folder",
         "--minutes", "0.05", *short,
     )  # fmt: skip
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0, errors
-    lines = said.splitlines()
-    assert all(re.match(r"(validation after )?(step )?\d+|complete|  ", line) for line in lines), said
-    assert "nan" not in said and "?" not in said.replace("is it better?", "")
-    assert "\r" not in said + errors and "\x1b" not in said + errors and "it/s" not in errors
+    lines = output.splitlines()
+    assert all(re.match(r"(validation after )?(step )?\d+|complete|  ", line) for line in lines), output
+    assert "nan" not in output and "?" not in output.replace("is it better?", "")
+    assert "\r" not in output + errors and "\x1b" not in output + errors and "it/s" not in errors
     steps = [line for line in lines if line.startswith("step ")]
     assert steps and all("% of 0.05 minutes: loss " in line for line in steps), "also of fewer steps than are averaged"
     result = tmp_path / "run/average.safetensors"
@@ -131,7 +131,7 @@ def test_scores_without_values_are_left_out():
     )
 
 
-def test_uncorrected_predictions_are_warned_of(tmp_path, weights, short):
+def test_uncorrected_predictions_warn(tmp_path, weights, short):
     recorded(tmp_path / "recordings/raw", corrected=False)
     recorded(tmp_path / "recordings/corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "recordings/truth")
@@ -143,11 +143,11 @@ def test_uncorrected_predictions_are_warned_of(tmp_path, weights, short):
     _, errors = running.communicate()
     warned = [line for line in errors.splitlines() if line.startswith("warning: ")]
     raw = tmp_path / "recordings/raw"
-    assert warned[0].startswith(f"warning: the masklets of {raw} were made by a network, and nobody has corrected")
+    assert warned[0].startswith(f"warning: the masklets of {raw} were made by a network and never corrected")
     assert warned[1].startswith(f"warning: the masklets of {raw}, which validation takes for the truth")
 
 
-def test_corrected_masklets_are_not_warned_of(tmp_path, recwarn):
+def test_corrected_masklets_do_not_warn(tmp_path, recwarn):
     recorded(tmp_path / "corrected", corrected=True)
     bag.write(make_clip("run"), tmp_path / "truth")
     (tmp_path / "damaged.mcap").write_bytes(b"no bag")
@@ -156,7 +156,7 @@ def test_corrected_masklets_are_not_warned_of(tmp_path, recwarn):
 
 
 def recorded(path: Path, corrected: bool) -> None:
-    """A bag as the node leaves it: masklets with a predicted IoU, and the prompts that it followed."""
+    """A bag as recorded from the node: masklets with a predicted IoU, and their prompts."""
     path.parent.mkdir(exist_ok=True)
     bag.write(make_clip("run"), path.with_suffix(".truth"))
     types = typestore()
@@ -185,10 +185,10 @@ def recorded(path: Path, corrected: bool) -> None:
     shutil.rmtree(path.with_suffix(".truth"))
 
 
-def test_errors_say_what_is_wrong(tmp_path, weights):
+def test_errors_name_the_problem(tmp_path, weights):
     running = start(tmp_path / "run", "--init", weights, "--data", tmp_path / "nothing", "--recipe", "fine-tuning")
     _, errors = running.communicate()
-    assert running.returncode == 2 and "there is no such file or folder" in errors
+    assert running.returncode == 2 and "no such file or folder" in errors
     assert "Traceback" not in errors
 
 
@@ -200,9 +200,9 @@ def test_ctrl_c_ends_a_run_with_a_checkpoint(tmp_path, weights, short):
     )  # fmt: skip
     assert any("after 0 steps: IoU" in line for line in running.stdout)
     os.killpg(running.pid, signal.SIGINT)  # to its data worker too, as a terminal does
-    said, errors = running.communicate()
+    output, errors = running.communicate()
     assert running.returncode == 0 and "Traceback" not in errors, errors
-    assert f"the same command resumes from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in said
+    assert f"the same command resumes from there. The weights so far: {tmp_path / 'run/average.safetensors'}" in output
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] >= 0
 
 
@@ -228,7 +228,7 @@ def test_a_run_is_resumed_with_its_own_recipe(tmp_path):
     assert recipe_of(arguments().parse_args([str(tmp_path), "--recipe", "paper"])) == load("paper")
 
 
-def test_the_model_is_the_one_that_the_weights_fit(tmp_path):
+def test_model_is_identified_by_the_weights(tmp_path):
     torch.manual_seed(0)
     save_weights(SAM2(CONFIGS["sam2.1_hiera_tiny"]), tmp_path / "tiny.safetensors")
     (tmp_path / "recipe.toml").write_text('base = "paper"\n[learning]\ndrop_path = 0.2\n')
@@ -239,12 +239,12 @@ def test_the_model_is_the_one_that_the_weights_fit(tmp_path):
 
 
 @pytest.mark.parametrize("aspect, shape", [("auto", (96, 160)), ("3:4", (160, 96))])
-def test_images_have_the_input_size_for_the_first_intact_clip(tmp_path, weights, aspect, shape):
+def test_input_size_comes_from_the_first_intact_clip(tmp_path, weights, aspect, shape):
     davis.write([make_clip("walk"), make_clip("again")], tmp_path / "data")
     (tmp_path / "data/JPEGImages/480p/again/00000.jpg").write_bytes(b"no picture")  # the first clip by name
     (tmp_path / "recipe.toml").write_text(f'[stage]\naspect = "{aspect}"\nsize = 128\nframes = 2\nsteps = 1\n')
-    given = [tmp_path / "run", "--init", weights, "--data", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
-    ready = trainer(arguments().parse_args([*map(str, given)]), torch.device("cpu"))
+    words = [tmp_path / "run", "--init", weights, "--data", tmp_path / "data", "--recipe", tmp_path / "recipe.toml"]
+    ready = trainer(arguments().parse_args([*map(str, words)]), torch.device("cpu"))
     assert ready.samples[1, 0].images.shape == (1, 2, 3, *shape)
 
 
@@ -256,7 +256,7 @@ def test_fine_tuning_starts_from_released_weights(recipe):
     assert all(torch.equal(value, shipped[name]) for name, value in model.state_dict().items())
 
 
-def test_released_weights_come_from_the_cache(tmp_path, monkeypatch):
+def test_released_weights_are_read_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = cached_checkpoint("sam2.1_hiera_tiny")
     file.parent.mkdir()

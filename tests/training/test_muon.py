@@ -14,9 +14,9 @@ SHAPES = (12, 12), (8, 20), (20, 8), (12, 12)
 def test_singular_values_are_equalised(shape: tuple[int, int], native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfloat16, "is_native", lambda device: native)
     matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonalised(matrices)
-    assert found.dtype == torch.float32
-    for matrix, orthogonal in zip(matrices, found, strict=True):
+    result = orthogonalised(matrices)
+    assert result.dtype == torch.float32
+    for matrix, orthogonal in zip(matrices, result, strict=True):
         u, _, v = torch.linalg.svd(matrix, full_matrices=False)
         turned = u.T @ orthogonal @ v.T  # diagonal, where the singular vectors are those of the matrix
         assert turned.diag().min() > 0.5 and turned.diag().max() < 1.5
@@ -46,7 +46,7 @@ def test_steps_equal_those_of_pytorch() -> None:
         assert (ours - other).norm() < 0.02 * other.norm()
 
 
-def test_matrices_without_gradient_stay() -> None:
+def test_matrices_without_gradient_are_unchanged() -> None:
     still, moving = (torch.nn.Parameter(torch.ones(8, 8)) for _ in range(2))
     moving.grad = torch.ones(8, 8)
     Muon([{"params": [still, moving]}]).step()

@@ -11,14 +11,14 @@ def by_name(learning: Learning) -> dict[str, dict]:
     """Parameter -> its group's settings."""
     model = network()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = {}
+    settings = {}
     for optimizer in optimizers(model, learning):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                assert names[id(parameter)] not in found
-                found[names[id(parameter)]] = group | {"kind": type(optimizer).__name__}
-    assert len(found) == len(names)
-    return found
+                assert names[id(parameter)] not in settings
+                settings[names[id(parameter)]] = group | {"kind": type(optimizer).__name__}
+    assert len(settings) == len(names)
+    return settings
 
 
 def test_biases_and_norms_do_not_decay():
@@ -62,7 +62,7 @@ def test_parameters_without_learning_rate_are_frozen():
         assert parameter.requires_grad == learns == (id(parameter) in moved), name
 
 
-def test_muon_gets_the_matrices():
+def test_muon_optimizes_the_matrices():
     groups = by_name(Learning(lr=1.0, muon=True))
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["kind"] == "Muon"
     assert groups["image_encoder.trunk.blocks.1.attn.qkv.weight"]["lr"] == MUON_RATE

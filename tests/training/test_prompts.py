@@ -20,7 +20,7 @@ def at(masks: torch.Tensor, points: torch.Tensor) -> list[bool]:
     return [bool(mask[int(y), int(x)]) for mask, (x, y) in zip(masks, points[:, 0].tolist(), strict=True)]
 
 
-def test_clicks_land_everywhere_on_the_mask_and_nowhere_else():
+def test_clicks_cover_the_mask_and_nothing_else():
     masks = rectangle(5, 6, 8, 10).expand(200, -1, -1)
     points, labels = clicks(masks, chance(200))
     assert all(at(masks, points)) and (labels == PointLabel.POSITIVE).all()
@@ -42,7 +42,7 @@ def test_boxes_without_jitter_are_tight():
     assert points.tolist() == [[[3, 4], [20, 11]]]
 
 
-def test_corrections_land_where_the_prediction_is_wrong():
+def test_corrections_are_in_the_error_region():
     truth = rectangle(10, 10, 20, 20).expand(300, -1, -1)
     predicted = rectangle(14, 10, 24, 20).expand(300, -1, -1)  # misses the left, spills over the right
     logits = predicted * 20.0 - 10
@@ -52,7 +52,7 @@ def test_corrections_land_where_the_prediction_is_wrong():
     assert {PointLabel.POSITIVE, PointLabel.NEGATIVE} == set(labels[:, 0].tolist())
 
 
-def test_some_corrections_come_from_the_truth():
+def test_some_corrections_are_on_the_true_mask():
     truth = rectangle(10, 10, 20, 20).expand(1000, -1, -1)
     logits = rectangle(10, 10, 21, 20).expand(1000, -1, -1) * 20.0 - 10
     points, labels = corrections(logits, truth, chance(1000))

@@ -1,4 +1,4 @@
-"""Recipes: files of settings, and what is wrong with them."""
+"""Recipes: files of settings, and their mistakes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def test_the_default_recipe_explains_every_setting():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_written_recipe_is_read_back(name, tmp_path):
+def test_recipe_round_trip(name, tmp_path):
     assert load(recipe(tmp_path / "copy.toml", load(name).to_toml())) == load(name)
 
 
-def test_a_file_changes_its_base(tmp_path):
+def test_recipe_file_overrides_its_base(tmp_path):
     recipe(tmp_path / "a/base.toml", 'base = "fine-tuning"\n[stage]\nminutes = 8\nsize = 512\n[learning]\nlr = 1\n')
     changed = load(recipe(tmp_path / "own.toml", 'base = "a/base.toml"\n[stage]\nsize = "auto"\n'))
     base = load("fine-tuning")
@@ -40,7 +40,7 @@ def test_a_file_changes_its_base(tmp_path):
     assert changed.prompting == load("paper").prompting
 
 
-def test_bases_in_a_circle_are_refused(tmp_path):
+def test_circular_bases_are_refused(tmp_path):
     recipe(tmp_path / "one.toml", 'base = "two.toml"')
     two = recipe(tmp_path / "two.toml", 'base = "one.toml"')
     with pytest.raises(RecipeError, match=r"one\.toml: its `base` two\.toml is based on this recipe"):
@@ -72,7 +72,7 @@ def test_bases_in_a_circle_are_refused(tmp_path):
         ("[stage\n", "Expected ']' at the end of a table declaration"),
     ],
 )
-def test_mistakes_are_named(text, message, tmp_path):
+def test_recipe_mistakes_are_named(text, message, tmp_path):
     with pytest.raises(RecipeError, match=re.escape(message)) as raised:
         load(recipe(tmp_path / "own.toml", text))
     assert "own.toml" in str(raised.value) or "papr" in message

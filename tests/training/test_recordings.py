@@ -84,7 +84,8 @@ def test_damaged_and_short_clips_are_skipped():
 
 
 def test_damaged_clips_are_replaced_at_random():
-    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier ones."""
+    """Not by the next clip, which would be used several times as often; the choice does not depend on earlier
+    choices."""
     short = [numbered(frames=2) for _ in range(12)]
     dataset, later = (
         samples([*short, numbered(), numbered(frames=9)]),
@@ -121,7 +122,7 @@ def test_unknown_objects_are_not_used():
 
 
 def test_clip_without_an_object_known_for_long_enough_is_skipped():
-    """Such as a recording in which an object was prompted shortly before its end."""
+    """For example, a recording in which an object is prompted shortly before its end."""
     known = np.array([[t >= 11, t < 2] for t in range(13)])
     dataset = samples([replace(numbered(), known=known), numbered()])
     with pytest.warns(UserWarning, match="no object is seen, and known, on 3 frames"):
@@ -136,7 +137,7 @@ def test_objects_that_fill_a_still_image_are_skipped():
     assert len(batch.masks) == 1 and not batch.masks.all()
 
 
-def test_validation_begins_where_an_object_can_be_tracked():
+def test_validation_begins_at_a_trackable_object():
     known = np.array([[t >= 6, t < 2] for t in range(13)])
     (batch,) = clip_batches([replace(numbered(), known=known)], Stage(frames=3, gap=2), (32, 32))
     assert times(batch) == [6, 8, 10] and len(batch.masks) == 1
@@ -147,7 +148,7 @@ def test_validation_begins_where_an_object_can_be_tracked():
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["fork", "spawn"])
 def test_workers_open_their_own_files(way, tmp_path):
-    """Of a bag and a video opened before: shared file positions would give other frames, or errors."""
+    """With a bag and a video opened before: shared file positions would give other frames, or errors."""
     bag.write(numbered(), tmp_path / "bag")
     sav.write([numbered(every=4)], tmp_path / "sav")
     clips = [open_clips(tmp_path / name)[0:1] for name in ("bag", "sav")]
@@ -168,7 +169,7 @@ def test_folders_of_other_formats(tmp_path):
     assert samples(open_clips(tmp_path / "stills"), frames=1)[1, 0].masks.any()
 
 
-def test_every_clip_in_turn_and_processes_split_batches():
+def test_clips_take_turns_and_processes_split_batches():
     def take(rank: int, world: int, step: int = 0, clips: int = 2, count: int = 12) -> list[tuple[int, int]]:
         order = iter(ClipOrder(5, clips, step, rank, world))
         return [next(order) for _ in range(count)]

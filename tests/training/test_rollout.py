@@ -1,4 +1,4 @@
-"""Rollouts over clips, as the tracker does them."""
+"""Rollouts over clips equal the tracker's."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_every_parameter_gets_a_gradient_from_a_corrected_clip():
         rollout(clip(4), seed).total.backward()
     idle = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     candidates = {name for name in idle if "output_hypernetworks_mlps" in name}  # only the best one learns
-    assert idle - candidates == {"no_mem_pos_enc"}  # in the checkpoints, but nothing reads it
+    assert idle - candidates == {"no_mem_pos_enc"}  # in the checkpoints, but unused
 
 
 def test_prompted_and_corrected_frames_are_conditioning_frames(monkeypatch):
@@ -121,7 +121,7 @@ def test_checkpointing_computes_the_same_gradients(monkeypatch):
 
 
 def test_batched_clips_equal_single_ones():
-    """Losses are means over objects: two clips together are the mean of both, weighed by their objects."""
+    """Losses are means over objects: those of two clips are the mean of both, weighted by their objects."""
     model, prompting = network().eval(), Prompting(mask=1, box=0, corrected=0, distant_prompts=0)
     both = clip()
     one = Batch(both.images, both.masks[:1], both.clip[:1])

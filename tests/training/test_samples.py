@@ -1,4 +1,4 @@
-"""Samples: which frames and objects are used."""
+"""Samples: choice of frames and objects."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_excerpts_start_where_an_object_is_visible():
     assert {excerpt(last, 3, 1, np.random.default_rng(seed))[0] for seed in range(20)} == {2}
 
 
-def test_excerpts_stay_where_an_object_is_known():
+def test_excerpts_stay_on_frames_with_a_known_object():
     known = np.array([[t < 4, t >= 5] for t in range(9)])  # one ends before the other begins
     chosen = {tuple(excerpt(known, 3, 2, np.random.default_rng(seed), known)) for seed in range(100)}
     assert chosen == {c for a in ((0, 1, 2), (1, 2, 3), (5, 6, 7), (6, 7, 8)) for c in (a, a[::-1])}
@@ -79,7 +79,7 @@ def test_max_area_skips_large_objects():
         sample(frames, masks[:, :1], 3, NONE, np.random.default_rng(0), max_area=0.9)
 
 
-def test_augmented_objects_are_still_on_the_first_frame():
+def test_augmented_objects_stay_on_the_first_frame():
     frames, masks = moving_things()
     masks[..., 8:] = False  # a narrow strip at the edge, soon out of the image
     for seed in range(40):

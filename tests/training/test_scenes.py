@@ -1,4 +1,4 @@
-"""Samples of scenes: their order, and how often each is used."""
+"""Samples of scenes: their order and reuse."""
 
 from itertools import islice
 
@@ -33,7 +33,7 @@ def test_processes_split_batches_and_order_resumes():
     assert take(Stage(clips=4), 20, step=40) == alone[40:]
 
 
-def test_a_scene_stays_with_its_worker():
+def test_scenes_stay_with_their_worker():
     stage = Stage(clips=8, workers=3)
     workers: dict[int, set[int]] = {}
     for step, batch in enumerate(take(stage, 3 * Stage.uses * rows(8) * 2)):

@@ -126,7 +126,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 
 def shared_run(rank: int, world: int, folder: Path, clips: int) -> None:
-    """Runs a few steps in one of the processes; saves numbers of each step and the weights."""
+    """Run a few steps in one of the processes; save numbers of each step and the weights."""
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)

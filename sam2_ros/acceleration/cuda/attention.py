@@ -23,31 +23,32 @@ from sam2_ros.model.hiera import WindowAttention
 from sam2_ros.model.memory_attention import MemoryTokens, RotaryAttention
 
 MIN_WIDTH = 16
-"""Of queries, keys and values: the least that tensor cores take."""
+"""Minimum width of queries, keys and values: the least that tensor cores take."""
 
 MAX_FLOAT32_WIDTH, MAX_HALF_WIDTH = 64, 128
-"""Of queries, keys and values where either are few, as far as shared memory suffices."""
+"""Maximum width of queries, keys and values in float32 and in half precision, where queries or keys are few: what
+shared memory suffices for."""
 
 MAX_IDLE_QUERIES = 4096
-"""Queries of all heads up to which our kernel is taken where there are as many keys: an image of 1024 pixels, 256 wide.
-For four times as many, PyTorch's kernels have enough to do (benchmarks/cuda_kernels.py)."""
+"""Maximum number of queries, over all heads, for which our kernel is taken where there are as many keys: an image of
+1024 pixels, 256 wide. Four times as many keep PyTorch's kernels busy (benchmarks/cuda_kernels.py)."""
 
 MIN_CUDNN_QUERIES = 4 * 4096
-"""Queries of all heads from which on cuDNN's kernel is the faster one on an H200, where keys are many too: 256 wide, it
-takes 1.4 times as long for 4096, and less than half as long for 16 times as many (benchmarks/cuda_kernels.py); this
-lies between."""
+"""Minimum number of queries, over all heads, for which cuDNN's kernel is taken where keys are many too. 256 wide on an
+H200, it takes 1.4 times as long as PyTorch's for 4096 queries, and less than half as long for 16 times as many
+(benchmarks/cuda_kernels.py); this lies between."""
 
 MIN_KEYS = 1024
-"""That are many."""
+"""Minimum number of keys that count as many."""
 
 MAX_WINDOW_TOKENS = 64
-"""Tokens of a window up to which our kernel attends to them faster than PyTorch's."""
+"""Maximum number of tokens of a window for which our kernel is faster than PyTorch's."""
 
 MAX_POOLED_TOKENS = 256
-"""The same where queries are pooled, for which PyTorch makes copies and a pass of its own."""
+"""The same maximum where queries are pooled, for which PyTorch makes copies and a separate pass."""
 
 MAX_WINDOW_WIDTH = 128
-"""Width of a head that this kernel takes."""
+"""Maximum width of a head that the kernel for windows takes."""
 
 _CUDNN_FIRST = [
     nn.attention.SDPBackend.CUDNN_ATTENTION,
@@ -57,7 +58,7 @@ _CUDNN_FIRST = [
 ]
 
 _choosing = Lock()
-"""PyTorch's order of kernels holds for all threads: one at a time changes it and changes it back."""
+"""Lock on PyTorch's order of kernels, which holds for all threads: one at a time changes it and changes it back."""
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -71,8 +72,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = 
 
 
 def suits_narrow_attention(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Whether our kernel takes queries, keys and values, and is the faster one: where values are narrow, or queries or
-    keys so few that PyTorch's kernels leave most of a GPU idle."""
+    """Whether our kernel takes these queries, keys and values, and is faster than PyTorch's: where values are narrow,
+    or queries or keys so few that PyTorch's kernels leave most of a GPU idle."""
     widths = query.shape[3], value.shape[3]
     few = min(query.shape[2], key.shape[2]) <= MAX_DECODER_TOKENS
     if few and max(widths) > (MAX_FLOAT32_WIDTH if query.dtype == torch.float32 else MAX_HALF_WIDTH):
@@ -95,20 +96,20 @@ def _suits_cudnn(query: Tensor, key: Tensor) -> bool:
 
 
 def _gains_from_narrow_values(query: Tensor, value: Tensor) -> bool:
-    """Whether attention is the faster the narrower the values are: flash kernels don't take narrow ones."""
+    """Whether narrower values make attention faster: flash kernels don't take narrow ones."""
     widths = query.shape[-1], value.shape[-1]
     in_half = query.dtype == autocast_dtype(query)
     return MIN_WIDTH <= widths[1] < widths[0] and in_half and suits_triton(query.device, *widths)
 
 
 class CUDAAttention(Attention):
-    """With our kernel where tokens are few, as in the decoder."""
+    """Attention through our kernel where tokens are few, as in the decoder."""
 
     attention = staticmethod(attention)
 
 
 class CUDAWindowAttention(WindowAttention):
-    """With our kernel in small windows, which pools queries on the way."""
+    """Window attention through our kernel, which also pools queries, where windows are small."""
 
     attention = staticmethod(attention)
 

@@ -1,4 +1,4 @@
-"""Which faster class takes the place of which class of the plain network."""
+"""The faster class for CUDA of each class of the plain network."""
 
 from __future__ import annotations
 

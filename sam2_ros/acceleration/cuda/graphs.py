@@ -1,4 +1,4 @@
-"""The step of a stream as CUDA graphs: hundreds of kernels that a GPU is told to run in one call."""
+"""The step of a stream as CUDA graphs: hundreds of kernels, launched by one call."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ log = logging.getLogger("sam2_ros")
 
 
 class GraphedNetwork:
-    """A `Network` that records and replays what is done for every image; what prompts need runs as it is.
+    """A `Network` that records and replays the work on every image; the work on prompts runs eagerly.
 
     All shapes in a graph are fixed. So there is one for 1, 2, 4 ... objects, each with room for as many memories as a
-    `MemoryBank` ever recalls. Rows and memories that are not there are marked as such, and attention leaves them out.
-    Everything is recorded in `warm_up`, or when the first image of a shape comes: nothing when objects come and go.
-    What cannot be recorded runs as it is. Where weights have changed, everything is recorded again.
+    `MemoryBank` ever recalls. Unused rows and memories are marked as invalid, and attention leaves them out. Everything
+    is recorded in `warm_up`, or for the first image of a new shape: nothing when objects come and go. Shapes that
+    cannot be recorded run eagerly. After the weights have changed, everything is recorded again.
 
     Args:
         network: on a CUDA GPU.
-        objects: at most; with more, and with more than `MAX_OBJECTS`, the network runs as it is.
+        objects: maximum number; with more, and with more than `MAX_OBJECTS`, the network runs eagerly.
         maps, pointers: the most memories and object pointers of one object.
     """
 
@@ -47,7 +47,7 @@ class GraphedNetwork:
     def encode_image(self, image: Tensor) -> ImageFeatures:
         height, width = image.shape[2:]
         with self._choosing:
-            if self.network.follow_weights():  # graphs read what was computed from the weights before
+            if self.network.follow_weights():  # graphs read values computed from the old weights
                 self._shapes.clear()
         graphs = self._graphs(height, width)
         return self.network.encode_image(image) if graphs is None else graphs.encode(image)
@@ -74,7 +74,7 @@ class GraphedNetwork:
         return self.network.track(features, memories) if step is None else step(features, memories)
 
     def warm_up(self) -> None:
-        """Record what can be known before an image is there: shapes of cameras with 4:3 and 16:9, or the only one.
+        """Record the shapes that are likely before any image has come: of cameras with 4:3 and 16:9, or the only shape.
 
         Raises:
             RuntimeError: it cannot be recorded.
@@ -92,16 +92,16 @@ class GraphedNetwork:
                 while len(self._shapes) >= SHAPES:
                     del self._shapes[next(iter(self._shapes))]
                 graphs = self._record(height, width)
-            self._shapes[height, width] = graphs  # the last is the one that was used last
+            self._shapes[height, width] = graphs  # in order of their last use
             return graphs
 
     def _record(self, height: int, width: int) -> _Graphs | None:
         try:
-            # An eighth of bfloat16's rounding; float16 rounds no more than that, so beside it float32 stays what it is.
+            # An eighth of bfloat16's rounding; float16 rounds no more than that, so float32 stays unrounded beside it.
             coarse = self.choice.dtype == torch.bfloat16
             with rounding_as_well(coarse):
                 return _Graphs(self.network, height, width, self._counts, self._room)
-        except Exception as error:  # Triton's have no common class
+        except Exception as error:  # Triton's errors have no common class
             torch.cuda.empty_cache()
             log.warning("images of %dx%d run without CUDA graphs, which is slower: %s", width, height, error)
             return None
@@ -122,7 +122,7 @@ class _Graphs:
                 self.steps[count] = _Step(network, features, count, room, pool)
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
-                log.warning("too little GPU memory for a CUDA graph of %d objects: so many run as they are", count)
+                log.warning("too little GPU memory for a CUDA graph of %d objects: so many run without one", count)
         self.steps = dict(sorted(self.steps.items()))
 
     def encode(self, image: Tensor) -> ImageFeatures:
@@ -131,7 +131,7 @@ class _Graphs:
 
 
 def _tables(model: SAM2, height: int, width: int, like: Tensor) -> list[Tensor]:
-    """Position encodings that a twin caches for a size of image, and may let go when other sizes come."""
+    """Position encodings that a twin caches for a size of image, and may drop when other sizes come."""
     grid = height // 16, width // 16
     with in_float32(like):
         return [
@@ -143,7 +143,7 @@ def _tables(model: SAM2, height: int, width: int, like: Tensor) -> list[Tensor]:
 
 
 class _Step:
-    """Tracking of up to so many objects on an image of one shape."""
+    """Tracking of up to `count` objects on an image of one shape."""
 
     def __init__(
         self,
@@ -154,12 +154,12 @@ class _Step:
         pool: tuple[int, int],
     ) -> None:
         device = network.device
-        decoded = network.decode(network.condition(features, None), features)  # in the types in which memories come
+        decoded = network.decode(network.condition(features, None), features)  # in the types of memories
         map = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=False)
         maps, pointers = room
         channels, *grid = map.shape[1:]
         self._memories = Memories(
-            map.new_zeros(count, maps, *grid, channels).movedim(-1, 2),  # as a bank lays them out
+            map.new_zeros(count, maps, *grid, channels).movedim(-1, 2),  # in the memory bank's layout
             torch.ones(count, maps, dtype=torch.int64, device=device),
             decoded.pointer.new_zeros(count, pointers, network.config.dim),
             torch.ones(count, pointers, dtype=torch.int64, device=device),
@@ -179,17 +179,17 @@ class _Step:
             *(memories.pointers, memories.pointer_age, memories.pointer_valid),
         )
         n = len(memories.maps)
-        ours.map_valid[n:, :1] = True  # rows that nobody reads would be the mean of nothing
+        ours.map_valid[n:, :1] = True  # attention over no memory at all would give NaN in unused rows
         decoded, maps = self._recorded()
         return Decoded(**{name: x[:n].clone() for name, x in vars(decoded).items()}), maps[:n].clone()
 
 
 def _fill(
-    values: Tensor, ages: Tensor, valid: Tensor, given: Tensor, given_ages: Tensor, given_valid: Tensor | None
+    values: Tensor, ages: Tensor, valid: Tensor, memories: Tensor, memory_ages: Tensor, memory_valid: Tensor | None
 ) -> None:
-    """Copy memories [N, M, ...] to the first rows and columns of a buffer that has room for more."""
-    n, m = given_ages.shape
-    values[:n, :m].copy_(given)
-    ages[:n, :m].copy_(given_ages)
+    """Copy memories [N, M, ...] to the first rows and columns of a larger buffer, and mark them as valid."""
+    n, m = memory_ages.shape
+    values[:n, :m].copy_(memories)
+    ages[:n, :m].copy_(memory_ages)
     valid.zero_()
-    valid[:n, :m] = True if given_valid is None else given_valid
+    valid[:n, :m] = True if memory_valid is None else memory_valid

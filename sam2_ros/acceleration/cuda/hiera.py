@@ -1,7 +1,7 @@
 """The image encoder on CUDA.
 
-In half precision, rounding, cutting into windows, putting them together, GELU and sums happen on the way into a product
-or out of it, and are no passes over memory of their own.
+In half precision, rounding, partitioning into windows and its inverse, GELU and sums are fused into the products, and
+take no passes over memory of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sam2_ros.model.hiera import Block
 
 
 class CUDAHiera(CachedHiera):
-    """Patches and their positions in one kernel, in half precision; what comes out of it is float32."""
+    """Patches and their positions in one kernel, in half precision; the output is float32."""
 
     def prepare(self, dtype: torch.dtype) -> None:
         super().prepare(dtype)
@@ -35,7 +35,7 @@ class CUDAHiera(CachedHiera):
 
 
 class CUDABlock(Block):
-    """A block in seven kernels, in half precision; what it adds to stays in float32."""
+    """A block in seven kernels, in half precision; the residual stream stays in float32."""
 
     @staticmethod
     def fits(module: Block, dtype: torch.dtype) -> bool:

@@ -1,4 +1,4 @@
-"""Layer norms on CUDA, together with the sums in front of them and GELU behind them."""
+"""Layer norms on CUDA, fused with the sums before them and GELU after them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def norm_of_sum(x: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 
 def add_and_norm(x: Tensor, added: Tensor | None, norm: nn.LayerNorm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """x + added and the layer norm of it, in one pass over memory.
+    """x + added, and the layer norm of this sum, in one pass over memory.
 
     Args:
         x: [N or 1, ..., C]; it may be overwritten.

@@ -1,4 +1,4 @@
-"""Linear layers and 1x1 convolutions on CUDA: weights are rounded once, and activations are part of the product."""
+"""Linear layers and 1x1 convolutions on CUDA: weights are rounded once, and activations are fused into the product."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CUDAMLP(MLP):
 
 
 class CUDAPointwise(nn.Conv2d):
-    """A 1x1 convolution as a matrix product, which is faster, most of all for maps with channels last in memory."""
+    """A 1x1 convolution as a matrix product, which is faster, especially for maps with channels last in memory."""
 
     @staticmethod
     def fits(module: nn.Conv2d, dtype: torch.dtype) -> bool:

@@ -1,5 +1,5 @@
-"""The mask decoder on CUDA, in float32 also under autocast: small products side by side, norms with the sums in front
-of them, and the upscaling in two kernels."""
+"""The mask decoder on CUDA, in float32 also under autocast: batched small products, norms fused with the sums before
+them, and the upscaling in two kernels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CUDATwoWayBlock(TwoWayBlock):
         if self.position_first:
             q = tokens + token_position
             tokens = norm_of_sum(tokens, self.self_attn(q, q, tokens), self.norm1)
-        else:  # in the first block the tokens are nothing but their position yet
+        else:  # in the first block the tokens are only their position
             tokens = self.norm1(self.self_attn(tokens, tokens, tokens))
         keys = image + image_position
         attended = self.cross_attn_token_to_image(tokens + token_position, keys, image)
@@ -71,7 +71,7 @@ class CUDAMaskDecoder(MaskDecoder):
             return super().masks(image, filters, stride4, stride8)
         upscale1, norm, _, upscale2, _ = self.output_upscaling
         weight1, weight2 = self.upscaling_weights
-        tokens = image.flatten(2).mT.contiguous()  # which they are
+        tokens = image.flatten(2).mT.contiguous()  # they are contiguous already
         tokens = upscale(tokens, weight1, upscale1.bias, stride8, norm)
         return filter_upscaled(tokens, weight2, upscale2.bias, stride4, filters)
 
@@ -82,9 +82,9 @@ def stacked(mlps: Sequence[MLP]) -> list[tuple[Tensor, Tensor]]:
 
 
 def side_by_side(mlps: Sequence[MLP], layers: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
-    """Apply M MLPs, each to a token of its own: x [N, M, dim] -> M times [N, out].
+    """Apply M MLPs, each to its own token: x [N, M, dim] -> M times [N, out].
 
-    For a GPU they are so small that the product of all takes as long as that of one.
+    They are so small that a GPU computes the product of all as fast as that of one.
 
     Args:
         layers: of the MLPs, `stacked`.

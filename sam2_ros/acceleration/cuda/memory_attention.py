@@ -1,4 +1,4 @@
-"""Memory attention on CUDA, in half precision: sums and the norms behind them are one pass over memory."""
+"""Memory attention on CUDA, in half precision: sums and the norms after them take one pass over memory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class CUDAMemoryAttentionLayer(MemoryAttentionLayer):
 
         Args:
             x: [N or 1, h * w, dim]; it may be overwritten.
-            added: what is yet to be added to x; None: nothing.
+            added: pending summand of x; None: nothing.
             half: the precision of norms.
 
         Returns:
-            x and what is yet to be added to it, [N, h * w, dim].
+            x and its pending summand, [N, h * w, dim].
         """
         x, y = add_and_norm(x, added, self.norm1, half)
         x, y = add_and_norm(x, self.self_attn(y, MemoryTokens(y, y, pointer_tokens=0), rotation), self.norm2, half)

@@ -1,4 +1,4 @@
-"""The memory encoder on CUDA: norms and activations are part of the convolutions, and maps are added in one pass."""
+"""The memory encoder on CUDA: norms and activations are fused into the convolutions, and maps are added in one pass."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CUDAFuserBlock(FuserBlock):
         return add(x, self.change(x), torch.float32)
 
     def change(self, x: Tensor) -> Tensor:
-        """What the block adds to x: [N, dim, h, w]."""
+        """The change that the block adds to x: [N, dim, h, w]."""
         half = autocast_dtype(x)
         if self.has_kernel and half is not None:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -76,7 +76,7 @@ class CUDAFuserBlock(FuserBlock):
 
 
 class CUDAFuser(Fuser):
-    """Blocks add in float32; in half precision, the last writes that, which the product behind it takes."""
+    """Blocks add in float32; the last one writes half precision where the next product takes it."""
 
     def forward(self, x: Tensor) -> Tensor:
         *first, last = self.layers
@@ -104,5 +104,5 @@ def add(x: Tensor, y: Tensor, dtype: torch.dtype | None) -> Tensor:
     """
     if autocast_dtype(y) is None or dtype is None or not triton_works(y.device):
         return x + y
-    x, y = (map.contiguous(memory_format=torch.channels_last) for map in (x, y))  # which they are
+    x, y = (map.contiguous(memory_format=torch.channels_last) for map in (x, y))  # they have it already
     return addition.add(x, y, dtype)

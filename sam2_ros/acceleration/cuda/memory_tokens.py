@@ -1,5 +1,5 @@
-"""Memory tokens that are packed on CUDA: those that count come first, and how many they are is known to the GPU alone,
-so that nobody has to wait for it."""
+"""Memory tokens that are packed on CUDA: valid ones come first, and their number is known to the GPU alone, so that the
+host need not wait for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2_ros.model.memory_attention import MemoryTokens
 
 @dataclass(frozen=True, kw_only=True)
 class CountedTokens(MemoryTokens):
-    """Memory tokens [N, K, c] of which the first ones count; what is behind them is undefined."""
+    """Memory tokens [N, K, c], valid ones first; the others are undefined."""
 
     counts: Tensor
-    """int32 [2, N]: how many of the first tokens belong to maps, and how many count in all."""
+    """int32 [2, N]: number of map tokens, which come first, and number of valid tokens."""

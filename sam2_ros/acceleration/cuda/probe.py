@@ -1,4 +1,4 @@
-"""What the classes for CUDA ask of a device: whether Triton works on it, and what autocast computes in."""
+"""Probes of a device: whether Triton works on it, and the precision of autocast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam2_ros.acceleration.cuda.kernels import rotation
 log = logging.getLogger("sam2_ros")
 
 MIN_CAPABILITY = 8, 0
-"""Compute capability that our kernels need: Ampere."""
+"""Minimum compute capability for our kernels: Ampere."""
 
 
 @lru_cache(maxsize=16)
@@ -31,7 +31,7 @@ def triton_works(device: torch.device) -> bool:
         rotation.rotate_in_place(torch.zeros(1, 1, 16, dtype=torch.bfloat16, device=device), unit)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # whatever is missing, PyTorch's own kernels compute the same
+    except Exception as error:  # whatever the reason, PyTorch's own kernels compute the same
         log.warning("Triton's kernels are left out, which is slower: %s", error)
         return False
     return True

@@ -1,4 +1,4 @@
-"""CUDA graphs: many kernels that a GPU is told to run in one call."""
+"""CUDA graphs: many kernels, launched by one call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 SHAPES = 4
-"""Sizes of images for which recordings are cached, the last ones used."""
+"""Number of image sizes whose recordings are cached; the least recently used one is dropped."""
 
 MAX_OBJECTS = 16
-"""Objects at once for which there are recordings; more run without."""
+"""Maximum number of objects in a recording; more run eagerly."""
 
 _recording = Lock()
-"""One at a time: recording waits for the GPU, which no thread may do while another one records."""
+"""Lock: recording waits for the GPU, which no thread may do while another one records."""
 
 
 def counts_up_to(objects: int) -> list[int]:
@@ -26,12 +26,12 @@ def counts_up_to(objects: int) -> list[int]:
 
 
 class Recording:
-    """A function of tensors on a GPU, recorded in the precision (autocast) that holds now.
+    """A function of tensors on a GPU, recorded in the current precision of autocast.
 
     Args:
         function: synchronises nothing, and its shapes depend on nothing but those of its inputs.
-        inputs: to be written to before each replay; the first is on the GPU in question, or has a tensor that is.
-        pool: memory to share with other recordings that are never in use at the same time.
+        inputs: tensors to write to before each replay; the first one is on the GPU, or has a tensor that is.
+        pool: memory shared with other recordings that are never in use at the same time.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Recording:
         stream = torch.cuda.Stream(first.device)
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         cached = torch.is_autocast_cache_enabled()
-        torch.set_autocast_cache_enabled(False)  # it lets go of its tensors, which a graph would still read
+        torch.set_autocast_cache_enabled(False)  # it frees its tensors, which a graph would still read
         try:
             with torch.cuda.stream(stream):
-                for _ in range(2):  # libraries choose their kernels, and Triton compiles ours
+                for _ in range(2):  # warm-up: libraries choose their kernels, and Triton compiles ours
                     function(*inputs)
             stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
@@ -62,6 +62,6 @@ class Recording:
         torch.cuda.current_stream(stream.device).synchronize()
 
     def __call__(self) -> Any:
-        """Replay it. The outputs are overwritten by the next replay, also of others in the pool."""
+        """Replay the function. The next replay of any recording in the pool overwrites the outputs."""
         self._graph.replay()
         return self.outputs

@@ -1,4 +1,4 @@
-"""Rotary embedding on CUDA in place: a product that makes a copy would go through memory several times more."""
+"""Rotary embedding on CUDA in place: a product that makes a copy would take several more passes over memory."""
 
 from __future__ import annotations
 

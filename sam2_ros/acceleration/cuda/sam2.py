@@ -12,7 +12,7 @@ from sam2_ros.model.memory_attention import MemoryTokens
 from sam2_ros.model.sam2 import Memories
 
 MIN_CHANNELS, MAX_CHANNELS = 16, 128
-"""Channels of a memory that our kernels take: the least that tensor cores take, and what shared memory suffices for."""
+"""Range of a memory's channels in our kernels: bounded by tensor cores below, and by shared memory above."""
 
 
 class CUDASAM2(CachedSAM2):

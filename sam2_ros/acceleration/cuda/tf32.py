@@ -1,4 +1,4 @@
-"""Whether PyTorch's matrix products of float32 round their inputs to TF32 on a GPU, which the program decides."""
+"""PyTorch's switch that decides whether matrix products of float32 round their inputs to TF32 on a GPU."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from threading import Lock
 import torch
 
 NEW = hasattr(torch.backends.cuda.matmul, "fp32_precision")
-"""Whether there is the switch of PyTorch 2.9; where a program uses it, reading the old one raises an error."""
+"""Whether PyTorch has the switch of version 2.9; after a program has used it, reading the old one raises an error."""
 
 _switching = Lock()
 
 
 def products_round() -> bool:
-    """Whether they are rounded now."""
+    """Whether products round their inputs to TF32."""
     matmul = torch.backends.cuda.matmul
     return matmul.fp32_precision == "tf32" if NEW else matmul.allow_tf32
 
 
 @contextmanager
 def rounding_as_well(rounds: bool) -> Iterator[None]:
-    """Round products to TF32 within it if `rounds`, else as the program wants it. The switch holds for all threads, of
-    which one at a time may hold it."""
+    """Round products to TF32 inside the context if `rounds`, else as the program has set it. The switch holds for all
+    threads; one at a time may change it."""
     matmul, name = torch.backends.cuda.matmul, "fp32_precision" if NEW else "allow_tf32"
     with _switching:
         before = getattr(matmul, name)

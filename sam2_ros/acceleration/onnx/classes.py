@@ -1,4 +1,4 @@
-"""Classes for export: what ONNX lacks, and what makes graphs faster, in place of the plain network's."""
+"""Classes for export, in place of the plain network's: without operations that ONNX lacks, and faster."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class OnnxMemoryAttention(MemoryAttention):
 
 
 class OnnxRotaryAttention(RotaryAttention):
-    """Values of memory are attended to as they are and projected afterwards, which is the same, since attention is a
-    mean with weights that sum to 1, and takes a third less where they are narrower than keys."""
+    """Attention to unprojected values of memory, whose mean is projected afterwards. The result is the same, since the
+    weights sum to 1, and takes a third less time where values are narrower than keys."""
 
     def forward(self, query: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:  # type: ignore[override]
         objects = memory.key.shape[0]  # len() would fix their number in the graph

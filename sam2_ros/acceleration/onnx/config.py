@@ -1,4 +1,4 @@
-"""The configuration of exported graphs: a `config.json` beside them, of which every value is checked."""
+"""The configuration of exported graphs: a `config.json` beside them, whose values are all checked."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CONFIG = "config.json"
 """Name of the file."""
 
 MAX_CONFIG = 1 << 16
-"""Bytes of a config.json; about 1,000 are usual."""
+"""Maximum bytes of a config.json; about 1,000 are usual."""
 
 MAX_NUMBER = 1 << 16
-"""Largest size or count in it."""
+"""Maximum of any size or count in it."""
 
 D = TypeVar("D", bound="DataclassInstance")
 
@@ -35,7 +35,7 @@ def read_config(folder: str | Path) -> SAM2Config:
     """The configuration of the network whose graphs are in a folder.
 
     Raises:
-        GraphError: it is missing, or not what `export` writes.
+        GraphError: it is missing, or `export` has not written it.
     """
     file = Path(folder) / CONFIG
     try:
@@ -54,7 +54,7 @@ def read_config(folder: str | Path) -> SAM2Config:
 
 
 def _parsed(kind: type[D], content: object, where: str) -> D:
-    """A dataclass from a JSON object, each of whose values is checked; `where` begins the messages."""
+    """A dataclass from a JSON object, whose values are all checked; error messages begin with `where`."""
     if not isinstance(content, dict):
         raise GraphError(f"{where}{reprlib.repr(content)} instead of an object with keys. {EXPORT_AGAIN}")
     types = get_type_hints(kind)

@@ -1,4 +1,4 @@
-"""The error of everything that reads exported graphs."""
+"""The error raised by readers of exported graphs."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class GraphError(RuntimeError):
 
 
 EXPORT_AGAIN = "`python -m sam2_ros.deployment` writes it beside the graphs; export them again."
-"""What to do about a file that is damaged or missing."""
+"""Advice about a damaged or missing file."""

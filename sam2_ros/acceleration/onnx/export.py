@@ -21,7 +21,7 @@ OPSET = 18
 
 
 class _Module(nn.Module):
-    """One function as a module, which is what PyTorch exports."""
+    """One function as a module, since PyTorch exports modules."""
 
     def __init__(self, functions: Functions, graph: Graph) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
 
     Args:
         model: in eval mode, float32, on a CPU, with images of a given aspect.
-        folder: made if it is missing. Graphs in it are replaced.
+        folder: created if missing. Graphs in it are replaced.
 
     Raises:
         ValueError: the model keeps the aspect of each image, and graphs are for one aspect.
@@ -57,7 +57,7 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
         inputs = tuple(graph.inputs.values())
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph.function(*inputs)  # fills the cache of position encodings, which become constants
+            graph.function(*inputs)  # fills the cache of position encodings, which become constants of the graphs
             program = torch.export.export(_Module(functions, graph), inputs, dynamic_shapes=(shapes,), strict=False)
             torch.onnx.export(
                 program,

@@ -1,7 +1,7 @@
 """The functions of the network as ONNX graphs: inputs and outputs of each.
 
-They are stateless: whoever runs them keeps the memory bank. The numbers of objects, memories, pointers and points may
-differ from call to call; the image size is fixed.
+They are stateless: the caller keeps the memory bank. The numbers of objects, memories, pointers and points may differ
+from call to call; the image size is fixed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OBJECTS, MAPS, POINTERS, POINTS = "objects", "maps", "pointers", "points"
 
 @dataclass(frozen=True)
 class Graph:
-    """A function of tensors, and what its export needs."""
+    """A function of tensors, and the inputs for its export."""
 
     function: Callable[..., Outputs]
     inputs: dict[str, Tensor]
@@ -94,10 +94,10 @@ class Functions(nn.Module):
         return (self.model.encode_memory(features, mask_logits, presence_logit, prompted),)
 
     def graphs(self) -> dict[str, Graph]:
-        """Each graph by its name. Shapes are those of `sam2_ros.model.sam2`."""
+        """All graphs by name. Shapes are those of `sam2_ros.model.sam2`."""
         config = self.model.config
         dim, (h, w) = config.dim, config.shape(1, 1)
-        n, m, p, k = 2, 3, 4, 5  # torch.export would take 0 and 1 for fixed lengths
+        n, m, p, k = 2, 3, 4, 5  # torch.export would treat 0 and 1 as fixed lengths
         image = {
             "stride4": torch.zeros(1, dim // 8, h // 4, w // 4),
             "stride8": torch.zeros(1, dim // 4, h // 8, w // 8),

@@ -1,4 +1,4 @@
-"""The network as its exported graphs compute it, run by ONNX Runtime."""
+"""The network computed by its exported graphs, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def is_exported(folder: Path) -> bool:
 
 
 class OnnxNetwork:
-    """Exported graphs in the place of `SAM2`: proof that they compute the same, and a pattern for other languages.
+    """Exported graphs in place of `SAM2`: proof that they compute the same, and a model for other languages.
 
     Args:
-        folder: what `export` has written.
-        providers: of ONNX Runtime, for instance ("TensorrtExecutionProvider", "CUDAExecutionProvider").
-        threads: of one operation; 0: ONNX Runtime chooses.
+        folder: the folder that `export` has written.
+        providers: ONNX Runtime's, for instance ("TensorrtExecutionProvider", "CUDAExecutionProvider").
+        threads: threads of one operation; 0: ONNX Runtime chooses.
 
     Raises:
         GraphError: something in the folder is missing, damaged, or of another network; or ONNX Runtime is missing.
     """
 
     device = torch.device("cpu")
-    """Where tensors go in and come out."""
+    """Device of inputs and outputs."""
 
     choice = Choice(torch.float32, "ONNX Runtime's")
 
@@ -58,13 +58,13 @@ class OnnxNetwork:
         for name, file in files.items():
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(file, options, providers=list(providers))
-            except Exception as error:  # ONNX Runtime has many, with nothing in common
-                said = str(error).splitlines()[0][:200]
-                raise GraphError(f"{file}: not a readable graph ({said}). {EXPORT_AGAIN}") from error
+            except Exception as error:  # ONNX Runtime's errors have no common class
+                reason = str(error).splitlines()[0][:200]
+                raise GraphError(f"{file}: not a readable graph ({reason}). {EXPORT_AGAIN}") from error
         self._check_shapes(folder)
 
     def _check_shapes(self, folder: Path) -> None:
-        """Raise GraphError where the graphs are of another network than config.json says."""
+        """Raise GraphError if config.json describes another network than that of the graphs."""
         height, width = self.config.shape(1, 1)
         expected = {
             "encode_image": (1, 3, height, width),
@@ -139,7 +139,7 @@ class OnnxNetwork:
     track = SAM2.track
 
     def decode_mask(self, features: ImageFeatures, mask: Tensor) -> Decoded:
-        """Of one object."""
+        """As `SAM2.decode_mask`, for one object."""
         outputs = self._run(
             "decode_mask", stride4=features.stride4, stride8=features.stride8, stride16=features.stride16, mask=mask
         )

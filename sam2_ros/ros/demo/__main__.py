@@ -28,7 +28,7 @@ from sam2_ros.ros.demo.summary_table import summary_table
 from sam2_ros.ros.recording import read_recording
 
 MIN_J_AND_F = 0.60
-"""On the generated scene; below, the demo has failed."""
+"""Minimum J&F on the generated scene; below, the demo fails."""
 
 
 def run(options: argparse.Namespace, console: Console) -> None:

@@ -2,4 +2,4 @@
 
 
 class DemoError(RuntimeError):
-    """Why the demo failed, in one sentence."""
+    """The reason why the demo failed, in one sentence."""

@@ -1,4 +1,4 @@
-"""The operator: a node that sends the prompts and watches the progress."""
+"""The operator: a node that sends the prompts and monitors the progress."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.tracking.prompt import Prompt
 
 PROGRESS_TIMEOUT = 60.0
-"""s without new masklets after which the demo fails."""
+"""Seconds without new masklets until the demo fails."""
 
 
 class Operator:
     """Sends prompts for the first image, and counts images with masklets. A context manager.
 
     Args:
-        graph: on whose domain it takes part.
+        graph: the graph to join.
         prompts: the first is for object 1, and so on.
     """
 
@@ -58,26 +58,26 @@ class Operator:
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    def wait(self, until: Callable[[], bool], complaint: Callable[[], str], tick: Callable[[], None]) -> None:
+    def wait(self, until: Callable[[], bool], timeout_message: Callable[[], str], tick: Callable[[], None]) -> None:
         """Spins until a condition holds.
 
         Args:
             until: the condition.
-            complaint: says what is missing, for the error.
+            timeout_message: returns what is missing, for the error.
             tick: called after each turn.
 
         Raises:
             DemoError: a process has failed, a prompt was refused, or there was no progress for `PROGRESS_TIMEOUT`.
         """
-        deadline, seen = time.monotonic() + PROGRESS_TIMEOUT, len(self.stamps)
+        deadline, count = time.monotonic() + PROGRESS_TIMEOUT, len(self.stamps)
         while not until():
             self._executor.spin_once(timeout_sec=0.05)
             tick()
-            if len(self.stamps) != seen:
-                deadline, seen = time.monotonic() + PROGRESS_TIMEOUT, len(self.stamps)
+            if len(self.stamps) != count:
+                deadline, count = time.monotonic() + PROGRESS_TIMEOUT, len(self.stamps)
             self._check()
             if time.monotonic() > deadline:
-                raise DemoError(f"{complaint()}. The last lines of sam2:\n{self.graph.last_lines('sam2')}")
+                raise DemoError(f"{timeout_message()}. The last lines of sam2:\n{self.graph.last_lines('sam2')}")
 
     def _check(self) -> None:
         for name, process in self.graph.processes.items():

@@ -21,10 +21,10 @@ from sam2_ros.tracking.prompt import Prompt, PromptError
 
 
 def own_show(options: argparse.Namespace, folder: Path) -> Show:
-    """The video of --video with the given prompts; images that the camera node cannot play itself go into a folder.
+    """The video of --video with the given prompts; images that the camera node cannot play go into a folder.
 
     Raises:
-        DemoError, FileNotFoundError or ValueError: it cannot be played, or a prompt does not fit its first frame.
+        DemoError, FileNotFoundError or ValueError: the video cannot be played, or a prompt does not fit.
     """
     if len(options.label) > len(options.prompts):
         raise DemoError(f"{len(options.label)} labels for {len(options.prompts)} objects")
@@ -36,7 +36,7 @@ def own_show(options: argparse.Namespace, folder: Path) -> Show:
         raise DemoError(f"--images is a topic of a bag, and {video} is none")
     with _open_bag(video, options.images) if is_bag else VideoReader(video) as reader:
         count = 0
-        for count, image in enumerate(reader, start=1):  # counted, because headers of videos lie
+        for count, image in enumerate(reader, start=1):  # counted, because headers of videos may be wrong
             if count == 1:
                 _check(prompts, *image.shape[:2])
             if is_bag or options.frames is not None:

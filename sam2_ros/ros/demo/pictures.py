@@ -21,14 +21,14 @@ from sam2_ros.tracking.prompt import Prompt
 VIDEO, SHEET = "overlay.mp4", "contact-sheet.png"
 SHEET_FRAMES = 12
 SHEET_PROMPTS = 3
-"""Prompts that are named on the contact sheet."""
+"""Maximum number of prompts named on the contact sheet."""
 
 
 def draw(result: Result, show: Show, out: Path, console: Console) -> None:
     """Writes the overlay video and the contact sheet into a folder."""
-    on_sheet = _frames_of_sheet(result)
+    sheet_indices = _sheet_indices(result)
     pictures, captions, overlay = [], [], Overlay()
-    quality = {frame.frame: (frame.j + frame.f) / 2 for one in result.scores or () for frame in one.frames}
+    quality = {frame.frame: (frame.j + frame.f) / 2 for scored in result.scores or () for frame in scored.frames}
     with VideoWriter(out / VIDEO, show.fps) as video, progress_bar(console) as bar:
         task = bar.add_task("drawing the video", total=len(result.stamps))
         for index, stamp in enumerate(result.stamps):
@@ -37,7 +37,7 @@ def draw(result: Result, show: Show, out: Path, console: Console) -> None:
             if abs(index - result.prompted) < show.fps / 2:
                 picture = _with_prompts(picture, show.prompts, image.shape[1])
             video.write(picture)
-            if index in on_sheet:
+            if index in sheet_indices:
                 small = thumbnail(image, masklets, overlay)
                 if index == result.prompted:
                     small = _with_prompts(small, show.prompts, image.shape[1])
@@ -56,8 +56,8 @@ def draw(result: Result, show: Show, out: Path, console: Console) -> None:
     cv2.imwrite(str(out / SHEET), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
-def _frames_of_sheet(result: Result) -> list[int]:
-    """Frames for the contact sheet: the prompted one, and evenly spread ones."""
+def _sheet_indices(result: Result) -> list[int]:
+    """Indices of the frames on the contact sheet: the prompted one, and evenly spread ones."""
     count = min(SHEET_FRAMES, len(result.stamps) - result.prompted)
     return sorted({round(index) for index in np.linspace(result.prompted, len(result.stamps) - 1, count)})
 
@@ -66,8 +66,8 @@ def _with_prompts(picture: np.ndarray, prompts: Sequence[Prompt], width: int) ->
     """Draws prompts: clicks as dots (negative ones crossed), boxes as frames. The tracked mask shows a prompted mask.
 
     Args:
-        picture: uint8 [H, W, 3], drawn into; may be smaller than the image.
-        width: of the image, pixels.
+        picture: uint8 [H, W, 3], modified; may be smaller than the image.
+        width: width of the image, pixels.
     """
     scale, size = picture.shape[1] / width, max(4, picture.shape[0] // 60)
     light, dark, thin = (255, 255, 255), (20, 20, 20), max(1, size // 4)

@@ -18,18 +18,18 @@ def play(show: Show, bag: Path, logs: Path, network: dict[str, object], console:
     """Runs the graph from the first frame to the last and leaves a bag.
 
     Args:
-        bag: its folder; must not exist.
-        logs: folder for what the processes print.
+        bag: folder of the bag; must not exist.
+        logs: folder for the output of the processes.
         network: parameters of the sam2 node; empty values are left to its defaults.
 
     Raises:
         DemoError: a process failed, a prompt was refused or the graph made no progress.
     """
-    given = {name: value for name, value in network.items() if value}
+    parameters = {name: value for name, value in network.items() if value}
     with Graph(logs) as graph, Operator(graph, show.prompts) as operator, progress_bar(console) as bar:
         task = bar.add_task("starting the nodes", total=show.frames)
-        # The compressed images are both what is processed and what is recorded: the bag replays to the same masklets.
-        sam2 = _parameters(image_transport="compressed", keep_all=True, **given) + _reliable("subscription")
+        # The compressed images are both processed and recorded, so that replaying the bag gives the same masklets.
+        sam2 = _parameters(image_transport="compressed", keep_all=True, **parameters) + _reliable("subscription")
         graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", f"image:={IMAGE}", *sam2)
         graph.start("record", "sam2_ros.ros.recorder", "-o", str(bag), *RECORDED)
         subscribers = {MASKLETS: 2, PROMPTS: 2, RESULTS: 2}  # recorder and operator; node and recorder
@@ -38,7 +38,7 @@ def play(show: Show, bag: Path, logs: Path, network: dict[str, object], console:
             lambda: "the nodes did not find each other",
             lambda: None,
         )
-        # It starts when the node, the recorder and the operator have subscribed.
+        # The camera starts when the node, the recorder and the operator have subscribed.
         camera = _parameters(source=show.source, wait_for_masklets=True, wait_for_subscribers=3)
         remap = ["-r", f"image:={IMAGE}", "-r", f"image/compressed:={IMAGE}/compressed", "-r", f"masklets:={MASKLETS}"]
         playing = graph.start("camera", "sam2_ros.ros.camera", "--ros-args", *remap, *camera, *_reliable("publisher"))

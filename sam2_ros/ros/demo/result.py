@@ -1,4 +1,4 @@
-"""The result of a demo: what its recording shows, scored where the ground truth is known."""
+"""The result of a demo: its recording, scored if there is ground truth."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sam2_ros.tracking.masklet import Frame, Masklet
 
 @dataclass(frozen=True)
 class Result:
-    """A complete recording."""
+    """A complete recording and its scores."""
 
     recording: Recording
     stamps: list[int]
-    """Of the images, in order, ns."""
+    """Stamps of the images in order, ns."""
     prompted: int
     """Index of the prompted image."""
     answers: list[Answer]
-    """One for each prompt, in their order."""
+    """Answers in the order of the prompts."""
     answer_ms: float
-    """From the prompts to the last of their results."""
+    """Time from sending the prompts to the last result, ms."""
     scores: list[ObjectScore] | None
-    """None: there is no ground truth."""
+    """Scores of the prompted object; None: there is no ground truth."""
 
     @property
     def total(self) -> Summary | None:
@@ -66,7 +66,7 @@ def evaluate(recording: Recording, show: Show) -> Result:
             replace(frame, masklets=tuple(_renamed(frame, answers[0].object_id, show.truth_id))) for frame in frames
         ]
         scores = score(show.truth, renamed, prompted={show.truth_id: prompted})
-        scores = [one for one in scores if one.object_id == show.truth_id]
+        scores = [scored for scored in scores if scored.object_id == show.truth_id]
     result = Result(recording, stamps, prompted, answers, answer_ms, scores)
     if not any(result.count_present(answer.object_id) for answer in answers):
         raise DemoError("masks are missing: no object is present on any image after the prompts")

@@ -1,4 +1,4 @@
-"""The show: what the demo plays, and what it prompts."""
+"""The show: the video of the demo and its prompts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.tracking.prompt import Prompt
 
 MIN_FRAMES = 3
-"""The prompted frame and the last one are not scored."""
+"""Minimum number of frames: the prompted one and the last one are not scored."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Show:
     truth: Clip | None = None
     """Ground truth, if the video has any."""
     truth_id: int = 0
-    """ID in the ground truth of the object of the only prompt."""
+    """Ground-truth ID of the prompted object."""
 
     @property
     def prompt_summary(self) -> str:

@@ -31,7 +31,7 @@ def summary_table(result: Result, show: Show, out: Path) -> Table:
         present = f"present on {result.count_present(answer.object_id)} of {later} images after the prompt"
         rows[f"object {answer.object_id}{label}"] = f"{describe(prompt)}: {present}"
     if (total := result.total) is not None:
-        visible = sum(frame.visible for one in result.scores or () for frame in one.frames)
+        visible = sum(frame.visible for scored in result.scores or () for frame in scored.frames)
         rows["visible"] = f"on {visible} of {total.frames} images after the prompt"
         precision, recall = 100 * total.presence_precision, 100 * total.presence_recall
         rows["presence"] = f"precision {precision:.1f} %, recall {recall:.1f} %"

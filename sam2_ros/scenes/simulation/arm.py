@@ -29,7 +29,7 @@ class Arm:
     """Built into a world before it is compiled.
 
     Args:
-        base: where it stands, metres [3].
+        base: position of the arm, metres [3].
     """
 
     def __init__(self, world: World, rng: np.random.Generator, base: np.ndarray) -> None:
@@ -63,7 +63,7 @@ class Arm:
         self.foot = foot
 
     def move(self, model: mujoco.MjModel, data: mujoco.MjData, point: np.ndarray, turn: float, opening: float) -> None:
-        """Moves the arm so that its finger tips point down around `point`."""
+        """Move the arm so that its finger tips point down around `point`."""
         wrist = point + UP * REACH
         way = wrist - self.shoulder
         distance = np.linalg.norm(way)

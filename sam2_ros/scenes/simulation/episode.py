@@ -41,7 +41,7 @@ class Episode:
     """One scene, the same for the same state of `rng`. Objects have IDs from 1.
 
     Args:
-        settings: `size` and `speed` are left to physics, all else is heeded.
+        settings: `size` and `speed` have no effect.
     """
 
     def __init__(self, rng: np.random.Generator, settings: SceneSettings, pictures: Pictures) -> None:
@@ -142,7 +142,7 @@ class Episode:
         return spot - way * rng.uniform(0.3, 0.7) + (0, 0, 0.03), way * speed
 
     def _pendulum(self, world: World) -> str:
-        """Adds a thing on a string that swings through the image; returns the name of its body."""
+        """Add a thing on a string that swings through the image; return the name of its body."""
         rng = self.rng
         long = 1.2
         low = self.place.ground + rng.uniform(0.12, 0.3)
@@ -156,7 +156,7 @@ class Episode:
         return body.name
 
     def _camera(self, world: World) -> None:
-        """Draws pose and motion of the camera: on a mast, or at the arm's wrist."""
+        """Draw pose and motion of the camera: on a mast, or at the arm's wrist."""
         rng, s, place = self.rng, self.settings, self.place
         self.at_wrist = self.arm is not None and rng.random() < 0.3
         fov = rng.uniform(52, 72) if self.at_wrist else rng.uniform(34, 60)
@@ -242,7 +242,7 @@ class Episode:
         then(0.3, point, grip)
         self.grasp = plan[-1].time
         then(0.5, point + up, grip)
-        if rng.random() < self.settings.leaving:  # carried out of sight, and maybe back
+        if rng.random() < self.settings.leaving:  # carried out of the image, and maybe back
             out = np.array([np.cos(self.heading), np.sin(self.heading), 0]) * 0.9 + (0, 0, ground + 0.3)
             then(1.0, out, grip, rng.normal(0, 1))
             then(0.3, out, grip)
@@ -259,7 +259,7 @@ class Episode:
         return plan
 
     def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields images, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object in each pixel, 0 for none.
+        """Yield images, uint8 [H, W, 3], and labels, uint8 [H, W]: the ID of the object in each pixel, 0 for none.
 
         Raises Unstable.
         """
@@ -306,7 +306,7 @@ class Episode:
             renderer.close()
 
     def _run(self, time: float) -> None:
-        """Simulates until a time, seconds."""
+        """Simulate until a time, seconds."""
         model, data = self.model, self.data
         disc = model.body(TURNTABLE) if self.place.kind == TURNTABLE else None
         weld = data.eq_active if model.neq else None
@@ -348,7 +348,7 @@ class Episode:
         return (of_camera + fastest * self.seconds / self.settings.frames / self.distance) * self.focal
 
     def _hold(self) -> None:
-        """Welds the held thing to the hand in its current pose."""
+        """Weld the held thing to the hand in its current pose."""
         hand, thing = self.data.body(self.arm.hand.name), self.data.body(self.held.name)
         turned = hand.xmat.reshape(3, 3).T
         data = self.model.eq_data[0]
@@ -370,7 +370,7 @@ class Episode:
         return np.maximum(eye, (-9, -9, self.place.ground + 0.06)), target
 
     def _look(self, frame_: float) -> None:
-        """Moves the camera to its pose on a fractional frame."""
+        """Move the camera to its pose on a fractional frame."""
         data = self.data
         roll = float(np.interp(frame_, np.arange(self.settings.frames), self.roll_path))
         eye, target = self._view(frame_)

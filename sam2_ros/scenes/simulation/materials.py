@@ -182,7 +182,7 @@ def printed(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _words(rng: np.random.Generator, image: np.ndarray, ink: tuple[int, int, int], count: int) -> None:
-    """Writes made-up names, in place."""
+    """Write made-up names, in place."""
     height, width = image.shape[:2]
     for _ in range(count):
         letters = rng.choice(list(string.ascii_uppercase), int(rng.integers(3, 8)))

@@ -18,7 +18,7 @@ class Mesh:
 
 
 def _sewn(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> Mesh:
-    """Merges vertices at the same position, so that shading is smooth across the seam of the texture."""
+    """Merge vertices at the same position, so that shading is smooth across the seam of the texture."""
     _, first, number = np.unique(np.round(vertices, 6), axis=0, return_index=True, return_inverse=True)
     sewn = number.reshape(-1)[faces]
     solid = (sewn[:, 0] != sewn[:, 1]) & (sewn[:, 1] != sewn[:, 2]) & (sewn[:, 2] != sewn[:, 0])
@@ -34,7 +34,7 @@ def _grid_faces(rows: int, columns: int) -> np.ndarray:
 
 
 def lathe(profile: np.ndarray, segments: int = 28) -> Mesh:
-    """Revolves a profile, (radius, height) from bottom to top, around the z axis. It may go down again inside.
+    """Revolve a profile, (radius, height) from bottom to top, around the z axis. It may go down again inside.
 
     The texture goes once around (u) and along the profile (v).
     """
@@ -97,7 +97,7 @@ def rounded_box(half: tuple[float, float, float], radius: float, whole: bool = F
 
 
 def tube(path: np.ndarray, radii: np.ndarray | float, segments: int = 14) -> Mesh:
-    """Sweeps a circle along a path of points [K, 3]; its ends are closed.
+    """Sweep a circle along a path of points [K, 3]; its ends are closed.
 
     Args:
         path: metres.

@@ -21,7 +21,7 @@ _context: tuple[int, Any] | None = None  # the process that made it, the OpenGL 
 
 
 def _make_current() -> None:
-    """Activates the OpenGL context of the process. Raises RuntimeError if there can be none."""
+    """Activate the OpenGL context of the process. Raises RuntimeError if there can be none."""
     global _context
     if _context is None:
         way = os.environ["MUJOCO_GL"]
@@ -88,5 +88,5 @@ class Renderer:
         return np.ascontiguousarray(image[::-1])
 
     def close(self) -> None:
-        """Frees the memory of the graphics driver."""
+        """Free the memory of the graphics driver."""
         self._gl.free()

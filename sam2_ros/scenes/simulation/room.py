@@ -27,7 +27,7 @@ class Place:
 
 
 def furnish(world: World, rng: np.random.Generator) -> Place:
-    """Builds a room around the origin; returns the surface for things."""
+    """Build a room around the origin; return the surface for things."""
     kind = str(rng.choice([TABLE, BIN, FLOOR, TURNTABLE], p=[0.5, 0.24, 0.18, 0.08]))
     ground = 0.0 if kind == FLOOR else HEIGHT
     spec = world.spec
@@ -129,7 +129,7 @@ def _lights(world: World, rng: np.random.Generator, ground: float, high: float) 
 
 
 def _table(world: World, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Puts a table, and a bin or a turntable on it, into the room; half the sides of the surface to use."""
+    """Put a table, and a bin or a turntable on it, into the room; half the sides of the surface to use."""
     if kind == FLOOR:
         if rng.random() < 0.4:  # a carpet
             half = rng.uniform(0.5, 1.2, 2)
@@ -196,10 +196,10 @@ def _bin(world: World, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def occluder(world: World, rng: np.random.Generator, at: np.ndarray, ground: float) -> None:
-    """Adds an occluder: a lamp, a post, a vase, a box.
+    """Add an occluder: a lamp, a post, a vase, a box.
 
     Args:
-        at: where on the ground, x and y.
+        at: position on the ground, x and y.
     """
     stand = world.body((float(at[0]), float(at[1]), ground))
     kind = rng.random()

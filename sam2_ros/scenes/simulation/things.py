@@ -1,7 +1,7 @@
 """Things on a robot's table: mugs, bottles, boxes, tools, fruit, toys, cables, and compositions.
 
-Every maker gives a body its parts, about `size` metres long (its longest side), and says how high above the ground the
-body's origin has to start.
+Every maker gives a body its parts, about `size` metres long (its longest side), and returns the initial height of the
+body's origin above the ground.
 """
 
 from __future__ import annotations

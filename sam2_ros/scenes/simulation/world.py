@@ -35,7 +35,7 @@ class World:
     """Collects the parts of a scene. Lengths are metres, z points up.
 
     Args:
-        pictures: whose crops may cover surfaces.
+        pictures: pictures whose crops may cover surfaces.
     """
 
     def __init__(self, pictures: Pictures) -> None:
@@ -57,14 +57,14 @@ class World:
         glow: float = 0.0,
         mirror: float = 0.0,
     ) -> str:
-        """Adds a material; returns its name.
+        """Add a material; return its name.
 
         Args:
             look: a texture, uint8 [h, w, 3] RGB, or one colour, [3] in 0 .. 255.
             shine: 0 (chalk) .. 1 (chrome).
             repeat: of the texture, in both directions.
-            glow: how much of its colour it has in the dark, 0 .. 1.
-            mirror: how much of the room flat faces reflect, 0 .. 1.
+            glow: share of its colour in the dark, 0 .. 1.
+            mirror: share of the room's light that flat faces reflect, 0 .. 1.
         """
         material = self.spec.add_material(
             name=self._name("material"), specular=0.15 + 0.75 * shine, shininess=0.1 + 0.85 * shine,
@@ -83,7 +83,7 @@ class World:
         return material.name
 
     def mesh(self, mesh: Mesh) -> str:
-        """Adds a mesh; returns its name, for `add`."""
+        """Add a mesh; return its name, for `add`."""
         name = self._name("mesh")
         self.spec.add_mesh(
             name=name, uservert=mesh.vertices.ravel(), userface=mesh.faces.ravel().astype(int),
@@ -95,7 +95,7 @@ class World:
     def body(
         self, pos: tuple[float, float, float], quat: np.ndarray | None = None, free: bool = False, mocap: bool = False
     ) -> mujoco.MjsBody:
-        """Adds a body: fixed, free, or (mocap) moved by the caller."""
+        """Add a body: fixed, free, or (mocap) moved by the caller."""
         body = self.spec.worldbody.add_body(name=self._name("body"), pos=pos, mocap=mocap)
         if quat is not None:
             body.quat = quat
@@ -115,12 +115,12 @@ def add(
     touches: bool = True,
     density: float = 400.0,
 ) -> None:
-    """Adds a geom to a body.
+    """Add a geom to a body.
 
     Args:
-        shape: one of MuJoCo's, or the name of a mesh.
+        shape: one of MuJoCo's shapes, or the name of a mesh.
         size: MuJoCo's for that shape: radius, half lengths.
-        along: what the part's z axis points to; None: to the body's.
+        along: direction of the part's z axis; None: the body's z axis.
         touches: whether it collides.
     """
     geom = body.add_geom(pos=at, material=material, density=density, friction=[0.7, 0.01, 0.0005])

@@ -1,9 +1,9 @@
-"""Triton's compiler for GPUs that are not there."""
+"""Triton's compiler, for GPUs that need not be present."""
 
 import pytest
 
 GPUS = {"Jetson Orin": (87, 166_912), "RTX 40": (89, 101_376), "H100": (90, 232_448)}
-"""Compute capability; shared memory that a block of threads may have, bytes."""
+"""Compute capability, and maximum shared memory per block of threads, bytes."""
 
 
 @pytest.fixture(params=GPUS.values(), ids=GPUS)
@@ -13,7 +13,7 @@ def gpu(request) -> tuple[int, int]:
 
 @pytest.fixture
 def build(gpu, tmp_path, monkeypatch):
-    """Compile a kernel for a GPU, and check that it keeps within the shared memory there."""
+    """Compile a kernel for a GPU, and check that it fits into its shared memory."""
     pytest.importorskip("triton", reason="pip install triton (comes with PyTorch for CUDA)")
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
@@ -22,7 +22,8 @@ def build(gpu, tmp_path, monkeypatch):
     capability, shared_memory = gpu
 
     def build(kernel, kinds, constants, aligned=(), **options):
-        """kinds: of arguments, those that are not named are i32; aligned: multiples of 16, as all pointers are."""
+        """kinds: types of arguments, i32 by default; aligned: arguments that are multiples of 16, as all pointers
+        are."""
         names = kernel.arg_names
         kinds = {name: "constexpr" if name in constants else kinds.get(name, "i32") for name in names}
         hinted = [name for name in names if kinds[name].startswith("*") or name in aligned]

@@ -1,4 +1,4 @@
-"""Each faster class for CUDA computes what its plain class does: in Triton's interpreter, and where there is no Triton.
+"""Each faster class for CUDA equals its plain class, in Triton's interpreter and without Triton.
 
 What is for half precision is compared in float32 too, where nothing but an error makes a difference.
 """
@@ -32,10 +32,10 @@ compare_streams(getattr(torch, sys.argv[1]))
 """
 
 WITHOUT_KERNEL = {"CachedRandomFourier", "CUDALinear"}
-"""In float32 they are the same code as their plain classes."""
+"""Without Triton, float32 runs the code of the plain classes."""
 
 
-def test_every_class_of_the_network_has_a_faster_one():
+def test_every_network_class_has_a_faster_class():
     assert {type(part) for part in network().modules()} >= CUDA_CLASSES.keys()
 
 

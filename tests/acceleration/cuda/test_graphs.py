@@ -1,4 +1,4 @@
-"""The step as CUDA graphs does what the plain one does, and nothing is recorded while objects come and go.
+"""The step as CUDA graphs equals the plain step, and nothing is recorded while objects come and go.
 
 Without a GPU there are no graphs: a mock then runs what was recorded anew at every replay, so that all is tested but
 the recording.
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from come_and_go import come_and_go, furthest
+from come_and_go import come_and_go, largest_difference
 from small_clips import make_clip
 
 from sam2_ros.acceleration import Capacity, Choice, Network, door
@@ -32,7 +32,7 @@ GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
 
 
-class Rerun:
+class FakeRecording:
     """The mock of a recording."""
 
     def __init__(self, function, inputs, pool=None) -> None:
@@ -47,7 +47,7 @@ class Rerun:
 def recorded(monkeypatch) -> list[str]:
     """A line for each recording."""
     lines = []
-    real = Recording if GPU else Rerun
+    real = Recording if GPU else FakeRecording
 
     def record(function, inputs, pool=None):
         lines.append(function.__name__)
@@ -76,7 +76,7 @@ def network() -> SAM2:
 
 
 def graphed(model: SAM2, dtype: torch.dtype = torch.float32, objects: int = 16) -> Network:
-    """What `accelerate` makes of a model on a GPU, for a tracker with its defaults."""
+    """The result of `accelerate` for a model on a GPU, for a tracker with its defaults."""
     network = Inference(twin_of(model, CUDA_CLASSES, dtype), Choice(dtype, "PyTorch"))
     maps, pointers = (4 + reach for reach in most_recalled(model.config))
     return GraphedNetwork(network, objects, maps, pointers)
@@ -93,7 +93,7 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     for index, known in come_and_go(plain, replaying):
         for a, b in zip(plain.newest.masklets, replaying.newest.masklets, strict=True):
             assert (a.mask != b.mask).mean() < (0.001 if dtype == torch.float32 else 0.02)
-        largest = max(largest, furthest(known, allowed))
+        largest = max(largest, largest_difference(known, allowed))
         if index == 0:
             assert recorded[5:] == ["to_network", *4 * ["to_masks"]]
             recorded.clear()
@@ -101,7 +101,7 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     assert not recorded, "everything was there after the first image"
 
 
-def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monkeypatch):
+def test_more_objects_than_recorded_run_eagerly(network, recorded, monkeypatch):
     monkeypatch.setattr(recording, "MAX_OBJECTS", 1)
     network = graphed(network)
     network.warm_up()
@@ -114,7 +114,7 @@ def test_more_objects_than_are_recorded_run_as_they_are(network, recorded, monke
     assert len(tracker.step(image).masklets) == 2
 
 
-def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(network, recorded):
+def test_image_shapes_are_recorded_at_first_use_and_the_oldest_dropped(network, recorded):
     network.config = replace(network.config, image_size=160, aspect="image")
     accelerated = graphed(network, objects=1)
     accelerated.warm_up()
@@ -134,7 +134,7 @@ def test_shapes_of_images_are_recorded_as_they_come_and_the_oldest_let_go(networ
     assert tracker.newest.masklet(1) is not None
 
 
-def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, caplog):
+def test_failed_recordings_run_eagerly(network, recorded, monkeypatch, caplog):
     def fails(*_):
         raise RuntimeError("no capture today")
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(network, recorded, monkeypatch, c
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no capture today"), torch.OutOfMemoryError("no memory left")])
-def test_the_door_does_without_graphs_where_nothing_can_be_recorded(network, recorded, monkeypatch, caplog, error):
+def test_accelerate_runs_without_graphs_if_recording_fails(network, recorded, monkeypatch, caplog, error):
     def fails(*_):
         raise error
 
@@ -163,7 +163,7 @@ def test_the_door_does_without_graphs_where_nothing_can_be_recorded(network, rec
 
 
 @torch.no_grad()
-def test_everything_is_recorded_again_where_weights_have_changed(network, recorded):
+def test_graphs_are_recorded_again_after_weights_change(network, recorded):
     accelerated = graphed(network, objects=1)
     image = torch.randn(1, 3, 64, 64, device=DEVICE)
     before = accelerated.encode_image(image)

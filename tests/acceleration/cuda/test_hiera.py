@@ -41,9 +41,9 @@ for module, x in modules:
     for dtype, allowed in ((torch.float32, 1e-5), (torch.float16, 2e-3)):
         twin = twin_of(module, CUDA_CLASSES, dtype)
         with precision(dtype):
-            found = twin(x)
+            result = twin(x)
         assert torch.equal(x, before)  # someone may still read it
-        for a, b in zip(*((y,) if torch.is_tensor(y) else y for y in (found, plain)), strict=True):
+        for a, b in zip(*((y,) if torch.is_tensor(y) else y for y in (result, plain)), strict=True):
             assert a.dtype == b.dtype == torch.float32 and not torch.equal(a, b)  # equal: they would be the same code
             assert a.shape == b.shape and (a - b).norm() <= allowed * b.norm(), (dtype, (a - b).norm() / b.norm())
 """
@@ -67,8 +67,8 @@ for name, h, w in (("default", 320, 256), ("sam2.1_hiera_tiny", 512, 480), ("sam
         for dtype, allowed in ((torch.float16, 3e-3), (torch.bfloat16, 2e-2)):
             twin = twin_of(network, CUDA_CLASSES, dtype)
             with torch.autocast("cuda", dtype):
-                found = twin(image)
-            for a, b in zip(found, expected, strict=True):
+                result = twin(image)
+            for a, b in zip(result, expected, strict=True):
                 assert a.dtype == torch.float32 and a.shape == b.shape and a.isfinite().all()
                 assert (a - b).norm() <= allowed * b.norm(), (name, dtype, ((a - b).norm() / b.norm()).item())
 """

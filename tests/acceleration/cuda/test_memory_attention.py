@@ -43,9 +43,9 @@ none = {"pointers": torch.randn(2, 0, dim), "pointer_age": torch.zeros(2, 0)}
 for changed in ({}, holes, holes | {"maps": channels_last}, none | {"map_valid": holes["map_valid"]}):
     given = sam2.Memories(**memories | changed)
     with precision(torch.float32):  # which changes nothing
-        plain, found = model.condition(image, given), twin.condition(image, given)
-    assert found.shape == plain.shape and not torch.equal(found, plain)  # equal: they would be the same code
-    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
+        plain, result = model.condition(image, given), twin.condition(image, given)
+    assert result.shape == plain.shape and not torch.equal(result, plain)  # equal: they would be the same code
+    torch.testing.assert_close(result, plain, rtol=1e-4, atol=1e-4)
 """
 
 ON_A_GPU = """
@@ -61,7 +61,7 @@ for parameter in model.memory_attention.parameters():
     torch.nn.init.normal_(parameter, std=0.06)
 dim, c = model.config.dim, model.config.memory_dim
 image = sam2.ImageFeatures(*(torch.randn(1, 4, 4, 4),) * 2, torch.randn(1, dim, 16, 18))
-given = {
+inputs = {
     "maps": torch.randn(3, 10, c, 16, 18).bfloat16(),
     "map_age": torch.randint(0, 7, (3, 10)),
     "pointers": torch.randn(3, 19, dim),
@@ -69,19 +69,19 @@ given = {
     "map_valid": torch.rand(3, 10) < 0.6,
     "pointer_valid": torch.rand(3, 19) < 0.6,
 }
-given["map_valid"][:, 0] = True
+inputs["map_valid"][:, 0] = True
 with torch.no_grad():
-    expected = model.condition(image, sam2.Memories(**given | {"maps": given["maps"].float()}))
+    expected = model.condition(image, sam2.Memories(**inputs | {"maps": inputs["maps"].float()}))
     model.cuda()
     image = sam2.ImageFeatures(**{name: x.cuda() for name, x in vars(image).items()})
     for dtype, allowed in ((torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
-        memories = {name: x.cuda() for name, x in given.items()}
+        memories = {name: x.cuda() for name, x in inputs.items()}
         memories["maps"] = memories["maps"].to(dtype)
         twin = twin_of(model, CUDA_CLASSES, dtype)
         with torch.autocast("cuda", dtype):
-            found = twin.condition(image, sam2.Memories(**memories)).cpu()
-        wrong = float((found - expected).norm() / expected.norm())
-        assert found.dtype == torch.float32 and wrong < allowed, (dtype, wrong)
+            result = twin.condition(image, sam2.Memories(**memories)).cpu()
+        wrong = float((result - expected).norm() / expected.norm())
+        assert result.dtype == torch.float32 and wrong < allowed, (dtype, wrong)
 """
 
 

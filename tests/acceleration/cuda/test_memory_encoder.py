@@ -30,9 +30,9 @@ image = sam2.ImageFeatures(*(torch.randn(1, 4, 4, 4),) * 2, torch.randn(1, model
 logits, presence = 3 * torch.randn(2, 8, 12), torch.tensor([1.0, -1.0])
 for prompted in (False, True, torch.tensor([True, False])):
     with precision(torch.float32):  # which changes nothing
-        plain, found = (network.encode_memory(image, logits, presence, prompted) for network in (model, twin))
-    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
-    assert not torch.equal(found, plain)  # equal: they would be the same code
+        plain, result = (network.encode_memory(image, logits, presence, prompted) for network in (model, twin))
+    torch.testing.assert_close(result, plain, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(result, plain)  # equal: they would be the same code
 """
 
 ON_A_GPU = """
@@ -57,12 +57,12 @@ for n, h, w in ((1, 4, 4), (3, 9, 12), (2, 16, 16)):  # 64 .. 256 pixels
         with torch.no_grad():
             image = sam2.ImageFeatures(*(torch.randn(1, 4, 4, 4),) * 2, torch.randn(1, model.config.dim, h, w))
             expected = model.cpu().encode_memory(image, logits, presence, prompted)
-            there = sam2.ImageFeatures(**{name: x.cuda() for name, x in vars(image).items()})
-            given = [x.cuda() if isinstance(x, torch.Tensor) else x for x in (logits, presence, prompted)]
+            image_on_gpu = sam2.ImageFeatures(**{name: x.cuda() for name, x in vars(image).items()})
+            arguments = [x.cuda() if isinstance(x, torch.Tensor) else x for x in (logits, presence, prompted)]
             for dtype, allowed in ((torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
                 twin = twin_of(model.cuda(), CUDA_CLASSES, dtype)
                 with torch.autocast("cuda", dtype):
-                    memory = twin.encode_memory(there, *given)
+                    memory = twin.encode_memory(image_on_gpu, *arguments)
                 wrong = float((memory.cpu().float() - expected).norm() / expected.norm())
                 assert memory.dtype == dtype and wrong < allowed, (dtype, n, h, w, prompted, wrong)
 """
@@ -73,5 +73,5 @@ def test_memories_through_kernels_equal_the_plain_ones():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
-def test_memories_on_a_gpu_are_those_of_a_cpu():
+def test_memories_on_a_gpu_equal_those_of_a_cpu():
     python(ON_A_GPU)

@@ -1,4 +1,4 @@
-"""TF32 is asked for in the way in which a program has said it, and given back as it was."""
+"""TF32 is set through the switch that the program uses, and restored afterwards."""
 
 import subprocess
 import sys
@@ -23,13 +23,13 @@ if NEW:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_of_saying_it_is_understood(way):
+def test_tf32_setting_of_every_pytorch_api(way):
     code = f"import torch; from sam2_ros.acceleration.cuda.tf32 import products_round; {way}; print(products_round())"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert answer.strip() == str(WAYS[way])
 
 
-def test_it_is_given_back_as_it_was():
+def test_tf32_setting_is_restored():
     before = products_round(), torch.get_float32_matmul_precision()
     with rounding_as_well(True):
         assert products_round()

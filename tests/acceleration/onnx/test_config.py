@@ -1,4 +1,4 @@
-"""A config.json is read whole or refused by its key."""
+"""A config.json is read completely, or refused with the invalid key."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def config_refused(folder: Path, text: bytes) -> str:
     (folder / "config.json").write_bytes(text)
     with pytest.raises(GraphError) as error:
         read_config(folder)
-    said = str(error.value)
-    assert said.startswith(f"{folder}/config.json: ") and "\n" not in said and len(said) < 400
-    return said
+    message = str(error.value)
+    assert message.startswith(f"{folder}/config.json: ") and "\n" not in message and len(message) < 400
+    return message
 
 
 @pytest.mark.parametrize("kind", NO_CONFIG)
-def test_a_broken_config_is_refused_in_a_sentence(tmp_path: Path, kind: str) -> None:
+def test_malformed_config_is_refused(tmp_path: Path, kind: str) -> None:
     config_refused(tmp_path, NO_CONFIG[kind])
 
 
 @pytest.mark.parametrize("key", WRONG_VALUES)
-def test_a_wrong_value_of_a_config_is_refused_by_its_key(tmp_path: Path, key: str) -> None:
+def test_wrong_config_value_is_named_by_its_key(tmp_path: Path, key: str) -> None:
     for value in WRONG_VALUES[key]:
         config = asdict(CONFIGS["default"].at(aspect="4:3"))
         *inside, last = key.split(".")
@@ -64,7 +64,7 @@ def test_a_wrong_value_of_a_config_is_refused_by_its_key(tmp_path: Path, key: st
 
 
 @pytest.mark.parametrize("key", ["name", "hiera"])
-def test_a_missing_key_of_a_config_is_named(tmp_path: Path, key: str) -> None:
+def test_missing_config_key_is_named(tmp_path: Path, key: str) -> None:
     config = asdict(CONFIGS["default"])
     del config[key]
     assert f"the key '{key}' is missing" in config_refused(tmp_path, json.dumps(config).encode())

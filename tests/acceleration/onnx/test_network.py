@@ -1,4 +1,4 @@
-"""Exported graphs compute what the network computes; damaged ones are refused."""
+"""Exported graphs equal the network; damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_config_of_another_network_is_refused(exported: Path, tmp_path: Path) 
             OnnxNetwork(folder)
 
 
-def test_graphs_are_tracked_with_in_float32_only(exported: Path) -> None:
+def test_graphs_track_in_float32_only(exported: Path) -> None:
     network = OnnxNetwork(exported)
     assert Tracker(network).network is Tracker(network, dtype=torch.float32).network is network
     with pytest.raises(ValueError, match=r"computes in torch\.float32, not in torch\.bfloat16"):

@@ -17,5 +17,5 @@ def test_floor_is_the_longer_of_arithmetic_and_traffic() -> None:
     assert floor_ms(RESULT, "masks") == 0
 
 
-def test_floor_of_a_graph_is_that_of_its_stages() -> None:
+def test_floor_of_a_graph_is_the_sum_of_its_stages() -> None:
     assert floor_ms(RESULT, TRACK) == pytest.approx(30 + 10)

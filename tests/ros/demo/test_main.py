@@ -33,10 +33,10 @@ def command(*arguments: object) -> list[str]:
 
 
 def demo(*arguments: object) -> tuple[int, str]:
-    """Exit status and what was printed."""
+    """Exit status and output."""
     environment = {**os.environ, "COLUMNS": "160"}
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=TIMEOUT, env=environment)
-    return done.returncode, done.stdout + done.stderr
+    completed = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=TIMEOUT, env=environment)
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 def frames_of(video: Path) -> list[np.ndarray]:
@@ -125,12 +125,16 @@ def test_tracks_several_objects_in_a_bag(tmp_path: Path) -> None:
     assert [(answer.object_id, answer.accepted) for answer in recording.answers] == [(1, True), (2, True), (3, True)]
     assert {answer.stamp for answer in recording.answers} == {min(recording.images)}
     last = recording.frames[max(recording.images)]
-    assert [(one.object_id, one.label) for one in last.masklets] == [(1, "yellow block"), (2, "blue"), (3, "")]
+    assert [(masklet.object_id, masklet.label) for masklet in last.masklets] == [
+        (1, "yellow block"),
+        (2, "blue"),
+        (3, ""),
+    ]
     for object_id, number in ((1, 0), (2, 1), (3, 1)):
         truth = np.zeros((90, 160), bool)
         truth[block(number, 5)] = True
-        found = last.masklet(object_id).mask
-        assert (found & truth).sum() / (found | truth).sum() > 0.7, f"object {object_id}"
+        mask = last.masklet(object_id).mask
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.7, f"object {object_id}"
     first = frames_of(tmp_path / "out/overlay.mp4")[0]
     assert (first[45, 35] > 200).all() and first[76:85, 31:40].min() < 60, "clicks are drawn"
 

@@ -1,4 +1,4 @@
-"""The user's own video: errors that are found before the graph starts."""
+"""The user's own video: errors before the graph starts."""
 
 from __future__ import annotations
 

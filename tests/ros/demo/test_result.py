@@ -37,8 +37,8 @@ def recording(frames: int = 6, object_id: int = 3, present: bool = True) -> Reco
         stamp = 1000 + 10**6 * index
         result.images[stamp] = np.zeros(0, np.uint8)
         mask = square(2 + index) if present else np.zeros(SIZE, bool)
-        found = (Masklet(object_id, "car", present, float(present), 1.0, mask),) if index else ()
-        result.frames[stamp] = Frame(stamp, *SIZE, found)
+        masklets = (Masklet(object_id, "car", present, float(present), 1.0, mask),) if index else ()
+        result.frames[stamp] = Frame(stamp, *SIZE, masklets)
         result.frames_received[stamp] = stamp + 40_000_000
     result.prompts = [(1000, 0)]
     result.answers = [Answer(1000, 5_000_000, object_id, True, "")]
@@ -59,15 +59,15 @@ def test_missing_masklet_lowers_the_score() -> None:
 
 
 def without(stamp: int, part: str) -> Recording:
-    one = recording()
-    getattr(one, part).pop(stamp)
-    return one
+    result = recording()
+    getattr(result, part).pop(stamp)
+    return result
 
 
 def answered(*answers: Answer) -> Recording:
-    one = recording()
-    one.answers = list(answers)
-    return one
+    result = recording()
+    result.answers = list(answers)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def answered(*answers: Answer) -> Recording:
         (recording(present=False), "masks are missing"),
     ],
 )
-def test_incomplete_recording_says_what_is_missing(bad: Recording, reason: str) -> None:
+def test_incomplete_recording_error_names_the_missing_part(bad: Recording, reason: str) -> None:
     with pytest.raises(DemoError, match=reason):
         evaluate(bad, show())

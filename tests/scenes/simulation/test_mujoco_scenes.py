@@ -1,4 +1,4 @@
-"""Simulated scenes are reproducible, their masks exact, and errors say what to install."""
+"""Simulated scenes are reproducible, their masks exact, and errors name the missing package."""
 
 import pickle
 import subprocess
@@ -21,7 +21,7 @@ MODULES = "sam2_ros.scenes.simulation"
 
 @pytest.fixture(scope="module")
 def scenes() -> MujocoScenes:
-    """Skips, with the reason, where MuJoCo can't draw."""
+    """Simulated scenes; skips, with the reason, if MuJoCo can't draw."""
     pytest.importorskip("mujoco", reason='simulated scenes need MuJoCo: pip install "sam2_ros[mujoco]"')
     made = MujocoScenes(SMALL)
     try:
@@ -61,7 +61,7 @@ def test_same_seed_same_clip_in_every_process(scenes):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_masks_are_where_the_objects_are(scenes, seed):
+def test_masks_match_object_pixels(scenes, seed):
     """Another colour of a thing changes the image where its mask is, and nowhere else."""
     from sam2_ros.scenes.simulation.episode import Episode
     from sam2_ros.scenes.simulation.renderer import Renderer
@@ -91,7 +91,7 @@ def test_things_appear_and_disappear(scenes):
     assert any((~here[:-1] & here[1:]).any() for here in presence), "nothing comes"
 
 
-def test_seed_space_is_its_own():
+def test_seed_space_is_separate():
     assert len({SIMULATED, TRAINING, SUITE}) == 3
 
 
@@ -100,7 +100,7 @@ def test_negative_seeds_are_refused(scenes):
         scenes.scene(-1)
 
 
-def test_without_mujoco_the_error_says_what_to_install(monkeypatch):
+def test_missing_mujoco_names_the_package(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(MODULES)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mujoco", None)  # importing it fails
@@ -108,7 +108,7 @@ def test_without_mujoco_the_error_says_what_to_install(monkeypatch):
         MujocoScenes(SMALL).scene(0)
 
 
-def test_without_opengl_the_error_says_what_to_install(monkeypatch):
+def test_missing_opengl_names_the_package(monkeypatch):
     renderer = pytest.importorskip(f"{MODULES}.renderer")
 
     def absent(name: str) -> None:

@@ -1,5 +1,5 @@
-"""Layer norm over the channels of a map, for CUDA: PyTorch's takes a block of threads for each pixel, however few
-channels it has, which for masks at full size are millions. Written in Triton."""
+"""Layer norm over the channels of a map, for CUDA: PyTorch's takes a block of threads for each pixel, even with few
+channels, and masks at full size have millions of pixels. Written in Triton."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 4096
-"""Of one block of threads."""
+"""Values per block of threads."""
 
 
 def _normalise(
     x, added, weight, bias, out, pixels, batch, channel, pixel, eps,
     C: tl.constexpr, ADD: tl.constexpr, GELU: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of one map, in float32; they are written with their channels next to each other."""
+    """Normalise some pixels of one map, in float32; they are written with their channels next to each other."""
     picture = tl.program_id(1).to(tl.int64)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     channels = tl.arange(0, C)
-    there = (rows < pixels)[:, None]
-    where = x + picture * batch + rows[:, None] * pixel + channels * channel
-    values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+    mask = (rows < pixels)[:, None]
+    source = x + picture * batch + rows[:, None] * pixel + channels * channel
+    values = tl.load(source, mask=mask, other=0.0).to(tl.float32)
     if ADD:
         values += tl.load(added + channels).to(tl.float32)
     values -= (tl.sum(values, 1) / C)[:, None]
@@ -37,7 +37,7 @@ def _normalise(
     if GELU:
         values = gelu(values)
     target = out + (picture * pixels + rows[:, None]) * C + channels
-    tl.store(target, values.to(out.dtype.element_ty), mask=there)
+    tl.store(target, values.to(out.dtype.element_ty), mask=mask)
 
 
 if triton is not None:
@@ -53,7 +53,7 @@ def channel_norm(
         x: [B, C, H, W], C a power of two; it may have its channels last in memory.
         weight, bias: [C].
         gelu: whether GELU follows.
-        added: to x first, such as the bias of a convolution: [C]; None: nothing.
+        added: [C], such as the bias of a convolution, added to x first; None: nothing.
 
     Returns:
         [B, C, H, W] of x's dtype, channels last in memory.
@@ -63,7 +63,7 @@ def channel_norm(
         x = x.contiguous()
     out = torch.empty_like(x, memory_format=torch.channels_last)
     block = max(1, VALUES // c)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _normalise[triton.cdiv(h * w, block), b](
             x, weight if added is None else added, weight, bias, out,
             h * w, x.stride(0), x.stride(1), x.stride(3), eps,

@@ -1,5 +1,5 @@
-"""A depthwise 7 x 7 convolution with layer norm over its channels, for CUDA: in one pass over memory, and with what is
-read used more than once, which cuDNN's kernel does not. Written in Triton."""
+"""A depthwise 7 x 7 convolution with layer norm over its channels, for CUDA: in one pass over memory, and with each
+value read for several rows at once, unlike cuDNN's kernel. Written in Triton."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 2048
-"""Of one row of pixels of one block of threads."""
+"""Values per row of pixels of a block of threads."""
 
 MIN_PIXELS_OF_FOUR_ROWS = 2**14
-"""Pixels from which on all multiprocessors have enough blocks of threads though each takes four rows, not two."""
+"""Minimum number of pixels for which four rows per block of threads, not two, leave enough blocks for all
+multiprocessors."""
 
 
 def _convolve(
     x, weight, bias, scale, shift, out, height, width, eps,
     C: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Two or four rows, a to d, of some pixels with all their channels, in float32: what is read counts for each of the
-    rows that see it."""
+    """Convolve two or four rows, a to d, of some pixels with all their channels, in float32: each value is read once
+    for all of these rows."""
     picture = tl.program_id(2).to(tl.int64) * height * width * C
     columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     row = tl.program_id(1) * ROWS + 0 * columns
-    channels = tl.arange(0, C)[None, :] + 0 * columns[:, None]  # weights, too, are read where they are needed
+    channels = tl.arange(0, C)[None, :] + 0 * columns[:, None]  # weights have the layout of the pixels, too
     a, b = tl.zeros([COLUMNS, C], tl.float32), tl.zeros([COLUMNS, C], tl.float32)
     c, d = a, b
     for j in range(7):
@@ -37,9 +38,9 @@ def _convolve(
         taps = weight + j * C + channels
         for i in tl.static_range(ROWS + 6):
             line = row + i - 3
-            there = (inside & (line >= 0) & (line < height))[:, None]
-            where = x + picture + (line * width + column)[:, None] * C + channels
-            values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+            mask = (inside & (line >= 0) & (line < height))[:, None]
+            source = x + picture + (line * width + column)[:, None] * C + channels
+            values = tl.load(source, mask=mask, other=0.0).to(tl.float32)
             if i < 7:
                 a += values * tl.load(taps + i * (7 * C))
             if i >= 1 and i < 8:
@@ -59,7 +60,7 @@ def _convolve(
 
 
 def _write(x, bias, scale, shift, target, mask, eps, C: tl.constexpr):
-    """The layer norm of one row."""
+    """Normalise and write one row."""
     x += bias
     x -= (tl.sum(x, 1) / C)[:, None]
     x *= tl.rsqrt(tl.sum(x * x, 1) / C + eps)[:, None]
@@ -92,7 +93,7 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm, dtype
     assert x.is_contiguous(memory_format=torch.channels_last)
     out = torch.empty_like(x, dtype=dtype, memory_format=torch.channels_last)
     rows, columns = 4 if n * h * w >= MIN_PIXELS_OF_FOUR_ROWS else 2, max(1, VALUES // c)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _convolve[triton.cdiv(w, columns), triton.cdiv(h, rows), n](
             x, weight, bias, norm.weight, norm.bias, out, h, w, norm.eps,
             C=c, ROWS=rows, COLUMNS=columns,

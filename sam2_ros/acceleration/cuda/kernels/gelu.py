@@ -11,13 +11,14 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 def inverse(x):
-    """1 / x for 1 or more: division does more than that for what is very large or small."""
+    """1 / x for x of 1 or more, in fewer instructions than a division, which also handles very large and small
+    numbers."""
     root = tl.rsqrt(x)
     return root * root
 
 
 def gelu(x):
-    """x times the normal distribution's integral up to x, which is within 5e-7: Abramowitz and Stegun, 26.2.17."""
+    """x times the normal distribution's integral up to x, with an error below 5e-7: Abramowitz and Stegun, 26.2.17."""
     t = inverse(1 + 0.2316419 * tl.abs(x))
     series = t * (0.127414796 + t * (-0.142248368 + t * (0.710706871 + t * (-0.726576014 + t * 0.530702715))))
     tail = series * tl.exp2(x * x * -0.7213475204444817)

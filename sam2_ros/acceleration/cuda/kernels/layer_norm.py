@@ -1,5 +1,5 @@
-"""Layer norm over the last dimension, for CUDA: of float32, written in half precision, where PyTorch makes two or three
-passes over memory and takes a block of threads for each row, however short. Written in Triton."""
+"""Layer norm over the last dimension, for CUDA: from float32 to half precision, for which PyTorch makes two or three
+passes over memory, with a block of threads even for a short row. Written in Triton."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 VALUES = 4096
-"""Of one block of threads."""
+"""Values per block of threads."""
 
 
 def _normalise(
     x, add, weight, bias, out, strip, eps, height, width, down,
     C: tl.constexpr, WIDE: tl.constexpr, ADD: tl.constexpr, WINDOWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some rows, in float32. Where something is added to them, x takes the sum. In windows, WINDOWS a side: row by row
-    as `to_windows` has them, with zeros where they hang over the map's edge. They come in strips, each of them all
-    windows side by side, so that telling where in the map a row belongs takes no division by what is not known
-    beforehand."""
+    """Normalise some rows, in float32. With ADD, x takes the sum. With WINDOWS, the side of a window, rows have the
+    order of `to_windows`, with zeros beyond the map's edge. They come in strips, each of them all windows side by side,
+    so that the place of a row in the map takes no division by numbers unknown at compile time."""
     rows_here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     target = tl.program_id(1).to(tl.int64) * strip + rows_here
     channels = tl.arange(0, WIDE)
     exists = rows_here < strip
     source, inside = target, exists
     if WINDOWS:
-        cell, box = rows_here % (WINDOWS * WINDOWS), rows_here // (WINDOWS * WINDOWS)
-        row = tl.program_id(1) % down * WINDOWS + cell // WINDOWS
-        column = box * WINDOWS + cell % WINDOWS
+        token, window_index = rows_here % (WINDOWS * WINDOWS), rows_here // (WINDOWS * WINDOWS)
+        row = tl.program_id(1) % down * WINDOWS + token // WINDOWS
+        column = window_index * WINDOWS + token % WINDOWS
         source = (tl.program_id(1) // down * height + row).to(tl.int64) * width + column
         inside = exists & (row < height) & (column < width)
-    there = inside[:, None] & (channels < C)
-    where = x + source[:, None] * C + channels
-    values = tl.load(where, mask=there, other=0.0).to(tl.float32)
+    mask = inside[:, None] & (channels < C)
+    address = x + source[:, None] * C + channels
+    values = tl.load(address, mask=mask, other=0.0).to(tl.float32)
     if ADD:
-        values += tl.load(add + source[:, None] * C + channels, mask=there, other=0.0).to(tl.float32)
-        tl.store(where, values.to(x.dtype.element_ty), mask=there)
+        values += tl.load(add + source[:, None] * C + channels, mask=mask, other=0.0).to(tl.float32)
+        tl.store(address, values.to(x.dtype.element_ty), mask=mask)
     values = tl.where(channels < C, values - (tl.sum(values, 1) / C)[:, None], 0.0)
     values *= tl.rsqrt(tl.sum(values * values, 1) / C + eps)[:, None]
     scale = tl.load(weight + channels, mask=channels < C, other=0.0).to(tl.float32)
     shift = tl.load(bias + channels, mask=channels < C, other=0.0).to(tl.float32)
     values = tl.where(inside[:, None], values * scale + shift, 0.0)
-    where = out + target[:, None] * C + channels
-    tl.store(where, values.to(out.dtype.element_ty), mask=exists[:, None] & (channels < C))
+    address = out + target[:, None] * C + channels
+    tl.store(address, values.to(out.dtype.element_ty), mask=exists[:, None] & (channels < C))
 
 
 if triton is not None:
-    # Without variants for sizes that happen to be multiples of 16: images may have any.
+    # No variants for sizes that happen to be multiples of 16: images may have any.
     _normalise = triton.jit(_normalise, do_not_specialize=["strip", "height", "width", "down"])
 
 
@@ -78,7 +77,7 @@ def layer_norm(
         [..., C], or [B * windows, window, window, C].
     """
     assert x.is_contiguous() and (add is None or (add.is_contiguous() and add.shape == x.shape))
-    assert add is None or not window, "what hangs over the edge would not be added"
+    assert add is None or not window, "rows beyond the edge would not be added"
     c = x.shape[-1]
     shape, height, width, down, strips = x.shape, 1, 1, 1, 1
     if window:
@@ -89,7 +88,7 @@ def layer_norm(
     out = torch.empty(shape, dtype=dtype, device=x.device)
     strip, wide = out.numel() // c // strips, triton.next_power_of_2(c)
     block = max(1, VALUES // wide)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _normalise[triton.cdiv(strip, block), strips](
             x, x if add is None else add, weight, bias, out, strip, eps, height, width, down,
             C=c, WIDE=wide, ADD=add is not None, WINDOWS=window, BLOCK=block,

@@ -1,5 +1,5 @@
-"""The first convolutions of masks, for CUDA. They have few channels at many places: cuDNN's kernels are slow there, and
-so much is read and written that norm and GELU are worth fusing. Written in Triton."""
+"""The first convolutions of masks, for CUDA. They have few channels and many pixels: cuDNN's kernels are slow there,
+and the traffic is so large that norm and GELU are worth fusing. Written in Triton."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 PIXELS = 128
-"""Of one block of threads."""
+"""Pixels per block of threads."""
 
 
-def _stretch(before, x, after):
-    """Bilinear upsampling by 4 along one side: the last of the four places of the value before, and x's own four."""
+def _upsample(before, x, after):
+    """Bilinear upsampling by 4 along one side: the last of the four samples of the value before, and the four of x."""
     return (
         0.625 * before + 0.375 * x,
         0.375 * before + 0.625 * x,
@@ -31,13 +31,13 @@ def _stretch(before, x, after):
 
 
 def _mask(logit, inside, PROMPTED: tl.constexpr):
-    """-10 .. 10, but 0 outside, as convolutions pad."""
+    """The mask of a logit, -10 .. 10; 0 outside, as convolutions pad."""
     mask = tl.where(logit > 0, 10.0, -10.0) if PROMPTED else 20 * inverse(1 + tl.exp2(logit * -1.4426950408889634)) - 10
     return tl.where(inside, mask, 0.0)
 
 
 def _mask_row(a, b, c, d, e, inside, left, PROMPTED: tl.constexpr):
-    """Five places, of which the first is outside where nothing is to the left."""
+    """Masks of five samples, of which the first is outside in the first column."""
     return (
         _mask(a, inside & left, PROMPTED),
         _mask(b, inside, PROMPTED),
@@ -51,7 +51,7 @@ def _channel(
     a0, a1, a2, a3, a4, b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, e0, e1, e2, e3, e4,
     weight, bias, CHANNEL: tl.constexpr,
 ):  # fmt: skip
-    """One channel of the convolution, of 5 x 5 places: top left, top right, bottom left, bottom right."""
+    """One channel of the convolution over 5 x 5 samples: top left, top right, bottom left, bottom right."""
     shift = tl.load(bias + CHANNEL).to(tl.float32)
     w0, w1, w2 = _weights(weight + 9 * CHANNEL)
     w3, w4, w5 = _weights(weight + 9 * CHANNEL + 3)
@@ -69,7 +69,7 @@ def _weights(row):
 
 
 def _normalise(a, b, c, d, scale, shift, eps):
-    """Four channels: layer norm and GELU."""
+    """Layer norm over four channels, and GELU."""
     mean = (a + b + c + d) / 4
     a, b, c, d = a - mean, b - mean, c - mean, d - mean
     factor = tl.rsqrt((a * a + b * b + c * c + d * d) / 4 + eps)
@@ -81,46 +81,47 @@ def _normalise(a, b, c, d, scale, shift, eps):
     )
 
 
-def _start(
+def _from_logits(
     logits, weight, bias, scale, shift, out, height, width, eps,
     PROMPTED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of one object's logits. Each becomes 4 x 4 places, of which with those above and to the left the
-    convolution makes 2 x 2: no place is computed by more than a neighbour, too, and none is ever in memory."""
+    """Upsample and convolve some pixels of one object's logits. Each pixel becomes 4 x 4 samples, from which, with
+    those above and to the left, the convolution makes 2 x 2: only border samples are computed twice, and none is ever
+    in memory."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = pixels < height * width
+    inside = pixels < height * width
     row, column = pixels // width, pixels % width
     above, below = tl.maximum(row - 1, 0) * width, tl.minimum(row + 1, height - 1) * width
     before, after = tl.maximum(column - 1, 0), tl.minimum(column + 1, width - 1)
-    source, here = logits + picture, row * width
+    source, middle = logits + picture, row * width
 
-    p0, p1, p2, p3, p4 = _stretch(
-        tl.load(source + above + before, mask=there, other=0.0),
-        tl.load(source + above + column, mask=there, other=0.0),
-        tl.load(source + above + after, mask=there, other=0.0),
+    p0, p1, p2, p3, p4 = _upsample(
+        tl.load(source + above + before, mask=inside, other=0.0),
+        tl.load(source + above + column, mask=inside, other=0.0),
+        tl.load(source + above + after, mask=inside, other=0.0),
     )
-    q0, q1, q2, q3, q4 = _stretch(
-        tl.load(source + here + before, mask=there, other=0.0),
-        tl.load(source + here + column, mask=there, other=0.0),
-        tl.load(source + here + after, mask=there, other=0.0),
+    q0, q1, q2, q3, q4 = _upsample(
+        tl.load(source + middle + before, mask=inside, other=0.0),
+        tl.load(source + middle + column, mask=inside, other=0.0),
+        tl.load(source + middle + after, mask=inside, other=0.0),
     )
-    r0, r1, r2, r3, r4 = _stretch(
-        tl.load(source + below + before, mask=there, other=0.0),
-        tl.load(source + below + column, mask=there, other=0.0),
-        tl.load(source + below + after, mask=there, other=0.0),
+    r0, r1, r2, r3, r4 = _upsample(
+        tl.load(source + below + before, mask=inside, other=0.0),
+        tl.load(source + below + column, mask=inside, other=0.0),
+        tl.load(source + below + after, mask=inside, other=0.0),
     )
-    a0, b0, c0, d0, e0 = _stretch(p0, q0, r0)
-    a1, b1, c1, d1, e1 = _stretch(p1, q1, r1)
-    a2, b2, c2, d2, e2 = _stretch(p2, q2, r2)
-    a3, b3, c3, d3, e3 = _stretch(p3, q3, r3)
-    a4, b4, c4, d4, e4 = _stretch(p4, q4, r4)
+    a0, b0, c0, d0, e0 = _upsample(p0, q0, r0)
+    a1, b1, c1, d1, e1 = _upsample(p1, q1, r1)
+    a2, b2, c2, d2, e2 = _upsample(p2, q2, r2)
+    a3, b3, c3, d3, e3 = _upsample(p3, q3, r3)
+    a4, b4, c4, d4, e4 = _upsample(p4, q4, r4)
     left = column > 0
-    a0, a1, a2, a3, a4 = _mask_row(a0, a1, a2, a3, a4, there & (row > 0), left, PROMPTED)
-    b0, b1, b2, b3, b4 = _mask_row(b0, b1, b2, b3, b4, there, left, PROMPTED)
-    c0, c1, c2, c3, c4 = _mask_row(c0, c1, c2, c3, c4, there, left, PROMPTED)
-    d0, d1, d2, d3, d4 = _mask_row(d0, d1, d2, d3, d4, there, left, PROMPTED)
-    e0, e1, e2, e3, e4 = _mask_row(e0, e1, e2, e3, e4, there, left, PROMPTED)
+    a0, a1, a2, a3, a4 = _mask_row(a0, a1, a2, a3, a4, inside & (row > 0), left, PROMPTED)
+    b0, b1, b2, b3, b4 = _mask_row(b0, b1, b2, b3, b4, inside, left, PROMPTED)
+    c0, c1, c2, c3, c4 = _mask_row(c0, c1, c2, c3, c4, inside, left, PROMPTED)
+    d0, d1, d2, d3, d4 = _mask_row(d0, d1, d2, d3, d4, inside, left, PROMPTED)
+    e0, e1, e2, e3, e4 = _mask_row(e0, e1, e2, e3, e4, inside, left, PROMPTED)
 
     s0, t0, u0, v0 = _channel(
         a0, a1, a2, a3, a4, b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, e0, e1, e2, e3, e4,
@@ -147,42 +148,44 @@ def _start(
     top = tl.join(tl.join(tl.join(s0, t0), tl.join(s2, t2)), tl.join(tl.join(s1, t1), tl.join(s3, t3)))
     bottom = tl.join(tl.join(tl.join(u0, v0), tl.join(u2, v2)), tl.join(tl.join(u1, v1), tl.join(u3, v3)))
     target = out + picture * 16 + (row * 4 * width + column * 2)[:, None] * 4 + tl.arange(0, 8)
-    kind = out.dtype.element_ty
-    tl.store(target, tl.reshape(top, (BLOCK, 8)).to(kind), mask=there[:, None])
-    tl.store(target + width * 8, tl.reshape(bottom, (BLOCK, 8)).to(kind), mask=there[:, None])
+    dtype = out.dtype.element_ty
+    tl.store(target, tl.reshape(top, (BLOCK, 8)).to(dtype), mask=inside[:, None])
+    tl.store(target + width * 8, tl.reshape(bottom, (BLOCK, 8)).to(dtype), mask=inside[:, None])
 
 
 def _convolve(
     x, weight, bias, scale, shift, out, height, width, eps,
     C: tl.constexpr, D: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of what comes out. The three pixels next to each other on which a row of weights looks are one vector
-    of 3 C values, filled up to a power of two."""
+    """Compute some pixels of the output. The three neighbouring pixels under a row of weights are one vector of 3 C
+    values, padded to a power of two."""
     picture = tl.program_id(1).to(tl.int64) * height * width
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = pixels < height * width
+    exists = pixels < height * width
     row, first = pixels // width, (pixels % width * 2 - 1) * C
     values, channels = tl.arange(0, WIDE), tl.arange(0, D)
-    found = tl.zeros([BLOCK, D], tl.float32)
+    accumulator = tl.zeros([BLOCK, D], tl.float32)
     for i in tl.static_range(3):
         line = row * 2 - 1 + i
-        inside = (there & (line >= 0))[:, None] & (first[:, None] + values >= 0) & (values < 3 * C)
-        where = x + picture * (4 * C) + (line * 2 * width * C + first)[:, None] + values
-        three = tl.load(where, mask=inside, other=0.0)
+        inside = (exists & (line >= 0))[:, None] & (first[:, None] + values >= 0) & (values < 3 * C)
+        source = x + picture * (4 * C) + (line * 2 * width * C + first)[:, None] + values
+        pixels_of_row = tl.load(source, mask=inside, other=0.0)
         taps = tl.load(weight + (i * WIDE + values[:, None]) * D + channels)
-        found = tl.dot(three, taps, found, input_precision="ieee")
-    found += tl.load(bias + channels).to(tl.float32)
-    found -= (tl.sum(found, 1) / D)[:, None]
-    found *= tl.rsqrt(tl.sum(found * found, 1) / D + eps)[:, None]
-    found = gelu(found * tl.load(scale + channels).to(tl.float32) + tl.load(shift + channels).to(tl.float32))
+        accumulator = tl.dot(pixels_of_row, taps, accumulator, input_precision="ieee")
+    accumulator += tl.load(bias + channels).to(tl.float32)
+    accumulator -= (tl.sum(accumulator, 1) / D)[:, None]
+    accumulator *= tl.rsqrt(tl.sum(accumulator * accumulator, 1) / D + eps)[:, None]
+    accumulator = gelu(
+        accumulator * tl.load(scale + channels).to(tl.float32) + tl.load(shift + channels).to(tl.float32)
+    )
     target = out + (picture + pixels[:, None]) * D + channels
-    tl.store(target, found.to(out.dtype.element_ty), mask=there[:, None])
+    tl.store(target, accumulator.to(out.dtype.element_ty), mask=exists[:, None])
 
 
 if triton is not None:
-    _stretch, _mask, _mask_row = (triton.jit(function) for function in (_stretch, _mask, _mask_row))
+    _upsample, _mask, _mask_row = (triton.jit(function) for function in (_upsample, _mask, _mask_row))
     _channel, _weights, _normalise = (triton.jit(function) for function in (_channel, _weights, _normalise))
-    _start, _convolve = triton.jit(_start), triton.jit(_convolve)
+    _from_logits, _convolve = triton.jit(_from_logits), triton.jit(_convolve)
 
 
 def from_logits(
@@ -192,7 +195,7 @@ def from_logits(
 
     Args:
         logits: [N, h, w].
-        prompted: whether the mask is where logits are above 0; else it is their sigmoid.
+        prompted: whether the mask is 1 where logits are above 0, and 0 elsewhere; else it is their sigmoid.
         convolution: from 1 to 4 channels, 3 x 3 with stride 2 and padding.
         norm: of 4 channels.
         dtype: of the result.
@@ -202,8 +205,8 @@ def from_logits(
     """
     n, h, w = logits.shape
     out = torch.empty(n, 2 * h, 2 * w, 4, dtype=dtype, device=logits.device)
-    with torch.cuda.device_of(logits):  # Triton launches on the current one
-        _start[triton.cdiv(h * w, PIXELS), n](
+    with torch.cuda.device_of(logits):  # Triton launches on the current device
+        _from_logits[triton.cdiv(h * w, PIXELS), n](
             logits.float().contiguous(), convolution.weight, convolution.bias, norm.weight, norm.bias, out,
             h, w, norm.eps, PROMPTED=prompted, BLOCK=PIXELS,
         )  # fmt: skip
@@ -226,7 +229,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Ten
     assert x.is_contiguous(memory_format=torch.channels_last) and h % 2 == w % 2 == 0
     _, wide, d = weight.shape
     out = torch.empty(n, h // 2, w // 2, d, dtype=x.dtype, device=x.device)
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         _convolve[triton.cdiv(h * w // 4, PIXELS), n](
             x, weight, bias, norm.weight, norm.bias, out, h // 2, w // 2, norm.eps,
             C=c, D=d, WIDE=wide, BLOCK=PIXELS, num_warps=max(4, d // 8),

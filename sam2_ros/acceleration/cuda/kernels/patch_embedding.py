@@ -1,5 +1,5 @@
-"""Embedding of patches, for CUDA: with three channels PyTorch's convolution takes no tensor cores in float32, and
-bias, layout and positions are passes of their own over its largest map. Written in Triton."""
+"""Embedding of patches, for CUDA: with three channels PyTorch's convolution uses no tensor cores in float32, and bias,
+layout and positions are separate passes over the network's largest map. Written in Triton."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 PIXELS, FEATURES = 64, 128
-"""Of one block of threads."""
+"""Pixels and features per block of threads."""
 
 DEPTH = 32
-"""Depth of the product that is loaded at a time."""
+"""Depth of the product per load."""
 
 
 def _embed(
@@ -28,33 +28,33 @@ def _embed(
     CHANNELS: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr, PRECISION: tl.constexpr,
     PIXELS: tl.constexpr, FEATURES: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """Some pixels of one row of the map."""
+    """Embed some pixels of one row of the map."""
     line, picture = tl.program_id(2) % down, (tl.program_id(2) // down).to(tl.int64)
     columns = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
     features = tl.program_id(0) * FEATURES + tl.arange(0, FEATURES)
-    inside, known = columns < across, features < dim
+    column_mask, feature_mask = columns < across, features < dim
     top, left = line * STRIDE - SIDE // 2, columns * STRIDE - SIDE // 2
-    found = tl.zeros([PIXELS, FEATURES], tl.float32)
+    accumulator = tl.zeros([PIXELS, FEATURES], tl.float32)
     for start in range(0, CHANNELS * SIDE * SIDE, DEPTH):
         tap = start + tl.arange(0, DEPTH)
         exists = tap < CHANNELS * SIDE * SIDE
         channel, row, column = tap // (SIDE * SIDE), top + tap // SIDE % SIDE, left[:, None] + (tap % SIDE)[None, :]
-        there = (exists & (row >= 0) & (row < height))[None, :] & (column >= 0) & (column < width)
-        where = ((picture * CHANNELS + channel) * height + row)[None, :] * width + column
-        a = tl.load(image + where, mask=there & inside[:, None], other=0.0).to(tl.float32)
-        b = tl.load(weight + features[None, :] * taps + tap[:, None], mask=known[None, :], other=0.0)
+        in_image = (exists & (row >= 0) & (row < height))[None, :] & (column >= 0) & (column < width)
+        offsets = ((picture * CHANNELS + channel) * height + row)[None, :] * width + column
+        a = tl.load(image + offsets, mask=in_image & column_mask[:, None], other=0.0).to(tl.float32)
+        b = tl.load(weight + features[None, :] * taps + tap[:, None], mask=feature_mask[None, :], other=0.0)
         if PRECISION == "tf32":
             a, b = nearest(a), nearest(b)
-        found = tl.dot(a, b, found, input_precision=PRECISION)
-    found += tl.load(bias + features, mask=known, other=0.0).to(tl.float32)[None, :]
-    mask = inside[:, None] & known[None, :]
-    where = (line * across + columns)[:, None] * dim + features[None, :]
-    found += tl.load(position + where, mask=mask, other=0.0)
-    tl.store(out + picture * down * across * dim + where, found, mask=mask)
+        accumulator = tl.dot(a, b, accumulator, input_precision=PRECISION)
+    accumulator += tl.load(bias + features, mask=feature_mask, other=0.0).to(tl.float32)[None, :]
+    mask = column_mask[:, None] & feature_mask[None, :]
+    offsets = (line * across + columns)[:, None] * dim + features[None, :]
+    accumulator += tl.load(position + offsets, mask=mask, other=0.0)
+    tl.store(out + picture * down * across * dim + offsets, accumulator, mask=mask)
 
 
 if triton is not None:
-    # Without variants for sizes that happen to be multiples of 16: images may have any.
+    # No variants for sizes that happen to be multiples of 16: images may have any.
     _embed = triton.jit(_embed, do_not_specialize=["height", "width", "down", "across"])
 
 
@@ -68,8 +68,8 @@ def patch_embedding(
 ) -> Tensor:
     """Convolve patches, padded by half their size, and add positions; forward only.
 
-    Factors are rounded to TF32 where PyTorch's matrix products round theirs, or else split into two such numbers, which
-    is as good as exact.
+    Factors are rounded to TF32 if PyTorch's matrix products round theirs; else each is split into two TF32 numbers,
+    which is as good as exact.
 
     Args:
         image: [B, C, H, W], contiguous, H and W multiples of the stride.
@@ -89,7 +89,7 @@ def patch_embedding(
     precision = "tf32" if products_round() else "tf32x3"
     features = min(FEATURES, triton.next_power_of_2(dim))
     out = torch.empty(b, down, across, dim, dtype=torch.float32, device=image.device)
-    with torch.cuda.device_of(image):  # Triton launches on the current one
+    with torch.cuda.device_of(image):  # Triton launches on the current device
         _embed[triton.cdiv(dim, features), triton.cdiv(across, PIXELS), down * b](
             image, weight, bias, position, out, height, width, down, across, dim, taps,
             CHANNELS=channels, SIDE=size, STRIDE=stride, PRECISION=precision,

@@ -10,7 +10,7 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 def nearest(x):
-    """The nearest TF32 number: tensor cores themselves cut off the last 13 bits, which makes all products smaller."""
+    """The nearest TF32 number: tensor cores themselves truncate the last 13 bits, which makes all products smaller."""
     return (x.to(tl.int32, bitcast=True) + 0x1000).to(tl.float32, bitcast=True)
 
 

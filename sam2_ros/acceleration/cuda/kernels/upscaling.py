@@ -1,5 +1,5 @@
-"""The mask decoder's upscaling, for CUDA: transposed convolutions together with everything behind them, where PyTorch
-makes a pass over memory for each. The image at full size is never in memory, only its masks. Written in Triton."""
+"""The mask decoder's upscaling, for CUDA: transposed convolutions fused with the operations behind them, each of which
+is a pass over memory in PyTorch. The image at full size is never in memory, only its masks. Written in Triton."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
 
 
 class Blocks(NamedTuple):
-    """How the work is divided among blocks of threads."""
+    """Division of the work among blocks of threads."""
 
     cells: int
-    """Of one block of threads."""
+    """Cells per block of threads."""
     inner: int
-    """Channels that are multiplied and summed together."""
+    """Input channels per load."""
     warps: int
     stages: int
-    """Of the software pipeline that loads ahead."""
+    """Stages of the software pipeline that loads ahead."""
 
 
 BLOCKS = {"tf32": Blocks(64, 64, 8, 2), "ieee": Blocks(64, 16, 8, 2)}
-"""By precision. Without rounding, tensor cores are not used, and the factors take registers."""
+"""Precision -> division. Without rounding, tensor cores are not used, and the factors take registers."""
 
 
-def _grow(
+def _transposed(
     x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """The transposed convolution, bias and skip connection, in float32: each cell becomes two by two pixels, of which a
-    block of threads makes the upper two, or the lower two.
+    """Apply the transposed convolution, bias and skip connection, in float32: each cell becomes two by two pixels, of
+    which a block of threads computes the upper two, or the lower two.
 
     Returns:
         [CELLS, 2, C]; offsets of the pixels on the object's map [CELLS, 2]; which cells exist [CELLS, 1].
@@ -48,23 +48,23 @@ def _grow(
     item = tl.program_id(1).to(tl.int64)
     below = tl.program_id(0) % 2
     cell = tl.program_id(0) // 2 * CELLS + tl.arange(0, CELLS)
-    there = (cell < cells)[:, None]
-    both = tl.arange(0, 2 * C)  # the channels of the left pixel, and of the right one
-    found = tl.zeros([CELLS, 2 * C], tl.float32)
+    exists = (cell < cells)[:, None]
+    pair = tl.arange(0, 2 * C)  # the channels of the left pixel, and of the right one
+    accumulator = tl.zeros([CELLS, 2 * C], tl.float32)
     for start in range(0, K, INNER):
         inner = start + tl.arange(0, INNER)
-        a = tl.load(x + (item * cells + cell[:, None]) * K + inner, mask=there, other=0.0)
-        b = tl.load(weight + (below * 2 * C + both) * K + inner[:, None])
+        a = tl.load(x + (item * cells + cell[:, None]) * K + inner, mask=exists, other=0.0)
+        b = tl.load(weight + (below * 2 * C + pair) * K + inner[:, None])
         if PRECISION == "tf32":
             a, b = nearest(a), nearest(b)
-        found = tl.dot(a, b, found, input_precision=PRECISION)
+        accumulator = tl.dot(a, b, accumulator, input_precision=PRECISION)
     row, column = cell // width * 2 + below, cell % width * 2
-    where = skip + item * skip_object + row[:, None] * skip_row + column[:, None] * skip_column
-    where += both // C * skip_column + both % C * skip_channel
-    found += tl.load(bias + both % C) + tl.load(where, mask=there, other=0.0)
-    found = tl.reshape(found, (CELLS, 2, C))
+    address = skip + item * skip_object + row[:, None] * skip_row + column[:, None] * skip_column
+    address += pair // C * skip_column + pair % C * skip_channel
+    accumulator += tl.load(bias + pair % C) + tl.load(address, mask=exists, other=0.0)
+    accumulator = tl.reshape(accumulator, (CELLS, 2, C))
     pixel = (row * 2 * width + column)[:, None] + tl.arange(0, 2)
-    return found, pixel, there
+    return accumulator, pixel, exists
 
 
 def _upscale(
@@ -72,8 +72,8 @@ def _upscale(
     cells, width, skip_object, skip_channel, skip_row, skip_column,
     K: tl.constexpr, C: tl.constexpr, CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Some cells of one object's map, through layer norm over the channels and GELU."""
-    values, pixel, there = _grow(
+    """Upscale some cells of one object's map, with layer norm over the channels and GELU."""
+    values, pixel, exists = _transposed(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
     )  # fmt: skip
@@ -81,8 +81,8 @@ def _upscale(
     values -= (tl.sum(values, 2) / C)[:, :, None]
     values *= tl.rsqrt(tl.sum(values * values, 2) / C + eps)[:, :, None]
     values = gelu(values * tl.load(scale + channels) + tl.load(shift + channels))
-    where = out + (tl.program_id(1).to(tl.int64) * 4 * cells + pixel)[:, :, None] * C + channels
-    tl.store(where, values.to(out.dtype.element_ty), mask=there[:, :, None])
+    address = out + (tl.program_id(1).to(tl.int64) * 4 * cells + pixel)[:, :, None] * C + channels
+    tl.store(address, values.to(out.dtype.element_ty), mask=exists[:, :, None])
 
 
 def _filter(
@@ -91,8 +91,8 @@ def _filter(
     K: tl.constexpr, C: tl.constexpr, MASKS: tl.constexpr,
     CELLS: tl.constexpr, INNER: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Some cells of one object's map, through GELU and the object's filters."""
-    values, pixel, there = _grow(
+    """Upscale some cells of one object's map, with GELU and the object's filters."""
+    values, pixel, exists = _transposed(
         x, weight, bias, skip, cells, width, skip_object, skip_channel, skip_row, skip_column,
         K, C, CELLS, INNER, PRECISION,
     )  # fmt: skip
@@ -100,17 +100,17 @@ def _filter(
     for mask in tl.static_range(MASKS):
         which = tl.program_id(1).to(tl.int64) * MASKS + mask
         logits = tl.sum(values * tl.load(filters + which * C + tl.arange(0, C)), 2)
-        tl.store(out + which * 4 * cells + pixel, logits.to(out.dtype.element_ty), mask=there)
+        tl.store(out + which * 4 * cells + pixel, logits.to(out.dtype.element_ty), mask=exists)
 
 
 if triton is not None:
-    _grow, _upscale, _filter = triton.jit(_grow), triton.jit(_upscale), triton.jit(_filter)
+    _transposed, _upscale, _filter = triton.jit(_transposed), triton.jit(_upscale), triton.jit(_filter)
 
 
 def packed(weight: Tensor) -> Tensor:
     """Weight [dim, C, 2, 2] of a transposed convolution -> [2, 2, C, dim].
 
-    For tensor cores, what is summed is contiguous.
+    The summed dimension is contiguous, for tensor cores.
     """
     return weight.detach().permute(2, 3, 1, 0).contiguous()
 
@@ -151,13 +151,14 @@ def filter_upscaled(x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, filte
 
 
 def _launch(kernel, x: Tensor, weight: Tensor, bias: Tensor, skip: Tensor, others: tuple, **constants: int) -> None:
-    """Round factors to TF32 where PyTorch's matrix products round theirs; its convolutions do so by default."""
+    """Launch a kernel. Factors are rounded to TF32 if PyTorch's matrix products round theirs; its convolutions do by
+    default."""
     n, cells, channels = x.shape
     height, width = skip.shape[2] // 2, skip.shape[3] // 2
     assert x.is_contiguous() and cells == height * width and weight.shape == (2, 2, len(bias), channels)
     precision = "tf32" if products_round() else "ieee"
     blocks = BLOCKS[precision]
-    with torch.cuda.device_of(x):  # Triton launches on the current one
+    with torch.cuda.device_of(x):  # Triton launches on the current device
         kernel[2 * triton.cdiv(cells, blocks.cells), n](
             x, weight, bias, skip, *others,
             cells, width, *skip.expand(n, -1, -1, -1).stride(),

@@ -1,5 +1,5 @@
 """Attention within the windows of an image encoder, for CUDA: they are so small that PyTorch's kernels, made for long
-sequences, work for nothing most of the time, and ask for queries to be pooled and copied before. Written in Triton."""
+sequences, mostly compute padding, and need queries pooled and copied before. Written in Triton."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ except ModuleNotFoundError:  # PyTorch for CPUs comes without it
     triton = None
 
 BLOCK = 64
-"""Queries, and keys, of one block of threads at a time; windows smaller than that share a block."""
+"""Queries, and keys, per block of threads and load; smaller windows share a block."""
 
 
 def _attend(
@@ -23,54 +23,58 @@ def _attend(
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, POOL: tl.constexpr, TOGETHER: tl.constexpr,
     C: tl.constexpr, WIDE: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """Some queries of one head, of one window or of a few next to each other, whose queries don't see each other's
-    keys. Softmax in one pass, rescaled when a larger score turns up."""
+    """Attend with some queries of one head, of one window or of a few neighbouring ones, each with its own keys.
+    Softmax in one pass, rescaled when a larger score comes."""
     SIZE: tl.constexpr = HEIGHT * WIDTH
-    ASK: tl.constexpr = (HEIGHT // 2) * (WIDTH // 2) if POOL else SIZE  # queries of a window
+    QUERIES: tl.constexpr = (HEIGHT // 2) * (WIDTH // 2) if POOL else SIZE  # queries of a window
     group = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)
     channels = tl.arange(0, WIDE)
-    known = (channels < C)[None, :]
+    channel_mask = (channels < C)[None, :]
     step = 3 * heads * C  # from token to token
     first = qkv + group * (TOGETHER * SIZE) * step + head * C + channels[None, :]
 
     rows = tl.program_id(2) * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    asked = (rows < TOGETHER * ASK) & (group * (TOGETHER * ASK) + rows < queries)
-    there = asked[:, None] & known
+    row_mask = (rows < TOGETHER * QUERIES) & (group * (TOGETHER * QUERIES) + rows < queries)
+    query_mask = row_mask[:, None] & channel_mask
     if POOL:
-        cell = rows % ASK
-        token = rows // ASK * SIZE + cell // (WIDTH // 2) * (2 * WIDTH) + cell % (WIDTH // 2) * 2
+        cell = rows % QUERIES
+        token = rows // QUERIES * SIZE + cell // (WIDTH // 2) * (2 * WIDTH) + cell % (WIDTH // 2) * 2
         corner = first + token[:, None] * step
         below = corner + WIDTH * step
-        upper = tl.maximum(tl.load(corner, mask=there, other=0.0), tl.load(corner + step, mask=there, other=0.0))
-        lower = tl.maximum(tl.load(below, mask=there, other=0.0), tl.load(below + step, mask=there, other=0.0))
+        upper = tl.maximum(
+            tl.load(corner, mask=query_mask, other=0.0), tl.load(corner + step, mask=query_mask, other=0.0)
+        )
+        lower = tl.maximum(
+            tl.load(below, mask=query_mask, other=0.0), tl.load(below + step, mask=query_mask, other=0.0)
+        )
         q = tl.maximum(upper, lower).to(qkv.dtype.element_ty)
     else:
-        q = tl.load(first + rows[:, None] * step, mask=there, other=0.0)
+        q = tl.load(first + rows[:, None] * step, mask=query_mask, other=0.0)
 
     largest = tl.full([BLOCK_Q], -1e30, tl.float32)
     total = tl.zeros([BLOCK_Q], tl.float32)
-    found = tl.zeros([BLOCK_Q, WIDE], tl.float32)
+    accumulator = tl.zeros([BLOCK_Q, WIDE], tl.float32)
     for start in range(0, TOGETHER * SIZE, BLOCK_K):
         columns = start + tl.arange(0, BLOCK_K)
-        counts = (columns < TOGETHER * SIZE) & (group * (TOGETHER * SIZE) + columns < tokens)
+        key_mask = (columns < TOGETHER * SIZE) & (group * (TOGETHER * SIZE) + columns < tokens)
         key = first + heads * C + columns[:, None] * step
-        k = tl.load(key, mask=counts[:, None] & known, other=0.0)
-        v = tl.load(key + heads * C, mask=counts[:, None] & known, other=0.0)
+        k = tl.load(key, mask=key_mask[:, None] & channel_mask, other=0.0)
+        v = tl.load(key + heads * C, mask=key_mask[:, None] & channel_mask, other=0.0)
         scores = tl.dot(q, k.T, input_precision="ieee") * scale
-        seen = counts[None, :]
+        visible = key_mask[None, :]
         if TOGETHER > 1:
-            seen = seen & ((rows // ASK)[:, None] == (columns // SIZE)[None, :])
-        scores = tl.where(seen, scores, -float("inf"))
-        new = tl.maximum(largest, tl.max(scores, 1))
-        weights = tl.exp2(scores - new[:, None])
-        shrunk = tl.exp2(largest - new)
-        total = total * shrunk + tl.sum(weights, 1)
-        found = found * shrunk[:, None] + tl.dot(weights.to(v.dtype), v, input_precision="ieee")
-        largest = new
-    found = (found / total[:, None]).to(out.dtype.element_ty)
-    where = group * (TOGETHER * ASK) + rows
-    tl.store(out + where[:, None] * (heads * C) + head * C + channels[None, :], found, mask=there)
+            visible = visible & ((rows // QUERIES)[:, None] == (columns // SIZE)[None, :])
+        scores = tl.where(visible, scores, -float("inf"))
+        maximum = tl.maximum(largest, tl.max(scores, 1))
+        weights = tl.exp2(scores - maximum[:, None])
+        rescale = tl.exp2(largest - maximum)
+        total = total * rescale + tl.sum(weights, 1)
+        accumulator = accumulator * rescale[:, None] + tl.dot(weights.to(v.dtype), v, input_precision="ieee")
+        largest = maximum
+    accumulator = (accumulator / total[:, None]).to(out.dtype.element_ty)
+    row = group * (TOGETHER * QUERIES) + rows
+    tl.store(out + row[:, None] * (heads * C) + head * C + channels[None, :], accumulator, mask=query_mask)
 
 
 if triton is not None:
@@ -95,7 +99,7 @@ def window_attention(qkv: Tensor, heads: int, pool: bool = False) -> Tensor:
     together = max(1, BLOCK // size)
     block = min(BLOCK, max(16, triton.next_power_of_2(together * h * w)))
     out = torch.empty(windows, h, w, heads * c, dtype=qkv.dtype, device=qkv.device)
-    with torch.cuda.device_of(qkv):  # Triton launches on the current one
+    with torch.cuda.device_of(qkv):  # Triton launches on the current device
         _attend[triton.cdiv(windows, together), heads, triton.cdiv(together * h * w, block)](
             qkv, out, c**-0.5 * log2(e), windows * size, windows * h * w, heads,
             HEIGHT=height, WIDTH=width, POOL=pool, TOGETHER=together,

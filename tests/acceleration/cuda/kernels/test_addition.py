@@ -22,7 +22,7 @@ for some in (x[:1], torch.cat((x, x[:1]))):
 """
 
 
-def test_sums_are_those_of_pytorch():
+def test_sums_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

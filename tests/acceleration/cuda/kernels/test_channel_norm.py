@@ -23,15 +23,15 @@ for c, h, w in ((4, 33, 37), (64, 9, 6), (256, 3, 5)):
     torch.nn.init.normal_(norm.bias)
     for x in (torch.randn(2, c, h, w) + 3, torch.randn(2, h, w, c).movedim(-1, 1), torch.randn(2, c, w, h).mT):
         for gelu in (False, True):
-            found = channel_norm(x, norm.weight, norm.bias, norm.eps, gelu)
-            torch.testing.assert_close(found, F.gelu(norm(x)) if gelu else norm(x), rtol=1e-5, atol=1e-5)
-            assert found.movedim(1, -1).is_contiguous()
+            result = channel_norm(x, norm.weight, norm.bias, norm.eps, gelu)
+            torch.testing.assert_close(result, F.gelu(norm(x)) if gelu else norm(x), rtol=1e-5, atol=1e-5)
+            assert result.movedim(1, -1).is_contiguous()
 norm = LayerNorm2d(64).requires_grad_(False)
 torch.nn.init.normal_(norm.weight)
 x, bias = torch.randn(2, 64, 5, 3), 3 * torch.randn(64)
 for x in (x, x.to(memory_format=torch.channels_last)):
-    found = channel_norm(x, norm.weight, norm.bias, norm.eps, True, bias)
-    torch.testing.assert_close(found, F.gelu(norm(x + bias[:, None, None])), rtol=1e-5, atol=1e-5)
+    result = channel_norm(x, norm.weight, norm.bias, norm.eps, True, bias)
+    torch.testing.assert_close(result, F.gelu(norm(x + bias[:, None, None])), rtol=1e-5, atol=1e-5)
 """
 
 ON_A_GPU = """
@@ -47,16 +47,16 @@ for dtype in (torch.bfloat16, torch.float16):
         norm, x = LayerNorm2d(c).requires_grad_(False), torch.randn(2, c, h, w).to(dtype) + 3
         torch.nn.init.normal_(norm.weight)
         expected = F.gelu(norm(x.float()))
-        found = twin_of(norm.cuda(), CUDA_CLASSES, dtype).with_gelu(x.cuda())
-        torch.testing.assert_close(found.float().cpu(), expected, rtol=2e-2, atol=2e-2)
+        result = twin_of(norm.cuda(), CUDA_CLASSES, dtype).with_gelu(x.cuda())
+        torch.testing.assert_close(result.float().cpu(), expected, rtol=2e-2, atol=2e-2)
 norm, x = LayerNorm2d(16).requires_grad_(False), torch.randn(2, 16, 33, 37)
-expected, found = F.gelu(norm(x)), twin_of(norm.cuda(), CUDA_CLASSES, torch.float32).with_gelu(x.cuda())
-assert found.dtype == torch.float32
-torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-5)
+expected, result = F.gelu(norm(x)), twin_of(norm.cuda(), CUDA_CLASSES, torch.float32).with_gelu(x.cuda())
+assert result.dtype == torch.float32
+torch.testing.assert_close(result.cpu(), expected, rtol=1e-5, atol=1e-5)
 """
 
 
-def test_norms_are_those_of_pytorch():
+def test_norms_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

@@ -24,13 +24,13 @@ for depthwise.MIN_PIXELS_OF_FOUR_ROWS in (2**14, 0):
         nn.init.normal_(norm.bias)
         x = torch.randn(n, h, w, c).movedim(-1, 1)
         weight = depthwise.packed(convolution.weight)
-        found = depthwise.depthwise(x, weight, convolution.bias, norm, torch.float32)
-        torch.testing.assert_close(found, norm(convolution(x)), rtol=1e-5, atol=1e-5)
-        assert found.is_contiguous(memory_format=torch.channels_last)
+        result = depthwise.depthwise(x, weight, convolution.bias, norm, torch.float32)
+        torch.testing.assert_close(result, norm(convolution(x)), rtol=1e-5, atol=1e-5)
+        assert result.is_contiguous(memory_format=torch.channels_last)
 """
 
 
-def test_convolutions_are_those_of_pytorch():
+def test_convolutions_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

@@ -32,9 +32,9 @@ for dtype, allowed in kinds:
             expected = F.linear(x.double(), weight.double(), bias.double())
             expected = F.gelu(expected) if gelu else expected
             expected = expected + residual if add else expected
-            found = fused_linear(x, weight, bias, gelu, residual if add else None, 0, tile)
-            assert found.dtype == (residual.dtype if add else dtype)
-            torch.testing.assert_close(found.double(), expected, rtol=allowed, atol=allowed)
+            result = fused_linear(x, weight, bias, gelu, residual if add else None, 0, tile)
+            assert result.dtype == (residual.dtype if add else dtype)
+            torch.testing.assert_close(result.double(), expected, rtol=allowed, atol=allowed)
     for b, h, w, window in ((2, 9, 10, 4), (1, 7, 13, 7), (2, 6, 4, 2)):  # some hang over the edges
         map, residual = torch.randn(b, h, w, 32, device=device), torch.randn(b, h, w, 48, device=device)
         scale, shift = torch.randn(2, 32, device=device)
@@ -43,12 +43,12 @@ for dtype, allowed in kinds:
         torch.testing.assert_close(windows.float(), expected, rtol=allowed, atol=allowed)
         weight, bias = torch.randn(48, 32, device=device).to(dtype), torch.randn(48, device=device)
         expected = residual + from_windows(F.linear(windows.double(), weight.double(), bias.double()), h, w)
-        found = fused_linear(windows, weight, bias, residual=residual, window=window)
-        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+        result = fused_linear(windows, weight, bias, residual=residual, window=window)
+        torch.testing.assert_close(result.double(), expected, rtol=1e-4, atol=1e-4)
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 

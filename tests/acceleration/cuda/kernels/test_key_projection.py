@@ -1,4 +1,4 @@
-"""Keys of memory attention; in the interpreter they are computed in test_memory_attention.py."""
+"""Keys of memory attention; test_memory_attention.py computes them in the interpreter."""
 
 import pytest
 

@@ -3,7 +3,7 @@
 import pytest
 from triton_processes import python
 
-from sam2_ros.acceleration.cuda.kernels.mask_downsampling import _convolve, _start
+from sam2_ros.acceleration.cuda.kernels.mask_downsampling import _convolve, _from_logits
 
 pytestmark = pytest.mark.slow
 
@@ -34,22 +34,22 @@ for prompted in (False, True):
     for shape in shapes:
         logits = 5 * torch.randn(shape)
         logits[0, :2] = -1024
-        found = from_logits(logits, prompted, convolution, norm, torch.float32)
+        result = from_logits(logits, prompted, convolution, norm, torch.float32)
         expected = F.gelu(norm(convolution(mask_of(logits, prompted))))
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-5)
+        assert result.is_contiguous(memory_format=torch.channels_last)
 for c in (4, 16):
     convolution, norm = layers(c)
     for n, h, w in shapes:
         for dtype, allowed in ((torch.float32, 1e-5), (torch.float16, 5e-3)):
             x = torch.randn(n, h, w, c).movedim(-1, 1)
-            found = convolve(x.to(dtype), packed(convolution.weight, dtype), convolution.bias, norm)
-            torch.testing.assert_close(found.float(), F.gelu(norm(convolution(x))), rtol=allowed, atol=allowed)
-            assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
+            result = convolve(x.to(dtype), packed(convolution.weight, dtype), convolution.bias, norm)
+            torch.testing.assert_close(result.float(), F.gelu(norm(convolution(x))), rtol=allowed, atol=allowed)
+            assert result.dtype == dtype and result.is_contiguous(memory_format=torch.channels_last)
 """
 
 
-def test_convolutions_are_those_of_pytorch():
+def test_convolutions_equal_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 
@@ -57,7 +57,7 @@ def test_compiles(build):
     kinds = {"x": "*bf16", "out": "*bf16", "eps": "fp32"}
     kinds |= dict.fromkeys(("logits", "weight", "bias", "scale", "shift"), "*fp32")
     for prompted in (False, True):
-        assert build(_start, kinds, {"PROMPTED": prompted, "BLOCK": 128}).metadata.shared < 48 * 1024
+        assert build(_from_logits, kinds, {"PROMPTED": prompted, "BLOCK": 128}).metadata.shared < 48 * 1024
     for c, wide, warps in ((4, 16, 4), (16, 64, 8)):
         constants = {"C": c, "D": 4 * c, "WIDE": wide, "BLOCK": 128}
         code = build(_convolve, kinds | {"weight": "*bf16"}, constants, num_warps=warps)

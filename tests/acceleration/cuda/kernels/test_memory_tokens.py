@@ -1,15 +1,15 @@
-"""Memories as tokens; in the interpreter they are made in test_memory_attention.py."""
+"""Memories as tokens; test_memory_attention.py computes them in the interpreter."""
 
 import pytest
 
-from sam2_ros.acceleration.cuda.kernels.memory_tokens import _lay_maps, _lay_pointers
+from sam2_ros.acceleration.cuda.kernels.memory_tokens import _write_maps, _write_pointers
 
 pytestmark = pytest.mark.slow
 
 
 def test_compiles(build):
     kinds = dict.fromkeys(("maps", "value", "key", "position"), "*bf16")
-    kinds |= dict.fromkeys(("where", "when", "pointers"), "*fp32") | dict.fromkeys(("valid", "map_valid"), "*u8")
+    kinds |= dict.fromkeys(("spatial", "temporal", "pointers"), "*fp32") | dict.fromkeys(("valid", "map_valid"), "*u8")
     kinds |= {"age": "*i64", "counts": "*i32"}
-    build(_lay_maps, kinds, {"C": 64, "SLOTS": 16, "CELLS": 64})
-    build(_lay_pointers, kinds, {"DIM": 256, "C": 64, "SLOTS": 32, "MAP_SLOTS": 16})
+    build(_write_maps, kinds, {"C": 64, "SLOTS": 16, "CELLS": 64})
+    build(_write_pointers, kinds, {"DIM": 256, "C": 64, "SLOTS": 32, "MAP_SLOTS": 16})

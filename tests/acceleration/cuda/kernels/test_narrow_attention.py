@@ -1,4 +1,4 @@
-"""Attention with values narrower than keys: its numbers in Triton's interpreter and on a GPU, and where it is taken."""
+"""Attention with values narrower than keys: its numbers in Triton's interpreter and on a GPU, and its selection."""
 
 import re
 
@@ -8,7 +8,7 @@ from triton_processes import python
 
 from sam2_ros.acceleration.cuda import attention
 from sam2_ros.acceleration.cuda.attention import suits_narrow_attention
-from sam2_ros.acceleration.cuda.kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _join
+from sam2_ros.acceleration.cuda.kernels.narrow_attention import FEW_KEYS, FEW_QUERIES, SHARES, _attend, _combine
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,13 @@ for dtype, allowed in ((torch.float32, 2e-6), (torch.float16, 1e-3)):  # the int
         query, key, value = packed
         some = torch.tensor([k, 32, 1][:b]).int(), torch.tensor([k - 1] * b).int()
         for lengths, parts in product((None, *some), (1, 5)):
-            found = narrow_attention(query, key.mT.contiguous().mT, value, lengths, small, parts)
+            result = narrow_attention(query, key.mT.contiguous().mT, value, lengths, small, parts)
             scores = query.double() @ key.double().mT * c**-0.5
             if lengths is not None:
                 scores.masked_fill_(torch.arange(k) >= lengths[:, None, None, None], -torch.inf)
-            wrong = (found.double() - scores.softmax(-1) @ value.double()).abs().max().item()
-            assert found.shape == (b, heads, q, d) and wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
-            assert found.transpose(1, 2).is_contiguous()
+            wrong = (result.double() - scores.softmax(-1) @ value.double()).abs().max().item()
+            assert result.shape == (b, heads, q, d) and wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
+            assert result.transpose(1, 2).is_contiguous()
 large = torch.full((1, 1, 16, 16), 300.0)  # scores of a hundred thousand
 assert torch.allclose(narrow_attention(large, large, large, None, small), large)
 """
@@ -48,13 +48,13 @@ for dtype, allowed in ((torch.bfloat16, 6e-3), (torch.float16, 1e-3)):
     for b, heads, q, k, c, d in ((1, 1, 4096, 8256, 256, 64), (3, 1, 432, 3100, 128, 64), (2, 2, 70, 333, 32, 16)):
         query, key, value = (torch.randn(b, heads, n, w, device="cuda").to(dtype) for n, w in ((q, c), (k, c), (k, d)))
         for lengths in (None, torch.randint(1, k, (b,), device="cuda").int()):
-            found = narrow_attention(query, key, value, lengths)
+            result = narrow_attention(query, key, value, lengths)
             scores = query.double() @ key.double().mT * c**-0.5
             if lengths is not None:
                 counts = torch.arange(k, device="cuda") < lengths[:, None, None, None]
                 scores.masked_fill_(~counts, -torch.inf)
             expected = scores.softmax(-1) @ value.double()
-            wrong = float((found - expected).norm() / expected.norm())
+            wrong = float((result - expected).norm() / expected.norm())
             assert wrong <= allowed, (dtype, b, heads, q, k, lengths, wrong)
 for q, k, c in ((8, 4096, 16), (4096, 8, 16), (8, 8, 32), (9, 1000, 16)):  # a decoder's, in float32
     query, key, value = (torch.randn(3, 8, n, c, device="cuda") for n in (q, k, k))
@@ -63,7 +63,7 @@ for q, k, c in ((8, 4096, 16), (4096, 8, 16), (8, 8, 32), (9, 1000, 16)):  # a d
 """
 
 
-def test_numbers_are_those_of_plain_attention():
+def test_equals_plain_attention():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 
@@ -83,7 +83,7 @@ def test_numbers_on_a_gpu():
         (4096, 400, 256, torch.bfloat16, False),
     ],
 )
-def test_the_kernel_is_taken_where_it_fits_and_is_faster(monkeypatch, queries, keys, width, dtype, taken):
+def test_kernel_is_selected_by_size_and_precision(monkeypatch, queries, keys, width, dtype, taken):
     monkeypatch.setattr(attention, "suits_triton", lambda *_: True)
     query, key = (torch.empty(1, 1, n, width, dtype=dtype) for n in (queries, keys))
     with torch.autocast("cpu", torch.bfloat16):
@@ -92,7 +92,7 @@ def test_the_kernel_is_taken_where_it_fits_and_is_faster(monkeypatch, queries, k
 
 def test_compiles(build, gpu):
     half = dict.fromkeys(("query", "key", "value", "out"), "*bf16")
-    kinds = half | dict.fromkeys(("totals", "each"), "*fp32") | {"lengths": "*i32", "scale": "fp32"}
+    kinds = half | dict.fromkeys(("log_totals", "means"), "*fp32") | {"lengths": "*i32", "scale": "fp32"}
     strides = [name for name in _attend.arg_names if name.endswith(("_row", "_head", "_batch", "_part"))]
     share = next(share for least, share in SHARES.items() if gpu[1] >= least)
     for ragged, split in ((False, False), (True, False), (True, True)):
@@ -106,5 +106,5 @@ def test_compiles(build, gpu):
         constants = {"C": width, "D": width, "BLOCK_Q": few.queries, "BLOCK_K": few.keys}
         constants |= {"RAGGED": False, "SPLIT": False}
         build(_attend, kinds | single, constants, strides, num_warps=few.warps, num_stages=few.stages)
-    strides = [name for name in _join.arg_names if name.endswith(("_row", "_head", "_batch"))]
-    build(_join, kinds, {"D": 64, "BLOCK": 32}, strides)
+    strides = [name for name in _combine.arg_names if name.endswith(("_row", "_head", "_batch"))]
+    build(_combine, kinds, {"D": 64, "BLOCK": 32}, strides)

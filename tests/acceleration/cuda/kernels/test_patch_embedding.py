@@ -23,12 +23,12 @@ for b, h, w, dim in ((2, 32, 64, 96), (1, 36, 28, 20), (1, 8, 300, 16)):
     image, weight = torch.randn(b, 3, h, w, device=device), torch.randn(dim, 3, 7, 7, device=device) * 0.1
     bias, position = torch.randn(dim, device=device), torch.randn(1, h // 4, w // 4, dim, device=device)
     expected = F.conv2d(image.double(), weight.double(), bias.double(), 4, 3).permute(0, 2, 3, 1) + position
-    found = patch_embedding(image, packed(weight), bias, position)
-    torch.testing.assert_close(found.double(), expected, rtol=2e-5, atol=2e-5)
+    result = patch_embedding(image, packed(weight), bias, position)
+    torch.testing.assert_close(result.double(), expected, rtol=2e-5, atol=2e-5)
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 

@@ -26,12 +26,12 @@ for allow_tf32, allowed in ((False, 1e-5), (True, 2e-3)):
         x, weight = torch.randn(b, h, w, c, device=device), torch.randn(d, c, device=device) * c**-0.5
         bias = torch.randn(d, device=device)
         expected = max_pool(F.linear(x.double(), weight.double(), bias.double()))
-        found = pooled_linear(x, weight, bias)
-        torch.testing.assert_close(found.double(), expected, rtol=allowed, atol=allowed)
+        result = pooled_linear(x, weight, bias)
+        torch.testing.assert_close(result.double(), expected, rtol=allowed, atol=allowed)
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from triton_processes import python
 
-from sam2_ros.acceleration.cuda.kernels.rotation import _turn
+from sam2_ros.acceleration.cuda.kernels.rotation import _rotate
 
 pytestmark = pytest.mark.slow
 
@@ -17,9 +17,9 @@ torch.manual_seed(0)
 for dtype in (torch.bfloat16, torch.float16):
     x = torch.randn(2, 3 * 24 * 18 + 7, 128).to(dtype)
     expected = rotate(x, axial_rotation(24, 18, 128, x.device), 7)
-    found = rotate_in_place(x.clone().cuda(), axial_rotation(24, 18, 128, torch.device("cuda")), 7)
-    torch.testing.assert_close(found.cpu(), expected, rtol=1e-2, atol=1e-2)
-    assert torch.equal(found.cpu()[:, -7:], x[:, -7:])
+    result = rotate_in_place(x.clone().cuda(), axial_rotation(24, 18, 128, torch.device("cuda")), 7)
+    torch.testing.assert_close(result.cpu(), expected, rtol=1e-2, atol=1e-2)
+    assert torch.equal(result.cpu()[:, -7:], x[:, -7:])
 """
 
 
@@ -29,4 +29,4 @@ def test_numbers_on_a_gpu():
 
 
 def test_compiles(build):
-    build(_turn, {"x": "*bf16", "rotation": "*fp32"}, {"C": 256, "ROWS": 16}, ("batch", "row"))
+    build(_rotate, {"x": "*bf16", "rotation": "*fp32"}, {"C": 256, "ROWS": 16}, ("batch", "row"))

@@ -38,15 +38,15 @@ for dim, n, h, w in ((128, 1, 5, 7), (128, 3, 5, 7), (256, 1, 9, 8)):
     x, filters = torch.randn(n, h * w, dim), torch.randn(n, 4, dim // 8)
     for skip8, skip4 in zip(skips(n, dim // 4, 2 * h, 2 * w), skips(n, dim // 8, 4 * h, 4 * w)):
         image = F.gelu(norm(upscale1(x.mT.unflatten(2, (h, w))) + skip8))
-        found = upscale(x, packed(upscale1.weight), upscale1.bias, skip8, norm)
-        torch.testing.assert_close(found, image.flatten(2).mT, rtol=1e-5, atol=1e-5)
+        result = upscale(x, packed(upscale1.weight), upscale1.bias, skip8, norm)
+        torch.testing.assert_close(result, image.flatten(2).mT, rtol=1e-5, atol=1e-5)
         logits = filters @ F.gelu(upscale2(image) + skip4).flatten(2)
-        found = filter_upscaled(found, packed(upscale2.weight), upscale2.bias, skip4, filters)
-        torch.testing.assert_close(found, logits.view(n, 4, 4 * h, 4 * w), rtol=1e-5, atol=2e-5)
+        result = filter_upscaled(result, packed(upscale2.weight), upscale2.bias, skip4, filters)
+        torch.testing.assert_close(result, logits.view(n, 4, 4 * h, 4 * w), rtol=1e-5, atol=2e-5)
 """
 
 
-def test_upscaling_is_that_of_pytorch():
+def test_upscaling_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1")
 
 

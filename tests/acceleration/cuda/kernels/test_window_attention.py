@@ -41,12 +41,12 @@ for dtype, allowed in kinds:
         h, w = q.shape[1:3]
         q, k, v = (x.reshape(n, -1, heads, c).transpose(1, 2) for x in (q, k, v))
         expected = ((q @ k.mT * c**-0.5).softmax(-1) @ v).transpose(1, 2).reshape(n, h, w, -1)
-        found = window_attention(qkv, heads, pool)
-        torch.testing.assert_close(found.double(), expected, rtol=allowed, atol=allowed)
+        result = window_attention(qkv, heads, pool)
+        torch.testing.assert_close(result.double(), expected, rtol=allowed, atol=allowed)
 """
 
 
-def test_numbers_are_those_of_pytorch():
+def test_equals_pytorch():
     python(NUMBERS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 
