@@ -1,4 +1,4 @@
-"""The packages that each command needs beyond NumPy and ROS: looked for before it begins, not when it is half done."""
+"""The packages that each command needs beyond NumPy and ROS: checked before it starts, not when it is half done."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _on_cuda(model: SAM2, dtype: torch.dtype, capacity: Capacity | None) -> Netw
     from sam2_ros.acceleration.cuda.graphs import GraphedNetwork
     from sam2_ros.acceleration.cuda.probe import triton_works
 
-    kernels = "Triton" if triton_works(model.device) else f"PyTorch ({pytorch_attention(model, dtype)})"
+    kernels = "Triton" if triton_works(model.device) else _pytorch(model, dtype)
     network = Inference(twin_of(model, CUDA_CLASSES, dtype), Choice(dtype, kernels))
     if capacity is None:
         return network
@@ -93,7 +93,11 @@ def accelerated(
 
 
 def _plain(model: SAM2, dtype: torch.dtype) -> Network:
-    return Inference(model, Choice(dtype, f"PyTorch ({pytorch_attention(model, dtype)})"))
+    return Inference(model, Choice(dtype, _pytorch(model, dtype)))
+
+
+def _pytorch(model: SAM2, dtype: torch.dtype) -> str:
+    return f"PyTorch ({pytorch_attention(model, dtype)} attention)"
 
 
 def pytorch_attention(model: SAM2, dtype: torch.dtype) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 from urllib.request import Request, urlopen
-
-from tqdm import tqdm
 
 from sam2_ros.system import stopping
 
@@ -23,7 +22,7 @@ CHUNK = 1 << 20
 """Bytes per read."""
 
 MAX_PART_AGE = 86_400.0
-"""Age of a partial file, s, from which on it is taken for the remains of a killed process."""
+"""Seconds after which a .part file is stale."""
 
 
 class DamagedError(OSError):
@@ -40,7 +39,7 @@ def checksum(file: Path) -> str:
 
 
 def download(url: str, to: Path, sha256: str) -> None:
-    """Download a file with a progress bar. It replaces an existing one atomically, when it is complete.
+    """Download a file, with a progress bar where tqdm is installed. The complete file replaces `to` atomically.
 
     Raises:
         DamagedError: the file has another checksum.
@@ -56,15 +55,27 @@ def download(url: str, to: Path, sha256: str) -> None:
     with (
         urlopen(Request(url, headers={"User-Agent": "sam2_ros"}), timeout=TIMEOUT) as source,
         _Part(to) as file,
-        tqdm(total=_length(source), unit="B", unit_scale=True, unit_divisor=1024, desc=to.name) as progress,
+        _progress(_length(source), to.name) as advance,
     ):
         while chunk := source.read1(CHUNK):
             stopping.check(f"fetching {url}")
             file.write(chunk)
             digest.update(chunk)
-            progress.update(len(chunk))
+            advance(len(chunk))
         if digest.hexdigest() != sha256:
             raise DamagedError(f"its SHA-256 is {digest.hexdigest()} instead of {sha256}")
+
+
+@contextmanager
+def _progress(total: int | None, name: str) -> Iterator[Callable[[int], object]]:
+    """A progress bar, as a function to call with the number of bytes of each chunk."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda _: None
+        return
+    with tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
+        yield bar.update
 
 
 def _length(source: HTTPResponse) -> int | None:

@@ -21,7 +21,10 @@ from torch import Tensor
 
 from sam2_ros.checkpoints.errors import CheckpointError
 
-FORMATS = "Give a .pt of Meta's or of torch.save(model.state_dict()), a .safetensors, or a folder of Hugging Face's."
+FORMATS = (
+    "Pass a .pt from Meta or torch.save(model.state_dict()), a .safetensors, a folder of Hugging Face's, or a folder"
+    " exported by `python -m sam2_ros.deployment`."
+)
 
 MAX_INDEX = 4 << 20
 """Maximum bytes of the index of a file: the pickle beside the tensors of a `.pt`, the header of a safetensors file, the

@@ -64,7 +64,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     clip_options.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
     clip_options.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
-    clip_options.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin so")
+    clip_options.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin with NAME")
 
     clip_options.add_argument(
         "--images", metavar="TOPIC|FOLDER",

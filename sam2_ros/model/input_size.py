@@ -20,7 +20,7 @@ def parse_aspect(aspect: str) -> tuple[int, int]:
     """Width and height of an aspect like "16:9" or "1280x720". Raises ValueError."""
     sides = isinstance(aspect, str) and re.fullmatch("([1-9][0-9]{,4})[:x]([1-9][0-9]{,4})", aspect, re.ASCII)
     if not sides:
-        raise ValueError(f"aspect {aspect!r}: expected one like 16:9 or 1280x720, or {IMAGE!r}: that of each image")
+        raise ValueError(f"expected an aspect like 16:9 or 1280x720, or {IMAGE!r} (that of each image), not {aspect!r}")
     return int(sides[1]), int(sides[2])
 
 

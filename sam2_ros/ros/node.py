@@ -255,7 +255,7 @@ class Sam2Node(LifecycleNode):
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
-        self._log.info(f"Configured: {model}, {threads} threads, {choice}")
+        self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}")
 
     def _load_network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")

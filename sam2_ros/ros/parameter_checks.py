@@ -21,8 +21,8 @@ def check_model(name: str) -> None:
         raise ValueError("that looks like weights; give them as checkpoint, and leave model empty")
     if name and name not in CONFIGS:
         matches = difflib.get_close_matches(name, CONFIGS, n=1)
-        suggestion = f"did you mean {matches[0]}? " if matches else ""
-        raise ValueError(f"there is no such model; {suggestion}There are {', '.join(CONFIGS)}")
+        suggestion = f" Did you mean {matches[0]}?" if matches else ""
+        raise ValueError(f"there is no such model.{suggestion} Choose one of: {', '.join(CONFIGS)}")
 
 
 def check_checkpoint(file: str) -> None:

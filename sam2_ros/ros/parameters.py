@@ -91,9 +91,10 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "image_size",
         0,
-        "Input size of the network: images are resized to about as many pixels as a square with this side has, a"
-        " multiple of 32. Smaller is faster, larger shows smaller things. 0: the model's own.",
+        "Input size of the network: the side of a square with about as many pixels as images are resized to. Smaller is"
+        " faster, larger shows smaller things. 0: the model's own.",
         range=(0, 4096),
+        values="0, or a multiple of 32 up to 4096",
     ),
     ParameterSpec(
         "image_aspect",

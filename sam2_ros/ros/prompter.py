@@ -283,7 +283,7 @@ def _arguments() -> argparse.Namespace:
         prog="prompt",
         usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
         description="Sends a prompt from the command line and prints its result.",
-        epilog="prompt --click 640,360 --label cup; better: prompt --object-id 1 --negative 700,380",
+        epilog="Examples: prompt --click 640,360 --label cup; to refine it: prompt --object-id 1 --negative 700,380",
     )
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
@@ -295,7 +295,10 @@ def _arguments() -> argparse.Namespace:
     first = "prompt the first image that comes on this topic, as when a bag is played; default: the newest"
     parser.add_argument("--first-image", metavar="TOPIC", help=first)
     parser.add_argument("--node", default="sam2", help="name of the sam2 node (default: %(default)s)")
-    wait = "seconds for a node or a camera that is still starting (default: %(default)g)"
+    wait = (
+        "seconds to wait at least for a node or a camera that is still starting; discovery may take up to"
+        f" {REDISCOVERY_TIMEOUT:g} s more (default: %(default)g)"
+    )
     parser.add_argument("--wait", type=float, default=2.0, metavar="SECONDS", help=wait)
     timeout = "seconds for the answer (default: %(default)g)"
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help=timeout)

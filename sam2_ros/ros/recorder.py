@@ -45,6 +45,7 @@ DISCOVERY_PERIOD = 0.05
 FLUSH_PERIOD = 0.5
 """Maximum seconds until a message is written, so that kill -9 does not lose it."""
 
+PROMPTS = "sam2_ros/msg/PromptArray"
 RAW_IMAGE = "sensor_msgs/msg/Image"
 LARGE_RATE = 1e9
 """Bytes per minute of raw images above which a warning is logged: 640x480 in colour at 18 images per second."""
@@ -109,6 +110,19 @@ class Recorder(Node):
     def lost(self) -> dict[str, int]:
         """Number of messages that did not arrive, by topic; only topics with losses."""
         return {topic.name: topic.lost for topic in self._recorded.values() if topic.lost}
+
+    @property
+    def empty(self) -> dict[str, str]:
+        """Topics on which nothing came, and why."""
+        lost = self.lost
+        return {name: self._why_empty(name) for name, count in self.counts.items() if not count and name not in lost}
+
+    def _why_empty(self, name: str) -> str:
+        if name not in self._recorded:
+            return "it could not be recorded" if self._refused[name] else "nobody published it"
+        if self._recorded[name].kind == PROMPTS:
+            return "the objects cannot be replayed; start recording before you prompt"
+        return "nothing was published while recording"
 
     def close(self) -> None:
         """Completes the bag. Raises OSError if something is missing in it: see BagWriter."""
@@ -306,8 +320,12 @@ def _record(path: Path, topics: list[str]) -> int:
             failures.append(error)
     recorder.destroy_node()
     for topic, count in recorder.counts.items():
-        lost = recorder.lost.get(topic, 0)
-        print(f"{count:6d}  {topic}" + (f"  ({lost} did not arrive)" if lost else ""))
+        note = ""
+        if lost := recorder.lost.get(topic):
+            note = f"  ({lost} did not arrive)"
+        elif why := recorder.empty.get(topic):
+            note = f"  (empty: {why})"
+        print(f"{count:6d}  {topic}{note}")
     for error in failures[:1]:
         if recorder.bag.is_complete:
             state = "recording ended there; what was recorded until then is complete and can be read"

@@ -208,7 +208,7 @@ def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="sam2_ros.scenes.pictures", description="Prepares pictures for synthetic scenes."
+        prog="python -m sam2_ros.scenes.pictures", description="Prepares pictures for synthetic scenes."
     )
     parser.add_argument("store", help="the folder to write")
     parser.add_argument("--backgrounds", nargs="*", default=[], help="folders of pictures and videos")

@@ -61,7 +61,9 @@ def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="sam2_ros.scenes.sheet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m sam2_ros.scenes.sheet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", type=Path, help="image to write (.png, .jpg)")
     source = parser.add_mutually_exclusive_group()

@@ -22,7 +22,7 @@ def device_of(name: str | torch.device | None = None) -> torch.device:
         raise ValueError(f"there is no device {name!r}; use cpu, cuda, or cuda:1 for the second GPU") from error
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError(f"device {name}: there is no CUDA GPU here, or PyTorch was built without CUDA; use cpu")
+            raise ValueError(f"there is no CUDA GPU for {name} here, or PyTorch was built without CUDA; use cpu")
         if (device.index or 0) >= torch.cuda.device_count():
             raise ValueError(
                 f"there is no {name}: this machine has {torch.cuda.device_count()} GPUs, the first is cuda:0"

@@ -84,13 +84,13 @@ def test_weights_without_memory_are_not_exported(stills_only, tmp_path, monkeypa
 
 
 def test_training_on_clips_adds_a_memory_and_training_on_stills_does_not(stills_only, tmp_path):
-    for frames, learnt in ((2, True), (1, False)):
+    for frames, trained in ((2, True), (1, False)):
         words = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
         options = arguments().parse_args(words)
         with pytest.warns(UserWarning, match="a checkpoint for still images"):
             started = network(options, recipe_of(options))
         save_weights(started, tmp_path / "trained.safetensors")
-        assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == learnt
+        assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == trained
 
 
 def test_image_weights_are_identified_as_the_newer_release(tmp_path):

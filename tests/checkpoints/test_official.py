@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 import time
 from functools import partial
@@ -42,6 +43,12 @@ def test_downloaded_once_then_cached(release, model, tmp_path):
     release.shutdown()
     release.server_close()
     assert_same_weights(load_model("default", device="cpu"), model)
+
+
+def test_without_tqdm_it_is_downloaded_without_a_progress_bar(release, model, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert_same_weights(load_model("default", device="cpu"), model)
+    assert "default.pt:" not in capfd.readouterr().err
 
 
 def test_a_file_with_a_wrong_checksum_is_not_cached(release, monkeypatch):

@@ -46,5 +46,5 @@ def test_a_square_is_the_square():
 
 @pytest.mark.parametrize("wrong", [{"image_size": 8192}, {"image_size": 10**9}, {"aspect": "1:" + "9" * 400}])
 def test_sizes_that_no_computer_could_hold_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"up to 4096|expected one like 16:9"):
+    with pytest.raises(ValueError, match=r"up to 4096|expected an aspect like 16:9"):
         DEFAULT.at(**wrong)

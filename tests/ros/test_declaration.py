@@ -54,15 +54,15 @@ def test_invalid_camera_values_are_refused(graph: Graph, name: str, value: objec
 
 
 INVALID_VALUES = [
-    ("model", "sam2_tiny", "did you mean sam2_hiera_tiny?"),
-    ("model", "yolo", "There are default, sam2_hiera_tiny"),
+    ("model", "sam2_tiny", "Did you mean sam2_hiera_tiny?"),
+    ("model", "yolo", "Choose one of: default, sam2_hiera_tiny"),
     ("model", "runs/average.safetensors", "give them as checkpoint"),
     ("checkpoint", "/no/weights.pt", "there is no such file or folder"),
     ("checkpoint", "weights.pt", "where the node was started"),
     ("image_size", 250, "it must be a multiple of 32, such as 224 or 256"),
     ("image_size", 20, "such as 32;"),
     ("image_size", 5000, "image_size"),
-    ("image_aspect", "wide", "expected one like 16:9"),
+    ("image_aspect", "wide", "expected an aspect like 16:9"),
     ("device", "gpu", "there is no device 'gpu'; use cpu, cuda"),
     ("device", "cuda:77", "cuda"),
     ("dtype", "float8", "bfloat16"),

@@ -30,6 +30,7 @@ from std_srvs.srv import Trigger
 
 from sam2_ros.data.bag_writer import BagWriter
 from sam2_ros.data.mcap_scan import Scan
+from sam2_ros.msg import PromptArray
 from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.recording import read_recording
 
@@ -156,7 +157,8 @@ def test_published_messages_are_in_the_bag(record, talker: Talker) -> None:
     messages = contents(recording.bag)
     assert [message.data for message in messages["/text"]] == ["before", "after"]
     assert [message.data for message in messages["/number"]] == [1.5]
-    assert "     2  /text" in recording.output and "     0  /unpublished" in recording.output
+    assert "     2  /text\n" in recording.output
+    assert "     0  /unpublished  (empty: nobody published it)\n" in recording.output
     with AnyReader([recording.bag]) as reader:
         by_topic = {connection.topic: connection for connection in reader.connections}
     assert by_topic["/text"].digest == get_typestore(Stores.ROS2_JAZZY).hash_rihs01("std_msgs/msg/String")
@@ -312,6 +314,19 @@ def test_service_calls_can_be_recorded(record, talker: Talker) -> None:
     executor.shutdown()
     messages = contents(recording.bag, but="/go/_service_event")
     assert [message.data for message in messages["/text"]] == ["hello"], "other topics can be read"
+
+
+def test_bag_without_prompts_says_that_they_came_before_it(record, talker: Talker) -> None:
+    prompts, number = talker.publisher(PromptArray, "/prompts"), talker.publisher(Float64, "/number")
+    prompts.publish(PromptArray())
+    recording = record("/prompts", "/number")
+    recording.wait_until_subscribed(prompts, number)
+    assert recording.end() == 0, recording.output
+    assert (
+        "     0  /prompts  (empty: the objects cannot be replayed; start recording before you prompt)"
+        in recording.output
+    )
+    assert "     0  /number  (empty: nothing was published while recording)" in recording.output
 
 
 def test_unreadable_recording_is_one_line(tmp_path: Path) -> None:

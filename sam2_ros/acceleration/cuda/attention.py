@@ -31,12 +31,12 @@ shared memory suffices for."""
 
 MAX_IDLE_QUERIES = 4096
 """Maximum number of queries, over all heads, for which our kernel is taken where there are as many keys: an image of
-1024 pixels, 256 wide. Four times as many keep PyTorch's kernels busy (benchmarks/kernels.py)."""
+1024 pixels, 256 wide. Four times as many keep PyTorch's kernels busy (benchmarks/cuda_kernels.py)."""
 
 MIN_CUDNN_QUERIES = 4 * 4096
 """Minimum number of queries, over all heads, for which cuDNN's kernel is taken where keys are many too. 256 wide on an
 H200, it takes 1.4 times as long as PyTorch's for 4096 queries, and less than half as long for 16 times as many
-(benchmarks/kernels.py); this lies between."""
+(benchmarks/cuda_kernels.py); this lies between."""
 
 MIN_KEYS = 1024
 """Minimum number of keys that count as many."""

@@ -50,22 +50,21 @@ def export(model: SAM2, folder: Path) -> Iterator[str]:
     functions = Functions(twin_of(model, ONNX_CLASSES, torch.float32))
     for name, graph in functions.graphs().items():
         lengths = {axis: torch.export.Dim(axis, min=1) for axes in graph.dynamic.values() for axis in axes}
-        shapes = [
+        shapes = tuple(
             {index: lengths[axis] for index, axis in enumerate(graph.dynamic.get(key, ()))} or None
             for key in graph.inputs
-        ]
+        )
         inputs = tuple(graph.inputs.values())
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph.function(*inputs)  # fills the cache of position encodings, which become constants of the graphs
-            program = torch.export.export(
-                _Module(functions, graph), inputs, dynamic_shapes=(tuple(shapes),), strict=False
-            )
+            program = torch.export.export(_Module(functions, graph), inputs, dynamic_shapes=(shapes,), strict=False)
             torch.onnx.export(
                 program,
                 f=folder / f"{name}.onnx",
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
+                dynamic_shapes=(shapes,),  # names the axes
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,

@@ -1,4 +1,4 @@
-"""Attention on a CUDA GPU: python benchmarks/kernels.py [--objects 1 4 16] [--dtype bfloat16]
+"""Attention on a CUDA GPU: python benchmarks/cuda_kernels.py [--objects 1 4 16] [--dtype bfloat16]
 
 The attention of SAM 2 at 1024 px. To memory: 4096 queries at a full memory bank, 28,736 keys of 256 with values of 64.
 PyTorch's flash kernel takes values as wide as keys, so that they are projected first; cuDNN's takes narrow ones, too;
