@@ -11,9 +11,9 @@ These sides take turns, frame by frame, each in its own process:
 Memory banks are full from the first measured frame on: they hold the same random memories on all sides, so answers must
 agree, and the difference is printed. Weights are random; they have the speed of trained ones.
 
-Each stage has a floor: the operations of the plain network at the rate of the fastest matrix product on this machine,
-or its weights, inputs and outputs at the rate of a copy, whichever takes longer. (Kernels with fewer operations can be
-below it.) On a busy machine, --cpu-time measures the processor's time instead of the wall's. Energy is printed where
+The column "plain at peak" is the time of the plain network's operations at the rate of the fastest matrix product on
+this machine, or of its weights, inputs and outputs at the rate of a copy, whichever is longer. Ours can be below it, by
+computing the same with fewer operations. On a busy machine, --cpu-time measures the processor's time instead of the wall's. Energy is printed where
 the machine measures it: an NVIDIA GPU with nvidia-ml-py, processors through Linux' powercap.
 """
 

@@ -85,10 +85,10 @@ def _count(side: str, task: Task, inputs: Inputs) -> tuple[dict[str, float], dic
     return {stage: count / 1e9 for stage, count in flops.items()}, {stage: count / 1e6 for stage, count in size.items()}
 
 
-def floor_ms(result: dict[str, Any], stage: str) -> float:
-    """Lower bound of a stage's time: its arithmetic, or moving its weights, inputs and outputs once."""
+def peak_ms(result: dict[str, Any], stage: str) -> float:
+    """Time of a stage of the plain network at peak rates: its arithmetic, or moving weights, inputs and outputs once."""
     if stage == TRACK:
-        return sum(floor_ms(result, part) for part in INSIDE.values())
+        return sum(peak_ms(result, part) for part in INSIDE.values())
     best = result["ceilings"]
     arithmetic = 1e12 * result["gflop"].get(stage, 0.0) / best["flops"]
     return max(arithmetic, 1e9 * result["mb"].get(stage, 0.0) / best["bytes"])

@@ -7,14 +7,14 @@ from typing import Any
 
 from stages import STAGES, TRACK
 
-from peers.measurement import floor_ms, title, unit
+from peers.measurement import peak_ms, title, unit
 from peers.table import short
 
 COLOURS = ("#9aa5b1", "#3b6ea8", "#c8553d", "#e3a857", "#6b8f71", "#c9a0a0", "#84739d", "#d9d9d9")
 
 
 def plot_stages(results: list[dict[str, Any]], path: Path) -> None:
-    """Draw stacked stages of each side, a group of bars for each measurement, and the floor as a line across ours."""
+    """Draw stacked stages of each side, a group of bars for each measurement, and the peak as a line across ours."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -35,8 +35,8 @@ def plot_stages(results: list[dict[str, Any]], path: Path) -> None:
                 left += max(part, 0)
             ratio = median["all"] / result["sides"]["ours"]["median_ms"]["all"]
             axis.text(left, row, f" {short(left)} ms" + (f", x {ratio:.2f}" if name != "ours" else ""), va="center")
-        floor = sum(floor_ms(result, stage) for stage in STAGES if stage != TRACK)
-        axis.plot([floor, floor], [-0.45, 0.45], color="black", linewidth=1.5, label="floor")
+        peak = sum(peak_ms(result, stage) for stage in STAGES if stage != TRACK)
+        axis.plot([peak, peak], [-0.45, 0.45], color="black", linewidth=1.5, label="plain network at peak rates")
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.margins(x=0.15)

@@ -8,25 +8,25 @@ from rich.console import Console
 from rich.table import Table
 from stages import STAGES, TRACK
 
-from peers.measurement import floor_ms, title, unit
+from peers.measurement import peak_ms, title, unit
 
 
 def show(console: Console, result: dict[str, Any]) -> None:
     """Print the result of `measure`."""
     sides = result["sides"]
     table = Table(f"{title(result)}; {unit(result)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("floor", justify="right")
+    table.add_column("plain at peak", justify="right")
     for name in sides:
         table.add_column(name, justify="right")
     for stage in STAGES:
         if not any(side["median_ms"][stage] for side in sides.values()):
             continue
-        floor = floor_ms(result, stage)
+        peak = peak_ms(result, stage)
         cells = [short(side["median_ms"][stage]) for side in sides.values()]
-        table.add_row(stage, short(floor) if floor else "", *cells)
-    floor = sum(floor_ms(result, stage) for stage in STAGES if stage != TRACK)
+        table.add_row(stage, short(peak) if peak else "", *cells)
+    peak = sum(peak_ms(result, stage) for stage in STAGES if stage != TRACK)
     whole = [short(side["median_ms"]["all"]) for side in sides.values()]
-    table.add_row("all", short(floor), *whole, style="bold")
+    table.add_row("all", short(peak), *whole, style="bold")
     table.add_row("all, p99", "", *(short(side["p99_ms"]) for side in sides.values()))
     table.add_row("GFLOP", f"{sum(result['gflop'].values()):.1f}")
     table.add_row("peak memory, MB", "", *(f"{side['peak_memory_mb']:.0f}" for side in sides.values()))

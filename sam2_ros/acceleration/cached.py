@@ -41,25 +41,34 @@ class CachedMemoryAttention(MemoryAttention):
         self.rotation = lru_cache(SIZES)(super().rotation)
 
 
-class CachedSAM2(SAM2):
-    """Merges each fine lateral with the decoder's 1x1 convolution after it into one product, and caches positions."""
+class MergedSAM2(SAM2):
+    """Merges each fine lateral with the decoder's 1x1 convolution after it into one product, which has a gradient."""
 
     linear = staticmethod(F.linear)
 
-    def prepare(self, dtype: torch.dtype) -> None:
-        self.position = lru_cache(2 * SIZES)(super().position)
+    def skip_products(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of the products that give the skip connections of strides 4 and 8."""
         decoder, (_, _, lateral8, lateral4) = self.sam_mask_decoder, self.image_encoder.neck.convs
-        self.skip4 = merged([lateral4.conv, decoder.conv_s0])
-        self.skip8 = merged([lateral8.conv, decoder.conv_s1])
+        return [merged([lateral4.conv, decoder.conv_s0]), merged([lateral8.conv, decoder.conv_s1])]
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         stride4, stride8, stride16, stride32 = self.image_encoder.trunk(image)
+        product4, product8 = self.skip_products()
         with in_float32(image):
             return ImageFeatures(
-                self.linear(stride4.movedim(1, -1), *self.skip4).movedim(-1, 1),
-                self.linear(stride8.movedim(1, -1), *self.skip8).movedim(-1, 1),
+                self.linear(stride4.movedim(1, -1), *product4).movedim(-1, 1),
+                self.linear(stride8.movedim(1, -1), *product8).movedim(-1, 1),
                 self.image_encoder.neck.top_down(stride16, stride32),
             )
+
+
+class CachedSAM2(MergedSAM2):
+    """Caches positions by image size, and the merged products."""
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.position = lru_cache(2 * SIZES)(super().position)
+        products = super().skip_products()
+        self.skip_products = lambda: products
 
 
 def merged(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:

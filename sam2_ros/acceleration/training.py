@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sam2_ros.acceleration.cached import MergedSAM2
 from sam2_ros.acceleration.channel_norm import MIN_CHANNELS, channel_norm
 from sam2_ros.acceleration.twin import Classes, twin_of
 from sam2_ros.model.attention import Attention
@@ -69,8 +70,9 @@ class CUDATrainingLayerNorm2d(LayerNorm2d):
 
 
 CPU_TRAINING_CLASSES: Classes = {
+    SAM2: MergedSAM2,
     Attention: CPUTrainingAttention,
     RotaryAttention: CPUTrainingRotaryAttention,
     WindowAttention: CPUTrainingWindowAttention,
 }
-CUDA_TRAINING_CLASSES: Classes = {LayerNorm2d: CUDATrainingLayerNorm2d}
+CUDA_TRAINING_CLASSES: Classes = {SAM2: MergedSAM2, LayerNorm2d: CUDATrainingLayerNorm2d}
