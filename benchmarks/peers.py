@@ -13,8 +13,9 @@ agree, and the difference is printed. Weights are random; they have the speed of
 
 The column "plain at peak" is the time of the plain network's operations at the rate of the fastest matrix product on
 this machine, or of its weights, inputs and outputs at the rate of a copy, whichever is longer. Ours can be below it, by
-computing the same with fewer operations. On a busy machine, --cpu-time measures the processor's time instead of the wall's. Energy is printed where
-the machine measures it: an NVIDIA GPU with nvidia-ml-py, processors through Linux' powercap.
+computing the same with fewer operations. On a busy machine, --cpu-time measures the processor's time instead of the
+wall's. Energy is printed where the machine measures it: an NVIDIA GPU with nvidia-ml-py, processors
+through Linux' powercap.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _count(side: str, task: Task, inputs: Inputs) -> tuple[dict[str, float], dic
 
 
 def peak_ms(result: dict[str, Any], stage: str) -> float:
-    """Time of a stage of the plain network at peak rates: its arithmetic, or moving weights, inputs and outputs once."""
+    """Time of a stage of the plain network at peak rates: arithmetic, or weights, inputs and outputs."""
     if stage == TRACK:
         return sum(peak_ms(result, part) for part in INSIDE.values())
     best = result["ceilings"]
