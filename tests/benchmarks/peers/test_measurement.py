@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from peers.measurement import floor_ms
+from peers.measurement import peak_ms
 from stages import TRACK
 
 RESULT = {
@@ -11,11 +11,11 @@ RESULT = {
 }
 
 
-def test_floor_is_the_longer_of_arithmetic_and_traffic() -> None:
-    assert floor_ms(RESULT, "image encoder") == pytest.approx(500)  # 0.5 GFLOP at 1 GFLOP/s
-    assert floor_ms(RESULT, "memory attention") == pytest.approx(30)  # 30 MB at 1 GB/s
-    assert floor_ms(RESULT, "masks") == 0
+def test_peak_is_the_longer_of_arithmetic_and_traffic() -> None:
+    assert peak_ms(RESULT, "image encoder") == pytest.approx(500)  # 0.5 GFLOP at 1 GFLOP/s
+    assert peak_ms(RESULT, "memory attention") == pytest.approx(30)  # 30 MB at 1 GB/s
+    assert peak_ms(RESULT, "masks") == 0
 
 
-def test_floor_of_a_graph_is_the_sum_of_its_stages() -> None:
-    assert floor_ms(RESULT, TRACK) == pytest.approx(30 + 10)
+def test_peak_of_a_graph_is_the_sum_of_its_stages() -> None:
+    assert peak_ms(RESULT, TRACK) == pytest.approx(30 + 10)
