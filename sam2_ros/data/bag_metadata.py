@@ -71,7 +71,7 @@ def write_metadata(folder: Path, files: list[Contents]) -> None:
         "ros_distro": os.environ.get("ROS_DISTRO", "unknown"),
     }
     final, new = folder / "metadata.yaml", folder / "metadata.yaml.new"
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     try:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sam2_ros.data.clip import Clip
 
@@ -51,7 +51,7 @@ class Lazy(Sequence[Item]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             part: Lazy[Item] = Lazy(0, self._item)
             part._indices = self._indices[index]
@@ -85,7 +85,7 @@ class Clips(Sequence[Clip]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index):  # int -> Clip, slice -> Clips
+    def __getitem__(self, index: Any) -> Any:  # int -> Clip, slice -> Clips
         if isinstance(index, slice):
             return Clips(self.names[index], self._read)
         return self._read(self.names[index])
@@ -104,7 +104,7 @@ class Joined(Sequence[Clip]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index):  # int -> Clip, slice -> Lazy
+    def __getitem__(self, index: Any) -> Any:  # int -> Clip, slice -> Lazy
         if isinstance(index, slice):
             return Lazy(len(self), self.__getitem__)[index]
         index = range(len(self))[index]

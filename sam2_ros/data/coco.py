@@ -135,7 +135,7 @@ def _by_image(
         fields = entry if isinstance(entry, dict) else {}
         name, image = _key(fields.get("id")) or f"annotations[{index}]", _key(fields.get("image_id"))
         segmentation = fields.get("segmentation")
-        if image not in listed:
+        if image is None or image not in listed:
             omitted.add("annotations of images that are not listed", name)
         elif not segmentation or fields.get("isbbox") is True:  # COCO Annotator draws boxes as polygons
             omitted.add(NO_MASK, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class ImageFiles(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index):  # int -> frame, slice -> ImageFiles
+    def __getitem__(self, index: Any) -> Any:  # int -> frame, slice -> ImageFiles
         if isinstance(index, slice):
             return ImageFiles(self.files[index])
         index = range(len(self.files))[index]

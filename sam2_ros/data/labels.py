@@ -168,7 +168,7 @@ def write_labels(file: Path, object_ids: Sequence[int], masks: np.ndarray) -> No
 
 def painted(values: Sequence[int], masks: np.ndarray, dtype: type) -> np.ndarray:
     """Paint values into the areas of their masks, bool [N, H, W]; the last one wins: [H, W]."""
-    pixels = np.zeros(masks.shape[1:], dtype)
+    pixels: np.ndarray = np.zeros(masks.shape[1:], dtype)
     for value, mask in zip(values, masks, strict=True):
         pixels[mask] = value
     return pixels

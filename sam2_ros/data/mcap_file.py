@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections import defaultdict
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import zstandard
 from mcap.data_stream import RecordBuilder
@@ -71,7 +72,7 @@ class McapFile:
         file = cls.__new__(cls)
         file._open(path, "r+b")
         try:
-            scan = Scan(file._file, path)
+            scan = Scan(cast(BinaryIO, file._file), path)
             file.index, file._end = scan.index, scan.end
             if scan.unknown_rest:
                 rest = path.with_name(f"{path.name}.rest")
@@ -215,7 +216,8 @@ class McapFile:
     def _append(self, *parts: bytes | bytearray) -> None:
         """Append parts as a whole, or raise OSError and leave the end unchanged."""
         position = self._end
-        for view in map(memoryview, parts):
+        for part in parts:
+            view = memoryview(part)
             while view:
                 written = os.pwrite(self._file.fileno(), view, position)
                 view, position = view[written:], position + written

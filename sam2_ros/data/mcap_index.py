@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
@@ -74,7 +75,7 @@ class Index:
             metadata_count=0,
             schema_count=len(self.schemas),
         )
-        groups = {
+        groups: dict[Opcode, list[Any]] = {
             Opcode.SCHEMA: list(self.schemas.values()),
             Opcode.CHANNEL: list(self.channels.values()),
             Opcode.STATISTICS: [statistics],

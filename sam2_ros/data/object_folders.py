@@ -6,6 +6,7 @@ Masks may overlap. All non-zero pixels belong to the object, unless the masks ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -97,12 +98,10 @@ class ObjectFolders:
         """The format of an object's files."""
         key = self.root, name
         if key not in _FORMATS:
-            files = label_files(self.root / name) if self.root else {}
-            default = LabelValues((1,), (1,))
-            try:
-                values = decide(self.root / name, dict(enumerate(files.values())), size, "labels") if files else default
-            except ClipError:
-                values = default
+            values = LabelValues((1,), (1,))
+            if self.root is not None and (files := label_files(self.root / name)):
+                with suppress(ClipError):
+                    values = decide(self.root / name, dict(enumerate(files.values())), size, "labels")
             _FORMATS[key] = replace(values, object_ids=(1,), values=values.values[:1] or (1,))
         return _FORMATS[key]
 

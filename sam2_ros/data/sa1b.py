@@ -90,8 +90,8 @@ def _read(named: dict[str, Path], images: Path | None, name: str) -> Clip:
         raise ClipError(
             folders[0] / names[0], f"the image of {file.name} is missing; give the folder of images (--images FOLDER)"
         )
-    sides = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
-    size = image_size(picture, 0) if None in sides else sides
+    height, width = coco.side(content["image"].get("height")), coco.side(content["image"].get("width"))
+    size = image_size(picture, 0) if height is None or width is None else (height, width)
     omitted = LeftOut()
     entries = [entry if isinstance(entry, dict) else {} for entry in content["annotations"]]
     segmentations = [(str(entry.get("id", index)), entry.get("segmentation")) for index, entry in enumerate(entries)]

@@ -38,7 +38,7 @@ class VideoFrames(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return self._index.count
 
-    def __getitem__(self, index):  # int -> frame, slice -> Lazy
+    def __getitem__(self, index: Any) -> Any:  # int -> frame, slice -> Lazy
         if isinstance(index, slice):
             return Lazy(len(self), self.__getitem__)[index]
         index = range(len(self))[index]

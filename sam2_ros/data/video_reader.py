@@ -49,7 +49,7 @@ class VideoReader:
         """The number of frames; None for a camera. A file is read completely to count them."""
         if self._camera is not None:
             return None
-        return len(self._images if self._images is not None else VideoFrames(self.source))
+        return len(self._images if self._images is not None else VideoFrames(str(self.source)))
 
     def read(self) -> np.ndarray | None:
         """The next frame; None at the end. Raises ValueError if there are no frames, or an image is damaged."""
@@ -60,7 +60,7 @@ class VideoReader:
         if self._camera is not None:
             self._frames = _camera_frames(self._camera)
         else:
-            self._frames = iter(self._images) if self._images is not None else _decoded_frames(Path(self.source))
+            self._frames = iter(self._images) if self._images is not None else _decoded_frames(Path(str(self.source)))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while (frame := self.read()) is not None:
