@@ -39,7 +39,8 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
 
     Args:
         model: not modified. Its weights are shared, not copied; if they change later, precomputed values and graphs are
-            renewed. (Changes through `.data` go unnoticed.)
+            renewed. (Changes through `.data` go unnoticed.) Hooks registered on it later do not fire here; register them
+            on the network's own `model`.
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Layers whose rounding would decide a result stay in float32.
         capacity: on a CUDA GPU, record graphs of this capacity; None: no graphs.

@@ -39,7 +39,10 @@ class ImagePredictor:
 
     def __init__(self, model: SAM2 | Network, *, dtype: torch.dtype | None = None, accelerate: bool = True) -> None:
         dtype = torch.float32 if dtype is None and isinstance(model, SAM2) else dtype
+        self.model = model
+        """The model that was given."""
         self.network = accelerated(model, dtype, enabled=accelerate)
+        """What computes: the accelerated model."""
         self._features: ImageFeatures | None = None
         self._size = (0, 0)
 

@@ -95,7 +95,10 @@ class Tracker:
             raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
         check_memory(model)
         recalled = (prompted_memories + reach for reach in most_recalled(model.config))
+        self.model = model
+        """The model that was given."""
         self.network = accelerated(model, dtype, Capacity(max_objects, *recalled), accelerate)
+        """What computes: the accelerated model."""
         self.dtype = choice_of(self.network).dtype
         self.max_objects = max_objects
         self._prompted_memories = prompted_memories

@@ -34,6 +34,11 @@ def run(model, images, prompts, **settings) -> Tracker:
     return tracker
 
 
+def test_the_model_stays_at_hand(model, images):
+    tracker, predictor = Tracker(model), ImagePredictor(model)
+    assert tracker.model is predictor.model is model and tracker.network is not model
+
+
 def test_images_without_objects_give_frames(model, images):
     tracker = Tracker(model)
     frame = tracker.step(images[0], 5)
