@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,30 +14,57 @@ from sam2_ros.model.memory_attention import MemoryAttention
 from sam2_ros.model.position import RandomFourier
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 
-SIZES = 8
-"""Image sizes in a cache, the most recently used ones."""
+SIZES = 16
+"""Tables in a cache, the most recently used ones."""
+
+
+class SizeCache:
+    """Tables by size. It refers to no module, so that a network is freed when it is dropped."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[int, ...], Tensor] = {}
+
+    def get(self, size: tuple[int, ...], compute: Callable[[], Tensor]) -> Tensor:
+        """The table of a size, computed if it is not cached."""
+        table = self._tables.pop(size, None)
+        table = compute() if table is None else table
+        self._tables[size] = table  # the most recently used one is last
+        for oldest in list(self._tables)[:-SIZES]:
+            self._tables.pop(oldest, None)
+        return table
 
 
 class CachedHiera(Hiera):
     """Caches position embeddings by image size."""
 
     def prepare(self, dtype: torch.dtype) -> None:
+        self.positions = SizeCache()
+
+    def position(self, height: int, width: int) -> Tensor:
         plain = super().position
-        self.position = lru_cache(SIZES)(lambda height, width: plain(height, width).contiguous())
+        return self.positions.get((height, width), lambda: plain(height, width).contiguous())
 
 
 class CachedRandomFourier(RandomFourier):
     """Caches the encoding of the grid by image size."""
 
     def prepare(self, dtype: torch.dtype) -> None:
-        self.grid = lru_cache(SIZES)(super().grid)
+        self.grids = SizeCache()
+
+    def grid(self, height: int, width: int) -> Tensor:
+        plain = super().grid
+        return self.grids.get((height, width), lambda: plain(height, width))
 
 
 class CachedMemoryAttention(MemoryAttention):
     """Caches rotations by image size."""
 
     def prepare(self, dtype: torch.dtype) -> None:
-        self.rotation = lru_cache(SIZES)(super().rotation)
+        self.rotations = SizeCache()
+
+    def rotation(self, height: int, width: int) -> Tensor:
+        plain = super().rotation
+        return self.rotations.get((height, width), lambda: plain(height, width))
 
 
 class MergedSAM2(SAM2):
@@ -66,9 +92,15 @@ class CachedSAM2(MergedSAM2):
     """Caches positions by image size, and the merged products."""
 
     def prepare(self, dtype: torch.dtype) -> None:
-        self.position = lru_cache(2 * SIZES)(super().position)
-        products = super().skip_products()
-        self.skip_products = lambda: products
+        self.positions = SizeCache()
+        self.products = super().skip_products()
+
+    def position(self, height: int, width: int, channels: int) -> Tensor:
+        plain = super().position
+        return self.positions.get((height, width, channels), lambda: plain(height, width, channels))
+
+    def skip_products(self) -> list[tuple[Tensor, Tensor]]:
+        return self.products
 
 
 def merged(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:

@@ -39,8 +39,7 @@ def accelerate(model: SAM2, dtype: torch.dtype | None = None, capacity: Capacity
 
     Args:
         model: not modified. Its weights are shared, not copied; if they change later, precomputed values and graphs are
-            renewed. (Changes through `.data` go unnoticed.) Hooks registered on it later do not fire here; register them
-            on the network's own `model`.
+            renewed. (In-place changes of `.data` go unnoticed.)
         dtype: the precision; None: on a CUDA GPU the half precision that suits the weights (`SAM2Config.half`),
             float32 elsewhere. Layers whose rounding would decide a result stay in float32.
         capacity: on a CUDA GPU, record graphs of this capacity; None: no graphs.
@@ -83,6 +82,7 @@ def accelerated(
     Raises:
         ValueError: `model` is not a `SAM2` and computes in another precision.
     """
+    model = getattr(model, "_orig_mod", model)  # of torch.compile, which kernels replace
     if not isinstance(model, SAM2):
         ready = choice_of(model).dtype
         if dtype not in (None, ready):

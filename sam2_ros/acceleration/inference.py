@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sam2_ros.acceleration.network import Network
 from sam2_ros.acceleration.twin import prepare
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
-
-_version = attrgetter("_version")
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,8 @@ class Inference:
         self.config: SAM2Config = model.config
         self.device: torch.device = model.device
         self.missing_weights = model.missing_weights
-        weights = (*model.parameters(), *model.buffers())
-        self._weights = [weight for weight in weights if not weight.is_inference()]  # others have no version
-        self._versions = self._changes()
+        self._weights = [held for part in model.modules() for held in (part._parameters, part._buffers) if held]
+        self._state = self._weight_state()
 
     @contextmanager
     def mode(self) -> Iterator[None]:
@@ -92,18 +89,33 @@ class Inference:
         with self.mode():
             return self.model.track(features, memories)
 
-    def _changes(self) -> int:
-        """Number of in-place writes to the weights so far."""
-        return sum(map(_version, self._weights))
+    def _weight_state(self) -> tuple[int, int, int]:
+        """A value that changes when weights are written to, replaced, or trained by a fused optimizer."""
+        weights = [weight for held in self._weights for weight in held.values() if weight is not None]
+        versions = sum(weight._version for weight in weights if not weight.is_inference())  # others have none
+        return versions, sum(map(id, weights)), _OptimizerSteps.count
 
     def follow_weights(self) -> bool:
         """Prepare the twin again if weights have been loaded or trained since. Returns whether they have."""
-        versions = self._changes()
-        if versions == self._versions:
+        state = self._weight_state()
+        if state == self._state:
             return False
-        self._versions = versions
+        self._state = state
         prepare(self.model, self.choice.dtype)
         return True
+
+
+class _OptimizerSteps:
+    """Counts the steps of all optimizers in this process: fused ones do not raise the version of what they write."""
+
+    count = 0
+
+    @classmethod
+    def add(cls, *_: Any) -> None:
+        cls.count += 1
+
+
+register_optimizer_step_post_hook(_OptimizerSteps.add)
 
 
 def choice_of(network: Network) -> Choice:

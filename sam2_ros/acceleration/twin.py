@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
-from itertools import chain
 from typing import Any, TypeVar
 
 import torch
@@ -26,19 +24,44 @@ For inputs that it does not support, its `forward` calls its parent's.
 
 
 def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
-    """Copy a module, in eval mode, with faster classes in place of plain ones. Parameters and buffers are shared.
+    """Copy a module in eval mode, and replace classes by faster ones.
+
+    Parameters, buffers and hooks are not copied but shared, even if they are replaced or added later. A part stays plain
+    if submodules were replaced (LoRA, quantisation) or have hooks, since kernels would bypass them.
 
     Args:
-        dtype: precision of autocast; float32 without autocast.
+        dtype: autocast's precision, float32 without autocast.
     """
-    shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    twin = deepcopy(module, shared).eval()
+    twin = _mirror(module, {}).eval()
     for part in twin.modules():
         faster = classes.get(type(part))
-        if faster is not None and (not hasattr(faster, "fits") or faster.fits(part, dtype)):
+        if faster is None or not _has_plain_parts(part, classes):
+            continue
+        if not hasattr(faster, "fits") or faster.fits(part, dtype):
             part.__class__ = faster
     prepare(twin, dtype)
     return twin
+
+
+def _mirror(module: M, mirrored: dict[int, nn.Module]) -> M:
+    """A module of the same class with the same weights, hooks and attributes, but submodules of its own."""
+    if id(module) not in mirrored:
+        mirror = mirrored[id(module)] = object.__new__(type(module))
+        mirror.__dict__.update(module.__dict__)
+        mirror.__dict__["_modules"] = {
+            name: None if part is None else _mirror(part, mirrored) for name, part in module._modules.items()
+        }
+    return mirrored[id(module)]  # type: ignore[return-value]
+
+
+def _has_plain_parts(module: nn.Module, classes: Classes) -> bool:
+    """Whether all submodules are of this package's or PyTorch's own classes, without hooks."""
+    faster = set(classes.values())
+    for part in module.modules():
+        own = type(part).__module__.startswith(("sam2_ros.model.", "torch.nn.modules.")) or type(part) in faster
+        if part is not module and (not own or part._forward_hooks or part._forward_pre_hooks):
+            return False
+    return True
 
 
 @torch.no_grad()

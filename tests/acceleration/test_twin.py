@@ -1,9 +1,12 @@
 """A twin shares its weights with the plain network, which is not modified."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
+from sam2_ros.acceleration import accelerated
 from sam2_ros.acceleration.cpu.classes import CPU_CLASSES
 from sam2_ros.acceleration.twin import twin_of
 
@@ -60,3 +63,29 @@ def test_prepared_values_have_no_gradients():
 @pytest.mark.parametrize(("plain", "faster"), CPU_CLASSES.items(), ids=lambda it: it.__name__)
 def test_faster_classes_inherit_from_plain_ones(plain, faster):
     assert issubclass(faster, plain) and faster is not plain
+
+
+class Adapted(nn.Linear):
+    """As adapters for fine-tuning do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + 1
+
+
+@torch.no_grad()
+def test_replaced_submodules_are_not_bypassed(model, image):
+    own = deepcopy(model)
+    own.image_encoder.trunk.blocks[1].attn.qkv.__class__ = Adapted
+    ours, plain = (accelerated(own, enabled=enabled).encode_image(image).stride16 for enabled in (True, False))
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(plain, model.encode_image(image).stride16, atol=1e-2)
+
+
+def test_hooks_are_shared(model, image):
+    own, fired = deepcopy(model), []
+    own.image_encoder.trunk.blocks[0].attn.register_forward_hook(lambda *_: fired.append("before"))
+    network = accelerated(own)
+    own.sam_mask_decoder.register_forward_hook(lambda *_: fired.append("after"))
+    features = network.encode_image(image)
+    network.decode(network.condition(features, None), features)
+    assert fired == ["before", "after"]

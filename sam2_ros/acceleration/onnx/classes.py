@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
-from sam2_ros.acceleration.cached import SIZES, CachedHiera, CachedRandomFourier, CachedSAM2
+from sam2_ros.acceleration.cached import CachedHiera, CachedMemoryAttention, CachedRandomFourier, CachedSAM2
 from sam2_ros.acceleration.twin import Classes
 from sam2_ros.model.attention import attention
 from sam2_ros.model.hiera import Hiera
@@ -16,12 +14,12 @@ from sam2_ros.model.position import RandomFourier
 from sam2_ros.model.sam2 import SAM2
 
 
-class OnnxMemoryAttention(MemoryAttention):
+class OnnxMemoryAttention(CachedMemoryAttention):
     """Rotations as cosines and sines, float32 [cells, C / 2, 2]: ONNX has no complex numbers."""
 
-    def prepare(self, dtype: torch.dtype) -> None:
-        plain = super().rotation
-        self.rotation = lru_cache(SIZES)(lambda height, width: torch.view_as_real(plain(height, width)))
+    def rotation(self, height: int, width: int) -> Tensor:
+        plain = super(CachedMemoryAttention, self).rotation
+        return self.rotations.get((height, width), lambda: torch.view_as_real(plain(height, width)))
 
 
 class OnnxRotaryAttention(RotaryAttention):
