@@ -26,8 +26,8 @@ For inputs that it does not support, its `forward` calls its parent's.
 def twin_of(module: M, classes: Classes, dtype: torch.dtype) -> M:
     """Copy a module in eval mode, and replace classes by faster ones.
 
-    Parameters, buffers and hooks are not copied but shared, even if they are replaced or added later. A part stays plain
-    if submodules were replaced (LoRA, quantisation) or have hooks, since kernels would bypass them.
+    Parameters, buffers and hooks are not copied but shared, even if they are replaced or added later. A part stays
+    plain if submodules were replaced (LoRA, quantisation) or have hooks, since kernels would bypass them.
 
     Args:
         dtype: autocast's precision, float32 without autocast.
