@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.cpu.kernels.rotation import can_rotate_in_place
+from sam2_ros.acceleration.rotation import rotate_in_place as plain_rotate_in_place
 
 
 def rotate_in_place(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Tensor:
@@ -14,9 +15,4 @@ def rotate_in_place(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Ten
     if can_rotate_in_place(x) and has_cpu_kernels(x.dtype):
         torch.ops.sam2_ros.rotate_in_place(x, rotation, pointer_tokens)
         return x
-    grids = x[:, : x.shape[1] - pointer_tokens].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
-    rotated = grids.float()  # a view of x if that is float32
-    torch.view_as_complex(rotated).mul_(rotation)
-    if rotated.dtype != x.dtype:
-        grids.copy_(rotated)
-    return x
+    return plain_rotate_in_place(x, rotation, pointer_tokens)

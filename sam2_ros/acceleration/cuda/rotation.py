@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.cuda.kernels import rotation as kernel
 from sam2_ros.acceleration.cuda.probe import autocast_dtype, suits_triton
+from sam2_ros.acceleration.rotation import rotate_in_place as plain_rotate_in_place
 
 
-def rotate_in_place(x: Tensor, rotation: Tensor, pointers: int = 0) -> Tensor:
+def rotate_in_place(x: Tensor, rotation: Tensor, pointer_tokens: int = 0) -> Tensor:
     """`sam2_ros.model.position.rotate`, written over x and returned."""
     if x.dtype == autocast_dtype(x) and suits_triton(x.device, x.shape[2]):
-        return kernel.rotate_in_place(x, rotation, pointers)
-    grids = x[:, : x.shape[1] - pointers].unflatten(1, (-1, len(rotation))).unflatten(-1, (-1, 2))
-    rotated = grids.float()  # x itself in float32
-    torch.view_as_complex(rotated).mul_(rotation)
-    if rotated.dtype != x.dtype:
-        grids.copy_(rotated)
-    return x
+        return kernel.rotate_in_place(x, rotation, pointer_tokens)
+    return plain_rotate_in_place(x, rotation, pointer_tokens)
