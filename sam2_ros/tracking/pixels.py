@@ -204,13 +204,20 @@ def to_masks(
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
-    scaled, masks = resize_logits(logits, height, width, fill_holes)
-    return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
+    if non_overlap or logits.device.type != "cpu":
+        scaled, masks = resize_logits(logits, height, width, fill_holes)
+        return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
+    cut = np.empty((len(logits), height, width), dtype=bool)
+    scaled_mask = np.empty((height, width), np.float32)  # of all masks in turn: fresh memory takes longer than the rest
+    for x, mask in zip(_filled(logits, fill_holes).numpy(), cut, strict=True):
+        cv2.resize(x, (width, height), dst=scaled_mask)
+        np.greater(scaled_mask, 0, out=mask)
+    return resolve_overlaps(cut, logits, False, prompted)
 
 
 def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
     """Fill small holes and resize logits [N, h, w]: logits, float32, and masks, bool [N, height, width]."""
-    logits = without_holes(logits.float()) if fill_holes else logits.float()
+    logits = _filled(logits, fill_holes)
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
         scaled = logits.new_empty(len(logits), height, width)
         for x, to in zip(logits.numpy(), scaled.numpy(), strict=True):
@@ -218,6 +225,10 @@ def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = Tr
     else:
         scaled = F.interpolate(logits[:, None], (height, width), mode="bilinear")[:, 0]
     return scaled, scaled > 0
+
+
+def _filled(logits: Tensor, fill_holes: bool) -> Tensor:
+    return without_holes(logits.float()) if fill_holes else logits.float()
 
 
 def resolve_overlaps(
