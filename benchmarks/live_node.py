@@ -120,8 +120,7 @@ class LiveNode:
         begun, start = len(self._sent), time.perf_counter()
         for index in range(images):
             if rate is not None:
-                due = start + index / rate
-                self._wait(lambda due=due: time.perf_counter() >= due - 1e-3, 10, "the next image was never due")
+                self._wait_until(start + index / rate)
             newest = self._send()
             if rate is None or index == images - 1:
                 self._wait(lambda newest=newest: newest in self._received, 30, "no masklets came for an image")
@@ -137,9 +136,13 @@ class LiveNode:
         self._images.publish(message)
         return stamp
 
+    def _wait_until(self, due: float) -> None:
+        while (left := due - time.perf_counter()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
     def _wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         end = time.monotonic() + seconds
         while not condition():
-            self._executor.spin_once(timeout_sec=0.002)  # short: images are due at given times
+            self._executor.spin_once(timeout_sec=0.1)  # a message ends it at once, a change of the graph does not
             if time.monotonic() > end:
                 raise TimeoutError(f"{what}; the last lines of the node:\n{self._graph.last_lines('sam2')}")
