@@ -1,6 +1,7 @@
 """The `sam2` node, which times what happens to each image inside: python watched_node.py FILE [--ros-args ...]
 
-Each line of FILE is the JSON of one image: seconds of the wall's clock and of the thread's, by stage. `latency.py` reads it.
+Each line of FILE is the JSON of one image: seconds of the wall's clock and of the thread's, by stage, as `latency.py`
+reads them.
 """
 
 from __future__ import annotations
