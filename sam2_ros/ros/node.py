@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -65,6 +65,7 @@ from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.vision_messages import vision_messages
 from sam2_ros.ros.waiting_prompt import Proposal, Source
 from sam2_ros.system import stopping
 from sam2_ros.tracking.masklet import Frame
@@ -72,10 +73,8 @@ from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
-try:
+if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
-except ImportError:
-    Detection2DArray = None
 
 MAX_WAITING_CALLS = 4
 """Maximum number of calls of ~/prompt that wait for their images, and of calls that wait for the network. Each occupies
@@ -298,10 +297,10 @@ class Sam2Node(LifecycleNode):
         self._subscribe(PointStamped, "~/click", self._on_click, deep)
         for topic in ("image_mouse_left", "~/overlay_mouse_left"):
             self._subscribe(Point, topic, self._on_mouse, deep)
-        if Detection2DArray is None:
+        if (vision := vision_messages()) is None:
             self._log.info("vision_msgs is not installed: detections are not subscribed to", once=True)
         else:
-            self._subscribe(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
+            self._subscribe(vision.Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
         for line in parameter_files.unused_qos(self):
             self._log.warning(line, once=True)
 
