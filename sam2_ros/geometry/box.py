@@ -13,8 +13,8 @@ TAIL = 0.005
 widen the box with every pixel more."""
 
 _SAMPLES = 4096  # points that a box is computed from
-_INNER_SAMPLES = 256  # points that tell how near the box's faces lie
-_REACHES = np.deg2rad([45.0, 15.0, 5.0, 1.7, 0.6])  # by how much the axes are turned, one after the other
+_INNER_SAMPLES = 128  # points that tell how near the box's faces lie
+_REACHES = np.deg2rad([45.0, 15.0, 5.0, 1.7])  # by how much the axes are turned, one after the other
 _ANGLES = np.array([0.0, 1 / 3, -1 / 3, 2 / 3, -2 / 3, 1.0, -1.0])  # of that
 _PERMUTATIONS = [list(order) for order in permutations(range(3))]
 
@@ -48,8 +48,8 @@ def oriented(points: np.ndarray) -> Box3D:
     """A box with little empty space around points, float32 [3, N], N > 0.
 
     The principal axes lie askew where more than one face of a thing is seen. So they are turned, about one at a time,
-    until the box has little surface and the points lie near its faces. Of the 24 ways to name the axes of a box, the one
-    nearest to the camera's is chosen.
+    until the box has little surface and the points lie near its faces. Of the 24 ways to name the axes of a box, the
+    one nearest to the camera's is chosen.
     """
     sample = _sample(points)
     centred = sample - sample.mean(1, keepdims=True)

@@ -17,6 +17,8 @@ EDGE_STEP = 0.04
 TYPICAL_STEPS = 4.0
 """The same in steps of the object's smoother pixels (the lower quartile), which are larger where the surface is oblique
 or the sensor is noisy."""
+MAX_EDGE_STEP = 0.15
+"""Share of the depth that is clearly farther in any case: no surface is as oblique, and no sensor as noisy."""
 MIN_KEPT = 0.1
 """Share of an object's pixels that must be left without edges; otherwise it is too small or too narrow for the test."""
 GAP = 0.5
@@ -120,7 +122,8 @@ def _without_edges(z: np.ndarray, nearest: np.ndarray, measured: np.ndarray) -> 
     if not len(steps):
         return measured
     smooth = float(np.partition(steps, len(steps) // 4)[len(steps) // 4])
-    kept = measured & (z <= nearest * np.float32(1 + max(EDGE_STEP, TYPICAL_STEPS * smooth)))
+    step = min(max(EDGE_STEP, TYPICAL_STEPS * smooth), MAX_EDGE_STEP)
+    kept = measured & (z <= nearest * np.float32(1 + step))
     return kept if np.count_nonzero(kept) > MIN_KEPT * np.count_nonzero(measured) else measured
 
 
