@@ -12,7 +12,7 @@ from sam2_ros.geometry.camera import CameraModel
 EDGE_REACH = 2
 """Pixels around a nearer one that are taken for flying pixels if they are clearly farther: a sensor mixes the depths of
 both sides of an edge in one to two pixels."""
-EDGE_STEP = 0.04
+EDGE_STEP = 0.03
 """Share of the depth that is clearly farther. Steps below do not widen a box much."""
 TYPICAL_STEPS = 4.0
 """The same in steps of the object's smoother pixels (the lower quartile), which are larger where the surface is oblique
@@ -28,7 +28,7 @@ MIN_GAP = 0.03
 SPARSE = 0.005
 """Share of an object's pixels below which a slice of depth is a gap: flying pixels that are left."""
 
-_SLICES = 256  # of depth on either side of the median; what is further away is background
+_SLICES = 64  # of depth on either side of the median; what is further away is background
 _SAMPLED_ROWS = 32  # that quantiles are computed from
 _NEIGHBOURS = np.ones((2 * EDGE_REACH + 1,) * 2, np.uint8)
 
@@ -129,22 +129,21 @@ def _without_edges(z: np.ndarray, nearest: np.ndarray, measured: np.ndarray) -> 
 
 def _main_part(z: np.ndarray, pixels: np.ndarray, camera: CameraModel) -> np.ndarray:
     """The pixels that belong to the largest group without a gap in depth."""
-    sample = z[:: pixels.shape[0] // _SAMPLED_ROWS + 1][pixels[:: pixels.shape[0] // _SAMPLED_ROWS + 1]]
     number = np.count_nonzero(pixels)
+    some = np.s_[:: pixels.shape[0] // _SAMPLED_ROWS + 1]
+    sample = z[some][pixels[some]]
+    if len(sample) < _SAMPLED_ROWS:
+        sample = z[pixels]
     if not number:
         return pixels
-    middle = float(np.median(sample if len(sample) else z[pixels]))
+    middle = float(np.median(sample))
     across = middle * np.sqrt(number / (camera.fx * camera.fy))
     slice_ = max(GAP * across, MIN_GAP * middle) / 2  # so that at least one lies in a gap
-    first = max(0.0, middle - _SLICES * slice_)
-    counts = cv2.calcHist(
-        [np.ascontiguousarray(z)], [0], pixels.view(np.uint8), [2 * _SLICES], [first, first + 2 * _SLICES * slice_]
-    ).ravel()
-    filled = counts >= max(1.0, SPARSE * number)
-    if not filled.any():
-        return pixels
+    places = np.clip((sample - middle) * np.float32(1 / slice_), -_SLICES, _SLICES - 1) + np.float32(_SLICES)
+    counts = np.bincount(places.astype(np.intp), minlength=2 * _SLICES)
+    filled = counts >= max(1.0, SPARSE * len(sample))
     groups = np.cumsum(np.diff(filled, prepend=False) & filled)  # numbers those that a gap separates
     main = np.flatnonzero(filled & (groups == np.bincount(groups, counts * filled).argmax()))
     # Half a slice more: the sparse ends of the object itself.
-    low, high = first + (main[0] - 0.5) * slice_, first + (main[-1] + 1.5) * slice_
+    low, high = middle + (main[[0, -1]] - _SLICES + (-0.5, 1.5)) * slice_
     return pixels & (z > low) & (z < high)

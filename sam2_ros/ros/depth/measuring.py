@@ -165,7 +165,9 @@ class Measuring:
         topic = depth_topic(self._node, self._topics)
         if publishers := self._node.get_publishers_info_by_topic(topic):
             types = ", ".join(sorted({info.topic_type for info in publishers}))
-            return f"no depth has come on {topic}, where {types} is published: it is silent, or depth_transport is wrong"
+            return (
+                f"no depth has come on {topic}, where {types} is published: it is silent, or depth_transport is wrong"
+            )
         return f"no depth has come on {topic}, which has no publisher: remap depth"
 
     def _warn(self, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -11,11 +13,6 @@ from sam2_ros.geometry.measured_frame import MeasuredFrame
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.topics import Topics
-
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:
-    TFMessage = None
 
 
 class ObjectFramesOutput:
@@ -29,8 +26,8 @@ class ObjectFramesOutput:
         self._log = log
         self._prefix = "/".join(filter(None, [node.get_fully_qualified_name().strip("/"), topics.camera]))
         self._publisher: Publisher | None = None
-        if TFMessage is not None:
-            self._publisher = publisher(node, TFMessage, "/tf", depth=100)
+        if (kind := transform_message()) is not None:
+            self._publisher = publisher(node, kind, "/tf", depth=100)
 
     @property
     def wanted(self) -> bool:
@@ -54,4 +51,14 @@ class ObjectFramesOutput:
                 transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(w=1.0))
                 name = f"{self._prefix}/object_{one.masklet.object_id}"
                 transforms.append(TransformStamped(header=header, child_frame_id=name, transform=transform))
-            self._publisher.publish(TFMessage(transforms=transforms))
+            self._publisher.publish(self._publisher.msg_type(transforms=transforms))
+
+
+def transform_message() -> type[Any] | None:
+    """The type `tf2_msgs/TFMessage`; None where it is not installed."""
+    try:
+        from tf2_msgs.msg import TFMessage
+    except ImportError:
+        return None
+    kind: type[Any] = TFMessage
+    return kind

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -11,17 +15,7 @@ from sam2_ros.geometry.box import Box3D
 from sam2_ros.geometry.measured_frame import MeasuredFrame, MeasuredObject
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.topics import Topics
-
-try:
-    from vision_msgs.msg import (
-        BoundingBox3D,
-        Detection3D,
-        Detection3DArray,
-        ObjectHypothesis,
-        ObjectHypothesisWithPose,
-    )
-except ImportError:
-    Detection3DArray = None
+from sam2_ros.ros.vision_messages import vision_messages
 
 
 class Objects3DOutput:
@@ -33,8 +27,8 @@ class Objects3DOutput:
     def __init__(self, node: LifecycleNode, topics: Topics) -> None:
         self._node = node
         self._publisher: Publisher | None = None
-        if Detection3DArray is not None:
-            self._publisher = publisher(node, Detection3DArray, topics.private("objects_3d"), depth=10)
+        if (vision := vision_messages()) is not None:
+            self._publisher = publisher(node, vision.Detection3DArray, topics.private("objects_3d"), depth=10)
 
     @property
     def wanted(self) -> bool:
@@ -43,21 +37,29 @@ class Objects3DOutput:
     def publish(self, measured: MeasuredFrame, header: Header) -> None:
         if self._publisher is not None:
             is_oriented = self._node.get_parameter("boxes_3d").value == "oriented"
-            detections = [_detection(one, is_oriented, header) for one in measured.objects]
-            self._publisher.publish(Detection3DArray(header=header, detections=detections))
+            self._publisher.publish(to_array(measured, header, is_oriented))
 
 
-def _detection(one: MeasuredObject, is_oriented: bool, header: Header) -> Detection3D:
+def to_array(measured: MeasuredFrame, header: Header, is_oriented: bool) -> Any:
+    """A `Detection3DArray` of all measured objects. Needs vision_msgs."""
+    vision = vision_messages()
+    assert vision is not None
+    detections = [_detection(vision, one, header, is_oriented) for one in measured.objects]
+    return vision.Detection3DArray(header=header, detections=detections)
+
+
+def _detection(vision: ModuleType, one: MeasuredObject, header: Header, is_oriented: bool) -> Any:
     """Ours in the terms of vision_msgs: the label is the class, presence the score, the centroid the pose."""
     box = one.oriented if is_oriented else one.axis_aligned
-    hypothesis = ObjectHypothesis(class_id=one.masklet.label, score=float(one.masklet.presence))
-    result = ObjectHypothesisWithPose(hypothesis=hypothesis, pose=PoseWithCovariance(pose=_pose(one.points.centroid)))
+    hypothesis = vision.ObjectHypothesis(class_id=one.masklet.label, score=float(one.masklet.presence))
+    pose = PoseWithCovariance(pose=_pose(one.points.centroid))
+    result = vision.ObjectHypothesisWithPose(hypothesis=hypothesis, pose=pose)
     x, y, z = map(float, box.size)
-    bounds = BoundingBox3D(center=_pose(box.centre, box), size=Vector3(x=x, y=y, z=z))
-    return Detection3D(header=header, results=[result], bbox=bounds, id=str(one.masklet.object_id))
+    bounds = vision.BoundingBox3D(center=_pose(box.centre, box), size=Vector3(x=x, y=y, z=z))
+    return vision.Detection3D(header=header, results=[result], bbox=bounds, id=str(one.masklet.object_id))
 
 
-def _pose(position, box: Box3D | None = None) -> Pose:
+def _pose(position: np.ndarray, box: Box3D | None = None) -> Pose:
     """A position with the orientation of a box, or of the camera."""
     (x, y, z), (i, j, k, w) = map(float, position), (0.0, 0.0, 0.0, 1.0) if box is None else box.quaternion
     return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=i, y=j, z=k, w=w))
