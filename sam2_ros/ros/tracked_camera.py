@@ -93,6 +93,7 @@ class TrackedCamera:
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None
+            self.outputs.release()
 
     def status(self, problem: str) -> DiagnosticStatus:
         """The state of this camera, for /diagnostics; `problem`: why the node is not configured."""

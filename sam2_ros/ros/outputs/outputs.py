@@ -11,9 +11,11 @@ from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.depth.measuring import Measuring
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.outputs.answers import AnswersOutput
+from sam2_ros.ros.outputs.detections_2d import Detections2DOutput
 from sam2_ros.ros.outputs.frame_output import FrameOutput
 from sam2_ros.ros.outputs.labels import LabelsOutput
 from sam2_ros.ros.outputs.masklets import MaskletsOutput
+from sam2_ros.ros.outputs.masks import MasksOutput
 from sam2_ros.ros.outputs.object_frames import ObjectFramesOutput
 from sam2_ros.ros.outputs.objects_3d import Objects3DOutput
 from sam2_ros.ros.outputs.overlay import OverlayOutput
@@ -29,13 +31,22 @@ class Outputs:
     def __init__(self, node: LifecycleNode, topics: Topics, log: Log, configured: ConfiguredStream) -> None:
         self._context = node.context
         self.masklets = MaskletsOutput(node, topics)
+        self.detections_2d = Detections2DOutput(node, topics)
         self.labels = LabelsOutput(node, topics)
         self.overlay = OverlayOutput(node, topics)
+        self.masks = MasksOutput(node, topics, log)
         self.answers = AnswersOutput(node, topics)
         shapes = PointsOutput(node, topics), Objects3DOutput(node, topics), ObjectFramesOutput(node, topics, log)
         self.measuring = Measuring(node, topics, log, configured, shapes)
         # Masklets come first: others wait for them.
-        self._for_frames: list[FrameOutput] = [self.masklets, self.measuring, self.labels, self.overlay]
+        self._for_frames: list[FrameOutput] = [
+            self.masklets,
+            self.measuring,
+            self.detections_2d,
+            self.labels,
+            self.overlay,
+            self.masks,
+        ]
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         if self._context.ok():  # otherwise the process is ending
@@ -49,3 +60,7 @@ class Outputs:
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         if self._context.ok():
             self.answers.publish(result, prompt)
+
+    def release(self) -> None:
+        """Forget the objects; the stream has ended."""
+        self.masks.release()
