@@ -190,7 +190,8 @@ def _reads_alike(bridge: Any, encoding: str) -> bool:
 
 def _reason(code: int, errors: str) -> str:
     if "compiled using NumPy 1" in errors:
-        return f"it was built for NumPy 1, and NumPy {np.__version__} is installed; install numpy<2, or a build of it for NumPy 2"
+        installed = f"NumPy {np.__version__} is installed"
+        return f"it was built for NumPy 1, and {installed}; install numpy<2, or a build of it for NumPy 2"
     lines: Sequence[str] = errors.strip().splitlines() or [""]
     ended = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"status {code}"
     return f"trying it ended with {ended} {excerpt(lines[-1])}".rstrip()
