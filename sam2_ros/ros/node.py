@@ -31,6 +31,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
+from sam2_ros.data.image_message import pixels_of
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
@@ -38,6 +39,7 @@ from sam2_ros.ros import parameter_files, process, shared_memory
 from sam2_ros.ros.clock_watch import ClockWatch
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.diagnostics import array
+from sam2_ros.ros.image_bridge import ImageBridge
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
@@ -76,6 +78,7 @@ class Sam2Node(LifecycleNode):
         self._log = Log(self.get_logger())
         self._configured = False
         self._configure_error = ""
+        self._bridge: ImageBridge | None = None  # while configured, if cv_bridge may be used
         declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
@@ -169,6 +172,7 @@ class Sam2Node(LifecycleNode):
         # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
         keep_freed_memory(MOST_KEPT_MEMORY)
+        self._bridge = ImageBridge(self._log) if self._value("use_cv_bridge") else None  # is tried in the meantime
         model = self._load_network()
         check_memory(model)  # before the kernels are built, which takes a minute
         dtype = self._value("dtype")
@@ -186,11 +190,12 @@ class Sam2Node(LifecycleNode):
         threads = self._thread_count(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
+        read = self._bridge.read if self._bridge is not None else pixels_of
         if not self._value("encode_ahead"):
             # One turn for everything: each operation has all cores, and images that wait meanwhile become one batch.
             tracker.encoder.turn = tracker.turn
         for i, camera in enumerate(self.cameras):
-            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"))
+            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"), read)
         self._configured = True
         gc.collect()
         gc.freeze()  # what is there now stays: collections, during which no thread runs, need not visit it
@@ -214,6 +219,9 @@ class Sam2Node(LifecycleNode):
     def _release(self) -> None:
         for camera in self.cameras:
             camera.release()
+        if self._bridge is not None:
+            self._bridge.close()
+            self._bridge = None
         if self._configured:
             self._configured = False
             gc.unfreeze()

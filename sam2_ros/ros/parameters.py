@@ -159,6 +159,12 @@ SAM2_PARAMETERS = (
         " all 16 bits are left as they are.",
     ),
     ParameterSpec(
+        "use_cv_bridge",
+        True,
+        "Read raw images with cv_bridge where it is installed, in those encodings for which a trial at the start gives"
+        " the same pixels as this package. false: do not load it.",
+    ),
+    ParameterSpec(
         "max_image_pixels",
         8192 * 8192,
         "Larger images are skipped, compressed ones before they are decoded.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 
-from sam2_ros.data.image_message import ImageDecoder
+from sam2_ros.data.image_message import ImageDecoder, PixelReader
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.depth.depth_input import DepthInput
 from sam2_ros.ros.diagnostics import Diagnostics, idle
@@ -55,11 +55,11 @@ class TrackedCamera:
         name: str = self._node.get_fully_qualified_name()
         return f"{name}/{self.name}" if self.name else name
 
-    def configure(self, tracker: Tracker, encode_ahead: bool) -> None:
-        """Start the thread that feeds the tracker."""
+    def configure(self, tracker: Tracker, encode_ahead: bool, read: PixelReader) -> None:
+        """Start the thread that feeds the tracker; `read` reads the pixels of image messages."""
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
-        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
+        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"), read)
         self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
         self._configured.meter, self._losses = meter, Losses(meter)
         self._configured.stream = Stream(

@@ -62,10 +62,8 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(
         ("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces"), _ROS
     ),
-    **dict.fromkeys(
-        ("rclpy", "rosidl_parser", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs", "tf2_msgs", "vision_msgs"),
-        _ROS,
-    ),
+    **dict.fromkeys(("cv_bridge", "sensor_msgs_py", "tf2_msgs"), _ROS),
+    **dict.fromkeys(("rclpy", "rosidl_parser", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"), _ROS),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), ("acceleration.onnx",)),
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
