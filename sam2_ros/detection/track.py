@@ -1,0 +1,71 @@
+"""A thing that a detector sees again and again."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from sam2_ros.tracking.prompt import Box
+
+MAX_PREDICTION = 1_000_000_000
+"""Maximum time over which a thing's place is predicted from its detections, ns."""
+
+DAMPING = 0.5
+"""Share of the measured velocity that predictions use: boxes jitter, and nothing moves straight on for ever."""
+
+
+@dataclass(eq=False)
+class Track:
+    """A thing in a detector's messages: a candidate for a new object, or a tracked object."""
+
+    label: str
+    object_id: int = 0
+    """ID of its tracked object; 0: it is a candidate."""
+    box: Box = Box(0, 0, 0, 0)
+    """Its newest detection, or the box of the prompt by which its object started."""
+    stamp: int | None = None
+    """Time of that, ns; None: it has never been detected."""
+    velocity: tuple[float, float] = (0.0, 0.0)
+    """Pixels per ns."""
+    hits: deque[int] = field(default_factory=lambda: deque(maxlen=64))
+    """Numbers of the detector frames with a detection."""
+    place: Box | None = None
+    """Where its object was visible last."""
+    prompted_at: int | None = None
+    """Stamp of the newest frame on which a detector or a person has prompted its object, ns; None: unknown."""
+    doubts: int = 0
+    """Detections in a row that have disagreed with its masklet."""
+    corrections: int = 0
+    """Corrections since a detection agreed with its masklet."""
+    shadowed: int = 0
+    """Detector frames in a row on which its masklet lay on that of another object."""
+
+    def predicted(self, stamp: int) -> Box | None:
+        """Where it should be detected on the frame with this stamp, ns; None: unknown."""
+        if self.stamp is None or abs(stamp - self.stamp) > MAX_PREDICTION:
+            return None
+        ahead = DAMPING * (stamp - self.stamp)
+        x, y, width, height = self.box
+        return Box(x + ahead * self.velocity[0], y + ahead * self.velocity[1], width, height)
+
+    def hit(self, box: Box, stamp: int, number: int) -> None:
+        """Add a detection on detector frame `number`."""
+        if self.predicted(stamp) is None:
+            self.velocity = (0.0, 0.0)
+        elif stamp != self.stamp:
+            assert self.stamp is not None
+            x, y = (box.x + box.width / 2, box.y + box.height / 2)
+            earlier_x, earlier_y = (self.box.x + self.box.width / 2, self.box.y + self.box.height / 2)
+            passed = stamp - self.stamp
+            self.velocity = ((x - earlier_x) / passed, (y - earlier_y) / passed)
+        self.box, self.stamp = box, stamp
+        if not self.hits or self.hits[-1] != number:
+            self.hits.append(number)
+
+    def is_after(self, stamp: int) -> bool:
+        """Whether its object was prompted on a later frame than that with this stamp, ns."""
+        return self.prompted_at is not None and self.prompted_at > stamp
+
+    def hits_since(self, number: int) -> int:
+        """Number of detector frames from `number` on with a detection."""
+        return sum(hit >= number for hit in self.hits)
