@@ -203,7 +203,7 @@ def score(clip: Clip, frames: Sequence[Frame]) -> Result:
     for row in range(len(clip.object_ids)):
         column = matched.get(row)
         values = []
-        for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
+        for frame, truth in zip(frames, clip.masks, strict=True):
             mask = nothing if column is None else mask_of(frame, ids[column])
             j = region_similarity(mask, truth[row])
             values.append((j + boundary_accuracy(mask, truth[row])) / 2)

@@ -40,6 +40,9 @@ SHADOWED = 0.6
 MAX_PATIENCE = 6
 """Corrections that do not help double the number of disagreements until the next, at most so many times."""
 
+NOWHERE = Box(0, 0, 0, 0)
+"""The box of what has no place; it overlaps nothing."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -85,7 +88,9 @@ class DetectionPolicy:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.__init__()  # type: ignore[misc]
+        self._objects.clear()
+        self._candidates.clear()
+        self._stamp = None
 
     def shift(self) -> None:
         """Forget what depends on stamps, because they have changed."""
@@ -285,9 +290,12 @@ class _Occupied:
 
     def __init__(self, frame: Frame, tracks: Collection[Track], max_overlap: float) -> None:
         self._present = [masklet for masklet in frame.masklets if masklet.present]
-        later = [track for track in tracks if track.is_after(frame.stamp)]
-        self._ids = [masklet.object_id for masklet in self._present] + [track.object_id for track in later]
-        self._boxes = [masklet.box for masklet in self._present] + [track.box for track in later]
+        self._ids = [masklet.object_id for masklet in self._present]
+        self._boxes = [masklet.box for masklet in self._present]
+        for track in tracks:
+            if track.is_after(frame.stamp) and track.box is not None:
+                self._ids.append(track.object_id)
+                self._boxes.append(track.box)
         self._max_overlap = max_overlap
 
     def claim(self, box: Box) -> None:
@@ -309,9 +317,6 @@ class _Occupied:
         )
 
 
-NOWHERE = Box(0, 0, 0, 0)
-
-
 def _compatible(first: str, second: str) -> bool:
     """Whether labels may be those of one thing. Objects without a label may be anything."""
     return not first or not second or first == second
@@ -327,7 +332,10 @@ def _nearest(lost: Sequence[Track], detection: Detection) -> Track | None:
 
     def distance(track: Track) -> float:
         box, place = detection.box, track.place or detection.box
-        across, down = box.x + box.width / 2 - place.x - place.width / 2, box.y + box.height / 2 - place.y - place.height / 2
+        across, down = (
+            box.x + box.width / 2 - place.x - place.width / 2,
+            box.y + box.height / 2 - place.y - place.height / 2,
+        )
         return float(np.hypot(across, down))
 
     alike = [track for track in lost if track.label == detection.label]

@@ -21,10 +21,10 @@ class Track:
     label: str
     object_id: int = 0
     """ID of its tracked object; 0: it is a candidate."""
-    box: Box = Box(0, 0, 0, 0)
-    """Its newest detection, or the box of the prompt by which its object started."""
+    box: Box | None = None
+    """Its newest detection; None: it has never been detected."""
     stamp: int | None = None
-    """Time of that, ns; None: it has never been detected."""
+    """Time of that, ns; None: unknown."""
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels per ns."""
     hits: deque[int] = field(default_factory=lambda: deque(maxlen=64))
@@ -42,7 +42,7 @@ class Track:
 
     def predicted(self, stamp: int) -> Box | None:
         """Where it should be detected on the frame with this stamp, ns; None: unknown."""
-        if self.stamp is None or abs(stamp - self.stamp) > MAX_PREDICTION:
+        if self.box is None or self.stamp is None or abs(stamp - self.stamp) > MAX_PREDICTION:
             return None
         ahead = DAMPING * (stamp - self.stamp)
         x, y, width, height = self.box
@@ -52,12 +52,10 @@ class Track:
         """Add a detection on detector frame `number`."""
         if self.predicted(stamp) is None:
             self.velocity = (0.0, 0.0)
-        elif stamp != self.stamp:
-            assert self.stamp is not None
-            x, y = (box.x + box.width / 2, box.y + box.height / 2)
-            earlier_x, earlier_y = (self.box.x + self.box.width / 2, self.box.y + self.box.height / 2)
-            passed = stamp - self.stamp
-            self.velocity = ((x - earlier_x) / passed, (y - earlier_y) / passed)
+        elif self.box is not None and self.stamp is not None and stamp != self.stamp:
+            across = box.x + box.width / 2 - (self.box.x + self.box.width / 2)
+            down = box.y + box.height / 2 - (self.box.y + self.box.height / 2)
+            self.velocity = (across / (stamp - self.stamp), down / (stamp - self.stamp))
         self.box, self.stamp = box, stamp
         if not self.hits or self.hits[-1] != number:
             self.hits.append(number)

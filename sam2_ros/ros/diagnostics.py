@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sam2_ros.acceleration import choice_of
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
-from sam2_ros.ros.losses import REASONS
+from sam2_ros.ros.losses import REASONS, UNDROPPED
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
 
@@ -77,7 +77,7 @@ class Diagnostics:
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
         answers = "accepted", "refused"
-        prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
+        prompts = answers, (*answers, *UNDROPPED, *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
