@@ -124,7 +124,8 @@ class DetectionPolicy:
         if len(detections) > MAX_BOXES:
             decision.counts["in excess"] += len(detections) - MAX_BOXES
             detections = detections[:MAX_BOXES]
-        if frame.stamp != self._stamp:  # two detectors may send boxes of one image
+        again = frame.stamp == self._stamp  # two detectors may send boxes of one image: it counts once
+        if not again:
             self._number, self._stamp = self._number + 1, frame.stamp
         masklets = {masklet.object_id: masklet for masklet in frame.masklets}
         self._note(masklets)
@@ -135,11 +136,14 @@ class DetectionPolicy:
         free: list[tuple[Detection, Track]] = []
         seen: set[int] = set()
         for detection, track in pairs:
-            track.hit(detection.box, frame.stamp, self._number)
+            again_here = track.hit(detection.box, frame.stamp, self._number)
             if not track.object_id:
                 free.append((detection, track))
                 continue
             seen.add(track.object_id)
+            if again_here:
+                decision.counts["known"] += 1
+                continue
             action = self._check(track, detection, masklets[track.object_id], frame.stamp, settings)
             if action is not None and settings.corrects and track.object_id in correctable:
                 if occupied.by(detection, but=track.object_id):
@@ -151,7 +155,7 @@ class DetectionPolicy:
             else:
                 decision.counts["agreeing" if track.doubts == 0 else "disagreeing"] += 1
 
-        shadows = self._shadows(masklets, seen, set(own), settings)
+        shadows = set() if again else self._shadows(masklets, seen, set(own), settings)
         lost = [
             self._objects[masklet.object_id]
             for masklet in frame.masklets

@@ -48,8 +48,8 @@ class Track:
         x, y, width, height = self.box
         return Box(x + ahead * self.velocity[0], y + ahead * self.velocity[1], width, height)
 
-    def hit(self, box: Box, stamp: int, number: int) -> None:
-        """Add a detection on detector frame `number`."""
+    def hit(self, box: Box, stamp: int, number: int) -> bool:
+        """Add a detection on detector frame `number`. Returns whether there was one already."""
         if self.predicted(stamp) is None:
             self.velocity = (0.0, 0.0)
         elif self.box is not None and self.stamp is not None and stamp != self.stamp:
@@ -57,8 +57,10 @@ class Track:
             down = box.y + box.height / 2 - (self.box.y + self.box.height / 2)
             self.velocity = (across / (stamp - self.stamp), down / (stamp - self.stamp))
         self.box, self.stamp = box, stamp
-        if not self.hits or self.hits[-1] != number:
+        again = bool(self.hits) and self.hits[-1] == number
+        if not again:
             self.hits.append(number)
+        return again
 
     def is_after(self, stamp: int) -> bool:
         """Whether its object was prompted on a later frame than that with this stamp, ns."""

@@ -50,8 +50,8 @@ class PromptQueue:
         return evicted
 
     def add(self, prompts: Iterable[WaitingPrompt]) -> None:
-        """Add the prompts that follow from the detections of one message, which are due at once."""
-        self._waiting.extend(prompts)
+        """Add the prompts that follow from the detections of one message, before all others: they are due at once."""
+        self._waiting[:0] = prompts
 
     def remove(self, waiting: WaitingPrompt) -> None:
         """Remove a waiting prompt."""
