@@ -222,7 +222,7 @@ def test_correction_that_does_not_help_is_tried_less_and_less_often() -> None:
     scene.policy.prompted(1, 0, HERE, CUP)
     corrected = []
     for number in range(1, 100):
-        for action in scene.detect(HERE, carry_out=False):
+        if scene.detect(HERE, carry_out=False):
             corrected.append(number)
             scene.policy.prompted(1, number * PERIOD, HERE, CUP)
     assert corrected == [3, 9, 21, 45, 93]
