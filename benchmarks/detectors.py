@@ -18,6 +18,10 @@ Scenes number 0, 1, ... of each challenge judge; thresholds were chosen on numbe
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the node, and before PyTorch starts its threads
+
 import argparse
 import itertools
 from collections import Counter
