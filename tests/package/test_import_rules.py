@@ -42,13 +42,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "acceleration.onnx": (*EVERYBODYS, "acceleration", "model", "system"),
     "checkpoints": (*EVERYBODYS, "acceleration", "acceleration.onnx", "model", "system"),
     "tracking": (*EVERYBODYS, *NETWORK, "acceleration.cuda.recording"),  # of resizing and masks
+    "detection": (*EVERYBODYS, *LIGHT),
     "data": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
     "scenes.simulation": (*EVERYBODYS, *LIGHT, "data", "scenes"),
     "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "ros": (*EVERYBODYS, *NETWORK, "data", "ros.outputs", "tracking", *GENERATED),
+    "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "ros.outputs", "tracking", *GENERATED),
     "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "ros", "tracking", *GENERATED),
     "ros.demo": (*EVERYBODYS, *NETWORK, "data", "evaluation", "ros", "scenes", "tracking", *GENERATED),
 }
