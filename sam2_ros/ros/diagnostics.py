@@ -12,7 +12,7 @@ from sam2_ros.acceleration import choice_of
 from sam2_ros.ros.depth.measuring import DEPTH_EVENTS
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
-from sam2_ros.ros.losses import REASONS
+from sam2_ros.ros.losses import REASONS, UNDROPPED
 from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
 
@@ -86,7 +86,7 @@ class Diagnostics:
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
         values |= {f"depth {event}": str(self._meter[f"depth {event}"]) for event in DEPTH_EVENTS}
         answers = "accepted", "refused"
-        prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
+        prompts = answers, (*answers, *UNDROPPED, *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}

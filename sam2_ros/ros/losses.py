@@ -14,10 +14,15 @@ REASONS = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
     "without room": "max_objects are tracked already; raise it, remove some, or set detection_forget_after",
     "without score": "no hypothesis has a score that is a number",
-    "doubled": "a surer box of the same message overlaps by more than detection_max_overlap",
+    "unusable": "boxes are not finite, have no size or are outside their image",
     "refused": "~/prompt_results says why",
 }
-"""Explanation of each counted reason for dropping detections. Known and unsure detections are not losses."""
+"""Explanation of each counted reason for dropping detections. What is known, unsure or unconfirmed is no loss."""
+
+UNDROPPED = ("correcting", "agreeing", "disagreeing", "known", "unconfirmed", "new", "unsure", "overtaken")
+"""What else detections are counted as: of the accepted, those that corrected an object; those that agree, or do not,
+with the masklet of their thing; those of something that is tracked already, seen too rarely, or new but not to be
+started; those with a low score; and those whose object has changed in the meantime."""
 
 
 class Losses:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -13,6 +15,8 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.detection.policy import Detection
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.call_queue import CallQueue
 from sam2_ros.ros.image_pipeline import ImagePipeline, PreparedImage
@@ -28,7 +32,7 @@ from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, ro
 from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracking_session import TrackingSession
-from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -149,11 +153,42 @@ class Stream:
         The future of a dropped detection is cancelled. If too many wait, the new one is dropped: otherwise a detector
         that goes on would keep the waiting ones from ever being applied.
         """
+        return self._put(header, partial(WaitingPrompt, header, prompt), timeout, proposal, source, order)
+
+    def put_detections(
+        self,
+        header: Header,
+        detections: Sequence[Detection],
+        settings: DetectionSettings,
+        proposal: Proposal,
+        timeout: float,
+        source: Source = DEFAULT_SOURCE,
+    ) -> Future[msg.PromptResult]:
+        """Queue the detections of one message; what they prompt is decided on their image.
+
+        The future gets an answer if they are refused together; otherwise it is cancelled once that is decided.
+
+        Args:
+            detections: best first.
+            proposal: the conditions for what they prompt.
+        """
+        make = partial(WaitingDetections, header, Prompt(), detections=tuple(detections), settings=settings)
+        return self._put(header, make, timeout, proposal, source, None)
+
+    def _put(
+        self,
+        header: Header,
+        make: Callable[[int, bool, float, float, Source, Proposal | None], WaitingPrompt],
+        timeout: float,
+        proposal: Proposal | None,
+        source: Source,
+        order: AnswerOrder | None,
+    ) -> Future[msg.PromptResult]:
         now = time.monotonic()
         with self._lock:
             images, reason = self._image_stamps(), self._closed
         stamp, unstamped = target_stamp(nanoseconds(header.stamp), source, images)
-        waiting = WaitingPrompt(header, prompt, stamp, unstamped, now, now + timeout, source, proposal)
+        waiting = make(stamp, unstamped, now, now + timeout, source, proposal)
         reason = reason or refusal(waiting, images)
         evicted = None
         if reason is None:
@@ -318,16 +353,17 @@ class Stream:
 
     def _apply_in_order(self, due: list[WaitingPrompt]) -> bool:
         """Apply due prompts until the next image has to be processed. Returns whether an object has changed."""
-        limit = len(due)
         if not self._images.keeps_all:  # users wait for an answer, detectors do not
             due = sorted(due, key=lambda waiting: waiting.proposal is not None)
-            if limit > MAX_PROMPTS_BETWEEN_IMAGES:
-                due, limit = round_robin(due), MAX_PROMPTS_BETWEEN_IMAGES
+            if len(due) > MAX_PROMPTS_BETWEEN_IMAGES:
+                due = round_robin(due)
         applied = 0
         self._applier.clear_frames()
-        for waiting in due:
-            if applied >= limit and self._has_images:
+        queue = deque(due)
+        while queue:
+            if applied >= MAX_PROMPTS_BETWEEN_IMAGES and not self._images.keeps_all and self._has_images:
                 break
+            waiting = queue.popleft()
             if self._run_calls():  # callers need not wait for all prompts
                 self._applier.clear_frames()
                 if not self._session.snapshot.images:
@@ -338,9 +374,16 @@ class Stream:
                     break
                 if not self._prompts.take(waiting):
                     continue  # refused, because the node was deactivated
-            applied += self._applier.apply(waiting)
+            following: Sequence[WaitingPrompt] = ()
+            if isinstance(waiting, WaitingDetections):
+                following, changed = self._applier.decide(waiting)
+                applied += changed
+            else:
+                applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
+                self._prompts.add(following)
+            queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:

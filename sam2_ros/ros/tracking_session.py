@@ -73,6 +73,12 @@ class TrackingSession:
         """Replace the snapshot, after the tracker has changed."""
         self._update({})
 
+    def remove_duplicate(self, object_id: int) -> None:
+        """Stop tracking a detected object whose masklet has come to lie on that of another object, for good."""
+        self._log.info(f"Object {object_id} ({self.tracker.labels[object_id]}) is removed: it doubles another one")
+        self.tracker.remove(object_id)
+        self.update()
+
     def reset(self) -> None:
         """Forget all objects and images."""
         self.tracker.reset()
@@ -102,6 +108,7 @@ class TrackingSession:
         if not moved or (len(moved) < len(before) and before[-len(moved) - 1] >= moved[0]):
             moved = restamped(before, first, Jump(jump.back))
         self.tracker.restamp(*moved)
+        self.detections.restamped()
         self._update({new: self.snapshot.images[old] for new, old in zip(self.tracker.stamps, before, strict=True)})
         back = (before[-1] - first) / 1e9
         if jump.corrects:
