@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import torch
 from builtin_interfaces.msg import Time
@@ -13,7 +14,12 @@ from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import REASONS
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.problems import Problem, by_severity, recent_problems
 from sam2_ros.tracking.tracker import Tracker
+
+
+SKIPPING = 1.2
+"""Ratio of arriving to processed images from which the message says that some are skipped."""
 
 
 def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
@@ -38,7 +44,6 @@ class Diagnostics:
         self._tracker = tracker
         self._images = images
         self._meter = meter
-        self._errors_before = self._lost_before = 0
         network = tracker.network
         choice = choice_of(network)
         self._constants = {
@@ -49,47 +54,59 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def message(self, stamp: Time, objects: int) -> DiagnosticArray:
-        """Counts, rate and latencies. `objects` is the number of tracked objects."""
-        summary = self._meter.summary()
-        errors = self._meter["failed"] + self._meter["unreadable"]
-        lost = self._meter["dropped"] if self._lossless else 0
-        if errors > self._errors_before:
-            level, text = DiagnosticStatus.ERROR, "images could not be processed, see the log"
-        elif not summary["rate"]:
-            level, text = DiagnosticStatus.WARN, "no images"
-        elif lost > self._lost_before:
-            level, text = DiagnosticStatus.WARN, "images are lost: more come than can be processed"
-        else:
-            level, text = DiagnosticStatus.OK, f"{summary['rate']:.1f} images / s, {objects} objects"
-        self._errors_before, self._lost_before = errors, lost
+    def status(self, objects: int, standing: Iterable[Problem] = ()) -> DiagnosticStatus:
+        """What is wrong, counts, rate and latencies. The message is the worst problem; the values hold all of them.
 
-        values = {
-            "rate (1/s)": f"{summary.pop('rate'):.2f}",
+        Args:
+            objects: number of tracked objects.
+            standing: problems that are known elsewhere, the most important first.
+        """
+        meter = self._meter
+        summary, arriving = meter.summary(), meter.arrival_rate
+        rate = summary.pop("rate")
+        found = by_severity([*standing, *recent_problems(meter, self._lossless)])
+        if found:
+            level, text = found[0].level, found[0].text
+        elif not rate:
+            level, text = DiagnosticStatus.WARN, "no images yet"
+        else:
+            level = DiagnosticStatus.OK
+            skipped = not self._lossless and arriving > SKIPPING * rate
+            of = f" of {arriving:.1f} that come, always the newest" if skipped else ""
+            text = f"{rate:.1f} images / s{of}, {objects} objects"
+
+        values = {f"problem: {problem.name}": excerpt(problem.text) for problem in found}
+        values |= {
+            "rate (1/s)": f"{rate:.2f}",
+            "arriving images (1/s)": f"{arriving:.2f}",
             "objects": str(objects),
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
-        values |= {f"images {event}": str(self._meter[event]) for event in counted}
+        values |= {f"images {event}": str(meter[event]) for event in counted}
         answers = "accepted", "refused"
         prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
-            values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
-        values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
+            values |= {f"{kind} {event}": str(meter[f"{kind} {event}"]) for event in events}
+        named = "time jumps", "time leaps", "wrong stamps", "resolution changes", "frame changes", "out of memory"
+        values |= {name: str(meter[name]) for name in named}
         values |= {"memory (MiB)": f"{_resident_memory() / 2**20:.0f}"}
         device = self._tracker.network.device
         if device.type == "cuda":
             values["GPU memory (MiB)"] = f"{torch.cuda.memory_allocated(device) / 2**20:.0f}"
             values["GPU memory, peak (MiB)"] = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}"
-        status = DiagnosticStatus(
+        return DiagnosticStatus(
             level=level,
             name=f"{self._name}: tracking",
-            message=text,
+            message=excerpt(text),
             hardware_id=self._constants["device"],
             values=[KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
         )
-        message = DiagnosticArray(status=[status])
+
+    def message(self, stamp: Time, objects: int, standing: Iterable[Problem] = ()) -> DiagnosticArray:
+        """`status` as the only one of a message."""
+        message = DiagnosticArray(status=[self.status(objects, standing)])
         message.header.stamp = stamp
         return message
 

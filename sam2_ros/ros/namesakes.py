@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 
+from sam2_ros.ros.problems import WARN, Problem
+
 
 class Namesakes:
     """Warns of duplicates of a node in the graph, once DDS has discovered them.
@@ -19,6 +21,11 @@ class Namesakes:
         self._node = node
         self._topics = topics
         self._last_warning = ""
+
+    @property
+    def problem(self) -> Problem | None:
+        """What `new_warning` found when it was called last, if it still stands."""
+        return Problem("duplicate", WARN, self._last_warning) if self._last_warning else None
 
     def new_warning(self) -> str | None:
         """A warning with a remedy; None: there is none, or it has not changed since the last call."""
