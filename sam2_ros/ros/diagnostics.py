@@ -14,27 +14,33 @@ from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import REASONS
 from sam2_ros.ros.meter import Meter
-from sam2_ros.ros.problems import Problem, by_severity, recent_problems
+from sam2_ros.ros.problems import OK, WARN, Problem, by_severity, recent_problems
 from sam2_ros.tracking.tracker import Tracker
-
 
 SKIPPING = 1.2
 """Ratio of arriving to processed images from which the message says that some are skipped."""
 
 
-def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """The message of a node that is not tracking; `text` is the reason."""
-    status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
-    message = DiagnosticArray(status=[status])
+def array(statuses: list[DiagnosticStatus], stamp: Time) -> DiagnosticArray:
+    """The message on /diagnostics."""
+    message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
 
 
+def idle(name: str, problems: Iterable[Problem]) -> DiagnosticStatus:
+    """The status of a camera that is not tracked, with at least one problem as the reason."""
+    found = by_severity(problems)
+    status = DiagnosticStatus(level=found[0].level, name=f"{name}: tracking", message=excerpt(found[0].text))
+    status.values = _values(found)
+    return status
+
+
 class Diagnostics:
-    """Builds the diagnostics of a node that is tracking.
+    """Builds the diagnostics of a camera that is tracked.
 
     Args:
-        name: the node's name, with its namespace.
+        name: full name of the node, and of the camera if there are several.
         lossless: whether every image is to be processed.
     """
 
@@ -61,36 +67,33 @@ class Diagnostics:
             objects: number of tracked objects.
             standing: problems that are known elsewhere, the most important first.
         """
-        meter = self._meter
-        summary, arriving = meter.summary(), meter.arrival_rate
+        summary, arriving = self._meter.summary(), self._meter.arrival_rate
         rate = summary.pop("rate")
-        found = by_severity([*standing, *recent_problems(meter, self._lossless)])
-        if found:
+        found = by_severity([*standing, *recent_problems(self._meter, self._lossless)])
+        if found and found[0].level != OK:
             level, text = found[0].level, found[0].text
         elif not rate:
-            level, text = DiagnosticStatus.WARN, "no images yet"
+            level, text = WARN, "no images yet"
         else:
-            level = DiagnosticStatus.OK
-            skipped = not self._lossless and arriving > SKIPPING * rate
-            of = f" of {arriving:.1f} that come, always the newest" if skipped else ""
-            text = f"{rate:.1f} images / s{of}, {objects} objects"
+            skipping = not self._lossless and arriving > SKIPPING * rate
+            of = f" of {arriving:.1f} that arrive, always the newest" if skipping else ""
+            level, text = OK, f"{rate:.1f} images / s{of}, {objects} objects"
 
-        values = {f"problem: {problem.name}": excerpt(problem.text) for problem in found}
-        values |= {
+        values = {
             "rate (1/s)": f"{rate:.2f}",
-            "arriving images (1/s)": f"{arriving:.2f}",
+            "arriving (1/s)": f"{arriving:.2f}",
             "objects": str(objects),
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
-        values |= {f"images {event}": str(meter[event]) for event in counted}
+        values |= {f"images {event}": str(self._meter[event]) for event in counted}
         answers = "accepted", "refused"
         prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
-            values |= {f"{kind} {event}": str(meter[f"{kind} {event}"]) for event in events}
+            values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
         named = "time jumps", "time leaps", "wrong stamps", "resolution changes", "frame changes", "out of memory"
-        values |= {name: str(meter[name]) for name in named}
+        values |= {name: str(self._meter[name]) for name in named}
         values |= {"memory (MiB)": f"{_resident_memory() / 2**20:.0f}"}
         device = self._tracker.network.device
         if device.type == "cuda":
@@ -101,14 +104,16 @@ class Diagnostics:
             name=f"{self._name}: tracking",
             message=excerpt(text),
             hardware_id=self._constants["device"],
-            values=[KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
+            values=_values(found)
+            + [KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
         )
 
-    def message(self, stamp: Time, objects: int, standing: Iterable[Problem] = ()) -> DiagnosticArray:
-        """`status` as the only one of a message."""
-        message = DiagnosticArray(status=[self.status(objects, standing)])
-        message.header.stamp = stamp
-        return message
+
+def _values(problems: Iterable[Problem]) -> list[KeyValue]:
+    return [
+        KeyValue(key=f"{'note' if problem.level == OK else 'problem'}: {problem.name}", value=excerpt(problem.text))
+        for problem in problems
+    ]
 
 
 def _resident_memory() -> int:

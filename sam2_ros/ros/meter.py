@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,12 +71,6 @@ class Meter:
         with self._lock:
             self._counts["processed"] += 1
             self._frames.append((now, latency, step))
-
-    @property
-    def last_done(self) -> float | None:
-        """When the last image was processed, s of the meter's clock; None: none was yet."""
-        with self._lock:
-            return self._frames[-1][0] if self._frames else None
 
     @property
     def arrival_rate(self) -> float:

@@ -15,6 +15,10 @@ OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticS
 _SEVERITY = {ERROR: 0, STALE: 1, WARN: 2, OK: 3}
 
 
+STUCK_TIMEOUT = 10.0
+"""Seconds of work on one image until it is a problem."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong, and what to do about it.
@@ -37,7 +41,8 @@ class Problem:
 EVENTS: dict[str, tuple[bytes, str]] = {
     "out of memory": (
         ERROR,
-        "the GPU is out of memory: {detail}. Remove objects, lower max_objects or image_size, or choose a smaller model",
+        "the GPU is out of memory: {detail}. Remove objects, lower max_objects or image_size, or choose a smaller"
+        " model",
     ),
     "failed": (ERROR, "{number} images or prompts have failed: {detail}. The node goes on; please report the log"),
     "unreadable": (ERROR, "{number} images could not be read: {detail}"),
@@ -55,13 +60,13 @@ EVENTS: dict[str, tuple[bytes, str]] = {
     "time leaps": (WARN, "time has jumped, {detail}"),
     "wrong stamps": (
         WARN,
-        "stamps were wrong, {detail}; tracked objects are kept. Is the camera's clock being set (NTP, PTP) while it runs?",
+        "stamps were wrong, {detail}; tracked objects are kept. Is the camera's clock being set (NTP, PTP)?",
     ),
     "resolution changes": (WARN, "the resolution has changed, {detail}; tracked objects are kept"),
     "frame changes": (
         WARN,
-        "frame_id has changed, {detail}; tracked objects are kept. If this is another camera, call ~/reset, or give each"
-        " camera its own topic",
+        "frame_id has changed, {detail}; tracked objects are kept. If this is another camera, call ~/reset, or give"
+        " each camera its own topic",
     ),
 }
 """Counted events that are problems for as long as they are recent: level and text, the most important first."""
@@ -89,6 +94,17 @@ def recent_problems(meter: Meter, lossless: bool) -> list[Problem]:
     if dropped:
         found.append(Problem("detections", WARN, losses.describe(dropped)))
     return found
+
+
+def stuck(busy: float) -> Problem | None:
+    """The problem that one image, or the prompts behind it, have kept the network busy for `busy` s, if it is one."""
+    if busy < STUCK_TIMEOUT:
+        return None
+    text = (
+        f"the network has worked on one image for {busy:.0f} s: if each takes so long, choose a smaller model or"
+        " image_size; else the device hangs (dmesg, nvidia-smi): start the node again"
+    )
+    return Problem("stuck", STALE, text)
 
 
 def by_severity(problems: Iterable[Problem]) -> list[Problem]:

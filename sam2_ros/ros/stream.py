@@ -91,6 +91,7 @@ class Stream:
         self._closed: str | None = "the node is not active; activate it first"
         self._stopped = False
         self._lost: str | None = None
+        self._busy_since: float | None = None  # s of the monotonic clock
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
 
@@ -98,6 +99,12 @@ class Stream:
     def lost(self) -> str | None:
         """Why the GPU cannot be used any more by this process; None: it can. If lost, nothing is accepted."""
         return self._lost
+
+    @property
+    def busy(self) -> float:
+        """Seconds for which the thread has worked on an image and the prompts behind it; 0: it waits."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def open(self) -> None:
         """Accept images and prompts from now on, unless the GPU is lost."""
@@ -267,11 +274,13 @@ class Stream:
                 self._woken = False
                 if self._stopped:
                     return
+            self._busy_since = time.monotonic()
             self._run_calls()
             try:
                 self._advance()
             except Exception as error:  # go on with the next image after any error
                 self._report(error)
+            self._busy_since = None
             if self._lost is not None:
                 self._give_up(self._lost)
                 return

@@ -75,7 +75,9 @@ class TrackingSession:
         if gap - waited * 1e9 <= MIN_LEAP:
             return
         leap = f"by {gap / 1e9:.3f} s between images that came {waited:.3f} s apart"
-        self.meter.count("time leaps", detail=f"ahead {leap}; tracked objects are kept. Is a clock being set (NTP, PTP)?")
+        self.meter.count(
+            "time leaps", detail=f"ahead {leap}; tracked objects are kept. Is a clock being set (NTP, PTP)?"
+        )
         self._log.warning(f"Stamps have jumped ahead {leap}; tracked objects are kept", throttle_duration_sec=10.0)
 
     def _note_changes(self, before: ProcessedImage, after: ProcessedImage) -> None:
