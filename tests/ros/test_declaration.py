@@ -79,6 +79,7 @@ INVALID_VALUES = [
     ("history", 2.5, "must be a whole number from 1 to 1024"),
     ("keep_all", 7, "must be true or false"),
     ("keep_all", "maybe", "must be true or false"),
+    ("cameras", 7, "must be a list of different names"),
     ("model", 7, "must be a text"),
     ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
     ("prompt_timeout", math.nan, "prompt_timeout"),
