@@ -82,7 +82,7 @@ def clock_problem(age: float) -> Problem | None:
     if abs(age) > OTHER_CLOCK:
         direction = "behind" if age > 0 else "ahead of"
         text = (
-            f"the stamps of the images are {abs(age) / 3600:.0f} h {direction} this node's clock; they are used as they"
+            f"the stamps of the images are {abs(age) / 3600:.0f} h {direction} this node's clock; used as they"
             " are. A bag: play it with --clock and set use_sim_time. A camera: set its clock, if TF or others need it"
         )
         return Problem("clock", OK, text)
@@ -94,8 +94,8 @@ def clock_problem(age: float) -> Problem | None:
         return Problem("clock", WARN, text)
     if age > MAX_AGE:
         text = (
-            f"images are {age:.1f} s old when they arrive: the driver or the network holds them back, the camera's clock"
-            " is behind this machine's (chrony, PTP), or a bag is played without --clock and use_sim_time"
+            f"images are {age:.1f} s old when they arrive: the driver or the network holds them back, the camera's"
+            " clock is behind this machine's (chrony, PTP), or a bag is played without --clock and use_sim_time"
         )
         return Problem("clock", WARN, text)
     return None
