@@ -9,6 +9,10 @@ from rclpy.node import Node
 from sam2_ros.ros.problems import WARN, Problem
 
 
+UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""rmw's name of the node of a publisher while the node is still, or no longer, known. It may be ours."""
+
+
 class Namesakes:
     """Warns of duplicates of a node in the graph, once DDS has discovered them.
 
@@ -50,6 +54,7 @@ class Namesakes:
                 f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
                 for publisher in publishers
                 if (publisher.node_name, publisher.node_namespace) != (node.get_name(), node.get_namespace())
+                and publisher.node_name != UNKNOWN
             )
             if others:
                 return f"{', '.join(others)} publishes on {topic}, too: subscribers receive both. Remap one of them"

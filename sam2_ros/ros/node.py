@@ -62,6 +62,9 @@ MAX_SMALL_IMAGE_SIZE = 512
 """Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
 each (docs/speed.md, "Threads of one operation")."""
 
+REPORT_PERIOD = 1.0
+"""Seconds between two messages on /diagnostics."""
+
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
@@ -100,7 +103,7 @@ class Sam2Node(LifecycleNode):
 
         parameter_files.warn_of_unused(self, sys.argv)
         # In a group of its own: configuring takes a while, which monitors should hear.
-        self.create_timer(1.0, self._report, MutuallyExclusiveCallbackGroup(), clock=STEADY)
+        self.create_timer(REPORT_PERIOD, self._report, MutuallyExclusiveCallbackGroup(), clock=STEADY)
         if self.get_parameter("autostart").value:
             self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # fires once the node is spun
 
