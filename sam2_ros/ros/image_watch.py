@@ -88,8 +88,8 @@ def clock_problem(age: float) -> Problem | None:
         return Problem("clock", OK, text)
     if age < -MAX_AGE:
         text = (
-            f"the stamps of the images are {-age:.1f} s ahead of this node's clock: synchronise the clocks of the camera"
-            " and of this machine (chrony, PTP); with a bag or a simulation, set use_sim_time"
+            f"the stamps of the images are {-age:.1f} s ahead of this node's clock: synchronise the clocks of camera"
+            " and machine (chrony, PTP); with a bag or a simulation, set use_sim_time"
         )
         return Problem("clock", WARN, text)
     if age > MAX_AGE:

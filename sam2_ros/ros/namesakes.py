@@ -8,7 +8,6 @@ from rclpy.node import Node
 
 from sam2_ros.ros.problems import WARN, Problem
 
-
 UNKNOWN = "_NODE_NAME_UNKNOWN_"
 """rmw's name of the node of a publisher while the node is still, or no longer, known. It may be ours."""
 
