@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sam2_ros.ros.meter import Meter
 
@@ -47,6 +47,9 @@ class Losses:
         if not lost or self._steady() - self._reported_at < LOG_INTERVAL:
             return None
         self._reported, self._reported_at = counts, self._steady()
-        return "Detections dropped: " + ", ".join(
-            f"{number} {event} ({REASONS[event]})" for event, number in lost.items()
-        )
+        return describe(lost)
+
+
+def describe(lost: Mapping[str, int]) -> str:
+    """One line about dropped detections: their number by reason, and what to do."""
+    return "Detections dropped: " + ", ".join(f"{number} {event} ({REASONS[event]})" for event, number in lost.items())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from sam2_ros import msg
 from sam2_ros.ros import masklets
 from sam2_ros.ros.prompt_answers import PromptAnswers
@@ -41,6 +43,8 @@ class PromptApplier:
                 return False
             masklet = session.tracker.prompt(prompt, frame.stamp)
         except PromptError as error:
+            if isinstance(error.__cause__, torch.OutOfMemoryError):
+                session.meter.count("out of memory", detail="a prompt was refused")
             self._answers.refuse(waiting, str(error))
             return False
         except Exception as error:
