@@ -197,6 +197,13 @@ SAM2_PARAMETERS = (
         range=(0.0, 1.0),
     ),
     ParameterSpec(
+        "publish_masks",
+        False,
+        "true: publish each tracked object's mask as a mono8 image on a topic of its own, ~/masks/object_ID, for tools"
+        " that read nothing else.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "keep_all",
         False,
         "true: process every image in order, for bags. false: when images come faster than they are processed, only the"
