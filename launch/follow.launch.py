@@ -19,7 +19,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from sam2_ros.ros.parameters import FOLLOW_PARAMETERS
+from sam2_ros.ros.parameters import FOLLOW_PARAMETERS, ParameterSpec
 
 ARGUMENTS = {
     "text": ("", "what to track, as in text:='red mug'"),
@@ -53,9 +53,13 @@ def detector(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             " Build it in your workspace (ros2_nanoowl: https://github.com/NVIDIA-AI-IOT/ROS2-NanoOWL), name another,"
             " or give detector_package:='' detections:=TOPIC for one that already runs"
         ) from None
-    parameters = yaml.safe_load(arguments["detector_parameters"] or "{}")
+    written = f"detector_parameters:={arguments['detector_parameters']}"
+    try:
+        parameters = yaml.safe_load(arguments["detector_parameters"] or "{}")
+    except yaml.YAMLError:
+        raise RuntimeError(f"{written} is no YAML: it must be as {{thresholds: 0.1}}") from None
     if not isinstance(parameters, dict):
-        raise RuntimeError(f"detector_parameters:={arguments['detector_parameters']} is no mapping: {{name: value}}")
+        raise RuntimeError(f"{written} is no mapping: it must be as {{thresholds: 0.1}}")
     data = json.dumps({"data": text})  # YAML
     text_topic = "/".join(["", *filter(None, [arguments["namespace"].strip("/"), "detector_text"])])
     return [
@@ -81,12 +85,12 @@ def detector(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def goals(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
-    flags = {"true": True, "1": True, "false": False, "0": False}
-    if (wanted := flags.get(arguments["goals"].lower())) is None:
-        raise RuntimeError(f"goals:={arguments['goals']} cannot be: it must be true or false")
-    if not wanted:
-        return []
-    values = {spec: spec.parse(text) for spec in FOLLOW_PARAMETERS if (text := arguments[spec.name])}
+    try:
+        if not ParameterSpec("goals", False, "").parse(arguments["goals"]):
+            return []
+        values = {spec: spec.parse(text) for spec in FOLLOW_PARAMETERS if (text := arguments[spec.name])}
+    except ValueError as error:
+        raise RuntimeError(str(error)) from None
     return [
         Node(
             package="sam2_ros",
