@@ -47,12 +47,12 @@ class Answers:
         with self._lock:
             return not self._missing()
 
-    def settle(self) -> tuple[int, int, int]:
-        """Closes the account. Returns the number of prompts that need an answer, of those without, and of answers that
-        belong to no prompt."""
+    def settle(self) -> tuple[int, Counter[str], Counter[str]]:
+        """Closes the account. Returns the number of prompts that need an answer; by tag, how many have none; and how
+        many answers belong to no prompt."""
         with self._lock:
             prompts = sum(number for tag, number in self._expected.items() if tag not in self._at_most)
-            missing, surplus = self._missing().total(), (self._received - self._expected).total()
+            missing, surplus = self._missing(), self._received - self._expected
             self._expected.clear()
             self._received.clear()
             self._at_most.clear()

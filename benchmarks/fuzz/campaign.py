@@ -255,12 +255,12 @@ class Campaign:
         rig.calls, rig.answered = Counter(), Counter()
         prompts, missing, surplus = rig.answers.settle()
         outcome.prompts += prompts
-        outcome.unanswered += missing
-        outcome.surplus += surplus
+        outcome.unanswered += missing.total()
+        outcome.surplus += surplus.total()
         if missing or surplus or missing_calls:
             self._fail(
-                f"up to message {self.sent}: {missing} of {prompts} prompts without an answer, {surplus} answers without"
-                f" a prompt, calls without an answer: {dict(missing_calls)}"
+                f"up to message {self.sent}: prompts without an answer: {dict(missing)}, answers without a prompt:"
+                f" {dict(surplus)}, calls without an answer: {dict(missing_calls)}"
             )
         if not change:
             return

@@ -6,8 +6,10 @@ import numpy as np
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from fuzz import scene
+from fuzz.answers import tagged
 from fuzz.attack import Attack
 from fuzz.rig import Rig
 from sam2_ros import msg
@@ -30,8 +32,7 @@ class Garbage(Attack):
     def __init__(self, rig: Rig) -> None:
         super().__init__(rig)
         self._publishers = {topic: rig.publisher(kind, topic) for topic, kind in KINDS.items()}
-        head, prompt = scene.header(0), scene.prompt(0, 0, "click")
-        prompt.label = "garbage"
+        head, prompt = Header(frame_id=tagged("garbage")), scene.prompt(0, 0, "click")
         picture = scene.picture(0)
         self._wire = {
             "image": serialize_message(to_message(picture, "rgb8", head)),
@@ -49,10 +50,12 @@ class Garbage(Attack):
         wrong = random.integers(3)
         if wrong == 0:
             data = whole[: 4 + int(random.integers((len(whole) - 4) // 2))]
-        elif wrong == 1 and len(whole) > 60:  # the length of frame_id, of 14 letters, stands behind the stamp
+        elif wrong == 1 and len(whole) > 40:  # the length of frame_id stands behind the stamp
             length = int(random.choice([2**32 - 1, 2**31, 2**31 - 1, 100_000_000]))
             data = whole[:12] + length.to_bytes(4, "little") + whole[16:]
         else:
             data = whole[:4] + random.bytes(int(random.integers(12)))
+        if topic == "sam2/prompts":  # cut off at the clicks, it arrives as a prompt without any
+            self.rig.answers.expect("garbage", at_most=True)
         self._publishers[topic].publish(bytes(data))
         return f"{len(data)} bytes on {topic} that are no message"

@@ -43,7 +43,7 @@ def invalid(random: np.random.Generator) -> tuple[msg.Prompt, str]:
     if wrong == "only negative":
         prompt.clicks, prompt.replace = [msg.Click(x=80.0, y=60.0, positive=False)], True
     elif wrong == "number":
-        prompt.clicks = [inside, msg.Click(x=float(np.float32(number(random))), y=60.0)]
+        prompt.clicks = [inside, msg.Click(x=float32(number(random)), y=60.0)]
     elif wrong == "outside":
         column = float(random.choice([-0.01, -1.0, MAX_SIDE, 1e6]))
         prompt.clicks = [msg.Click(x=column, y=float(random.choice([-1.0, 5.0])), positive=bool(random.integers(2)))]
@@ -99,6 +99,12 @@ def when(random: np.random.Generator, index: int) -> Time:
     if choice < 0.8:
         return time_message(scene.stamp(index) + int(random.integers(-30, 15)) * scene.PERIOD // 2)
     return odd_time(random)
+
+
+def float32(value: float) -> float:
+    """The nearest number of a message's float32 field."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 class Prompts(Attack):
