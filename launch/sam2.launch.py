@@ -2,6 +2,7 @@
 
 ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
 ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
+ros2 launch sam2_ros sam2.launch.py cameras:=front,rear image:=/{camera}/image_raw
 """
 
 import difflib
@@ -14,16 +15,16 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Environment variables with the path of Fast DDS's profile: up to Jazzy, and from Kilted on.
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
 ARGUMENTS = {
-    "image": ("image", "topic of the camera's images"),
-    "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts"),
-    "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; empty: <name>/click"),
+    "image": ("image", "topic of the camera's images; with cameras:=front,rear, {camera} stands for the name of each"),
+    "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts; {camera} as in image"),
+    "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; {camera} as in image; empty: <name>/click"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, with which its topics and services begin"),
     "params_file": (str(CONFIG / "sam2.yaml"), "file of parameters of the sam2 node"),
@@ -41,7 +42,40 @@ def flag(context: LaunchContext, name: str) -> bool:
     return parsed(ParameterSpec(name, False, ""), context.launch_configurations[name])
 
 
-def parsed(spec: ParameterSpec, text: str) -> bool | int | float | str:
+def camera_names(context: LaunchContext) -> list[str]:
+    """Names of the cameras; [""] is the only camera of a node, which has no name."""
+    text = context.launch_configurations["cameras"]
+    names = parsed(next(spec for spec in SAM2_PARAMETERS if spec.name == "cameras"), text)
+    return list(names) or [""]
+
+
+def remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """Where the sam2 node's inputs come from, for each camera.
+
+    Raises RuntimeError if several cameras would have the same topic.
+    """
+    arguments, cameras = context.launch_configurations, camera_names(context)
+    remapped = []
+    for camera in cameras:
+        begin = f"{camera}/" if camera else ""
+        topics = {}
+        for name in ("image", "detections", "click"):
+            topic = arguments[name]
+            if topic and topic == ARGUMENTS[name][0]:
+                topic = f"{begin}{topic}"
+            elif topic and len(cameras) > 1 and "{camera}" not in topic:
+                raise RuntimeError(f"{name}:={topic} is one topic for several cameras; write it with {{camera}}")
+            topics[name] = topic.replace("{camera}", camera)
+        remapped += [
+            (f"{begin}image", topics["image"]),
+            (f"{begin}image_mouse_left", f"{topics['image']}_mouse_left"),
+            (f"{begin}detections", topics["detections"]),
+            *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
+        ]
+    return remapped
+
+
+def parsed(spec: ParameterSpec, text: str) -> Value:
     """The value of an argument. Raises RuntimeError, which names the argument and what it accepts."""
     try:
         return spec.parse(text)
@@ -52,9 +86,14 @@ def parsed(spec: ParameterSpec, text: str) -> bool | int | float | str:
 def parameters_of(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dict[str, ParameterValue]:
     """The parameters that were passed as arguments, by name."""
     texts = {spec: text for spec in specs if (text := context.launch_configurations[spec.name])}
-    return {
-        spec.name: ParameterValue(parsed(spec, text), value_type=type(spec.default)) for spec, text in texts.items()
-    }
+    return {spec.name: typed(parsed(spec, text)) for spec, text in texts.items()}
+
+
+def typed(value: Value) -> ParameterValue:
+    """A parameter that launch passes on with its type."""
+    if isinstance(value, tuple):
+        return ParameterValue(list(value), value_type=list[str])
+    return ParameterValue(value, value_type=type(value))
 
 
 def misspelling_warnings(context: LaunchContext) -> list[LogInfo]:
@@ -71,7 +110,7 @@ def misspelling_warnings(context: LaunchContext) -> list[LogInfo]:
 
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
-    name, image = arguments["name"], arguments["image"]
+    name, remapped = arguments["name"], remappings(context)
     # Without our profile, Fast DDS loses most images of 640x480 and more. A profile of the user takes precedence.
     has_profile = any(variable in os.environ for variable in FAST_DDS_PROFILE)
     profile = str(CONFIG / "fastdds.xml")
@@ -92,24 +131,23 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters_of(context, SAM2_PARAMETERS),
             {"use_sim_time": flag(context, "use_sim_time")},
         ],
-        remappings=[
-            ("image", image),
-            ("image_mouse_left", f"{image}_mouse_left"),
-            ("detections", arguments["detections"]),
-            *([("~/click", arguments["click"])] if arguments["click"] else []),
-        ],
+        remappings=remapped,
         **common,
     )
     actions = [*misspelling_warnings(context), sam2]
     if not flag(context, "camera"):
         return actions
+    if len(camera_names(context)) > 1:
+        raise RuntimeError("camera:=true plays one camera; start further ones with `ros2 run sam2_ros camera`")
     if not arguments["source"]:
         raise RuntimeError("camera:=true needs source:= a video file, a folder of images, or the number of a webcam")
+    _, image = remapped[0]
+    masklets = "/".join(filter(None, [name, *camera_names(context), "masklets"]))
     camera = Node(
         executable="camera",
         name="camera",
         parameters=[parameters_of(context, CAMERA_ARGUMENTS)],
-        remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", f"{name}/masklets")],
+        remappings=[("image", image), ("image/compressed", f"{image}/compressed"), ("masklets", masklets)],
         **common,
     )
     return [*actions, camera]

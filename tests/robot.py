@@ -46,6 +46,12 @@ def header_of(index: int) -> Header:
     return Header(stamp=time_message(stamp_of(index)), frame_id="camera_optical")
 
 
+def sees_camera(node: Sam2Node) -> bool:
+    """Whether a node with one camera is active and has discovered a publisher of its images."""
+    subscriptions = node.cameras[0].inputs._subscriptions
+    return bool(subscriptions) and subscriptions[0].get_publisher_count() > 0
+
+
 NEWEST = Header()
 CLICK = msg.Prompt(clicks=[msg.Click(x=40.0, y=36.0)])
 BOX = msg.Prompt(box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height=24))

@@ -47,3 +47,8 @@ class Network(Protocol):
     ) -> Tensor: ...
 
     def track(self, features: ImageFeatures, memories: Memories) -> tuple[Decoded, Tensor]: ...
+
+
+def joined(images: list[ImageFeatures]) -> ImageFeatures:
+    """The features of several images as one batch."""
+    return ImageFeatures(**{name: torch.cat([getattr(one, name) for one in images]) for name in vars(images[0])})

@@ -42,7 +42,8 @@ def declare(
     for name, spec in specs_by_name.items():
         if (override := node._parameter_overrides.get(name)) is not None:  # rclpy's errors don't name accepted values
             check(name, override.value)
-        node.declare_parameter(name, spec.default, _descriptor(spec))
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        node.declare_parameter(name, default, _descriptor(spec))
 
     def refusal(parameter: Parameter) -> str:
         if (spec := specs_by_name.get(parameter.name)) is None:

@@ -16,19 +16,23 @@ from sam2_ros.ros.meter import Meter
 from sam2_ros.tracking.tracker import Tracker
 
 
-def idle(name: str, level: bytes, text: str, stamp: Time) -> DiagnosticArray:
-    """The message of a node that is not tracking; `text` is the reason."""
-    status = DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
-    message = DiagnosticArray(status=[status])
+def array(statuses: list[DiagnosticStatus], stamp: Time) -> DiagnosticArray:
+    """The message on /diagnostics."""
+    message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
 
 
+def idle(name: str, level: bytes, text: str) -> DiagnosticStatus:
+    """The status of a camera that is not tracked; `text` is the reason."""
+    return DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
+
+
 class Diagnostics:
-    """Builds the diagnostics of a node that is tracking.
+    """Builds the diagnostics of a camera that is tracked.
 
     Args:
-        name: the node's name, with its namespace.
+        name: full name of the node, and of the camera if there are several.
         lossless: whether every image is to be processed.
     """
 
@@ -49,7 +53,7 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def message(self, stamp: Time, objects: int) -> DiagnosticArray:
+    def status(self, objects: int) -> DiagnosticStatus:
         """Counts, rate and latencies. `objects` is the number of tracked objects."""
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
@@ -82,16 +86,13 @@ class Diagnostics:
         if device.type == "cuda":
             values["GPU memory (MiB)"] = f"{torch.cuda.memory_allocated(device) / 2**20:.0f}"
             values["GPU memory, peak (MiB)"] = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}"
-        status = DiagnosticStatus(
+        return DiagnosticStatus(
             level=level,
             name=f"{self._name}: tracking",
             message=text,
             hardware_id=self._constants["device"],
             values=[KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
         )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = stamp
-        return message
 
 
 def _resident_memory() -> int:

@@ -17,85 +17,40 @@ import argparse
 import gc
 import logging
 import sys
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any
 
 import cv2
-import numpy as np
 import rclpy
 import torch
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import Point, PointStamped
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.publisher import Publisher
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-from std_srvs.srv import Trigger
 
-from sam2_ros import msg, srv
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
-from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.ros import masklets, parameter_files, process, prompts, shared_memory
-from sam2_ros.ros.answer_order import AnswerOrder
-from sam2_ros.ros.arrival_clock import ArrivalClock
+from sam2_ros.ros import parameter_files, process, shared_memory
+from sam2_ros.ros.clock_watch import ClockWatch
 from sam2_ros.ros.declaration import declare
-from sam2_ros.ros.diagnostics import Diagnostics, idle
-from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
-from sam2_ros.ros.images import to_jpeg, to_message
+from sam2_ros.ros.diagnostics import array
 from sam2_ros.ros.log import Log
-from sam2_ros.ros.losses import Losses
-from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
-from sam2_ros.ros.stamps import nanoseconds, time_message
-from sam2_ros.ros.stream import Stream
-from sam2_ros.ros.waiting_prompt import Proposal, Source
+from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
+from sam2_ros.ros.publishers import publisher
+from sam2_ros.ros.tracked_camera import TrackedCamera
 from sam2_ros.system import stopping
-from sam2_ros.tracking.masklet import Frame
-from sam2_ros.tracking.overlay import Overlay
-from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
-try:
-    from vision_msgs.msg import Detection2DArray
-except ImportError:
-    Detection2DArray = None
-
-MAX_WAITING_CALLS = 4
-"""Maximum number of calls of ~/prompt that wait for their images, and of calls that wait for the network. Each occupies
-a thread until it is answered."""
-
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
-"""One thread per waiting call and per callback group, and one to refuse excess calls: no callback blocks another."""
-
-PROMPTS, SERVICE = Source("~/prompts"), Source("~/prompt", max_waiting=MAX_WAITING_CALLS)
-CLICKS, MOUSE = Source("~/click", other_clock=True), Source("mouse", other_clock=True)
-DETECTIONS = Source("detections")
-
-PROMPTS_DEPTH = 1000
-"""QoS depth of the prompts, so that each of many that are sent at once gets an answer."""
-
-IMAGE_TIMEOUT = 5.0
-"""Seconds without an image until a warning."""
-
-CLOCK_TIMEOUT = 5.0
-"""Seconds with a ROS time of 0 until a warning."""
+"""Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
+no callback blocks another."""
 
 MAX_SMALL_IMAGE_SIZE = 512
 """Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
@@ -103,53 +58,33 @@ each (docs/speed.md, "Threads of one operation")."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
-T = TypeVar("T")
-
 
 class Sam2Node(LifecycleNode):
-    """Tracks prompted objects through a camera's stream.
+    """Tracks prompted objects through the streams of one or several cameras.
 
     Configuring loads the weights; activating subscribes to images and prompts; deactivating unsubscribes and keeps the
     tracked objects; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a call of ~/prompt,
     which may wait, does not block other callbacks.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__("sam2", **kwargs)
         self._log = Log(self.get_logger())
-        self._stream: Stream | None = None  # while configured
-        self._stream_diagnostics: Diagnostics | None = None  # while configured
-        self._meter = Meter()  # replaced whenever the node is configured
-        self._losses = Losses(self._meter)
-        self._inputs: list[Subscription] = []  # while active
+        self._configured = False
         self._configure_error = ""
-        self._overlay_renderer = Overlay()  # keeps the colours of objects
-        self._last_image = 0.0  # s of the monotonic clock; time of activation until one arrives
-        self._clock_ran_at = time.monotonic()  # s of the monotonic clock, when ROS time was not 0 last
-        self._arrival_clock = ArrivalClock(lambda: self.get_clock().now().nanoseconds)
         declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
         logging.getLogger("sam2_ros").addHandler(self._log_handler)
 
-        self._masklets = self._publisher(msg.MaskletArray, "~/masklets", depth=10)
-        self._labels = self._publisher(Image, "~/labels", depth=1)
-        self._overlay = self._publisher(Image, "~/overlay", depth=1)
-        self._overlay_jpeg = self._publisher(CompressedImage, "~/overlay/compressed", depth=1)
-        # In every state: clients that prompt an inactive node need the answer, and monitors need its state.
-        self._results = self._publisher(msg.PromptResult, "~/prompt_results", depth=PROMPTS_DEPTH, always=True)
-        self._applied = self._publisher(msg.PromptArray, "~/applied_prompts", depth=100, always=True)
-        self._diagnostics = self._publisher(DiagnosticArray, "/diagnostics", depth=10, always=True)
+        self.cameras = tuple(TrackedCamera(self, name) for name in self._value("cameras") or [""])
+        # In every state, since monitors need it.
+        self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
         if (warning := shared_memory.size_warning(rclpy.get_rmw_implementation_identifier())) is not None:
             self._log.warning(warning)
-        self._namesakes = Namesakes(self, [self.resolve_topic_name("~/masklets")])
-
-        calls, management = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self.create_service(srv.PromptObject, "~/prompt", self._serve_prompt, callback_group=calls)
-        self.create_service(srv.RemoveObject, "~/remove", self._serve_remove, callback_group=management)
-        self.create_service(Trigger, "~/reset", self._serve_reset, callback_group=management)
-        self.create_service(srv.ListObjects, "~/list", self._serve_list, callback_group=management)
+        self._namesakes = Namesakes(self, [camera.outputs.masklets.topic for camera in self.cameras])
+        self._clock_watch = ClockWatch(self)
 
         parameter_files.warn_of_unused(self, sys.argv)
         self.create_timer(1.0, self._report, clock=STEADY)
@@ -158,7 +93,7 @@ class Sam2Node(LifecycleNode):
 
     @property
     def is_configured(self) -> bool:
-        return self._stream is not None
+        return self._configured
 
     def destroy_node(self) -> None:
         self._release()
@@ -182,6 +117,7 @@ class Sam2Node(LifecycleNode):
         except stopping.Stopped:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # no such file or device, too little memory ...
+            self._release()
             kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
             self._configure_error = f"Not configured: {kind}{error}"
             self._log.error(self._configure_error)
@@ -191,22 +127,24 @@ class Sam2Node(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._stream.open()  # before any message arrives
-        self._last_image = time.monotonic()
         try:
-            self._open_inputs()
+            for camera in self.cameras:
+                camera.open()
         except Exception as error:  # impossible QoS, for instance; rclpy would not log it
             if not self.context.ok():  # the process is ending
                 return TransitionCallbackReturn.FAILURE
             self._log.error(f"Not active: {type(error).__name__}: {error}")
             self.on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
-        self._log.info("Active, listening to " + ", ".join(sorted(source.topic_name for source in self._inputs)))
+        for line in parameter_files.unused_qos(self):
+            self._log.warning(line, once=True)
+        topics = sorted(topic for camera in self.cameras for topic in camera.inputs.topic_names)
+        self._log.info("Active, listening to " + ", ".join(topics))
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._close_inputs()
-        self._stream.close("the node is not active; activate it first")
+        for camera in self.cameras:
+            camera.close()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -243,19 +181,18 @@ class Sam2Node(LifecycleNode):
         threads = self._thread_count(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        lossless = self._value("keep_all")
-        images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
-        self._stream_diagnostics = Diagnostics(self.get_fully_qualified_name(), tracker, images, meter, lossless)
-        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
-        ahead, keep = self._value("encode_ahead"), self._value("time_jump") == "keep"
-        self._meter, self._losses = meter, Losses(meter)
-        self._stream = Stream(
-            tracker, images, meter, self, self._log, encode_ahead=ahead, keep_over_jumps=keep, decoder=decoder
-        )
+        several = len(self.cameras) > 1
+        if several:
+            # Each operation has all cores, and images that wait meanwhile become one batch.
+            tracker.encoder.turn = tracker.turn
+        for i, camera in enumerate(self.cameras):
+            camera.configure(tracker.sibling() if i else tracker, self._encodes_ahead)
+        self._configured = True
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
-        self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}")
+        shared = f", for {len(self.cameras)} cameras" if several else ""
+        self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}{shared}")
 
     def _load_network(self) -> SAM2 | Network:
         names = ("model", "device", "image_size", "image_aspect")
@@ -266,271 +203,36 @@ class Sam2Node(LifecycleNode):
         )
 
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
-        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
+        return self._value("threads") or network_threads(config.image_size, self._encodes_ahead, kernels)
+
+    @property
+    def _encodes_ahead(self) -> bool:
+        """Whether images are encoded while objects are tracked. Several cameras take turns."""
+        return self._value("encode_ahead") and len(self.cameras) == 1
 
     def _release(self) -> None:
-        self._close_inputs()
-        if self._stream is not None:
-            self._stream.stop()
-            self._stream = self._stream_diagnostics = None  # frees the network
-            gc.collect()
+        for camera in self.cameras:
+            camera.release()
+        if self._configured:
+            self._configured = False
+            gc.collect()  # frees the network
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
 
-    # Subscriptions
-
-    def _open_inputs(self) -> None:
-        compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
-        kind = CompressedImage if compressed else Image
-        topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
-        # A reliable subscription does not match a best-effort camera; a best-effort one matches both.
-        camera = QoSProfile(
-            depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
-        )
-        # The depth is queue_size's. If it could be overridden, it would be declared and keep its first value for ever.
-        kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self._subscribe(kind, topic, self._on_image, camera, kinds)
-        deep = QoSProfile(depth=PROMPTS_DEPTH)
-        self._subscribe(msg.PromptArray, "~/prompts", self._on_prompts, deep)
-        self._subscribe(PointStamped, "~/click", self._on_click, deep)
-        for topic in ("image_mouse_left", "~/overlay_mouse_left"):
-            self._subscribe(Point, topic, self._on_mouse, deep)
-        if Detection2DArray is None:
-            self._log.info("vision_msgs is not installed: detections are not subscribed to", once=True)
-        else:
-            self._subscribe(Detection2DArray, "detections", self._on_detections, QoSProfile(depth=10))
-        for line in parameter_files.unused_qos(self):
-            self._log.warning(line, once=True)
-
-    def _subscribe(
-        self,
-        kind: type,
-        topic: str,
-        callback: Callable,
-        qos: QoSProfile,
-        overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
-    ) -> None:
-        options = QoSOverridingOptions(overridable)
-        # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
-        # it never frees the group of a subscription that is destroyed just before its callback.
-        group = MutuallyExclusiveCallbackGroup()
-        self._inputs.append(
-            self.create_subscription(kind, topic, callback, qos, callback_group=group, qos_overriding_options=options)
-        )
-
-    def _close_inputs(self) -> None:
-        closed, self._inputs = self._inputs, []
-        for subscription in closed:
-            self.destroy_subscription(subscription)
-
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self._last_image = time.monotonic()
-        if (stream := self._stream) is not None:
-            # Images of a driver that does not stamp them get their time of arrival.
-            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrival_clock.now()
-            stream.put_image(ArrivedImage(message, stamp))
-
-    def _on_prompts(self, message: msg.PromptArray) -> None:
-        order = AnswerOrder()
-        for prompt in message.prompts:
-            self._submit_message(message.header, prompt, PROMPTS, order)
-
-    def _on_click(self, message: PointStamped) -> None:
-        self._submit_click(message.header, message.point, CLICKS)
-
-    def _on_mouse(self, message: Point) -> None:
-        self._submit_click(Header(), message, MOUSE)
-
-    def _submit_click(self, header: Header, point: Point, source: Source) -> None:
-        try:
-            prompt = prompts.from_point(point)
-        except PromptError as error:
-            self._refuse(header, 0, str(error))
-        else:
-            self._submit_prompt(header, prompt, source)
-
-    def _on_detections(self, message: Detection2DArray) -> None:
-        max_overlap = self._value("detection_max_overlap")
-        proposal = Proposal(max_overlap, self._value("detection_forget_after"))
-        detected, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
-        for reason, number in left_out.items():
-            self._meter.count(f"detections {reason}", number)
-        for prompt in detected:
-            self._submit_prompt(message.header, prompt, DETECTIONS, proposal)
-
-    def _submit_message(
-        self, header: Header, message: msg.Prompt, source: Source, order: AnswerOrder | None = None
-    ) -> Future[msg.PromptResult]:
-        try:
-            prompt = prompts.from_message(message)
-        except PromptError as error:
-            return self._refuse(header, message.object_id, str(error), order)
-        return self._submit_prompt(header, prompt, source, order=order)
-
-    def _submit_prompt(
-        self,
-        header: Header,
-        prompt: Prompt,
-        source: Source,
-        proposal: Proposal | None = None,
-        order: AnswerOrder | None = None,
-    ) -> Future[msg.PromptResult]:
-        if (stream := self._stream) is None:
-            return self._refuse(header, prompt.object_id, "the node is not configured", order)
-        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
-
-    def _refuse(
-        self, header: Header, object_id: int, reason: str, order: AnswerOrder | None = None
-    ) -> Future[msg.PromptResult]:
-        answer: Future[msg.PromptResult] = Future()
-        result = prompts.refused(header, object_id, reason)
-
-        def publish() -> None:
-            self._log.warning(f"Prompt refused: {reason}", throttle_duration_sec=2.0)
-            self._meter.count("prompts refused")
-            self._results.publish(result)
-            answer.set_result(result)
-
-        (order or AnswerOrder()).then(publish)
-        return answer
-
-    # Services
-
-    def _serve_prompt(
-        self, request: srv.PromptObject.Request, response: srv.PromptObject.Response
-    ) -> srv.PromptObject.Response:
-        response.result = self._submit_message(request.header, request.prompt, SERVICE).result()
-        return response
-
-    def _serve_remove(
-        self, request: srv.RemoveObject.Request, response: srv.RemoveObject.Response
-    ) -> srv.RemoveObject.Response:
-        def remove(tracker: Tracker) -> str:
-            tracker.remove(request.object_id)
-            return f"object {request.object_id} is not tracked any more"
-
-        response.success, response.message = self._call_tracker(remove)
-        return response
-
-    def _serve_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if (stream := self._stream) is None:
-            response.success, response.message = False, "the node is not configured"
-            return response
-        try:
-            response.message = f"{stream.reset().result()} objects are forgotten; IDs start again at 1"
-            response.success = True
-        except Exception as error:
-            response.success, response.message = False, excerpt(str(error))
-        return response
-
-    def _serve_list(
-        self, request: srv.ListObjects.Request, response: srv.ListObjects.Response
-    ) -> srv.ListObjects.Response:
-        def list_objects(tracker: Tracker) -> str:
-            if tracker.newest is not None:
-                response.header = self._stream.header_of(tracker.newest.stamp)
-                newest = tracker.newest.masklets
-                response.objects = [masklets.to_message(masklet, with_mask=False) for masklet in newest]
-                response.history = [time_message(stamp) for stamp in tracker.stamps]
-            return ""
-
-        response.success, response.message = self._call_tracker(list_objects)
-        return response
-
-    def _call_tracker(self, function: Callable[[Tracker], str]) -> tuple[bool, str]:
-        """Calls a function with the tracker, between two images. Returns whether it succeeded, and a message."""
-        if (stream := self._stream) is None:
-            return False, "the node is not configured"
-        try:
-            return True, stream.call(function).result()
-        except Exception as error:
-            return False, excerpt(str(error))
-
-    # Publishers; called by the stream, in its thread
-
-    def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        if not self.context.ok():  # the process is ending
-            return
-        self._masklets.publish(masklets.to_array(frame, header))
-        if self._labels.get_subscription_count():
-            self._labels.publish(to_message(masklets.label_image(frame), "mono16", header))
-        self.on_change(frame, header, image)
-
-    def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        raw, jpeg = self._overlay.get_subscription_count(), self._overlay_jpeg.get_subscription_count()
-        if raw or jpeg:
-            picture = self._overlay_renderer.draw(image, frame.masklets)
-            if raw:
-                self._overlay.publish(to_message(picture, "rgb8", header))
-            if jpeg:
-                self._overlay_jpeg.publish(to_jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), header))
-
-    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
-        if not self.context.ok():
-            return
-        if result.accepted:
-            applied = [prompts.to_message(prompt, result.object_id)]
-            self._applied.publish(msg.PromptArray(header=result.header, prompts=applied))
-        self._results.publish(result)
-
-    def _publisher(self, kind: type, topic: str, depth: int, always: bool = False) -> Publisher:
-        """A publisher that publishes while the node is active, or always."""
-        create = self.create_publisher if always else self.create_lifecycle_publisher
-        options = QoSOverridingOptions.with_default_policies()
-        return create(kind, topic, QoSProfile(depth=depth), qos_overriding_options=options)
-
     def _report(self) -> None:
         if not self.context.ok():  # the process is ending
             return
-        now, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
+        now = self.get_clock().now().to_msg()
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
-        if (state := self._stream_diagnostics) is None:
-            level = DiagnosticStatus.ERROR if self._configure_error else DiagnosticStatus.WARN
-            self._diagnostics.publish(idle(name, level, self._configure_error or "not configured", now))
-        elif not (inputs := self._inputs):
-            self._diagnostics.publish(idle(name, DiagnosticStatus.WARN, "not active", now))
-        else:
-            self._diagnostics.publish(state.message(now, stream.objects if (stream := self._stream) is not None else 0))
-            self._warn_without_images(inputs[0])
-            self._warn_without_clock()
-            if (lost := self._losses.line()) is not None:
-                self._log.warning(lost)
-
-    def _warn_without_clock(self) -> None:
-        """Warns if simulated time is configured but not published."""
-        if not self._value("use_sim_time") or self.get_clock().now().nanoseconds:
-            self._clock_ran_at = time.monotonic()
-        elif time.monotonic() - self._clock_ran_at > CLOCK_TIMEOUT:
-            self._log.warning(
-                "use_sim_time is set, but /clock is not published: images without a stamp get their time of arrival."
-                " Start the simulation, play the bag with --clock, or unset use_sim_time",
-                throttle_duration_sec=30.0,
-            )
-
-    def _warn_without_images(self, images: Subscription) -> None:
-        """Warns if no images arrive, with the likely reason."""
-        without = time.monotonic() - self._last_image
-        if without < IMAGE_TIMEOUT:
-            return
-        topic, kind = images.topic_name, images.msg_type.__name__
-        types = sorted({info.topic_type for info in self.get_publishers_info_by_topic(topic)})
-        if topic.endswith("/compressed"):
-            other, transport = topic.removesuffix("/compressed"), "raw"
-        else:
-            other, transport = f"{topic}/compressed", "compressed"
-        if images.get_publisher_count():
-            hint = "its publisher sends nothing, or nothing arrives (README: large images get lost)"
-        elif types:
-            hint = f"the type published there is {', '.join(types)}"
-        elif self.count_publishers(other):
-            hint = f"there is no publisher, but there is one on {other}: set image_transport to {transport}"
-        else:
-            hint = "there is no publisher: set the image argument of the launch file, or remap `image`"
-        self._log.warning(f"No {kind} has come on {topic} for {without:.0f} s; {hint}", throttle_duration_sec=30.0)
+        self._diagnostics.publish(array([camera.status(self._configure_error) for camera in self.cameras], now))
+        for camera in self.cameras:
+            camera.warn()
+        if (warning := self._clock_watch.warning()) is not None:
+            self._log.warning(warning, throttle_duration_sec=30.0)
 
 
 class _RosLogHandler(logging.Handler):
@@ -594,7 +296,7 @@ def _run() -> int:
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS * len(node.cameras))
     executor.add_node(node)
     while rclpy.ok():
         try:

@@ -6,14 +6,23 @@ Each raises ValueError, which names the accepted values.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sam2_ros.data.value_range import parse_range
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.input_size import STRIDE
+from sam2_ros.ros.topics import NAME
 from sam2_ros.system.device import device_of
+
+
+def check_cameras(names: Sequence[str]) -> None:
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name: letters, digits and underscores, a letter first")
+    if len(set(names)) < len(names):
+        raise ValueError("a name occurs twice")
 
 
 def check_model(name: str) -> None:
@@ -43,6 +52,7 @@ def check_image_aspect(aspect: str) -> None:
 
 
 CHECKS: dict[str, Callable[[Any], object]] = {
+    "cameras": check_cameras,
     "model": check_model,
     "checkpoint": check_checkpoint,
     "image_size": check_image_size,

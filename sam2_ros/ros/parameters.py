@@ -12,7 +12,7 @@ from typing import Literal
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.tracking.masklet import BOX_MIN_PART
 
-Value = bool | int | float | str
+Value = bool | int | float | str | tuple[str, ...]
 
 MAX_SHOWN_CHARACTERS = 80
 """Maximum length of a refused value in the message."""
@@ -20,7 +20,7 @@ MAX_SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter of a node, of the type of its default."""
+    """One parameter of a node, of the type of its default. A tuple is a list of texts."""
 
     name: str
     default: Value
@@ -44,16 +44,17 @@ class ParameterSpec:
             return self.values
         if self.choices:
             return "one of: " + ", ".join(self.choices)
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
+        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "texts"}
+        kind = kinds[type(self.default)]
         kind += " or a number" if self.numbers_are_strings else ""
         return kind + (f" from {self.range[0]:.10g} to {self.range[1]:.10g}" if self.range else "")
 
     def check(self, value: object) -> None:
         """Checks type, range and choices. Raises ValueError with one line that names the parameter."""
-        kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}[type(self.default)]
+        kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,), tuple: (list, tuple)}[type(self.default)]
         if self.numbers_are_strings:
             kinds = (str, int, float)
-        fits = type(value) in kinds
+        fits = type(value) in kinds and (self.default != () or all(isinstance(text, str) for text in value))
         fits = fits and (self.range is None or self.range[0] <= value <= self.range[1])
         if not fits or (self.choices and value not in self.choices):
             shown = excerpt(repr(value), MAX_SHOWN_CHARACTERS)
@@ -62,6 +63,8 @@ class ParameterSpec:
     def parse(self, text: str) -> Value:
         """Reads a value from the command line. Raises ValueError with the accepted values if it has the wrong type."""
         kind = type(self.default)
+        if kind is tuple:
+            return tuple(filter(None, (part.strip(" []'\"") for part in text.split(","))))
         try:
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()] if kind is bool else kind(text)
         except (KeyError, ValueError):
@@ -74,6 +77,14 @@ SAM2_PARAMETERS = (
         True,
         "Configure and activate the node when it starts. false: wait for a lifecycle manager.",
         applies="start",
+    ),
+    ParameterSpec(
+        "cameras",
+        (),
+        "Names of several cameras, as in [front, rear]. Each has topics and services of its own, such as front/image"
+        " and ~/front/masklets, and all share one network. Empty: one camera, with image and ~/masklets.",
+        applies="start",
+        values="a list of different names: letters, digits and underscores, a letter first",
     ),
     ParameterSpec(
         "model",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from numbers import Real
-from threading import Lock
 from types import MappingProxyType, ModuleType
 
 import numpy as np
@@ -22,10 +22,12 @@ from torch import Tensor
 from sam2_ros.acceleration import Capacity, Network, accelerated, choice_of
 from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.sam2 import SAM2, Decoded
+from sam2_ros.system.fair_lock import FairLock
 from sam2_ros.tracking import pixels
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
 from sam2_ros.tracking.history import Answer, History, HistoryFrame
+from sam2_ros.tracking.image_encoder import ImageEncoder
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
@@ -106,9 +108,22 @@ class Tracker:
         self._box_min_part = box_min_part
         self.history = History(history)
         self.reset()
-        self._encoding = Lock()  # recordings have a single image buffer
+        self.turn = FairLock()
+        """Held while objects are tracked or prompted. Trackers that share a network take turns."""
         graphs = choice_of(self.network).graphs
         self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
+        self.encoder = ImageEncoder(self.network, self._pixels)
+
+    def sibling(self) -> Tracker:
+        """A tracker for another stream, without objects. It shares network, encoder and settings with this one.
+
+        Siblings may be used in different threads: they take turns in the order in which they come, and images that wait
+        at the same time are encoded as one batch.
+        """
+        other = copy(self)
+        other.history = History(self.history.max_frames)
+        other.reset()
+        return other
 
     def reset(self) -> None:
         """Forget all objects and frames; IDs restart at 1."""
@@ -151,10 +166,7 @@ class Tracker:
         Raises:
             ValueError: the image is of another type or shape; the message says how to convert it.
         """
-        with self._encoding, torch.no_grad():
-            network_input = self._pixels.to_network(image, self.network.config, self.network.device)
-            height, width, _ = image.shape
-            return EncodedImage(height, width, self.network.encode_image(network_input))
+        return self.encoder.encode(image)
 
     def step(self, image: np.ndarray | EncodedImage, stamp: int | None = None) -> Frame:
         """Track all objects on the next image.
@@ -170,7 +182,7 @@ class Tracker:
         stamp = self.history.next_stamp(stamp)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         frame = HistoryFrame(self.history.next_index, stamp, encoded)
-        with torch.no_grad():
+        with self.turn, torch.no_grad():
             masks = self._track_all(frame)
             newest = self._frame(frame, self._objects, masks)
         for tracked in self._objects.values():
@@ -258,7 +270,7 @@ class Tracker:
         Raises:
             PromptError: no image has been seen, or the stamp lies outside the history.
         """
-        with torch.no_grad():
+        with self.turn, torch.no_grad():
             return self._frame(self.history.nearest(stamp), self._objects)
 
     def remove(self, object_id: int) -> None:
@@ -288,7 +300,7 @@ class Tracker:
     def _out_of_memory_refused(self) -> Iterator[None]:
         """Context without gradients, in which running out of the GPU's memory is a PromptError."""
         try:
-            with torch.no_grad():
+            with self.turn, torch.no_grad():
                 yield
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()

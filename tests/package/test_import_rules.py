@@ -48,12 +48,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "ros": (*EVERYBODYS, *NETWORK, "data", "tracking", *GENERATED),
+    "ros": (*EVERYBODYS, *NETWORK, "data", "ros.outputs", "tracking", *GENERATED),
+    "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "ros", "tracking", *GENERATED),
     "ros.demo": (*EVERYBODYS, *NETWORK, "data", "evaluation", "ros", "scenes", "tracking", *GENERATED),
 }
 """The rooms, lowest first, and what each may import of the package beside itself: rooms, or single files of them."""
 
-_ROS = ("ros", "ros.demo")
+_ROS = ("ros", "ros.demo", "ros.outputs")
 _SYSTEMS = ("acceleration.cpu", "acceleration.cpu.kernels", "data", "scenes.simulation", "system", *_ROS)
 OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(

@@ -122,3 +122,38 @@ def test_misspelt_argument_is_logged(launch_file: ModuleType) -> None:
     remark, sam2 = started(launch_file, "max_object:=3", "robot_name:=rover")
     assert "no argument 'max_object'; did you mean 'max_objects'?" in remark.named["msg"]
     assert sam2.named["executable"] == "sam2"
+
+
+def remapped(launch_file: ModuleType, *arguments: str) -> dict[str, str]:
+    sam2, *_ = started(launch_file, *arguments)
+    return dict(sam2.named["remappings"])
+
+
+def test_several_cameras_have_topics_of_their_own(launch_file: ModuleType) -> None:
+    (sam2,) = started(launch_file, "cameras:=front,rear", "image:=/{camera}/image_raw")
+    value = sam2.named["parameters"][1]["cameras"]
+    assert (value.arguments[0], value.named["value_type"]) == (["front", "rear"], list[str])
+    topics = dict(sam2.named["remappings"])
+    assert topics["front/image"] == "/front/image_raw" and topics["rear/image"] == "/rear/image_raw"
+    assert topics["rear/image_mouse_left"] == "/rear/image_raw_mouse_left"
+    assert topics["rear/detections"] == "rear/detections"
+
+
+def test_cameras_as_a_yaml_list(launch_file: ModuleType) -> None:
+    assert "left/image" in remapped(launch_file, "cameras:=['left', right]")
+
+
+def test_one_named_camera(launch_file: ModuleType) -> None:
+    assert remapped(launch_file, "cameras:=front")["front/image"] == "front/image"
+    assert remapped(launch_file, "cameras:=front", "image:=/camera")["front/image"] == "/camera"
+    _, camera = started(launch_file, "cameras:=front", "camera:=true", "source:=clip.mp4")
+    assert dict(camera.named["remappings"]) == {
+        "image": "front/image",
+        "image/compressed": "front/image/compressed",
+        "masklets": "sam2/front/masklets",
+    }
+
+
+def test_one_topic_for_several_cameras_is_refused(launch_file: ModuleType) -> None:
+    with pytest.raises(RuntimeError, match=r"image:=/camera is one topic for several cameras.*\{camera\}"):
+        started(launch_file, "cameras:=front,rear", "image:=/camera")

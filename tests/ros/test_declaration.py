@@ -33,7 +33,7 @@ def camera(graph: Graph, **parameters: object) -> CameraNode:
 
 def test_nodes_declare_all_parameters(graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "0.png").touch()
-    defaults = {spec.name: spec.default for spec in SAM2_PARAMETERS}
+    defaults = {spec.name: spec.default or [] if spec.name == "cameras" else spec.default for spec in SAM2_PARAMETERS}
     assert declared(graph.sam2(autostart=False)) == defaults | {"autostart": False}
     defaults = {spec.name: spec.default for spec in CAMERA_PARAMETERS}
     assert declared(camera(graph, source=str(tmp_path))) == defaults | {"source": str(tmp_path)}
@@ -79,6 +79,7 @@ INVALID_VALUES = [
     ("history", 2.5, "must be a whole number from 1 to 1024"),
     ("keep_all", 7, "must be true or false"),
     ("keep_all", "maybe", "must be true or false"),
+    ("cameras", 7, "must be a list of different names"),
     ("model", 7, "must be a text"),
     ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
     ("prompt_timeout", math.nan, "prompt_timeout"),

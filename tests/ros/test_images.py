@@ -182,7 +182,12 @@ def test_decompression_bomb_does_not_stop_the_node(graph: Graph, robot: Robot, c
     """It costs neither time nor memory, and other images are processed meanwhile."""
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed", keep_all=True)
     camera = robot.create_publisher(CompressedImage, "image/compressed", 50)
-    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the camera")
+    robot.wait_for(
+        lambda: (
+            node.cameras[0].inputs._subscriptions and node.cameras[0].inputs._subscriptions[0].get_publisher_count()
+        ),
+        "for the camera",
+    )
     robot.wait_for(camera.get_subscription_count, "for the node")
     robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
     camera.publish(to_jpeg(picture(0), header_of(0)))
@@ -207,7 +212,7 @@ def test_thermal_images_have_contrast(graph: Graph, robot: Robot, checkpoint: Pa
     node = graph.sam2(checkpoint=str(checkpoint), range_16bit=range_16bit)
     overlay = robot.listen(Image, "sam2/overlay")
     robot.wait_until_connected()
-    robot.wait_for(node._overlay.get_subscription_count, "for the subscription")
+    robot.wait_for(node.cameras[0].outputs.overlay._raw.get_subscription_count, "for the subscription")
     grey = picture(0)[..., 0]
     robot.send(to_message((7600 + grey * np.float64(1.5)).astype(np.uint16), "mono16", header_of(0)))
     robot.wait_for(lambda: overlay, "for the picture")

@@ -63,5 +63,5 @@ def test_memory_bank_keeps_at_most_prompted_memories(graph: Graph, robot: Robot,
         robot.show(index)
         prompt = msg.Prompt(object_id=1, clicks=CLICK.clicks)
         assert robot.call(srv.PromptObject, "sam2/prompt", header=header_of(index), prompt=prompt).result.accepted
-    remembered = node._stream.call(lambda tracker: list(tracker.objects[1].bank.prompted)).result()
+    remembered = node.cameras[0].stream.call(lambda tracker: list(tracker.objects[1].bank.prompted)).result()
     assert remembered == [0, 3]

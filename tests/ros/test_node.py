@@ -27,6 +27,7 @@ from sam2_ros import msg, srv
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.image_message import to_rgb
+from sam2_ros.ros import image_watch
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.node import Sam2Node, network_threads
 from sam2_ros.tracking import rle
@@ -61,7 +62,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.show(0)
     robot.prompt(CLICK)
     robot.prompts.publish(msg.PromptArray(header=header_of(9), prompts=[CLICK]))
-    robot.wait_for(lambda: node._stream._prompts, "for the prompt to arrive")
+    robot.wait_for(lambda: node.cameras[0].stream._prompts, "for the prompt to arrive")
 
     assert change(robot, Transition.TRANSITION_DEACTIVATE)
     robot.wait_for(lambda: not robot.camera.get_subscription_count(), "for the subscription to go")
@@ -71,7 +72,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "objects survive deactivation"
 
-    network = weakref.ref(node._stream._session.tracker.network)
+    network = weakref.ref(node.cameras[0].stream._session.tracker.network)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
     assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"
     unasked = robot.call(srv.ListObjects, "sam2/list")
@@ -102,7 +103,7 @@ def test_damaged_or_mismatched_checkpoint_error_names_the_problem(
     assert all(result.successful for result in node.set_parameters([Parameter(n, value=v) for n, v in values.items()]))
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "inactive"
-    assert node._stream._session.tracker.network.config.shape(1, 1) == (96, 160)
+    assert node.cameras[0].stream._session.tracker.network.config.shape(1, 1) == (96, 160)
 
 
 @pytest.mark.parametrize(("module", "argument"), [("node", "model=default"), ("camera", "clip.mp4")])
@@ -120,7 +121,7 @@ def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, cap
     node = graph.sam2(checkpoint=str(checkpoint), autostart=False, **overrides)
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert not change(robot, Transition.TRANSITION_ACTIVATE)
-    assert state_of(robot) == "inactive" and not node._inputs
+    assert state_of(robot) == "inactive" and not node.cameras[0].inputs._subscriptions
     assert "Not active" in capfd.readouterr().err
 
 
@@ -132,7 +133,7 @@ def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkp
     node.set_parameters([Parameter("keep_all", value=True), Parameter("queue_size", value=33)])
     for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
         assert change(robot, transition)
-    assert node._inputs[0].qos_profile.depth == 33
+    assert node.cameras[0].inputs._subscriptions[0].qos_profile.depth == 33
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_missing_images_are_logged_with_the_reason(
     ros_domain: int, graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, topic, kind, reason
 ) -> None:
     graph.remove(graph.robot)
-    monkeypatch.setitem(Sam2Node._warn_without_images.__globals__, "IMAGE_TIMEOUT", 0.1)
+    monkeypatch.setattr(image_watch, "IMAGE_TIMEOUT", 0.1)
     apart = Context()  # one participant can't have two types on a topic
     rclpy.init(context=apart, domain_id=ros_domain)
     try:
@@ -179,7 +180,12 @@ def test_non_overlap_masks(graph: Graph, robot: Robot, checkpoint: Path, non_ove
 def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
     camera = robot.create_publisher(CompressedImage, "image/compressed", 10)
-    robot.wait_for(lambda: node._inputs and node._inputs[0].get_publisher_count(), "for the camera")
+    robot.wait_for(
+        lambda: (
+            node.cameras[0].inputs._subscriptions and node.cameras[0].inputs._subscriptions[0].get_publisher_count()
+        ),
+        "for the camera",
+    )
     robot.wait_for(camera.get_subscription_count, "for the node")
     robot.wait_for(lambda: robot.count_publishers("sam2/masklets"), "for the node")
     camera.publish(CompressedImage(header=header_of(0), format="jpeg", data=b"no picture"))
@@ -202,8 +208,9 @@ def test_overlay_and_labels_are_published_only_to_subscribers(
     labels = robot.listen(Image, "sam2/labels")
     overlay = robot.listen(Image, "sam2/overlay")
     compressed = robot.listen(CompressedImage, "sam2/overlay/compressed")
-    outputs = (sam2._labels, sam2._overlay, sam2._overlay_jpeg)
-    robot.wait_for(lambda: all(output.get_subscription_count() for output in outputs), "for the subscriptions")
+    outputs = sam2.cameras[0].outputs
+    publishers = (outputs.labels._publisher, outputs.overlay._raw, outputs.overlay._jpeg)
+    robot.wait_for(lambda: all(one.get_subscription_count() for one in publishers), "for the subscriptions")
     robot.wait_until_connected()
     (masklet,) = robot.show(2).masklets
     robot.wait_for(lambda: labels and overlay and compressed, "for pictures")
@@ -292,7 +299,7 @@ def test_exported_graphs_replace_weights(graph: Graph, robot: Robot, exported: P
     assert robot.prompt(CLICK)[0].accepted
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1]
     assert len(robot.call(srv.ListObjects, "sam2/list").objects) == 1
-    network = node._stream._session.tracker.network
+    network = node.cameras[0].stream._session.tracker.network
     assert isinstance(network, OnnxNetwork)
     assert {session.get_session_options().intra_op_num_threads for session in network._sessions.values()} == {1}
 

@@ -55,5 +55,5 @@ def test_each_detection_starts_one_object(graph: Graph, robot: Robot, checkpoint
     assert [result.object_id for result in later] == [2, 3]
     detect(1, detection(120.0, 6.0, 12.0, 10.0, "one too many", 0.9))
     assert [masklet.label for masklet in robot.show(2).masklets] == ["cup", "fork", "fork"]
-    robot.wait_for(lambda: not node._stream._prompts, "for the last proposal to be dropped")
+    robot.wait_for(lambda: not node.cameras[0].stream._prompts, "for the last proposal to be dropped")
     assert len(robot.results) == 4

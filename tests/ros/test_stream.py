@@ -22,7 +22,8 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
-from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
+from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.timeline import MAX_STRAYS, MIN_RUN
 from sam2_ros.ros.waiting_prompt import MAX_WAITING, Proposal
@@ -154,9 +155,9 @@ def test_unstamped_prompt_is_for_the_newest_arrived_image(
     slow = hold_steps(monkeypatch)
     for index in range(5):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-    robot.wait_for(lambda: node._stream._meter["received"] == 5, "for the images to arrive")
+    robot.wait_for(lambda: node.cameras[0].stream._meter["received"] == 5, "for the images to arrive")
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
-    robot.wait_for(lambda: node._stream._prompts, "for the prompt to arrive")
+    robot.wait_for(lambda: node.cameras[0].stream._prompts, "for the prompt to arrive")
     slow.set()
     (result,) = robot.next_results(0)
     assert result.accepted and result.header == header_of(4)
@@ -257,8 +258,8 @@ def test_backward_time_jump_resets_the_tracker(robot: Robot, sam2: Sam2Node) -> 
     assert ids(robot.show(51)) == [1]
     for index in range(MIN_RUN):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: sam2._stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
-        robot.wait_for(lambda: not len(sam2._stream._images), "for it to be taken")
+        robot.wait_for(lambda: sam2.cameras[0].stream._meter["received"] == 3 + index, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: not len(sam2.cameras[0].stream._images), "for it to be taken")
     robot.wait_for(lambda: len(robot.masklets) == 2 + MIN_RUN, "for masklets")
     assert ids(robot.masklets[-1]) == []
     (restarted,) = robot.prompt(CLICK)
@@ -276,9 +277,9 @@ def test_single_stamp_from_the_future_is_corrected(robot: Robot, sam2: Sam2Node)
     assert ids(robot.send(to_message(picture(2), "rgb8", at(stamp_of(100_000))))) == [1]
     for index in (3, 4):
         assert ids(robot.show(index)) == [1]
-    stamps = sam2._stream.call(lambda tracker: tracker.stamps).result(TIMEOUT)
+    stamps = sam2.cameras[0].stream.call(lambda tracker: tracker.stamps).result(TIMEOUT)
     assert stamps == (stamp_of(0), stamp_of(1), stamp_of(3) - 1, stamp_of(3), stamp_of(4))
-    assert (sam2._stream._meter["wrong stamps"], sam2._stream._meter["time jumps"]) == (1, 0)
+    assert (sam2.cameras[0].stream._meter["wrong stamps"], sam2.cameras[0].stream._meter["time jumps"]) == (1, 0)
     (answer,) = robot.prompt(CLICK, header=header_of(2))
     assert answer.accepted, "the image behind the wrong stamp can be prompted"
 
@@ -292,10 +293,10 @@ def test_prompt_waits_for_its_image_after_a_time_jump(
     resume = hold_steps(monkeypatch)
     for index in (51, 0, 1, 2):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-    robot.wait_for(lambda: len(node._stream._images) >= 2, "for the images")
+    robot.wait_for(lambda: len(node.cameras[0].stream._images) >= 2, "for the images")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[CLICK]))
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))  # the newest arrived image
-    robot.wait_for(lambda: len(node._stream._prompts) == 2, "for the prompts")
+    robot.wait_for(lambda: len(node.cameras[0].stream._prompts) == 2, "for the prompts")
     resume.set()
     results = robot.next_results(0, 2)
     assert [(result.accepted, result.header) for result in results] == [(True, header_of(0)), (True, header_of(2))]
@@ -347,7 +348,7 @@ def test_oversized_box_is_published_as_applied(robot: Robot, sam2: Sam2Node) -> 
     robot.wait_until_connected()
     robot.show(0)
     prompt = Prompt(box=Box(-1e30, 10.0, 2e30, 1e30))
-    answer = sam2._stream.put_prompt(header_of(0), prompt, TIMEOUT, Proposal(0.3)).result(TIMEOUT)
+    answer = sam2.cameras[0].stream.put_prompt(header_of(0), prompt, TIMEOUT, Proposal(0.3)).result(TIMEOUT)
     robot.wait_for(lambda: applied, "for the applied prompt")
     assert answer.accepted
     assert applied[0].prompts[0].box == RegionOfInterest(y_offset=10, width=WIDTH, height=HEIGHT - 10)
@@ -362,13 +363,13 @@ def test_late_images_are_skipped(robot: Robot, sam2: Sam2Node) -> None:
         return to_message(picture(4), "rgb8", at(stamp_of(5) - milliseconds * 1_000_000))
 
     robot.camera.publish(late(PERIOD // 1_000_000))
-    robot.wait_for(lambda: sam2._stream._meter["late"] == 1, "for the image")
+    robot.wait_for(lambda: sam2.cameras[0].stream._meter["late"] == 1, "for the image")
     assert ids(robot.show(6)) == [1]
     for number in range(MAX_STRAYS):
         robot.camera.publish(to_message(picture(4), "rgb8", at(stamp_of(5) + number)))
-        robot.wait_for(lambda: sam2._stream._meter["late"] == number + 2, "for the image")  # noqa: B023
+        robot.wait_for(lambda: sam2.cameras[0].stream._meter["late"] == number + 2, "for the image")  # noqa: B023
     assert ids(robot.send(late(0))) == []
-    assert sam2._stream._meter["time jumps"] == 1
+    assert sam2.cameras[0].stream._meter["time jumps"] == 1
 
 
 def test_image_size_may_change(robot: Robot, sam2: Sam2Node) -> None:
@@ -471,7 +472,7 @@ def test_gpu_out_of_memory_refuses_the_prompt_only(
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    network = sam2._stream._session.tracker.network
+    network = sam2.cameras[0].stream._session.tracker.network
     with monkeypatch.context() as broken:
         broken.setattr(network, "condition", fail)
         (refused,) = robot.prompt(BOX)
@@ -479,7 +480,7 @@ def test_gpu_out_of_memory_refuses_the_prompt_only(
     with monkeypatch.context() as broken:
         broken.setattr(network, "encode_image", fail)
         robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
-        robot.wait_for(lambda: sam2._stream._meter["failed"] == 1, "for the failure")
+        robot.wait_for(lambda: sam2.cameras[0].stream._meter["failed"] == 1, "for the failure")
     assert ids(robot.show(2)) == [1]
 
 
@@ -489,7 +490,7 @@ def test_waiting_service_call_does_not_block_others(robot: Robot, sam2: Sam2Node
     assert client.wait_for_service(TIMEOUT)
     ask = srv.PromptObject.Request(header=header_of(3), prompt=CLICK)
     waiting = [client.call_async(ask) for _ in range(MAX_WAITING_CALLS)]
-    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING_CALLS, "for the calls to arrive")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == MAX_WAITING_CALLS, "for the calls to arrive")
     too_many = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(3), prompt=CLICK)
     assert not too_many.result.accepted and "waiting" in too_many.result.message
 
@@ -512,7 +513,7 @@ def test_prompts_beyond_the_queue_limit_are_refused(robot: Robot, sam2: Sam2Node
 def test_detector_does_not_block_user_prompts(robot: Robot, sam2: Sam2Node) -> None:
     """Excess detections are dropped without an answer."""
     proposals = [
-        sam2._stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
+        sam2.cameras[0].stream.put_prompt(header_of(9), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, Proposal(0.3))
         for _ in range(MAX_WAITING + 2)
     ]
     assert [proposal.cancelled() for proposal in proposals] == MAX_WAITING * [False] + 2 * [True]
@@ -530,14 +531,14 @@ def test_detected_objects_are_removed_after_a_long_absence(
 
     def propose(index: int, x: float) -> Future[msg.PromptResult]:
         prompt, proposal = Prompt(box=Box(x, 60, 10, 10)), Proposal(max_overlap=1.0, forget_after=0.25)
-        return node._stream.put_prompt(header_of(index), prompt, TIMEOUT, proposal)
+        return node.cameras[0].stream.put_prompt(header_of(index), prompt, TIMEOUT, proposal)
 
     robot.prompt(CLICK)
     assert [propose(0, x).result(TIMEOUT).object_id for x in (10.0, 40.0)] == [2, 3]
     robot.prompt(msg.Prompt(object_id=3, clicks=[msg.Click(x=45.0, y=65.0)]))  # prompted by a user
     full = propose(0, 70.0)
     robot.wait_for(full.cancelled, "for the proposal to be dropped")
-    assert node._stream._meter["detections without room"] == 1
+    assert node.cameras[0].stream._meter["detections without room"] == 1
 
     monkeypatch.setattr(Tracker, "_masklets", _all_absent(Tracker._masklets))
     assert [ids(robot.show(index)) for index in range(1, 4)] == [[1, 2, 3], [1, 2, 3], [1, 3]]
@@ -559,14 +560,14 @@ def test_only_the_newest_waiting_image_is_processed(
     slow = hold_steps(monkeypatch)
     for index in range(1, 6):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: node.cameras[0].stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
         if index == 1 or (ahead and index == 2):
-            robot.wait_for(lambda: not len(node._stream._images), "for it to be taken")
+            robot.wait_for(lambda: not len(node.cameras[0].stream._images), "for it to be taken")
     slow.set()
     answered = [0, 1, 2, 5] if ahead else [0, 1, 5]
     robot.wait_for(lambda: len(robot.masklets) == len(answered), "for masklets")
     assert [message.header for message in robot.masklets] == [header_of(index) for index in answered]
-    assert node._stream._meter["dropped"] == 6 - len(answered)
+    assert node.cameras[0].stream._meter["dropped"] == 6 - len(answered)
 
 
 def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot, checkpoint: Path) -> None:
@@ -578,14 +579,14 @@ def test_images_encoded_ahead_give_the_same_masklets(graph: Graph, robot: Robot,
         robot.wait_until_connected()
         before = len(robot.masklets)
         robot.prompts.publish(msg.PromptArray(header=header_of(3), prompts=[CLICK]))
-        robot.wait_for(lambda: len(node._stream._prompts) == 1, "for the prompt to arrive")  # noqa: B023
+        robot.wait_for(lambda: len(node.cameras[0].stream._prompts) == 1, "for the prompt to arrive")  # noqa: B023
         for index in range(8):
             robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
             if index == 4:
                 robot.camera.publish(Image(header=header_of(index)))
         robot.wait_for(lambda: len(robot.masklets) == before + 8, "for masklets")  # noqa: B023
         results[ahead] = robot.masklets[before:]
-        assert node._stream._meter["unreadable"] == 1
+        assert node.cameras[0].stream._meter["unreadable"] == 1
         graph.remove(node)
     assert results[True] == results[False]
     assert [ids(message) for message in results[True]] == [[]] * 3 + [[1]] * 5
@@ -603,7 +604,7 @@ def test_keep_all_gives_the_same_masklets_every_time(graph: Graph, robot: Robot,
         before = len(robot.masklets)
         for array in arrays:
             robot.prompts.publish(array)
-        robot.wait_for(lambda: len(node._stream._prompts) == 4, "for the prompts to arrive")
+        robot.wait_for(lambda: len(node.cameras[0].stream._prompts) == 4, "for the prompts to arrive")
         for index in range(8):
             robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
             time.sleep(pause)
@@ -626,10 +627,10 @@ def test_keep_all_counts_lost_images(
     slow = hold_steps(monkeypatch)
     for index in range(5):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
-        robot.wait_for(lambda: node._stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
+        robot.wait_for(lambda: node.cameras[0].stream._meter["received"] == index + 1, "for the image to arrive")  # noqa: B023
         if index == 0:
-            robot.wait_for(lambda: not len(node._stream._images), "for the first to be taken")
+            robot.wait_for(lambda: not len(node.cameras[0].stream._images), "for the first to be taken")
     slow.set()
     robot.wait_for(lambda: len(robot.masklets) == 3, "for masklets")
     assert [message.header for message in robot.masklets] == [header_of(index) for index in range(3)]
-    assert node._stream._meter["dropped"] == 2
+    assert node.cameras[0].stream._meter["dropped"] == 2

@@ -29,10 +29,10 @@ def test_fifty_detections_start_while_the_detector_continues(
     prompt = Tracker.prompt
     free = threading.Semaphore(0)
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.acquire(timeout=TIMEOUT) and prompt(*arguments))
-    node._on_detections(message(0, *boxes))
-    robot.wait_for(lambda: node._stream._prompts._applying, "for the first")
+    node.cameras[0].inbox.put_detections(message(0, *boxes))
+    robot.wait_for(lambda: node.cameras[0].stream._prompts._applying, "for the first")
     for index in range(1, 4):  # before any could be applied
-        node._on_detections(message(0, *boxes))
+        node.cameras[0].inbox.put_detections(message(0, *boxes))
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     free.release(50)
     robot.wait_for(lambda: len(robot.results) == 50, "for the answers")
@@ -57,25 +57,25 @@ def test_duplicate_detections_of_one_image_start_one_object(
     robot.show(0)
     monkeypatch.setattr("sam2_ros.tracking.masklet.Masklet.box", Box(0, 0, 1, 1))
     for _ in range(3):
-        node._on_detections(message(0, detection(HERE, 0.9)))
-    robot.wait_for(lambda: node._meter["detections known"] == 2, "for the duplicates to be dropped")
+        node.cameras[0].inbox.put_detections(message(0, detection(HERE, 0.9)))
+    robot.wait_for(lambda: node.cameras[0].stream._meter["detections known"] == 2, "for the duplicates to be dropped")
     assert [result.object_id for result in robot.results] == [1]
 
 
 def test_detector_with_another_clock_does_not_block_others(robot: Robot, sam2) -> None:
     robot.show(0)
     for _ in range(3):
-        sam2._on_detections(message(100_000, *[detection(HERE, 0.9)] * 1, detection(THERE, 0.9)))
+        sam2.cameras[0].inbox.put_detections(message(100_000, *[detection(HERE, 0.9)] * 1, detection(THERE, 0.9)))
     robot.next_results(0, 6)
     assert all("ahead of the newest" in result.message for result in robot.results)
-    sam2._on_detections(message(0, detection(HERE, 0.9)))
+    sam2.cameras[0].inbox.put_detections(message(0, detection(HERE, 0.9)))
     assert robot.next_results(6)[0].accepted
 
 
 def test_excess_boxes_in_one_message_keep_the_best_scores(robot: Robot, sam2) -> None:
     boxes = [detection((3.0 * n, 50.0, 2.0, 2.0), 0.5 + n / 1000) for n in range(1, MAX_WAITING + 7)]
-    sam2._on_detections(message(9, *boxes))
-    waiting = [waiting.prompt.box.x for waiting in sam2._stream._prompts]
+    sam2.cameras[0].inbox.put_detections(message(9, *boxes))
+    waiting = [waiting.prompt.box.x for waiting in sam2.cameras[0].stream._prompts]
     assert len(waiting) == MAX_WAITING and waiting == sorted(waiting, reverse=True)
     assert sam2._meter["detections in excess"] == 6
 
@@ -85,10 +85,12 @@ def test_user_prompts_take_priority_over_detections(robot: Robot, sam2, monkeypa
     free = threading.Event()
     prompt = Tracker.prompt
     monkeypatch.setattr(Tracker, "prompt", lambda *arguments: free.wait(TIMEOUT) and prompt(*arguments))
-    sam2._on_detections(message(0, *[detection((3.0 * n, 50.0, 2.0, 2.0), 0.9) for n in range(1, 30)]))
-    robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first detection")
+    sam2.cameras[0].inbox.put_detections(message(0, *[detection((3.0 * n, 50.0, 2.0, 2.0), 0.9) for n in range(1, 30)]))
+    robot.wait_for(lambda: sam2.cameras[0].stream._prompts._applying, "for the first detection")
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
-    robot.wait_for(lambda: any(waiting.proposal is None for waiting in sam2._stream._prompts), "for the prompt")
+    robot.wait_for(
+        lambda: any(waiting.proposal is None for waiting in sam2.cameras[0].stream._prompts), "for the prompt"
+    )
     free.set()
     first, second = robot.next_results(0, 2)[:2]
     assert (first.masklet.label, second.masklet.label) == ("class 0", "")

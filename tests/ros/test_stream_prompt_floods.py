@@ -15,7 +15,8 @@ from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
-from sam2_ros.ros.node import MAX_WAITING_CALLS, Sam2Node
+from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.waiting_prompt import MAX_WAITING
 from sam2_ros.tracking.tracker import Tracker
@@ -81,7 +82,7 @@ def test_invalid_prompts_are_refused_while_the_network_is_busy(
 ) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK]))
-    robot.wait_for(lambda: sam2._stream._prompts._applying, "for the first prompt")
+    robot.wait_for(lambda: sam2.cameras[0].stream._prompts._applying, "for the first prompt")
     for name, (message, reason) in REFUSED_AT_ONCE.items():
         count = len(robot.results)
         robot.prompts.publish(message)
@@ -95,7 +96,7 @@ def test_invalid_prompts_are_refused_while_the_network_is_busy(
 def test_prompts_of_one_message_are_answered_in_order(robot: Robot, sam2: Sam2Node, busy: threading.Event) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK, msg.Prompt(object_id=7), *[msg.Prompt()] * 900, BOX]))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompts")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == 1, "for the prompts")
     busy.set()
     robot.wait_for(lambda: [result for result in robot.results if result.object_id == 2], "for the last")
     assert [result.object_id for result in robot.results] == [1, 7, *[0] * 900, 2]
@@ -112,18 +113,18 @@ def test_impossible_stamps_do_not_block_other_prompts(robot: Robot, sam2: Sam2No
 
 def test_impossible_stamps_before_the_first_image_do_not_block_other_prompts(robot: Robot, sam2: Sam2Node) -> None:
     robot.prompts.publish(msg.PromptArray(header=ABSURD, prompts=[CLICK] * MAX_WAITING))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == MAX_WAITING, "for the prompts")
     robot.prompts.publish(msg.PromptArray(header=header_of(0), prompts=[BOX]))
     robot.prompts.publish(msg.PromptArray(prompts=[BOX]))
     robot.wait_for(lambda: len(robot.results) == 2, "for the evicted prompts")
     assert [masklet.object_id for masklet in robot.show(0).masklets] == [1, 2]
-    robot.wait_for(lambda: not len(sam2._stream._prompts), "for all to be refused")
+    robot.wait_for(lambda: not len(sam2.cameras[0].stream._prompts), "for all to be refused")
 
 
 def test_prompts_for_future_images_leave_room_in_the_queue(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(header=header_of(40), prompts=[CLICK] * MAX_WAITING))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING, "for the prompts")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == MAX_WAITING, "for the prompts")
     assert robot.prompt(BOX)[0].accepted, "its image has arrived"
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
     robot.mouse.publish(Point(x=40.0, y=36.0))
@@ -140,7 +141,7 @@ def test_waiting_service_calls_leave_room_for_others(robot: Robot, sam2: Sam2Nod
     assert client.wait_for_service(TIMEOUT)
     ask = srv.PromptObject.Request(header=header_of(40), prompt=CLICK)
     waiting = [client.call_async(ask) for _ in range(MAX_WAITING_CALLS)]
-    robot.wait_for(lambda: len(sam2._stream._prompts) == MAX_WAITING_CALLS, "for the calls")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == MAX_WAITING_CALLS, "for the calls")
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.accepted
     refused = robot.call(srv.PromptObject, "sam2/prompt", header=header_of(40), prompt=CLICK).result
     assert not refused.accepted and "waiting" in refused.message
@@ -160,11 +161,11 @@ def test_flood_of_refinements_does_not_starve_other_sources(
     busy.clear()
     restart = msg.Prompt(object_id=1, clicks=CLICK.clicks, replace=True)
     robot.prompts.publish(msg.PromptArray(prompts=[restart] * (MAX_WAITING // 2)))
-    robot.wait_for(lambda: node._stream._prompts._applying, "for the flood")
+    robot.wait_for(lambda: node.cameras[0].stream._prompts._applying, "for the flood")
     robot.mouse.publish(Point(x=40.0, y=36.0))
-    robot.wait_for(lambda: len(node._stream._prompts) == MAX_WAITING // 2, "for the click")
+    robot.wait_for(lambda: len(node.cameras[0].stream._prompts) == MAX_WAITING // 2, "for the click")
     robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
-    robot.wait_for(lambda: len(node._stream._images) == 1, "for the image")
+    robot.wait_for(lambda: len(node.cameras[0].stream._images) == 1, "for the image")
     busy.set()
     robot.wait_for(lambda: len(robot.masklets) == 2, "for masklets")
     robot.next_results(0, 2 + MAX_WAITING // 2)
@@ -182,18 +183,18 @@ def test_service_calls_run_between_queued_prompts(
     busy.set()
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK] * 10))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == 9, "for the prompts")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == 9, "for the prompts")
     client = robot.create_client(srv.ListObjects, "sam2/list")
     assert client.wait_for_service(TIMEOUT)
     asked = client.call_async(srv.ListObjects.Request())
-    robot.wait_for(lambda: sam2._stream._calls, "for the question")
+    robot.wait_for(lambda: sam2.cameras[0].stream._calls, "for the question")
     one_by_one.release()
     robot.wait_for(asked.done, "for the answer")
     assert [masklet.object_id for masklet in asked.result().objects] == [1]
     reset = robot.create_client(Trigger, "sam2/reset")
     assert reset.wait_for_service(TIMEOUT)
     cleared = reset.call_async(Trigger.Request())
-    robot.wait_for(lambda: sam2._stream._calls, "for the reset")
+    robot.wait_for(lambda: sam2.cameras[0].stream._calls, "for the reset")
     one_by_one.release(20)
     robot.wait_for(cleared.done, "for the reset")
     assert len(robot.show(1).masklets) == len(robot.next_results(0, 10)) - 2, "the others are for the next image"
@@ -208,7 +209,7 @@ def test_long_texts_are_shortened_in_answers_and_log(robot: Robot, sam2: Sam2Nod
         (result,) = robot.prompt(msg.Prompt(mask=mask), header=header)
         assert not result.accepted and len(result.message) < 1000 and len(result.header.frame_id) < 1000
     robot.camera.publish(Image(header=header_of(1), height=4, width=4, encoding=endless, data=[0] * 16))
-    robot.wait_for(lambda: sam2._stream._meter["unreadable"] == 1, "for the image")
+    robot.wait_for(lambda: sam2.cameras[0].stream._meter["unreadable"] == 1, "for the image")
     reset = robot.call(Trigger, "sam2/reset")
     assert reset.success
     log = capfd.readouterr().err

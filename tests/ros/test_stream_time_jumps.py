@@ -17,6 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from sam2_ros import msg, srv
+from sam2_ros.ros import clock_watch
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.ros.stamps import nanoseconds, time_message
@@ -45,13 +46,13 @@ def image(milliseconds: int) -> Image:
 
 def play(robot: Robot, node: Sam2Node, stamps: Iterable[int]) -> None:
     """Sends images and waits until each was processed, skipped or held back."""
-    meter = node._stream._meter
+    meter = node.cameras[0].stream._meter
     for stamp in stamps:
         count = meter["received"]
         robot.camera.publish(image(stamp))
         robot.wait_for(lambda: meter["received"] > count, "for the image")  # noqa: B023
-        robot.wait_for(lambda: not node._stream._has_images, "for it to be taken")
-    node._stream.call(lambda tracker: None).result(TIMEOUT)
+        robot.wait_for(lambda: not node.cameras[0].stream._has_images, "for it to be taken")
+    node.cameras[0].stream.call(lambda tracker: None).result(TIMEOUT)
 
 
 def three_objects(robot: Robot, node: Sam2Node, stamps: Iterable[int]) -> None:
@@ -75,10 +76,10 @@ def test_single_odd_stamp_keeps_objects(robot: Robot, sam2: Sam2Node, odd: float
     stray = image(NEWEST)
     stray.header.stamp = time_message(round(odd * MS))
     robot.camera.publish(stray)
-    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
+    robot.wait_for(lambda: sam2.cameras[0].stream._gate.held, "for it to be held back")
     assert tracked(robot) == [1, 2, 3]
     play(robot, sam2, AFTER)
-    assert tracked(robot) == [1, 2, 3] and sam2._stream._meter["stray"] == 1
+    assert tracked(robot) == [1, 2, 3] and sam2.cameras[0].stream._meter["stray"] == 1
     assert [nanoseconds(array.header.stamp) // MS for array in robot.masklets] == [*BEFORE, *AFTER]
 
 
@@ -87,7 +88,7 @@ def test_backward_clock_step_of_a_second_keeps_objects(robot: Robot, sam2: Sam2N
     three_objects(robot, sam2, before)
     play(robot, sam2, after)
     assert tracked(robot) == [1, 2, 3]
-    assert (sam2._stream._meter["time jumps"], sam2._stream._meter["stray"]) == (1, 0)
+    assert (sam2.cameras[0].stream._meter["time jumps"], sam2.cameras[0].stream._meter["stray"]) == (1, 0)
     assert [len(array.masklets) for array in robot.masklets[-len(after) :]] == [3] * len(after)
     history = robot.call(srv.ListObjects, "sam2/list").history
     assert [nanoseconds(stamp) for stamp in history] == sorted({nanoseconds(stamp) for stamp in history})
@@ -143,7 +144,7 @@ def test_looped_bag_gives_the_same_masklets_every_time(graph: Graph, robot: Robo
     for index in range(4, len(bag)):
         first, *others = (arrays[index].masklets for arrays in rounds)
         assert all(same(first, other) for other in others), f"image {index}"
-    assert node._stream._meter["time jumps"] == 2 and node._stream._meter["stray"] == 0
+    assert node.cameras[0].stream._meter["time jumps"] == 2 and node.cameras[0].stream._meter["stray"] == 0
     assert all(result.accepted and result.header == at(bag[1]) for result in robot.results)
 
 
@@ -155,13 +156,13 @@ def test_several_stamps_from_the_future_are_corrected(robot: Robot, sam2: Sam2No
     assert [nanoseconds(array.header.stamp) // MS for array in robot.masklets] == [*BEFORE, *future, *AFTER]
     (answer,) = robot.prompt(CLICK, header=at(future[1]))
     assert answer.accepted and answer.header == at(future[1])
-    assert sam2._stream._meter["wrong stamps"] == 1
+    assert sam2.cameras[0].stream._meter["wrong stamps"] == 1
 
 
 def test_waiting_prompt_survives_a_backward_clock_step(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.prompts.publish(msg.PromptArray(header=at(NEWEST + PERIOD), prompts=[CLICK]))
-    robot.wait_for(lambda: len(sam2._stream._prompts) == 1, "for the prompt")
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == 1, "for the prompt")
     play(robot, sam2, camera(NEWEST + PERIOD - 1000, 3))
     (answer,) = robot.next_results(3)
     assert answer.accepted and answer.object_id == 4
@@ -170,7 +171,7 @@ def test_waiting_prompt_survives_a_backward_clock_step(robot: Robot, sam2: Sam2N
 def test_click_while_a_stray_is_held_is_for_the_newest_image(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
-    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
+    robot.wait_for(lambda: sam2.cameras[0].stream._gate.held, "for it to be held back")
     robot.mouse.publish(CLICK_POINT)
     (answer,) = robot.next_results(3)
     assert answer.accepted and answer.header == at(NEWEST)
@@ -179,8 +180,8 @@ def test_click_while_a_stray_is_held_is_for_the_newest_image(robot: Robot, sam2:
 def test_reset_accepts_any_stamp(robot: Robot, sam2: Sam2Node) -> None:
     three_objects(robot, sam2, BEFORE)
     robot.camera.publish(image(5))
-    robot.wait_for(lambda: sam2._stream._gate.held, "for it to be held back")
-    assert sam2._stream.reset().result(TIMEOUT) == 3
+    robot.wait_for(lambda: sam2.cameras[0].stream._gate.held, "for it to be held back")
+    assert sam2.cameras[0].stream.reset().result(TIMEOUT) == 3
     robot.wait_for(lambda: robot.masklets[-1].header == at(5), "for the image that was held back")
     assert tracked(robot) == []
 
@@ -193,7 +194,7 @@ def test_slow_tracker_uses_one_of_two_sources_on_a_topic(
     go = threading.Semaphore(0)
     encode = Tracker.encode
     monkeypatch.setattr(Tracker, "encode", lambda *arguments: go.acquire(timeout=TIMEOUT) and encode(*arguments))
-    meter, bag = sam2._stream._meter, iter(camera(5_000, 100))
+    meter, bag = sam2.cameras[0].stream._meter, iter(camera(5_000, 100))
     for live in camera(NEWEST + PERIOD, 12):
         for stamp in (live, next(bag)):
             count = meter["received"]
@@ -202,7 +203,7 @@ def test_slow_tracker_uses_one_of_two_sources_on_a_topic(
         go.release()
     for _ in range(30):
         go.release()
-    robot.wait_for(lambda: not sam2._stream._has_images, "for the last")
+    robot.wait_for(lambda: not sam2.cameras[0].stream._has_images, "for the last")
     assert tracked(robot) == [1, 2, 3] and meter["time jumps"] == 0
 
 
@@ -210,7 +211,7 @@ def test_wrong_stamp_does_not_expire_detections(robot: Robot, sam2: Sam2Node, mo
     """One stamp an hour ahead is no absence of an hour."""
     play(robot, sam2, BEFORE)
     proposal = Proposal(max_overlap=1.0, forget_after=30.0)
-    sam2._stream.put_prompt(at(NEWEST), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, proposal).result(TIMEOUT)
+    sam2.cameras[0].stream.put_prompt(at(NEWEST), Prompt(box=Box(16, 24, 26, 24)), TIMEOUT, proposal).result(TIMEOUT)
     masklets = Tracker._masklets
     hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
@@ -226,15 +227,15 @@ def unstamped() -> Image:
 def test_unstamped_images_are_processed_without_clock_messages(
     graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd, negative: bool
 ) -> None:
-    monkeypatch.setitem(Sam2Node._warn_without_clock.__globals__, "CLOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(clock_watch, "CLOCK_TIMEOUT", 0.1)
     node = graph.sam2(checkpoint=str(checkpoint), use_sim_time=True)
     robot.wait_until_connected()
     frame = unstamped()
     frame.header.stamp.sec = -5 if negative else 0
     for number in range(NUMBER):
         robot.send(frame)
-        assert node._stream._meter["processed"] >= number
-    assert len(robot.masklets) == NUMBER and node._stream._meter["repeated"] == 0
+        assert node.cameras[0].stream._meter["processed"] >= number
+    assert len(robot.masklets) == NUMBER and node.cameras[0].stream._meter["repeated"] == 0
     log = robot.wait_for_line(capfd, "/clock")
     assert "use_sim_time" in log
 
@@ -250,7 +251,7 @@ def test_irregular_sim_time_keeps_objects_of_unstamped_images(graph: Graph, robo
         clock.publish(Clock(clock=time_message(seconds * 1000 * MS)))
         robot.wait_for(lambda: node.get_clock().now().nanoseconds == seconds * 1000 * MS, "for the time")  # noqa: B023
         assert [masklet.object_id for masklet in robot.send(unstamped()).masklets] == [1]
-    assert node._stream._meter["time jumps"] == node._stream._meter["wrong stamps"] == 0
+    assert node.cameras[0].stream._meter["time jumps"] == node.cameras[0].stream._meter["wrong stamps"] == 0
 
 
 def test_other_values_of_time_jump_are_refused(graph: Graph) -> None:

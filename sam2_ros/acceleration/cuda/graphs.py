@@ -13,6 +13,7 @@ from torch import Tensor
 from sam2_ros.acceleration.cuda.recording import SHAPES, Recording, counts_up_to
 from sam2_ros.acceleration.cuda.tf32 import rounding_as_well
 from sam2_ros.acceleration.inference import Inference
+from sam2_ros.acceleration.network import joined
 from sam2_ros.model.layers import in_float32
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures, Memories
 
@@ -45,6 +46,8 @@ class GraphedNetwork:
         self._choosing = Lock()  # images are encoded in one thread, objects tracked in another
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
+        if len(image) > 1:  # one image is recorded
+            return joined([self.encode_image(one) for one in image.split(1)])
         height, width = image.shape[2:]
         with self._choosing:
             if self.network.follow_weights():  # graphs read values computed from the old weights

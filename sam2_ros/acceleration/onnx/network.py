@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration.inference import Choice
+from sam2_ros.acceleration.network import joined
 from sam2_ros.acceleration.onnx.config import CONFIG, read_config
 from sam2_ros.acceleration.onnx.errors import EXPORT_AGAIN, GraphError
 from sam2_ros.acceleration.onnx.graphs import DECODED, FEATURES, GRAPHS
@@ -89,6 +90,8 @@ class OnnxNetwork:
         return [torch.from_numpy(array) for array in self._sessions[graph].run(None, arrays)]
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
+        if len(image) > 1:  # one image is exported
+            return joined([self.encode_image(one) for one in image.split(1)])
         return ImageFeatures(**dict(zip(FEATURES, self._run("encode_image", image=image), strict=True)))
 
     def condition(self, features: ImageFeatures, memories: Memories | None) -> Tensor:

@@ -1,0 +1,117 @@
+"""The subscriptions of one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from sam2_ros import msg
+from sam2_ros.ros.arrival_clock import ArrivalClock
+from sam2_ros.ros.configured_stream import ConfiguredStream
+from sam2_ros.ros.image_queue import ArrivedImage
+from sam2_ros.ros.image_watch import ImageWatch
+from sam2_ros.ros.log import Log
+from sam2_ros.ros.outputs.answers import PROMPTS_DEPTH
+from sam2_ros.ros.prompt_inbox import CLICKS, MOUSE, PromptInbox
+from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.topics import Topics
+
+try:
+    from vision_msgs.msg import Detection2DArray
+except ImportError:
+    Detection2DArray = None
+
+
+class Inputs:
+    """Subscriptions to images and prompts, while the node is active."""
+
+    def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream, inbox: PromptInbox) -> None:
+        self._node = node
+        self._topics = topics
+        self._log = log
+        self._configured = configured
+        self._inbox = inbox
+        self._arrival_clock = ArrivalClock(lambda: node.get_clock().now().nanoseconds)
+        self._subscriptions: list[Subscription] = []
+        self.watch: ImageWatch | None = None
+        """Watches the images, while subscribed to."""
+
+    @property
+    def topic_names(self) -> list[str]:
+        """Full names of the topics that are subscribed to."""
+        return [subscription.topic_name for subscription in self._subscriptions]
+
+    def open(self) -> None:
+        """Subscribe."""
+        compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
+        kind = CompressedImage if compressed else Image
+        topic = self._node.resolve_topic_name(self._topics.input("image")) + ("/compressed" if compressed else "")
+        # A reliable subscription does not match a best-effort camera; a best-effort one matches both.
+        camera = QoSProfile(
+            depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
+        )
+        # The depth is queue_size's. If it could be overridden, it would be declared and keep its first value for ever.
+        kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
+        self.watch = ImageWatch(self._node, self._subscribe(kind, topic, self._on_image, camera, kinds))
+        deep = QoSProfile(depth=PROMPTS_DEPTH)
+        private, outside = self._topics.private, self._topics.input
+        self._subscribe(msg.PromptArray, private("prompts"), self._inbox.put_array, deep)
+        self._subscribe(PointStamped, private("click"), self._on_click, deep)
+        for mouse in (outside("image_mouse_left"), private("overlay_mouse_left")):
+            self._subscribe(Point, mouse, self._on_mouse, deep)
+        if Detection2DArray is None:
+            self._log.info("vision_msgs is not installed: detections are not subscribed to", once=True)
+        else:
+            on_detections = self._inbox.put_detections
+            self._subscribe(Detection2DArray, outside("detections"), on_detections, QoSProfile(depth=10))
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self.watch = None
+        closed, self._subscriptions = self._subscriptions, []
+        for subscription in closed:
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(
+        self,
+        kind: type[Any],
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile,
+        overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
+    ) -> Subscription:
+        options = QoSOverridingOptions(overridable)
+        # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
+        # it never frees the group of a subscription that is destroyed just before its callback.
+        group = MutuallyExclusiveCallbackGroup()
+        subscription = self._node.create_subscription(
+            kind, topic, callback, qos, callback_group=group, qos_overriding_options=options
+        )
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if (watch := self.watch) is not None:
+            watch.image_arrived()
+        if (stream := self._configured.stream) is not None:
+            # Images of a driver that does not stamp them get their time of arrival.
+            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrival_clock.now()
+            stream.put_image(ArrivedImage(message, stamp))
+
+    def _on_click(self, message: PointStamped) -> None:
+        self._inbox.put_click(message.header, message.point, CLICKS)
+
+    def _on_mouse(self, message: Point) -> None:
+        self._inbox.put_click(Header(), message, MOUSE)
+
+    def _value(self, parameter: str):
+        return self._node.get_parameter(parameter).value

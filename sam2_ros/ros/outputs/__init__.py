@@ -1,0 +1,1 @@
+"""What the node publishes: one file for each output, and `Outputs`, all of one camera's."""

@@ -1,0 +1,43 @@
+"""All outputs of one camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Header
+
+from sam2_ros import msg
+from sam2_ros.ros.outputs.answers import AnswersOutput
+from sam2_ros.ros.outputs.frame_output import FrameOutput
+from sam2_ros.ros.outputs.labels import LabelsOutput
+from sam2_ros.ros.outputs.masklets import MaskletsOutput
+from sam2_ros.ros.outputs.overlay import OverlayOutput
+from sam2_ros.ros.topics import Topics
+from sam2_ros.tracking.masklet import Frame
+from sam2_ros.tracking.prompt import Prompt
+
+
+class Outputs:
+    """The listener of one camera's stream: publishes its frames and answers."""
+
+    def __init__(self, node: LifecycleNode, topics: Topics) -> None:
+        self._context = node.context
+        self.masklets = MaskletsOutput(node, topics)
+        self.labels = LabelsOutput(node, topics)
+        self.overlay = OverlayOutput(node, topics)
+        self.answers = AnswersOutput(node, topics)
+        # Masklets come first: others wait for them.
+        self._for_frames: list[FrameOutput] = [self.masklets, self.labels, self.overlay]
+
+    def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        if self._context.ok():  # otherwise the process is ending
+            for output in self._for_frames:
+                output.publish(frame, header, image)
+
+    def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
+        if self._context.ok():
+            self.overlay.publish(frame, header, image)
+
+    def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
+        if self._context.ok():
+            self.answers.publish(result, prompt)

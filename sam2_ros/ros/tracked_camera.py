@@ -1,0 +1,112 @@
+"""One camera of the node: its inputs, its stream, its outputs."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode
+
+from sam2_ros.data.image_message import ImageDecoder
+from sam2_ros.ros.configured_stream import ConfiguredStream
+from sam2_ros.ros.diagnostics import Diagnostics, idle
+from sam2_ros.ros.image_queue import ImageQueue
+from sam2_ros.ros.inputs import Inputs
+from sam2_ros.ros.log import Log
+from sam2_ros.ros.losses import Losses
+from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.outputs.outputs import Outputs
+from sam2_ros.ros.prompt_inbox import PromptInbox
+from sam2_ros.ros.services import Services
+from sam2_ros.ros.stream import Stream
+from sam2_ros.ros.topics import Topics
+from sam2_ros.tracking.tracker import Tracker
+
+
+class TrackedCamera:
+    """Everything of one camera that is not shared: topics, services, tracker, queue, counts.
+
+    Args:
+        name: of the camera; empty: the only one of the node.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        self.name = name
+        logger = node.get_logger()
+        self._node = node
+        self._log = Log(logger.get_child(name) if name else logger)
+        self._configured = ConfiguredStream()
+        self._diagnostics: Diagnostics | None = None  # while configured
+        self._losses = Losses(self._configured.meter)
+        topics = Topics(name)
+        self.outputs = Outputs(node, topics)
+        self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
+        self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
+        Services(node, topics, self._configured, self.inbox)
+
+    @property
+    def stream(self) -> Stream | None:
+        """The stream, while the node is configured."""
+        return self._configured.stream
+
+    @property
+    def full_name(self) -> str:
+        """The node's full name, with the camera's behind it."""
+        name: str = self._node.get_fully_qualified_name()
+        return f"{name}/{self.name}" if self.name else name
+
+    def configure(self, tracker: Tracker, encode_ahead: bool) -> None:
+        """Start the thread that feeds the tracker."""
+        lossless = self._value("keep_all")
+        images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
+        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
+        self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
+        self._configured.meter, self._losses = meter, Losses(meter)
+        self._configured.stream = Stream(
+            tracker,
+            images,
+            meter,
+            self.outputs,
+            self._log,
+            encode_ahead=encode_ahead,
+            keep_over_jumps=self._value("time_jump") == "keep",
+            decoder=decoder,
+        )
+
+    def open(self) -> None:
+        """Accept images and prompts. Raises an exception if a topic cannot be subscribed to."""
+        if (stream := self._configured.stream) is not None:
+            stream.open()  # before any message arrives
+        self.inputs.open()
+
+    def close(self) -> None:
+        """Unsubscribe, and refuse prompts. Tracked objects stay."""
+        self.inputs.close()
+        if (stream := self._configured.stream) is not None:
+            stream.close("the node is not active; activate it first")
+
+    def release(self) -> None:
+        """Unsubscribe, end the thread and forget everything."""
+        self.inputs.close()
+        if (stream := self._configured.stream) is not None:
+            stream.stop()
+            self._configured.stream = self._diagnostics = None
+
+    def status(self, problem: str) -> DiagnosticStatus:
+        """The state of this camera, for /diagnostics; `problem`: why the node is not configured."""
+        if (diagnostics := self._diagnostics) is None:
+            level = DiagnosticStatus.ERROR if problem else DiagnosticStatus.WARN
+            return idle(self.full_name, level, problem or "not configured")
+        if self.inputs.watch is None:
+            return idle(self.full_name, DiagnosticStatus.WARN, "not active")
+        return diagnostics.status(stream.objects if (stream := self._configured.stream) is not None else 0)
+
+    def warn(self) -> None:
+        """Log what goes wrong: no images, dropped detections."""
+        if (watch := self.inputs.watch) is None:
+            return
+        if (warning := watch.warning()) is not None:
+            self._log.warning(warning, throttle_duration_sec=30.0)
+        if (lost := self._losses.line()) is not None:
+            self._log.warning(lost)
+
+    def _value(self, parameter: str):
+        return self._node.get_parameter(parameter).value
