@@ -2,8 +2,8 @@
 
 Two nodes run as processes, over real DDS. The victim gets everything; its twin only the images and prompts that are
 good or merely strange. After each burst a good image must get its masklets, and ~/list its answer. Checked: no crash,
-no hang over 1 s more than the twin takes at that moment, one answer for each prompt and each call, tracked objects equal
-to the twin's bit by bit, log below 1 kB/s. Exit status 1 if one of them does not hold.
+no hang of more than 1 s beyond what the twin takes at that moment, one answer for each prompt and each call, tracked
+objects equal to the twin's bit by bit, log below 1 kB/s. Exit status 1 if one of them does not hold.
 
 --logs keeps the output of both nodes in a folder. --parameter NAME:=VALUE is given to both.
 """
@@ -34,11 +34,14 @@ def main() -> int:
     console = Console()
     console.width = max(console.width, 110)  # a table in a file would be cut to 80 columns
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=console, transient=True) as progress:
-        with Rig(options.logs or Path(folder), [*PARAMETERS, *options.parameter]) as rig:
-            task = progress.add_task("hostile messages", total=options.messages)
-            campaign = Campaign(rig, options.seed, options.messages, lambda sent: progress.update(task, completed=sent))
-            outcome = campaign.run()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*columns, console=console, transient=True) as progress,
+        Rig(options.logs or Path(folder), [*PARAMETERS, *options.parameter]) as rig,
+    ):
+        task = progress.add_task("hostile messages", total=options.messages)
+        campaign = Campaign(rig, options.seed, options.messages, lambda sent: progress.update(task, completed=sent))
+        outcome = campaign.run()
     report(console, outcome, options.seed)
     return 0 if all(outcome.checks.values()) else 1
 

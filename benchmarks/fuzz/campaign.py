@@ -119,7 +119,9 @@ class Campaign:
         self._on_progress = on_progress
         self._attacks = [kind(rig) for kind in KINDS]
         self._list = rig.client(srv.ListObjects, "list")
-        self._remove = {side.name: rig.node.create_client(srv.RemoveObject, f"/{side.name}/sam2/remove") for side in rig.sides}
+        self._remove = {
+            side.name: rig.node.create_client(srv.RemoveObject, f"/{side.name}/sam2/remove") for side in rig.sides
+        }
         self._reset = [rig.node.create_client(Trigger, f"/{side.name}/sam2/reset") for side in rig.sides]
         self._burst: deque[str] = deque(maxlen=MAX_BURST)
         self._prompted = 0
@@ -197,7 +199,8 @@ class Campaign:
         ours, theirs = self._rig.prompt(prompt, tag)
         self.outcome.good_prompts += 1
         if not (ours.accepted and theirs.accepted and same(ours.masklet, theirs.masklet)):
-            self._differ([f"{tag}, {how} for object {prompt.object_id}: {ours.message or 'ok'}, {theirs.message or 'ok'}"])
+            answers = " and ".join(result.message or "accepted" for result in (ours, theirs))
+            self._differ([f"{tag}, {how} for object {prompt.object_id}: {answers}"])
 
     def _beat(self, random: np.random.Generator) -> None:
         """Shows a good image, perhaps after a strange one, and measures how long masklets and ~/list take."""
@@ -259,8 +262,8 @@ class Campaign:
         outcome.surplus += surplus.total()
         if missing or surplus or missing_calls:
             self._fail(
-                f"up to message {self.sent}: prompts without an answer: {dict(missing)}, answers without a prompt:"
-                f" {dict(surplus)}, calls without an answer: {dict(missing_calls)}"
+                f"up to message {self.sent}: prompts without an answer: {dict(missing)}, answers without a"
+                f" prompt: {dict(surplus)}, calls without an answer: {dict(missing_calls)}"
             )
         if not change:
             return

@@ -26,11 +26,7 @@ def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet]) -> 
     ids = [masklet.object_id for masklet in theirs]
     if [*good] != ids:
         return [f"the objects are {[*good]} and {ids}"]
-    return [
-        f"object {masklet.object_id} differs"
-        for masklet in theirs
-        if not same(good[masklet.object_id], masklet)
-    ]
+    return [f"object {masklet.object_id} differs" for masklet in theirs if not same(good[masklet.object_id], masklet)]
 
 
 def same(one: msg.Masklet, other: msg.Masklet) -> bool:

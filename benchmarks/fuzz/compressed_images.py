@@ -79,7 +79,7 @@ def strange(random: np.random.Generator, header: Header) -> CompressedImage:
     channels = [(), (3,), (4,)][random.integers(3)]
     wide = random.random() < 0.3
     pixels = random.integers(0, 2**16 if wide else 2**8, (height, width, *channels), np.uint16 if wide else np.uint8)
-    suffixes = [".png", ".tiff"] if wide or len(pixels.shape) == 3 and channels == (4,) else [".jpg", ".png", ".webp"]
+    suffixes = [".png", ".tiff"] if wide or (len(pixels.shape) == 3 and channels == (4,)) else [".jpg", ".png", ".webp"]
     data = bytearray(encoded(suffixes[random.integers(len(suffixes))], pixels))
     if random.random() < 0.5:
         for place in random.integers(0, len(data), int(random.integers(1, 20))):

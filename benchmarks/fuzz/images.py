@@ -59,7 +59,9 @@ class RawImages(Attack):
         else:
             image.data = random.bytes(int(random.integers(100)))
         self._images.publish(image)
-        return f"image {image.width}x{image.height}, {image.encoding[:20]!r}, step {image.step}, {len(image.data)} bytes"
+        return (
+            f"image {image.width}x{image.height}, {image.encoding[:20]!r}, step {image.step}, {len(image.data)} bytes"
+        )
 
 
 class Stamps(Attack):

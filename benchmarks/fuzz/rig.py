@@ -220,9 +220,14 @@ class Rig:
     def start(self) -> None:
         """Waits until both nodes are active."""
         for side in self.sides:
-            self.wait_for(lambda side=side: side.is_listening(self.transport), f"the {side.name}", START_TIMEOUT)
+            self.wait_for(lambda side=side: self._is_up(side), f"the {side.name}", START_TIMEOUT)
             self.wait_for(side.change_state.service_is_ready, f"the services of the {side.name}")
             self.wait_for(side.set_parameters.service_is_ready, f"the services of the {side.name}")
+
+    def _is_up(self, side: Side) -> bool:
+        if "Not configured:" in (self.graph.logs / f"{side.name}.log").read_text(errors="replace"):
+            raise Dead(f"the {side.name} cannot start. It wrote:\n{self.graph.last_lines(side.name)}")
+        return side.is_listening(self.transport)
 
     def good_image(self, index: int) -> Image | CompressedImage:
         pixels = scene.picture(index)

@@ -41,7 +41,6 @@ class ImpossibleTransitions(Attack):
             return "get_available_transitions"
         numbers = (*ALWAYS_IMPOSSIBLE, *IMPOSSIBLE[self.rig.active])
         number = int(numbers[random.integers(len(numbers))])
-        # With a number of 0 (create), the label would count.
-        label = text(random) if number else "no such transition"
+        label = text(random) if random.random() < 0.5 else ""  # if there is one, it counts and not the number
         self.rig.call(self._change, ChangeState.Request(transition=Transition(id=number, label=label)))
         return f"transition {number} {label[:20]!r}"

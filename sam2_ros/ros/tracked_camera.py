@@ -26,13 +26,13 @@ class TrackedCamera:
 
     Args:
         name: of the camera; empty: the only one of the node.
+        log: the node's.
     """
 
-    def __init__(self, node: LifecycleNode, name: str) -> None:
+    def __init__(self, node: LifecycleNode, name: str, log: Log) -> None:
         self.name = name
-        logger = node.get_logger()
         self._node = node
-        self._log = Log(logger.get_child(name) if name else logger)
+        self._log = log.named(name) if name else log
         self._configured = ConfiguredStream()
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
