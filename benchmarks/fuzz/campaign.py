@@ -217,7 +217,7 @@ class Campaign:
         if max(latency["victim"], answered[0]) > undisturbed + HANG:
             outcome.hangs += 1
             self._fail(
-                f"image {rig.index}: masklets after {latency['victim']:.2f} s, the twin's after {latency['twin']:.2f} s,"
+                f"image {rig.index}: masklets after {latency['victim']:.2f} s, the twin's {latency['twin']:.2f} s,"
                 f" ~/list after {answered[0]:.2f} s; sent before: {'; '.join(self._burst)}"
             )
         self._compare()

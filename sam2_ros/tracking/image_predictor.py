@@ -12,6 +12,7 @@ from torch import Tensor
 from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
+from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, describe, flag
 
@@ -47,16 +48,19 @@ class ImagePredictor:
         self._size = (0, 0)
 
     @torch.no_grad()
-    def set_image(self, image: np.ndarray) -> None:
+    def set_image(self, image: np.ndarray | EncodedImage) -> None:
         """Encode an image, for the predictions that follow.
 
         Args:
             image: uint8 [H, W, 3], RGB. OpenCV reads BGR: image[..., ::-1]. Of a PIL image:
-                np.asarray(image.convert("RGB")).
+                np.asarray(image.convert("RGB")). Or already encoded, by a tracker with the same network.
 
         Raises:
             ValueError: the image is of another type or shape.
         """
+        if isinstance(image, EncodedImage):
+            self._features, self._size = image.features, (image.height, image.width)
+            return
         pixels = to_network(image, self.network.config, self.network.device)
         self._features = self.network.encode_image(pixels)
         self._size = image.shape[:2]

@@ -24,6 +24,10 @@ class ObjectIds:
         candidates = chain(range(self._next, MAX_OBJECT_ID + 1), range(1, self._next))
         return next(number for number in candidates if number not in taken)
 
+    def skip(self, next_id: int) -> None:
+        """Do not allocate IDs below this one, before all others have been used."""
+        self._next = max(self._next, next_id)
+
     def use(self, object_id: int, tracked: Collection[int], allocated: bool) -> None:
         """Record the ID of a new object.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from itertools import groupby
 from numbers import Real
 from types import MappingProxyType, ModuleType
 
@@ -34,6 +35,7 @@ from sam2_ros.tracking.object_ids import ObjectIds
 from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describe, whole_number
 from sam2_ros.tracking.rendering import masklets_of, render_masks
+from sam2_ros.tracking.sighting import Sighting
 from sam2_ros.tracking.tracked_object import TrackedObject
 
 log = logging.getLogger("sam2_ros")
@@ -103,6 +105,7 @@ class Tracker:
         """What computes: the accelerated model."""
         self.dtype = choice_of(self.network).dtype
         self.max_objects = max_objects
+        """May be changed at any time. On a GPU, more objects than at first are tracked without CUDA graphs."""
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks
         self._box_min_part = box_min_part
@@ -131,6 +134,31 @@ class Tracker:
         self._objects: dict[int, TrackedObject] = {}
         self._ids = ObjectIds()
         self._newest: Frame | None = None
+
+    @property
+    def non_overlap_masks(self) -> bool:
+        """May be changed at any time; the masklets of earlier frames change with it."""
+        return self._non_overlap_masks
+
+    @non_overlap_masks.setter
+    def non_overlap_masks(self, value: bool) -> None:
+        self._non_overlap_masks, self._newest = value, None
+
+    @property
+    def box_min_part(self) -> float:
+        """May be changed at any time; the masklets of earlier frames change with it."""
+        return self._box_min_part
+
+    @box_min_part.setter
+    def box_min_part(self, value: float) -> None:
+        if not _is_share(value):
+            raise ValueError(f"box_min_part is {value}; it must be a share from 0 to 1")
+        self._box_min_part, self._newest = value, None
+
+    @property
+    def next_id(self) -> int:
+        """The ID of the next new object."""
+        return self._ids.free(self._objects)
 
     @property
     def newest(self) -> Frame | None:
@@ -264,6 +292,54 @@ class Tracker:
             newest = self._frame(history.newest, objects)
         self._objects, self.history, self._newest = objects, history, newest
 
+    def resume(self, sightings: Iterable[Sighting], next_id: int = 1) -> list[int]:
+        """Forget everything, and track the objects of these sightings: those of an earlier process, for instance.
+
+        They are found on the next image as after an occlusion. Until then there is no frame, and `newest` is None.
+
+        Args:
+            sightings: of any number of objects, at best two each: as it was prompted last, and where it was seen last.
+            next_id: new objects get IDs from this one on.
+
+        Returns:
+            The IDs of the tracked objects. Objects beyond `max_objects`, and those that are too small in all sightings
+            or for which a GPU has too little memory, are left out.
+        """
+        self.reset()
+        self._ids.skip(next_id)
+        by_stamp = sorted(sightings, key=lambda sighting: sighting.stamp)
+        for _, together in groupby(by_stamp, key=lambda sighting: sighting.stamp):
+            on_image = list(together)
+            height, width = on_image[0].mask.shape
+            image = replace(self.encode(on_image[0].image), height=height, width=width)
+            index, self.history.next_index = self.history.next_index, self.history.next_index + 1
+            for sighting in on_image:
+                if sighting.object_id not in self._objects and len(self._objects) >= self.max_objects:
+                    continue
+                try:
+                    with self._out_of_memory_refused():
+                        self._take_up(sighting, image, index)
+                except PromptError as error:
+                    log.warning("Object %d: %s", sighting.object_id, error)
+        return sorted(self._objects)
+
+    def _take_up(self, sighting: Sighting, image: EncodedImage, index: int) -> None:
+        """Remember an object as it is in a sighting."""
+        object_id = sighting.object_id
+        tracked = self._objects[object_id].copy() if object_id in self._objects else self._new(object_id)
+        mask, logits = prompt_to_network(sighting.mask, image.input_size, self.network.device)
+        decoded = self.network.decode_mask(image.features, mask)
+        prompted = sighting.prompted or not tracked.bank.prompted
+        memory = self.network.encode_memory(image.features, logits[:, 0], decoded.presence_logit, prompted)
+        if prompted:
+            tracked.bank.remember_prompted(index, memory[0], decoded.pointer[0])
+            tracked.drop_forgotten_prompts()
+        else:
+            tracked.bank.remember(index, memory[0], decoded.pointer[0])
+        if object_id not in self._objects:
+            self._ids.use(object_id, self._objects, allocated=False)
+        self._objects[object_id] = replace(tracked, label=sighting.label)
+
     def frame_at(self, stamp: int | None = None) -> Frame:
         """The frame of the history that is nearest to a stamp (None: the newest), with all tracked objects.
 
@@ -315,11 +391,12 @@ class Tracker:
             raise PromptError(f"the limit of tracked objects ({self.max_objects}) is reached; remove one first")
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; a new object needs a positive click, a box or a mask")
-        return TrackedObject(
-            object_id=prompt.object_id or self._ids.free(self._objects),
-            label=prompt.label or (tracked.label if tracked else ""),
-            bank=MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories),
-        )
+        label = prompt.label or (tracked.label if tracked else "")
+        return self._new(prompt.object_id or self.next_id, label)
+
+    def _new(self, object_id: int, label: str = "") -> TrackedObject:
+        bank = MemoryBank(self.network.config, self.history.max_frames, self._prompted_memories)
+        return TrackedObject(object_id, label, bank)
 
     def _segment(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Answer:
         """Segment an object on its prompted frame, and store the frame in its memory."""
