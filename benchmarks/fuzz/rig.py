@@ -115,6 +115,8 @@ class Rig:
         rclpy.init(args=[], context=self._context)
         self.node = rclpy.create_node("fuzz", context=self._context)
         self.victim, self.twin = Side(self, "victim"), Side(self, "twin")
+        for output in ("labels", "overlay"):  # computed only while somebody listens
+            self.node.create_subscription(Image, f"/victim/sam2/{output}", lambda image: None, 1)
         self.sides = (self.victim, self.twin)
         self._publishers += [*self.victim.images.values(), self.victim.prompts]
         self._executor = SingleThreadedExecutor(context=self._context)
