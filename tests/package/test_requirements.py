@@ -52,7 +52,7 @@ INDIRECT = {
     "rosidl_parser": "rosidl_default_generators",
 }
 """Packages that come with one that is declared."""
-OPTIONAL = ("_typeshed", "mujoco", "triton", "vision_msgs")
+OPTIONAL = ("_typeshed", "mujoco", "sensor_msgs_py", "tf2_msgs", "triton", "vision_msgs")
 """Packages that are imported only where they are installed."""
 
 
