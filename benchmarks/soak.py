@@ -1,7 +1,7 @@
 """20,000 images of two cameras through one node: python benchmarks/soak.py [--images N] [--plot docs/soak.png]
 
-Objects are added, refined, removed and lost at random, by clicks, boxes and masks, also on images of the past; labels
-and overlay are listened to, each object's mask has its topic. Every 50 images the memory, the threads and the open files
+Objects are added, refined, removed and lost at random, by clicks, boxes and masks, also on images of the past. Somebody
+listens to labels and overlay, and each mask has a topic. Every 50 images the memory, the threads and the open files
 of the node's process are noted. After the first 1,000 images they must not grow: exit status 1 otherwise.
 
 --cameras front: only one. --device, --parameter NAME:=VALUE: of the node; on a GPU its memory is noted, too.
@@ -166,7 +166,9 @@ class Soak:
         process: ID of the node's process.
     """
 
-    def __init__(self, graph: Graph, node: Node, executor: SingleThreadedExecutor, cameras: list[str], seed: int) -> None:
+    def __init__(
+        self, graph: Graph, node: Node, executor: SingleThreadedExecutor, cameras: list[str], seed: int
+    ) -> None:
         self.cameras = [Camera(name, node, seed + number) for number, name in enumerate(cameras)]
         self.events: Counter[str] = Counter()
         self.samples: list[dict[str, float]] = []
@@ -179,9 +181,8 @@ class Soak:
 
     def start(self) -> None:
         """Waits for the node, and for the first masklets of each camera."""
-        for camera in self.cameras:
-            ready = lambda camera=camera: camera.images.get_subscription_count() and camera.prompts.get_subscription_count()  # noqa: E731
-            self._wait(ready, "the node to start", 600.0)
+        ends = [publisher for camera in self.cameras for publisher in (camera.images, camera.prompts)]
+        self._wait(lambda: all(end.get_subscription_count() for end in ends), "the node to start", 600.0)
         end = time.monotonic() + DEAD
         while not all(camera.masklets for camera in self.cameras):  # images are lost until both ends know each other
             if time.monotonic() > end:
@@ -344,7 +345,9 @@ def report(console: Console, soak: Soak, seconds: float) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=20_000, help="of all cameras together")
-    parser.add_argument("--cameras", nargs="*", default=["front", "rear"], metavar="NAME", help="none: one without a name")
+    parser.add_argument(
+        "--cameras", nargs="*", default=["front", "rear"], metavar="NAME", help="none: one without a name"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device")
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")

@@ -122,6 +122,9 @@ class Campaign:
         self._remove = {
             side.name: rig.node.create_client(srv.RemoveObject, f"/{side.name}/sam2/remove") for side in rig.sides
         }
+        self._pause, self._resume = (
+            rig.node.create_client(Trigger, f"/victim/sam2/{name}") for name in ("pause", "resume")
+        )
         self._reset = [rig.node.create_client(Trigger, f"/{side.name}/sam2/reset") for side in rig.sides]
         self._burst: deque[str] = deque(maxlen=MAX_BURST)
         self._prompted = 0
@@ -268,8 +271,8 @@ class Campaign:
         if not change:
             return
         random = self._random(self.sent, 2)
-        if random.random() < 0.2:
-            self._pause(random)
+        if random.random() < 0.3:
+            self._rest(random)
         for one in rig.ask(self._list, srv.ListObjects.Request()).objects:
             if one.object_id not in scene.GOOD_IDS:
                 rig.ask(self._remove["victim"], srv.RemoveObject.Request(object_id=one.object_id))
@@ -283,12 +286,20 @@ class Campaign:
             rig.ask(client, srv.RemoveObject.Request(object_id=scene.GOOD_IDS[thing]))
         self._prompt(thing, "box")
 
-    def _pause(self, random: np.random.Generator) -> None:
-        """Deactivates the victim, attacks it, and activates it again."""
-        attacks = [attack for attack in self._attacks if attack.while_inactive]
-        with self._rig.inactive():
-            for _ in range(int(random.integers(1, 30))):
+    def _rest(self, random: np.random.Generator) -> None:
+        """Deactivates or pauses the victim, attacks it meanwhile, and lets it go on."""
+        paused = random.random() < 0.5 and self._pause.service_is_ready()
+        attacks = [attack for attack in self._attacks if paused or attack.while_inactive]
+        number = int(random.integers(1, 30))
+        if paused:
+            self._rig.ask(self._pause, Trigger.Request())
+            for _ in range(number):
                 self._send(attacks)
+            self._rig.ask(self._resume, Trigger.Request())
+        else:
+            with self._rig.inactive():
+                for _ in range(number):
+                    self._send(attacks)
         self._rig.show(first=True)
         self._compare()
 

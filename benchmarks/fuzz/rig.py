@@ -116,7 +116,7 @@ class Rig:
         self.node = rclpy.create_node("fuzz", context=self._context)
         self.victim, self.twin = Side(self, "victim"), Side(self, "twin")
         for output in ("labels", "overlay"):  # computed only while somebody listens
-            self.node.create_subscription(Image, f"/victim/sam2/{output}", lambda image: None, 1)
+            self.listen(Image, output)
         self.sides = (self.victim, self.twin)
         self._publishers += [*self.victim.images.values(), self.victim.prompts]
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -197,7 +197,11 @@ class Rig:
     def unanswered_calls(self) -> Counter[str]:
         return self.calls - self.answered
 
-    # Publishers
+    # Topics
+
+    def listen(self, kind: type, output: str) -> None:
+        """Subscribes to one of the victim's outputs, and ignores it."""
+        self.node.create_subscription(kind, f"/victim/sam2/{output}", lambda message: None, 1)
 
     def publisher(self, kind: type, topic: str) -> Publisher:
         """A publisher on one of the victim's topics, such as `image` or `sam2/prompts`."""
