@@ -12,6 +12,8 @@ import os
 # Must be set before PyTorch starts its threads. By default they spin while they wait for each other; as soon as another
 # process needs a core, as on any robot, that takes most of the time (measured: 2.5 s instead of 0.1 s for a frame).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Images come from anywhere. What is wrong with one says our own log, whose rate is limited.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import argparse
 import contextlib
@@ -30,7 +32,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from sam2_ros.acceleration import Network, choice_of
@@ -42,8 +44,9 @@ from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import parameter_files, process, shared_memory
 from sam2_ros.ros.clock_watch import ClockWatch
-from sam2_ros.ros.declaration import declare
+from sam2_ros.ros.declaration import declare, refuse_unknown_types
 from sam2_ros.ros.diagnostics import array
+from sam2_ros.ros.executor import Executor
 from sam2_ros.ros.image_bridge import ImageBridge
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
@@ -93,13 +96,15 @@ class Sam2Node(LifecycleNode):
         self._configure_error = ""
         self._bridge: ImageBridge | None = None  # while configured, if cv_bridge may be used
         declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        refuse_unknown_types(self)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
         package = logging.getLogger("sam2_ros")
         package.addHandler(self._log_handler)
         package.setLevel(logging.INFO)  # it says that kernels are compiled, which takes a minute
 
-        self.cameras = tuple(TrackedCamera(self, name, self._end_lost) for name in self._value("cameras") or [""])
+        on_lost, names = self._end_lost, self._value("cameras") or [""]
+        self.cameras = tuple(TrackedCamera(self, name, self._log, on_lost) for name in names)
         # In every state, since monitors need it.
         self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
@@ -317,19 +322,25 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
 def _refuse_impossible_transitions(node: Sam2Node) -> None:
     """Makes the node refuse impossible transitions, such as "activate" of a node that is not configured.
 
-    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request.
+    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request; and rcl logs
+    each label that it does not know, however long and often.
     """
     service = node._service_change_state
     change_state = service.callback
 
     def answer(request, response):
+        number, label = request.transition.id, request.transition.label  # a label counts more
         try:
-            return change_state(request, response)
-        except Exception as error:
-            if node.context.ok():  # otherwise the process is ending
-                node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
-            response.success = False
-            return response
+            possible = {label: number for number, label, *_ in node._state_machine.available_transitions}
+            if label in possible if label else number in possible.values():
+                return change_state(request, response)
+            error = f"{label or number} is none of the possible ones: {', '.join(possible)}"
+        except Exception as exception:
+            error = str(exception)
+        if node.context.ok():  # otherwise the process is ending
+            node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
+        response.success = False
+        return response
 
     service.callback = answer
 
@@ -357,7 +368,7 @@ def _run() -> int:
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS * len(node.cameras))
+    executor = Executor(EXECUTOR_THREADS * len(node.cameras), node._log)
     executor.add_node(node)
     while rclpy.ok():
         try:

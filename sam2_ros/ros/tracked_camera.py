@@ -36,15 +36,15 @@ class TrackedCamera:
 
     Args:
         name: of the camera; empty: the only one of the node.
+        log: the node's.
         on_lost: called with the reason, in the stream's thread, if the GPU is lost to this process.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, node: LifecycleNode, name: str, log: Log, on_lost: Callable[[str], None]) -> None:
         self.name = name
         self._on_lost = on_lost
-        logger = node.get_logger()
         self._node = node
-        self._log = Log(logger.get_child(name) if name else logger)
+        self._log = log.named(name) if name else log
         self._configured = ConfiguredStream()
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
