@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.snapshot import ProcessedImage, Snapshot
 from sam2_ros.ros.timeline import MIN_LEAP, Jump, restamped
+from sam2_ros.ros.tracked_image import TrackedImage
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
@@ -37,6 +38,7 @@ class TrackingSession:
         self._meter = meter
         self._log = log
         self._on_shift = on_shift
+        self._paused = False  # since the last image
 
     def step(self, image: PreparedImage) -> Frame:
         """Track all objects on the next image; then remove detected objects that have been absent for too long."""
@@ -49,14 +51,31 @@ class TrackingSession:
         self.newest_image = image.pixels
         self.last_step = time.monotonic()
         # A gap between images, or a wrong stamp, is no absence.
-        if len(stamps) > 1 and stamp - stamps[-1] > max(MIN_LEAP, 5 * (stamps[-1] - stamps[-2])):
+        if self._is_gap(stamps, stamp):
             self.detections.shift(stamp - stamps[-1])
+        self._paused = False
         if expired := self.detections.expire(frame):
             for masklet, absent in expired:
                 self._log.info(f"Object {masklet.object_id} ({masklet.label}) is removed: absent for {absent:.1f} s")
                 self.tracker.remove(masklet.object_id)
             self.update()
         return frame
+
+    def note_pause(self) -> None:
+        """Note that images were left out since the last: objects were not absent in the meantime."""
+        self._paused = True
+
+    def _is_gap(self, stamps: Sequence[int], stamp: int) -> bool:
+        if self._paused or len(stamps) < 2:
+            return self._paused and len(stamps) > 0
+        return stamp - stamps[-1] > max(MIN_LEAP, 5 * (stamps[-1] - stamps[-2]))
+
+    @property
+    def newest(self) -> TrackedImage | None:
+        """The newest processed image; None: there is none."""
+        if (frame := self.tracker.newest) is None or self.newest_image is None:
+            return None
+        return TrackedImage(self.snapshot.header_of(frame.stamp), self.newest_image, frame)
 
     def frame_at(self, stamp: int) -> Frame:
         """The frame of the history that is nearest to a stamp, ns; 0: the newest.
