@@ -53,9 +53,9 @@ def network(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
     return load_model(options.model, options.checkpoint, options.device, options.image_size, options.image_aspect)
 
 
-def scene(objects: int) -> Clip:
-    """24 frames of a scene with at least this number of objects."""
-    return SyntheticScenes(SceneSettings(480, 640, frames=24, objects=(objects + 2, objects + 4), leaving=0)).scene(3)
+def scene(objects: int, size: tuple[int, int] = (480, 640)) -> Clip:
+    """24 frames of a scene with at least this number of objects; `size`: rows and columns."""
+    return SyntheticScenes(SceneSettings(*size, frames=24, objects=(objects + 2, objects + 4), leaving=0)).scene(3)
 
 
 def shown(clip: Clip, index: int) -> np.ndarray:

@@ -30,6 +30,7 @@ _TOML = () if sys.version_info >= (3, 11) else ("tomli",)
 COMMANDS = {
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, "rosbags", "mcap", "av", "rich"),
+    "follow": (),
     "prompt": (),
     "record": ("rosbags", "mcap"),
     "sam2": _NETWORK,

@@ -14,8 +14,8 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")  # a machine that does other things as well is no failure
 
 
-SLOW_FIXTURES = {"ros_domain", "exported"}
-"""Fixtures that start nodes, or export the network."""
+SLOW_FIXTURES = {"ros_domain", "exported", "vision_environment"}
+"""Fixtures that start nodes, export the network, or build messages."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

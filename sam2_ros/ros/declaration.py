@@ -40,7 +40,10 @@ def declare(
             raise ValueError(f"{name} is {excerpt(repr(value), MAX_SHOWN_CHARACTERS)}: {error}") from error
 
     for name, spec in specs_by_name.items():
-        if (override := node._parameter_overrides.get(name)) is not None:  # rclpy's errors don't name accepted values
+        override = node._parameter_overrides.get(name)
+        if override is not None and override.value is None and isinstance(spec.default, tuple):
+            del node._parameter_overrides[name]  # [] in a YAML file has no type for ROS, and arrives as nothing
+        elif override is not None:  # rclpy's errors don't name accepted values
             check(name, override.value)
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         node.declare_parameter(name, default, _descriptor(spec))

@@ -24,11 +24,7 @@ from sam2_ros.ros.outputs.answers import PROMPTS_DEPTH
 from sam2_ros.ros.prompt_inbox import CLICKS, MOUSE, PromptInbox
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.topics import Topics
-
-try:
-    from vision_msgs.msg import Detection2DArray
-except ImportError:
-    Detection2DArray = None
+from sam2_ros.ros.vision_messages import vision_messages
 
 
 class Inputs:
@@ -68,11 +64,11 @@ class Inputs:
         self._subscribe(PointStamped, private("click"), self._on_click, deep)
         for mouse in (outside("image_mouse_left"), private("overlay_mouse_left")):
             self._subscribe(Point, mouse, self._on_mouse, deep)
-        if Detection2DArray is None:
+        if (vision := vision_messages()) is None:
             self._log.info("vision_msgs is not installed: detections are not subscribed to", once=True)
         else:
             on_detections = self._inbox.put_detections
-            self._subscribe(Detection2DArray, outside("detections"), on_detections, QoSProfile(depth=10))
+            self._subscribe(vision.Detection2DArray, outside("detections"), on_detections, QoSProfile(depth=10))
 
     def close(self) -> None:
         """Unsubscribe."""

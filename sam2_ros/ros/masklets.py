@@ -1,4 +1,4 @@
-"""Masklets as messages and as a label image."""
+"""Masklets as messages and as label images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 from sam2_ros import msg
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import Frame, Masklet
+from sam2_ros.tracking.object_colours import colour
 
 
 def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
@@ -43,7 +44,20 @@ def label_image(frame: Frame) -> np.ndarray:
     Where objects overlap, the smaller one is shown. IDs above 65535 do not fit and are left out.
     """
     labels = np.zeros((frame.height, frame.width), np.uint16)
-    shown = [masklet for masklet in frame.masklets if masklet.present and masklet.object_id <= 0xFFFF]
-    for masklet in sorted(shown, key=lambda masklet: -np.count_nonzero(masklet.mask)):
+    for masklet in _smallest_last(frame):
         labels[masklet.mask] = masklet.object_id
     return labels
+
+
+def coloured_labels(frame: Frame) -> np.ndarray:
+    """The label image for people, uint8 [H, W, 3] RGB: the fixed colour of the ID in each pixel; black: no object."""
+    picture = np.zeros((frame.height, frame.width, 3), np.uint8)
+    for masklet in _smallest_last(frame):
+        picture[masklet.mask] = colour(masklet.object_id)
+    return picture
+
+
+def _smallest_last(frame: Frame) -> list[Masklet]:
+    """The masklets of a label image, in the order in which they are drawn."""
+    shown = [masklet for masklet in frame.masklets if masklet.present and masklet.object_id <= 0xFFFF]
+    return sorted(shown, key=lambda masklet: -np.count_nonzero(masklet.mask))

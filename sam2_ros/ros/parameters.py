@@ -202,6 +202,13 @@ SAM2_PARAMETERS = (
         applies="immediately",
     ),
     ParameterSpec(
+        "publish_masks",
+        False,
+        "true: publish each tracked object's mask as a mono8 image on a topic of its own, ~/masks/object_ID, for tools"
+        " that read nothing else.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "keep_all",
         False,
         "true: process every image in order, for bags. false: when images come faster than they are processed, only the"
@@ -314,4 +321,29 @@ CAMERA_PARAMETERS = (
         applies="start",
     ),
     ParameterSpec("frame_id", "camera", "frame_id of the images.", applies="start", numbers_are_strings=True),
+)
+
+FOLLOW_PARAMETERS = (
+    ParameterSpec(
+        "label",
+        "",
+        "The label of the object to follow. Empty: any.",
+        applies="immediately",
+        numbers_are_strings=True,
+    ),
+    ParameterSpec(
+        "object_id",
+        0,
+        "The ID of the object to follow. 0: of the visible objects with the label, the one with the lowest ID.",
+        range=(0, 2**32 - 1),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "stop_distance",
+        0.8,
+        "Metres between the robot and the visible side of the object at the goal.",
+        range=(0.0, 100.0),
+        applies="immediately",
+    ),
+    ParameterSpec("period", 1.0, "Seconds between goals.", range=(0.0, 3600.0), applies="immediately"),
 )

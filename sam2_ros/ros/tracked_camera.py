@@ -37,7 +37,7 @@ class TrackedCamera:
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
         topics = Topics(name)
-        self.outputs = Outputs(node, topics)
+        self.outputs = Outputs(node, topics, self._log)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
         self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
         Services(node, topics, self._configured, self.inbox)
@@ -89,6 +89,7 @@ class TrackedCamera:
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None
+            self.outputs.release()
 
     def status(self, problem: str) -> DiagnosticStatus:
         """The state of this camera, for /diagnostics; `problem`: why the node is not configured."""

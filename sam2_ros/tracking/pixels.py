@@ -98,15 +98,25 @@ def _conversion(image: object) -> str:
 def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
     """Resize and normalise, on the device of the pixels: uint8 [H, W, 3] -> float32 [1, 3, *shape]."""
     pixels = pixels.permute(2, 0, 1)[None]
-    if pixels.device.type != "cpu":
-        pixels = pixels.float()
-    return normalised(F.interpolate(pixels, shape, mode="bilinear", antialias=True))
+    if pixels.device.type == "cpu":
+        return _normalised_on_cpu(F.interpolate(pixels, shape, mode="bilinear", antialias=True))
+    return normalised(F.interpolate(pixels.float(), shape, mode="bilinear", antialias=True))
 
 
 def normalised(pixels: Tensor) -> Tensor:
     """Normalise colours with ImageNet's statistics: 0 .. 255, any type, [..., 3, h, w] -> float32, about -2 .. 3."""
     mean, std = _statistics(pixels.device)
     return (pixels / 255).float().sub_(mean).div_(std)
+
+
+def _normalised_on_cpu(pixels: Tensor) -> Tensor:
+    """As `normalised`, for bytes [1, 3, h, w]: channel by channel, in the cache, without waking PyTorch's threads."""
+    result = torch.empty(pixels.shape)
+    for channel, to, mean, std in zip(pixels[0].numpy(), result[0].numpy(), _MEAN, _STD, strict=True):
+        np.divide(channel, np.float32(255), out=to)
+        to -= np.float32(mean)
+        to /= np.float32(std)
+    return result
 
 
 @lru_cache(maxsize=8)
@@ -204,13 +214,20 @@ def to_masks(
     """
     if not len(logits):
         return np.zeros((0, height, width), dtype=bool)
-    scaled, masks = resize_logits(logits, height, width, fill_holes)
-    return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
+    if non_overlap or logits.device.type != "cpu":
+        scaled, masks = resize_logits(logits, height, width, fill_holes)
+        return resolve_overlaps(_to_host(masks), scaled, non_overlap, prompted)
+    cut = np.empty((len(logits), height, width), dtype=bool)
+    scaled_mask = np.empty((height, width), np.float32)  # of all masks in turn: fresh memory takes longer than the rest
+    for x, mask in zip(_filled(logits, fill_holes).numpy(), cut, strict=True):
+        cv2.resize(x, (width, height), dst=scaled_mask)
+        np.greater(scaled_mask, 0, out=mask)
+    return resolve_overlaps(cut, logits, False, prompted)
 
 
 def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = True) -> tuple[Tensor, Tensor]:
     """Fill small holes and resize logits [N, h, w]: logits, float32, and masks, bool [N, height, width]."""
-    logits = without_holes(logits.float()) if fill_holes else logits.float()
+    logits = _filled(logits, fill_holes)
     if logits.device.type == "cpu":  # the same interpolation, several times as fast
         scaled = logits.new_empty(len(logits), height, width)
         for x, to in zip(logits.numpy(), scaled.numpy(), strict=True):
@@ -218,6 +235,10 @@ def resize_logits(logits: Tensor, height: int, width: int, fill_holes: bool = Tr
     else:
         scaled = F.interpolate(logits[:, None], (height, width), mode="bilinear")[:, 0]
     return scaled, scaled > 0
+
+
+def _filled(logits: Tensor, fill_holes: bool) -> Tensor:
+    return without_holes(logits.float()) if fill_holes else logits.float()
 
 
 def resolve_overlaps(

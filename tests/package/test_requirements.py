@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "camera": "sam2_ros.ros.camera",
     "demo": "sam2_ros.ros.demo.__main__",
+    "follow": "sam2_ros.ros.follow",
     "prompt": "sam2_ros.ros.prompter",
     "record": "sam2_ros.ros.recorder",
     "sam2": "sam2_ros.ros.node",

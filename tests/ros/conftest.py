@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import message_packages
 import pytest
 import torch
 from robot import Graph, Robot
@@ -25,6 +28,28 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_weights(model, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def vision_environment() -> dict[str, str]:
+    """What a child process has to have in its environment to import vision_msgs.
+
+    Where it is not installed, our own definitions of the same messages are built, in ten seconds, and kept in the cache
+    folder for the next run.
+    """
+    if importlib.util.find_spec("vision_msgs") is not None:
+        return {}
+    return message_packages.environment_of(message_packages.cached("vision_msgs"))
+
+
+@pytest.fixture(scope="session")
+def vision(vision_environment: dict[str, str]) -> ModuleType:
+    """The module `vision_msgs.msg`. Nodes of this process that are configured from now on find it, too."""
+    if vision_environment:
+        message_packages.make_importable(message_packages.cached("vision_msgs"))
+    from vision_msgs import msg
+
+    return msg
 
 
 @pytest.fixture

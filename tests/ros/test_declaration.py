@@ -17,6 +17,7 @@ from sam2_ros.ros.camera import CameraNode
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
 
+ROOT = Path(__file__).resolve().parents[2]
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 
 
@@ -29,6 +30,13 @@ def declared(node: Node) -> dict[str, object]:
 def camera(graph: Graph, **parameters: object) -> CameraNode:
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     return graph.add(CameraNode(context=graph.context, parameter_overrides=overrides))
+
+
+def test_shipped_parameter_file_is_accepted(graph: Graph) -> None:
+    """Its empty list among others, which ROS reads as no value."""
+    arguments = ["--ros-args", "--params-file", str(ROOT / "config/sam2.yaml"), "-p", "autostart:=false"]
+    node = graph.add(Sam2Node(context=graph.context, cli_args=arguments))
+    assert declared(node) == declared(graph.sam2(autostart=False))
 
 
 def test_nodes_declare_all_parameters(graph: Graph, tmp_path: Path) -> None:

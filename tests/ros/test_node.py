@@ -209,7 +209,7 @@ def test_overlay_and_labels_are_published_only_to_subscribers(
     overlay = robot.listen(Image, "sam2/overlay")
     compressed = robot.listen(CompressedImage, "sam2/overlay/compressed")
     outputs = sam2.cameras[0].outputs
-    publishers = (outputs.labels._publisher, outputs.overlay._raw, outputs.overlay._jpeg)
+    publishers = (outputs.labels._numbers, outputs.overlay._raw, outputs.overlay._jpeg)
     robot.wait_for(lambda: all(one.get_subscription_count() for one in publishers), "for the subscriptions")
     robot.wait_until_connected()
     (masklet,) = robot.show(2).masklets

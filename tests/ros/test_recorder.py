@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import message_packages
 import numpy as np
 import pytest
 import rclpy
@@ -169,37 +170,15 @@ def test_published_messages_are_in_the_bag(record, talker: Talker) -> None:
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two message packages, one of which refers to the other, built as on a robot; about ten seconds."""
-    folder = tmp_path_factory.mktemp("workspace")
-    prefix, python = folder / "install", Path(sys.prefix)
-    modules = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    environment = {
-        **os.environ,
-        "PATH": f"{python}/bin:{os.environ['PATH']}",
-        "AMENT_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
-        "CMAKE_PREFIX_PATH": f"{prefix}:{python}:{os.environ.get('CMAKE_PREFIX_PATH', '')}",
-        "PYTHONPATH": f"{prefix}/{modules}:{python}/{modules}",
-    }
-    for package in ("basis_msgs", "robot_msgs"):
-        configure = ["cmake", "-S", Path(__file__).parent / "interfaces" / package, "-B", folder / package]
-        options = [f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DPython3_EXECUTABLE={sys.executable}", "-DBUILD_TESTING=OFF"]
-        for command in (
-            [*configure, *options],
-            ["cmake", "--build", folder / package, "--target", "install", "--parallel", "2"],
-        ):
-            completed = subprocess.run(command, env=environment, capture_output=True, text=True)
-            assert completed.returncode == 0, completed.stdout + completed.stderr
+    prefix = tmp_path_factory.mktemp("workspace") / "install"
+    message_packages.build(prefix, "basis_msgs", "robot_msgs")
     return prefix
 
 
 @pytest.fixture
-def sourced(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def sourced(workspace: Path) -> dict[str, str]:
     """The environment after sourcing that workspace."""
-    modules = next(workspace.glob("lib/python*/site-packages"))
-    return {
-        "AMENT_PREFIX_PATH": f"{workspace}:{os.environ.get('AMENT_PREFIX_PATH', '')}",
-        "PYTHONPATH": f"{modules}:{os.environ.get('PYTHONPATH', '')}",
-        "LD_LIBRARY_PATH": f"{workspace}/lib:{os.environ.get('LD_LIBRARY_PATH', '')}",
-    }
+    return message_packages.environment_of(workspace)
 
 
 STATUS = """

@@ -5,10 +5,19 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.pixels import small_holes_on_cpu, small_holes_on_gpu, to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import (
+    normalised,
+    resize_logits,
+    small_holes_on_cpu,
+    small_holes_on_gpu,
+    to_masks,
+    to_network,
+    to_points,
+)
 from sam2_ros.tracking.prompt import Box, Click
 
 SMALL = CONFIGS["default"].at(32, "1:1")
@@ -20,6 +29,16 @@ def test_images_are_normalised_with_imagenet_statistics():
     assert pixels.shape == (1, 3, 64, 64)
     expected = [(1 - 0.485) / 0.229, -0.456 / 0.224, (128 / 255 - 0.406) / 0.225]
     torch.testing.assert_close(pixels.mean(dim=(0, 2, 3)), torch.tensor(expected), atol=1e-4, rtol=0)
+
+
+def test_images_are_normalised_alike_on_all_ways():
+    """To the last bit, by PyTorch's operations and channel by channel."""
+    image = np.arange(256, dtype=np.uint8).repeat(16 * 3).reshape(64, 64, 3)
+    for shape in (64, 32):
+        resized = F.interpolate(
+            torch.from_numpy(image).permute(2, 0, 1)[None], (shape, shape), mode="bilinear", antialias=True
+        )
+        assert torch.equal(to_network(image, SMALL.at(shape), torch.device("cpu")), normalised(resized))
 
 
 def test_images_may_be_read_only_and_flipped(request):
@@ -51,6 +70,15 @@ def test_small_holes_are_filled_and_large_ones_stay(hole, filled):
     (mask,) = to_masks(logits, 96, 96)
     assert mask[36 + 3 * hole // 2, 36 + 3 * hole // 2] == filled
     assert not mask[:9].any() and not mask[-9:].any()
+
+
+@pytest.mark.parametrize("fill_holes", [True, False])
+def test_masks_are_the_resized_logits_above_0(fill_holes):
+    logits = torch.randn(3, 14, 26, generator=torch.Generator().manual_seed(1))
+    prompted = {1: np.eye(90, 160, dtype=bool)}
+    masks = to_masks(logits, 90, 160, prompted=prompted, fill_holes=fill_holes)
+    scaled, _ = resize_logits(logits, 90, 160, fill_holes)
+    assert np.array_equal(masks[::2], scaled[::2].numpy() > 0) and np.array_equal(masks[1], prompted[1])
 
 
 def test_non_overlapping_masks():

@@ -1,4 +1,4 @@
-"""`~/labels`: the object ID in each pixel."""
+"""`~/labels` and `~/labels/color`: the object ID in each pixel, as a number and as a colour."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from sam2_ros.tracking.masklet import Frame
 
 
 class LabelsOutput:
-    """A mono16 image for every image while somebody subscribes."""
+    """A mono16 image, for programs, or an rgb8 image, for people, for every image while somebody subscribes."""
 
     def __init__(self, node: LifecycleNode, topics: Topics) -> None:
-        self._publisher = publisher(node, Image, topics.private("labels"), depth=1)
+        self._numbers = publisher(node, Image, topics.private("labels"), depth=1)
+        self._colours = publisher(node, Image, topics.private("labels/color"), depth=1)
 
     def publish(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        if self._publisher.get_subscription_count():
-            self._publisher.publish(to_message(masklets.label_image(frame), "mono16", header))
+        if self._numbers.get_subscription_count():
+            self._numbers.publish(to_message(masklets.label_image(frame), "mono16", header))
+        if self._colours.get_subscription_count():
+            self._colours.publish(to_message(masklets.coloured_labels(frame), "rgb8", header))

@@ -7,10 +7,13 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from sam2_ros import msg
+from sam2_ros.ros.log import Log
 from sam2_ros.ros.outputs.answers import AnswersOutput
+from sam2_ros.ros.outputs.detections_2d import Detections2DOutput
 from sam2_ros.ros.outputs.frame_output import FrameOutput
 from sam2_ros.ros.outputs.labels import LabelsOutput
 from sam2_ros.ros.outputs.masklets import MaskletsOutput
+from sam2_ros.ros.outputs.masks import MasksOutput
 from sam2_ros.ros.outputs.overlay import OverlayOutput
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.masklet import Frame
@@ -20,14 +23,16 @@ from sam2_ros.tracking.prompt import Prompt
 class Outputs:
     """The listener of one camera's stream: publishes its frames and answers."""
 
-    def __init__(self, node: LifecycleNode, topics: Topics) -> None:
+    def __init__(self, node: LifecycleNode, topics: Topics, log: Log) -> None:
         self._context = node.context
         self.masklets = MaskletsOutput(node, topics)
+        self.detections_2d = Detections2DOutput(node, topics)
         self.labels = LabelsOutput(node, topics)
         self.overlay = OverlayOutput(node, topics)
+        self.masks = MasksOutput(node, topics, log)
         self.answers = AnswersOutput(node, topics)
         # Masklets come first: others wait for them.
-        self._for_frames: list[FrameOutput] = [self.masklets, self.labels, self.overlay]
+        self._for_frames: list[FrameOutput] = [self.masklets, self.detections_2d, self.labels, self.overlay, self.masks]
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         if self._context.ok():  # otherwise the process is ending
@@ -41,3 +46,7 @@ class Outputs:
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         if self._context.ok():
             self.answers.publish(result, prompt)
+
+    def release(self) -> None:
+        """Forget the objects; the stream has ended."""
+        self.masks.release()
