@@ -27,6 +27,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
@@ -44,11 +45,11 @@ from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
-from sam2_ros.ros.tracked_camera import TrackedCamera
+from sam2_ros.ros.tracked_camera import TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 11
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
@@ -72,12 +73,15 @@ class Sam2Node(LifecycleNode):
         self._log = Log(self.get_logger())
         self._configured = False
         self._configure_error = ""
-        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        self.cameras: tuple[TrackedCamera, ...] = ()
+        checks = {**CHECKS, "max_objects": self._check_max_objects}
+        declare(self, SAM2_PARAMETERS, checks, lambda: self.is_configured)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
         logging.getLogger("sam2_ros").addHandler(self._log_handler)
 
         self.cameras = tuple(TrackedCamera(self, name) for name in self._value("cameras") or [""])
+        self.add_post_set_parameters_callback(self._apply_parameters)
         # In every state, since monitors need it.
         self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
@@ -221,6 +225,19 @@ class Sam2Node(LifecycleNode):
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
+
+    def _check_max_objects(self, number: int) -> None:
+        if (tracked := max((camera.objects for camera in self.cameras), default=0)) > number:
+            raise ValueError(f"{tracked} objects are tracked; remove some first")
+
+    def _apply_parameters(self, parameters: list[Parameter]) -> None:
+        if {parameter.name for parameter in parameters}.isdisjoint(TRACKER_PARAMETERS):
+            return
+        try:
+            for camera in self.cameras:
+                camera.apply_parameters()
+        except RuntimeError:  # the stream has ended in the meantime
+            return
 
     def _report(self) -> None:
         if not self.context.ok():  # the process is ending

@@ -20,6 +20,9 @@ from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.tracker import Tracker
 
+TRACKER_PARAMETERS = ("max_objects", "non_overlap_masks", "box_min_part")
+"""Parameters of the tracker that may change at any time; its attributes have the same names."""
+
 
 class TrackedCamera:
     """Everything of one camera that is not shared: topics, services, tracker, queue, counts.
@@ -40,7 +43,7 @@ class TrackedCamera:
         self.outputs = Outputs(node, topics, self._log)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
         self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
-        Services(node, topics, self._configured, self.inbox)
+        Services(node, topics, self._log, self._configured, self.inbox)
 
     @property
     def stream(self) -> Stream | None:
@@ -71,6 +74,23 @@ class TrackedCamera:
             decoder=decoder,
         )
 
+    @property
+    def objects(self) -> int:
+        """Number of tracked objects."""
+        return stream.objects if (stream := self._configured.stream) is not None else 0
+
+    def apply_parameters(self) -> None:
+        """Apply `TRACKER_PARAMETERS`, between two images."""
+        values = {name: self._value(name) for name in TRACKER_PARAMETERS}
+
+        def apply(tracker: Tracker) -> None:
+            for name, value in values.items():
+                if getattr(tracker, name) != value:
+                    setattr(tracker, name, value)
+
+        if (stream := self._configured.stream) is not None:
+            stream.call(apply).result()
+
     def open(self) -> None:
         """Accept images and prompts. Raises an exception if a topic cannot be subscribed to."""
         if (stream := self._configured.stream) is not None:
@@ -98,7 +118,10 @@ class TrackedCamera:
             return idle(self.full_name, level, problem or "not configured")
         if self.inputs.watch is None:
             return idle(self.full_name, DiagnosticStatus.WARN, "not active")
-        return diagnostics.status(stream.objects if (stream := self._configured.stream) is not None else 0)
+        if (stream := self._configured.stream) is not None and stream.paused:
+            paused = f"paused: call ~/resume; {stream.objects} objects are kept"
+            return idle(self.full_name, DiagnosticStatus.WARN, paused)
+        return diagnostics.status(self.objects)
 
     def warn(self) -> None:
         """Log what goes wrong: no images, dropped detections."""

@@ -41,7 +41,7 @@ class Outputs:
 
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         if self._context.ok():
-            self.overlay.publish(frame, header, image)
+            self.overlay.show(frame, header, image)
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         if self._context.ok():
