@@ -152,7 +152,7 @@ class Sam2Node(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self._release(forget=True)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -214,9 +214,9 @@ class Sam2Node(LifecycleNode):
         """Whether images are encoded while objects are tracked. Several cameras take turns."""
         return self._value("encode_ahead") and len(self.cameras) == 1
 
-    def _release(self) -> None:
+    def _release(self, forget: bool = False) -> None:
         for camera in self.cameras:
-            camera.release()
+            camera.release(forget)
         if self._configured:
             self._configured = False
             gc.collect()  # frees the network

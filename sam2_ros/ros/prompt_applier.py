@@ -39,6 +39,7 @@ class PromptApplier:
             if proposal is not None and (reason := self._drop_reason(waiting, prompt, frame)) is not None:
                 self._answers.drop(waiting, reason)
                 return False
+            starts = prompt.replace or prompt.object_id not in session.tracker.objects
             masklet = session.tracker.prompt(prompt, frame.stamp)
         except PromptError as error:
             self._answers.refuse(waiting, str(error))
@@ -51,6 +52,7 @@ class PromptApplier:
             session.detections.discard(masklet.object_id)
         else:
             session.detections.add(masklet.object_id, proposal, prompt.box, frame.stamp)
+        session.note_prompt(masklet, frame.stamp, starts)
         result = msg.PromptResult(
             header=session.snapshot.header_of(frame.stamp),
             object_id=masklet.object_id,

@@ -23,11 +23,9 @@ from sam2_ros.tracking.tracker import Tracker
 
 
 class Services:
-    """`~/prompt`, `~/remove`, `~/reset` and `~/list`, and those in files of their own. Each answer says what happened."""
+    """All of them: `~/prompt`, `~/remove`, `~/reset` and `~/list` here. Each answer says what happened."""
 
-    def __init__(
-        self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream, inbox: PromptInbox
-    ) -> None:
+    def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream, inbox: PromptInbox) -> None:
         self._configured = configured
         self._inbox = inbox
         private = topics.private

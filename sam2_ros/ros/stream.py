@@ -25,6 +25,7 @@ from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, round_robin, target_stamp, turn
+from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracked_image import TrackedImage
@@ -56,6 +57,7 @@ class Stream:
         encode_ahead: encode the next image while objects are tracked on this one.
         keep_over_jumps: keep the tracked objects also if time jumps back.
         decoder: decodes image messages; None: a decoder with defaults.
+        kept: objects of an earlier process to begin with; None: `kept` has nothing to say about this one's.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Stream:
         encode_ahead: bool = False,
         keep_over_jumps: bool = False,
         decoder: ImageDecoder | None = None,
+        kept: KeptObjects | None = None,
     ) -> None:
         self._meter = meter
         self._listener = listener
@@ -79,7 +82,7 @@ class Stream:
         self._calls: CallQueue[Tracker] = CallQueue()
         self._answers = PromptAnswers(meter, log, listener, self._report)
         # Only for the stream's thread.
-        self._session = TrackingSession(tracker, meter, log, self._shift_prompts)
+        self._session = TrackingSession(tracker, meter, log, self._shift_prompts, kept)
         self._applier = PromptApplier(self._session, self._answers, self._report)
 
         self._lock = threading.Lock()  # guards the attributes below
@@ -246,6 +249,10 @@ class Stream:
     def newest(self) -> Future[TrackedImage | None]:
         """The newest processed image; None: there is none."""
         return self.call(lambda tracker: self._session.newest)
+
+    def kept(self) -> Future[KeptObjects]:
+        """What a later process needs to go on with the objects."""
+        return self.call(lambda tracker: self._session.kept())
 
     def encoded(self, stamp: int) -> Future[tuple[Header, EncodedImage]]:
         """The image of the history that is nearest to a stamp, ns (0: the newest), and its header.

@@ -13,8 +13,10 @@ from sam2_ros.ros.inputs import Inputs
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.object_keeper import ObjectKeeper, resume_path
 from sam2_ros.ros.outputs.outputs import Outputs
 from sam2_ros.ros.prompt_inbox import PromptInbox
+from sam2_ros.ros.resume_file import ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
@@ -39,6 +41,9 @@ class TrackedCamera:
         self._configured = ConfiguredStream()
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
+        self._keeper: ObjectKeeper | None = None  # while configured, with a resume_file
+        # Read at the start: whoever may set parameters later must not choose where files are written.
+        self._resume_path = resume_path(self._value("resume_file"), name)
         topics = Topics(name)
         self.outputs = Outputs(node, topics, self._log)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
@@ -63,7 +68,9 @@ class TrackedCamera:
         decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
         self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
         self._configured.meter, self._losses = meter, Losses(meter)
-        self._configured.stream = Stream(
+        if self._resume_path is not None:
+            self._keeper = ObjectKeeper(ResumeFile(self._resume_path), self._log)
+        stream = Stream(
             tracker,
             images,
             meter,
@@ -72,7 +79,11 @@ class TrackedCamera:
             encode_ahead=encode_ahead,
             keep_over_jumps=self._value("time_jump") == "keep",
             decoder=decoder,
+            kept=self._keeper.load() if self._keeper is not None else None,
         )
+        self._configured.stream = stream
+        if self._keeper is not None:
+            self._keeper.start(stream.kept)
 
     @property
     def objects(self) -> int:
@@ -103,9 +114,12 @@ class TrackedCamera:
         if (stream := self._configured.stream) is not None:
             stream.close("the node is not active; activate it first")
 
-    def release(self) -> None:
-        """Unsubscribe, end the thread and forget everything."""
+    def release(self, forget: bool = False) -> None:
+        """Unsubscribe, and end the thread. `forget`: the objects are not those of the next start, either."""
         self.inputs.close()
+        if self._keeper is not None:
+            self._keeper.stop(forget)
+            self._keeper = None
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None

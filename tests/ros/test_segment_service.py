@@ -41,7 +41,9 @@ def test_sent_image_is_segmented_and_nothing_is_tracked(robot: Robot, sam2: Sam2
     assert click.accepted and np.array_equal(masks(click), expected.masks)
     assert [masklet.iou for masklet in click.masklets] == pytest.approx(expected.iou.tolist())
     assert sorted(expected.iou, reverse=True) == expected.iou.tolist()
-    assert box.accepted and np.array_equal(masks(box), predictor.predict(box=Box(16, 24, 26, 24), multimask=False).masks)
+    assert box.accepted and np.array_equal(
+        masks(box), predictor.predict(box=Box(16, 24, 26, 24), multimask=False).masks
+    )
     assert (box.masklets[0].object_id, box.masklets[0].label, box.masklets[0].present) == (0, "cup", True)
     assert not empty.accepted and "the prompt is empty" in empty.message and not empty.masklets
     assert robot.call(srv.ListObjects, "sam2/list").objects == [] and not robot.results and not robot.masklets
@@ -97,7 +99,9 @@ def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:
     image.data = image.data[:100]
     assert refusal(image, CLICK)
     assert robot.call(Trigger, "sam2/pause").success
-    assert segment(robot, to_message(picture(0), "rgb8", header_of(0)), CLICK).success, "it is asked for, also in a pause"
+    assert segment(robot, to_message(picture(0), "rgb8", header_of(0)), CLICK).success, (
+        "it is asked for, also in a pause"
+    )
     sam2.trigger_deactivate()
     assert "not active" in refusal(to_message(picture(0), "rgb8", header_of(0)), CLICK)
     sam2.trigger_cleanup()
