@@ -185,17 +185,16 @@ class Sam2Node(LifecycleNode):
         threads = self._thread_count(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        several = len(self.cameras) > 1
-        if several:
-            # Each operation has all cores, and images that wait meanwhile become one batch.
+        if not self._value("encode_ahead"):
+            # One turn for everything: each operation has all cores, and images that wait meanwhile become one batch.
             tracker.encoder.turn = tracker.turn
         for i, camera in enumerate(self.cameras):
-            camera.configure(tracker.sibling() if i else tracker, self._encodes_ahead)
+            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"))
         self._configured = True
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
-        shared = f", for {len(self.cameras)} cameras" if several else ""
+        shared = f", for {len(self.cameras)} cameras" if len(self.cameras) > 1 else ""
         self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}{shared}")
 
     def _load_network(self) -> SAM2 | Network:
@@ -207,12 +206,7 @@ class Sam2Node(LifecycleNode):
         )
 
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
-        return self._value("threads") or network_threads(config.image_size, self._encodes_ahead, kernels)
-
-    @property
-    def _encodes_ahead(self) -> bool:
-        """Whether images are encoded while objects are tracked. Several cameras take turns."""
-        return self._value("encode_ahead") and len(self.cameras) == 1
+        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
     def _release(self, forget: bool = False) -> None:
         for camera in self.cameras:
