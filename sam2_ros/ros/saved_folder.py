@@ -46,8 +46,8 @@ def place(root: Path, folder: str) -> Path:
     parts = [part for part in folder.split("/") if part]
     if folder.startswith("/") or len(parts) > MAX_PARTS or not all(PART.fullmatch(part) for part in parts):
         raise SaveError(
-            f"{folder[:100]!r} cannot be the folder: give a name or a relative path of letters, digits, blanks, '.', '_'"
-            f" and '-', such as run3/kitchen. It is made below {root} (parameter save_folder)"
+            f"{folder[:100]!r} cannot be the folder: give a name or a relative path of letters, digits, blanks, '.',"
+            f" '_' and '-', such as run3/kitchen. It is made below {root} (parameter save_folder)"
         )
     target = root.joinpath(*parts)
     if not target.resolve().is_relative_to(root.resolve()):

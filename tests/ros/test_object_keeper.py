@@ -96,7 +96,9 @@ def test_objects_are_loaded_and_named(path: Path, keepers) -> None:
     ResumeFile(path).write(KEPT)
     keeper, written = keepers()
     assert keeper.load().forget_after == {4: 3.0}
-    assert written.lines[0].startswith(f"1 objects go on from {path}, written ") and written.lines[0].endswith(": 4 cup")
+    assert written.lines[0].startswith(f"1 objects go on from {path}, written ") and written.lines[0].endswith(
+        ": 4 cup"
+    )
 
 
 def test_last_state_is_written_at_the_end_or_forgotten(path: Path, keepers) -> None:

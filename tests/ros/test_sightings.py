@@ -53,7 +53,10 @@ def test_prompted_and_newest_image_of_each_object(sightings: Sightings) -> None:
 def test_absent_object_keeps_the_image_on_which_it_was_seen_last(sightings: Sightings) -> None:
     sightings.of(frame(20, masklet(1)), {1: ""})
     sightings.add_image(30, image(30))
-    assert described(sightings.of(frame(30, masklet(1, present=False)), {1: ""})) == [(1, 10, True, 10), (1, 20, False, 20)]
+    assert described(sightings.of(frame(30, masklet(1, present=False)), {1: ""})) == [
+        (1, 10, True, 10),
+        (1, 20, False, 20),
+    ]
 
 
 def test_removed_objects_are_forgotten(sightings: Sightings) -> None:
