@@ -13,7 +13,7 @@ from stream_parts import CLICK, MS, Session, header
 from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.timeline import Jump
 from sam2_ros.ros.waiting_prompt import Proposal
-from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 
@@ -45,7 +45,7 @@ def test_forgetting_time_jump_resets_everything() -> None:
     session = Session()
     session.step(90_000)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5), Box(1, 2, 3, 4), 90_000 * MS)
+    session.session.detections.add(1, Proposal(0.5), Prompt(box=Box(1, 2, 3, 4)), 90_000 * MS)
     session.session.jump(10 * MS, Jump(back=89_990 * MS, forget=True))
     assert not session.tracker.labels and not session.session.snapshot.images and 1 not in session.session.detections
     assert session.meter["time jumps"] == 1 and "forgets 1 objects" in session.written.lines[0]
@@ -86,12 +86,21 @@ def test_detected_object_is_removed_after_forget_after(
     session = Session()
     session.step(0, 100)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Box(1, 2, 3, 4), 100 * MS)
+    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Prompt(box=Box(1, 2, 3, 4)), 100 * MS)
     masklets = Tracker._masklets
     hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     session.step(*stamps)
     assert list(session.tracker.labels) == left == sorted(session.session.snapshot.object_ids)
+
+
+def test_duplicate_is_removed_with_a_line_in_the_log() -> None:
+    session = Session()
+    session.step(100)
+    session.tracker.prompt(replace(CLICK, label="cup"))
+    session.session.remove_duplicate(1)
+    assert not session.tracker.labels and not session.session.snapshot.object_ids
+    assert session.written.lines == ["Object 1 (cup) is removed: it doubles another one"]
 
 
 @pytest.mark.parametrize("paused", [True, False])
@@ -100,7 +109,7 @@ def test_pause_is_no_absence_however_short(paused: bool) -> None:
     session = Session()
     session.step(100, 200, 300)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5, forget_after=0.5), Box(1, 2, 3, 4), 300 * MS)
+    session.session.detections.add(1, Proposal(0.5, forget_after=0.5), Prompt(box=Box(1, 2, 3, 4)), 300 * MS)
     if paused:
         session.session.note_pause()
     hide(session)
@@ -121,7 +130,7 @@ def test_objects_of_an_earlier_process_go_on() -> None:
     earlier.step(100, 200)
     for object_id in (3, 4):
         earlier.session.note_prompt(earlier.tracker.prompt(replace(CLICK, object_id=object_id)), 200 * MS, True)
-    earlier.session.detections.add(4, Proposal(0.5, forget_after=0.5), Box(1, 2, 3, 4), 200 * MS)
+    earlier.session.detections.add(4, Proposal(0.5, forget_after=0.5), Prompt(box=Box(1, 2, 3, 4)), 200 * MS)
     earlier.step(300)
     kept = earlier.session.kept()
     assert [(one.object_id, one.stamp, one.prompted) for one in kept.sightings] == [
