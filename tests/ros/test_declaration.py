@@ -137,7 +137,7 @@ def test_integer_is_accepted_for_a_float(graph: Graph) -> None:
 
 
 def test_parameters_apply_when_their_spec_says(robot: Robot, sam2: Sam2Node) -> None:
-    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
+    (late,) = sam2.set_parameters([Parameter("history", value=3)])
     assert not late.successful and "cleanup" in late.reason
     (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
     assert not read_only.successful
