@@ -159,6 +159,12 @@ SAM2_PARAMETERS = (
         " all 16 bits are left as they are.",
     ),
     ParameterSpec(
+        "use_cv_bridge",
+        True,
+        "Read raw images with cv_bridge where it is installed, in those encodings for which a trial at the start gives"
+        " the same pixels as this package. false: do not load it.",
+    ),
+    ParameterSpec(
         "max_image_pixels",
         8192 * 8192,
         "Larger images are skipped, compressed ones before they are decoded.",
@@ -225,6 +231,64 @@ SAM2_PARAMETERS = (
         choices=("forget", "keep"),
     ),
     ParameterSpec(
+        "depth_transport",
+        "raw",
+        "raw: sensor_msgs/Image on the depth topic. compressedDepth: sensor_msgs/CompressedImage on"
+        " <depth topic>/compressedDepth, as PNG.",
+        choices=("raw", "compressedDepth"),
+    ),
+    ParameterSpec(
+        "depth_tolerance",
+        0.02,
+        "Seconds that the stamps of an image and of its depth image may differ. Of several depth images, the nearest is"
+        " used.",
+        range=(0.0, 10.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_wait",
+        0.5,
+        "Seconds that points and boxes wait for depth that comes later than the masklets, which do not wait.",
+        range=(0.0, 60.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_queue_size",
+        30,
+        "The number of depth images that are kept, up to 256 MiB, for images that are still being processed. With"
+        " keep_all, as many as images may wait.",
+        range=(1, 100_000),
+    ),
+    ParameterSpec(
+        "image_rectified",
+        False,
+        "true: images and depth are rectified (image_rect), so that P of camera_info holds. false: K and the distortion"
+        " do (image_raw).",
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "points_layout",
+        "objects",
+        "The points of ~/points. objects: those of objects, in a row. organized: one for each pixel of the depth image,"
+        " NaN beside objects. scene: the same with all points, those of no object with ID 0.",
+        choices=("objects", "organized", "scene"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "boxes_3d",
+        "oriented",
+        "The boxes of ~/objects_3d. oriented: turned so that they fit. axis_aligned: along the axes of the camera.",
+        choices=("oriented", "axis_aligned"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "publish_tf",
+        False,
+        "Publish the centroid of each visible object as a frame on /tf, such as sam2/object_3, below the frame of the"
+        " image.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "prompt_timeout",
         10.0,
         "Seconds that a prompt waits for an image with its stamp or a newer one before it is refused.",
@@ -243,6 +307,59 @@ SAM2_PARAMETERS = (
         0.3,
         "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
         range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detections_do",
+        "both",
+        "What detections do. start: start an object for what is new. correct: prompt an object again from which its"
+        " masklet has drifted, or which is back after an absence; start nothing. both.",
+        choices=("start", "correct", "both"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm",
+        2,
+        "The number of the last detection_confirm_within messages of detectors in which a thing must have been detected"
+        " before an object starts. 1: at once, also for false boxes.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm_within",
+        3,
+        "The number of messages of detectors among which detection_confirm counts; at least as many as that count.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_below",
+        0.4,
+        "An object is corrected when the IoU of its masklet's box with its detection is lower than this"
+        " detection_correct_after times in a row.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_trust_above",
+        0.6,
+        "The IoU from which on a detection agrees with a masklet, so that earlier disagreements are forgotten.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_after",
+        3,
+        "The number of detections in a row that must disagree with a masklet before its object is corrected. It doubles"
+        " with each correction that does not help.",
+        range=(1, 1000),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_all",
+        False,
+        "true: detections also correct objects that a person has prompted. false: only those that detections have"
+        " started. They never remove a person's object.",
         applies="immediately",
     ),
     ParameterSpec(
