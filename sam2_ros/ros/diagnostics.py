@@ -9,6 +9,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sam2_ros.acceleration import choice_of
+from sam2_ros.ros.depth.measuring import DEPTH_EVENTS
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import REASONS
@@ -53,8 +54,13 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def status(self, objects: int) -> DiagnosticStatus:
-        """Counts, rate and latencies. `objects` is the number of tracked objects."""
+    def status(self, objects: int, depth_problem: str = "") -> DiagnosticStatus:
+        """Counts, rate and latencies.
+
+        Args:
+            objects: the number of tracked objects.
+            depth_problem: why there are no points and boxes although they are asked for.
+        """
         summary = self._meter.summary()
         errors = self._meter["failed"] + self._meter["unreadable"]
         lost = self._meter["dropped"] if self._lossless else 0
@@ -64,6 +70,8 @@ class Diagnostics:
             level, text = DiagnosticStatus.WARN, "no images"
         elif lost > self._lost_before:
             level, text = DiagnosticStatus.WARN, "images are lost: more come than can be processed"
+        elif depth_problem:
+            level, text = DiagnosticStatus.WARN, excerpt(f"no points and boxes: {depth_problem}")
         else:
             level, text = DiagnosticStatus.OK, f"{summary['rate']:.1f} images / s, {objects} objects"
         self._errors_before, self._lost_before = errors, lost
@@ -76,6 +84,7 @@ class Diagnostics:
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
+        values |= {f"depth {event}": str(self._meter[f"depth {event}"]) for event in DEPTH_EVENTS}
         answers = "accepted", "refused"
         prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):

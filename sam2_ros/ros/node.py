@@ -48,6 +48,7 @@ from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import TrackedCamera
 from sam2_ros.system import stopping
+from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
@@ -57,6 +58,9 @@ no callback blocks another."""
 MAX_SMALL_IMAGE_SIZE = 512
 """Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
 each (docs/speed.md, "Threads of one operation")."""
+
+MOST_KEPT_MEMORY = 2**26
+"""Bytes of freed memory that are kept for the next image, for each heap."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -167,6 +171,7 @@ class Sam2Node(LifecycleNode):
         # The time a thread waits for the interpreter at each of thousands of operations: with the default of 5 ms,
         # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
+        keep_freed_memory(MOST_KEPT_MEMORY)
         self._bridge = ImageBridge(self._log) if self._value("use_cv_bridge") else None  # is tried in the meantime
         model = self._load_network()
         check_memory(model)  # before the kernels are built, which takes a minute
@@ -186,17 +191,18 @@ class Sam2Node(LifecycleNode):
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         read = self._bridge.read if self._bridge is not None else pixels_of
-        several = len(self.cameras) > 1
-        if several:
-            # Each operation has all cores, and images that wait meanwhile become one batch.
+        if not self._value("encode_ahead"):
+            # One turn for everything: each operation has all cores, and images that wait meanwhile become one batch.
             tracker.encoder.turn = tracker.turn
         for i, camera in enumerate(self.cameras):
-            camera.configure(tracker.sibling() if i else tracker, self._encodes_ahead, read)
+            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"), read)
         self._configured = True
+        gc.collect()
+        gc.freeze()  # what is there now stays: collections, during which no thread runs, need not visit it
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
-        shared = f", for {len(self.cameras)} cameras" if several else ""
+        shared = f", for {len(self.cameras)} cameras" if len(self.cameras) > 1 else ""
         self._log.info(f"Configured: {model}, {threads} thread{'s' * (threads != 1)}, {choice}{shared}")
 
     def _load_network(self) -> SAM2 | Network:
@@ -208,12 +214,7 @@ class Sam2Node(LifecycleNode):
         )
 
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
-        return self._value("threads") or network_threads(config.image_size, self._encodes_ahead, kernels)
-
-    @property
-    def _encodes_ahead(self) -> bool:
-        """Whether images are encoded while objects are tracked. Several cameras take turns."""
-        return self._value("encode_ahead") and len(self.cameras) == 1
+        return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
     def _release(self) -> None:
         for camera in self.cameras:
@@ -223,6 +224,7 @@ class Sam2Node(LifecycleNode):
             self._bridge = None
         if self._configured:
             self._configured = False
+            gc.unfreeze()
             gc.collect()  # frees the network
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

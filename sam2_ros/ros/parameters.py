@@ -231,6 +231,64 @@ SAM2_PARAMETERS = (
         choices=("forget", "keep"),
     ),
     ParameterSpec(
+        "depth_transport",
+        "raw",
+        "raw: sensor_msgs/Image on the depth topic. compressedDepth: sensor_msgs/CompressedImage on"
+        " <depth topic>/compressedDepth, as PNG.",
+        choices=("raw", "compressedDepth"),
+    ),
+    ParameterSpec(
+        "depth_tolerance",
+        0.02,
+        "Seconds that the stamps of an image and of its depth image may differ. Of several depth images, the nearest is"
+        " used.",
+        range=(0.0, 10.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_wait",
+        0.5,
+        "Seconds that points and boxes wait for depth that comes later than the masklets, which do not wait.",
+        range=(0.0, 60.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_queue_size",
+        30,
+        "The number of depth images that are kept, up to 256 MiB, for images that are still being processed. With"
+        " keep_all, as many as images may wait.",
+        range=(1, 100_000),
+    ),
+    ParameterSpec(
+        "image_rectified",
+        False,
+        "true: images and depth are rectified (image_rect), so that P of camera_info holds. false: K and the distortion"
+        " do (image_raw).",
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "points_layout",
+        "objects",
+        "The points of ~/points. objects: those of objects, in a row. organized: one for each pixel of the depth image,"
+        " NaN beside objects. scene: the same with all points, those of no object with ID 0.",
+        choices=("objects", "organized", "scene"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "boxes_3d",
+        "oriented",
+        "The boxes of ~/objects_3d. oriented: turned so that they fit. axis_aligned: along the axes of the camera.",
+        choices=("oriented", "axis_aligned"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "publish_tf",
+        False,
+        "Publish the centroid of each visible object as a frame on /tf, such as sam2/object_3, below the frame of the"
+        " image.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "prompt_timeout",
         10.0,
         "Seconds that a prompt waits for an image with its stamp or a newer one before it is refused.",

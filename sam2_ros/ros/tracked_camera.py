@@ -7,6 +7,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from sam2_ros.data.image_message import ImageDecoder, PixelReader
 from sam2_ros.ros.configured_stream import ConfiguredStream
+from sam2_ros.ros.depth.depth_input import DepthInput
 from sam2_ros.ros.diagnostics import Diagnostics, idle
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.inputs import Inputs
@@ -37,7 +38,8 @@ class TrackedCamera:
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
         topics = Topics(name)
-        self.outputs = Outputs(node, topics, self._log)
+        self.outputs = Outputs(node, topics, self._log, self._configured)
+        self.depth = DepthInput(node, topics, self.outputs.measuring)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
         self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
         Services(node, topics, self._configured, self.inbox)
@@ -75,17 +77,19 @@ class TrackedCamera:
         """Accept images and prompts. Raises an exception if a topic cannot be subscribed to."""
         if (stream := self._configured.stream) is not None:
             stream.open()  # before any message arrives
+        self.outputs.measuring.open()
+        self.depth.open()
         self.inputs.open()
 
     def close(self) -> None:
         """Unsubscribe, and refuse prompts. Tracked objects stay."""
-        self.inputs.close()
+        self._close_inputs()
         if (stream := self._configured.stream) is not None:
             stream.close("the node is not active; activate it first")
 
     def release(self) -> None:
         """Unsubscribe, end the thread and forget everything."""
-        self.inputs.close()
+        self._close_inputs()
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None
@@ -98,7 +102,8 @@ class TrackedCamera:
             return idle(self.full_name, level, problem or "not configured")
         if self.inputs.watch is None:
             return idle(self.full_name, DiagnosticStatus.WARN, "not active")
-        return diagnostics.status(stream.objects if (stream := self._configured.stream) is not None else 0)
+        objects = stream.objects if (stream := self._configured.stream) is not None else 0
+        return diagnostics.status(objects, self.outputs.measuring.problem)
 
     def warn(self) -> None:
         """Log what goes wrong: no images, dropped detections."""
@@ -108,6 +113,11 @@ class TrackedCamera:
             self._log.warning(warning, throttle_duration_sec=30.0)
         if (lost := self._losses.line()) is not None:
             self._log.warning(lost)
+
+    def _close_inputs(self) -> None:
+        self.inputs.close()
+        self.depth.close()
+        self.outputs.measuring.close()
 
     def _value(self, parameter: str):
         return self._node.get_parameter(parameter).value

@@ -20,7 +20,8 @@ def test_file_is_up_to_date(path: str) -> None:
 
 def test_yaml_has_every_default() -> None:
     config = yaml.safe_load(config_yaml())
-    assert config == {"/**": {"ros__parameters": {spec.name: spec.default for spec in SAM2_PARAMETERS}}}
+    defaults = {spec.name: spec.default for spec in SAM2_PARAMETERS} | {"cameras": []}
+    assert config == {"/**": {"ros__parameters": defaults}}
 
 
 def test_page_has_every_parameter() -> None:

@@ -123,3 +123,31 @@ def test_an_unreadable_image_of_one_camera_disturbs_no_other(
     front.show(0)
     assert node.cameras[0].stream._meter["unreadable"] == 0
     rear.show(1)
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one(cameras: tuple[Sam2Node, Camera, Camera], robot: Robot) -> None:
+    node, front, rear = cameras
+    front.show(0)
+    rear.show(0)
+    stop, index = threading.Event(), 0
+
+    def flood() -> None:  # always an image waits
+        nonlocal index
+        while not stop.is_set():
+            if not len(node.cameras[0].stream._images):
+                index += 1
+                front.images.publish(to_message(picture(index % 20), "rgb8", header_of(index)))
+            stop.wait(0.001)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        overtaken = []
+        for number in range(1, 11):
+            before = node.cameras[0].stream._meter["processed"]
+            rear.show(number)
+            overtaken.append(node.cameras[0].stream._meter["processed"] - before)
+    finally:
+        stop.set()
+        flooding.join(TIMEOUT)
+    assert index > 10 and np.median(overtaken) <= 4, overtaken
