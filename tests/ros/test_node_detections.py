@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 from robot import Graph, Robot, header_of
 from sensor_msgs.msg import RegionOfInterest
 from vision_detector import Detector
 
 CUP = (29.0, 36.0, 26.0, 24.0)
-
-
-@pytest.fixture
-def detector(robot: Robot, vision: ModuleType) -> Detector:
-    return Detector(robot, vision)
 
 
 def around(box: RegionOfInterest) -> tuple[float, float, float, float]:
