@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot import TIMEOUT, Graph, Robot
@@ -151,3 +154,16 @@ def test_invalid_value_ends_the_process_with_one_line(ros_domain: int, argument:
     command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", argument]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert (ended.returncode, ended.stderr) == (1, f"sam2: {line}\n")
+
+
+def test_parameters_of_an_unknown_type_are_refused(graph: Graph, robot: Robot) -> None:
+    """rclpy raises, and the caller would wait for ever."""
+    graph.sam2(autostart=False)
+    strange = ParameterMessage(name="history", value=ParameterValue(type=77))
+    good = Parameter("history", value=9).to_parameter_msg()
+    answer = robot.call(SetParameters, "sam2/set_parameters", parameters=[strange, good])
+    assert [result.successful for result in answer.results] == [False, True]
+    assert answer.results[0].reason.startswith("history has the type 77")
+    answer = robot.call(SetParametersAtomically, "sam2/set_parameters_atomically", parameters=[good, strange])
+    assert not answer.result.successful and "77" in answer.result.reason
+    assert robot.call(SetParametersAtomically, "sam2/set_parameters_atomically", parameters=[good]).result.successful
