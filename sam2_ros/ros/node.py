@@ -46,6 +46,7 @@ from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import TrackedCamera
 from sam2_ros.system import stopping
+from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
@@ -55,6 +56,9 @@ no callback blocks another."""
 MAX_SMALL_IMAGE_SIZE = 512
 """Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
 each (docs/speed.md, "Threads of one operation")."""
+
+MOST_KEPT_MEMORY = 2**26
+"""Bytes of freed memory that are kept for the next image, for each heap."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -164,6 +168,7 @@ class Sam2Node(LifecycleNode):
         # The time a thread waits for the interpreter at each of thousands of operations: with the default of 5 ms,
         # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
+        keep_freed_memory(MOST_KEPT_MEMORY)
         model = self._load_network()
         check_memory(model)  # before the kernels are built, which takes a minute
         dtype = self._value("dtype")
@@ -187,6 +192,8 @@ class Sam2Node(LifecycleNode):
         for i, camera in enumerate(self.cameras):
             camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"))
         self._configured = True
+        gc.collect()
+        gc.freeze()  # what is there now stays: collections, during which no thread runs, need not visit it
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
@@ -209,6 +216,7 @@ class Sam2Node(LifecycleNode):
             camera.release()
         if self._configured:
             self._configured = False
+            gc.unfreeze()
             gc.collect()  # frees the network
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -101,6 +101,19 @@ def test_graphs_equal_plain_while_objects_come_and_go(network, recorded, dtype, 
     assert not recorded, "everything was there after the first image"
 
 
+def test_a_batch_of_images_equals_single_ones(network, recorded):
+    replaying = graphed(network, objects=1)
+    replaying.warm_up()
+    recorded.clear()
+    images = torch.randn(3, 3, *replaying.config.shape(3, 4), device=DEVICE)
+    with torch.no_grad():
+        batch = vars(replaying.encode_image(images))
+        singles = [vars(replaying.encode_image(image[None])) for image in images]
+    assert not recorded
+    for name, features in batch.items():
+        assert torch.equal(features, torch.cat([single[name] for single in singles])), name
+
+
 def test_more_objects_than_recorded_run_eagerly(network, recorded, monkeypatch):
     monkeypatch.setattr(recording, "MAX_OBJECTS", 1)
     network = graphed(network)

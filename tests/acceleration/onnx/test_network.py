@@ -47,6 +47,14 @@ def test_any_number_of_memories_and_pointers(network: SAM2, exported: Path) -> N
         torch.testing.assert_close(graphs.condition(features, memories), expected, atol=1e-4, rtol=1e-4)
 
 
+def test_a_batch_of_images(network: SAM2, exported: Path) -> None:
+    images = torch.randn(2, 3, *network.config.shape(1, 1))
+    with torch.no_grad():
+        expected = vars(network.encode_image(images))
+    for name, features in vars(OnnxNetwork(exported).encode_image(images)).items():
+        torch.testing.assert_close(features, expected[name], atol=1e-3, rtol=1e-3)
+
+
 def test_a_folder_without_graphs(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"config\.json"):
         OnnxNetwork(tmp_path)
