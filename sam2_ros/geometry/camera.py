@@ -72,8 +72,8 @@ class CameraModel:
             )
         if not (_FOCAL[0] <= fx <= _FOCAL[1] and _FOCAL[0] <= fy <= _FOCAL[1] and max(abs(cx), abs(cy)) <= _FOCAL[1]):
             raise CameraError(
-                f"{name} in camera_info has a focal length of {fx:g}, {fy:g} and a centre at {cx:g}, {cy:g} pixels, which"
-                " no camera has; calibrate it"
+                f"{name} in camera_info has a focal length of {fx:g}, {fy:g} and a centre at {cx:g}, {cy:g} pixels,"
+                " which no camera has; calibrate it"
             )
         # A region of 0 x 0 is the whole image; binning of 0 is none. As in image_geometry, pixels are decimated.
         left, top = int(info.roi.x_offset), int(info.roi.y_offset)
