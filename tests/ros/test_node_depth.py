@@ -17,7 +17,7 @@ from robot import BOX, Graph, Robot, header_of, picture
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from sam2_ros import msg
+from sam2_ros import msg, srv
 from sam2_ros.geometry.camera import CameraModel
 from sam2_ros.geometry.points import object_points
 from sam2_ros.ros import clouds
@@ -301,3 +301,33 @@ def test_frames_need_a_parent(
     robot.send(to_message(picture(1), "rgb8", header))
     robot.wait_for_line(capfd, "publish_tf has no effect: the images have no frame_id")
     assert len(eyes.next_cloud(0)) > 0 and not frames
+
+
+def test_each_camera_has_its_own_depth(graph: Graph, robot: Robot, checkpoint: Path, transforms: ModuleType) -> None:
+    points = {name: robot.listen(PointCloud2, f"sam2/{name}/points") for name in ("front", "rear")}
+    frames = robot.listen(transforms.TFMessage, "/tf")
+    node = graph.sam2(checkpoint=str(checkpoint), cameras=["front", "rear"], publish_tf=True)
+    images, depths, infos = (
+        {name: robot.create_publisher(kind, f"{name}/{topic}", 10) for name in points}
+        for kind, topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info"))
+    )
+    everything = [publisher for each in (images, depths, infos) for publisher in each.values()]
+    robot.wait_for(lambda: all(publisher.get_subscription_count() for publisher in everything), "for the node")
+    measuring = {camera.name: camera.outputs.measuring for camera in node.cameras}
+    robot.wait_for(lambda: all(each.wanted for each in measuring.values()), "until somebody listens")
+    fields = {name: value for name, value in vars(camera_info(CAMERA)).items() if name != "roi"}
+    for name in points:
+        infos[name].publish(CameraInfo(**fields))
+        robot.wait_for(lambda name=name: measuring[name]._info is not None, "for the calibration")
+    depth = to_message(np.ascontiguousarray(slanted()), "16UC1", header_of(0))
+    depths["rear"].publish(depth)
+    images["rear"].publish(to_message(picture(0), "rgb8", header_of(0)))
+    robot.wait_for(lambda: points["rear"], "for points")
+    answer = robot.call(srv.PromptObject, "sam2/rear/prompt", prompt=BOX)
+    assert answer.result.accepted
+    depths["rear"].publish(to_message(np.ascontiguousarray(slanted()), "16UC1", header_of(1)))
+    images["rear"].publish(to_message(picture(1), "rgb8", header_of(1)))
+    robot.wait_for(lambda: frames, "for frames")
+    assert frames[0].transforms[0].child_frame_id == "sam2/rear/object_1"
+    robot.wait_for(lambda: len(points["rear"]) == 2, "for points")
+    assert len(clouds.from_message(points["rear"][1])) > 100 and not points["front"]
