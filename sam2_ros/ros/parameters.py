@@ -159,6 +159,12 @@ SAM2_PARAMETERS = (
         " all 16 bits are left as they are.",
     ),
     ParameterSpec(
+        "use_cv_bridge",
+        True,
+        "Read raw images with cv_bridge where it is installed, in those encodings for which a trial at the start gives"
+        " the same pixels as this package. false: do not load it.",
+    ),
+    ParameterSpec(
         "max_image_pixels",
         8192 * 8192,
         "Larger images are skipped, compressed ones before they are decoded.",
@@ -301,6 +307,59 @@ SAM2_PARAMETERS = (
         0.3,
         "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
         range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detections_do",
+        "both",
+        "What detections do. start: start an object for what is new. correct: prompt an object again from which its"
+        " masklet has drifted, or which is back after an absence; start nothing. both.",
+        choices=("start", "correct", "both"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm",
+        2,
+        "The number of the last detection_confirm_within messages of detectors in which a thing must have been detected"
+        " before an object starts. 1: at once, also for false boxes.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm_within",
+        3,
+        "The number of messages of detectors among which detection_confirm counts; at least as many as that count.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_below",
+        0.4,
+        "An object is corrected when the IoU of its masklet's box with its detection is lower than this"
+        " detection_correct_after times in a row.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_trust_above",
+        0.6,
+        "The IoU from which on a detection agrees with a masklet, so that earlier disagreements are forgotten.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_after",
+        3,
+        "The number of detections in a row that must disagree with a masklet before its object is corrected. It doubles"
+        " with each correction that does not help.",
+        range=(1, 1000),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_all",
+        False,
+        "true: detections also correct objects that a person has prompted. false: only those that detections have"
+        " started. They never remove a person's object.",
         applies="immediately",
     ),
     ParameterSpec(

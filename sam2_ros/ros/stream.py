@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -13,8 +16,11 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.detection.policy import Detection
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.call_queue import CallQueue
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_pipeline import ImagePipeline, PreparedImage
 from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.image_stamps import ImageStamps
@@ -28,7 +34,8 @@ from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, ro
 from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracking_session import TrackingSession
-from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
+from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -52,6 +59,7 @@ class Stream:
         encode_ahead: encode the next image while objects are tracked on this one.
         keep_over_jumps: keep the tracked objects also if time jumps back.
         decoder: decodes image messages; None: a decoder with defaults.
+        on_lost: called once, in the stream's thread, with the reason, if the GPU is lost to this process.
     """
 
     def __init__(
@@ -64,7 +72,9 @@ class Stream:
         encode_ahead: bool = False,
         keep_over_jumps: bool = False,
         decoder: ImageDecoder | None = None,
+        on_lost: Callable[[str], None] | None = None,
     ) -> None:
+        self._on_lost = on_lost
         self._meter = meter
         self._listener = listener
         self._log = log
@@ -84,18 +94,31 @@ class Stream:
         self._woken = False
         self._closed: str | None = "the node is not active; activate it first"
         self._stopped = False
+        self._lost: str | None = None
+        self._busy_since: float | None = None  # s of the monotonic clock
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
 
+    @property
+    def lost(self) -> str | None:
+        """Why the GPU cannot be used any more by this process; None: it can. If lost, nothing is accepted."""
+        return self._lost
+
+    @property
+    def busy(self) -> float:
+        """Seconds for which the thread has worked on an image and the prompts behind it; 0: it waits."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def open(self) -> None:
-        """Accept images and prompts from now on."""
+        """Accept images and prompts from now on, unless the GPU is lost."""
         with self._lock:
-            self._closed = None
+            self._closed = self._lost
 
     def close(self, reason: str) -> None:
         """Ignore images from now on, and refuse prompts with a reason. Tracked objects stay."""
         with self._lock:
-            self._closed = reason
+            self._closed = reason = self._lost or reason
             refused = self._prompts.clear()
             self._pipeline.clear()
             self._gate.clear()
@@ -121,7 +144,7 @@ class Stream:
             self._gate.announce(image.stamp)
             dropped = self._pipeline.put(image)
             self._wake_up.notify()
-        self._meter.count("received")
+        self._meter.arrived()
         if dropped is not None:
             self._meter.count("dropped")
         if dropped is image:
@@ -149,11 +172,42 @@ class Stream:
         The future of a dropped detection is cancelled. If too many wait, the new one is dropped: otherwise a detector
         that goes on would keep the waiting ones from ever being applied.
         """
+        return self._put(header, partial(WaitingPrompt, header, prompt), timeout, proposal, source, order)
+
+    def put_detections(
+        self,
+        header: Header,
+        detections: Sequence[Detection],
+        settings: DetectionSettings,
+        proposal: Proposal,
+        timeout: float,
+        source: Source = DEFAULT_SOURCE,
+    ) -> Future[msg.PromptResult]:
+        """Queue the detections of one message; what they prompt is decided on their image.
+
+        The future gets an answer if they are refused together; otherwise it is cancelled once that is decided.
+
+        Args:
+            detections: best first.
+            proposal: the conditions for what they prompt.
+        """
+        make = partial(WaitingDetections, header, Prompt(), detections=tuple(detections), settings=settings)
+        return self._put(header, make, timeout, proposal, source, None)
+
+    def _put(
+        self,
+        header: Header,
+        make: Callable[[int, bool, float, float, Source, Proposal | None], WaitingPrompt],
+        timeout: float,
+        proposal: Proposal | None,
+        source: Source,
+        order: AnswerOrder | None,
+    ) -> Future[msg.PromptResult]:
         now = time.monotonic()
         with self._lock:
             images, reason = self._image_stamps(), self._closed
         stamp, unstamped = target_stamp(nanoseconds(header.stamp), source, images)
-        waiting = WaitingPrompt(header, prompt, stamp, unstamped, now, now + timeout, source, proposal)
+        waiting = make(stamp, unstamped, now, now + timeout, source, proposal)
         reason = reason or refusal(waiting, images)
         evicted = None
         if reason is None:
@@ -213,9 +267,24 @@ class Stream:
             self._wake_up.notify()
 
     def _report(self, error: Exception) -> None:
-        """Count and log an unexpected error."""
-        self._meter.count("failed")
-        self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+        """Count and log an unexpected error, and note whether the GPU is lost."""
+        if self._lost is not None:
+            return
+        if (why := loss_of_device(error, self._session.tracker.network.device)) is not None:
+            self._lost = f"the GPU is lost to this process ({excerpt(why, 200)}); only a new process can use it again"
+        elif isinstance(error, torch.OutOfMemoryError):
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
+            self._meter.count("out of memory", detail="an image was left out")
+            self._log.error(
+                "The GPU is out of memory: an image was left out. Remove objects, lower max_objects or image_size, or"
+                " choose a smaller model",
+                throttle_duration_sec=5.0,
+            )
+        else:
+            line = f"{type(error).__name__}: {error}"
+            self._meter.count("failed", detail=excerpt(line, 200))
+            self._log.error(line, throttle_duration_sec=5.0)
 
     def _shift_prompts(self, after: int, nanoseconds: int) -> None:
         with self._lock:
@@ -240,14 +309,25 @@ class Stream:
                 self._woken = False
                 if self._stopped:
                     return
+            self._busy_since = time.monotonic()
             self._run_calls()
             try:
                 self._advance()
             except Exception as error:  # go on with the next image after any error
-                if isinstance(error, torch.OutOfMemoryError):
-                    torch.cuda.empty_cache()
-                    error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
                 self._report(error)
+            self._busy_since = None
+            if self._lost is not None:
+                self._give_up(self._lost)
+                return
+
+    def _give_up(self, reason: str) -> None:
+        """Refuse everything, as the GPU is lost, and say so."""
+        self._log.error(f"The stream ends: {reason}")
+        self.close(reason)
+        self._calls.close(reason)
+        self._calls.run(self._session.tracker)  # their callers wait for the results
+        if self._on_lost is not None:
+            self._on_lost(reason)
 
     def _wait_timeout(self) -> float | None:
         """Seconds until the first waiting prompt expires, or no longer waits for a jump of time."""
@@ -291,7 +371,7 @@ class Stream:
         try:
             image = self._pipeline.next()
         except ImageError as error:
-            self._meter.count("unreadable")
+            self._meter.count("unreadable", detail=excerpt(str(error), 200))
             self._log.error(f"Image skipped: {error}", throttle_duration_sec=5.0)
             return None
         if image is None or (admitted := self._gate.add(image.stamp, image, self._images.keeps_all)) is None:
@@ -318,16 +398,17 @@ class Stream:
 
     def _apply_in_order(self, due: list[WaitingPrompt]) -> bool:
         """Apply due prompts until the next image has to be processed. Returns whether an object has changed."""
-        limit = len(due)
         if not self._images.keeps_all:  # users wait for an answer, detectors do not
             due = sorted(due, key=lambda waiting: waiting.proposal is not None)
-            if limit > MAX_PROMPTS_BETWEEN_IMAGES:
-                due, limit = round_robin(due), MAX_PROMPTS_BETWEEN_IMAGES
+            if len(due) > MAX_PROMPTS_BETWEEN_IMAGES:
+                due = round_robin(due)
         applied = 0
         self._applier.clear_frames()
-        for waiting in due:
-            if applied >= limit and self._has_images:
+        queue = deque(due)
+        while queue:
+            if applied >= MAX_PROMPTS_BETWEEN_IMAGES and not self._images.keeps_all and self._has_images:
                 break
+            waiting = queue.popleft()
             if self._run_calls():  # callers need not wait for all prompts
                 self._applier.clear_frames()
                 if not self._session.snapshot.images:
@@ -338,9 +419,16 @@ class Stream:
                     break
                 if not self._prompts.take(waiting):
                     continue  # refused, because the node was deactivated
-            applied += self._applier.apply(waiting)
+            following: Sequence[WaitingPrompt] = ()
+            if isinstance(waiting, WaitingDetections):
+                following, changed = self._applier.decide(waiting)
+                applied += changed
+            else:
+                applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
+                self._prompts.add(following)
+            queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:

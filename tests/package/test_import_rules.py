@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "acceleration.onnx": (*EVERYBODYS, "acceleration", "model", "system"),
     "checkpoints": (*EVERYBODYS, "acceleration", "acceleration.onnx", "model", "system"),
     "tracking": (*EVERYBODYS, *NETWORK, "acceleration.cuda.recording"),  # of resizing and masks
+    "detection": (*EVERYBODYS, *LIGHT),
     "data": (*EVERYBODYS, *LIGHT),
     "geometry": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
@@ -49,7 +50,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "ros": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
+    "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
     "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "ros.depth", "tracking", *GENERATED),
     "ros.demo": (*EVERYBODYS, *NETWORK, "data", "evaluation", "ros", "scenes", "tracking", *GENERATED),
@@ -62,10 +63,8 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(
         ("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces"), _ROS
     ),
-    **dict.fromkeys(
-        ("rclpy", "rosidl_parser", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs", "tf2_msgs", "vision_msgs"),
-        _ROS,
-    ),
+    **dict.fromkeys(("cv_bridge", "sensor_msgs_py", "tf2_msgs"), _ROS),
+    **dict.fromkeys(("rclpy", "rosidl_parser", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"), _ROS),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), ("acceleration.onnx",)),
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here

@@ -11,7 +11,7 @@ from stream_parts import CLICK, MS, Session, header
 
 from sam2_ros.ros.timeline import Jump
 from sam2_ros.ros.waiting_prompt import Proposal
-from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 
@@ -43,7 +43,7 @@ def test_forgetting_time_jump_resets_everything() -> None:
     session = Session()
     session.step(90_000)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5), Box(1, 2, 3, 4), 90_000 * MS)
+    session.session.detections.add(1, Proposal(0.5), Prompt(box=Box(1, 2, 3, 4)), 90_000 * MS)
     session.session.jump(10 * MS, Jump(back=89_990 * MS, forget=True))
     assert not session.tracker.labels and not session.session.snapshot.images and 1 not in session.session.detections
     assert session.meter["time jumps"] == 1 and "forgets 1 objects" in session.written.lines[0]
@@ -84,9 +84,18 @@ def test_detected_object_is_removed_after_forget_after(
     session = Session()
     session.step(0, 100)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Box(1, 2, 3, 4), 100 * MS)
+    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Prompt(box=Box(1, 2, 3, 4)), 100 * MS)
     masklets = Tracker._masklets
     hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     session.step(*stamps)
     assert list(session.tracker.labels) == left == sorted(session.session.snapshot.object_ids)
+
+
+def test_duplicate_is_removed_with_a_line_in_the_log() -> None:
+    session = Session()
+    session.step(100)
+    session.tracker.prompt(replace(CLICK, label="cup"))
+    session.session.remove_duplicate(1)
+    assert not session.tracker.labels and not session.session.snapshot.object_ids
+    assert session.written.lines == ["Object 1 (cup) is removed: it doubles another one"]
