@@ -12,6 +12,8 @@ import os
 # Must be set before PyTorch starts its threads. By default they spin while they wait for each other; as soon as another
 # process needs a core, as on any robot, that takes most of the time (measured: 2.5 s instead of 0.1 s for a frame).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Images come from anywhere. What is wrong with one says our own log, whose rate is limited.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import argparse
 import contextlib
@@ -30,8 +32,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
@@ -42,8 +45,9 @@ from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import parameter_files, process, shared_memory
 from sam2_ros.ros.clock_watch import ClockWatch
-from sam2_ros.ros.declaration import declare
+from sam2_ros.ros.declaration import declare, refuse_unknown_types
 from sam2_ros.ros.diagnostics import array
+from sam2_ros.ros.executor import Executor
 from sam2_ros.ros.image_bridge import ImageBridge
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
@@ -52,12 +56,12 @@ from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.problems import ERROR, WARN, Problem
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
-from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TrackedCamera
+from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
 from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 10
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 12
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
@@ -91,15 +95,20 @@ class Sam2Node(LifecycleNode):
         self._log = Log(self.get_logger())
         self._configured = self._configuring = False
         self._configure_error = ""
+        self.cameras: tuple[TrackedCamera, ...] = ()
         self._bridge: ImageBridge | None = None  # while configured, if cv_bridge may be used
-        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        checks = {**CHECKS, "max_objects": self._check_max_objects}
+        declare(self, SAM2_PARAMETERS, checks, lambda: self.is_configured)
+        refuse_unknown_types(self)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
         package = logging.getLogger("sam2_ros")
         package.addHandler(self._log_handler)
         package.setLevel(logging.INFO)  # it says that kernels are compiled, which takes a minute
 
-        self.cameras = tuple(TrackedCamera(self, name, self._end_lost) for name in self._value("cameras") or [""])
+        on_lost, names = self._end_lost, self._value("cameras") or [""]
+        self.cameras = tuple(TrackedCamera(self, name, self._log, on_lost) for name in names)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         # In every state, since monitors need it.
         self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
@@ -174,7 +183,7 @@ class Sam2Node(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self._release(forget=True)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -235,9 +244,9 @@ class Sam2Node(LifecycleNode):
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
-    def _release(self) -> None:
+    def _release(self, forget: bool = False) -> None:
         for camera in self.cameras:
-            camera.release()
+            camera.release(forget)
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
@@ -251,6 +260,19 @@ class Sam2Node(LifecycleNode):
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
+
+    def _check_max_objects(self, number: int) -> None:
+        if (tracked := max((camera.objects for camera in self.cameras), default=0)) > number:
+            raise ValueError(f"{tracked} objects are tracked; remove some first")
+
+    def _apply_parameters(self, parameters: list[Parameter]) -> None:
+        if {parameter.name for parameter in parameters}.isdisjoint(TRACKER_PARAMETERS):
+            return
+        try:
+            for camera in self.cameras:
+                camera.apply_parameters()
+        except RuntimeError:  # the stream has ended in the meantime
+            return
 
     def _report(self) -> None:
         if not self.context.ok():  # the process is ending
@@ -317,19 +339,25 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
 def _refuse_impossible_transitions(node: Sam2Node) -> None:
     """Makes the node refuse impossible transitions, such as "activate" of a node that is not configured.
 
-    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request.
+    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request; and rcl logs
+    each label that it does not know, however long and often.
     """
     service = node._service_change_state
     change_state = service.callback
 
     def answer(request, response):
+        number, label = request.transition.id, request.transition.label  # a label counts more
         try:
-            return change_state(request, response)
-        except Exception as error:
-            if node.context.ok():  # otherwise the process is ending
-                node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
-            response.success = False
-            return response
+            possible = {label: number for number, label, *_ in node._state_machine.available_transitions}
+            if label in possible if label else number in possible.values():
+                return change_state(request, response)
+            error = f"{label or number} is none of the possible ones: {', '.join(possible)}"
+        except Exception as exception:
+            error = str(exception)
+        if node.context.ok():  # otherwise the process is ending
+            node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
+        response.success = False
+        return response
 
     service.callback = answer
 
@@ -357,7 +385,7 @@ def _run() -> int:
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS * len(node.cameras))
+    executor = Executor(EXECUTOR_THREADS * len(node.cameras), node._log)
     executor.add_node(node)
     while rclpy.ok():
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
@@ -49,17 +52,26 @@ class Outputs:
         ]
 
     def on_frame(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        if self._context.ok():  # otherwise the process is ending
+        with self._unless_ending():
             for output in self._for_frames:
                 output.publish(frame, header, image)
 
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        if self._context.ok():
-            self.overlay.publish(frame, header, image)
+        with self._unless_ending():
+            self.overlay.show(frame, header, image)
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
-        if self._context.ok():
+        with self._unless_ending():
             self.answers.publish(result, prompt)
+
+    @contextmanager
+    def _unless_ending(self) -> Iterator[None]:
+        """Errors count only while the process goes on: a signal may end the context at any moment."""
+        try:
+            yield
+        except Exception:
+            if self._context.ok():
+                raise
 
     def release(self) -> None:
         """Forget the objects; the stream has ended."""
