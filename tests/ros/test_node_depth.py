@@ -19,11 +19,12 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg, srv
 from sam2_ros.geometry.camera import CameraModel
-from sam2_ros.geometry.points import object_points
+from sam2_ros.geometry.points import ObjectPoints, object_points
 from sam2_ros.ros import clouds
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.tracking import rle
+from sam2_ros.tracking.prompt import Box
 
 CAMERA = CameraModel(128, 96, 110.0, 110.0, 63.5, 47.5)
 
@@ -96,9 +97,11 @@ def start(graph: Graph, robot: Robot, checkpoint: Path) -> Iterator[Callable[...
     yield start
 
 
-def mask_of(masklet: msg.Masklet) -> np.ndarray:
-    mask = masklet.mask
-    return rle.decode(np.asarray(mask.counts, np.uint32), mask.height, mask.width)
+def points_of(masklet: msg.Masklet, depth: np.ndarray, camera: CameraModel = CAMERA) -> ObjectPoints:
+    """The points that an object must have."""
+    mask, box = masklet.mask, masklet.box
+    pixels = rle.decode(np.asarray(mask.counts, np.uint32), mask.height, mask.width)
+    return object_points(depth, pixels, camera, Box(box.x_offset, box.y_offset, box.width, box.height))
 
 
 def test_points_boxes_and_frames_of_objects(
@@ -119,7 +122,7 @@ def test_points_boxes_and_frames_of_objects(
     eyes.see(1)
     masklets = robot.show(1)
     points = eyes.next_cloud(1)
-    expected = object_points(slanted(), mask_of(masklets.masklets[0]), CAMERA)
+    expected = points_of(masklets.masklets[0], slanted())
     assert np.array_equal(np.stack([points[name] for name in "xyz"]), expected.xyz) and len(points) > 100
     assert set(points["object_id"]) == {1} and set(points["presence"]) == {np.float32(masklets.masklets[0].presence)}
     first = np.argwhere(expected.pixels)[0] + [part.start for part in expected.window]
@@ -202,7 +205,7 @@ def test_compressed_depth(start: Callable[..., Eyes], robot: Robot, encoding: st
     )
     eyes.send(eyes.compressed, message)
     masklets = robot.show(1)
-    expected = object_points(slanted(), mask_of(masklets.masklets[0]), CAMERA)
+    expected = points_of(masklets.masklets[0], slanted())
     assert np.allclose(eyes.next_cloud(0)["z"], expected.xyz[2], rtol=0.001)
 
 
@@ -212,8 +215,7 @@ def test_depth_of_another_size(start: Callable[..., Eyes], robot: Robot) -> None
     robot.show(0)
     robot.prompt(BOX)
     eyes.see(1, slanted((48, 64)))
-    mask = mask_of(robot.show(1).masklets[0])
-    expected = object_points(slanted((48, 64)), mask, CAMERA.scaled(64, 48))
+    expected = points_of(robot.show(1).masklets[0], slanted((48, 64)), CAMERA.scaled(64, 48))
     assert np.array_equal(eyes.next_cloud(0)["x"], expected.xyz[0])
 
 

@@ -60,9 +60,9 @@ class DepthMatcher:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._stopped and (pair := self._pairs.next(time.monotonic(), self._tolerance())) is None:
+                while (pair := self._pairs.next(time.monotonic(), self._tolerance())) is None and not self._stopped:
                     self._changed.wait(self._pairs.timeout(time.monotonic()))
-                if self._stopped:
+                if self._stopped or pair is None:
                     return
                 frame, depth = pair
                 nearest = depth or self._pairs.nearest(frame.stamp)
