@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sam2_ros.detection.association import overlaps
@@ -48,6 +48,16 @@ class Detections:
         """Drop an object that another source has prompted on the frame with this stamp, ns: it no longer expires."""
         self._detections.pop(object_id, None)
         self._policy.prompted(object_id, stamp)
+
+    @property
+    def forget_after(self) -> dict[int, float]:
+        """Maximum absence, s, of each object; 0: unlimited."""
+        return {object_id: detection.forget_after for object_id, detection in self._detections.items()}
+
+    def resume(self, forget_after: Mapping[int, float], stamp: int) -> None:
+        """Take up objects of an earlier process, on the frame with this stamp, ns: their absence begins anew."""
+        for object_id, seconds in forget_after.items():
+            self._detections[object_id] = DetectedObject(seconds, stamp, Box(0, 0, 0, 0), stamp)
 
     def clear(self) -> None:
         """Drop all objects."""

@@ -34,6 +34,7 @@ from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
@@ -55,12 +56,12 @@ from sam2_ros.ros.parameters import SAM2_PARAMETERS
 from sam2_ros.ros.problems import ERROR, WARN, Problem
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
-from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TrackedCamera
+from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
 from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 10
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 12
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
@@ -94,8 +95,10 @@ class Sam2Node(LifecycleNode):
         self._log = Log(self.get_logger())
         self._configured = self._configuring = False
         self._configure_error = ""
+        self.cameras: tuple[TrackedCamera, ...] = ()
         self._bridge: ImageBridge | None = None  # while configured, if cv_bridge may be used
-        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        checks = {**CHECKS, "max_objects": self._check_max_objects}
+        declare(self, SAM2_PARAMETERS, checks, lambda: self.is_configured)
         refuse_unknown_types(self)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
@@ -105,6 +108,7 @@ class Sam2Node(LifecycleNode):
 
         on_lost, names = self._end_lost, self._value("cameras") or [""]
         self.cameras = tuple(TrackedCamera(self, name, self._log, on_lost) for name in names)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         # In every state, since monitors need it.
         self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
@@ -179,7 +183,7 @@ class Sam2Node(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self._release(forget=True)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -240,9 +244,9 @@ class Sam2Node(LifecycleNode):
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
-    def _release(self) -> None:
+    def _release(self, forget: bool = False) -> None:
         for camera in self.cameras:
-            camera.release()
+            camera.release(forget)
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
@@ -256,6 +260,19 @@ class Sam2Node(LifecycleNode):
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
+
+    def _check_max_objects(self, number: int) -> None:
+        if (tracked := max((camera.objects for camera in self.cameras), default=0)) > number:
+            raise ValueError(f"{tracked} objects are tracked; remove some first")
+
+    def _apply_parameters(self, parameters: list[Parameter]) -> None:
+        if {parameter.name for parameter in parameters}.isdisjoint(TRACKER_PARAMETERS):
+            return
+        try:
+            for camera in self.cameras:
+                camera.apply_parameters()
+        except RuntimeError:  # the stream has ended in the meantime
+            return
 
     def _report(self) -> None:
         if not self.context.ok():  # the process is ending

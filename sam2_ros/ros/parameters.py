@@ -173,8 +173,11 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "max_objects",
         16,
-        "The number of objects that can be tracked at once; a prompt for one more is refused.",
+        "The number of objects that can be tracked at once; a prompt for one more is refused. It cannot become less"
+        " than are tracked. On a GPU, more than when the node was configured are tracked without CUDA graphs, which is"
+        " slower.",
         range=(1, 1024),
+        applies="immediately",
     ),
     ParameterSpec(
         "history",
@@ -194,6 +197,7 @@ SAM2_PARAMETERS = (
         False,
         "true: each pixel belongs to at most one object, the one with the highest logit there. false: masks may"
         " overlap, like those of a cup and its handle.",
+        applies="immediately",
     ),
     ParameterSpec(
         "box_min_part",
@@ -201,6 +205,7 @@ SAM2_PARAMETERS = (
         "Parts of a mask smaller than this share of its largest part do not count for its box, so that stray pixels do"
         " not widen it. The mask itself does not change. 0: all parts count.",
         range=(0.0, 1.0),
+        applies="immediately",
     ),
     ParameterSpec(
         "publish_masks",
@@ -369,6 +374,41 @@ SAM2_PARAMETERS = (
         " room for others. 0: never.",
         range=(0.0, 1e6),
         applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_opacity",
+        0.15,
+        "How strongly ~/overlay tints objects. 0: outlines and labels alone. 1: nothing of the object is seen.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_labels",
+        True,
+        "Write ID, label and presence of each object into ~/overlay.",
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_max_rate",
+        0.0,
+        "The most pictures per second on ~/overlay, to save computation and bandwidth; each shows the newest image."
+        " 0: one for every image.",
+        range=(0.0, 1000.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "save_folder",
+        "",
+        "The folder below which ~/save writes, and nowhere else. Empty: ~/.local/share/sam2_ros/saved.",
+        applies="start",
+    ),
+    ParameterSpec(
+        "resume_file",
+        "",
+        "A file in which the tracked objects are kept, written every second: after a crash or a power failure the node"
+        " starts with the same objects. It is not written in a folder that does not exist. Empty: objects are"
+        " forgotten. See docs/resuming.md.",
+        applies="start",
     ),
 )
 

@@ -41,6 +41,7 @@ class PromptApplier:
             if proposal is not None and (reason := self._drop_reason(waiting, prompt, frame)) is not None:
                 self._answers.drop(waiting, reason)
                 return False
+            starts = prompt.replace or prompt.object_id not in session.tracker.objects
             masklet = session.tracker.prompt(prompt, frame.stamp)
         except PromptError as error:
             if isinstance(error.__cause__, torch.OutOfMemoryError):
@@ -55,6 +56,7 @@ class PromptApplier:
             session.detections.discard(masklet.object_id, frame.stamp)
         else:
             session.detections.add(masklet.object_id, proposal, prompt, frame.stamp)
+        session.note_prompt(masklet, frame.stamp, starts)
         result = msg.PromptResult(
             header=session.snapshot.header_of(frame.stamp),
             object_id=masklet.object_id,

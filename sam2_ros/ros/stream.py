@@ -31,16 +31,21 @@ from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, round_robin, target_stamp, turn
+from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.tracked_image import TrackedImage
 from sam2_ros.ros.tracking_session import TrackingSession
 from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
 from sam2_ros.system.lost_device import loss_of_device
+from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_PROMPTS_BETWEEN_IMAGES = 16
 """Maximum number of prompts applied between two images if images are waiting and only the newest is processed."""
+
+PAUSED = "the node is paused; call ~/resume first"
 
 DEFAULT_SOURCE = Source()
 
@@ -59,6 +64,7 @@ class Stream:
         encode_ahead: encode the next image while objects are tracked on this one.
         keep_over_jumps: keep the tracked objects also if time jumps back.
         decoder: decodes image messages; None: a decoder with defaults.
+        kept: objects of an earlier process to begin with; None: `kept` has nothing to say about this one's.
         on_lost: called once, in the stream's thread, with the reason, if the GPU is lost to this process.
     """
 
@@ -72,6 +78,7 @@ class Stream:
         encode_ahead: bool = False,
         keep_over_jumps: bool = False,
         decoder: ImageDecoder | None = None,
+        kept: KeptObjects | None = None,
         on_lost: Callable[[str], None] | None = None,
     ) -> None:
         self._on_lost = on_lost
@@ -85,7 +92,7 @@ class Stream:
         self._calls: CallQueue[Tracker] = CallQueue()
         self._answers = PromptAnswers(meter, log, listener, self._report)
         # Only for the stream's thread.
-        self._session = TrackingSession(tracker, meter, log, self._shift_prompts)
+        self._session = TrackingSession(tracker, meter, log, self._shift_prompts, kept)
         self._applier = PromptApplier(self._session, self._answers, self._report)
 
         self._lock = threading.Lock()  # guards the attributes below
@@ -93,6 +100,7 @@ class Stream:
         self._prompts = PromptQueue()
         self._woken = False
         self._closed: str | None = "the node is not active; activate it first"
+        self._paused = False
         self._stopped = False
         self._lost: str | None = None
         self._busy_since: float | None = None  # s of the monotonic clock
@@ -119,6 +127,44 @@ class Stream:
         """Ignore images from now on, and refuse prompts with a reason. Tracked objects stay."""
         with self._lock:
             self._closed = reason = self._lost or reason
+        self._clear(reason)
+
+    @property
+    def closed(self) -> str | None:
+        """The reason of `close`; None: the stream is open."""
+        with self._lock:
+            return self._closed
+
+    def pause(self) -> Future[int]:
+        """Compute nothing until `resume`: ignore images, and refuse prompts. Independent of `close` and `open`.
+
+        The result, once the image in work is done, is the number of objects, which stay.
+        """
+        with self._lock:
+            self._paused = True
+        self._clear(PAUSED)
+        return self.call(lambda tracker: len(tracker.labels))
+
+    def resume(self) -> Future[int]:
+        """Go on after `pause`; the result is the number of objects. The time between is not an absence of objects."""
+
+        def resume(tracker: Tracker) -> int:
+            if self.paused:
+                self._session.note_pause()
+            with self._lock:
+                self._paused = False
+            return len(tracker.labels)
+
+        return self.call(resume)
+
+    @property
+    def paused(self) -> bool:
+        with self._lock:
+            return self._paused
+
+    def _clear(self, reason: str) -> None:
+        """Drop waiting images, and refuse waiting prompts."""
+        with self._lock:
             refused = self._prompts.clear()
             self._pipeline.clear()
             self._gate.clear()
@@ -139,7 +185,7 @@ class Stream:
     def put_image(self, image: ArrivedImage) -> None:
         """Add an image. If only the newest is processed, it replaces the waiting one."""
         with self._lock:
-            if self._closed:
+            if self._closed or self._paused:
                 return
             self._gate.announce(image.stamp)
             dropped = self._pipeline.put(image)
@@ -205,17 +251,19 @@ class Stream:
     ) -> Future[msg.PromptResult]:
         now = time.monotonic()
         with self._lock:
-            images, reason = self._image_stamps(), self._closed
+            images, reason = self._image_stamps(), self._refusal
         stamp, unstamped = target_stamp(nanoseconds(header.stamp), source, images)
         waiting = make(stamp, unstamped, now, now + timeout, source, proposal)
         reason = reason or refusal(waiting, images)
         evicted = None
         if reason is None:
             with self._lock:
-                reason = self._closed or object_limit(waiting, images, self._prompts, self._session.snapshot)
+                reason = self._refusal or object_limit(waiting, images, self._prompts, self._session.snapshot)
                 evicted = self._prompts.put(waiting, images.newest) if reason is None else None
         order = order or AnswerOrder()
-        if reason is not None:
+        if reason == PAUSED and proposal is not None:  # a detector goes on, and needs no answers
+            self._answers.drop(waiting, "paused")
+        elif reason is not None:
             order.then(lambda: self._answers.refuse(waiting, reason))
         elif evicted is not waiting:
             if images.processed.stamps and stamp <= images.processed.stamps[-1]:
@@ -251,6 +299,28 @@ class Stream:
             return count
 
         return self.call(reset)
+
+    def newest(self) -> Future[TrackedImage | None]:
+        """The newest processed image; None: there is none."""
+        return self.call(lambda tracker: self._session.newest)
+
+    def kept(self) -> Future[KeptObjects]:
+        """What a later process needs to go on with the objects."""
+        return self.call(lambda tracker: self._session.kept())
+
+    def encoded(self, stamp: int) -> Future[tuple[Header, EncodedImage]]:
+        """The image of the history that is nearest to a stamp, ns (0: the newest), and its header.
+
+        The future raises PromptError if the stamp is outside the history, or the history is empty.
+        """
+
+        def find(tracker: Tracker) -> tuple[Header, EncodedImage]:
+            snapshot = self._session.snapshot
+            processed = snapshot.find(stamp) if stamp else None
+            frame = tracker.history.nearest(processed or stamp or None)
+            return snapshot.header_of(frame.stamp), frame.image
+
+        return self.call(find)
 
     @property
     def objects(self) -> int:
@@ -294,6 +364,11 @@ class Stream:
         """The images that prompts may refer to at this moment."""
         held, pending = self._gate.held, (*self._gate.passed, *self._pipeline.stamps)
         return ImageStamps(self._session.snapshot, pending, held)
+
+    @property
+    def _refusal(self) -> str | None:
+        """The reason to refuse all prompts, if there is one. The lock is held."""
+        return self._closed or (PAUSED if self._paused else None)
 
     @property
     def _has_images(self) -> bool:

@@ -17,18 +17,20 @@ from sam2_ros.ros.inputs import Inputs
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.object_keeper import ObjectKeeper, resume_path
 from sam2_ros.ros.outputs.outputs import Outputs
 from sam2_ros.ros.problems import ERROR, OK, WARN, Problem, stuck
 from sam2_ros.ros.prompt_inbox import PromptInbox
+from sam2_ros.ros.resume_file import ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.tracker import Tracker
 
+TRACKER_PARAMETERS = ("max_objects", "non_overlap_masks", "box_min_part")
+"""Parameters of the tracker that may change at any time; its attributes have the same names."""
 NOT_CONFIGURED = Problem("state", WARN, "not configured: ros2 lifecycle set NODE configure, or autostart: true")
-NOT_ACTIVE = Problem(
-    "state", WARN, "not active, as before activation or while paused: ros2 lifecycle set NODE activate"
-)
+NOT_ACTIVE = Problem("state", WARN, "not active, and does not listen: ros2 lifecycle set NODE activate")
 
 
 class TrackedCamera:
@@ -48,12 +50,15 @@ class TrackedCamera:
         self._configured = ConfiguredStream()
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
+        self._keeper: ObjectKeeper | None = None  # while configured, with a resume_file
+        # Read at the start: whoever may set parameters later must not choose where files are written.
+        self._resume_path = resume_path(self._value("resume_file"), name)
         topics = Topics(name)
         self.outputs = Outputs(node, topics, self._log, self._configured)
         self.depth = DepthInput(node, topics, self.outputs.measuring)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
         self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
-        Services(node, topics, self._configured, self.inbox)
+        Services(node, topics, self._log, self._configured, self.inbox)
 
     @property
     def stream(self) -> Stream | None:
@@ -73,7 +78,9 @@ class TrackedCamera:
         decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"), read)
         self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
         self._configured.meter, self._losses = meter, Losses(meter)
-        self._configured.stream = Stream(
+        if self._resume_path is not None:
+            self._keeper = ObjectKeeper(ResumeFile(self._resume_path), self._log)
+        stream = Stream(
             tracker,
             images,
             meter,
@@ -82,8 +89,29 @@ class TrackedCamera:
             encode_ahead=encode_ahead,
             keep_over_jumps=self._value("time_jump") == "keep",
             decoder=decoder,
+            kept=self._keeper.load() if self._keeper is not None else None,
             on_lost=self._on_lost,
         )
+        self._configured.stream = stream
+        if self._keeper is not None:
+            self._keeper.start(stream.kept)
+
+    @property
+    def objects(self) -> int:
+        """Number of tracked objects."""
+        return stream.objects if (stream := self._configured.stream) is not None else 0
+
+    def apply_parameters(self) -> None:
+        """Apply `TRACKER_PARAMETERS`, between two images."""
+        values = {name: self._value(name) for name in TRACKER_PARAMETERS}
+
+        def apply(tracker: Tracker) -> None:
+            for name, value in values.items():
+                if getattr(tracker, name) != value:
+                    setattr(tracker, name, value)
+
+        if (stream := self._configured.stream) is not None:
+            stream.call(apply).result()
 
     def open(self) -> None:
         """Accept images and prompts. Raises an exception if a topic cannot be subscribed to."""
@@ -99,9 +127,12 @@ class TrackedCamera:
         if (stream := self._configured.stream) is not None:
             stream.close("the node is not active; activate it first")
 
-    def release(self) -> None:
-        """Unsubscribe, end the thread and forget everything."""
+    def release(self, forget: bool = False) -> None:
+        """Unsubscribe, and end the thread. `forget`: the objects are not those of the next start, either."""
         self._close_inputs()
+        if self._keeper is not None:
+            self._keeper.stop(forget)
+            self._keeper = None
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None
@@ -116,6 +147,9 @@ class TrackedCamera:
             return idle(self.full_name, [Problem("GPU", ERROR, stream.lost), *standing])
         if watch is None:
             return idle(self.full_name, [NOT_ACTIVE, *standing])
+        if stream.paused:
+            paused = f"paused: call ~/resume; {stream.objects} objects are kept"
+            return idle(self.full_name, [Problem("state", WARN, paused), *standing])
         found = stuck(stream.busy), watch.problem(), self._depth_problem()
         return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_pipeline import PreparedImage
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.resume_file import KeptObjects
+from sam2_ros.ros.sightings import Sightings
 from sam2_ros.ros.snapshot import ProcessedImage, Snapshot
 from sam2_ros.ros.timeline import MIN_LEAP, Jump, restamped
-from sam2_ros.tracking.masklet import Frame
+from sam2_ros.ros.tracked_image import TrackedImage
+from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.tracker import Tracker
 
 
@@ -24,9 +27,17 @@ class TrackingSession:
     Args:
         on_shift: called with a stamp, ns, and a shift, ns, when the clock of the images was set: later stamps move by
             the shift.
+        kept: objects of an earlier process to begin with; None: what a later one would need is not recorded.
     """
 
-    def __init__(self, tracker: Tracker, meter: Meter, log: Log, on_shift: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        meter: Meter,
+        log: Log,
+        on_shift: Callable[[int, int], None],
+        kept: KeptObjects | None = None,
+    ) -> None:
         self.tracker = tracker
         self.detections = Detections()
         self.snapshot = Snapshot(max_objects=tracker.max_objects)
@@ -40,6 +51,16 @@ class TrackingSession:
         self.meter = meter
         self._log = log
         self._on_shift = on_shift
+        self._paused = False  # since the last image
+        self._sightings: Sightings | None = None
+        self._resumed: Mapping[int, float] = {}  # detected objects, until the first image
+        if kept is not None:
+            resumed = tracker.resume(kept.sightings, kept.next_id)
+            self._sightings = Sightings(tracker.network.config, kept.sightings)
+            self._resumed = {
+                object_id: kept.forget_after[object_id] for object_id in resumed if object_id in kept.forget_after
+            }
+            self.update()
 
     def step(self, image: PreparedImage) -> Frame:
         """Track all objects on the next image; then remove detected objects that have been absent for too long."""
@@ -59,16 +80,50 @@ class TrackingSession:
         self._update({stamp: processed})
         self.newest_image = image.pixels
         self.last_step = time.monotonic()
+        if self._sightings is not None:
+            self._sightings.add_image(stamp, image.pixels)
+        if self._resumed:
+            self.detections.resume(self._resumed, stamp)
+            self._resumed = {}
         # A gap between images, or a wrong stamp, is no absence.
-        if len(stamps) > 1 and (gap := stamp - stamps[-1]) > max(MIN_LEAP, 5 * (stamps[-1] - stamps[-2])):
-            self.detections.shift(gap)
-            self._note_leap(gap, waited)
+        leaps = len(stamps) > 1 and stamp - stamps[-1] > max(MIN_LEAP, 5 * (stamps[-1] - stamps[-2]))
+        if leaps or (stamps and self._paused):
+            self.detections.shift(stamp - stamps[-1])
+        if leaps:
+            self._note_leap(stamp - stamps[-1], waited)
+        self._paused = False
         if expired := self.detections.expire(frame):
             for masklet, absent in expired:
                 self._log.info(f"Object {masklet.object_id} ({masklet.label}) is removed: absent for {absent:.1f} s")
                 self.tracker.remove(masklet.object_id)
             self.update()
         return frame
+
+    def note_pause(self) -> None:
+        """Note that images were left out since the last: objects were not absent in the meantime."""
+        self._paused = True
+
+    def note_prompt(self, masklet: Masklet, stamp: int, replaced: bool) -> None:
+        """Note the answer to a prompt.
+
+        Args:
+            stamp: the tracker's, of the prompted image, ns.
+            replaced: whether the object is new, or began again.
+        """
+        if self._sightings is not None:
+            self._sightings.add_prompted(masklet, stamp, self.tracker.newest, replaced)
+
+    def kept(self) -> KeptObjects:
+        """What a later process needs to go on with these objects."""
+        sightings = () if self._sightings is None else self._sightings.of(self.tracker.newest, self.tracker.labels)
+        return KeptObjects(sightings, self.tracker.next_id, {**self._resumed, **self.detections.forget_after})
+
+    @property
+    def newest(self) -> TrackedImage | None:
+        """The newest processed image; None: there is none."""
+        if (frame := self.tracker.newest) is None or self.newest_image is None:
+            return None
+        return TrackedImage(self.snapshot.header_of(frame.stamp), self.newest_image, frame)
 
     def _note_leap(self, gap: int, waited: float) -> None:
         """Note that stamps have gone ahead by `gap` ns, if the images came closer together: after `waited` seconds."""
@@ -119,6 +174,7 @@ class TrackingSession:
         """Forget all objects and images."""
         self.tracker.reset()
         self.detections.clear()
+        self._resumed = {}
         self.update()
 
     def jump(self, first: int, jump: Jump) -> None:

@@ -26,6 +26,7 @@ def keep_freed_memory(most: int | None = None) -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
+    options: tuple[tuple[int, int], ...]
     if most is None:
         options = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26))
     else:

@@ -90,7 +90,6 @@ INVALID_VALUES = [
     ("history", 2.5, "must be a whole number from 1 to 1024"),
     ("keep_all", 7, "must be true or false"),
     ("keep_all", "maybe", "must be true or false"),
-    ("cameras", 7, "must be a list of different names"),
     ("model", 7, "must be a text"),
     ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
     ("prompt_timeout", math.nan, "prompt_timeout"),
@@ -116,6 +115,20 @@ def test_node_does_not_start_with_an_invalid_value(graph: Graph, name: str, valu
     assert reason in str(raised.value) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("cameras", "reason"),
+    [
+        (7, "must be a list of different names"),
+        (["front", "front"], "occurs twice"),
+        (["front camera"], "'front camera' is no name"),
+        ([""], "'' is no name"),
+    ],
+)
+def test_node_does_not_start_with_invalid_cameras(graph: Graph, cameras: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"cameras is .*{reason}"):
+        graph.sam2(autostart=False, cameras=cameras)
+
+
 def test_integer_is_accepted_for_a_float(graph: Graph) -> None:
     node = graph.sam2(autostart=False, prompt_timeout=5)
     assert node.get_parameter("prompt_timeout").value == 5
@@ -124,7 +137,7 @@ def test_integer_is_accepted_for_a_float(graph: Graph) -> None:
 
 
 def test_parameters_apply_when_their_spec_says(robot: Robot, sam2: Sam2Node) -> None:
-    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
+    (late,) = sam2.set_parameters([Parameter("history", value=3)])
     assert not late.successful and "cleanup" in late.reason
     (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
     assert not read_only.successful

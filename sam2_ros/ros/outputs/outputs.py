@@ -58,7 +58,7 @@ class Outputs:
 
     def on_change(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         with self._unless_ending():
-            self.overlay.publish(frame, header, image)
+            self.overlay.show(frame, header, image)
 
     def on_answer(self, result: msg.PromptResult, prompt: Prompt) -> None:
         with self._unless_ending():
