@@ -60,6 +60,8 @@ def test_a_single_pixel_is_a_difference() -> None:
     good, other = scene.GOOD_IDS[0], masklet(3, 0, 16)
     twin = [frame(masklet(good, 3, 5, 8))]
     assert differences([frame(other, masklet(good, 3, 5, 8))], twin) == [], "objects of the attackers do not count"
-    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [f"image 0: object {good} differs"]
+    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [
+        f"image 0: object {good}: 1 pixels, with probabilities 0.0000000 and 0.0000000"
+    ]
     assert len(differences([frame(other)], twin)) == 1
     assert len(differences([], twin)) == 1
