@@ -40,8 +40,10 @@ def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet]) -> 
 
 
 def difference(one: msg.Masklet, other: msg.Masklet) -> list[str]:
-    """What differs between two masklets. Probabilities may differ in their last digits, since the attackers' objects are
-    computed in the same matrix product."""
+    """What differs between two masklets.
+
+    Probabilities may differ in their last digits, since the attackers' objects are computed in the same matrix product.
+    """
     found = [
         f"{name} is {getattr(one, name)} and {getattr(other, name)}"
         for name in ("object_id", "label", "present", "box")
