@@ -80,10 +80,11 @@ def report(console: Console, outcome: Outcome, seed: int) -> None:
         for name, values in rows.items():
             table.add_row(name, *(f"{np.percentile(values, q):.3f}" for q in (50, 99, 100)))
         console.print(table)
+    machine = f"{outcome.seconds:.0f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    last = len(outcome.memory) - 1
+    memory = ", ".join(f"{outcome.memory[last * quarter // 4]:.0f}" for quarter in range(5) if outcome.memory)
     console.print(
-        f"seed {seed}, {outcome.seconds:.0f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; memory of the"
-        f" victim {outcome.memory[0]:.0f} MB before, {outcome.memory[1]:.0f} MB after",
-        highlight=False,
+        f"seed {seed}, {machine}; MB of the victim at the start and after each quarter: {memory}", highlight=False
     )
 
 

@@ -72,8 +72,8 @@ class Outcome:
     seconds: float = 0.0
     log_bytes: int = 0
     tracebacks: int = 0
-    memory: tuple[float, float] = (0.0, 0.0)
-    """MB of the victim before the first attack, and after the last."""
+    memory: list[float] = field(default_factory=list)
+    """MB of the victim, before the first message and each time that everything is answered."""
     death: str = ""
     """Why the run has ended early."""
     status: int | None = None
@@ -137,16 +137,17 @@ class Campaign:
     def run(self) -> Outcome:
         """Raises nothing: a node that has died is the outcome."""
         outcome, log = self.outcome, self._rig.graph.logs / "victim.log"
+        started, written = time.monotonic(), 0
         try:
             self._rig.start()
             self._begin()
             for _ in range(20):
                 outcome.quiet.append(self._rig.show()["victim"])
             self._compare()
-            before, started, written = self._memory(), time.monotonic(), log.stat().st_size
+            outcome.memory.append(self._memory())
+            started, written = time.monotonic(), log.stat().st_size
             self._attack()
             self._settle(change=False)
-            outcome.memory = before, self._memory()
         except Dead as error:
             outcome.death = str(error)
             self._fail(f"{error}; sent before: {'; '.join(self._burst)}")
@@ -258,6 +259,7 @@ class Campaign:
         except Dead:
             if any(process.poll() is not None for process in rig.graph.processes.values()):
                 raise
+        outcome.memory.append(self._memory())
         missing_calls = rig.unanswered_calls
         outcome.calls += rig.calls.total()
         outcome.unanswered_calls += missing_calls.total()
