@@ -140,9 +140,10 @@ SAM2_PARAMETERS = (
     ),
     ParameterSpec(
         "encode_ahead",
-        True,
-        "Encode the next image, if it has already arrived, while objects are still tracked in this one: more images per"
-        " second on two cores or more. false: each image is the newest at the time its turn comes.",
+        False,
+        "Encode the next image, if it has already arrived, while objects are still tracked in this one. true: up to a"
+        " third more images per second on two cores or more, each masklet a third to two thirds later; for recordings,"
+        " where rate counts. false: each image is the newest at the time its turn comes; for robots that act on it.",
     ),
     ParameterSpec(
         "image_transport",
