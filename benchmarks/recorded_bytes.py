@@ -34,6 +34,7 @@ from sam2_ros.evaluation.vos import follow
 from sam2_ros.ros import masklets
 from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.images import to_message
+from sam2_ros.ros.label_images import label_image
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
@@ -92,7 +93,7 @@ def png(pixels: np.ndarray, encoding: str, header: Header) -> CompressedImage:
 
 def record(frame: Frame, recordings: dict[str, Recording]) -> None:
     header, stamp = Header(stamp=time_message(frame.stamp), frame_id="camera_color_optical_frame"), frame.stamp
-    labels = masklets.label_image(frame)
+    labels = label_image(frame)
     recordings[OURS].write("/sam2/masklets", stamp, masklets.to_array(frame, header))
     recordings[LABELS].write("/sam2/labels", stamp, to_message(labels, "mono16", header))
     recordings[LABELS_PNG].write("/sam2/labels/compressed", stamp, png(labels, "mono16", header))
