@@ -311,7 +311,8 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "detection_max_overlap",
         0.3,
-        "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
+        "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU, or by"
+        " more than twice as much that of one which has another detection in the same message.",
         range=(0.0, 1.0),
         applies="immediately",
     ),
