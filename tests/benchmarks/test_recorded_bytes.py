@@ -12,7 +12,6 @@ from rosbags.highlevel import AnyReader
 from sam2_ros.data.bag_writer import BagWriter
 from sam2_ros.tracking import rle
 
-
 pytestmark = pytest.mark.slow
 
 
