@@ -79,12 +79,12 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             topics[name] = topic.replace("{camera}", camera)
         remapped += [
             (f"{begin}image", topics["image"]),
-            (f"{begin}depth", topics["depth"]),
-            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
-            (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
             (f"{begin}image_mouse_left", f"{topics['image']}_mouse_left"),
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
+            (f"{begin}depth", topics["depth"]),
+            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
+            (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped
 
