@@ -10,6 +10,8 @@ import numpy as np
 from sam2_ros.geometry.camera import CameraModel
 from sam2_ros.tracking.prompt import Box
 
+NEAREST, FARTHEST = 1e-3, 1e5
+"""Depth that a sensor can have measured, metres; other numbers mean that it has not, and would overflow."""
 EDGE_REACH = 2
 """Pixels around a nearer one that are taken for flying pixels if they are clearly farther: a sensor mixes the depths of
 both sides of an edge in one to two pixels."""
@@ -97,7 +99,7 @@ def metres(depth: np.ndarray) -> np.ndarray:
         z[depth == 0] = np.inf
     else:
         z = np.array(depth)
-        z[~(depth > 0)] = np.inf
+        z[~((depth > NEAREST) & (depth < FARTHEST))] = np.inf
     return z
 
 
