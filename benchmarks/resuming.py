@@ -2,8 +2,8 @@
 
     python benchmarks/resuming.py [WEIGHTS] [--size 320] [--gap 12] [--frames 180]
 
-The car and the duck of the demo are prompted with boxes on its first image. After a few images the process ends as if it
-were killed: the next images (`--gap`) are missing, and a new tracker goes on with what was in the file. "Without
+The car and the duck of the demo are prompted with boxes on its first image. After a few images the process ends as
+if it were killed: the next images (`--gap`) are missing, and a new tracker goes on with what was in the file. "Without
 restart", the same tracker goes on, with the same images missing. J is the mean IoU (0 .. 1) over the second after that,
 where an object is visible. Times are medians.
 """
