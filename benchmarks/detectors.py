@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the node, and befor
 import argparse
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -34,8 +34,8 @@ from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
-from sam2_ros.detection.association import assign
-from sam2_ros.detection.policy import Action, Detection, DetectionPolicy
+from sam2_ros.detection.association import assign, overlaps
+from sam2_ros.detection.policy import Action, Decision, Detection, DetectionPolicy
 from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_similarity
 from sam2_ros.evaluation.scores import FOLLOWED_IOU
@@ -56,8 +56,7 @@ FIRST_STARTS = 1_000_000_000
 """Time at the beginning during which `correct` may start objects, ns."""
 
 VARIANTS = {
-    "none after 1 s": DetectionSettings(do="start"),  # the detector is switched off after the first second
-    "today's: start, 1 of 1": DetectionSettings(do="start", confirm=1, confirm_within=1),
+    "at once": DetectionSettings(do="start", confirm=1, confirm_within=1),  # by `AtOnce`
     "start": DetectionSettings(do="start"),
     "correct": DetectionSettings(do="correct"),
     "both": DetectionSettings(do="both"),
@@ -128,15 +127,28 @@ class Result:
         ]
 
 
+class AtOnce(DetectionPolicy):
+    """What the node did before: each box that overlaps no visible object and no better box starts one."""
+
+    def decide(
+        self, detections: Sequence[Detection], frame: Frame, own: Collection[int], settings: DetectionSettings
+    ) -> Decision:
+        decision = Decision()
+        taken = [masklet.box for masklet in frame.masklets if masklet.present]
+        for detection in detections:
+            if not (overlaps([detection.box], taken) > settings.max_overlap).any():
+                taken.append(detection.box)
+                decision.actions.append(Action("start", 0, detection))
+        return decision
+
+
 class Robot:
     """A tracker with a detector, in simulated time."""
 
-    def __init__(self, tracker: Tracker, settings: DetectionSettings, until: int | None, keep_memory: bool) -> None:
+    def __init__(self, tracker: Tracker, settings: DetectionSettings, policy: DetectionPolicy) -> None:
         self._tracker = tracker
         self._settings = settings
-        self._until = until
-        self._keep_memory = keep_memory
-        self._policy = DetectionPolicy()
+        self._policy = policy
         self._own: set[int] = set()
         self.actions: Counter[str] = Counter()
         tracker.reset()
@@ -145,8 +157,6 @@ class Robot:
         """Process an image, and then the messages that have arrived since the last one: their stamps and boxes."""
         self._tracker.step(image, stamp)
         for detected_at, boxes in messages:
-            if self._until is not None and detected_at > self._until:
-                continue
             settings = self._settings
             if settings.do == "correct" and detected_at <= FIRST_STARTS:
                 settings = replace(settings, do="both")
@@ -163,9 +173,9 @@ class Robot:
             self._tracker.remove(action.object_id)
             return
         box, label = action.detection.box, action.detection.label
-        keep = action.kind == "start" or (action.kind == "recover" and self._keep_memory)
+        prompt = Prompt(action.object_id, box=box, label=label, replace=action.kind != "start")
         try:
-            masklet = self._tracker.prompt(Prompt(action.object_id, (), box, None, label, not keep), stamp)
+            masklet = self._tracker.prompt(prompt, stamp)
         except PromptError:
             return
         self._own.add(masklet.object_id)
@@ -236,7 +246,7 @@ def main() -> None:
     for number, name in enumerate(names):
         clip = replace(suite_scene(name, options.images), fps=options.fps)
         robots = {
-            variant: Robot(tracker, VARIANTS[variant], FIRST_STARTS if variant.startswith("none") else None, False)
+            variant: Robot(tracker, VARIANTS[variant], AtOnce() if variant == "at once" else DetectionPolicy())
             for variant, tracker in trackers.items()
         }
         waiting = list(detections(clip, (5, number, options.first)))

@@ -32,9 +32,10 @@ ARGUMENTS = {
     "detector_text": ("input_query", "the detector's own name of its text, std_msgs/String"),
     "detector_detections": ("output_detections", "the detector's own name of its detections"),
     "detector_parameters": ("{thresholds: 0.1}", "parameters of the detector, in YAML"),
-    "goals": ("false", "also start the follow node, which publishes goals for nav2 on goal_pose"),
-    "depth": ("depth", "topic of depth images that are registered to the camera's, for goals"),
-    "camera_info": ("camera_info", "topic of the camera's CameraInfo, for goals"),
+    "goals": (
+        "false",
+        "also start the follow node, which publishes goals for nav2; needs depth:=, too",
+    ),
 }
 
 
@@ -102,11 +103,7 @@ def goals(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 {spec.name: ParameterValue(value, value_type=type(spec.default)) for spec, value in values.items()},
                 {"use_sim_time": arguments["use_sim_time"].lower() in ("true", "1")},
             ],
-            remappings=[
-                ("depth", arguments["depth"]),
-                ("camera_info", arguments["camera_info"]),
-                ("sam2/masklets", f"{arguments['name']}/masklets"),
-            ],
+            remappings=[("sam2/objects_3d", f"{arguments['name']}/objects_3d")],
         )
     ]
 

@@ -27,8 +27,12 @@ FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_F
 
 ARGUMENTS = {
     "image": ("image", "topic of the camera's images; with cameras:=front,rear, {camera} stands for the name of each"),
+    "depth": ("depth", "topic of depth images registered to the image; {camera} as in image"),
+    "camera_info": ("camera_info", "topic of the camera's calibration, for depth; {camera} as in image"),
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts; {camera} as in image"),
     "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; {camera} as in image; empty: <name>/click"),
+    "depth": ("depth", "topic of depth images that are registered to the camera's images; {camera} as in image"),
+    "camera_info": ("", "topic of the camera's CameraInfo; {camera} as in image; empty: camera_info beside the images"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, with which its topics and services begin"),
     "params_file": (str(CONFIG / "sam2.yaml"), "file of parameters of the sam2 node"),
@@ -68,7 +72,7 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
     for camera in cameras:
         begin = f"{camera}/" if camera else ""
         topics = {}
-        for name in ("image", "detections", "click"):
+        for name in ("image", "detections", "click", "depth", "camera_info"):
             topic = arguments[name]
             if topic and topic == ARGUMENTS[name][0]:
                 topic = f"{begin}{topic}"
@@ -77,11 +81,21 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             topics[name] = topic.replace("{camera}", camera)
         remapped += [
             (f"{begin}image", topics["image"]),
+            (f"{begin}depth", topics["depth"]),
+            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
+            (f"{begin}camera_info", topics["camera_info"]),
             (f"{begin}image_mouse_left", f"{topics['image']}_mouse_left"),
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
+            (f"{begin}depth", topics["depth"]),
+            (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped
+
+
+def beside(topic: str, name: str) -> str:
+    """The name of a topic in the namespace of another one, as image_transport expects them."""
+    return "/".join([*topic.split("/")[:-1], name])
 
 
 def parsed(spec: ParameterSpec, text: str) -> Value:

@@ -13,7 +13,7 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from fuzz import compressed_images, images, scene
-from fuzz.comparison import differences, same
+from fuzz.comparison import difference, differences
 from fuzz.kinds import KINDS
 from fuzz.rig import Dead, Rig
 from sam2_ros import srv
@@ -56,9 +56,9 @@ class Outcome:
     """Images that can be read, but are strange; both nodes got them."""
     quiet: list[float] = field(default_factory=list)
     """Seconds from image to masklets, without an attack."""
-    beats: list[tuple[float, float, float]] = field(default_factory=list)
-    """Seconds from a good image to its masklets after each burst, of the victim and its twin, and to the answer of
-    ~/list."""
+    beats: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Seconds after each burst: from a good image to its masklets, of the victim and its twin; to the answer of ~/list;
+    and for which a thread of the victim was ready to run and had no core, because others use this machine."""
     hangs: int = 0
     prompts: int = 0
     unanswered: int = 0
@@ -72,8 +72,8 @@ class Outcome:
     seconds: float = 0.0
     log_bytes: int = 0
     tracebacks: int = 0
-    memory: tuple[float, float] = (0.0, 0.0)
-    """MB of the victim before the first attack, and after the last."""
+    memory: list[float] = field(default_factory=list)
+    """MB of the victim, before the first message and each time that everything is answered."""
     death: str = ""
     """Why the run has ended early."""
     status: int | None = None
@@ -137,16 +137,17 @@ class Campaign:
     def run(self) -> Outcome:
         """Raises nothing: a node that has died is the outcome."""
         outcome, log = self.outcome, self._rig.graph.logs / "victim.log"
+        started, written = time.monotonic(), 0
         try:
             self._rig.start()
             self._begin()
             for _ in range(20):
                 outcome.quiet.append(self._rig.show()["victim"])
             self._compare()
-            before, started, written = self._memory(), time.monotonic(), log.stat().st_size
+            outcome.memory.append(self._memory())
+            started, written = time.monotonic(), log.stat().st_size
             self._attack()
             self._settle(change=False)
-            outcome.memory = before, self._memory()
         except Dead as error:
             outcome.death = str(error)
             self._fail(f"{error}; sent before: {'; '.join(self._burst)}")
@@ -201,9 +202,9 @@ class Campaign:
         tag = f"good {self._prompted}"
         ours, theirs = self._rig.prompt(prompt, tag)
         self.outcome.good_prompts += 1
-        if not (ours.accepted and theirs.accepted and same(ours.masklet, theirs.masklet)):
-            answers = " and ".join(result.message or "accepted" for result in (ours, theirs))
-            self._differ([f"{tag}, {how} for object {prompt.object_id}: {answers}"])
+        found = difference(ours.masklet, theirs.masklet)
+        found += [f"refused: {result.message}" for result in (ours, theirs) if not result.accepted]
+        self._differ([f"{tag}, {how} for object {prompt.object_id}: {line}" for line in found])
 
     def _beat(self, random: np.random.Generator) -> None:
         """Shows a good image, perhaps after a strange one, and measures how long masklets and ~/list take."""
@@ -213,15 +214,18 @@ class Campaign:
         answer, called = self._list.call_async(srv.ListObjects.Request()), time.monotonic()
         answered: list[float] = []
         answer.add_done_callback(lambda _: rig.notice(lambda: answered.append(time.monotonic() - called)))
+        waited = self._waited()
         latency = rig.show()
         rig.wait_for(lambda: answered, "the answer of ~/list")
-        outcome.beats.append((latency["victim"], latency["twin"], answered[0]))
+        without_core = max(seconds - waited.get(thread, 0.0) for thread, seconds in self._waited().items())
+        outcome.beats.append((latency["victim"], latency["twin"], answered[0], without_core))
         undisturbed = max(latency["twin"], float(np.median(outcome.quiet)))
-        if max(latency["victim"], answered[0]) > undisturbed + HANG:
+        if max(latency["victim"], answered[0]) > undisturbed + without_core + HANG:
             outcome.hangs += 1
             self._fail(
                 f"image {rig.index}: masklets after {latency['victim']:.2f} s, the twin's {latency['twin']:.2f} s,"
-                f" ~/list after {answered[0]:.2f} s; sent before: {'; '.join(self._burst)}"
+                f" ~/list after {answered[0]:.2f} s, {without_core:.2f} s of it without a core; sent before:"
+                f" {'; '.join(self._burst)}"
             )
         self._compare()
         self._burst.clear()
@@ -255,6 +259,7 @@ class Campaign:
         except Dead:
             if any(process.poll() is not None for process in rig.graph.processes.values()):
                 raise
+        outcome.memory.append(self._memory())
         missing_calls = rig.unanswered_calls
         outcome.calls += rig.calls.total()
         outcome.unanswered_calls += missing_calls.total()
@@ -317,6 +322,16 @@ class Campaign:
 
     def _fail(self, line: str) -> None:
         self.outcome.failures.append(line)
+
+    def _waited(self) -> dict[str, float]:
+        """Seconds for which each thread of the victim has been ready to run without a core."""
+        waited = {}
+        for thread in Path(f"/proc/{self._rig.graph.processes['victim'].pid}/task").iterdir():
+            try:
+                waited[thread.name] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+            except OSError:  # it has ended
+                continue
+        return waited
 
     def _memory(self) -> float:
         """Resident memory of the victim, MB."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fuzz import scene
 from sam2_ros import msg
+from sam2_ros.tracking import rle
+
+TOLERANCE = 1e-3
+"""Maximum difference of a probability."""
 
 
 def differences(victim: Sequence[msg.MaskletArray], twin: Sequence[msg.MaskletArray]) -> list[str]:
@@ -26,16 +32,31 @@ def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet]) -> 
     ids = [masklet.object_id for masklet in theirs]
     if [*good] != ids:
         return [f"the objects are {[*good]} and {ids}"]
-    return [f"object {masklet.object_id} differs" for masklet in theirs if not same(good[masklet.object_id], masklet)]
+    return [
+        f"object {masklet.object_id}: {line}"
+        for masklet in theirs
+        for line in difference(good[masklet.object_id], masklet)
+    ]
 
 
-def same(one: msg.Masklet, other: msg.Masklet) -> bool:
-    """Whether two masklets are the same object in the same pixels. Probabilities may differ in their last digits, since
-    other objects are computed in the same matrix product."""
-    names = "object_id", "label", "present", "box"
-    return (
-        all(getattr(one, name) == getattr(other, name) for name in names)
-        and one.mask == other.mask
-        and abs(one.presence - other.presence) < 1e-3
-        and abs(one.iou - other.iou) < 1e-3
-    )
+def difference(one: msg.Masklet, other: msg.Masklet) -> list[str]:
+    """What differs between two masklets.
+
+    Probabilities may differ in their last digits, since the attackers' objects are computed in the same matrix product.
+    """
+    found = [
+        f"{name} is {getattr(one, name)} and {getattr(other, name)}"
+        for name in ("object_id", "label", "present", "box")
+        if getattr(one, name) != getattr(other, name)
+    ]
+    if one.mask != other.mask:
+        pixels = [rle.decode(side.mask.counts, side.mask.height, side.mask.width) for side in (one, other)]
+        same_size = pixels[0].shape == pixels[1].shape
+        number = np.count_nonzero(pixels[0] != pixels[1]) if same_size else "all"
+        found.append(f"{number} pixels, with probabilities {one.presence:.7f} and {other.presence:.7f}")
+    found += [
+        f"{name} is {getattr(one, name)} and {getattr(other, name)}"
+        for name in ("presence", "iou")
+        if not abs(getattr(one, name) - getattr(other, name)) < TOLERANCE
+    ]
+    return found

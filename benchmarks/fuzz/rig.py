@@ -127,7 +127,11 @@ class Rig:
                 f"qos_overrides./{side.name}/image{suffix}.subscription.reliability:=reliable"
                 for suffix in ("", "/compressed")
             ]
-            words = [word for parameter in [*parameters, *reliable] for word in ("-p", parameter)]
+            words = [
+                word
+                for parameter in [*parameters, *reliable, f"save_folder:={logs}/saved"]
+                for word in ("-p", parameter)
+            ]
             self.graph.start(side.name, "sam2_ros.ros.node", "--ros-args", "-r", f"__ns:=/{side.name}", *words)
 
     def __enter__(self) -> Rig:

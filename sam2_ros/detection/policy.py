@@ -164,7 +164,7 @@ class DetectionPolicy:
             and not self._objects[masklet.object_id].is_after(frame.stamp)
         ]
         for detection, track in free:
-            if occupied.by(detection):
+            if occupied.by(detection, seen=seen):
                 decision.counts["known"] += 1
             elif track.hits_since(self._number + 1 - max(settings.confirm, settings.confirm_within)) < settings.confirm:
                 decision.counts["unconfirmed"] += 1
@@ -307,10 +307,16 @@ class _Occupied:
         self._ids.append(0)
         self._boxes.append(box)
 
-    def by(self, detection: Detection, but: int = -1) -> bool:
-        """Whether an object, other than number `but`, is where the detection is."""
+    def by(self, detection: Detection, but: int = -1, seen: Collection[int] = ()) -> bool:
+        """Whether an object is where the detection is.
+
+        Args:
+            but: ID of an object that does not count.
+            seen: IDs of objects that have another detection in the same message.
+        """
         overlap = overlaps([detection.box], self._boxes)[0]
-        if any(overlap[index] > self._max_overlap for index, other in enumerate(self._ids) if other != but):
+        limits = [beside_seen(self._max_overlap) if other in seen else self._max_overlap for other in self._ids]
+        if any(iou > most for iou, most, other in zip(overlap, limits, self._ids, strict=True) if other != but):
             return True
         left, top = round(detection.box.x), round(detection.box.y)
         right, bottom = (round(detection.box.x + detection.box.width), round(detection.box.y + detection.box.height))
@@ -319,6 +325,14 @@ class _Occupied:
             for masklet, iou in zip(self._present, overlap, strict=False)
             if iou > 0 and masklet.object_id != but and _compatible(masklet.label, detection.label)
         )
+
+
+def beside_seen(max_overlap: float) -> float:
+    """Maximum IoU of a new object's box with that of an object that has its own detection in the same message.
+
+    The detector tells the two apart; as neighbours, or one before the other, they may overlap more.
+    """
+    return min(1.0, 2 * max_overlap)
 
 
 def _compatible(first: str, second: str) -> bool:

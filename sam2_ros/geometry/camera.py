@@ -24,6 +24,7 @@ MAX_ERROR = 0.5
 """Pixels between a pixel and its ray's projection from which on the pixel has no ray: the distortion is not invertible
 there, as in the corners of a strongly distorted image."""
 
+_FOCAL = 1.0, 1e7  # px, beyond all cameras
 _EXACT = 0.01  # px, at which the search for the rays ends
 _MAX_STEPS = 20
 
@@ -69,8 +70,11 @@ class CameraModel:
                 f"{name} in camera_info is zero: the camera is not calibrated; calibrate it, or connect the camera_info"
                 " of its driver"
             )
-        if fx < 0 or fy < 0:
-            raise CameraError(f"the focal length in camera_info is {fx:g}, {fy:g}; it must be positive")
+        if not (_FOCAL[0] <= fx <= _FOCAL[1] and _FOCAL[0] <= fy <= _FOCAL[1] and max(abs(cx), abs(cy)) <= _FOCAL[1]):
+            raise CameraError(
+                f"{name} in camera_info has a focal length of {fx:g}, {fy:g} and a centre at {cx:g}, {cy:g} pixels,"
+                " which no camera has; calibrate it"
+            )
         # A region of 0 x 0 is the whole image; binning of 0 is none. As in image_geometry, pixels are decimated.
         left, top = int(info.roi.x_offset), int(info.roi.y_offset)
         width, height = int(info.roi.width) or width, int(info.roi.height) or height

@@ -61,7 +61,7 @@ from sam2_ros.system import stopping
 from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 12
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 

@@ -140,9 +140,10 @@ SAM2_PARAMETERS = (
     ),
     ParameterSpec(
         "encode_ahead",
-        True,
-        "Encode the next image, if it has already arrived, while objects are still tracked in this one: more images per"
-        " second on two cores or more. false: each image is the newest at the time its turn comes.",
+        False,
+        "Encode the next image, if it has already arrived, while objects are still tracked in this one. true: up to a"
+        " third more images per second on two cores or more, each masklet a third to two thirds later; for recordings,"
+        " where rate counts. false: each image is the newest at the time its turn comes; for robots that act on it.",
     ),
     ParameterSpec(
         "image_transport",
@@ -310,7 +311,8 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "detection_max_overlap",
         0.3,
-        "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU.",
+        "A detection becomes a new object unless its box overlaps that of a tracked object by more than this IoU, or by"
+        " more than twice as much that of one which has another detection in the same message.",
         range=(0.0, 1.0),
         applies="immediately",
     ),

@@ -15,7 +15,9 @@ def encode(mask: np.ndarray) -> np.ndarray:
         uint32 [K], summing to H * W.
     """
     edges = _edges_in_order(mask) if mask.flags.f_contiguous else _edges_of_rows(mask)
-    return np.diff(edges, prepend=np.uint32(0), append=np.uint32(mask.size))
+    bounds = np.empty(edges.size + 2, np.uint32)
+    bounds[0], bounds[1:-1], bounds[-1] = 0, edges, mask.size
+    return bounds[1:] - bounds[:-1]
 
 
 def _edges_in_order(mask: np.ndarray) -> np.ndarray:

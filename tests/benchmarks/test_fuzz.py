@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import message_packages
 import pytest
 from fuzz import scene
 from fuzz.answers import UNTAGGED, Answers, tagged
@@ -20,11 +24,14 @@ FUZZER = Path(__file__).parents[2] / "benchmarks/fuzz.py"
 
 @pytest.mark.slow
 def test_600_hostile_messages_leave_the_node_undisturbed() -> None:
-    completed = subprocess.run(
-        [sys.executable, FUZZER, "--messages", "600"], capture_output=True, text=True, timeout=600
-    )
+    environment = dict(os.environ)
+    if importlib.util.find_spec("vision_msgs") is None:
+        environment |= message_packages.environment_of(message_packages.cached("vision_msgs"))
+    command = [sys.executable, FUZZER, "--messages", "600"]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "0 without an answer" in completed.stdout and "0 differences" in completed.stdout
+    for kind in ("images, raw", "images, compressed", "detections", "~/prompt", "bytes on the wire"):
+        assert re.search(rf"^{kind} +[1-9]", completed.stdout, re.MULTILINE), kind
 
 
 def refusal(tag: str) -> msg.PromptResult:
@@ -60,6 +67,8 @@ def test_a_single_pixel_is_a_difference() -> None:
     good, other = scene.GOOD_IDS[0], masklet(3, 0, 16)
     twin = [frame(masklet(good, 3, 5, 8))]
     assert differences([frame(other, masklet(good, 3, 5, 8))], twin) == [], "objects of the attackers do not count"
-    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [f"image 0: object {good} differs"]
+    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [
+        f"image 0: object {good}: 1 pixels, with probabilities 0.0000000 and 0.0000000"
+    ]
     assert len(differences([frame(other)], twin)) == 1
     assert len(differences([], twin)) == 1

@@ -131,6 +131,18 @@ def test_part_of_an_object_of_its_class_does_not_start() -> None:
     assert kinds(scene.detect(part, label="handle")) == START, "a thing of another class on it does"
 
 
+def test_neighbours_that_overlap_both_start() -> None:
+    scene = Scene()
+    scene.add(1, HERE, label="bowl")
+    beside = shifted(HERE, 18)  # IoU 0.38
+    for _ in range(3):
+        scene.send([Detection(HERE, "bowl"), Detection(beside, CUP)])
+    assert list(scene.masklets) == [1, 2]
+    scene.policy.clear()
+    del scene.masklets[2]
+    assert [scene.detect(beside) for _ in range(4)] == [[]] * 4, "it may be the bowl, with another label"
+
+
 def test_doubled_boxes_start_one_object() -> None:
     scene = Scene(NOW)
     assert kinds(scene.detect(HERE, shifted(HERE, 3), shifted(HERE, 2))) == START

@@ -53,12 +53,11 @@ def test_text_and_images_reach_the_detector_and_its_boxes_the_node(launch_file: 
 
 
 @pytest.mark.usefixtures("detector")
-def test_goals_come_from_the_masklets_of_this_node(launch_file: ModuleType) -> None:
-    arguments = ("text:=mug", "goals:=true", "name:=eyes", "depth:=/depth", "stop_distance:=1", "label:=2")
+def test_goals_come_from_the_objects_of_this_node(launch_file: ModuleType) -> None:
+    arguments = ("text:=mug", "goals:=true", "name:=eyes", "stop_distance:=1", "label:=2")
     *_, follow = started(launch_file, *arguments)
     assert follow.named["executable"] == "follow"
-    assert dict(follow.named["remappings"])["sam2/masklets"] == "eyes/masklets"
-    assert dict(follow.named["remappings"])["depth"] == "/depth"
+    assert dict(follow.named["remappings"]) == {"sam2/objects_3d": "eyes/objects_3d"}
     values, _ = follow.named["parameters"]
     assert {name: value.arguments[0] for name, value in values.items()} == {"stop_distance": 1.0, "label": "2"}
 

@@ -22,11 +22,6 @@ from sam2_ros.tracking.tracker import Tracker
 CUP = (29.0, 36.0, 26.0, 24.0)
 
 
-@pytest.fixture
-def detector(robot: Robot, vision: ModuleType) -> Detector:
-    return Detector(robot, vision)
-
-
 def around(box: RegionOfInterest) -> tuple[float, float, float, float]:
     return box.x_offset + box.width / 2, box.y_offset + box.height / 2, box.width, box.height
 

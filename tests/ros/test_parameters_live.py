@@ -111,15 +111,15 @@ def test_detections(robot: Robot, sam2: Sam2Node, vision: ModuleType) -> None:
     detector.wait_until_connected()
     robot.show(0)
     box = (29.0, 36.0, 26.0, 24.0)
-    assert change(robot, detection_min_score=0.9).successful
+    at_once = {"detections_do": "start", "detection_confirm": 1, "detection_confirm_within": 1}
+    assert change(robot, detection_min_score=0.9, **at_once).successful
     detector.detect(0, detector.detection(box, "cup", 0.8), detector.detection((100.0, 70.0, 20.0, 20.0), "fork", 0.95))
     assert [answer.masklet.label for answer in robot.next_results(0, 1)] == ["fork"]
-    assert change(robot, detection_min_score=0.5, detection_max_overlap=1.0, detection_forget_after=2.0).successful
-    for _ in range(2):  # no overlap is too much
-        detector.detect(0, detector.detection(box, "cup", 0.8))
-    assert [answer.masklet.label for answer in robot.next_results(1, 2)] == ["cup", "cup"]
+    assert change(robot, detection_min_score=0.5, detection_forget_after=2.0).successful
+    detector.detect(0, detector.detection(box, "cup", 0.8))
+    assert [answer.masklet.label for answer in robot.next_results(1, 1)] == ["cup"]
     detections = sam2.cameras[0].stream._session.detections
-    assert detections.forget_after == {1: 0.0, 2: 2.0, 3: 2.0}
+    assert detections.forget_after == {1: 0.0, 2: 2.0}
 
 
 def test_qos_of_every_topic_can_be_overridden(graph: Graph, robot: Robot, checkpoint: Path) -> None:
