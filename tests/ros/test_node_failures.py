@@ -17,6 +17,7 @@ from broken_gpu import breaking, illegal_access, out_of_memory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from robot import BOX, CLICK, START, TIMEOUT, Graph, Robot, header_of, picture
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -277,6 +278,20 @@ def test_weights_may_vanish_while_the_node_runs(graph: Graph, robot: Robot, chec
     robot.show(0)
     robot.prompt(CLICK)
     assert ids(robot.show(1)) == [1]
+
+
+def test_gpu_lost_while_configuring_ends_the_process_too(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sam2: Sam2Node) -> None:
+        raise illegal_access()
+
+    monkeypatch.setattr(Sam2Node, "_load", fail)
+    ended = threading.Event()
+    parameters = [Parameter("checkpoint", value=str(checkpoint))]
+    graph.add(Sam2Node(on_lost=ended.set, context=graph.context, parameter_overrides=parameters))
+    assert ended.wait(TIMEOUT)
+    Monitor(robot).wait_for(ERROR, "Not configured:", "CUDA error: an illegal memory access")
 
 
 @pytest.fixture
