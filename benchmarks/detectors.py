@@ -200,6 +200,7 @@ def score(clip: Clip, frames: Sequence[Frame]) -> Result:
         return nothing if masklet is None else masklet.mask
 
     before: dict[int, int] = {}
+    followed = np.zeros(len(ids), bool)
     for index, (frame, truth) in enumerate(zip(frames, clip.masks, strict=True)):
         predicted = [mask_of(frame, object_id) for object_id in ids]
         similarity[index] = [[region_similarity(mask, true) for mask in predicted] for true in truth]
@@ -214,11 +215,8 @@ def score(clip: Clip, frames: Sequence[Frame]) -> Result:
             ((follows.max(0) >= FOLLOWED_IOU) & ~np.isin(np.arange(len(ids)), list(now.values()))).sum()
         )
         before |= now
-        similarity_of_visible = follows.max(0, initial=0)
-        if index == 0:
-            ever = np.zeros(len(ids), bool)
-        ever |= similarity_of_visible >= FOLLOWED_IOU
-    result.false = int((~ever).sum())
+        followed |= follows.max(0, initial=0) >= FOLLOWED_IOU
+    result.false = int((~followed).sum())
     matched = dict(assign(similarity.mean(0) + 1e-9, 0.0))
     for row in range(len(clip.object_ids)):
         column = matched.get(row)
