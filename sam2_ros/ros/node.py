@@ -74,8 +74,8 @@ MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
 
 HEAPS = 4
-"""Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may take
-them."""
+"""Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may
+take them."""
 
 REPORT_PERIOD = 1.0
 """Seconds between two messages on /diagnostics."""
