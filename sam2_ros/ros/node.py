@@ -58,7 +58,7 @@ from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
-from sam2_ros.system.allocator import keep_freed_memory
+from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
@@ -72,6 +72,10 @@ each (docs/speed.md, "Threads of one operation")."""
 
 MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
+
+HEAPS = 4
+"""Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may
+take them."""
 
 REPORT_PERIOD = 1.0
 """Seconds between two messages on /diagnostics."""
@@ -371,6 +375,7 @@ def main() -> int:
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
     parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
     parser.parse_args(process.own_arguments("sam2"))
+    limit_heaps(HEAPS)
     return process.run("sam2", _run)
 
 
