@@ -284,7 +284,7 @@ class Sam2Node(LifecycleNode):
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
         if (clock := self._clock_watch.problem()) is not None and self._configured:
-            self._log.warning(clock.sentence, throttle_duration_sec=30.0)
+            self._log.state(clock.sentence, every=30.0, kind=clock.name)
         found = self._unready(), self._namesakes.problem, clock
         standing = [problem for problem in found if problem is not None]
         statuses = [camera.status(standing) for camera in self.cameras]
