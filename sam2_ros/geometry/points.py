@@ -50,7 +50,7 @@ class ObjectPoints:
     @property
     def centroid(self) -> np.ndarray:
         """The mean of the points, float64 [3]; it lies near the visible surface. N > 0."""
-        return self.xyz.mean(1, dtype=np.float64)
+        return self.xyz.mean(1).astype(np.float64)
 
     def __len__(self) -> int:
         return self.xyz.shape[1]

@@ -101,7 +101,9 @@ def to_message(points: np.ndarray, header: Header) -> PointCloud2:
     else:
         cloud = PointCloud2(header=header, fields=FIELDS, is_bigendian=sys.byteorder != "little", is_dense=False)
         cloud.point_step = POINT.itemsize
-        cloud.data = array.array("B", flat.tobytes())
+        data = array.array("B")
+        data.frombytes(flat.view(np.uint8))
+        cloud.data = data
     cloud.height, cloud.width, cloud.row_step = height, width, width * POINT.itemsize
     return cloud
 

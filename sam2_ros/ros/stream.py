@@ -503,8 +503,9 @@ class Stream:
                 applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
-                self._prompts.add(following)
-            queue.extendleft(reversed(following))
+                if self._closed is None:  # otherwise the node was deactivated in the meantime
+                    self._prompts.add(following)
+                    queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:
