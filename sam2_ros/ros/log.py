@@ -96,7 +96,10 @@ class Log:
             good: whether it is nothing to worry about.
         """
         if line := self._line(text, every, once=False, kind=kind, lasts=True):
-            (self._logger.info if good else self._logger.warning)(line)
+            if good:  # rclpy refuses two severities from one line of code
+                self._logger.info(line)
+            else:
+                self._logger.warning(line)
 
     def _line(self, text: str, every: float, once: bool, kind: str, lasts: bool = False) -> str | None:
         """The line to write now; None: it is suppressed."""
