@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count, islice
 from pathlib import Path
 
 import cv2
@@ -34,8 +35,10 @@ from sam2_ros.evaluation.vos import follow
 from sam2_ros.ros import masklets
 from sam2_ros.ros.definitions import definition
 from sam2_ros.ros.images import to_message
+from sam2_ros.ros.label_images import label_image
 from sam2_ros.ros.stamps import time_message
-from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.scenes.rendering import Film
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes, areas
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.tracker import Tracker
 
@@ -66,22 +69,31 @@ class Recording:
         self.bag.write(self.topics[topic], stamp, data)
 
 
-def scenes(options: argparse.Namespace, count: int) -> Iterator[Clip]:
+def films(options: argparse.Namespace) -> Iterator[Film]:
+    """Scenes of CLIP_SECONDS without end, in each of which all objects are visible at first."""
     width, height = map(int, options.size.split("x"))
     objects = options.objects, options.objects
-    settings = SceneSettings(height, width, round(CLIP_SECONDS * options.rate), options.rate, objects, leaving=0)
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
-        yield SyntheticScenes(settings).scene(seed)
+    frames = round(CLIP_SECONDS * options.rate)
+    settings = SceneSettings(height, width, frames, options.rate, objects, size=(0.25, 0.9), leaving=0)
+    for seed in count(FIRST_SEED):
+        film = SyntheticScenes(settings).film(seed)
+        if np.all(areas(film.label(0))[: options.objects]):
+            yield film
 
 
-def frames_of(clip: Clip, start: int) -> Iterator[Frame]:
-    """The frames of a clip as a tracker without faults would give them; `start`: stamp of the first, ns."""
-    for index, masks in enumerate(clip.masks):
-        shown = [
-            Masklet(number, "thing", bool(mask.any()), 1.0 if mask.any() else 0.0, 1.0, mask, BOX_MIN_PART)
-            for number, mask in zip(clip.object_ids, masks, strict=True)
-        ]
-        yield Frame(start + round(index * 1e9 / clip.fps), *masks.shape[1:], tuple(shown))
+def masks_of(film: Film, options: argparse.Namespace) -> Iterator[np.ndarray]:
+    """The masks of each frame, bool [N, H, W]."""
+    ids = np.arange(1, options.objects + 1, dtype=np.uint8)[:, None, None]
+    return (film.label(index)[None] == ids for index in range(len(film)))
+
+
+def frame_of(masks: np.ndarray, stamp: int) -> Frame:
+    """The frame that a tracker without faults would give."""
+    shown = [
+        Masklet(number, "thing", bool(mask.any()), float(mask.any()), 1.0, mask, BOX_MIN_PART)
+        for number, mask in enumerate(masks, 1)
+    ]
+    return Frame(stamp, *masks.shape[1:], tuple(shown))
 
 
 def png(pixels: np.ndarray, encoding: str, header: Header) -> CompressedImage:
@@ -92,7 +104,7 @@ def png(pixels: np.ndarray, encoding: str, header: Header) -> CompressedImage:
 
 def record(frame: Frame, recordings: dict[str, Recording]) -> None:
     header, stamp = Header(stamp=time_message(frame.stamp), frame_id="camera_color_optical_frame"), frame.stamp
-    labels = masklets.label_image(frame)
+    labels = label_image(frame)
     recordings[OURS].write("/sam2/masklets", stamp, masklets.to_array(frame, header))
     recordings[LABELS].write("/sam2/labels", stamp, to_message(labels, "mono16", header))
     recordings[LABELS_PNG].write("/sam2/labels/compressed", stamp, png(labels, "mono16", header))
@@ -102,18 +114,20 @@ def record(frame: Frame, recordings: dict[str, Recording]) -> None:
         recordings[MASKS_PNG].write(f"{topic}/compressed", stamp, png(pixels, "mono8", header))
 
 
-def compare_tracked(clip: Clip, console: Console) -> None:
+def compare_tracked(film: Film, options: argparse.Namespace, console: Console) -> None:
     """Print the bytes of our messages for true masks and for those of the default model."""
     header = Header(frame_id="camera_color_optical_frame")
-    truth = [len(serialize_message(masklets.to_array(frame, header))) for frame in frames_of(clip, START)]
-    tracker = Tracker(load_model())
+    masks = list(islice(masks_of(film, options), options.tracked))
+    truth = [len(serialize_message(masklets.to_array(frame_of(each, START), header))) for each in masks]
+    images, ids = [film[index][0] for index in range(len(masks))], tuple(range(1, options.objects + 1))
+    answers = follow(Tracker(load_model()), Clip("first", images, ids, masks, options.rate), ["click"])
     tracked = [
-        len(serialize_message(masklets.to_array(answers["click"], header)))
-        for answers in track(follow(tracker, clip, ["click"]), "tracking", len(clip.frames), transient=True)
+        len(serialize_message(masklets.to_array(answer["click"], header)))
+        for answer in track(answers, "tracking", len(images), transient=True)
     ]
     console.print(
-        f"kB a message on the first {len(clip.frames)} frames: true masks {np.mean(truth) / 1e3:.1f}, tracked by the"
-        f" default model {np.mean(tracked) / 1e3:.1f}"
+        f"kB a message on the first {len(masks)} images: true masks {np.mean(truth) / 1e3:.1f}, tracked by the default"
+        f" model {np.mean(tracked) / 1e3:.1f}"
     )
 
 
@@ -123,39 +137,34 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="images per second (%(default)s)")
     parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the images, pixels (%(default)s)")
     parser.add_argument("--objects", type=int, default=3, help="in each image (%(default)s)")
-    parser.add_argument("--tracked", type=int, default=75, metavar="FRAMES", help="to track, too (%(default)s)")
+    parser.add_argument("--tracked", type=int, default=75, metavar="FRAMES", help="to track as well (%(default)s)")
     options = parser.parse_args()
     console = Console()
-    wanted = round(options.seconds * options.rate)
-    clips, images, areas, first = -(-options.seconds // CLIP_SECONDS), 0, [], None
+    wanted, areas_seen = round(options.seconds * options.rate), []
+    masks = chain.from_iterable(masks_of(film, options) for film in films(options))
     with tempfile.TemporaryDirectory() as folder:
         names = OURS, LABELS, LABELS_PNG, MASKS, MASKS_PNG
         recordings = {name: Recording(BagWriter(Path(folder, name.replace(" ", "_")))) for name in names}
-        for clip in track(scenes(options, int(clips)), "recording", int(clips), transient=True):
-            first = first or clip
-            for frame in frames_of(clip, START + round(images * 1e9 / options.rate)):
-                if images < wanted:
-                    record(frame, recordings)
-                    images += 1
-                    areas += [masklet.mask.mean() for masklet in frame.masklets if masklet.present]
+        for index, each in enumerate(track(islice(masks, wanted), "recording", wanted, transient=True)):
+            record(frame_of(each, START + round(index * 1e9 / options.rate)), recordings)
+            areas_seen += [area for area in each.mean((1, 2)) if area]
         for recording in recordings.values():
             recording.bag.close()
-        table = Table(title=f"{images} images of {options.size}, {options.objects} objects")
+        table = Table(title=f"{wanted} images of {options.size}, {options.objects} objects")
         for column in ("", "MB published", "kB an image", "MB in a bag", "times ours"):
             table.add_column(column, justify="right" if column else "left")
         ours = recordings[OURS].bag.size
         for name, recording in recordings.items():
             size = recording.bag.size
-            cells = f"{recording.published / 1e6:,.1f}", f"{recording.published / images / 1e3:,.1f}"
+            cells = f"{recording.published / 1e6:,.1f}", f"{recording.published / wanted / 1e3:,.1f}"
             table.add_row(name, *cells, f"{size / 1e6:,.2f}", f"{size / ours:.1f}")
     console.print(table)
+    share, seen = 100 * np.mean(areas_seen), 100 * len(areas_seen) / (wanted * options.objects)
     console.print(
-        f"A visible object covers {100 * np.mean(areas):.1f} % of the image on average; objects are visible in"
-        f" {100 * len(areas) / (images * options.objects):.0f} % of the images"
+        f"A visible object covers {share:.1f} % of the image on average; {seen:.0f} % of the masks are not empty"
     )
-    if options.tracked and first is not None:
-        count = min(options.tracked, len(first.frames))
-        compare_tracked(Clip("first", first.frames[:count], first.object_ids, first.masks[:count], first.fps), console)
+    if options.tracked:
+        compare_tracked(next(films(options)), options, console)
     return 0
 
 

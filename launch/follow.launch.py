@@ -41,6 +41,8 @@ ARGUMENTS = {
 
 def detector(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
+    if arguments["cameras"]:
+        raise RuntimeError("follow.launch.py is for one camera: give image:=TOPIC in place of cameras:=")
     package = arguments["detector_package"]
     if not package:
         return [LogInfo(msg=f"Waiting for detections on {arguments['detections']}")]

@@ -27,8 +27,6 @@ FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_F
 
 ARGUMENTS = {
     "image": ("image", "topic of the camera's images; with cameras:=front,rear, {camera} stands for the name of each"),
-    "depth": ("depth", "topic of depth images registered to the image; {camera} as in image"),
-    "camera_info": ("camera_info", "topic of the camera's calibration, for depth; {camera} as in image"),
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts; {camera} as in image"),
     "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; {camera} as in image; empty: <name>/click"),
     "depth": ("depth", "topic of depth images that are registered to the camera's images; {camera} as in image"),
@@ -81,13 +79,11 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             topics[name] = topic.replace("{camera}", camera)
         remapped += [
             (f"{begin}image", topics["image"]),
-            (f"{begin}depth", topics["depth"]),
-            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
-            (f"{begin}camera_info", topics["camera_info"]),
             (f"{begin}image_mouse_left", f"{topics['image']}_mouse_left"),
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
             (f"{begin}depth", topics["depth"]),
+            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
             (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped

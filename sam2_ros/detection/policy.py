@@ -212,8 +212,9 @@ class DetectionPolicy:
         predicted = [track.predicted(stamp) or NOWHERE for track in tracks]
         reach = overlaps([grown(box, REACH) for box in boxes], [grown(box, REACH) for box in predicted])
         gain = overlaps(boxes, visible) + PRIOR * reach
-        alike = [[_compatible(detection.label, track.label) for track in tracks] for detection in detections]
-        gain = np.where(np.array(alike, bool).reshape(gain.shape), gain, 0.0)
+        labels = np.array([detection.label for detection in detections], object)[:, None]
+        others = np.array([track.label for track in tracks], object)
+        gain = np.where((labels == others) | (labels == "") | (others == ""), gain, 0.0)
         found = dict(assign(gain, LEAST_GAIN))
         pairs = []
         for row, detection in enumerate(detections):
@@ -319,12 +320,14 @@ class _Occupied:
         if any(iou > most for iou, most, other in zip(overlap, limits, self._ids, strict=True) if other != but):
             return True
         left, top = round(detection.box.x), round(detection.box.y)
-        right, bottom = (round(detection.box.x + detection.box.width), round(detection.box.y + detection.box.height))
-        return any(
-            masklet.mask[top:bottom, left:right].mean() > max(COVERED, self._max_overlap)
-            for masklet, iou in zip(self._present, overlap, strict=False)
-            if iou > 0 and masklet.object_id != but and _compatible(masklet.label, detection.label)
-        )
+        right, bottom = round(detection.box.x + detection.box.width), round(detection.box.y + detection.box.height)
+        share = max(COVERED, self._max_overlap)
+        for masklet, iou in zip(self._present, overlap, strict=False):  # behind these are boxes without a mask
+            if iou > 0 and masklet.object_id != but and _compatible(masklet.label, detection.label):
+                part = masklet.mask[top:bottom, left:right]
+                if np.count_nonzero(part) > share * part.size:
+                    return True
+        return False
 
 
 def beside_seen(max_overlap: float) -> float:

@@ -53,12 +53,13 @@ from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
-from sam2_ros.ros.problems import ERROR, WARN, Problem
+from sam2_ros.ros.problems import ERROR, WARN, Problem, lost_gpu
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
 from sam2_ros.system.allocator import keep_freed_memory
+from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
 EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
@@ -154,6 +155,9 @@ class Sam2Node(LifecycleNode):
             kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
             self._configure_error = f"Not configured: {kind}{error}"
             self._log.error(self._configure_error)
+            # Without a trial on the GPU: where no process can use it, starting again and again would not help.
+            if (why := loss_of_device(error, torch.device("cpu"))) is not None:
+                self._end_lost(lost_gpu(why))
             return TransitionCallbackReturn.FAILURE
         finally:
             self._configuring = False

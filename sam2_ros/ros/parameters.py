@@ -141,8 +141,8 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "encode_ahead",
         False,
-        "Encode the next image, if it has already arrived, while objects are still tracked in this one. true: up to a"
-        " third more images per second on two cores or more, each masklet a third to two thirds later; for recordings,"
+        "Encode the next image, if it has already arrived, while objects are still tracked in this one. true: up to 1.3"
+        " times as many images per second on two cores or more, each masklet 1.3 to 1.9 times as late; for recordings,"
         " where rate counts. false: each image is the newest at the time its turn comes; for robots that act on it.",
     ),
     ParameterSpec(

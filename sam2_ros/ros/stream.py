@@ -27,6 +27,7 @@ from sam2_ros.ros.image_stamps import ImageStamps
 from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.problems import lost_gpu
 from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
@@ -341,7 +342,7 @@ class Stream:
         if self._lost is not None:
             return
         if (why := loss_of_device(error, self._session.tracker.network.device)) is not None:
-            self._lost = f"the GPU is lost to this process ({excerpt(why, 200)}); only a new process can use it again"
+            self._lost = lost_gpu(why)
         elif isinstance(error, torch.OutOfMemoryError):
             with contextlib.suppress(RuntimeError):
                 torch.cuda.empty_cache()
@@ -502,8 +503,9 @@ class Stream:
                 applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
-                self._prompts.add(following)
-            queue.extendleft(reversed(following))
+                if self._closed is None:  # otherwise the node was deactivated in the meantime
+                    self._prompts.add(following)
+                    queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:

@@ -113,7 +113,7 @@ def test_several_cameras_have_topics_of_their_own(launch_file: ModuleType) -> No
     assert topics["front/image"] == "/front/image_raw" and topics["rear/image"] == "/rear/image_raw"
     assert topics["rear/image_mouse_left"] == "/rear/image_raw_mouse_left"
     assert topics["rear/detections"] == "rear/detections"
-    assert topics["rear/depth"] == "rear/depth" and topics["front/camera_info"] == "front/camera_info"
+    assert topics["rear/depth"] == "rear/depth" and topics["front/camera_info"] == "/front/camera_info"
 
 
 def test_depth_topics(launch_file: ModuleType) -> None:

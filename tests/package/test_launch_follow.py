@@ -23,7 +23,7 @@ def detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path, "ros2_nanoowl")
 
 
-OF_SAM2 = {"namespace": "", "name": "sam2", "use_sim_time": "false"}
+OF_SAM2 = {"cameras": "", "namespace": "", "name": "sam2", "use_sim_time": "false"}
 """Arguments that sam2.launch.py declares, with their defaults."""
 
 
@@ -67,6 +67,7 @@ def test_goals_come_from_the_objects_of_this_node(launch_file: ModuleType) -> No
     [
         (["text:=mug", "detector_package:=my_detector"], "my_detector: that package is not installed.*''"),
         ([], "text:= what to track"),
+        (["text:=mug", "cameras:=front,rear"], "is for one camera"),
         (["text:=mug", "detector_parameters:=0.1"], "is no mapping"),
         (["text:=mug", "detector_parameters:={a: [}"], "is no YAML"),
         (["text:=mug", "goals:=on"], "goals:=on cannot be: it must be true or false"),
