@@ -175,8 +175,8 @@ class TrackedCamera:
         if (watch := self.inputs.watch) is None:
             return
         if (problem := watch.problem()) is not None:
-            log = self._log.info if problem.level == OK else self._log.warning
-            log(problem.sentence, throttle_duration_sec=600.0 if problem.level == OK else 30.0, kind=problem.name)
+            good = problem.level == OK
+            self._log.state(problem.sentence, every=600.0 if good else 30.0, kind=problem.name, good=good)
         if (lost := self._losses.line()) is not None:
             self._log.warning(lost)
 
