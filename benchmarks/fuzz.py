@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from fuzz.campaign import HANG, LOG_RATE, PARAMETERS, Campaign, Outcome
+from fuzz.kinds import KINDS
 from fuzz.rig import Rig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,6 +30,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    names = ", ".join(kind.name for kind in KINDS)
+    parser.add_argument(
+        "--only", metavar="KIND", nargs="+", choices=[kind.name for kind in KINDS], default=[], help=names
+    )
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of both nodes; repeat")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="where the output of the nodes is kept")
     options = parser.parse_args()
@@ -41,7 +46,8 @@ def main() -> int:
         Rig(options.logs or Path(folder), [*PARAMETERS, *options.parameter]) as rig,
     ):
         task = progress.add_task("hostile messages", total=options.messages)
-        campaign = Campaign(rig, options.seed, options.messages, lambda sent: progress.update(task, completed=sent))
+        on_progress = lambda sent: progress.update(task, completed=sent)  # noqa: E731
+        campaign = Campaign(rig, options.seed, options.messages, options.only, on_progress)
         outcome = campaign.run()
     report(console, outcome, options.seed)
     return 0 if all(outcome.checks.values()) else 1

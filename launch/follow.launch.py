@@ -14,13 +14,14 @@ from pathlib import Path
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, LogInfo, OpaqueFunction
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction
+from launch.launch_description_sources import load_python_launch_file_as_module
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from sam2_ros.ros.parameters import FOLLOW_PARAMETERS, ParameterSpec
 
+SAM2 = load_python_launch_file_as_module(str(Path(__file__).parent / "sam2.launch.py"))
 ARGUMENTS = {
     "text": ("", "what to track, as in text:='red mug'"),
     "image": ("image", "topic of the camera's images"),
@@ -110,6 +111,11 @@ def goals(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    # All in one: if an argument is refused, nothing has been started, which launch would leave running.
+    return [*detector(context), *goals(context), *SAM2.nodes(context)]
+
+
 def generate_launch_description() -> LaunchDescription:
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
@@ -119,6 +125,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(spec.name, default_value="", description=f"Of the follow node: {spec.text}")
         for spec in FOLLOW_PARAMETERS
     ]
-    sam2 = PythonLaunchDescriptionSource(str(Path(__file__).parent / "sam2.launch.py"))  # takes the other arguments
-    actions = [IncludeLaunchDescription(sam2), OpaqueFunction(function=detector), OpaqueFunction(function=goals)]
-    return LaunchDescription([*declared, *actions])
+    return LaunchDescription([*declared, *SAM2.declared(without=ARGUMENTS), OpaqueFunction(function=nodes)])

@@ -9,7 +9,7 @@ ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw viewer:=foxglove re
 import difflib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -83,7 +83,6 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
             (f"{begin}depth", topics["depth"]),
-            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
             (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped
@@ -227,17 +226,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [*actions, camera]
 
 
+def declared(without: Collection[str] = ()) -> list[DeclareLaunchArgument]:
+    """All arguments but some, by name: those that another launch file has defaults of its own for."""
+    described = {**ARGUMENTS}
+    described |= {spec.name: ("", f"{spec.text} Not given: as in params_file.") for spec in SAM2_PARAMETERS}
+    described |= {spec.name: ("", f"Of the camera: {spec.text}") for spec in CAMERA_ARGUMENTS}
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=CHOICES.get(name))
+        for name, (default, text) in described.items()
+        if name not in without
+    ]
+
+
 def generate_launch_description() -> LaunchDescription:
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    declared += [
-        DeclareLaunchArgument(spec.name, default_value="", description=f"{spec.text} Not given: as in params_file.")
-        for spec in SAM2_PARAMETERS
-    ]
-    declared += [
-        DeclareLaunchArgument(spec.name, default_value="", description=f"Of the camera: {spec.text}")
-        for spec in CAMERA_ARGUMENTS
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])
+    return LaunchDescription([*declared(), OpaqueFunction(function=nodes)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from fuzz import compressed_images, images, scene
-from fuzz.comparison import difference, differences
+from fuzz.comparison import ROUNDING, difference, differences
 from fuzz.kinds import KINDS
 from fuzz.rig import Dead, Rig
 from sam2_ros import srv
@@ -22,7 +22,6 @@ from sam2_ros.ros.stamps import time_message
 PARAMETERS = [
     "image_size:=128",
     "history:=4",
-    "max_objects:=8",
     "max_image_pixels:=1000000",
     "prompt_timeout:=2.0",
     "threads:=1",
@@ -30,8 +29,9 @@ PARAMETERS = [
     "time_jump:=keep",
 ]
 """Parameters of both nodes."""
-MODES = (("raw", True), ("compressed", True), ("raw", False), ("compressed", False))
-"""Transport and keep_all of each stretch of a run."""
+MODES = (("raw", True, 8), ("compressed", True, 3), ("raw", False, 3), ("compressed", False, 8))
+"""Transport, keep_all and max_objects of each stretch of a run. With three, the attackers get no objects of their own,
+and masks are equal to the last bit."""
 MAX_BURST = 16
 """Maximum number of hostile messages between two signs of life."""
 SETTLE_EVERY = 250
@@ -107,17 +107,26 @@ class Campaign:
         rig: both nodes.
         seed: of all random choices.
         messages: number of hostile messages and calls.
+        only: kinds of messages; empty: all.
         on_progress: called with the number of messages sent so far.
     """
 
     def __init__(
-        self, rig: Rig, seed: int, messages: int, on_progress: Callable[[int], object] = lambda sent: None
+        self,
+        rig: Rig,
+        seed: int,
+        messages: int,
+        only: Collection[str] = (),
+        on_progress: Callable[[int], object] = lambda sent: None,
     ) -> None:
         self._rig = rig
         self._seed = seed
         self._messages = messages
         self._on_progress = on_progress
-        self._attacks = [kind(rig) for kind in KINDS]
+        self._attacks = [kind(rig) for kind in KINDS if not only or kind.name in only]
+        self._modes = MODES if messages >= len(MODES) * SETTLE_EVERY else MODES[:2]
+        if only:
+            self._modes = MODES[1:2] if "images, compressed" in only else MODES[:1]
         self._list = rig.client(srv.ListObjects, "list")
         self._remove = {
             side.name: rig.node.create_client(srv.RemoveObject, f"/{side.name}/sam2/remove") for side in rig.sides
@@ -129,6 +138,10 @@ class Campaign:
         self._burst: deque[str] = deque(maxlen=MAX_BURST)
         self._prompted = 0
         self.outcome = Outcome()
+
+    @property
+    def _rounding(self) -> int:
+        return ROUNDING if self._rig.max_objects > len(scene.GOOD_IDS) else 0
 
     @property
     def sent(self) -> int:
@@ -158,10 +171,9 @@ class Campaign:
         return outcome
 
     def _attack(self) -> None:
-        modes = MODES if self._messages >= len(MODES) * SETTLE_EVERY else MODES[:2]
-        settled = 0
+        modes, settled = self._modes, 0
         for number, mode in enumerate(modes):
-            if number:
+            if number or mode != MODES[0]:
                 self._settle(change=False)
                 self._rig.reconfigure(*mode)
                 self._begin()
@@ -180,6 +192,7 @@ class Campaign:
     def _send(self, attacks: list) -> None:
         """Sends one hostile message."""
         random = self._random(self.sent)
+        self._rig.wait_for(lambda: any(attack.is_possible for attack in attacks), "the victim to listen")
         possible = [attack for attack in attacks if attack.is_possible]
         shares = np.array([attack.share for attack in possible])
         attack = possible[random.choice(len(possible), p=shares / shares.sum())]
@@ -202,7 +215,7 @@ class Campaign:
         tag = f"good {self._prompted}"
         ours, theirs = self._rig.prompt(prompt, tag)
         self.outcome.good_prompts += 1
-        found = difference(ours.masklet, theirs.masklet)
+        found = difference(ours.masklet, theirs.masklet, self._rounding)
         found += [f"refused: {result.message}" for result in (ours, theirs) if not result.accepted]
         self._differ([f"{tag}, {how} for object {prompt.object_id}: {line}" for line in found])
 
@@ -295,6 +308,8 @@ class Campaign:
         """Deactivates or pauses the victim, attacks it meanwhile, and lets it go on."""
         paused = random.random() < 0.5 and self._pause.service_is_ready()
         attacks = [attack for attack in self._attacks if paused or attack.while_inactive]
+        if not attacks:
+            return
         number = int(random.integers(1, 30))
         if paused:
             self._rig.ask(self._pause, Trigger.Request())
@@ -311,7 +326,7 @@ class Campaign:
     def _compare(self) -> None:
         victim, twin = (side.masklets for side in self._rig.sides)
         self.outcome.images += len(twin)
-        self._differ(differences(victim, twin))
+        self._differ(differences(victim, twin, self._rounding))
         victim.clear()
         twin.clear()
 

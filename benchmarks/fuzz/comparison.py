@@ -12,10 +12,17 @@ from sam2_ros.tracking import rle
 
 TOLERANCE = 1e-3
 """Maximum difference of a probability."""
+ROUNDING = 2
+"""Maximum number of pixels of a mask that differ by rounding: with more objects in one matrix product, the last digits
+of a logit are others, and it may change its sign."""
 
 
-def differences(victim: Sequence[msg.MaskletArray], twin: Sequence[msg.MaskletArray]) -> list[str]:
-    """What is different about the good objects, one line each: on every image, masks bit by bit."""
+def differences(victim: Sequence[msg.MaskletArray], twin: Sequence[msg.MaskletArray], rounding: int = 0) -> list[str]:
+    """What is different about the good objects, one line each.
+
+    Args:
+        rounding: number of pixels of a mask that may differ.
+    """
     if len(victim) != len(twin):
         stamps = [[f"{one.header.stamp.sec}.{one.header.stamp.nanosec:09}" for one in side] for side in (victim, twin)]
         return [f"the victim has processed the images {stamps[0]}, its twin {stamps[1]}"]
@@ -23,11 +30,11 @@ def differences(victim: Sequence[msg.MaskletArray], twin: Sequence[msg.MaskletAr
     for index, (ours, theirs) in enumerate(zip(victim, twin, strict=True)):
         if (ours.header, ours.height, ours.width) != (theirs.header, theirs.height, theirs.width):
             found.append(f"image {index} is another: {ours.header} and {theirs.header}")
-        found += [f"image {index}: {line}" for line in _differences(ours.masklets, theirs.masklets)]
+        found += [f"image {index}: {line}" for line in _differences(ours.masklets, theirs.masklets, rounding)]
     return found
 
 
-def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet]) -> list[str]:
+def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet], rounding: int) -> list[str]:
     good = {masklet.object_id: masklet for masklet in ours if masklet.object_id in scene.GOOD_IDS}
     ids = [masklet.object_id for masklet in theirs]
     if [*good] != ids:
@@ -35,11 +42,11 @@ def _differences(ours: Sequence[msg.Masklet], theirs: Sequence[msg.Masklet]) -> 
     return [
         f"object {masklet.object_id}: {line}"
         for masklet in theirs
-        for line in difference(good[masklet.object_id], masklet)
+        for line in difference(good[masklet.object_id], masklet, rounding)
     ]
 
 
-def difference(one: msg.Masklet, other: msg.Masklet) -> list[str]:
+def difference(one: msg.Masklet, other: msg.Masklet, rounding: int = 0) -> list[str]:
     """What differs between two masklets.
 
     Probabilities may differ in their last digits, since the attackers' objects are computed in the same matrix product.
@@ -51,8 +58,11 @@ def difference(one: msg.Masklet, other: msg.Masklet) -> list[str]:
     ]
     if one.mask != other.mask:
         pixels = [rle.decode(side.mask.counts, side.mask.height, side.mask.width) for side in (one, other)]
-        same_size = pixels[0].shape == pixels[1].shape
-        number = np.count_nonzero(pixels[0] != pixels[1]) if same_size else "all"
+        number = pixels[0].size
+        if pixels[0].shape == pixels[1].shape:
+            number = np.count_nonzero(pixels[0] != pixels[1])
+        if number <= rounding:  # such a pixel may also move the box
+            return []
         found.append(f"{number} pixels, with probabilities {one.presence:.7f} and {other.presence:.7f}")
     found += [
         f"{name} is {getattr(one, name)} and {getattr(other, name)}"

@@ -79,7 +79,7 @@ def object_points(depth: np.ndarray, mask: np.ndarray, camera: CameraModel, box:
     above, before = min(EDGE_REACH, top), min(EDGE_REACH, left)
     around = metres(depth[top - above : top + rows + EDGE_REACH, left - before : left + columns + EDGE_REACH])
     inner = np.s_[above : above + rows, before : before + columns]
-    z, nearest = around[inner], cv2.erode(around, _NEIGHBOURS)[inner]
+    z, nearest = around[inner], cv2.erode(around, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE)[inner]
     pixels = pixels & (z < np.inf)
     if not camera.is_complete:
         pixels &= np.isfinite(camera.rays[0][window])

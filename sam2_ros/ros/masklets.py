@@ -26,7 +26,8 @@ def to_message(masklet: Masklet, with_mask: bool = True) -> msg.Masklet:
         message.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     if with_mask:
         message.mask.height, message.mask.width = masklet.mask.shape
-        message.mask.counts = array.array("I", rle.encode(masklet.mask).tobytes())  # copied by rclpy without a loop
+        counts = rle.encode(masklet.mask, masklet.rows)
+        message.mask.counts = array.array("I", counts.tobytes())  # copied by rclpy without a loop
     return message
 
 

@@ -58,7 +58,7 @@ from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
-from sam2_ros.system.allocator import keep_freed_memory
+from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
@@ -72,6 +72,10 @@ each (docs/speed.md, "Threads of one operation")."""
 
 MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
+
+HEAPS = 4
+"""Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may
+take them."""
 
 REPORT_PERIOD = 1.0
 """Seconds between two messages on /diagnostics."""
@@ -93,6 +97,7 @@ class Sam2Node(LifecycleNode):
     def __init__(self, on_lost: Callable[[], None] | None = None, **kwargs: Any) -> None:
         super().__init__("sam2", **kwargs)
         self._on_lost = on_lost
+        self._losing, self._lost = threading.Lock(), False
         self._log = Log(self.get_logger())
         self._configured = self._configuring = False
         self._configure_error = ""
@@ -284,7 +289,7 @@ class Sam2Node(LifecycleNode):
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
         if (clock := self._clock_watch.problem()) is not None and self._configured:
-            self._log.warning(clock.sentence, throttle_duration_sec=30.0)
+            self._log.state(clock.sentence, every=30.0, kind=clock.name)
         found = self._unready(), self._namesakes.problem, clock
         standing = [problem for problem in found if problem is not None]
         statuses = [camera.status(standing) for camera in self.cameras]
@@ -302,7 +307,11 @@ class Sam2Node(LifecycleNode):
         return Problem("state", ERROR, self._configure_error) if self._configure_error else NOT_CONFIGURED
 
     def _end_lost(self, reason: str) -> None:
-        """Say that the GPU is lost, and end the process if it is ours. Called in a stream's thread."""
+        """Say that the GPU is lost, and end the process if it is ours. Called in the thread of each stream."""
+        with self._losing:
+            if self._lost:
+                return
+            self._lost = True
         self._log.error(f"The node cannot go on: {reason}. With respawn:=true, the launch file starts it again")
         with contextlib.suppress(Exception):  # a signal may arrive in the meantime
             self._report()
@@ -371,6 +380,7 @@ def main() -> int:
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
     parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
     parser.parse_args(process.own_arguments("sam2"))
+    limit_heaps(HEAPS)
     return process.run("sam2", _run)
 
 

@@ -223,6 +223,14 @@ SAM2_PARAMETERS = (
         " reliable (qos_overrides.<image topic>.subscription.reliability).",
     ),
     ParameterSpec(
+        "max_rate",
+        0.0,
+        "The most images per second that are processed, by their stamps, to save computation and power; others are left"
+        " out before they are decoded, also with keep_all. 0: all.",
+        range=(0.0, 1000.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
         "queue_size",
         100,
         "With keep_all, the number of images that may wait. Any more are lost, with an error in the log.",

@@ -104,6 +104,7 @@ class Stream:
         self._paused = False
         self._stopped = False
         self._lost: str | None = None
+        self._given_up = threading.Event()
         self._busy_since: float | None = None  # s of the monotonic clock
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
@@ -306,7 +307,11 @@ class Stream:
         return self.call(lambda tracker: self._session.newest)
 
     def kept(self) -> Future[KeptObjects]:
-        """What a later process needs to go on with the objects."""
+        """What a later process needs to go on with the objects; also if the GPU is lost, since images are not on it."""
+        if self._given_up.is_set():  # its thread does nothing any more
+            kept: Future[KeptObjects] = Future()
+            kept.set_result(self._session.kept())
+            return kept
         return self.call(lambda tracker: self._session.kept())
 
     def encoded(self, stamp: int) -> Future[tuple[Header, EncodedImage]]:
@@ -402,6 +407,7 @@ class Stream:
         self.close(reason)
         self._calls.close(reason)
         self._calls.run(self._session.tracker)  # their callers wait for the results
+        self._given_up.set()
         if self._on_lost is not None:
             self._on_lost(reason)
 

@@ -14,6 +14,7 @@ import message_packages
 import pytest
 from fuzz import scene
 from fuzz.answers import UNTAGGED, Answers, tagged
+from fuzz.campaign import Outcome
 from fuzz.comparison import differences
 from std_msgs.msg import Header
 
@@ -55,6 +56,26 @@ def test_missing_and_repeated_answers_are_noticed() -> None:
     assert answers.settle() == (1, Counter({"array 3": 1}), Counter())
 
 
+@pytest.mark.parametrize(
+    ("seen", "violated"),
+    [
+        ({}, None),
+        ({"death": "the victim has ended with status -11"}, "no crash"),
+        ({"status": 1}, "no crash"),
+        ({"tracebacks": 1}, "no crash"),
+        ({"hangs": 1}, "no hang"),
+        ({"unanswered": 1}, "one answer for each prompt"),
+        ({"surplus": 1}, "one answer for each prompt"),
+        ({"unanswered_calls": 1}, "one answer for each call"),
+        ({"differences": 1}, "objects equal to the twin's"),
+        ({"log_bytes": 10_001}, "log"),
+    ],
+)
+def test_each_property_can_be_violated(seen: dict[str, object], violated: str | None) -> None:
+    outcome = Outcome(**{"status": 0, "seconds": 10.0, **seen})
+    assert [name for name, holds in outcome.checks.items() if not holds] == ([violated] if violated else [])
+
+
 def frame(*masklets: msg.Masklet) -> msg.MaskletArray:
     return msg.MaskletArray(header=scene.header(0), height=4, width=4, masklets=list(masklets))
 
@@ -70,5 +91,7 @@ def test_a_single_pixel_is_a_difference() -> None:
     assert differences([frame(masklet(good, 3, 6, 7))], twin) == [
         f"image 0: object {good}: 1 pixels, with probabilities 0.0000000 and 0.0000000"
     ]
+    assert differences([frame(masklet(good, 3, 6, 7))], twin, rounding=1) == []
+    assert len(differences([frame(masklet(good, 3, 7, 6))], twin, rounding=1)) == 1
     assert len(differences([frame(other)], twin)) == 1
     assert len(differences([], twin)) == 1

@@ -118,3 +118,11 @@ def test_another_view_is_no_scale() -> None:
 def test_unusable_calibration_is_refused(changes: dict, reason: str) -> None:
     with pytest.raises(CameraError, match=reason):
         CameraModel.from_info(camera_info(**changes))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("model", ["plumb_bob", "equidistant"])
+def test_absurd_distortion_leaves_no_pixels(model: str) -> None:
+    d = [0.0, 1e300, 50.0, 5.0, 0.1][: 5 if model == "plumb_bob" else 4]
+    camera = CameraModel.from_info(camera_info(distortion_model=model, d=d))
+    assert np.isfinite(camera.rays[0]).mean() < 0.01

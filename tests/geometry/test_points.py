@@ -135,5 +135,8 @@ def test_impossible_numbers_are_not_measured() -> None:
     points = object_points(depth, seen.masks[0], CAMERA)
     assert len(points) > 0.4 * np.count_nonzero(seen.masks[0])
     assert distances_to(CRATE, points.xyz.astype(float)).max() < 1e-3
+    whole = np.ones_like(seen.masks[0])  # up to the image's edge
+    assert len(object_points(depth, whole, CAMERA)) > 0
     depth[:] = np.resize(wild, depth.shape)
+    assert len(object_points(depth, whole, CAMERA)) == 0
     assert len(object_points(depth, seen.masks[0], CAMERA)) == 0
