@@ -349,7 +349,7 @@ SAM2_PARAMETERS = (
     ),
     ParameterSpec(
         "detection_correct_below",
-        0.4,
+        0.6,
         "An object is corrected when the IoU of its masklet's box with its detection is lower than this"
         " detection_correct_after times in a row.",
         range=(0.0, 1.0),
@@ -357,7 +357,7 @@ SAM2_PARAMETERS = (
     ),
     ParameterSpec(
         "detection_trust_above",
-        0.6,
+        0.7,
         "The IoU from which on a detection agrees with a masklet, so that earlier disagreements are forgotten.",
         range=(0.0, 1.0),
         applies="immediately",
