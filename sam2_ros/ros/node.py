@@ -284,8 +284,13 @@ class Sam2Node(LifecycleNode):
             return
 
     def _report(self) -> None:
-        if not self.context.ok():  # the process is ending
-            return
+        try:
+            self._publish_diagnostics()
+        except Exception:
+            if self.context.ok():  # otherwise the process is ending
+                raise
+
+    def _publish_diagnostics(self) -> None:
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
         if (clock := self._clock_watch.problem()) is not None and self._configured:
