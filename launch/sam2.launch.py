@@ -83,7 +83,6 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
             (f"{begin}depth", topics["depth"]),
-            (f"{begin}depth/compressedDepth", f"{topics['depth']}/compressedDepth"),
             (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped

@@ -119,7 +119,6 @@ def test_several_cameras_have_topics_of_their_own(launch_file: ModuleType) -> No
 def test_depth_topics(launch_file: ModuleType) -> None:
     topics = remapped(launch_file, "depth:=/camera/depth", "camera_info:=/camera/info")
     assert topics["depth"] == "/camera/depth" and topics["camera_info"] == "/camera/info"
-    assert topics["depth/compressedDepth"] == "/camera/depth/compressedDepth"
 
 
 def test_cameras_as_a_yaml_list(launch_file: ModuleType) -> None:
