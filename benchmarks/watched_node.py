@@ -155,14 +155,8 @@ class WatchedNode(node.Sam2Node):
 
 def watch_stages(watch: Watch) -> None:
     """Time the stages of all nodes of this process from now on."""
-    make = tracker.Tracker.__init__
-
-    @functools.wraps(make)
-    def make_timed(self: tracker.Tracker, *arguments: Any, **named: Any) -> None:
-        make(self, *arguments, **named)
-        self.network = TimedNetwork(self.network, watch)
-
-    tracker.Tracker.__init__ = make_timed
+    make = tracker.accelerated
+    tracker.accelerated = lambda *arguments: TimedNetwork(make(*arguments), watch)
     to_rgb = watch.timed(ImageDecoder.to_rgb, "message to pixels")
 
     def taken_to_rgb(self: ImageDecoder, message: Any) -> Any:

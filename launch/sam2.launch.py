@@ -3,19 +3,23 @@
 ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
 ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
 ros2 launch sam2_ros sam2.launch.py cameras:=front,rear image:=/{camera}/image_raw
+ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw viewer:=foxglove respawn:=true
 """
 
 import difflib
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
+from sam2_ros.ros.viewers import with_topics
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Environment variables with the path of Fast DDS's profile: up to Jazzy, and from Kilted on.
@@ -31,7 +35,12 @@ ARGUMENTS = {
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
     "log_level": ("info", "lowest severity that the nodes log"),
     "camera": ("false", "also start the camera node, playing `source`"),
+    "viewer": ("", "also start a viewer with our configuration: rviz, or foxglove (its bridge; prints the layout)"),
+    "fixed_frame": ("base_link", "frame in which viewer:=rviz draws points and boxes"),
+    "respawn": ("false", "start the sam2 node again when it dies"),
+    "respawn_delay": ("2.0", "seconds until then"),
 }
+CHOICES = {"log_level": ["debug", "info", "warn", "error", "fatal"], "viewer": ["", "rviz", "foxglove"]}
 
 # Parameters of the camera that are arguments. All of the sam2 node's are.
 CAMERA_ARGUMENTS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("source", "rate", "loop", "frame_id")]
@@ -108,6 +117,59 @@ def misspelling_warnings(context: LaunchContext) -> list[LogInfo]:
     ]
 
 
+def viewer(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The viewer, with the topics of the first camera in its configuration."""
+    arguments = context.launch_configurations
+    if not arguments["viewer"]:
+        return []
+    namespace = arguments["namespace"].strip("/")
+    begin = f"/{namespace}" if namespace else ""
+    node = "/".join(filter(None, [begin or "/", arguments["name"], camera_names(context)[0]])).replace("//", "/")
+    _, image = remappings(context)[0]
+    image = image if image.startswith("/") else f"{begin}/{image}"
+    time = {"use_sim_time": flag(context, "use_sim_time")}
+    if arguments["viewer"] == "rviz":
+        require("rviz2", "viewer:=rviz")
+        config = viewer_config("sam2.rviz", node, image)
+        click = f"to click, `ros2 run rqt_image_view rqt_image_view {node}/overlay` and let it publish mouse clicks"
+        return [
+            LogInfo(msg=f"RViz shows {config}. Its images cannot be clicked; {click}"),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                name="rviz",
+                arguments=["-d", str(config), "-f", arguments["fixed_frame"]],
+                parameters=[time],
+            ),
+        ]
+    require("foxglove_bridge", "viewer:=foxglove")
+    layout = viewer_config("sam2_foxglove.json", node, image)
+    return [
+        LogInfo(msg=f"Open ws://<this machine>:8765 in Foxglove, and import the layout {layout}"),
+        Node(package="foxglove_bridge", executable="foxglove_bridge", name="foxglove_bridge", parameters=[time]),
+    ]
+
+
+def viewer_config(name: str, node: str, image: str) -> Path:
+    """A file from config/, or a copy of it with these topics."""
+    original = CONFIG / name
+    text = with_topics(original, node, image)
+    if text == original.read_text():
+        return original
+    copy = Path(tempfile.mkdtemp(prefix="sam2_ros_"), name)
+    copy.write_text(text)
+    return copy
+
+
+def require(package: str, argument: str) -> None:
+    """Raises RuntimeError, which says how to install a package, if it is missing."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        name = f"ros-{os.environ.get('ROS_DISTRO', 'jazzy')}-{package.replace('_', '-')}"
+        raise RuntimeError(f"{argument} needs {package}, which is not installed: sudo apt install {name}") from None
+
+
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
     name, remapped = arguments["name"], remappings(context)
@@ -132,9 +194,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             {"use_sim_time": flag(context, "use_sim_time")},
         ],
         remappings=remapped,
+        respawn=flag(context, "respawn"),
+        respawn_delay=parsed(ParameterSpec("respawn_delay", 2.0, "", range=(0.0, 3600.0)), arguments["respawn_delay"]),
         **common,
     )
-    actions = [*misspelling_warnings(context), sam2]
+    actions = [*misspelling_warnings(context), sam2, *viewer(context)]
     if not flag(context, "camera"):
         return actions
     if len(camera_names(context)) > 1:
@@ -154,9 +218,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    choices = {"log_level": ["debug", "info", "warn", "error", "fatal"]}
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
         for name, (default, description) in ARGUMENTS.items()
     ]
     declared += [

@@ -60,8 +60,8 @@ BOX = msg.Prompt(box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height
 class Robot(Node):
     """The rest of the graph: a camera, an operator, and a subscriber to the answers."""
 
-    def __init__(self, context: Context) -> None:
-        super().__init__("robot", context=context)
+    def __init__(self, context: Context, namespace: str = "") -> None:
+        super().__init__("robot", context=context, namespace=namespace)
         self._arrival = threading.Condition()
         self.received: dict[str, list] = {}
         camera = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)

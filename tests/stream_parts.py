@@ -12,6 +12,7 @@ from sam2_ros.ros.image_stamps import ImageStamps
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.snapshot import ProcessedImage, Snapshot
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.tracking_session import TrackingSession
@@ -49,14 +50,14 @@ def image_stamps(
 
 
 class Session:
-    """A session with a real tracker, a meter and a log."""
+    """A session with a real tracker, a meter and a log; `kept` as in `TrackingSession`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptObjects | None = None) -> None:
         self.meter, self.written = Meter(), WrittenLog()
         self.shifts: list[tuple[int, int]] = []
         self.tracker = Tracker(default_network(), history=4)
         self.session = TrackingSession(
-            self.tracker, self.meter, self.written.log, lambda *shift: self.shifts.append(shift)
+            self.tracker, self.meter, self.written.log, lambda *shift: self.shifts.append(shift), kept
         )
 
     def step(self, *stamps: int) -> Frame:

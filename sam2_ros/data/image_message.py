@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import reprlib
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -13,7 +15,17 @@ import numpy as np
 from sam2_ros.data.compressed_image import MAX_PIXELS, ImageError, check_size, decode_image
 from sam2_ros.data.value_range import FULL, ValueRange, next_range, parse_range, to_8_bits
 
-__all__ = ["MAX_PIXELS", "ImageDecoder", "ImageError", "mask_of", "pixels_of", "to_rgb"]
+__all__ = [
+    "ENCODINGS",
+    "MAX_PIXELS",
+    "ImageDecoder",
+    "ImageError",
+    "PixelReader",
+    "layout_of",
+    "mask_of",
+    "pixels_of",
+    "to_rgb",
+]
 
 # Encoding -> type of a channel, channels, OpenCV's conversion to RGB. ROS names a Bayer pattern by its first
 # four pixels, OpenCV by those of the second row. 8UC3 and the like have no colour order; drivers use OpenCV's.
@@ -57,6 +69,9 @@ _FULL_CHROMA = np.clip((np.arange(256) - 128) * (255 / 224) + 128, 0, 255).round
 _DEPTH = ("16UC1", "32FC1")
 _MATRIX = re.compile(r"(8|16|32|64)[USF]C\d*")  # OpenCV's names
 
+PixelReader = Callable[[Any, int], np.ndarray]
+"""Reads a message as `pixels_of` does."""
+
 _short = reprlib.Repr()
 _short.maxstring = 60
 
@@ -70,14 +85,18 @@ class ImageDecoder:
     Args:
         range_16bit: `auto`, `full`, or MIN..MAX, the values of 16-bit images that become black and white.
         max_pixels: larger images are refused.
+        read: reads the pixels of a message; None: `pixels_of`.
 
     Raises:
         ValueError: `range_16bit` is invalid.
     """
 
-    def __init__(self, range_16bit: str = "auto", max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, range_16bit: str = "auto", max_pixels: int = MAX_PIXELS, read: PixelReader | None = None
+    ) -> None:
         self._fixed = parse_range(range_16bit)
         self._max_pixels = max_pixels
+        self._read = read or pixels_of
         self._lock = threading.Lock()
         self._range: ValueRange | None = None
         self._shape: tuple[int, ...] = ()
@@ -85,7 +104,7 @@ class ImageDecoder:
 
     def to_rgb(self, message: Any) -> np.ndarray:
         """The pixels of an image, uint8 [H, W, 3] RGB. May share memory with the message. Raises ImageError."""
-        pixels = pixels_of(message, self._max_pixels)
+        pixels = self._read(message, self._max_pixels)
         if pixels.dtype != np.uint16:
             return as_rgb(pixels, FULL)
         return as_rgb(pixels, self._fixed or self._next_range(message, pixels))
@@ -142,9 +161,32 @@ def mask_of(message: Any) -> np.ndarray:
     return _channels(message)
 
 
-def _raw(message: Any, max_pixels: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Layout:
+    """Where the pixels of a raw image lie in its data."""
+
+    rows: int
+    """Rows of bytes, which for planar formats are more than rows of pixels."""
+    channels: int
+    number: np.dtype
+    """Type of a channel."""
+    step: int
+    """Bytes from one row to the next."""
+
+
+def layout_of(message: Any, max_pixels: int = MAX_PIXELS) -> Layout:
+    """The layout of a raw image whose data is complete.
+
+    Raises:
+        ImageError: as `pixels_of`.
+    """
     _check_encoding(message.encoding)
     check_size(message.width, message.height, max_pixels)
+    return _layout(message)
+
+
+def _raw(message: Any, max_pixels: int) -> np.ndarray:
+    layout_of(message, max_pixels)
     rows = _channels(message)
     return _from_nv24(rows) if message.encoding == "nv24" else _converted(rows, message.encoding)
 
@@ -188,8 +230,7 @@ def _converted(pixels: np.ndarray, encoding: str) -> np.ndarray:
         raise ImageError(f"{width} x {height} pixels of {encoding} cannot be converted ({error.err})") from error
 
 
-def _channels(message: Any) -> np.ndarray:
-    """The channels of a known encoding without padding of rows: [H, W] or [H, W, C], in native byte order."""
+def _layout(message: Any) -> Layout:
     kind, channels, _ = ENCODINGS[message.encoding]
     height, width = message.height, message.width
     if not height or not width:
@@ -206,8 +247,16 @@ def _channels(message: Any) -> np.ndarray:
             f"the data is cut off: {len(message.data)} bytes instead of {needed}"
             f" for {width} x {height} pixels in {message.encoding}"
         )
-    shape, strides = (rows, width, channels), (step, channels * number.itemsize, number.itemsize)
     if message.encoding == "nv24" and step != row:
         raise ImageError(f"step is {step} bytes; nv24 is read without padding, {row} bytes here")
+    return Layout(rows, channels, number, step)
+
+
+def _channels(message: Any) -> np.ndarray:
+    """The channels of a known encoding without padding of rows: [H, W] or [H, W, C], in native byte order."""
+    layout = _layout(message)
+    channels, number = layout.channels, layout.number
+    shape = layout.rows, message.width, channels
+    strides = layout.step, channels * number.itemsize, number.itemsize
     pixels = np.ndarray(shape, number, message.data, strides=strides)
     return np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels, number.newbyteorder("="))

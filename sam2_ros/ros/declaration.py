@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -68,6 +71,47 @@ def declare(
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(on_set)
+
+
+def refuse_unknown_types(node: Node) -> None:
+    """Makes the node refuse parameters of a type that does not exist. rclpy (Jazzy) raises, and never answers."""
+    for service in node.services:
+        if service.srv_type is SetParameters:
+            service.callback = partial(_set_each, service.callback)
+        elif service.srv_type is SetParametersAtomically:
+            service.callback = partial(_set_all, service.callback)
+
+
+def _set_each(
+    set_parameters: Callable[[Any, Any], Any], request: SetParameters.Request, response: SetParameters.Response
+) -> SetParameters.Response:
+    for parameter in request.parameters:
+        if result := _refused(parameter):
+            response.results.append(result)
+        else:
+            answer = set_parameters(SetParameters.Request(parameters=[parameter]), SetParameters.Response())
+            response.results += answer.results
+    return response
+
+
+def _set_all(
+    set_parameters: Callable[[Any, Any], Any],
+    request: SetParametersAtomically.Request,
+    response: SetParametersAtomically.Response,
+) -> SetParametersAtomically.Response:
+    if result := next(filter(None, map(_refused, request.parameters)), None):
+        response.result = result
+        return response
+    return set_parameters(request, response)
+
+
+def _refused(parameter: ParameterMessage) -> SetParametersResult | None:
+    """The result for a parameter whose type does not exist; None: its type exists."""
+    kind = parameter.value.type
+    if kind in (known.value for known in Parameter.Type):
+        return None
+    name = excerpt(parameter.name, MAX_SHOWN_CHARACTERS)
+    return SetParametersResult(reason=f"{name} has the type {kind}, which rcl_interfaces/ParameterType does not know")
 
 
 def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:

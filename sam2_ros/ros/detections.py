@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sam2_ros.ros.prompts import overlap
+from sam2_ros.detection.association import overlaps
+from sam2_ros.detection.policy import Decision, Detection, DetectionPolicy
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.waiting_prompt import Proposal
 from sam2_ros.tracking.masklet import Frame, Masklet
-from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.prompt import Box, Prompt, PromptError
 
 
 @dataclass
-class Detection:
+class DetectedObject:
     """An object that is tracked because a detector has proposed it."""
 
     forget_after: float
@@ -25,35 +28,70 @@ class Detection:
 
 
 class Detections:
-    """The tracked objects that only a detector has prompted, by ID. Not thread-safe."""
+    """What detectors have to say: the objects that only they have prompted, and the policy. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._detections: dict[int, Detection] = {}
+        self._detections: dict[int, DetectedObject] = {}
+        self._policy = DetectionPolicy()
 
     def __contains__(self, object_id: int) -> bool:
         return object_id in self._detections
 
-    def add(self, object_id: int, proposal: Proposal, box: Box, stamp: int) -> None:
-        """Add an object that was detected on the frame with this stamp, ns."""
-        self._detections[object_id] = Detection(proposal.forget_after, stamp, box, stamp)
+    def add(self, object_id: int, proposal: Proposal, prompt: Prompt, stamp: int) -> None:
+        """Note that a detection has prompted an object on the frame with this stamp, ns: a new one, or a correction."""
+        assert prompt.box is not None
+        if not prompt.object_id or object_id in self._detections:  # a person's object stays a person's
+            self._detections[object_id] = DetectedObject(proposal.forget_after, stamp, prompt.box, stamp)
+        self._policy.prompted(object_id, stamp, prompt.box, prompt.label)
 
-    def discard(self, object_id: int) -> None:
-        """Drop an object that another source has prompted: it no longer expires."""
+    def discard(self, object_id: int, stamp: int) -> None:
+        """Drop an object that another source has prompted on the frame with this stamp, ns: it no longer expires."""
         self._detections.pop(object_id, None)
+        self._policy.prompted(object_id, stamp)
+
+    @property
+    def forget_after(self) -> dict[int, float]:
+        """Maximum absence, s, of each object; 0: unlimited."""
+        return {object_id: detection.forget_after for object_id, detection in self._detections.items()}
+
+    def resume(self, forget_after: Mapping[int, float], stamp: int) -> None:
+        """Take up objects of an earlier process, on the frame with this stamp, ns: their absence begins anew."""
+        for object_id, seconds in forget_after.items():
+            self._detections[object_id] = DetectedObject(seconds, stamp, Box(0, 0, 0, 0), stamp)
 
     def clear(self) -> None:
         """Drop all objects."""
         self._detections.clear()
+        self._policy.clear()
+
+    def decide(self, detections: Sequence[Detection], frame: Frame, settings: DetectionSettings) -> Decision:
+        """Decide on the detections of one message, on the frame of their image. Boxes are cut to it."""
+        usable = []
+        for detection in detections:
+            try:
+                prompt = Prompt(box=detection.box, label=detection.label).checked(frame.height, frame.width)
+            except PromptError:
+                continue
+            assert prompt.box is not None
+            usable.append(replace(detection, box=prompt.box))
+        decision = self._policy.decide(usable, frame, self._detections.keys(), settings)
+        if len(usable) < len(detections):
+            decision.counts["unusable"] += len(detections) - len(usable)
+        return decision
 
     def is_tracked(self, box: Box, frame: Frame, max_overlap: float) -> bool:
         """Whether the object of a detection is tracked already.
 
-        It is if the IoU exceeds `max_overlap` with a masklet, or with the box of another detection on the same frame:
-        detectors may detect one thing twice, and masks do not always fill their boxes.
+        It is if the IoU exceeds `max_overlap` with a masklet, or with the box of another detection on the same frame or
+        a later one: detectors may detect one thing twice, and masks do not always fill their boxes.
         """
         boxes = [masklet.box for masklet in frame.masklets if masklet.present]
-        boxes += [other.box for other in self._detections.values() if other.detected_at == frame.stamp]
-        return any(overlap(box, other) > max_overlap for other in boxes)
+        boxes += [other.box for other in self._detections.values() if other.detected_at >= frame.stamp]
+        return bool((overlaps([box], boxes) > max_overlap).any())
+
+    def restamped(self) -> None:
+        """Forget what is due to stamps, because those of the history have changed."""
+        self._policy.shift()
 
     def expire(self, frame: Frame) -> list[tuple[Masklet, float]]:
         """Drop objects that are no longer tracked, and objects that have been absent for too long.
@@ -61,7 +99,7 @@ class Detections:
         Returns:
             Masklet and duration of the absence, s, of each object that was absent for too long.
         """
-        remaining: dict[int, Detection] = {}
+        remaining: dict[int, DetectedObject] = {}
         expired: list[tuple[Masklet, float]] = []
         for masklet in frame.masklets:
             if (detection := self._detections.get(masklet.object_id)) is None:

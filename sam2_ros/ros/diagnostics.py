@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import torch
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sam2_ros.acceleration import choice_of
+from sam2_ros.ros.depth.measuring import DEPTH_EVENTS
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
-from sam2_ros.ros.losses import REASONS
+from sam2_ros.ros.losses import REASONS, UNDROPPED
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.problems import OK, WARN, Problem, by_severity, recent_problems
 from sam2_ros.tracking.tracker import Tracker
+
+SKIPPING = 1.2
+"""Ratio of arriving to processed images from which the message says that some are skipped."""
 
 
 def array(statuses: list[DiagnosticStatus], stamp: Time) -> DiagnosticArray:
@@ -23,9 +29,12 @@ def array(statuses: list[DiagnosticStatus], stamp: Time) -> DiagnosticArray:
     return message
 
 
-def idle(name: str, level: bytes, text: str) -> DiagnosticStatus:
-    """The status of a camera that is not tracked; `text` is the reason."""
-    return DiagnosticStatus(level=level, name=f"{name}: tracking", message=excerpt(text))
+def idle(name: str, problems: Iterable[Problem]) -> DiagnosticStatus:
+    """The status of a camera that is not tracked, with at least one problem as the reason."""
+    found = by_severity(problems)
+    status = DiagnosticStatus(level=found[0].level, name=f"{name}: tracking", message=excerpt(found[0].text))
+    status.values = _values(found)
+    return status
 
 
 class Diagnostics:
@@ -42,7 +51,6 @@ class Diagnostics:
         self._tracker = tracker
         self._images = images
         self._meter = meter
-        self._errors_before = self._lost_before = 0
         network = tracker.network
         choice = choice_of(network)
         self._constants = {
@@ -53,34 +61,41 @@ class Diagnostics:
             "threads": str(torch.get_num_threads()),
         }
 
-    def status(self, objects: int) -> DiagnosticStatus:
-        """Counts, rate and latencies. `objects` is the number of tracked objects."""
-        summary = self._meter.summary()
-        errors = self._meter["failed"] + self._meter["unreadable"]
-        lost = self._meter["dropped"] if self._lossless else 0
-        if errors > self._errors_before:
-            level, text = DiagnosticStatus.ERROR, "images could not be processed, see the log"
-        elif not summary["rate"]:
-            level, text = DiagnosticStatus.WARN, "no images"
-        elif lost > self._lost_before:
-            level, text = DiagnosticStatus.WARN, "images are lost: more come than can be processed"
+    def status(self, objects: int, standing: Iterable[Problem] = ()) -> DiagnosticStatus:
+        """What is wrong, counts, rate and latencies. The message is the worst problem; the values hold all of them.
+
+        Args:
+            objects: number of tracked objects.
+            standing: problems that are known elsewhere, the most important first.
+        """
+        summary, arriving = self._meter.summary(), self._meter.arrival_rate
+        rate = summary.pop("rate")
+        found = by_severity([*standing, *recent_problems(self._meter, self._lossless)])
+        if found and found[0].level != OK:
+            level, text = found[0].level, found[0].text
+        elif not rate:
+            level, text = WARN, "no images yet"
         else:
-            level, text = DiagnosticStatus.OK, f"{summary['rate']:.1f} images / s, {objects} objects"
-        self._errors_before, self._lost_before = errors, lost
+            skipping = not self._lossless and arriving > SKIPPING * rate
+            of = f" of {arriving:.1f} that arrive, always the newest" if skipping else ""
+            level, text = OK, f"{rate:.1f} images / s{of}, {objects} objects"
 
         values = {
-            "rate (1/s)": f"{summary.pop('rate'):.2f}",
+            "rate (1/s)": f"{rate:.2f}",
+            "arriving (1/s)": f"{arriving:.2f}",
             "objects": str(objects),
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
         counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
+        values |= {f"depth {event}": str(self._meter[f"depth {event}"]) for event in DEPTH_EVENTS}
         answers = "accepted", "refused"
-        prompts = answers, (*answers, "known", "unsure", *(why for why in REASONS if why not in answers))
+        prompts = answers, (*answers, *UNDROPPED, *(why for why in REASONS if why not in answers))
         for kind, events in zip(("prompts", "detections"), prompts, strict=True):
             values |= {f"{kind} {event}": str(self._meter[f"{kind} {event}"]) for event in events}
-        values |= {name: str(self._meter[name]) for name in ("time jumps", "wrong stamps")}
+        named = "time jumps", "time leaps", "wrong stamps", "resolution changes", "frame changes", "out of memory"
+        values |= {name: str(self._meter[name]) for name in named}
         values |= {"memory (MiB)": f"{_resident_memory() / 2**20:.0f}"}
         device = self._tracker.network.device
         if device.type == "cuda":
@@ -89,10 +104,18 @@ class Diagnostics:
         return DiagnosticStatus(
             level=level,
             name=f"{self._name}: tracking",
-            message=text,
+            message=excerpt(text),
             hardware_id=self._constants["device"],
-            values=[KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
+            values=_values(found)
+            + [KeyValue(key=key, value=value) for key, value in (values | self._constants).items()],
         )
+
+
+def _values(problems: Iterable[Problem]) -> list[KeyValue]:
+    return [
+        KeyValue(key=f"{'note' if problem.level == OK else 'problem'}: {problem.name}", value=excerpt(problem.text))
+        for problem in problems
+    ]
 
 
 def _resident_memory() -> int:

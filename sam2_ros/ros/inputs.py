@@ -96,12 +96,12 @@ class Inputs:
         return subscription
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        stamp = nanoseconds(message.header.stamp)
         if (watch := self.watch) is not None:
-            watch.image_arrived()
+            watch.image_arrived(stamp)
         if (stream := self._configured.stream) is not None:
             # Images of a driver that does not stamp them get their time of arrival.
-            stamp = stamp if (stamp := nanoseconds(message.header.stamp)) > 0 else self._arrival_clock.now()
-            stream.put_image(ArrivedImage(message, stamp))
+            stream.put_image(ArrivedImage(message, stamp if stamp > 0 else self._arrival_clock.now()))
 
     def _on_click(self, message: PointStamped) -> None:
         self._inbox.put_click(message.header, message.point, CLICKS)

@@ -30,6 +30,26 @@ class CallSite:
     suppressed: int = 0
 
 
+class Budget:
+    """The bytes that may be written now. Its owner locks it."""
+
+    def __init__(self, now: float) -> None:
+        self.lock = threading.Lock()
+        self.suppressed = 0  # lines beyond the budget
+        self._bytes = BURST_BYTES
+        self._time = now  # s
+
+    def take(self, size: int, now: float) -> bool:
+        """Spend bytes. Returns False if there are too few."""
+        self._bytes = min(BURST_BYTES, self._bytes + BYTES_PER_SECOND * (now - self._time))
+        self._time = now
+        if size > self._bytes:
+            self.suppressed += 1
+            return False
+        self._bytes -= size
+        return True
+
+
 class Log:
     """Writes like rclpy's logger, but cuts long lines, suppresses lines beyond a rate and says how many.
 
@@ -39,16 +59,23 @@ class Log:
     Args:
         logger: the node's logger.
         steady: a monotonic clock, s.
+        budget: shared with other logs; None: one of its own.
     """
 
-    def __init__(self, logger: RcutilsLogger, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        logger: RcutilsLogger,
+        steady: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
+    ) -> None:
         self._logger = logger
         self._steady = steady
-        self._lock = threading.Lock()
         self._call_sites: dict[tuple[str, int, str], CallSite] = {}
-        self._budget = BURST_BYTES
-        self._budget_time = steady()
-        self._suppressed = 0  # lines beyond the budget
+        self._budget = budget or Budget(steady())
+
+    def named(self, name: str) -> Log:
+        """The log of a part of the node. Together they keep to one rate."""
+        return Log(self._logger.get_child(name), self._steady, self._budget)
 
     def info(self, text: str, *, throttle_duration_sec: float = 0.0, once: bool = False, kind: str = "") -> None:
         if line := self._line(text, throttle_duration_sec, once, kind):
@@ -65,7 +92,7 @@ class Log:
     def _line(self, text: str, every: float, once: bool, kind: str) -> str | None:
         """The line to write now; None: it is suppressed."""
         caller = sys._getframe(2)
-        with self._lock:
+        with self._budget.lock:
             now = self._steady()
             call_site = self._call_sites.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), CallSite())
             if now - call_site.last < (float("inf") if once else every):
@@ -74,14 +101,9 @@ class Log:
             line = excerpt(text)
             if call_site.suppressed and not once:
                 line += f" ({call_site.suppressed} more like this since the last)"
-            if self._suppressed:
-                line += f" ({self._suppressed} other lines were left out)"
-            self._budget = min(BURST_BYTES, self._budget + BYTES_PER_SECOND * (now - self._budget_time))
-            self._budget_time = now
-            size = len(line.encode(errors="replace")) + LINE_OVERHEAD_BYTES
-            if size > self._budget:
-                self._suppressed += 1
+            if self._budget.suppressed:
+                line += f" ({self._budget.suppressed} other lines were left out)"
+            if not self._budget.take(len(line.encode(errors="replace")) + LINE_OVERHEAD_BYTES, now):
                 return None
-            self._budget -= size
-            call_site.last, call_site.suppressed, self._suppressed = now, 0, 0
+            call_site.last, call_site.suppressed, self._budget.suppressed = now, 0, 0
             return line

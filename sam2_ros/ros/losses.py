@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sam2_ros.ros.meter import Meter
 
@@ -14,10 +14,15 @@ REASONS = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
     "without room": "max_objects are tracked already; raise it, remove some, or set detection_forget_after",
     "without score": "no hypothesis has a score that is a number",
-    "doubled": "a surer box of the same message overlaps by more than detection_max_overlap",
+    "unusable": "boxes are not finite, have no size or are outside their image",
     "refused": "~/prompt_results says why",
 }
-"""Explanation of each counted reason for dropping detections. Known and unsure detections are not losses."""
+"""Explanation of each counted reason for dropping detections. What is known, unsure or unconfirmed is no loss."""
+
+UNDROPPED = ("correcting", "agreeing", "disagreeing", "known", "unconfirmed", "new", "unsure", "overtaken")
+"""What else detections are counted as: of the accepted, those that corrected an object; those that agree, or do not,
+with the masklet of their thing; those of something that is tracked already, seen too rarely, or new but not to be
+started; those with a low score; and those whose object has changed in the meantime."""
 
 
 class Losses:
@@ -42,6 +47,9 @@ class Losses:
         if not lost or self._steady() - self._reported_at < LOG_INTERVAL:
             return None
         self._reported, self._reported_at = counts, self._steady()
-        return "Detections dropped: " + ", ".join(
-            f"{number} {event} ({REASONS[event]})" for event, number in lost.items()
-        )
+        return describe(lost)
+
+
+def describe(lost: Mapping[str, int]) -> str:
+    """One line about dropped detections: their number by reason, and what to do."""
+    return "Detections dropped: " + ", ".join(f"{number} {event} ({REASONS[event]})" for event, number in lost.items())

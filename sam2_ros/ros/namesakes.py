@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 
+from sam2_ros.ros.problems import WARN, Problem
+
+UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""rmw's name of the node of a publisher while the node is still, or no longer, known. It may be ours."""
+
 
 class Namesakes:
     """Warns of duplicates of a node in the graph, once DDS has discovered them.
@@ -19,6 +24,11 @@ class Namesakes:
         self._node = node
         self._topics = topics
         self._last_warning = ""
+
+    @property
+    def problem(self) -> Problem | None:
+        """What `new_warning` found when it was called last, if it still stands."""
+        return Problem("duplicate", WARN, self._last_warning) if self._last_warning else None
 
     def new_warning(self) -> str | None:
         """A warning with a remedy; None: there is none, or it has not changed since the last call."""
@@ -43,6 +53,7 @@ class Namesakes:
                 f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
                 for publisher in publishers
                 if (publisher.node_name, publisher.node_namespace) != (node.get_name(), node.get_namespace())
+                and publisher.node_name != UNKNOWN
             )
             if others:
                 return f"{', '.join(others)} publishes on {topic}, too: subscribers receive both. Remap one of them"

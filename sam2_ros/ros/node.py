@@ -12,49 +12,68 @@ import os
 # Must be set before PyTorch starts its threads. By default they spin while they wait for each other; as soon as another
 # process needs a core, as on any robot, that takes most of the time (measured: 2.5 s instead of 0.1 s for a frame).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Images come from anywhere. What is wrong with one says our own log, whose rate is limited.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import argparse
+import contextlib
 import gc
 import logging
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
+from sam2_ros.data.image_message import pixels_of
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import parameter_files, process, shared_memory
 from sam2_ros.ros.clock_watch import ClockWatch
-from sam2_ros.ros.declaration import declare
+from sam2_ros.ros.declaration import declare, refuse_unknown_types
 from sam2_ros.ros.diagnostics import array
+from sam2_ros.ros.executor import Executor
+from sam2_ros.ros.image_bridge import ImageBridge
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
+from sam2_ros.ros.problems import ERROR, WARN, Problem
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
-from sam2_ros.ros.tracked_camera import TrackedCamera
+from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
+from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 9
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 12
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
 MAX_SMALL_IMAGE_SIZE = 512
 """Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
 each (docs/speed.md, "Threads of one operation")."""
+
+MOST_KEPT_MEMORY = 2**26
+"""Bytes of freed memory that are kept for the next image, for each heap."""
+
+REPORT_PERIOD = 1.0
+"""Seconds between two messages on /diagnostics."""
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -65,19 +84,31 @@ class Sam2Node(LifecycleNode):
     Configuring loads the weights; activating subscribes to images and prompts; deactivating unsubscribes and keeps the
     tracked objects; cleaning up frees everything. Spin it with a `MultiThreadedExecutor`, so that a call of ~/prompt,
     which may wait, does not block other callbacks.
+
+    Args:
+        on_lost: called in any thread if the GPU is lost to this process. None: the node refuses everything and says so.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, on_lost: Callable[[], None] | None = None, **kwargs: Any) -> None:
         super().__init__("sam2", **kwargs)
+        self._on_lost = on_lost
         self._log = Log(self.get_logger())
-        self._configured = False
+        self._configured = self._configuring = False
         self._configure_error = ""
-        declare(self, SAM2_PARAMETERS, CHECKS, lambda: self.is_configured)
+        self.cameras: tuple[TrackedCamera, ...] = ()
+        self._bridge: ImageBridge | None = None  # while configured, if cv_bridge may be used
+        checks = {**CHECKS, "max_objects": self._check_max_objects}
+        declare(self, SAM2_PARAMETERS, checks, lambda: self.is_configured)
+        refuse_unknown_types(self)
         _refuse_impossible_transitions(self)
         self._log_handler = _RosLogHandler(self._log)
-        logging.getLogger("sam2_ros").addHandler(self._log_handler)
+        package = logging.getLogger("sam2_ros")
+        package.addHandler(self._log_handler)
+        package.setLevel(logging.INFO)  # it says that kernels are compiled, which takes a minute
 
-        self.cameras = tuple(TrackedCamera(self, name) for name in self._value("cameras") or [""])
+        on_lost, names = self._end_lost, self._value("cameras") or [""]
+        self.cameras = tuple(TrackedCamera(self, name, self._log, on_lost) for name in names)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         # In every state, since monitors need it.
         self._diagnostics = publisher(self, DiagnosticArray, "/diagnostics", depth=10, always=True)
 
@@ -87,7 +118,8 @@ class Sam2Node(LifecycleNode):
         self._clock_watch = ClockWatch(self)
 
         parameter_files.warn_of_unused(self, sys.argv)
-        self.create_timer(1.0, self._report, clock=STEADY)
+        # In a group of its own: configuring takes a while, which monitors should hear.
+        self.create_timer(REPORT_PERIOD, self._report, MutuallyExclusiveCallbackGroup(), clock=STEADY)
         if self.get_parameter("autostart").value:
             self._autostart = self.create_timer(0.0, self._start, clock=STEADY)  # fires once the node is spun
 
@@ -112,6 +144,7 @@ class Sam2Node(LifecycleNode):
                 raise
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._configuring = True
         try:
             self._load()
         except stopping.Stopped:
@@ -122,6 +155,8 @@ class Sam2Node(LifecycleNode):
             self._configure_error = f"Not configured: {kind}{error}"
             self._log.error(self._configure_error)
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self._configuring = False
         self._configure_error = ""
         return super().on_configure(state)
 
@@ -148,7 +183,7 @@ class Sam2Node(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self._release(forget=True)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -164,6 +199,8 @@ class Sam2Node(LifecycleNode):
         # The time a thread waits for the interpreter at each of thousands of operations: with the default of 5 ms,
         # encoding ahead lowers the rate instead of raising it.
         sys.setswitchinterval(1e-4)
+        keep_freed_memory(MOST_KEPT_MEMORY)
+        self._bridge = ImageBridge(self._log) if self._value("use_cv_bridge") else None  # is tried in the meantime
         model = self._load_network()
         check_memory(model)  # before the kernels are built, which takes a minute
         dtype = self._value("dtype")
@@ -181,12 +218,15 @@ class Sam2Node(LifecycleNode):
         threads = self._thread_count(config, kernels=model.device.type == "cpu" and choice.has_own_kernels)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
+        read = self._bridge.read if self._bridge is not None else pixels_of
         if not self._value("encode_ahead"):
             # One turn for everything: each operation has all cores, and images that wait meanwhile become one batch.
             tracker.encoder.turn = tracker.turn
         for i, camera in enumerate(self.cameras):
-            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"))
+            camera.configure(tracker.sibling() if i else tracker, self._value("encode_ahead"), read)
         self._configured = True
+        gc.collect()
+        gc.freeze()  # what is there now stays: collections, during which no thread runs, need not visit it
         size = f"{config.image_size}x{config.image_size} pixels"
         shape = "the aspect of the images" if config.aspect == IMAGE else f"aspect {config.aspect}"
         model = f"model {config.name} at {size}, {shape}, on {model.device}"
@@ -204,29 +244,67 @@ class Sam2Node(LifecycleNode):
     def _thread_count(self, config: SAM2Config, kernels: bool) -> int:
         return self._value("threads") or network_threads(config.image_size, self._value("encode_ahead"), kernels)
 
-    def _release(self) -> None:
+    def _release(self, forget: bool = False) -> None:
         for camera in self.cameras:
-            camera.release()
+            camera.release(forget)
+        if self._bridge is not None:
+            self._bridge.close()
+            self._bridge = None
         if self._configured:
             self._configured = False
+            gc.unfreeze()
             gc.collect()  # frees the network
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # of a GPU that is lost
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
 
+    def _check_max_objects(self, number: int) -> None:
+        if (tracked := max((camera.objects for camera in self.cameras), default=0)) > number:
+            raise ValueError(f"{tracked} objects are tracked; remove some first")
+
+    def _apply_parameters(self, parameters: list[Parameter]) -> None:
+        if {parameter.name for parameter in parameters}.isdisjoint(TRACKER_PARAMETERS):
+            return
+        try:
+            for camera in self.cameras:
+                camera.apply_parameters()
+        except RuntimeError:  # the stream has ended in the meantime
+            return
+
     def _report(self) -> None:
         if not self.context.ok():  # the process is ending
             return
-        now = self.get_clock().now().to_msg()
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
-        self._diagnostics.publish(array([camera.status(self._configure_error) for camera in self.cameras], now))
+        if (clock := self._clock_watch.problem()) is not None and self._configured:
+            self._log.warning(clock.sentence, throttle_duration_sec=30.0)
+        found = self._unready(), self._namesakes.problem, clock
+        standing = [problem for problem in found if problem is not None]
+        statuses = [camera.status(standing) for camera in self.cameras]
+        self._diagnostics.publish(array(statuses, self.get_clock().now().to_msg()))
         for camera in self.cameras:
             camera.warn()
-        if (warning := self._clock_watch.warning()) is not None:
-            self._log.warning(warning, throttle_duration_sec=30.0)
+
+    def _unready(self) -> Problem | None:
+        """Why the node is not configured."""
+        if self._configuring:
+            text = "configuring: weights are loaded, and at the first start kernels are compiled, which takes a minute"
+            return Problem("state", WARN, text)
+        if self._configured:
+            return None
+        return Problem("state", ERROR, self._configure_error) if self._configure_error else NOT_CONFIGURED
+
+    def _end_lost(self, reason: str) -> None:
+        """Say that the GPU is lost, and end the process if it is ours. Called in a stream's thread."""
+        self._log.error(f"The node cannot go on: {reason}. With respawn:=true, the launch file starts it again")
+        with contextlib.suppress(Exception):  # a signal may arrive in the meantime
+            self._report()
+            self._diagnostics.wait_for_all_acked(Duration(seconds=0.5))
+        if self._on_lost is not None:
+            self._on_lost()
 
 
 class _RosLogHandler(logging.Handler):
@@ -237,8 +315,12 @@ class _RosLogHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = self._log.error if record.levelno >= logging.ERROR else self._log.warning
-        log(record.getMessage())
+        if record.levelno >= logging.ERROR:
+            self._log.error(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            self._log.warning(record.getMessage())
+        else:
+            self._log.info(record.getMessage())
 
 
 def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
@@ -257,19 +339,25 @@ def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
 def _refuse_impossible_transitions(node: Sam2Node) -> None:
     """Makes the node refuse impossible transitions, such as "activate" of a node that is not configured.
 
-    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request.
+    In rclpy (Jazzy) they raise through the executor, which ends the node without an answer to the request; and rcl logs
+    each label that it does not know, however long and often.
     """
     service = node._service_change_state
     change_state = service.callback
 
     def answer(request, response):
+        number, label = request.transition.id, request.transition.label  # a label counts more
         try:
-            return change_state(request, response)
-        except Exception as error:
-            if node.context.ok():  # otherwise the process is ending
-                node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
-            response.success = False
-            return response
+            possible = {label: number for number, label, *_ in node._state_machine.available_transitions}
+            if label in possible if label else number in possible.values():
+                return change_state(request, response)
+            error = f"{label or number} is none of the possible ones: {', '.join(possible)}"
+        except Exception as exception:
+            error = str(exception)
+        if node.context.ok():  # otherwise the process is ending
+            node._log.error(f"Transition refused: {error}", throttle_duration_sec=2.0)
+        response.success = False
+        return response
 
     service.callback = answer
 
@@ -283,14 +371,21 @@ def main() -> int:
 
 
 def _run() -> int:
+    lost = threading.Event()
+
+    def end() -> None:
+        lost.set()
+        process.exit_soon(process.LOST)
+        rclpy.try_shutdown()
+
     try:
-        node = Sam2Node()
+        node = Sam2Node(on_lost=end)
     except Exception as error:  # a parameter of the wrong type or out of range
         if rclpy.ok():  # otherwise a signal has arrived in the meantime
             print(f"sam2: {error}", file=sys.stderr)
             return 1
         return 0
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS * len(node.cameras))
+    executor = Executor(EXECUTOR_THREADS * len(node.cameras), node._log)
     executor.add_node(node)
     while rclpy.ok():
         try:
@@ -304,6 +399,8 @@ def _run() -> int:
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
+    if lost.is_set():
+        process.exit_now(process.LOST)
     return 0
 
 

@@ -159,6 +159,12 @@ SAM2_PARAMETERS = (
         " all 16 bits are left as they are.",
     ),
     ParameterSpec(
+        "use_cv_bridge",
+        True,
+        "Read raw images with cv_bridge where it is installed, in those encodings for which a trial at the start gives"
+        " the same pixels as this package. false: do not load it.",
+    ),
+    ParameterSpec(
         "max_image_pixels",
         8192 * 8192,
         "Larger images are skipped, compressed ones before they are decoded.",
@@ -167,8 +173,11 @@ SAM2_PARAMETERS = (
     ParameterSpec(
         "max_objects",
         16,
-        "The number of objects that can be tracked at once; a prompt for one more is refused.",
+        "The number of objects that can be tracked at once; a prompt for one more is refused. It cannot become less"
+        " than are tracked. On a GPU, more than when the node was configured are tracked without CUDA graphs, which is"
+        " slower.",
         range=(1, 1024),
+        applies="immediately",
     ),
     ParameterSpec(
         "history",
@@ -188,6 +197,7 @@ SAM2_PARAMETERS = (
         False,
         "true: each pixel belongs to at most one object, the one with the highest logit there. false: masks may"
         " overlap, like those of a cup and its handle.",
+        applies="immediately",
     ),
     ParameterSpec(
         "box_min_part",
@@ -195,6 +205,7 @@ SAM2_PARAMETERS = (
         "Parts of a mask smaller than this share of its largest part do not count for its box, so that stray pixels do"
         " not widen it. The mask itself does not change. 0: all parts count.",
         range=(0.0, 1.0),
+        applies="immediately",
     ),
     ParameterSpec(
         "publish_masks",
@@ -225,6 +236,64 @@ SAM2_PARAMETERS = (
         choices=("forget", "keep"),
     ),
     ParameterSpec(
+        "depth_transport",
+        "raw",
+        "raw: sensor_msgs/Image on the depth topic. compressedDepth: sensor_msgs/CompressedImage on"
+        " <depth topic>/compressedDepth, as PNG.",
+        choices=("raw", "compressedDepth"),
+    ),
+    ParameterSpec(
+        "depth_tolerance",
+        0.02,
+        "Seconds that the stamps of an image and of its depth image may differ. Of several depth images, the nearest is"
+        " used.",
+        range=(0.0, 10.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_wait",
+        0.5,
+        "Seconds that points and boxes wait for depth that comes later than the masklets, which do not wait.",
+        range=(0.0, 60.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "depth_queue_size",
+        30,
+        "The number of depth images that are kept, up to 256 MiB, for images that are still being processed. With"
+        " keep_all, as many as images may wait.",
+        range=(1, 100_000),
+    ),
+    ParameterSpec(
+        "image_rectified",
+        False,
+        "true: images and depth are rectified (image_rect), so that P of camera_info holds. false: K and the distortion"
+        " do (image_raw).",
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "points_layout",
+        "objects",
+        "The points of ~/points. objects: those of objects, in a row. organized: one for each pixel of the depth image,"
+        " NaN beside objects. scene: the same with all points, those of no object with ID 0.",
+        choices=("objects", "organized", "scene"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "boxes_3d",
+        "oriented",
+        "The boxes of ~/objects_3d. oriented: turned so that they fit. axis_aligned: along the axes of the camera.",
+        choices=("oriented", "axis_aligned"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "publish_tf",
+        False,
+        "Publish the centroid of each visible object as a frame on /tf, such as sam2/object_3, below the frame of the"
+        " image.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "prompt_timeout",
         10.0,
         "Seconds that a prompt waits for an image with its stamp or a newer one before it is refused.",
@@ -246,12 +315,100 @@ SAM2_PARAMETERS = (
         applies="immediately",
     ),
     ParameterSpec(
+        "detections_do",
+        "both",
+        "What detections do. start: start an object for what is new. correct: prompt an object again from which its"
+        " masklet has drifted, or which is back after an absence; start nothing. both.",
+        choices=("start", "correct", "both"),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm",
+        2,
+        "The number of the last detection_confirm_within messages of detectors in which a thing must have been detected"
+        " before an object starts. 1: at once, also for false boxes.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_confirm_within",
+        3,
+        "The number of messages of detectors among which detection_confirm counts; at least as many as that count.",
+        range=(1, 50),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_below",
+        0.4,
+        "An object is corrected when the IoU of its masklet's box with its detection is lower than this"
+        " detection_correct_after times in a row.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_trust_above",
+        0.6,
+        "The IoU from which on a detection agrees with a masklet, so that earlier disagreements are forgotten.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_after",
+        3,
+        "The number of detections in a row that must disagree with a masklet before its object is corrected. It doubles"
+        " with each correction that does not help.",
+        range=(1, 1000),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "detection_correct_all",
+        False,
+        "true: detections also correct objects that a person has prompted. false: only those that detections have"
+        " started. They never remove a person's object.",
+        applies="immediately",
+    ),
+    ParameterSpec(
         "detection_forget_after",
         0.0,
         "Seconds after which an object that only a detector has prompted and that is not visible is removed, to make"
         " room for others. 0: never.",
         range=(0.0, 1e6),
         applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_opacity",
+        0.15,
+        "How strongly ~/overlay tints objects. 0: outlines and labels alone. 1: nothing of the object is seen.",
+        range=(0.0, 1.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_labels",
+        True,
+        "Write ID, label and presence of each object into ~/overlay.",
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "overlay_max_rate",
+        0.0,
+        "The most pictures per second on ~/overlay, to save computation and bandwidth; each shows the newest image."
+        " 0: one for every image.",
+        range=(0.0, 1000.0),
+        applies="immediately",
+    ),
+    ParameterSpec(
+        "save_folder",
+        "",
+        "The folder below which ~/save writes, and nowhere else. Empty: ~/.local/share/sam2_ros/saved.",
+        applies="start",
+    ),
+    ParameterSpec(
+        "resume_file",
+        "",
+        "A file in which the tracked objects are kept, written every second: after a crash or a power failure the node"
+        " starts with the same objects. It is not written in a folder that does not exist. Empty: objects are"
+        " forgotten. See docs/resuming.md.",
+        applies="start",
     ),
 )
 

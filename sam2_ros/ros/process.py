@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -18,6 +20,12 @@ from sam2_ros.ros import parameter_files
 
 EXIT_TIMEOUT = 2.0
 """Seconds for remaining work, such as the step of a large network, to end."""
+
+LOST = os.EX_SOFTWARE
+"""Exit status, 70, of a process that ends itself because it cannot work any more, and a new one can."""
+
+MAX_DOMAIN_ID = 232
+"""The largest for which DDS has UDP ports."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, launch and systemd, a closed terminal
 
@@ -48,11 +56,46 @@ def run(program: str, work: Callable[[], int], exit_timeout: float | None = EXIT
         return signals.status
 
 
+def domain_problem(text: str) -> str | None:
+    """What is wrong with ROS_DOMAIN_ID; None: nothing. With too high a number, Fast DDS would end the process."""
+    try:
+        domain = int(text or "0")
+    except ValueError:
+        return f"ROS_DOMAIN_ID is {text!r}; it must be a number from 0 to {MAX_DOMAIN_ID}"
+    if domain > MAX_DOMAIN_ID:
+        return f"ROS_DOMAIN_ID is {domain}; it must be at most {MAX_DOMAIN_ID}"
+    return None
+
+
+def exit_soon(status: int, timeout: float = EXIT_TIMEOUT) -> None:
+    """Exit after a time, even if threads hang in a driver's call and the exit that is under way does not come."""
+
+    def wait() -> None:
+        time.sleep(timeout)
+        exit_now(status)
+
+    threading.Thread(target=wait, name="exit", daemon=True).start()
+
+
+def exit_now(status: int) -> NoReturn:
+    """Exit without running what Python and libraries do at the end, which may crash after an error of the GPU."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # closed, or a pipe that nobody reads
+            stream.flush()
+    os._exit(status)
+
+
 def _run(program: str, work: Callable[[], int], interrupted: int) -> int:
+    if (problem := domain_problem(os.environ.get("ROS_DOMAIN_ID", ""))) is not None:
+        print(f"{program}: {problem}", file=sys.stderr)
+        return 1
     try:
         rclpy.init()
     except Exception as error:
-        print(f"{program}: {parameter_files.explain(sys.argv, str(error))}", file=sys.stderr)
+        line = parameter_files.explain(sys.argv, str(error))
+        if re.search("log(ging)? directory", line):
+            line += "; set HOME, or ROS_LOG_DIR, to a folder that may be written"
+        print(f"{program}: {line}", file=sys.stderr)
         return 1
     try:
         return work()

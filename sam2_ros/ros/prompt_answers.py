@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sam2_ros import msg
 from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.prompts import refused
-from sam2_ros.ros.waiting_prompt import WaitingPrompt
+from sam2_ros.ros.waiting_prompt import WaitingDetections, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 
 
@@ -37,6 +37,8 @@ class PromptAnswers:
         """Answer a prompt. `prompt` is the prompt after its checks."""
         kind = "prompts" if waiting.proposal is None else "detections"
         self._meter.count(f"{kind} accepted" if result.accepted else f"{kind} refused")
+        if result.accepted and waiting.proposal is not None and waiting.prompt.object_id:
+            self._meter.count("detections correcting")
         try:
             self._listener.on_answer(result, prompt)
         except Exception as error:  # other prompts wait behind this one
@@ -50,6 +52,13 @@ class PromptAnswers:
         self.send(waiting, refused(waiting.header, waiting.prompt.object_id, reason), waiting.prompt)
 
     def drop(self, waiting: WaitingPrompt, reason: str) -> None:
-        """Drop a detection without an answer, and count it by its reason."""
-        self._meter.count(f"detections {reason}")
+        """Drop a detection, or those of a message, without an answer, and count them by the reason."""
+        number = len(waiting.detections) if isinstance(waiting, WaitingDetections) else 1
+        self._meter.count(f"detections {reason}", number)
+        waiting.answer.cancel()
+
+    def decided(self, waiting: WaitingDetections, counts: Mapping[str, int]) -> None:
+        """Count the detections of a message that lead to no prompt, by the reason."""
+        for reason, number in counts.items():
+            self._meter.count(f"detections {reason}", number)
         waiting.answer.cancel()

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from sam2_ros import msg
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros import prompts
 from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.configured_stream import ConfiguredStream
@@ -62,25 +63,35 @@ class PromptInbox:
             self._put(header, prompt, source)
 
     def put_detections(self, message: Detection2DArray) -> None:
-        max_overlap = self._value("detection_max_overlap")
-        proposal = Proposal(max_overlap, self._value("detection_forget_after"))
-        detected, left_out = prompts.from_detections(message, self._value("detection_min_score"), max_overlap)
+        detections, left_out = prompts.from_detections(message, self._value("detection_min_score"))
         for reason, number in left_out.items():
             self._configured.meter.count(f"detections {reason}", number)
-        for prompt in detected:
-            self._put(message.header, prompt, DETECTIONS, proposal)
+        if (stream := self._configured.stream) is None:
+            return
+        settings = DetectionSettings(
+            do=self._value("detections_do"),
+            confirm=self._value("detection_confirm"),
+            confirm_within=self._value("detection_confirm_within"),
+            max_overlap=self._value("detection_max_overlap"),
+            correct_below=self._value("detection_correct_below"),
+            trust_above=self._value("detection_trust_above"),
+            correct_after=self._value("detection_correct_after"),
+            correct_all=self._value("detection_correct_all"),
+        )
+        proposal = Proposal(settings.max_overlap, self._value("detection_forget_after"), settings.correct_all)
+        timeout = self._value("prompt_timeout")
+        stream.put_detections(message.header, detections, settings, proposal, timeout, DETECTIONS)
 
     def _put(
         self,
         header: Header,
         prompt: Prompt,
         source: Source,
-        proposal: Proposal | None = None,
         order: AnswerOrder | None = None,
     ) -> Future[msg.PromptResult]:
         if (stream := self._configured.stream) is None:
             return self._refuse(header, prompt.object_id, "the node is not configured", order)
-        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), proposal, source, order)
+        return stream.put_prompt(header, prompt, self._value("prompt_timeout"), source=source, order=order)
 
     def _refuse(
         self, header: Header, object_id: int, reason: str, order: AnswerOrder | None = None

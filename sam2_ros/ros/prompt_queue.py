@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sam2_ros.ros.waiting_prompt import WaitingPrompt
 
@@ -48,6 +48,10 @@ class PromptQueue:
         if evicted is not None and evicted is not new:
             self._waiting.remove(evicted)
         return evicted
+
+    def add(self, prompts: Iterable[WaitingPrompt]) -> None:
+        """Add the prompts that follow from the detections of one message, before all others: they are due at once."""
+        self._waiting[:0] = prompts
 
     def remove(self, waiting: WaitingPrompt) -> None:
         """Remove a waiting prompt."""

@@ -9,7 +9,7 @@ from enum import Enum
 from sam2_ros.ros.image_stamps import ImageStamps
 from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.snapshot import Snapshot
-from sam2_ros.ros.waiting_prompt import Source, WaitingPrompt
+from sam2_ros.ros.waiting_prompt import Source, WaitingDetections, WaitingPrompt
 from sam2_ros.tracking.prompt import PromptError
 
 MAX_PLAYBACK_RATE = 10
@@ -49,6 +49,8 @@ def refusal(waiting: WaitingPrompt, images: ImageStamps) -> str | None:
             return ahead_of_newest(stamp, images.newest or 0)
         if not jumps and (reason := processed.too_old(stamp)) is not None:
             return reason
+    if isinstance(waiting, WaitingDetections):
+        return None  # each box is checked on its image
     if stamp == 0 and stamps:
         stamp = stamps[-1]
     was_processed = is_processed or (bool(stamps) and stamps[0] <= stamp <= stamps[-1])

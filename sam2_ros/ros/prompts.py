@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.data.image_message import ImageError, mask_of
+from sam2_ros.detection.policy import MAX_BOXES, Detection
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.images import to_message as to_image
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError
@@ -73,20 +74,17 @@ def from_point(point: Point) -> Prompt:
     return Prompt(clicks=(Click(point.x, point.y),))
 
 
-def from_detections(
-    message: Detection2DArray, min_score: float, max_overlap: float = 1.0
-) -> tuple[list[Prompt], Counter[str]]:
-    """A prompt for a new object, labelled with its class, for each detection with a sufficient score; best first.
+def from_detections(message: Detection2DArray, min_score: float) -> tuple[list[Detection], Counter[str]]:
+    """The detections with a sufficient score, labelled with their classes; best first, at most `MAX_BOXES`.
 
     Args:
         min_score: minimum score of the best hypothesis. NaN and infinity are not scores.
-        max_overlap: IoU above which a box is the same object as one with a higher score.
 
     Returns:
-        The prompts, and the number of detections left out by reason: "without score", "unsure", "doubled".
+        The detections, and the number of those left out by reason: "without score", "unsure", "in excess".
     """
     left_out: Counter[str] = Counter()
-    sure: list[tuple[float, Prompt]] = []
+    sure: list[tuple[float, str, Detection2D]] = []
     for detection in message.detections:
         hypotheses = [result.hypothesis for result in detection.results if math.isfinite(result.hypothesis.score)]
         best = max(hypotheses, key=lambda hypothesis: hypothesis.score, default=None)
@@ -95,14 +93,10 @@ def from_detections(
         elif best.score < min_score:
             left_out["unsure"] += 1
         else:
-            sure.append((best.score, Prompt(box=_enclosing_box(detection), label=best.class_id)))
-    prompts: list[Prompt] = []
-    for _, prompt in sorted(sure, key=lambda scored: -scored[0]):
-        if any(overlap(prompt.box, other.box) > max_overlap for other in prompts):
-            left_out["doubled"] += 1
-        else:
-            prompts.append(prompt)
-    return prompts, left_out
+            sure.append((best.score, best.class_id, detection))
+    sure.sort(key=lambda scored: -scored[0])
+    left_out["in excess"] += max(0, len(sure) - MAX_BOXES)
+    return [Detection(_enclosing_box(one), label, score) for score, label, one in sure[:MAX_BOXES]], +left_out
 
 
 def _enclosing_box(detection: Detection2D) -> Box:
@@ -121,12 +115,3 @@ def refused(header: Header, object_id: int, reason: str) -> msg.PromptResult:
     """The result of a refused prompt, with its header and the reason. Long texts are shortened."""
     named = Header(stamp=header.stamp, frame_id=excerpt(header.frame_id))
     return msg.PromptResult(header=named, object_id=object_id, message=excerpt(reason))
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0 .. 1."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / (a.width * a.height + b.width * b.height - width * height)

@@ -12,16 +12,20 @@ from sam2_ros import srv
 from sam2_ros.ros import masklets
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.ros.log import Log
+from sam2_ros.ros.pause_services import PauseServices
 from sam2_ros.ros.prompt_inbox import SERVICE, PromptInbox
+from sam2_ros.ros.save_service import SaveService
+from sam2_ros.ros.segment_service import SegmentService
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.tracker import Tracker
 
 
 class Services:
-    """`~/prompt`, `~/remove`, `~/reset` and `~/list`. Each answer says what happened."""
+    """All of them: `~/prompt`, `~/remove`, `~/reset` and `~/list` here. Each answer says what happened."""
 
-    def __init__(self, node: Node, topics: Topics, configured: ConfiguredStream, inbox: PromptInbox) -> None:
+    def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream, inbox: PromptInbox) -> None:
         self._configured = configured
         self._inbox = inbox
         private = topics.private
@@ -31,6 +35,9 @@ class Services:
         node.create_service(srv.RemoveObject, private("remove"), self._remove, callback_group=management)
         node.create_service(Trigger, private("reset"), self._reset, callback_group=management)
         node.create_service(srv.ListObjects, private("list"), self._list, callback_group=management)
+        PauseServices(node, topics, configured, management)
+        SegmentService(node, topics, log, configured)
+        SaveService(node, topics, configured)
 
     def _prompt(
         self, request: srv.PromptObject.Request, response: srv.PromptObject.Response

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -13,8 +16,11 @@ from std_msgs.msg import Header
 
 from sam2_ros import msg
 from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.detection.policy import Detection
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.answer_order import AnswerOrder
 from sam2_ros.ros.call_queue import CallQueue
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_pipeline import ImagePipeline, PreparedImage
 from sam2_ros.ros.image_queue import ArrivedImage, ImageQueue
 from sam2_ros.ros.image_stamps import ImageStamps
@@ -25,15 +31,21 @@ from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, round_robin, target_stamp, turn
+from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.stamp_gate import StampGate
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.tracked_image import TrackedImage
 from sam2_ros.ros.tracking_session import TrackingSession
-from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
+from sam2_ros.system.lost_device import loss_of_device
+from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_PROMPTS_BETWEEN_IMAGES = 16
 """Maximum number of prompts applied between two images if images are waiting and only the newest is processed."""
+
+PAUSED = "the node is paused; call ~/resume first"
 
 DEFAULT_SOURCE = Source()
 
@@ -52,6 +64,8 @@ class Stream:
         encode_ahead: encode the next image while objects are tracked on this one.
         keep_over_jumps: keep the tracked objects also if time jumps back.
         decoder: decodes image messages; None: a decoder with defaults.
+        kept: objects of an earlier process to begin with; None: `kept` has nothing to say about this one's.
+        on_lost: called once, in the stream's thread, with the reason, if the GPU is lost to this process.
     """
 
     def __init__(
@@ -64,7 +78,10 @@ class Stream:
         encode_ahead: bool = False,
         keep_over_jumps: bool = False,
         decoder: ImageDecoder | None = None,
+        kept: KeptObjects | None = None,
+        on_lost: Callable[[str], None] | None = None,
     ) -> None:
+        self._on_lost = on_lost
         self._meter = meter
         self._listener = listener
         self._log = log
@@ -75,7 +92,7 @@ class Stream:
         self._calls: CallQueue[Tracker] = CallQueue()
         self._answers = PromptAnswers(meter, log, listener, self._report)
         # Only for the stream's thread.
-        self._session = TrackingSession(tracker, meter, log, self._shift_prompts)
+        self._session = TrackingSession(tracker, meter, log, self._shift_prompts, kept)
         self._applier = PromptApplier(self._session, self._answers, self._report)
 
         self._lock = threading.Lock()  # guards the attributes below
@@ -83,19 +100,71 @@ class Stream:
         self._prompts = PromptQueue()
         self._woken = False
         self._closed: str | None = "the node is not active; activate it first"
+        self._paused = False
         self._stopped = False
+        self._lost: str | None = None
+        self._busy_since: float | None = None  # s of the monotonic clock
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
 
+    @property
+    def lost(self) -> str | None:
+        """Why the GPU cannot be used any more by this process; None: it can. If lost, nothing is accepted."""
+        return self._lost
+
+    @property
+    def busy(self) -> float:
+        """Seconds for which the thread has worked on an image and the prompts behind it; 0: it waits."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def open(self) -> None:
-        """Accept images and prompts from now on."""
+        """Accept images and prompts from now on, unless the GPU is lost."""
         with self._lock:
-            self._closed = None
+            self._closed = self._lost
 
     def close(self, reason: str) -> None:
         """Ignore images from now on, and refuse prompts with a reason. Tracked objects stay."""
         with self._lock:
-            self._closed = reason
+            self._closed = reason = self._lost or reason
+        self._clear(reason)
+
+    @property
+    def closed(self) -> str | None:
+        """The reason of `close`; None: the stream is open."""
+        with self._lock:
+            return self._closed
+
+    def pause(self) -> Future[int]:
+        """Compute nothing until `resume`: ignore images, and refuse prompts. Independent of `close` and `open`.
+
+        The result, once the image in work is done, is the number of objects, which stay.
+        """
+        with self._lock:
+            self._paused = True
+        self._clear(PAUSED)
+        return self.call(lambda tracker: len(tracker.labels))
+
+    def resume(self) -> Future[int]:
+        """Go on after `pause`; the result is the number of objects. The time between is not an absence of objects."""
+
+        def resume(tracker: Tracker) -> int:
+            if self.paused:
+                self._session.note_pause()
+            with self._lock:
+                self._paused = False
+            return len(tracker.labels)
+
+        return self.call(resume)
+
+    @property
+    def paused(self) -> bool:
+        with self._lock:
+            return self._paused
+
+    def _clear(self, reason: str) -> None:
+        """Drop waiting images, and refuse waiting prompts."""
+        with self._lock:
             refused = self._prompts.clear()
             self._pipeline.clear()
             self._gate.clear()
@@ -116,12 +185,12 @@ class Stream:
     def put_image(self, image: ArrivedImage) -> None:
         """Add an image. If only the newest is processed, it replaces the waiting one."""
         with self._lock:
-            if self._closed:
+            if self._closed or self._paused:
                 return
             self._gate.announce(image.stamp)
             dropped = self._pipeline.put(image)
             self._wake_up.notify()
-        self._meter.count("received")
+        self._meter.arrived()
         if dropped is not None:
             self._meter.count("dropped")
         if dropped is image:
@@ -149,19 +218,52 @@ class Stream:
         The future of a dropped detection is cancelled. If too many wait, the new one is dropped: otherwise a detector
         that goes on would keep the waiting ones from ever being applied.
         """
+        return self._put(header, partial(WaitingPrompt, header, prompt), timeout, proposal, source, order)
+
+    def put_detections(
+        self,
+        header: Header,
+        detections: Sequence[Detection],
+        settings: DetectionSettings,
+        proposal: Proposal,
+        timeout: float,
+        source: Source = DEFAULT_SOURCE,
+    ) -> Future[msg.PromptResult]:
+        """Queue the detections of one message; what they prompt is decided on their image.
+
+        The future gets an answer if they are refused together; otherwise it is cancelled once that is decided.
+
+        Args:
+            detections: best first.
+            proposal: the conditions for what they prompt.
+        """
+        make = partial(WaitingDetections, header, Prompt(), detections=tuple(detections), settings=settings)
+        return self._put(header, make, timeout, proposal, source, None)
+
+    def _put(
+        self,
+        header: Header,
+        make: Callable[[int, bool, float, float, Source, Proposal | None], WaitingPrompt],
+        timeout: float,
+        proposal: Proposal | None,
+        source: Source,
+        order: AnswerOrder | None,
+    ) -> Future[msg.PromptResult]:
         now = time.monotonic()
         with self._lock:
-            images, reason = self._image_stamps(), self._closed
+            images, reason = self._image_stamps(), self._refusal
         stamp, unstamped = target_stamp(nanoseconds(header.stamp), source, images)
-        waiting = WaitingPrompt(header, prompt, stamp, unstamped, now, now + timeout, source, proposal)
+        waiting = make(stamp, unstamped, now, now + timeout, source, proposal)
         reason = reason or refusal(waiting, images)
         evicted = None
         if reason is None:
             with self._lock:
-                reason = self._closed or object_limit(waiting, images, self._prompts, self._session.snapshot)
+                reason = self._refusal or object_limit(waiting, images, self._prompts, self._session.snapshot)
                 evicted = self._prompts.put(waiting, images.newest) if reason is None else None
         order = order or AnswerOrder()
-        if reason is not None:
+        if reason == PAUSED and proposal is not None:  # a detector goes on, and needs no answers
+            self._answers.drop(waiting, "paused")
+        elif reason is not None:
             order.then(lambda: self._answers.refuse(waiting, reason))
         elif evicted is not waiting:
             if images.processed.stamps and stamp <= images.processed.stamps[-1]:
@@ -198,6 +300,28 @@ class Stream:
 
         return self.call(reset)
 
+    def newest(self) -> Future[TrackedImage | None]:
+        """The newest processed image; None: there is none."""
+        return self.call(lambda tracker: self._session.newest)
+
+    def kept(self) -> Future[KeptObjects]:
+        """What a later process needs to go on with the objects."""
+        return self.call(lambda tracker: self._session.kept())
+
+    def encoded(self, stamp: int) -> Future[tuple[Header, EncodedImage]]:
+        """The image of the history that is nearest to a stamp, ns (0: the newest), and its header.
+
+        The future raises PromptError if the stamp is outside the history, or the history is empty.
+        """
+
+        def find(tracker: Tracker) -> tuple[Header, EncodedImage]:
+            snapshot = self._session.snapshot
+            processed = snapshot.find(stamp) if stamp else None
+            frame = tracker.history.nearest(processed or stamp or None)
+            return snapshot.header_of(frame.stamp), frame.image
+
+        return self.call(find)
+
     @property
     def objects(self) -> int:
         """Number of tracked objects."""
@@ -213,9 +337,24 @@ class Stream:
             self._wake_up.notify()
 
     def _report(self, error: Exception) -> None:
-        """Count and log an unexpected error."""
-        self._meter.count("failed")
-        self._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=5.0)
+        """Count and log an unexpected error, and note whether the GPU is lost."""
+        if self._lost is not None:
+            return
+        if (why := loss_of_device(error, self._session.tracker.network.device)) is not None:
+            self._lost = f"the GPU is lost to this process ({excerpt(why, 200)}); only a new process can use it again"
+        elif isinstance(error, torch.OutOfMemoryError):
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
+            self._meter.count("out of memory", detail="an image was left out")
+            self._log.error(
+                "The GPU is out of memory: an image was left out. Remove objects, lower max_objects or image_size, or"
+                " choose a smaller model",
+                throttle_duration_sec=5.0,
+            )
+        else:
+            line = f"{type(error).__name__}: {error}"
+            self._meter.count("failed", detail=excerpt(line, 200))
+            self._log.error(line, throttle_duration_sec=5.0)
 
     def _shift_prompts(self, after: int, nanoseconds: int) -> None:
         with self._lock:
@@ -225,6 +364,11 @@ class Stream:
         """The images that prompts may refer to at this moment."""
         held, pending = self._gate.held, (*self._gate.passed, *self._pipeline.stamps)
         return ImageStamps(self._session.snapshot, pending, held)
+
+    @property
+    def _refusal(self) -> str | None:
+        """The reason to refuse all prompts, if there is one. The lock is held."""
+        return self._closed or (PAUSED if self._paused else None)
 
     @property
     def _has_images(self) -> bool:
@@ -240,14 +384,25 @@ class Stream:
                 self._woken = False
                 if self._stopped:
                     return
+            self._busy_since = time.monotonic()
             self._run_calls()
             try:
                 self._advance()
             except Exception as error:  # go on with the next image after any error
-                if isinstance(error, torch.OutOfMemoryError):
-                    torch.cuda.empty_cache()
-                    error = RuntimeError("the GPU is out of memory; choose a smaller model or image")
                 self._report(error)
+            self._busy_since = None
+            if self._lost is not None:
+                self._give_up(self._lost)
+                return
+
+    def _give_up(self, reason: str) -> None:
+        """Refuse everything, as the GPU is lost, and say so."""
+        self._log.error(f"The stream ends: {reason}")
+        self.close(reason)
+        self._calls.close(reason)
+        self._calls.run(self._session.tracker)  # their callers wait for the results
+        if self._on_lost is not None:
+            self._on_lost(reason)
 
     def _wait_timeout(self) -> float | None:
         """Seconds until the first waiting prompt expires, or no longer waits for a jump of time."""
@@ -291,7 +446,7 @@ class Stream:
         try:
             image = self._pipeline.next()
         except ImageError as error:
-            self._meter.count("unreadable")
+            self._meter.count("unreadable", detail=excerpt(str(error), 200))
             self._log.error(f"Image skipped: {error}", throttle_duration_sec=5.0)
             return None
         if image is None or (admitted := self._gate.add(image.stamp, image, self._images.keeps_all)) is None:
@@ -318,16 +473,17 @@ class Stream:
 
     def _apply_in_order(self, due: list[WaitingPrompt]) -> bool:
         """Apply due prompts until the next image has to be processed. Returns whether an object has changed."""
-        limit = len(due)
         if not self._images.keeps_all:  # users wait for an answer, detectors do not
             due = sorted(due, key=lambda waiting: waiting.proposal is not None)
-            if limit > MAX_PROMPTS_BETWEEN_IMAGES:
-                due, limit = round_robin(due), MAX_PROMPTS_BETWEEN_IMAGES
+            if len(due) > MAX_PROMPTS_BETWEEN_IMAGES:
+                due = round_robin(due)
         applied = 0
         self._applier.clear_frames()
-        for waiting in due:
-            if applied >= limit and self._has_images:
+        queue = deque(due)
+        while queue:
+            if applied >= MAX_PROMPTS_BETWEEN_IMAGES and not self._images.keeps_all and self._has_images:
                 break
+            waiting = queue.popleft()
             if self._run_calls():  # callers need not wait for all prompts
                 self._applier.clear_frames()
                 if not self._session.snapshot.images:
@@ -338,9 +494,16 @@ class Stream:
                     break
                 if not self._prompts.take(waiting):
                     continue  # refused, because the node was deactivated
-            applied += self._applier.apply(waiting)
+            following: Sequence[WaitingPrompt] = ()
+            if isinstance(waiting, WaitingDetections):
+                following, changed = self._applier.decide(waiting)
+                applied += changed
+            else:
+                applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
+                self._prompts.add(following)
+            queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 
-from sam2_ros.data.image_message import ImageDecoder
+from sam2_ros.data.image_message import ImageDecoder, PixelReader
 from sam2_ros.ros.configured_stream import ConfiguredStream
+from sam2_ros.ros.depth.depth_input import DepthInput
 from sam2_ros.ros.diagnostics import Diagnostics, idle
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.inputs import Inputs
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.losses import Losses
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.object_keeper import ObjectKeeper, resume_path
 from sam2_ros.ros.outputs.outputs import Outputs
+from sam2_ros.ros.problems import ERROR, OK, WARN, Problem, stuck
 from sam2_ros.ros.prompt_inbox import PromptInbox
+from sam2_ros.ros.resume_file import ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.tracker import Tracker
+
+TRACKER_PARAMETERS = ("max_objects", "non_overlap_masks", "box_min_part")
+"""Parameters of the tracker that may change at any time; its attributes have the same names."""
+NOT_CONFIGURED = Problem("state", WARN, "not configured: ros2 lifecycle set NODE configure, or autostart: true")
+NOT_ACTIVE = Problem("state", WARN, "not active, and does not listen: ros2 lifecycle set NODE activate")
 
 
 class TrackedCamera:
@@ -26,21 +38,27 @@ class TrackedCamera:
 
     Args:
         name: of the camera; empty: the only one of the node.
+        log: the node's.
+        on_lost: called with the reason, in the stream's thread, if the GPU is lost to this process.
     """
 
-    def __init__(self, node: LifecycleNode, name: str) -> None:
+    def __init__(self, node: LifecycleNode, name: str, log: Log, on_lost: Callable[[str], None]) -> None:
         self.name = name
-        logger = node.get_logger()
+        self._on_lost = on_lost
         self._node = node
-        self._log = Log(logger.get_child(name) if name else logger)
+        self._log = log.named(name) if name else log
         self._configured = ConfiguredStream()
         self._diagnostics: Diagnostics | None = None  # while configured
         self._losses = Losses(self._configured.meter)
+        self._keeper: ObjectKeeper | None = None  # while configured, with a resume_file
+        # Read at the start: whoever may set parameters later must not choose where files are written.
+        self._resume_path = resume_path(self._value("resume_file"), name)
         topics = Topics(name)
-        self.outputs = Outputs(node, topics, self._log)
+        self.outputs = Outputs(node, topics, self._log, self._configured)
+        self.depth = DepthInput(node, topics, self.outputs.measuring)
         self.inbox = PromptInbox(node, self._log, self._configured, self.outputs.answers)
         self.inputs = Inputs(node, topics, self._log, self._configured, self.inbox)
-        Services(node, topics, self._configured, self.inbox)
+        Services(node, topics, self._log, self._configured, self.inbox)
 
     @property
     def stream(self) -> Stream | None:
@@ -53,14 +71,16 @@ class TrackedCamera:
         name: str = self._node.get_fully_qualified_name()
         return f"{name}/{self.name}" if self.name else name
 
-    def configure(self, tracker: Tracker, encode_ahead: bool) -> None:
-        """Start the thread that feeds the tracker."""
+    def configure(self, tracker: Tracker, encode_ahead: bool, read: PixelReader) -> None:
+        """Start the thread that feeds the tracker; `read` reads the pixels of image messages."""
         lossless = self._value("keep_all")
         images, meter = ImageQueue(self._value("queue_size") if lossless else 1), Meter()
-        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"))
+        decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"), read)
         self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
         self._configured.meter, self._losses = meter, Losses(meter)
-        self._configured.stream = Stream(
+        if self._resume_path is not None:
+            self._keeper = ObjectKeeper(ResumeFile(self._resume_path), self._log)
+        stream = Stream(
             tracker,
             images,
             meter,
@@ -69,45 +89,89 @@ class TrackedCamera:
             encode_ahead=encode_ahead,
             keep_over_jumps=self._value("time_jump") == "keep",
             decoder=decoder,
+            kept=self._keeper.load() if self._keeper is not None else None,
+            on_lost=self._on_lost,
         )
+        self._configured.stream = stream
+        if self._keeper is not None:
+            self._keeper.start(stream.kept)
+
+    @property
+    def objects(self) -> int:
+        """Number of tracked objects."""
+        return stream.objects if (stream := self._configured.stream) is not None else 0
+
+    def apply_parameters(self) -> None:
+        """Apply `TRACKER_PARAMETERS`, between two images."""
+        values = {name: self._value(name) for name in TRACKER_PARAMETERS}
+
+        def apply(tracker: Tracker) -> None:
+            for name, value in values.items():
+                if getattr(tracker, name) != value:
+                    setattr(tracker, name, value)
+
+        if (stream := self._configured.stream) is not None:
+            stream.call(apply).result()
 
     def open(self) -> None:
         """Accept images and prompts. Raises an exception if a topic cannot be subscribed to."""
         if (stream := self._configured.stream) is not None:
             stream.open()  # before any message arrives
+        self.outputs.measuring.open()
+        self.depth.open()
         self.inputs.open()
 
     def close(self) -> None:
         """Unsubscribe, and refuse prompts. Tracked objects stay."""
-        self.inputs.close()
+        self._close_inputs()
         if (stream := self._configured.stream) is not None:
             stream.close("the node is not active; activate it first")
 
-    def release(self) -> None:
-        """Unsubscribe, end the thread and forget everything."""
-        self.inputs.close()
+    def release(self, forget: bool = False) -> None:
+        """Unsubscribe, and end the thread. `forget`: the objects are not those of the next start, either."""
+        self._close_inputs()
+        if self._keeper is not None:
+            self._keeper.stop(forget)
+            self._keeper = None
         if (stream := self._configured.stream) is not None:
             stream.stop()
             self._configured.stream = self._diagnostics = None
             self.outputs.release()
 
-    def status(self, problem: str) -> DiagnosticStatus:
-        """The state of this camera, for /diagnostics; `problem`: why the node is not configured."""
-        if (diagnostics := self._diagnostics) is None:
-            level = DiagnosticStatus.ERROR if problem else DiagnosticStatus.WARN
-            return idle(self.full_name, level, problem or "not configured")
-        if self.inputs.watch is None:
-            return idle(self.full_name, DiagnosticStatus.WARN, "not active")
-        return diagnostics.status(stream.objects if (stream := self._configured.stream) is not None else 0)
+    def status(self, standing: Sequence[Problem]) -> DiagnosticStatus:
+        """The state of this camera, for /diagnostics. `standing`: problems of the whole node."""
+        diagnostics, stream, watch = self._diagnostics, self._configured.stream, self.inputs.watch
+        if diagnostics is None or stream is None:
+            return idle(self.full_name, standing or [NOT_CONFIGURED])
+        if stream.lost is not None:
+            return idle(self.full_name, [Problem("GPU", ERROR, stream.lost), *standing])
+        if watch is None:
+            return idle(self.full_name, [NOT_ACTIVE, *standing])
+        if stream.paused:
+            paused = f"paused: call ~/resume; {stream.objects} objects are kept"
+            return idle(self.full_name, [Problem("state", WARN, paused), *standing])
+        found = stuck(stream.busy), watch.problem(), self._depth_problem()
+        return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])
+
+    def _depth_problem(self) -> Problem | None:
+        """Why there are no points and boxes although they are asked for."""
+        reason = self.outputs.measuring.problem
+        return Problem("depth", WARN, excerpt(f"no points and boxes: {reason}")) if reason else None
 
     def warn(self) -> None:
-        """Log what goes wrong: no images, dropped detections."""
+        """Log what goes wrong: no images, other clocks, dropped detections."""
         if (watch := self.inputs.watch) is None:
             return
-        if (warning := watch.warning()) is not None:
-            self._log.warning(warning, throttle_duration_sec=30.0)
+        if (problem := watch.problem()) is not None:
+            log = self._log.info if problem.level == OK else self._log.warning
+            log(problem.sentence, throttle_duration_sec=600.0 if problem.level == OK else 30.0, kind=problem.name)
         if (lost := self._losses.line()) is not None:
             self._log.warning(lost)
+
+    def _close_inputs(self) -> None:
+        self.inputs.close()
+        self.depth.close()
+        self.outputs.measuring.close()
 
     def _value(self, parameter: str):
         return self._node.get_parameter(parameter).value

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from std_msgs.msg import Header
 
 from sam2_ros import msg
+from sam2_ros.detection.policy import Detection
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.tracking.prompt import Prompt
 
 MAX_WAITING = 64
@@ -17,12 +19,18 @@ MAX_WAITING = 64
 
 @dataclass(frozen=True)
 class Proposal:
-    """Conditions for a detection: it is dropped if its box overlaps a tracked object, or if there is no room."""
+    """Conditions for a detection's prompt.
+
+    A new object is dropped if its box overlaps a tracked one, or if there is no room; a correction, if the object is
+    no longer tracked or a person has prompted it in the meantime.
+    """
 
     max_overlap: float
     """Maximum IoU of a new object with tracked objects."""
     forget_after: float = 0.0
     """Seconds of absence after which the object is removed; 0: never."""
+    corrects_all: bool = False
+    """Whether objects that a person has prompted may be corrected, too."""
 
 
 @dataclass(frozen=True)
@@ -59,3 +67,12 @@ class WaitingPrompt:
     def starts_object(self, object_ids: Collection[int]) -> bool:
         """Whether it starts a new object, given the IDs of the tracked ones."""
         return self.prompt.object_id == 0 or self.prompt.object_id not in object_ids
+
+
+@dataclass(eq=False)
+class WaitingDetections(WaitingPrompt):
+    """The boxes of one detector message. Its own prompt is empty: what to prompt is decided on its image."""
+
+    detections: tuple[Detection, ...] = ()
+    """Best first."""
+    settings: DetectionSettings = field(default_factory=DetectionSettings)

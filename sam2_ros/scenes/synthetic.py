@@ -309,10 +309,11 @@ def suite(scenes: int = 3, frames: int = 48) -> Clips:
     drawn on access.
     """
     names = [f"{challenge}-{index}" for challenge in CHALLENGES for index in range(scenes)]
-    return Clips(names, partial(_scene_of_suite, frames))
+    return Clips(names, partial(suite_scene, frames=frames))
 
 
-def _scene_of_suite(frames: int, name: str) -> Clip:
+def suite_scene(name: str, frames: int = 48) -> Clip:
+    """One scene of the suite, by its name; also of those beyond the suite's own, such as "motion-100"."""
     challenge, index = name.rsplit("-", 1)
     maker = SyntheticScenes(replace(CHALLENGES[challenge], frames=frames))
     return maker.suite_clip(name, (SUITE, list(CHALLENGES).index(challenge), int(index)))

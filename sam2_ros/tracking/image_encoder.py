@@ -90,8 +90,9 @@ class ImageEncoder:
                 self._encode_batch([entry])
             return
         for i, (_, image, answer) in enumerate(batch):
+            height, width, _ = image.shape
             own = features if len(batch) == 1 else _one_of(features, i)
-            answer.set_result(EncodedImage(*image.shape[:2], own))
+            answer.set_result(EncodedImage(height, width, own))
 
 
 def _one_of(features: ImageFeatures, i: int) -> ImageFeatures:

@@ -13,7 +13,7 @@ from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, to_masks, to_network, to_points
+from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_masks, to_network, to_points
 from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, describe, flag
 
 
@@ -110,6 +110,28 @@ class ImagePredictor:
             iou, logits = decoded.iou, decoded.visible_logits
         masks = to_masks(logits, *self._size, fill_holes=False)
         return Candidates(masks, iou.float().cpu().numpy(), logits.float())
+
+    def segment(self, prompt: Prompt) -> Candidates:
+        """Segment an object by a prompt as a tracker gets it: three candidates for a single click, otherwise one.
+
+        `object_id`, `label` and `replace` have no meaning here. A mask is one that the clicks or the box correct.
+
+        Raises:
+            PromptError: there is no picture yet, or the prompt cannot be followed.
+        """
+        if self._features is None:
+            raise PromptError("no picture yet; call set_image first")
+        prompt = prompt.checked(*self._size)
+        if prompt.box is None and not prompt.clicks:
+            raise PromptError("a mask alone says nothing new; give the clicks or the box that correct it, too")
+        if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
+            raise PromptError("only negative clicks; an object needs a positive click, a box or a mask")
+        logits = None
+        if prompt.mask is not None:
+            shape = self.network.config.shape(*self._size)
+            logits = prompt_to_network(prompt.mask, shape, self.network.device)[1][0, 0]
+        is_ambiguous = prompt.box is None and prompt.mask is None and len(prompt.clicks) == 1
+        return self.predict(prompt.clicks, prompt.box, logits, multimask=is_ambiguous)
 
     def _mask_input(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
         """Earlier logits as mask input of the decoder: [1, 1, h, w]."""

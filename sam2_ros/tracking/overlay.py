@@ -30,10 +30,16 @@ class Overlay:
         self._colours = ObjectColours()
         self._sides: dict[int, int] = {}
 
-    def draw(self, image: np.ndarray, masklets: Sequence[Masklet]) -> np.ndarray:
+    def draw(
+        self, image: np.ndarray, masklets: Sequence[Masklet], opacity: float = TINT, labels: bool = True
+    ) -> np.ndarray:
         """Draw masklets over a copy of their image, uint8 [H, W, 3] RGB.
 
         Visible objects are outlined and carry ID, label and presence in percent; absent ones are listed at the bottom.
+
+        Args:
+            opacity: of the colour over an object, 0 .. 1.
+            labels: False: no text, and nothing of absent objects.
 
         Raises:
             ValueError: a mask does not have the image's size.
@@ -53,7 +59,9 @@ class Overlay:
             if columns:
                 visible.append((masklet, (column, row, columns, rows)))
         colours = self._colours.of(image, masks)
-        draw_masks(canvas, {masklet.object_id: masklet.mask for masklet, _ in visible}, colours)
+        draw_masks(canvas, {masklet.object_id: masklet.mask for masklet, _ in visible}, colours, opacity)
+        if not labels:
+            return canvas
         size = round(min(max(min(height, width) / 30, 11), 36))
         taken = _draw_absent(canvas, [one for one in masklets if not one.present], colours, size)
         # The smallest first: large ones leave more room for a label.
@@ -68,7 +76,9 @@ class Overlay:
         return canvas
 
 
-def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Mapping[int, RGB]) -> None:
+def draw_masks(
+    canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Mapping[int, RGB], opacity: float = TINT
+) -> None:
     """Tint and outline objects in a picture, uint8 [H, W, 3] RGB.
 
     The outlines lie outside of the masks, so that small objects can be seen: coloured lines with dark edges.
@@ -76,13 +86,14 @@ def draw_masks(canvas: np.ndarray, masks: Mapping[int, np.ndarray], colours: Map
     Args:
         masks: by object ID, bool [H, W].
         colours: RGB, by object ID.
+        opacity: of the tint, 0 .. 1.
     """
     line = max(1, round(min(canvas.shape[:2]) / 320))
     boxes = {object_id: cv2.boundingRect(mask.view(np.uint8)) for object_id, mask in masks.items()}
     windows = {object_id: np.s_[y : y + h, x : x + w] for object_id, (x, y, w, h) in boxes.items()}
     for object_id, window in windows.items():
         part = canvas[window]
-        tinted = cv2.addWeighted(part, 1 - TINT, np.full_like(part, colours[object_id]), TINT, 0)
+        tinted = cv2.addWeighted(part, 1 - opacity, np.full_like(part, colours[object_id]), opacity, 0)
         cv2.copyTo(tinted, masks[object_id][window].view(np.uint8), part)
     for object_id, window in windows.items():
         away = line // 2 + 2

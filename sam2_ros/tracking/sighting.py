@@ -14,9 +14,10 @@ class Sighting:
     object_id: int
     label: str
     stamp: int
-    """Of the image, ns. Sightings with the same stamp are on the same image."""
+    """Of the image, ns."""
     image: np.ndarray
-    """uint8 [h, w, 3], RGB. It may be smaller than the mask: the network resizes it in any case."""
+    """uint8 [h, w, 3], RGB; sightings on one image share it. It may be smaller than the mask: the network resizes it in
+    any case."""
     mask: np.ndarray
     """bool [H, W], of the size that the image had originally; not empty."""
     prompted: bool = False

@@ -8,7 +8,7 @@ frames, so that a prompt for one of them is applied there and propagated to the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -307,8 +307,11 @@ class Tracker:
         """
         self.reset()
         self._ids.skip(next_id)
-        by_stamp = sorted(sightings, key=lambda sighting: sighting.stamp)
-        for _, together in groupby(by_stamp, key=lambda sighting: sighting.stamp):
+
+        def image_of(sighting: Sighting) -> tuple[int, int]:
+            return sighting.stamp, id(sighting.image)
+
+        for _, together in groupby(sorted(sightings, key=image_of), key=image_of):
             on_image = list(together)
             height, width = on_image[0].mask.shape
             image = replace(self.encode(on_image[0].image), height=height, width=width)

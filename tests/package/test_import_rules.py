@@ -42,24 +42,28 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "acceleration.onnx": (*EVERYBODYS, "acceleration", "model", "system"),
     "checkpoints": (*EVERYBODYS, "acceleration", "acceleration.onnx", "model", "system"),
     "tracking": (*EVERYBODYS, *NETWORK, "acceleration.cuda.recording"),  # of resizing and masks
+    "detection": (*EVERYBODYS, *LIGHT),
     "data": (*EVERYBODYS, *LIGHT),
+    "geometry": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
     "scenes.simulation": (*EVERYBODYS, *LIGHT, "data", "scenes"),
     "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "ros": (*EVERYBODYS, *NETWORK, "data", "ros.outputs", "tracking", *GENERATED),
-    "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "ros", "tracking", *GENERATED),
+    "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
+    "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
+    "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "ros.depth", "tracking", *GENERATED),
     "ros.demo": (*EVERYBODYS, *NETWORK, "data", "evaluation", "ros", "scenes", "tracking", *GENERATED),
 }
 """The rooms, lowest first, and what each may import of the package beside itself: rooms, or single files of them."""
 
-_ROS = ("ros", "ros.demo", "ros.outputs")
+_ROS = ("ros", "ros.demo", "ros.depth", "ros.outputs")
 _SYSTEMS = ("acceleration.cpu", "acceleration.cpu.kernels", "data", "scenes.simulation", "system", *_ROS)
 OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(
         ("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces"), _ROS
     ),
+    **dict.fromkeys(("cv_bridge", "sensor_msgs_py", "tf2_msgs"), _ROS),
     **dict.fromkeys(("rclpy", "rosidl_parser", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"), _ROS),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), ("acceleration.onnx",)),
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),

@@ -1,16 +1,16 @@
 """The launch file: its arguments are the nodes' parameters, and reach them."""
 
-import importlib.util
-import sys
+import json
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import yaml
+from launch_files import Described, installed, loaded, loaded_over_stand_ins
 
 from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCH_FILE = ROOT / "launch/sam2.launch.py"
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,7 @@ def test_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> 
     pytest.importorskip("launch_ros", reason="ROS's launch is not installed")
     import launch
 
-    spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded("sam2.launch.py")
     context = launch.LaunchContext()
     context.launch_configurations.update(arguments)
     *declarations, start = module.generate_launch_description().entities
@@ -32,33 +30,9 @@ def test_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> 
     assert [node.node_executable for node in start.execute(context)] == executables
 
 
-class Described:
-    """Replaces the classes of ROS's launch, which has no wheel."""
-
-    def __init__(self, *arguments: object, **named: object) -> None:
-        self.arguments = arguments
-        self.named = named
-
-
 @pytest.fixture
 def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The launch file as a module, over stand-ins for launch and launch_ros."""
-    names = {
-        "launch": ["LaunchContext", "LaunchDescription", "LaunchDescriptionEntity"],
-        "launch.actions": ["DeclareLaunchArgument", "LogInfo", "OpaqueFunction"],
-        "launch_ros": [],
-        "launch_ros.actions": ["Node"],
-        "launch_ros.parameter_descriptions": ["ParameterFile", "ParameterValue"],
-    }
-    for name, classes in names.items():
-        stand_in = ModuleType(name)
-        for class_name in classes:
-            setattr(stand_in, class_name, type(class_name, (Described,), {}))
-        monkeypatch.setitem(sys.modules, name, stand_in)
-    spec = importlib.util.spec_from_file_location("sam2_launch", LAUNCH_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_over_stand_ins("sam2.launch.py", monkeypatch)
 
 
 def started(launch_file: ModuleType, *arguments: str) -> list[Described]:
@@ -96,6 +70,8 @@ def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:
         ("camera:=yes", "true or false"),
         ("accelerate:=graphs", "true .* or false"),
         ("use_sim_time:=on", "true or false"),
+        ("respawn:=yes", "true or false"),
+        ("respawn_delay:=soon", "a number"),
         ("params_file:=/no/file.yaml", "there is no such file"),
     ],
 )
@@ -157,3 +133,52 @@ def test_one_named_camera(launch_file: ModuleType) -> None:
 def test_one_topic_for_several_cameras_is_refused(launch_file: ModuleType) -> None:
     with pytest.raises(RuntimeError, match=r"image:=/camera is one topic for several cameras.*\{camera\}"):
         started(launch_file, "cameras:=front,rear", "image:=/camera")
+
+
+def test_node_is_started_again_if_asked_for(launch_file: ModuleType) -> None:
+    (sam2,) = started(launch_file)
+    assert sam2.named["respawn"] is False
+    (sam2,) = started(launch_file, "respawn:=true", "respawn_delay:=0.5")
+    assert (sam2.named["respawn"], sam2.named["respawn_delay"]) == (True, 0.5)
+
+
+@pytest.mark.parametrize(("viewer", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")])
+def test_missing_viewer_is_reported_with_its_package(
+    launch_file: ModuleType, viewer: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, tmp_path)
+    monkeypatch.setenv("ROS_DISTRO", "kilted")
+    apt = f"sudo apt install ros-kilted-{package.replace('_', '-')}"
+    with pytest.raises(RuntimeError, match=f"viewer:={viewer} needs {package}, which is not installed: {apt}"):
+        started(launch_file, f"viewer:={viewer}")
+
+
+def test_rviz_shows_the_topics_of_this_robot(
+    launch_file: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, tmp_path, "rviz2")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    arguments = ("viewer:=rviz", "namespace:=robot1", "image:=color/image_raw", "name:=eyes", "fixed_frame:=map")
+    _, remark, rviz = started(launch_file, *arguments)
+    option, config, *frame = rviz.named["arguments"]
+    assert (rviz.named["package"], option, frame) == ("rviz2", "-d", ["-f", "map"])
+    displays = yaml.safe_load(Path(config).read_text())["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
+    assert {"/robot1/eyes/overlay", "/robot1/color/image_raw"} <= topics
+    assert "rqt_image_view /robot1/eyes/overlay" in remark.named["msg"]
+
+
+def test_foxglove_shows_the_first_camera(
+    launch_file: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, tmp_path, "foxglove_bridge")
+    _, remark, bridge = started(launch_file, "viewer:=foxglove")
+    assert (bridge.named["package"], bridge.named["executable"]) == ("foxglove_bridge", "foxglove_bridge")
+    assert str(ROOT / "config/sam2_foxglove.json") in remark.named["msg"]
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    _, remark, _ = started(launch_file, "viewer:=foxglove", "cameras:=front,rear", "image:=/{camera}/image_raw")
+    layout = json.loads(Path(remark.named["msg"].split()[-1]).read_text())
+    images = {panel["imageMode"]["imageTopic"] for name, panel in layout["configById"].items() if "Image!" in name}
+    assert images == {"/sam2/front/overlay", "/front/image_raw"}

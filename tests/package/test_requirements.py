@@ -27,7 +27,12 @@ MODULES = {
     "evaluation": "sam2_ros.evaluation.__main__",
     "training": "sam2_ros.training.__main__",
 }
-ROSDEP = {"PIL": "python3-pil", "cv2": "python3-opencv", "rich": "python3-rich"}  # system packages of a robot
+ROSDEP = {
+    "PIL": "python3-pil",
+    "cv2": "python3-opencv",
+    "rich": "python3-rich",
+    "scipy": "python3-scipy",
+}  # system packages of a robot
 
 
 HIDE = """
@@ -52,7 +57,7 @@ INDIRECT = {
     "rosidl_parser": "rosidl_default_generators",
 }
 """Packages that come with one that is declared."""
-OPTIONAL = ("_typeshed", "mujoco", "triton", "vision_msgs")
+OPTIONAL = ("_typeshed", "mujoco", "triton")
 """Packages that are imported only where they are installed."""
 
 

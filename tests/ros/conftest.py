@@ -52,6 +52,16 @@ def vision(vision_environment: dict[str, str]) -> ModuleType:
     return msg
 
 
+@pytest.fixture(scope="session")
+def transforms() -> ModuleType:
+    """The module `tf2_msgs.msg`, built like vision_msgs where it is not installed."""
+    if importlib.util.find_spec("tf2_msgs") is None:
+        message_packages.make_importable(message_packages.cached("tf2_msgs"))
+    from tf2_msgs import msg
+
+    return msg
+
+
 @pytest.fixture
 def graph(ros_domain: int) -> Iterator[Graph]:
     graph = Graph(ros_domain)

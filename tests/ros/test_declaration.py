@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot import TIMEOUT, Graph, Robot
@@ -87,7 +90,6 @@ INVALID_VALUES = [
     ("history", 2.5, "must be a whole number from 1 to 1024"),
     ("keep_all", 7, "must be true or false"),
     ("keep_all", "maybe", "must be true or false"),
-    ("cameras", 7, "must be a list of different names"),
     ("model", 7, "must be a text"),
     ("prompt_timeout", "soon", "must be a number from 0 to 3600"),
     ("prompt_timeout", math.nan, "prompt_timeout"),
@@ -113,6 +115,20 @@ def test_node_does_not_start_with_an_invalid_value(graph: Graph, name: str, valu
     assert reason in str(raised.value) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("cameras", "reason"),
+    [
+        (7, "must be a list of different names"),
+        (["front", "front"], "occurs twice"),
+        (["front camera"], "'front camera' is no name"),
+        ([""], "'' is no name"),
+    ],
+)
+def test_node_does_not_start_with_invalid_cameras(graph: Graph, cameras: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"cameras is .*{reason}"):
+        graph.sam2(autostart=False, cameras=cameras)
+
+
 def test_integer_is_accepted_for_a_float(graph: Graph) -> None:
     node = graph.sam2(autostart=False, prompt_timeout=5)
     assert node.get_parameter("prompt_timeout").value == 5
@@ -121,7 +137,7 @@ def test_integer_is_accepted_for_a_float(graph: Graph) -> None:
 
 
 def test_parameters_apply_when_their_spec_says(robot: Robot, sam2: Sam2Node) -> None:
-    (late,) = sam2.set_parameters([Parameter("max_objects", value=3)])
+    (late,) = sam2.set_parameters([Parameter("history", value=3)])
     assert not late.successful and "cleanup" in late.reason
     (read_only,) = sam2.set_parameters([Parameter("autostart", value=False)])
     assert not read_only.successful
@@ -151,3 +167,16 @@ def test_invalid_value_ends_the_process_with_one_line(ros_domain: int, argument:
     command = [sys.executable, "-m", "sam2_ros.ros.node", "--ros-args", "-p", argument]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert (ended.returncode, ended.stderr) == (1, f"sam2: {line}\n")
+
+
+def test_parameters_of_an_unknown_type_are_refused(graph: Graph, robot: Robot) -> None:
+    """rclpy raises, and the caller would wait for ever."""
+    graph.sam2(autostart=False)
+    strange = ParameterMessage(name="history", value=ParameterValue(type=77))
+    good = Parameter("history", value=9).to_parameter_msg()
+    answer = robot.call(SetParameters, "sam2/set_parameters", parameters=[strange, good])
+    assert [result.successful for result in answer.results] == [False, True]
+    assert answer.results[0].reason.startswith("history has the type 77")
+    answer = robot.call(SetParametersAtomically, "sam2/set_parameters_atomically", parameters=[good, strange])
+    assert not answer.result.successful and "77" in answer.result.reason
+    assert robot.call(SetParametersAtomically, "sam2/set_parameters_atomically", parameters=[good]).result.successful

@@ -46,3 +46,14 @@ def test_log_rate_is_below_a_kilobyte_per_second() -> None:
     size = sum(map(len, written.lines))
     assert BURST_BYTES / 2 < size < BURST_BYTES + BYTES_PER_SECOND * seconds
     assert "other lines were left out" in written.lines[-1]
+
+
+def test_logs_of_several_cameras_share_one_rate() -> None:
+    written = WrittenLog()
+    written.get_child = lambda name: written  # type: ignore[attr-defined]
+    cameras = [written.log.named(name) for name in ("front", "rear", "left")]
+    seconds = 100
+    for number in range(30 * seconds):
+        written.now = number / 30
+        cameras[number % 3].error("x" * 300)
+    assert sum(map(len, written.lines)) < BURST_BYTES + BYTES_PER_SECOND * seconds

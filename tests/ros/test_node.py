@@ -261,7 +261,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
-    report("could not be processed")
+    report("1 images could not be read: ")
     assert messages[-1].status[0].level == DiagnosticStatus.ERROR
 
 

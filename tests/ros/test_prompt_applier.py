@@ -8,9 +8,11 @@ from std_msgs.msg import Header
 from stream_parts import CLICK, MS, Session, header
 
 from sam2_ros import msg
+from sam2_ros.detection.policy import Action, Decision, Detection, DetectionPolicy
+from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
-from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingPrompt
+from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
 from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -39,6 +41,13 @@ class Applier:
         waiting = WaitingPrompt(Header(), prompt, stamp * MS, unstamped, 0.0, 1.0, source, proposal)
         changed = self.applier.apply(waiting)
         return changed, None if waiting.answer.cancelled() else waiting.answer.result(TIMEOUT)
+
+    def decide(self, stamp: int, *detections: Detection, do: str = "both") -> tuple[list[WaitingPrompt], bool]:
+        waiting = WaitingDetections(
+            Header(), Prompt(), stamp * MS, False, 0.0, 1.0, OURS, Proposal(0.3),
+            detections=detections, settings=DetectionSettings(do, confirm=1, confirm_within=1),
+        )  # fmt: skip
+        return self.applier.decide(waiting)
 
 
 @pytest.fixture
@@ -103,3 +112,49 @@ def test_frame_cache_is_cleared_by_each_change(applier: Applier) -> None:
     applier.applier.clear_frames()
     applier.session.step(200)
     assert applier.apply(CLICK, 200)[1].object_id == 1
+
+
+def test_detections_of_a_message_become_prompts_for_its_image(applier: Applier) -> None:
+    prompts, changed = applier.decide(110, Detection(BOX.box, "cup"), Detection(Box(1, 2, float("nan"), 4)))
+    assert not changed and applier.session.meter["detections unusable"] == 1
+    (waiting,) = prompts
+    assert waiting.stamp == 110 * MS and waiting.prompt.label == "cup" and waiting.prompt.object_id == 0
+    assert applier.applier.apply(waiting) and 1 in applier.session.session.detections
+    applier.decide(110, Detection(BOX.box, "cup"))
+    assert applier.session.meter["detections accepted"] == 1 and applier.session.meter["detections correcting"] == 0
+
+
+def test_detections_outside_the_history_are_refused_once(applier: Applier) -> None:
+    assert applier.decide(10, Detection(BOX.box), Detection(BOX.box)) == ([], False)
+    assert applier.session.meter["detections refused"] == 1
+
+
+def test_unexpected_error_of_the_policy_is_reported(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(DetectionPolicy, "decide", fail)
+    assert applier.decide(110, Detection(BOX.box)) == ([], False)
+    assert len(applier.errors) == 1 and applier.session.meter["detections refused"] == 1
+
+
+def test_duplicate_is_removed_at_once(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+    applier.apply(BOX, 120, proposal=Proposal(0.9))
+    monkeypatch.setattr(DetectionPolicy, "decide", lambda *_: Decision([Action("remove", 1)]))
+    assert applier.decide(120) == ([], True) and not applier.session.tracker.labels
+
+
+def test_correction_forgets_the_memory_and_keeps_id_and_label(applier: Applier, monkeypatch) -> None:
+    applier.apply(Prompt(box=BOX.box, label="cup"), 110, proposal=Proposal(0.9))
+    there = Detection(Box(60, 50, 30, 20), "")
+    monkeypatch.setattr(DetectionPolicy, "decide", lambda *_: Decision([Action("correct", 1, there)]))
+    ((waiting,), _) = applier.decide(120)
+    assert waiting.prompt.replace and waiting.prompt.label == ""
+    assert applier.applier.apply(waiting) and applier.session.tracker.labels == {1: "cup"}
+    assert applier.session.meter["detections correcting"] == 1
+    # In the meantime, a person prompts the object, or it is removed.
+    applier.apply(Prompt(object_id=1, box=BOX.box), 120)
+    assert not applier.applier.apply(applier.decide(120)[0][0])
+    applier.session.tracker.remove(1)
+    assert not applier.applier.apply(applier.decide(120)[0][0])
+    assert applier.session.meter["detections overtaken"] == 2

@@ -480,7 +480,7 @@ def test_gpu_out_of_memory_refuses_the_prompt_only(
     with monkeypatch.context() as broken:
         broken.setattr(network, "encode_image", fail)
         robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
-        robot.wait_for(lambda: sam2.cameras[0].stream._meter["failed"] == 1, "for the failure")
+        robot.wait_for(lambda: sam2.cameras[0].stream._meter["out of memory"] == 2, "for the failure")
     assert ids(robot.show(2)) == [1]
 
 

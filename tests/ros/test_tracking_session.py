@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from robot import picture
 from stream_parts import CLICK, MS, Session, header
 
+from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.timeline import Jump
 from sam2_ros.ros.waiting_prompt import Proposal
-from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.prompt import Box, Prompt
 from sam2_ros.tracking.tracker import Tracker
 
 
@@ -43,7 +45,7 @@ def test_forgetting_time_jump_resets_everything() -> None:
     session = Session()
     session.step(90_000)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5), Box(1, 2, 3, 4), 90_000 * MS)
+    session.session.detections.add(1, Proposal(0.5), Prompt(box=Box(1, 2, 3, 4)), 90_000 * MS)
     session.session.jump(10 * MS, Jump(back=89_990 * MS, forget=True))
     assert not session.tracker.labels and not session.session.snapshot.images and 1 not in session.session.detections
     assert session.meter["time jumps"] == 1 and "forgets 1 objects" in session.written.lines[0]
@@ -84,9 +86,85 @@ def test_detected_object_is_removed_after_forget_after(
     session = Session()
     session.step(0, 100)
     session.tracker.prompt(CLICK)
-    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Box(1, 2, 3, 4), 100 * MS)
+    session.session.detections.add(1, Proposal(0.5, forget_after=0.35), Prompt(box=Box(1, 2, 3, 4)), 100 * MS)
     masklets = Tracker._masklets
     hidden = lambda *arguments: [replace(masklet, present=False) for masklet in masklets(*arguments)]  # noqa: E731
     monkeypatch.setattr(Tracker, "_masklets", hidden)
     session.step(*stamps)
     assert list(session.tracker.labels) == left == sorted(session.session.snapshot.object_ids)
+
+
+def test_duplicate_is_removed_with_a_line_in_the_log() -> None:
+    session = Session()
+    session.step(100)
+    session.tracker.prompt(replace(CLICK, label="cup"))
+    session.session.remove_duplicate(1)
+    assert not session.tracker.labels and not session.session.snapshot.object_ids
+    assert session.written.lines == ["Object 1 (cup) is removed: it doubles another one"]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_pause_is_no_absence_however_short(paused: bool) -> None:
+    """A gap of less than a second is otherwise not taken for one."""
+    session = Session()
+    session.step(100, 200, 300)
+    session.tracker.prompt(CLICK)
+    session.session.detections.add(1, Proposal(0.5, forget_after=0.5), Prompt(box=Box(1, 2, 3, 4)), 300 * MS)
+    if paused:
+        session.session.note_pause()
+    hide(session)
+    session.step(900)
+    assert (1 in session.session.detections) == paused
+    session.step(1_500)
+    assert 1 not in session.session.detections, "after the pause, absence counts"
+
+
+def hide(session: Session) -> None:
+    """Lets the network see no object any more."""
+    model = session.tracker.model
+    torch.nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias, -5.0)
+
+
+def test_objects_of_an_earlier_process_go_on() -> None:
+    earlier = Session(kept=KeptObjects())
+    earlier.step(100, 200)
+    for object_id in (3, 4):
+        earlier.session.note_prompt(earlier.tracker.prompt(replace(CLICK, object_id=object_id)), 200 * MS, True)
+    earlier.session.detections.add(4, Proposal(0.5, forget_after=0.5), Prompt(box=Box(1, 2, 3, 4)), 200 * MS)
+    earlier.step(300)
+    kept = earlier.session.kept()
+    assert [(one.object_id, one.stamp, one.prompted) for one in kept.sightings] == [
+        (3, 200 * MS, True),
+        (4, 200 * MS, True),
+        (3, 300 * MS, False),
+        (4, 300 * MS, False),
+    ]
+    assert kept.next_id == 5 and kept.forget_after == {4: 0.5}
+
+    later = Session(kept=kept)
+    assert later.session.snapshot.object_ids == {3, 4} and later.session.newest is None
+    again = later.session.kept()
+    assert again.sightings == kept.sightings and (again.next_id, again.forget_after) == (5, {4: 0.5})
+    hide(later)
+    assert [masklet.object_id for masklet in later.step(100).masklets] == [3, 4], "by another clock"
+    assert 4 in later.session.detections, "its absence begins with the first image"
+    assert later.session.kept().sightings == kept.sightings, "absent, and not forgotten"
+    later.step(500, 700)
+    assert later.tracker.labels.keys() == {3}
+    assert {one.object_id for one in later.session.kept().sightings} == {3}
+
+
+def test_reset_forgets_what_was_kept() -> None:
+    earlier = Session(kept=KeptObjects())
+    earlier.step(100)
+    earlier.session.note_prompt(earlier.tracker.prompt(CLICK), 100 * MS, True)
+    later = Session(kept=earlier.session.kept())
+    later.session.reset()
+    assert later.session.kept() == KeptObjects()
+    assert not Session().session.kept().sightings, "without a file nothing is recorded"
+
+
+def test_newest_image_has_its_header_and_masklets(started: Session) -> None:
+    newest = started.session.newest
+    assert newest is not None and newest.header == header(140) and newest.frame is started.tracker.newest
+    assert np.array_equal(newest.pixels, picture(0))

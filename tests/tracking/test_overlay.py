@@ -52,6 +52,17 @@ def test_masks_are_outlined_and_objects_stay_visible():
     assert (picture[rim].astype(int).sum(1) < 160).sum() > 300, "its dark edges"
 
 
+@pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
+def test_opacity_and_labels_are_chosen(opacity):
+    original, mask = np.full((480, 640, 3), (200, 40, 40), np.uint8), ellipse(320, 300, 80, 60)
+    objects = [masklet(1, mask, label="cup"), masklet(2, mask & False)]
+    picture = Overlay().draw(original, objects, opacity, labels=False)
+    rgb = np.array(ObjectColours().of(original, {1: mask})[1])
+    inside, outside = ellipse(320, 300, 74, 54), ~ellipse(320, 300, 90, 70)
+    assert np.abs(picture[inside] - ((1 - opacity) * original[inside] + opacity * rgb)).max() <= 1
+    assert np.array_equal(picture[outside], original[outside]), "no text"
+
+
 def test_labels_do_not_hide_small_objects():
     original = np.full((480, 640, 3), 90, np.uint8)
     masks = [ellipse(60 + 55 * i, 240, 9, 9) for i in range(10)]

@@ -1,0 +1,1 @@
+"""Depth beside the images: subscriptions, and depth images matched to processed images."""
