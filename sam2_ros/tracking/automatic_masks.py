@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -321,12 +321,24 @@ class _Found:
     @classmethod
     def joined(cls, parts: list[_Found]) -> _Found:
         parts = [cls.none(), *parts]
-        columns: list[list[object]] = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
-        return cls(*(sum(column, []) if isinstance(column[0], list) else np.concatenate(column) for column in columns))
+        return cls(
+            [counts for part in parts for counts in part.counts],
+            np.concatenate([part.iou for part in parts]),
+            np.concatenate([part.stability for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.points for part in parts]),
+            [crop for part in parts for crop in part.crops],
+        )
 
     def __getitem__(self, rows: np.ndarray) -> _Found:
-        columns = (getattr(self, field.name) for field in fields(self))
-        return _Found(*([c[i] for i in rows] if isinstance(c, list) else c[rows] for c in columns))
+        return _Found(
+            [self.counts[i] for i in rows],
+            self.iou[rows],
+            self.stability[rows],
+            self.boxes[rows],
+            self.points[rows],
+            [self.crops[i] for i in rows],
+        )
 
 
 def _box(mask: np.ndarray) -> np.ndarray:

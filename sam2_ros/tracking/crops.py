@@ -1,4 +1,4 @@
-"""The crops in which an image is searched: the whole, and layers of smaller, overlapping ones (paper of SAM, appendix B)."""
+"""The crops in which an image is searched: the whole, and layers of smaller, overlapping ones (SAM, appendix B)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def crops_of(height: int, width: int, layers: int, overlap: float) -> list[Crop]
         w, h = (math.ceil((shared * (per_side - 1) + side) / per_side) for side in (width, height))
         for left in (int((w - shared) * i) for i in range(per_side)):
             for top in (int((h - shared) * i) for i in range(per_side)):
-                crops.append(Crop(left, top, min(left + w, width), min(top + h, height), layer))
+                if left < width and top < height:  # an image of few pixels has fewer crops
+                    crops.append(Crop(left, top, min(left + w, width), min(top + h, height), layer))
     return crops
 
 

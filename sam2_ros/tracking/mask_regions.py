@@ -13,7 +13,7 @@ def without_small_holes(mask: np.ndarray, min_area: int) -> np.ndarray:
 
 
 def without_small_islands(mask: np.ndarray, min_area: int) -> np.ndarray:
-    """Remove parts of fewer pixels than `min_area`; if all are smaller, the largest stays: bool [H, W] -> bool [H, W]."""
+    """Remove parts of fewer pixels than `min_area`; if all are smaller, the largest stays: bool [H, W] to the same."""
     largest, small = _small_regions(mask, min_area)
     return mask & (~small | largest)
 
