@@ -2,8 +2,9 @@
 
 Two nodes run as processes, over real DDS. The victim gets everything; its twin only the images and prompts that are
 good or merely strange. After each burst a good image must get its masklets, and ~/list its answer. Checked: no crash,
-no hang of more than 1 s beyond what the twin takes at that moment, one answer for each prompt and each call, tracked
-objects equal to the twin's bit by bit, log below 1 kB/s. Exit status 1 if one of them does not hold.
+no hang of more than 1 s beyond what the twin takes at that moment, and beyond the time for which other programs had the
+cores; one answer for each prompt and each call, tracked objects equal to the twin's bit by bit, log below 1 kB/s. Exit
+status 1 if one of them does not hold.
 
 --logs keeps the output of both nodes in a folder. --parameter NAME:=VALUE is given to both.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from fuzz.campaign import HANG, LOG_RATE, PARAMETERS, Campaign, Outcome
+from fuzz.kinds import KINDS
 from fuzz.rig import Rig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,6 +30,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    names = ", ".join(kind.name for kind in KINDS)
+    parser.add_argument(
+        "--only", metavar="KIND", nargs="+", choices=[kind.name for kind in KINDS], default=[], help=names
+    )
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of both nodes; repeat")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="where the output of the nodes is kept")
     options = parser.parse_args()
@@ -40,7 +46,8 @@ def main() -> int:
         Rig(options.logs or Path(folder), [*PARAMETERS, *options.parameter]) as rig,
     ):
         task = progress.add_task("hostile messages", total=options.messages)
-        campaign = Campaign(rig, options.seed, options.messages, lambda sent: progress.update(task, completed=sent))
+        on_progress = lambda sent: progress.update(task, completed=sent)  # noqa: E731
+        campaign = Campaign(rig, options.seed, options.messages, options.only, on_progress)
         outcome = campaign.run()
     report(console, outcome, options.seed)
     return 0 if all(outcome.checks.values()) else 1
@@ -73,16 +80,17 @@ def report(console: Console, outcome: Outcome, seed: int) -> None:
 
     if outcome.beats:
         table = Table("seconds from image to masklets", "median", "p99", "longest", box=None, padding=(0, 2, 0, 0))
-        victim, twin, listed = np.array(outcome.beats).T
+        victim, twin, listed, without_core = np.array(outcome.beats).T
         rows = {"before the attack": np.array(outcome.quiet), "victim": victim, "twin": twin, "~/list": listed}
-        rows["victim later than twin"] = victim - twin
+        rows |= {"victim later than twin": victim - twin, "victim without a core": without_core}
         for name, values in rows.items():
             table.add_row(name, *(f"{np.percentile(values, q):.3f}" for q in (50, 99, 100)))
         console.print(table)
+    machine = f"{outcome.seconds:.0f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    last = len(outcome.memory) - 1
+    memory = ", ".join(f"{outcome.memory[last * quarter // 4]:.0f}" for quarter in range(5) if outcome.memory)
     console.print(
-        f"seed {seed}, {outcome.seconds:.0f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; memory of the"
-        f" victim {outcome.memory[0]:.0f} MB before, {outcome.memory[1]:.0f} MB after",
-        highlight=False,
+        f"seed {seed}, {machine}; MB of the victim at the start and after each quarter: {memory}", highlight=False
     )
 
 

@@ -59,8 +59,8 @@ def main() -> int:
     late, present = sum(row["late"] for row in rows), np.mean([row["objects"] for row in rows])
     console.print(
         f"{len(rows)} images of {SIZE[1]}x{SIZE[0]}, {present:.1f} of {options.objects} objects present,"
-        f" {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}; {late} images came before the one before them was"
-        " answered and are not counted",
+        f" {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}; {late} more came while another was in the"
+        " node, and are not counted",
         highlight=False,
     )
     wall, thread = ({name: _column(rows, clock, name) for name in (*STAGES, NETWORK)} for clock in ("wall", "thread"))

@@ -65,7 +65,9 @@ class LiveNode:
             context = rclpy.Context()
             rclpy.init(args=[], context=context, domain_id=self._graph.domain)  # this command line is not ROS's
             stack.callback(rclpy.shutdown, context=context)
-            self._node = rclpy.create_node("benchmark", context=context)
+            self._node = rclpy.create_node(
+                f"benchmark_{self._graph.domain}", context=context
+            )  # logs need a name of one's own
             stack.callback(self._node.destroy_node)
             self._executor = SingleThreadedExecutor(context=context)
             self._executor.add_node(self._node)

@@ -2,7 +2,8 @@
 
 1. The tracker alone: milliseconds a frame, by stage, with a full memory bank.
 2. The node, as another process, over real DDS: from publishing an image message to having its masklet message. First
-   one image at a time (latency), then a camera at 30 images/s, of which a slow node takes the newest (rate, latency).
+   one image at a time (latency), then a camera at 30 images/s, of which a slow node takes the newest (rate, latency);
+   with and without `encode_ahead`, in turns, unless --parameter sets it.
 
 The same synthetic 640x480 frames go through both. --parameter NAME:=VALUE sets another parameter of the node.
 """
@@ -17,14 +18,15 @@ import argparse
 import platform
 import shlex
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import torch
 from clock import Clock
+from live_node import Answered, LiveNode
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -42,6 +44,8 @@ from sam2_ros.tracking.tracker import Tracker
 
 WARM_UP = 24
 """Number of frames until the memory bank is full."""
+TURNS = 4
+"""Number of stretches of images that each of several nodes is shown."""
 
 
 def network(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
@@ -121,131 +125,39 @@ def encoding_ahead(model: SAM2, objects: int, frames: int) -> tuple[np.ndarray, 
     return tuple(1000 * np.array(taken[ahead][WARM_UP:]) for ahead in (False, True))
 
 
-def over_dds(objects: int, frames: int, rate: float | None, options: list[str]) -> tuple[np.ndarray, float, int]:
-    """Latencies in ms, masklet messages per second, and images sent. Rate None: images wait for answers."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.qos import QoSProfile, qos_profile_sensor_data
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
+def over_dds(
+    objects: int, frames: int, rate: float | None, settings: dict[str, list[str]]
+) -> dict[str, tuple[np.ndarray, float, int]]:
+    """Latencies in ms, masklet messages per second, and images sent, of a node with each of these parameters.
 
-    from sam2_ros import msg
-    from sam2_ros.ros.graph import Graph
-    from sam2_ros.ros.images import to_message
-    from sam2_ros.ros.stamps import nanoseconds, time_message
+    The nodes are shown images in turns, because the load of the machine changes.
 
+    Args:
+        rate: images a second; None: images wait for answers.
+        settings: parameters of each node, NAME:=VALUE.
+    """
     clip = scene(objects)
-    pictures = [np.ascontiguousarray(shown(clip, index)) for index in range(46)]
-    with tempfile.TemporaryDirectory() as folder, Graph(Path(folder)) as graph:
-        os.environ.update(graph.environment)
-        graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", "image:=/camera/image", *options)
-        context = rclpy.Context()
-        rclpy.init(args=[], context=context)  # this command line is not ROS's
-        node = rclpy.create_node("benchmark", context=context)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
-        images = node.create_publisher(Image, "/camera/image", qos_profile_sensor_data)
-        prompts = node.create_publisher(msg.PromptArray, "/sam2/prompts", QoSProfile(depth=10))
-        sent: dict[int, float] = {}
-        received: dict[int, float] = {}
-        accepted: list[msg.PromptResult] = []
-
-        def on_masklets(message: msg.MaskletArray) -> None:
-            received[nanoseconds(message.header.stamp)] = time.perf_counter()
-
-        node.create_subscription(msg.MaskletArray, "/sam2/masklets", on_masklets, QoSProfile(depth=100))
-        node.create_subscription(msg.PromptResult, "/sam2/prompt_results", accepted.append, QoSProfile(depth=100))
-
-        def wait(condition, seconds: float, what: str) -> None:
-            end = time.monotonic() + seconds
-            while not condition():
-                executor.spin_once(timeout_sec=0.002)  # short: images are due at given times
-                if time.monotonic() > end:
-                    raise TimeoutError(f"{what}; the last lines of the node:\n{graph.last_lines('sam2')}")
-
-        def send() -> int:
-            stamp = node.get_clock().now().nanoseconds
-            header = Header(stamp=time_message(stamp), frame_id="camera")
-            message = to_message(pictures[len(sent) % 46], "rgb8", header)
-            sent[stamp] = time.perf_counter()
-            images.publish(message)
-            return stamp
-
-        def exchange() -> None:
-            stamp = send()
-            wait(lambda: stamp in received, 30, "no masklets came for an image")
-
-        try:
-            discovered = lambda: images.get_subscription_count() and prompts.get_subscription_count()  # noqa: E731
-            wait(discovered, 600, "the node has not started")  # it may have to compile kernels first
-            next_try = 0.0
-
-            def answered() -> bool:  # images are lost until both ends have discovered each other
-                nonlocal next_try
-                if time.monotonic() > next_try:
-                    send()
-                    next_try = time.monotonic() + 1.0
-                return bool(received)
-
-            wait(answered, 60, "the node publishes no masklets")
-            array = msg.PromptArray(header=Header(stamp=time_message(max(received))))
-            for click in first_clicks(clip, objects):
-                array.prompts.append(msg.Prompt(clicks=[msg.Click(x=float(click.x), y=float(click.y))]))
-            prompts.publish(array)
-            wait(lambda: len(accepted) == objects, 60, "not every prompt was answered")
-            if not all(result.accepted for result in accepted):
-                raise RuntimeError(f"a prompt was refused: {accepted[-1].message}")
-            for _ in range(WARM_UP):
-                exchange()
-            begun = len(sent)
-            start = time.perf_counter()
-            for index in track(range(frames), f"DDS, {objects} objects", transient=True):
-                if rate is None:
-                    exchange()
-                else:
-                    wait(
-                        lambda due=start + index / rate: time.perf_counter() >= due - 1e-3,
-                        10,
-                        "the next image was never due",
-                    )
-                    send()
-            if rate is not None:
-                newest = max(sent)
-                wait(lambda: newest in received, 30, "no masklets came for the last image")
-        finally:
-            executor.shutdown()
-            node.destroy_node()
-            rclpy.shutdown(context=context)
-    measured = [stamp for stamp in list(sent)[begun:] if stamp in received]
-    latencies = 1000 * np.array([received[stamp] - sent[stamp] for stamp in measured])
-    return latencies, len(measured) / (max(received[stamp] for stamp in measured) - start), frames
+    pictures = [shown(clip, index) for index in range(46)]
+    answered: dict[str, list[Answered]] = {name: [] for name in settings}
+    with ExitStack() as stack:
+        nodes = {}
+        for name, parameters in settings.items():
+            nodes[name] = stack.enter_context(LiveNode(pictures, parameters))
+            nodes[name].prompt(first_clicks(clip, objects))
+            nodes[name].show(WARM_UP)
+        for _ in track(range(TURNS), f"DDS, {objects} objects", transient=True):
+            for name, node in nodes.items():
+                answered[name].append(node.show(frames // TURNS, rate))
+    result = {}
+    for name, turns in answered.items():
+        latencies = np.concatenate([turn.latencies for turn in turns])
+        seconds = sum(turn.seconds for turn in turns)
+        result[name] = latencies, len(latencies) / seconds, sum(turn.sent for turn in turns)
+    return result
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--model", choices=CONFIGS)
-    parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
-    parser.add_argument("--threads", type=int, default=0, help="of one operation; 0: chosen by PyTorch and the node")
-    parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
-    size = "input size: about N x N pixels; default: the model's"
-    parser.add_argument("--size", dest="image_size", type=int, metavar="N", help=size)
-    parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of the input; default: the model's")
-    parser.add_argument("--device")
-    options = parser.parse_args()
-    console = Console()
-    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    model = network(options)
-    console.print("$ python " + shlex.join(sys.argv), highlight=False)
-    console.print(
-        f"{model.config.name} on {model.device}, {os.cpu_count()} CPU cores ({platform.machine()}),"
-        f" {torch.get_num_threads()} threads for the tracker alone, load {os.getloadavg()[0]:.1f}, 640x480 images",
-        highlight=False,
-    )
-
+def print_tracker(console: Console, options: argparse.Namespace) -> None:
+    """Measure the tracker alone."""
     table = Table("tracker alone, ms a frame", title_justify="left", box=None, padding=(0, 2, 0, 0))
     alone = {}
     for objects in options.objects:
@@ -269,19 +181,56 @@ def main() -> int:
         table.add_row(f"{objects} object{'s' * (objects > 1)}", f"{one:.1f}", f"{two:.1f}", f"{two / one:.2f}")
     console.print(table)
 
+
+def print_node(console: Console, options: argparse.Namespace) -> None:
+    """Measure the node; unless `encode_ahead` is given, with it and without it."""
     names = ("model", "checkpoint", "image_size", "image_aspect", "device", "threads")
     values = {name: getattr(options, name) for name in names}
     parameters = [*(f"{name}:={value}" for name, value in values.items() if value), *options.parameter]
-    node = [word for parameter in parameters for word in ("-p", parameter)]
+    settings = {"": parameters}
+    if not any(parameter.startswith("encode_ahead") for parameter in parameters):
+        settings = {f", encode_ahead {ahead}": [*parameters, f"encode_ahead:={ahead}"] for ahead in ("false", "true")}
     table = Table("image message to masklet message", "masklets/s", box=None, padding=(0, 2, 0, 0))
-    for column in ("latency ms: median", "p90", "images answered"):
+    for column in ("latency ms: median", "p90", "p99", "images answered"):
         table.add_column(column, justify="right")
     for rate, name in ((None, "one at a time"), (30.0, "30 images/s")):
         for objects in options.objects:
-            latencies, per_second, sent = over_dds(objects, options.frames, rate, node)
-            row = [f"{name}, {objects} object{'s' * (objects > 1)}", f"{per_second:.1f}"]
-            table.add_row(*row, f"{np.median(latencies):.1f}", f"{_p90(latencies):.1f}", f"{len(latencies)} of {sent}")
+            for setting, (latencies, per_second, sent) in over_dds(objects, options.frames, rate, settings).items():
+                numbers = (per_second, *np.percentile(latencies, (50, 90, 99)))
+                row = [f"{name}, {objects} object{'s' * (objects > 1)}{setting}", *(f"{x:.1f}" for x in numbers)]
+                table.add_row(*row, f"{len(latencies)} of {sent}")
     console.print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--model", choices=CONFIGS)
+    parser.add_argument("--checkpoint", help="weights, or a folder that sam2_ros.deployment has exported")
+    parser.add_argument("--threads", type=int, default=0, help="of one operation; 0: chosen by PyTorch and the node")
+    parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
+    size = "input size: about N x N pixels; default: the model's"
+    parser.add_argument("--size", dest="image_size", type=int, metavar="N", help=size)
+    parser.add_argument("--aspect", dest="image_aspect", metavar="W:H", help="of the input; default: the model's")
+    parser.add_argument("--device")
+    parser.add_argument("--node", action="store_true", help="leave out the tracker alone")
+    options = parser.parse_args()
+    console = Console()
+    console.width = max(console.width, 110)  # tables in a file would be cut to 80 columns
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    model = network(options)
+    console.print("$ python " + shlex.join(sys.argv), highlight=False)
+    console.print(
+        f"{model.config.name} on {model.device}, {os.cpu_count()} CPU cores ({platform.machine()}),"
+        f" {torch.get_num_threads()} threads for the tracker alone, load {os.getloadavg()[0]:.1f}, 640x480 images",
+        highlight=False,
+    )
+
+    if not options.node:
+        print_tracker(console, options)
+    print_node(console, options)
     return 0
 
 

@@ -50,8 +50,8 @@ CALLS = ("encode_image", "condition", "decode", "decode_mask", "encode_memory", 
 class Watch:
     """Times stages from the callback of an image to the return of the publisher of its masklets.
 
-    A stage inside another does not count towards the outer one. Only one image at a time is watched: the next comes
-    when the masklets of this one are published.
+    A stage inside another does not count towards the outer one. An image that comes while another is in the node waits
+    for it, so it is not measured.
 
     Args:
         write: called with the measurements of each image.
@@ -62,32 +62,31 @@ class Watch:
         self._wall: dict[str, float] = defaultdict(float)
         self._thread: dict[str, float] = defaultdict(float)
         self._inner = threading.local()  # seconds of the stages inside the running one
-        self._stamp = 0
+        self._inside: list[int] = []  # stamps of the images that have come and are not yet answered
+        self._measured = 0
         self._began = 0.0
-        self._late = False
         self._collection = 0.0
         gc.callbacks.append(self._on_collection)
 
     def begin(self, stamp: int) -> None:
         """The callback of an image begins."""
-        if late := self._stamp != 0:  # the image before it is not yet published: it waits
-            self._late = late
-            return
-        self._wall.clear()
-        self._thread.clear()
-        self._stamp, self._began = stamp, time.perf_counter()
+        if not self._inside:
+            self._wall.clear()
+            self._thread.clear()
+            self._measured, self._began = stamp, time.perf_counter()
+        self._inside.append(stamp)
 
     def taken(self) -> None:
         """The tracker's thread has taken the image."""
         self._wall.setdefault(HAND_OVER, time.perf_counter() - self._began)
 
     def end(self, stamp: int, objects: int) -> None:
-        """The masklets of an image are published."""
-        if stamp != self._stamp:
-            return
-        wall = {**self._wall, "all": time.perf_counter() - self._began}
-        self._write({"objects": objects, "late": self._late, "wall": wall, "thread": dict(self._thread)})
-        self._stamp, self._late = 0, False
+        """The masklets of an image are published; older images are not inside any more either."""
+        if stamp == self._measured:
+            wall = {**self._wall, "all": time.perf_counter() - self._began}
+            late = len(self._inside) - 1
+            self._write({"objects": objects, "late": late, "wall": wall, "thread": dict(self._thread)})
+        self._inside = [inside for inside in self._inside if inside > stamp]
 
     def timed(self, function: Callable, stage: str) -> Callable:
         """The function, which counts towards a stage."""

@@ -14,13 +14,14 @@ from pathlib import Path
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, LogInfo, OpaqueFunction
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction
+from launch.launch_description_sources import load_python_launch_file_as_module
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from sam2_ros.ros.parameters import FOLLOW_PARAMETERS, ParameterSpec
 
+SAM2 = load_python_launch_file_as_module(str(Path(__file__).parent / "sam2.launch.py"))
 ARGUMENTS = {
     "text": ("", "what to track, as in text:='red mug'"),
     "image": ("image", "topic of the camera's images"),
@@ -32,14 +33,17 @@ ARGUMENTS = {
     "detector_text": ("input_query", "the detector's own name of its text, std_msgs/String"),
     "detector_detections": ("output_detections", "the detector's own name of its detections"),
     "detector_parameters": ("{thresholds: 0.1}", "parameters of the detector, in YAML"),
-    "goals": ("false", "also start the follow node, which publishes goals for nav2 on goal_pose"),
-    "depth": ("depth", "topic of depth images that are registered to the camera's, for goals"),
-    "camera_info": ("camera_info", "topic of the camera's CameraInfo, for goals"),
+    "goals": (
+        "false",
+        "also start the follow node, which publishes goals for nav2; needs depth:=, too",
+    ),
 }
 
 
 def detector(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
+    if arguments["cameras"]:
+        raise RuntimeError("follow.launch.py is for one camera: give image:=TOPIC in place of cameras:=")
     package = arguments["detector_package"]
     if not package:
         return [LogInfo(msg=f"Waiting for detections on {arguments['detections']}")]
@@ -102,13 +106,14 @@ def goals(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 {spec.name: ParameterValue(value, value_type=type(spec.default)) for spec, value in values.items()},
                 {"use_sim_time": arguments["use_sim_time"].lower() in ("true", "1")},
             ],
-            remappings=[
-                ("depth", arguments["depth"]),
-                ("camera_info", arguments["camera_info"]),
-                ("sam2/masklets", f"{arguments['name']}/masklets"),
-            ],
+            remappings=[("sam2/objects_3d", f"{arguments['name']}/objects_3d")],
         )
     ]
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    # All in one: if an argument is refused, nothing has been started, which launch would leave running.
+    return [*detector(context), *goals(context), *SAM2.nodes(context)]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -120,6 +125,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(spec.name, default_value="", description=f"Of the follow node: {spec.text}")
         for spec in FOLLOW_PARAMETERS
     ]
-    sam2 = PythonLaunchDescriptionSource(str(Path(__file__).parent / "sam2.launch.py"))  # takes the other arguments
-    actions = [IncludeLaunchDescription(sam2), OpaqueFunction(function=detector), OpaqueFunction(function=goals)]
-    return LaunchDescription([*declared, *actions])
+    return LaunchDescription([*declared, *SAM2.declared(without=ARGUMENTS), OpaqueFunction(function=nodes)])

@@ -9,7 +9,7 @@ ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw viewer:=foxglove re
 import difflib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -29,6 +29,8 @@ ARGUMENTS = {
     "image": ("image", "topic of the camera's images; with cameras:=front,rear, {camera} stands for the name of each"),
     "detections": ("detections", "topic of vision_msgs/Detection2DArray that become prompts; {camera} as in image"),
     "click": ("", "topic of geometry_msgs/PointStamped, clicks in a viewer; {camera} as in image; empty: <name>/click"),
+    "depth": ("depth", "topic of depth images that are registered to the camera's images; {camera} as in image"),
+    "camera_info": ("", "topic of the camera's CameraInfo; {camera} as in image; empty: camera_info beside the images"),
     "namespace": ("", "namespace of the nodes"),
     "name": ("sam2", "name of the node, with which its topics and services begin"),
     "params_file": (str(CONFIG / "sam2.yaml"), "file of parameters of the sam2 node"),
@@ -68,7 +70,7 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
     for camera in cameras:
         begin = f"{camera}/" if camera else ""
         topics = {}
-        for name in ("image", "detections", "click"):
+        for name in ("image", "detections", "click", "depth", "camera_info"):
             topic = arguments[name]
             if topic and topic == ARGUMENTS[name][0]:
                 topic = f"{begin}{topic}"
@@ -80,8 +82,15 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
             (f"{begin}image_mouse_left", f"{topics['image']}_mouse_left"),
             (f"{begin}detections", topics["detections"]),
             *([(f"~/{begin}click", topics["click"])] if topics["click"] else []),
+            (f"{begin}depth", topics["depth"]),
+            (f"{begin}camera_info", topics["camera_info"] or beside(topics["image"], "camera_info")),
         ]
     return remapped
+
+
+def beside(topic: str, name: str) -> str:
+    """The name of a topic in the namespace of another one, as image_transport expects them."""
+    return "/".join([*topic.split("/")[:-1], name])
 
 
 def parsed(spec: ParameterSpec, text: str) -> Value:
@@ -217,17 +226,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [*actions, camera]
 
 
+def declared(without: Collection[str] = ()) -> list[DeclareLaunchArgument]:
+    """All arguments but some, by name: those that another launch file has defaults of its own for."""
+    described = {**ARGUMENTS}
+    described |= {spec.name: ("", f"{spec.text} Not given: as in params_file.") for spec in SAM2_PARAMETERS}
+    described |= {spec.name: ("", f"Of the camera: {spec.text}") for spec in CAMERA_ARGUMENTS}
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=CHOICES.get(name))
+        for name, (default, text) in described.items()
+        if name not in without
+    ]
+
+
 def generate_launch_description() -> LaunchDescription:
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    declared += [
-        DeclareLaunchArgument(spec.name, default_value="", description=f"{spec.text} Not given: as in params_file.")
-        for spec in SAM2_PARAMETERS
-    ]
-    declared += [
-        DeclareLaunchArgument(spec.name, default_value="", description=f"Of the camera: {spec.text}")
-        for spec in CAMERA_ARGUMENTS
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])
+    return LaunchDescription([*declared(), OpaqueFunction(function=nodes)])

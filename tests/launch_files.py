@@ -16,11 +16,10 @@ NAMES = {
     "launch.actions": [
         "DeclareLaunchArgument",
         "ExecuteProcess",
-        "IncludeLaunchDescription",
         "LogInfo",
         "OpaqueFunction",
     ],
-    "launch.launch_description_sources": ["PythonLaunchDescriptionSource"],
+    "launch.launch_description_sources": [],
     "launch_ros": [],
     "launch_ros.actions": ["Node"],
     "launch_ros.parameter_descriptions": ["ParameterFile", "ParameterValue"],
@@ -35,9 +34,9 @@ class Described:
         self.named = named
 
 
-def loaded(name: str) -> ModuleType:
-    """A launch file of this package as a module."""
-    spec = importlib.util.spec_from_file_location(name.replace(".", "_"), FOLDER / name)
+def loaded(path: str) -> ModuleType:
+    """A launch file of this package as a module, by its name or path."""
+    spec = importlib.util.spec_from_file_location("launch_file", FOLDER / path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -49,6 +48,7 @@ def loaded_over_stand_ins(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleT
         for class_name in classes:
             setattr(stand_in, class_name, type(class_name, (Described,), {}))
         monkeypatch.setitem(sys.modules, module, stand_in)
+    sys.modules["launch.launch_description_sources"].load_python_launch_file_as_module = loaded
     return loaded(name)
 
 

@@ -53,9 +53,9 @@ class Answers:
         with self._lock:
             prompts = sum(number for tag, number in self._expected.items() if tag not in self._at_most)
             missing, surplus = self._missing(), self._received - self._expected
-            self._expected.clear()
-            self._received.clear()
-            self._at_most.clear()
+            for account in (self._expected, self._received):  # what may be dropped may also come later
+                for tag in account.keys() - self._at_most:
+                    del account[tag]
         return prompts, missing, surplus
 
     def _missing(self) -> Counter[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from fuzz import compressed_images, images, scene
-from fuzz.comparison import differences, same
+from fuzz.comparison import ROUNDING, difference, differences
 from fuzz.kinds import KINDS
 from fuzz.rig import Dead, Rig
 from sam2_ros import srv
@@ -22,7 +22,6 @@ from sam2_ros.ros.stamps import time_message
 PARAMETERS = [
     "image_size:=128",
     "history:=4",
-    "max_objects:=8",
     "max_image_pixels:=1000000",
     "prompt_timeout:=2.0",
     "threads:=1",
@@ -30,8 +29,9 @@ PARAMETERS = [
     "time_jump:=keep",
 ]
 """Parameters of both nodes."""
-MODES = (("raw", True), ("compressed", True), ("raw", False), ("compressed", False))
-"""Transport and keep_all of each stretch of a run."""
+MODES = (("raw", True, 8), ("compressed", True, 3), ("raw", False, 3), ("compressed", False, 8))
+"""Transport, keep_all and max_objects of each stretch of a run. With three, the attackers get no objects of their own,
+and masks are equal to the last bit."""
 MAX_BURST = 16
 """Maximum number of hostile messages between two signs of life."""
 SETTLE_EVERY = 250
@@ -56,9 +56,9 @@ class Outcome:
     """Images that can be read, but are strange; both nodes got them."""
     quiet: list[float] = field(default_factory=list)
     """Seconds from image to masklets, without an attack."""
-    beats: list[tuple[float, float, float]] = field(default_factory=list)
-    """Seconds from a good image to its masklets after each burst, of the victim and its twin, and to the answer of
-    ~/list."""
+    beats: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Seconds after each burst: from a good image to its masklets, of the victim and its twin; to the answer of ~/list;
+    and for which a thread of the victim was ready to run and had no core, because others use this machine."""
     hangs: int = 0
     prompts: int = 0
     unanswered: int = 0
@@ -72,8 +72,8 @@ class Outcome:
     seconds: float = 0.0
     log_bytes: int = 0
     tracebacks: int = 0
-    memory: tuple[float, float] = (0.0, 0.0)
-    """MB of the victim before the first attack, and after the last."""
+    memory: list[float] = field(default_factory=list)
+    """MB of the victim, before the first message and each time that everything is answered."""
     death: str = ""
     """Why the run has ended early."""
     status: int | None = None
@@ -107,17 +107,26 @@ class Campaign:
         rig: both nodes.
         seed: of all random choices.
         messages: number of hostile messages and calls.
+        only: kinds of messages; empty: all.
         on_progress: called with the number of messages sent so far.
     """
 
     def __init__(
-        self, rig: Rig, seed: int, messages: int, on_progress: Callable[[int], object] = lambda sent: None
+        self,
+        rig: Rig,
+        seed: int,
+        messages: int,
+        only: Collection[str] = (),
+        on_progress: Callable[[int], object] = lambda sent: None,
     ) -> None:
         self._rig = rig
         self._seed = seed
         self._messages = messages
         self._on_progress = on_progress
-        self._attacks = [kind(rig) for kind in KINDS]
+        self._attacks = [kind(rig) for kind in KINDS if not only or kind.name in only]
+        self._modes = MODES if messages >= len(MODES) * SETTLE_EVERY else MODES[:2]
+        if only:
+            self._modes = MODES[1:2] if "images, compressed" in only else MODES[:1]
         self._list = rig.client(srv.ListObjects, "list")
         self._remove = {
             side.name: rig.node.create_client(srv.RemoveObject, f"/{side.name}/sam2/remove") for side in rig.sides
@@ -131,22 +140,27 @@ class Campaign:
         self.outcome = Outcome()
 
     @property
+    def _rounding(self) -> int:
+        return ROUNDING if self._rig.max_objects > len(scene.GOOD_IDS) else 0
+
+    @property
     def sent(self) -> int:
         return self.outcome.sent.total()
 
     def run(self) -> Outcome:
         """Raises nothing: a node that has died is the outcome."""
         outcome, log = self.outcome, self._rig.graph.logs / "victim.log"
+        started, written = time.monotonic(), 0
         try:
             self._rig.start()
             self._begin()
             for _ in range(20):
                 outcome.quiet.append(self._rig.show()["victim"])
             self._compare()
-            before, started, written = self._memory(), time.monotonic(), log.stat().st_size
+            outcome.memory.append(self._memory())
+            started, written = time.monotonic(), log.stat().st_size
             self._attack()
             self._settle(change=False)
-            outcome.memory = before, self._memory()
         except Dead as error:
             outcome.death = str(error)
             self._fail(f"{error}; sent before: {'; '.join(self._burst)}")
@@ -157,10 +171,9 @@ class Campaign:
         return outcome
 
     def _attack(self) -> None:
-        modes = MODES if self._messages >= len(MODES) * SETTLE_EVERY else MODES[:2]
-        settled = 0
+        modes, settled = self._modes, 0
         for number, mode in enumerate(modes):
-            if number:
+            if number or mode != MODES[0]:
                 self._settle(change=False)
                 self._rig.reconfigure(*mode)
                 self._begin()
@@ -179,6 +192,7 @@ class Campaign:
     def _send(self, attacks: list) -> None:
         """Sends one hostile message."""
         random = self._random(self.sent)
+        self._rig.wait_for(lambda: any(attack.is_possible for attack in attacks), "the victim to listen")
         possible = [attack for attack in attacks if attack.is_possible]
         shares = np.array([attack.share for attack in possible])
         attack = possible[random.choice(len(possible), p=shares / shares.sum())]
@@ -201,9 +215,9 @@ class Campaign:
         tag = f"good {self._prompted}"
         ours, theirs = self._rig.prompt(prompt, tag)
         self.outcome.good_prompts += 1
-        if not (ours.accepted and theirs.accepted and same(ours.masklet, theirs.masklet)):
-            answers = " and ".join(result.message or "accepted" for result in (ours, theirs))
-            self._differ([f"{tag}, {how} for object {prompt.object_id}: {answers}"])
+        found = difference(ours.masklet, theirs.masklet, self._rounding)
+        found += [f"refused: {result.message}" for result in (ours, theirs) if not result.accepted]
+        self._differ([f"{tag}, {how} for object {prompt.object_id}: {line}" for line in found])
 
     def _beat(self, random: np.random.Generator) -> None:
         """Shows a good image, perhaps after a strange one, and measures how long masklets and ~/list take."""
@@ -213,15 +227,18 @@ class Campaign:
         answer, called = self._list.call_async(srv.ListObjects.Request()), time.monotonic()
         answered: list[float] = []
         answer.add_done_callback(lambda _: rig.notice(lambda: answered.append(time.monotonic() - called)))
+        waited = self._waited()
         latency = rig.show()
         rig.wait_for(lambda: answered, "the answer of ~/list")
-        outcome.beats.append((latency["victim"], latency["twin"], answered[0]))
+        without_core = max(seconds - waited.get(thread, 0.0) for thread, seconds in self._waited().items())
+        outcome.beats.append((latency["victim"], latency["twin"], answered[0], without_core))
         undisturbed = max(latency["twin"], float(np.median(outcome.quiet)))
-        if max(latency["victim"], answered[0]) > undisturbed + HANG:
+        if max(latency["victim"], answered[0]) > undisturbed + without_core + HANG:
             outcome.hangs += 1
             self._fail(
                 f"image {rig.index}: masklets after {latency['victim']:.2f} s, the twin's {latency['twin']:.2f} s,"
-                f" ~/list after {answered[0]:.2f} s; sent before: {'; '.join(self._burst)}"
+                f" ~/list after {answered[0]:.2f} s, {without_core:.2f} s of it without a core; sent before:"
+                f" {'; '.join(self._burst)}"
             )
         self._compare()
         self._burst.clear()
@@ -255,6 +272,7 @@ class Campaign:
         except Dead:
             if any(process.poll() is not None for process in rig.graph.processes.values()):
                 raise
+        outcome.memory.append(self._memory())
         missing_calls = rig.unanswered_calls
         outcome.calls += rig.calls.total()
         outcome.unanswered_calls += missing_calls.total()
@@ -290,6 +308,8 @@ class Campaign:
         """Deactivates or pauses the victim, attacks it meanwhile, and lets it go on."""
         paused = random.random() < 0.5 and self._pause.service_is_ready()
         attacks = [attack for attack in self._attacks if paused or attack.while_inactive]
+        if not attacks:
+            return
         number = int(random.integers(1, 30))
         if paused:
             self._rig.ask(self._pause, Trigger.Request())
@@ -306,7 +326,7 @@ class Campaign:
     def _compare(self) -> None:
         victim, twin = (side.masklets for side in self._rig.sides)
         self.outcome.images += len(twin)
-        self._differ(differences(victim, twin))
+        self._differ(differences(victim, twin, self._rounding))
         victim.clear()
         twin.clear()
 
@@ -317,6 +337,16 @@ class Campaign:
 
     def _fail(self, line: str) -> None:
         self.outcome.failures.append(line)
+
+    def _waited(self) -> dict[str, float]:
+        """Seconds for which each thread of the victim has been ready to run without a core."""
+        waited = {}
+        for thread in Path(f"/proc/{self._rig.graph.processes['victim'].pid}/task").iterdir():
+            try:
+                waited[thread.name] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+            except OSError:  # it has ended
+                continue
+        return waited
 
     def _memory(self) -> float:
         """Resident memory of the victim, MB."""

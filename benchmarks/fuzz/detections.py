@@ -16,6 +16,9 @@ try:
 except ImportError:
     vision = None
 
+TAG = "detections"
+"""All detections have one account: an object that is corrected keeps the label of its first one."""
+
 
 class Detections(Attack):
     """Boxes without size, without score, of NaN and infinity, by the hundred."""
@@ -25,24 +28,21 @@ class Detections(Attack):
     def __init__(self, rig: Rig) -> None:
         super().__init__(rig)
         self._detections = rig.publisher(vision.Detection2DArray, "detections") if vision else None
-        self._sent = 0
 
     @property
     def is_possible(self) -> bool:
         return self._detections is not None and self._detections.get_subscription_count() > 0
 
     def send(self, random: np.random.Generator) -> str:
-        tag = f"detections {self._sent}"
-        self._sent += 1
         count = int(random.choice([0, 1, 3, 10, 300], p=[0.05, 0.45, 0.35, 0.13, 0.02]))
-        header = Header(stamp=when(random, self.rig.index), frame_id=tagged(tag))
+        header = Header(stamp=when(random, self.rig.index), frame_id=tagged(TAG))
         array = vision.Detection2DArray(header=header)
-        array.detections = [self._detection(random, tag) for _ in range(count)]
-        self.rig.answers.expect(tag, count, at_most=True)
+        array.detections = [self._detection(random) for _ in range(count)]
+        self.rig.answers.expect(TAG, count, at_most=True)
         self._detections.publish(array)
         return f"{count} detections"
 
-    def _detection(self, random: np.random.Generator, tag: str):
+    def _detection(self, random: np.random.Generator):
         detection = vision.Detection2D()
         box = detection.bbox
         if random.random() < 0.1:  # something that could be there
@@ -54,6 +54,6 @@ class Detections(Attack):
             box.center.position.x, box.center.position.y, box.size_x, box.size_y, box.center.theta = numbers
         for _ in range(int(random.integers(4))):
             score = number(random) if random.random() < 0.3 else float(random.uniform(-0.5, 1.5))
-            hypothesis = vision.ObjectHypothesis(class_id=tagged(tag, "é" * int(random.choice([1, 400]))), score=score)
+            hypothesis = vision.ObjectHypothesis(class_id=tagged(TAG, "é" * int(random.choice([1, 400]))), score=score)
             detection.results.append(vision.ObjectHypothesisWithPose(hypothesis=hypothesis))
         return detection

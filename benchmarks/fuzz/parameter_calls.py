@@ -22,6 +22,8 @@ HARMLESS = {
     "detection_min_score": (0.0, 1.0),
     "detection_max_overlap": (0.0, 1.0),
     "detection_forget_after": (0.0, 1e6),
+    "overlay_opacity": (0.0, 1.0),
+    "overlay_max_rate": (0.0, 1000.0),
 }
 """Parameters whose valid values change nothing about good objects, and their ranges."""
 NAMES = [spec.name for spec in SAM2_PARAMETERS if spec.applies != "immediately"]

@@ -99,7 +99,7 @@ class Rig:
     def __init__(self, logs: Path, parameters: list[str]) -> None:
         self.graph = Graph(logs)
         os.environ.update(self.graph.environment)
-        self.transport, self.keep_all = "raw", True
+        self.transport, self.keep_all, self.max_objects = "raw", True, 8
         self.index = -1
         """Of the newest good image."""
         self.answers = Answers()
@@ -123,11 +123,10 @@ class Rig:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name="graph", daemon=True)
         for side in self.sides:
-            reliable = [
-                f"qos_overrides./{side.name}/image{suffix}.subscription.reliability:=reliable"
-                for suffix in ("", "/compressed")
-            ]
-            words = [word for parameter in [*parameters, *reliable] for word in ("-p", parameter)]
+            own = [f"save_folder:={logs}/saved", f"max_objects:={self.max_objects}"]
+            for suffix in ("", "/compressed"):
+                own.append(f"qos_overrides./{side.name}/image{suffix}.subscription.reliability:=reliable")
+            words = [word for parameter in (*own, *parameters) for word in ("-p", parameter)]
             self.graph.start(side.name, "sam2_ros.ros.node", "--ros-args", "-r", f"__ns:=/{side.name}", *words)
 
     def __enter__(self) -> Rig:
@@ -279,9 +278,9 @@ class Rig:
         self.wait_for(lambda: all(tag in side.results for side in self.sides), f"the answers to {tag}")
         return [side.results.pop(tag) for side in self.sides]
 
-    def reconfigure(self, transport: str, keep_all: bool) -> None:
+    def reconfigure(self, transport: str, keep_all: bool, max_objects: int) -> None:
         """Cleans up both nodes, and configures them anew."""
-        values = {"image_transport": transport, "keep_all": keep_all}
+        values = {"image_transport": transport, "keep_all": keep_all, "max_objects": max_objects}
         for side in self.sides:
             side.transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
             parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
@@ -289,7 +288,7 @@ class Rig:
             if not answer.result.successful:
                 raise Dead(f"the {side.name} has refused {values}: {answer.result.reason}")
             side.transition(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
-        self.transport, self.keep_all = transport, keep_all
+        self.transport, self.keep_all, self.max_objects = transport, keep_all, max_objects
         self.start()
 
 

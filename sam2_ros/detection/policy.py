@@ -164,7 +164,7 @@ class DetectionPolicy:
             and not self._objects[masklet.object_id].is_after(frame.stamp)
         ]
         for detection, track in free:
-            if occupied.by(detection):
+            if occupied.by(detection, seen=seen):
                 decision.counts["known"] += 1
             elif track.hits_since(self._number + 1 - max(settings.confirm, settings.confirm_within)) < settings.confirm:
                 decision.counts["unconfirmed"] += 1
@@ -212,8 +212,9 @@ class DetectionPolicy:
         predicted = [track.predicted(stamp) or NOWHERE for track in tracks]
         reach = overlaps([grown(box, REACH) for box in boxes], [grown(box, REACH) for box in predicted])
         gain = overlaps(boxes, visible) + PRIOR * reach
-        alike = [[_compatible(detection.label, track.label) for track in tracks] for detection in detections]
-        gain = np.where(np.array(alike, bool).reshape(gain.shape), gain, 0.0)
+        labels = np.array([detection.label for detection in detections], object)[:, None]
+        others = np.array([track.label for track in tracks], object)
+        gain = np.where((labels == others) | (labels == "") | (others == ""), gain, 0.0)
         found = dict(assign(gain, LEAST_GAIN))
         pairs = []
         for row, detection in enumerate(detections):
@@ -307,18 +308,34 @@ class _Occupied:
         self._ids.append(0)
         self._boxes.append(box)
 
-    def by(self, detection: Detection, but: int = -1) -> bool:
-        """Whether an object, other than number `but`, is where the detection is."""
+    def by(self, detection: Detection, but: int = -1, seen: Collection[int] = ()) -> bool:
+        """Whether an object is where the detection is.
+
+        Args:
+            but: ID of an object that does not count.
+            seen: IDs of objects that have another detection in the same message.
+        """
         overlap = overlaps([detection.box], self._boxes)[0]
-        if any(overlap[index] > self._max_overlap for index, other in enumerate(self._ids) if other != but):
+        limits = [beside_seen(self._max_overlap) if other in seen else self._max_overlap for other in self._ids]
+        if any(iou > most for iou, most, other in zip(overlap, limits, self._ids, strict=True) if other != but):
             return True
         left, top = round(detection.box.x), round(detection.box.y)
-        right, bottom = (round(detection.box.x + detection.box.width), round(detection.box.y + detection.box.height))
-        return any(
-            masklet.mask[top:bottom, left:right].mean() > max(COVERED, self._max_overlap)
-            for masklet, iou in zip(self._present, overlap, strict=False)
-            if iou > 0 and masklet.object_id != but and _compatible(masklet.label, detection.label)
-        )
+        right, bottom = round(detection.box.x + detection.box.width), round(detection.box.y + detection.box.height)
+        share = max(COVERED, self._max_overlap)
+        for masklet, iou in zip(self._present, overlap, strict=False):  # behind these are boxes without a mask
+            if iou > 0 and masklet.object_id != but and _compatible(masklet.label, detection.label):
+                part = masklet.mask[top:bottom, left:right]
+                if np.count_nonzero(part) > share * part.size:
+                    return True
+        return False
+
+
+def beside_seen(max_overlap: float) -> float:
+    """Maximum IoU of a new object's box with that of an object that has its own detection in the same message.
+
+    The detector tells the two apart; as neighbours, or one before the other, they may overlap more.
+    """
+    return min(1.0, 2 * max_overlap)
 
 
 def _compatible(first: str, second: str) -> bool:

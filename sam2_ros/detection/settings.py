@@ -19,10 +19,11 @@ class DetectionSettings:
     confirm_within: int = 3
     """Number of the latest detector frames among which those are counted; at least `confirm` are."""
     max_overlap: float = 0.3
-    """Maximum IoU of a new object's box with those of tracked objects, 0 .. 1."""
-    correct_below: float = 0.4
+    """Maximum IoU of a new object's box with those of tracked objects, 0 .. 1; twice as much with those that have
+    another detection in the same message."""
+    correct_below: float = 0.6
     """IoU of a masklet's box with its detection, 0 .. 1, below which it may have drifted."""
-    trust_above: float = 0.6
+    trust_above: float = 0.7
     """IoU from which on it has not, 0 .. 1. In between, earlier doubts stay."""
     correct_after: int = 3
     """Detections in a row that must disagree with a masklet before it is corrected, at least 1."""

@@ -24,8 +24,10 @@ MAX_ERROR = 0.5
 """Pixels between a pixel and its ray's projection from which on the pixel has no ray: the distortion is not invertible
 there, as in the corners of a strongly distorted image."""
 
+_FOCAL = 1.0, 1e7  # px, beyond all cameras
+_WIDEST = 1e3  # x / z or y / z; less than a tenth of a degree from the image plane
 _EXACT = 0.01  # px, at which the search for the rays ends
-_MAX_STEPS = 20
+_CELL = 8  # px between the nodes of the coarse grid
 
 
 class CameraError(ValueError):
@@ -69,8 +71,11 @@ class CameraModel:
                 f"{name} in camera_info is zero: the camera is not calibrated; calibrate it, or connect the camera_info"
                 " of its driver"
             )
-        if fx < 0 or fy < 0:
-            raise CameraError(f"the focal length in camera_info is {fx:g}, {fy:g}; it must be positive")
+        if not (_FOCAL[0] <= fx <= _FOCAL[1] and _FOCAL[0] <= fy <= _FOCAL[1] and max(abs(cx), abs(cy)) <= _FOCAL[1]):
+            raise CameraError(
+                f"{name} in camera_info has a focal length of {fx:g}, {fy:g} and a centre at {cx:g}, {cy:g} pixels,"
+                " which no camera has; calibrate it"
+            )
         # A region of 0 x 0 is the whole image; binning of 0 is none. As in image_geometry, pixels are decimated.
         left, top = int(info.roi.x_offset), int(info.roi.y_offset)
         width, height = int(info.roi.width) or width, int(info.roi.height) or height
@@ -108,14 +113,20 @@ class CameraModel:
     def rays(self) -> np.ndarray:
         """x / z and y / z of each pixel, float32 [2, height, width]; NaN where the distortion cannot be inverted.
 
-        Computed once: about a second for a megapixel with distortion.
+        Computed once: about half a second for a megapixel with distortion.
         """
         x = (np.arange(self.width) - self.cx) / self.fx
         y = (np.arange(self.height) - self.cy) / self.fy
         if not self.distortion and not self.fisheye:
             return np.stack(np.broadcast_arrays(x, y[:, None])).astype(np.float32)
-        columns, rows = np.meshgrid(np.arange(self.width, dtype=float), np.arange(self.height, dtype=float))
-        rays = self._undistorted(np.stack([columns, rows], -1).reshape(-1, 1, 2))
+        # Solved on a coarse grid, and corrected in between, which takes a tenth of the time.
+        columns, coarse_columns = _grid(self.width)
+        rows, coarse_rows = _grid(self.height)
+        coarse = self._undistorted(np.stack(np.meshgrid(coarse_columns, coarse_rows), -1).reshape(-1, 2))
+        nodes = np.nan_to_num(coarse).T.reshape(2, len(coarse_rows), len(coarse_columns))
+        between = (rows @ nodes @ columns.T).reshape(2, -1).T
+        pixels = np.stack(np.meshgrid(np.arange(self.width), np.arange(self.height)), -1).reshape(-1, 2)
+        rays = self._corrected(pixels.astype(float), between, steps=4)
         return np.ascontiguousarray(rays.T.reshape(2, self.height, self.width), np.float32)
 
     @cached_property
@@ -134,20 +145,31 @@ class CameraModel:
         return cv2.projectPoints(points, none, none, matrix, coefficients)[0][:, 0]
 
     def _undistorted(self, pixels: np.ndarray) -> np.ndarray:
-        """Rays [N, 2] of pixels [N, 1, 2]."""
+        """Rays of pixels, [N, 2] each."""
         matrix = np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
         undistort = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
-        rays = undistort(pixels, matrix, np.array(self.distortion or (0.0,) * 4))[:, 0].astype(float)
-        # OpenCV ends after a few steps, with an error of pixels in the corners.
+        rays = undistort(pixels[:, None], matrix, np.array(self.distortion or (0.0,) * 4))[:, 0].astype(float)
+        return self._corrected(pixels, rays, steps=20)  # OpenCV leaves errors of pixels in the corners
+
+    def _corrected(self, pixels: np.ndarray, rays: np.ndarray, steps: int) -> np.ndarray:
+        """Rays that meet their pixels, from rays that nearly do, [N, 2]; NaN where they do not."""
         with np.errstate(all="ignore"):
-            for _ in range(_MAX_STEPS):
-                error = pixels[:, 0] - self.project(rays)
-                missed = ~(np.abs(error) < MAX_ERROR).all(1)
+            error = pixels - self.project(rays)
+            for _ in range(steps):
                 if not (np.abs(error) > _EXACT).any():
                     break
-                rays += np.nan_to_num(error / (self.fx, self.fy))
-        rays[missed | ~np.isfinite(rays).all(1)] = np.nan
-        return rays
+                rays = rays + np.nan_to_num(error / (self.fx, self.fy))
+                error = pixels - self.project(rays)
+            met = (np.abs(error) < MAX_ERROR).all(1) & (np.abs(rays) < _WIDEST).all(1)
+        return np.where(met[:, None], rays, np.nan)
+
+
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A coarse grid along one side of an image: the weights of its nodes in each pixel, [size, K], and its places."""
+    number = -(-size // _CELL) + 1
+    places = np.linspace(0, size - 1, number)
+    position = np.arange(size) * ((number - 1) / max(size - 1, 1))
+    return np.maximum(0.0, 1 - np.abs(position[:, None] - np.arange(number))), places
 
 
 def same_view(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -47,7 +47,7 @@ class MeasuredFrame:
         """The visible objects of which depth is measured, by ascending ID."""
         present = [masklet for masklet in self.frame.masklets if masklet.present]
         measured = [
-            MeasuredObject(masklet, object_points(self.depth, np.asarray(masklet.mask, bool), self.camera))
+            MeasuredObject(masklet, object_points(self.depth, np.asarray(masklet.mask, bool), self.camera, masklet.box))
             for masklet in present
         ]
         return [one for one in measured if len(one.points)]

@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 
 from sam2_ros.geometry.camera import CameraModel
+from sam2_ros.tracking.prompt import Box
 
+NEAREST, FARTHEST = 1e-3, 1e5
+"""Depth that a sensor can have measured, metres; other numbers mean that it has not, and would overflow."""
 EDGE_REACH = 2
 """Pixels around a nearer one that are taken for flying pixels if they are clearly farther: a sensor mixes the depths of
 both sides of an edge in one to two pixels."""
@@ -29,7 +32,7 @@ SPARSE = 0.005
 """Share of an object's pixels below which a slice of depth is a gap: flying pixels that are left."""
 
 _SLICES = 64  # of depth on either side of the median; what is further away is background
-_SAMPLED_ROWS = 32  # that quantiles are computed from
+_SAMPLED_ROWS = 16  # that quantiles are computed from
 _NEIGHBOURS = np.ones((2 * EDGE_REACH + 1,) * 2, np.uint8)
 
 
@@ -47,13 +50,13 @@ class ObjectPoints:
     @property
     def centroid(self) -> np.ndarray:
         """The mean of the points, float64 [3]; it lies near the visible surface. N > 0."""
-        return self.xyz.mean(1, dtype=np.float64)
+        return self.xyz.mean(1).astype(np.float64)
 
     def __len__(self) -> int:
         return self.xyz.shape[1]
 
 
-def object_points(depth: np.ndarray, mask: np.ndarray, camera: CameraModel) -> ObjectPoints:
+def object_points(depth: np.ndarray, mask: np.ndarray, camera: CameraModel, box: Box | None = None) -> ObjectPoints:
     """The points of one object; none if no depth is measured on it.
 
     Pixels without a measurement (0, negative, NaN, infinite) are left out, and so are flying pixels and what lies
@@ -63,8 +66,11 @@ def object_points(depth: np.ndarray, mask: np.ndarray, camera: CameraModel) -> O
         depth: [h, w], uint16 millimetres or float32 metres (REP 118), registered to the image of the mask.
         mask: bool [H, W], of the same view; the size may differ.
         camera: of the depth image.
+        box: the part of the mask that counts, whole pixels; None: all of it.
     """
-    pixels, (left, top) = _mask_at(mask, depth.shape)
+    if box is None:
+        box = Box(*cv2.boundingRect(mask.view(np.uint8)))
+    pixels, (left, top) = _mask_at(mask, box, depth.shape)
     rows, columns = pixels.shape
     window = np.s_[top : top + rows, left : left + columns]
     if not pixels.size:
@@ -73,7 +79,7 @@ def object_points(depth: np.ndarray, mask: np.ndarray, camera: CameraModel) -> O
     above, before = min(EDGE_REACH, top), min(EDGE_REACH, left)
     around = metres(depth[top - above : top + rows + EDGE_REACH, left - before : left + columns + EDGE_REACH])
     inner = np.s_[above : above + rows, before : before + columns]
-    z, nearest = around[inner], cv2.erode(around, _NEIGHBOURS)[inner]
+    z, nearest = around[inner], cv2.erode(around, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE)[inner]
     pixels = pixels & (z < np.inf)
     if not camera.is_complete:
         pixels &= np.isfinite(camera.rays[0][window])
@@ -93,13 +99,13 @@ def metres(depth: np.ndarray) -> np.ndarray:
         z[depth == 0] = np.inf
     else:
         z = np.array(depth)
-        z[~(depth > 0)] = np.inf
+        z[~((depth > NEAREST) & (depth < FARTHEST))] = np.inf
     return z
 
 
-def _mask_at(mask: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """The part of a mask within its box, at another size of the image, and the column and row of its top left pixel."""
-    left, top, columns, rows = cv2.boundingRect(mask.view(np.uint8))
+def _mask_at(mask: np.ndarray, box: Box, size: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of a mask within a box, at another size of the image, and the column and row of its top left pixel."""
+    left, top, columns, rows = map(int, box)
     part = mask[top : top + rows, left : left + columns]
     if size == mask.shape or not columns:
         return part, (left, top)
@@ -146,4 +152,4 @@ def _main_part(z: np.ndarray, pixels: np.ndarray, camera: CameraModel) -> np.nda
     main = np.flatnonzero(filled & (groups == np.bincount(groups, counts * filled).argmax()))
     # Half a slice more: the sparse ends of the object itself.
     low, high = middle + (main[[0, -1]] - _SLICES + (-0.5, 1.5)) * slice_
-    return pixels & (z > low) & (z < high)
+    return pixels & (cv2.inRange(z, low, high) > 0)

@@ -35,7 +35,9 @@ class CallQueue(Generic[T]):
             try:
                 future.set_result(function(owned))
             except Exception as error:
-                future.set_exception(error)
+                # Its traceback refers to this function, and so to the future: a circle around the arguments, images
+                # among them, which would stay in memory until Python looks for circles.
+                future.set_exception(error.with_traceback(None))
 
         with self._lock:
             if self._closed is not None:

@@ -23,9 +23,9 @@ POINT = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("rgb", "f4"), ("object
 
 FIELDS = [
     PointField(
-        name=name, offset=offset, count=1, datatype=PointField.UINT32 if kind == np.uint32 else PointField.FLOAT32
+        name=name, offset=4 * place, count=1, datatype=PointField.UINT32 if name == "object_id" else PointField.FLOAT32
     )
-    for name, (kind, offset) in POINT.fields.items()
+    for place, name in enumerate(POINT.names or ())
 ]
 
 _TYPES = {
@@ -70,7 +70,8 @@ def organised_cloud(measured: MeasuredFrame, scene: bool) -> np.ndarray:
 
         z = metres(measured.depth)
         z[np.isinf(z)] = np.nan
-        points["x"], points["y"], points["z"] = *(measured.camera.rays * z), z
+        points["x"], points["y"] = measured.camera.rays * z
+        points["z"] = z
         _colours(points)[:] = packed(measured.colours(whole))
     else:
         for name in "xyz":
@@ -100,7 +101,9 @@ def to_message(points: np.ndarray, header: Header) -> PointCloud2:
     else:
         cloud = PointCloud2(header=header, fields=FIELDS, is_bigendian=sys.byteorder != "little", is_dense=False)
         cloud.point_step = POINT.itemsize
-        cloud.data = array.array("B", flat.tobytes())
+        data = array.array("B")
+        data.frombytes(flat.view(np.uint8))
+        cloud.data = data
     cloud.height, cloud.width, cloud.row_step = height, width, width * POINT.itemsize
     return cloud
 

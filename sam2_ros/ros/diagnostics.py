@@ -87,7 +87,7 @@ class Diagnostics:
             "images waiting": str(len(self._images)),
         }
         values |= {f"{name} (ms)": f"{value:.1f}" for name, value in summary.items()}
-        counted = ("received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
+        counted = ("left out", "received", "processed", "dropped", "repeated", "late", "stray", "unreadable", "failed")
         values |= {f"images {event}": str(self._meter[event]) for event in counted}
         values |= {f"depth {event}": str(self._meter[f"depth {event}"]) for event in DEPTH_EVENTS}
         answers = "accepted", "refused"

@@ -193,12 +193,16 @@ def _reason(code: int, errors: str) -> str:
         installed = f"NumPy {np.__version__} is installed"
         return f"it was built for NumPy 1, and {installed}; install numpy<2, or a build of it for NumPy 2"
     lines: Sequence[str] = errors.strip().splitlines() or [""]
-    ended = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"status {code}"
-    return f"trying it ended with {ended} {excerpt(lines[-1])}".rstrip()
+    ended = f"with {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+    return excerpt(f"trying it ended {ended}: {lines[-1]}")
 
 
 def main() -> None:
-    print(json.dumps(same_encodings()))
+    try:
+        encodings = same_encodings()
+    except ImportError as error:
+        sys.exit(f"cv_bridge cannot be imported: {error}")
+    print(json.dumps(encodings))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from sam2_ros.ros.image_watch import ImageWatch
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.outputs.answers import PROMPTS_DEPTH
 from sam2_ros.ros.prompt_inbox import CLICKS, MOUSE, PromptInbox
+from sam2_ros.ros.rate_limit import RateLimit
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.topics import Topics
 from sam2_ros.ros.vision_messages import vision_messages
@@ -37,6 +38,7 @@ class Inputs:
         self._configured = configured
         self._inbox = inbox
         self._arrival_clock = ArrivalClock(lambda: node.get_clock().now().nanoseconds)
+        self._limit = RateLimit()
         self._subscriptions: list[Subscription] = []
         self.watch: ImageWatch | None = None
         """Watches the images, while subscribed to."""
@@ -99,9 +101,14 @@ class Inputs:
         stamp = nanoseconds(message.header.stamp)
         if (watch := self.watch) is not None:
             watch.image_arrived(stamp)
-        if (stream := self._configured.stream) is not None:
-            # Images of a driver that does not stamp them get their time of arrival.
-            stream.put_image(ArrivedImage(message, stamp if stamp > 0 else self._arrival_clock.now()))
+        if (stream := self._configured.stream) is None:
+            return
+        # Images of a driver that does not stamp them get their time of arrival.
+        stamp = stamp if stamp > 0 else self._arrival_clock.now()
+        if self._limit.admits(stamp, self._value("max_rate")):
+            stream.put_image(ArrivedImage(message, stamp))
+        else:
+            self._configured.meter.count("left out")
 
     def _on_click(self, message: PointStamped) -> None:
         self._inbox.put_click(message.header, message.point, CLICKS)

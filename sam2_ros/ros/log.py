@@ -89,14 +89,26 @@ class Log:
         if line := self._line(text, throttle_duration_sec, once, kind):
             self._logger.error(line)
 
-    def _line(self, text: str, every: float, once: bool, kind: str) -> str | None:
+    def state(self, text: str, *, every: float, kind: str, good: bool = False) -> None:
+        """Write something that lasts, again after `every` s; the calls between are not counted as other lines.
+
+        Args:
+            good: whether it is nothing to worry about.
+        """
+        if line := self._line(text, every, once=False, kind=kind, lasts=True):
+            if good:  # rclpy refuses two severities from one line of code
+                self._logger.info(line)
+            else:
+                self._logger.warning(line)
+
+    def _line(self, text: str, every: float, once: bool, kind: str, lasts: bool = False) -> str | None:
         """The line to write now; None: it is suppressed."""
         caller = sys._getframe(2)
         with self._budget.lock:
             now = self._steady()
             call_site = self._call_sites.setdefault((caller.f_code.co_filename, caller.f_lineno, kind), CallSite())
             if now - call_site.last < (float("inf") if once else every):
-                call_site.suppressed += 1
+                call_site.suppressed += not lasts
                 return None
             line = excerpt(text)
             if call_site.suppressed and not once:

@@ -14,7 +14,7 @@ REASONS = {
     "in excess": "others wait for the network already; send fewer at once, or at a lower rate",
     "without room": "max_objects are tracked already; raise it, remove some, or set detection_forget_after",
     "without score": "no hypothesis has a score that is a number",
-    "unusable": "boxes are not finite, have no size or are outside their image",
+    "unusable": "boxes are not finite, without size or outside the image, or labels too long",
     "refused": "~/prompt_results says why",
 }
 """Explanation of each counted reason for dropping detections. What is known, unsure or unconfirmed is no loss."""

@@ -22,7 +22,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import rclpy
@@ -53,15 +53,16 @@ from sam2_ros.ros.log import Log
 from sam2_ros.ros.namesakes import Namesakes
 from sam2_ros.ros.parameter_checks import CHECKS
 from sam2_ros.ros.parameters import SAM2_PARAMETERS
-from sam2_ros.ros.problems import ERROR, WARN, Problem
+from sam2_ros.ros.problems import ERROR, WARN, Problem, lost_gpu
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, TrackedCamera
 from sam2_ros.system import stopping
-from sam2_ros.system.allocator import keep_freed_memory
+from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
+from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 12
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
@@ -71,6 +72,10 @@ each (docs/speed.md, "Threads of one operation")."""
 
 MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
+
+HEAPS = 4
+"""Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may
+take them."""
 
 REPORT_PERIOD = 1.0
 """Seconds between two messages on /diagnostics."""
@@ -92,6 +97,7 @@ class Sam2Node(LifecycleNode):
     def __init__(self, on_lost: Callable[[], None] | None = None, **kwargs: Any) -> None:
         super().__init__("sam2", **kwargs)
         self._on_lost = on_lost
+        self._losing, self._lost = threading.Lock(), False
         self._log = Log(self.get_logger())
         self._configured = self._configuring = False
         self._configure_error = ""
@@ -154,6 +160,9 @@ class Sam2Node(LifecycleNode):
             kind = "" if isinstance(error, CheckpointError) else f"{type(error).__name__}: "
             self._configure_error = f"Not configured: {kind}{error}"
             self._log.error(self._configure_error)
+            # Without a trial on the GPU: where no process can use it, starting again and again would not help.
+            if (why := loss_of_device(error, torch.device("cpu"))) is not None:
+                self._end_lost(lost_gpu(why))
             return TransitionCallbackReturn.FAILURE
         finally:
             self._configuring = False
@@ -275,12 +284,17 @@ class Sam2Node(LifecycleNode):
             return
 
     def _report(self) -> None:
-        if not self.context.ok():  # the process is ending
-            return
+        try:
+            self._publish_diagnostics()
+        except Exception:
+            if self.context.ok():  # otherwise the process is ending
+                raise
+
+    def _publish_diagnostics(self) -> None:
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
         if (clock := self._clock_watch.problem()) is not None and self._configured:
-            self._log.warning(clock.sentence, throttle_duration_sec=30.0)
+            self._log.state(clock.sentence, every=30.0, kind=clock.name)
         found = self._unready(), self._namesakes.problem, clock
         standing = [problem for problem in found if problem is not None]
         statuses = [camera.status(standing) for camera in self.cameras]
@@ -298,7 +312,11 @@ class Sam2Node(LifecycleNode):
         return Problem("state", ERROR, self._configure_error) if self._configure_error else NOT_CONFIGURED
 
     def _end_lost(self, reason: str) -> None:
-        """Say that the GPU is lost, and end the process if it is ours. Called in a stream's thread."""
+        """Say that the GPU is lost, and end the process if it is ours. Called in the thread of each stream."""
+        with self._losing:
+            if self._lost:
+                return
+            self._lost = True
         self._log.error(f"The node cannot go on: {reason}. With respawn:=true, the launch file starts it again")
         with contextlib.suppress(Exception):  # a signal may arrive in the meantime
             self._report()
@@ -362,12 +380,13 @@ def _refuse_impossible_transitions(node: Sam2Node) -> None:
     service.callback = answer
 
 
-def main() -> int:
+def main() -> NoReturn:
     epilog = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml and docs/parameters.md list them."
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
     parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
     parser.parse_args(process.own_arguments("sam2"))
-    return process.run("sam2", _run)
+    limit_heaps(HEAPS)
+    process.exit_now(process.run("sam2", _run))
 
 
 def _run() -> int:
@@ -399,10 +418,8 @@ def _run() -> int:
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
-    if lost.is_set():
-        process.exit_now(process.LOST)
-    return 0
+    return process.LOST if lost.is_set() else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

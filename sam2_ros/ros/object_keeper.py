@@ -67,21 +67,26 @@ class ObjectKeeper:
         return kept
 
     def _read(self) -> KeptObjects | None:
-        path = self._file.path
         try:
             return self._file.read()
         except (OSError, ResumeFileError) as error:
-            try:
-                aside = self._file.set_aside()
-            except OSError as failure:
-                self._locked = False
-                self._log.error(
-                    f"resume_file {path} cannot be read: {error}. It cannot be renamed either ({failure}), and stays"
-                    " as it is: objects will not outlive the node"
-                )
-            else:
-                self._log.error(f"resume_file {path} cannot be read: {error}. It is {aside} now; there are no objects")
+            self.reject(f"cannot be read: {error}")
             return None
+
+    def reject(self, why: str) -> None:
+        """Give the file another name, because its objects cannot be used."""
+        path = self._file.path
+        try:
+            aside = self._file.set_aside()
+        except OSError as failure:
+            self._locked = False
+            self._log.error(
+                f"resume_file {path} {why}. It cannot be renamed either ({failure}), and stays as it is: objects will"
+                " not outlive the node"
+            )
+        else:
+            self._log.error(f"resume_file {path} {why}. It is {aside} now; there are no objects")
+        self._written = _summary(KeptObjects())
 
     def start(self, kept: Callable[[], Future[KeptObjects]]) -> None:
         """Begin to write. `kept` asks the stream for its objects."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from sam2_ros.ros import losses
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.meter import Meter
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
@@ -105,6 +106,11 @@ def stuck(busy: float) -> Problem | None:
         " image_size; else the device hangs (dmesg, nvidia-smi): start the node again"
     )
     return Problem("stuck", STALE, text)
+
+
+def lost_gpu(why: str) -> str:
+    """The reason to refuse everything after an error of the GPU, `why`."""
+    return f"the GPU is lost to this process ({excerpt(why, 200)}); only a new process can use it again"
 
 
 def by_severity(problems: Iterable[Problem]) -> list[Problem]:

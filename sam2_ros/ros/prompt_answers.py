@@ -46,7 +46,10 @@ class PromptAnswers:
         waiting.answer.set_result(result)
 
     def refuse(self, waiting: WaitingPrompt, reason: str) -> None:
-        """Refuse a prompt, and log the reason."""
+        """Refuse a prompt, or the detections of a message together, and log the reason."""
+        if isinstance(waiting, WaitingDetections) and not waiting.detections:
+            self.drop(waiting, "refused")  # nobody has asked for anything
+            return
         kind = "Prompt" if waiting.proposal is None else "Detection"
         self._log.warning(f"{kind} refused: {reason}", throttle_duration_sec=2.0)
         self.send(waiting, refused(waiting.header, waiting.prompt.object_id, reason), waiting.prompt)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from sam2_ros import msg
+from sam2_ros.detection.policy import beside_seen
 from sam2_ros.ros import masklets
 from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.tracking_session import TrackingSession
@@ -85,6 +87,8 @@ class PromptApplier:
             self._answers.refuse(waiting, f"internal error: {type(error).__name__}: {error}")
             return [], False
         self._answers.decided(waiting, decision.counts)
+        assert waiting.proposal is not None
+        proposal = replace(waiting.proposal, max_overlap=beside_seen(waiting.proposal.max_overlap))
         following, removed = [], False
         for action in decision.actions:
             if action.detection is None:
@@ -106,7 +110,7 @@ class PromptApplier:
                     waiting.arrived,
                     waiting.deadline,
                     waiting.source,
-                    waiting.proposal,
+                    proposal,
                 )
             )
         if removed:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sam2_ros.data import coco_rle
 from sam2_ros.data.labels import MAX_ID, PALETTE, write_pixels
-from sam2_ros.ros.masklets import label_image
+from sam2_ros.ros.label_images import label_image
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracked_image import TrackedImage
 from sam2_ros.tracking.masklet import Masklet

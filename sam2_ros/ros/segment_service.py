@@ -24,7 +24,7 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
-MAX_PROMPTS = 256
+MAX_PROMPTS = 64
 """Maximum number of prompts in a request."""
 
 

@@ -27,6 +27,7 @@ from sam2_ros.ros.image_stamps import ImageStamps
 from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.problems import lost_gpu
 from sam2_ros.ros.prompt_answers import PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
@@ -103,6 +104,7 @@ class Stream:
         self._paused = False
         self._stopped = False
         self._lost: str | None = None
+        self._given_up = threading.Event()
         self._busy_since: float | None = None  # s of the monotonic clock
         self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
         self._thread.start()
@@ -305,7 +307,11 @@ class Stream:
         return self.call(lambda tracker: self._session.newest)
 
     def kept(self) -> Future[KeptObjects]:
-        """What a later process needs to go on with the objects."""
+        """What a later process needs to go on with the objects; also if the GPU is lost, since images are not on it."""
+        if self._given_up.is_set():  # its thread does nothing any more
+            kept: Future[KeptObjects] = Future()
+            kept.set_result(self._session.kept())
+            return kept
         return self.call(lambda tracker: self._session.kept())
 
     def encoded(self, stamp: int) -> Future[tuple[Header, EncodedImage]]:
@@ -341,7 +347,7 @@ class Stream:
         if self._lost is not None:
             return
         if (why := loss_of_device(error, self._session.tracker.network.device)) is not None:
-            self._lost = f"the GPU is lost to this process ({excerpt(why, 200)}); only a new process can use it again"
+            self._lost = lost_gpu(why)
         elif isinstance(error, torch.OutOfMemoryError):
             with contextlib.suppress(RuntimeError):
                 torch.cuda.empty_cache()
@@ -401,6 +407,7 @@ class Stream:
         self.close(reason)
         self._calls.close(reason)
         self._calls.run(self._session.tracker)  # their callers wait for the results
+        self._given_up.set()
         if self._on_lost is not None:
             self._on_lost(reason)
 
@@ -502,8 +509,9 @@ class Stream:
                 applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
-                self._prompts.add(following)
-            queue.extendleft(reversed(following))
+                if self._closed is None:  # otherwise the node was deactivated in the meantime
+                    self._prompts.add(following)
+                    queue.extendleft(reversed(following))
         return applied > 0
 
     def _has_due_user_prompt(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
@@ -21,10 +22,11 @@ from sam2_ros.ros.object_keeper import ObjectKeeper, resume_path
 from sam2_ros.ros.outputs.outputs import Outputs
 from sam2_ros.ros.problems import ERROR, OK, WARN, Problem, stuck
 from sam2_ros.ros.prompt_inbox import PromptInbox
-from sam2_ros.ros.resume_file import ResumeFile
+from sam2_ros.ros.resume_file import KeptObjects, ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
+from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
 TRACKER_PARAMETERS = ("max_objects", "non_overlap_masks", "box_min_part")
@@ -78,9 +80,8 @@ class TrackedCamera:
         decoder = ImageDecoder(self._value("range_16bit"), self._value("max_image_pixels"), read)
         self._diagnostics = Diagnostics(self.full_name, tracker, images, meter, lossless)
         self._configured.meter, self._losses = meter, Losses(meter)
-        if self._resume_path is not None:
-            self._keeper = ObjectKeeper(ResumeFile(self._resume_path), self._log)
-        stream = Stream(
+        make = partial(
+            Stream,
             tracker,
             images,
             meter,
@@ -89,12 +90,23 @@ class TrackedCamera:
             encode_ahead=encode_ahead,
             keep_over_jumps=self._value("time_jump") == "keep",
             decoder=decoder,
-            kept=self._keeper.load() if self._keeper is not None else None,
             on_lost=self._on_lost,
         )
+        if self._resume_path is None:
+            self._configured.stream = make()
+            return
+        self._keeper = ObjectKeeper(ResumeFile(self._resume_path), self._log)
+        kept = self._keeper.load()
+        try:
+            stream = make(kept=kept)
+        except Exception as error:
+            if loss_of_device(error, tracker.network.device) is not None:
+                raise
+            # Whatever is wrong with them, the node must not fail at every start.
+            self._keeper.reject(f"has objects that cannot go on: {type(error).__name__}: {error}")
+            stream = make(kept=KeptObjects())
         self._configured.stream = stream
-        if self._keeper is not None:
-            self._keeper.start(stream.kept)
+        self._keeper.start(stream.kept)
 
     @property
     def objects(self) -> int:
@@ -149,7 +161,7 @@ class TrackedCamera:
             return idle(self.full_name, [NOT_ACTIVE, *standing])
         if stream.paused:
             paused = f"paused: call ~/resume; {stream.objects} objects are kept"
-            return idle(self.full_name, [Problem("state", WARN, paused), *standing])
+            return diagnostics.status(stream.objects, [Problem("state", WARN, paused), *standing])
         found = stuck(stream.busy), watch.problem(), self._depth_problem()
         return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])
 
@@ -163,8 +175,8 @@ class TrackedCamera:
         if (watch := self.inputs.watch) is None:
             return
         if (problem := watch.problem()) is not None:
-            log = self._log.info if problem.level == OK else self._log.warning
-            log(problem.sentence, throttle_duration_sec=600.0 if problem.level == OK else 30.0, kind=problem.name)
+            good = problem.level == OK
+            self._log.state(problem.sentence, every=600.0 if good else 30.0, kind=problem.name, good=good)
         if (lost := self._losses.line()) is not None:
             self._log.warning(lost)
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4  # glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -3, -4, -8  # glibc's malloc.h
 _LARGEST_KEPT = 2**25
 """Bytes of the largest blocks that glibc can take from memory that was kept, in all threads."""
+
+
+def limit_heaps(number: int) -> bool:
+    """Limit the number of heaps. Call it before threads start, since there may be more already.
+
+    By default glibc has eight for each core. Each keeps freed memory of its own, so that a process with many threads
+    grows by that of all of them.
+
+    Returns:
+        Whether the allocator of this process supports it (glibc's does).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and mallopt(_M_ARENA_MAX, number) == 1
 
 
 def keep_freed_memory(most: int | None = None) -> bool:

@@ -33,14 +33,21 @@ class Masklet:
     """Minimum size of a part that counts for the box, relative to the largest part; holes are filled first."""
 
     @cached_property
+    def rows(self) -> slice:
+        """From the first row with pixels to the last; empty when the mask is empty."""
+        filled = np.flatnonzero(np.asarray(self.mask).any(axis=1))
+        return slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(0, 0)
+
+    @cached_property
     def box(self) -> Box:
         """The tight box around the parts of the mask that count, whole pixels; all 0 when the mask is empty."""
         import cv2  # imported here: reading masklets needs no OpenCV
 
         mask = np.asarray(self.mask).astype(bool, copy=False)  # a user's mask may have other values
-        outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-        if not outlines:
+        if not (shown := mask[self.rows]).size:
             return Box(0, 0, 0, 0)
+        how = cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        outlines = cv2.findContours(shown.view(np.uint8), *how, offset=(0, self.rows.start))[0]
         # Outlines run through the centres of pixels, so that half of those on them lie outside (Pick's theorem).
         sizes = [cv2.contourArea(outline) + len(outline) / 2 + 1 for outline in outlines]
         least = self.box_min_part * max(sizes)

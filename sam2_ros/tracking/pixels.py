@@ -97,7 +97,7 @@ def _conversion(image: object) -> str:
 
 def resized(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
     """Resize and normalise, on the device of the pixels: uint8 [H, W, 3] -> float32 [1, 3, *shape]."""
-    pixels = pixels.permute(2, 0, 1)[None]
+    pixels = pixels[None].permute(0, 3, 1, 2)
     if pixels.device.type == "cpu":
         return _normalised_on_cpu(F.interpolate(pixels, shape, mode="bilinear", antialias=True))
     return normalised(F.interpolate(pixels.float(), shape, mode="bilinear", antialias=True))
@@ -112,7 +112,8 @@ def normalised(pixels: Tensor) -> Tensor:
 def _normalised_on_cpu(pixels: Tensor) -> Tensor:
     """As `normalised`, for bytes [1, 3, h, w]: channel by channel, in the cache, without waking PyTorch's threads."""
     result = torch.empty(pixels.shape)
-    for channel, to, mean, std in zip(pixels[0].numpy(), result[0].numpy(), _MEAN, _STD, strict=True):
+    channels = cv2.split(pixels[0].permute(1, 2, 0).numpy())
+    for channel, to, mean, std in zip(channels, result[0].numpy(), _MEAN, _STD, strict=True):
         np.divide(channel, np.float32(255), out=to)
         to -= np.float32(mean)
         to /= np.float32(std)

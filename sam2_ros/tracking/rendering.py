@@ -48,7 +48,7 @@ def masklets_of(
     masklets = []
     for object_id, label in labels.items():
         answer = frame.answers.get(object_id)
-        mask = masks.get(object_id, np.zeros(size, dtype=bool))
+        mask = masks[object_id] if object_id in masks else np.zeros(size, dtype=bool)
         present = bool(mask.any())
         presence = 0.0 if answer is None else _sigmoid(answer.presence_logit)
         masklets.append(

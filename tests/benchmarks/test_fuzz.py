@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import message_packages
 import pytest
 from fuzz import scene
 from fuzz.answers import UNTAGGED, Answers, tagged
+from fuzz.campaign import Outcome
 from fuzz.comparison import differences
 from std_msgs.msg import Header
 
@@ -20,11 +25,14 @@ FUZZER = Path(__file__).parents[2] / "benchmarks/fuzz.py"
 
 @pytest.mark.slow
 def test_600_hostile_messages_leave_the_node_undisturbed() -> None:
-    completed = subprocess.run(
-        [sys.executable, FUZZER, "--messages", "600"], capture_output=True, text=True, timeout=600
-    )
+    environment = dict(os.environ)
+    if importlib.util.find_spec("vision_msgs") is None:
+        environment |= message_packages.environment_of(message_packages.cached("vision_msgs"))
+    command = [sys.executable, FUZZER, "--messages", "600"]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "0 without an answer" in completed.stdout and "0 differences" in completed.stdout
+    for kind in ("images, raw", "images, compressed", "detections", "~/prompt", "bytes on the wire"):
+        assert re.search(rf"^{kind} +[1-9]", completed.stdout, re.MULTILINE), kind
 
 
 def refusal(tag: str) -> msg.PromptResult:
@@ -48,6 +56,26 @@ def test_missing_and_repeated_answers_are_noticed() -> None:
     assert answers.settle() == (1, Counter({"array 3": 1}), Counter())
 
 
+@pytest.mark.parametrize(
+    ("seen", "violated"),
+    [
+        ({}, None),
+        ({"death": "the victim has ended with status -11"}, "no crash"),
+        ({"status": 1}, "no crash"),
+        ({"tracebacks": 1}, "no crash"),
+        ({"hangs": 1}, "no hang"),
+        ({"unanswered": 1}, "one answer for each prompt"),
+        ({"surplus": 1}, "one answer for each prompt"),
+        ({"unanswered_calls": 1}, "one answer for each call"),
+        ({"differences": 1}, "objects equal to the twin's"),
+        ({"log_bytes": 10_001}, "log"),
+    ],
+)
+def test_each_property_can_be_violated(seen: dict[str, object], violated: str | None) -> None:
+    outcome = Outcome(**{"status": 0, "seconds": 10.0, **seen})
+    assert [name for name, holds in outcome.checks.items() if not holds] == ([violated] if violated else [])
+
+
 def frame(*masklets: msg.Masklet) -> msg.MaskletArray:
     return msg.MaskletArray(header=scene.header(0), height=4, width=4, masklets=list(masklets))
 
@@ -60,6 +88,10 @@ def test_a_single_pixel_is_a_difference() -> None:
     good, other = scene.GOOD_IDS[0], masklet(3, 0, 16)
     twin = [frame(masklet(good, 3, 5, 8))]
     assert differences([frame(other, masklet(good, 3, 5, 8))], twin) == [], "objects of the attackers do not count"
-    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [f"image 0: object {good} differs"]
+    assert differences([frame(masklet(good, 3, 6, 7))], twin) == [
+        f"image 0: object {good}: 1 pixels, with probabilities 0.0000000 and 0.0000000"
+    ]
+    assert differences([frame(masklet(good, 3, 6, 7))], twin, rounding=1) == []
+    assert len(differences([frame(masklet(good, 3, 7, 6))], twin, rounding=1)) == 1
     assert len(differences([frame(other)], twin)) == 1
     assert len(differences([], twin)) == 1

@@ -106,7 +106,8 @@ def test_another_view_is_no_scale() -> None:
     [
         ({"k": [0.0] * 9}, "not calibrated"),
         ({"k": [float("nan")] * 9}, "not finite"),
-        ({"k": [-460.0, 0, 320, 0, 460, 180, 0, 0, 1]}, "must be positive"),
+        ({"k": [-460.0, 0, 320, 0, 460, 180, 0, 0, 1]}, "focal length of -460, 460"),
+        ({"k": [1e-300, 0, 320, 0, 1e300, 180, 0, 0, 1]}, "which no camera has"),
         ({"width": 0, "height": 0}, "0 x 0"),
         ({"distortion_model": "magic", "d": [0.1]}, "'magic' in camera_info is not known; known: plumb_bob"),
         ({"d": [0.1, 0.2]}, "4 or 5 finite numbers for plumb_bob, not 2"),
@@ -117,3 +118,11 @@ def test_another_view_is_no_scale() -> None:
 def test_unusable_calibration_is_refused(changes: dict, reason: str) -> None:
     with pytest.raises(CameraError, match=reason):
         CameraModel.from_info(camera_info(**changes))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("model", ["plumb_bob", "equidistant"])
+def test_absurd_distortion_leaves_no_pixels(model: str) -> None:
+    d = [0.0, 1e300, 50.0, 5.0, 0.1][: 5 if model == "plumb_bob" else 4]
+    camera = CameraModel.from_info(camera_info(distortion_model=model, d=d))
+    assert np.isfinite(camera.rays[0]).mean() < 0.01

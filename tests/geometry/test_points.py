@@ -124,3 +124,19 @@ def test_input_is_not_changed() -> None:
     depth, mask = seen.depth.copy(), seen.masks[0].copy()
     object_points(depth, mask, CAMERA)
     assert np.array_equal(depth, seen.depth, equal_nan=True) and np.array_equal(mask, seen.masks[0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_impossible_numbers_are_not_measured() -> None:
+    seen = view(CRATE)
+    depth = seen.depth.copy()
+    wild = np.array([np.nan, np.inf, -np.inf, -1.0, 0.0, 1e-30, 1e-38, 3e38, -3e38], np.float32)
+    depth[::2] = np.resize(wild, depth[::2].shape)
+    points = object_points(depth, seen.masks[0], CAMERA)
+    assert len(points) > 0.4 * np.count_nonzero(seen.masks[0])
+    assert distances_to(CRATE, points.xyz.astype(float)).max() < 1e-3
+    whole = np.ones_like(seen.masks[0])  # up to the image's edge
+    assert len(object_points(depth, whole, CAMERA)) > 0
+    depth[:] = np.resize(wild, depth.shape)
+    assert len(object_points(depth, whole, CAMERA)) == 0
+    assert len(object_points(depth, seen.masks[0], CAMERA)) == 0

@@ -142,9 +142,18 @@ def test_tables_of_contents_list_every_page(contents: str) -> None:
     assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and f"({page.name}" not in text] == []
 
 
-def test_tests_named_in_field_reports_exist() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", (ROOT / "docs/field-reports.md").read_text())
-    assert len(named) > 90
-    for file, function in named:
+@pytest.mark.parametrize(("page", "least"), [("docs/field-reports.md", 90), ("docs/what-users-ask-for.md", 40)])
+def test_tests_that_prove_a_page_exist(page: str, least: int) -> None:
+    assert len(proofs_on(page)) > least
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tests_named_in_pages_exist(page: str) -> None:
+    for file, function in proofs_on(page):
         text = (ROOT / file).read_text()
-        assert not function or f"def {function}(" in text, f"{file}::{function}"
+        assert not function or re.search(rf"^def {function}\(", text, re.MULTILINE), f"{file}::{function}"
+
+
+def proofs_on(page: str) -> list[tuple[str, str]]:
+    """The files of tests that a page names, and a function in each, or none."""
+    return re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", (ROOT / page).read_text())

@@ -113,6 +113,12 @@ def test_several_cameras_have_topics_of_their_own(launch_file: ModuleType) -> No
     assert topics["front/image"] == "/front/image_raw" and topics["rear/image"] == "/rear/image_raw"
     assert topics["rear/image_mouse_left"] == "/rear/image_raw_mouse_left"
     assert topics["rear/detections"] == "rear/detections"
+    assert topics["rear/depth"] == "rear/depth" and topics["front/camera_info"] == "/front/camera_info"
+
+
+def test_depth_topics(launch_file: ModuleType) -> None:
+    topics = remapped(launch_file, "depth:=/camera/depth", "camera_info:=/camera/info")
+    assert topics["depth"] == "/camera/depth" and topics["camera_info"] == "/camera/info"
 
 
 def test_cameras_as_a_yaml_list(launch_file: ModuleType) -> None:
@@ -182,3 +188,13 @@ def test_foxglove_shows_the_first_camera(
     layout = json.loads(Path(remark.named["msg"].split()[-1]).read_text())
     images = {panel["imageMode"]["imageTopic"] for name, panel in layout["configById"].items() if "Image!" in name}
     assert images == {"/sam2/front/overlay", "/front/image_raw"}
+
+
+def test_depth_and_calibration_reach_each_camera(launch_file: ModuleType) -> None:
+    topics = remapped(launch_file, "image:=/camera/color/image_raw", "depth:=/camera/aligned_depth/image_raw")
+    assert topics["depth"] == "/camera/aligned_depth/image_raw"
+    assert topics["camera_info"] == "/camera/color/camera_info", "beside the images, as image_transport expects it"
+    topics = remapped(launch_file, "cameras:=front,rear", "camera_info:=/{camera}/info")
+    assert topics["rear/camera_info"] == "/rear/info"
+    assert topics["front/depth"] == "front/depth"
+    assert remapped(launch_file)["camera_info"] == "camera_info"

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
-from launch_files import FOLDER, Described, installed, loaded_over_stand_ins
+from launch_files import Described, installed, loaded_over_stand_ins
 
 from sam2_ros.ros.parameters import FOLLOW_PARAMETERS, SAM2_PARAMETERS
 
@@ -23,19 +23,27 @@ def detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path, "ros2_nanoowl")
 
 
-OF_SAM2 = {"namespace": "", "name": "sam2", "use_sim_time": "false"}
-"""Arguments that sam2.launch.py declares, with their defaults."""
-
-
 def started(launch_file: ModuleType, *arguments: str) -> list[Described]:
-    """The actions that the launch file starts with these arguments, beside those of sam2.launch.py."""
-    *declared, sam2, detector, goals = launch_file.generate_launch_description().arguments[0]
-    (source,) = sam2.arguments
-    assert Path(source.arguments[0]) == FOLDER / "sam2.launch.py"
-    values = OF_SAM2 | {entry.arguments[0]: entry.named["default_value"] for entry in declared}
+    """The actions that the launch file starts with these arguments, but for the sam2 node, which is the last."""
+    *declared, start = launch_file.generate_launch_description().arguments[0]
+    values = {entry.arguments[0]: entry.named["default_value"] for entry in declared}
+    assert len(values) == len(declared)
     values |= dict(argument.split(":=", 1) for argument in arguments)
-    context = SimpleNamespace(launch_configurations=values)
-    return [*detector.named["function"](context), *goals.named["function"](context)]
+    *others, sam2 = start.named["function"](SimpleNamespace(launch_configurations=values, argv=list(arguments)))
+    assert sam2.named["executable"] == "sam2"
+    return others
+
+
+@pytest.mark.usefixtures("detector")
+def test_arguments_reach_the_node(launch_file: ModuleType) -> None:
+    *declared, start = launch_file.generate_launch_description().arguments[0]
+    values = {entry.arguments[0]: entry.named["default_value"] for entry in declared}
+    values |= {"text": "mug", "image": "/camera/image", "max_objects": "3", "detections": "/boxes"}
+    *_, sam2 = start.named["function"](SimpleNamespace(launch_configurations=values, argv=[]))
+    topics = dict(sam2.named["remappings"])
+    assert (topics["image"], topics["detections"]) == ("/camera/image", "/boxes")
+    parameters = {name: value.arguments[0] for name, value in sam2.named["parameters"][1].items()}
+    assert parameters == {"max_objects": 3, "detection_min_score": 0.0}
 
 
 @pytest.mark.usefixtures("detector")
@@ -53,12 +61,11 @@ def test_text_and_images_reach_the_detector_and_its_boxes_the_node(launch_file: 
 
 
 @pytest.mark.usefixtures("detector")
-def test_goals_come_from_the_masklets_of_this_node(launch_file: ModuleType) -> None:
-    arguments = ("text:=mug", "goals:=true", "name:=eyes", "depth:=/depth", "stop_distance:=1", "label:=2")
+def test_goals_come_from_the_objects_of_this_node(launch_file: ModuleType) -> None:
+    arguments = ("text:=mug", "goals:=true", "name:=eyes", "stop_distance:=1", "label:=2")
     *_, follow = started(launch_file, *arguments)
     assert follow.named["executable"] == "follow"
-    assert dict(follow.named["remappings"])["sam2/masklets"] == "eyes/masklets"
-    assert dict(follow.named["remappings"])["depth"] == "/depth"
+    assert dict(follow.named["remappings"]) == {"sam2/objects_3d": "eyes/objects_3d"}
     values, _ = follow.named["parameters"]
     assert {name: value.arguments[0] for name, value in values.items()} == {"stop_distance": 1.0, "label": "2"}
 
@@ -68,8 +75,10 @@ def test_goals_come_from_the_masklets_of_this_node(launch_file: ModuleType) -> N
     [
         (["text:=mug", "detector_package:=my_detector"], "my_detector: that package is not installed.*''"),
         ([], "text:= what to track"),
+        (["text:=mug", "cameras:=front,rear"], "is for one camera"),
         (["text:=mug", "detector_parameters:=0.1"], "is no mapping"),
         (["text:=mug", "detector_parameters:={a: [}"], "is no YAML"),
+        (["text:=mug", "max_objects:=many"], "max_objects:=many.*a whole number"),
         (["text:=mug", "goals:=on"], "goals:=on cannot be: it must be true or false"),
         (["text:=mug", "goals:=true", "stop_distance:=near"], "stop_distance:=near.*a number"),
     ],

@@ -46,6 +46,7 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.ros.discovery",
         "sam2_ros.ros.parameters",
         "sam2_ros.ros.masklets",
+        "sam2_ros.ros.clouds",
     ],
 )
 def test_light_modules_need_only_numpy_and_ros(module: str) -> None:
@@ -61,10 +62,10 @@ def test_other_executables_need_no_pytorch(module: str) -> None:
     assert completed.returncode == 0, completed.stderr
 
 
-def test_data_and_scenes_need_neither_pytorch_nor_ros() -> None:
+def test_data_geometry_and_scenes_need_neither_pytorch_nor_ros() -> None:
     program = """
-import pkgutil, importlib, sam2_ros.data, sam2_ros.scenes
-for room in (sam2_ros.data, sam2_ros.scenes):
+import pkgutil, importlib, sam2_ros.data, sam2_ros.geometry, sam2_ros.scenes
+for room in (sam2_ros.data, sam2_ros.geometry, sam2_ros.scenes):
     for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
 """

@@ -11,6 +11,7 @@ import message_packages
 import pytest
 import torch
 from robot import Graph, Robot
+from vision_detector import Detector
 
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.model.config import CONFIGS
@@ -72,6 +73,12 @@ def graph(ros_domain: int) -> Iterator[Graph]:
 @pytest.fixture
 def robot(graph: Graph) -> Robot:
     return graph.robot
+
+
+@pytest.fixture
+def detector(robot: Robot, vision: ModuleType) -> Detector:
+    """A detector on the topic `detections`. Nodes that are made after it subscribe to it."""
+    return Detector(robot, vision)
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import Graph, header_of, stamp_of
@@ -15,10 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from sam2_ros import msg
-from sam2_ros.ros.follow import FollowNode, depth_of, goal_before, position_of
+from sam2_ros.ros.follow import FollowNode, goal_before
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.stamps import nanoseconds, time_message
-from sam2_ros.tracking import rle
 
 MATRIX = np.array([[200.0, 0.0, 159.5], [0.0, 200.0, 119.5], [0.0, 0.0, 1.0]])
 SIZE = (240, 320)  # rows and columns
@@ -48,32 +48,6 @@ def test_goal_is_at_the_distance_and_faces_the_object(position: tuple[float, flo
     front = rotation_of(goal)[:, 0]
     np.testing.assert_allclose(front, position / np.linalg.norm(position), atol=1e-12)
     assert goal.header.frame_id == "camera"
-
-
-def test_position_is_the_middle_of_what_has_depth() -> None:
-    mask, depth = np.zeros(SIZE, bool), np.full(SIZE, 9.0, np.float32)
-    mask[100:140, 200:260] = True
-    depth[100:140, 200:250] = 2.0  # on the right edge of the mask, the wall behind shows
-    depth[100:140, 205:210] = np.nan
-    depth[100:105] = 0.0
-    x, y, z = position_of(mask, depth, MATRIX)
-    assert z == 2.0
-    assert (x, y) == pytest.approx(((229.5 - 159.5) / 100, (122 - 119.5) / 100), abs=0.03)
-
-
-def test_objects_without_depth_have_no_position() -> None:
-    assert position_of(np.ones(SIZE, bool), np.zeros(SIZE, np.float32), MATRIX) is None
-    with pytest.raises(ValueError, match="registered to the image"):
-        position_of(np.ones(SIZE, bool), np.ones((120, 160), np.float32), MATRIX)
-
-
-def test_depth_in_millimetres_and_metres_with_padded_rows() -> None:
-    for encoding, kind, value in (("16UC1", np.uint16, 1500), ("32FC1", np.float32, 1.5)):
-        rows = np.full((2, 4), value, kind)
-        message = Image(height=2, width=3, encoding=encoding, step=4 * rows.itemsize, data=rows.tobytes())
-        np.testing.assert_allclose(depth_of(message), np.full((2, 3), 1.5))
-    with pytest.raises(ValueError, match="not 16UC1 or 32FC1"):
-        depth_of(Image(height=2, width=3, encoding="rgb8"))
 
 
 class FakeRobot:
@@ -151,15 +125,15 @@ def fake(graph: Graph) -> FakeRobot:
     return FakeRobot(graph)
 
 
-def test_robot_arrives_at_the_object_that_was_clicked(graph: Graph, fake: FakeRobot) -> None:
+def test_robot_arrives_at_the_object_that_was_clicked(vision: ModuleType, graph: Graph, fake: FakeRobot) -> None:
     """The whole chain over DDS: camera, sam2 with its default weights, follow, and wheels."""
     robot = graph.robot
-    graph.sam2()
+    node = graph.sam2()
     graph.add(FollowNode(context=graph.context, parameter_overrides=[Parameter("period", value=0.0)]))
     robot.wait_until_connected()
     inputs = (fake.depth.topic_name, fake.info.topic_name)
     robot.wait_for(lambda: all(map(robot.count_subscribers, inputs)), "for follow")
-    robot.wait_for(lambda: robot.count_subscribers("sam2/masklets") == 2, "for follow")
+    robot.wait_for(lambda: node.cameras[0].outputs.measuring.wanted, "for follow")
     fake.send(0)
     x, y, z = OPTICAL.T @ (fake.BALL - CAMERA)
     click = msg.Click(x=200 * x / z + 159.5, y=200 * y / z + 119.5)
@@ -169,47 +143,41 @@ def test_robot_arrives_at_the_object_that_was_clicked(graph: Graph, fake: FakeRo
         if fake.distance > 1.2:
             robot.wait_for(partial(fake.has_goal, stamp_of(index)), "for a goal")
         fake.drive(fake.goals[-1])
-    visible = fake.RADIUS * math.sqrt(0.5)  # half of the pixels are nearer than that before its middle
+    visible = fake.RADIUS * 2 / 3  # the mean of a ball's visible side is so far before its middle
     assert fake.distance == pytest.approx(0.8 + visible, abs=0.1)
     towards = fake.BALL[:2] - fake.place
     assert abs(math.remainder(math.atan2(towards[1], towards[0]) - fake.heading, math.tau)) < 0.1
 
 
-def test_goals_come_once_a_period_and_only_for_the_chosen_object(graph: Graph) -> None:
+def test_goals_come_once_a_period_and_only_for_the_chosen_object(graph: Graph, vision: ModuleType) -> None:
     robot = graph.robot
-    follow = graph.add(FollowNode(context=graph.context, parameter_overrides=[Parameter("label", value="cup")]))
+    graph.add(FollowNode(context=graph.context, parameter_overrides=[Parameter("label", value="cup")]))
     goals = robot.listen(PoseStamped, "goal_pose")
-    depths, infos = robot.create_publisher(Image, "depth", 10), robot.create_publisher(CameraInfo, "camera_info", 10)
-    masklets = robot.create_publisher(msg.MaskletArray, "sam2/masklets", 10)
-    robot.wait_for(lambda: depths.get_subscription_count() and infos.get_subscription_count(), "for follow")
-    robot.wait_for(lambda: masklets.get_subscription_count() == 2, "for follow, and this robot")
-    robot.wait_for(lambda: robot.count_publishers("goal_pose"), "for follow")
+    objects = robot.create_publisher(vision.Detection3DArray, "sam2/objects_3d", 1000)
+    robot.wait_for(lambda: objects.get_subscription_count() and robot.count_publishers("goal_pose"), "for follow")
 
-    def send(index: int, *shown: msg.Masklet, size: tuple[int, int] = SIZE) -> None:
-        header = header_of(index)
-        infos.publish(CameraInfo(header=header, k=MATRIX.ravel()))
-        depths.publish(to_message(np.full(size, 2000, np.uint16), "16UC1", header))
-        robot.wait_for(lambda: follow._depths and follow._depths[-1].header == header and follow._camera, "for depth")
-        masklets.publish(msg.MaskletArray(header=header, height=SIZE[0], width=SIZE[1], masklets=list(shown)))
+    def seen(object_id: int, label: str, x: float, z: float = 2.0) -> object:
+        pose = PoseWithCovariance(pose=Pose(position=Point(x=x, z=z)))
+        hypothesis = vision.ObjectHypothesis(class_id=label, score=1.0)
+        results = [vision.ObjectHypothesisWithPose(hypothesis=hypothesis, pose=pose)]
+        return vision.Detection3D(id=str(object_id), results=results)
 
-    hand, cup, other = shown(1, "hand", 10), shown(2, "cup", 200), shown(3, "cup", 10)
-    send(0, hand, hidden(2, "cup"))
-    send(1, hand, cup, size=(120, 160))  # not registered: refused with a line
-    send(2, hand, shown(2, "cup", 200, counts=[7]))  # damaged
-    for index in range(3, 25):  # every 0.1 s
+    def send(index: int, *detections: object) -> None:
+        objects.publish(vision.Detection3DArray(header=header_of(index), detections=list(detections)))
+
+    hand, cup, other = seen(1, "hand", -1.0), seen(2, "cup", 1.0), seen(3, "cup", -1.0)
+    send(0)
+    send(1, hand)
+    send(2, vision.Detection3D(id="2"), seen(2, "cup", math.nan), seen(2, "cup", 0.0, z=0.5))  # nothing to go to
+    for index in range(3, 25, 5):  # every half second; all messages fit into the queue
         send(index, hand, cup, other)
     send(1, hand, cup)  # a looped bag
     robot.wait_for(lambda: len(goals) == 4, "for goals")
     assert [nanoseconds(goal.header.stamp) for goal in goals] == [stamp_of(index) for index in (3, 13, 23, 1)]
-    assert all(goal.pose.position.x > 0 for goal in goals)  # on the side of object 2
+    assert all(goal.pose.position.x > 0 for goal in goals)  # to object 2
 
 
-def shown(object_id: int, label: str, column: int, counts: list[int] | None = None) -> msg.Masklet:
-    mask = np.zeros(SIZE, bool)
-    mask[100:140, column : column + 20] = True
-    encoded = msg.Mask(height=SIZE[0], width=SIZE[1], counts=counts or rle.encode(mask).tolist())
-    return msg.Masklet(object_id=object_id, label=label, present=True, mask=encoded)
-
-
-def hidden(object_id: int, label: str) -> msg.Masklet:
-    return msg.Masklet(object_id=object_id, label=label, mask=msg.Mask(counts=[SIZE[0] * SIZE[1]]))
+def test_missing_vision_msgs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam2_ros.ros.follow.vision_messages", lambda: None)
+    with pytest.raises(ImportError, match=r"sudo apt install ros-\w+-vision-msgs"):
+        FollowNode()

@@ -111,7 +111,7 @@ def test_compressed_images_are_read_without_it(stand_in) -> None:
     ("fault", "reason"),
     [
         ("crash", "it was built for NumPy 1, and NumPy "),
-        ("import", "ImportError: libopencv_core.so.406: cannot open"),
+        ("import", "cv_bridge cannot be imported: libopencv_core.so.406: cannot open"),
     ],
 )
 def test_unusable_build_is_not_loaded(

@@ -28,6 +28,14 @@ def test_repeated_line_is_throttled_and_counted() -> None:
     assert written.lines[1] == "refused: 10 (9 more like this since the last)"
 
 
+def test_lasting_state_is_told_at_intervals_without_a_count() -> None:
+    written = WrittenLog()
+    for number in range(50):
+        written.now = number / 10
+        written.log.state(f"no images for {number}", every=2.0, kind="images")
+    assert written.lines == ["no images for 0", "no images for 20", "no images for 40"]
+
+
 def test_call_sites_are_throttled_separately() -> None:
     written = WrittenLog()
     for _ in range(3):

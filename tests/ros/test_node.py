@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -72,6 +73,7 @@ def test_lifecycle(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     robot.wait_until_connected()
     assert [masklet.object_id for masklet in robot.show(1).masklets] == [1], "objects survive deactivation"
 
+    assert gc.get_freeze_count(), "collections do not visit what stays"
     network = weakref.ref(node.cameras[0].stream._session.tracker.network)
     assert change(robot, Transition.TRANSITION_DEACTIVATE) and change(robot, Transition.TRANSITION_CLEANUP)
     assert state_of(robot) == "unconfigured" and network() is None, "the memory is free for another model"

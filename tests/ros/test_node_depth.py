@@ -17,13 +17,14 @@ from robot import BOX, Graph, Robot, header_of, picture
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from sam2_ros import msg
+from sam2_ros import msg, srv
 from sam2_ros.geometry.camera import CameraModel
-from sam2_ros.geometry.points import object_points
+from sam2_ros.geometry.points import ObjectPoints, object_points
 from sam2_ros.ros import clouds
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.tracking import rle
+from sam2_ros.tracking.prompt import Box
 
 CAMERA = CameraModel(128, 96, 110.0, 110.0, 63.5, 47.5)
 
@@ -96,9 +97,11 @@ def start(graph: Graph, robot: Robot, checkpoint: Path) -> Iterator[Callable[...
     yield start
 
 
-def mask_of(masklet: msg.Masklet) -> np.ndarray:
-    mask = masklet.mask
-    return rle.decode(np.asarray(mask.counts, np.uint32), mask.height, mask.width)
+def points_of(masklet: msg.Masklet, depth: np.ndarray, camera: CameraModel = CAMERA) -> ObjectPoints:
+    """The points that an object must have."""
+    mask, box = masklet.mask, masklet.box
+    pixels = rle.decode(np.asarray(mask.counts, np.uint32), mask.height, mask.width)
+    return object_points(depth, pixels, camera, Box(box.x_offset, box.y_offset, box.width, box.height))
 
 
 def test_points_boxes_and_frames_of_objects(
@@ -119,7 +122,7 @@ def test_points_boxes_and_frames_of_objects(
     eyes.see(1)
     masklets = robot.show(1)
     points = eyes.next_cloud(1)
-    expected = object_points(slanted(), mask_of(masklets.masklets[0]), CAMERA)
+    expected = points_of(masklets.masklets[0], slanted())
     assert np.array_equal(np.stack([points[name] for name in "xyz"]), expected.xyz) and len(points) > 100
     assert set(points["object_id"]) == {1} and set(points["presence"]) == {np.float32(masklets.masklets[0].presence)}
     first = np.argwhere(expected.pixels)[0] + [part.start for part in expected.window]
@@ -202,7 +205,7 @@ def test_compressed_depth(start: Callable[..., Eyes], robot: Robot, encoding: st
     )
     eyes.send(eyes.compressed, message)
     masklets = robot.show(1)
-    expected = object_points(slanted(), mask_of(masklets.masklets[0]), CAMERA)
+    expected = points_of(masklets.masklets[0], slanted())
     assert np.allclose(eyes.next_cloud(0)["z"], expected.xyz[2], rtol=0.001)
 
 
@@ -212,8 +215,7 @@ def test_depth_of_another_size(start: Callable[..., Eyes], robot: Robot) -> None
     robot.show(0)
     robot.prompt(BOX)
     eyes.see(1, slanted((48, 64)))
-    mask = mask_of(robot.show(1).masklets[0])
-    expected = object_points(slanted((48, 64)), mask, CAMERA.scaled(64, 48))
+    expected = points_of(robot.show(1).masklets[0], slanted((48, 64)), CAMERA.scaled(64, 48))
     assert np.array_equal(eyes.next_cloud(0)["x"], expected.xyz[0])
 
 
@@ -301,3 +303,33 @@ def test_frames_need_a_parent(
     robot.send(to_message(picture(1), "rgb8", header))
     robot.wait_for_line(capfd, "publish_tf has no effect: the images have no frame_id")
     assert len(eyes.next_cloud(0)) > 0 and not frames
+
+
+def test_each_camera_has_its_own_depth(graph: Graph, robot: Robot, checkpoint: Path, transforms: ModuleType) -> None:
+    points = {name: robot.listen(PointCloud2, f"sam2/{name}/points") for name in ("front", "rear")}
+    frames = robot.listen(transforms.TFMessage, "/tf")
+    node = graph.sam2(checkpoint=str(checkpoint), cameras=["front", "rear"], publish_tf=True)
+    images, depths, infos = (
+        {name: robot.create_publisher(kind, f"{name}/{topic}", 10) for name in points}
+        for kind, topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info"))
+    )
+    everything = [publisher for each in (images, depths, infos) for publisher in each.values()]
+    robot.wait_for(lambda: all(publisher.get_subscription_count() for publisher in everything), "for the node")
+    measuring = {camera.name: camera.outputs.measuring for camera in node.cameras}
+    robot.wait_for(lambda: all(each.wanted for each in measuring.values()), "until somebody listens")
+    fields = {name: value for name, value in vars(camera_info(CAMERA)).items() if name != "roi"}
+    for name in points:
+        infos[name].publish(CameraInfo(**fields))
+        robot.wait_for(lambda name=name: measuring[name]._info is not None, "for the calibration")
+    depth = to_message(np.ascontiguousarray(slanted()), "16UC1", header_of(0))
+    depths["rear"].publish(depth)
+    images["rear"].publish(to_message(picture(0), "rgb8", header_of(0)))
+    robot.wait_for(lambda: points["rear"], "for points")
+    answer = robot.call(srv.PromptObject, "sam2/rear/prompt", prompt=BOX)
+    assert answer.result.accepted
+    depths["rear"].publish(to_message(np.ascontiguousarray(slanted()), "16UC1", header_of(1)))
+    images["rear"].publish(to_message(picture(1), "rgb8", header_of(1)))
+    robot.wait_for(lambda: frames, "for frames")
+    assert frames[0].transforms[0].child_frame_id == "sam2/rear/object_1"
+    robot.wait_for(lambda: len(points["rear"]) == 2, "for points")
+    assert len(clouds.from_message(points["rear"][1])) > 100 and not points["front"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +21,6 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.tracker import Tracker
 
 CUP = (29.0, 36.0, 26.0, 24.0)
-
-
-@pytest.fixture
-def detector(robot: Robot, vision: ModuleType) -> Detector:
-    return Detector(robot, vision)
 
 
 def around(box: RegionOfInterest) -> tuple[float, float, float, float]:
@@ -90,6 +86,48 @@ def test_object_starts_with_its_second_detection(
     assert started.accepted and started.object_id == 1 and started.header == header_of(4)
 
 
+def until_prompted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Masklet], Masklet]) -> threading.Event:
+    """Changes all masklets from now on, until an object is prompted; and again while the returned event is set."""
+    changed = threading.Event()
+    changed.set()
+    masklets, prompt = Tracker._masklets, Tracker.prompt
+
+    def altered(*arguments: object) -> list[Masklet]:
+        found = masklets(*arguments)
+        return [change(one) for one in found] if changed.is_set() else found
+
+    def prompted(*arguments: object) -> Masklet:
+        changed.clear()
+        return prompt(*arguments)
+
+    monkeypatch.setattr(Tracker, "_masklets", altered)
+    monkeypatch.setattr(Tracker, "prompt", prompted)
+    return changed
+
+
+def test_absent_object_is_taken_up_again(
+    graph: Graph, robot: Robot, checkpoint: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a thing with its label is, after two detections; a thing with another label is a new object."""
+    graph.sam2(checkpoint=str(checkpoint))
+    detector.wait_until_connected()
+    robot.wait_until_connected()
+    for index in (0, 1):
+        robot.show(index)
+        detector.detect(index, detector.detection(CUP, "cup", 0.9))
+    assert robot.next_results(0)[0].object_id == 1
+    until_prompted(monkeypatch, lambda one: replace(one, present=False, mask=np.zeros_like(one.mask)))
+    for index in (2, 3):
+        assert not any(masklet.present for masklet in robot.show(index).masklets)
+        detector.detect(index, detector.detection((100.0, 70.0, 20.0, 16.0), "cup", 0.9))
+    (back,) = robot.next_results(1)
+    assert back.accepted and back.object_id == 1 and back.masklet.label == "cup" and back.header == header_of(3)
+    for index in (4, 5):
+        robot.show(index)
+        detector.detect(index, detector.detection((12.0, 80.0, 14.0, 16.0), "fork", 0.9))
+    assert robot.next_results(2)[0].object_id == 2
+
+
 def test_drifted_object_is_corrected_and_the_persons_is_not(
     graph: Graph, robot: Robot, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,21 +141,7 @@ def test_drifted_object_is_corrected_and_the_persons_is_not(
     (started,) = robot.next_results(0)
     assert started.object_id == 1 and near(started.masklet.box, square)
 
-    # Its masklet seems to have drifted to the other side of the image, until it is prompted again.
-    drifted = threading.Event()
-    drifted.set()
-    masklets, prompt = Tracker._masklets, Tracker.prompt
-
-    def away(*arguments: object) -> list[Masklet]:
-        found = masklets(*arguments)
-        return [replace(one, mask=np.roll(one.mask, 60, 1)) if drifted.is_set() else one for one in found]
-
-    def prompted(*arguments: object) -> Masklet:
-        drifted.clear()
-        return prompt(*arguments)
-
-    monkeypatch.setattr(Tracker, "_masklets", away)
-    monkeypatch.setattr(Tracker, "prompt", prompted)
+    drifted = until_prompted(monkeypatch, lambda one: replace(one, mask=np.roll(one.mask, 60, 1)))
     meter = node.cameras[0].stream._meter
     for index in (1, 2):
         robot.show(index)

@@ -29,6 +29,7 @@ from sam2_ros.ros.resume_file import KeptObjects, ResumeFile
 from sam2_ros.scenes.demo_scene import DUCK, demo_scene
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.sighting import Sighting
+from sam2_ros.tracking.tracker import Tracker
 
 KEPT = KeptObjects(
     (Sighting(4, "cup", 10, np.full((64, 64, 3), 99, np.uint8), np.ones((60, 80), bool), True),), 5, {4: 3.0}
@@ -175,6 +176,27 @@ def test_each_camera_has_a_file() -> None:
     assert resume_path("/var/objects.zip", "front") == Path("/var/objects.front.zip")
     assert resume_path("~/objects", "front") == Path.home() / "objects.front"
     assert resume_path("objects", "") == Path.cwd() / "objects"
+
+
+def test_objects_that_cannot_go_on_do_not_stop_the_node(
+    graph: Graph, robot: Robot, checkpoint: Path, path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    path.parent.mkdir()
+    ResumeFile(path).write(KEPT)
+    resume = Tracker.resume
+
+    def fail(tracker: Tracker, sightings: tuple[Sighting, ...], next_id: int) -> list[int]:
+        if sightings:
+            raise RuntimeError("a surprise")
+        return resume(tracker, sightings, next_id)
+
+    monkeypatch.setattr(Tracker, "resume", fail)
+    graph.sam2(checkpoint=str(checkpoint), resume_file=str(path))
+    robot.wait_until_connected()
+    assert robot.show(0).masklets == []
+    assert "has objects that cannot go on: RuntimeError: a surprise" in capfd.readouterr().err
+    (aside,) = path.parent.glob("*unreadable*")
+    assert ResumeFile(aside).read() is not None
 
 
 def test_reset_and_cleanup_forget(graph: Graph, robot: Robot, checkpoint: Path, path: Path) -> None:

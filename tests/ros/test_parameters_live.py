@@ -12,11 +12,12 @@ from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
-from robot import BOX, CLICK, Graph, Robot, header_of
+from robot import BOX, CLICK, Graph, Robot, header_of, picture
 from sensor_msgs.msg import Image
 from vision_detector import Detector
 
 from sam2_ros import msg, srv
+from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.overlay import TINT, Overlay
@@ -86,11 +87,28 @@ def test_overlay(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) 
     for index in range(3, 6):
         robot.show(index)
     robot.prompt(CLICK)
-    robot.wait_for(lambda: len(overlays) > 2, "for the picture of the prompt, at once")
-    assert [overlay.header for overlay in overlays[2:]] == [header_of(5)]
+    robot.wait_for(lambda: overlays[-1].header == header_of(5), "for the picture of the prompt, at once")
+    assert [overlay.header for overlay in overlays[2:]] == [header_of(3), header_of(5)]
     assert change(robot, overlay_max_rate=0.0).successful
     robot.show(6)
-    robot.wait_for(lambda: len(overlays) > 3, "for the overlay")
+    robot.wait_for(lambda: len(overlays) > 4, "for the overlay")
+
+
+def test_max_rate(graph: Graph, robot: Robot, checkpoint: Path) -> None:
+    """Of 10 images a second."""
+    node = graph.sam2(checkpoint=str(checkpoint), keep_all=True)
+    robot.wait_until_connected()
+    robot.show(0)
+    assert change(robot, max_rate=5.0).successful
+    for index in range(1, 6):
+        robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+    meter = node.cameras[0]._configured.meter
+    robot.wait_for(lambda: len(robot.masklets) == 4 and meter["left out"] == 2, "for the images")
+    assert [message.header for message in robot.masklets] == [header_of(index) for index in (0, 1, 3, 5)]
+    assert robot.prompt(CLICK, header=header_of(4))[0].header in (header_of(3), header_of(5)), "the nearest image"
+    assert change(robot, max_rate=0.0).successful
+    robot.show(6)
+    robot.show(7)
 
 
 def test_prompt_timeout(robot: Robot, sam2: Sam2Node) -> None:
@@ -111,15 +129,15 @@ def test_detections(robot: Robot, sam2: Sam2Node, vision: ModuleType) -> None:
     detector.wait_until_connected()
     robot.show(0)
     box = (29.0, 36.0, 26.0, 24.0)
-    assert change(robot, detection_min_score=0.9).successful
+    at_once = {"detections_do": "start", "detection_confirm": 1, "detection_confirm_within": 1}
+    assert change(robot, detection_min_score=0.9, **at_once).successful
     detector.detect(0, detector.detection(box, "cup", 0.8), detector.detection((100.0, 70.0, 20.0, 20.0), "fork", 0.95))
     assert [answer.masklet.label for answer in robot.next_results(0, 1)] == ["fork"]
-    assert change(robot, detection_min_score=0.5, detection_max_overlap=1.0, detection_forget_after=2.0).successful
-    for _ in range(2):  # no overlap is too much
-        detector.detect(0, detector.detection(box, "cup", 0.8))
-    assert [answer.masklet.label for answer in robot.next_results(1, 2)] == ["cup", "cup"]
+    assert change(robot, detection_min_score=0.5, detection_forget_after=2.0).successful
+    detector.detect(0, detector.detection(box, "cup", 0.8))
+    assert [answer.masklet.label for answer in robot.next_results(1, 1)] == ["cup"]
     detections = sam2.cameras[0].stream._session.detections
-    assert detections.forget_after == {1: 0.0, 2: 2.0, 3: 2.0}
+    assert detections.forget_after == {1: 0.0, 2: 2.0}
 
 
 def test_qos_of_every_topic_can_be_overridden(graph: Graph, robot: Robot, checkpoint: Path) -> None:

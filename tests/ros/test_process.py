@@ -212,3 +212,20 @@ def test_invalid_parameter_file_prints_one_line(tmp_path: Path) -> None:
         assert len(completed.stderr.splitlines()) == 1 and "`model: default` stands outside" in completed.stderr, (
             completed.stderr
         )
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"HOME": "/proc"}, "set HOME, or ROS_LOG_DIR, to a folder that may be written"),
+        ({"ROS_DOMAIN_ID": "9999"}, "ROS_DOMAIN_ID is 9999; it must be at most 232"),
+        ({"ROS_DOMAIN_ID": "front"}, "ROS_DOMAIN_ID is 'front'; it must be a number from 0 to 232"),
+    ],
+)
+def test_unusable_environment_is_one_line_with_the_remedy(environment: dict[str, str], text: str) -> None:
+    command = [sys.executable, "-m", "sam2_ros.ros.prompter", "--click", "1,1"]
+    environment = {**os.environ, "ROS_LOG_DIR": "", "ROS_HOME": "", **environment}
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("prompt") and text in completed.stderr, completed.stderr
+    assert len(completed.stderr.splitlines()) == 1

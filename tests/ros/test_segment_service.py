@@ -92,7 +92,7 @@ def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:
 
     image = to_message(picture(0), "rgb8", header_of(0))
     assert "no image has been seen" in refusal(None, CLICK)
-    assert "0 prompts; give 1 to 256" in refusal(image)
+    assert "0 prompts; give 1 to 64" in refusal(image)
     assert f"{MAX_PROMPTS + 1} prompts" in refusal(image, *[CLICK] * (MAX_PROMPTS + 1))
     assert "the encoding 'hsv9' is not known" in refusal(Image(height=2, width=2, encoding="hsv9", data=b"1234"), CLICK)
     assert "has no size" in refusal(Image(encoding="rgb8", data=b"1234"), CLICK)

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from sam2_ros import msg, srv
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.outputs.outputs import Outputs
 from sam2_ros.ros.prompt_inbox import MAX_WAITING_CALLS
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.timeline import MAX_STRAYS, MIN_RUN
@@ -327,7 +328,7 @@ def test_failed_publishing_of_an_answer_does_not_affect_others(
     robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robot.show(0)
-    answer, published = Sam2Node.on_answer, []
+    answer, published = Outputs.on_answer, []
 
     def fail_once(*arguments):
         published.append(arguments)
@@ -335,7 +336,7 @@ def test_failed_publishing_of_an_answer_does_not_affect_others(
             raise RuntimeError("it cannot be published")
         answer(*arguments)
 
-    monkeypatch.setattr(Sam2Node, "on_answer", fail_once)
+    monkeypatch.setattr(Outputs, "on_answer", fail_once)
     robot.prompts.publish(msg.PromptArray(prompts=[CLICK, BOX]))
     assert robot.next_results(0)[0].object_id == 2
     assert robot.call(srv.PromptObject, "sam2/prompt", prompt=CLICK).result.object_id == 3

@@ -111,7 +111,7 @@ def test_messages_that_wait_for_images_are_limited(robot: Robot, at_once: Tracke
 def test_ten_thousand_hostile_boxes_a_message(robot: Robot, at_once: TrackedCamera) -> None:
     rng = np.random.default_rng(4)
     odd = [math.nan, math.inf, -math.inf, 1e300, -1e300, 0.0, -5.0, 1e-300]
-    boxes = [detection(tuple(rng.choice(odd, 4)), 0.9, theta=float(rng.choice(odd))) for _ in range(10_000)]
+    boxes = [detection(tuple(map(float, rng.choice(odd, 4))), 0.9, theta=float(rng.choice(odd))) for _ in range(10_000)]
     whole = detection((64.0, 48.0, 1e6, 1e6), 0.95)
     for index in range(3):
         robot.show(index)

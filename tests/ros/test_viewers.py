@@ -26,7 +26,6 @@ DISPLAYS = {
     "vision_msgs_rviz_plugins/Detection3DArray": "vision_msgs/msg/Detection3DArray",
 }
 """What RViz's displays show."""
-PENDING = {"/sam2/points", "/sam2/objects_3d"}
 
 
 def rviz_topics() -> Iterator[tuple[str, str]]:
@@ -65,7 +64,7 @@ def has_field(kind: str, path: str) -> bool:
 
 
 @pytest.fixture
-def types(sam2: Sam2Node, robot: Robot, vision: ModuleType) -> dict[str, list[str]]:
+def types(vision: ModuleType, sam2: Sam2Node, robot: Robot) -> dict[str, list[str]]:
     """The types of the topics of a robot with the node's default names."""
     return dict(robot.get_topic_names_and_types())
 
@@ -73,16 +72,14 @@ def types(sam2: Sam2Node, robot: Robot, vision: ModuleType) -> dict[str, list[st
 def test_topics_in_rviz_exist(types: dict[str, list[str]]) -> None:
     topics = dict(rviz_topics())
     assert {"/image", "/sam2/overlay", "/sam2/points", "/sam2/objects_3d"} <= topics.keys()
-    assert {topic: [kind] for topic, kind in topics.items() if topic not in PENDING} == {
-        topic: types.get(topic) for topic in topics if topic not in PENDING
-    }
+    assert {topic: [kind] for topic, kind in topics.items()} == {topic: types.get(topic) for topic in topics}
 
 
 def test_topics_in_foxglove_exist(types: dict[str, list[str]]) -> None:
     images = [panel["imageMode"]["imageTopic"] for panel in panels().values() if "imageMode" in panel]
     assert {*images} == {"/image", "/sam2/overlay"}
     assert all(types[topic] == ["sensor_msgs/msg/Image"] for topic in images)
-    drawn = {topic for panel in panels().values() for topic in panel.get("topics", ()) if topic not in PENDING}
+    drawn = {topic for panel in panels().values() for topic in panel.get("topics", ())}
     assert drawn <= types.keys()
     diagnostics = panels()["DiagnosticSummary!diagnostics"]["topicToRender"]
     assert types[diagnostics] == ["diagnostic_msgs/msg/DiagnosticArray"]

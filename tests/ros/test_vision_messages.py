@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import message_packages
@@ -43,3 +45,18 @@ def test_none_where_it_is_not_installed(vision: ModuleType, monkeypatch: pytest.
     assert vision_messages() is vision
     monkeypatch.setitem(sys.modules, "vision_msgs", None)
     assert vision_messages() is None
+
+
+def test_none_where_it_was_built_for_another_python(
+    vision: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The modules are there, and the library that they load is not."""
+    folder = Path(vision.__file__).parents[1]
+    shutil.copytree(folder, tmp_path / "vision_msgs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vision_msgs"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert vision_messages() is None
+    assert sys.modules["vision_msgs"].__path__ == [str(tmp_path / "vision_msgs")]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vision_msgs"]:
+        monkeypatch.delitem(sys.modules, name)

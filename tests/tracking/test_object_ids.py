@@ -40,3 +40,12 @@ def test_all_ids_are_used_before_one_is_used_again(monkeypatch: pytest.MonkeyPat
         allocate(ids, tracked)
     tracked -= {1, 4}
     assert [allocate(ids, tracked) for _ in range(2)] == [1, 4]
+
+
+def test_ids_of_an_earlier_stream_are_skipped():
+    ids = ObjectIds()
+    ids.skip(7)
+    assert ids.free(()) == 7
+    ids.skip(3)
+    ids.use(7, (), allocated=True)
+    assert ids.free((7,)) == 8

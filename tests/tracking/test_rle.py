@@ -25,6 +25,9 @@ def test_round_trip_and_agreement_with_pycocotools(mask, layout):
     laid_out = np.repeat(mask, 2, axis=1)[:, ::2] if layout == "every second" else np.array(mask, order=layout)
     counts = rle.encode(laid_out)
     assert counts.dtype == np.uint32
+    filled = np.flatnonzero(mask.any(axis=1))
+    rows = slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(0, 0)
+    assert np.array_equal(rle.encode(laid_out, rows), counts), "as when the rows are known"
     assert (rle.decode(counts, *mask.shape) == mask).all()
     theirs = coco.frPyObjects({"counts": counts.tolist(), "size": list(mask.shape)}, *mask.shape)
     assert (coco.decode(theirs).astype(bool) == mask).all()

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from sam2_ros.ros.depth.pairs import Depth, DepthPairs, WaitingFrame
 
+STOP_TIMEOUT = 2.0
+"""Seconds to wait for the thread, which may be computing the rays of a distorted camera."""
+
 Matched = Callable[[WaitingFrame, Depth | None, Depth | None], None]
 
 
@@ -48,18 +51,18 @@ class DepthMatcher:
             self._pairs.clear()
 
     def stop(self) -> None:
-        """End the thread, after the image that it is busy with."""
+        """End the thread, after the image that it is busy with, if that does not take long."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._stopped and (pair := self._pairs.next(time.monotonic(), self._tolerance())) is None:
+                while (pair := self._pairs.next(time.monotonic(), self._tolerance())) is None and not self._stopped:
                     self._changed.wait(self._pairs.timeout(time.monotonic()))
-                if self._stopped:
+                if self._stopped or pair is None:
                     return
                 frame, depth = pair
                 nearest = depth or self._pairs.nearest(frame.stamp)

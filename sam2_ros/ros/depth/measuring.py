@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -180,5 +181,5 @@ class Measuring:
     def _count(self, event: str) -> None:
         self._configured.meter.count(f"depth {event}")
 
-    def _value(self, parameter: str):
+    def _value(self, parameter: str) -> Any:
         return self._node.get_parameter(parameter).value

@@ -7,7 +7,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from sam2_ros.ros import masklets
+from sam2_ros.ros import label_images
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.publishers import publisher
 from sam2_ros.ros.topics import Topics
@@ -23,6 +23,6 @@ class LabelsOutput:
 
     def publish(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         if self._numbers.get_subscription_count():
-            self._numbers.publish(to_message(masklets.label_image(frame), "mono16", header))
+            self._numbers.publish(to_message(label_images.label_image(frame), "mono16", header))
         if self._colours.get_subscription_count():
-            self._colours.publish(to_message(masklets.coloured_labels(frame), "rgb8", header))
+            self._colours.publish(to_message(label_images.coloured_labels(frame), "rgb8", header))

@@ -26,8 +26,9 @@ class ObjectFramesOutput:
         self._log = log
         self._prefix = "/".join(filter(None, [node.get_fully_qualified_name().strip("/"), topics.camera]))
         self._publisher: Publisher | None = None
-        if (kind := transform_message()) is not None:
-            self._publisher = publisher(node, kind, "/tf", depth=100)
+        self._message = transform_message()
+        if self._message is not None:
+            self._publisher = publisher(node, self._message, "/tf", depth=100)
 
     @property
     def wanted(self) -> bool:
@@ -44,14 +45,14 @@ class ObjectFramesOutput:
                 " parent; set the frame_id of the camera",
                 once=True,
             )
-        elif self._publisher is not None and measured.objects:
+        elif self._publisher is not None and self._message is not None and measured.objects:
             transforms = []
             for one in measured.objects:
                 x, y, z = map(float, one.points.centroid)
                 transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(w=1.0))
                 name = f"{self._prefix}/object_{one.masklet.object_id}"
                 transforms.append(TransformStamped(header=header, child_frame_id=name, transform=transform))
-            self._publisher.publish(self._publisher.msg_type(transforms=transforms))
+            self._publisher.publish(self._message(transforms=transforms))
 
 
 def transform_message() -> type[Any] | None:

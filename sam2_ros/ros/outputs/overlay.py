@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.publishers import publisher
+from sam2_ros.ros.rate_limit import RateLimit
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.overlay import Overlay
@@ -25,24 +26,24 @@ class OverlayOutput:
         self._raw = publisher(node, Image, topics.private("overlay"), depth=1)
         self._jpeg = publisher(node, CompressedImage, topics.private("overlay/compressed"), depth=1)
         self._renderer = Overlay()  # keeps the colours of objects
-        self._shown_at = float("-inf")  # s of the monotonic clock
+        self._limit = RateLimit()
 
     def publish(self, frame: Frame, header: Header, image: np.ndarray) -> None:
-        rate = self._value("overlay_max_rate")
-        if not rate or time.monotonic() - self._shown_at >= 1 / rate:
+        if self._is_heard() and self._limit.admits(time.monotonic_ns(), self._value("overlay_max_rate")):
             self.show(frame, header, image)
 
     def show(self, frame: Frame, header: Header, image: np.ndarray) -> None:
         """As `publish`, whatever the rate: people wait for what their prompts did."""
-        raw, jpeg = self._raw.get_subscription_count(), self._jpeg.get_subscription_count()
-        if raw or jpeg:
-            self._shown_at = time.monotonic()
+        if self._is_heard():
             opacity, labels = self._value("overlay_opacity"), self._value("overlay_labels")
             picture = self._renderer.draw(image, frame.masklets, opacity, labels)
-            if raw:
+            if self._raw.get_subscription_count():
                 self._raw.publish(to_message(picture, "rgb8", header))
-            if jpeg:
+            if self._jpeg.get_subscription_count():
                 self._jpeg.publish(to_jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), header))
+
+    def _is_heard(self) -> bool:
+        return bool(self._raw.get_subscription_count() or self._jpeg.get_subscription_count())
 
     def _value(self, parameter: str):
         return self._node.get_parameter(parameter).value

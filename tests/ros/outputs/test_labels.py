@@ -9,7 +9,7 @@ from robot import SIZE, Robot, header_of, picture
 from sensor_msgs.msg import Image
 from small_frames import frame, masklet
 
-from sam2_ros.ros import masklets
+from sam2_ros.ros import label_images
 from sam2_ros.ros.outputs.labels import LabelsOutput
 from sam2_ros.ros.topics import Topics
 from sam2_ros.tracking.object_colours import colour
@@ -40,5 +40,5 @@ def test_both_show_the_same_objects(node: LifecycleNode, robot: Robot) -> None:
 
 def test_nothing_is_computed_while_nobody_listens(node: LifecycleNode, monkeypatch: pytest.MonkeyPatch) -> None:
     output = LabelsOutput(node, Topics())
-    monkeypatch.setattr(masklets, "_smallest_last", None)
+    monkeypatch.setattr(label_images, "_smallest_last", None)
     output.publish(frame(CUP), header_of(0), picture(0))
