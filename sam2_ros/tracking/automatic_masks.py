@@ -135,7 +135,10 @@ class AutomaticMaskGenerator:
 
     @torch.no_grad()
     def generate(
-        self, image: np.ndarray, encoded: EncodedImage | None = None, on_progress: Callable[[float], object] = id
+        self,
+        image: np.ndarray,
+        encoded: EncodedImage | None = None,
+        on_progress: Callable[[float], object] = lambda _: None,
     ) -> list[AutomaticMask]:
         """The masks of everything in an image; those of the whole image first, by descending predicted IoU.
 
@@ -316,7 +319,7 @@ class _Found:
     def one(
         cls, counts: np.ndarray, iou: float, stability: float, box: np.ndarray, point: np.ndarray, crop: Crop
     ) -> _Found:
-        return cls([counts], np.float32([iou]), np.array([stability]), box[None], point[None], [crop])
+        return cls([counts], np.array([iou], np.float32), np.array([stability]), box[None], point[None], [crop])
 
     @classmethod
     def joined(cls, parts: list[_Found]) -> _Found:
