@@ -10,6 +10,7 @@ of the node's process are noted. After the first 1,000 images they must not grow
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -352,6 +353,7 @@ def main() -> int:
     parser.add_argument("--device")
     parser.add_argument("--parameter", metavar="NAME:=VALUE", action="append", default=[], help="of the node; repeat")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where the plot is written")
+    parser.add_argument("--samples", type=Path, metavar="FILE", help="where all samples are written, as JSON")
     options = parser.parse_args()
     console = Console()
     console.width = max(console.width, 110)  # a table in a file would be cut to 80 columns
@@ -391,6 +393,8 @@ def main() -> int:
         console.print(f"! {problem}", markup=False, highlight=False)
     if soak.samples:
         report(console, soak, seconds)
+        if options.samples:
+            options.samples.write_text(json.dumps(soak.samples))
         if options.plot:
             plot(soak.samples, options.plot)
     return 0 if not problem and soak.samples and is_flat(soak.samples) else 1

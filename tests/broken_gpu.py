@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -51,14 +51,14 @@ def breaking(
     return call
 
 
-def main() -> int:
+def main() -> NoReturn:
     method, first, text = sys.argv[1:4]
     del sys.argv[1:4]
     setattr(Tracker, method, breaking(getattr(Tracker, method), lambda: RuntimeError(text), int(first), None))
     from sam2_ros.ros import node
 
-    return node.main()
+    node.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -22,7 +22,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import rclpy
@@ -284,8 +284,13 @@ class Sam2Node(LifecycleNode):
             return
 
     def _report(self) -> None:
-        if not self.context.ok():  # the process is ending
-            return
+        try:
+            self._publish_diagnostics()
+        except Exception:
+            if self.context.ok():  # otherwise the process is ending
+                raise
+
+    def _publish_diagnostics(self) -> None:
         if (warning := self._namesakes.new_warning()) is not None:
             self._log.warning(warning)
         if (clock := self._clock_watch.problem()) is not None and self._configured:
@@ -375,13 +380,13 @@ def _refuse_impossible_transitions(node: Sam2Node) -> None:
     service.callback = answer
 
 
-def main() -> int:
+def main() -> NoReturn:
     epilog = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml and docs/parameters.md list them."
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
     parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
     parser.parse_args(process.own_arguments("sam2"))
     limit_heaps(HEAPS)
-    return process.run("sam2", _run)
+    process.exit_now(process.run("sam2", _run))
 
 
 def _run() -> int:
@@ -413,10 +418,8 @@ def _run() -> int:
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
     stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
     node.destroy_node()
-    if lost.is_set():
-        process.exit_now(process.LOST)
-    return 0
+    return process.LOST if lost.is_set() else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -78,7 +78,11 @@ def exit_soon(status: int, timeout: float = EXIT_TIMEOUT) -> None:
 
 
 def exit_now(status: int) -> NoReturn:
-    """Exit without running what Python and libraries do at the end, which may crash after an error of the GPU."""
+    """Exit without what Python and libraries do at the end.
+
+    With PyTorch that takes seconds on a busy machine, during which no other thread can end the process, and it may
+    crash after an error of the GPU.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # closed, or a pipe that nobody reads
             stream.flush()

@@ -161,7 +161,7 @@ class TrackedCamera:
             return idle(self.full_name, [NOT_ACTIVE, *standing])
         if stream.paused:
             paused = f"paused: call ~/resume; {stream.objects} objects are kept"
-            return idle(self.full_name, [Problem("state", WARN, paused), *standing])
+            return diagnostics.status(stream.objects, [Problem("state", WARN, paused), *standing])
         found = stuck(stream.busy), watch.problem(), self._depth_problem()
         return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])
 

@@ -12,7 +12,7 @@ import ctypes, resource, sys, threading
 import numpy as np
 from sam2_ros.system.allocator import keep_freed_memory
 if sys.argv[1] != "not" and not keep_freed_memory(eval(sys.argv[1])):
-    sys.exit("not supported")
+    sys.exit(print(-1))
 def images(count):
     for _ in range(count):
         blocks = [np.ones(megabytes << 20, np.uint8) for megabytes in (3, 3, 4, 2)]
@@ -30,14 +30,16 @@ print(faults)
 
 
 @pytest.mark.slow  # two processes
-@pytest.mark.skipif(sys.platform != "linux", reason="an option of glibc")
 def test_blocks_of_an_image_are_taken_from_kept_memory() -> None:
     def faults(most: str) -> int:
         return int(subprocess.run([sys.executable, "-c", FAULTS, most], check=True, capture_output=True).stdout)
 
+    kept = faults("2**26")
+    if kept < 0:
+        pytest.skip("an option of glibc")
     anew = faults("not")
     assert anew > 10_000, "the pages of 12 MB are mapped anew for every image"
-    assert faults("2**26") < anew / 100
+    assert kept < anew / 100
 
 
 RESIDENT = """
@@ -46,7 +48,7 @@ import numpy as np
 from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 keep_freed_memory(2**26)
 if sys.argv[1] != "not" and not limit_heaps(int(sys.argv[1])):
-    sys.exit("not supported")
+    sys.exit(print(-1))
 together = threading.Barrier(16)
 def image():
     together.wait()
@@ -60,7 +62,6 @@ print(int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20)
 
 
 @pytest.mark.slow  # two processes
-@pytest.mark.skipif(sys.platform != "linux", reason="an option of glibc")
 def test_many_threads_do_not_keep_a_heap_each() -> None:
     def resident(heaps: str) -> int:
         return int(subprocess.run([sys.executable, "-c", RESIDENT, heaps], check=True, capture_output=True).stdout)
