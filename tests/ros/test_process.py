@@ -111,7 +111,7 @@ def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
         ("camera", "rclpy.spin_until_future_complete", signal.SIGINT),
         ("node", "Sam2Node.__init__", signal.SIGINT),
         ("node", "TrackedCamera.__init__", signal.SIGTERM),
-        ("node", "MultiThreadedExecutor.spin", signal.SIGINT),
+        ("node", "Executor.spin", signal.SIGINT),
         ("prompter", "Prompter.__init__", signal.SIGTERM),
         ("prompter", "Prompter.connect", signal.SIGINT),
         ("recorder", "process.rclpy.init", signal.SIGTERM),
