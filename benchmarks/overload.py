@@ -44,6 +44,8 @@ class Part:
     """Images."""
     ages: list[float] = field(default_factory=list)
     """Age of each masklet's image when the masklet came, s."""
+    came: list[float] = field(default_factory=list)
+    """When it came, s of the monotonic clock."""
     memory: float = 0.0
     """Largest resident memory of the node, MiB."""
     waiting: int = 0
@@ -82,6 +84,7 @@ class Overload(Node):
 
     def _on_masklets(self, message: msg.MaskletArray) -> None:
         self.part.ages.append((time.time_ns() - nanoseconds(message.header.stamp)) / 1e9)
+        self.part.came.append(time.monotonic())
         self.part.objects = len(message.masklets)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -73,7 +73,7 @@ each (docs/speed.md, "Threads of one operation")."""
 MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
 
-HEAPS = 4
+HEAPS = 2
 """Heaps of the process. With more, it grows for long if images of many sizes come, as any thread of the executor may
 take them."""
 

@@ -10,8 +10,11 @@ def test_newest_image_wins_and_nothing_piles_up(ros_domain: int) -> None:
     parts = measure(seconds=8.0, rate=200.0, size=(120, 160), parameters=["threads:=1"])
     assert sum(part.sent for part in parts) > 2 * sum(len(part.ages) for part in parts) > 0, "it is overloaded"
     assert all(part.objects == 1 for part in parts if part.ages)
-    first, last = (np.concatenate([part.ages for part in half]) for half in (parts[:5], parts[5:]))
-    # 1,600 images: if they piled up, the last ones would be seconds old. A busy machine is slower, but not later.
-    assert np.median(last) < 2 * np.median(first) + 0.2
+    # While one image is processed, the next may be encoded, and only the newest waits: an image is older than the third
+    # masklets before its own only by its way. If images piled up, the last ones would be seconds older, on any machine.
+    ages, came = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ages", "came"))
+    late = ages[3:] - (came[3:] - came[:-3])
+    assert np.median(late[len(late) // 2 :]) < 0.5
     assert max(part.waiting for part in parts) <= 2
-    assert parts[-1].memory < parts[4].memory + 50
+    memory = [max(part.memory for part in half) for half in (parts[:5], parts[5:])]  # once a second
+    assert memory[1] < memory[0] + 50

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from soak import SAMPLE_EVERY, SETTLED, growth, is_flat, plot
+from soak import SAMPLE_EVERY, SETTLED, Growth, is_flat, plot
 
 SOAK = Path(__file__).parents[2] / "benchmarks/soak.py"
 
@@ -21,9 +21,9 @@ def samples(memory: np.ndarray, threads: int = 30, files: int = 25) -> list[dict
 
 
 def noisy(images: int = 20_000) -> np.ndarray:
-    """400 MB that are reached after 1,000 images, and up to 30 MB for objects that come and go."""
+    """400 MB that are reached after 1,000 images, and up to 6 MB for objects that come and go."""
     count = images // SAMPLE_EVERY
-    memory = 400 + np.random.default_rng(2).uniform(0, 30, count)
+    memory = 400 + np.random.default_rng(2).uniform(0, 6, count)
     memory[: SETTLED // SAMPLE_EVERY] -= np.linspace(200, 0, SETTLED // SAMPLE_EVERY)
     return memory
 
@@ -36,8 +36,17 @@ def test_slow_leak_is_growth() -> None:
     memory = noisy()
     leaking = samples(memory + np.linspace(0, 30, len(memory)))
     assert not is_flat(leaking)
-    per_thousand, over_the_run = growth(leaking, "memory, MB")
-    assert per_thousand == pytest.approx(1.5, abs=0.2) and over_the_run == pytest.approx(28.5, abs=4)
+    growth = Growth.of(leaking, "memory, MB")
+    assert growth is not None and growth.per_thousand == pytest.approx(1.5, abs=0.2)
+    assert growth.grown == pytest.approx(28.5, abs=2) and growth.late == pytest.approx(14.2, abs=2)
+
+
+def test_heap_that_reaches_its_size_late_is_no_leak() -> None:
+    memory = noisy()
+    memory[len(memory) // 4 :] += 15
+    assert is_flat(samples(memory))
+    memory[3 * len(memory) // 4 :] += 8
+    assert not is_flat(samples(memory))
 
 
 def test_files_that_stay_open_are_growth() -> None:

@@ -175,8 +175,7 @@ def test_masks_describe_themselves(network: SAM2, image: np.ndarray) -> None:
 
 def test_batches_change_nothing(network: SAM2, image: np.ndarray) -> None:
     one, other = (
-        AutomaticMaskGenerator(network, replace(SETTINGS, points_per_batch=batch)).generate(image)
-        for batch in (7, 36)
+        AutomaticMaskGenerator(network, replace(SETTINGS, points_per_batch=batch)).generate(image) for batch in (7, 36)
     )
     assert [(a.point, a.area) for a in one] == [(a.point, a.area) for a in other]
 
