@@ -99,6 +99,11 @@ class DetectionPolicy:
         for track in self._objects.values():
             track.stamp = track.prompted_at = None
 
+    def limit_to(self, object_ids: Collection[int]) -> None:
+        """Forget the objects that are no longer tracked: these are."""
+        if len(self._objects) > len(object_ids):
+            self._objects = {object_id: track for object_id, track in self._objects.items() if object_id in object_ids}
+
     def prompted(self, object_id: int, stamp: int, box: Box | None = None, label: str = "") -> None:
         """Note that an object was prompted on the frame with this stamp, ns, by a detector or a person."""
         track = self._objects.setdefault(object_id, Track(label, object_id))

@@ -112,6 +112,7 @@ class Detections:
                 continue
             remaining[masklet.object_id] = detection
         self._detections = remaining
+        self._policy.limit_to({masklet.object_id for masklet in frame.masklets})
         return expired
 
     def shift(self, nanoseconds: int) -> None:

@@ -64,6 +64,8 @@ class Meter:
         with self._lock:
             self._counts["received"] += 1
             self._arrivals.append(now)
+            while now - self._arrivals[0] >= WINDOW:
+                self._arrivals.popleft()
 
     def frame_done(self, latency: float, step: float) -> None:
         """Record a processed image: seconds from its arrival to its masklets, and its seconds in the tracker."""
@@ -71,6 +73,8 @@ class Meter:
         with self._lock:
             self._counts["processed"] += 1
             self._frames.append((now, latency, step))
+            while now - self._frames[0][0] >= WINDOW:
+                self._frames.popleft()
 
     @property
     def arrival_rate(self) -> float:

@@ -110,3 +110,11 @@ def test_changed_stamps_are_no_reason_to_start_again() -> None:
     detections.add(1, Proposal(0.5), PROMPT, 500 * SECOND)
     detections.restamped()
     assert detections.decide([Detection(BOX, "")], frame(5, masklet(1, True)), NOW).actions == []
+
+
+def test_objects_that_are_gone_leave_nothing_behind_without_a_detector() -> None:
+    detections = Detections()
+    for object_id in range(1, 200):
+        detections.discard(object_id, object_id)  # a person's
+        detections.expire(frame(object_id, masklet(object_id, True)))
+    assert len(detections._policy._objects) == 1

@@ -59,3 +59,13 @@ def test_arrival_rate_counts_the_images_of_the_window() -> None:
     assert meter.arrival_rate == pytest.approx(2.0) and meter["received"] == 40
     clock.now += WINDOW
     assert meter.arrival_rate == 0.0
+
+
+def test_only_the_images_of_the_window_are_kept() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    for _ in range(300):
+        clock.now += 0.5
+        meter.arrived()
+        meter.frame_done(0.01, 0.005)
+    assert len(meter._arrivals) == len(meter._frames) == WINDOW / 0.5
