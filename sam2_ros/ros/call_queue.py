@@ -12,6 +12,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class ClosedError(RuntimeError):
+    """The queue accepts no more calls; the message is the reason."""
+
+
 class CallQueue(Generic[T]):
     """Calls for the owner of a T. Thread-safe."""
 
@@ -27,7 +31,7 @@ class CallQueue(Generic[T]):
         """Queue a function; the future gets its result or its exception.
 
         Raises:
-            RuntimeError: the queue is closed; its message is the reason.
+            ClosedError: after `close`.
         """
         future: Future[R] = Future()
 
@@ -41,7 +45,7 @@ class CallQueue(Generic[T]):
 
         with self._lock:
             if self._closed is not None:
-                raise RuntimeError(self._closed)
+                raise ClosedError(self._closed)
             self._calls.append(call)
         return future
 

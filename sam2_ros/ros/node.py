@@ -44,6 +44,7 @@ from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.input_size import IMAGE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.ros import parameter_files, process, shared_memory
+from sam2_ros.ros.call_queue import ClosedError
 from sam2_ros.ros.clock_watch import ClockWatch
 from sam2_ros.ros.declaration import declare, refuse_unknown_types
 from sam2_ros.ros.diagnostics import array
@@ -280,7 +281,7 @@ class Sam2Node(LifecycleNode):
         try:
             for camera in self.cameras:
                 camera.apply_parameters()
-        except RuntimeError:  # the stream has ended in the meantime
+        except ClosedError:  # the stream has ended in the meantime
             return
 
     def _report(self) -> None:

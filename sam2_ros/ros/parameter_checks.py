@@ -40,6 +40,13 @@ def check_checkpoint(file: str) -> None:
         raise ValueError(f"there is no such file or folder{folder}")
 
 
+def check_resume_file(file: str) -> None:
+    path = Path(file).expanduser().absolute()
+    if file and (path.name in ("", "..") or (path.exists() and not path.is_file())):
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise ValueError(f"that is {kind}; give the name of a file, such as {path / 'objects.zip'}")
+
+
 def check_image_size(side: int) -> None:
     if side % STRIDE:
         below = side // STRIDE * STRIDE
@@ -59,5 +66,6 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "image_aspect": check_image_aspect,
     "device": device_of,
     "range_16bit": parse_range,
+    "resume_file": check_resume_file,
 }
 """Checks by parameter name."""

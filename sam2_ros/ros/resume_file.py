@@ -6,6 +6,7 @@ takes the place of the old in one step, so that there is a complete one at any t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
@@ -67,6 +68,8 @@ class ResumeFile:
         Raises:
             OSError: nothing can be written there.
         """
+        if self.path.exists() and not self.path.is_file():  # a folder would be set aside, a device replaced
+            raise OSError(errno.EEXIST, "that is no ordinary file; give the name of one", str(self.path))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = open(self._beside("lock"), "ab")  # noqa: SIM115
         try:
@@ -101,10 +104,10 @@ class ResumeFile:
                 if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
                     raise ResumeFileError("it is too large unpacked")
                 return _unpacked(archive)
-        except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
-            raise ResumeFileError(f"it is damaged, or of another program: {error}") from error
-        except (ValueError, TypeError, RecursionError) as error:  # also PromptError, ImageError
-            raise ResumeFileError(f"it is damaged: {error}") from error
+        except (OSError, ResumeFileError):
+            raise
+        except Exception as error:  # zlib.error, struct.error ...: there is no list of what a foreign archive may raise
+            raise ResumeFileError(f"it is damaged, or of another program: {type(error).__name__}: {error}") from error
 
     def write(self, kept: KeptObjects) -> None:
         """Replace the file. Raises OSError; the old file is complete then."""

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from sam2_ros import msg, srv
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.ros import masklets, prompts
+from sam2_ros.ros.call_queue import ClosedError
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.log import Log
@@ -44,7 +45,7 @@ class SegmentService:
         try:
             self._segment(request, response)
             response.success = True
-        except ValueError as error:  # also ImageError and PromptError
+        except (ValueError, ClosedError) as error:  # also ImageError and PromptError; the stream has ended
             response.message = excerpt(str(error))
         except Exception as error:
             self._log.error(f"~/segment: {type(error).__name__}: {error}", throttle_duration_sec=5.0)

@@ -285,7 +285,7 @@ class Stream:
         """Queue a function that is called with the tracker, between two images.
 
         Raises:
-            RuntimeError: after `stop`.
+            ClosedError: after `stop`.
         """
         future = self._calls.put(function)
         self._wake()
@@ -509,7 +509,7 @@ class Stream:
                 applied += self._applier.apply(waiting)
             with self._lock:
                 self._prompts.done()
-                if self._closed is None:  # otherwise the node was deactivated in the meantime
+                if self._refusal is None:  # otherwise the node was deactivated or paused in the meantime
                     self._prompts.add(following)
                     queue.extendleft(reversed(following))
         return applied > 0

@@ -79,13 +79,14 @@ class ImageEncoder:
 
     def _encode_batch(self, batch: list[tuple[Tensor, np.ndarray, Future[EncodedImage]]]) -> None:
         """Encode inputs [1, 3, h, w] of one shape together; if that fails, one by one."""
+        inputs, features = [entry[0] for entry in batch], None
         try:
-            network_input = torch.cat([entry[0] for entry in batch]) if len(batch) > 1 else batch[0][0]
-            features = self._network.encode_image(network_input)
+            features = self._network.encode_image(torch.cat(inputs) if len(inputs) > 1 else inputs[0])
         except Exception as error:  # out of memory, for instance
             if len(batch) == 1:
                 batch[0][2].set_exception(error)
                 return
+        if features is None:  # not above: what the failed batch has computed is in memory as long as its error
             for entry in batch:
                 self._encode_batch([entry])
             return

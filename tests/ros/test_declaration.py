@@ -64,6 +64,19 @@ def test_invalid_camera_values_are_refused(graph: Graph, name: str, value: objec
         camera(graph, **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("/", "that is a folder; give the name of a file, such as /objects.zip"),
+        ("..", "that is a folder"),
+        ("/dev/null", "that is no ordinary file"),
+    ],
+)
+def test_resume_file_is_a_file(graph: Graph, file: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"resume_file is {file!r}: {reason}"):
+        graph.sam2(resume_file=file)
+
+
 INVALID_VALUES = [
     ("model", "sam2_tiny", "Did you mean sam2_hiera_tiny?"),
     ("model", "yolo", "Choose one of: default, sam2_hiera_tiny"),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from detector import HERE, detection, message
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from robot import CLICK, Graph, Robot, header_of, picture
+from robot import CLICK, TIMEOUT, Graph, Robot, header_of, picture
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
 from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
+from sam2_ros.ros.prompt_applier import PromptApplier
+from sam2_ros.ros.waiting_prompt import WaitingPrompt
 from sam2_ros.tracking.image_encoder import ImageEncoder
 
 
@@ -58,6 +63,28 @@ def test_pause_survives_deactivation_and_ends_with_cleanup(robot: Robot, sam2: S
     change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     robot.wait_until_connected()
     robot.show(0)
+
+
+def test_detections_that_are_decided_on_meanwhile_start_nothing(
+    graph: Graph, robot: Robot, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), detection_confirm=1, detection_confirm_within=1)
+    robot.wait_until_connected()
+    robot.show(0)
+    stream, decide, decided = node.cameras[0].stream, PromptApplier.decide, []
+
+    def paused_meanwhile(*arguments: object) -> tuple[list[WaitingPrompt], bool]:
+        following, changed = decide(*arguments)
+        decided.extend(following)
+        stream.pause()
+        return following, changed
+
+    monkeypatch.setattr(PromptApplier, "decide", paused_meanwhile)
+    node.cameras[0].inbox.put_detections(message(0, detection(HERE, 0.9)))
+    robot.wait_for(lambda: len(decided), "for the decision")
+    assert stream.newest().result(TIMEOUT) is not None  # once the loop has gone on
+    assert stream.newest().result(TIMEOUT) is not None
+    assert stream.objects == 0 and not len(stream._prompts)
 
 
 def test_prompts_that_wait_are_refused_by_a_pause(graph: Graph, robot: Robot, sam2: Sam2Node) -> None:

@@ -119,6 +119,8 @@ SIGHTING = {"object_id": 1, "label": "", "stamp": 1, "prompted": True, "image": 
         ({"sightings": [SIGHTING | {"image": "images/9.jpg"}]}, "damaged"),
         ({"next_id": 0}, "next_id is 0"),
         ({"forget_after": {"a": 1}}, "damaged"),
+        ({"forget_after": [1, 2]}, "damaged"),
+        ({"next_id": float("inf")}, "damaged"),
     ],
 )
 def test_wrong_values_are_refused(file: ResumeFile, values: dict[str, object], reason: str) -> None:
@@ -142,6 +144,29 @@ def test_any_damage_is_noticed(file: ResumeFile) -> None:
         file.path.write_bytes(damaged)
         with contextlib.suppress(ResumeFileError):
             assert file.read() is not None, "bytes that mean nothing"
+
+
+def test_archive_of_another_program_with_a_damaged_entry_is_refused(file: ResumeFile) -> None:
+    file.path.parent.mkdir()
+    with zipfile.ZipFile(file.path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("objects.json", json.dumps(list(range(1000))))
+        place = archive.getinfo("objects.json").header_offset + 30 + len("objects.json")
+    content = bytearray(file.path.read_bytes())
+    content[place : place + 8] = b"\xff" * 8
+    file.path.write_bytes(content)
+    with pytest.raises(ResumeFileError, match="damaged"):
+        file.read()
+
+
+def test_what_is_no_ordinary_file_is_left_alone(file: ResumeFile) -> None:
+    file.path.parent.mkdir()
+    for make, remove in ((Path.mkdir, Path.rmdir), (os.mkfifo, Path.unlink)):
+        make(file.path)
+        with pytest.raises(OSError, match="no ordinary file"):
+            file.lock()
+        assert [path.name for path in file.path.parent.iterdir()] == ["objects.zip"]
+        remove(file.path)
+    assert file.lock()
 
 
 def test_unreadable_file_is_set_aside(file: ResumeFile) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
-from robot import CLICK, SIZE, Robot, header_of, picture, stamp_of
+from robot import CLICK, SIZE, TIMEOUT, Robot, header_of, picture, stamp_of
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -15,7 +17,7 @@ from sam2_ros.ros.node import Sam2Node
 from sam2_ros.ros.segment_service import MAX_PROMPTS
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.tracking import rle
-from sam2_ros.tracking.image_predictor import ImagePredictor
+from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
 from sam2_ros.tracking.prompt import Box, Click
 
 BOX = msg.Prompt(label="cup", box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height=24))
@@ -82,6 +84,28 @@ def test_mask_is_corrected_by_clicks(robot: Robot, sam2: Sam2Node) -> None:
     assert corrected.accepted and len(corrected.masklets) == 1
     assert not alone.accepted and "give the clicks or the box" in alone.message
     assert not elsewhere.accepted and "outside the image" in elsewhere.message
+
+
+def test_cleanup_in_the_middle_of_a_request_is_no_error(
+    robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stream = sam2.cameras[0].stream
+    begun, closed = threading.Event(), threading.Event()
+    original, close = ImagePredictor.segment, stream._calls.close
+
+    def held(*arguments: object) -> Candidates:
+        begun.set()
+        assert closed.wait(TIMEOUT)
+        return original(*arguments)
+
+    monkeypatch.setattr(ImagePredictor, "segment", held)
+    monkeypatch.setattr(stream._calls, "close", lambda reason: (close(reason), closed.set()))
+    ending = threading.Thread(target=lambda: begun.wait(TIMEOUT) and sam2._release())
+    ending.start()
+    response = segment(robot, to_message(picture(0), "rgb8", header_of(0)), CLICK, CLICK)
+    ending.join(TIMEOUT)
+    assert not response.success and response.message == "the node is shutting down"
+    assert "ERROR" not in capfd.readouterr().err
 
 
 def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:

@@ -1,4 +1,5 @@
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -83,6 +84,23 @@ def test_a_wrong_image_disturbs_no_other(network: Network) -> None:
     results = encoded_together(ImageEncoder(network, pixels), [good[0], good[1].astype(np.float32), good[1]])
     assert isinstance(results[1], ValueError) and "uint8" in str(results[1])
     assert all(result.height == 48 for result in (results[0], results[2]))
+
+
+def test_what_a_failed_batch_has_computed_is_freed_before_the_next_try(network: Network) -> None:
+    """Otherwise there is no memory for single images, either."""
+    failed: list[weakref.ref] = []
+
+    class Full(Counted):
+        def encode_image(self, image: torch.Tensor) -> ImageFeatures:
+            if len(image) > 1:
+                computed = torch.zeros(8)
+                failed.extend((weakref.ref(computed), weakref.ref(image)))
+                raise torch.OutOfMemoryError("full")
+            assert failed and not any(reference() is not None for reference in failed)
+            return super().encode_image(image)
+
+    results = encoded_together(ImageEncoder(Full(network), pixels), images_of(*[(48, 64)] * 2))
+    assert [getattr(result, "width", result) for result in results] == [64, 64]
 
 
 def test_without_memory_for_a_batch_images_are_encoded_one_by_one(network: Network) -> None:
