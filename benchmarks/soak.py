@@ -336,9 +336,10 @@ def plot(samples: list[dict[str, float]], file: Path) -> None:
     figure = Figure(figsize=(8, 1.5 * len(names)), layout="constrained")
     images = [sample["images"] for sample in samples]
     for axes, name in zip(figure.subplots(len(names), sharex=True), names, strict=True):
-        axes.plot(images, [sample.get(name, np.nan) for sample in samples], linewidth=1, color="tab:blue")
+        values = [sample.get(name, np.nan) for sample in samples]
+        axes.plot(images, values, linewidth=1, color="tab:blue")
         axes.set_ylabel(name)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * np.nanmax([1.0, *values]))
         axes.axvline(SETTLED, color="gray", linewidth=0.8, linestyle=":")
         axes.grid(alpha=0.3)
     axes.set_xlabel("images")
