@@ -85,7 +85,10 @@ class ImagePipeline:
             arrived = self._queue.take() if ahead is None else None
             self._processing = ahead is not None or arrived is not None
         if ahead is not None:
-            image = ahead[1].result()
+            try:
+                image = ahead[1].result()
+            finally:  # an error's traceback refers to this call, and so to the future that has the error: a circle
+                ahead = None
         elif arrived is not None:
             image = self._prepare(arrived)
         else:

@@ -48,7 +48,10 @@ class ImageEncoder:
         with self.turn:
             if not answer.done():  # otherwise the thread before has encoded it, too
                 self._encode_waiting()
-        return answer.result()
+        try:
+            return answer.result()
+        finally:  # as in `_fail`
+            del answer
 
     def _encode_waiting(self) -> None:
         with self._guard:
@@ -58,7 +61,7 @@ class ImageEncoder:
         except BaseException as error:  # other threads wait for their answers
             for _, answer in waiting:
                 if not answer.done():
-                    answer.set_exception(error)
+                    _fail(answer, error)
             raise
 
     def _encode_all(self, waiting: list[tuple[np.ndarray, Future[EncodedImage]]]) -> None:
@@ -69,7 +72,7 @@ class ImageEncoder:
                 try:
                     network_input = self._pixels.to_network(image, self._network.config, self._network.device)
                 except Exception as error:
-                    answer.set_exception(error)
+                    _fail(answer, error)
                 else:
                     if len(waiting) > 1 and isinstance(self._pixels, GraphedPixels):
                         network_input = network_input.clone()  # the next image overwrites it
@@ -84,7 +87,7 @@ class ImageEncoder:
             features = self._network.encode_image(torch.cat(inputs) if len(inputs) > 1 else inputs[0])
         except Exception as error:  # out of memory, for instance
             if len(batch) == 1:
-                batch[0][2].set_exception(error)
+                _fail(batch[0][2], error)
                 return
         if features is None:  # not above: what the failed batch has computed is in memory as long as its error
             for entry in batch:
@@ -94,6 +97,15 @@ class ImageEncoder:
             height, width, _ = image.shape
             own = features if len(batch) == 1 else _one_of(features, i)
             answer.set_result(EncodedImage(height, width, own))
+
+
+def _fail(answer: Future[EncodedImage], error: BaseException) -> None:
+    """Give an error to who waits for an image.
+
+    Without its traceback, which refers to the answer: a circle around the image, and on a GPU around what was computed
+    of it, until Python looks for circles. There would be no memory for the next image, either.
+    """
+    answer.set_exception(error.with_traceback(None))
 
 
 def _one_of(features: ImageFeatures, i: int) -> ImageFeatures:

@@ -308,6 +308,8 @@ class Tracker:
         self.reset()
         self._ids.skip(next_id)
 
+        left_out: set[int] = set()
+
         def image_of(sighting: Sighting) -> tuple[int, int]:
             return sighting.stamp, id(sighting.image)
 
@@ -318,12 +320,16 @@ class Tracker:
             index, self.history.next_index = self.history.next_index, self.history.next_index + 1
             for sighting in on_image:
                 if sighting.object_id not in self._objects and len(self._objects) >= self.max_objects:
+                    left_out.add(sighting.object_id)
                     continue
                 try:
                     with self._out_of_memory_refused():
                         self._take_up(sighting, image, index)
                 except PromptError as error:
                     log.warning("Object %d: %s", sighting.object_id, error)
+        if left_out:
+            named = ", ".join(map(str, sorted(left_out)))[:200]
+            log.warning("max_objects is %d: forgotten are the objects %s", self.max_objects, named)
         return sorted(self._objects)
 
     def _take_up(self, sighting: Sighting, image: EncodedImage, index: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -50,6 +52,27 @@ def test_pipeline_preserves_order(ahead: bool) -> None:
         assert images.stamps == tuple(stamp_of(later) for later in range(index + 1, 4))
     assert images.next() is None and not len(images)
     images.close()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_unreadable_images_are_freed_at_once(ahead: bool) -> None:
+    """Rather than when Python looks for circles, which may be many images later."""
+    images = pipeline(Encoder(), ahead)
+    images.put(arrived(0))
+    unreadable = arrived(1)
+    unreadable.message.encoding = "hsv9"
+    remembered = weakref.ref(unreadable)
+    images.put(unreadable)
+    del unreadable
+    gc.disable()
+    try:
+        assert images.next().stamp == stamp_of(0)
+        with pytest.raises(ImageError):
+            images.next()
+        images.close()
+        assert remembered() is None
+    finally:
+        gc.enable()
 
 
 def test_next_image_is_encoded_ahead() -> None:

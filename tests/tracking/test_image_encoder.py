@@ -1,3 +1,4 @@
+import gc
 import threading
 import weakref
 
@@ -101,6 +102,30 @@ def test_what_a_failed_batch_has_computed_is_freed_before_the_next_try(network: 
 
     results = encoded_together(ImageEncoder(Full(network), pixels), images_of(*[(48, 64)] * 2))
     assert [getattr(result, "width", result) for result in results] == [64, 64]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_image_that_failed_is_freed_with_its_error(network: Network, number: int) -> None:
+    """And with it what the network has computed of it: otherwise there is no memory for the next image, either."""
+    computed: list[weakref.ref] = []
+
+    class Full(Counted):
+        def encode_image(self, image: torch.Tensor) -> ImageFeatures:
+            own = torch.zeros(8)
+            computed.extend((weakref.ref(own), weakref.ref(image)))
+            raise torch.OutOfMemoryError("full")
+
+    gc.disable()
+    try:
+        encoder, images = ImageEncoder(Full(network), pixels), images_of(*[(48, 64)] * number)
+        computed += map(weakref.ref, images)
+        results = encoded_together(encoder, images)
+        assert all(isinstance(result, torch.OutOfMemoryError) for result in results)
+        results.clear()
+        images.clear()
+        assert len(computed) >= 3 and not any(reference() is not None for reference in computed)
+    finally:
+        gc.enable()
 
 
 def test_without_memory_for_a_batch_images_are_encoded_one_by_one(network: Network) -> None:

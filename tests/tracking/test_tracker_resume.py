@@ -53,12 +53,13 @@ def test_equal_to_a_prompted_object_on_the_next_image(model, images) -> None:
     assert np.array_equal(one.mask, other.mask) and one.presence == pytest.approx(other.presence, abs=1e-5)
 
 
-def test_what_cannot_be_taken_up_is_left_out(model, images) -> None:
+def test_what_cannot_be_taken_up_is_left_out(model, images, caplog: pytest.LogCaptureFixture) -> None:
     tracker = Tracker(model, max_objects=2)
     small = np.zeros((60, 80), bool)
     small[0, 0] = True
     resumed = [sighting(images[0], 1, mask=small), *(sighting(images[0], i) for i in (4, 3, 2))]
     assert tracker.resume(resumed) == [3, 4]
+    assert "max_objects is 2: forgotten are the objects 2" in caplog.text
     assert tracker.resume([]) == [] and not tracker.objects
 
 
