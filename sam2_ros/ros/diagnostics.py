@@ -16,6 +16,7 @@ from sam2_ros.ros.image_queue import ImageQueue
 from sam2_ros.ros.losses import REASONS, UNDROPPED
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.problems import OK, WARN, Problem, by_severity, recent_problems
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.tracking.tracker import Tracker
 
 SKIPPING = 1.2
@@ -78,7 +79,7 @@ class Diagnostics:
         else:
             skipping = not self._lossless and arriving > SKIPPING * rate
             of = f" of {arriving:.1f} that arrive, always the newest" if skipping else ""
-            level, text = OK, f"{rate:.1f} images / s{of}, {objects} objects"
+            level, text = OK, f"{rate:.1f} images / s{of}, {quantity(objects, 'object')}"
 
         values = {
             "rate (1/s)": f"{rate:.2f}",

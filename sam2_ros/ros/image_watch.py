@@ -25,12 +25,16 @@ class ImageWatch:
 
     Args:
         images: the subscription; it counts from now.
+        name: the name to remap, `image` or `front/image`.
         steady: a monotonic clock, s.
     """
 
-    def __init__(self, node: Node, images: Subscription, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, node: Node, images: Subscription, name: str, steady: Callable[[], float] = time.monotonic
+    ) -> None:
         self._node = node
         self._images = images
+        self._name = name
         self._steady = steady
         self._began = steady()
         self._newest: tuple[float, int] | None = None  # s of the steady clock, and stamp, ns
@@ -74,7 +78,10 @@ class ImageWatch:
             return f"there is no publisher, but there is one on {other}: set image_transport to {transport}"
         if came_before:
             return "there is no publisher any more: start the camera again"
-        return "there is no publisher: start the camera, set the image argument of the launch file, or remap `image`"
+        return (
+            "there is no publisher: start the camera, set the image argument of the launch file, or remap"
+            f" `{self._name}`"
+        )
 
 
 def clock_problem(age: float) -> Problem | None:

@@ -59,7 +59,8 @@ class Inputs:
         )
         # The depth is queue_size's. If it could be overridden, it would be declared and keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        self.watch = ImageWatch(self._node, self._subscribe(kind, topic, self._on_image, camera, kinds))
+        images = self._subscribe(kind, topic, self._on_image, camera, kinds)
+        self.watch = ImageWatch(self._node, images, self._topics.input("image"))
         deep = QoSProfile(depth=PROMPTS_DEPTH)
         private, outside = self._topics.private, self._topics.input
         self._subscribe(msg.PromptArray, private("prompts"), self._inbox.put_array, deep)

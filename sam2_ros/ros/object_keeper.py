@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from sam2_ros.ros.log import Log
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.resume_file import KeptObjects, ResumeFile, ResumeFileError
 
 PERIOD = 1.0
@@ -63,7 +64,9 @@ class ObjectKeeper:
         labels = {sighting.object_id: sighting.label for sighting in kept.sightings}
         named = ", ".join(f"{object_id} {label}".strip() for object_id, label in sorted(labels.items()))
         age = max(0.0, time.time() - path.stat().st_mtime)
-        self._log.info(f"{len(labels)} objects go on from {path}, written {age:.0f} s ago: {named[:400]}")
+        self._log.info(
+            f"Going on with {quantity(len(labels), 'object')} from {path}, written {age:.0f} s ago: {named[:400]}"
+        )
         return kept
 
     def _read(self) -> KeptObjects | None:

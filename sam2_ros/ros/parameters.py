@@ -416,8 +416,8 @@ SAM2_PARAMETERS = (
         "resume_file",
         "",
         "A file in which the tracked objects are kept, written every second: after a crash or a power failure the node"
-        " starts with the same objects. Its folder is made where it is missing. Empty: objects are"
-        " forgotten. See docs/resuming.md.",
+        " starts with the same objects. Its folder is made where it does not exist. Empty: a node starts without"
+        " objects. See docs/resuming.md.",
         applies="start",
     ),
 )

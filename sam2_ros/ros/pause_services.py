@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
 
@@ -24,10 +25,10 @@ class PauseServices:
             node.create_service(Trigger, topics.private(name), serve, callback_group=group)
 
     def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return self._answer(response, Stream.pause, "paused; {} objects are kept")
+        return self._answer(response, Stream.pause, "paused; {} kept")
 
     def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return self._answer(response, Stream.resume, "resumed with {} objects")
+        return self._answer(response, Stream.resume, "resumed with {}")
 
     def _answer(
         self, response: Trigger.Response, change: Callable[[Stream], Future[int]], text: str
@@ -36,7 +37,7 @@ class PauseServices:
             response.message = "the node is not configured"
             return response
         try:
-            response.message, response.success = text.format(change(stream).result()), True
+            response.message, response.success = text.format(quantity(change(stream).result(), "object")), True
         except Exception as error:
             response.message = excerpt(str(error))
         return response

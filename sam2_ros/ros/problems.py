@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sam2_ros.ros import losses
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.quantity import quantity
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
@@ -46,7 +47,7 @@ EVENTS: dict[str, tuple[bytes, str]] = {
         " model",
     ),
     "failed": (ERROR, "{number} images or prompts have failed: {detail}. The node goes on; please report the log"),
-    "unreadable": (ERROR, "{number} images could not be read: {detail}"),
+    "unreadable": (ERROR, "{images} could not be read: {detail}"),
     "stray": (
         WARN,
         "{number} images were left out, because their stamps are far from the others': do two cameras, or a camera and"
@@ -79,11 +80,11 @@ def recent_problems(meter: Meter, lossless: bool) -> list[Problem]:
     Args:
         lossless: whether every image is to be processed.
     """
-    found = [
-        Problem(event, level, text.format(number=recent.number, detail=recent.detail or "see the log"))
-        for event, (level, text) in EVENTS.items()
-        if (recent := meter.recent(event)) is not None
-    ]
+    found = []
+    for event, (level, text) in EVENTS.items():
+        if (recent := meter.recent(event)) is not None:
+            images, detail = quantity(recent.number, "image"), recent.detail or "see the log"
+            found.append(Problem(event, level, text.format(number=recent.number, images=images, detail=detail)))
     if lossless and (lost := meter.recent("dropped")) is not None:
         text = "images are lost, because more come than can be processed: play more slowly, or set a larger queue_size"
         found.append(Problem("dropped", WARN, f"{lost.number} {text}"))

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from sam2_ros import srv
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.saved_folder import SaveError, default_folder, save
 from sam2_ros.ros.topics import Topics
 
@@ -31,7 +32,7 @@ class SaveService:
     def _serve(self, request: srv.SaveObjects.Request, response: srv.SaveObjects.Response) -> srv.SaveObjects.Response:
         try:
             saved, objects = self._save(request.folder)
-            response.folder, response.message = str(saved), f"{objects} objects are saved in {saved}"
+            response.folder, response.message = str(saved), f"{quantity(objects, 'object')} saved in {saved}"
             response.success = True
         except Exception as error:
             response.message = excerpt(str(error))

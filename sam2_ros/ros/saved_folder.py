@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from sam2_ros.data import coco_rle
-from sam2_ros.data.labels import MAX_ID, PALETTE, write_pixels
+from sam2_ros.data.labels import MAX_ID, write_pixels
 from sam2_ros.ros.label_images import label_image
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.tracked_image import TrackedImage
 from sam2_ros.tracking.masklet import Masklet
+from sam2_ros.tracking.object_colours import colour
 from sam2_ros.tracking.overlay import Overlay
 
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 """Name of a folder that may be asked for. It begins with a letter or digit, so that it is neither `..` nor hidden."""
 MAX_PARTS = 8
+PALETTE = np.array([(0, 0, 0), *map(colour, range(1, 256))], np.uint8)
+"""Colours of labels.png: those of `~/labels/color`."""
 MIN_FREE = 256 * 2**20
 """Bytes that stay free on the disk: the rest of the robot needs them, too."""
 

@@ -15,6 +15,7 @@ from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.pause_services import PauseServices
 from sam2_ros.ros.prompt_inbox import SERVICE, PromptInbox
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.save_service import SaveService
 from sam2_ros.ros.segment_service import SegmentService
 from sam2_ros.ros.stamps import time_message
@@ -60,7 +61,7 @@ class Services:
             response.success, response.message = False, "the node is not configured"
             return response
         try:
-            response.message = f"{stream.reset().result()} objects are forgotten; IDs start again at 1"
+            response.message = f"{quantity(stream.reset().result(), 'object')} forgotten; IDs start again at 1"
             response.success = True
         except Exception as error:
             response.success, response.message = False, excerpt(str(error))

@@ -22,6 +22,7 @@ from sam2_ros.ros.object_keeper import ObjectKeeper, resume_path
 from sam2_ros.ros.outputs.outputs import Outputs
 from sam2_ros.ros.problems import ERROR, OK, WARN, Problem, stuck
 from sam2_ros.ros.prompt_inbox import PromptInbox
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.resume_file import KeptObjects, ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
@@ -160,7 +161,7 @@ class TrackedCamera:
         if watch is None:
             return idle(self.full_name, [NOT_ACTIVE, *standing])
         if stream.paused:
-            paused = f"paused: call ~/resume; {stream.objects} objects are kept"
+            paused = f"paused: call ~/resume; {quantity(stream.objects, 'object')} kept"
             return diagnostics.status(stream.objects, [Problem("state", WARN, paused), *standing])
         found = stuck(stream.busy), watch.problem(), self._depth_problem()
         return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])

@@ -12,6 +12,7 @@ from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.image_pipeline import PreparedImage
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
+from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.resume_file import KeptObjects
 from sam2_ros.ros.sightings import Sightings
 from sam2_ros.ros.snapshot import ProcessedImage, Snapshot
@@ -187,7 +188,7 @@ class TrackingSession:
         if jump.forget:
             self._log.warning(
                 f"Time has jumped back by {jump.back / 1e9:.3f} s (a looped bag?): the tracker restarts and"
-                f" forgets {len(newest.masklets)} objects. To keep them, set time_jump to keep",
+                f" forgets {quantity(len(newest.masklets), 'object')}. To keep them, set time_jump to keep",
                 throttle_duration_sec=5.0,
             )
             self.reset()
@@ -229,5 +230,6 @@ def _described(jump: Jump, objects: int) -> str:
         return length
     direction = "back" if jump.back >= 0 else "ahead"
     if jump.forget:
-        return f"{direction} {length} (a looped bag?): {objects} objects are forgotten. To keep them: time_jump: keep"
+        forgotten = quantity(objects, "object")
+        return f"{direction} {length} (a looped bag?): {forgotten} forgotten. To keep objects: time_jump: keep"
     return f"{direction} {length}; tracked objects are kept. Is a clock being set (NTP, PTP), or a bag looped?"

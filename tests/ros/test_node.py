@@ -254,7 +254,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
     assert messages[-1].status[0].level == DiagnosticStatus.WARN
     robot.show(0)
     robot.prompt(CLICK, msg.Prompt())
-    values = report("1 objects")
+    values = report("1 object")
     assert messages[-1].status[0].level == DiagnosticStatus.OK and messages[-1].status[0].name == "/sam2: tracking"
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
@@ -263,7 +263,7 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
-    report("1 images could not be read: ")
+    report("1 image could not be read: ")
     assert messages[-1].status[0].level == DiagnosticStatus.ERROR
 
 

@@ -154,7 +154,7 @@ def test_stamps_jump_ahead(robot: Robot, sam2: Sam2Node, monitor: Monitor) -> No
     [
         (
             2,
-            "time has jumped, back by 3600.100 s (a looped bag?): 1 objects are forgotten. To keep them: time_jump",
+            "time has jumped, back by 3600.100 s (a looped bag?): 1 object forgotten. To keep objects: time_jump",
         ),
         (1, "stamps were wrong, by 3600.000 s; tracked objects are kept"),
     ],
@@ -189,7 +189,7 @@ def test_stamps_are_of_another_clock(
     if level == WARN:
         monitor.wait_for(WARN, text)
     else:
-        assert text in values_of(monitor.wait_for(OK, "1 objects"))["note: clock"]
+        assert text in values_of(monitor.wait_for(OK, "1 object"))["note: clock"]
     assert ids(robot.send(stamped(time.time_ns() + round(shift * SECOND)))) == [1], "it is used all the same"
 
 

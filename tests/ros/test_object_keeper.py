@@ -97,7 +97,7 @@ def test_objects_are_loaded_and_named(path: Path, keepers) -> None:
     ResumeFile(path).write(KEPT)
     keeper, written = keepers()
     assert keeper.load().forget_after == {4: 3.0}
-    assert written.lines[0].startswith(f"1 objects go on from {path}, written ") and written.lines[0].endswith(
+    assert written.lines[0].startswith(f"Going on with 1 object from {path}, written ") and written.lines[0].endswith(
         ": 4 cup"
     )
 
@@ -283,7 +283,7 @@ def test_killed_node_comes_back_with_the_same_objects(robot: Robot, path: Path, 
     first.end()
 
     second = start()  # ends before it has seen an image
-    robot.wait_for(lambda: second.has_logged("1 objects go on from"), "for the objects")
+    robot.wait_for(lambda: second.has_logged("Going on with 1 object from"), "for the objects")
     robot.wait_for(lambda: second.has_logged("Active"), "for the node")
     time.sleep(1.5)  # it may write now
     second.end()

@@ -31,19 +31,19 @@ def test_nothing_is_computed_while_paused(robot: Robot, sam2: Sam2Node, monkeypa
 
     for _ in range(2):  # once more changes nothing
         answer = robot.call(Trigger, "sam2/pause")
-        assert answer.success and answer.message == "paused; 1 objects are kept"
+        assert answer.success and answer.message == "paused; 1 object kept"
     diagnostics = robot.listen(DiagnosticArray, "/diagnostics")
     processed = len(robot.masklets)
     for index in range(1, 4):
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
     assert not (refused := robot.prompt(CLICK)[0]).accepted and "paused; call ~/resume" in refused.message
-    robot.wait_for(lambda: any("paused: call ~/resume; 1 objects" in m.status[0].message for m in diagnostics))
+    robot.wait_for(lambda: any("paused: call ~/resume; 1 object kept" in m.status[0].message for m in diagnostics))
     assert [masklet.object_id for masklet in robot.call(srv.ListObjects, "sam2/list").objects] == [1]
     assert not done and len(robot.masklets) == processed
 
     for _ in range(2):
         answer = robot.call(Trigger, "sam2/resume")
-        assert answer.success and answer.message == "resumed with 1 objects"
+        assert answer.success and answer.message == "resumed with 1 object"
     assert [masklet.object_id for masklet in robot.show(9).masklets] == [1]
     assert robot.prompt(CLICK)[0].object_id == 2
 

@@ -27,7 +27,7 @@ def test_tracked_objects_are_saved(graph: Graph, robot: Robot, checkpoint: Path,
     (masklet,) = robot.show(1).masklets
 
     saved = robot.call(srv.SaveObjects, "sam2/save", folder="kitchen")
-    assert saved.success and saved.message == f"1 objects are saved in {saved.folder}"
+    assert saved.success and saved.message == f"1 object saved in {saved.folder}"
     folder = Path(saved.folder)
     assert folder.parent == tmp_path / "saved/kitchen"
     described = json.loads((folder / "objects.json").read_text())

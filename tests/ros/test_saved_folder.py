@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from sam2_ros.data import coco_rle
 from sam2_ros.ros import saved_folder
+from sam2_ros.ros.label_images import coloured_labels
 from sam2_ros.ros.saved_folder import SaveError, default_folder, place, save
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.tracked_image import TrackedImage
@@ -50,6 +51,9 @@ def test_everything_is_saved(tmp_path: Path, object_id: int) -> None:
     assert read(folder / "overlay.png").shape == (60, 80, 3)
     assert not np.array_equal(read(folder / "overlay.png"), image.pixels)
     assert np.array_equal(read(folder / "labels.png"), mask * object_id)
+    if object_id < 255:
+        seen = np.asarray(Image.open(folder / "labels.png").convert("RGB"))
+        assert np.array_equal(seen, coloured_labels(image.frame))
     assert np.array_equal(read(folder / f"mask_{object_id}.png"), mask * np.uint8(255))
     assert not read(folder / "mask_40000.png").any()
     described = json.loads((folder / "objects.json").read_text("utf-8"))

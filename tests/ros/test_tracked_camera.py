@@ -13,6 +13,7 @@ from robot import BOX, SIZE, TIMEOUT, Graph, Robot, header_of, picture
 from sensor_msgs.msg import Image
 
 from sam2_ros import msg, srv
+from sam2_ros.ros import image_watch
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.tracking import rle
@@ -110,6 +111,17 @@ def test_a_dead_camera_disturbs_no_other(cameras: tuple[Sam2Node, Camera, Camera
     robot.wait_for(lambda: diagnostics, "for diagnostics")
     assert [status.name for status in diagnostics[-1].status] == ["/sam2/front: tracking", "/sam2/rear: tracking"]
     assert {value.key: value.value for value in diagnostics[-1].status[0].values}["objects"] == "1"
+
+
+def test_a_camera_that_never_came_is_named(
+    cameras: tuple[Sam2Node, Camera, Camera], robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _, rear = cameras
+    monkeypatch.setattr(image_watch, "IMAGE_TIMEOUT", 0.0)
+    robot.destroy_publisher(rear.images)
+    watch = node.cameras[1].inputs.watch
+    robot.wait_for(lambda: "no publisher" in watch.problem().text, "for the graph to forget the publisher")
+    assert "on /rear/image" in watch.problem().text and watch.problem().text.endswith("or remap `rear/image`")
 
 
 def test_an_unreadable_image_of_one_camera_disturbs_no_other(

@@ -48,7 +48,7 @@ def test_forgetting_time_jump_resets_everything() -> None:
     session.session.detections.add(1, Proposal(0.5), Prompt(box=Box(1, 2, 3, 4)), 90_000 * MS)
     session.session.jump(10 * MS, Jump(back=89_990 * MS, forget=True))
     assert not session.tracker.labels and not session.session.snapshot.images and 1 not in session.session.detections
-    assert session.meter["time jumps"] == 1 and "forgets 1 objects" in session.written.lines[0]
+    assert session.meter["time jumps"] == 1 and "forgets 1 object." in session.written.lines[0]
     assert session.step(10).stamp == 10 * MS
 
 
