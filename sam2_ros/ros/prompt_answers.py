@@ -12,6 +12,9 @@ from sam2_ros.ros.prompts import refused
 from sam2_ros.ros.waiting_prompt import WaitingDetections, WaitingPrompt
 from sam2_ros.tracking.prompt import Prompt
 
+SHUTTING_DOWN = "the node is shutting down"
+"""Reason to refuse what still waits at the end."""
+
 
 class PromptAnswers:
     """Sends the answer to each prompt, and counts it.
@@ -51,7 +54,8 @@ class PromptAnswers:
             self.drop(waiting, "refused")  # nobody has asked for anything
             return
         kind = "Prompt" if waiting.proposal is None else "Detection"
-        self._log.warning(f"{kind} refused: {reason}", throttle_duration_sec=2.0)
+        if reason != SHUTTING_DOWN:  # that is no news
+            self._log.warning(f"{kind} refused: {reason}", throttle_duration_sec=2.0)
         self.send(waiting, refused(waiting.header, waiting.prompt.object_id, reason), waiting.prompt)
 
     def drop(self, waiting: WaitingPrompt, reason: str) -> None:

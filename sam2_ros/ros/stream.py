@@ -28,7 +28,7 @@ from sam2_ros.ros.listener import Listener
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.meter import Meter
 from sam2_ros.ros.problems import lost_gpu
-from sam2_ros.ros.prompt_answers import PromptAnswers
+from sam2_ros.ros.prompt_answers import SHUTTING_DOWN, PromptAnswers
 from sam2_ros.ros.prompt_applier import PromptApplier
 from sam2_ros.ros.prompt_queue import PromptQueue
 from sam2_ros.ros.prompt_schedule import Turn, expiry, object_limit, refusal, round_robin, target_stamp, turn
@@ -175,8 +175,8 @@ class Stream:
 
     def stop(self) -> None:
         """End the thread, after the image that is being processed."""
-        self.close("the node is shutting down")
-        self._calls.close("the node is shutting down")
+        self.close(SHUTTING_DOWN)
+        self._calls.close(SHUTTING_DOWN)
         with self._lock:
             self._stopped = True
         self._wake()

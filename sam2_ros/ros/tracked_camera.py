@@ -167,9 +167,11 @@ class TrackedCamera:
         return diagnostics.status(stream.objects, [*(problem for problem in found if problem is not None), *standing])
 
     def _depth_problem(self) -> Problem | None:
-        """Why there are no points and boxes although they are asked for."""
-        reason = self.outputs.measuring.problem
-        return Problem("depth", WARN, excerpt(f"no points and boxes: {reason}")) if reason else None
+        """Why there are no points and boxes although they are asked for, or why they may be wrong."""
+        measuring = self.outputs.measuring
+        if reason := measuring.problem:
+            return Problem("depth", WARN, excerpt(f"no points and boxes: {reason}"))
+        return Problem("depth", OK, measuring.note) if measuring.note else None
 
     def warn(self) -> None:
         """Log what goes wrong: no images, other clocks, dropped detections."""

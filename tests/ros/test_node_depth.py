@@ -276,6 +276,11 @@ def test_missing_depth_and_another_frame_are_explained(
     robot.wait_for_line(capfd, "Depth is in the frame 'depth_optical', the image in 'camera_optical'.")
     eyes.next_cloud(0)  # nevertheless
 
+    def notes() -> dict[str, str]:
+        return {pair.key: pair.value for pair in eyes.diagnostics[-1].status[0].values} if eyes.diagnostics else {}
+
+    robot.wait_for(lambda: "depth_optical" in notes().get("note: depth", ""), "for the note")
+
 
 def test_deactivated_node_measures_nothing_and_comes_back(start: Callable[..., Eyes], robot: Robot) -> None:
     eyes = start()

@@ -21,6 +21,7 @@ from sam2_ros.ros.depth.matcher import DepthMatcher
 from sam2_ros.ros.depth.pairs import Depth, WaitingFrame
 from sam2_ros.ros.depth.shape_output import ShapeOutput
 from sam2_ros.ros.depth.transport import depth_kind, depth_topic
+from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.topics import Topics
@@ -56,6 +57,8 @@ class Measuring:
         self._camera: CameraModel | None = None  # the last one, with its rays
         self._good = 0.0  # s of the monotonic clock, when depth was matched last, or not wanted
         self._problem: tuple[float, str] = 0.0, ""  # when it occurred, s of the monotonic clock
+        self.note = ""
+        """What is strange about the depth that is used; empty: nothing."""
 
     @property
     def wanted(self) -> bool:
@@ -131,12 +134,13 @@ class Measuring:
         if (info := self._info) is None:
             raise CameraError("no camera_info has come; remap camera_info to that of the image")
         frame_ids = message.header.frame_id, waiting.header.frame_id
+        self.note = ""
         if frame_ids[0] != frame_ids[1]:
-            self._log.warning(
-                f"Depth is in the frame {frame_ids[0]!r}, the image in {frame_ids[1]!r}. Only depth that is seen from"
-                f" the image's camera fits its pixels: {REGISTERED}",
-                once=True,
+            self.note = (
+                f"depth is in the frame {excerpt(frame_ids[0], 80)!r}, the image in {excerpt(frame_ids[1], 80)!r}. Only"
+                f" depth that is seen from the image's camera fits its pixels: {REGISTERED}"
             )
+            self._log.warning("D" + self.note[1:], once=True)
         camera = CameraModel.from_info(info, self._value("image_rectified"))
         size, image_size = distances.shape[::-1], waiting.image.shape[1::-1]
         if not same_view((camera.width, camera.height), image_size):
