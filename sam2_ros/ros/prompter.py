@@ -184,7 +184,8 @@ class Prompter(Node):
             subscribed = self.get_subscriber_names_and_types_by_node(name, namespace or "/")
         except NoSuchNode:
             return []
-        return [topic for topic, kinds in subscribed if set(kinds) & set(IMAGES)]
+        topics = [topic for topic, kinds in subscribed if set(kinds) & set(IMAGES)]
+        return [topic for topic in topics if "depth" not in topic] or topics  # the node subscribes to depth, too
 
     def _published_image_topics(self) -> list[str]:
         """Image topics with publishers, except for the node's own."""

@@ -252,7 +252,10 @@ def start(tmp_path: Path, path: Path) -> Iterator[Callable[[], Process]]:
 
 
 def show(robot: Robot, index: int, pixels: np.ndarray) -> msg.MaskletArray:
-    """Sends an image until there are masklets: topics of a killed node are listed for some more seconds."""
+    """Sends an image until there are masklets: topics of a killed node are listed for some more seconds.
+
+    Each time it is a new image: the masklets of the first may get lost, and the same stamp would be skipped.
+    """
     message, count = to_message(pixels, "rgb8", header_of(index)), len(robot.masklets)
     sent = 0.0
 
@@ -260,6 +263,7 @@ def show(robot: Robot, index: int, pixels: np.ndarray) -> msg.MaskletArray:
         nonlocal sent
         if time.monotonic() > sent + 1:
             robot.camera.publish(message)
+            message.header.stamp.nanosec += 1_000_000
             sent = time.monotonic()
         return len(robot.masklets) > count
 
