@@ -25,6 +25,10 @@ class Executor(MultiThreadedExecutor):
         self._log = log
         self._errors = _Errors()
 
+    def wait_for_callbacks(self) -> None:
+        """Wait until those that still run have returned. Call it after the context was shut down."""
+        self._executor.shutdown(wait=True)
+
     def _take_subscription(self, sub: Any) -> Any:
         return self._take(super()._take_subscription, sub, "message", lambda: (sub.topic_name, sub.msg_type))
 

@@ -417,8 +417,9 @@ def _run() -> int:
         except Exception as error:  # from a callback; no message stops the node
             if rclpy.ok():  # otherwise a shutdown has arrived while the executor was about to wait
                 node._log.error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
-    stopping.stop()  # Python waits for the threads of callbacks, and one of them may be building kernels
+    stopping.stop()
     node.destroy_node()
+    executor.wait_for_callbacks()  # one may be building kernels, and removes its files now
     return process.LOST if lost.is_set() else 0
 
 
