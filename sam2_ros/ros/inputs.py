@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 from geometry_msgs.msg import Point, PointStamped
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -24,29 +18,24 @@ from sam2_ros.ros.outputs.answers import PROMPTS_DEPTH
 from sam2_ros.ros.prompt_inbox import CLICKS, MOUSE, PromptInbox
 from sam2_ros.ros.rate_limit import RateLimit
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.subscriptions import Subscriptions
 from sam2_ros.ros.topics import Topics
 from sam2_ros.ros.vision_messages import vision_messages
 
 
-class Inputs:
+class Inputs(Subscriptions):
     """Subscriptions to images and prompts, while the node is active."""
 
     def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream, inbox: PromptInbox) -> None:
-        self._node = node
+        super().__init__(node)
         self._topics = topics
         self._log = log
         self._configured = configured
         self._inbox = inbox
         self._arrival_clock = ArrivalClock(lambda: node.get_clock().now().nanoseconds)
         self._limit = RateLimit()
-        self._subscriptions: list[Subscription] = []
         self.watch: ImageWatch | None = None
         """Watches the images, while subscribed to."""
-
-    @property
-    def topic_names(self) -> list[str]:
-        """Full names of the topics that are subscribed to."""
-        return [subscription.topic_name for subscription in self._subscriptions]
 
     def open(self) -> None:
         """Subscribe."""
@@ -76,27 +65,7 @@ class Inputs:
     def close(self) -> None:
         """Unsubscribe."""
         self.watch = None
-        closed, self._subscriptions = self._subscriptions, []
-        for subscription in closed:
-            self._node.destroy_subscription(subscription)
-
-    def _subscribe(
-        self,
-        kind: type[Any],
-        topic: str,
-        callback: Callable[[Any], None],
-        qos: QoSProfile,
-        overridable: Sequence[QoSPolicyKind] = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY),
-    ) -> Subscription:
-        options = QoSOverridingOptions(overridable)
-        # One group for each, or rclpy would serve a topic only while earlier ones have no messages. New ones each time:
-        # it never frees the group of a subscription that is destroyed just before its callback.
-        group = MutuallyExclusiveCallbackGroup()
-        subscription = self._node.create_subscription(
-            kind, topic, callback, qos, callback_group=group, qos_overriding_options=options
-        )
-        self._subscriptions.append(subscription)
-        return subscription
+        super().close()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         stamp = nanoseconds(message.header.stamp)
