@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.evaluation.image import Segmented
+from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.object_colours import ObjectColours
 from sam2_ros.tracking.overlay import Overlay, draw_masks

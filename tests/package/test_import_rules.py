@@ -50,6 +50,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
+    "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
+    "commands": (*EVERYBODYS, *NETWORK, "data", "recordings", "tracking"),  # it starts other rooms by name
+    "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
     "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "ros.depth", "tracking", *GENERATED),

@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from sam2_ros.data.video_writer import VideoWriter
-from sam2_ros.evaluation.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.ros.demo.progress import progress_bar
 from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.ros.demo.result import Result
 from sam2_ros.ros.demo.show import Show
+from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt
 

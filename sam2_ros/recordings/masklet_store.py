@@ -1,0 +1,274 @@
+"""The masklets of a recording while they are computed: one SQLite file, from which a killed run goes on."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from sam2_ros.tracking import rle
+from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS objects (object_id INTEGER PRIMARY KEY, label TEXT NOT NULL, first_frame INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS frames (
+    frame INTEGER PRIMARY KEY, stamp INTEGER NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS masks (
+    frame INTEGER NOT NULL, object_id INTEGER NOT NULL, present INTEGER NOT NULL, presence REAL NOT NULL,
+    iou REAL NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (frame, object_id));
+CREATE INDEX IF NOT EXISTS masks_by_object ON masks (object_id, frame);
+CREATE TABLE IF NOT EXISTS passes (name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL, state BLOB);
+"""
+
+
+class OtherRunError(ValueError):
+    """The file belongs to another run: another recording, other prompts, another model."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMask:
+    """The mask of one object on one frame."""
+
+    frame: int
+    object_id: int
+    present: bool
+    presence: float
+    iou: float
+    counts: np.ndarray
+    """Run lengths (`rle`): uint32 [K]."""
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return int(self.counts[1::2].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFrame:
+    """All masks on one frame."""
+
+    frame: int
+    stamp: int
+    """ns."""
+    height: int
+    width: int
+    masks: tuple[StoredMask, ...]
+    """By ascending object ID; of objects that are not visible as well, with empty masks."""
+
+    def masklets(self, labels: Mapping[int, str], box_min_part: float = BOX_MIN_PART) -> tuple[Masklet, ...]:
+        """The masks, decoded."""
+        return tuple(
+            Masklet(
+                mask.object_id,
+                labels.get(mask.object_id, ""),
+                mask.present,
+                mask.presence,
+                mask.iou,
+                rle.decode(mask.counts, self.height, self.width),
+                box_min_part,
+            )
+            for mask in self.masks
+        )
+
+
+@dataclass(frozen=True)
+class PassState:
+    """How far a pass over the recording has come."""
+
+    next_frame: int
+    """Index of the image that it goes on with."""
+    done: bool
+    state: bytes | None
+    """What it needs to go on."""
+
+
+class MaskletStore:
+    """Masks of objects by frame, and how far each pass over the recording has come.
+
+    What belongs together is committed together: a run that is killed at any moment finds a pass and exactly the masks
+    that it had computed up to there. Belongs to one thread.
+
+    Args:
+        file: made if it is missing; its folder must exist.
+        run: what the results depend on (recording, prompts, model, settings), by name.
+
+    Raises:
+        OtherRunError: the file belongs to another run; the message names what differs.
+        OSError: the file cannot be written, or is no such file.
+    """
+
+    def __init__(self, file: Path, run: Mapping[str, object]) -> None:
+        self.file = file
+        with self._errors():
+            self._database = sqlite3.connect(file, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; after a power cut it is consistent
+            self._database.executescript(_SCHEMA)
+        self._check(run)
+        self._in_transaction = False
+
+    def _check(self, run: Mapping[str, object]) -> None:
+        given = {name: json.dumps(value, sort_keys=True) for name, value in run.items()}
+        with self._errors():
+            known = dict(self._database.execute("SELECT key, value FROM run"))
+            if not known:
+                self._database.executemany("INSERT INTO run VALUES (?, ?)", given.items())
+        differing = [name for name in {**known, **given} if known.get(name) != given.get(name)] if known else []
+        if differing:
+            self.close()
+            raise OtherRunError(f"{self.file.parent} holds the beginning of another run (other {', '.join(differing)})")
+
+    def __enter__(self) -> MaskletStore:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What was not committed is lost."""
+        self._database.close()
+
+    def add_frame(self, frame: int, stamp: int, height: int, width: int) -> None:
+        """Add an image; one that is there already is replaced."""
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO frames VALUES (?, ?, ?, ?)", (frame, stamp, height, width))
+
+    def add_object(self, object_id: int, label: str, first_frame: int) -> None:
+        """Add an object, or replace what is known of it.
+
+        Args:
+            first_frame: index of the image on which it was prompted first.
+        """
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (object_id, label, first_frame))
+
+    def remove_object(self, object_id: int) -> None:
+        """Remove an object and its masks."""
+        self._begin()
+        with self._errors():
+            self._database.execute("DELETE FROM objects WHERE object_id = ?", (object_id,))
+            self._database.execute("DELETE FROM masks WHERE object_id = ?", (object_id,))
+
+    def add(self, frame: int, masklets: Iterable[Masklet]) -> None:
+        """Add the masks of objects on an image; masks that are there already are replaced."""
+        rows = [
+            (
+                frame,
+                masklet.object_id,
+                int(masklet.present),
+                float(masklet.presence),
+                float(masklet.iou),
+                rle.encode(masklet.mask, masklet.rows).astype("<u4").tobytes(),
+            )
+            for masklet in masklets
+        ]
+        self._begin()
+        with self._errors():
+            self._database.executemany("INSERT OR REPLACE INTO masks VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def commit(self, name: str, next_frame: int, state: bytes | None = None, done: bool = False) -> None:
+        """Keep everything that was added, together with how far the pass `name` has come.
+
+        Args:
+            next_frame: index of the image that it goes on with.
+            state: what it needs to go on there; the one before is dropped.
+        """
+        self._begin()
+        with self._errors():
+            self._database.execute(
+                "INSERT OR REPLACE INTO passes VALUES (?, ?, ?, ?)", (name, next_frame, int(done), state)
+            )
+            self._database.execute("COMMIT")
+        self._in_transaction = False
+
+    def pass_state(self, name: str) -> PassState | None:
+        """How far a pass has come; None: it has not begun."""
+        with self._errors():
+            row = self._database.execute(
+                "SELECT next_frame, done, state FROM passes WHERE name = ?", (name,)
+            ).fetchone()
+        return None if row is None else PassState(row[0], bool(row[1]), row[2])
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Labels of all objects, by ascending ID."""
+        with self._errors():
+            return dict(self._database.execute("SELECT object_id, label FROM objects ORDER BY object_id"))
+
+    @property
+    def first_frames(self) -> dict[int, int]:
+        """Index of the image on which each object was prompted first, by ascending ID."""
+        with self._errors():
+            return dict(self._database.execute("SELECT object_id, first_frame FROM objects ORDER BY object_id"))
+
+    @property
+    def frame_count(self) -> int:
+        with self._errors():
+            return int(self._database.execute("SELECT COUNT(*) FROM frames").fetchone()[0])
+
+    def frame(self, frame: int) -> StoredFrame | None:
+        """One frame; None: there is no such image, because it was damaged or has not been processed."""
+        with self._errors():
+            row = self._database.execute(
+                "SELECT frame, stamp, height, width FROM frames WHERE frame = ?", (frame,)
+            ).fetchone()
+        return None if row is None else self._stored(row)
+
+    def frames(self) -> Iterator[StoredFrame]:
+        """All frames in order."""
+        with self._errors():
+            for row in self._database.execute("SELECT frame, stamp, height, width FROM frames ORDER BY frame"):
+                yield self._stored(row)
+
+    def masks_of(self, object_id: int) -> Iterator[StoredMask]:
+        """The masks of one object, frame by frame."""
+        query = "SELECT frame, object_id, present, presence, iou, counts FROM masks WHERE object_id = ? ORDER BY frame"
+        with self._errors():
+            for row in self._database.execute(query, (object_id,)):
+                yield _mask(row)
+
+    def _stored(self, row: tuple[int, int, int, int]) -> StoredFrame:
+        query = "SELECT frame, object_id, present, presence, iou, counts FROM masks WHERE frame = ? ORDER BY object_id"
+        with self._errors():
+            masks = tuple(_mask(mask) for mask in self._database.execute(query, (row[0],)))
+        return StoredFrame(*row, masks)
+
+    def _begin(self) -> None:
+        if not self._in_transaction:
+            with self._errors():
+                self._database.execute("BEGIN IMMEDIATE")
+            self._in_transaction = True
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into OSErrors that say what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error)
+            if "full" in text:
+                number, remedy = errno.ENOSPC, "the disk is full; make room and start the same command again"
+            elif "readonly" in text or "unable to open" in text:
+                number, remedy = errno.EACCES, "cannot be written; choose another folder"
+            elif "locked" in text:
+                number, remedy = errno.EBUSY, "another process is working on it"
+            elif "not a database" in text or "malformed" in text:
+                number, remedy = errno.EIO, "is damaged; delete it to begin again"
+            else:
+                number, remedy = errno.EIO, text
+            raise OSError(number, remedy, str(self.file)) from error
+
+
+def _mask(row: tuple[int, int, int, float, float, bytes]) -> StoredMask:
+    frame, object_id, present, presence, iou, counts = row
+    return StoredMask(frame, object_id, bool(present), presence, iou, np.frombuffer(counts, "<u4").astype(np.uint32))
