@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS masks (
     frame INTEGER NOT NULL, object_id INTEGER NOT NULL, present INTEGER NOT NULL, presence REAL NOT NULL,
     iou REAL NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (frame, object_id));
 CREATE INDEX IF NOT EXISTS masks_by_object ON masks (object_id, frame);
-CREATE TABLE IF NOT EXISTS passes (name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL, state BLOB);
+CREATE TABLE IF NOT EXISTS passes (
+    name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL, state BLOB);
 """
 
 
