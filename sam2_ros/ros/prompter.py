@@ -1,9 +1,4 @@
-"""`prompt`: sends a prompt from the command line and prints its result.
-
-ros2 run sam2_ros prompt --click 640,360 --label cup
-ros2 run sam2_ros prompt --object-id 1 --negative 700,380
-ros2 run sam2_ros prompt --box 100,80,60,40
-"""
+"""Sends a prompt from the command line and prints its result."""
 
 from __future__ import annotations
 
@@ -24,6 +19,7 @@ from rclpy.node import NodeNameNonExistentError as NoSuchNode
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.msg import Click, Prompt, PromptResult
 from sam2_ros.ros import process
 from sam2_ros.ros.discovery import matching_qos, message_type
@@ -31,6 +27,11 @@ from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.srv import ListObjects, PromptObject
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
+EXAMPLES = """
+%(prog)s --click 640,360 --label cup
+%(prog)s --object-id 1 --negative 700,380      (refines it)
+%(prog)s --box 100,80,60,40
+"""
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SERVICE = "sam2_ros/srv/PromptObject"
 HINT_AFTER = 1.0
@@ -280,12 +281,8 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="prompt",
-        usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
-        description="Sends a prompt from the command line and prints its result.",
-        epilog="Examples: prompt --click 640,360 --label cup; to refine it: prompt --object-id 1 --negative 700,380",
-    )
+    usage = "%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]"
+    parser = CommandParser("sam2_ros.ros.prompter", __doc__.splitlines()[0], EXAMPLES, usage)
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
     parser.add_argument("--box", metavar="X,Y,WIDTH,HEIGHT", type=_numbers(4), help="around it, pixels")

@@ -95,14 +95,14 @@ def is_command(name: str) -> bool:
 def test_commands_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     makefile, cmake = (ROOT / "Makefile").read_text(), (ROOT / "CMakeLists.txt").read_text()
-    targets, nodes = (
+    targets, executables = (
         re.findall(r"^([a-z]+):", makefile, re.MULTILINE),
-        re.findall(r"^install_node\((\w+)", cmake, re.MULTILINE),
+        re.findall(r"^install_executable\((\w+)", cmake, re.MULTILINE),
     )
 
     assert [name for name in re.findall(r"python -m (sam2_ros[\w.]*\w)", text) if not is_command(name)] == []
     assert [name for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE) if name not in targets] == []
-    assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in nodes] == []
+    assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in executables] == []
     assert [path for path in re.findall(r"\b(?:benchmarks|tests)/[\w/.-]*\w", text) if not (ROOT / path).exists()] == []
 
 

@@ -89,7 +89,9 @@ except PromptError as error:
     assert completed.stdout.startswith("the prompt is empty"), completed.stderr
 
 
-@pytest.mark.parametrize(("argument", "output"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
+@pytest.mark.parametrize(
+    ("argument", "output"), [("--help", "prompter (--click X,Y"), ("--node=a b", "prompt: 'a b' is not")]
+)
 def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
     """Both its help and its search for a node."""
     completed = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
