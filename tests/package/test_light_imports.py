@@ -90,7 +90,7 @@ except PromptError as error:
 
 
 @pytest.mark.parametrize(
-    ("argument", "output"), [("--help", "prompter (--click X,Y"), ("--node=a b", "prompt: 'a b' is not")]
+    ("argument", "output"), [("--help", "usage: python -m"), ("--node=a b", "prompt: 'a b' is not")]
 )
 def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
     """Both its help and its search for a node."""
