@@ -84,7 +84,7 @@ def read_bag_prompts(
     with clip_errors(path), _reader(path) as reader:
         connections = [one for one in reader.connections if one.topic == topic]
         for connection, time, data in reader.messages(connections):
-            array = reader.deserialize(data, connection.msgtype)
+            array: Any = reader.deserialize(data, connection.msgtype)
             stamp = array.header.stamp.sec * 1_000_000_000 + array.header.stamp.nanosec
             for message in array.prompts:
                 name = f"prompt {len(prompts) + len(left_out) + 1} on {topic}"
