@@ -25,16 +25,13 @@ class Schedule:
     """Names of prompts that cannot be applied, each with the reason."""
 
 
-def schedule(
-    prompts: Iterable[TimedPrompt], recording: Recording, frames: range | None = None, as_the_node: bool = False
-) -> Schedule:
+def schedule(prompts: Iterable[TimedPrompt], recording: Recording, as_the_node: bool = False) -> Schedule:
     """Find the image of each prompt, check the prompt against its size, and number new objects.
 
     A prompt without a moment is for the first image. One for a damaged image goes to the nearest that can be decoded,
     unless a person gave the number of the image.
 
     Args:
-        frames: indices of the images that are tracked; None: all.
         as_the_node: the prompts are those that a node has received. It refuses single ones and goes on, so they are
             left out here; and an ID means the object that had it when the prompt came, also if the node had chosen it.
             False: they are a person's, who wants to know of the first that is wrong; and those without an ID start
@@ -43,13 +40,12 @@ def schedule(
     Raises:
         ValueError: a prompt cannot be applied; the message names it.
     """
-    frames = range(len(recording)) if frames is None else frames
-    images = _Images(recording, frames)
+    images = _Images(recording)
     left_out: list[str] = []
     placed: list[tuple[int, TimedPrompt]] = []
     for timed in prompts:
         try:
-            placed.append((_frame(timed, recording, frames), timed))
+            placed.append((_frame(timed, recording), timed))
         except ValueError as error:
             _refuse(timed, error, left_out if as_the_node else None)
     placed.sort(key=lambda pair: pair[0])
@@ -88,22 +84,22 @@ def _refuse(timed: TimedPrompt, error: ValueError, left_out: list[str] | None) -
     left_out.append(message)
 
 
-def _frame(timed: TimedPrompt, recording: Recording, frames: range) -> int:
+def _frame(timed: TimedPrompt, recording: Recording) -> int:
     """Index of a prompt's image. Raises ValueError: it is not tracked."""
+    frames = recording.span
     if timed.moment is None:
         return frames.start
     frame = timed.moment.index(recording.stamps)
     if frame not in frames:
-        raise ValueError(f"image {frame} is not among those that are tracked, {frames.start} to {frames.stop - 1}")
+        raise ValueError(f"image {frame} is outside the stretch that is tracked, {frames.start} to {frames.stop - 1}")
     return frame
 
 
 class _Images:
     """Sizes of images, each of which is decoded once."""
 
-    def __init__(self, recording: Recording, frames: range) -> None:
+    def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._frames = frames
         self._sizes: dict[int, tuple[int, int] | None] = {}
 
     def nearest(self, frame: int, exact: bool) -> tuple[int, int, int]:
@@ -114,7 +110,7 @@ class _Images:
         """
         for distance in range(1 if exact else MAX_DISTANCE):
             for index in dict.fromkeys((frame - distance, frame + distance)):
-                if index in self._frames and (size := self._size(index)) is not None:
+                if index in self._recording.span and (size := self._size(index)) is not None:
                     return index, *size
         reason = self._recording.damaged.get(frame, "it cannot be decoded")
         raise ValueError(f"image {frame} is damaged ({reason}); prompt another one")
