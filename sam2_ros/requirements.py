@@ -35,6 +35,7 @@ COMMANDS = {
     "prompt": (),
     "record": ("rosbags", "mcap"),
     "sam2": (*_NETWORK, "scipy"),
+    "track": (*_NETWORK, "scipy", "rosbags", "mcap", "av", "rich"),
     "deployment": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
     "evaluation": (*_NETWORK, "rich"),
     "training": (*_NETWORK, "rich", *_TOML, "tensorboard"),
