@@ -117,6 +117,11 @@ class BagRecording(Recording):
         finally:
             reader.close()
 
+    @property
+    def damaged_chunks(self) -> frozenset[tuple[str, int]]:
+        """The chunks of MCAP files that are left out: name of the file, and byte at which the chunk begins."""
+        return self._left_out
+
     def leave_out_damaged_chunks(self) -> bool:
         """Search the chunks of MCAP files for damaged ones, and leave those out of every `reader` from now on.
 
