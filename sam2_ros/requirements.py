@@ -44,7 +44,7 @@ COMMANDS = {
     "sam2": (*_NETWORK, "scipy"),
     "scenes": ("cv2", "PIL", "rich"),
     "segment": (*_NETWORK, "rich"),
-    "track": (*_NETWORK, *_RECORDINGS, "rich"),
+    "track": (*_NETWORK, *_RECORDINGS, "av", "scipy", "rich"),
     "train": (*_NETWORK, "rich", *_TOML, "tensorboard"),
 }
 """The modules that a command cannot do without. What one file or option needs is said by what reads it."""

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -20,6 +19,7 @@ from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from sam2_ros.command_line import CommandParser
+from sam2_ros.data.mask_file import read_mask
 from sam2_ros.msg import Click, Prompt, PromptResult
 from sam2_ros.ros import process
 from sam2_ros.ros.discovery import matching_qos, message_type
@@ -237,29 +237,6 @@ def describe(result: PromptResult) -> str:
         f"{name}: {area} pixels within {box.width} x {box.height} at ({box.x_offset}, {box.y_offset}),"
         f" presence {masklet.presence:.0%}, predicted IoU {masklet.iou:.2f}, on the image of {stamp:.3f}"
     )
-
-
-def read_mask(file: str | Path) -> np.ndarray:
-    """The mask in an image file, bool [H, W]: pixels that are not black, or, with soft edges, those nearer to white.
-
-    Raises:
-        ValueError: the file cannot be read, or is all black.
-    """
-    from PIL import Image as Picture  # optional: clicks do not need it
-
-    try:
-        with Picture.open(file) as picture:
-            # Palettes are converted to colours, and alpha is ignored.
-            pixels = np.asarray(picture if picture.mode in ("1", "L", "I", "I;16", "F") else picture.convert("RGB"))
-    except (OSError, SyntaxError, Picture.DecompressionBombError) as error:
-        raise ValueError(f"{file} cannot be read as an image ({error})") from error
-    values = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
-    drawn = values > 0
-    if not drawn.any():
-        raise ValueError(f"{file} is all black: the object's pixels must not be black")
-    # A black and white mask that was enlarged or saved as JPEG has grey edges and nearly black specks.
-    soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
-    return values > 127 if soft else drawn
 
 
 def mask_message(mask: np.ndarray) -> Image:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sam2_ros.command_line import CommandParser
+from sam2_ros.data.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.ros import demo
-from sam2_ros.ros.demo.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.ros.demo.show import MIN_FRAMES
 from sam2_ros.tracking.prompt import Prompt
 

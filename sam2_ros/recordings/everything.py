@@ -1,0 +1,275 @@
+"""Automatic masklets: everything that a recording shows, followed through all of it (SAM 2 paper, "Data engine")."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from sam2_ros.acceleration import Network
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.recordings.masklet_review import ReviewSettings, review
+from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.recording import RecordedImage, Recording
+from sam2_ros.tracking import rle
+from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
+from sam2_ros.tracking.encoded_image import EncodedImage
+from sam2_ros.tracking.masklet import Masklet
+from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares
+from sam2_ros.tracking.pixels import prompt_to_network
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError
+from sam2_ros.tracking.tracker import Tracker
+
+MIN_UNCOVERED = 0.5
+"""A mask becomes an object if at least this share of its pixels belongs to no masklet yet."""
+COMMIT_FRAMES = 50
+"""Frames after which the tracker's state is stored: what a killed run has to do again."""
+
+OnProgress = Callable[[int, int], object]
+"""Called with the number of images that are done and of those that are known to be to do, over all passes."""
+
+
+@dataclass(frozen=True)
+class AutomaticMaskletSettings:
+    """How everything in a recording is found and followed.
+
+    Raises:
+        ValueError: a value is out of range; the message names it.
+    """
+
+    masks: EverythingSettings | None = None
+    """How masks are found in an image; None: what suits the model."""
+    period: int | None = None
+    """Images from one search to the next; None: about a second."""
+    coverage: float = 0.9
+    """Search only where masklets cover less than this share of the image, 0 .. 1."""
+    max_objects: int = 32
+    """Objects that are followed at once. More are followed in further passes over the recording, with the same result;
+    more at once need more memory."""
+    max_masklets: int = 256
+    """Objects in all: the search ends when so many are found, those that come first, the best-rated on an image."""
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    """What is merged and rejected in the end."""
+
+    def __post_init__(self) -> None:
+        if self.period is not None and self.period < 1:
+            raise ValueError(f"period is {self.period}; it must be a number of images, 1 or more")
+        if not 0 <= self.coverage <= 1:
+            raise ValueError(f"coverage is {self.coverage}; it must be a share of the image, 0 to 1")
+        if self.max_objects < 1:
+            raise ValueError(f"max_objects is {self.max_objects}; it must be 1 or more")
+        if not 1 <= self.max_masklets <= MAX_OBJECT_ID:
+            raise ValueError(f"max_masklets is {self.max_masklets}; it must be from 1 to {MAX_OBJECT_ID}")
+
+
+def track_everything(
+    recording: Recording,
+    model: SAM2 | Network,
+    store: MaskletStore,
+    settings: AutomaticMaskletSettings | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> None:
+    """Find everything that a recording shows, and follow it through the whole recording.
+
+    Masks of the first image become objects; later, every `period` images, those of what no masklet covers yet. They are
+    followed forwards to the end and backwards to the beginning, `max_objects` at a time: a pass that is full stops
+    searching, and the next one goes on there. Then duplicates are merged, and bad masklets rejected (`review`).
+
+    A run that was killed goes on where it was, and gives the same masks. Two runs are equal.
+
+    Args:
+        store: made for this recording, model and these settings.
+
+    Raises:
+        MemoryError: a GPU has too little memory for `max_objects`.
+        OSError: the recording cannot be read, or the store not be written.
+    """
+    _Run(recording, model, store, settings or AutomaticMaskletSettings(), on_progress).all()
+
+
+class _Run:
+    """The passes of one run. All that they have found is in the store: objects are numbered in the order in which they
+    are found, so that the IDs of each forward pass are known beforehand."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        model: SAM2 | Network,
+        store: MaskletStore,
+        settings: AutomaticMaskletSettings,
+        on_progress: OnProgress,
+    ) -> None:
+        self.recording, self.store, self.settings, self._on_progress = recording, store, settings, on_progress
+        self.tracker = Tracker(model, history=1, max_objects=min(settings.max_objects, settings.max_masklets))
+        self.generator = AutomaticMaskGenerator(self.tracker.network, settings.masks)
+        self.period = settings.period or max(1, round(recording.fps))
+        self._done = self._total = 0
+
+    def all(self) -> None:
+        number = 0
+        while (start := self._start_of(number)) is not None:
+            self._forward(number, start)
+            number += 1
+        late = sorted(
+            ((object_id, frame) for object_id, frame in self.store.first_frames.items() if frame > 0),
+            key=lambda late: (-late[1], late[0]),
+        )
+        size = self.settings.max_objects
+        self._total += sum(late[begin][1] + 1 for begin in range(0, len(late), size))
+        for number, begin in enumerate(range(0, len(late), size), 1):
+            self._backward(f"everything backward {number}", dict(late[begin : begin + size]))
+        if self.store.pass_state("everything review") is None:
+            review(self.store, self.settings.review)
+            self.store.commit("everything review", len(self.recording), done=True)
+
+    # ---- forwards
+
+    def _ids(self, number: int) -> range:
+        """The IDs of the objects that a forward pass follows."""
+        size = self.settings.max_objects
+        return range(number * size + 1, min((number + 1) * size, self.settings.max_masklets) + 1)
+
+    def _start_of(self, number: int) -> int | None:
+        """The image on which a forward pass begins; None: there is nothing to do for it."""
+        if number == 0:
+            return 0
+        first_frames, ids = self.store.first_frames, self._ids(number)
+        if not ids or ids[0] - 1 not in first_frames:  # as many as there may be; or the pass before had room
+            return None
+        if ids[0] in first_frames:
+            return first_frames[ids[0]]
+        searches = range(self._next_search(first_frames[ids[0] - 1]), len(self.recording), self.period)
+        return next((frame for frame in searches if self._is_uncovered(frame)), None)
+
+    def _next_search(self, after: int) -> int:
+        return (after // self.period + 1) * self.period
+
+    def _is_uncovered(self, frame: int) -> bool:
+        """Whether the masklets of an image cover too little of it."""
+        stored = self.store.frame(frame)
+        if stored is None:  # it is damaged: the next one is searched instead
+            return True
+        counts = [mask.counts for mask in stored.masks if mask.present]
+        return covered_share(counts, stored.height, stored.width) < self.settings.coverage
+
+    def _forward(self, number: int, start: int) -> None:
+        name = f"everything forward {number + 1}"
+        self._total += len(self.recording) - start
+        begin = self._resume(name, start)
+        self._advance(begin - start)
+        ids = self._ids(number)
+        searched = self.store.first_frames[ids[0] - 1] if number else -1  # by the passes before
+        due = self._next_search(max(searched, begin - 1))
+        for image in self.recording.images(begin) if begin < len(self.recording) else ():
+            if number == 0:
+                self.store.add_frame(image.index, image.stamp, *image.pixels.shape[:2])
+            encoded = self._follow(image)
+            new = [object_id for object_id in self._found_on(image.index) if object_id in ids]
+            if image.index >= due:
+                due = self._next_search(image.index)
+                if len(self.store.first_frames) < ids[-1] and self._is_uncovered(image.index):
+                    encoded = encoded or self.tracker.encode(image.pixels)
+                    new = [object_id for object_id in self._search(image, encoded) if object_id in ids]
+            self._start(image, new, encoded)
+            self._advance(1)
+            if (image.index + 1) % COMMIT_FRAMES == 0:
+                self.store.commit(name, image.index + 1, self._state())
+        self.store.commit(name, len(self.recording), done=True)
+
+    def _search(self, image: RecordedImage, encoded: EncodedImage) -> list[int]:
+        """Find everything that no masklet covers yet, and add it to the store as objects; their IDs."""
+        stored, first_frames = self.store.frame(image.index), self.store.first_frames
+        assert stored is not None, "images are added before they are searched"
+        found = self.generator.generate(image.pixels, encoded)
+        known = [mask.counts for mask in stored.masks if mask.present]
+        uncovered = uncovered_shares([mask.counts for mask in found], known, stored.height, stored.width)
+        new = [mask for mask, share in zip(found, uncovered, strict=True) if share >= MIN_UNCOVERED]
+        new = [mask for mask in sorted(new, key=lambda mask: -mask.iou) if self._is_large_enough(mask, encoded)]
+        object_ids = range(len(first_frames) + 1, self.settings.max_masklets + 1)[: len(new)]
+        for object_id, mask in zip(object_ids, new, strict=False):
+            self.store.add_object(object_id, "", image.index)
+            self.store.add(image.index, [Masklet(object_id, "", True, 1.0, mask.iou, mask.mask)])
+        return list(object_ids)
+
+    def _is_large_enough(self, mask: AutomaticMask, encoded: EncodedImage) -> bool:
+        """Whether the network can hold it."""
+        try:
+            prompt_to_network(mask.mask, encoded.input_size, torch.device("cpu"))
+        except SmallMaskError:
+            return False
+        return True
+
+    # ---- backwards
+
+    def _backward(self, name: str, first_frames: Mapping[int, int]) -> None:
+        """Follow objects, the latest first, from where they were found to the beginning.
+
+        What the tracker sees is the recording in reverse: each object is prompted by its mask, on its frame.
+        """
+        start = max(first_frames.values())
+        begin = self._resume(name, start)
+        self._advance(start - begin)
+        for image in self.recording.images_backwards(begin) if begin >= 0 else ():
+            encoded = self._follow(image)
+            self._start(image, [i for i, frame in first_frames.items() if frame == image.index], encoded)
+            self._advance(1)
+            if image.index % COMMIT_FRAMES == 0:
+                self.store.commit(name, image.index - 1, self._state())
+        self.store.commit(name, -1, done=True)
+
+    # ---- in both directions
+
+    def _follow(self, image: RecordedImage) -> EncodedImage | None:
+        """Track all objects on the next image, and store their masks; None: there are none yet."""
+        expected = list(self.tracker.objects)
+        if not expected:
+            return None
+        encoded = self.tracker.encode(image.pixels)
+        masklets = self.tracker.step(encoded).masklets
+        if len(masklets) < len(expected):
+            raise self._too_many()
+        self.store.add(image.index, masklets)
+        return encoded
+
+    def _start(self, image: RecordedImage, object_ids: Sequence[int], encoded: EncodedImage | None) -> None:
+        """Prompt objects with the masks by which they were found on this image. The store has these already."""
+        if not object_ids:
+            return
+        if not self.tracker.objects:
+            self.tracker.step(encoded or self.tracker.encode(image.pixels))
+        stored = self.store.frame(image.index)
+        assert stored is not None
+        for mask in stored.masks:
+            if mask.object_id in object_ids:
+                pixels = rle.decode(mask.counts, stored.height, stored.width)
+                try:
+                    self.tracker.prompt(Prompt(mask.object_id, mask=pixels))
+                except PromptError as error:
+                    raise self._too_many() from error
+
+    def _too_many(self) -> MemoryError:
+        number = self.settings.max_objects
+        return MemoryError(f"the GPU is out of memory for {number} objects at once; choose fewer (max_objects)")
+
+    def _found_on(self, frame: int) -> list[int]:
+        return [object_id for object_id, first in self.store.first_frames.items() if first == frame]
+
+    def _resume(self, name: str, start: int) -> int:
+        """The image with which a pass goes on; the tracker is as it was there."""
+        self.tracker.reset()
+        if (earlier := self.store.pass_state(name)) is None:
+            return start
+        if earlier.state is not None:
+            self.tracker.restore(torch.load(io.BytesIO(earlier.state), weights_only=True))
+        return earlier.next_frame
+
+    def _state(self) -> bytes:
+        state = io.BytesIO()
+        torch.save(self.tracker.state(), state)
+        return state.getvalue()
+
+    def _advance(self, images: int) -> None:
+        self._done += images
+        self._on_progress(self._done, self._total)

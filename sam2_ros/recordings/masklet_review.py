@@ -1,0 +1,12 @@
+"""stub"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    pass
+
+
+def review(store, settings):
+    pass

@@ -1,0 +1,254 @@
+"""Passes of a tracker over a recording: forwards from the prompts on, and backwards from them to the first image."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+
+from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.prompts import ScheduledPrompt, first_frames
+from sam2_ros.recordings.recording import Recording
+from sam2_ros.tracking.pixels import prompt_to_network
+from sam2_ros.tracking.prompt import PromptError
+from sam2_ros.tracking.tracker import Tracker
+
+FORWARDS, BACKWARDS = "forwards", "backwards"
+"""Names of the passes."""
+
+COMMIT_PERIOD = 2.0
+"""Seconds between commits, unless they are slow. What is computed in between is lost if the process is killed."""
+
+COMMIT_SHARE = 0.01
+"""Maximum share of the time that commits may take."""
+
+CHECKED_FRAMES = 64
+"""Number of prompted images that are read before the first pass, to check their prompts."""
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with the number of images that are done, that of all passes together, and the name of the pass."""
+
+
+def track(
+    recording: Recording,
+    prompts: Sequence[ScheduledPrompt],
+    tracker: Tracker,
+    store: MaskletStore,
+    *,
+    backward: bool = True,
+    on_progress: OnProgress = lambda done, total, what: None,
+    commit_period: float = COMMIT_PERIOD,
+) -> None:
+    """Track the prompted objects through a recording; go on where an earlier call was killed.
+
+    Every image is processed, in order. On each, the objects so far are tracked, and then its prompts are applied, in
+    the given order: the masklets are those of a node with `keep_all`. Then, backwards, the objects are followed from
+    their first prompts to the first image; frames after the first prompt stay as they are. Damaged images are left out.
+
+    Args:
+        prompts: every one with an object ID.
+        tracker: of the network and with the settings to use; `history=1` is enough. It is reset.
+        store: gets the masks. Its run must be that of this recording, these prompts and this tracker.
+        backward: whether to follow objects backwards as well.
+        commit_period: seconds, at least, between commits to the store.
+
+    Raises:
+        PromptError: a prompt cannot be applied; the message names it. Most are found before the first image is
+            processed. What was computed before stays in the store.
+        OSError: the store cannot be written, or the recording cannot be read.
+    """
+    ordered = sorted(prompts, key=lambda scheduled: scheduled.frame)
+    if store.pass_state(FORWARDS) is None:
+        check_prompts(recording, ordered, tracker)
+    begin = max(first_frames(ordered).values(), default=0) if backward else 0
+    total = len(recording) + begin
+    _forwards(recording, ordered, tracker, store, _Pace(commit_period), lambda done: on_progress(done, total, FORWARDS))
+    if begin:
+        other, ahead = tracker.sibling(), len(recording)
+        _backwards(
+            recording,
+            begin,
+            other,
+            store,
+            _Pace(commit_period),
+            lambda done: on_progress(ahead + done, total, BACKWARDS),
+        )
+
+
+def lost_objects(store: MaskletStore) -> dict[int, int]:
+    """Objects that were given up before the last image, because a GPU was out of memory: the last image of each."""
+    end = store.last_frame
+    return {object_id: last for object_id, last in store.last_frames.items() if last != end}
+
+
+def check_prompts(recording: Recording, prompts: Iterable[ScheduledPrompt], tracker: Tracker) -> None:
+    """Check prompts as far as that is possible without the network. Raises PromptError, which names the prompt."""
+    by_frame = _by_frame(prompts)
+    known: set[int] = set()
+    for scheduled in (scheduled for here in by_frame.values() for scheduled in here):
+        prompt = scheduled.prompt
+        if not 0 <= scheduled.frame < len(recording):
+            raise _refused(scheduled, f"{recording.path} has the frames 0 to {len(recording) - 1}")
+        if not prompt.object_id:
+            raise _refused(scheduled, "it has no object ID")
+        if prompt.object_id not in known and len(known) == tracker.max_objects:
+            raise _refused(scheduled, f"the limit of tracked objects ({tracker.max_objects}) is reached")
+        known.add(prompt.object_id)
+    for frame in islice(by_frame, CHECKED_FRAMES):
+        image = next(iter(recording.images(frame, frame + 1)), None)
+        if image is None:
+            _check_damaged(recording, by_frame, range(frame, frame + 1))
+            continue
+        height, width, _ = image.pixels.shape
+        for scheduled in by_frame[frame]:
+            try:
+                prompt = scheduled.prompt.checked(height, width)
+                if prompt.mask is not None:
+                    prompt_to_network(prompt.mask, tracker.network.config.shape(height, width), torch.device("cpu"))
+            except PromptError as error:
+                raise _refused(scheduled, error) from error
+
+
+def _forwards(
+    recording: Recording,
+    prompts: Sequence[ScheduledPrompt],
+    tracker: Tracker,
+    store: MaskletStore,
+    pace: _Pace,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Track every object from its first prompt to the last image."""
+    by_frame = _by_frame(prompts)
+    next_frame = _taken_up(FORWARDS, 0, tracker, store)
+    if next_frame is None:
+        return
+    on_progress(next_frame)
+    for image in recording.images(next_frame):
+        _check_damaged(recording, by_frame, range(next_frame, image.index))
+        frame = tracker.step(image.pixels, image.stamp)
+        for scheduled in by_frame.get(image.index, ()):
+            _apply(scheduled, tracker, store)
+        newest = tracker.newest or frame
+        store.add_frame(image.index, image.stamp, frame.height, frame.width)
+        store.add(image.index, newest.masklets)
+        next_frame = image.index + 1
+        pace.commit(store, FORWARDS, next_frame, tracker)
+        on_progress(next_frame)
+    _check_damaged(recording, by_frame, range(next_frame, len(recording)))
+    store.commit(FORWARDS, len(recording), done=True)
+    on_progress(len(recording))
+
+
+def _apply(scheduled: ScheduledPrompt, tracker: Tracker, store: MaskletStore) -> None:
+    """Apply a prompt to the newest image, and store what the pass backwards needs of its object."""
+    object_id = scheduled.prompt.object_id
+    try:
+        tracker.prompt(scheduled.prompt)
+    except PromptError as error:
+        raise _refused(scheduled, error) from error
+    tracked = tracker.objects[object_id]
+    store.add_object(object_id, tracked.label, store.first_frames.get(object_id, scheduled.frame))
+    first = next(iter(tracked.bank.prompted))
+    start = store.start_of(object_id)
+    if start is None or _from_bytes(start)["first"] == first:  # otherwise it was replaced, which is no past of it
+        memories = [[index - first, map.cpu().clone(), pointer.cpu().clone()]
+                    for index, (map, pointer) in tracked.bank.prompted.items()]  # fmt: skip
+        store.keep_start(object_id, _to_bytes({"first": first, "memories": memories}))
+
+
+def _backwards(
+    recording: Recording,
+    begin: int,
+    tracker: Tracker,
+    store: MaskletStore,
+    pace: _Pace,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Track every object from before its first prompt, at most on image `begin`, to the first image.
+
+    Time is mirrored: what the object looks like on its prompted frames is its past.
+    """
+    next_frame = _taken_up(BACKWARDS, begin - 1, tracker, store)
+    if next_frame is None:
+        return
+    on_progress(begin - 1 - next_frame)
+    first_frames, labels = store.first_frames, store.labels
+    for image in recording.images_backwards(next_frame):
+        for object_id, first_frame in first_frames.items():
+            if image.index < first_frame <= next_frame + 1:
+                start = _from_bytes(store.start_of(object_id) or b"")
+                memories = [(1 + later, map, pointer) for later, map, pointer in start["memories"]]
+                tracker.adopt(object_id, labels[object_id], memories)
+        store.add(image.index, tracker.step(image.pixels).masklets)
+        next_frame = image.index - 1
+        pace.commit(store, BACKWARDS, next_frame, tracker)
+        on_progress(begin - 1 - next_frame)
+    store.commit(BACKWARDS, -1, done=True)
+    on_progress(begin)
+
+
+def _taken_up(name: str, first: int, tracker: Tracker, store: MaskletStore) -> int | None:
+    """Bring the tracker to where a pass was left. Returns the index of the next image; None: the pass is done."""
+    tracker.reset()
+    earlier = store.pass_state(name)
+    if earlier is None:
+        return first
+    if earlier.done or earlier.state is None:
+        return None
+    tracker.restore(_from_bytes(earlier.state))
+    return earlier.next_frame
+
+
+class _Pace:
+    """Commits that take no more than a small share of the time.
+
+    Args:
+        period: seconds, at least, between commits.
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = self._wait = period
+        self._last = time.monotonic()
+
+    def commit(self, store: MaskletStore, name: str, next_frame: int, tracker: Tracker) -> None:
+        """Commit how far a pass has come, if it is time to."""
+        began = time.monotonic()
+        if began - self._last < self._wait:
+            return
+        store.commit(name, next_frame, _to_bytes(tracker.state()))
+        self._last = time.monotonic()
+        self._wait = max(self._period, (self._last - began) / COMMIT_SHARE if self._period else 0)
+
+
+def _by_frame(prompts: Iterable[ScheduledPrompt]) -> dict[int, list[ScheduledPrompt]]:
+    """Prompts by frame, ascending; those of one frame as they were given."""
+    by_frame: dict[int, list[ScheduledPrompt]] = {}
+    for scheduled in sorted(prompts, key=lambda scheduled: scheduled.frame):
+        by_frame.setdefault(scheduled.frame, []).append(scheduled)
+    return by_frame
+
+
+def _check_damaged(recording: Recording, by_frame: Mapping[int, Sequence[ScheduledPrompt]], left_out: range) -> None:
+    """Raise PromptError if there is a prompt for an image that was left out."""
+    for frame in left_out:
+        if frame in by_frame:
+            reason = recording.damaged.get(frame, "it cannot be decoded")
+            raise _refused(by_frame[frame][0], f"this image is damaged ({reason}); prompt another one")
+
+
+def _refused(scheduled: ScheduledPrompt, reason: object) -> PromptError:
+    return PromptError(f"{scheduled.described}: {reason}")
+
+
+def _to_bytes(state: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def _from_bytes(data: bytes) -> dict[str, Any]:
+    return torch.load(io.BytesIO(data), weights_only=True)
