@@ -140,8 +140,7 @@ class BagRecording(Recording):
                         lost += sum(chunk.channel_count.get(channel, 0) for channel in channels)
         self._left_out |= damaged
         if damaged:
-            chunks = "a chunk of the bag is" if len(damaged) == 1 else f"{len(damaged)} chunks of the bag are"
-            self._damage = f"{chunks} damaged and left out, with {lost} images on {self.topic}"
+            self._damage = f"damaged chunks, left out with {lost} images on {self.topic}: {len(damaged)}"
         return bool(damaged)
 
     def _read(self, indices: range) -> Generator[RecordedImage | DamagedImage | None, None, None]:
@@ -255,7 +254,7 @@ class _Index:
 
     @classmethod
     def of(cls, reader: AnyReader, connections: Collection[Connection]) -> _Index:
-        index, seen, left_out = cls(), set[int](), Counter[str]()
+        index, seen, notices = cls(), set[int](), Counter[str]()
         last_stamp = last_time = -(2**63)
         for _, time, data in reader.messages(connections):
             try:
@@ -263,13 +262,13 @@ class _Index:
                 stamp = recorded or time
                 index.frame_id = index.frame_id or _frame_id(data)
             except (struct.error, IndexError):
-                left_out["{} on {} is cut off before its stamp and left out"] += 1
+                notices["images on {} that are cut off before their stamp, left out"] += 1
                 continue
             if stamp in seen:
-                left_out["{} on {} has the stamp of an earlier image and is left out"] += 1
+                notices["images on {} with the stamp of an earlier one, left out"] += 1
                 continue
             if not recorded:
-                left_out["{} on {} has no stamp and gets the time of recording"] += 1
+                notices["images on {} without a stamp, which get the time of recording"] += 1
             index.ascending &= stamp > last_stamp and time > last_time
             last_stamp, last_time = stamp, time
             seen.add(stamp)
@@ -277,7 +276,7 @@ class _Index:
             index.times.append(time)
             index.sizes.append(len(data))
         topic = next(iter(connections)).topic
-        index.notices = [text.format(f"{count} image{'s' * (count > 1)}", topic) for text, count in left_out.items()]
+        index.notices = [f"{text.format(topic)}: {count}" for text, count in notices.items()]
         return index
 
 
