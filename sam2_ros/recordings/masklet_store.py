@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -272,6 +273,15 @@ class MaskletStore:
             return dict(self._database.execute("SELECT object_id, first_frame FROM objects ORDER BY object_id"))
 
     @property
+    def lives(self) -> dict[int, tuple[int, int, float | None]]:
+        """By ascending ID: the images on which an object was looked for, those on which it is seen, and the mean of its
+        predicted IoU there; None: it is never seen."""
+        iou = "AVG(CASE WHEN present THEN iou END)"
+        query = f"SELECT object_id, COUNT(*), SUM(present), {iou} FROM masks GROUP BY object_id"
+        with self._errors():
+            return {row[0]: (row[1], row[2], row[3]) for row in self._database.execute(query)}
+
+    @property
     def last_frames(self) -> dict[int, int]:
         """Index of the last image with a mask of each object, by ascending ID."""
         with self._errors():
@@ -340,6 +350,28 @@ class MaskletStore:
             else:
                 number, remedy = errno.EIO, text
             raise OSError(number, remedy, str(self.file)) from error
+
+
+def forget(file: Path) -> None:
+    """Delete a file of masklets, if there is one, and the outputs that were made of it. Raises OSError."""
+    if not file.exists():
+        return
+    try:
+        database = sqlite3.connect(file)
+        try:
+            outputs = [name for (name,) in database.execute("SELECT name FROM outputs")]
+        finally:
+            database.close()
+    except sqlite3.Error:  # damaged, or of another kind; its outputs may be anybody's
+        outputs = []
+    for name in outputs:
+        output = file.parent / name
+        if output.is_dir() and not output.is_symlink():
+            shutil.rmtree(output)
+        else:
+            output.unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm", ""):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _mask(row: tuple[int, int, int, float, float, bytes]) -> StoredMask:
