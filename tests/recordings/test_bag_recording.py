@@ -181,7 +181,7 @@ def test_images_of_damaged_chunks_are_left_out_and_named(tmp_path, small_blocks)
 
 def test_chunks_whose_beginning_is_damaged_have_no_place(tmp_path):
     file, starts = write_chunks(tmp_path / "run", *pictures(9))
-    damage(file, starts[3] + 60, starts[4] + 60)
+    damage(file, starts[3] + 58, starts[4] + 58)
     recording = BagRecording(tmp_path / "run")
     assert recording.notices == ("damaged chunks of the bag, left out: 2",)
     shown(recording, [0, 1, 2, 5, 6, 7, 8])
