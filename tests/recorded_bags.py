@@ -15,6 +15,7 @@ from sam2_ros.data.bag_writer import BagWriter
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 ARRAY = "sam2_ros/msg/MaskletArray"
+SECOND = 10**9
 LATER = 7_000_000
 """From a stamp to the time of recording, ns, unless another is given."""
 
@@ -96,3 +97,21 @@ def write_chunks(path: Path, *messages: Recorded) -> tuple[Path, list[int]]:
     writer.close()
     (file,) = path.glob("*.mcap")
     return file, starts
+
+
+def picture(number: int, height: int = 12, width: int = 16) -> np.ndarray:
+    """An image that shows its number: uint8 [H, W, 3]."""
+    return np.random.default_rng(number).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def pictures(count: int, topic: str = "/image") -> list[Recorded]:
+    """Ten images a second."""
+    return [Recorded(topic, IMAGE, SECOND + SECOND // 10 * number, raw(picture(number))) for number in range(count)]
+
+
+def damage(file: Path, *places: int) -> None:
+    """Change bytes of a file."""
+    data = bytearray(file.read_bytes())
+    for place in places:
+        data[place] ^= 255
+    file.write_bytes(data)

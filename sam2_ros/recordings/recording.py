@@ -175,7 +175,7 @@ def content_hash(kind: str, stamps: Sequence[int], files: Sequence[Path]) -> str
     for file in files[:: max(1, len(files) // SAMPLES)]:
         size = file.stat().st_size
         with open(file, "rb") as stream:
-            for start in range(0, size, max(SAMPLE, size // SAMPLES)):
-                stream.seek(start)
+            for start in np.linspace(0, max(0, size - SAMPLE), SAMPLES if size > SAMPLE else 1):
+                stream.seek(int(start))
                 content.update(stream.read(SAMPLE))
     return content.hexdigest()[:32]

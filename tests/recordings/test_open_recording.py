@@ -78,6 +78,7 @@ def test_folders_without_images_suggest_what_they_hold(tmp_path):
         ClipError, match=r"but folders of images: .*/clip0, .*/clip1, .*/clip2 \.\.\.; give one of them"
     ):
         open_recording(tmp_path / "davis")
+    (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos/walk.mp4", times=range(2))
     with pytest.raises(ClipError, match=r"but videos: .*/videos/walk\.mp4; give one of them"):
         open_recording(tmp_path / "videos")
