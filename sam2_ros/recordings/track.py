@@ -93,7 +93,7 @@ def check_prompts(recording: Recording, prompts: Iterable[ScheduledPrompt], trac
             raise _refused(here[0], f"{recording.path} has the frames 0 to {len(recording) - 1}")
     size: tuple[int, int] | None = None
     clicks: dict[int, tuple[int, int]] = {}
-    for number, (frame, here) in enumerate(by_frame.items()):
+    for number, here in enumerate(by_frame.values()):
         if number < CHECKED_FRAMES or size is None:
             size = _size_of(recording, here[0])
             checked = _checked(here, size, tracker)
