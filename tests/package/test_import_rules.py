@@ -52,7 +52,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
     "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
     "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
-    "commands": (*EVERYBODYS, *NETWORK, "data", "recordings", "recordings.outputs", "tracking"),  # it starts other rooms by name
+    "commands": (
+        *EVERYBODYS,
+        *NETWORK,
+        "data",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+    ),  # it starts other rooms by name
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
