@@ -51,6 +51,8 @@ class BagCopy:
     damaged_chunks: Collection[tuple[str, int]] = ()
     left_out: set[str] = field(default_factory=set)
     """The topics that were left out, as far as it was written."""
+    damaged: int = 0
+    """Number of chunks that had to be unpacked, but are damaged; they are left out, too."""
 
     def write(self, bag: BagWriter) -> Iterator[int]:
         """Write piece by piece into a bag that is empty; other topics may be added once the first piece is written.
@@ -107,8 +109,9 @@ class BagCopy:
         try:
             chunk = Chunk.read(ReadDataStream(BytesIO(record[HEAD.size :])))
             stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-        except Exception as error:  # of decompressors, checksums and records
-            raise ClipError(source.file, f"has a damaged chunk: {error or type(error).__name__}") from error
+        except Exception:  # of decompressors, checksums and records
+            self.damaged += 1
+            return
         while stream.count < size:
             opcode, length = HEAD.unpack(stream.read(HEAD.size))
             content = stream.read(length)

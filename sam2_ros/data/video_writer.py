@@ -14,7 +14,9 @@ from sam2_ros.data.video_decoder import pyav
 class VideoWriter:
     """Writes frames, uint8 [H, W, 3] RGB, to an MP4 file (H.264), which all players and browsers support.
 
-    Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV.
+    Equal frames give equal files.
+
+    Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV; OSError.
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
@@ -24,7 +26,8 @@ class VideoWriter:
         av = pyav()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._frame = av.VideoFrame.from_ndarray
-        self._file = av.open(str(self.path), "w")
+        self._output = open(self.path, "wb", buffering=1 << 20)  # noqa: SIM115
+        self._file = av.open(self._output, "w", format="mp4")  # given a path, it would not report a full disk
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._file.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
         self._size: tuple[int, int] | None = None
@@ -38,13 +41,18 @@ class VideoWriter:
             self._stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         if (width, height) != self._size:
             raise ValueError(f"{self.path}: got a frame of size {(width, height)} for a video of size {self._size}")
-        self._file.mux(self._stream.encode(self._frame(np.ascontiguousarray(frame), format="rgb24")))
+        # Converted here: the encoder's own conversion depends on what is in memory behind the frame.
+        picture = self._frame(np.ascontiguousarray(frame), format="rgb24").reformat(format=self._stream.pix_fmt)
+        self._file.mux(self._stream.encode(picture))
 
     def close(self) -> None:
         """Complete the file."""
-        if self._size is not None:
-            self._file.mux(self._stream.encode())
-        self._file.close()
+        try:
+            if self._size is not None:
+                self._file.mux(self._stream.encode())
+            self._file.close()
+        finally:
+            self._output.close()
 
     def __enter__(self) -> VideoWriter:
         return self

@@ -85,8 +85,13 @@ def _beside(bag: BagWriter, run: FinishedRun, recording: BagRecording) -> list[s
             time, topic, data = answer
             bag.write(topics[topic], time, data)
             answer = next(answers, None)
-    replaced = " and ".join(sorted(copy.left_out))
-    return [f"{replaced} of {recording.path} are replaced by those of this run"] if replaced else []
+    notes = []
+    if copy.left_out:
+        replaced = " and ".join(sorted(copy.left_out))
+        notes.append(f"{replaced} of {recording.path} are replaced by those of this run")
+    if copy.damaged:
+        notes.append(f"{copy.damaged} damaged chunks of {recording.path}, without images, are left out")
+    return notes
 
 
 def _add_topics(bag: BagWriter, names: Sequence[str]) -> dict[str, int]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from sam2_ros.data.images import write_jpeg
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
 from sam2_ros.recordings.outputs.fitting import fitted
 from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail
@@ -38,7 +38,7 @@ def write(run: FinishedRun, file: Path) -> list[str]:
     height, width = pictures[0].shape[:2]
     columns = min(len(pictures), 6 if height > width else 4)
     sheet = contact_sheet(pictures, captions, run.recording.name, _subtitle(run), columns)
-    Image.fromarray(sheet).save(file, quality=QUALITY)
+    write_jpeg(file, sheet, QUALITY)
     return []
 
 
