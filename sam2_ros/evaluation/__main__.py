@@ -46,6 +46,7 @@ examples:
   python -m sam2_ros.evaluation --data sav_val --protocol offline --model sam2.1_hiera_tiny
   python -m sam2_ros.evaluation --data coco/annotations.json --protocol image --every 1
   python -m sam2_ros.evaluation --suite --protocol everything --every 24
+  python -m sam2_ros.evaluation --suite --protocol masklets
   python -m sam2_ros.evaluation --davis DAVIS --masks results/cutie
 """
 
@@ -84,9 +85,10 @@ def arguments() -> argparse.ArgumentParser:
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--protocol",
-        choices=("vos", *MODES, *STILLS),
+        choices=("vos", *MODES, *STILLS, "masklets"),
         help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame",
+        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame."
+        " masklets: automatic masklets of each clip",
     )
     protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
@@ -216,6 +218,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     if options.protocol in STILLS:
         protocol = run.image if options.protocol == "image" else run.everything
         return protocol(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol == "masklets":
+        return run.masklets(model, settings)
     if options.protocol in MODES:
         return run.interactive(model, options.protocol, options.rounds, settings)
     settings |= {"prompt": ", ".join(options.prompt), "overlap": "not allowed" if options.non_overlap else "allowed"}

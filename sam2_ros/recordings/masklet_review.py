@@ -61,13 +61,19 @@ def verdicts(lives: Lives, settings: ReviewSettings) -> dict[int, str]:
     """
     rejected = {i: reason for i in lives.object_ids if (reason := _fault(lives, i, settings))}
     accepted: list[int] = []
-    for one in sorted(set(lives.object_ids) - set(rejected), key=lambda i: (-lives.life(i).iou, i)):
+    for one in sorted(set(lives.object_ids) - set(rejected), key=lambda i: (-rating(lives, i), i)):
         reason = next(filter(None, (_repetition(lives, one, better, settings) for better in accepted)), "")
         if reason:
             rejected[one] = reason
         else:
             accepted.append(one)
     return dict(sorted(rejected.items()))
+
+
+def rating(lives: Lives, object_id: int) -> float:
+    """How much of the recording a masklet explains, and how well: its predicted IoU, summed over images."""
+    life = lives.life(object_id)
+    return life.iou * life.present
 
 
 def _fault(lives: Lives, object_id: int, settings: ReviewSettings) -> str:
