@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser
+from sam2_ros.command_line import MODELS, CommandParser, Rare
 from sam2_ros.data.prompt_text import parse_timed
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
 from sam2_ros.model.config import CONFIGS
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         " moment, the same command goes on where it was."
     )
     usage = "%(prog)s RECORDING [--click X,Y ... | --prompts FILE | --everything] [options]"
-    options = CommandParser("sam2_ros.commands.track", description, EXAMPLES, usage)
+    options = CommandParser("sam2_ros.commands.track", description, EXAMPLES, usage, rare=True)
     options.add_argument("recording", metavar="RECORDING", type=Path, help="bag, video file or folder of images")
     options.add_argument("--images", metavar="TOPIC", help="of a bag with several topics of images")
     options.add_argument("--fps", type=float, metavar="N", help="images a second, of a folder or a video")
@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     prompts = "prompts in a JSON file, or on a topic of the bag"
     what.add_argument("--prompts", metavar="FILE", help=prompts)
     what.add_argument("--everything", action="store_true", help="whatever can be found")
+    at_once = "objects of --everything that are followed at once; more are in further passes; default: 32"
+    what.add_argument("--max-objects", type=int, default=32, metavar="N", help=Rare(at_once))
     backward = "also back to the first image; default, except for prompts of a bag"
     what.add_argument("--backward", action=argparse.BooleanOptionalAction, default=None, help=backward)
 

@@ -72,7 +72,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
-                track_everything(recording, model, store, on_progress=progress.on_pass)
+                tracker = Tracker(model, history=1, max_objects=options.max_objects)
+                track_everything(recording, tracker, store, on_progress=progress.on_pass)
             else:
                 objects = {scheduled.prompt.object_id for scheduled in prompts}
                 tracker = Tracker(model, history=1, max_objects=len(objects))
