@@ -37,7 +37,7 @@ class Found:
         """Its annotation in COCO's format, for `CocoWriter`; height and width of the picture."""
         mask = rle.decode(self.counts, height, width).view(np.uint8)
         return {
-            "category": self.label or "object",
+            "category": self.label,
             "segmentation": {"size": [height, width], "counts": coco_rle.packed(self.counts)},
             "area": int(self.counts[1::2].sum()),
             "bbox": list(cv2.boundingRect(mask)),

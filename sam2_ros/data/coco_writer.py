@@ -11,6 +11,9 @@ from typing import IO, Any
 
 from sam2_ros.data.replaced import partial
 
+UNLABELLED = "object"
+"""Category of objects without a label."""
+
 
 class CocoWriter:
     """Writes images and their masks, in the context of `with`. The file appears under its name when all are written.
@@ -19,13 +22,13 @@ class CocoWriter:
 
     Args:
         file: the JSON.
-        folder: what the names of images are relative to; the file's "info" says so.
+        folder: what the names of images are relative to, which the file's "info" then says.
 
     Raises:
         OSError: it cannot be written.
     """
 
-    def __init__(self, file: Path, folder: Path) -> None:
+    def __init__(self, file: Path, folder: Path | None = None) -> None:
         self.file, self.folder = file, folder
         self.annotations = 0
         """How many there are so far."""
@@ -36,21 +39,25 @@ class CocoWriter:
     def __enter__(self) -> CocoWriter:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._part = partial(self.file).open("w")
-        self._write('{"info": ' + json.dumps({"description": "SAM 2 masks", "image_folder": str(self.folder)}))
-        self._write(', "annotations": [')
+        info = {"description": "sam2_ros", **({"image_folder": str(self.folder)} if self.folder else {})}
+        self._write('{"info": ' + json.dumps(info) + ',\n"annotations": [')
         return self
 
-    def add(self, name: str, height: int, width: int, annotations: Sequence[dict[str, Any]]) -> None:
+    def add(self, file_name: str, height: int, width: int, annotations: Sequence[dict[str, Any]]) -> None:
         """Add an image and its annotations.
 
         Args:
-            name: of the image, relative to the folder.
-            annotations: what they hold besides their IDs; "category" is a name here. Raises OSError.
+            file_name: of the image, relative to the folder.
+            annotations: what they hold besides their IDs; "category" is a name, `UNLABELLED` if missing.
+
+        Raises:
+            OSError: the disk is full.
         """
-        self._images.append({"id": len(self._images) + 1, "file_name": name, "height": height, "width": width})
+        self._images.append({"id": len(self._images) + 1, "file_name": file_name, "height": height, "width": width})
         for annotation in annotations:
             rest = {key: value for key, value in annotation.items() if key != "category"}
-            category = self._categories.setdefault(annotation["category"], len(self._categories) + 1)
+            name = annotation.get("category") or UNLABELLED
+            category = self._categories.setdefault(name, len(self._categories) + 1)
             self.annotations += 1
             ids = {"id": self.annotations, "image_id": len(self._images), "category_id": category}
             self._write((",\n" if self.annotations > 1 else "\n") + json.dumps({**ids, **rest}))
@@ -59,7 +66,8 @@ class CocoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._part is not None
-        categories = [{"id": i, "name": name, "supercategory": ""} for name, i in self._categories.items()]
+        named = self._categories or {UNLABELLED: 1}
+        categories = [{"id": value, "name": name, "supercategory": ""} for name, value in named.items()]
         try:
             with self._part:
                 self._write('\n],\n"images": ' + json.dumps(self._images))

@@ -137,7 +137,7 @@ def tag_of(name: str, state: str, size: int, rgb: RGB, visible: bool) -> tuple[n
     """A rounded tag: RGB, uint8 [h, w, 3], and opacity, [h, w, 1]. Absent objects have a grey one with a dot."""
     font, pad = _font(size), round(size * 0.45)
     dot = 0 if visible else size
-    state_x = round(pad + dot + font.getlength(name) + size * 0.5)
+    state_x = round(pad + dot + (font.getlength(name) + size * 0.5 if name else 0))
     width, height = round(state_x + font.getlength(state) + pad), round(size * 1.5)
     back = rgb if visible else GREY
     bright = np.dot(back, (0.299, 0.587, 0.114)) > 125

@@ -10,7 +10,7 @@ import numpy as np
 
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.object_colours import RGB, contrasting
-from sam2_ros.tracking.overlay import DARK, paste, tag_of
+from sam2_ros.tracking.overlay import paste, tag_of
 
 MAX_SIDE = 2048
 """Larger images are reduced to it, pixels: a picture to look at."""
@@ -54,13 +54,13 @@ def draw_segmented(image: np.ndarray, things: Iterable[SegmentedThing]) -> np.nd
         palette[number] = shape.colour
     canvas = np.where(owner[..., None] > 0, cv2.addWeighted(plain, 1 - TINT, palette[owner], TINT, 0), plain)
     canvas = np.ascontiguousarray(canvas)
-    line = max(1, round(min(size) / 450))
-    for shape in shapes:
-        for colour, width in ((DARK, line + 2), (shape.colour, line)):
-            cv2.drawContours(canvas, shape.contours, -1, colour, width, cv2.LINE_AA)
+    visible = [owner[shape.window] == number for number, shape in enumerate(shapes, 1)]
+    line = max(1, round(min(size) / 480))
+    for shape, part in zip(shapes, visible, strict=True):
+        shape.draw_outline(canvas, part, line)
     letters = round(min(max(min(size) / 55, 10), 22))
-    for number, shape in enumerate(shapes, 1):
-        shape.draw_tag(canvas, owner[shape.window] == number, letters)
+    for shape, part in zip(shapes, visible, strict=True):
+        shape.draw_tag(canvas, part, letters)
     return canvas
 
 
@@ -93,13 +93,6 @@ class _Shape:
     def area(self) -> int:
         return int(np.count_nonzero(self.mask))
 
-    @property
-    def contours(self) -> list[np.ndarray]:
-        found, _ = cv2.findContours(
-            self.mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(self.left, self.top)
-        )
-        return list(found)
-
     def on(self, canvas: np.ndarray) -> np.ndarray:
         """The whole mask, bool [H, W]."""
         whole = np.zeros(canvas.shape[:2], bool)
@@ -116,11 +109,22 @@ class _Shape:
             and others_columns.start <= columns.stop
         )
 
+    def draw_outline(self, canvas: np.ndarray, visible: np.ndarray, line: int) -> None:
+        """Outline the parts that can be seen, by a lighter line.
+
+        Args:
+            visible: the mask's pixels that no other covers: bool, as `mask`.
+            line: its width, pixels.
+        """
+        part, light = visible.view(np.uint8), tuple(round(0.45 * 255 + 0.55 * side) for side in self.colour)
+        contours, _ = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(self.left, self.top))
+        cv2.drawContours(canvas, contours, -1, light, line, cv2.LINE_AA)
+
     def draw_tag(self, canvas: np.ndarray, visible: np.ndarray, letters: int) -> None:
         """Write label and predicted IoU where the mask is widest, if there is room.
 
         Args:
-            visible: the mask's pixels that no other covers: bool, as `mask`.
+            visible: as above.
             letters: their height, pixels.
         """
         tag = tag_of(self.thing.label, f"{self.thing.iou:.2f}", letters, self.colour, True)
