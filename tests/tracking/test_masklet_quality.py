@@ -19,7 +19,9 @@ def rectangle(top: int, left: int, height: int, width: int) -> np.ndarray:
 
 def random_masks(count: int, seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return [rectangle(*rng.integers(0, 20, 2), *rng.integers(5, 18, 2)) & (rng.random(SIZE) < 0.9) for _ in range(count)]
+    return [
+        rectangle(*rng.integers(0, 20, 2), *rng.integers(5, 18, 2)) & (rng.random(SIZE) < 0.9) for _ in range(count)
+    ]
 
 
 def counts(masks: list[np.ndarray]) -> list[np.ndarray]:
