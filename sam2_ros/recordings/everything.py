@@ -16,7 +16,7 @@ from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares
+from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares, without_repeats
 from sam2_ros.tracking.pixels import prompt_to_network
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError
 from sam2_ros.tracking.tracker import Tracker
@@ -190,6 +190,8 @@ class _Run:
         uncovered = uncovered_shares([mask.counts for mask in found], known, stored.height, stored.width)
         new = [mask for mask, share in zip(found, uncovered, strict=True) if share >= MIN_UNCOVERED]
         new = [mask for mask in sorted(new, key=lambda mask: -mask.iou) if self._is_large_enough(mask, encoded)]
+        most = self.settings.review.duplicate_iou  # what would be rejected in the end need not be followed
+        new = [new[i] for i in without_repeats([mask.counts for mask in new], most, stored.height, stored.width)]
         object_ids = range(len(first_frames) + 1, self.settings.max_masklets + 1)[: len(new)]
         for object_id, mask in zip(object_ids, new, strict=False):  # beyond `max_masklets`, masks are left
             self.store.add_object(object_id, "", image.index)
