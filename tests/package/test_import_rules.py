@@ -53,6 +53,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
     "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
+    "annotation": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking", "training"),
     "commands": (
         *EVERYBODYS,
         *NETWORK,

@@ -1,0 +1,592 @@
+"""The annotation project of a recording: one SQLite file with everything that people and model said about it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sam2_ros.annotation.action import Action
+from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
+from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED, AnnotatedObject
+from sam2_ros.annotation.database import (
+    FORM,
+    MASK_COLUMNS,
+    OBJECT_COLUMNS,
+    PROMPT_COLUMNS,
+    opened,
+    sqlite_errors,
+)
+from sam2_ros.annotation.prompt_json import from_json, to_json
+from sam2_ros.recordings.prompts import ScheduledPrompt
+from sam2_ros.recordings.recording import Recording
+from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
+
+FILE = "project.db"
+"""Of a project, in its folder."""
+
+SATISFACTORY, UNSATISFACTORY, NO_OBJECT = "satisfactory", "unsatisfactory", "no object"
+VERDICTS = {SATISFACTORY: VERIFIED, UNSATISFACTORY: OPEN, NO_OBJECT: REJECTED}
+"""What somebody else says of a masklet, and the state that it gets (SAM 2 paper, section 5.1)."""
+
+_TABLES = {"object": "objects", "mask": "masks", "prompt": "prompts"}
+_COLUMNS = {"objects": OBJECT_COLUMNS, "masks": MASK_COLUMNS, "prompts": PROMPT_COLUMNS}
+
+T = TypeVar("T")
+
+
+class ProjectError(ValueError):
+    """A project cannot be opened, or an action not be done; the message says what to do."""
+
+
+class ChangedError(ProjectError):
+    """Somebody else has changed it in the meantime. Look at it again; nothing was overwritten."""
+
+
+class Project:
+    """Objects of a recording with their masks, prompts and verdicts, and every action by which they came to be.
+
+    Every action is one transaction, which also stores what it replaces: it is there as a whole or not at all, and can
+    be undone. Any number of processes may work on a project. An action names the last action that its annotator had
+    seen (`seen`): if somebody else has changed the same thing since then, it is refused, and nothing is overwritten.
+
+    An instance belongs to one thread.
+
+    Args:
+        folder: of the project.
+        recording: that it must be of; None: it is not compared.
+
+    Raises:
+        ProjectError: there is no project, or it is of another recording.
+        OSError: the file is damaged, or cannot be written.
+    """
+
+    def __init__(self, folder: Path | str, recording: Recording | None = None) -> None:
+        self.folder = Path(folder)
+        self.file = self.folder / FILE
+        if not self.file.is_file():
+            raise ProjectError(f"{self.folder} is no annotation project: it has no {FILE}")
+        self._database = opened(self.file)
+        try:
+            with sqlite_errors(self.file):
+                known = {key: json.loads(value) for key, value in self._database.execute("SELECT * FROM project")}
+            if "fingerprint" not in known:
+                raise ProjectError(f"{self.folder} was not completed when it was made; delete it and make it again")
+            if known["form"] != FORM:
+                raise ProjectError(f"{self.folder} has the form {known['form']}, this version reads {FORM}; update")
+            if recording is not None and recording.fingerprint() != known["fingerprint"]:
+                raise ProjectError(
+                    f"{self.folder} is a project for another recording ({known['recording']}), not for"
+                    f" {recording.path}; give that one, or another folder for the project"
+                )
+        except BaseException:
+            self._database.close()
+            raise
+        self.recording_path = Path(known["recording"])
+        """Where the recording was when the project was made."""
+        self.fingerprint: str = known["fingerprint"]
+        """Of the recording (`Recording.fingerprint`)."""
+        self.frame_count: int = known["frames"]
+        """Images of the recording."""
+        self.fps: float = known["fps"]
+        """Images per second of the recording."""
+        self.annotated_fps: float = known["annotated_fps"]
+        """Frames per second that are annotated one by one in phase 1."""
+
+    @classmethod
+    def create(cls, folder: Path | str, recording: Recording, annotated_fps: float = 6.0) -> Project:
+        """Make the project of a recording; one that is there already is opened.
+
+        Args:
+            annotated_fps: frames per second that are annotated one by one in phase 1; the paper's 6.
+
+        Raises:
+            ProjectError, OSError: as for `Project`.
+        """
+        folder = Path(folder)
+        if not annotated_fps > 0:
+            raise ProjectError(f"{annotated_fps} frames a second; the number must be positive")
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / FILE
+        database = opened(file)
+        content = {
+            "form": FORM,
+            "recording": str(recording.path.absolute()),
+            "fingerprint": recording.fingerprint(),
+            "frames": len(recording),
+            "fps": recording.fps,
+            "annotated_fps": annotated_fps,
+        }
+        rows = [(key, json.dumps(value)) for key, value in content.items()]
+        try:
+            with sqlite_errors(file):
+                database.execute("BEGIN IMMEDIATE")
+                if database.execute("SELECT COUNT(*) FROM project").fetchone()[0] == 0:
+                    database.executemany("INSERT INTO project VALUES (?, ?)", rows)
+                database.execute("COMMIT")
+        finally:
+            database.close()
+        return cls(folder, recording)
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+
+    # ---- what there is
+
+    @property
+    def last_action(self) -> int:
+        """Number of the last action, by anybody; 0: none. What an annotator has seen when looking at it now."""
+        return int(self._rows("SELECT COALESCE(MAX(action_id), 0) FROM actions")[0][0])
+
+    @property
+    def annotated_frames(self) -> list[int]:
+        """Indices of the images that are annotated one by one in phase 1."""
+        step = max(1.0, self.fps / self.annotated_fps)
+        return sorted({round(number * step) for number in range(int((self.frame_count - 1) / step) + 1)})
+
+    def objects(self, *states: str) -> list[AnnotatedObject]:
+        """The objects in these states, by ascending ID; without any: all."""
+        rows = self._rows(f"SELECT {OBJECT_COLUMNS} FROM objects ORDER BY object_id")
+        return [one for one in map(_object, rows) if not states or one.state in states]
+
+    def object(self, object_id: int) -> AnnotatedObject:
+        """Raises ProjectError if there is no such object."""
+        rows = self._rows(f"SELECT {OBJECT_COLUMNS} FROM objects WHERE object_id = ?", object_id)
+        if not rows:
+            known = ", ".join(str(one.object_id) for one in self.objects()) or "none"
+            raise ProjectError(f"there is no object {object_id}; there are: {known}")
+        return _object(rows[0])
+
+    def mask(self, object_id: int, frame: int) -> AnnotatedMask | None:
+        """None: it is unknown whether the object is on this frame."""
+        rows = self._rows(f"SELECT {MASK_COLUMNS} FROM masks WHERE object_id = ? AND frame = ?", object_id, frame)
+        return _mask(rows[0]) if rows else None
+
+    def masks_of(self, object_id: int) -> Iterator[AnnotatedMask]:
+        """The masks of an object, frame by frame."""
+        return self._iterate(_mask, f"SELECT {MASK_COLUMNS} FROM masks WHERE object_id = ? ORDER BY frame", object_id)
+
+    def masks_on(self, frame: int) -> list[AnnotatedMask]:
+        """The masks of all objects on a frame, by ascending ID."""
+        rows = self._rows(f"SELECT {MASK_COLUMNS} FROM masks WHERE frame = ? ORDER BY object_id", frame)
+        return list(map(_mask, rows))
+
+    def prompts_of(self, object_id: int) -> list[ScheduledPrompt]:
+        """The prompts of an object by frame; all clicks of a frame are one."""
+        rows = self._rows("SELECT frame, prompt FROM prompts WHERE object_id = ? ORDER BY frame", object_id)
+        return [ScheduledPrompt(frame, from_json(text, object_id)) for frame, text in rows]
+
+    def authors_of(self, object_id: int) -> set[str]:
+        """Everybody who made it, one of its masks or one of its prompts."""
+        tables = ("objects", "masks", "prompts")
+        query = " UNION ".join(f"SELECT author FROM {table} WHERE object_id = :id" for table in tables)
+        with sqlite_errors(self.file):
+            return {author for (author,) in self._database.execute(query, {"id": object_id})}
+
+    def actions(self, after: int = 0) -> Iterator[Action]:
+        """All actions with higher numbers than `after`, in order."""
+        return self._iterate(_action, "SELECT * FROM actions WHERE action_id > ? ORDER BY action_id", after)
+
+    # ---- actions
+
+    def add_object(
+        self,
+        by: str,
+        label: str = "",
+        attributes: Mapping[str, str] | None = None,
+        state: str = OPEN,
+        masks: Iterable[AnnotatedMask] = (),
+        seconds: float = 0.0,
+    ) -> int:
+        """Add an object, with the masks that are known of it already. Returns its ID, the next free one.
+
+        Args:
+            by: the annotator.
+            state: `OPEN`, or `PROPOSED` if nobody has looked at it.
+            masks: their object IDs are ignored.
+            seconds: how long it took the annotator.
+
+        Raises:
+            ProjectError: the label is too long, or there are no more IDs.
+        """
+        if state not in (OPEN, PROPOSED):
+            raise ProjectError(f"an object cannot begin as {state}")
+        _check_label(label)
+        with self._action(by, "add", None, None, None, seconds, {"label": label}) as action_id:
+            # an ID that an undone action has used is not used again: others may have seen it
+            (object_id,) = self._database.execute(
+                "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
+                " COALESCE((SELECT MAX(object_id) FROM changed), 0))"
+            ).fetchone()
+            if object_id > MAX_OBJECT_ID:
+                raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
+            self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
+            self._put_object(action_id, object_id, label, attributes or {}, state, "", by)
+            for mask in masks:
+                self._put_mask(action_id, object_id, mask, by)
+        return int(object_id)
+
+    def describe(
+        self,
+        by: str,
+        object_id: int,
+        label: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        seen: int | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Give an object another label or other attributes; None: they stay.
+
+        Raises:
+            ChangedError: somebody else has changed them since the action `seen`.
+        """
+        if label is not None:
+            _check_label(label)
+        with self._action(by, "describe", object_id, None, None, seconds, {"label": label}) as action_id:
+            known = self.object(object_id)
+            self._check_unchanged(known.action_id, seen, by, f"object {object_id}")
+            self._put_object(
+                action_id,
+                object_id,
+                known.label if label is None else label,
+                known.attributes if attributes is None else attributes,
+                known.state,
+                known.reason,
+                known.author,
+            )
+
+    def put_mask(
+        self,
+        by: str,
+        mask: AnnotatedMask,
+        prompt: Prompt | None = None,
+        seen: int | None = None,
+        seconds: float = 0.0,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store a mask that a person made on its frame, and by which prompt.
+
+        Args:
+            prompt: all clicks and boxes of this frame together; a drawn mask is its own prompt, and needs none.
+            detail: what else is to be known of the action, such as the number of clicks.
+
+        Raises:
+            ProjectError: there is no such object or frame.
+            ChangedError: somebody else has changed the mask on this frame since the action `seen`.
+        """
+        if mask.origin not in BY_HAND:
+            raise ProjectError(f"a mask by hand is {' or '.join(BY_HAND)}, not {mask.origin}")
+        self._check_frame(mask.frame)
+        object_id, frame = mask.object_id, mask.frame
+        told = {"origin": mask.origin, **({} if prompt is None else {"clicks": len(prompt.clicks)}), **(detail or {})}
+        with self._action(by, "mask", object_id, frame, mask.phase, seconds, told) as action_id:
+            self._open_up(action_id, object_id)
+            known = self.mask(object_id, frame)
+            self._check_unchanged(
+                known.action_id if known else 0, seen, by, f"the mask of object {object_id} on frame {frame}"
+            )
+            self._put_mask(action_id, object_id, mask, by)
+            given = prompt if prompt is not None else Prompt(object_id, mask=mask.mask)
+            self._put_prompt(action_id, object_id, frame, to_json(given), by)
+
+    def put_propagated(
+        self,
+        by: str,
+        object_id: int,
+        masks: Iterable[AnnotatedMask],
+        seen: int | None = None,
+        seconds: float = 0.0,
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Store what was tracked from the masks by hand, all of it as one action. Masks by hand stay as they are.
+
+        Args:
+            masks: computed from the prompts as they were after the action `seen`.
+
+        Returns:
+            The number of masks that were stored.
+
+        Raises:
+            ChangedError: somebody else has pointed at this object since the action `seen`; propagate again.
+        """
+        count, phase = 0, None
+        with self._action(by, "propagate", object_id, None, None, seconds, detail or {}) as action_id:
+            self._open_up(action_id, object_id)
+            query = "SELECT COALESCE(MAX(action_id), 0) FROM prompts WHERE object_id = ?"
+            (prompted,) = self._database.execute(query, (object_id,)).fetchone()
+            self._check_unchanged(prompted, seen, by, f"object {object_id}")
+            marks = ", ".join("?" * len(BY_HAND))
+            query = f"SELECT frame FROM masks WHERE object_id = ? AND origin IN ({marks})"
+            by_hand = {frame for (frame,) in self._database.execute(query, (object_id, *BY_HAND))}
+            for mask in masks:
+                self._check_frame(mask.frame)
+                if mask.frame not in by_hand:
+                    self._put_mask(action_id, object_id, mask, by)
+                    count, phase = count + 1, mask.phase
+            self._database.execute("UPDATE actions SET phase = ? WHERE action_id = ?", (phase, action_id))
+        return count
+
+    def remove_mask(self, by: str, object_id: int, frame: int, seen: int | None = None, seconds: float = 0.0) -> None:
+        """Forget the mask of an object on a frame, and its prompt there.
+
+        Raises:
+            ProjectError: there is no such mask.
+            ChangedError: somebody else has changed it since the action `seen`.
+        """
+        with self._action(by, "remove mask", object_id, frame, None, seconds, {}) as action_id:
+            self._open_up(action_id, object_id)
+            if (known := self.mask(object_id, frame)) is None:
+                raise ProjectError(f"object {object_id} has no mask on frame {frame}")
+            self._check_unchanged(known.action_id, seen, by, f"the mask of object {object_id} on frame {frame}")
+            self._replace(action_id, "mask", object_id, frame, None)
+            self._replace(action_id, "prompt", object_id, frame, None)
+
+    def judge(
+        self,
+        by: str,
+        object_id: int,
+        verdict: str,
+        reason: str = "",
+        seen: int | None = None,
+        seconds: float = 0.0,
+        own: bool = False,
+    ) -> None:
+        """Say what a masklet is worth: one of `VERDICTS`.
+
+        Satisfactory: it is verified. Unsatisfactory: back to phase 3. No object: it is rejected.
+
+        Args:
+            own: allow it to be somebody's own work.
+
+        Raises:
+            ProjectError: an unknown verdict, an object without masks, or one's own work.
+            ChangedError: the object, or one of its masks, has been changed since the action `seen`.
+        """
+        if verdict not in VERDICTS:
+            raise ProjectError(f"there is no verdict {verdict!r}; say {', '.join(VERDICTS)}")
+        with self._action(
+            by, "verdict", object_id, None, None, seconds, {"verdict": verdict, "reason": reason}
+        ) as action_id:
+            known = self.object(object_id)
+            query = "SELECT COALESCE(MAX(action_id), 0), COUNT(*) FROM masks WHERE object_id = ?"
+            changed, count = self._database.execute(query, (object_id,)).fetchone()
+            if not count and verdict == SATISFACTORY:
+                raise ProjectError(f"object {object_id} has no masks; there is nothing to verify")
+            if not own and by in self.authors_of(object_id):
+                raise ProjectError(f"object {object_id} is {by}'s own work; somebody else has to look at it")
+            self._check_unchanged(max(known.action_id, changed), seen, by, f"object {object_id}")
+            state = VERDICTS[verdict]
+            self._put_object(action_id, object_id, known.label, known.attributes, state, reason, known.author)
+
+    def undo(self, by: str, seconds: float = 0.0) -> Action | None:
+        """Undo the last action of an annotator that has not been undone; None: there is none.
+
+        Undoing is an action itself, and `redo` undoes it.
+
+        Raises:
+            ChangedError: what the action has changed was changed again since then.
+        """
+        query = (
+            "SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL"
+            " ORDER BY action_id DESC LIMIT 1"
+        )
+        return self._reverse(by, query, "undo", seconds)
+
+    def redo(self, by: str, seconds: float = 0.0) -> Action | None:
+        """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
+        query = (
+            "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
+            " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL), 0)"
+            " ORDER BY action_id DESC LIMIT 1"
+        )
+        return self._reverse(by, query, "redo", seconds)
+
+    # ---- how
+
+    def _reverse(self, by: str, query: str, kind: str, seconds: float) -> Action | None:
+        with sqlite_errors(self.file):
+            row = self._database.execute(query, {"by": by} if ":by" in query else (by,)).fetchone()
+        if row is None:
+            return None
+        undone = _action(row)
+        with self._action(by, kind, undone.object_id, undone.frame, undone.phase, seconds, {}, undone) as action_id:
+            select = "SELECT undone_by FROM actions WHERE action_id = ?"
+            if self._database.execute(select, (undone.action_id,)).fetchone()[0] is not None:
+                raise ChangedError(f"action {undone.action_id} has been undone already")
+            changed = self._database.execute(
+                "SELECT kind, object_id, frame, left_by FROM changed WHERE action_id = ?", (undone.action_id,)
+            ).fetchall()
+            for what, object_id, frame, left_by in changed:
+                table = _TABLES[what]
+                key, values = _key(what, object_id, frame)
+                now = self._database.execute(f"SELECT action_id FROM {table} WHERE {key}", values).fetchone()
+                if (None if now is None else now[0]) != left_by:
+                    raise ChangedError(
+                        f"object {object_id} was changed again after action {undone.action_id}"
+                        f" ({undone.kind}); that has to be undone first"
+                    )
+                columns = _COLUMNS[table]
+                earlier = self._database.execute(
+                    f"SELECT {columns} FROM earlier_{table} WHERE changed_by = ? AND {key}",
+                    (undone.action_id, *values),
+                ).fetchone()
+                self._replace(action_id, what, object_id, frame, earlier)
+            if kind == "redo":  # what was undone stands again, and can be undone again
+                self._database.execute("UPDATE actions SET undone_by = NULL WHERE undone_by = ?", (undone.action_id,))
+            self._database.execute(
+                "UPDATE actions SET undone_by = ? WHERE action_id = ?", (action_id, undone.action_id)
+            )
+        return undone
+
+    @contextmanager
+    def _action(
+        self,
+        by: str,
+        kind: str,
+        object_id: int | None,
+        frame: int | None,
+        phase: int | None,
+        seconds: float,
+        detail: Mapping[str, Any],
+        undoes: Action | None = None,
+    ) -> Iterator[int]:
+        """A transaction, with the action that it is; it is taken back as a whole after any error."""
+        if not by:
+            raise ProjectError("say who does it: an annotator's name is missing")
+        row = (time.time(), by, kind, object_id, frame, phase, seconds, json.dumps(dict(detail)))
+        with sqlite_errors(self.file):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                cursor = self._database.execute(
+                    "INSERT INTO actions (time, annotator, kind, object_id, frame, phase, seconds, detail, undoes)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*row, None if undoes is None else undoes.action_id),
+                )
+                assert cursor.lastrowid is not None
+                yield cursor.lastrowid
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _check_unchanged(self, changed: int, seen: int | None, by: str, what: str) -> None:
+        """Raise ChangedError if an action, by somebody else, is newer than what the annotator has seen."""
+        if seen is None or changed <= seen:
+            return
+        (author,) = self._database.execute("SELECT annotator FROM actions WHERE action_id = ?", (changed,)).fetchone()
+        if author != by:
+            raise ChangedError(f"{what} was changed by {author} in the meantime; look at it again")
+
+    def _check_frame(self, frame: int) -> None:
+        if not 0 <= frame < self.frame_count:
+            raise ProjectError(f"there is no frame {frame}; the recording has the frames 0 to {self.frame_count - 1}")
+
+    def _open_up(self, action_id: int, object_id: int) -> None:
+        """What is annotated is open, whatever it was before."""
+        known = self.object(object_id)
+        if known.state != OPEN:
+            self._put_object(action_id, object_id, known.label, known.attributes, OPEN, known.reason, known.author)
+
+    def _put_object(
+        self,
+        action_id: int,
+        object_id: int,
+        label: str,
+        attributes: Mapping[str, str],
+        state: str,
+        reason: str,
+        author: str,
+    ) -> None:
+        told = json.dumps(dict(attributes), sort_keys=True)
+        self._replace(action_id, "object", object_id, 0, (object_id, label, told, state, reason, author, action_id))
+
+    def _put_mask(self, action_id: int, object_id: int, mask: AnnotatedMask, author: str) -> None:
+        row = (
+            object_id,
+            mask.frame,
+            mask.height,
+            mask.width,
+            int(mask.present),
+            mask.presence,
+            mask.iou,
+            np.asarray(mask.counts).astype("<u4").tobytes(),
+            mask.origin,
+            mask.phase,
+            author,
+            action_id,
+        )
+        self._replace(action_id, "mask", object_id, mask.frame, row)
+
+    def _put_prompt(self, action_id: int, object_id: int, frame: int, prompt: str, author: str) -> None:
+        self._replace(action_id, "prompt", object_id, frame, (object_id, frame, prompt, author, action_id))
+
+    def _replace(self, action_id: int, what: str, object_id: int, frame: int, row: Sequence[Any] | None) -> None:
+        """Replace a row by another one (None: by nothing), and keep the earlier one for `undo`."""
+        table = _TABLES[what]
+        columns, (key, values) = _COLUMNS[table], _key(what, object_id, frame)
+        place = action_id, what, object_id, frame
+        if not self._database.execute(
+            "SELECT 1 FROM changed WHERE action_id = ? AND kind = ? AND object_id = ? AND frame = ?", place
+        ).fetchone():
+            self._database.execute(
+                f"INSERT INTO earlier_{table} SELECT ?, {columns} FROM {table} WHERE {key}", (action_id, *values)
+            )
+        left_by = None if row is None else row[-1]
+        self._database.execute("INSERT OR REPLACE INTO changed VALUES (?, ?, ?, ?, ?)", (*place, left_by))
+        self._database.execute(f"DELETE FROM {table} WHERE {key}", values)
+        if row is not None:
+            marks = ", ".join("?" * len(row))
+            self._database.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row))
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with sqlite_errors(self.file):
+            return self._database.execute(query, values).fetchall()
+
+    def _iterate(self, made: Callable[[tuple[Any, ...]], T], query: str, *values: Any) -> Iterator[T]:
+        with sqlite_errors(self.file):
+            for row in self._database.execute(query, values):
+                yield made(row)
+
+
+def _key(what: str, object_id: int, frame: int) -> tuple[str, Collection[int]]:
+    if what == "object":
+        return "object_id = ?", (object_id,)
+    return "object_id = ? AND frame = ?", (object_id, frame)
+
+
+def _object(row: tuple[Any, ...]) -> AnnotatedObject:
+    object_id, label, attributes, state, reason, author, action_id = row
+    return AnnotatedObject(object_id, label, json.loads(attributes), state, reason, author, action_id)
+
+
+def _mask(row: tuple[Any, ...]) -> AnnotatedMask:
+    object_id, frame, height, width, present, presence, iou, counts, origin, phase, author, action_id = row
+    lengths = np.frombuffer(counts, "<u4").astype(np.uint32)
+    return AnnotatedMask(
+        object_id, frame, height, width, bool(present), presence, iou, lengths, origin, phase, author, action_id
+    )
+
+
+def _action(row: tuple[Any, ...]) -> Action:
+    action_id, when, annotator, kind, object_id, frame, phase, seconds, detail, undoes, undone_by = row
+    return Action(
+        action_id, when, annotator, kind, object_id, frame, phase, seconds, json.loads(detail), undoes, undone_by
+    )
+
+
+def _check_label(label: str) -> None:
+    if len(label) > MAX_LABEL:
+        raise ProjectError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
