@@ -115,7 +115,7 @@ class MaskletStore:
     def __init__(self, file: Path, run: Mapping[str, object]) -> None:
         self.file = file
         with self._errors():
-            self._database = sqlite3.connect(file, isolation_level=None)
+            self._database = sqlite3.connect(file, timeout=1.0, isolation_level=None)
             self._database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # the room of dropped states is given back
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute(f"PRAGMA journal_size_limit={_PART}")
@@ -203,7 +203,9 @@ class MaskletStore:
             execute("COMMIT")
             self._in_transaction = False
             if done:
-                self._database.execute("PRAGMA incremental_vacuum").fetchall()
+                self._database.executescript("PRAGMA incremental_vacuum")  # `execute` frees a single page
+            else:
+                self._begin()  # at once, so that no other process comes in between
 
     def pass_state(self, name: str) -> PassState | None:
         """How far a pass has come; None: it has not begun."""
