@@ -80,7 +80,8 @@ def write(run: FinishedRun, folder: Path) -> list[str]:
 
 def _beside(bag: BagWriter, run: FinishedRun, recording: BagRecording) -> list[str]:
     """Write all messages of the recording, and those of the run behind their images."""
-    copy = BagCopy(recording.path, {MASKLET_TOPIC, PROMPT_TOPIC}, recording.damaged_chunks)
+    lost_images = run.store.frame_count < len(recording.span)
+    copy = BagCopy(recording.path, {MASKLET_TOPIC, PROMPT_TOPIC}, verify=lost_images)
     pieces, answers = copy.write(bag), _answers(run)
     next(pieces)
     topics = _add_topics(bag, [MASKLET_TOPIC, PROMPT_TOPIC])
@@ -95,7 +96,8 @@ def _beside(bag: BagWriter, run: FinishedRun, recording: BagRecording) -> list[s
         replaced = " and ".join(sorted(copy.left_out))
         notes.append(f"{replaced} of {recording.path} are replaced by those of this run")
     if copy.damaged:
-        notes.append(f"{copy.damaged} damaged chunks of {recording.path}, without images, are left out")
+        chunks = "a damaged chunk" if copy.damaged == 1 else f"{copy.damaged} damaged chunks"
+        notes.append(f"{chunks} of {recording.path} {'is' if copy.damaged == 1 else 'are'} left out of the bag")
     return notes
 
 
