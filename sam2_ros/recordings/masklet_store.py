@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS masks_by_object ON masks (object_id, frame);
 CREATE TABLE IF NOT EXISTS starts (object_id INTEGER PRIMARY KEY, memories BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rejected (object_id INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS passes (name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS outputs (name TEXT PRIMARY KEY, made_of TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS states (
     pass TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (pass, part));
 """
@@ -244,6 +245,40 @@ class MaskletStore:
         """Why objects were rejected, by ascending ID."""
         with self._errors():
             return dict(self._database.execute("SELECT object_id, reason FROM rejected ORDER BY object_id"))
+
+    def note_output(self, name: str, made_of: str) -> None:
+        """Note what a file or folder beside this one, of that name, is made of."""
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (name, made_of))
+            self._database.execute("COMMIT")
+        self._in_transaction = False
+
+    def made_of(self, name: str) -> str | None:
+        """What `note_output` noted of a name; None: nothing."""
+        with self._errors():
+            row = self._database.execute("SELECT made_of FROM outputs WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    @property
+    def summary(self) -> list[object]:
+        """What tells the contents from those of another time: objects, and numbers and sizes of what there is."""
+        query = "SELECT COUNT(*), SUM(LENGTH(counts)), SUM(present), TOTAL(presence), TOTAL(iou) FROM masks"
+        with self._errors():
+            objects = self._database.execute("SELECT * FROM objects ORDER BY object_id").fetchall()
+            return [objects, list(self.rejected), self.frame_count, self._database.execute(query).fetchone()]
+
+    @property
+    def frame_numbers(self) -> list[int]:
+        """Indices of all images, ascending."""
+        with self._errors():
+            return [frame for (frame,) in self._database.execute("SELECT frame FROM frames ORDER BY frame")]
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """The different heights and widths of images, ascending."""
+        with self._errors():
+            return self._database.execute("SELECT DISTINCT height, width FROM frames ORDER BY 1, 2").fetchall()
 
     @property
     def labels(self) -> dict[int, str]:
