@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ MAX_POLYGON_REACH = 100
 
 MISSING = "images that are missing"
 NO_MASK = "annotations without a mask"
+UNLABELLED = "object"
+"""Category of objects without a label."""
 
 Masks = list[dict[str, Any] | list[list[float]]]
 """Segmentations that can be drawn."""
@@ -346,34 +349,46 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
     """Write annotations.json, and annotated frames as images/<name>.jpg, or images/<name>-00000.jpg for long clips.
 
-    Masks are written as run lengths; invisible objects are left out. Raises OSError.
+    Masks are written as run lengths; invisible objects are left out. Annotations have a `score`, the predicted IoU, if
+    the clip has `ious`, and a `track_id`, the object's ID, if it has several frames. Labels become categories.
+
+    Raises OSError.
     """
     root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for clip in clips:
-        for index, (frame, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-            if masks is None:
-                continue
-            name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
-            write_jpeg(root / "images" / name, frame, quality)
-            height, width = frame.shape[:2]
-            images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
-            for mask in masks:
-                if not mask.any():
+    categories: dict[str, int] = {}
+    number = 0
+    # Annotations are written one by one: those of a long recording would not fit into memory.
+    with open(root / "annotations.json", "w", encoding="utf-8") as file:
+        file.write('{"annotations": [')
+        for clip in clips:
+            entries = zip(clip.frames, clip.masks, clip.ious or repeat(None, len(clip)), strict=True)
+            for index, (frame, masks, ious) in enumerate(entries):
+                if masks is None:
                     continue
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
+                name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
+                write_jpeg(root / "images" / name, frame, quality)
+                height, width = frame.shape[:2]
+                images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
+                for row, (object_id, mask) in enumerate(zip(clip.object_ids, masks, strict=True)):
+                    if not mask.any():
+                        continue
+                    label = (clip.labels or {}).get(object_id, "") or UNLABELLED
+                    annotation: dict[str, Any] = {
+                        "id": (number := number + 1),
                         "image_id": len(images),
-                        "category_id": 1,
+                        "category_id": categories.setdefault(label, len(categories) + 1),
                         "segmentation": coco_rle.encode(mask),
                         "area": int(mask.sum()),
                         "bbox": list(cv2.boundingRect(mask.view(np.uint8))),
                         "iscrowd": 0,
                     }
-                )
-    categories = [{"id": 1, "name": "object", "supercategory": ""}]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "annotations.json").write_text(json.dumps(content))
+                    if ious is not None:
+                        annotation["score"] = round(float(ious[row]), 6)
+                    if len(clip) > 1:
+                        annotation["track_id"] = object_id
+                    file.write(("" if number == 1 else ",") + "\n" + json.dumps(annotation))
+        named = categories or {UNLABELLED: 1}
+        entries_of = [{"id": value, "name": label, "supercategory": ""} for label, value in named.items()]
+        file.write(f'],\n"images": {json.dumps(images)},\n"categories": {json.dumps(entries_of)}}}\n')

@@ -37,12 +37,16 @@ from sam2_ros.evaluation.run import Run
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.scenes.synthetic import suite
 
+STILLS = ("image", "everything")
+"""Protocols that take each frame on its own."""
 EXAMPLES = """
 examples:
   python -m sam2_ros.evaluation --suite
   python -m sam2_ros.evaluation --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
   python -m sam2_ros.evaluation --data sav_val --protocol offline --model sam2.1_hiera_tiny
   python -m sam2_ros.evaluation --data coco/annotations.json --protocol image --every 1
+  python -m sam2_ros.evaluation --suite --protocol everything --every 24
+  python -m sam2_ros.evaluation --suite --protocol masklets
   python -m sam2_ros.evaluation --davis DAVIS --masks results/cutie
 """
 
@@ -81,9 +85,10 @@ def arguments() -> argparse.ArgumentParser:
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--protocol",
-        choices=("vos", *MODES, "image"),
+        choices=("vos", *MODES, *STILLS, "masklets"),
         help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame on its own, 1 to 5 clicks",
+        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame."
+        " masklets: automatic masklets of each clip",
     )
     protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
@@ -100,7 +105,10 @@ def arguments() -> argparse.ArgumentParser:
         help=f"offline, online: maximum number of annotated frames (default: {ROUNDS})",
     )
     protocol.add_argument(
-        "--every", type=int, metavar="N", help="image: every N-th annotated frame of a clip (default: 5)"
+        "--every",
+        type=int,
+        metavar="N",
+        help="image, everything: every N-th annotated frame of a clip (default: 5)",
     )
     protocol.add_argument(
         "--masks", type=Path, metavar="FOLDER",
@@ -150,7 +158,7 @@ def parse_options() -> argparse.Namespace:
         parser.error("--mask-values needs --davis or --data")
     options.protocol = options.protocol or "vos"
     needed = dict.fromkeys(("prompt", "non_overlap", "save_masks"), ("vos",))
-    for name, of in {**needed, "rounds": MODES, "every": ("image",)}.items():
+    for name, of in {**needed, "rounds": MODES, "every": STILLS}.items():
         if getattr(options, name) and options.protocol not in of:
             parser.error(f"--{name.replace('_', '-')} needs --protocol {' or '.join(of)}")
     options.prompt = list(dict.fromkeys(options.prompt or ["click"]))
@@ -207,8 +215,11 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
         "protocol": options.protocol,
         "command": command,
     }
-    if options.protocol == "image":
-        return run.image(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol in STILLS:
+        protocol = run.image if options.protocol == "image" else run.everything
+        return protocol(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol == "masklets":
+        return run.masklets(model, settings)
     if options.protocol in MODES:
         return run.interactive(model, options.protocol, options.rounds, settings)
     settings |= {"prompt": ", ".join(options.prompt), "overlap": "not allowed" if options.non_overlap else "allowed"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sam2_ros.acceleration import Network, accelerated
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.prompt_encoder import PointLabel
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
@@ -73,6 +75,26 @@ class EverythingSettings:
         _check("crop_overlap_ratio", self.crop_overlap_ratio, 0, 0.99)
         _check("stability_score_offset", self.stability_score_offset, 0, 1000)
         _check("mask_threshold", self.mask_threshold, -1000, 1000)
+
+    @classmethod
+    def suited_to(cls, config: SAM2Config) -> EverythingSettings:
+        """The settings that suit a network: for the released ones Meta's defaults, for others what was calibrated.
+
+        The default model rates its masks lower than the released ones do, and their edges are less steep: Meta's
+        thresholds leave none of its masks.
+        """
+        return replace(cls(), **_SUITED.get(config.name, {}))
+
+
+_SUITED: dict[str, dict[str, Any]] = {
+    "default": {
+        "points_per_side": 16,  # on its small input, four times as many find hardly more
+        "pred_iou_thresh": 0.55,
+        "stability_score_thresh": 0.6,
+        "box_nms_thresh": 0.5,
+    }
+}
+"""What differs from Meta's defaults, by name of the model; calibrated by benchmarks/everything_thresholds.py."""
 
 
 @dataclass(frozen=True, eq=False)

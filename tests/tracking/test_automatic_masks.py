@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.model import SAM2
+from sam2_ros.model.config import CONFIGS
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking import ImagePredictor
 from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
@@ -205,3 +206,16 @@ def test_settings_out_of_range_are_named(name: str, value: float) -> None:
 def test_other_images_are_refused(network: SAM2, image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         AutomaticMaskGenerator(network).generate(image.astype(np.float32))
+
+
+def test_released_models_get_the_defaults_of_their_authors() -> None:
+    assert EverythingSettings.suited_to(CONFIGS["sam2.1_hiera_tiny"]) == EverythingSettings()
+
+
+def test_the_default_model_finds_what_it_would_not_find_with_them(network: SAM2, image: np.ndarray) -> None:
+    suited = EverythingSettings.suited_to(network.config)
+    found, none = (
+        AutomaticMaskGenerator(network, replace(settings, points_per_side=8)).generate(image)
+        for settings in (suited, EverythingSettings())
+    )
+    assert len(found) > 2 > len(none)
