@@ -137,7 +137,7 @@ class MaskletStore:
         differing = [name for name in {**known, **given} if known.get(name) != given.get(name)] if known else []
         if differing:
             self.close()
-            raise OtherRunError(f"{self.file.parent} holds the beginning of another run (other {', '.join(differing)})")
+            raise OtherRunError(f"{self.file.parent} holds another run (other {', '.join(differing)})")
 
     def __enter__(self) -> MaskletStore:
         return self
