@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sam2_ros.recordings.recording import RecordedImage, Recording
+from sam2_ros.recordings.recording import DamagedImage, RecordedImage, Recording, regular_stamps
 
 
 class RememberedRecording(Recording):
     """Images from memory; some may be damaged."""
 
     def __init__(self, pixels: Sequence[np.ndarray], damaged: Sequence[int] = ()) -> None:
-        self.path, self.name, self.frame_id, self.fps = Path("remembered"), "remembered", "camera", 10.0
+        super().__init__(Path("remembered"), regular_stamps(len(pixels), 10.0), 10.0)
         self.pixels = pixels
-        self.stamps = [1_000_000_000 + index * 100_000_000 for index in range(len(pixels))]
         self._broken = frozenset(damaged)
-        self.damaged = {}
         self.read: list[int] = []
         """Indices of the images that were read, in order."""
 
-    def images(self, start: int = 0, stop: int | None = None) -> Iterator[RecordedImage]:
-        return self._of(range(start, len(self) if stop is None else stop))
-
-    def images_backwards(self, start: int, stop: int = 0) -> Iterator[RecordedImage]:
-        return self._of(range(start, stop - 1, -1))
-
-    def _of(self, indices: Sequence[int]) -> Iterator[RecordedImage]:
+    def _read(self, indices: range) -> Generator[RecordedImage | DamagedImage | None, None, None]:
         for index in indices:
             self.read.append(index)
             if index in self._broken:
-                self.damaged[index] = "a broken JPEG"
+                yield DamagedImage(index, "a broken JPEG")
             else:
                 yield RecordedImage(index, self.stamps[index], self.pixels[index])
 
-    def fingerprint(self) -> str:
+    def _content(self) -> str:
         return "remembered"

@@ -64,11 +64,12 @@ def track(
     ordered = sorted(prompts, key=lambda scheduled: scheduled.frame)
     if store.pass_state(FORWARDS) is None:
         check_prompts(recording, ordered, tracker)
-    begin = max(first_frames(ordered).values(), default=0) if backward else 0
-    total = len(recording) + begin
+    ahead, begin = len(recording.span), max(first_frames(ordered).values(), default=0)
+    behind = max(0, begin - recording.span.start) if backward else 0
+    total = ahead + behind
     _forwards(recording, ordered, tracker, store, _Pace(commit_period), lambda done: on_progress(done, total, FORWARDS))
-    if begin:
-        other, ahead = tracker.sibling(), len(recording)
+    if behind:
+        other = tracker.sibling()
         _backwards(
             recording,
             begin,
@@ -89,8 +90,8 @@ def check_prompts(recording: Recording, prompts: Iterable[ScheduledPrompt], trac
     """Check prompts as far as that is possible without the network. Raises PromptError, which names the prompt."""
     by_frame = _by_frame(prompts)
     for frame, here in by_frame.items():
-        if not 0 <= frame < len(recording):
-            raise _refused(here[0], f"{recording.path} has the frames 0 to {len(recording) - 1}")
+        if frame not in recording.span:
+            raise _refused(here[0], f"the frames are {recording.span[0]} to {recording.span[-1]}")
     size: tuple[int, int] | None = None
     clicks: dict[int, tuple[int, int]] = {}
     for number, here in enumerate(by_frame.values()):
@@ -161,10 +162,11 @@ def _forwards(
 ) -> None:
     """Track every object from its first prompt to the last image."""
     by_frame = _by_frame(prompts)
-    next_frame = _taken_up(FORWARDS, 0, tracker, store)
+    first = recording.span.start
+    next_frame = _taken_up(FORWARDS, first, tracker, store)
     if next_frame is None:
         return
-    on_progress(next_frame)
+    on_progress(next_frame - first)
     for image in recording.images(next_frame):
         _check_damaged(recording, by_frame, range(next_frame, image.index))
         frame = tracker.step(image.pixels, image.stamp)
@@ -175,10 +177,10 @@ def _forwards(
         store.add(image.index, newest.masklets)
         next_frame = image.index + 1
         pace.commit(store, FORWARDS, next_frame, tracker)
-        on_progress(next_frame)
-    _check_damaged(recording, by_frame, range(next_frame, len(recording)))
-    store.commit(FORWARDS, len(recording), done=True)
-    on_progress(len(recording))
+        on_progress(next_frame - first)
+    _check_damaged(recording, by_frame, range(next_frame, recording.span.stop))
+    store.commit(FORWARDS, recording.span.stop, done=True)
+    on_progress(len(recording.span))
 
 
 def _apply(scheduled: ScheduledPrompt, tracker: Tracker, store: MaskletStore) -> None:
@@ -225,8 +227,8 @@ def _backwards(
         next_frame = image.index - 1
         pace.commit(store, BACKWARDS, next_frame, tracker)
         on_progress(begin - 1 - next_frame)
-    store.commit(BACKWARDS, -1, done=True)
-    on_progress(begin)
+    store.commit(BACKWARDS, recording.span.start - 1, done=True)
+    on_progress(begin - recording.span.start)
 
 
 def _taken_up(name: str, first: int, tracker: Tracker, store: MaskletStore) -> int | None:

@@ -111,6 +111,20 @@ def test_backwards_is_forwards_in_a_mirror(tracker: Tracker, tmp_path: Path) -> 
         assert before[0] + after[0] == 16 and before[1:] == after[1:]
 
 
+def test_a_stretch_is_tracked_as_if_there_were_nothing_else(tracker: Tracker, tmp_path: Path) -> None:
+    images, prompts = recording(), [ScheduledPrompt(9, Prompt(1, clicks=[Click(20, 22)]))]
+    calls: list[tuple[int, int, str]] = []
+    how = {"on_progress": lambda *call: calls.append(call), "commit_period": 0}
+    _, frames, masks = tracked(tracker, tmp_path / "masklets.db", images.stretch(5, 12), prompts, **how)
+    assert [row[0] for row in frames] == [row[0] for row in masks] == list(range(5, 12))
+    assert calls[0] == (0, 11, "forwards") and (7, 11, "forwards") in calls and calls[-1] == (11, 11, "backwards")
+    alone = RememberedRecording(images.pixels[5:12])
+    moved = [ScheduledPrompt(4, prompts[0].prompt)]
+    assert [row[1:] for row in tracked(tracker, tmp_path / "alone.db", alone, moved)[2]] == [row[1:] for row in masks]
+    with pytest.raises(PromptError, match="on frame 20: the frames are 5 to 11"):
+        check_prompts(images.stretch(5, 12), PROMPTS[:1], tracker)
+
+
 def test_two_runs_are_equal_and_a_third_has_nothing_to_do(tracker: Tracker, tmp_path: Path) -> None:
     one = tracked(tracker, tmp_path / "one.db", recording())
     assert tracked(tracker, tmp_path / "other.db", recording(), commit_period=0) == one
@@ -132,7 +146,7 @@ def test_progress_over_both_passes(tracker: Tracker, tmp_path: Path) -> None:
     [
         (
             ScheduledPrompt(30, PROMPTS[1].prompt),
-            r"object 1 \(ellipse\) on frame 30: remembered has the frames 0 to 29",
+            r"object 1 \(ellipse\) on frame 30: the frames are 0 to 29",
         ),
         (
             ScheduledPrompt(21, Prompt(2, box=Box(70, 0, 5, 5))),
