@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from recorded_bags import IMAGE, SECOND, Recorded, raw, write_bag
 from rosbags.highlevel import AnyReader
 
 from sam2_ros.commands.track import main
@@ -66,7 +71,7 @@ def track(capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         try:
-            status = main([*map(str, arguments), *FAST])
+            status = main([str(arguments[0]), *FAST, *map(str, arguments[1:])])
         except SystemExit as error:  # argparse
             status = int(error.code or 0)
         printed = capsys.readouterr()
@@ -189,13 +194,255 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
     ],
 )
 def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments, phrases) -> None:
-    words = list(arguments)
-    result = track(source, "--out", tmp_path / "out", *words) if "--size" not in words and "--device" not in words else None
-    if result is None:  # FAST comes after them, and would win
-        completed = subprocess.run(
-            [sys.executable, "-m", "sam2_ros", "track", source, "--out", tmp_path / "out", *words],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        result = completed.returncode, completed.stdout, completed.stderr
-    refused(result, *phrases)
+    refused(track(source, "--out", tmp_path / "out", *arguments), *phrases)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--click", "3"), "argument --click: '3' is no click; expected X,Y"),
+        (("--click", "3,4@x"), "argument --click: 'x' is neither the number of an image"),
+        (("--box", "1,2,3"), "argument --box: '1,2,3' is no box"),
+        (("--mask", "/no.png"), "argument --mask: /no.png cannot be read"),
+        (("--click", "3,4", "--label", "a", "b"), "2 labels for 1 objects"),
+        (("--click", "3,4", "--everything"), "--click, --box and --mask and --everything exclude each other"),
+        (("--click", "3,4", "--format", "avi"), "argument --format: invalid choice: 'avi'"),
+        (("--click", "3,4", "--format", "davis", "--masklets-only"), "--masklets-only is about the bag"),
+        (("--click", "3,4", "/"), "the recording comes first: track / --click X,Y"),
+    ],
+)
+def test_wrong_form_names_the_option(track, tmp_path: Path, arguments, message: str) -> None:
+    status, _, errors = track("run1", *arguments)
+    assert status == 2 and message in errors.splitlines()[-1]
+
+
+def test_bag_without_images_or_with_several_topics_of_them(track, clip: Clip, tmp_path: Path) -> None:
+    picture = raw(clip.frames[0])
+    without = write_bag(tmp_path / "without", empty={"/odom": "nav_msgs/msg/Odometry"})
+    refused(track(without, "--click", "3,4", "--out", tmp_path / "out"), str(without), "image")
+    two = write_bag(
+        tmp_path / "two",
+        Recorded("/left/image", IMAGE, SECOND, picture),
+        Recorded("/right/image", IMAGE, SECOND, picture),
+    )
+    refused(track(two, "--click", "3,4", "--out", tmp_path / "out"), "/left/image", "/right/image", "--images TOPIC")
+    assert track(two, "--images", "/right/image", "--click", CLICK, "--out", tmp_path / "out")[0] == 0
+
+
+def test_damaged_messages_are_skipped_counted_and_named(track, clip: Clip, tmp_path: Path) -> None:
+    messages = [
+        Recorded("/camera", IMAGE, SECOND + index * SECOND // 10, raw(frame), length=200 if index in (3, 4) else None)
+        for index, frame in enumerate(clip.frames[:8])
+    ]
+    source, out = write_bag(tmp_path / "source", *messages), tmp_path / "out"
+    refused(track(source, "--click", f"{CLICK}@3", "--out", out), f"--click {CLICK}@3: image 3 is damaged")
+    status, output, errors = track(source, "--click", CLICK, "--out", out)
+    assert (status, errors) == (0, "") and "2 of 8 images are damaged and were skipped: image 3 (" in output
+    assert "1 0 6 of 6 images" in output and len(masklets_of(out / "bag")) == 6
+    for index in range(8):
+        messages[index] = messages[index]._replace(length=200)
+    all_damaged = write_bag(tmp_path / "all", *messages)
+    refused(track(all_damaged, "--click", CLICK, "--out", tmp_path / "other"), "damaged")
+
+
+def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, source: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    assert track(source, "--click", CLICK, "30,40@4", "--to", 6, "--masklets-only", "--out", first)[0] == 0
+    with AnyReader([first / "bag"], default_typestore=typestore()) as reader:
+        (topic,) = [one for one in reader.connections if one.topic == "/sam2/applied_prompts"]
+        prompts: list[Any] = [reader.deserialize(data, topic.msgtype) for _, _, data in reader.messages([topic])]
+    images = [
+        Recorded("/camera", IMAGE, SECOND + index * SECOND // 10, raw(moving_square(4).frames[index]))
+        for index in range(4)
+    ]
+    arrays = [
+        Recorded(
+            "/sam2/prompts",
+            topic.msgtype,
+            one.header.stamp.sec * SECOND + one.header.stamp.nanosec,
+            {"prompts": one.prompts},
+        )
+        for one in prompts
+    ]
+    status, output, _ = track(write_bag(tmp_path / "both", *images, *arrays), "--out", tmp_path / "out")
+    assert status == 0 and "2 prompts on /sam2/prompts" in output and "1 0 4 of 4 images" in output
+    assert (
+        "1 prompts of the bag are left out: prompt 2 on /sam2/prompts: it lies outside the recording, 0.100 s" in output
+    )
+    late = write_bag(tmp_path / "late", *images, arrays[1])
+    refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
+
+
+def test_folder_of_another_run_is_kept(track, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert track(source, "--click", CLICK, "--to", 3, "--out", out)[0] == 0
+    before = masklets_of(out / "bag")
+    refused(track(source, "--click", "23,40", "--to", 3, "--out", out), "other prompts", "--restart", "--out")
+    refused(track(source, "--click", CLICK, "--to", 4, "--out", out), "other images", "--restart")
+    assert masklets_of(out / "bag") == before
+    assert track(source, "--click", "23,40", "--to", 3, "--out", out, "--restart")[0] == 0
+    assert masklets_of(out / "bag") != before
+
+
+def test_files_of_others_are_kept(track, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag/precious.txt").write_text("mine")
+    for restart in ((), ("--restart",)):
+        refused(
+            track(source, "--click", CLICK, "--out", tmp_path, *restart),
+            "was not made by this run",
+            str(tmp_path / "bag"),
+        )
+    assert (tmp_path / "bag/precious.txt").read_text() == "mine"
+    refused(track(source, "--click", CLICK, "--out", source), "is the recording itself")
+
+
+def test_folder_that_cannot_be_written(track, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused(track(source, "--click", CLICK, "--out", tmp_path / "file"), "file", "choose another folder with --out")
+    refused(
+        track(source, "--click", CLICK, "--out", tmp_path / "file/below"), "file", "choose another folder with --out"
+    )
+    with mounted(tmp_path / "disk", "ro,size=1m") as disk:
+        refused(track(source, "--click", CLICK, "--out", disk / "out"), str(disk), "choose another folder with --out")
+        refused(track(source, "--click", CLICK, "--out", disk), str(disk), "choose another folder")
+
+
+def test_full_disk_loses_nothing(track, source: Path, tmp_path: Path) -> None:
+    """Whether it is full while objects are tracked, or while the bag or the contact sheet is written."""
+    assert track(source, "--click", CLICK, "--out", tmp_path / "unbroken")[0] == 0
+    expected = masklets_of(tmp_path / "unbroken/bag")
+    for kilobytes, what in ((160, "masklets.db"), (600, "bag"), (1200, "sheet.jpg")):
+        with mounted(tmp_path / f"disk{kilobytes}", f"size={kilobytes}k") as disk:
+            result = track(source, "--click", CLICK, "--out", disk / "out")
+            refused(result, f"{disk / 'out' / what}: the disk is full; make room and start the same command again")
+            os.system(f"mount -o remount,size=64m {disk}")
+            assert track(source, "--click", CLICK, "--out", disk / "out")[0] == 0
+            assert masklets_of(disk / "out/bag") == expected
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own, for the time of a test."""
+    folder.mkdir()
+    if os.system(f"mount -t tmpfs -o {options} tmpfs {folder} 2> /dev/null"):
+        pytest.skip("mounting takes root")
+    try:
+        yield folder
+    finally:
+        os.system(f"umount -l {folder}")
+
+
+# ------------------------------------------------------------------------------------------------ processes that end
+
+PROGRAM = """
+import os, sys
+from functools import partial
+from sam2_ros.commands import tracking_run
+from sam2_ros.commands.track import main
+tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each image, so that any moment may be between
+print("ready", flush=True)
+for line in sys.stdin:  # each in a process of its own, which need not import everything again
+    if (child := os.fork()) == 0:
+        sys.exit(main(line.split()))
+    print("started", child, flush=True)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Processes:
+    """Runs the command in processes that can be killed."""
+
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.output: list[str] = []
+        """What the last process has printed."""
+        self._wait("ready")
+
+    def run(
+        self, command: Sequence[object], end: Callable[[], object] | None = None, number: int = signal.SIGKILL
+    ) -> int:
+        """Run the command, and send it a signal when `end` returns. Returns the exit status, or minus the signal."""
+        assert self._server.stdin is not None
+        print(*command, file=self._server.stdin, flush=True)
+        child = int(self._wait("started"))
+        if end is not None:
+            end()
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(child, number)
+        return int(self._wait("ended"))
+
+    def close(self) -> None:
+        self._server.communicate()
+        assert self._server.returncode == 0
+
+    def _wait(self, word: str) -> str:
+        assert self._server.stdout is not None
+        self.output = []
+        for line in self._server.stdout:
+            if line.startswith(word):
+                return line.removeprefix(word)
+            self.output.append(line)
+        raise AssertionError(f"the process has ended before {word!r}")
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    processes = Processes()
+    yield processes
+    processes.close()
+
+
+def test_killed_at_ten_random_moments_it_gives_the_same_bytes(processes: Processes, tmp_path: Path) -> None:
+    """In the passes forwards and backwards, while the bag is written, and while it starts."""
+    bag.write(moving_square(30), tmp_path / "source", masklets="/truth")
+    out = tmp_path / "out"
+
+    def command(folder: Path) -> list[object]:
+        return [tmp_path / "source", *FAST, "--click", CLICK, "60,40@20", "--out", folder]
+
+    began = time.monotonic()
+    assert processes.run(command(tmp_path / "unbroken")) == 0
+    seconds = time.monotonic() - began
+    expected = masklets_of(tmp_path / "unbroken/bag")
+    assert len(expected) == 30
+    moments, kills, in_a_pass = random.Random(0), 0, 0
+    while kills < 10:
+        moment = moments.uniform(0.2, 0.8) * seconds
+        status = processes.run(command(out), lambda: time.sleep(moment))  # noqa: B023 (called at once)
+        if status == -signal.SIGKILL:
+            kills += 1
+            in_a_pass += is_in_a_pass(out / "masklets.db")
+        else:  # it came to its end before
+            assert status == 0 and masklets_of(out / "bag") == expected
+            shutil.rmtree(out)
+    assert in_a_pass
+    assert processes.run(command(out)) == 0
+    assert masklets_of(out / "bag") == expected
+    assert {path.name for path in out.iterdir()} == {"bag", "sheet.jpg", "masklets.db"}
+
+
+def is_in_a_pass(file: Path) -> bool:
+    """Whether a run has begun a pass that it has not ended."""
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file)) as database, suppress(sqlite3.OperationalError):  # no tables yet
+        return bool(database.execute("SELECT COUNT(*) FROM passes WHERE NOT done").fetchone()[0])
+    return False
+
+
+def test_interrupted_it_says_how_to_go_on(processes: Processes, tmp_path: Path) -> None:
+    bag.write(moving_square(200), tmp_path / "source", masklets="/truth")
+    command = [tmp_path / "source", *FAST, "--click", CLICK, "--out", tmp_path / "out"]
+
+    def has_begun() -> None:
+        while not is_in_a_pass(tmp_path / "out/masklets.db"):
+            time.sleep(0.01)
+
+    status = processes.run(command, has_begun, signal.SIGINT)
+    assert status == 130 and processes.output[-1] == "interrupted; the same command goes on where it was\n"
+    assert processes.run(command) == 0
+    assert len(masklets_of(tmp_path / "out/bag")) == 200
