@@ -45,6 +45,7 @@ EXAMPLES = """
 %(prog)s --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
 %(prog)s --data sav_val --protocol offline --model sam2.1_hiera_tiny
 %(prog)s --suite --protocol everything --every 24
+%(prog)s --suite --protocol masklets
 %(prog)s --davis DAVIS --masks results/cutie
 """
 
@@ -83,10 +84,11 @@ def arguments() -> argparse.ArgumentParser:
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--protocol",
-        choices=("vos", *MODES, *STILLS),
+        choices=("vos", *MODES, *STILLS, "masklets"),
         metavar="NAME",
         help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame",
+        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame."
+        " masklets: automatic masklets of each clip",
     )
     protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
@@ -218,6 +220,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     if options.protocol in STILLS:
         protocol = run.image if options.protocol == "image" else run.everything
         return protocol(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol == "masklets":
+        return run.masklets(model, settings)
     if options.protocol in MODES:
         return run.interactive(model, options.protocol, options.rounds, settings)
     settings |= {"prompt": ", ".join(options.prompt), "overlap": "not allowed" if options.non_overlap else "allowed"}

@@ -7,23 +7,17 @@ import struct
 import threading
 from array import array
 from bisect import bisect_left
-from collections import Counter, deque
-from collections.abc import Collection, Generator, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection
-from rosbags.rosbag2.storage_mcap import McapReader, msgsrc
 
-from sam2_ros.data.bag import clip_errors
-from sam2_ros.data.bag_types import IMAGES, MASKLETS, definitions, typestore
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.image_message import as_rgb, pixels_of
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
+from sam2_ros.recordings.bag_reader import BagReader, Damage
+from sam2_ros.recordings.image_index import ImageIndex, stamp_of
+from sam2_ros.recordings.image_topic import chosen_topic, connections_of
 from sam2_ros.recordings.recording import SAMPLES, DamagedImage, RecordedImage, Recording
 
 FALLBACK_FPS = 24.0
@@ -31,12 +25,6 @@ FALLBACK_FPS = 24.0
 
 BLOCK = 64 << 20
 """Maximum bytes of messages that are held to read backwards, or in an order other than that of recording."""
-
-OWN_OUTPUTS = ("overlay", "overlay/compressed", "labels")
-"""Image topics of our node, beside its masklets."""
-
-OWN_NAME = "/sam2"
-"""The node's usual name."""
 
 Value = tuple[ValueRange | None, tuple[int, ...]]
 """The values of 16-bit images that become black and white, and the shape of these images."""
@@ -69,23 +57,14 @@ class BagRecording(Recording):
 
     def __init__(self, path: Path, images: str | None = None) -> None:
         self.path = path
-        self._left_out: frozenset[tuple[str, int]] = frozenset()  # damaged chunks: name of the file, position
-        self._damage = ""  # a sentence about them
+        self._damage: Damage = {}
         self._values: list[Value] = []  # after each image, from the first on, as far as they were read
         self._values_lock = threading.Lock()
         with self.reader() as reader:
-            chosen = _chosen(path, reader, images)
-            self.topic, self.kind = chosen[0].topic, chosen[0].msgtype
-            try:
-                index = _Index.of(reader, chosen)
-            except Exception as error:  # rosbags doesn't wrap errors of its parsers, SQLite and decompressors
-                if not self.leave_out_damaged_chunks():
-                    raise ClipError(path, f"cannot be read: {error or type(error).__name__}") from error
-                index = None
-        if index is None:
-            with self.reader() as reader:
-                index = _Index.of(reader, _connections(reader, self.topic))
-            index.notices.append(self._damage)
+            self.topic = chosen_topic(reader, images)
+            connections = connections_of(reader, self.topic)
+            self.kind = connections[0].msgtype
+            index = ImageIndex.of(reader, connections)
         if not index.stamps:
             others = f" ({'; '.join(index.notices)})" if index.notices else ""
             raise ClipError(path, f"there are no images on {self.topic}{others}")
@@ -97,52 +76,14 @@ class BagRecording(Recording):
         middle = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0
         super().__init__(path, stamps, 1e9 / middle if middle else FALLBACK_FPS, index.frame_id, index.notices)
 
-    @contextmanager
-    def reader(self) -> Iterator[AnyReader]:
-        """The bag, opened: everything in it that can be read. For one thread.
-
-        Raises:
-            ClipError: it cannot be opened. Errors of reading are those of rosbags.
-        """
-        with clip_errors(self.path):
-            reader = AnyReader([self.path], default_typestore=typestore() if definitions() else None)
-            reader.open()
-        try:
-            if self._left_out:
-                for storage in _storages(reader):
-                    storage.chunks[:] = [
-                        chunk for chunk in storage.chunks if _key(storage, chunk) not in self._left_out
-                    ]
-            yield reader
-        finally:
-            reader.close()
+    def reader(self) -> BagReader:
+        """The bag, opened: everything in it that can be read. A context manager, for one thread. Raises ClipError."""
+        return BagReader(self.path, self._damage)
 
     @property
     def damaged_chunks(self) -> frozenset[tuple[str, int]]:
-        """The chunks of MCAP files that are left out: name of the file, and byte at which the chunk begins."""
-        return self._left_out
-
-    def leave_out_damaged_chunks(self) -> bool:
-        """Search the chunks of MCAP files for damaged ones, and leave those out of every `reader` from now on.
-
-        Reads everything once. Returns whether there are any.
-        """
-        damaged, lost = set[tuple[str, int]](), 0
-        with self.reader() as reader:
-            for storage in _storages(reader):
-                channels = [one.id for one in storage.connections if one.topic == self.topic]
-                assert storage.bio is not None
-                for chunk in storage.chunks:
-                    try:
-                        deque(msgsrc(chunk, {}, 0, 0, storage.bio), maxlen=0)
-                    except Exception:  # see above
-                        damaged.add(_key(storage, chunk))
-                        lost += sum(chunk.channel_count.get(channel, 0) for channel in channels)
-        self._left_out |= damaged
-        if damaged:
-            chunks = "a chunk of the bag is" if len(damaged) == 1 else f"{len(damaged)} chunks of the bag are"
-            self._damage = f"{chunks} damaged and left out, with {lost} images on {self.topic}"
-        return bool(damaged)
+        """The damaged chunks of MCAP files that were met so far: name of the file, and byte at which each begins."""
+        return frozenset(self._damage)
 
     def _read(self, indices: range) -> Generator[RecordedImage | DamagedImage | None, None, None]:
         with self.reader() as reader:
@@ -160,8 +101,10 @@ class BagRecording(Recording):
                     self._note_value(index, None)
                 yield RecordedImage(index, self.stamps[index], as_rgb(pixels, values))
 
-    def _decoded(self, reader: AnyReader, data: bytes) -> tuple[np.ndarray | None, str]:
+    def _decoded(self, reader: BagReader, data: bytes | None) -> tuple[np.ndarray | None, str]:
         """The pixels of a message, uint8 or uint16; or None and why there are none."""
+        if data is None:
+            return None, "its part of the bag is damaged"
         try:
             return pixels_of(reader.deserialize(data, self.kind)), ""
         except Exception as error:  # rosbags doesn't wrap all errors of cut or random bytes
@@ -187,37 +130,35 @@ class BagRecording(Recording):
                 self._values.append((values, shape))
             return (self._values[index][0] if index < len(self._values) else None) or FULL
 
-    def _messages(self, reader: AnyReader, indices: range) -> Iterator[tuple[int, bytes]]:
-        """The messages of these images, in this order. Raises ClipError."""
-        try:
-            if self._sequential and indices.step > 0:
-                yield from self._recorded(reader, indices)
-                return
-            for block in self._blocks(indices):
-                held = dict(self._recorded(reader, block if block.step > 0 else block[::-1]))
-                for index in block:
-                    yield index, held.pop(index)
-        except ClipError:
-            raise
-        except Exception as error:  # see above
-            raise ClipError(self.path, f"cannot be read any further: {error or type(error).__name__}") from error
+    def _messages(self, reader: BagReader, indices: range) -> Iterator[tuple[int, bytes | None]]:
+        """The messages of these images, in this order; None: it can't be read. Raises ClipError."""
+        if self._sequential and indices.step > 0:
+            following = indices.start
+            for index, data in self._recorded(reader, indices):
+                yield from ((lost, None) for lost in range(following, index))
+                yield index, data
+                following = index + 1
+            yield from ((lost, None) for lost in range(following, indices.stop))
+            return
+        for block in self._blocks(indices):
+            held: dict[int, bytes] = {}
+            for index, data in self._recorded(reader, block if block.step > 0 else block[::-1]):
+                held.setdefault(index, data)
+            for index in block:
+                yield index, held.pop(index, None)
 
-    def _recorded(self, reader: AnyReader, indices: range) -> Iterator[tuple[int, bytes]]:
-        """The messages of these ascending images, in the order of recording."""
+    def _recorded(self, reader: BagReader, indices: range) -> Iterator[tuple[int, bytes]]:
+        """The messages of these ascending images, in the order of recording. One may come twice."""
         times = self.times[indices.start : indices.stop]
-        missing = len(indices)
-        connections = _connections(reader, self.topic)
+        connections = connections_of(reader, self.topic)
         for _, time, data in reader.messages(connections, int(times.min()), int(times.max()) + 1):
             try:
-                stamp = _stamp(data) or time
-            except struct.error:
+                stamp = stamp_of(data) or time
+            except (struct.error, IndexError):
                 continue
             index = bisect_left(self.stamps, stamp, indices.start, indices.stop)
             if index < indices.stop and self.stamps[index] == stamp and self.times[index] == time:
-                missing -= 1
                 yield index, data
-        if missing > 0:
-            raise ClipError(self.path, f"{missing} images are missing; the bag has changed while it was read")
 
     def _blocks(self, indices: range) -> Iterator[range]:
         """Consecutive parts, each of at least one image and, if possible, of no more than BLOCK bytes."""
@@ -237,120 +178,5 @@ class BagRecording(Recording):
         with self.reader() as reader:
             for index in range(0, len(self), max(1, len(self) // SAMPLES)):
                 for _, data in self._messages(reader, range(index, index + 1)):
-                    content.update(data)
+                    content.update(data or b"damaged")
         return content.hexdigest()[:32]
-
-
-class _Index:
-    """Stamps, times and sizes of the images of a bag, in the order of recording."""
-
-    def __init__(self) -> None:
-        self.stamps: list[int] = []
-        self.times: list[int] = []
-        self.sizes: list[int] = []
-        self.frame_id = ""
-        self.ascending = True
-        """Whether images were recorded in the order of their stamps, and are read in that of recording."""
-        self.notices: list[str] = []
-
-    @classmethod
-    def of(cls, reader: AnyReader, connections: Collection[Connection]) -> _Index:
-        index, seen, left_out = cls(), set[int](), Counter[str]()
-        last_stamp = last_time = -(2**63)
-        for _, time, data in reader.messages(connections):
-            try:
-                recorded = _stamp(data)
-                stamp = recorded or time
-                index.frame_id = index.frame_id or _frame_id(data)
-            except (struct.error, IndexError):
-                left_out["{} on {} is cut off before its stamp and left out"] += 1
-                continue
-            if stamp in seen:
-                left_out["{} on {} has the stamp of an earlier image and is left out"] += 1
-                continue
-            if not recorded:
-                left_out["{} on {} has no stamp and gets the time of recording"] += 1
-            index.ascending &= stamp > last_stamp and time > last_time
-            last_stamp, last_time = stamp, time
-            seen.add(stamp)
-            index.stamps.append(stamp)
-            index.times.append(time)
-            index.sizes.append(len(data))
-        topic = next(iter(connections)).topic
-        index.notices = [text.format(f"{count} image{'s' * (count > 1)}", topic) for text, count in left_out.items()]
-        return index
-
-
-def _chosen(path: Path, reader: AnyReader, topic: str | None) -> list[Connection]:
-    """The connections of the images' topic. Raises ClipError."""
-    counts = Counter[str]()
-    for connection in reader.connections:
-        if connection.msgtype in IMAGES:
-            counts[connection.topic] += connection.msgcount
-    if topic is not None:
-        if topic not in counts:
-            raise ClipError(
-                path, f"there is no topic {topic} of images; there are: {', '.join(sorted(counts)) or 'none'}"
-            )
-        return _connections(reader, topic)
-    candidates = sorted(topic for topic, count in counts.items() if count)
-    if not candidates:
-        kinds = " or ".join(IMAGES)
-        others = sorted({f"{connection.topic} ({connection.msgtype})" for connection in reader.connections})
-        known = ", ".join(others[:8]) + (" ..." if len(others) > 8 else "") or "none"
-        raise ClipError(path, f"there are no images ({kinds}); its topics: {known}")
-    own = {connection.topic.rpartition("/")[0] for connection in reader.connections if connection.msgtype == MASKLETS}
-    outputs = {f"{node}/{output}" for node in own | {OWN_NAME} for output in OWN_OUTPUTS}
-    copies = {f"{topic}/compressed" for topic in candidates}
-    cameras = [topic for topic in candidates if topic not in outputs | copies] or candidates
-    if len(cameras) > 1:
-        cameras = [topic for topic in cameras if not _is_depth(reader, topic)] or cameras
-    if len(cameras) > 1:
-        named = ", ".join(f"{topic} ({counts[topic]} images)" for topic in cameras)
-        raise ClipError(path, f"there are several topics of images: {named}; choose one with --images TOPIC")
-    return _connections(reader, cameras[0])
-
-
-def _connections(reader: AnyReader, topic: str) -> list[Connection]:
-    """The connections of a topic of images, all of the first one's type."""
-    found = [one for one in reader.connections if one.topic == topic and one.msgtype in IMAGES]
-    return [one for one in found if one.msgtype == found[0].msgtype]
-
-
-def _is_depth(reader: AnyReader, topic: str) -> bool:
-    """Whether the first image of a topic has depth, judging by its encoding."""
-    connections = _connections(reader, topic)
-    try:
-        for _, _, data in islice(reader.messages(connections), 1):
-            message: Any = reader.deserialize(data, connections[0].msgtype)
-            encoding = getattr(message, "encoding", "") or message.format
-            return "compressedDepth" in encoding or encoding.partition(";")[0].strip() in ("16UC1", "32FC1")
-    except Exception:  # damaged: the user chooses
-        pass
-    return False
-
-
-def _storages(reader: AnyReader) -> Iterator[McapReader]:
-    """The MCAP files of a bag that have chunks."""
-    for one in reader.readers:
-        storage = getattr(one, "storage", None)
-        for part in getattr(storage, "storages", [storage]):
-            if isinstance(part, McapReader) and part.chunks:
-                yield part
-
-
-def _key(storage: McapReader, chunk: Any) -> tuple[str, int]:
-    return Path(str(storage.path)).name, int(chunk.chunk_start_offset)
-
-
-def _stamp(data: bytes) -> int:
-    """Stamp of a serialised message that begins with a header, ns. Raises struct.error or IndexError."""
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    return int(seconds * 1_000_000_000 + nanoseconds)
-
-
-def _frame_id(data: bytes) -> str:
-    """Frame of a serialised message that begins with a header. Raises struct.error."""
-    (length,) = struct.unpack_from("<I" if data[1] & 1 else ">I", data, 12)
-    return bytes(data[16 : 16 + min(length, 256)]).rstrip(b"\0").decode("utf-8", "replace")

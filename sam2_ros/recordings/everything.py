@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from sam2_ros.acceleration import Network
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.masklet_review import ReviewSettings, review
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.recording import RecordedImage, Recording
+from sam2_ros.recordings.track import COMMIT_PERIOD, OnProgress, _Pace, _taken_up
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.encoded_image import EncodedImage
@@ -24,12 +22,6 @@ from sam2_ros.tracking.tracker import Tracker
 
 MIN_UNCOVERED = 0.5
 """A mask becomes an object if at least this share of its pixels belongs to no masklet yet."""
-COMMIT_FRAMES = 50
-"""Frames after which the tracker's state is stored: what a killed run has to do again."""
-
-OnProgress = Callable[[int, int], object]
-"""Called with the number of images that are done and of those that are known to be to do, over all passes."""
-
 
 @dataclass(frozen=True)
 class AutomaticMaskletSettings:
@@ -45,9 +37,6 @@ class AutomaticMaskletSettings:
     """Images from one search to the next; None: about a second."""
     coverage: float = 0.9
     """Search only where masklets cover less than this share of the image, 0 .. 1."""
-    max_objects: int = 32
-    """Objects that are followed at once. More are followed in further passes over the recording, with the same result;
-    more at once need more memory."""
     max_masklets: int = 256
     """Objects in all: the search ends when so many are found, those that come first, the best-rated on an image."""
     review: ReviewSettings = field(default_factory=ReviewSettings)
@@ -58,35 +47,38 @@ class AutomaticMaskletSettings:
             raise ValueError(f"period is {self.period}; it must be a number of images, 1 or more")
         if not 0 <= self.coverage <= 1:
             raise ValueError(f"coverage is {self.coverage}; it must be a share of the image, 0 to 1")
-        if self.max_objects < 1:
-            raise ValueError(f"max_objects is {self.max_objects}; it must be 1 or more")
         if not 1 <= self.max_masklets <= MAX_OBJECT_ID:
             raise ValueError(f"max_masklets is {self.max_masklets}; it must be from 1 to {MAX_OBJECT_ID}")
 
 
 def track_everything(
     recording: Recording,
-    model: SAM2 | Network,
+    tracker: Tracker,
     store: MaskletStore,
     settings: AutomaticMaskletSettings | None = None,
-    on_progress: OnProgress = lambda done, total: None,
+    *,
+    on_progress: OnProgress = lambda done, total, what: None,
+    commit_period: float = COMMIT_PERIOD,
 ) -> None:
     """Find everything that a recording shows, and follow it through the whole recording.
 
     Masks of the first image become objects; later, every `period` images, those of what no masklet covers yet. They are
-    followed forwards to the end and backwards to the beginning, `max_objects` at a time: a pass that is full stops
-    searching, and the next one goes on there. Then duplicates are merged, and bad masklets rejected (`review`).
+    followed forwards to the end and backwards to the beginning, at most the tracker's `max_objects` at once: a pass
+    that is full stops searching, and another one goes on there. Then duplicates are merged, and bad masklets rejected (`review`).
 
     A run that was killed goes on where it was, and gives the same masks. Two runs are equal.
 
     Args:
-        store: made for this recording, model and these settings.
+        tracker: of the network and with the settings to use; `history=1` is enough. It is reset.
+        store: gets the masks. Its run must be that of this recording, this tracker and these settings.
+        on_progress: the total grows with each pass that turns out to be necessary.
+        commit_period: seconds, at least, between commits to the store.
 
     Raises:
-        MemoryError: a GPU has too little memory for `max_objects`.
+        MemoryError: a GPU has too little memory for so many objects at once.
         OSError: the recording cannot be read, or the store not be written.
     """
-    _Run(recording, model, store, settings or AutomaticMaskletSettings(), on_progress).all()
+    _Run(recording, tracker, store, settings or AutomaticMaskletSettings(), on_progress, _Pace(commit_period)).all()
 
 
 class _Run:
@@ -96,16 +88,19 @@ class _Run:
     def __init__(
         self,
         recording: Recording,
-        model: SAM2 | Network,
+        tracker: Tracker,
         store: MaskletStore,
         settings: AutomaticMaskletSettings,
         on_progress: OnProgress,
+        pace: _Pace,
     ) -> None:
-        self.recording, self.store, self.settings, self._on_progress = recording, store, settings, on_progress
-        self.tracker = Tracker(model, history=1, max_objects=min(settings.max_objects, settings.max_masklets))
-        self.generator = AutomaticMaskGenerator(self.tracker.network, settings.masks)
+        self.recording, self.tracker, self.store, self.settings = recording, tracker, store, settings
+        suited = settings.masks or EverythingSettings.suited_to(tracker.network.config)
+        self.generator = AutomaticMaskGenerator(tracker.network, suited)
         self.period = settings.period or max(1, round(recording.fps))
+        self._on_progress, self._pace = on_progress, pace
         self._done = self._total = 0
+        self._what = ""
 
     def all(self) -> None:
         number = 0
@@ -116,7 +111,7 @@ class _Run:
             ((object_id, frame) for object_id, frame in self.store.first_frames.items() if frame > 0),
             key=lambda late: (-late[1], late[0]),
         )
-        size = self.settings.max_objects
+        size = self.tracker.max_objects
         self._total += sum(late[begin][1] + 1 for begin in range(0, len(late), size))
         for number, begin in enumerate(range(0, len(late), size), 1):
             self._backward(f"everything backward {number}", dict(late[begin : begin + size]))
@@ -128,7 +123,7 @@ class _Run:
 
     def _ids(self, number: int) -> range:
         """The IDs of the objects that a forward pass follows."""
-        size = self.settings.max_objects
+        size = self.tracker.max_objects
         return range(number * size + 1, min((number + 1) * size, self.settings.max_masklets) + 1)
 
     def _start_of(self, number: int) -> int | None:
@@ -157,7 +152,7 @@ class _Run:
     def _forward(self, number: int, start: int) -> None:
         name = f"everything forward {number + 1}"
         self._total += len(self.recording) - start
-        begin = self._resume(name, start)
+        begin = self._resume(name, start, len(self.recording))
         self._advance(begin - start)
         ids = self._ids(number)
         searched = self.store.first_frames[ids[0] - 1] if number else -1  # by the passes before
@@ -174,8 +169,7 @@ class _Run:
                     new = [object_id for object_id in self._search(image, encoded) if object_id in ids]
             self._start(image, new, encoded)
             self._advance(1)
-            if (image.index + 1) % COMMIT_FRAMES == 0:
-                self.store.commit(name, image.index + 1, self._state())
+            self._pace.commit(self.store, name, image.index + 1, self.tracker)
         self.store.commit(name, len(self.recording), done=True)
 
     def _search(self, image: RecordedImage, encoded: EncodedImage) -> list[int]:
@@ -209,14 +203,13 @@ class _Run:
         What the tracker sees is the recording in reverse: each object is prompted by its mask, on its frame.
         """
         start = max(first_frames.values())
-        begin = self._resume(name, start)
+        begin = self._resume(name, start, -1)
         self._advance(start - begin)
         for image in self.recording.images_backwards(begin) if begin >= 0 else ():
             encoded = self._follow(image)
             self._start(image, [i for i, frame in first_frames.items() if frame == image.index], encoded)
             self._advance(1)
-            if image.index % COMMIT_FRAMES == 0:
-                self.store.commit(name, image.index - 1, self._state())
+            self._pace.commit(self.store, name, image.index - 1, self.tracker)
         self.store.commit(name, -1, done=True)
 
     # ---- in both directions
@@ -250,26 +243,18 @@ class _Run:
                     raise self._too_many() from error
 
     def _too_many(self) -> MemoryError:
-        number = self.settings.max_objects
+        number = self.tracker.max_objects
         return MemoryError(f"the GPU is out of memory for {number} objects at once; choose fewer (max_objects)")
 
     def _found_on(self, frame: int) -> list[int]:
         return [object_id for object_id, first in self.store.first_frames.items() if first == frame]
 
-    def _resume(self, name: str, start: int) -> int:
-        """The image with which a pass goes on; the tracker is as it was there."""
-        self.tracker.reset()
-        if (earlier := self.store.pass_state(name)) is None:
-            return start
-        if earlier.state is not None:
-            self.tracker.restore(torch.load(io.BytesIO(earlier.state), weights_only=True))
-        return earlier.next_frame
-
-    def _state(self) -> bytes:
-        state = io.BytesIO()
-        torch.save(self.tracker.state(), state)
-        return state.getvalue()
+    def _resume(self, name: str, start: int, past: int) -> int:
+        """Take up a pass. Returns the index of its next image; `past` if it is done."""
+        next_frame = _taken_up(name, start, self.tracker, self.store)
+        self._what = name
+        return past if next_frame is None else next_frame
 
     def _advance(self, images: int) -> None:
         self._done += images
-        self._on_progress(self._done, self._total)
+        self._on_progress(self._done, self._total, self._what)

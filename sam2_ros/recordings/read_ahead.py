@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ class _End:
         self.error = error
 
 
-def read_ahead(items: Generator[Item, None, None], ahead: int = AHEAD) -> Iterator[Item]:
+def read_ahead(items: Generator[Item, None, None], ahead: int = AHEAD) -> Generator[Item, None, None]:
     """The same items, computed in a thread while earlier ones are used.
 
     Errors come through in their place. The thread begins with the first item that is asked for, and has ended, and

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,11 +149,12 @@ class Recording(ABC):
     def _undamaged(self, indices: range) -> Iterator[RecordedImage]:
         if not indices:
             return
-        for image in read_ahead(self._read(indices)):
-            if isinstance(image, DamagedImage):
-                self.damaged[image.index] = image.reason
-            elif image is not None:
-                yield image
+        with closing(read_ahead(self._read(indices))) as images:
+            for image in images:
+                if isinstance(image, DamagedImage):
+                    self.damaged[image.index] = image.reason
+                elif image is not None:
+                    yield image
 
 
 def regular_stamps(count: int, fps: float) -> list[int]:
@@ -173,7 +175,7 @@ def content_hash(kind: str, stamps: Sequence[int], files: Sequence[Path]) -> str
     for file in files[:: max(1, len(files) // SAMPLES)]:
         size = file.stat().st_size
         with open(file, "rb") as stream:
-            for start in range(0, size, max(SAMPLE, size // SAMPLES)):
-                stream.seek(start)
+            for start in np.linspace(0, max(0, size - SAMPLE), SAMPLES if size > SAMPLE else 1):
+                stream.seek(int(start))
                 content.update(stream.read(SAMPLE))
     return content.hexdigest()[:32]

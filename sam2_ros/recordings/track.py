@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.prompts import ScheduledPrompt, first_frames
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.pixels import prompt_to_network
-from sam2_ros.tracking.prompt import PromptError
+from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
 FORWARDS, BACKWARDS = "forwards", "backwards"
@@ -27,7 +26,8 @@ COMMIT_SHARE = 0.01
 """Maximum share of the time that commits may take."""
 
 CHECKED_FRAMES = 64
-"""Number of prompted images that are read before the first pass, to check their prompts."""
+"""Maximum number of prompted images that are read to check prompts before the first pass. Prompts of the others are
+checked with the size of the last one."""
 
 OnProgress = Callable[[int, int, str], None]
 """Called with the number of images that are done, that of all passes together, and the name of the pass."""
@@ -57,18 +57,19 @@ def track(
         commit_period: seconds, at least, between commits to the store.
 
     Raises:
-        PromptError: a prompt cannot be applied; the message names it. Most are found before the first image is
-            processed. What was computed before stays in the store.
+        PromptError: a prompt cannot be applied; the message names it. Nearly all are found before the first image is
+            processed; otherwise the last commit stays in the store.
         OSError: the store cannot be written, or the recording cannot be read.
     """
     ordered = sorted(prompts, key=lambda scheduled: scheduled.frame)
     if store.pass_state(FORWARDS) is None:
         check_prompts(recording, ordered, tracker)
-    begin = max(first_frames(ordered).values(), default=0) if backward else 0
-    total = len(recording) + begin
+    ahead, begin = len(recording.span), max(first_frames(ordered).values(), default=0)
+    behind = max(0, begin - recording.span.start) if backward else 0
+    total = ahead + behind
     _forwards(recording, ordered, tracker, store, _Pace(commit_period), lambda done: on_progress(done, total, FORWARDS))
-    if begin:
-        other, ahead = tracker.sibling(), len(recording)
+    if behind:
+        other = tracker.sibling()
         _backwards(
             recording,
             begin,
@@ -88,29 +89,67 @@ def lost_objects(store: MaskletStore) -> dict[int, int]:
 def check_prompts(recording: Recording, prompts: Iterable[ScheduledPrompt], tracker: Tracker) -> None:
     """Check prompts as far as that is possible without the network. Raises PromptError, which names the prompt."""
     by_frame = _by_frame(prompts)
-    known: set[int] = set()
-    for scheduled in (scheduled for here in by_frame.values() for scheduled in here):
-        prompt = scheduled.prompt
-        if not 0 <= scheduled.frame < len(recording):
-            raise _refused(scheduled, f"{recording.path} has the frames 0 to {len(recording) - 1}")
-        if not prompt.object_id:
-            raise _refused(scheduled, "it has no object ID")
-        if prompt.object_id not in known and len(known) == tracker.max_objects:
-            raise _refused(scheduled, f"the limit of tracked objects ({tracker.max_objects}) is reached")
-        known.add(prompt.object_id)
-    for frame in islice(by_frame, CHECKED_FRAMES):
-        image = next(iter(recording.images(frame, frame + 1)), None)
-        if image is None:
-            _check_damaged(recording, by_frame, range(frame, frame + 1))
-            continue
+    for frame, here in by_frame.items():
+        if frame not in recording.span:
+            raise _refused(here[0], f"the frames are {recording.span[0]} to {recording.span[-1]}")
+    size: tuple[int, int] | None = None
+    clicks: dict[int, tuple[int, int]] = {}
+    for number, here in enumerate(by_frame.values()):
+        if number < CHECKED_FRAMES or size is None:
+            size = _size_of(recording, here[0])
+            checked = _checked(here, size, tracker)
+        else:
+            try:  # most recordings have images of one size
+                checked = _checked(here, size, tracker)
+            except PromptError:
+                checked = _checked(here, _size_of(recording, here[0]), tracker)
+        for scheduled, prompt in zip(here, checked, strict=True):
+            _check_together(scheduled, prompt, clicks, tracker.max_objects)
+
+
+def _size_of(recording: Recording, scheduled: ScheduledPrompt) -> tuple[int, int]:
+    """Height and width of a prompted image. Raises PromptError if it is damaged."""
+    for image in recording.images(scheduled.frame, scheduled.frame + 1):
         height, width, _ = image.pixels.shape
-        for scheduled in by_frame[frame]:
-            try:
-                prompt = scheduled.prompt.checked(height, width)
-                if prompt.mask is not None:
-                    prompt_to_network(prompt.mask, tracker.network.config.shape(height, width), torch.device("cpu"))
-            except PromptError as error:
-                raise _refused(scheduled, error) from error
+        return height, width
+    raise _damaged(recording, scheduled)
+
+
+def _checked(prompts: Iterable[ScheduledPrompt], size: tuple[int, int], tracker: Tracker) -> list[Prompt]:
+    """Prompts as the tracker reads them for an image of this size."""
+    checked = []
+    for scheduled in prompts:
+        try:
+            prompt = scheduled.prompt.checked(*size)
+            if prompt.mask is not None:
+                prompt_to_network(prompt.mask, tracker.network.config.shape(*size), torch.device("cpu"))
+        except PromptError as error:
+            raise _refused(scheduled, error) from error
+        checked.append(prompt)
+    return checked
+
+
+def _check_together(
+    scheduled: ScheduledPrompt, prompt: Prompt, clicks: dict[int, tuple[int, int]], max_objects: int
+) -> None:
+    """Check a prompt with those before it.
+
+    Args:
+        clicks: the frame that each object was prompted on last, and how many of its clicks count there; is updated.
+    """
+    if not prompt.object_id:
+        raise _refused(scheduled, "it has no object ID")
+    starts = prompt.object_id not in clicks
+    if starts and len(clicks) == max_objects:
+        raise _refused(scheduled, f"the limit of tracked objects ({max_objects}) is reached")
+    shown = prompt.box is not None or prompt.mask is not None
+    if (starts or prompt.replace) and not shown and not any(click.positive for click in prompt.clicks):
+        raise _refused(scheduled, "only negative clicks; a new object needs a positive click, a box or a mask")
+    frame, before = clicks.get(prompt.object_id, (scheduled.frame, 0))
+    count = len(prompt.clicks) + (0 if frame != scheduled.frame or shown or prompt.replace else before)
+    if count > MAX_CLICKS:
+        raise _refused(scheduled, f"{count} clicks on one frame; at most {MAX_CLICKS} are used")
+    clicks[prompt.object_id] = scheduled.frame, count
 
 
 def _forwards(
@@ -123,10 +162,11 @@ def _forwards(
 ) -> None:
     """Track every object from its first prompt to the last image."""
     by_frame = _by_frame(prompts)
-    next_frame = _taken_up(FORWARDS, 0, tracker, store)
+    first = recording.span.start
+    next_frame = _taken_up(FORWARDS, first, tracker, store)
     if next_frame is None:
         return
-    on_progress(next_frame)
+    on_progress(next_frame - first)
     for image in recording.images(next_frame):
         _check_damaged(recording, by_frame, range(next_frame, image.index))
         frame = tracker.step(image.pixels, image.stamp)
@@ -137,10 +177,10 @@ def _forwards(
         store.add(image.index, newest.masklets)
         next_frame = image.index + 1
         pace.commit(store, FORWARDS, next_frame, tracker)
-        on_progress(next_frame)
-    _check_damaged(recording, by_frame, range(next_frame, len(recording)))
-    store.commit(FORWARDS, len(recording), done=True)
-    on_progress(len(recording))
+        on_progress(next_frame - first)
+    _check_damaged(recording, by_frame, range(next_frame, recording.span.stop))
+    store.commit(FORWARDS, recording.span.stop, done=True)
+    on_progress(len(recording.span))
 
 
 def _apply(scheduled: ScheduledPrompt, tracker: Tracker, store: MaskletStore) -> None:
@@ -187,8 +227,8 @@ def _backwards(
         next_frame = image.index - 1
         pace.commit(store, BACKWARDS, next_frame, tracker)
         on_progress(begin - 1 - next_frame)
-    store.commit(BACKWARDS, -1, done=True)
-    on_progress(begin)
+    store.commit(BACKWARDS, recording.span.start - 1, done=True)
+    on_progress(begin - recording.span.start)
 
 
 def _taken_up(name: str, first: int, tracker: Tracker, store: MaskletStore) -> int | None:
@@ -236,8 +276,12 @@ def _check_damaged(recording: Recording, by_frame: Mapping[int, Sequence[Schedul
     """Raise PromptError if there is a prompt for an image that was left out."""
     for frame in left_out:
         if frame in by_frame:
-            reason = recording.damaged.get(frame, "it cannot be decoded")
-            raise _refused(by_frame[frame][0], f"this image is damaged ({reason}); prompt another one")
+            raise _damaged(recording, by_frame[frame][0])
+
+
+def _damaged(recording: Recording, scheduled: ScheduledPrompt) -> PromptError:
+    reason = recording.damaged.get(scheduled.frame, "it cannot be decoded")
+    return _refused(scheduled, f"this image is damaged ({reason}); prompt another one")
 
 
 def _refused(scheduled: ScheduledPrompt, reason: object) -> PromptError:

@@ -48,10 +48,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "geometry": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
     "scenes.simulation": (*EVERYBODYS, *LIGHT, "data", "scenes"),
-    "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
+    "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
+    "evaluation": (*EVERYBODYS, *NETWORK, "data", "recordings", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
     "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
     "commands": (
         *EVERYBODYS,
