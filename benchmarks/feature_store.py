@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,14 +22,9 @@ from rich.table import Table
 
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2, ImageFeatures
+from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
-
-
-def milliseconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return 1000 * (time.perf_counter() - start)
 
 
 def write(features: ImageFeatures, file: Path) -> None:
@@ -58,6 +52,24 @@ def forget(file: Path) -> None:
     os.close(descriptor)
 
 
+def measure(tracker: Tracker, image: np.ndarray, file: Path) -> tuple[float, float, float, float]:
+    """ms to encode an image, to write and to read its features, and to track all objects on it."""
+    clock = time.perf_counter
+    moments = [clock()]
+    encoded = tracker.encode(image)
+    moments.append(clock())
+    write(encoded.features, file)
+    forget(file)
+    moments.append(clock())
+    stored = read(encoded.features, file)
+    moments.append(clock())
+    tracker.step(EncodedImage(encoded.height, encoded.width, stored))
+    moments.append(clock())
+    assert all(torch.equal(x, y) for x, y in zip(vars(stored).values(), vars(encoded.features).values(), strict=True))
+    encode, wrote, took, track = 1000 * np.diff(moments)
+    return encode, wrote, took, track
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", default=["default", "sam2.1_hiera_tiny"])
@@ -80,22 +92,13 @@ def main() -> None:
             tracker.prompt(Prompt(mask=mask))
         for _ in range(tracker.network.config.recent_memories + 1):
             tracker.step(image)
-        encoded = tracker.encode(image)
-        times: dict[str, list[float]] = {"encode": [], "write": [], "read": [], "track": []}
         with TemporaryDirectory(dir=options.folder) as folder:
             file = Path(folder) / "features"
-            for _ in range(options.images):
-                times["encode"].append(milliseconds(lambda: tracker.encode(image)))
-                times["write"].append(milliseconds(lambda: write(encoded.features, file)))
-                forget(file)
-                times["read"].append(milliseconds(lambda: read(encoded.features, file)))
-                times["track"].append(milliseconds(lambda: tracker.step(encoded)))
-            same = read(encoded.features, file)
-        assert all(torch.equal(x, y) for x, y in zip(vars(same).values(), vars(encoded.features).values(), strict=True))
-        encode, wrote, took, track = (float(np.median(times[what])) for what in ("encode", "write", "read", "track"))
+            runs = [measure(tracker, image, file) for _ in range(options.images)]
+        encode, wrote, took, track = np.median(runs, axis=0)
         one = track / options.objects
         saved = [f"{(encode - took) / (encode + n * one):.0%}" for n in (1, 8, 32)]
-        size = sum(tensor.nbytes for tensor in vars(encoded.features).values()) / 1e6
+        size = sum(tensor.nbytes for tensor in vars(tracker.encode(image).features).values()) / 1e6
         numbers = (size, encode, took, wrote, one)
         table.add_row(name, *(f"{number:.1f}" for number in numbers), *saved)
     Console().print(table)

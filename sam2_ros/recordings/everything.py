@@ -9,19 +9,23 @@ import torch
 
 from sam2_ros.recordings.masklet_review import ReviewSettings, review
 from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.pass_progress import COMMIT_PERIOD, Pace, taken_up
 from sam2_ros.recordings.recording import RecordedImage, Recording
-from sam2_ros.recordings.track import COMMIT_PERIOD, OnProgress, _Pace, _taken_up
+from sam2_ros.recordings.track import OnProgress
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares
+from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares, without_repeats
 from sam2_ros.tracking.pixels import prompt_to_network
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError
 from sam2_ros.tracking.tracker import Tracker
 
+FORWARDS, BACKWARDS, REVIEW = "everything forwards", "everything backwards", "review"
+"""Names of the passes; the first two are numbered."""
 MIN_UNCOVERED = 0.5
 """A mask becomes an object if at least this share of its pixels belongs to no masklet yet."""
+
 
 @dataclass(frozen=True)
 class AutomaticMaskletSettings:
@@ -64,7 +68,8 @@ def track_everything(
 
     Masks of the first image become objects; later, every `period` images, those of what no masklet covers yet. They are
     followed forwards to the end and backwards to the beginning, at most the tracker's `max_objects` at once: a pass
-    that is full stops searching, and another one goes on there. Then duplicates are merged, and bad masklets rejected (`review`).
+    that is full stops searching, and another one goes on there. In the end, duplicates and bad masklets are rejected
+    (`masklet_review`).
 
     A run that was killed goes on where it was, and gives the same masks. Two runs are equal.
 
@@ -78,7 +83,7 @@ def track_everything(
         MemoryError: a GPU has too little memory for so many objects at once.
         OSError: the recording cannot be read, or the store not be written.
     """
-    _Run(recording, tracker, store, settings or AutomaticMaskletSettings(), on_progress, _Pace(commit_period)).all()
+    _Run(recording, tracker, store, settings or AutomaticMaskletSettings(), on_progress, Pace(commit_period)).all()
 
 
 class _Run:
@@ -92,7 +97,7 @@ class _Run:
         store: MaskletStore,
         settings: AutomaticMaskletSettings,
         on_progress: OnProgress,
-        pace: _Pace,
+        pace: Pace,
     ) -> None:
         self.recording, self.tracker, self.store, self.settings = recording, tracker, store, settings
         suited = settings.masks or EverythingSettings.suited_to(tracker.network.config)
@@ -100,24 +105,24 @@ class _Run:
         self.period = settings.period or max(1, round(recording.fps))
         self._on_progress, self._pace = on_progress, pace
         self._done = self._total = 0
-        self._what = ""
 
     def all(self) -> None:
+        if self.store.pass_state(REVIEW) is not None:
+            return
         number = 0
         while (start := self._start_of(number)) is not None:
-            self._forward(number, start)
+            self._forward(f"{FORWARDS} {number + 1}", number, start)
             number += 1
-        late = sorted(
-            ((object_id, frame) for object_id, frame in self.store.first_frames.items() if frame > 0),
-            key=lambda late: (-late[1], late[0]),
-        )
+        first_image = self.recording.span.start
+        found_late = {object_id: frame for object_id, frame in self.store.first_frames.items() if frame > first_image}
+        latest_first = sorted(found_late, key=lambda object_id: (-found_late[object_id], object_id))
         size = self.tracker.max_objects
-        self._total += sum(late[begin][1] + 1 for begin in range(0, len(late), size))
-        for number, begin in enumerate(range(0, len(late), size), 1):
-            self._backward(f"everything backward {number}", dict(late[begin : begin + size]))
-        if self.store.pass_state("everything review") is None:
-            review(self.store, self.settings.review)
-            self.store.commit("everything review", len(self.recording), done=True)
+        parts = [latest_first[begin : begin + size] for begin in range(0, len(latest_first), size)]
+        self._total += sum(found_late[part[0]] - first_image + 1 for part in parts)
+        for number, part in enumerate(parts, 1):
+            self._backward(f"{BACKWARDS} {number}", {object_id: found_late[object_id] for object_id in part})
+        review(self.store, self.settings.review)
+        self.store.commit(REVIEW, self.recording.span.stop, done=True)
 
     # ---- forwards
 
@@ -129,17 +134,19 @@ class _Run:
     def _start_of(self, number: int) -> int | None:
         """The image on which a forward pass begins; None: there is nothing to do for it."""
         if number == 0:
-            return 0
+            return self.recording.span.start
         first_frames, ids = self.store.first_frames, self._ids(number)
         if not ids or ids[0] - 1 not in first_frames:  # as many as there may be; or the pass before had room
             return None
         if ids[0] in first_frames:
             return first_frames[ids[0]]
-        searches = range(self._next_search(first_frames[ids[0] - 1]), len(self.recording), self.period)
+        searches = range(self._next_search(first_frames[ids[0] - 1]), self.recording.span.stop, self.period)
         return next((frame for frame in searches if self._is_uncovered(frame)), None)
 
     def _next_search(self, after: int) -> int:
-        return (after // self.period + 1) * self.period
+        """The first image after this one that is due to be searched."""
+        first = self.recording.span.start
+        return first + ((after - first) // self.period + 1) * self.period
 
     def _is_uncovered(self, frame: int) -> bool:
         """Whether the masklets of an image cover too little of it."""
@@ -149,15 +156,17 @@ class _Run:
         counts = [mask.counts for mask in stored.masks if mask.present]
         return covered_share(counts, stored.height, stored.width) < self.settings.coverage
 
-    def _forward(self, number: int, start: int) -> None:
-        name = f"everything forward {number + 1}"
-        self._total += len(self.recording) - start
-        begin = self._resume(name, start, len(self.recording))
-        self._advance(begin - start)
+    def _forward(self, name: str, number: int, start: int) -> None:
+        end = self.recording.span.stop
+        self._total += end - start
+        begin = taken_up(name, start, self.tracker, self.store)
+        self._advance(name, (end if begin is None else begin) - start)
+        if begin is None:
+            return
         ids = self._ids(number)
-        searched = self.store.first_frames[ids[0] - 1] if number else -1  # by the passes before
+        searched = self.store.first_frames[ids[0] - 1] if number else start - 1  # by the passes before
         due = self._next_search(max(searched, begin - 1))
-        for image in self.recording.images(begin) if begin < len(self.recording) else ():
+        for image in self.recording.images(begin):
             if number == 0:
                 self.store.add_frame(image.index, image.stamp, *image.pixels.shape[:2])
             encoded = self._follow(image)
@@ -168,9 +177,9 @@ class _Run:
                     encoded = encoded or self.tracker.encode(image.pixels)
                     new = [object_id for object_id in self._search(image, encoded) if object_id in ids]
             self._start(image, new, encoded)
-            self._advance(1)
+            self._advance(name, 1)
             self._pace.commit(self.store, name, image.index + 1, self.tracker)
-        self.store.commit(name, len(self.recording), done=True)
+        self.store.commit(name, end, done=True)
 
     def _search(self, image: RecordedImage, encoded: EncodedImage) -> list[int]:
         """Find everything that no masklet covers yet, and add it to the store as objects; their IDs."""
@@ -181,8 +190,10 @@ class _Run:
         uncovered = uncovered_shares([mask.counts for mask in found], known, stored.height, stored.width)
         new = [mask for mask, share in zip(found, uncovered, strict=True) if share >= MIN_UNCOVERED]
         new = [mask for mask in sorted(new, key=lambda mask: -mask.iou) if self._is_large_enough(mask, encoded)]
+        most = self.settings.review.duplicate_iou  # what would be rejected in the end need not be followed
+        new = [new[i] for i in without_repeats([mask.counts for mask in new], most, stored.height, stored.width)]
         object_ids = range(len(first_frames) + 1, self.settings.max_masklets + 1)[: len(new)]
-        for object_id, mask in zip(object_ids, new, strict=False):
+        for object_id, mask in zip(object_ids, new, strict=False):  # beyond `max_masklets`, masks are left
             self.store.add_object(object_id, "", image.index)
             self.store.add(image.index, [Masklet(object_id, "", True, 1.0, mask.iou, mask.mask)])
         return list(object_ids)
@@ -203,12 +214,14 @@ class _Run:
         What the tracker sees is the recording in reverse: each object is prompted by its mask, on its frame.
         """
         start = max(first_frames.values())
-        begin = self._resume(name, start, -1)
-        self._advance(start - begin)
-        for image in self.recording.images_backwards(begin) if begin >= 0 else ():
+        begin = taken_up(name, start, self.tracker, self.store)
+        self._advance(name, start - (self.recording.span.start - 1 if begin is None else begin))
+        if begin is None:
+            return
+        for image in self.recording.images_backwards(begin):
             encoded = self._follow(image)
             self._start(image, [i for i, frame in first_frames.items() if frame == image.index], encoded)
-            self._advance(1)
+            self._advance(name, 1)
             self._pace.commit(self.store, name, image.index - 1, self.tracker)
         self.store.commit(name, -1, done=True)
 
@@ -249,12 +262,6 @@ class _Run:
     def _found_on(self, frame: int) -> list[int]:
         return [object_id for object_id, first in self.store.first_frames.items() if first == frame]
 
-    def _resume(self, name: str, start: int, past: int) -> int:
-        """Take up a pass. Returns the index of its next image; `past` if it is done."""
-        next_frame = _taken_up(name, start, self.tracker, self.store)
-        self._what = name
-        return past if next_frame is None else next_frame
-
-    def _advance(self, images: int) -> None:
+    def _advance(self, name: str, images: int) -> None:
         self._done += images
-        self._on_progress(self._done, self._total, self._what)
+        self._on_progress(self._done, self._total, name)

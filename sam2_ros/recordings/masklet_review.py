@@ -18,13 +18,13 @@ class ReviewSettings:
 
     min_visible: int = 5
     """Images on which it has to be visible (all, in a shorter recording)."""
-    min_iou: float = 0.0
+    min_iou: float = 0.4
     """Predicted IoU that it needs, on average."""
-    max_returns: float = 0.1
+    max_returns: float = 0.05
     """It flickers if it comes back after images without a mask more often than that."""
     max_jumps: float = 0.1
     """It drifts if its mask jumps more often than that (`masklet_quality.JUMP_IOU`)."""
-    duplicate_iou: float = 0.7
+    duplicate_iou: float = 0.6
     """Two are the same object if their IoU is higher, where both are visible."""
     max_filled: float = 0.5
     """It covers another one if that lies inside it and makes up most of it more often than that."""

@@ -32,6 +32,16 @@ def uncovered_shares(
     return 1 - _insides(_packed(counts, height, width), [union])[:, 0]
 
 
+def without_repeats(counts: Sequence[np.ndarray], max_iou: float, height: int, width: int) -> list[int]:
+    """Indices of the masks (`rle`) that share no more than `max_iou` with any that is taken before it."""
+    taken: list[int] = []
+    ious = coco.iou(*[_packed(counts, height, width)] * 2, [0] * len(counts)) if counts else []
+    for index, row in enumerate(ious):
+        if all(row[other] <= max_iou for other in taken):
+            taken.append(index)
+    return taken
+
+
 @dataclass(frozen=True)
 class Life:
     """One masklet over all frames."""

@@ -12,9 +12,7 @@ from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.tracking.masklet import Masklet
 
 SIZE, FRAMES = (30, 40), 20
-SETTINGS = ReviewSettings(
-    min_visible=5, min_iou=0.4, max_returns=0.1, max_jumps=0.1, duplicate_iou=0.7, max_filled=0.5
-)
+SETTINGS = ReviewSettings(min_visible=5, min_iou=0.4, max_returns=0.1, max_jumps=0.1, duplicate_iou=0.7, max_filled=0.5)
 EMPTY = np.zeros(SIZE, bool)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sam2_ros.tracking import rle
-from sam2_ros.tracking.masklet_quality import Lives, covered_share, uncovered_shares
+from sam2_ros.tracking.masklet_quality import Lives, covered_share, uncovered_shares, without_repeats
 
 SIZE = 30, 40
 
@@ -19,7 +19,9 @@ def rectangle(top: int, left: int, height: int, width: int) -> np.ndarray:
 
 def random_masks(count: int, seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return [rectangle(*rng.integers(0, 20, 2), *rng.integers(5, 18, 2)) & (rng.random(SIZE) < 0.9) for _ in range(count)]
+    return [
+        rectangle(*rng.integers(0, 20, 2), *rng.integers(5, 18, 2)) & (rng.random(SIZE) < 0.9) for _ in range(count)
+    ]
 
 
 def counts(masks: list[np.ndarray]) -> list[np.ndarray]:
@@ -38,6 +40,13 @@ def test_uncovered_shares_are_of_each_mask() -> None:
     assert uncovered_shares(counts(masks), counts(known), *SIZE) == pytest.approx(expected)
     assert uncovered_shares(counts(masks), [], *SIZE).tolist() == [1] * 5
     assert uncovered_shares([], counts(known), *SIZE).tolist() == []
+
+
+def test_repeats_of_what_comes_before_are_left_out() -> None:
+    first, almost, other = rectangle(0, 0, 10, 10), rectangle(0, 1, 10, 10), rectangle(15, 15, 10, 10)
+    assert without_repeats(counts([first, almost, other, first]), 0.6, *SIZE) == [0, 2]
+    assert without_repeats(counts([first, almost, other, first]), 0.9, *SIZE) == [0, 1, 2]
+    assert without_repeats([], 0.6, *SIZE) == []
 
 
 def lives_of(frames: list[dict[int, np.ndarray]], object_ids: tuple[int, ...], iou: float = 0.5) -> Lives:
