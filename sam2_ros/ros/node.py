@@ -63,7 +63,7 @@ from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 15
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
