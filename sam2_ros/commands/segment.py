@@ -103,7 +103,7 @@ def arguments() -> CommandParser:
 
     model = parser.add_argument_group("model")
     model.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    weights = "Meta's .pt, Hugging Face's or our .safetensors; a folder of exported graphs"
+    weights = "Meta's .pt, our or Hugging Face's .safetensors, or exported graphs"
     model.add_argument("--checkpoint", type=Path, metavar="FILE", help=weights)
     model.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
     model.add_argument("--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image"))
