@@ -41,16 +41,16 @@ from sam2_ros.tracking.segmented_picture import SegmentedThing, draw_segmented
 ANNOTATIONS = "annotations.json"
 EXAMPLES = """
 %(prog)s picture.jpg --out masks
-%(prog)s photos --out masks --pred-iou-thresh 0.5 --format png
+%(prog)s photos --out masks --pred-iou-thresh 0.4 --format png
 %(prog)s photos --model sam2.1_hiera_tiny --crop-n-layers 1
 %(prog)s picture.jpg --click 640,360+650,380-700,400 --box 10,20,80,60 --label cup plate
 """
 
 SETTINGS: dict[str, tuple[str, str]] = {
-    "points_per_side": ("N", "a grid of N x N clicks looks for things (default: 32)"),
-    "pred_iou_thresh": ("X", "minimum predicted IoU of a mask (default: suits the model)"),
-    "stability_score_thresh": ("X", "minimum stability of a mask (default: suits the model)"),
-    "box_nms_thresh": ("X", "IoU of boxes from which on two masks are one thing (default: 0.7)"),
+    "points_per_side": ("N", "a grid of N x N clicks looks for things"),
+    "pred_iou_thresh": ("X", "minimum predicted IoU of a mask, 0 to 1"),
+    "stability_score_thresh": ("X", "minimum stability of a mask, 0 to 1"),
+    "box_nms_thresh": ("X", "IoU of boxes from which on two masks are one thing"),
     "crop_n_layers": ("N", "search in 4 ** n smaller crops, too, for small things (default: 0)"),
     "min_mask_region_area": ("N", "remove holes and islands of fewer pixels (default: 0)"),
     "points_per_batch": ("N", "clicks at once: changes speed and memory only (default: 64)"),
@@ -80,7 +80,9 @@ def arguments() -> CommandParser:
     parser.add_argument("--out", type=Path, metavar="FOLDER", default=Path("masks"), help=out)
     parser.add_argument("--format", choices=["png"], help="png: also each mask as a black and white picture")
 
-    everything = parser.add_argument_group("everything")
+    everything = parser.add_argument_group(
+        "everything (defaults suit the model; for Meta's they are those of its generator)"
+    )
     for index, (name, (metavar, text)) in enumerate(SETTINGS.items()):
         option, default = f"--{name.replace('_', '-')}", getattr(EverythingSettings(), name)
         help = text if index < COMMON else Rare(text)
