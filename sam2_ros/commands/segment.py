@@ -12,6 +12,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; see the sam2 node
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -228,6 +229,7 @@ def _count(number: int, noun: str) -> str:
 def main() -> int:
     options = parse_options()
     console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was found until then is written
     try:
         return segment(options, console)
     except (CheckpointError, OSError, ValueError, MemoryError) as error:
