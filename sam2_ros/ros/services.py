@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 from sam2_ros import srv
 from sam2_ros.ros import masklets
 from sam2_ros.ros.configured_stream import ConfiguredStream
+from sam2_ros.ros.everything_service import EverythingService
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.log import Log
 from sam2_ros.ros.pause_services import PauseServices
@@ -38,6 +39,7 @@ class Services:
         node.create_service(srv.ListObjects, private("list"), self._list, callback_group=management)
         PauseServices(node, topics, configured, management)
         SegmentService(node, topics, log, configured)
+        EverythingService(node, topics, log, configured)
         SaveService(node, topics, configured)
 
     def _prompt(

@@ -218,6 +218,11 @@ def test_topics(tmp_path):
         ClipError, match=r"there is no topic /front of images; there are: /camera/color, /camera/color/"
     ):
         BagRecording(path, "/front")
+    with pytest.raises(ClipError, match="/camera/depth has depth; choose a topic of colour"):
+        BagRecording(path, "/camera/depth")
+    only = write_bag(tmp_path / "only", Recorded("/depth", IMAGE, SECOND, raw(depth, "16UC1")))
+    with pytest.raises(ClipError, match="/depth has depth; choose a topic of colour"):
+        BagRecording(only)
     both = write_bag(tmp_path / "both", *pictures(3, "/left"), *pictures(2, "/right"))
     with pytest.raises(ClipError, match=r"topics of images: /left \(3 images\), /right \(2 images\); .*--images TOPIC"):
         BagRecording(both)
