@@ -105,7 +105,8 @@ class EverythingService:
         box_min_part = self._node.get_parameter("box_min_part").value
         for i, mask in enumerate(found.masks):
             response.masklets.append(_message(mask, ids.get(i, 0), box_min_part))
-            check.is_open()
+            if not request.track:  # otherwise the answer has to say which objects there are now
+                check.is_open()
         response.message = f"{quantity(len(found.masks), 'mask')} found" + _left_out(found.left_out)
         if request.track:
             response.not_tracked = len(found.masks) - len(ids)
