@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sam2_ros import msg, srv
-from sam2_ros.ros import everything_service
+from sam2_ros.ros import segment_everything_service as service
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
 from sam2_ros.ros.stamps import nanoseconds, time_message
@@ -244,16 +244,16 @@ def test_two_requests_at_once_are_both_answered(robot: Robot, sam2: Sam2Node) ->
 def test_limits_of_a_response(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
     robot.show(0, things())
     everything = segment(robot)
-    monkeypatch.setattr(everything_service, "MAX_MASKLETS", 1)
+    monkeypatch.setattr(service, "MAX_MASKLETS", 1)
     response = segment(robot, track=True)
     assert response.masklets[0].iou == everything.masklets[0].iou and len(response.masklets) == 1
     assert response.left_out == len(everything.masklets) - 1 and ids(robot) == [1]
     assert f"1 mask found, and {response.left_out} more that are left out: at most 1" in response.message
     monkeypatch.undo()
-    monkeypatch.setattr(everything_service, "MAX_RUNS", 3)
+    monkeypatch.setattr(service, "MAX_RUNS", 3)
     assert segment(robot).left_out == len(everything.masklets)
     monkeypatch.undo()
-    monkeypatch.setattr(everything_service, "TIME_LIMIT", 0.0)
+    monkeypatch.setattr(service, "TIME_LIMIT", 0.0)
     response = segment(robot)
     assert not response.success and "given up: 0% are done after 0 s; lower points_per_side" in response.message
 

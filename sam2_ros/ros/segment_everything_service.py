@@ -61,7 +61,7 @@ class _Found:
     max_objects: int = 0
 
 
-class EverythingService:
+class SegmentEverythingService:
     """Segments everything in an image with the network of a stream, one request after the other.
 
     Without `track`, the work is done in the service's thread: the network is the tracker's between two batches of
