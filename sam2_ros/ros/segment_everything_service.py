@@ -19,7 +19,6 @@ from sam2_ros.ros import masklets
 from sam2_ros.ros.call_queue import ClosedError
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.log import Log
 from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.requested_image import is_in_request, requested_image
 from sam2_ros.ros.stamps import nanoseconds
@@ -69,9 +68,8 @@ class SegmentEverythingService:
     become prompts. These go the way of all prompts: they are answered on ~/prompt_results, and may be replayed.
     """
 
-    def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream) -> None:
+    def __init__(self, node: Node, topics: Topics, configured: ConfiguredStream) -> None:
         self._node = node
-        self._log = log
         self._configured = configured
         group = MutuallyExclusiveCallbackGroup()  # of its own: it takes a while
         name = topics.private("segment_everything")
@@ -80,21 +78,23 @@ class SegmentEverythingService:
     def _serve(
         self, request: srv.SegmentEverything.Request, response: srv.SegmentEverything.Response
     ) -> srv.SegmentEverything.Response:
+        stream = self._configured.stream
         try:
-            return self._answer(request)
+            if stream is None:
+                raise ValueError("the node is not configured")
+            return self._answer(stream, request)
         except (ValueError, ClosedError) as error:  # also ImageError and PromptError; the stream has ended
             response.message = excerpt(str(error))
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             response.message = "the GPU is out of memory; remove an object or choose a smaller model"
         except Exception as error:
-            self._log.error(f"~/segment_everything: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
-            response.message = excerpt(f"internal error: {type(error).__name__}: {error}")
+            assert stream is not None
+            stream.note_failure(error)
+            response.message = stream.lost or excerpt(f"internal error: {type(error).__name__}: {error}")
         return response
 
-    def _answer(self, request: srv.SegmentEverything.Request) -> srv.SegmentEverything.Response:
-        if (stream := self._configured.stream) is None:
-            raise ValueError("the node is not configured")
+    def _answer(self, stream: Stream, request: srv.SegmentEverything.Request) -> srv.SegmentEverything.Response:
         check = _Check(stream, request.track)
         check()
         found = self._track(stream, request, check) if request.track else self._find(stream, request, check)

@@ -39,7 +39,7 @@ class Services:
         node.create_service(srv.ListObjects, private("list"), self._list, callback_group=management)
         PauseServices(node, topics, configured, management)
         SegmentService(node, topics, log, configured)
-        SegmentEverythingService(node, topics, log, configured)
+        SegmentEverythingService(node, topics, configured)
         SaveService(node, topics, configured)
 
     def _prompt(

@@ -275,6 +275,35 @@ def test_gpu_out_of_memory_disturbs_nothing(
     assert segment(robot, track=track).success
 
 
+@pytest.mark.parametrize("track", [False, True])
+def test_gpu_lost_to_a_request_is_lost_to_the_node(
+    robot: Robot, sam2: Sam2Node, track: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    robot.show(0, things())
+    after_the_first_batch(monkeypatch, fail)
+    for _ in range(2):
+        response = segment(robot, track=track)
+        assert not response.success and "the GPU is lost to this process" in response.message
+    robot.wait_for(lambda: sam2.cameras[0].stream.closed, "for the end of the stream")
+    result = robot.prompt(msg.Prompt(clicks=[msg.Click(x=30.0, y=30.0)]))[0]
+    assert not result.accepted and "the GPU is lost to this process" in result.message
+
+
+def test_an_error_in_a_request_disturbs_nothing(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake")
+
+    robot.show(0, things())
+    for track in (False, True):
+        with monkeypatch.context() as patch:
+            after_the_first_batch(patch, fail)
+            assert segment(robot, track=track).message == "internal error: RuntimeError: a mistake"
+    assert segment(robot, track=True).success and ids(robot)
+
+
 def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:
     def refusal(image: Image | None = None, **request: object) -> str:
         response = segment(robot, image, **request)
