@@ -134,7 +134,7 @@ def everything_report(
         for heading, parts in rows.tables().items()
     ]
     lines = {name: (IOUS, [found(clips, least) for least in IOUS]) for name, clips in rows.lines().items()}
-    everywhere = {clip for clip in scores}
+    everywhere = set(scores)
     images = scores_of(everywhere)
     data = {
         "found": found(everywhere, FOUND_IOU),
