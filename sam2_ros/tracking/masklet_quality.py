@@ -22,9 +22,7 @@ def covered_share(counts: Sequence[np.ndarray], height: int, width: int) -> floa
     return float(coco.area(coco.merge(_packed(counts, height, width)))) / (height * width) if counts else 0.0
 
 
-def uncovered_shares(
-    counts: Sequence[np.ndarray], known: Sequence[np.ndarray], height: int, width: int
-) -> np.ndarray:
+def uncovered_shares(counts: Sequence[np.ndarray], known: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
     """The share of each of N masks that is in none of the known masks: float [N]. Masks are run lengths (`rle`)."""
     if not counts or not known:
         return np.ones(len(counts))
