@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ class MaskletStore:
         differing = [name for name in {**known, **given} if known.get(name) != given.get(name)] if known else []
         if differing:
             self.close()
-            raise OtherRunError(f"{self.file.parent} holds the beginning of another run (other {', '.join(differing)})")
+            raise OtherRunError(f"{self.file.parent} holds another run (other {', '.join(differing)})")
 
     def __enter__(self) -> MaskletStore:
         return self
@@ -295,6 +296,15 @@ class MaskletStore:
             return dict(self._database.execute(query))
 
     @property
+    def lives(self) -> dict[int, tuple[int, int, float | None]]:
+        """By ascending ID: the images on which an object was looked for, those on which it is seen, and the mean of its
+        predicted IoU there; None: it is never seen."""
+        iou = "AVG(CASE WHEN present THEN iou END)"
+        query = f"SELECT object_id, COUNT(*), SUM(present), {iou} FROM masks GROUP BY object_id"
+        with self._errors():
+            return {row[0]: (row[1], row[2], row[3]) for row in self._database.execute(query)}
+
+    @property
     def last_frames(self) -> dict[int, int]:
         """Index of the last image with a mask of each object, by ascending ID."""
         with self._errors():
@@ -366,6 +376,28 @@ class MaskletStore:
             else:
                 number, remedy = errno.EIO, text
             raise OSError(number, remedy, str(self.file)) from error
+
+
+def forget(file: Path) -> None:
+    """Delete a file of masklets, if there is one, and the outputs that were made of it. Raises OSError."""
+    if not file.exists():
+        return
+    try:
+        database = sqlite3.connect(file)
+        try:
+            outputs = [name for (name,) in database.execute("SELECT name FROM outputs")]
+        finally:
+            database.close()
+    except sqlite3.Error:  # damaged, or of another kind; its outputs may be anybody's
+        outputs = []
+    for name in outputs:
+        output = file.parent / name
+        if output.is_dir() and not output.is_symlink():
+            shutil.rmtree(output)
+        else:
+            output.unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm", ""):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _mask(row: tuple[int, int, int, float, float, bytes]) -> StoredMask:

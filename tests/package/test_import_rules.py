@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sam2_ros"
 
 GENERATED = ("msg", "srv")
-EVERYBODYS = ("lazy", "requirements")
+EVERYBODYS = ("command_line", "lazy", "requirements")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
 LIGHT = ("tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
 """Files of tracking that need NumPy alone."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "": ("checkpoints", "lazy", "tracking"),  # `import sam2_ros`
+    "command_line": (),
     "lazy": (),
     "requirements": (),
     "system": EVERYBODYS,
