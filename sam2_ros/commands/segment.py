@@ -12,6 +12,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; see the sam2 node
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,16 +42,16 @@ from sam2_ros.tracking.segmented_picture import SegmentedThing, draw_segmented
 ANNOTATIONS = "annotations.json"
 EXAMPLES = """
 %(prog)s picture.jpg --out masks
-%(prog)s photos --out masks --pred-iou-thresh 0.5 --format png
+%(prog)s photos --out masks --pred-iou-thresh 0.4 --format png
 %(prog)s photos --model sam2.1_hiera_tiny --crop-n-layers 1
 %(prog)s picture.jpg --click 640,360+650,380-700,400 --box 10,20,80,60 --label cup plate
 """
 
 SETTINGS: dict[str, tuple[str, str]] = {
-    "points_per_side": ("N", "a grid of N x N clicks looks for things (default: 32)"),
-    "pred_iou_thresh": ("X", "minimum predicted IoU of a mask (default: suits the model)"),
-    "stability_score_thresh": ("X", "minimum stability of a mask (default: suits the model)"),
-    "box_nms_thresh": ("X", "IoU of boxes from which on two masks are one thing (default: 0.7)"),
+    "points_per_side": ("N", "a grid of N x N clicks looks for things"),
+    "pred_iou_thresh": ("X", "minimum predicted IoU of a mask, 0 to 1"),
+    "stability_score_thresh": ("X", "minimum stability of a mask, 0 to 1"),
+    "box_nms_thresh": ("X", "IoU of boxes from which on two masks are one thing"),
     "crop_n_layers": ("N", "search in 4 ** n smaller crops, too, for small things (default: 0)"),
     "min_mask_region_area": ("N", "remove holes and islands of fewer pixels (default: 0)"),
     "points_per_batch": ("N", "clicks at once: changes speed and memory only (default: 64)"),
@@ -80,7 +81,9 @@ def arguments() -> CommandParser:
     parser.add_argument("--out", type=Path, metavar="FOLDER", default=Path("masks"), help=out)
     parser.add_argument("--format", choices=["png"], help="png: also each mask as a black and white picture")
 
-    everything = parser.add_argument_group("everything")
+    everything = parser.add_argument_group(
+        "everything (defaults suit the model; for Meta's they are those of its generator)"
+    )
     for index, (name, (metavar, text)) in enumerate(SETTINGS.items()):
         option, default = f"--{name.replace('_', '-')}", getattr(EverythingSettings(), name)
         help = text if index < COMMON else Rare(text)
@@ -103,7 +106,7 @@ def arguments() -> CommandParser:
 
     model = parser.add_argument_group("model")
     model.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    weights = "Meta's .pt, Hugging Face's or our .safetensors; a folder of exported graphs"
+    weights = "Meta's .pt, our or Hugging Face's .safetensors, or exported graphs"
     model.add_argument("--checkpoint", type=Path, metavar="FILE", help=weights)
     model.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
     model.add_argument("--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image"))
@@ -226,6 +229,7 @@ def _count(number: int, noun: str) -> str:
 def main() -> int:
     options = parse_options()
     console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was found until then is written
     try:
         return segment(options, console)
     except (CheckpointError, OSError, ValueError, MemoryError) as error:

@@ -43,16 +43,16 @@ class BagCopy:
     Args:
         path: the bag's folder or file.
         leave_out: names of topics that are not copied.
-        damaged_chunks: chunks that are not copied: name of their file, and byte at which they begin.
+        verify: whether to unpack all chunks, and to leave damaged ones out, which nobody could read.
     """
 
     path: Path
     leave_out: Collection[str] = ()
-    damaged_chunks: Collection[tuple[str, int]] = ()
+    verify: bool = False
     left_out: set[str] = field(default_factory=set)
     """The topics that were left out, as far as it was written."""
     damaged: int = 0
-    """Number of chunks that had to be unpacked, but are damaged; they are left out, too."""
+    """Number of chunks that were unpacked, but are damaged, and left out."""
 
     def write(self, bag: BagWriter) -> Iterator[int]:
         """Write piece by piece into a bag that is empty; other topics may be added once the first piece is written.
@@ -92,33 +92,35 @@ class BagCopy:
         for source in sources:
             with open(source.file, "rb") as file:
                 for chunk in source.chunks:
-                    if (source.file.name, chunk.chunk_start_offset) in self.damaged_chunks:
-                        continue
                     copied: list[int] = [source.numbers.get(channel, 0) for channel in chunk.message_index_offsets]
-                    if not copied:
+                    if not any(copied):
                         continue
+                    records = _read(file, chunk.chunk_start_offset, chunk.chunk_length + chunk.message_index_length)
                     if source.is_same and all(copied):
-                        records = _read(file, chunk.chunk_start_offset, chunk.chunk_length + chunk.message_index_length)
+                        if self.verify and _unpacked(records) is None:
+                            self.damaged += 1
+                            continue
                         bag.copy_chunk(records, chunk, source.counts(chunk))
-                    elif any(copied):
-                        self._rewrite(bag, _read(file, chunk.chunk_start_offset, chunk.chunk_length), source)
+                    else:
+                        self._rewrite(bag, records, source)
                     yield chunk.message_end_time
 
-    def _rewrite(self, bag: BagWriter, record: bytes, source: _Source) -> None:
+    def _rewrite(self, bag: BagWriter, records: bytes, source: _Source) -> None:
         """Write those messages of a chunk that are not left out."""
-        try:
-            chunk = Chunk.read(ReadDataStream(BytesIO(record[HEAD.size :])))
-            stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-        except Exception:  # of decompressors, checksums and records
+        unpacked = _unpacked(records)
+        if unpacked is None:
             self.damaged += 1
             return
-        while stream.count < size:
-            opcode, length = HEAD.unpack(stream.read(HEAD.size))
-            content = stream.read(length)
+        place = 0
+        while place < len(unpacked):
+            opcode, length = HEAD.unpack_from(unpacked, place)
+            place += HEAD.size
             if opcode == Opcode.MESSAGE:
-                channel, sequence, received, sent = _MESSAGE.unpack_from(content)
+                channel, sequence, received, sent = _MESSAGE.unpack_from(unpacked, place)
                 if number := source.numbers.get(channel):
-                    bag.write(number, received, memoryview(content)[_MESSAGE.size :], sent, sequence)
+                    data = unpacked[place + _MESSAGE.size : place + length]
+                    bag.write(number, received, data, sent, sequence)
+            place += length
 
     def _messages(self, bag: BagWriter) -> Iterator[int]:
         """Copy message by message, whatever the storage."""
@@ -247,6 +249,16 @@ def _placed(schema: Schema, schemas: dict[int, Schema], taken: int) -> Schema:
     """The equal schema of another file, or the schema with a number that is free there."""
     same = (one for one in schemas.values() if (one.name, one.data) == (schema.name, schema.data))
     return next(same, None) or Schema(max(taken, *schemas) + 1, schema.data, schema.encoding, schema.name)
+
+
+def _unpacked(records: bytes) -> memoryview | None:
+    """The content of a chunk, which may be followed by other records; None: it is damaged."""
+    try:
+        chunk = Chunk.read(ReadDataStream(BytesIO(records[HEAD.size :])))
+        stream, size = get_chunk_data_stream(chunk, validate_crc=True)
+        return memoryview(stream.read(size))
+    except Exception:  # of decompressors, checksums and records
+        return None
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:

@@ -14,8 +14,6 @@ from sam2_ros.data.video_decoder import pyav
 class VideoWriter:
     """Writes frames, uint8 [H, W, 3] RGB, to an MP4 file (H.264), which all players and browsers support.
 
-    Equal frames give equal files.
-
     Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV; OSError.
     """
 
@@ -41,9 +39,7 @@ class VideoWriter:
             self._stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         if (width, height) != self._size:
             raise ValueError(f"{self.path}: got a frame of size {(width, height)} for a video of size {self._size}")
-        # Converted here: the encoder's own conversion depends on what is in memory behind the frame.
-        picture = self._frame(np.ascontiguousarray(frame), format="rgb24").reformat(format=self._stream.pix_fmt)
-        self._file.mux(self._stream.encode(picture))
+        self._file.mux(self._stream.encode(self._frame(np.ascontiguousarray(frame), format="rgb24")))
 
     def close(self) -> None:
         """Complete the file."""

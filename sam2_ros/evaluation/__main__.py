@@ -45,7 +45,6 @@ EXAMPLES = """
 %(prog)s --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
 %(prog)s --data sav_val --protocol offline --model sam2.1_hiera_tiny
 %(prog)s --suite --protocol everything --every 24
-%(prog)s --suite --protocol masklets
 %(prog)s --davis DAVIS --masks results/cutie
 """
 
@@ -86,9 +85,8 @@ def arguments() -> argparse.ArgumentParser:
         "--protocol",
         choices=("vos", *MODES, *STILLS, "masklets"),
         metavar="NAME",
-        help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame."
-        " masklets: automatic masklets of each clip",
+        help="vos: prompt once and track (the default). offline, online: correct up to 8 frames. image: single frames,"
+        " 1 to 5 clicks. everything: automatic masks of frames. masklets: automatic masklets of clips",
     )
     protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
@@ -124,7 +122,7 @@ def arguments() -> argparse.ArgumentParser:
         "--model", choices=CONFIGS, metavar="NAME",
         help=f"{MODELS} (default: the one that the checkpoint fits)",
     )  # fmt: skip
-    weights = "Meta's .pt, Hugging Face's or our .safetensors; a folder of exported graphs"
+    weights = "Meta's .pt, our or Hugging Face's .safetensors, or exported graphs"
     model_options.add_argument("--checkpoint", type=Path, metavar="FILE", help=weights)
     model_options.add_argument(
         "--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's"

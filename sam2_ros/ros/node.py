@@ -72,7 +72,7 @@ EXAMPLES = """
 %(prog)s --ros-args -p cameras:="[front, rear]" -r front/image:=/front/image_raw -r rear/image:=/rear/image_raw
 """
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 15
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 

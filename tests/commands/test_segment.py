@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -48,8 +51,9 @@ def photos(tmp_path: Path, scene: np.ndarray) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, network: SAM2, tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, network: SAM2, tmp_path: Path) -> Iterator[Run]:
     """Runs the command with a few clicks, into tmp_path/masks, and returns its exit status."""
+    handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(segment, "load_model", lambda *_: network)
     monkeypatch.chdir(tmp_path)
 
@@ -57,7 +61,8 @@ def run(monkeypatch: pytest.MonkeyPatch, network: SAM2, tmp_path: Path) -> Run:
         monkeypatch.setattr(sys, "argv", ["sam2_ros segment", *map(str, arguments), *settings])
         return segment.main()
 
-    return run
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 def written(folder: Path) -> list[str]:
@@ -251,6 +256,31 @@ def test_disk_that_fails_in_the_middle_is_named_and_the_rest_kept(
     assert error.startswith("error: ") and "masks/two/cup.png" in error and error.count("\n") == 1
     assert written(tmp_path / "masks") == ["annotations.json", "one/cup.png"]
     assert [image["file_name"] for image in annotations(tmp_path / "masks")["images"]] == ["one/cup.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
+def test_what_is_done_before_a_signal_is_kept(tmp_path: Path, scene: np.ndarray, kind: signal.Signals) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(200):
+        Image.fromarray(scene).save(tmp_path / f"photos/{number}.png")
+    command = [sys.executable, "-m", "sam2_ros", "segment", tmp_path / "photos", "--out", tmp_path / "masks"]
+    command += ["--size", "64", "--device", "cpu"]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (tmp_path / "masks/2.png").exists():
+            assert started.poll() is None, started.stderr.read()
+            time.sleep(0.02)
+        started.send_signal(kind)
+        assert started.wait(30) == 130
+        assert started.stderr.read() == "segment: interrupted\n"
+    finally:
+        started.kill()
+        started.wait()
+        started.stderr.close()
+    done = [image["file_name"] for image in annotations(tmp_path / "masks")["images"]]
+    assert 2 <= len(done) < 200 and done == [f"{number}.png" for number in range(len(done))]
+    assert not [*tmp_path.rglob("*.part")]
 
 
 def test_every_setting_has_an_option() -> None:

@@ -75,9 +75,11 @@ def as_bag(folder: Path) -> Path:
     return folder
 
 
-def copied(source: Path, folder: Path, ours: Iterable[Received] = (), leave_out: Iterable[str] = ()) -> BagCopy:
+def copied(
+    source: Path, folder: Path, ours: Iterable[Received] = (), leave_out: Iterable[str] = (), verify: bool = False
+) -> BagCopy:
     """Copy a bag into another one, with messages of our own on /ours in between."""
-    copy, bag, rest = BagCopy(source, set(leave_out)), BagWriter(folder), list(ours)
+    copy, bag, rest = BagCopy(source, set(leave_out), verify), BagWriter(folder), list(ours)
     pieces = copy.write(bag)
     assert next(pieces) == -1
     number = bag.add_topic("/ours", KIND, STRING, "", [])
@@ -235,31 +237,22 @@ def test_bags_of_all_storages_and_compressions(tmp_path: Path, storage: StorageP
     assert "robot: seven" in metadata and "compression_mode: ''" in metadata
 
 
-def test_damaged_chunks_can_be_left_out(tmp_path: Path) -> None:
-    messages = some(["/a"], 60)
-    write_mcap(tmp_path / "source.mcap", messages)
-    with open(tmp_path / "source.mcap", "rb") as stream:
-        summary = make_reader(stream).get_summary()
-    assert summary is not None
-    start = sorted(one.chunk_start_offset for one in summary.chunk_indexes)[2]
-    bag = BagWriter(tmp_path / "bag")
-    for _ in BagCopy(tmp_path / "source.mcap", damaged_chunks={("source.mcap", start)}).write(bag):
-        pass
-    bag.close()
-    kept = read(tmp_path / "bag")
-    assert 0 < len(messages) - len(kept) < 15 and set(kept) < set(messages)
-
-
-def test_damaged_chunks_that_must_be_unpacked_are_left_out_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leave_out", [[], ["/b"]])
+def test_damaged_chunks_are_left_out_and_counted(tmp_path: Path, leave_out: list[str]) -> None:
+    """If they are unpacked anyway, or all are verified; others are copied as they are."""
     messages = some(["/a", "/b"], 60)
     write_mcap(tmp_path / "source.mcap", messages)
     content = bytearray((tmp_path / "source.mcap").read_bytes())
-    place = content.index(chunks(tmp_path / "source.mcap")[2][1])
-    content[place + 500 : place + 600] = bytes(100)
+    damaged = chunks(tmp_path / "source.mcap")[2][1]
+    content[(place := content.index(damaged) + 500) : place + 100] = bytes(100)
     (tmp_path / "source.mcap").write_bytes(content)
-    copy = copied(tmp_path / "source.mcap", tmp_path / "bag", leave_out=["/b"])
+    copy = copied(tmp_path / "source.mcap", tmp_path / "bag", leave_out=leave_out, verify=not leave_out)
     kept = read(tmp_path / "bag")
-    assert copy.damaged == 1 and 40 < len(kept) < 60 and {topic for topic, _, _ in kept} == {"/a"}
+    topics = {"/a", "/b"} - set(leave_out)
+    assert copy.damaged == 1 and 40 * len(topics) < len(kept) < 60 * len(topics)
+    assert {topic for topic, _, _ in kept} == topics
+    copied(tmp_path / "source.mcap", tmp_path / "plain")
+    assert len(chunks(tmp_path / "plain/plain.mcap")) == len(chunks(tmp_path / "source.mcap"))
 
 
 def test_bag_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sam2_ros.commands.main import COMMANDS
 from sam2_ros.tracking import rle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +104,9 @@ def test_commands_exist(page: str) -> None:
     assert [name for name in re.findall(r"python -m (sam2_ros[\w.]*\w)", text) if not is_command(name)] == []
     assert [name for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE) if name not in targets] == []
     assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in executables] == []
+    assert [
+        name for name in re.findall(r"(?:^|`|/)sam2_ros ([a-z][\w-]*)", text, re.MULTILINE) if name not in COMMANDS
+    ] == []
     assert [path for path in re.findall(r"\b(?:benchmarks|tests)/[\w/.-]*\w", text) if not (ROOT / path).exists()] == []
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +47,9 @@ QOS = {
 QUALITY = 95
 """Of JPEGs, 1 .. 100."""
 
+THREADS = 2
+"""That pack JPEGs."""
+
 Message = tuple[int, str, bytes]
 """Time of receipt, ns; topic; data."""
 
@@ -75,7 +80,8 @@ def write(run: FinishedRun, folder: Path) -> list[str]:
 
 def _beside(bag: BagWriter, run: FinishedRun, recording: BagRecording) -> list[str]:
     """Write all messages of the recording, and those of the run behind their images."""
-    copy = BagCopy(recording.path, {MASKLET_TOPIC, PROMPT_TOPIC}, recording.damaged_chunks)
+    lost_images = run.store.frame_count < len(recording.span)
+    copy = BagCopy(recording.path, {MASKLET_TOPIC, PROMPT_TOPIC}, verify=lost_images)
     pieces, answers = copy.write(bag), _answers(run)
     next(pieces)
     topics = _add_topics(bag, [MASKLET_TOPIC, PROMPT_TOPIC])
@@ -90,7 +96,8 @@ def _beside(bag: BagWriter, run: FinishedRun, recording: BagRecording) -> list[s
         replaced = " and ".join(sorted(copy.left_out))
         notes.append(f"{replaced} of {recording.path} are replaced by those of this run")
     if copy.damaged:
-        notes.append(f"{copy.damaged} damaged chunks of {recording.path}, without images, are left out")
+        chunks = "a damaged chunk" if copy.damaged == 1 else f"{copy.damaged} damaged chunks"
+        notes.append(f"{chunks} of {recording.path} {'is' if copy.damaged == 1 else 'are'} left out of the bag")
     return notes
 
 
@@ -117,10 +124,23 @@ def _answers(run: FinishedRun) -> Iterator[Message]:
 def _with_images(run: FinishedRun) -> Iterator[Message]:
     """As `_answers`, each after its image as JPEG."""
     messages = Messages(run.recording.frame_id, run.store.labels)
-    for image, frame in run.pictures():
-        yield image.stamp, IMAGE_TOPIC, messages.jpeg(_jpeg(run.recording, image), image.stamp)
+    for jpeg, frame in _jpegs(run):
+        yield frame.stamp, IMAGE_TOPIC, messages.jpeg(jpeg, frame.stamp)
         yield from _answers_on(frame, run, messages)
         run.on_frame()
+
+
+def _jpegs(run: FinishedRun) -> Iterator[tuple[bytes, StoredFrame]]:
+    """All images as JPEG, packed by threads a few images ahead."""
+    ahead: deque[tuple[Future[bytes], StoredFrame]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="jpeg") as threads:
+        for image, frame in run.pictures():
+            ahead.append((threads.submit(_jpeg, run.recording, image), frame))
+            if len(ahead) > 2 * THREADS:
+                packed, its_frame = ahead.popleft()
+                yield packed.result(), its_frame
+        for packed, its_frame in ahead:
+            yield packed.result(), its_frame
 
 
 def _answers_on(frame: StoredFrame, run: FinishedRun, messages: Messages) -> Iterator[Message]:
@@ -141,4 +161,5 @@ def _jpeg(recording: Recording, image: RecordedImage) -> bytes:
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
         if plain and not turned:
             return file.read_bytes()
-    return cv2.imencode(".jpg", image.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    bgr = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

@@ -85,16 +85,19 @@ class Messages:
 
 
 def box(mask: StoredMask, height: int, box_min_part: float = BOX_MIN_PART) -> Box:
-    """`Masklet.box` of a stored mask, of which only the columns with pixels are decoded."""
+    """`Masklet.box` of a stored mask, of which only the rectangle with pixels is decoded."""
     ends = np.cumsum(mask.counts, dtype=np.int64)
     if len(ends) < 2:
         return Box(0, 0, 0, 0)
-    first, last = int(ends[0]) // height, (int(ends[len(ends) // 2 * 2 - 1]) - 1) // height
-    counts = mask.counts.astype(np.int64)
-    counts[0] -= first * height
-    columns = last + 1 - first
-    kept = counts[: len(ends) // 2 * 2]
-    rest = columns * height - int(kept.sum())
-    part = rle.decode(np.append(kept, rest), height, columns)
+    count = len(ends) // 2 * 2  # without the zeros behind the last pixel
+    starts, lasts = ends[0:count:2], ends[1:count:2] - 1
+    left = int(starts[0]) // height
+    width = int(lasts[-1]) // height + 1 - left
+    rows, last_rows = starts % height, lasts % height
+    whole = bool((starts // height != lasts // height).any())  # runs that reach the lowest row and go on in the first
+    top, bottom = (0, height - 1) if whole else (int(rows.min()), int(last_rows.max()))
+    counts = mask.counts[:count].astype(np.int64)
+    counts[0] -= left * height
+    part = rle.decode(np.append(counts, width * height - int(counts.sum())), height, width)[top : bottom + 1]
     found = Masklet(mask.object_id, "", True, 1.0, 1.0, np.ascontiguousarray(part), box_min_part).box
-    return found._replace(x=found.x + first)
+    return found._replace(x=found.x + left, y=found.y + top)

@@ -10,12 +10,14 @@ import pytest
 from finished_runs import make_run
 from mcap.reader import make_reader
 from PIL import Image
+from recorded_bags import LATER, damage, picture, pictures, write_chunks
 from rosbags.highlevel import AnyReader
 from small_clips import make_clip, same_frames, same_masks
 
 from sam2_ros.data import bag as bags
 from sam2_ros.data.bag_corrections import uncorrected
 from sam2_ros.data.bag_types import typestore
+from sam2_ros.data.clip import Clip
 from sam2_ros.data.images import write_jpeg
 from sam2_ros.data.video_writer import VideoWriter
 from sam2_ros.recordings.open_recording import open_recording
@@ -184,3 +186,23 @@ def test_sqlite_bags_are_copied_message_by_message(tmp_path: Path) -> None:
     same_frames(bags.read(tmp_path / "bag", masklets="/truth"), clip, tolerance=0)
     same_masks(bags.read(tmp_path / "bag", masklets="/truth"), clip)
     same_masks(bags.read(tmp_path / "bag", masklets="/sam2/masklets"), clip)
+
+
+@pytest.mark.parametrize("opened_again", [False, True])
+def test_bag_with_damaged_chunks(tmp_path: Path, opened_again: bool) -> None:
+    """Their images are lost, the rest is beside the masklets, and can be read to its end. Also after a restart."""
+    file, starts = write_chunks(tmp_path / "source", *pictures(6))
+    damage(file, starts[2] + 600)
+    blank = np.zeros((2, 12, 16), bool)
+    blank[:, 3:6, 4:9] = True
+    clip = Clip("six", [picture(number) for number in range(6)], (1, 2), [blank] * 6)
+    run = make_run(tmp_path, clip, open_recording(tmp_path / "source"))
+    recording = open_recording(tmp_path / "source") if opened_again else run.recording
+    (note,) = bag.write(FinishedRun(recording, run.store, []), tmp_path / "bag")
+    assert note == f"a damaged chunk of {tmp_path / 'source'} is left out of the bag"
+    found = read(tmp_path / "bag")
+    for topic in ("/image", "/sam2/masklets"):
+        stamps = [stamp for name, _, stamp, _ in found if name == topic]
+        assert stamps == [run.recording.stamps[index] for index in (0, 1, 3, 4, 5)]
+    assert {time - stamp for _, time, stamp, _ in found} == {LATER}, "masklets have the times of their images"
+    assert len(bags.read(tmp_path / "bag")) == 5

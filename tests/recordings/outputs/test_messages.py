@@ -86,6 +86,8 @@ def test_box_is_that_of_the_whole_mask(seed: int) -> None:
     for _ in range(seed % 4):
         top, left = rng.integers(-3, 23), rng.integers(-3, 31)
         mask[max(top, 0) : top + rng.integers(1, 12), max(left, 0) : left + rng.integers(1, 12)] = True
+    if seed % 5 == 0:  # runs over whole columns, and around the lower edge
+        mask[:, 4:7] = mask[20:, 15] = mask[:3, 16] = True
     mask ^= rng.random(mask.shape) < 0.01 * (seed % 3)
     stored = StoredMask(0, 1, True, 1.0, 1.0, rle.encode(mask))
     assert messages.box(stored, 23) == Masklet(1, "", True, 1.0, 1.0, mask, 0.1).box
