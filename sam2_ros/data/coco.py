@@ -7,7 +7,6 @@ deviate from the format: the parser is tolerant, and a warning counts unreadable
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from PIL import ExifTags
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
+from sam2_ros.data.coco_writer import CocoWriter
 from sam2_ros.data.images import image_size, opened, read_image, write_jpeg
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
@@ -35,8 +35,6 @@ MAX_POLYGON_REACH = 100
 
 MISSING = "images that are missing"
 NO_MASK = "annotations without a mask"
-UNLABELLED = "object"
-"""Category of objects without a label."""
 
 Masks = list[dict[str, Any] | list[list[float]]]
 """Segmentations that can be drawn."""
@@ -355,13 +353,7 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
     Raises OSError.
     """
     root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
-    images: list[dict[str, Any]] = []
-    categories: dict[str, int] = {}
-    number = 0
-    # Annotations are written one by one: those of a long recording would not fit into memory.
-    with open(root / "annotations.json", "w", encoding="utf-8") as file:
-        file.write('{"annotations": [')
+    with CocoWriter(root / "annotations.json") as writer:
         for clip in clips:
             entries = zip(clip.frames, clip.masks, clip.ious or repeat(None, len(clip)), strict=True)
             for index, (frame, masks, ious) in enumerate(entries):
@@ -369,16 +361,12 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
                     continue
                 name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
                 write_jpeg(root / "images" / name, frame, quality)
-                height, width = frame.shape[:2]
-                images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
+                annotations: list[dict[str, Any]] = []
                 for row, (object_id, mask) in enumerate(zip(clip.object_ids, masks, strict=True)):
                     if not mask.any():
                         continue
-                    label = (clip.labels or {}).get(object_id, "") or UNLABELLED
                     annotation: dict[str, Any] = {
-                        "id": (number := number + 1),
-                        "image_id": len(images),
-                        "category_id": categories.setdefault(label, len(categories) + 1),
+                        "category": (clip.labels or {}).get(object_id, ""),
                         "segmentation": coco_rle.encode(mask),
                         "area": int(mask.sum()),
                         "bbox": list(cv2.boundingRect(mask.view(np.uint8))),
@@ -388,7 +376,6 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
                         annotation["score"] = round(float(ious[row]), 6)
                     if len(clip) > 1:
                         annotation["track_id"] = object_id
-                    file.write(("" if number == 1 else ",") + "\n" + json.dumps(annotation))
-        named = categories or {UNLABELLED: 1}
-        entries_of = [{"id": value, "name": label, "supercategory": ""} for label, value in named.items()]
-        file.write(f'],\n"images": {json.dumps(images)},\n"categories": {json.dumps(entries_of)}}}\n')
+                    annotations.append(annotation)
+                height, width = frame.shape[:2]
+                writer.add(name, height, width, annotations)

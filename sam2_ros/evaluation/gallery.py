@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from sam2_ros.data.clip import Clip
+from sam2_ros.evaluation.everything import FOUND_IOU, Searched
 from sam2_ros.evaluation.image import Segmented
 from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.tracking.masklet import Masklet
@@ -19,6 +21,8 @@ MAX_FRAMES = 8
 """Number of frames on a contact sheet."""
 MAX_IMAGES = 4
 """Number of single images on a contact sheet, each of which is shown twice."""
+MASK_TINT = 0.4
+"""Share of the colour in automatic masks, which cover most of an image."""
 SUBTITLE = "The truth is outlined in white."
 
 
@@ -93,6 +97,52 @@ class ClickedGallery:
         if pictures:
             sheet = contact_sheet(pictures, captions, self._clip.name, SUBTITLE, len(self._images))
             write_png(self._folder / f"{self._clip.name}.png", sheet)
+
+
+class SearchedGallery:
+    """Draws single images with their automatic masks: a selection on a contact sheet, optionally all as overlays.
+
+    Arguments are those of `Gallery`.
+    """
+
+    def __init__(self, clip: Clip, folder: Path, overlays: bool = False) -> None:
+        self._clip, self._folder, self._overlays = clip, folder, overlays
+        self._images: list[Searched] = []
+
+    def add(self, searched: Searched) -> None:
+        """Add the next image. Raises OSError."""
+        if len(self._images) < MAX_IMAGES:
+            self._images.append(searched)
+        if self._overlays:
+            picture = _with_masks(self._clip.frames[searched.frame], [one.mask for one in searched.masks])
+            write_png(self._folder / "overlays" / self._clip.name / f"{searched.frame:05d}.png", picture)
+
+    def save(self) -> None:
+        """Write the contact sheet: images with the truth, all masks, those that match a true object. Raises OSError."""
+        if not self._images:
+            return
+        rows: list[list[np.ndarray]] = [[], [], []]
+        captions: list[list[str]] = [[], [], []]
+        for searched in self._images:
+            image, score = thumbnail(self._clip.frames[searched.frame], ()), searched.score
+            masks = [_resized(one.mask, image.shape[:2]) for one in searched.masks]
+            matching = [mask for mask, iou in zip(masks, score.iou, strict=True) if iou.max() > FOUND_IOU]
+            rows[0].append(outlined(image.copy(), searched.truth))
+            rows[1].append(_with_masks(image, masks))
+            rows[2].append(outlined(_with_masks(image, matching), searched.truth))
+            captions[0].append(f"frame {searched.frame}    {len(score.object_ids)} true objects")
+            captions[1].append(f"{len(masks)} masks")
+            captions[2].append(f"found: {score.found}    false masks: {score.false}")
+        sheet = contact_sheet([*chain(*rows)], [*chain(*captions)], self._clip.name, SUBTITLE, len(self._images))
+        write_png(self._folder / f"{self._clip.name}.png", sheet)
+
+
+def _with_masks(image: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
+    """An image with masks, bool [H, W], the smallest on top: uint8 [H, W, 3]."""
+    seen = {i: mask for i, mask in enumerate(sorted(masks, key=np.count_nonzero, reverse=True)) if mask.any()}
+    picture = np.array(image)
+    draw_masks(picture, seen, ObjectColours().of(picture, seen), MASK_TINT)
+    return picture
 
 
 def _clicked(picture: np.ndarray, objects: Sequence[Segmented], number: int) -> np.ndarray:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -16,20 +17,28 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips
-from sam2_ros.evaluation.gallery import ClickedGallery, Gallery
+from sam2_ros.evaluation.everything import SearchScore, everything_report, search
+from sam2_ros.evaluation.gallery import ClickedGallery, Gallery, SearchedGallery
 from sam2_ros.evaluation.image import CLICKS, ImageScore, image_report, segment
 from sam2_ros.evaluation.interactive import Round, interact, interactive_report, recording_tracker
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
-from sam2_ros.evaluation.report import MAX_LISTED_CLIPS, Report, Rows, percent
+from sam2_ros.evaluation.masklets import MaskletScore, masklets_report, score_masklets
+from sam2_ros.evaluation.report import MAX_LISTED_CLIPS, Report, Rows, mean, percent
 from sam2_ros.evaluation.scores import ObjectScore, Scorer, summary
 from sam2_ros.evaluation.vos import follow, stamp, vos_report
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.recordings.clip_recording import ClipRecording
+from sam2_ros.recordings.everything import track_everything
+from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.tracking.automatic_masks import AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.tracker import Tracker
 
 MAX_OBJECTS = 1024
 """Maximum number of objects tracked in one clip, over all kinds of prompts."""
+MAX_FOLLOWED = 32
+"""Automatic masklets that are followed at once."""
 TOO_SHORT = (
     "no object is visible on an annotated frame with two more after it; the prompted frame and the last one don't count"
     " (--protocol image scores single frames)"
@@ -200,6 +209,68 @@ class Run:
 
         rows = self._each(score)
         return self._complete(image_report(settings, scores, rows), sum(map(len, scores.values())), NONE_VISIBLE)
+
+    def everything(self, model: SAM2 | Network, every: int, settings: Mapping[str, str]) -> Report:
+        """Automatic masks of single images, with the settings that suit the model."""
+        suited = EverythingSettings.suited_to(model.config)
+        generator = AutomaticMaskGenerator(model, suited)
+        scores: dict[str, dict[int, SearchScore]] = {}
+
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            clip_scores: dict[int, SearchScore] = {}
+            gallery = SearchedGallery(clip, self.out, self.overlays)
+            for searched in search(generator, clip, every):
+                clip_scores[searched.frame] = searched.score
+                gallery.add(searched)
+                advance(every / len(clip))
+            if pictured:
+                gallery.save()
+            scores[clip.name] = clip_scores
+            if clip_scores:
+                done = clip_scores.values()
+                found, objects = sum(one.found for one in done), sum(len(one.object_ids) for one in done)
+                false = mean(one.false for one in done)
+                self._say(clip, f"found {found} of {objects}, {false:.1f} false masks an image")
+
+        rows = self._each(score)
+        defaults = asdict(EverythingSettings())
+        changed = {name: str(value) for name, value in asdict(suited).items() if value != defaults[name]}
+        report = everything_report({**settings, **changed}, scores, rows)
+        return self._complete(report, sum(map(len, scores.values())), NONE_VISIBLE)
+
+    def masklets(self, model: SAM2 | Network, settings: Mapping[str, str]) -> Report:
+        """Automatic masklets of clips, with the settings that suit the model."""
+        tracker = Tracker(model, history=1, max_objects=MAX_FOLLOWED)
+        scores: dict[str, MaskletScore] = {}
+
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            with TemporaryDirectory() as folder, MaskletStore(Path(folder) / "masklets.db", {}) as store:
+                start = time.perf_counter()
+                track_everything(ClipRecording(clip), tracker, store)
+                seconds = time.perf_counter() - start
+                advance(0.95)
+                labels = store.labels
+                gallery = Gallery(clip, self.out, self.overlays)
+
+                def frames() -> Iterator[Frame]:
+                    for index, (stored, truth) in enumerate(zip(store.frames(), clip.masks, strict=True)):
+                        frame = Frame(stored.stamp, stored.height, stored.width, stored.masklets(labels))
+                        gallery.add(index, truth, frame.masklets)
+                        yield frame
+
+                result = score_masklets(clip, list(labels), frames(), len(store.rejected), seconds)
+            scores[clip.name] = result
+            words = (
+                f"{result.followed()} of {result.iou.shape[1]} objects followed, {len(labels)} masklets,"
+                f" {result.rejected} rejected"
+            )
+            if pictured:
+                gallery.save(words, f"automatic masklets, {seconds:.1f} s.", {})
+            self._say(clip, words)
+
+        rows = self._each(score)
+        scored = sum(score.iou.shape[1] for score in scores.values())
+        return self._complete(masklets_report(settings, scores, rows), scored, NONE_VISIBLE)
 
     def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
         """Score each clip that is not damaged, and return their rows.

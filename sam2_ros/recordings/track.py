@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 
 from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.pass_progress import COMMIT_PERIOD, Pace, from_bytes, taken_up, to_bytes
 from sam2_ros.recordings.prompts import ScheduledPrompt, first_frames
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.pixels import prompt_to_network
@@ -18,12 +16,6 @@ from sam2_ros.tracking.tracker import Tracker
 
 FORWARDS, BACKWARDS = "forwards", "backwards"
 """Names of the passes."""
-
-COMMIT_PERIOD = 2.0
-"""Seconds between commits, unless they are slow. What is computed in between is lost if the process is killed."""
-
-COMMIT_SHARE = 0.01
-"""Maximum share of the time that commits may take."""
 
 CHECKED_FRAMES = 64
 """Maximum number of prompted images that are read to check prompts before the first pass. Prompts of the others are
@@ -67,7 +59,7 @@ def track(
     ahead, begin = len(recording.span), max(first_frames(ordered).values(), default=0)
     behind = max(0, begin - recording.span.start) if backward else 0
     total = ahead + behind
-    _forwards(recording, ordered, tracker, store, _Pace(commit_period), lambda done: on_progress(done, total, FORWARDS))
+    _forwards(recording, ordered, tracker, store, Pace(commit_period), lambda done: on_progress(done, total, FORWARDS))
     if behind:
         other = tracker.sibling()
         _backwards(
@@ -75,7 +67,7 @@ def track(
             begin,
             other,
             store,
-            _Pace(commit_period),
+            Pace(commit_period),
             lambda done: on_progress(ahead + done, total, BACKWARDS),
         )
 
@@ -157,13 +149,13 @@ def _forwards(
     prompts: Sequence[ScheduledPrompt],
     tracker: Tracker,
     store: MaskletStore,
-    pace: _Pace,
+    pace: Pace,
     on_progress: Callable[[int], None],
 ) -> None:
     """Track every object from its first prompt to the last image."""
     by_frame = _by_frame(prompts)
     first = recording.span.start
-    next_frame = _taken_up(FORWARDS, first, tracker, store)
+    next_frame = taken_up(FORWARDS, first, tracker, store)
     if next_frame is None:
         return
     on_progress(next_frame - first)
@@ -194,10 +186,10 @@ def _apply(scheduled: ScheduledPrompt, tracker: Tracker, store: MaskletStore) ->
     store.add_object(object_id, tracked.label, store.first_frames.get(object_id, scheduled.frame))
     first = next(iter(tracked.bank.prompted))
     start = store.start_of(object_id)
-    if start is None or _from_bytes(start)["first"] == first:  # otherwise it was replaced, which is no past of it
+    if start is None or from_bytes(start)["first"] == first:  # otherwise it was replaced, which is no past of it
         memories = [[index - first, map.cpu().clone(), pointer.cpu().clone()]
                     for index, (map, pointer) in tracked.bank.prompted.items()]  # fmt: skip
-        store.keep_start(object_id, _to_bytes({"first": first, "memories": memories}))
+        store.keep_start(object_id, to_bytes({"first": first, "memories": memories}))
 
 
 def _backwards(
@@ -205,14 +197,14 @@ def _backwards(
     begin: int,
     tracker: Tracker,
     store: MaskletStore,
-    pace: _Pace,
+    pace: Pace,
     on_progress: Callable[[int], None],
 ) -> None:
     """Track every object from before its first prompt, at most on image `begin`, to the first image.
 
     Time is mirrored: what the object looks like on its prompted frames is its past.
     """
-    next_frame = _taken_up(BACKWARDS, begin - 1, tracker, store)
+    next_frame = taken_up(BACKWARDS, begin - 1, tracker, store)
     if next_frame is None:
         return
     on_progress(begin - 1 - next_frame)
@@ -220,7 +212,7 @@ def _backwards(
     for image in recording.images_backwards(next_frame):
         for object_id, first_frame in first_frames.items():
             if image.index < first_frame <= next_frame + 1:
-                start = _from_bytes(store.start_of(object_id) or b"")
+                start = from_bytes(store.start_of(object_id) or b"")
                 memories = [(1 + later, map, pointer) for later, map, pointer in start["memories"]]
                 tracker.adopt(object_id, labels[object_id], memories)
         store.add(image.index, tracker.step(image.pixels).masklets)
@@ -229,39 +221,6 @@ def _backwards(
         on_progress(begin - 1 - next_frame)
     store.commit(BACKWARDS, recording.span.start - 1, done=True)
     on_progress(begin - recording.span.start)
-
-
-def _taken_up(name: str, first: int, tracker: Tracker, store: MaskletStore) -> int | None:
-    """Bring the tracker to where a pass was left. Returns the index of the next image; None: the pass is done."""
-    tracker.reset()
-    earlier = store.pass_state(name)
-    if earlier is None:
-        return first
-    if earlier.done or earlier.state is None:
-        return None
-    tracker.restore(_from_bytes(earlier.state))
-    return earlier.next_frame
-
-
-class _Pace:
-    """Commits that take no more than a small share of the time.
-
-    Args:
-        period: seconds, at least, between commits.
-    """
-
-    def __init__(self, period: float) -> None:
-        self._period = self._wait = period
-        self._last = time.monotonic()
-
-    def commit(self, store: MaskletStore, name: str, next_frame: int, tracker: Tracker) -> None:
-        """Commit how far a pass has come, if it is time to."""
-        began = time.monotonic()
-        if began - self._last < self._wait:
-            return
-        store.commit(name, next_frame, _to_bytes(tracker.state()))
-        self._last = time.monotonic()
-        self._wait = max(self._period, (self._last - began) / COMMIT_SHARE if self._period else 0)
 
 
 def _by_frame(prompts: Iterable[ScheduledPrompt]) -> dict[int, list[ScheduledPrompt]]:
@@ -286,13 +245,3 @@ def _damaged(recording: Recording, scheduled: ScheduledPrompt) -> PromptError:
 
 def _refused(scheduled: ScheduledPrompt, reason: object) -> PromptError:
     return PromptError(f"{scheduled.described}: {reason}")
-
-
-def _to_bytes(state: dict[str, Any]) -> bytes:
-    file = io.BytesIO()
-    torch.save(state, file)
-    return file.getvalue()
-
-
-def _from_bytes(data: bytes) -> dict[str, Any]:
-    return torch.load(io.BytesIO(data), weights_only=True)

@@ -18,6 +18,7 @@ from sam2_ros.data import coco, davis, sa1b
 from sam2_ros.data.clip import Clip
 from sam2_ros.evaluation.__main__ import main
 from sam2_ros.model import CONFIGS, SAM2
+from sam2_ros.tracking import EverythingSettings
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +87,19 @@ def test_exported_graphs_are_scored(exported, folder, tmp_path, monkeypatch, cap
     settings = json.loads((tmp_path / "out" / "scores.json").read_text())["settings"]
     assert (settings["model"], settings["size"], settings["aspect"]) == ("default", "192", "4:3")
     assert (settings["checkpoint"], settings["device"]) == (str(exported), "cpu")
+
+
+def test_automatic_masks(folder, tmp_path, monkeypatch, capsys):
+    options = ["--only", "walk", "--device", "cpu", "--size", 64, "--protocol", "everything", "--out", tmp_path]
+    assert run(monkeypatch, "--davis", folder, *options) == 0, capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "false masks an image" in printed and "found (IoU > 0.7)" in printed
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert [(image["frame"], image["object_ids"]) for image in scores["images"]] == [(0, [1])]
+    suited = EverythingSettings.suited_to(CONFIGS["default"])
+    assert scores["settings"]["pred_iou_thresh"] == str(suited.pred_iou_thresh)  # so that numbers can be repeated
+    assert "points_per_batch" not in scores["settings"]
+    assert cv2.imread(str(tmp_path / "walk.png")).shape[1] > 300 and (tmp_path / "curves.png").exists()
 
 
 def test_exported_graphs_are_refused_at_another_size(exported, folder, tmp_path, monkeypatch, capsys):
