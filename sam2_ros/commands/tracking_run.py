@@ -43,20 +43,25 @@ NAMED = 5
 
 
 def run(options: argparse.Namespace) -> int:
-    """Track as the options say. Returns the exit status: 0, 2 after an error, 130 if it was interrupted."""
+    """Track as the options say.
+
+    Returns:
+        The exit status: 0; 1 if images were skipped; 2 after an error; 130 if it was interrupted.
+    """
     console = Console()
     try:
-        _run(options, console)
+        skipped = _run(options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return 130
     except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
         print(f"track: {_line(error)}", file=sys.stderr)
         return 2
-    return 0
+    return 1 if skipped else 0
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console) -> int:
+    """Returns the number of images that were skipped."""
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
@@ -86,9 +91,12 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             _note(console, note)
         for object_id, last in lost_objects(store).items() if not options.everything else ():
             _note(console, f"object {object_id} was given up after image {last}: the GPU was out of memory")
-        _note_damaged(console, recording, store)
+        rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
+        _note_several(console, "masklets were found and rejected", rejected)
+        skipped = _note_damaged(console, recording, store)
         console.print(tracking_table(store, recording))
         _say_what_is_there(console, out, written.paths, written.new, progress.is_new)
+    return skipped
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
@@ -231,13 +239,14 @@ def _note_several(console: Console, what: str, reasons: Sequence[str]) -> None:
         _note(console, f"{len(reasons)} {what}: {'; '.join(reasons[:NAMED])}{more}")
 
 
-def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> None:
-    """Name the images that were skipped, also by an earlier process."""
+def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> int:
+    """Name the images that were skipped, also by an earlier process. Returns their number."""
     there = set(store.frame_numbers)
     missing = [index for index in recording.span if index not in there]
     reasons = [f"image {index} ({recording.damaged.get(index, 'damaged')})" for index in missing[:NAMED]]
     reasons += ["..."] * (len(missing) - len(reasons))
     _note_several(console, f"of {len(recording.span)} images are damaged and were skipped", reasons)
+    return len(missing)
 
 
 def _say_what_is_there(console: Console, out: Path, paths: Sequence[Path], new: Sequence[Path], is_new: bool) -> None:
