@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.acceleration import Network
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.progress import Progress
@@ -158,7 +158,7 @@ def _how_to_prompt(recording: Recording) -> str:
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
 
 
-def _model(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
+def _model(options: argparse.Namespace) -> SAM2 | Network:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker refuses such weights
         return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
@@ -169,7 +169,7 @@ def _store(
     whole: Recording,
     recording: Recording,
     prompts: Sequence[ScheduledPrompt],
-    model: SAM2 | OnnxNetwork,
+    model: SAM2 | Network,
     backward: bool,
 ) -> MaskletStore:
     """The masklets of this run in the output folder. Raises OSError or ValueError."""
@@ -221,17 +221,16 @@ def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
     }
 
 
-def _digest(model: SAM2 | OnnxNetwork, checkpoint: Path | None) -> str:
-    """A hash of the weights."""
+def _digest(model: SAM2 | Network, checkpoint: Path | None) -> str:
+    """A hash of the weights; of exported graphs, of their files."""
     digest = hashlib.sha256()
-    if isinstance(model, OnnxNetwork):
-        for file in sorted(checkpoint.iterdir()) if checkpoint is not None else ():
-            if file.is_file():
-                digest.update(file.read_bytes())
-    else:
+    if isinstance(model, SAM2):
         for name, tensor in model.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().float().cpu().numpy().tobytes())
+            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    elif checkpoint is not None:
+        for file in sorted(checkpoint.expanduser().iterdir()):
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
 
 
