@@ -95,7 +95,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         _note_several(console, "masklets were found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
         console.print(tracking_table(store, recording))
-        _say_what_is_there(console, out, written.paths, written.new, progress.is_new)
+        if not progress.is_new and not written.new:
+            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+        bag = _bag_description(recording, originals)
+        descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
+        for path in written.paths:
+            console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
+            console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
     return skipped
 
 
@@ -254,13 +260,9 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
     return len(missing)
 
 
-def _say_what_is_there(console: Console, out: Path, paths: Sequence[Path], new: Sequence[Path], is_new: bool) -> None:
-    if not is_new and not new:
-        console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
-    descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)}
-    for path in paths:
-        console.print(f"{path}", style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
-        console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
+def _bag_description(recording: Recording, originals: bool) -> str:
+    beside = "original messages" if isinstance(recording, BagRecording) else "images, as JPEG"
+    return f"ROS 2 bag (MCAP) with the masklets {f'beside the {beside}' if originals else 'alone'}"
 
 
 def _line(error: BaseException) -> str:
