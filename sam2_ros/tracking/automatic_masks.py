@@ -90,8 +90,8 @@ class EverythingSettings:
 _SUITED: dict[str, dict[str, Any]] = {
     "default": {
         "points_per_side": 16,  # on its small input, four times as many find hardly more
-        "pred_iou_thresh": 0.55,
-        "stability_score_thresh": 0.6,
+        "pred_iou_thresh": 0.4,
+        "stability_score_thresh": 0.4,
         "box_nms_thresh": 0.5,
     }
 }
