@@ -191,6 +191,8 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
         (("--click", "5,5", "--device", "gpu"), ("there is no device 'gpu'",)),
         (("--prompts", "/no"), ("no prompts on /no", "none")),
         (("--prompts", "no.json"), ("no.json: No such file",)),
+        (("--everything", "--coverage", "2"), ("coverage is 2.0; it must be a share of the image, 0 to 1",)),
+        (("--everything", "--period", "0"), ("period is 0",)),
     ],
 )
 def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments, phrases) -> None:
