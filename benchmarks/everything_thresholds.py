@@ -121,14 +121,15 @@ def sweep(kinds: Sequence[Sequence[Candidates]]) -> dict[Thresholds, list[Qualit
 
 
 def score(of_kinds: Sequence[Quality]) -> float:
-    """What is maximised."""
+    """What the first rule maximises."""
     return float(np.mean([quality.f(BETA) for quality in of_kinds]))
 
 
-def recall(of_kinds: Sequence[Quality]) -> float:
-    """Mean recall, 0 .. 1; -1 with more masks than MAX_MASKS."""
+def recall(of_kinds: Sequence[Quality]) -> tuple[float, float]:
+    """What the second rule maximises: mean recall, 0 .. 1, or -1 with more masks than MAX_MASKS; then few masks."""
     few = all(quality.masks <= MAX_MASKS for quality in of_kinds)
-    return float(np.mean([quality.recall for quality in of_kinds])) if few else -1.0
+    mean = float(np.mean([quality.recall for quality in of_kinds])) if few else -1.0
+    return mean, -sum(quality.masks for quality in of_kinds)
 
 
 def main() -> int:
@@ -204,7 +205,7 @@ def _show(
             cells += [f"{100 * quality.recall:.1f}", f"{100 * quality.precision:.1f}", f"{quality.masks:.1f}"]
         table.add_row(name, *cells[:3], f"{100 * score(results[key]):.2f}", *cells[3:])
 
-    for rank, key in enumerate(sorted(results, key=lambda key: -recall(results[key]))[:8]):
+    for rank, key in enumerate(sorted(results, key=lambda key: recall(results[key]), reverse=True)[:5]):
         row("recall" if rank == 0 else f"{rank + 1}.", key)
     order = sorted(results, key=lambda key: -score(results[key]))
     for rank in (0, 1, 2, 3, 4):

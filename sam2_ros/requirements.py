@@ -33,7 +33,7 @@ _RECORDINGS = ("rosbags", "mcap")
 COMMANDS = {
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
-    "evaluate": (*_NETWORK, "rich"),
+    "evaluate": (*_NETWORK, "pycocotools", "scipy", "rich"),
     "export": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
     "follow": (),
     "iou-head": (*_NETWORK, "rich"),
@@ -44,7 +44,7 @@ COMMANDS = {
     "sam2": (*_NETWORK, "scipy"),
     "scenes": ("cv2", "PIL", "rich"),
     "segment": (*_NETWORK, "rich"),
-    "track": (*_NETWORK, *_RECORDINGS, "av", "scipy", "rich"),
+    "track": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
     "train": (*_NETWORK, "rich", *_TOML, "tensorboard"),
 }
 """The modules that a command cannot do without. What one file or option needs is said by what reads it."""

@@ -7,7 +7,7 @@ import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from sam2_ros.data.timed_prompt import Moment, TimedPrompt
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         with Progress(console) as progress:
             if options.everything:
                 tracker = Tracker(model, history=1, max_objects=options.max_objects)
-                track_everything(recording, tracker, store, on_progress=progress.on_pass)
+                track_everything(recording, tracker, store, _search(options), on_progress=progress.on_pass)
             else:
                 objects = {scheduled.prompt.object_id for scheduled in prompts}
                 tracker = Tracker(model, history=1, max_objects=len(objects))
@@ -171,6 +171,7 @@ def _store(
         "recording": whole.fingerprint(),
         "images": [recording.span.start, recording.span.stop],
         "prompts": EVERYTHING if options.everything else [_described(scheduled) for scheduled in prompts],
+        "search": {**asdict(_search(options)), "max_objects": options.max_objects} if options.everything else None,
         "model": [model.config.name, _digest(model, options.checkpoint)],
         "size of the input": [model.config.image_size, model.config.aspect],
         "device": model.device.type,
@@ -190,6 +191,11 @@ def _store(
         store.close()
         raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
     return store
+
+
+def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
+    """How --everything finds objects. Raises ValueError."""
+    return AutomaticMaskletSettings(period=options.period, coverage=options.coverage, max_masklets=options.max_masklets)
 
 
 def _described(scheduled: ScheduledPrompt) -> dict[str, object]:

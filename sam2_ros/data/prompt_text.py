@@ -10,7 +10,7 @@ from sam2_ros.tracking.prompt import Box, Click, Prompt
 
 _CLICK = re.compile(r"(?P<sign>[+-]?)(?P<x>\d+\.?\d*),(?P<y>\d+\.?\d*)")
 _BOX = re.compile(r"(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*)(?=[+-]|$)")
-_WHEN = re.compile(r"@([\d.]+s?)$")
+_WHEN = re.compile(r"[\d.]+s?")
 
 
 def parse_click(text: str) -> Prompt:
@@ -47,9 +47,10 @@ def parse_timed(kind: str, text: str) -> TimedPrompt:
     Raises:
         ValueError: the text has another form, or the mask cannot be read.
     """
-    where = _WHEN.search(text)
-    prompt = PARSERS[kind](text[: where.start()] if where else text)
-    return TimedPrompt(prompt, Moment.parse(where[1]) if where else None, f"--{kind} {text}")
+    form, at, when = text.rpartition("@")
+    if not at or (kind == "mask" and not _WHEN.fullmatch(when)):  # names of files may have an @
+        return TimedPrompt(PARSERS[kind](text), None, f"--{kind} {text}")
+    return TimedPrompt(PARSERS[kind](form), Moment.parse(when), f"--{kind} {text}")
 
 
 def describe(prompt: Prompt) -> str:

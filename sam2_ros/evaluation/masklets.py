@@ -122,7 +122,7 @@ def masklets_report(
             "precision": _share(followed, sum(score.iou.shape[0] for score in some)),
             "precision_on_objects": _share(
                 sum(score.followed_on_objects(least) for score in some),
-                sum(np.count_nonzero(score.on_objects) for score in some),
+                sum(int(score.on_objects.sum()) for score in some),
             ),
             "switches": sum(score.switches for score in some),
             "iou": mean(iou for score in some for iou in score.best),

@@ -135,9 +135,10 @@ class BagRecording(Recording):
         if self._sequential and indices.step > 0:
             following = indices.start
             for index, data in self._recorded(reader, indices):
-                yield from ((lost, None) for lost in range(following, index))
-                yield index, data
-                following = index + 1
+                if index >= following:
+                    yield from ((lost, None) for lost in range(following, index))
+                    yield index, data
+                    following = index + 1
             yield from ((lost, None) for lost in range(following, indices.stop))
             return
         for block in self._blocks(indices):

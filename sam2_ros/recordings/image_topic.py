@@ -31,7 +31,7 @@ def chosen_topic(reader: BagReader, topic: str | None) -> str:
         if topic not in counts:
             known = ", ".join(sorted(counts)) or "none"
             raise ClipError(reader.path, f"there is no topic {topic} of images; there are: {known}")
-        return topic
+        return _with_pictures(reader, topic)
     candidates = sorted(topic for topic, count in counts.items() if count)
     if not candidates:
         kinds = " or ".join(IMAGES)
@@ -47,13 +47,20 @@ def chosen_topic(reader: BagReader, topic: str | None) -> str:
     if len(cameras) > 1:
         named = ", ".join(f"{topic} ({counts[topic]} images)" for topic in cameras)
         raise ClipError(reader.path, f"there are several topics of images: {named}; choose one with --images TOPIC")
-    return cameras[0]
+    return _with_pictures(reader, cameras[0])
 
 
 def connections_of(reader: BagReader, topic: str) -> list[Connection]:
     """The connections of a topic of images, all of the first one's type."""
     found = [one for one in reader.connections if one.topic == topic and one.msgtype in IMAGES]
     return [one for one in found if one.msgtype == found[0].msgtype]
+
+
+def _with_pictures(reader: BagReader, topic: str) -> str:
+    """The same topic. Raises ClipError if it has depth."""
+    if _is_depth(reader, topic):
+        raise ClipError(reader.path, f"{topic} has depth; choose a topic of colour or grey images with --images TOPIC")
+    return topic
 
 
 def _is_depth(reader: BagReader, topic: str) -> bool:

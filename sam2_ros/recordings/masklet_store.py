@@ -231,6 +231,22 @@ class MaskletStore:
             row = self._database.execute("SELECT memories FROM starts WHERE object_id = ?", (object_id,)).fetchone()
         return None if row is None else row[0]
 
+    def reject(self, object_id: int, reason: str) -> None:
+        """Leave an object out of all that is read from here on, except `rejected` and `masks_of`.
+
+        Args:
+            reason: in words, for people.
+        """
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO rejected VALUES (?, ?)", (object_id, reason))
+
+    @property
+    def rejected(self) -> dict[int, str]:
+        """Why objects were rejected, by ascending ID."""
+        with self._errors():
+            return dict(self._database.execute("SELECT object_id, reason FROM rejected ORDER BY object_id"))
+
     def note_output(self, name: str, made_of: str) -> None:
         """Note what a file or folder beside this one, of that name, is made of."""
         self._begin()
@@ -251,7 +267,7 @@ class MaskletStore:
         query = "SELECT COUNT(*), SUM(LENGTH(counts)), SUM(present), TOTAL(presence), TOTAL(iou) FROM masks"
         with self._errors():
             objects = self._database.execute("SELECT * FROM objects ORDER BY object_id").fetchall()
-            return [objects, self.frame_count, self._database.execute(query).fetchone()]
+            return [objects, list(self.rejected), self.frame_count, self._database.execute(query).fetchone()]
 
     @property
     def frame_numbers(self) -> list[int]:
@@ -264,22 +280,6 @@ class MaskletStore:
         """The different heights and widths of images, ascending."""
         with self._errors():
             return self._database.execute("SELECT DISTINCT height, width FROM frames ORDER BY 1, 2").fetchall()
-
-    def reject(self, object_id: int, reason: str) -> None:
-        """Leave an object out of all that is read from here on, except `rejected` and `masks_of`.
-
-        Args:
-            reason: in words, for people.
-        """
-        self._begin()
-        with self._errors():
-            self._database.execute("INSERT OR REPLACE INTO rejected VALUES (?, ?)", (object_id, reason))
-
-    @property
-    def rejected(self) -> dict[int, str]:
-        """Why objects were rejected, by ascending ID."""
-        with self._errors():
-            return dict(self._database.execute("SELECT object_id, reason FROM rejected ORDER BY object_id"))
 
     @property
     def labels(self) -> dict[int, str]:

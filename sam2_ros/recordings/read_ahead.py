@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from queue import SimpleQueue
@@ -64,4 +65,5 @@ def read_ahead(items: Generator[Item, None, None], ahead: int = AHEAD) -> Genera
     finally:
         stopped.set()
         room.release()
-        thread.join()
+        if not sys.is_finalizing():  # at the end of the process, Python has stopped the thread already
+            thread.join()

@@ -345,6 +345,11 @@ class Stream:
         """The header of an image of the history, by the tracker's stamp. Only inside `call`."""
         return self._session.snapshot.header_of(stamp)
 
+    def note_failure(self, error: Exception) -> None:
+        """Count and log an unexpected error of who uses the network; if the GPU is lost with it, the stream ends."""
+        self._report(error)
+        self._wake()
+
     def make_waiting_calls(self) -> None:
         """Make the calls that came in the meantime, so that their callers need not wait. Only inside a long `call`.
 

@@ -90,8 +90,8 @@ class EverythingSettings:
 _SUITED: dict[str, dict[str, Any]] = {
     "default": {
         "points_per_side": 16,  # on its small input, four times as many find hardly more
-        "pred_iou_thresh": 0.55,
-        "stability_score_thresh": 0.6,
+        "pred_iou_thresh": 0.4,
+        "stability_score_thresh": 0.4,
         "box_nms_thresh": 0.5,
     }
 }
@@ -200,7 +200,7 @@ class AutomaticMaskGenerator:
             scores = 1 / np.array([crop.area for crop in found.crops], np.float32)
             found = found[suppress(found.boxes, scores, settings.crop_nms_thresh)]
         if settings.min_mask_region_area:
-            found = self._without_small_regions(found, height, width)
+            found = self._without_small_regions(found, height, width, on_progress)
         return [
             AutomaticMask(height, width, counts, float(iou), float(stability), (float(x), float(y)), crop)
             for counts, iou, stability, (x, y), crop in zip(
@@ -326,11 +326,14 @@ class AutomaticMaskGenerator:
             ious.append(decoded.iou)
         return torch.cat(masks), torch.cat(ious)
 
-    def _without_small_regions(self, found: _Found, height: int, width: int) -> _Found:
+    def _without_small_regions(
+        self, found: _Found, height: int, width: int, on_progress: Callable[[float], object]
+    ) -> _Found:
         """Fill small holes and remove small islands; of masks that become alike, one that was unchanged stays."""
         settings, least = self.settings, self.settings.min_mask_region_area
         counts, unchanged, boxes = [], [], []
         for before in found.counts:
+            on_progress(1.0)  # many masks of a large image take a while, too
             mask = rle.decode(before, height, width)
             cleaned = without_small_islands(without_small_holes(mask, least), least)
             same = np.array_equal(cleaned, mask)

@@ -20,7 +20,11 @@ MARGIN, GAP, CAPTION = 16, 8, 22
 
 
 def thumbnail(
-    image: np.ndarray, masklets: Sequence[Masklet], overlay: Overlay | None = None, side: int = SIDE
+    image: np.ndarray,
+    masklets: Sequence[Masklet],
+    overlay: Overlay | None = None,
+    side: int = SIDE,
+    labels: bool = True,
 ) -> np.ndarray:
     """Thumbnail of an image with its overlay, which is drawn at that size to stay legible: uint8 [h, w, 3] RGB.
 
@@ -28,6 +32,7 @@ def thumbnail(
         image: uint8 [H, W, 3] RGB.
         overlay: that of the stream, which gives objects the same colours on all images.
         side: width, pixels.
+        labels: False: no text.
     """
     small = _shrunk(image, side)
     height, width = small.shape[:2]
@@ -35,7 +40,7 @@ def thumbnail(
     for masklet in masklets:
         mask = cv2.resize(masklet.mask.view(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA) > 127
         shrunk.append(replace(masklet, mask=mask))
-    return (overlay or Overlay()).draw(small, shrunk)
+    return (overlay or Overlay()).draw(small, shrunk, labels=labels)
 
 
 def contact_sheet(

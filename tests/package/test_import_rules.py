@@ -60,7 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "recordings",
         "recordings.outputs",
         "tracking",
-    ),  # it starts other rooms by name
+    ),  # it starts other rooms
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),

@@ -80,6 +80,17 @@ def test_order_is_that_of_stamps(tmp_path, small_blocks, storage):
     assert recording.notices == ("images on /image with the stamp of an earlier one, left out: 1",)
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_images_that_were_recorded_twice(tmp_path, small_blocks, storage):
+    """Two recorded copies of a stamp and time: the first counts, once, in both directions."""
+    messages = []
+    for image in pictures(7):
+        messages += [image, image._replace(fields=raw(picture(50)))]
+    recording = BagRecording(write_bag(tmp_path / "run", *messages, storage=storage))
+    shown(recording, range(7))
+    assert recording.notices == ("images on /image with the stamp of an earlier one, left out: 7",)
+
+
 def test_images_of_one_time(tmp_path, small_blocks):
     """A recorder with a coarse clock."""
     messages = [one._replace(time=SECOND * (1 + place // 4)) for place, one in enumerate(pictures(9)[::-1])]
@@ -218,6 +229,11 @@ def test_topics(tmp_path):
         ClipError, match=r"there is no topic /front of images; there are: /camera/color, /camera/color/"
     ):
         BagRecording(path, "/front")
+    with pytest.raises(ClipError, match="/camera/depth has depth; choose a topic of colour"):
+        BagRecording(path, "/camera/depth")
+    only = write_bag(tmp_path / "only", Recorded("/depth", IMAGE, SECOND, raw(depth, "16UC1")))
+    with pytest.raises(ClipError, match="/depth has depth; choose a topic of colour"):
+        BagRecording(only)
     both = write_bag(tmp_path / "both", *pictures(3, "/left"), *pictures(2, "/right"))
     with pytest.raises(ClipError, match=r"topics of images: /left \(3 images\), /right \(2 images\); .*--images TOPIC"):
         BagRecording(both)

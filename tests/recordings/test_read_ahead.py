@@ -1,6 +1,8 @@
 """Reading ahead in a thread: bounded, ended in time, errors in their place."""
 
 import gc
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -83,3 +85,14 @@ def test_nothing_is_read_before_the_first_item_is_asked_for():
     assert threading.active_count() == before
     items.close()
     assert source.computed == 0
+
+
+def test_a_process_ends_while_an_iterator_is_left():
+    program = """
+from itertools import count
+from sam2_ros.recordings.read_ahead import read_ahead
+items = read_ahead(number for number in count())
+print(next(items))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")

@@ -16,10 +16,14 @@ import torch
 from remembered_recording import RememberedRecording
 from small_network import default_network, moving_things
 
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.evaluation.prompts import error_click
+from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.track import CHECKED_FRAMES, check_prompts, lost_objects, track
-from sam2_ros.tracking import Box, Click, Prompt, PromptError, Tracker
+from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
+from sam2_ros.tracking import Box, Click, Prompt, PromptError, Tracker, rle
 from sam2_ros.tracking.masklet import Frame
 
 RUN = {"recording": "moving things"}
@@ -223,6 +227,24 @@ def test_objects_for_which_a_gpu_has_no_memory_are_reported(
         track(recording(), prompts, tracker, store, on_progress=on_progress)
         assert lost_objects(store) == {3: 24}
         assert [mask.frame for mask in store.masks_of(3)] == list(range(25))
+
+
+@pytest.mark.slow
+def test_an_object_that_is_clicked_in_the_middle_is_followed_to_both_ends(tmp_path: Path) -> None:
+    """By the default model, in a scene with two moving objects."""
+    settings = SceneSettings(192, 256, frames=13, objects=(2, 3), size=(0.2, 0.5), leaving=0, occlusion=0, lookalikes=0)
+    clip = SyntheticScenes(settings).scene(4)
+    prompts = []
+    for row, (object_id, frame) in enumerate(zip(clip.object_ids, (6, 4), strict=True)):
+        truth = clip.masks[frame][row]
+        prompts.append(ScheduledPrompt(frame, Prompt(object_id, clicks=[error_click(np.zeros_like(truth), truth)])))
+    with MaskletStore(tmp_path / "masklets.db", RUN) as store:
+        track(RememberedRecording(list(clip.frames)), prompts, Tracker(load_model()), store)
+        for row, object_id in enumerate(clip.object_ids):
+            found = [rle.decode(mask.counts, 192, 256) for mask in store.masks_of(object_id)]
+            similarity = [region_similarity(mask, truths[row]) for mask, truths in zip(found, clip.masks, strict=True)]
+            assert len(similarity) == 13 and np.mean(similarity) > 0.8
+            assert similarity[0] > 0.8 and similarity[-1] > 0.8
 
 
 def run(folder: Path, progress: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sam2_ros.recordings.masklet_store import MaskletStore, StoredFrame
 from sam2_ros.recordings.prompts import ScheduledPrompt
@@ -26,7 +27,14 @@ class FinishedRun:
 
     def prompts_on(self, frame: int) -> list[Prompt]:
         """The prompts on an image, in the order in which they were applied."""
-        return [scheduled.prompt for scheduled in self.prompts if scheduled.frame == frame]
+        return self._prompts_by_frame.get(frame, [])
+
+    @cached_property
+    def _prompts_by_frame(self) -> dict[int, list[Prompt]]:
+        by_frame: dict[int, list[Prompt]] = {}
+        for scheduled in self.prompts:
+            by_frame.setdefault(scheduled.frame, []).append(scheduled.prompt)
+        return by_frame
 
     def pictures(self) -> Iterator[tuple[RecordedImage, StoredFrame]]:
         """All processed images, in order, each with its masks. Images that could not be decoded are left out."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from sam2_ros.data.images import write_jpeg
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
-from sam2_ros.recordings.outputs.fitting import fitted
+from sam2_ros.recordings.outputs.pictures import MAX_LABELS, fitted
 from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail
 from sam2_ros.tracking.overlay import Overlay
 from sam2_ros.tracking.prompt import Prompt
@@ -34,7 +34,7 @@ def write(run: FinishedRun, file: Path) -> list[str]:
         stored, image = store.frame(frame), next(run.recording.images(frame, frame + 1), None)
         if stored is None or image is None:
             continue
-        picture = thumbnail(image.pixels, stored.masklets(labels), overlay, SIDE)
+        picture = thumbnail(image.pixels, stored.masklets(labels), overlay, SIDE, len(stored.masks) <= MAX_LABELS)
         for prompt in run.prompts_on(frame):
             draw_prompt(picture, prompt, picture.shape[1] / stored.width)
         pictures.append(fitted(picture, pictures[0].shape[:2]) if pictures else picture)

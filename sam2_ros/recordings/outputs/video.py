@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sam2_ros.data.video_writer import VideoWriter
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
-from sam2_ros.recordings.outputs.fitting import fitted
+from sam2_ros.recordings.outputs.pictures import MAX_LABELS, fitted
 from sam2_ros.tracking.overlay import Overlay
 
 
@@ -21,7 +21,8 @@ def write(run: FinishedRun, file: Path) -> list[str]:
     with VideoWriter(file, run.recording.fps) as video:
         size: tuple[int, int] | None = None
         for image, stored in run.pictures():
-            picture = overlay.draw(image.pixels, stored.masklets(labels))
+            labelled = len(stored.masks) <= MAX_LABELS
+            picture = overlay.draw(image.pixels, stored.masklets(labels), labels=labelled)
             size = size or picture.shape[:2]
             video.write(fitted(picture, size))
             run.on_frame()

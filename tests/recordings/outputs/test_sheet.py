@@ -54,4 +54,4 @@ def test_marks_lie_on_their_pixels() -> None:
     sheet.draw_prompt(picture, Prompt(1, (Click(20, 20), Click(100, 80, False)), Box(10, 60, 21, 41)), 0.5)
     assert tuple(picture[10, 10]) == sheet.ON and tuple(picture[40, 50]) == sheet.OFF
     assert tuple(picture[10, 14]) != (0, 0, 0) == tuple(picture[10, 20])
-    assert tuple(picture[30, 10]) == tuple(picture[40, 5]) == sheet.RIM and not picture[40, 10].any()
+    assert (picture[30, 6:14] > 200).all() and (picture[32:48, 5] > 200).all() and not picture[40, 10].any()

@@ -19,7 +19,6 @@ from sam2_ros.ros import masklets
 from sam2_ros.ros.call_queue import ClosedError
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
-from sam2_ros.ros.log import Log
 from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.requested_image import is_in_request, requested_image
 from sam2_ros.ros.stamps import nanoseconds
@@ -61,7 +60,7 @@ class _Found:
     max_objects: int = 0
 
 
-class EverythingService:
+class SegmentEverythingService:
     """Segments everything in an image with the network of a stream, one request after the other.
 
     Without `track`, the work is done in the service's thread: the network is the tracker's between two batches of
@@ -69,9 +68,8 @@ class EverythingService:
     become prompts. These go the way of all prompts: they are answered on ~/prompt_results, and may be replayed.
     """
 
-    def __init__(self, node: Node, topics: Topics, log: Log, configured: ConfiguredStream) -> None:
+    def __init__(self, node: Node, topics: Topics, configured: ConfiguredStream) -> None:
         self._node = node
-        self._log = log
         self._configured = configured
         group = MutuallyExclusiveCallbackGroup()  # of its own: it takes a while
         name = topics.private("segment_everything")
@@ -80,21 +78,23 @@ class EverythingService:
     def _serve(
         self, request: srv.SegmentEverything.Request, response: srv.SegmentEverything.Response
     ) -> srv.SegmentEverything.Response:
+        stream = self._configured.stream
         try:
-            return self._answer(request)
+            if stream is None:
+                raise ValueError("the node is not configured")
+            return self._answer(stream, request)
         except (ValueError, ClosedError) as error:  # also ImageError and PromptError; the stream has ended
             response.message = excerpt(str(error))
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             response.message = "the GPU is out of memory; remove an object or choose a smaller model"
         except Exception as error:
-            self._log.error(f"~/segment_everything: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
-            response.message = excerpt(f"internal error: {type(error).__name__}: {error}")
+            assert stream is not None
+            stream.note_failure(error)
+            response.message = stream.lost or excerpt(f"internal error: {type(error).__name__}: {error}")
         return response
 
-    def _answer(self, request: srv.SegmentEverything.Request) -> srv.SegmentEverything.Response:
-        if (stream := self._configured.stream) is None:
-            raise ValueError("the node is not configured")
+    def _answer(self, stream: Stream, request: srv.SegmentEverything.Request) -> srv.SegmentEverything.Response:
         check = _Check(stream, request.track)
         check()
         found = self._track(stream, request, check) if request.track else self._find(stream, request, check)
@@ -105,7 +105,8 @@ class EverythingService:
         box_min_part = self._node.get_parameter("box_min_part").value
         for i, mask in enumerate(found.masks):
             response.masklets.append(_message(mask, ids.get(i, 0), box_min_part))
-            check.is_open()
+            if not request.track:  # otherwise the answer has to say which objects there are now
+                check.is_open()
         response.message = f"{quantity(len(found.masks), 'mask')} found" + _left_out(found.left_out)
         if request.track:
             response.not_tracked = len(found.masks) - len(ids)

@@ -1,9 +1,12 @@
-"""Pictures of one size."""
+"""Pictures of a run: what the contact sheet and the video have in common."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+
+MAX_LABELS = 12
+"""Maximum number of objects with labels; with more, labels would hide the picture."""
 
 
 def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Pictures of one size."""
+"""Pictures of a run."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sam2_ros.recordings.outputs.fitting import fitted
+from sam2_ros.recordings.outputs.pictures import fitted
 
 
 @pytest.mark.parametrize(
