@@ -28,16 +28,24 @@ PACKAGES = {
 _NETWORK = ("torch", "safetensors", "cv2", "PIL")
 _TOML = () if sys.version_info >= (3, 11) else ("tomli",)
 
+_RECORDINGS = ("rosbags", "mcap")
+
 COMMANDS = {
     "camera": ("cv2", "PIL"),
-    "demo": (*_NETWORK, "rosbags", "mcap", "av", "rich"),
+    "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
+    "evaluate": (*_NETWORK, "pycocotools", "scipy", "rich"),
+    "export": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
     "follow": (),
+    "iou-head": (*_NETWORK, "rich"),
+    "pictures": ("cv2", "PIL", "rich"),
     "prompt": (),
-    "record": ("rosbags", "mcap"),
+    "record": _RECORDINGS,
+    "recover": _RECORDINGS,
     "sam2": (*_NETWORK, "scipy"),
-    "deployment": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
-    "evaluation": (*_NETWORK, "rich"),
-    "training": (*_NETWORK, "rich", *_TOML, "tensorboard"),
+    "scenes": ("cv2", "PIL", "rich"),
+    "segment": (*_NETWORK, "rich"),
+    "track": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
+    "train": (*_NETWORK, "rich", *_TOML, "tensorboard"),
 }
 """The modules that a command cannot do without. What one file or option needs is said by what reads it."""
 

@@ -7,6 +7,7 @@ from fuzz.clicks import Clicks, MouseClicks
 from fuzz.compressed_images import CompressedImages
 from fuzz.depth import CameraInfos, DepthImages
 from fuzz.detections import Detections
+from fuzz.everything_calls import EverythingCalls
 from fuzz.garbage import Garbage
 from fuzz.images import RawImages, Stamps
 from fuzz.object_calls import ListCalls, RemoveCalls
@@ -30,6 +31,7 @@ KINDS: tuple[type[Attack], ...] = (
     RemoveCalls,
     ListCalls,
     SegmentCalls,
+    EverythingCalls,
     SaveCalls,
     SettingCalls,
     ReadingCalls,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import Transition
@@ -19,6 +20,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -174,13 +176,14 @@ class Rig:
         """A client of one of the victim's services."""
         return self.node.create_client(kind, f"/victim/sam2/{name}")
 
-    def call(self, client: Client, request: object) -> None:
-        """Calls the victim. The answer is only counted."""
+    def call(self, client: Client, request: object, read: Callable[[Any], object] = lambda _: None) -> None:
+        """Calls the victim. The answer is only read, in another thread, and counted."""
         name = client.srv_name.rsplit("/", 1)[1]
         self.wait_for(lambda: self.calls[name] - self.answered[name] < MAX_CALLS, f"answers of ~/{name}")
         self.calls[name] += 1
 
-        def count(_: object) -> None:
+        def count(answer: Future) -> None:
+            read(answer.result())
             self.notice(lambda: self.answered.update([name]))
 
         client.call_async(request).add_done_callback(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,21 @@ class Contents:
         return sum(self.counts.values())
 
 
-def write_metadata(folder: Path, files: list[Contents]) -> None:
-    """Write metadata.yaml atomically. Raises OSError."""
+def write_metadata(
+    folder: Path,
+    files: list[Contents],
+    type_hashes: Mapping[str, str] | None = None,
+    custom_data: Mapping[str, str] | None = None,
+) -> None:
+    """Write metadata.yaml atomically.
+
+    Args:
+        type_hashes: hashes of types by topic, for channels that lack them.
+        custom_data: the user's entry.
+
+    Raises:
+        OSError: the disk is full, for instance.
+    """
     filled = [file for file in files if file.messages]
     start = min((file.start for file in filled), default=0)
     end = max((file.end for file in filled), default=0)
@@ -54,7 +68,7 @@ def write_metadata(folder: Path, files: list[Contents]) -> None:
         "duration": {"nanoseconds": end - start},
         "starting_time": {"nanoseconds_since_epoch": start},
         "message_count": sum(file.messages for file in files),
-        "topics_with_message_count": _topics(files),
+        "topics_with_message_count": _topics(files, type_hashes or {}),
         "compression_format": "",  # of whole files or messages; that of chunks is MCAP's
         "compression_mode": "",
         "relative_file_paths": [file.name for file in files],
@@ -67,7 +81,7 @@ def write_metadata(folder: Path, files: list[Contents]) -> None:
             }
             for file in files
         ],
-        "custom_data": None,
+        "custom_data": dict(custom_data) if custom_data else None,
         "ros_distro": os.environ.get("ROS_DISTRO", "unknown"),
     }
     final, new = folder / "metadata.yaml", folder / "metadata.yaml.new"
@@ -95,7 +109,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _topics(files: list[Contents]) -> list[dict[str, Any]]:
+def _topics(files: list[Contents], type_hashes: Mapping[str, str]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for file in files:
         for channel in file.channels.values():
@@ -109,7 +123,7 @@ def _topics(files: list[Contents]) -> list[dict[str, Any]]:
                         "type": kind,
                         "serialization_format": channel.message_encoding,
                         "offered_qos_profiles": _qos(channel.metadata.get(QOS, "")),
-                        "type_description_hash": channel.metadata.get(TYPE_HASH, ""),
+                        "type_description_hash": channel.metadata.get(TYPE_HASH) or type_hashes.get(channel.topic, ""),
                     },
                     "message_count": 0,
                 },

@@ -6,11 +6,12 @@ import contextlib
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mcap.records import Channel, ChunkIndex, Schema
 from ruamel.yaml import YAML
 
 from sam2_ros.data.bag_metadata import QOS, TYPE_HASH, Contents, sync_folder, write_metadata
@@ -37,6 +38,10 @@ class BagWriter:
         self.folder = folder
         self.is_complete = False
         """Whether the bag was completed."""
+        self.type_hashes: dict[str, str] = {}
+        """Hashes of types by topic, for channels that lack them: those of copied files."""
+        self.custom_data: dict[str, str] | None = None
+        """The user's entry in metadata.yaml."""
         folder.mkdir(parents=True)
         try:
             self._file = McapFile(folder / f"{folder.resolve().name}.mcap")
@@ -73,15 +78,24 @@ class BagWriter:
             counts[self._file.index.channels[channel].topic] += count
         return counts
 
-    def add_topic(self, topic: str, kind: str, definition: str, type_hash: str, qos: list[dict[str, Any]]) -> int:
+    def add_topic(
+        self,
+        topic: str,
+        kind: str,
+        definition: str,
+        type_hash: str,
+        qos: list[dict[str, Any]],
+        encoding: str = "ros2msg",
+    ) -> int:
         """Add a topic. Returns its number.
 
         Args:
             topic: name.
             kind: type of messages, `package/msg/Name`.
-            definition: ros2msg schema of the type and of all types that it contains.
+            definition: schema of the type and of all types that it contains.
             type_hash: RIHS01_... or empty.
             qos: profiles that publishers offer, as in rosbag2's metadata.
+            encoding: of the definition, ros2msg or ros2idl; empty: there is none.
 
         Raises:
             OSError: the disk is full, for instance; close the bag then.
@@ -91,12 +105,25 @@ class BagWriter:
         yaml.default_flow_style = False
         yaml.dump(qos, text)
         with self._writing():
-            return self._file.add_channel(topic, kind, definition, {QOS: text.getvalue(), TYPE_HASH: type_hash})
+            metadata = {QOS: text.getvalue(), TYPE_HASH: type_hash}
+            return self._file.add_channel(topic, kind, definition, metadata, encoding)
 
-    def write(self, topic: int, time: int, data: bytes) -> None:
-        """Add a serialised message, received at `time`, ns. Raises OSError like `add_topic`."""
+    def add_channels(self, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], taken: int) -> None:
+        """Add the topics of another file with their numbers; see `McapFile.add_channels`."""
         with self._writing():
-            self._file.write(topic, time, data)
+            self._file.add_channels(schemas, channels, taken)
+
+    def write(
+        self, topic: int, time: int, data: bytes | memoryview, sent: int | None = None, sequence: int = 0
+    ) -> None:
+        """Add a serialised message, received at `time`, ns; see `McapFile.write`. Raises OSError like `add_topic`."""
+        with self._writing():
+            self._file.write(topic, time, data, sent, sequence)
+
+    def copy_chunk(self, records: bytes, index: ChunkIndex, counts: Mapping[int, int]) -> None:
+        """Add a chunk of another file as it is; see `McapFile.copy_chunk`."""
+        with self._writing():
+            self._file.copy_chunk(records, index, counts)
 
     def flush(self) -> None:
         """Write pending messages. Raises OSError like `add_topic`, also if the bag was deleted."""
@@ -123,12 +150,19 @@ class BagWriter:
             if self._file.complete():
                 failure = failure or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._file.sync()
-            write_metadata(self.folder, [Contents.of(self._file.path.name, self._file.index)])
+            contents = Contents.of(self._file.path.name, self._file.index)
+            write_metadata(self.folder, [contents], self.type_hashes, self.custom_data)
             self.is_complete = True
         finally:
             self._file.close()
         if failure is not None and not is_known:
             raise failure
+
+    def abandon(self) -> None:
+        """Leave the bag incomplete, as after the end of this process."""
+        self._ending.set()
+        self._sync_thread.join()
+        self._file.close()
 
     def _check(self) -> None:
         if self._file.is_removed:

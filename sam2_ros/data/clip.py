@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,10 @@ class Clip:
     """Whether each mask of an annotated frame is known: bool [T, N]. None: all are."""
     mask_files: MaskFiles | None = None
     """Format of the clip's mask files; None: it has none."""
+    ious: Sequence[np.ndarray] | None = None
+    """Predicted IoU of each mask with the truth, 0 .. 1: T entries, float [N]. None: the masks were not predicted."""
+    labels: Mapping[int, str] | None = None
+    """Labels of objects, by ID; None: they have none."""
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):
@@ -57,6 +61,8 @@ class Clip:
             raise ValueError(f"clip {self.name!r}: object IDs must be positive and ascending, got {self.object_ids}")
         if self.known is not None and self.known.shape != (len(self.frames), len(self.object_ids)):
             raise ValueError(f"clip {self.name!r}: `known` must be [frames, objects], got {self.known.shape}")
+        if self.ious is not None and len(self.ious) != len(self.frames):
+            raise ValueError(f"clip {self.name!r}: {len(self.frames)} frames but {len(self.ious)} entries of `ious`")
         if not self.fps > 0:
             raise ValueError(f"clip {self.name!r}: the frame rate must be positive, got {self.fps}")
 

@@ -7,12 +7,12 @@ deviate from the format: the parser is tolerant, and a warning counts unreadable
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from PIL import ExifTags
 from sam2_ros.data import coco_rle
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
+from sam2_ros.data.coco_writer import CocoWriter
 from sam2_ros.data.images import image_size, opened, read_image, write_jpeg
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.left_out import LeftOut
@@ -346,34 +347,35 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
     """Write annotations.json, and annotated frames as images/<name>.jpg, or images/<name>-00000.jpg for long clips.
 
-    Masks are written as run lengths; invisible objects are left out. Raises OSError.
+    Masks are written as run lengths; invisible objects are left out. Annotations have a `score`, the predicted IoU, if
+    the clip has `ious`, and a `track_id`, the object's ID, if it has several frames. Labels become categories.
+
+    Raises OSError.
     """
     root = Path(root)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for clip in clips:
-        for index, (frame, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-            if masks is None:
-                continue
-            name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
-            write_jpeg(root / "images" / name, frame, quality)
-            height, width = frame.shape[:2]
-            images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
-            for mask in masks:
-                if not mask.any():
+    with CocoWriter(root / "annotations.json") as writer:
+        for clip in clips:
+            entries = zip(clip.frames, clip.masks, clip.ious or repeat(None, len(clip)), strict=True)
+            for index, (frame, masks, ious) in enumerate(entries):
+                if masks is None:
                     continue
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": len(images),
-                        "category_id": 1,
+                name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
+                write_jpeg(root / "images" / name, frame, quality)
+                annotations: list[dict[str, Any]] = []
+                for row, (object_id, mask) in enumerate(zip(clip.object_ids, masks, strict=True)):
+                    if not mask.any():
+                        continue
+                    annotation: dict[str, Any] = {
+                        "category": (clip.labels or {}).get(object_id, ""),
                         "segmentation": coco_rle.encode(mask),
                         "area": int(mask.sum()),
                         "bbox": list(cv2.boundingRect(mask.view(np.uint8))),
                         "iscrowd": 0,
                     }
-                )
-    categories = [{"id": 1, "name": "object", "supercategory": ""}]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "annotations.json").write_text(json.dumps(content))
+                    if ious is not None:
+                        annotation["score"] = round(float(ious[row]), 6)
+                    if len(clip) > 1:
+                        annotation["track_id"] = object_id
+                    annotations.append(annotation)
+                height, width = frame.shape[:2]
+                writer.add(name, height, width, annotations)

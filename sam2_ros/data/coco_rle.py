@@ -16,17 +16,22 @@ from sam2_ros.tracking import rle
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
     """Encode a mask, bool [H, W], with packed counts."""
-    counts = rle.encode(mask).tolist()
+    return {"size": list(mask.shape), "counts": packed(rle.encode(mask))}
+
+
+def packed(counts: np.ndarray) -> str:
+    """Pack the run lengths of a mask, [K] as `rle.encode` gives them, into a string."""
+    lengths = counts.tolist()
     characters = []
-    for index, count in enumerate(counts):
-        rest = count - counts[index - 2] if index > 2 else count
+    for index, count in enumerate(lengths):
+        rest = count - lengths[index - 2] if index > 2 else count
         while True:
             low, rest = rest & 31, rest >> 5
             more = rest != (-1 if low & 16 else 0)  # the fifth bit is the sign
             characters.append(chr(48 + low + 32 * more))
             if not more:
                 break
-    return {"size": list(mask.shape), "counts": "".join(characters)}
+    return "".join(characters)
 
 
 def decode(value: Any, size: tuple[int, int]) -> np.ndarray:

@@ -6,7 +6,9 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -53,8 +55,15 @@ def image_size(file: Path, frame: int | None = None) -> tuple[int, int]:
 
 def write_jpeg(file: Path, image: np.ndarray, quality: int) -> None:
     """Write an image, uint8 [H, W, 3] RGB; quality 1 .. 95. Raises OSError."""
+    save_image(file, Image.fromarray(image), "JPEG", quality=quality)
+
+
+def save_image(file: Path, image: Image.Image, kind: str, **options: Any) -> None:
+    """Write an image file, and its folder. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(file, quality=quality)
+    content = BytesIO()  # Pillow's own writing ignores a disk that is full in the middle of a file
+    image.save(content, kind, **options)
+    file.write_bytes(content.getbuffer())
 
 
 def image_files(folder: Path) -> list[Path]:

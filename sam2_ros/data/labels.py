@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from sam2_ros.data.clips import ClipError
-from sam2_ros.data.images import SUFFIXES, opened
+from sam2_ros.data.images import SUFFIXES, opened, save_image
 
 PALETTE = np.zeros((256, 3), np.uint8)  # of Pascal VOC, DAVIS and later data sets: the ID's bits, interleaved
 for _bit in range(8):
@@ -179,5 +179,4 @@ def write_pixels(file: Path, pixels: np.ndarray, palette: np.ndarray | None = No
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())
-    file.parent.mkdir(parents=True, exist_ok=True)
-    (image.convert("1", dither=Image.Dither.NONE) if bilevel else image).save(file)
+    save_image(file, image.convert("1", dither=Image.Dither.NONE) if bilevel else image, "PNG")

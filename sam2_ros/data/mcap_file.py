@@ -8,13 +8,15 @@ import os
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, Header, Message, Schema
+from mcap.records import Channel, Chunk, ChunkIndex, Header, Message, Schema
 from mcap.writer import MCAP0_MAGIC
 
 from sam2_ros.data.mcap_index import HEAD, Entries, Index, index_messages, index_of
@@ -26,6 +28,10 @@ CHUNK_SIZE = 1 << 20
 COMPRESSION_LEVEL = -1
 """Level of zstd. Masklets compress to a quarter, rendered and smooth images to a third. Camera images have noise in
 their last bits: level 1 would save 7 % at a fifth of a core for 1280x720; this level skips them, at 10 GB/s."""
+
+COPY_SPAN = 1_000_000_000
+"""Time between the first buffered message and the end of a copied chunk from which on the former are written first, ns.
+Whoever reads a second then reads few chunks, and chunks are not too small to be compressed."""
 
 METADATA_ROOM = 16 << 10
 """Bytes reserved for metadata.yaml."""
@@ -100,6 +106,8 @@ class McapFile:
         self._index_size = 0  # bytes, upper limit
         self._records = RecordBuilder()  # of the current chunk
         self._entries: Entries = defaultdict(list)  # times and offsets in the chunk, by channel
+        self._buffered_since = 0  # time of the first message in it, ns
+        self._taken = 0  # highest number that copied chunks may give to a schema or channel
         self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
         self._file = open(path, mode, buffering=0)  # noqa: SIM115
         try:
@@ -115,31 +123,89 @@ class McapFile:
         """Written bytes."""
         return self._end
 
-    def add_channel(self, topic: str, kind: str, definition: str, metadata: dict[str, str]) -> int:
-        """Add a topic of a type with a ros2msg definition. Returns its number.
+    def add_channel(
+        self, topic: str, kind: str, definition: str, metadata: dict[str, str], encoding: str = "ros2msg"
+    ) -> int:
+        """Add a topic of a type with a definition. Returns its number.
+
+        Args:
+            encoding: of the definition, ros2msg or ros2idl; empty: there is none.
 
         Raises:
             OSError: the disk is full.
         """
-        records = RecordBuilder()
-        schema = next((one for one in self.index.schemas.values() if one.name == kind), None)
-        if schema is None:
-            schema = Schema(len(self.index.schemas) + 1, definition.encode(), "ros2msg", kind)
-            schema.write(records)
-        channel = Channel(len(self.index.channels) + 1, topic, "cdr", metadata, schema.id)
-        channel.write(records)
-        in_index = records.count + 10  # the summary repeats it
-        self._append_data(records.end(), in_index=in_index)
-        self.index.schemas[schema.id] = schema
-        self.index.channels[channel.id] = channel
+        text = definition.encode()
+        known = (one for one in self.index.schemas.values() if (one.name, one.data) == (kind, text))
+        schema = next(known, None) or Schema(self._next(self.index.schemas), text, encoding, kind)
+        channel = Channel(self._next(self.index.channels), topic, "cdr", metadata, schema.id)
+        self._declare([schema], [channel])
         return channel.id
 
-    def write(self, channel: int, time: int, data: bytes) -> None:
-        """Add a message, received at `time`, ns. Raises OSError, see `flush`."""
+    def add_channels(self, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], taken: int) -> None:
+        """Add the channels of another file, with their numbers, to a file that has none.
+
+        Args:
+            schemas, channels: those of the other file, by number.
+            taken: highest number of a schema or channel that chunks of the other file may name; new ones are above it.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self._taken = taken
+        self._declare([schema for _, schema in sorted(schemas.items())], [one for _, one in sorted(channels.items())])
+
+    def _declare(self, schemas: list[Schema], channels: list[Channel]) -> None:
+        records = RecordBuilder()
+        for schema in schemas:
+            if schema.id not in self.index.schemas:
+                schema.write(records)
+        for channel in channels:
+            channel.write(records)
+        in_index = records.count + 10 * len(channels)  # the summary repeats it
+        self._append_data(records.end(), in_index=in_index)
+        self.index.schemas.update((schema.id, schema) for schema in schemas)
+        self.index.channels.update((channel.id, channel) for channel in channels)
+
+    def _next(self, known: Mapping[int, Schema] | Mapping[int, Channel]) -> int:
+        return max(self._taken, *known, 0) + 1
+
+    def write(
+        self, channel: int, time: int, data: bytes | memoryview, sent: int | None = None, sequence: int = 0
+    ) -> None:
+        """Add a message. Raises OSError, see `flush`.
+
+        Args:
+            time: of receipt, ns.
+            sent: time of publication, ns; None: that of receipt.
+            sequence: its number among the publisher's messages; 0: unknown.
+        """
+        if not self._entries:
+            self._buffered_since = time
         self._entries[channel].append((time, self._records.count))
-        Message(channel, time, data, time, 0).write(self._records)
+        Message(channel, time, cast(bytes, data), time if sent is None else sent, sequence).write(self._records)
         if self._records.count > CHUNK_SIZE:
             self.flush()
+
+    def copy_chunk(self, records: bytes, index: ChunkIndex, counts: Mapping[int, int]) -> None:
+        """Add a chunk of another file as it is, compressed, with channels of the same numbers (`add_channels`).
+
+        Messages that have been buffered for `COPY_SPAN` are written first.
+
+        Args:
+            records: the chunk and the indices of its messages, which follow it in its file.
+            index: its entry in the index of that file.
+            counts: its number of messages by channel.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        if self._entries and index.message_end_time - self._buffered_since > COPY_SPAN:
+            self.flush()
+        shift = self._end - index.chunk_start_offset
+        offsets = {channel: offset + shift for channel, offset in index.message_index_offsets.items()}
+        self._append_data(records, in_index=128 + 10 * len(counts))
+        copied = replace(index, chunk_start_offset=index.chunk_start_offset + shift, message_index_offsets=offsets)
+        self.index.chunks.append((copied, dict(counts)))
 
     def flush(self) -> None:
         """Write the chunk, which then survives the end of this process.

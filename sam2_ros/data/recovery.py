@@ -5,17 +5,20 @@ python -m sam2_ros.data.recovery run1
 
 from __future__ import annotations
 
-import argparse
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("recover")  # before the imports that would fail
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcap.reader import make_reader
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.bag_metadata import Contents, write_metadata
 from sam2_ros.data.mcap_file import McapFile
-
-COMMAND = "python -m sam2_ros.data.recovery"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _complete(path: Path) -> tuple[Contents, int, bool]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = CommandParser("sam2_ros.data.recovery", __doc__.splitlines()[0], "%(prog)s run1\n%(prog)s runs/*/*.mcap")
     parser.add_argument("bags", nargs="+", type=Path, help="folders of bags, or MCAP files")
     return recover_all(parser.parse_args(arguments).bags)
 

@@ -14,7 +14,7 @@ from sam2_ros.data.video_decoder import pyav
 class VideoWriter:
     """Writes frames, uint8 [H, W, 3] RGB, to an MP4 file (H.264), which all players and browsers support.
 
-    Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV.
+    Raises ValueError for another suffix, or if frames differ in size; ImportError without PyAV; OSError.
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
@@ -24,7 +24,8 @@ class VideoWriter:
         av = pyav()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._frame = av.VideoFrame.from_ndarray
-        self._file = av.open(str(self.path), "w")
+        self._output = open(self.path, "wb", buffering=1 << 20)  # noqa: SIM115
+        self._file = av.open(self._output, "w", format="mp4")  # given a path, it would not report a full disk
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._file.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
         self._size: tuple[int, int] | None = None
@@ -42,9 +43,12 @@ class VideoWriter:
 
     def close(self) -> None:
         """Complete the file."""
-        if self._size is not None:
-            self._file.mux(self._stream.encode())
-        self._file.close()
+        try:
+            if self._size is not None:
+                self._file.mux(self._stream.encode())
+            self._file.close()
+        finally:
+            self._output.close()
 
     def __enter__(self) -> VideoWriter:
         return self

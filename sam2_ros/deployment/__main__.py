@@ -5,7 +5,7 @@ from __future__ import annotations
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
-    require("deployment")  # before the imports that would fail
+    require("export")  # before the imports that would fail
 
 import argparse
 import sys
@@ -15,14 +15,21 @@ from rich.console import Console
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_sam2
+from sam2_ros.command_line import MODELS, CommandParser
 from sam2_ros.model.config import CONFIGS
+
+EXAMPLES = """
+%(prog)s graphs
+%(prog)s graphs --model sam2.1_hiera_tiny --aspect 16:9
+"""
 
 
 def main() -> int:
     description = "Export the network as ONNX graphs, for machines without Python."
-    parser = argparse.ArgumentParser("python -m sam2_ros.deployment", description=description)
+    usage = "%(prog)s FOLDER [options]"
+    parser = CommandParser("sam2_ros.deployment", description, EXAMPLES, usage)
     parser.add_argument("folder", type=Path, help="folder for the graphs, made if it is missing")
-    models = f"{', '.join(CONFIGS)}; default: the one that ships"
+    models = f"{MODELS} (default: the one that ships)"
     parser.add_argument("--model", choices=CONFIGS, metavar="NAME", help=models)
     parser.add_argument("--checkpoint", help="weights, as for the node")
     parser.add_argument(

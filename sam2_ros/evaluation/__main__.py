@@ -5,7 +5,7 @@ from __future__ import annotations
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
-    require("evaluation")  # before imports that would fail
+    require("evaluate")  # before imports that would fail
 
 import os
 
@@ -26,6 +26,7 @@ from rich.text import Text
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
+from sam2_ros.command_line import MODELS, CommandParser, Rare, typed
 from sam2_ros.data import davis
 from sam2_ros.data.clips import Clips, DataWarning, from_list
 from sam2_ros.data.formats import open_clips
@@ -40,53 +41,52 @@ from sam2_ros.scenes.synthetic import suite
 STILLS = ("image", "everything")
 """Protocols that take each frame on its own."""
 EXAMPLES = """
-examples:
-  python -m sam2_ros.evaluation --suite
-  python -m sam2_ros.evaluation --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
-  python -m sam2_ros.evaluation --data sav_val --protocol offline --model sam2.1_hiera_tiny
-  python -m sam2_ros.evaluation --data coco/annotations.json --protocol image --every 1
-  python -m sam2_ros.evaluation --suite --protocol everything --every 24
-  python -m sam2_ros.evaluation --davis DAVIS --masks results/cutie
+%(prog)s --suite
+%(prog)s --davis DAVIS --split 2017/val --prompt click 3clicks 5clicks box mask
+%(prog)s --data sav_val --protocol offline --model sam2.1_hiera_tiny
+%(prog)s --suite --protocol everything --every 24
+%(prog)s --davis DAVIS --masks results/cutie
 """
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sam2_ros.evaluation",
-        usage="%(prog)s (--suite | --davis FOLDER | --data PATH) [options]   (--help lists them)",
-        description="Scores a model, or the masks of any other tracker, on clips with known masks.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Scores a model, or the masks of any other tracker, on clips with known masks."
+    usage = "%(prog)s (--suite | --davis FOLDER | --data PATH) [options]   (--help lists them)"
+    parser = CommandParser("sam2_ros.evaluation", description, EXAMPLES, usage, rare=True)
     clip_options = parser.add_argument_group("clips")
     clips = clip_options.add_mutually_exclusive_group(required=True)
     clips.add_argument("--suite", action="store_true", help="the synthetic scenes held out from training")
     clips.add_argument("--davis", type=Path, metavar="FOLDER", help="a folder with JPEGImages/ and Annotations/")
     clips.add_argument(
-        "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, SA-1B, COCO, a rosbag"
+        "--data", type=Path, metavar="PATH", help="any layout: DAVIS, MOSE, YouTube-VOS, SA-V, SA-1B, COCO, a bag"
     )
     clip_options.add_argument("--split", metavar="NAME", help="with --davis: a list of its ImageSets, such as 2017/val")
-    clip_options.add_argument("--list", type=Path, metavar="FILE", help="only the clips named there, one a line")
+    clip_options.add_argument("--list", type=Path, metavar="FILE", help=Rare("only the clips named there, one a line"))
     clip_options.add_argument("--only", nargs="+", metavar="NAME", help="only the clips whose names begin with NAME")
 
     clip_options.add_argument(
         "--images", metavar="TOPIC|FOLDER",
-        help="topic of a bag with several (default: that of the masklets' images); or folder of the images in a JSON",
+        help="topic of a bag with several (default: that of the masklets); or folder of the images in a JSON",
     )  # fmt: skip
-    clip_options.add_argument("--masklets", metavar="TOPIC", help="topic of a bag with several")
+    clip_options.add_argument("--masklets", metavar="TOPIC", help=Rare("topic of a bag with several"))
     clip_options.add_argument(
         "--mask-values", choices=MEANINGS,
-        help="values of mask files. binary: one object, from half of the maximum on. labels: object IDs. Default:"
-        " detected, if unambiguous",
+        help=Rare(
+            "values of mask files. binary: one object, from half of the maximum on. labels: object IDs. Default:"
+            " detected, if unambiguous"
+        ),
     )  # fmt: skip
-    clip_options.add_argument("--strict", action="store_true", help="stop at a damaged clip instead of skipping it")
+    clip_options.add_argument(
+        "--strict", action="store_true", help=Rare("stop at a damaged clip instead of skipping it")
+    )
 
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--protocol",
-        choices=("vos", *MODES, *STILLS),
-        help="vos: prompt an object once and track it (the default). offline, online: correct it on up to 8"
-        " frames. image: each frame on its own, 1 to 5 clicks. everything: automatic masks of each frame",
+        choices=("vos", *MODES, *STILLS, "masklets"),
+        metavar="NAME",
+        help="vos: prompt once and track (the default). offline, online: correct up to 8 frames. image: single frames,"
+        " 1 to 5 clicks. everything: automatic masks of frames. masklets: automatic masklets of clips",
     )
     protocol.add_argument(
         "--prompt", nargs="+", choices=KINDS, metavar="KIND",
@@ -94,44 +94,46 @@ def arguments() -> argparse.ArgumentParser:
     )  # fmt: skip
     protocol.add_argument(
         "--non-overlap", action="store_true",
-        help="vos: each pixel belongs to one object at most, as in Meta's results for DAVIS, MOSE and YouTube-VOS",
+        help=Rare(
+            "vos: each pixel belongs to one object at most, as in Meta's results for DAVIS, MOSE and YouTube-VOS"
+        ),
     )  # fmt: skip
     protocol.add_argument(
         "--rounds",
         type=int,
         metavar="N",
-        help=f"offline, online: maximum number of annotated frames (default: {ROUNDS})",
+        help=Rare(f"offline, online: maximum number of annotated frames (default: {ROUNDS})"),
     )
     protocol.add_argument(
         "--every",
         type=int,
         metavar="N",
-        help="image, everything: every N-th annotated frame of a clip (default: 5)",
+        help=Rare("image, everything: every N-th annotated frame of a clip (default: 5)"),
     )
     protocol.add_argument(
         "--masks", type=Path, metavar="FOLDER",
-        help="run no model, but score another tracker's PNG masks: FOLDER/<clip>/00000.png with an ID in each pixel"
-        " (DAVIS), or FOLDER/<clip>/<object>/00000.png (SA-V)",
+        help="score another tracker's PNG masks: FOLDER/<clip>/00000.png with an ID in each pixel, or"
+        " FOLDER/<clip>/<object>/00000.png",
     )  # fmt: skip
-    protocol.add_argument("--answer-values", choices=MEANINGS, help="as --mask-values, for the files of --masks")
+    protocol.add_argument("--answer-values", choices=MEANINGS, help=Rare("as --mask-values, for the files of --masks"))
 
     model_options = parser.add_argument_group("model")
     model_options.add_argument(
         "--model", choices=CONFIGS, metavar="NAME",
-        help=f"{', '.join(CONFIGS)}; default: the one that the checkpoint was made for, or `default`",
+        help=f"{MODELS} (default: the one that the checkpoint fits)",
     )  # fmt: skip
-    weights = "weights: Meta's .pt, Hugging Face's or our .safetensors; or a folder of exported graphs"
-    model_options.add_argument("--checkpoint", type=Path, help=weights)
+    weights = "Meta's .pt, our or Hugging Face's .safetensors, or exported graphs"
+    model_options.add_argument("--checkpoint", type=Path, metavar="FILE", help=weights)
     model_options.add_argument(
         "--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's"
     )
     model_options.add_argument(
-        "--aspect", metavar="W:H", help="of the input; `image`: that of each image; default: the model's"
+        "--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image; default: the model's")
     )
     model_options.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
 
     results = parser.add_argument_group("results")
-    results.add_argument("--out", type=Path, default=Path("evaluation"), help="folder (default: evaluation)")
+    results.add_argument("--out", type=Path, metavar="FOLDER", default=Path("evaluation"), help="default: evaluation")
     results.add_argument("--overlays", action="store_true", help="also write every frame with its masks as PNG")
     results.add_argument("--save-masks", action="store_true", help="vos: also write the masks, as the data set does")
     return parser
@@ -196,7 +198,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     clips, name_of_clips = find_clips(options)
     challenges = {name: name.rsplit("-", 1)[0] for name in clips.names} if options.suite else {}
     run = Run(clips, challenges, options.out, options.overlays, console, options.strict)
-    command = shlex.join(["python", "-m", "sam2_ros.evaluation", *sys.argv[1:]])
+    command = f"{typed('sam2_ros.evaluation')} {shlex.join(sys.argv[1:])}"
     if options.masks:
         if not options.masks.is_dir():
             raise ValueError(f"{options.masks}: no such folder of masks (--masks)")
@@ -216,6 +218,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
     if options.protocol in STILLS:
         protocol = run.image if options.protocol == "image" else run.everything
         return protocol(model, options.every, {**settings, "every": str(options.every)})
+    if options.protocol == "masklets":
+        return run.masklets(model, settings)
     if options.protocol in MODES:
         return run.interactive(model, options.protocol, options.rounds, settings)
     settings |= {"prompt": ", ".join(options.prompt), "overlap": "not allowed" if options.non_overlap else "allowed"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -21,10 +22,14 @@ from sam2_ros.evaluation.gallery import ClickedGallery, Gallery, SearchedGallery
 from sam2_ros.evaluation.image import CLICKS, ImageScore, image_report, segment
 from sam2_ros.evaluation.interactive import Round, interact, interactive_report, recording_tracker
 from sam2_ros.evaluation.mask_folder import read_masks, write_masks
+from sam2_ros.evaluation.masklets import MaskletScore, masklets_report, score_masklets
 from sam2_ros.evaluation.report import MAX_LISTED_CLIPS, Report, Rows, mean, percent
 from sam2_ros.evaluation.scores import ObjectScore, Scorer, summary
 from sam2_ros.evaluation.vos import follow, stamp, vos_report
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.recordings.clip_recording import ClipRecording
+from sam2_ros.recordings.everything import track_everything
+from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.tracking.automatic_masks import AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.masklet import Frame
@@ -32,6 +37,8 @@ from sam2_ros.tracking.tracker import Tracker
 
 MAX_OBJECTS = 1024
 """Maximum number of objects tracked in one clip, over all kinds of prompts."""
+MAX_FOLLOWED = 32
+"""Automatic masklets that are followed at once."""
 TOO_SHORT = (
     "no object is visible on an annotated frame with two more after it; the prompted frame and the last one don't count"
     " (--protocol image scores single frames)"
@@ -230,6 +237,40 @@ class Run:
         changed = {name: str(value) for name, value in asdict(suited).items() if value != defaults[name]}
         report = everything_report({**settings, **changed}, scores, rows)
         return self._complete(report, sum(map(len, scores.values())), NONE_VISIBLE)
+
+    def masklets(self, model: SAM2 | Network, settings: Mapping[str, str]) -> Report:
+        """Automatic masklets of clips, with the settings that suit the model."""
+        tracker = Tracker(model, history=1, max_objects=MAX_FOLLOWED)
+        scores: dict[str, MaskletScore] = {}
+
+        def score(clip: Clip, advance: Advance, pictured: bool) -> None:
+            with TemporaryDirectory() as folder, MaskletStore(Path(folder) / "masklets.db", {}) as store:
+                start = time.perf_counter()
+                track_everything(ClipRecording(clip), tracker, store)
+                seconds = time.perf_counter() - start
+                advance(0.95)
+                labels = store.labels
+                gallery = Gallery(clip, self.out, self.overlays)
+
+                def frames() -> Iterator[Frame]:
+                    for index, (stored, truth) in enumerate(zip(store.frames(), clip.masks, strict=True)):
+                        frame = Frame(stored.stamp, stored.height, stored.width, stored.masklets(labels))
+                        gallery.add(index, truth, frame.masklets)
+                        yield frame
+
+                result = score_masklets(clip, list(labels), frames(), len(store.rejected), seconds)
+            scores[clip.name] = result
+            words = (
+                f"{result.followed()} of {result.iou.shape[1]} objects followed, {len(labels)} masklets,"
+                f" {result.rejected} rejected"
+            )
+            if pictured:
+                gallery.save(words, f"automatic masklets, {seconds:.1f} s.", {})
+            self._say(clip, words)
+
+        rows = self._each(score)
+        scored = sum(score.iou.shape[1] for score in scores.values())
+        return self._complete(masklets_report(settings, scores, rows), scored, NONE_VISIBLE)
 
     def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
         """Score each clip that is not damaged, and return their rows.

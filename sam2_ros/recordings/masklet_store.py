@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +26,18 @@ CREATE TABLE IF NOT EXISTS masks (
     frame INTEGER NOT NULL, object_id INTEGER NOT NULL, present INTEGER NOT NULL, presence REAL NOT NULL,
     iou REAL NOT NULL, counts BLOB NOT NULL, PRIMARY KEY (frame, object_id));
 CREATE INDEX IF NOT EXISTS masks_by_object ON masks (object_id, frame);
-CREATE TABLE IF NOT EXISTS passes (
-    name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL, state BLOB);
+CREATE TABLE IF NOT EXISTS starts (object_id INTEGER PRIMARY KEY, memories BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rejected (object_id INTEGER PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS passes (name TEXT PRIMARY KEY, next_frame INTEGER NOT NULL, done INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS outputs (name TEXT PRIMARY KEY, made_of TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS states (
+    pass TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (pass, part));
 """
+
+_ACCEPTED = "object_id NOT IN (SELECT object_id FROM rejected)"
+
+_PART = 64 * 2**20
+"""Maximum size of a part of a state, bytes: SQLite stores a value of at most 1 GB."""
 
 
 class OtherRunError(ValueError):
@@ -109,8 +119,10 @@ class MaskletStore:
     def __init__(self, file: Path, run: Mapping[str, object]) -> None:
         self.file = file
         with self._errors():
-            self._database = sqlite3.connect(file, isolation_level=None)
+            self._database = sqlite3.connect(file, timeout=1.0, isolation_level=None)
+            self._database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # the room of dropped states is given back
             self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute(f"PRAGMA journal_size_limit={_PART}")
             self._database.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; after a power cut it is consistent
             self._database.executescript(_SCHEMA)
         self._check(run)
@@ -125,7 +137,7 @@ class MaskletStore:
         differing = [name for name in {**known, **given} if known.get(name) != given.get(name)] if known else []
         if differing:
             self.close()
-            raise OtherRunError(f"{self.file.parent} holds the beginning of another run (other {', '.join(differing)})")
+            raise OtherRunError(f"{self.file.parent} holds another run (other {', '.join(differing)})")
 
     def __enter__(self) -> MaskletStore:
         return self
@@ -185,32 +197,125 @@ class MaskletStore:
             state: what it needs to go on there; the one before is dropped.
         """
         self._begin()
+        parts = [] if state is None else [state[start : start + _PART] for start in range(0, len(state), _PART)]
         with self._errors():
-            self._database.execute(
-                "INSERT OR REPLACE INTO passes VALUES (?, ?, ?, ?)", (name, next_frame, int(done), state)
-            )
-            self._database.execute("COMMIT")
-        self._in_transaction = False
+            execute = self._database.execute
+            execute("INSERT OR REPLACE INTO passes VALUES (?, ?, ?)", (name, next_frame, int(done)))
+            execute("DELETE FROM states WHERE pass = ?", (name,))
+            for number, part in enumerate(parts):
+                execute("INSERT INTO states VALUES (?, ?, ?)", (name, number, part))
+            execute("COMMIT")
+            self._in_transaction = False
+            if done:
+                self._database.executescript("PRAGMA incremental_vacuum")  # `execute` frees a single page
+            else:
+                self._begin()  # at once, so that no other process comes in between
 
     def pass_state(self, name: str) -> PassState | None:
         """How far a pass has come; None: it has not begun."""
         with self._errors():
-            row = self._database.execute(
-                "SELECT next_frame, done, state FROM passes WHERE name = ?", (name,)
-            ).fetchone()
-        return None if row is None else PassState(row[0], bool(row[1]), row[2])
+            row = self._database.execute("SELECT next_frame, done FROM passes WHERE name = ?", (name,)).fetchone()
+            parts = self._database.execute("SELECT data FROM states WHERE pass = ? ORDER BY part", (name,)).fetchall()
+        state = b"".join(part for (part,) in parts) if parts else None
+        return None if row is None else PassState(row[0], bool(row[1]), state)
+
+    def keep_start(self, object_id: int, memories: bytes) -> None:
+        """Keep what the pass backwards begins to track an object with; what was kept before is replaced."""
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO starts VALUES (?, ?)", (object_id, memories))
+
+    def start_of(self, object_id: int) -> bytes | None:
+        """What `keep_start` kept; None: nothing."""
+        with self._errors():
+            row = self._database.execute("SELECT memories FROM starts WHERE object_id = ?", (object_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def reject(self, object_id: int, reason: str) -> None:
+        """Leave an object out of all that is read from here on, except `rejected` and `masks_of`.
+
+        Args:
+            reason: in words, for people.
+        """
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO rejected VALUES (?, ?)", (object_id, reason))
+
+    @property
+    def rejected(self) -> dict[int, str]:
+        """Why objects were rejected, by ascending ID."""
+        with self._errors():
+            return dict(self._database.execute("SELECT object_id, reason FROM rejected ORDER BY object_id"))
+
+    def note_output(self, name: str, made_of: str) -> None:
+        """Note what a file or folder beside this one, of that name, is made of."""
+        self._begin()
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (name, made_of))
+            self._database.execute("COMMIT")
+        self._in_transaction = False
+
+    def made_of(self, name: str) -> str | None:
+        """What `note_output` noted of a name; None: nothing."""
+        with self._errors():
+            row = self._database.execute("SELECT made_of FROM outputs WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    @property
+    def summary(self) -> list[object]:
+        """What tells the contents from those of another time: objects, and numbers and sizes of what there is."""
+        query = "SELECT COUNT(*), SUM(LENGTH(counts)), SUM(present), TOTAL(presence), TOTAL(iou) FROM masks"
+        with self._errors():
+            objects = self._database.execute("SELECT * FROM objects ORDER BY object_id").fetchall()
+            return [objects, list(self.rejected), self.frame_count, self._database.execute(query).fetchone()]
+
+    @property
+    def frame_numbers(self) -> list[int]:
+        """Indices of all images, ascending."""
+        with self._errors():
+            return [frame for (frame,) in self._database.execute("SELECT frame FROM frames ORDER BY frame")]
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """The different heights and widths of images, ascending."""
+        with self._errors():
+            return self._database.execute("SELECT DISTINCT height, width FROM frames ORDER BY 1, 2").fetchall()
 
     @property
     def labels(self) -> dict[int, str]:
         """Labels of all objects, by ascending ID."""
+        query = f"SELECT object_id, label FROM objects WHERE {_ACCEPTED} ORDER BY object_id"
         with self._errors():
-            return dict(self._database.execute("SELECT object_id, label FROM objects ORDER BY object_id"))
+            return dict(self._database.execute(query))
 
     @property
     def first_frames(self) -> dict[int, int]:
         """Index of the image on which each object was prompted first, by ascending ID."""
+        query = f"SELECT object_id, first_frame FROM objects WHERE {_ACCEPTED} ORDER BY object_id"
         with self._errors():
-            return dict(self._database.execute("SELECT object_id, first_frame FROM objects ORDER BY object_id"))
+            return dict(self._database.execute(query))
+
+    @property
+    def lives(self) -> dict[int, tuple[int, int, float | None]]:
+        """By ascending ID: the images on which an object was looked for, those on which it is seen, and the mean of its
+        predicted IoU there; None: it is never seen."""
+        iou = "AVG(CASE WHEN present THEN iou END)"
+        query = f"SELECT object_id, COUNT(*), SUM(present), {iou} FROM masks GROUP BY object_id"
+        with self._errors():
+            return {row[0]: (row[1], row[2], row[3]) for row in self._database.execute(query)}
+
+    @property
+    def last_frames(self) -> dict[int, int]:
+        """Index of the last image with a mask of each object, by ascending ID."""
+        with self._errors():
+            return dict(self._database.execute("SELECT object_id, MAX(frame) FROM masks GROUP BY object_id"))
+
+    @property
+    def last_frame(self) -> int | None:
+        """Index of the last image; None: there is none."""
+        with self._errors():
+            last = self._database.execute("SELECT MAX(frame) FROM frames").fetchone()[0]
+        return None if last is None else int(last)
 
     @property
     def frame_count(self) -> int:
@@ -239,7 +344,10 @@ class MaskletStore:
                 yield _mask(row)
 
     def _stored(self, row: tuple[int, int, int, int]) -> StoredFrame:
-        query = "SELECT frame, object_id, present, presence, iou, counts FROM masks WHERE frame = ? ORDER BY object_id"
+        query = (
+            "SELECT frame, object_id, present, presence, iou, counts FROM masks"
+            f" WHERE frame = ? AND {_ACCEPTED} ORDER BY object_id"
+        )
         with self._errors():
             masks = tuple(_mask(mask) for mask in self._database.execute(query, (row[0],)))
         return StoredFrame(*row, masks)
@@ -268,6 +376,28 @@ class MaskletStore:
             else:
                 number, remedy = errno.EIO, text
             raise OSError(number, remedy, str(self.file)) from error
+
+
+def forget(file: Path) -> None:
+    """Delete a file of masklets, if there is one, and the outputs that were made of it. Raises OSError."""
+    if not file.exists():
+        return
+    try:
+        database = sqlite3.connect(file)
+        try:
+            outputs = [name for (name,) in database.execute("SELECT name FROM outputs")]
+        finally:
+            database.close()
+    except sqlite3.Error:  # damaged, or of another kind; its outputs may be anybody's
+        outputs = []
+    for name in outputs:
+        output = file.parent / name
+        if output.is_dir() and not output.is_symlink():
+            shutil.rmtree(output)
+        else:
+            output.unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm", ""):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _mask(row: tuple[int, int, int, float, float, bytes]) -> StoredMask:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+
+from sam2_ros.recordings.read_ahead import read_ahead
+
+FIRST_STAMP = 1_000_000_000
+"""Stamp of the first image of a video or folder, ns; in ROS, 0 means "no time"."""
+
+SAMPLES, SAMPLE = 16, 1 << 16
+"""Places of a file, and files of a folder, of which a hash is made, and the bytes at each."""
+
+Some = TypeVar("Some", bound="Recording")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +37,18 @@ class RecordedImage:
     """uint8 [H, W, 3] RGB; sizes may change."""
 
 
-class Recording(ABC):
-    """A bag, a video or a folder of images. Images are decoded when they are read, one at a time.
+@dataclass(frozen=True)
+class DamagedImage:
+    """An image that cannot be decoded."""
 
-    Damaged images are left out; `damaged` names those that were met so far.
+    index: int
+    reason: str
+
+
+class Recording(ABC):
+    """A bag, a video or a folder of images. Images are decoded when they are read, a few ahead of the reader.
+
+    Damaged images are left out; `damaged` names those that were met so far. Iterators are independent of each other.
     """
 
     path: Path
@@ -39,18 +62,120 @@ class Recording(ABC):
     """One for each image, ascending, ns."""
     damaged: dict[int, str]
     """Why images could not be decoded, by index, as far as they have been read."""
+    notices: tuple[str, ...]
+    """What the user should know, such as parts that are left out: a sentence each."""
+    span: range
+    """Indices of the images that are read: all, or those of a `stretch`."""
+
+    def __init__(
+        self,
+        path: Path,
+        stamps: Sequence[int],
+        fps: float,
+        frame_id: str = "camera",
+        notices: Sequence[str] = (),
+    ) -> None:
+        self.path = path
+        self.name = path.absolute().name if path.is_dir() else path.stem
+        self.stamps, self.fps, self.frame_id, self.notices = stamps, fps, frame_id, tuple(notices)
+        self.damaged = {}
+        self.span = range(len(stamps))
 
     def __len__(self) -> int:
         return len(self.stamps)
 
-    @abstractmethod
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[RecordedImage]:
-        """The images from `start` to before `stop` (None: to the end), in order."""
+        """The images from `start` to before `stop` (None: to the end), in order.
 
-    @abstractmethod
+        Raises:
+            ClipError: the recording can't be read any further.
+        """
+        last = self.span.stop if stop is None else min(stop, self.span.stop)
+        yield from self._undamaged(range(max(start, self.span.start), last))
+
     def images_backwards(self, start: int, stop: int = 0) -> Iterator[RecordedImage]:
-        """The images from `start` down to `stop`, both included, the latest first."""
+        """The images from `start` down to `stop`, both included, the latest first. Raises ClipError as `images`."""
+        yield from self._undamaged(range(min(start, self.span.stop - 1), max(stop, self.span.start) - 1, -1))
+
+    def frame_at(self, seconds: float) -> int:
+        """The index of the image that is nearest to a time, in seconds after the first image of the recording.
+
+        Raises:
+            ValueError: the time is before the first or after the last image.
+        """
+        length = (self.stamps[-1] - self.stamps[0]) / 1e9
+        if not 0 <= seconds <= length + 1 / self.fps:
+            raise ValueError(f"{seconds:g} s is outside of {self.path}, which has {length:.1f} s")
+        stamp = self.stamps[0] + round(seconds * 1e9)
+        later = min(bisect_left(self.stamps, stamp), len(self) - 1)
+        return min(max(later - 1, 0), later, key=lambda index: abs(self.stamps[index] - stamp))
+
+    def stretch(self: Some, start: int | None = None, stop: int | None = None) -> Some:
+        """A part of the recording. Indices and stamps stay those of the whole; images outside are not read.
+
+        Args:
+            start: index of the first image; None: that of the whole.
+            stop: index after the last one; None: the end.
+
+        Raises:
+            ValueError: there are no images in it.
+        """
+        part = copy(self)
+        first = self.span.start if start is None else max(start, self.span.start)
+        part.span = range(first, self.span.stop if stop is None else min(stop, self.span.stop))
+        if not part.span:
+            raise ValueError(f"{self.path} has {len(self)} images; there are none from {start} to before {stop}")
+        return part
+
+    def fingerprint(self) -> str:
+        """Identifies the content, cheaply: another recording under the same path has another one.
+
+        A copy in another place has the same one, another stretch a different one.
+        """
+        stretch = "" if len(self.span) == len(self) else f"[{self.span.start}:{self.span.stop}]"
+        return self._content() + stretch
 
     @abstractmethod
-    def fingerprint(self) -> str:
-        """Identifies the content, cheaply: another recording under the same path has another one."""
+    def _content(self) -> str:
+        """A hash of the content."""
+
+    @abstractmethod
+    def _read(self, indices: range) -> Generator[RecordedImage | DamagedImage | None, None, None]:
+        """The images of these indices, ascending or descending. None: none yet, but here is a place to stop.
+
+        Runs in a thread of its own. Raises ClipError.
+        """
+
+    def _undamaged(self, indices: range) -> Iterator[RecordedImage]:
+        if not indices:
+            return
+        with closing(read_ahead(self._read(indices))) as images:
+            for image in images:
+                if isinstance(image, DamagedImage):
+                    self.damaged[image.index] = image.reason
+                elif image is not None:
+                    yield image
+
+
+def regular_stamps(count: int, fps: float) -> list[int]:
+    """Stamps of images at a constant rate, ns."""
+    return [FIRST_STAMP + round(index * 1e9 / fps) for index in range(count)]
+
+
+def runs(indices: range, length: int) -> Iterator[range]:
+    """Consecutive parts of the indices, `length` of them each but the last."""
+    return (indices[first : first + length] for first in range(0, len(indices), length))
+
+
+def content_hash(kind: str, stamps: Sequence[int], files: Sequence[Path]) -> str:
+    """A hash of stamps and files: their sizes, and bytes here and there. Raises OSError."""
+    content = hashlib.sha256(f"{kind} {len(stamps)} {len(files)}".encode())
+    content.update(np.array(stamps, "<i8").tobytes())
+    content.update(np.array([file.stat().st_size for file in files], "<i8").tobytes())
+    for file in files[:: max(1, len(files) // SAMPLES)]:
+        size = file.stat().st_size
+        with open(file, "rb") as stream:
+            for start in np.linspace(0, max(0, size - SAMPLE), SAMPLES if size > SAMPLE else 1):
+                stream.seek(int(start))
+                content.update(stream.read(SAMPLE))
+    return content.hexdigest()[:32]

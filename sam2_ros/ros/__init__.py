@@ -6,7 +6,7 @@ import sys
 
 # `python -m sam2_ros.ros.node` imports this first, before other imports that take seconds. With the default handler,
 # Ctrl-C then ends the process immediately, as SIGTERM does, where Python would raise KeyboardInterrupt in the middle of
-# an import. (cmake/node.py.in does the same for `ros2 run`. Process 1 of a container would ignore the signal.)
+# an import. (commands/main.py does the same for `ros2 run`. Process 1 of a container would ignore the signal.)
 if sys.argv[:1] == ["-m"] and os.getpid() > 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -50,12 +50,18 @@ class CallQueue(Generic[T]):
         return future
 
     def run(self, owned: T) -> bool:
-        """Make all queued calls. Returns whether there were any."""
-        with self._lock:
-            calls, self._calls = self._calls, deque()
-        for call in calls:
+        """Make the calls that are queued now. Returns whether there were any.
+
+        A call may run the ones behind it: they are not made again.
+        """
+        waiting = len(self._calls)
+        for made in range(waiting):
+            with self._lock:
+                call = self._calls.popleft() if self._calls else None
+            if call is None:
+                return made > 0
             call(owned)
-        return bool(calls)
+        return waiting > 0
 
     def close(self, reason: str) -> None:
         """Accept no more calls. Queued calls can still be made."""

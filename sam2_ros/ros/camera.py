@@ -7,7 +7,6 @@ from sam2_ros.requirements import require
 if __name__ == "__main__":
     require("camera")  # before the imports that would fail
 
-import argparse
 import array
 import contextlib
 import sys
@@ -29,6 +28,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.images import image_files, read_image
 from sam2_ros.data.video_reader import VideoReader
@@ -39,6 +39,11 @@ from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.parameters import CAMERA_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds
 
+DESCRIPTION = "Plays a video, a folder of images or a webcam like a camera driver, on the topic `image`."
+EXAMPLES = """
+%(prog)s --ros-args -p source:=clip.mp4 -r image:=/camera/image_raw
+%(prog)s --ros-args -p source:=/dev/video0
+"""
 DEFAULT_RATE = 30.0
 """Images per second of a source without a rate of its own."""
 
@@ -257,9 +262,9 @@ def _to_png(image: np.ndarray, header: Header) -> CompressedImage:
 
 def main() -> int:
     names = ", ".join(spec.name for spec in CAMERA_PARAMETERS)
-    epilog = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
+    parameters = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
     usage = "%(prog)s [-h] [--ros-args -p source:=FILE -p NAME:=VALUE ...]"
-    parser = argparse.ArgumentParser("camera", usage, __doc__.splitlines()[0], epilog)
+    parser = CommandParser("sam2_ros.ros.camera", f"{DESCRIPTION}\n\n{parameters}", EXAMPLES, usage)
     parser.parse_args(process.own_arguments("camera"))
     return process.run("camera", _run)
 

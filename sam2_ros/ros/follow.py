@@ -5,7 +5,6 @@ ros2 run sam2_ros follow --ros-args -p label:=cup -p stop_distance:=1.0
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -18,11 +17,15 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.ros import process
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.parameters import FOLLOW_PARAMETERS
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.ros.vision_messages import vision_messages
+
+DESCRIPTION = "An example that sends nav2 to an object: from `~/objects_3d` of the sam2 node to goals."
+EXAMPLES = "%(prog)s --ros-args -p label:=cup -p stop_distance:=1.0"
 
 
 class FollowNode(Node):
@@ -83,9 +86,9 @@ def _named(names: str, values: np.ndarray) -> dict[str, float]:
 
 def main() -> int:
     names = ", ".join(spec.name for spec in FOLLOW_PARAMETERS)
-    epilog = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
+    parameters = f"Parameters are given as --ros-args -p NAME:=VALUE: {names}. docs/parameters.md describes them."
     usage = "%(prog)s [-h] [--ros-args -r sam2/objects_3d:=TOPIC -r goal_pose:=TOPIC -p NAME:=VALUE ...]"
-    parser = argparse.ArgumentParser("follow", usage, __doc__.splitlines()[0], epilog)
+    parser = CommandParser("sam2_ros.ros.follow", f"{DESCRIPTION}\n\n{parameters}", EXAMPLES, usage)
     parser.parse_args(process.own_arguments("follow"))
     return process.run("follow", _run)
 

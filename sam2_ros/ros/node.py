@@ -15,7 +15,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Images come from anywhere. What is wrong with one says our own log, whose rate is limited.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
-import argparse
 import contextlib
 import gc
 import logging
@@ -39,6 +38,7 @@ from rclpy.parameter import Parameter
 from sam2_ros.acceleration import Network, choice_of
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import check_memory, load_model
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.image_message import pixels_of
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.input_size import IMAGE
@@ -63,7 +63,16 @@ from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
-EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 14
+DESCRIPTION = """The `sam2` node: camera images and prompts in, masklets out.
+
+Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml and docs/parameters.md list them."""
+EXAMPLES = """
+%(prog)s --ros-args -r image:=/camera/color/image_raw
+%(prog)s --ros-args -r image:=/camera/color/image_raw -p model:=sam2.1_hiera_tiny -p device:=cuda
+%(prog)s --ros-args -p cameras:="[front, rear]" -r front/image:=/front/image_raw -r rear/image:=/rear/image_raw
+"""
+
+EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 15
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
@@ -382,9 +391,8 @@ def _refuse_impossible_transitions(node: Sam2Node) -> None:
 
 
 def main() -> NoReturn:
-    epilog = "Parameters are given as --ros-args -p NAME:=VALUE; config/sam2.yaml and docs/parameters.md list them."
     usage = "%(prog)s [-h] [--ros-args -r image:=TOPIC -p NAME:=VALUE ...]"
-    parser = argparse.ArgumentParser("sam2", usage, __doc__.splitlines()[0], epilog)
+    parser = CommandParser("sam2_ros.ros.node", DESCRIPTION, EXAMPLES, usage)
     parser.parse_args(process.own_arguments("sam2"))
     limit_heaps(HEAPS)
     process.exit_now(process.run("sam2", _run))

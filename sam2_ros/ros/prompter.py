@@ -1,9 +1,4 @@
-"""`prompt`: sends a prompt from the command line and prints its result.
-
-ros2 run sam2_ros prompt --click 640,360 --label cup
-ros2 run sam2_ros prompt --object-id 1 --negative 700,380
-ros2 run sam2_ros prompt --box 100,80,60,40
-"""
+"""Sends a prompt from the command line and prints its result."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -24,6 +18,8 @@ from rclpy.node import NodeNameNonExistentError as NoSuchNode
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from sam2_ros.command_line import CommandParser
+from sam2_ros.data.mask_file import read_mask
 from sam2_ros.msg import Click, Prompt, PromptResult
 from sam2_ros.ros import process
 from sam2_ros.ros.discovery import matching_qos, message_type
@@ -31,6 +27,11 @@ from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.srv import ListObjects, PromptObject
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
+EXAMPLES = """
+%(prog)s --click 640,360 --label cup
+%(prog)s --object-id 1 --negative 700,380      (refines it)
+%(prog)s --box 100,80,60,40
+"""
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SERVICE = "sam2_ros/srv/PromptObject"
 HINT_AFTER = 1.0
@@ -238,29 +239,6 @@ def describe(result: PromptResult) -> str:
     )
 
 
-def read_mask(file: str | Path) -> np.ndarray:
-    """The mask in an image file, bool [H, W]: pixels that are not black, or, with soft edges, those nearer to white.
-
-    Raises:
-        ValueError: the file cannot be read, or is all black.
-    """
-    from PIL import Image as Picture  # optional: clicks do not need it
-
-    try:
-        with Picture.open(file) as picture:
-            # Palettes are converted to colours, and alpha is ignored.
-            pixels = np.asarray(picture if picture.mode in ("1", "L", "I", "I;16", "F") else picture.convert("RGB"))
-    except (OSError, SyntaxError, Picture.DecompressionBombError) as error:
-        raise ValueError(f"{file} cannot be read as an image ({error})") from error
-    values = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
-    drawn = values > 0
-    if not drawn.any():
-        raise ValueError(f"{file} is all black: the object's pixels must not be black")
-    # A black and white mask that was enlarged or saved as JPEG has grey edges and nearly black specks.
-    soft = values.dtype == np.uint8 and (values[drawn] >= 250).mean() >= 0.5
-    return values > 127 if soft else drawn
-
-
 def mask_message(mask: np.ndarray) -> Image:
     """The image message of a mask, bool [H, W], for a prompt."""
     from sam2_ros.ros.images import to_message
@@ -280,12 +258,8 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="prompt",
-        usage="%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]",
-        description="Sends a prompt from the command line and prints its result.",
-        epilog="Examples: prompt --click 640,360 --label cup; to refine it: prompt --object-id 1 --negative 700,380",
-    )
+    usage = "%(prog)s (--click X,Y | --box X,Y,WIDTH,HEIGHT | --mask FILE | --negative X,Y) ... [options]"
+    parser = CommandParser("sam2_ros.ros.prompter", __doc__.splitlines()[0], EXAMPLES, usage)
     parser.add_argument("--click", metavar="X,Y", type=_numbers(2), action="append", default=[], help="on the object")
     parser.add_argument("--negative", metavar="X,Y", type=_numbers(2), action="append", default=[], help="not on it")
     parser.add_argument("--box", metavar="X,Y,WIDTH,HEIGHT", type=_numbers(4), help="around it, pixels")

@@ -30,11 +30,18 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.bag_writer import BagWriter
 from sam2_ros.data.recovery import recover_all
 from sam2_ros.ros import parameter_files, process
 from sam2_ros.ros.definitions import definition, message_class
 from sam2_ros.ros.discovery import matching_qos
+
+DESCRIPTION = "Writes topics into an MCAP bag, without rosbag2. `ros2 bag` and Foxglove read it."
+EXAMPLES = """
+%(prog)s -o run1 /camera/color/image_raw /sam2/applied_prompts /sam2/masklets
+%(prog)s --recover run1      (after kill -9 or a power failure)
+"""
 
 QUEUE_DEPTH = 200
 """Maximum number of messages per topic that wait for the disk."""
@@ -275,7 +282,7 @@ def _duration_entry(duration: Duration) -> dict[str, int]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="record", description=__doc__.splitlines()[0])
+    parser = CommandParser("sam2_ros.ros.recorder", DESCRIPTION, EXAMPLES)
     parser.add_argument("-o", "--output", type=Path, help="folder of the bag; must not exist")
     parser.add_argument("topics", nargs="*", help="topics to record")
     recover = "only complete bags whose recording was cut off by kill -9 or a power failure"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from sam2_ros import msg, srv
-from sam2_ros.data.image_message import ImageDecoder
 from sam2_ros.ros import masklets, prompts
 from sam2_ros.ros.call_queue import ClosedError
 from sam2_ros.ros.configured_stream import ConfiguredStream
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.ros.log import Log
-from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.requested_image import requested_image
 from sam2_ros.ros.stream import Stream
 from sam2_ros.ros.topics import Topics
-from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import Prompt, PromptError
@@ -59,7 +54,7 @@ class SegmentService:
             raise ValueError(reason)
         if not 0 < len(request.prompts) <= MAX_PROMPTS:
             raise ValueError(f"{len(request.prompts)} prompts; give 1 to {MAX_PROMPTS}")
-        response.header, image = self._image(stream, request.image)
+        response.header, image = requested_image(self._node, stream, request.image)
 
         def begin(tracker: Tracker) -> ImagePredictor:
             predictor = ImagePredictor(tracker.network)
@@ -68,14 +63,6 @@ class SegmentService:
 
         predictor = stream.call(begin).result()
         response.results = [self._candidates(stream, predictor, message) for message in request.prompts]
-
-    def _image(self, stream: Stream, message: Image) -> tuple[Header, EncodedImage]:
-        """The image of a request, encoded. Raises ImageError or PromptError."""
-        if not (len(message.data) or message.height or message.width):
-            return stream.encoded(nanoseconds(message.header.stamp)).result()
-        value = self._node.get_parameter
-        pixels: np.ndarray = ImageDecoder(value("range_16bit").value, value("max_image_pixels").value).to_rgb(message)
-        return message.header, stream.call(lambda tracker: tracker.encode(pixels)).result()
 
     def _candidates(self, stream: Stream, predictor: ImagePredictor, message: msg.Prompt) -> msg.Candidates:
         def predict(tracker: Tracker) -> Candidates:

@@ -17,6 +17,7 @@ from sam2_ros.ros.pause_services import PauseServices
 from sam2_ros.ros.prompt_inbox import SERVICE, PromptInbox
 from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.save_service import SaveService
+from sam2_ros.ros.segment_everything_service import SegmentEverythingService
 from sam2_ros.ros.segment_service import SegmentService
 from sam2_ros.ros.stamps import time_message
 from sam2_ros.ros.topics import Topics
@@ -38,6 +39,7 @@ class Services:
         node.create_service(srv.ListObjects, private("list"), self._list, callback_group=management)
         PauseServices(node, topics, configured, management)
         SegmentService(node, topics, log, configured)
+        SegmentEverythingService(node, topics, configured)
         SaveService(node, topics, configured)
 
     def _prompt(

@@ -40,6 +40,7 @@ from sam2_ros.ros.tracking_session import TrackingSession
 from sam2_ros.ros.waiting_prompt import Proposal, Source, WaitingDetections, WaitingPrompt
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.encoded_image import EncodedImage
+from sam2_ros.tracking.history import HistoryFrame
 from sam2_ros.tracking.prompt import Prompt
 from sam2_ros.tracking.tracker import Tracker
 
@@ -321,12 +322,19 @@ class Stream:
         """
 
         def find(tracker: Tracker) -> tuple[Header, EncodedImage]:
-            snapshot = self._session.snapshot
-            processed = snapshot.find(stamp) if stamp else None
-            frame = tracker.history.nearest(processed or stamp or None)
-            return snapshot.header_of(frame.stamp), frame.image
+            frame = self.frame_of(stamp)
+            return self.header_of(frame.stamp), frame.image
 
         return self.call(find)
+
+    def frame_of(self, stamp: int) -> HistoryFrame:
+        """The frame of the history that is nearest to an image's stamp, ns; 0: the newest. Only inside `call`.
+
+        Raises:
+            PromptError: the stamp is outside the history, or the history is empty.
+        """
+        processed = self._session.snapshot.find(stamp) if stamp else None
+        return self._session.tracker.history.nearest(processed or stamp or None)
 
     @property
     def objects(self) -> int:
@@ -336,6 +344,18 @@ class Stream:
     def header_of(self, stamp: int) -> Header:
         """The header of an image of the history, by the tracker's stamp. Only inside `call`."""
         return self._session.snapshot.header_of(stamp)
+
+    def note_failure(self, error: Exception) -> None:
+        """Count and log an unexpected error of who uses the network; if the GPU is lost with it, the stream ends."""
+        self._report(error)
+        self._wake()
+
+    def make_waiting_calls(self) -> None:
+        """Make the calls that came in the meantime, so that their callers need not wait. Only inside a long `call`.
+
+        Afterwards, objects may have been removed, or everything was forgotten.
+        """
+        self._run_calls()
 
     def _wake(self) -> None:
         with self._lock:

@@ -8,7 +8,12 @@ opens in milliseconds (`Pictures.open`) and shares through the page cache:
 
 from __future__ import annotations
 
-import argparse
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("pictures")  # before the imports that would fail
+
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, undamaged
 from sam2_ros.data.formats import open_clips
@@ -206,10 +212,9 @@ def _trimmed(image: np.ndarray, side: int) -> np.ndarray | None:
     return np.concatenate([colour.round().astype(np.uint8), scaled[..., 3:]], axis=2)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m sam2_ros.scenes.pictures", description="Prepares pictures for synthetic scenes."
-    )
+def main() -> int:
+    examples = "%(prog)s store --backgrounds photos textures --cutouts stamps clipart run1"
+    parser = CommandParser("sam2_ros.scenes.pictures", "Prepares pictures for synthetic scenes.", examples)
     parser.add_argument("store", help="the folder to write")
     parser.add_argument("--backgrounds", nargs="*", default=[], help="folders of pictures and videos")
     parser.add_argument(
@@ -222,7 +227,8 @@ def main() -> None:
         parser.error(str(error))
     for kind, sources in (("backgrounds", pictures.backgrounds), ("cut-outs", pictures.cutouts)):
         print(f"{kind}: {' + '.join(str(len(source)) for source in sources) or 'none'}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

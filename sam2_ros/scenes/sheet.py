@@ -1,12 +1,14 @@
-"""Contact sheets of clips: frames of each in a row, objects tinted.
-
-python -m sam2_ros.scenes.sheet sheet.png --scenes simulated --seeds 0 1 2 3
-python -m sam2_ros.scenes.sheet sheet.png --clips DAVIS/ --seeds 0 5
-"""
+"""Contact sheet of clips: frames of each in a row, objects tinted."""
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("scenes")  # before the imports that would fail
+
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
@@ -26,6 +29,10 @@ from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.tracking.object_colours import colour
 
+EXAMPLES = """
+%(prog)s sheet.png --scenes simulated --seeds 0 1 2 3
+%(prog)s sheet.png --clips DAVIS/ --seeds 0 5
+"""
 GAP = 4  # pixels between pictures
 SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": MujocoScenes}
 
@@ -59,12 +66,8 @@ def sheet(clips: Sequence[Clip], columns: int = 6, side: int = 256, plain: bool 
     return np.concatenate(rows)[:-GAP, :-GAP]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m sam2_ros.scenes.sheet",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def main() -> int:
+    parser = CommandParser("sam2_ros.scenes.sheet", __doc__.splitlines()[0], EXAMPLES, "%(prog)s OUT [options]")
     parser.add_argument("out", type=Path, help="image to write (.png, .jpg)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scenes", choices=SCENES, default="synthetic", help="scenes to generate")
@@ -112,7 +115,8 @@ def main() -> None:
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         parser.exit(1, f"error: {error}\n")
     print(f"{options.out}: {len(clips)} clips, {1000 * took / sum(map(len, clips)):.0f} ms a frame")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

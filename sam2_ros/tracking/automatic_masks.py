@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,6 +142,8 @@ class AutomaticMaskGenerator:
         model: in eval mode, or a network that is accelerated already.
         settings: None: Meta's defaults.
         dtype, accelerate: as in `ImagePredictor`.
+        turn: entered for each batch of points. With `Tracker.turn`, a tracker in another thread may use the same
+            network: it tracks between two batches. Its `encode` then makes the `EncodedImage` for `generate`.
     """
 
     def __init__(
@@ -150,30 +153,38 @@ class AutomaticMaskGenerator:
         *,
         dtype: torch.dtype | None = None,
         accelerate: bool = True,
+        turn: AbstractContextManager[None] | None = None,
     ) -> None:
         dtype = torch.float32 if dtype is None and isinstance(model, SAM2) else dtype
         self.network = accelerated(model, dtype, enabled=accelerate)
         self.settings = settings or EverythingSettings()
+        self._turn = turn or nullcontext()
 
     @torch.no_grad()
     def generate(
         self,
-        image: np.ndarray,
+        image: np.ndarray | EncodedImage,
         encoded: EncodedImage | None = None,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> list[AutomaticMask]:
         """The masks of everything in an image; those of the whole image first, by descending predicted IoU.
 
         Args:
-            image: uint8 [H, W, 3], RGB.
+            image: uint8 [H, W, 3], RGB. Or already encoded, which is enough without crops.
             encoded: the same image, if it is encoded already.
-            on_progress: called with the share of the work that is done, 0 .. 1.
+            on_progress: called with the share of the work that is done, 0 .. 1. It may raise an exception, which ends
+                the work.
 
         Raises:
-            ValueError: the image is of another type or shape.
+            ValueError: the image is of another type or shape, or crops of an encoded image are asked for.
         """
-        height, width = check_image(image).shape[:2]
         settings = self.settings
+        if isinstance(image, EncodedImage):
+            if settings.crop_n_layers:
+                raise ValueError("crops need the image itself; give it, too, or set crop_n_layers to 0")
+            encoded = image
+            image = np.broadcast_to(np.uint8(0), (encoded.height, encoded.width, 3))  # it has the shape, which counts
+        height, width = check_image(image).shape[:2]
         crops = crops_of(height, width, settings.crop_n_layers, settings.crop_overlap_ratio)
         found = _Found.none()
         for i, crop in enumerate(crops):
@@ -189,7 +200,7 @@ class AutomaticMaskGenerator:
             scores = 1 / np.array([crop.area for crop in found.crops], np.float32)
             found = found[suppress(found.boxes, scores, settings.crop_nms_thresh)]
         if settings.min_mask_region_area:
-            found = self._without_small_regions(found, height, width)
+            found = self._without_small_regions(found, height, width, on_progress)
         return [
             AutomaticMask(height, width, counts, float(iou), float(stability), (float(x), float(y)), crop)
             for counts, iou, stability, (x, y), crop in zip(
@@ -231,6 +242,32 @@ class AutomaticMaskGenerator:
             size: height and width of the crop.
             image: height and width of the image.
         """
+        with self._turn:
+            points, rows, ious = self._rated_well(features, points, size)
+        found = []
+        for index, row in enumerate(rows):
+            mask = self._stable_mask(row, size)
+            if mask is None:
+                continue
+            cut, stability = mask
+            box = _box(cut)
+            if crop.cuts(box[None], *image, CROP_EDGE_MARGIN)[0]:
+                continue
+            whole = cut
+            if size != image:
+                whole = np.zeros(image, bool)
+                crop.of(whole)[:] = cut
+            found.append(_Found.one(rle.encode(whole), ious[index], stability, box, points[index], crop))
+        return _Found.joined(found)
+
+    def _rated_well(
+        self, features: ImageFeatures, points: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The masks for one batch of points that the network itself rates well, G of them.
+
+        Returns:
+            Their points [G, 2], their logits [G, h, w], and their predicted IoU [G].
+        """
         settings = self.settings
         decoded = self._decode(features, points, size, settings.multimask_output)
         if settings.multimask_output:
@@ -245,22 +282,7 @@ class AutomaticMaskGenerator:
             iou > settings.pred_iou_thresh if settings.pred_iou_thresh > 0 else torch.ones_like(iou, dtype=torch.bool)
         )
         chosen = good.nonzero()[:, 0].cpu().numpy()
-        ious = iou.cpu().numpy()
-        found = []
-        for index, row in zip(chosen, logits[good].cpu().numpy(), strict=True):
-            mask = self._stable_mask(row, size)
-            if mask is None:
-                continue
-            cut, stability = mask
-            box = _box(cut)
-            if crop.cuts(box[None], *image, CROP_EDGE_MARGIN)[0]:
-                continue
-            whole = cut
-            if size != image:
-                whole = np.zeros(image, bool)
-                crop.of(whole)[:] = cut
-            found.append(_Found.one(rle.encode(whole), ious[index], stability, box, points[index], crop))
-        return _Found.joined(found)
+        return points[chosen], logits[good].cpu().numpy(), iou.cpu().numpy()[chosen]
 
     def _stable_mask(self, logits: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float] | None:
         """The mask of logits [h, w] at the crop's size, and its stability; None: it is unstable."""
@@ -304,11 +326,14 @@ class AutomaticMaskGenerator:
             ious.append(decoded.iou)
         return torch.cat(masks), torch.cat(ious)
 
-    def _without_small_regions(self, found: _Found, height: int, width: int) -> _Found:
+    def _without_small_regions(
+        self, found: _Found, height: int, width: int, on_progress: Callable[[float], object]
+    ) -> _Found:
         """Fill small holes and remove small islands; of masks that become alike, one that was unchanged stays."""
         settings, least = self.settings, self.settings.min_mask_region_area
         counts, unchanged, boxes = [], [], []
         for before in found.counts:
+            on_progress(1.0)  # many masks of a large image take a while, too
             mask = rle.decode(before, height, width)
             cleaned = without_small_islands(without_small_holes(mask, least), least)
             same = np.array_equal(cleaned, mask)

@@ -56,6 +56,8 @@ class History:
         self.max_frames = max_frames
         self.next_index = 0
         """Index of the next frame that is appended."""
+        self.last_stamp: int | None = None
+        """Of the frame that was appended last, ns, also if it is not stored any more; None: there was none."""
         self._frames: deque[HistoryFrame] = deque(maxlen=max_frames)
 
     def __len__(self) -> int:
@@ -77,24 +79,26 @@ class History:
     def clear(self) -> None:
         """Drop all frames; indices restart at 0."""
         self._frames.clear()
-        self.next_index = 0
+        self.next_index, self.last_stamp = 0, None
 
     def next_stamp(self, stamp: int | None = None) -> int:
-        """The stamp of the next frame, ns; None: one more than the newest frame's.
+        """The stamp of the next frame, ns; None: one more than the last frame's.
 
         Raises:
-            StampError: the stamp is not a whole number, or not after the newest frame's.
+            StampError: the stamp is not a whole number, or not after the last frame's.
         """
-        last = self.newest.stamp if self._frames else -1
-        stamp = last + 1 if stamp is None else _whole(stamp, StampError)
-        if self._frames and stamp <= last:
+        last = self.last_stamp
+        if stamp is None:
+            return 0 if last is None else last + 1
+        stamp = _whole(stamp, StampError)
+        if last is not None and stamp <= last:
             raise StampError(f"stamp {stamp} ns is not after {last} ns; call reset() if time has jumped back")
         return stamp
 
     def append(self, frame: HistoryFrame) -> None:
         """Add the next frame; of more than `max_frames`, the oldest is dropped."""
         self._frames.append(frame)
-        self.next_index = frame.index + 1
+        self.next_index, self.last_stamp = frame.index + 1, frame.stamp
 
     def nearest(self, stamp: int | None = None) -> HistoryFrame:
         """The frame whose stamp is nearest to this one, ns; None: the newest frame.
@@ -143,6 +147,7 @@ class History:
                 raise StampError(f"stamp {after} ns is not after {before} ns, that of the frame before")
         restamped = [replace(frame, stamp=stamp) for frame, stamp in zip(restamped, stamps, strict=True)]
         self._frames = deque(unchanged + restamped, self.max_frames)
+        self.last_stamp = stamps[-1]
 
     def with_answers(self, object_id: int, answers: Mapping[int, Answer | None]) -> History:
         """A copy of the history with some answers for one object replaced; this history stays unchanged.
@@ -156,7 +161,7 @@ class History:
             changed = frame.answers | {object_id: answers.get(frame.index, frame.answers.get(object_id))}
             known = {key: answer for key, answer in changed.items() if answer is not None}
             history._frames.append(replace(frame, answers=known))
-        history.next_index = self.next_index
+        history.next_index, history.last_stamp = self.next_index, self.last_stamp
         return history
 
     def forget(self, object_id: int) -> None:

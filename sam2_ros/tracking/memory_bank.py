@@ -42,20 +42,20 @@ class MemoryBank:
         self._history = history
         self._prompted_memories = prompted_memories
         self.prompted: dict[int, tuple[Tensor, Tensor]] = {}
-        self._maps: dict[int, Tensor] = {}
-        self._pointers: dict[int, Tensor] = {}
+        self.maps: dict[int, Tensor] = {}
+        self.pointers: dict[int, Tensor] = {}
 
     def copy(self) -> MemoryBank:
         """An independent copy of the bank, which shares its tensors."""
         twin = object.__new__(MemoryBank)
         twin.__dict__.update(self.__dict__)
-        twin.prompted, twin._maps, twin._pointers = dict(self.prompted), dict(self._maps), dict(self._pointers)
+        twin.prompted, twin.maps, twin.pointers = dict(self.prompted), dict(self.maps), dict(self.pointers)
         return twin
 
     def remember_prompted(self, index: int, map: Tensor, pointer: Tensor) -> None:
         """Store a prompted frame. Beyond the maximum number, the oldest is dropped, but never the first or this one."""
-        self._maps.pop(index, None)
-        self._pointers.pop(index, None)
+        self.maps.pop(index, None)
+        self.pointers.pop(index, None)
         self.prompted = dict(sorted({**self.prompted, index: (map, pointer)}.items()))
         if len(self.prompted) > self._prompted_memories:
             oldest = next(frame for frame in list(self.prompted)[1:] if frame != index)
@@ -66,7 +66,7 @@ class MemoryBank:
 
         A frame with too low a presence (`SAM2Config.remembered_presence`) is not stored, or is dropped.
         """
-        for recent, reach, new in zip((self._maps, self._pointers), self._reach, (map, pointer), strict=True):
+        for recent, reach, new in zip((self.maps, self.pointers), self._reach, (map, pointer), strict=True):
             if presence_logit > self._min_presence:
                 recent[index] = new
             else:
@@ -84,7 +84,7 @@ class MemoryBank:
         others = [frame for frame in self.prompted if frame != index]
         maps = [(0, self.prompted[frame][0]) for frame in others]
         pointers = [(index - frame, self.prompted[frame][1]) for frame in others if frame < index]
-        for entries, recent, reach in zip((maps, pointers), (self._maps, self._pointers), self._reach, strict=True):
+        for entries, recent, reach in zip((maps, pointers), (self.maps, self.pointers), self._reach, strict=True):
             entries += [(age, recent[index - age]) for age in range(1, reach + 1) if index - age in recent]
         return maps, pointers
 

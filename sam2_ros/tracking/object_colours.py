@@ -61,11 +61,11 @@ class ObjectColours:
         self._chosen = {object_id: rgb for object_id, rgb in self._chosen.items() if object_id in masks}
         for object_id, mask in masks.items():
             if object_id not in self._chosen and mask.any():
-                self._chosen[object_id] = _contrasting(image, mask, object_id, self._chosen.values())
+                self._chosen[object_id] = contrasting(image, mask, object_id, self._chosen.values())
         return {object_id: self._chosen.get(object_id, colour(object_id)) for object_id in masks}
 
 
-def _contrasting(image: np.ndarray, mask: np.ndarray, object_id: int, taken: Iterable[RGB]) -> RGB:
+def contrasting(image: np.ndarray, mask: np.ndarray, object_id: int, taken: Iterable[RGB]) -> RGB:
     """The ID's fixed colour if it differs sufficiently from all others, else the most different one."""
     candidates = list(dict.fromkeys([colour(object_id), *_light_colours()]))
     lab = _to_lab(np.array(candidates, np.uint8))

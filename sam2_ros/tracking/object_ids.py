@@ -15,18 +15,20 @@ class ObjectIds:
     """
 
     def __init__(self) -> None:
-        self._next = 1
-        self._used: set[int] = set()
+        self.next = 1
+        """The first ID that `free` tries."""
+        self.used: set[int] = set()
+        """IDs that are not allocated before all have been used."""
 
     def free(self, tracked: Collection[int]) -> int:
         """The next unused ID; after all have been used, the next one that is not tracked."""
-        taken = self._used if len(self._used) < MAX_OBJECT_ID else tracked
-        candidates = chain(range(self._next, MAX_OBJECT_ID + 1), range(1, self._next))
+        taken = self.used if len(self.used) < MAX_OBJECT_ID else tracked
+        candidates = chain(range(self.next, MAX_OBJECT_ID + 1), range(1, self.next))
         return next(number for number in candidates if number not in taken)
 
     def skip(self, next_id: int) -> None:
         """Do not allocate IDs below this one, before all others have been used."""
-        self._next = max(self._next, next_id)
+        self.next = max(self.next, next_id)
 
     def use(self, object_id: int, tracked: Collection[int], allocated: bool) -> None:
         """Record the ID of a new object.
@@ -35,8 +37,8 @@ class ObjectIds:
             tracked: IDs of the other objects that are tracked.
             allocated: whether it came from `free`; otherwise a user chose it.
         """
-        if len(self._used) == MAX_OBJECT_ID:
-            self._used = set(tracked)
-        self._used.add(object_id)
-        if allocated or object_id >= self._next:
-            self._next = object_id + 1
+        if len(self.used) == MAX_OBJECT_ID:
+            self.used = set(tracked)
+        self.used.add(object_id)
+        if allocated or object_id >= self.next:
+            self.next = object_id + 1

@@ -66,11 +66,11 @@ class Overlay:
         taken = _draw_absent(canvas, [one for one in masklets if not one.present], colours, size)
         # The smallest first: large ones leave more room for a label.
         for masklet, box in sorted(visible, key=lambda one: one[1][2] * one[1][3]):
-            tag = _tag(_name(masklet), f"{100 * masklet.presence:.0f} %", size, colours[masklet.object_id], True)
+            tag = tag_of(_name(masklet), f"{100 * masklet.presence:.0f} %", size, colours[masklet.object_id], True)
             side, place = _place(tag[0].shape, box, taken, visible, (height, width), self._sides.get(masklet.object_id))
             self._sides[masklet.object_id] = side
             _draw_leader(canvas, place, tag[0].shape, box, colours[masklet.object_id])
-            _paste(canvas, tag, place)
+            paste(canvas, tag, place)
             taken.append((*place, tag[0].shape[1], tag[0].shape[0]))
         self._sides = {object_id: side for object_id, side in self._sides.items() if object_id in colours}
         return canvas
@@ -112,11 +112,11 @@ def _draw_absent(canvas: np.ndarray, absent: Sequence[Masklet], colours: dict[in
     x, y = size // 2, height - size // 2
     for masklet in absent:
         state = f"absent, {100 * masklet.presence:.0f} %"
-        tag = _tag(_name(masklet), state, size, colours[masklet.object_id], False)
+        tag = tag_of(_name(masklet), state, size, colours[masklet.object_id], False)
         h, w = tag[0].shape[:2]
         if x + w > width and x > size // 2:
             x, y = size // 2, y - h - size // 4
-        _paste(canvas, tag, (x, y - h))
+        paste(canvas, tag, (x, y - h))
         taken.append((x, y - h, w, h))
         x += w + size // 2
     return taken
@@ -133,11 +133,11 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 @lru_cache(maxsize=128)
-def _tag(name: str, state: str, size: int, rgb: RGB, visible: bool) -> tuple[np.ndarray, np.ndarray]:
+def tag_of(name: str, state: str, size: int, rgb: RGB, visible: bool) -> tuple[np.ndarray, np.ndarray]:
     """A rounded tag: RGB, uint8 [h, w, 3], and opacity, [h, w, 1]. Absent objects have a grey one with a dot."""
     font, pad = _font(size), round(size * 0.45)
     dot = 0 if visible else size
-    state_x = round(pad + dot + font.getlength(name) + size * 0.5)
+    state_x = round(pad + dot + (font.getlength(name) + size * 0.5 if name else 0))
     width, height = round(state_x + font.getlength(state) + pad), round(size * 1.5)
     back = rgb if visible else GREY
     bright = np.dot(back, (0.299, 0.587, 0.114)) > 125
@@ -210,7 +210,8 @@ def _draw_leader(canvas: np.ndarray, place: tuple[int, int], shape: tuple[int, .
             cv2.line(canvas, start, end, colour, line, cv2.LINE_AA)
 
 
-def _paste(canvas: np.ndarray, tag: tuple[np.ndarray, np.ndarray], place: tuple[int, int]) -> None:
+def paste(canvas: np.ndarray, tag: tuple[np.ndarray, np.ndarray], place: tuple[int, int]) -> None:
+    """Paste a tag into a picture with its upper left corner at column and row; what hangs over is cut off."""
     x, y = place[0], max(place[1], 0)
     part = canvas[y : y + tag[0].shape[0], x : x + tag[0].shape[1]]
     colours, opacity = (layer[: part.shape[0], : part.shape[1]].astype(np.uint16) for layer in tag)

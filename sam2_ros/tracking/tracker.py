@@ -37,6 +37,15 @@ from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describ
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 from sam2_ros.tracking.sighting import Sighting
 from sam2_ros.tracking.tracked_object import TrackedObject
+from sam2_ros.tracking.tracker_state import (
+    VERSION,
+    State,
+    StateError,
+    ids_state,
+    object_state,
+    restored_ids,
+    restored_object,
+)
 
 log = logging.getLogger("sam2_ros")
 
@@ -348,6 +357,68 @@ class Tracker:
         if object_id not in self._objects:
             self._ids.use(object_id, self._objects, allocated=False)
         self._objects[object_id] = replace(tracked, label=sighting.label)
+
+    def adopt(self, object_id: int, label: str, memories: Iterable[tuple[int, Tensor, Tensor]]) -> None:
+        """Track an object from the next image on, which another tracker of this network was prompted for.
+
+        Args:
+            memories: of frames on which it was prompted, at least one: age on the next image, at least 1, map and
+                pointer, as in `MemoryBank.prompted`.
+
+        Raises:
+            PromptError: it is tracked already, or the limit of tracked objects is reached.
+        """
+        if object_id in self._objects:
+            raise PromptError(f"object {object_id} is tracked already")
+        if len(self._objects) >= self.max_objects:
+            raise PromptError(f"the limit of tracked objects ({self.max_objects}) is reached; remove one first")
+        tracked, device = self._new(object_id, label), self.network.device
+        for age, map, pointer in sorted(memories, key=lambda memory: -memory[0]):
+            tracked.bank.remember_prompted(self.history.next_index - age, map.to(device), pointer.to(device))
+        self._ids.use(object_id, self._objects, allocated=False)
+        self._objects[object_id] = tracked
+
+    def state(self) -> State:
+        """All that decides the answers on the next images, exactly: tensors on the CPU and plain values.
+
+        `torch.save` writes it, and `torch.load(weights_only=True)` reads it. The frames of the history are not in it.
+        """
+        objects = [object_state(tracked) for tracked in self._objects.values()]
+        history = self.history
+        return {
+            "version": VERSION,
+            "network": self._kind,
+            "next_index": history.next_index,
+            "last_stamp": history.last_stamp,
+            "ids": ids_state(self._ids),
+            "objects": objects,
+        }
+
+    def restore(self, state: State) -> None:
+        """Forget everything, and go on where another tracker was when it gave its `state`.
+
+        With the same network and settings, the next images get the same answers, bit for bit. Earlier frames cannot be
+        prompted, and there is no `newest` until the next image.
+
+        Raises:
+            StateError: the state is of another form or of another network. Nothing has changed.
+        """
+        if state.get("version") != VERSION:
+            raise StateError(f"the state has the form {state.get('version')}, not {VERSION}; track from the start")
+        if state["network"] != self._kind:
+            raise StateError(f"the state is of the network {state['network']}, not {self._kind}")
+        self.reset()
+        self.history.next_index, self.history.last_stamp = state["next_index"], state["last_stamp"]
+        self._ids = restored_ids(state["ids"])
+        for stored in state["objects"]:
+            tracked = restored_object(stored, self._new(stored["object_id"]).bank, self.network.device)
+            self._objects[tracked.object_id] = tracked
+
+    @property
+    def _kind(self) -> str:
+        """The kind of network that can go on with a state."""
+        config = self.network.config
+        return f"{config.name} at {config.image_size} in {self.dtype}"
 
     def frame_at(self, stamp: int | None = None) -> Frame:
         """The frame of the history that is nearest to a stamp (None: the newest), with all tracked objects.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
-    require("training")  # before the imports that would fail
+    require("train")  # before the imports that would fail
 
 import argparse
 import os
@@ -27,6 +27,7 @@ from sam2_ros.checkpoints.identity import identify
 from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint
 from sam2_ros.checkpoints.official import OFFICIAL, fetch_official
 from sam2_ros.checkpoints.weights import read_weights
+from sam2_ros.command_line import MODELS, CommandParser, Rare
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
@@ -46,17 +47,23 @@ from sam2_ros.training.trainer import RECORDED, Trainer
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import clip_batches, scene_batches
 
+EXAMPLES = """
+%(prog)s run --recipe fine-tuning --data run1 run2 --validation run3
+%(prog)s run --recipe fine-tuning --init sam2.1_hiera_tiny.pt --data DAVIS --minutes 60
+torchrun --nproc_per_node 8 -m sam2_ros.training run --data sav_train
+"""
+
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m sam2_ros.training",
-        description="Trains one stage. Under torchrun, in several processes.",
-        epilog=f"All other settings are in recipes, which are TOML files: {FOLDER / 'default.toml'} explains each.",
-    )
-    parser.add_argument("out", type=Path, help="folder for checkpoints and logs; resumes from a checkpoint found there")
+    description = f"""Trains one stage, on your clips or on synthetic scenes.
+
+All other settings are in recipes, which are TOML files: {FOLDER / "default.toml"} explains each."""
+    usage = "%(prog)s OUT [--data PATH ...] [--recipe NAME] [options]"
+    parser = CommandParser("sam2_ros.training", description, EXAMPLES, usage, rare=True)
+    parser.add_argument("out", type=Path, help="folder for checkpoints and logs; resumes if one is there")
     recipe = f"{', '.join(NAMES)}, or a file; default: that of the run in OUT, or `default`"
     parser.add_argument("--recipe", metavar="NAME|FILE", help=recipe)
-    model = f"{', '.join(CONFIGS)}; default: the one that --init fits, or `default`"
+    model = f"{MODELS} (default: the one that --init fits)"
     parser.add_argument("--model", choices=CONFIGS, metavar="NAME", help=model)
     init = "initial weights: Meta's .pt, or an earlier average.safetensors; default: see `pretrained` in recipes"
     parser.add_argument("--init", type=Path, metavar="FILE", help=init)
@@ -68,20 +75,24 @@ def arguments() -> argparse.ArgumentParser:
             settings.add_argument(f"--{name}", type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
 
     clips = parser.add_argument_group("data")
-    data = "folders or bags to train on, in any layout that sam2_ros.data reads; default: synthetic scenes"
+    data = "data sets, folders or bags (docs/datasets.md); default: synthetic scenes"
     clips.add_argument("--data", type=Path, nargs="+", metavar="PATH", help=data)
-    stills = "still images with masks for `still_share` of the steps; default: scenes, where --data is not given"
+    stills = Rare("still images with masks for `still_share` of the steps; default: scenes, where --data is not given")
     clips.add_argument("--stills", type=Path, nargs="+", metavar="PATH", help=stills)
     validation = "clips to validate on; default: scenes, or none where --data is given"
     clips.add_argument("--validation", type=Path, nargs="+", metavar="PATH", help=validation)
-    clips.add_argument("--list", type=Path, metavar="FILE", help="use only the clips of --data named there, one a line")
-    clips.add_argument("--validation-list", type=Path, metavar="FILE", help="the same for --validation")
-    images = "image topic of bags with several (default: the one that masklets fit); folder of the images a JSON lists"
+    clips.add_argument(
+        "--list", type=Path, metavar="FILE", help=Rare("only the clips of --data named there, one a line")
+    )
+    clips.add_argument("--validation-list", type=Path, metavar="FILE", help=Rare("the same for --validation"))
+    images = "topic of bags with several (default: that of the masklets); folder of the images a JSON lists"
     clips.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
-    clips.add_argument("--masklets", metavar="TOPIC", help="masklet topic of bags with several")
-    values = "of mask files: one object from half of the highest value on, or an object's ID each; default: inferred"
+    clips.add_argument("--masklets", metavar="TOPIC", help=Rare("masklet topic of bags with several"))
+    values = Rare(
+        "of mask files: one object from half of the highest value on, or an object's ID each; default: inferred"
+    )
     clips.add_argument("--mask-values", choices=MEANINGS, help=values)
-    pictures = "image store made by sam2_ros.scenes.pictures; without it scenes are procedural"
+    pictures = Rare("store of photographs, made by `sam2_ros pictures`; without it scenes are procedural")
     clips.add_argument("--pictures", metavar="STORE", help=pictures)
     return parser
 
@@ -93,7 +104,7 @@ SETTINGS: dict[str, dict[str, tuple[type, str, str]]] = {
         "clips": (int, "N", "clips in a batch of one process"),
         "frames": (int, "N", "frames of each clip; 1: still images"),
         "size": (int, "N", "images have about N x N pixels; a multiple of 32"),
-        "workers": (int, "N", "processes that make samples, for each process that trains"),
+        "workers": (int, "N", Rare("processes that make samples, for each process that trains")),
     },
     "learning": {"lr": (float, "X", "learning rate")},
 }

@@ -8,7 +8,11 @@ head alone is fitted to these, which takes seconds.
 
 from __future__ import annotations
 
-import argparse
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("iou-head")  # before the imports that would fail
+
 import os
 import sys
 import time
@@ -33,6 +37,7 @@ from sam2_ros.acceleration import accelerate
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_sam2
 from sam2_ros.checkpoints.save import save_weights
+from sam2_ros.command_line import CommandParser
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
@@ -49,6 +54,11 @@ from sam2_ros.training.recipe import Stage
 from sam2_ros.training.scenes import SceneSamples
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 
+DESCRIPTION = "Fits the head that predicts the IoU of masks to a trained model."
+EXAMPLES = """
+%(prog)s fitted.safetensors --init run/average.safetensors
+%(prog)s fitted.safetensors --init run/average.safetensors --data run1 run2 --minutes 30
+"""
 HELD_OUT = 5
 """One in `HELD_OUT` clips is held out, to judge the fit."""
 DIFFERENCE_WEIGHT = 4.0
@@ -234,7 +244,8 @@ def gather(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m sam2_ros.training.iou_head", description=__doc__.splitlines()[0])
+    usage = "%(prog)s OUT [--init FILE] [--data PATH ...] [options]"
+    parser = CommandParser("sam2_ros.training.iou_head", DESCRIPTION, EXAMPLES, usage)
     parser.add_argument("out", type=Path, help="file for the weights with the fitted head (.safetensors)")
     parser.add_argument("--init", type=Path, metavar="FILE", help="initial weights; default: those of the package")
     parser.add_argument("--model", help="model of the weights; default: the one they fit")

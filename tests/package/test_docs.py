@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sam2_ros.commands.main import COMMANDS
 from sam2_ros.tracking import rle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,14 +96,17 @@ def is_command(name: str) -> bool:
 def test_commands_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     makefile, cmake = (ROOT / "Makefile").read_text(), (ROOT / "CMakeLists.txt").read_text()
-    targets, nodes = (
+    targets, executables = (
         re.findall(r"^([a-z]+):", makefile, re.MULTILINE),
-        re.findall(r"^install_node\((\w+)", cmake, re.MULTILINE),
+        re.findall(r"^install_executable\((\w+)", cmake, re.MULTILINE),
     )
 
     assert [name for name in re.findall(r"python -m (sam2_ros[\w.]*\w)", text) if not is_command(name)] == []
     assert [name for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE) if name not in targets] == []
-    assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in nodes] == []
+    assert [name for name in re.findall(r"ros2 run sam2_ros (\w+)", text) if name not in executables] == []
+    assert [
+        name for name in re.findall(r"(?:^|`|/)sam2_ros ([a-z][\w-]*)", text, re.MULTILINE) if name not in COMMANDS
+    ] == []
     assert [path for path in re.findall(r"\b(?:benchmarks|tests)/[\w/.-]*\w", text) if not (ROOT / path).exists()] == []
 
 

@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sam2_ros"
 
 GENERATED = ("msg", "srv")
-EVERYBODYS = ("lazy", "requirements")
+EVERYBODYS = ("command_line", "lazy", "requirements")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
 LIGHT = ("tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
 """Files of tracking that need NumPy alone."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "": ("checkpoints", "lazy", "tracking"),  # `import sam2_ros`
+    "command_line": (),
     "lazy": (),
     "requirements": (),
     "system": EVERYBODYS,
@@ -47,11 +48,19 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "geometry": (*EVERYBODYS, *LIGHT),
     "scenes": (*EVERYBODYS, *LIGHT, "data", "scenes.simulation"),
     "scenes.simulation": (*EVERYBODYS, *LIGHT, "data", "scenes"),
-    "evaluation": (*EVERYBODYS, *NETWORK, "data", "scenes", "tracking"),
+    "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
+    "evaluation": (*EVERYBODYS, *NETWORK, "data", "recordings", "scenes", "tracking"),
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
-    "recordings": (*EVERYBODYS, *NETWORK, "data", "tracking"),
-    "commands": (*EVERYBODYS, *NETWORK, "data", "recordings", "tracking"),  # it starts other rooms by name
+    "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
+    "commands": (
+        *EVERYBODYS,
+        *NETWORK,
+        "data",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+    ),  # it starts other rooms
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),

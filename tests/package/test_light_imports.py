@@ -89,7 +89,9 @@ except PromptError as error:
     assert completed.stdout.startswith("the prompt is empty"), completed.stderr
 
 
-@pytest.mark.parametrize(("argument", "output"), [("--help", "usage: prompt"), ("--node=a b", "prompt: 'a b' is not")])
+@pytest.mark.parametrize(
+    ("argument", "output"), [("--help", "usage: python -m"), ("--node=a b", "prompt: 'a b' is not")]
+)
 def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, output: str) -> None:
     """Both its help and its search for a node."""
     completed = python("from sam2_ros.ros.prompter import main; sys.exit(main())", HEAVY, "--click=3,4", argument)
@@ -99,7 +101,8 @@ def test_prompt_runs_without_pytorch_and_opencv(ros_domain: int, argument: str, 
 def test_mask_prompts_need_neither_pytorch_nor_opencv(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 6), 255, np.uint8)).save(tmp_path / "mask.png")
     program = """
-from sam2_ros.ros.prompter import mask_message, read_mask
+from sam2_ros.data.mask_file import read_mask
+from sam2_ros.ros.prompter import mask_message
 message = mask_message(read_mask(sys.argv[1]))
 print(message.width, message.height, message.encoding, len(message.data))
 """

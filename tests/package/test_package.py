@@ -13,6 +13,7 @@ from ament_index_python import get_package_prefix, get_package_share_directory
 from catkin_pkg.package import parse_package
 
 import sam2_ros
+from sam2_ros.commands.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACES = [*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")]
@@ -63,13 +64,19 @@ def test_interfaces_can_be_imported_and_document_each_field(interface: Path) -> 
 
 def test_ros2_run_executables_start_existing_modules() -> None:
     executables = sorted(Path(get_package_prefix("sam2_ros"), "lib/sam2_ros").iterdir())
-    assert {"camera", "sam2"} <= {executable.name for executable in executables}
+    assert {"camera", "sam2", "track"} <= {executable.name for executable in executables}
     for executable in executables:
         text = executable.read_text()
-        module = re.search(r"^from (\S+) import main$", text, re.MULTILINE).group(1)
-        assert os.access(executable, os.X_OK)
+        assert f'run("{executable.name}", ' in text and os.access(executable, os.X_OK)
+        module = COMMANDS[executable.name].module
         assert importlib.util.find_spec(module), module
         assert Path(text.splitlines()[0].removeprefix("#!")).exists()
+
+
+def test_executables_are_commands() -> None:
+    """All that need ROS, and those for recordings and pictures."""
+    executables = re.findall(r"^install_executable\((\S+)\)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)
+    assert {*executables} == {"segment", "track", *(name for name, command in COMMANDS.items() if command.needs_ros)}
 
 
 def test_public_names_exist() -> None:

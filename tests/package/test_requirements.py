@@ -13,20 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from sam2_ros.commands import main
 from sam2_ros.requirements import COMMANDS, PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = {
-    "camera": "sam2_ros.ros.camera",
-    "demo": "sam2_ros.ros.demo.__main__",
-    "follow": "sam2_ros.ros.follow",
-    "prompt": "sam2_ros.ros.prompter",
-    "record": "sam2_ros.ros.recorder",
-    "sam2": "sam2_ros.ros.node",
-    "deployment": "sam2_ros.deployment.__main__",
-    "evaluation": "sam2_ros.evaluation.__main__",
-    "training": "sam2_ros.training.__main__",
-}
+MODULES = {name: command.module for name, command in main.COMMANDS.items()}
 ROSDEP = {
     "PIL": "python3-pil",
     "cv2": "python3-opencv",
@@ -141,10 +132,13 @@ def test_missing_requirement_is_reported_in_one_line(command: str, tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
+def test_every_command_is_listed() -> None:
+    assert {*COMMANDS} == {*MODULES}
+
+
 def test_ros2_run_checks_requirements() -> None:
-    """Tests the executable that CMake generates for a module."""
-    program = (ROOT / "cmake/node.py.in").read_text()
-    program = program.replace("@executable@", "demo").replace("@module@", "demo.__main__")
+    """Tests the executable that CMake generates for a command."""
+    program = (ROOT / "cmake/executable.py.in").read_text().replace("@executable@", "demo")
     completed = run(program, ["av"])
     assert (completed.returncode, completed.stderr) == (
         1,
@@ -164,7 +158,7 @@ def test_missing_bag_reader_is_reported_before_training(tmp_path: Path) -> None:
 def test_readme_and_package_xml_install_all_requirements() -> None:
     readme, package = (ROOT / "README.md").read_text(), (ROOT / "package.xml").read_text()
     installed = re.search(r"^pip install (.*?) *#", readme, re.MULTILINE)[1].replace("'", "").split()
-    for command in ("camera", "demo", "record", "sam2", "evaluation", "training"):
+    for command in ("camera", "demo", "record", "sam2", "evaluate", "segment", "track", "train"):
         for module in {*COMMANDS[command]} - {"tomli"}:  # only on Python 3.10, where the command names it
             key = ROSDEP.get(module)
             is_installed = f"<exec_depend>{key}</exec_depend>" in package if key else PACKAGES[module] in installed

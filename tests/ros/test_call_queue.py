@@ -33,3 +33,19 @@ def test_closed_queue_still_makes_queued_calls() -> None:
     with pytest.raises(RuntimeError, match="shutting down"):
         queue.put(len)
     assert queue.run("four") and waiting.result(0) == 4
+
+
+def test_a_long_call_may_make_those_behind_it() -> None:
+    queue: CallQueue[list[str]] = CallQueue()
+
+    def long(done: list[str]) -> None:
+        queue.put(lambda done: done.append("third"))
+        assert queue.run(done)
+        done.append("long")
+
+    queue.put(lambda done: done.append("first"))
+    queue.put(long)
+    queue.put(lambda done: done.append("second"))
+    done: list[str] = []
+    assert queue.run(done) and done == ["first", "second", "third", "long"]
+    assert not queue.run(done)

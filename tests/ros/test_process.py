@@ -92,9 +92,9 @@ def test_signal_while_importing(tmp_path: Path, module: str, imported: str, kind
 
 
 def test_signal_while_ros2_run_is_importing(tmp_path: Path) -> None:
-    template = Path(sam2_ros.__file__).parents[1] / "cmake/node.py.in"
+    template = Path(sam2_ros.__file__).parents[1] / "cmake/executable.py.in"
     script = tmp_path / "record"
-    script.write_text(template.read_text().replace("@module@", "recorder").replace("@executable@", "record"))
+    script.write_text(template.read_text().replace("@executable@", "record"))
     (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTING)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     completed = run([str(script)], signal.SIGINT, SIGNAL_AT="zstandard", PYTHONPATH=path)

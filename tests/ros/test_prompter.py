@@ -8,12 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from PIL import Image as Picture
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from robot import BOX, TIMEOUT, Graph, Robot, header_of, picture
@@ -23,7 +21,7 @@ from std_msgs.msg import Header
 from sam2_ros.ros import prompter as prompter_module
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.node import Sam2Node
-from sam2_ros.ros.prompter import Prompter, read_mask
+from sam2_ros.ros.prompter import Prompter
 
 
 def prompt(*arguments: object) -> tuple[int, str]:
@@ -140,35 +138,3 @@ def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: in
 def test_invalid_arguments_are_one_line(ros_domain: int, arguments, reason: str) -> None:
     status, output = prompt(*arguments)
     assert status != 0 and reason in output.splitlines()[-1] and "Traceback" not in output, output
-
-
-def save(pixels: np.ndarray, path: Path, **options) -> Path:
-    Picture.fromarray(pixels).save(path, **options)
-    return path
-
-
-def test_mask_file_is_thresholded(tmp_path: Path) -> None:
-    truth = np.zeros((40, 60), bool)
-    truth[10:30, 15:45] = True
-    labels = truth.astype(np.uint8) * 3
-    labels[10:20, 15:45] = 1
-    palette = Picture.fromarray(labels, "P")
-    palette.putpalette([0, 0, 0, 90, 0, 0, 0, 90, 0, 0, 0, 90])
-    palette.save(tmp_path / "palette.png")
-    colour = np.where(truth[..., None], np.array([0, 90, 0], np.uint8), np.uint8(0))
-    files = [
-        save(truth.astype(np.uint8), tmp_path / "one.png"),
-        save(truth, tmp_path / "bits.png"),
-        save(labels, tmp_path / "labels.png"),
-        save(labels.astype(np.uint16) * 300, tmp_path / "labels16.png"),
-        save(colour, tmp_path / "colour.png"),
-        tmp_path / "palette.png",
-        save(truth.astype(np.uint8) * 255, tmp_path / "mask.jpg", quality=60),
-    ]
-    for file in files:
-        np.testing.assert_array_equal(read_mask(file), truth, str(file))
-    soft = np.asarray(Picture.fromarray(truth.astype(np.uint8) * 255).resize((120, 80), Picture.Resampling.BILINEAR))
-    enlarged = read_mask(save(soft, tmp_path / "soft.png"))
-    np.testing.assert_array_equal(enlarged, truth.repeat(2, 0).repeat(2, 1))
-    with pytest.raises(ValueError, match="all black"):
-        read_mask(save(np.zeros((4, 4), np.uint8), tmp_path / "black.png"))

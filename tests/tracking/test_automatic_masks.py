@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 from sam2_ros.tracking import ImagePredictor
 from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.prompt import Click
+from sam2_ros.tracking.tracker import Tracker
 
 HEIGHT, WIDTH = 240, 320
 
@@ -219,3 +221,29 @@ def test_the_default_model_finds_what_it_would_not_find_with_them(network: SAM2,
         for settings in (suited, EverythingSettings())
     )
     assert len(found) > 2 > len(none)
+
+
+def test_an_encoded_image_is_enough_without_crops(network: SAM2, image: np.ndarray) -> None:
+    tracker = Tracker(network)
+    whole = replace(SETTINGS, crop_n_layers=0)
+    from_pixels, from_features = (
+        AutomaticMaskGenerator(tracker.network, whole).generate(one) for one in (image, tracker.encode(image))
+    )
+    assert [(a.point, a.iou, a.area) for a in from_features] == [(a.point, a.iou, a.area) for a in from_pixels]
+    with pytest.raises(ValueError, match="crops need the image itself"):
+        AutomaticMaskGenerator(tracker.network, replace(whole, crop_n_layers=1)).generate(tracker.encode(image))
+
+
+def test_a_turn_is_taken_for_each_batch_and_an_exception_gives_it_back(network: SAM2, image: np.ndarray) -> None:
+    turn, progress = MagicMock(), []
+
+    def stop(done: float) -> None:
+        assert turn.__exit__.call_count == turn.__enter__.call_count == len(progress) + 1
+        progress.append(done)
+        if len(progress) == 3:
+            raise KeyboardInterrupt
+
+    settings = replace(SETTINGS, points_per_side=4, points_per_batch=4, crop_n_layers=0)
+    with pytest.raises(KeyboardInterrupt):
+        AutomaticMaskGenerator(network, settings, turn=turn).generate(image, on_progress=stop)
+    assert progress == [0.25, 0.5, 0.75] and turn.__exit__.call_count == 3

@@ -6,10 +6,21 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from sam2_ros.command_line import CommandParser
+from sam2_ros.data.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.ros import demo
-from sam2_ros.ros.demo.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.ros.demo.show import MIN_FRAMES
 from sam2_ros.tracking.prompt import Prompt
+
+DESCRIPTION = f"""{demo.__doc__.splitlines()[0]}
+
+Each click, box and mask is another object, in the given order. More clicks on the same object follow after + (on it)
+or - (not on it)."""
+EXAMPLES = """
+%(prog)s
+%(prog)s --video clip.mp4 --click 640,360-700,380
+%(prog)s --video run1 --click 640,360 100,200 --box 380,200,120,150+400,260 --label cup hand bottle
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,12 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
         return parse_argument
 
-    options = argparse.ArgumentParser(
-        prog="python -m sam2_ros.ros.demo",
-        description=demo.__doc__.splitlines()[0],
-        epilog="Each click, box and mask is another object, in the given order. More clicks on the same object follow"
-        " after + (on it) or - (not on it): --click 640,360-700,380 --box 100,80,60,40+130,90",
-    )
+    options = CommandParser("sam2_ros.ros.demo", DESCRIPTION, EXAMPLES, "%(prog)s [--video PATH] [options]")
     video = "a video file, a folder of images, or a bag (default: a generated scene)"
     options.add_argument("--video", type=Path, help=video)
     options.add_argument("--images", metavar="TOPIC", help="of a bag with several image topics")

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.data.video_reader import VideoReader
 from sam2_ros.ros.demo.error import DemoError
-from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.ros.demo.show import MIN_FRAMES, Show
 from sam2_ros.tracking.prompt import Prompt, PromptError
 

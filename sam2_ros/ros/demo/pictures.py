@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from rich.console import Console
 
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.data.video_writer import VideoWriter
 from sam2_ros.ros.demo.progress import progress_bar
-from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.ros.demo.result import Result
 from sam2_ros.ros.demo.show import Show
 from sam2_ros.tracking.contact_sheet import contact_sheet, thumbnail

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.evaluation.scores import ObjectScore, Summary, score, summary
 from sam2_ros.ros.demo.error import DemoError
-from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.ros.demo.show import Show
 from sam2_ros.ros.recording import Answer, Recording
 from sam2_ros.tracking.masklet import Frame, Masklet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.ros.demo.prompt_text import describe
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.tracking.prompt import Prompt
 
 MIN_FRAMES = 3

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.ros.demo.pictures import SHEET, VIDEO
-from sam2_ros.ros.demo.prompt_text import describe
 from sam2_ros.ros.demo.result import Result
 from sam2_ros.ros.demo.show import Show
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sam2_ros.data.prompt_text import describe
 from sam2_ros.ros.demo.options import parser
-from sam2_ros.ros.demo.prompt_text import describe
 
 
 @pytest.mark.parametrize("words", [("--click", "3"), ("--click", "-3,4"), ("--box", "1,2,3"), ("--mask", "/no.png")])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from sam2_ros.ros.prompter import read_mask
+from sam2_ros.data.mask_file import read_mask
+from sam2_ros.data.timed_prompt import Moment, TimedPrompt
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 
 _CLICK = re.compile(r"(?P<sign>[+-]?)(?P<x>\d+\.?\d*),(?P<y>\d+\.?\d*)")
 _BOX = re.compile(r"(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*)(?=[+-]|$)")
+_WHEN = re.compile(r"[\d.]+s?")
 
 
 def parse_click(text: str) -> Prompt:
@@ -31,6 +33,24 @@ def parse_box(text: str) -> Prompt:
 def parse_mask(file: str) -> Prompt:
     """An object shown by a mask in an image file. Raises ValueError."""
     return Prompt(mask=read_mask(file))
+
+
+PARSERS = {"click": parse_click, "box": parse_box, "mask": parse_mask}
+
+
+def parse_timed(kind: str, text: str) -> TimedPrompt:
+    """A prompt for some image of a recording: `640,360`, on the first; `640,360@120`, `640,360@4.5s`.
+
+    Args:
+        kind: a key of `PARSERS`.
+
+    Raises:
+        ValueError: the text has another form, or the mask cannot be read.
+    """
+    form, at, when = text.rpartition("@")
+    if not at or (kind == "mask" and not _WHEN.fullmatch(when)):  # names of files may have an @
+        return TimedPrompt(PARSERS[kind](text), None, f"--{kind} {text}")
+    return TimedPrompt(PARSERS[kind](form), Moment.parse(when), f"--{kind} {text}")
 
 
 def describe(prompt: Prompt) -> str:

@@ -1,0 +1,262 @@
+"""A run of `sam2_ros track`: from the options to the files."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.checkpoints.errors import CheckpointError
+from sam2_ros.checkpoints.load import load_model
+from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.tracking_table import tracking_table
+from sam2_ros.data.prompt_file import read_prompts
+from sam2_ros.data.timed_prompt import Moment, TimedPrompt
+from sam2_ros.model.sam2 import SAM2
+from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
+from sam2_ros.recordings.bag_recording import BagRecording
+from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
+from sam2_ros.recordings.open_recording import open_recording
+from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
+from sam2_ros.recordings.prompts import ScheduledPrompt
+from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.schedule import schedule
+from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.tracking.tracker import Tracker
+
+STORE = "masklets.db"
+"""The masklets in the output folder."""
+
+EVERYTHING = "everything"
+
+NAMED = 5
+"""How many of several things are named."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Track as the options say. Returns the exit status: 0, 2 after an error, 130 if it was interrupted."""
+    console = Console()
+    try:
+        _run(options, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on where it was")
+        return 130
+    except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
+        print(f"track: {_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    whole = open_recording(options.recording, options.images, options.fps)
+    for notice in whole.notices:
+        _note(console, notice)
+    recording = _stretch(whole, options.begin, options.end)
+    out: Path = options.out
+    if out.resolve() == options.recording.resolve():
+        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
+    prompts, from_bag = _prompts(options, recording, console)
+    backward = not from_bag if options.backward is None else options.backward
+    model = _model(options)
+    store = _store(options, whole, recording, prompts, model, backward)
+    with store:
+        check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
+        with Progress(console) as progress:
+            if options.everything:
+                tracker = Tracker(model, history=1, max_objects=options.max_objects)
+                track_everything(recording, tracker, store, _search(options), on_progress=progress.on_pass)
+            else:
+                objects = {scheduled.prompt.object_id for scheduled in prompts}
+                tracker = Tracker(model, history=1, max_objects=len(objects))
+                track(recording, prompts, tracker, store, backward=backward, on_progress=progress.on_pass)
+            originals = not options.masklets_only
+            written = write_outputs(
+                recording, store, prompts, out, options.format, originals, on_progress=progress.on_output
+            )
+        for note in written.notes:
+            _note(console, note)
+        for object_id, last in lost_objects(store).items() if not options.everything else ():
+            _note(console, f"object {object_id} was given up after image {last}: the GPU was out of memory")
+        _note_damaged(console, recording, store)
+        console.print(tracking_table(store, recording))
+        _say_what_is_there(console, out, written.paths, written.new, progress.is_new)
+
+
+def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
+    """The part of a recording between two images, both included. Raises ValueError."""
+    bounds = {}
+    for option, moment in (("--from", begin), ("--to", end)):
+        try:
+            bounds[option] = None if moment is None else moment.index(recording.stamps)
+        except ValueError as error:
+            raise ValueError(f"{option} {moment}: {error}") from error
+    first, last = bounds["--from"], bounds["--to"]
+    if first is not None and last is not None and last < first:
+        raise ValueError(f"--to {end} is before --from {begin}")
+    return recording if first is last is None else recording.stretch(first, None if last is None else last + 1)
+
+
+def _prompts(
+    options: argparse.Namespace, recording: Recording, console: Console
+) -> tuple[Sequence[ScheduledPrompt], bool]:
+    """The prompts, and whether they are those of the bag. Raises ValueError or OSError."""
+    if options.everything:
+        return (), False
+    pointed: list[TimedPrompt] = options.pointed
+    labels = [*options.label, *[""] * len(pointed)]
+    given = [
+        replace(timed, prompt=replace(timed.prompt, label=label)) for timed, label in zip(pointed, labels, strict=False)
+    ]
+    source: str | None = options.prompts
+    bag = recording if isinstance(recording, BagRecording) else None
+    if source and (bag is None or not source.startswith("/") or Path(source).is_file()):
+        given = read_prompts(source)
+    elif not given and bag is not None and (recorded := _prompts_of_bag(bag, source, console)):
+        scheduled = schedule(recorded, recording, as_the_node=True)
+        _note_several(console, "prompts of the bag are left out", scheduled.left_out)
+        if not scheduled.prompts:
+            raise ValueError(f"{recording.path}: none of its {len(recorded)} prompts can be applied")
+        return scheduled.prompts, True
+    if not given:
+        raise ValueError(f"what to follow? {_how_to_prompt(recording)}")
+    return schedule(given, recording).prompts, False
+
+
+def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console) -> list[TimedPrompt]:
+    chosen = choose_topic(recording.path, topic)
+    if chosen is None:
+        return []
+    prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
+    console.print(f"{len(prompts)} prompts on {chosen}", highlight=False)
+    _note_several(console, "prompts of the bag are left out", left_out)
+    return prompts
+
+
+def _how_to_prompt(recording: Recording) -> str:
+    image = next(iter(recording.images(recording.span.start)), None)
+    if image is None:
+        raise ValueError(f"{recording.path}: no image can be decoded ({next(iter(recording.damaged.values()), '')})")
+    height, width = image.pixels.shape[:2]
+    size = f"{width} x {height} pixels"
+    return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
+
+
+def _model(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracker refuses such weights
+        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
+
+
+def _store(
+    options: argparse.Namespace,
+    whole: Recording,
+    recording: Recording,
+    prompts: Sequence[ScheduledPrompt],
+    model: SAM2 | OnnxNetwork,
+    backward: bool,
+) -> MaskletStore:
+    """The masklets of this run in the output folder. Raises OSError or ValueError."""
+    out: Path = options.out
+    file = out / STORE
+    run = {
+        "recording": whole.fingerprint(),
+        "images": [recording.span.start, recording.span.stop],
+        "prompts": EVERYTHING if options.everything else [_described(scheduled) for scheduled in prompts],
+        "search": {**asdict(_search(options)), "max_objects": options.max_objects} if options.everything else None,
+        "model": [model.config.name, _digest(model, options.checkpoint)],
+        "size of the input": [model.config.image_size, model.config.aspect],
+        "device": model.device.type,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
+        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
+    if options.restart:
+        forget(file)
+    try:
+        store = MaskletStore(file, run)
+    except OtherRunError as error:
+        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
+    if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
+        store.close()
+        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
+    return store
+
+
+def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
+    """How --everything finds objects. Raises ValueError."""
+    return AutomaticMaskletSettings(period=options.period, coverage=options.coverage, max_masklets=options.max_masklets)
+
+
+def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
+    """A prompt as JSON; its mask as a hash."""
+    prompt = scheduled.prompt
+    mask = None if prompt.mask is None else hashlib.sha256(np.packbits(prompt.mask).tobytes()).hexdigest()
+    return {
+        "frame": scheduled.frame,
+        "object_id": prompt.object_id,
+        "label": prompt.label,
+        "clicks": [list(click) for click in prompt.clicks],
+        "box": None if prompt.box is None else list(prompt.box),
+        "mask": mask,
+        "replace": prompt.replace,
+    }
+
+
+def _digest(model: SAM2 | OnnxNetwork, checkpoint: Path | None) -> str:
+    """A hash of the weights."""
+    digest = hashlib.sha256()
+    if isinstance(model, OnnxNetwork):
+        for file in sorted(checkpoint.iterdir()) if checkpoint is not None else ():
+            if file.is_file():
+                digest.update(file.read_bytes())
+    else:
+        for name, tensor in model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _note(console: Console, text: str) -> None:
+    console.print(f"note: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _note_several(console: Console, what: str, reasons: Sequence[str]) -> None:
+    if reasons:
+        more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+        _note(console, f"{len(reasons)} {what}: {'; '.join(reasons[:NAMED])}{more}")
+
+
+def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> None:
+    """Name the images that were skipped, also by an earlier process."""
+    there = set(store.frame_numbers)
+    missing = [index for index in recording.span if index not in there]
+    reasons = [f"image {index} ({recording.damaged.get(index, 'damaged')})" for index in missing[:NAMED]]
+    reasons += ["..."] * (len(missing) - len(reasons))
+    _note_several(console, f"of {len(recording.span)} images are damaged and were skipped", reasons)
+
+
+def _say_what_is_there(console: Console, out: Path, paths: Sequence[Path], new: Sequence[Path], is_new: bool) -> None:
+    if not is_new and not new:
+        console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+    descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)}
+    for path in paths:
+        console.print(f"{path}", style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
+        console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(error: BaseException) -> str:
+    """An error as one line."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,34 @@
+"""The table that `sam2_ros track` prints at the end."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.recording import Recording
+
+ROWS = 20
+"""Maximum number of objects that are listed."""
+
+
+def tracking_table(store: MaskletStore, recording: Recording) -> Table:
+    """For each object: where it begins, on how many images it is seen, and the model's own estimate of its masks."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("object", justify="right")
+    table.add_column("label")
+    table.add_column("first image", justify="right")
+    table.add_column("seen on", justify="right")
+    table.add_column("mean predicted IoU", justify="right")
+    labels, first_frames, life = store.labels, store.first_frames, store.lives
+    for object_id in list(labels)[:ROWS]:
+        images, seen, iou = life.get(object_id, (0, 0, None))
+        table.add_row(
+            str(object_id),
+            labels[object_id],
+            str(first_frames[object_id]),
+            f"{seen} of {images} images",
+            "" if iou is None else f"{iou:.2f}",
+        )
+    if len(labels) > ROWS:
+        table.add_row("", f"and {len(labels) - ROWS} more", "", "", "")
+    return table
