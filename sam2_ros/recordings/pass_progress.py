@@ -14,7 +14,7 @@ from sam2_ros.tracking.tracker import Tracker
 COMMIT_PERIOD = 2.0
 """Seconds between commits, unless they are slow. What is computed in between is lost if the process is killed."""
 
-COMMIT_SHARE = 0.01
+COMMIT_SHARE = 0.02
 """Maximum share of the time that commits may take."""
 
 

@@ -191,6 +191,8 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
         (("--click", "5,5", "--device", "gpu"), ("there is no device 'gpu'",)),
         (("--prompts", "/no"), ("no prompts on /no", "none")),
         (("--prompts", "no.json"), ("no.json: No such file",)),
+        (("--everything", "--coverage", "2"), ("coverage is 2.0; it must be a share of the image, 0 to 1",)),
+        (("--everything", "--period", "0"), ("period is 0",)),
     ],
 )
 def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments, phrases) -> None:
@@ -238,7 +240,7 @@ def test_damaged_messages_are_skipped_counted_and_named(track, clip: Clip, tmp_p
     source, out = write_bag(tmp_path / "source", *messages), tmp_path / "out"
     refused(track(source, "--click", f"{CLICK}@3", "--out", out), f"--click {CLICK}@3: image 3 is damaged")
     status, output, errors = track(source, "--click", CLICK, "--out", out)
-    assert (status, errors) == (0, "") and "2 of 8 images are damaged and were skipped: image 3 (" in output
+    assert (status, errors) == (1, "") and "2 of 8 images are damaged and were skipped: image 3 (" in output
     assert "1 0 6 of 6 images" in output and len(masklets_of(out / "bag")) == 6
     for index in range(8):
         messages[index] = messages[index]._replace(length=200)
