@@ -340,7 +340,7 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------------------ processes that end
 
 PROGRAM = """
-import os, sys
+import faulthandler, os, sys
 from functools import partial
 from sam2_ros.commands import tracking_run
 from sam2_ros.commands.track import main
@@ -348,6 +348,7 @@ tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each 
 print("ready", flush=True)
 for line in sys.stdin:  # each in a process of its own, which need not import everything again
     if (child := os.fork()) == 0:
+        faulthandler.dump_traceback_later(120, exit=True)  # it hangs
         sys.exit(main(line.split()))
     print("started", child, flush=True)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
