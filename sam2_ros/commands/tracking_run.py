@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sam2_ros.acceleration import Network
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
@@ -72,8 +74,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
-    store = _store(options, whole, recording, prompts, model, backward)
-    with store:
+    with _store(options, whole, recording, prompts, model, backward) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
@@ -94,9 +95,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
         _note_several(console, "masklets were found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
-        console.print(tracking_table(store, recording))
+        if store.labels:
+            console.print(tracking_table(store, recording))
+        else:
+            _note(console, "no object was found that stays; a larger model (--model) finds more")
         if not progress.is_new and not written.new:
-            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+            said = f"All of this was complete already; {out} is unchanged. --restart begins again."
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
         bag = _bag_description(recording, originals)
         descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
         for path in written.paths:
@@ -150,7 +155,7 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"{len(prompts)} prompts on {chosen}", highlight=False)
+    console.print(f"{len(prompts)} prompts on {chosen}", highlight=False, markup=False)
     _note_several(console, "prompts of the bag are left out", left_out)
     return prompts
 
@@ -170,6 +175,7 @@ def _model(options: argparse.Namespace) -> SAM2 | Network:
         return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
 
 
+@contextmanager
 def _store(
     options: argparse.Namespace,
     whole: Recording,
@@ -177,8 +183,8 @@ def _store(
     prompts: Sequence[ScheduledPrompt],
     model: SAM2 | Network,
     backward: bool,
-) -> MaskletStore:
-    """The masklets of this run in the output folder. Raises OSError or ValueError."""
+) -> Iterator[MaskletStore]:
+    """The masklets of this run in the output folder, which no other process uses then. Raises OSError or ValueError."""
     out: Path = options.out
     file = out / STORE
     run = {
@@ -195,16 +201,19 @@ def _store(
     except OSError as error:
         reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
         raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-    if options.restart:
-        forget(file)
-    try:
-        store = MaskletStore(file, run)
-    except OtherRunError as error:
-        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-    if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
-        store.close()
-        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
-    return store
+    with sole_use(out):
+        if options.restart:
+            forget(file)
+        try:
+            store = MaskletStore(file, run)
+        except OtherRunError as error:
+            raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
+        with store:
+            if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
+                raise ValueError(
+                    f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out"
+                )
+            yield store
 
 
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:

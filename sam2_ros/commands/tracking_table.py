@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.recording import Recording
@@ -24,7 +25,7 @@ def tracking_table(store: MaskletStore, recording: Recording) -> Table:
         images, seen, iou = life.get(object_id, (0, 0, None))
         table.add_row(
             str(object_id),
-            labels[object_id],
+            _plain(labels[object_id]),
             str(first_frames[object_id]),
             f"{seen} of {images} images",
             "" if iou is None else f"{iou:.2f}",
@@ -32,3 +33,8 @@ def tracking_table(store: MaskletStore, recording: Recording) -> Table:
     if len(labels) > ROWS:
         table.add_row("", f"and {len(labels) - ROWS} more", "", "", "")
     return table
+
+
+def _plain(label: str) -> Text:
+    """A label as it is, whatever brackets it has; control characters would steer the terminal."""
+    return Text("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in label))

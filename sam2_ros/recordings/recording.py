@@ -19,6 +19,9 @@ from sam2_ros.recordings.read_ahead import read_ahead
 FIRST_STAMP = 1_000_000_000
 """Stamp of the first image of a video or folder, ns; in ROS, 0 means "no time"."""
 
+MAX_SECONDS = 2**31 - 2
+"""From the first stamp to the last one; ROS counts seconds in 32 bits."""
+
 SAMPLES, SAMPLE = 16, 1 << 16
 """Places of a file, and files of a folder, of which a hash is made, and the bytes at each."""
 
@@ -158,7 +161,9 @@ class Recording(ABC):
 
 
 def regular_stamps(count: int, fps: float) -> list[int]:
-    """Stamps of images at a constant rate, ns."""
+    """Stamps of images at a constant rate, ns. Raises ValueError: the last one is no time of ROS."""
+    if (count - 1) / fps >= MAX_SECONDS:
+        raise ValueError(f"{count} images at {fps:g} a second last too long; a larger --fps is needed")
     return [FIRST_STAMP + round(index * 1e9 / fps) for index in range(count)]
 
 

@@ -22,6 +22,7 @@ import pytest
 from recorded_bags import IMAGE, SECOND, Recorded, raw, write_bag
 from rosbags.highlevel import AnyReader
 
+from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.track import main
 from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
@@ -173,6 +174,17 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mcap")} == times
 
 
+def test_label_is_printed_as_it_is(track, source: Path, tmp_path: Path) -> None:
+    command = (source, "--to", 1, "--out", tmp_path / "a[", "--click", CLICK, CLICK, CLICK, CLICK)
+    command = (*command, "--label", "[/]", "[red]cup[/red]", "杯", "a\x1b[31mb\nc")
+    for _ in range(2):  # the second one finds everything complete
+        status, output, errors = track(*command)
+        assert (status, errors) == (0, "")
+        for label in ("[/]", "[red]cup[/red]", "杯", "a\ufffd[31mb\ufffdc"):
+            assert f" {label} 0 2 of 2 images" in output
+    assert "a[ is unchanged" in output
+
+
 # ---------------------------------------------------------------------------------------------------- bad input
 
 
@@ -187,6 +199,7 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
         (("--click", "5,5", "--to", "9s"), ("--to 9 s: the recording is 2.0 s long",)),
         (("--click", "5,5", "--images", "/no"), ("/no", "/camera/image_raw")),
         (("--click", "5,5", "--fps", "5"), ("is a bag",)),
+        (("--click", "5,5", "--to", "9" * 18), (f"--to frame {'9' * 18}: the recording has 20 images",)),
         (("--click", "5,5", "--checkpoint", "/no.pt"), ("/no.pt",)),
         (("--click", "5,5", "--size", "33"), ("33",)),
         (("--click", "5,5", "--device", "gpu"), ("there is no device 'gpu'",)),
@@ -207,6 +220,8 @@ def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments
         (("--click", "3"), "argument --click: '3' is no click; expected X,Y"),
         (("--click", "3,4@x"), "argument --click: 'x' is neither the number of an image"),
         (("--box", "1,2,3"), "argument --box: '1,2,3' is no box"),
+        (("--box", f"1,2,3,{'9' * 400}"), "is no box"),
+        (("--click", "3,4", "--from", "9" * 400), "is neither the number of an image"),
         (("--mask", "/no.png"), "argument --mask: /no.png cannot be read"),
         (("--click", "3,4", "--label", "a", "b"), "2 labels for 1 objects"),
         (("--click", "3,4", "--everything"), "--click, --box and --mask and --everything exclude each other"),
@@ -286,6 +301,18 @@ def test_folder_of_another_run_is_kept(track, source: Path, tmp_path: Path) -> N
     assert masklets_of(out / "bag") == before
     assert track(source, "--click", "23,40", "--to", 3, "--out", out, "--restart")[0] == 0
     assert masklets_of(out / "bag") != before
+
+
+def test_folder_in_which_another_process_works_is_left_to_it(track, source: Path, tmp_path: Path) -> None:
+    """Even `--restart` would take masklets and results away from under its hands."""
+    command = (source, "--click", CLICK, "--to", 1, "--out", tmp_path / "out")
+    assert track(*command)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    with sole_use(tmp_path / "out"):
+        for options in ((), ("--restart",), ("--format", "davis")):
+            refused(track(*command, *options), f"{tmp_path / 'out'}: another process is working on it")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+    assert track(*command, "--restart")[0] == 0
 
 
 def test_files_of_others_are_kept(track, source: Path, tmp_path: Path) -> None:
