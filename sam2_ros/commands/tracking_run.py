@@ -64,13 +64,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Returns the number of images that were skipped."""
+    _check_apart(options.recording, options.out)
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
     recording = _stretch(whole, options.begin, options.end)
     out: Path = options.out
-    if out.resolve() == options.recording.resolve():
-        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
@@ -108,6 +107,16 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
             console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
     return skipped
+
+
+def _check_apart(recording: Path, out: Path) -> None:
+    """Raise ValueError if results would be written over the recording, or `--restart` would delete it with them."""
+    source, folder = recording.resolve(), out.resolve()
+    if source == folder:
+        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
+    places = {folder / name for name in (STORE, *(output.place for output in (*FORMATS.values(), SHEET)))}
+    if places & {source, *source.parents}:
+        raise ValueError(f"{recording} is in the place of a result in {out}; choose another folder with --out")
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:

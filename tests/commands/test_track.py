@@ -28,6 +28,7 @@ from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video_writer import VideoWriter
+from sam2_ros.recordings.pass_progress import Pace
 from sam2_ros.recordings.track import BACKWARDS, FORWARDS
 
 pytestmark = pytest.mark.slow
@@ -290,6 +291,43 @@ def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, s
     )
     late = write_bag(tmp_path / "late", *images, arrays[1])
     refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
+
+
+@pytest.mark.parametrize("options", [(), ("--restart",)])
+def test_result_of_one_run_as_the_recording_of_another(track, source: Path, tmp_path: Path, options) -> None:
+    """In its own folder, it would be deleted to begin again."""
+    out = tmp_path / "out"
+    assert track(source, "--click", CLICK, "--to", 2, "--out", out, "--format", "bag", "coco", "video")[0] == 0
+    before = sorted(out.rglob("*"))
+    for recording in (out / "bag", out / "bag/bag.mcap", out / "video.mp4", out / "coco/images"):
+        result = track(recording, "--click", CLICK, "--out", out, *options)
+        refused(result, f"{recording} is in the place of a result in {out}; choose another folder with --out")
+    assert sorted(out.rglob("*")) == before
+    assert track(out / "bag", "--click", CLICK, "--out", out / "again", *options)[0] == 0
+
+
+def test_recording_that_goes_away_is_not_taken_for_damaged(track, clip: Clip, tmp_path: Path, monkeypatch) -> None:
+    """It goes on when the recording is there again, with the masks of an unbroken run."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index, image in enumerate(clip.frames):
+        cv2.imwrite(str(photos / f"{index:03}.png"), image)
+    command = (photos, "--click", CLICK)
+    assert track(*command, "--out", tmp_path / "unbroken")[0] == 0
+
+    def goes_away(self: Pace, *arguments: Any) -> None:
+        self._wait = 0
+        commit(self, *arguments)
+        if arguments[2] == 8:
+            photos.rename(tmp_path / "away")
+
+    commit = Pace.commit
+    monkeypatch.setattr(Pace, "commit", goes_away)
+    refused(track(*command, "--out", out), "is gone, and was there", "start the same command again")
+    (tmp_path / "away").rename(photos)
+    monkeypatch.setattr(Pace, "commit", commit)
+    assert track(*command, "--out", out)[0] == 0
+    assert masklets_of(out / "bag") == masklets_of(tmp_path / "unbroken/bag")
 
 
 def test_folder_of_another_run_is_kept(track, source: Path, tmp_path: Path) -> None:

@@ -95,5 +95,5 @@ def test_content_hash(tmp_path):
 def test_stamps_are_times_of_ros():
     assert regular_stamps(3, 1e-8) == [10**9, 10**9 + 10**17, 10**9 + 2 * 10**17]
     for fps in (9e-10, 1e-300, 5e-324):
-        with pytest.raises(ValueError, match="3 images at .* a second last too long; a larger --fps is needed"):
+        with pytest.raises(ValueError, match=r"3 images at .* a second last too long; a larger --fps is needed"):
             regular_stamps(3, fps)
