@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
@@ -20,6 +22,7 @@ from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
@@ -31,6 +34,7 @@ from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking.tracker import Tracker
 
 STORE = "masklets.db"
@@ -72,6 +76,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
+    torch.set_num_threads(_threads(model.config))
+    cv2.setNumThreads(_threads(model.config))
     store = _store(options, whole, recording, prompts, model, backward)
     with store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
@@ -167,7 +173,12 @@ def _how_to_prompt(recording: Recording) -> str:
 def _model(options: argparse.Namespace) -> SAM2 | Network:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
+        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect, _threads)
+
+
+def _threads(config: SAM2Config) -> int:
+    """As many threads as in the node: their number changes the last bits of predicted IoUs."""
+    return network_threads(config.image_size, encode_ahead=False, kernels=False)
 
 
 def _store(
