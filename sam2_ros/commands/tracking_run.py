@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
@@ -22,6 +24,7 @@ from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
@@ -33,6 +36,7 @@ from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking.tracker import Tracker
 
 STORE = "masklets.db"
@@ -73,6 +77,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
+    torch.set_num_threads(_threads(model.config))
+    cv2.setNumThreads(_threads(model.config))
     with _store(options, whole, recording, prompts, model, backward) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
@@ -92,7 +98,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         for object_id, last in lost_objects(store).items() if not options.everything else ():
             _note(console, f"object {object_id} was given up after image {last}: the GPU was out of memory")
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
-        _note_several(console, "masklets were found and rejected", rejected)
+        _note_several(console, "masklets found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
         if store.labels:
             console.print(tracking_table(store, recording))
@@ -150,7 +156,7 @@ def _prompts(
         given = read_prompts(source)
     elif not given and bag is not None and (recorded := _prompts_of_bag(bag, source, console)):
         scheduled = schedule(recorded, recording, as_the_node=True)
-        _note_several(console, "prompts of the bag are left out", scheduled.left_out)
+        _note_several(console, "prompts of the bag, left out", scheduled.left_out)
         if not scheduled.prompts:
             raise ValueError(f"{recording.path}: none of its {len(recorded)} prompts can be applied")
         return scheduled.prompts, True
@@ -164,8 +170,8 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"{len(prompts)} prompts on {chosen}", highlight=False, markup=False)
-    _note_several(console, "prompts of the bag are left out", left_out)
+    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False, markup=False)
+    _note_several(console, "prompts of the bag, left out", left_out)
     return prompts
 
 
@@ -181,7 +187,12 @@ def _how_to_prompt(recording: Recording) -> str:
 def _model(options: argparse.Namespace) -> SAM2 | Network:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
+        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect, _threads)
+
+
+def _threads(config: SAM2Config) -> int:
+    """As many threads as in the node: their number changes the last bits of predicted IoUs."""
+    return network_threads(config.image_size, encode_ahead=False, kernels=False)
 
 
 @contextmanager
@@ -265,7 +276,7 @@ def _note(console: Console, text: str) -> None:
 def _note_several(console: Console, what: str, reasons: Sequence[str]) -> None:
     if reasons:
         more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-        _note(console, f"{len(reasons)} {what}: {'; '.join(reasons[:NAMED])}{more}")
+        _note(console, f"{what}: {len(reasons)}: {'; '.join(reasons[:NAMED])}{more}")
 
 
 def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> int:
@@ -273,8 +284,8 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
     there = set(store.frame_numbers)
     missing = [index for index in recording.span if index not in there]
     reasons = [f"image {index} ({recording.damaged.get(index, 'damaged')})" for index in missing[:NAMED]]
-    reasons += ["..."] * (len(missing) - len(reasons))
-    _note_several(console, f"of {len(recording.span)} images are damaged and were skipped", reasons)
+    reasons += [""] * (len(missing) - len(reasons))
+    _note_several(console, f"damaged images, skipped (of {len(recording.span)})", reasons)
     return len(missing)
 
 
