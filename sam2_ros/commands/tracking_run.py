@@ -6,20 +6,25 @@ import argparse
 import hashlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
@@ -31,6 +36,7 @@ from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking.tracker import Tracker
 
 STORE = "masklets.db"
@@ -62,18 +68,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Returns the number of images that were skipped."""
+    _check_apart(options.recording, options.out)
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
     recording = _stretch(whole, options.begin, options.end)
     out: Path = options.out
-    if out.resolve() == options.recording.resolve():
-        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
-    store = _store(options, whole, recording, prompts, model, backward)
-    with store:
+    torch.set_num_threads(_threads(model.config))
+    cv2.setNumThreads(_threads(model.config))
+    with _store(options, whole, recording, prompts, model, backward) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
@@ -94,15 +100,29 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
         _note_several(console, "masklets found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
-        console.print(tracking_table(store, recording))
+        if store.labels:
+            console.print(tracking_table(store, recording))
+        else:
+            _note(console, "no object was found that stays; a larger model (--model) finds more")
         if not progress.is_new and not written.new:
-            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+            said = f"All of this was complete already; {out} is unchanged. --restart begins again."
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
         bag = _bag_description(recording, originals)
         descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
         for path in written.paths:
             console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
             console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
     return skipped
+
+
+def _check_apart(recording: Path, out: Path) -> None:
+    """Raise ValueError if results would be written over the recording, or `--restart` would delete it with them."""
+    source, folder = recording.resolve(), out.resolve()
+    if source == folder:
+        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
+    places = {folder / name for name in (STORE, *(output.place for output in (*FORMATS.values(), SHEET)))}
+    if places & {source, *source.parents}:
+        raise ValueError(f"{recording} is in the place of a result in {out}; choose another folder with --out")
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
@@ -150,7 +170,7 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False)
+    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False, markup=False)
     _note_several(console, "prompts of the bag, left out", left_out)
     return prompts
 
@@ -167,9 +187,15 @@ def _how_to_prompt(recording: Recording) -> str:
 def _model(options: argparse.Namespace) -> SAM2 | Network:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
+        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect, _threads)
 
 
+def _threads(config: SAM2Config) -> int:
+    """As many threads as in the node: their number changes the last bits of predicted IoUs."""
+    return network_threads(config.image_size, encode_ahead=False, kernels=False)
+
+
+@contextmanager
 def _store(
     options: argparse.Namespace,
     whole: Recording,
@@ -177,8 +203,8 @@ def _store(
     prompts: Sequence[ScheduledPrompt],
     model: SAM2 | Network,
     backward: bool,
-) -> MaskletStore:
-    """The masklets of this run in the output folder. Raises OSError or ValueError."""
+) -> Iterator[MaskletStore]:
+    """The masklets of this run in the output folder, which no other process uses then. Raises OSError or ValueError."""
     out: Path = options.out
     file = out / STORE
     run = {
@@ -195,16 +221,19 @@ def _store(
     except OSError as error:
         reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
         raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-    if options.restart:
-        forget(file)
-    try:
-        store = MaskletStore(file, run)
-    except OtherRunError as error:
-        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-    if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
-        store.close()
-        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
-    return store
+    with sole_use(out):
+        if options.restart:
+            forget(file)
+        try:
+            store = MaskletStore(file, run)
+        except OtherRunError as error:
+            raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
+        with store:
+            if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
+                raise ValueError(
+                    f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out"
+                )
+            yield store
 
 
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
