@@ -55,6 +55,9 @@ class Progress:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            for name, task in self._tasks.items():
+                self._bars.update(task, description=f"{name}, done")
         self._bars.stop()
 
     def on_pass(self, done: int, total: int, name: str = "") -> None:

@@ -57,14 +57,14 @@ def parser() -> argparse.ArgumentParser:
     prompts = "prompts in a JSON file, or on a topic of the bag"
     what.add_argument("--prompts", metavar="FILE", help=prompts)
     what.add_argument("--everything", action="store_true", help="whatever can be found")
-    for option, kind, default, metavar, text in (
+    for option, number, default, metavar, text in (
         ("--max-objects", int, 32, "N", "objects that are followed at once; more are in further passes; default: 32"),
         ("--max-masklets", int, 256, "N", "objects in all; default: 256"),
         ("--period", int, None, "N", "images from one search to the next; default: about a second"),
         ("--coverage", float, 0.9, "SHARE", "search where masklets cover less of the image; default: 0.9"),
     ):
         text = f"with --everything: {text}"
-        what.add_argument(option, type=kind, default=default, metavar=metavar, help=Rare(text))
+        what.add_argument(option, type=number, default=default, metavar=metavar, help=Rare(text))
     backward = "also back to the first image; default, except for prompts of a bag"
     what.add_argument("--backward", action=argparse.BooleanOptionalAction, default=None, help=backward)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from sam2_ros.acceleration.onnx.network import OnnxNetwork
+from sam2_ros.acceleration import Network
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.progress import Progress
@@ -43,20 +43,25 @@ NAMED = 5
 
 
 def run(options: argparse.Namespace) -> int:
-    """Track as the options say. Returns the exit status: 0, 2 after an error, 130 if it was interrupted."""
+    """Track as the options say.
+
+    Returns:
+        The exit status: 0; 1 if images were skipped; 2 after an error; 130 if it was interrupted.
+    """
     console = Console()
     try:
-        _run(options, console)
+        skipped = _run(options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return 130
     except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
         print(f"track: {_line(error)}", file=sys.stderr)
         return 2
-    return 0
+    return 1 if skipped else 0
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console) -> int:
+    """Returns the number of images that were skipped."""
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
@@ -86,9 +91,18 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             _note(console, note)
         for object_id, last in lost_objects(store).items() if not options.everything else ():
             _note(console, f"object {object_id} was given up after image {last}: the GPU was out of memory")
-        _note_damaged(console, recording, store)
+        rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
+        _note_several(console, "masklets were found and rejected", rejected)
+        skipped = _note_damaged(console, recording, store)
         console.print(tracking_table(store, recording))
-        _say_what_is_there(console, out, written.paths, written.new, progress.is_new)
+        if not progress.is_new and not written.new:
+            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+        bag = _bag_description(recording, originals)
+        descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
+        for path in written.paths:
+            console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
+            console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
+    return skipped
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
@@ -150,7 +164,7 @@ def _how_to_prompt(recording: Recording) -> str:
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
 
 
-def _model(options: argparse.Namespace) -> SAM2 | OnnxNetwork:
+def _model(options: argparse.Namespace) -> SAM2 | Network:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker refuses such weights
         return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
@@ -161,7 +175,7 @@ def _store(
     whole: Recording,
     recording: Recording,
     prompts: Sequence[ScheduledPrompt],
-    model: SAM2 | OnnxNetwork,
+    model: SAM2 | Network,
     backward: bool,
 ) -> MaskletStore:
     """The masklets of this run in the output folder. Raises OSError or ValueError."""
@@ -213,17 +227,16 @@ def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
     }
 
 
-def _digest(model: SAM2 | OnnxNetwork, checkpoint: Path | None) -> str:
-    """A hash of the weights."""
+def _digest(model: SAM2 | Network, checkpoint: Path | None) -> str:
+    """A hash of the weights; of exported graphs, of their files."""
     digest = hashlib.sha256()
-    if isinstance(model, OnnxNetwork):
-        for file in sorted(checkpoint.iterdir()) if checkpoint is not None else ():
-            if file.is_file():
-                digest.update(file.read_bytes())
-    else:
+    if isinstance(model, SAM2):
         for name, tensor in model.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().float().cpu().numpy().tobytes())
+            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    elif checkpoint is not None:
+        for file in sorted(checkpoint.expanduser().iterdir()):
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
 
 
@@ -237,22 +250,19 @@ def _note_several(console: Console, what: str, reasons: Sequence[str]) -> None:
         _note(console, f"{len(reasons)} {what}: {'; '.join(reasons[:NAMED])}{more}")
 
 
-def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> None:
-    """Name the images that were skipped, also by an earlier process."""
+def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> int:
+    """Name the images that were skipped, also by an earlier process. Returns their number."""
     there = set(store.frame_numbers)
     missing = [index for index in recording.span if index not in there]
     reasons = [f"image {index} ({recording.damaged.get(index, 'damaged')})" for index in missing[:NAMED]]
     reasons += ["..."] * (len(missing) - len(reasons))
     _note_several(console, f"of {len(recording.span)} images are damaged and were skipped", reasons)
+    return len(missing)
 
 
-def _say_what_is_there(console: Console, out: Path, paths: Sequence[Path], new: Sequence[Path], is_new: bool) -> None:
-    if not is_new and not new:
-        console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
-    descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)}
-    for path in paths:
-        console.print(f"{path}", style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
-        console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
+def _bag_description(recording: Recording, originals: bool) -> str:
+    beside = "original messages" if isinstance(recording, BagRecording) else "images, as JPEG"
+    return f"ROS 2 bag (MCAP) with the masklets {f'beside the {beside}' if originals else 'alone'}"
 
 
 def _line(error: BaseException) -> str:

@@ -54,6 +54,16 @@ def test_the_documented_example_is_read(tmp_path: Path) -> None:
     assert prompts[1].name.endswith("prompts.json, prompt 2")
 
 
+def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/tracking-recordings.md"
+    (example,) = re.findall(r"^```json\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks/plate.png"), 255 * MASK.astype(np.uint8))
+    (tmp_path / "prompts.json").write_text(example)
+    prompts = read_prompts(tmp_path / "prompts.json")
+    assert [one.prompt.object_id for one in prompts] == [1, 0, 1, 0]
+
+
 def test_without_a_moment_it_is_the_first_image(tmp_path: Path) -> None:
     (prompt,) = read_prompts(write(tmp_path, [{"clicks": [[1, 2]]}]))
     assert prompt.moment is None

@@ -89,7 +89,8 @@ def draw_prompt(picture: np.ndarray, prompt: Prompt, scale: float) -> None:
 
 def _subtitle(run: FinishedRun) -> str:
     stamps, objects, images = run.recording.stamps, len(run.store.labels), run.store.frame_count
-    seconds = (stamps[-1] - stamps[0]) / 1e9 + 1 / run.recording.fps
+    span = run.recording.span
+    seconds = (stamps[span[-1]] - stamps[span[0]]) / 1e9 + 1 / run.recording.fps
     return (
         f"{objects} object{'s' * (objects != 1)}, {images} image{'s' * (images != 1)}, {seconds:.1f} s"
         f" at {run.recording.fps:.3g} images per second"
