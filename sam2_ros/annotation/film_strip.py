@@ -18,7 +18,7 @@ from sam2_ros.tracking.overlay import draw_masks
 
 MOMENTS = 10
 """Frames that are shown."""
-COLUMNS, WIDTH, HEIGHT = 5, 280, 210
+COLUMNS, WIDTH, HEIGHT = 5, 280, 212
 """Pictures in a row, and their size, pixels."""
 CONTEXT = 2.2
 """Width of what is shown, relative to the object's larger side."""
