@@ -25,7 +25,7 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
-IMAGES, HAND_MEMORIES = 4, 64
+IMAGES, HAND_MEMORIES = 8, 64
 """Encoded images and memories of masks by hand that are kept. At 1024 pixels, one is 17 MB and 1 MB."""
 
 

@@ -195,7 +195,7 @@ class Project:
             " AVG(CASE WHEN present THEN iou END), MAX(action_id) FROM masks GROUP BY object_id ORDER BY object_id",
             json.dumps(self.annotated_frames),
         )
-        return {row[0]: Extent(*row[1:4], row[4] or 0.0, row[5]) for row in rows}
+        return {row[0]: Extent(row[1], row[2], row[3], row[4] or 0.0, row[5]) for row in rows}
 
     def authors_of(self, object_id: int) -> set[str]:
         """Everybody who made it, one of its masks or one of its prompts."""

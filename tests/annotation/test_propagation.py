@@ -86,7 +86,14 @@ def test_part_of_the_recording_and_damaged_images(tracker: Tracker) -> None:
 def test_cancelled_it_ends(tracker: Tracker) -> None:
     answers = []
     for answer in propagate(
-        RememberedRecording(IMAGES), tracker, 3, {0: True}, memories(tracker), 0, range(FRAMES), lambda: len(answers) > 2
+        RememberedRecording(IMAGES),
+        tracker,
+        3,
+        {0: True},
+        memories(tracker),
+        0,
+        range(FRAMES),
+        lambda: len(answers) > 2,
     ):
         answers.append(answer)
     assert [frame for frame, _ in answers] == [1, 2, 3]
