@@ -145,6 +145,17 @@ class Project:
 
     # ---- what there is
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is as it was at the beginning, whatever others do meanwhile. Not for actions."""
+        with sqlite_errors(self.file):
+            self._database.execute("BEGIN")
+            self._database.execute("SELECT COUNT(*) FROM project").fetchone()  # begins in fact with the first reading
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK")
+
     @property
     def last_action(self) -> int:
         """Number of the last action, by anybody; 0: none. What an annotator has seen when looking at it now."""
