@@ -19,8 +19,8 @@ from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.scenes.synthetic import suite
 
 
-def add_clip_options(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command line; `check_clip_options` belongs to it."""
+def add_clip_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add them to a command line; `check_clip_options` belongs to it. Returns those that say where clips are from."""
     clip_options = parser.add_argument_group("clips")
     clips = clip_options.add_mutually_exclusive_group(required=True)
     clips.add_argument("--suite", action="store_true", help="the synthetic scenes held out from training")
@@ -47,6 +47,7 @@ def add_clip_options(parser: argparse.ArgumentParser) -> None:
     clip_options.add_argument(
         "--strict", action="store_true", help=Rare("stop at a damaged clip instead of skipping it")
     )
+    return clips
 
 
 def check_clip_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -55,7 +56,7 @@ def check_clip_options(parser: argparse.ArgumentParser, options: argparse.Namesp
         parser.error("--split needs --davis; use --list FILE for other data sets")
     if (options.images or options.masklets) and not options.data:
         parser.error("--images and --masklets need --data")
-    if options.mask_values and options.suite:
+    if options.mask_values and not (options.davis or options.data):
         parser.error("--mask-values needs --davis or --data")
 
 
