@@ -11,17 +11,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED
+from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED
 from sam2_ros.annotation.simulated_phases import PlayedClip, PlayedObject
 
 MAX_OBJECTS = 40
-CLICKED, DRAWN_COLOUR, BAD, GOOD, NONE = "#2b6cb0", "#181a20", "#e8a33d", "#e6ece4", "#ffffff"
-LEGEND = {
-    "clicked": CLICKED,
-    "drawn, or not visible": DRAWN_COLOUR,
-    "propagated, IoU below 0.75": BAD,
-    "propagated": GOOD,
-}
+CLICKED, DRAWN_BY_HAND, TRACKED, NONE = "#2b6cb0", "#181a20", "#e6ece4", "#ffffff"
+LEGEND = {"clicked": CLICKED, "drawn, or not visible": DRAWN_BY_HAND, "propagated": TRACKED}
 
 
 def draw(clips: Sequence[PlayedClip], title: str, path: Path) -> None:
@@ -38,7 +33,7 @@ def draw(clips: Sequence[PlayedClip], title: str, path: Path) -> None:
     axes.set_yticks(np.arange(-0.5, len(lines)), minor=True)
     axes.grid(which="minor", color=NONE, linewidth=0.8)
     axes.tick_params(which="both", length=0, labelsize=8)
-    names = [f"{one.clip} {one.object_id}   phase {one.phase}" if one.phase == 2 else f"{one.phase}" for one in lines]
+    names = [f"{one.clip}, object {one.object_id}, phase {one.phase}" for one in lines]
     axes.set_yticks(range(len(lines)), names, parse_math=False)
     axes.set_xlabel("annotated frame", fontsize=9)
     axes.set_title(title, loc="left", fontsize=10, parse_math=False)
@@ -51,6 +46,6 @@ def draw(clips: Sequence[PlayedClip], title: str, path: Path) -> None:
 
 def _cells(one: PlayedObject, width: int) -> np.ndarray:
     """Colours [width, 3] of the frames of an object."""
-    colours = {PROMPTED: CLICKED, DRAWN: DRAWN_COLOUR}
-    names = [colours.get(frame.origin) or (BAD if frame.j < 0.75 else GOOD) for frame in one.frames]
+    colours = {PROMPTED: CLICKED, DRAWN: DRAWN_BY_HAND, PROPAGATED: TRACKED}
+    names = [colours[frame.origin] for frame in one.frames]
     return np.array([to_rgb(name) for name in [*names, *[NONE] * (width - len(names))]])

@@ -157,8 +157,9 @@ class _Player:
                 mask = self._assistant.correct(self.object_id, frame, prompt, seconds=seconds).mask
             else:
                 mask = self._assistant.segment(self.object_id, frame, prompt, self._phase, seconds=seconds).mask
-        if not clicks:  # it is not visible, and nothing says that it is
-            self._assistant.draw(self.object_id, frame, truth, self._phase)
+        if not clicks:  # it is not visible; where nothing says that it is, nothing has to be done
+            seconds = 0.0 if known is None else self._annotator.seconds(0, truth)
+            self._assistant.draw(self.object_id, frame, truth, self._phase, seconds=seconds)
 
 
 def _truths(clip: Clip, row: int, frames: list[int]) -> dict[int, np.ndarray]:
