@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from sam2_ros.acceleration import accelerated
+from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.annotation.phase_report import j_and_f, phase_report, work_report
 from sam2_ros.annotation.project import Project
 from sam2_ros.annotation.simulated_phases import PlayedClip, play
@@ -105,13 +105,14 @@ def parse_options() -> argparse.Namespace:
 
 def annotator_of(options: argparse.Namespace) -> SimulatedAnnotator:
     """Raises ValueError for impossible settings."""
-    costs = Costs(options.look, *options.click, options.draw)
+    click, further_click = options.click
+    costs = Costs(options.look, click, further_click, options.draw)
     return SimulatedAnnotator(options.touch, options.fine, options.clicks, costs)
 
 
 def play_all(
     clips: Clips,
-    model: SAM2,
+    model: SAM2 | Network,
     annotator: SimulatedAnnotator,
     annotated_fps: float,
     console: Console,

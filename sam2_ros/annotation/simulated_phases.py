@@ -152,6 +152,7 @@ class _Player:
             if correction.drawn is not None:
                 self._assistant.draw(self.object_id, frame, correction.drawn, self._phase, seconds=seconds)
                 return
+            assert correction.click is not None
             prompt = Prompt(self.object_id, clicks=(correction.click,))
             if self._phase == 3:
                 mask = self._assistant.correct(self.object_id, frame, prompt, seconds=seconds).mask

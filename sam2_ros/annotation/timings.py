@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sam2_ros.annotation.annotated_mask import BY_HAND, DRAWN
@@ -88,13 +88,13 @@ def timings(project: Project) -> dict[int, Timings]:
     summed: dict[int, Timings] = {}
     for (object_id, phase), done in sorted(work.items(), key=lambda item: item[0][1]):
         frames = _to_annotate(project, object_id, grid) | done.edits.keys()
-        clicks = [clicks for clicks, _ in done.edits.values()]
+        counts = [clicks for clicks, _ in done.edits.values()]
         summed[phase] = summed.get(phase, Timings()) + Timings(
             objects=1,
             frames=len(frames),
             edited=len(done.edits),
-            clicked=sum(count > 0 for count in clicks),
-            clicks=sum(clicks),
+            clicked=sum(count > 0 for count in counts),
+            clicks=sum(counts),
             drawn=sum(origin == DRAWN for _, origin in done.edits.values()),
             seconds=done.seconds,
             looking=done.looking,
@@ -102,7 +102,7 @@ def timings(project: Project) -> dict[int, Timings]:
     return summed
 
 
-def total(of_projects: Iterable[dict[int, Timings]]) -> dict[int, Timings]:
+def total(of_projects: Iterable[Mapping[int, Timings]]) -> dict[int, Timings]:
     """The work in several projects, by phase."""
     summed: dict[int, Timings] = {}
     for by_phase in of_projects:
