@@ -2,19 +2,22 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from small_clips import make_clip
 from small_network import default_network
 
+from sam2_ros.annotation.annotated_mask import PROMPTED, AnnotatedMask
 from sam2_ros.annotation.phase_table import arguments, main
 from sam2_ros.annotation.project import Project
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.data import davis
 from sam2_ros.recordings.clip_recording import ClipRecording
-from tests.annotation.test_timings import clicked
+from sam2_ros.tracking.prompt import Click, Prompt
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -59,8 +62,10 @@ def test_table_of_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     folders = [tmp_path / name for name in ("monday", "tuesday")]
     for folder in folders:
         with Project.create(folder, ClipRecording(make_clip(frames=9))) as project:
-            clicked(project, "ann", project.add_object("ann"), 0, 2, 3, 6.0)
-            clicked(project, "ann", 1, 8, 2, 3, 3.0)
+            one = project.add_object("ann")
+            for frame, seconds in ((0, 6.0), (8, 3.0)):
+                mask = replace(AnnotatedMask.drawn(one, frame, np.ones((48, 64), bool), 3), origin=PROMPTED)
+                project.put_mask("ann", mask, Prompt(one, clicks=[Click(9, 9)] * 2), seconds=seconds)
     assert run(monkeypatch, "--projects", *folders, "--out", tmp_path / "out") == 0
     row = next(
         line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("3: clicks with memory")
