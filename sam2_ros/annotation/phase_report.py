@@ -19,8 +19,8 @@ PAPER = {
 }
 """Seconds a frame, frames edited, (drawn: not told), clicks; alignment of all, small, medium and large objects."""
 
-WORK_COLUMNS = ("s / frame", "edited %", "drawn %", "clicks")
-ALIGNED_COLUMNS = ("aligned %", "small", "medium", "large")
+WORK_COLUMNS = ("s/frame", "edited", "drawn", "clicks")
+ALIGNED_COLUMNS = ("aligned", "small", "medium", "large")
 
 ALIGNED_IOU = 0.75
 """A mask is aligned to that of phase 1 above this IoU."""
@@ -29,11 +29,11 @@ SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, math.in
 """Pixels of an object: from the first to below the second number, as in COCO."""
 
 WORK_NOTE = (
-    "s / frame: seconds of work for a frame that has to be annotated. edited: frames on which the annotator made the"
-    " mask; drawn: by hand at last, or marked as not visible. clicks: on a frame with clicks."
+    "s/frame: seconds of work for a frame that has to be annotated. edited: frames on which the annotator made the"
+    " mask, in percent; drawn: by hand at last, or marked as not visible. clicks: on a frame with clicks."
 )
 NOTE = (
-    "J&F: against the truth, mean over objects. aligned: masks whose IoU with the mask of phase 1 is over"
+    "J&F: against the truth, mean over objects, in percent. aligned: masks whose IoU with the mask of phase 1 is over"
     f" {ALIGNED_IOU}; of objects up to 32 x 32 pixels, up to 96 x 96, and larger. Paper: Ravi et al., SAM 2, table 1;"
     " other videos, people instead of costs, and objects that it sorts by size in its own way."
 )
