@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
     out = options.out.expanduser().absolute()
     checkpoint = None if options.checkpoint is None else options.checkpoint.expanduser().absolute()
-    paths = _recordings(options, out)
+    paths = _recordings(options)
     recordings = list(zip(names_of(paths), paths, strict=True))
     for name, path in recordings:
         if (out / name).resolve() == path.resolve():
@@ -68,9 +68,10 @@ def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
     with started(options.workers, options.address, options.gpus_per_task) as plan:
         device = options.device or (None if plan.gpus else "cpu")
         job = _job(options, Model(options.model, checkpoint, device, options.size, options.aspect), out)
-        console.print(_described(plan, len(recordings), options.address), highlight=False)
+        threads = options.threads or plan.cpus
+        console.print(_described(plan, threads, len(recordings), options.address), highlight=False)
         with Progress(console) as progress:
-            outcomes = run_job(job, recordings, plan, weights, _news(console, progress), options.retries)
+            outcomes = run_job(job, recordings, plan, weights, _news(console, progress), options.retries, threads)
     _show_table(console, outcomes)
     seconds = time.monotonic() - began
     (out / TABLE).write_text(json.dumps(_as_json(options, outcomes, seconds), indent=1))
@@ -81,11 +82,11 @@ def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
     return outcomes
 
 
-def _recordings(options: argparse.Namespace, out: Path) -> list[Path]:
+def _recordings(options: argparse.Namespace) -> list[Path]:
     """Those that are named, and those in folders. Raises ValueError: there are none."""
     if options.action == "evaluate":
         return list(dict.fromkeys(path.expanduser().absolute() for path in options.recordings))
-    paths = [path for path in recordings_below(options.recordings) if out not in (path, *path.parents)]
+    paths = recordings_below(options.recordings)
     if not paths:
         given = ", ".join(map(str, options.recordings))
         raise ValueError(f"there is no bag, video or folder of images in {given}")
@@ -115,13 +116,13 @@ def _job(options: argparse.Namespace, model: Model, out: Path) -> Job:
     )
 
 
-def _described(plan: Plan, recordings: int, address: str | None) -> str:
+def _described(plan: Plan, threads: int, recordings: int, address: str | None) -> str:
     """`8 recordings, 2 workers with 4 threads and 0.5 GPU each, on this machine`."""
     gpus = f" and {plan.gpus:g} GPU" if plan.gpus else ""
     where = "this machine" if address is None else f"the cluster {address}"
     recording = f"{recordings} recording{'' if recordings == 1 else 's'}"
     worker = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
-    return f"{recording}, {worker} with {plan.cpus} thread{'s' * (plan.cpus > 1)}{gpus} each, on {where}"
+    return f"{recording}, {worker} with {threads} thread{'s' * (threads > 1)}{gpus} each, on {where}"
 
 
 def _news(console: Console, progress: Progress) -> News:

@@ -86,6 +86,7 @@ def run(
     weights: str,
     news: News | None = None,
     retries: int = RETRIES,
+    threads: int | None = None,
 ) -> list[Outcome]:
     """Do a job with recordings. Ray must be there (`started`).
 
@@ -96,6 +97,7 @@ def run(
         recordings: names and paths.
         weights: digest of the network's weights.
         retries: how often a piece is tried again whose worker was killed.
+        threads: of each worker; None: one a CPU. With other numbers, scores differ in their last bits.
 
     Returns:
         What became of each piece, in the order of recordings.
@@ -106,8 +108,10 @@ def run(
     job.out.mkdir(parents=True, exist_ok=True)
     marker = job.out / f".fleet-{uuid.uuid4().hex}"
     marker.touch()
+    board: Any = ray.remote(Board).options(num_cpus=0, max_restarts=-1).remote()
+    setup = Setup(job, threads or chosen.cpus, weights, marker, board)
     try:
-        return _Run(job, chosen, weights, marker, news or News(), retries).all(recordings)
+        return _Run(setup, chosen, news or News(), retries).all(recordings)
     finally:
         with suppress(OSError):
             marker.unlink()
@@ -116,13 +120,13 @@ def run(
 class _Run:
     """One run: all recordings are looked at first, then all pieces are done, the longest first."""
 
-    def __init__(self, job: Job, chosen: Plan, weights: str, marker: Path, news: News, retries: int) -> None:
-        self._board: Any = ray.remote(Board).options(num_cpus=0, max_restarts=-1).remote()
+    def __init__(self, setup: Setup, chosen: Plan, news: News, retries: int) -> None:
+        self._board = setup.board
         worker: Any = ray.remote(Worker).options(
             num_cpus=chosen.cpus, num_gpus=chosen.gpus, max_restarts=-1, max_task_retries=retries
         )
         self._workers = [worker.remote() for _ in range(chosen.workers)]
-        self._setup = Setup(job, chosen.cpus, weights, marker, self._board)
+        self._setup = setup
         self._news, self._retries = news, retries
         self._progress = _Progress(news)
 
