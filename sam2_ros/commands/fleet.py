@@ -110,6 +110,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         options_parser.error("--format, --masklets-only and --fps are for everything and track")
     if options.masklets and action != "evaluate":
         options_parser.error("--masklets needs evaluate")
+    if options.workers is not None and options.workers < 1:
+        options_parser.error("--workers must be 1 or more")
     if options.threads is not None and options.threads < 1:
         options_parser.error("--threads must be 1 or more")
     if options.retries < 0:

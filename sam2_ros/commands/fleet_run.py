@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from sam2_ros.commands.progress import Progress
 from sam2_ros.fleet.evaluation import EvaluationJob
 from sam2_ros.fleet.fleet import News, started
 from sam2_ros.fleet.fleet import run as run_job
-from sam2_ros.fleet.job import Job, Model
+from sam2_ros.fleet.job import Model
 from sam2_ros.fleet.masklets import MaskletJob
 from sam2_ros.fleet.piece import Outcome
 from sam2_ros.fleet.plan import Plan
@@ -64,10 +65,11 @@ def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
         if (out / name).resolve() == path.resolve():
             raise ValueError(f"{out / name} is a recording itself; choose another folder with --out")
     began = time.monotonic()
-    _, weights = Model(options.model, checkpoint, None, options.size, options.aspect).load("cpu")
+    job = _job(options, Model(options.model, checkpoint, options.device, options.size, options.aspect), out)
+    _, weights = job.model.load("cpu")
     with started(options.workers, options.address, options.gpus_per_task) as plan:
-        device = options.device or (None if plan.gpus else "cpu")
-        job = _job(options, Model(options.model, checkpoint, device, options.size, options.aspect), out)
+        if not plan.gpus and options.device is None:
+            job = replace(job, model=replace(job.model, device="cpu"))
         threads = options.threads or plan.cpus
         console.print(_described(plan, threads, len(recordings), options.address), highlight=False)
         with Progress(console) as progress:
@@ -78,7 +80,7 @@ def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
     summary = f"{_summary(outcomes)}, {seconds:.0f} s; {out / TABLE}"
     console.print(summary, highlight=False, markup=False, soft_wrap=True)
     if isinstance(job, EvaluationJob):
-        _report(job, options, outcomes, device, console)
+        _report(job, options, outcomes, console)
     return outcomes
 
 
@@ -93,7 +95,7 @@ def _recordings(options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _job(options: argparse.Namespace, model: Model, out: Path) -> Job:
+def _job(options: argparse.Namespace, model: Model, out: Path) -> MaskletJob | EvaluationJob:
     if options.action == "evaluate":
         return EvaluationJob(model, out, options.prompt, options.images, options.masklets, restart=options.restart)
     search = None
@@ -191,14 +193,12 @@ def _as_json(options: argparse.Namespace, outcomes: Sequence[Outcome], seconds: 
     }
 
 
-def _report(
-    job: EvaluationJob, options: argparse.Namespace, outcomes: Sequence[Outcome], device: str | None, console: Console
-) -> None:
+def _report(job: EvaluationJob, options: argparse.Namespace, outcomes: Sequence[Outcome], console: Console) -> None:
     """Print the scores, and write them as `sam2_ros evaluate` does. Raises ValueError: nothing was scored."""
     settings = {
         "model": options.model or "default" if options.checkpoint is None else options.model or "of the checkpoint",
         "checkpoint": str(options.checkpoint or "shipped"),
-        "device": device or "cuda",
+        "device": job.model.device or "cuda",
         "clips": ", ".join(map(str, options.recordings)),
         "protocol": "vos",
         "prompt": ", ".join(job.kinds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,9 @@ from sam2_ros.fleet.worker import Board, Setup, Worker
 
 RETRIES = 3
 """How often a piece is tried again whose worker was killed."""
+
+REACH = 10.0
+"""Seconds for a cluster to answer."""
 
 POLL = 0.3
 """Seconds between two looks at the progress."""
@@ -58,12 +62,14 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends nothing
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray will do
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what concerns a piece is in its outcome
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     cpus = len(os.sched_getaffinity(0))
     if address is None:
         slots = max(cpus, workers or 1)
         ray.init("local", num_cpus=slots, include_dashboard=False, object_store_memory=STORE, **quiet)
     else:
+        _check_reachable(address)
         ray.init(address, **quiet)
     try:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -77,6 +83,18 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
         yield chosen
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ConnectionError if nothing answers: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH).close()
+        except OSError as error:
+            raise ConnectionError(
+                f"there is no Ray cluster at {address} (--address): {error.strerror or error}"
+            ) from error
 
 
 def run(
