@@ -24,7 +24,6 @@ from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.run_store import Search
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
 
-
 Bags = list[tuple[str, Path]]
 
 

@@ -27,6 +27,7 @@ from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video_writer import VideoWriter
+from sam2_ros.recordings.track import BACKWARDS, FORWARDS
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def test_again_without_prompts_it_is_what_the_bag_says(track, clip: Clip, source
     first, second = tmp_path / "first", tmp_path / "second"
     assert track(source, "--click", CLICK, "--no-backward", "--out", first)[0] == 0
     status, output, _ = track(first / "bag", "--out", second)
-    assert status == 0 and "1 prompts on /sam2/applied_prompts" in output and "are replaced" in output
+    assert status == 0 and "prompts on /sam2/applied_prompts: 1" in output and "are replaced" in output
     assert masklets_of(second / "bag") == masklets_of(first / "bag")
 
 
@@ -240,7 +241,7 @@ def test_damaged_messages_are_skipped_counted_and_named(track, clip: Clip, tmp_p
     source, out = write_bag(tmp_path / "source", *messages), tmp_path / "out"
     refused(track(source, "--click", f"{CLICK}@3", "--out", out), f"--click {CLICK}@3: image 3 is damaged")
     status, output, errors = track(source, "--click", CLICK, "--out", out)
-    assert (status, errors) == (1, "") and "2 of 8 images are damaged and were skipped: image 3 (" in output
+    assert (status, errors) == (1, "") and "damaged images, skipped (of 8): 2: image 3 (" in output
     assert "1 0 6 of 6 images" in output and len(masklets_of(out / "bag")) == 6
     for index in range(8):
         messages[index] = messages[index]._replace(length=200)
@@ -268,9 +269,9 @@ def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, s
         for one in prompts
     ]
     status, output, _ = track(write_bag(tmp_path / "both", *images, *arrays), "--out", tmp_path / "out")
-    assert status == 0 and "2 prompts on /sam2/prompts" in output and "1 0 4 of 4 images" in output
+    assert status == 0 and "prompts on /sam2/prompts: 2" in output and "1 0 4 of 4 images" in output
     assert (
-        "1 prompts of the bag are left out: prompt 2 on /sam2/prompts: it lies outside the recording, 0.100 s" in output
+        "prompts of the bag, left out: 1: prompt 2 on /sam2/prompts: it lies outside the recording, 0.100 s" in output
     )
     late = write_bag(tmp_path / "late", *images, arrays[1])
     refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
@@ -339,7 +340,7 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------------------ processes that end
 
 PROGRAM = """
-import os, sys
+import faulthandler, os, sys
 from functools import partial
 from sam2_ros.commands import tracking_run
 from sam2_ros.commands.track import main
@@ -347,6 +348,7 @@ tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each 
 print("ready", flush=True)
 for line in sys.stdin:  # each in a process of its own, which need not import everything again
     if (child := os.fork()) == 0:
+        faulthandler.dump_traceback_later(120, exit=True)  # it hangs
         sys.exit(main(line.split()))
     print("started", child, flush=True)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -365,15 +367,25 @@ class Processes:
         self._wait("ready")
 
     def run(
-        self, command: Sequence[object], end: Callable[[], object] | None = None, number: int = signal.SIGKILL
+        self,
+        command: Sequence[object],
+        end: Callable[[], bool] | None = None,
+        wait: float = 0.0,
+        number: int = signal.SIGKILL,
     ) -> int:
-        """Run the command, and send it a signal when `end` returns. Returns the exit status, or minus the signal."""
+        """Run the command, and send it a signal some seconds after `end` holds.
+
+        Returns the exit status, or minus the signal.
+        """
         assert self._server.stdin is not None
         print(*command, file=self._server.stdin, flush=True)
         child = int(self._wait("started"))
         if end is not None:
-            end()
             with suppress(ProcessLookupError):  # it has ended
+                while not end():
+                    os.kill(child, 0)
+                    time.sleep(0.002)
+                time.sleep(wait)
                 os.kill(child, number)
         return int(self._wait("ended"))
 
@@ -398,53 +410,59 @@ def processes() -> Iterator[Processes]:
     processes.close()
 
 
+def images_done(file: Path) -> int:
+    """How many images the passes of the run below have processed. Leaves a file of a killed run as it is."""
+    if not file.exists():
+        return 0
+    with (
+        closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database,
+        suppress(sqlite3.OperationalError),  # no tables yet
+    ):
+        passes = dict(database.execute("SELECT name, next_frame FROM passes"))
+        return passes.get(FORWARDS, 0) + (MIDDLE - 1 - passes[BACKWARDS] if BACKWARDS in passes else 0)
+    return 0
+
+
+LENGTH, MIDDLE = 30, 20
+"""Images, and the one on which the second object is prompted."""
+
+
 def test_killed_at_ten_random_moments_it_gives_the_same_bytes(processes: Processes, tmp_path: Path) -> None:
-    """In the passes forwards and backwards, while the bag is written, and while it starts."""
-    bag.write(moving_square(30), tmp_path / "source", masklets="/truth")
-    out = tmp_path / "out"
+    """While it starts, in the passes forwards and backwards, and while the bag is written."""
+    bag.write(moving_square(LENGTH), tmp_path / "source", masklets="/truth")
+    out, chance = tmp_path / "out", random.Random(0)
 
     def command(folder: Path) -> list[object]:
-        return [tmp_path / "source", *FAST, "--click", CLICK, "60,40@20", "--out", folder]
+        return [tmp_path / "source", *FAST, "--click", CLICK, f"60,40@{MIDDLE}", "--out", folder]
 
-    began = time.monotonic()
+    def is_writing() -> bool:
+        return (out / ".unfinished").exists()
+
+    def has_done(images: int) -> Callable[[], bool]:
+        return lambda: images_done(out / "masklets.db") >= images
+
     assert processes.run(command(tmp_path / "unbroken")) == 0
-    seconds = time.monotonic() - began
     expected = masklets_of(tmp_path / "unbroken/bag")
-    assert len(expected) == 30
-    moments, kills, in_a_pass = random.Random(0), 0, 0
-    while kills < 10:
-        moment = moments.uniform(0.2, 0.8) * seconds
-        status = processes.run(command(out), lambda: time.sleep(moment))  # noqa: B023 (called at once)
+    assert len(expected) == LENGTH
+    numbers = sorted(chance.sample(range(1, LENGTH + MIDDLE), 8))
+    moments = [lambda: True, *map(has_done, numbers), is_writing]
+    while moments:
+        status = processes.run(command(out), moments[0], wait=chance.uniform(0, 0.05))
         if status == -signal.SIGKILL:
-            kills += 1
-            in_a_pass += is_in_a_pass(out / "masklets.db")
+            moments.pop(0)
         else:  # it came to its end before
             assert status == 0 and masklets_of(out / "bag") == expected
             shutil.rmtree(out)
-    assert in_a_pass
     assert processes.run(command(out)) == 0
     assert masklets_of(out / "bag") == expected
     assert {path.name for path in out.iterdir()} == {"bag", "sheet.jpg", "masklets.db"}
 
 
-def is_in_a_pass(file: Path) -> bool:
-    """Whether a run has begun a pass that it has not ended."""
-    if not file.exists():
-        return False
-    with closing(sqlite3.connect(file)) as database, suppress(sqlite3.OperationalError):  # no tables yet
-        return bool(database.execute("SELECT COUNT(*) FROM passes WHERE NOT done").fetchone()[0])
-    return False
-
-
 def test_interrupted_it_says_how_to_go_on(processes: Processes, tmp_path: Path) -> None:
     bag.write(moving_square(200), tmp_path / "source", masklets="/truth")
     command = [tmp_path / "source", *FAST, "--click", CLICK, "--out", tmp_path / "out"]
-
-    def has_begun() -> None:
-        while not is_in_a_pass(tmp_path / "out/masklets.db"):
-            time.sleep(0.01)
-
-    status = processes.run(command, has_begun, signal.SIGINT)
+    file = tmp_path / "out/masklets.db"
+    status = processes.run(command, lambda: images_done(file) > 0, number=signal.SIGINT)
     assert status == 130 and processes.output[-1] == "interrupted; the same command goes on where it was\n"
     assert processes.run(command) == 0
     assert len(masklets_of(tmp_path / "out/bag")) == 200
