@@ -63,10 +63,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tracking",
         "training",
     ),
+    "fleet": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking"),
     "commands": (
         *EVERYBODYS,
         *NETWORK,
         "data",
+        "fleet",
         "recordings",
         "recordings.outputs",
         "tracking",
@@ -91,6 +93,7 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
     "mujoco": ("scenes.simulation",),
+    "ray": ("fleet",),
     "triton": ("acceleration.cuda", "acceleration.cuda.kernels"),
 }
 """Packages that only these rooms may import."""
