@@ -8,7 +8,6 @@ if __name__ == "__main__":
     require("train")  # before the imports that would fail
 
 import argparse
-import errno
 import os
 import shlex
 import signal
@@ -23,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from sam2_ros.annotation.fine_tuning import PICTURE, FineTuned, fine_tune
 from sam2_ros.annotation.held_out import SHARE
+from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.command_line import MODELS, CommandParser, Rare
 from sam2_ros.data.mcap_file import NO_ROOM
 from sam2_ros.evaluation.prompts import KINDS
@@ -118,7 +118,7 @@ def main() -> int:
                 on_progress=advance,
                 cancelled=lambda: stopped,
             )
-        except (OSError, ValueError) as error:
+        except (CheckpointError, OSError, ValueError) as error:
             bar.stop()
             print(f"error: {_remedy(error)}", file=sys.stderr)
             return 2
@@ -130,7 +130,7 @@ def main() -> int:
 
 
 def _remedy(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (*NO_ROOM, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{error}: make room and give the same command again; it resumes from the last checkpoint"
     return str(error)
 

@@ -29,8 +29,8 @@ from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.data.clip import Clip
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.system.device import device_of
 from sam2_ros.tracking.tracker import Tracker
-from sam2_ros.training import processes
 from sam2_ros.training.initial import initial_model
 from sam2_ros.training.iou_head import HELD_OUT, MAX_FRAMES, Judged, choice, fit, judge
 from sam2_ros.training.recipe import Recipe, load
@@ -111,7 +111,7 @@ def fine_tune(
         OSError: the disk is full, or a folder cannot be written.
     """
     out = Path(out)
-    chosen = processes.start(device)
+    chosen = device_of(device)
     name = _model_name(model, init)
     with ExitStack() as stack:
         opened = _opened(stack, projects, recordings, images)
