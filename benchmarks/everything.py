@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the node does
-os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars of loading weights
 
 import argparse
 import platform
@@ -211,6 +210,9 @@ def compare(console: Console, name: str, size: str, options: argparse.Namespace)
             model = load_model(device="cpu", aspect="1:1")  # the reference takes squares alone
             settings = EverythingSettings.suited_to(model.config)
         else:
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()
             task = Task(name, CONFIGS[name].image_size, 1, "float32", "cpu", options.threads)
             Inputs.write(task, folder)
             model = load_model(name, folder, "cpu")

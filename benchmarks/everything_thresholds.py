@@ -143,6 +143,10 @@ def main() -> int:
     parser.add_argument("--size", type=int, help="input size: about a square of this side; default: the model's")
     parser.add_argument("--points", type=int, nargs="+", default=[32], help="points per side")
     parser.add_argument("--offsets", type=float, nargs="+", default=[1.0], help="stability score offsets")
+    parser.add_argument(
+        "--also", nargs=3, type=float, action="append", default=[], metavar=("IOU", "STABILITY", "NMS"),
+        help="thresholds of the sweep that are listed too; repeat",
+    )  # fmt: skip
     parser.add_argument("--m2m", action="store_true", help="refine each mask once more")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
@@ -185,12 +189,19 @@ def main() -> int:
             for kind in images
         ]
         console.print("without any filter found: " + ", ".join(f"{100 * share:.1f} %" for share in reached))
-        _show(console, results, {"suited": suited, "Meta's": meta}, list(kinds))
+        named = {"suited": _thresholds(suited), "Meta's": _thresholds(meta)}
+        for chosen in options.also:
+            named[f"also {len(named) - 1}"] = tuple(chosen)
+        _show(console, results, named, list(kinds))
     return 0
 
 
+def _thresholds(settings: EverythingSettings) -> Thresholds:
+    return settings.pred_iou_thresh, settings.stability_score_thresh, settings.box_nms_thresh
+
+
 def _show(
-    console: Console, results: dict[Thresholds, list[Quality]], named: dict[str, EverythingSettings], kinds: list[str]
+    console: Console, results: dict[Thresholds, list[Quality]], named: dict[str, Thresholds], kinds: list[str]
 ) -> None:
     table = Table("thresholds", box=None, padding=(0, 2, 0, 0))
     for column in ("IoU", "stability", "NMS", f"F{BETA}"):
@@ -220,8 +231,7 @@ def _show(
         row("stability", (best[0], stability, best[2]))
     for nms in NMS_THRESHOLDS:
         row("NMS", (*best[:2], nms))
-    for name, settings in named.items():
-        key = settings.pred_iou_thresh, settings.stability_score_thresh, settings.box_nms_thresh
+    for name, key in named.items():
         if key in results:
             row(name, key)
     console.print(table)

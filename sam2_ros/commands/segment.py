@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -195,7 +196,8 @@ def segment(options: argparse.Namespace, console: Console) -> int:
             except (ClipError, PromptError) as error:
                 skipped += 1
                 reason = error if isinstance(error, ClipError) else f"{picture.path}: {error}"
-                console.print(f"skipped: {reason}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+                said = _printable(f"skipped: {reason}")
+                console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
                 continue
             height, width = image.shape[:2]
             if not found:
@@ -214,12 +216,18 @@ def segment(options: argparse.Namespace, console: Console) -> int:
 
 
 def _bar(console: Console) -> Progress:
-    columns = TextColumn("{task.description:<24}"), BarColumn(40), TextColumn("{task.completed:.0f}/{task.total}")
+    name = TextColumn("{task.description:<24}", markup=False)
+    columns = name, BarColumn(40), TextColumn("{task.completed:.0f}/{task.total}")
     return Progress(*columns, TimeRemainingColumn(), console=console)
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= 24 else f"…{name[-23:]}"
+    return _printable(name if len(name) <= 24 else f"…{name[-23:]}")
+
+
+def _printable(text: str) -> str:
+    """Names of files may hold bytes that are no text."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _count(number: int, noun: str) -> str:
@@ -232,6 +240,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was found until then is written
     try:
         return segment(options, console)
+    except torch.OutOfMemoryError:
+        print("error: the GPU's memory is full: lower --points-per-batch (64) or --size", file=sys.stderr)
+        return 2
     except (CheckpointError, OSError, ValueError, MemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

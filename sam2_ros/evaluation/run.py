@@ -233,9 +233,7 @@ class Run:
                 self._say(clip, f"found {found} of {objects}, {false:.1f} false masks an image")
 
         rows = self._each(score)
-        defaults = asdict(EverythingSettings())
-        changed = {name: str(value) for name, value in asdict(suited).items() if value != defaults[name]}
-        report = everything_report({**settings, **changed}, scores, rows)
+        report = everything_report({**settings, **_changed(suited)}, scores, rows)
         return self._complete(report, sum(map(len, scores.values())), NONE_VISIBLE)
 
     def masklets(self, model: SAM2 | Network, settings: Mapping[str, str]) -> Report:
@@ -270,7 +268,8 @@ class Run:
 
         rows = self._each(score)
         scored = sum(score.iou.shape[1] for score in scores.values())
-        return self._complete(masklets_report(settings, scores, rows), scored, NONE_VISIBLE)
+        changed = _changed(EverythingSettings.suited_to(model.config))
+        return self._complete(masklets_report({**settings, **changed}, scores, rows), scored, NONE_VISIBLE)
 
     def _each(self, score: Callable[[Clip, Advance, bool], None]) -> Rows:
         """Score each clip that is not damaged, and return their rows.
@@ -325,6 +324,12 @@ class Run:
     def _say(self, clip: Clip, words: str) -> None:
         if len(self.clips.names) <= MAX_LISTED_CLIPS:
             self.console.print(f"{clip.name:<20} {words}", highlight=False, markup=False)
+
+
+def _changed(settings: EverythingSettings) -> dict[str, str]:
+    """What differs from Meta's defaults, so that numbers can be repeated."""
+    defaults = asdict(EverythingSettings())
+    return {name: str(value) for name, value in asdict(settings).items() if value != defaults[name]}
 
 
 def _annotated(done: Sequence[Round]) -> dict[int, set[int]]:

@@ -23,7 +23,7 @@ class ReviewSettings:
     max_returns: float = 0.05
     """It flickers if it comes back after images without a mask more often than that."""
     max_jumps: float = 0.1
-    """It drifts if its mask jumps more often than that (`masklet_quality.JUMP_IOU`)."""
+    """It drifts if its mask jumps more often than that (`masklet_quality.JUMP_SHARE`)."""
     duplicate_iou: float = 0.6
     """Two are the same object if their IoU is higher, where both are visible."""
     max_filled: float = 0.5

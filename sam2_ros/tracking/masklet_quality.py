@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-JUMP_IOU = 0.3
-"""A mask with a lower IoU with that of the frame before has jumped."""
+JUMP_SHARE = 0.3
+"""A mask has jumped if it and that of the frame before share less of the smaller one. One that shrinks, because
+something passes in front of the object, has not."""
 INSIDE = 0.9
 """A mask lies inside another one if that contains this share of it."""
 BULK = 0.5
@@ -49,7 +50,7 @@ class Life:
     returns: int
     """Times it came back after frames without a mask."""
     jumps: int
-    """Times its mask shares less than `JUMP_IOU` (IoU) with that of the frame before."""
+    """Times its mask has jumped (`JUMP_SHARE`) since the frame before."""
     iou: float
     """Mean predicted IoU on frames on which it has a mask, 0 .. 1."""
 
@@ -102,7 +103,8 @@ class Lives:
                 self._returns[row] += last[0] < self.frames - 1
                 same_size = last[1]["size"] == mask["size"]
                 if last[0] == self.frames - 1 and same_size:
-                    self._jumps[row] += coco.iou([last[1]], [mask], [0])[0, 0] < JUMP_IOU
+                    shares = _insides([last[1]], [mask])[0, 0], _insides([mask], [last[1]])[0, 0]
+                    self._jumps[row] += max(shares) < JUMP_SHARE
             self._last[row] = self.frames, mask
 
     def life(self, object_id: int) -> Life:

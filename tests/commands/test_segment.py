@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -168,6 +169,22 @@ def test_damaged_pictures_are_skipped_and_counted(
     assert printed.count("skipped: ") == 2 and "2 pictures skipped, see above" in printed
     assert f"{photos / 'cut.png'}: cannot be decoded" in printed and f"{photos / 'empty.jpg'}: cannot" in printed
     assert len(annotations(tmp_path / "masks")["images"]) == 2
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # of the progress bar's thread
+@pytest.mark.parametrize("name", [b"[/red] x.png", b"caf\xe9.png"])
+def test_names_of_any_bytes(
+    run: Run, scene: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    photos = tmp_path / "photos"
+    file = photos / os.fsdecode(name)
+    file.parent.mkdir(parents=True)
+    Image.fromarray(scene).save(file)
+    file.with_name(f"cut {file.name}").write_bytes(file.read_bytes()[:500])
+    assert run(photos) == 1
+    capsys.readouterr().out.encode()  # as it is printed to a terminal
+    (entry,) = annotations(tmp_path / "masks")["images"]
+    assert entry["file_name"] == os.fsdecode(name) and (tmp_path / "masks" / os.fsdecode(name)).exists()
 
 
 def test_only_damaged_pictures_fail(run: Run, tmp_path: Path) -> None:

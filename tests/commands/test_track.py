@@ -27,6 +27,7 @@ from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video_writer import VideoWriter
+from sam2_ros.recordings.track import BACKWARDS, FORWARDS
 
 pytestmark = pytest.mark.slow
 
@@ -365,15 +366,25 @@ class Processes:
         self._wait("ready")
 
     def run(
-        self, command: Sequence[object], end: Callable[[], object] | None = None, number: int = signal.SIGKILL
+        self,
+        command: Sequence[object],
+        end: Callable[[], bool] | None = None,
+        wait: float = 0.0,
+        number: int = signal.SIGKILL,
     ) -> int:
-        """Run the command, and send it a signal when `end` returns. Returns the exit status, or minus the signal."""
+        """Run the command, and send it a signal some seconds after `end` holds.
+
+        Returns the exit status, or minus the signal.
+        """
         assert self._server.stdin is not None
         print(*command, file=self._server.stdin, flush=True)
         child = int(self._wait("started"))
         if end is not None:
-            end()
             with suppress(ProcessLookupError):  # it has ended
+                while not end():
+                    os.kill(child, 0)
+                    time.sleep(0.002)
+                time.sleep(wait)
                 os.kill(child, number)
         return int(self._wait("ended"))
 
@@ -398,53 +409,59 @@ def processes() -> Iterator[Processes]:
     processes.close()
 
 
+def images_done(file: Path) -> int:
+    """How many images the passes of the run below have processed. Leaves a file of a killed run as it is."""
+    if not file.exists():
+        return 0
+    with (
+        closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database,
+        suppress(sqlite3.OperationalError),  # no tables yet
+    ):
+        passes = dict(database.execute("SELECT name, next_frame FROM passes"))
+        return passes.get(FORWARDS, 0) + (MIDDLE - 1 - passes[BACKWARDS] if BACKWARDS in passes else 0)
+    return 0
+
+
+LENGTH, MIDDLE = 30, 20
+"""Images, and the one on which the second object is prompted."""
+
+
 def test_killed_at_ten_random_moments_it_gives_the_same_bytes(processes: Processes, tmp_path: Path) -> None:
-    """In the passes forwards and backwards, while the bag is written, and while it starts."""
-    bag.write(moving_square(30), tmp_path / "source", masklets="/truth")
-    out = tmp_path / "out"
+    """While it starts, in the passes forwards and backwards, and while the bag is written."""
+    bag.write(moving_square(LENGTH), tmp_path / "source", masklets="/truth")
+    out, chance = tmp_path / "out", random.Random(0)
 
     def command(folder: Path) -> list[object]:
-        return [tmp_path / "source", *FAST, "--click", CLICK, "60,40@20", "--out", folder]
+        return [tmp_path / "source", *FAST, "--click", CLICK, f"60,40@{MIDDLE}", "--out", folder]
 
-    began = time.monotonic()
+    def is_writing() -> bool:
+        return (out / ".unfinished").exists()
+
+    def has_done(images: int) -> Callable[[], bool]:
+        return lambda: images_done(out / "masklets.db") >= images
+
     assert processes.run(command(tmp_path / "unbroken")) == 0
-    seconds = time.monotonic() - began
     expected = masklets_of(tmp_path / "unbroken/bag")
-    assert len(expected) == 30
-    moments, kills, in_a_pass = random.Random(0), 0, 0
-    while kills < 10:
-        moment = moments.uniform(0.2, 0.8) * seconds
-        status = processes.run(command(out), lambda: time.sleep(moment))  # noqa: B023 (called at once)
+    assert len(expected) == LENGTH
+    numbers = sorted(chance.sample(range(1, LENGTH + MIDDLE), 8))
+    moments = [lambda: True, *map(has_done, numbers), is_writing]
+    while moments:
+        status = processes.run(command(out), moments[0], wait=chance.uniform(0, 0.05))
         if status == -signal.SIGKILL:
-            kills += 1
-            in_a_pass += is_in_a_pass(out / "masklets.db")
+            moments.pop(0)
         else:  # it came to its end before
             assert status == 0 and masklets_of(out / "bag") == expected
             shutil.rmtree(out)
-    assert in_a_pass
     assert processes.run(command(out)) == 0
     assert masklets_of(out / "bag") == expected
     assert {path.name for path in out.iterdir()} == {"bag", "sheet.jpg", "masklets.db"}
 
 
-def is_in_a_pass(file: Path) -> bool:
-    """Whether a run has begun a pass that it has not ended."""
-    if not file.exists():
-        return False
-    with closing(sqlite3.connect(file)) as database, suppress(sqlite3.OperationalError):  # no tables yet
-        return bool(database.execute("SELECT COUNT(*) FROM passes WHERE NOT done").fetchone()[0])
-    return False
-
-
 def test_interrupted_it_says_how_to_go_on(processes: Processes, tmp_path: Path) -> None:
     bag.write(moving_square(200), tmp_path / "source", masklets="/truth")
     command = [tmp_path / "source", *FAST, "--click", CLICK, "--out", tmp_path / "out"]
-
-    def has_begun() -> None:
-        while not is_in_a_pass(tmp_path / "out/masklets.db"):
-            time.sleep(0.01)
-
-    status = processes.run(command, has_begun, signal.SIGINT)
+    file = tmp_path / "out/masklets.db"
+    status = processes.run(command, lambda: images_done(file) > 0, number=signal.SIGINT)
     assert status == 130 and processes.output[-1] == "interrupted; the same command goes on where it was\n"
     assert processes.run(command) == 0
     assert len(masklets_of(tmp_path / "out/bag")) == 200

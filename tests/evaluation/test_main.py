@@ -102,6 +102,17 @@ def test_automatic_masks(folder, tmp_path, monkeypatch, capsys):
     assert cv2.imread(str(tmp_path / "walk.png")).shape[1] > 300 and (tmp_path / "curves.png").exists()
 
 
+def test_automatic_masklets(folder, tmp_path, monkeypatch, capsys):
+    options = ["--only", "walk", "--device", "cpu", "--size", 64, "--protocol", "masklets", "--out", tmp_path]
+    assert run(monkeypatch, "--davis", folder, *options) == 0, capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "of 1 objects followed" in printed and "precision" in printed
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["total"]["objects"] == 1 and scores["clips"]["walk"]["masklets"] == scores["total"]["masklets"]
+    assert scores["settings"]["points_per_side"] == "16"
+    assert cv2.imread(str(tmp_path / "walk.png")).shape[1] > 300 and (tmp_path / "curves.png").exists()
+
+
 def test_exported_graphs_are_refused_at_another_size(exported, folder, tmp_path, monkeypatch, capsys):
     options = ["--checkpoint", exported, "--size", 256, "--out", tmp_path / "out"]
     assert run(monkeypatch, "--davis", folder, *options) == 2

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from remembered_recording import RememberedRecording
 
 from sam2_ros.checkpoints.load import load_model
@@ -150,6 +155,49 @@ def test_goes_on_wherever_it_was_stopped(tmp_path: Path) -> None:
     stops = next(stops for stops in range(50) if not stops_after(5 + stops % 3))
     assert stops >= 5
     assert content(tmp_path / "stopped.db") == content(tmp_path / "unbroken.db")
+
+
+def in_a_process(file: Path, connection: Connection) -> None:
+    """A run that waits for an answer after each image."""
+    torch.set_num_threads(1)
+
+    def on_progress(done: int, total: int, what: str) -> None:
+        connection.send(done)
+        connection.recv()
+
+    with MaskletStore(file, {}) as store:
+        track_everything(
+            RememberedRecording(IMAGES), tracker_of(2), store, settings(), on_progress=on_progress, commit_period=0
+        )
+
+
+@pytest.mark.slow
+def test_killed_processes_leave_what_the_next_needs(tmp_path: Path) -> None:
+    processes = multiprocessing.get_context("forkserver")  # Python and PyTorch start once
+    processes.set_forkserver_preload([__name__, "sam2_ros.acceleration.cpu.classes"])
+
+    def attempt(file: Path, kill_at: int | None = None) -> int:
+        """Returns how many images were done at the beginning."""
+        ours, theirs = processes.Pipe()
+        process = processes.Process(target=in_a_process, args=(file, theirs))
+        process.start()
+        theirs.close()
+        begin = done = ours.recv()
+        try:
+            while kill_at is None or done < kill_at:
+                ours.send("go on")
+                done = ours.recv()
+            os.kill(process.pid, signal.SIGKILL)
+        except EOFError:  # it is done
+            pass
+        process.join()
+        assert process.exitcode == (0 if kill_at is None else -signal.SIGKILL)
+        return begin
+
+    begins = [attempt(tmp_path / "killed.db", kill_at) for kill_at in (5, 9, 17, None)]
+    assert begins == sorted(begins) and begins[1] > 0
+    attempt(tmp_path / "unbroken.db")
+    assert content(tmp_path / "killed.db") == content(tmp_path / "unbroken.db")
 
 
 def test_bad_masklets_are_rejected_in_the_end(one_pass: Path, tmp_path: Path) -> None:

@@ -329,3 +329,21 @@ def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:
     assert "not active" in refusal(own) and "not active" in refusal(track=True)
     sam2.trigger_cleanup()
     assert "not configured" in refusal() and "not configured" in refusal(track=True)
+
+
+def test_cameras_share_the_network(graph: Graph, robot: Robot) -> None:
+    node = graph.sam2(cameras=["front", "rear"])
+    images = [to_message(things(index), "rgb8", header_of(index)) for index in (0, 5)]
+
+    def ask(camera: str, image: Image) -> srv.SegmentEverything.Response:
+        name = f"sam2/{camera}/segment_everything"
+        return robot.call(srv.SegmentEverything, name, image=image, points_per_side=PER_SIDE)
+
+    def is_active() -> bool:
+        return all(camera.stream is not None and camera.stream.closed is None for camera in node.cameras)
+
+    robot.wait_for(is_active, "for the node")
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(ask, ("front", "rear"), images))
+    assert together == [ask(camera, image) for camera, image in zip(("rear", "front"), images, strict=True)]
+    assert all(response.success and len(response.masklets) >= 3 for response in together)

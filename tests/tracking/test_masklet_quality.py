@@ -86,6 +86,11 @@ def test_jumps_are_between_neighbouring_frames() -> None:
     assert lives_of([here, {}, far], (1,)).life(1).jumps == 0, "what happened while it was hidden is unknown"
 
 
+def test_what_is_covered_quickly_has_not_jumped() -> None:
+    whole, rest = {1: rectangle(5, 5, 10, 20)}, {1: rectangle(5, 5, 10, 4)}
+    assert lives_of([whole, rest, whole, {}, rest], (1,)).life(1).jumps == 0
+
+
 def test_images_of_another_size_are_no_jump() -> None:
     lives = Lives((1,))
     for height, width in ((30, 40), (60, 80)):
