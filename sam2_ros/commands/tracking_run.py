@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         for object_id, last in lost_objects(store).items() if not options.everything else ():
             _note(console, f"object {object_id} was given up after image {last}: the GPU was out of memory")
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
-        _note_several(console, "masklets were found and rejected", rejected)
+        _note_several(console, "masklets found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
         console.print(tracking_table(store, recording))
         if not progress.is_new and not written.new:
@@ -136,7 +136,7 @@ def _prompts(
         given = read_prompts(source)
     elif not given and bag is not None and (recorded := _prompts_of_bag(bag, source, console)):
         scheduled = schedule(recorded, recording, as_the_node=True)
-        _note_several(console, "prompts of the bag are left out", scheduled.left_out)
+        _note_several(console, "prompts of the bag, left out", scheduled.left_out)
         if not scheduled.prompts:
             raise ValueError(f"{recording.path}: none of its {len(recorded)} prompts can be applied")
         return scheduled.prompts, True
@@ -150,8 +150,8 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"{len(prompts)} prompts on {chosen}", highlight=False)
-    _note_several(console, "prompts of the bag are left out", left_out)
+    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False)
+    _note_several(console, "prompts of the bag, left out", left_out)
     return prompts
 
 
@@ -247,7 +247,7 @@ def _note(console: Console, text: str) -> None:
 def _note_several(console: Console, what: str, reasons: Sequence[str]) -> None:
     if reasons:
         more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-        _note(console, f"{len(reasons)} {what}: {'; '.join(reasons[:NAMED])}{more}")
+        _note(console, f"{what}: {len(reasons)}: {'; '.join(reasons[:NAMED])}{more}")
 
 
 def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -> int:
@@ -255,8 +255,8 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
     there = set(store.frame_numbers)
     missing = [index for index in recording.span if index not in there]
     reasons = [f"image {index} ({recording.damaged.get(index, 'damaged')})" for index in missing[:NAMED]]
-    reasons += ["..."] * (len(missing) - len(reasons))
-    _note_several(console, f"of {len(recording.span)} images are damaged and were skipped", reasons)
+    reasons += [""] * (len(missing) - len(reasons))
+    _note_several(console, f"damaged images, skipped (of {len(recording.span)})", reasons)
     return len(missing)
 
 

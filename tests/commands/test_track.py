@@ -124,7 +124,7 @@ def test_again_without_prompts_it_is_what_the_bag_says(track, clip: Clip, source
     first, second = tmp_path / "first", tmp_path / "second"
     assert track(source, "--click", CLICK, "--no-backward", "--out", first)[0] == 0
     status, output, _ = track(first / "bag", "--out", second)
-    assert status == 0 and "1 prompts on /sam2/applied_prompts" in output and "are replaced" in output
+    assert status == 0 and "prompts on /sam2/applied_prompts: 1" in output and "are replaced" in output
     assert masklets_of(second / "bag") == masklets_of(first / "bag")
 
 
@@ -241,7 +241,7 @@ def test_damaged_messages_are_skipped_counted_and_named(track, clip: Clip, tmp_p
     source, out = write_bag(tmp_path / "source", *messages), tmp_path / "out"
     refused(track(source, "--click", f"{CLICK}@3", "--out", out), f"--click {CLICK}@3: image 3 is damaged")
     status, output, errors = track(source, "--click", CLICK, "--out", out)
-    assert (status, errors) == (1, "") and "2 of 8 images are damaged and were skipped: image 3 (" in output
+    assert (status, errors) == (1, "") and "damaged images, skipped (of 8): 2: image 3 (" in output
     assert "1 0 6 of 6 images" in output and len(masklets_of(out / "bag")) == 6
     for index in range(8):
         messages[index] = messages[index]._replace(length=200)
@@ -269,9 +269,9 @@ def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, s
         for one in prompts
     ]
     status, output, _ = track(write_bag(tmp_path / "both", *images, *arrays), "--out", tmp_path / "out")
-    assert status == 0 and "2 prompts on /sam2/prompts" in output and "1 0 4 of 4 images" in output
+    assert status == 0 and "prompts on /sam2/prompts: 2" in output and "1 0 4 of 4 images" in output
     assert (
-        "1 prompts of the bag are left out: prompt 2 on /sam2/prompts: it lies outside the recording, 0.100 s" in output
+        "prompts of the bag, left out: 1: prompt 2 on /sam2/prompts: it lies outside the recording, 0.100 s" in output
     )
     late = write_bag(tmp_path / "late", *images, arrays[1])
     refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
@@ -340,7 +340,7 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------------------ processes that end
 
 PROGRAM = """
-import os, sys
+import faulthandler, os, sys
 from functools import partial
 from sam2_ros.commands import tracking_run
 from sam2_ros.commands.track import main
@@ -348,6 +348,7 @@ tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each 
 print("ready", flush=True)
 for line in sys.stdin:  # each in a process of its own, which need not import everything again
     if (child := os.fork()) == 0:
+        faulthandler.dump_traceback_later(120, exit=True)  # it hangs
         sys.exit(main(line.split()))
     print("started", child, flush=True)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
