@@ -26,3 +26,19 @@ class AnnotatedObject:
     """Who made it."""
     action_id: int
     """The action that changed it last."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """On how many frames an object has masks."""
+
+    known: int
+    """Frames on which it is known whether the object is visible."""
+    annotated: int
+    """Those among the frames that are annotated one by one in phase 1."""
+    visible: int
+    """Frames on which it is visible."""
+    iou: float
+    """Mean of its predicted IoU there, 0 .. 1; 0: it is never visible."""
+    action_id: int
+    """The action that changed one of its masks last."""

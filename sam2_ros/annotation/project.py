@@ -14,7 +14,7 @@ import numpy as np
 
 from sam2_ros.annotation.action import Action
 from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
-from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED, AnnotatedObject
+from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED, AnnotatedObject, Extent
 from sam2_ros.annotation.database import (
     FORM,
     MASK_COLUMNS,
@@ -145,6 +145,17 @@ class Project:
 
     # ---- what there is
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is as it was at the beginning, whatever others do meanwhile. Not for actions."""
+        with sqlite_errors(self.file):
+            self._database.execute("BEGIN")
+            self._database.execute("SELECT COUNT(*) FROM project").fetchone()  # begins in fact with the first reading
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK")
+
     @property
     def last_action(self) -> int:
         """Number of the last action, by anybody; 0: none. What an annotator has seen when looking at it now."""
@@ -188,6 +199,15 @@ class Project:
         rows = self._rows("SELECT frame, prompt FROM prompts WHERE object_id = ? ORDER BY frame", object_id)
         return [ScheduledPrompt(frame, from_json(text, object_id)) for frame, text in rows]
 
+    def extents(self) -> dict[int, Extent]:
+        """What is known of each object that has masks, by ascending ID."""
+        rows = self._rows(
+            "SELECT object_id, COUNT(*), SUM(frame IN (SELECT value FROM json_each(?))), SUM(present),"
+            " AVG(CASE WHEN present THEN iou END), MAX(action_id) FROM masks GROUP BY object_id ORDER BY object_id",
+            json.dumps(self.annotated_frames),
+        )
+        return {row[0]: Extent(*row[1:4], row[4] or 0.0, row[5]) for row in rows}
+
     def authors_of(self, object_id: int) -> set[str]:
         """Everybody who made it, one of its masks or one of its prompts."""
         tables = ("objects", "masks", "prompts")
@@ -209,22 +229,26 @@ class Project:
         state: str = OPEN,
         masks: Iterable[AnnotatedMask] = (),
         seconds: float = 0.0,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
     ) -> int:
         """Add an object, with the masks that are known of it already. Returns its ID, the next free one.
 
         Args:
             by: the annotator.
-            state: `OPEN`, or `PROPOSED` if nobody has looked at it.
+            state: `OPEN`, `PROPOSED` if nobody has looked at it, or `REJECTED` if a program has rejected it.
             masks: their object IDs are ignored.
             seconds: how long it took the annotator.
+            reason: why it is rejected.
+            detail: what else is to be known of the action.
 
         Raises:
             ProjectError: the label is too long, or there are no more IDs.
         """
-        if state not in (OPEN, PROPOSED):
+        if state not in (OPEN, PROPOSED, REJECTED):
             raise ProjectError(f"an object cannot begin as {state}")
         _check_label(label)
-        with self._action(by, "add", None, None, None, seconds, {"label": label}) as action_id:
+        with self._action(by, "add", None, None, None, seconds, {"label": label, **(detail or {})}) as action_id:
             # an ID that an undone action has used is not used again: others may have seen it
             (object_id,) = self._database.execute(
                 "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
@@ -233,7 +257,7 @@ class Project:
             if object_id > MAX_OBJECT_ID:
                 raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
             self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
-            self._put_object(action_id, object_id, label, attributes or {}, state, "", by)
+            self._put_object(action_id, object_id, label, attributes or {}, state, reason, by)
             for mask in masks:
                 self._put_mask(action_id, object_id, mask, by)
         return int(object_id)

@@ -109,15 +109,19 @@ class MaskletStore:
 
     Args:
         file: made if it is missing; its folder must exist.
-        run: what the results depend on (recording, prompts, model, settings), by name.
+        run: what the results depend on (recording, prompts, model, settings), by name. None: a file that is there, of
+            any run.
 
     Raises:
+        FileNotFoundError: there is no such file, and no run was given.
         OtherRunError: the file belongs to another run; the message names what differs.
         OSError: the file cannot be written, or is no such file.
     """
 
-    def __init__(self, file: Path, run: Mapping[str, object]) -> None:
+    def __init__(self, file: Path, run: Mapping[str, object] | None) -> None:
         self.file = file
+        if run is None and not file.is_file():
+            raise FileNotFoundError(errno.ENOENT, "there are no masklets", str(file))
         with self._errors():
             self._database = sqlite3.connect(file, timeout=1.0, isolation_level=None)
             self._database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # the room of dropped states is given back
@@ -125,8 +129,14 @@ class MaskletStore:
             self._database.execute(f"PRAGMA journal_size_limit={_PART}")
             self._database.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; after a power cut it is consistent
             self._database.executescript(_SCHEMA)
-        self._check(run)
+        self.run: Mapping[str, object] = self._known_run() if run is None else dict(run)
+        """What the results depend on, by name."""
+        self._check(self.run)
         self._in_transaction = False
+
+    def _known_run(self) -> dict[str, object]:
+        with self._errors():
+            return {key: json.loads(value) for key, value in self._database.execute("SELECT key, value FROM run")}
 
     def _check(self, run: Mapping[str, object]) -> None:
         given = {name: json.dumps(value, sort_keys=True) for name, value in run.items()}
@@ -280,6 +290,13 @@ class MaskletStore:
         """The different heights and widths of images, ascending."""
         with self._errors():
             return self._database.execute("SELECT DISTINCT height, width FROM frames ORDER BY 1, 2").fetchall()
+
+    @property
+    def sizes_by_frame(self) -> dict[int, tuple[int, int]]:
+        """Height and width of each image, by ascending index."""
+        with self._errors():
+            rows = self._database.execute("SELECT frame, height, width FROM frames ORDER BY frame").fetchall()
+        return {frame: (height, width) for frame, height, width in rows}
 
     @property
     def labels(self) -> dict[int, str]:
