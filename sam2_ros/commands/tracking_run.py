@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
@@ -24,19 +22,15 @@ from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
-from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
+from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run_store import Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.recordings.track import lost_objects, track
 from sam2_ros.tracking.tracker import Tracker
-
-STORE = "masklets.db"
-"""The masklets in the output folder."""
-
-EVERYTHING = "everything"
 
 NAMED = 5
 """How many of several things are named."""
@@ -72,7 +66,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
     model = _model(options)
-    store = _store(options, whole, recording, prompts, model, backward)
+    what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
+    store = open_store(out, recording, what, model, weights_digest(model, options.checkpoint), options.restart)
     with store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
@@ -170,74 +165,9 @@ def _model(options: argparse.Namespace) -> SAM2 | Network:
         return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
 
 
-def _store(
-    options: argparse.Namespace,
-    whole: Recording,
-    recording: Recording,
-    prompts: Sequence[ScheduledPrompt],
-    model: SAM2 | Network,
-    backward: bool,
-) -> MaskletStore:
-    """The masklets of this run in the output folder. Raises OSError or ValueError."""
-    out: Path = options.out
-    file = out / STORE
-    run = {
-        "recording": whole.fingerprint(),
-        "images": [recording.span.start, recording.span.stop],
-        "prompts": EVERYTHING if options.everything else [_described(scheduled) for scheduled in prompts],
-        "search": {**asdict(_search(options)), "max_objects": options.max_objects} if options.everything else None,
-        "model": [model.config.name, _digest(model, options.checkpoint)],
-        "size of the input": [model.config.image_size, model.config.aspect],
-        "device": model.device.type,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-    if options.restart:
-        forget(file)
-    try:
-        store = MaskletStore(file, run)
-    except OtherRunError as error:
-        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-    if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
-        store.close()
-        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
-    return store
-
-
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
     """How --everything finds objects. Raises ValueError."""
     return AutomaticMaskletSettings(period=options.period, coverage=options.coverage, max_masklets=options.max_masklets)
-
-
-def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
-    """A prompt as JSON; its mask as a hash."""
-    prompt = scheduled.prompt
-    mask = None if prompt.mask is None else hashlib.sha256(np.packbits(prompt.mask).tobytes()).hexdigest()
-    return {
-        "frame": scheduled.frame,
-        "object_id": prompt.object_id,
-        "label": prompt.label,
-        "clicks": [list(click) for click in prompt.clicks],
-        "box": None if prompt.box is None else list(prompt.box),
-        "mask": mask,
-        "replace": prompt.replace,
-    }
-
-
-def _digest(model: SAM2 | Network, checkpoint: Path | None) -> str:
-    """A hash of the weights; of exported graphs, of their files."""
-    digest = hashlib.sha256()
-    if isinstance(model, SAM2):
-        for name, tensor in model.state_dict().items():
-            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
-    elif checkpoint is not None:
-        for file in sorted(checkpoint.expanduser().iterdir()):
-            if file.is_file():
-                digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:32]
 
 
 def _note(console: Console, text: str) -> None:

@@ -133,7 +133,11 @@ class Recording(ABC):
         A copy in another place has the same one, another stretch a different one.
         """
         stretch = "" if len(self.span) == len(self) else f"[{self.span.start}:{self.span.stop}]"
-        return self._content() + stretch
+        return self.content() + stretch
+
+    def content(self) -> str:
+        """The fingerprint of the whole recording, also of a stretch."""
+        return self._content()
 
     @abstractmethod
     def _content(self) -> str:

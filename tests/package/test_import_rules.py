@@ -54,10 +54,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
     "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
     "annotation": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking", "training"),
+    "fleet": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking"),
     "commands": (
         *EVERYBODYS,
         *NETWORK,
         "data",
+        "fleet",
         "recordings",
         "recordings.outputs",
         "tracking",
@@ -82,6 +84,7 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
     "mujoco": ("scenes.simulation",),
+    "ray": ("fleet",),
     "triton": ("acceleration.cuda", "acceleration.cuda.kernels"),
 }
 """Packages that only these rooms may import."""
