@@ -35,6 +35,9 @@ SATISFACTORY, UNSATISFACTORY, NO_OBJECT = "satisfactory", "unsatisfactory", "no 
 VERDICTS = {SATISFACTORY: VERIFIED, UNSATISFACTORY: OPEN, NO_OBJECT: REJECTED}
 """What somebody else says of a masklet, and the state that it gets (SAM 2 paper, section 5.1)."""
 
+LOOK = "look"
+"""The kind of action that changes nothing, and cannot be undone: only time was spent."""
+
 _TABLES = {"object": "objects", "mask": "masks", "prompt": "prompts"}
 _COLUMNS = {"objects": OBJECT_COLUMNS, "masks": MASK_COLUMNS, "prompts": PROMPT_COLUMNS}
 
@@ -377,6 +380,15 @@ class Project:
             self._replace(action_id, "mask", object_id, frame, None)
             self._replace(action_id, "prompt", object_id, frame, None)
 
+    def look(self, by: str, object_id: int, phase: int, frames: int, seconds: float) -> None:
+        """Store that somebody looked at a number of frames of an object and found them fine. Nothing changes.
+
+        Raises:
+            ProjectError: there is no such object.
+        """
+        with self._action(by, LOOK, object_id, None, phase, seconds, {"frames": frames}):
+            self.object(object_id)
+
     def judge(
         self,
         by: str,
@@ -423,7 +435,7 @@ class Project:
             ChangedError: what the action has changed was changed again since then.
         """
         query = (
-            "SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL"
+            f"SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
             " ORDER BY action_id DESC LIMIT 1"
         )
         return self._reverse(by, query, "undo", seconds)
@@ -432,7 +444,8 @@ class Project:
         """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
         query = (
             "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
-            " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL), 0)"
+            " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL"
+            f" AND kind <> '{LOOK}'), 0)"
             " ORDER BY action_id DESC LIMIT 1"
         )
         return self._reverse(by, query, "redo", seconds)

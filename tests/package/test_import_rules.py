@@ -53,7 +53,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "training": (*EVERYBODYS, *NETWORK, "data", "evaluation", "scenes", "scenes.simulation", "tracking"),
     "deployment": (*EVERYBODYS, *NETWORK, "acceleration.onnx", "data", "scenes", "tracking"),
     "recordings.outputs": (*EVERYBODYS, "data", "recordings", "tracking"),
-    "annotation": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking", "training"),
+    "annotation": (
+        *EVERYBODYS,
+        *NETWORK,
+        "data",
+        "evaluation",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+        "training",
+    ),
     "fleet": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking"),
     "commands": (
         *EVERYBODYS,
