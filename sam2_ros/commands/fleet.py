@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     workers.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster: auto, or HOST:PORT; default: none")
     workers.add_argument("--gpus-per-task", type=float, metavar="F", help="of each worker: 0.5: two share one")
     retries = "how often a piece is tried again whose worker was killed; default: 3"
+    threads = "of each worker; default: its part of the CPUs. Fixed, it gives the same bytes for any number of workers"
+    workers.add_argument("--threads", type=int, metavar="N", help=Rare(threads))
     workers.add_argument("--retries", type=int, default=3, metavar="N", help=Rare(retries))
 
     what = options.add_argument_group("everything and track")
@@ -108,6 +110,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         options_parser.error("--format, --masklets-only and --fps are for everything and track")
     if options.masklets and action != "evaluate":
         options_parser.error("--masklets needs evaluate")
+    if options.workers is not None and options.workers < 1:
+        options_parser.error("--workers must be 1 or more")
+    if options.threads is not None and options.threads < 1:
+        options_parser.error("--threads must be 1 or more")
     if options.retries < 0:
         options_parser.error("--retries must be 0 or more")
     formats = list(dict.fromkeys(options.format or ["bag"]))

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from sam2_ros.commands.progress import Progress
 from sam2_ros.fleet.evaluation import EvaluationJob
 from sam2_ros.fleet.fleet import News, started
 from sam2_ros.fleet.fleet import run as run_job
-from sam2_ros.fleet.job import Job, Model
+from sam2_ros.fleet.job import Model
 from sam2_ros.fleet.masklets import MaskletJob
 from sam2_ros.fleet.piece import Outcome
 from sam2_ros.fleet.plan import Plan
@@ -58,41 +59,43 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
     out = options.out.expanduser().absolute()
     checkpoint = None if options.checkpoint is None else options.checkpoint.expanduser().absolute()
-    paths = _recordings(options, out)
+    paths = _recordings(options)
     recordings = list(zip(names_of(paths), paths, strict=True))
     for name, path in recordings:
         if (out / name).resolve() == path.resolve():
             raise ValueError(f"{out / name} is a recording itself; choose another folder with --out")
     began = time.monotonic()
-    _, weights = Model(options.model, checkpoint, None, options.size, options.aspect).load("cpu")
+    job = _job(options, Model(options.model, checkpoint, options.device, options.size, options.aspect), out)
+    _, weights = job.model.load("cpu")
     with started(options.workers, options.address, options.gpus_per_task) as plan:
-        device = options.device or (None if plan.gpus else "cpu")
-        job = _job(options, Model(options.model, checkpoint, device, options.size, options.aspect), out)
-        console.print(_described(plan, len(recordings), options.address), highlight=False)
+        if not plan.gpus and options.device is None:
+            job = replace(job, model=replace(job.model, device="cpu"))
+        threads = options.threads or plan.cpus
+        console.print(_described(plan, threads, len(recordings), options.address), highlight=False)
         with Progress(console) as progress:
-            outcomes = run_job(job, recordings, plan, weights, _news(console, progress), options.retries)
+            outcomes = run_job(job, recordings, plan, weights, _news(console, progress), options.retries, threads)
     _show_table(console, outcomes)
     seconds = time.monotonic() - began
     (out / TABLE).write_text(json.dumps(_as_json(options, outcomes, seconds), indent=1))
     summary = f"{_summary(outcomes)}, {seconds:.0f} s; {out / TABLE}"
     console.print(summary, highlight=False, markup=False, soft_wrap=True)
     if isinstance(job, EvaluationJob):
-        _report(job, options, outcomes, device, console)
+        _report(job, options, outcomes, console)
     return outcomes
 
 
-def _recordings(options: argparse.Namespace, out: Path) -> list[Path]:
+def _recordings(options: argparse.Namespace) -> list[Path]:
     """Those that are named, and those in folders. Raises ValueError: there are none."""
     if options.action == "evaluate":
         return list(dict.fromkeys(path.expanduser().absolute() for path in options.recordings))
-    paths = [path for path in recordings_below(options.recordings) if out not in (path, *path.parents)]
+    paths = recordings_below(options.recordings)
     if not paths:
         given = ", ".join(map(str, options.recordings))
         raise ValueError(f"there is no bag, video or folder of images in {given}")
     return paths
 
 
-def _job(options: argparse.Namespace, model: Model, out: Path) -> Job:
+def _job(options: argparse.Namespace, model: Model, out: Path) -> MaskletJob | EvaluationJob:
     if options.action == "evaluate":
         return EvaluationJob(model, out, options.prompt, options.images, options.masklets, restart=options.restart)
     search = None
@@ -115,13 +118,13 @@ def _job(options: argparse.Namespace, model: Model, out: Path) -> Job:
     )
 
 
-def _described(plan: Plan, recordings: int, address: str | None) -> str:
+def _described(plan: Plan, threads: int, recordings: int, address: str | None) -> str:
     """`8 recordings, 2 workers with 4 threads and 0.5 GPU each, on this machine`."""
     gpus = f" and {plan.gpus:g} GPU" if plan.gpus else ""
     where = "this machine" if address is None else f"the cluster {address}"
     recording = f"{recordings} recording{'' if recordings == 1 else 's'}"
     worker = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
-    return f"{recording}, {worker} with {plan.cpus} thread{'s' * (plan.cpus > 1)}{gpus} each, on {where}"
+    return f"{recording}, {worker} with {threads} thread{'s' * (threads > 1)}{gpus} each, on {where}"
 
 
 def _news(console: Console, progress: Progress) -> News:
@@ -190,14 +193,12 @@ def _as_json(options: argparse.Namespace, outcomes: Sequence[Outcome], seconds: 
     }
 
 
-def _report(
-    job: EvaluationJob, options: argparse.Namespace, outcomes: Sequence[Outcome], device: str | None, console: Console
-) -> None:
+def _report(job: EvaluationJob, options: argparse.Namespace, outcomes: Sequence[Outcome], console: Console) -> None:
     """Print the scores, and write them as `sam2_ros evaluate` does. Raises ValueError: nothing was scored."""
     settings = {
         "model": options.model or "default" if options.checkpoint is None else options.model or "of the checkpoint",
         "checkpoint": str(options.checkpoint or "shipped"),
-        "device": device or "cuda",
+        "device": job.model.device or "cuda",
         "clips": ", ".join(map(str, options.recordings)),
         "protocol": "vos",
         "prompt": ", ".join(job.kinds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,9 @@ from sam2_ros.fleet.worker import Board, Setup, Worker
 
 RETRIES = 3
 """How often a piece is tried again whose worker was killed."""
+
+REACH = 10.0
+"""Seconds for a cluster to answer."""
 
 POLL = 0.3
 """Seconds between two looks at the progress."""
@@ -58,12 +62,14 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends nothing
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray will do
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what concerns a piece is in its outcome
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     cpus = len(os.sched_getaffinity(0))
     if address is None:
         slots = max(cpus, workers or 1)
         ray.init("local", num_cpus=slots, include_dashboard=False, object_store_memory=STORE, **quiet)
     else:
+        _check_reachable(address)
         ray.init(address, **quiet)
     try:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -79,6 +85,18 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
         ray.shutdown()
 
 
+def _check_reachable(address: str) -> None:
+    """Raise ConnectionError if nothing answers: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH).close()
+        except OSError as error:
+            raise ConnectionError(
+                f"there is no Ray cluster at {address} (--address): {error.strerror or error}"
+            ) from error
+
+
 def run(
     job: Job,
     recordings: Sequence[tuple[str, Path]],
@@ -86,6 +104,7 @@ def run(
     weights: str,
     news: News | None = None,
     retries: int = RETRIES,
+    threads: int | None = None,
 ) -> list[Outcome]:
     """Do a job with recordings. Ray must be there (`started`).
 
@@ -96,6 +115,7 @@ def run(
         recordings: names and paths.
         weights: digest of the network's weights.
         retries: how often a piece is tried again whose worker was killed.
+        threads: of each worker; None: one a CPU. With other numbers, scores differ in their last bits.
 
     Returns:
         What became of each piece, in the order of recordings.
@@ -106,8 +126,10 @@ def run(
     job.out.mkdir(parents=True, exist_ok=True)
     marker = job.out / f".fleet-{uuid.uuid4().hex}"
     marker.touch()
+    board: Any = ray.remote(Board).options(num_cpus=0, max_restarts=-1).remote()
+    setup = Setup(job, threads or chosen.cpus, weights, marker, board)
     try:
-        return _Run(job, chosen, weights, marker, news or News(), retries).all(recordings)
+        return _Run(setup, chosen, news or News(), retries).all(recordings)
     finally:
         with suppress(OSError):
             marker.unlink()
@@ -116,13 +138,13 @@ def run(
 class _Run:
     """One run: all recordings are looked at first, then all pieces are done, the longest first."""
 
-    def __init__(self, job: Job, chosen: Plan, weights: str, marker: Path, news: News, retries: int) -> None:
-        self._board: Any = ray.remote(Board).options(num_cpus=0, max_restarts=-1).remote()
+    def __init__(self, setup: Setup, chosen: Plan, news: News, retries: int) -> None:
+        self._board = setup.board
         worker: Any = ray.remote(Worker).options(
             num_cpus=chosen.cpus, num_gpus=chosen.gpus, max_restarts=-1, max_task_retries=retries
         )
         self._workers = [worker.remote() for _ in range(chosen.workers)]
-        self._setup = Setup(job, chosen.cpus, weights, marker, self._board)
+        self._setup = setup
         self._news, self._retries = news, retries
         self._progress = _Progress(news)
 
