@@ -32,6 +32,7 @@ _TOML = () if sys.version_info >= (3, 11) else ("tomli",)
 _RECORDINGS = ("rosbags", "mcap")
 
 COMMANDS = {
+    "annotate": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
     "evaluate": (*_NETWORK, "pycocotools", "scipy", "rich"),

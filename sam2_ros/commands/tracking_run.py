@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
-from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
+from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return 130
-    except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
-        print(f"track: {_line(error)}", file=sys.stderr)
+    except ERRORS as error:
+        print(f"track: {one_line(error)}", file=sys.stderr)
         return 2
     return 1 if skipped else 0
 
@@ -217,10 +217,3 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
 def _bag_description(recording: Recording, originals: bool) -> str:
     beside = "original messages" if isinstance(recording, BagRecording) else "images, as JPEG"
     return f"ROS 2 bag (MCAP) with the masklets {f'beside the {beside}' if originals else 'alone'}"
-
-
-def _line(error: BaseException) -> str:
-    """An error as one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__

@@ -67,12 +67,23 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "commands": (
         *EVERYBODYS,
         *NETWORK,
+        "commands.annotation",
         "data",
         "fleet",
         "recordings",
         "recordings.outputs",
         "tracking",
     ),  # it starts other rooms
+    "commands.annotation": (
+        *EVERYBODYS,
+        *NETWORK,
+        "annotation",
+        "commands",
+        "data",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+    ),
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
