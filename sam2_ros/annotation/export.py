@@ -27,7 +27,7 @@ from sam2_ros.data.json_file import read_json
 from sam2_ros.data.labels import MAX_ID
 from sam2_ros.data.replaced import replacing
 from sam2_ros.recordings.outputs import bag, video
-from sam2_ros.recordings.outputs.completely import remove_unfinished, write_completely
+from sam2_ros.recordings.outputs.completely import alone_in, remove_unfinished, write_completely
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
 from sam2_ros.recordings.outputs.stored_clip import stored_clip
 from sam2_ros.recordings.recording import Recording
@@ -190,6 +190,7 @@ def export_all(
         for output in chosen:
             for clip in clips:
                 notes += _check(output, clip)
+        opened.enter_context(alone_in(out))
         return _write(out, chosen, clips, notes, on_progress)
 
 

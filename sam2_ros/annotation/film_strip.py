@@ -18,7 +18,7 @@ from sam2_ros.tracking.overlay import draw_masks
 
 MOMENTS = 10
 """Frames that are shown."""
-COLUMNS, WIDTH, HEIGHT = 5, 280, 210
+COLUMNS, WIDTH, HEIGHT = 5, 280, 212
 """Pictures in a row, and their size, pixels."""
 CONTEXT = 2.2
 """Width of what is shown, relative to the object's larger side."""
@@ -93,20 +93,18 @@ def chosen_moments(masks: Sequence[AnnotatedMask], moments: int = MOMENTS) -> li
     if not visible:
         return _spread(frames, moments)
     first, last = visible[0].frame, visible[-1].frame
-    chosen = {first, last}
-    by_hand = [mask.frame for mask in masks if mask.origin in BY_HAND]
-    chosen.update(_spread(by_hand, max(moments // 2 - 1, 0)))
-    chosen.add(min(visible, key=lambda mask: mask.iou).frame)
-    absent = [frame for frame in frames if frame not in {mask.frame for mask in visible}]
-    hidden = [frame for frame in absent if first < frame < last] or absent
-    chosen.update(_spread(hidden, 1))
-    lived = [frame for frame in frames if first <= frame <= last]
-    while len(chosen) < min(moments, len(lived)):
-        free = [frame for frame in lived if frame not in chosen]
-        if not free:
-            break
-        chosen.add(max(free, key=lambda frame: (min(abs(frame - other) for other in chosen), -frame)))
-    return sorted(chosen)[:moments]
+    worst = min(visible, key=lambda mask: mask.iou).frame
+    absent = [mask.frame for mask in masks if not mask.present]
+    hidden = _spread([frame for frame in absent if first < frame < last] or absent, 1)
+    by_hand = _spread([mask.frame for mask in masks if mask.origin in BY_HAND], moments // 2)
+    chosen = set(list(dict.fromkeys([first, last, worst, *hidden, *by_hand]))[:moments])
+    free = {frame for frame in frames if first <= frame <= last} - chosen
+    while free and len(chosen) < moments:
+        apart = {frame: min(abs(frame - other) for other in chosen) for frame in free}
+        farthest = max(free, key=lambda frame: (apart[frame], -frame))
+        chosen.add(farthest)
+        free.remove(farthest)
+    return sorted(chosen)
 
 
 def _spread(frames: Sequence[int], count: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -221,7 +221,7 @@ class Project:
             " AVG(CASE WHEN present THEN iou END), MAX(action_id) FROM masks GROUP BY object_id ORDER BY object_id",
             json.dumps(self.annotated_frames),
         )
-        return {row[0]: Extent(*row[1:4], row[4] or 0.0, row[5]) for row in rows}
+        return {row[0]: Extent(row[1], row[2], row[3], row[4] or 0.0, row[5]) for row in rows}
 
     def origins(self) -> dict[int, dict[str, int]]:
         """How many masks of each origin each object has, by ID and origin."""
@@ -617,7 +617,7 @@ class Project:
                 yield made(row)
 
 
-def _key(what: str, object_id: int, frame: int) -> tuple[str, Collection[int]]:
+def _key(what: str, object_id: int, frame: int) -> tuple[str, tuple[int, ...]]:
     if what == "object":
         return "object_id = ?", (object_id,)
     return "object_id = ? AND frame = ?", (object_id, frame)

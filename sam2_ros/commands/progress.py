@@ -21,6 +21,9 @@ from rich.text import Text
 WINDOW = 20.0
 """Seconds of which the rate and the time left are an average."""
 
+NARROW = 75
+"""With fewer letters in a line, nothing would be whole: only what matters is shown."""
+
 
 class _Rate(ProgressColumn):
     def __init__(self, unit: str) -> None:
@@ -42,7 +45,7 @@ class Progress:
     """
 
     def __init__(self, console: Console, unit: str = "images") -> None:
-        self._bars = Bars(
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description:<20}"),
             BarColumn(30),
             MofNCompleteColumn(),
@@ -50,9 +53,10 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=WINDOW,
-        )
+        ]
+        if console.width < NARROW:
+            columns = [TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn()]
+        self._bars = Bars(*columns, console=console, speed_estimate_period=WINDOW)
         self._tasks: dict[str, TaskID] = {}
         self.is_new = False
         """Whether anything was tracked that an earlier process had not done already."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from sam2_ros.acceleration import Network
-from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
@@ -27,7 +25,7 @@ from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.recordings.run_store import Prompted, Search, open_store, weights_digest
+from sam2_ros.recordings.run_store import STORE, Prompted, Search, make_folder, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import lost_objects, track
 from sam2_ros.tracking.tracker import Tracker
@@ -56,19 +54,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Returns the number of images that were skipped."""
+    _check_apart(options.recording, options.out)
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
     recording = _stretch(whole, options.begin, options.end)
     out: Path = options.out
-    if out.resolve() == options.recording.resolve():
-        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
-    model = _model(options)
+    model = loaded_model(options)
     what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
-    store = open_store(out, recording, what, model, weights_digest(model, options.checkpoint), options.restart)
-    with store:
+    weights = weights_digest(model, options.checkpoint)
+    make_folder(out)
+    with sole_use(out), open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
@@ -89,15 +87,29 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
         _note_several(console, "masklets found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
-        console.print(tracking_table(store, recording))
+        if store.labels:
+            console.print(tracking_table(store, recording))
+        else:
+            _note(console, "no object was found that stays; a larger model (--model) finds more")
         if not progress.is_new and not written.new:
-            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+            said = f"All of this was complete already; {out} is unchanged. --restart begins again."
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
         bag = _bag_description(recording, originals)
         descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
         for path in written.paths:
             console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
             console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
     return skipped
+
+
+def _check_apart(recording: Path, out: Path) -> None:
+    """Raise ValueError if results would be written over the recording, or `--restart` would delete it with them."""
+    source, folder = recording.resolve(), out.resolve()
+    if source == folder:
+        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
+    places = {folder / name for name in (STORE, *(output.place for output in (*FORMATS.values(), SHEET)))}
+    if places & {source, *source.parents}:
+        raise ValueError(f"{recording} is in the place of a result in {out}; choose another folder with --out")
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
@@ -145,7 +157,7 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False)
+    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False, markup=False)
     _note_several(console, "prompts of the bag, left out", left_out)
     return prompts
 
@@ -157,12 +169,6 @@ def _how_to_prompt(recording: Recording) -> str:
     height, width = image.pixels.shape[:2]
     size = f"{width} x {height} pixels"
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
-
-
-def _model(options: argparse.Namespace) -> SAM2 | Network:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
 
 
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:

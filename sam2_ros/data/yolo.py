@@ -95,17 +95,21 @@ def polygon(mask: np.ndarray) -> np.ndarray:
 
 def _joined(rings: Sequence[np.ndarray]) -> np.ndarray:
     """Rings, [P, 2], as one: each is joined to the nearest of those before by a line there and back."""
-    nearest = {other: (np.inf, 0, 0, 0) for other in range(1, len(rings))}  # distance, ring, place in it, own place
+    points = np.concatenate(rings)
+    ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    place_of = np.concatenate([np.arange(len(ring)) for ring in rings])
+    distance, source = np.full(len(points), np.inf), np.zeros((len(points), 2), int)  # ring, and place in it
+    waiting = ring_of > 0
     joined, newest = list[tuple[int, int, int, int]](), 0
-    while nearest:
-        tree = cKDTree(rings[newest])
-        for other, known in nearest.items():
-            distances, places = tree.query(rings[other])
-            own = int(distances.argmin())
-            nearest[other] = min(known, (float(distances[own]), newest, int(places[own]), own))
-        newest = min(nearest, key=nearest.__getitem__)
-        _, ring, place, own = nearest.pop(newest)
-        joined.append((ring, place, newest, own))
+    while (rows := np.flatnonzero(waiting)).size:
+        found, places = cKDTree(rings[newest]).query(points[rows])
+        closer = found < distance[rows]
+        distance[rows[closer]] = found[closer]
+        source[rows[closer], 0], source[rows[closer], 1] = newest, places[closer]
+        nearest = rows[distance[rows].argmin()]
+        newest = int(ring_of[nearest])
+        joined.append((int(source[nearest, 0]), int(source[nearest, 1]), newest, int(place_of[nearest])))
+        waiting[ring_of == newest] = False
     detours: dict[int, list[tuple[int, np.ndarray]]] = {number: [] for number in range(len(rings))}
     for ring, place, number, own in reversed(joined):  # the last ones have no detours themselves
         detours[ring].append((place, _around(rings[number], own, detours[number])))

@@ -41,6 +41,15 @@ class Prompted:
     """Also to the first image."""
 
 
+def make_folder(out: Path) -> None:
+    """Make the output folder of a run, if it is missing. Raises ValueError, which says what to do."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
+        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
+
+
 def open_store(
     out: Path,
     recording: Recording,
@@ -60,11 +69,7 @@ def open_store(
         ValueError: the folder can't be made, or holds another run; the message says what to do.
         OSError: the store cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
+    make_folder(out)
     file = out / STORE
     if restart:
         forget(file)

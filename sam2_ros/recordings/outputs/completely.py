@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +45,29 @@ def write_completely(place: Path, write: Callable[[Path], list[str]], note: Call
         finally:
             remove_unfinished(place.parent)
     return notes
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Makes an output folder, and keeps other processes that ask for it out meanwhile.
+
+    Raises:
+        OSError: another process is writing into it, or it cannot be made. The message says what to do.
+    """
+    with _errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "another process is writing into it; wait until it is done, or choose another folder"
+            raise OSError(errno.EBUSY, remedy, str(out)) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(folder)
 
 
 def remove_unfinished(out: Path) -> None:

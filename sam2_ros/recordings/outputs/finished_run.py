@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sam2_ros.data.clips import ClipError
 from sam2_ros.recordings.masklet_store import StoredFrame
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import RecordedImage, Recording
@@ -82,15 +83,23 @@ class FinishedRun:
         return by_frame
 
     def pictures(self) -> Iterator[tuple[RecordedImage, StoredFrame]]:
-        """All processed images, in order, each with its masks. Images that could not be decoded are left out."""
+        """All processed images, in order, each with its masks. Images that could not be decoded are left out.
+
+        Raises:
+            ClipError: an image that was processed cannot be decoded any more, or the recording cannot be read.
+        """
         frames = self.store.frames()
         stored = next(frames, None)
         if stored is None:
             return
         for image in self.recording.images(stored.frame):
-            while stored is not None and stored.frame < image.index:
-                stored = next(frames, None)
-            if stored is None:
-                return
+            if stored.frame < image.index:
+                break
             if stored.frame == image.index:
                 yield image, stored
+                stored = next(frames, None)
+                if stored is None:
+                    return
+        reason = self.recording.damaged.get(stored.frame, "it is not there")
+        problem = f"image {stored.frame} was tracked, but cannot be read any more ({reason})"
+        raise ClipError(self.recording.path, f"{problem}; --restart begins again with what can be read")
