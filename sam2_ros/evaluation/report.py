@@ -78,11 +78,11 @@ class Report:
         content = {"settings": dict(self.settings)} | {key: plain(value) for key, value in self.data.items()}
         return json.dumps(content, indent=1, allow_nan=False)
 
-    def save(self, folder: Path) -> None:
-        """Write scores.md and scores.json into a folder, which is created if missing. Raises OSError."""
+    def save(self, folder: Path, name: str = "scores") -> None:
+        """Write `name`.md and `name`.json into a folder, which is created if missing. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "scores.md").write_text(self.markdown(), "utf-8", errors="backslashreplace")
-        (folder / "scores.json").write_text(self.json())
+        (folder / f"{name}.md").write_text(self.markdown(), "utf-8", errors="backslashreplace")
+        (folder / f"{name}.json").write_text(self.json())
 
 
 @dataclass(frozen=True)

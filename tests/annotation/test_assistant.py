@@ -144,6 +144,15 @@ def test_cancelled_propagation_stores_nothing(assistant: Assistant, project: Pro
     assert assistant.propagate(thing, 2) == 7
 
 
+def test_propagation_ends_where_somebody_sees_an_error(assistant: Assistant, project: Project, thing: int) -> None:
+    assistant.draw(thing, 2, TRUTH[2])
+    assistant.propagate(thing, 2)
+    whole = contents(project, thing)
+    project.undo("ann")
+    assert assistant.propagate(thing, 2, goes_on=lambda mask: mask.frame < 5) == 3
+    assert contents(project, thing) == [one for one in whole if 2 <= one[0] <= 5], "those before it, and itself"
+
+
 def test_propagation_needs_a_mask_by_hand(assistant: Assistant, project: Project, thing: int) -> None:
     assistant.draw(thing, 2, NOTHING)
     with pytest.raises(ProjectError, match="visible on no mask"):
@@ -247,7 +256,7 @@ def test_corrected_object_is_followed_better_in_both_directions(tmp_path: Path) 
         assistant = Assistant(project, recording, load_model(), "ann")
         thing = project.add_object("ann")
         part = truth[6].copy()
-        rows, columns = np.nonzero(part)
+        _, columns = np.nonzero(part)
         part[:, round(columns.mean()) :] = False
         assistant.draw(thing, 6, part)
         assistant.propagate(thing, 6, phase=2)

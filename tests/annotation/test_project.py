@@ -325,3 +325,29 @@ def test_full_disk_loses_nothing(tmp_path: Path, recording: ClipRecording) -> No
             assert contents(project) == before
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_snapshot_does_not_see_what_others_do(project: Project) -> None:
+    one = project.add_object("ann", "cup")
+    with Project(project.folder) as reader:
+        with reader.snapshot():
+            project.put_mask("ann", a_mask(one, 4))
+            assert reader.mask(one, 4) is None and reader.last_action == 1
+        assert reader.mask(one, 4) is not None
+        reader.describe("bob", one, "mug")
+    assert project.object(one).label == "mug"
+
+
+def test_looking_takes_time_and_changes_nothing(project: Project) -> None:
+    one = project.add_object("ann")
+    project.put_mask("ann", a_mask(one, 2))
+    before = contents(project)
+    project.look("ann", one, 3, 5, seconds=19.0)
+    assert contents(project) == before
+    (look,) = project.actions(project.last_action - 1)
+    assert (look.kind, look.phase, look.seconds, look.detail) == ("look", 3, 19.0, {"frames": 5})
+    assert project.undo("ann").kind == "mask"  # looking cannot be undone, and is no new action for `redo`
+    project.look("ann", one, 3, 5, seconds=19.0)
+    assert project.redo("ann") is not None and contents(project) == before
+    with pytest.raises(ProjectError, match="no object 7"):
+        project.look("ann", 7, 3, 1, seconds=1.0)
