@@ -25,6 +25,8 @@ class Command(NamedTuple):
 GROUPS: dict[str, dict[str, Command]] = {
     "Recordings and pictures": {
         "track": Command("sam2_ros.commands.track", "follow things through a bag, a video or a folder of images"),
+        "fleet": Command("sam2_ros.commands.fleet", "many recordings at once, on this machine or on a cluster"),
+        "annotate": Command("sam2_ros.commands.annotate", "masks by people and model, verified, for training"),
         "segment": Command("sam2_ros.commands.segment", "everything in pictures, or what is pointed at"),
     },
     "Live, with ROS 2 (or: ros2 run sam2_ros COMMAND)": {

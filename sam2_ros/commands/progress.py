@@ -26,23 +26,30 @@ NARROW = 75
 
 
 class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} images/s" if speed else "", style="progress.data.speed")
+        return Text(f"{speed:.1f} {self._unit}/s" if speed else "", style="progress.data.speed")
 
 
 class Progress:
     """Bars of the tracking and of the writing. The first shows all passes together.
 
     Images that an earlier process has done count as done, but not for the rate.
+
+    Args:
+        unit: what is counted.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, unit: str = "images") -> None:
         columns: list[ProgressColumn] = [
             TextColumn("{task.description:<20}"),
             BarColumn(30),
             MofNCompleteColumn(),
-            _Rate(),
+            _Rate(unit),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

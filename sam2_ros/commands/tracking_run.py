@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
 from rich.console import Console
 
-from sam2_ros.acceleration import Network
-from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.load import load_model
+from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
-from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
-from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
-from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
+from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
-from sam2_ros.system.threads import network_threads
+from sam2_ros.recordings.track import lost_objects, track
 from sam2_ros.tracking.tracker import Tracker
-
-STORE = "masklets.db"
-"""The masklets in the output folder."""
-
-EVERYTHING = "everything"
 
 NAMED = 5
 """How many of several things are named."""
@@ -60,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return 130
-    except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
-        print(f"track: {_line(error)}", file=sys.stderr)
+    except ERRORS as error:
+        print(f"track: {one_line(error)}", file=sys.stderr)
         return 2
     return 1 if skipped else 0
 
@@ -76,10 +61,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     out: Path = options.out
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
-    model = _model(options)
-    torch.set_num_threads(_threads(model.config))
-    cv2.setNumThreads(_threads(model.config))
-    with _store(options, whole, recording, prompts, model, backward) as store:
+    model = loaded_model(options)
+    what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
+    weights = weights_digest(model, options.checkpoint)
+    with open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
@@ -184,89 +169,9 @@ def _how_to_prompt(recording: Recording) -> str:
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
 
 
-def _model(options: argparse.Namespace) -> SAM2 | Network:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect, _threads)
-
-
-def _threads(config: SAM2Config) -> int:
-    """As many threads as in the node: their number changes the last bits of predicted IoUs."""
-    return network_threads(config.image_size, encode_ahead=False, kernels=False)
-
-
-@contextmanager
-def _store(
-    options: argparse.Namespace,
-    whole: Recording,
-    recording: Recording,
-    prompts: Sequence[ScheduledPrompt],
-    model: SAM2 | Network,
-    backward: bool,
-) -> Iterator[MaskletStore]:
-    """The masklets of this run in the output folder, which no other process uses then. Raises OSError or ValueError."""
-    out: Path = options.out
-    file = out / STORE
-    run = {
-        "recording": whole.fingerprint(),
-        "images": [recording.span.start, recording.span.stop],
-        "prompts": EVERYTHING if options.everything else [_described(scheduled) for scheduled in prompts],
-        "search": {**asdict(_search(options)), "max_objects": options.max_objects} if options.everything else None,
-        "model": [model.config.name, _digest(model, options.checkpoint)],
-        "size of the input": [model.config.image_size, model.config.aspect],
-        "device": model.device.type,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-    with sole_use(out):
-        if options.restart:
-            forget(file)
-        try:
-            store = MaskletStore(file, run)
-        except OtherRunError as error:
-            raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-        with store:
-            if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
-                raise ValueError(
-                    f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out"
-                )
-            yield store
-
-
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
     """How --everything finds objects. Raises ValueError."""
     return AutomaticMaskletSettings(period=options.period, coverage=options.coverage, max_masklets=options.max_masklets)
-
-
-def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
-    """A prompt as JSON; its mask as a hash."""
-    prompt = scheduled.prompt
-    mask = None if prompt.mask is None else hashlib.sha256(np.packbits(prompt.mask).tobytes()).hexdigest()
-    return {
-        "frame": scheduled.frame,
-        "object_id": prompt.object_id,
-        "label": prompt.label,
-        "clicks": [list(click) for click in prompt.clicks],
-        "box": None if prompt.box is None else list(prompt.box),
-        "mask": mask,
-        "replace": prompt.replace,
-    }
-
-
-def _digest(model: SAM2 | Network, checkpoint: Path | None) -> str:
-    """A hash of the weights; of exported graphs, of their files."""
-    digest = hashlib.sha256()
-    if isinstance(model, SAM2):
-        for name, tensor in model.state_dict().items():
-            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
-    elif checkpoint is not None:
-        for file in sorted(checkpoint.expanduser().iterdir()):
-            if file.is_file():
-                digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:32]
 
 
 def _note(console: Console, text: str) -> None:
@@ -292,10 +197,3 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
 def _bag_description(recording: Recording, originals: bool) -> str:
     beside = "original messages" if isinstance(recording, BagRecording) else "images, as JPEG"
     return f"ROS 2 bag (MCAP) with the masklets {f'beside the {beside}' if originals else 'alone'}"
-
-
-def _line(error: BaseException) -> str:
-    """An error as one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__

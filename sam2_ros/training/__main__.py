@@ -16,33 +16,26 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.identity import identify
-from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_checkpoint
-from sam2_ros.checkpoints.official import OFFICIAL, fetch_official
-from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.command_line import MODELS, CommandParser, Rare
-from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.training import processes
 from sam2_ros.training.augmentation import NONE, Augmentation
+from sam2_ros.training.initial import initial_model
 from sam2_ros.training.joint import JointSamples, still_stage
 from sam2_ros.training.recipe import FOLDER, NAMES, Recipe, Stage, load
-from sam2_ros.training.recordings import ClipSamples
+from sam2_ros.training.recordings import ClipSamples, size_of
 from sam2_ros.training.samples import Samples
 from sam2_ros.training.scenes import SceneSamples
-from sam2_ros.training.start import attend_to_click, attend_to_same_position
 from sam2_ros.training.trainer import RECORDED, Trainer
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import clip_batches, scene_batches
@@ -124,52 +117,6 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     return recipe.changed(tables)
 
 
-def network(options: argparse.Namespace, recipe: Recipe) -> SAM2:
-    """The model with its initial weights.
-
-    Raises:
-        CheckpointError: they are missing, or fit no model.
-    """
-    name = options.model or "default"
-    init = options.init
-    if init and not options.model:
-        name = identify(read_weights(init)) or name
-    if not init and recipe.stage.pretrained:
-        init = fetch_official(name) if name in OFFICIAL else DEFAULT_WEIGHTS
-    config = CONFIGS[name]
-    config = config.at(recipe.stage.size, recipe.stage.aspect)
-    if recipe.learning.drop_path is not None:
-        config = replace(config, hiera=replace(config.hiera, drop_path=recipe.learning.drop_path))
-    torch.manual_seed(0)
-    model = SAM2(config)
-    if init:
-        load_checkpoint(model, init)
-    new_memory = recipe.stage.new_memory or bool(model.missing_weights)  # an image model's weights have no memory
-    if recipe.stage.frames > 1:
-        model.missing_weights = ()  # training supplies them
-    if new_memory or not init:
-        attend_to_same_position(model)
-    if not init:
-        attend_to_click(model)
-    return model
-
-
-def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
-    """Height and width, pixels, of the first clip that is not damaged.
-
-    Raises:
-        ValueError: there are no clips, or all are damaged (the last one's ClipError).
-    """
-    damaged: ValueError = ValueError("there are no clips to learn from or to validate with")
-    for number in range(len(clips)):
-        try:
-            height, width = clips[number].frames[0].shape[:2]
-            return height, width
-        except ClipError as error:
-            damaged = error
-    raise damaged
-
-
 def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     """The trainer that options describe, ready to run.
 
@@ -177,7 +124,7 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
         ValueError, OSError, CheckpointError: a recipe, data or weights cannot be used; the message says why.
     """
     recipe = recipe_of(options)
-    model = network(options, recipe)
+    model = initial_model(options.model, options.init, recipe)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     hints = options.images, options.masklets, options.mask_values
 

@@ -31,13 +31,14 @@ class Log:
         step: to resume from.
         end: length of the stage in words: "300 steps", "8 minutes".
         progress: of the stage, 0 .. 1.
+        quiet: print nothing.
     """
 
-    def __init__(self, folder: Path, step: int, end: str, progress: float = 0.0) -> None:
+    def __init__(self, folder: Path, step: int, end: str, progress: float = 0.0, quiet: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._board = SummaryWriter(str(folder))
-        self._end = end
+        self._end, self._quiet = end, quiet
         self._recent: list[dict[str, float]] = []
         self._latest = step, progress
         self._last_line = time.monotonic()
@@ -46,7 +47,7 @@ class Log:
             *columns,
             console=Console(stderr=True),
             redirect_stdout=sys.stdout.isatty(),  # or output piped to a file would appear on the screen
-            disable=not sys.stderr.isatty(),
+            disable=quiet or not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(self._status(step, progress), total=1.0, completed=progress)
         self._bar.start()
@@ -95,4 +96,5 @@ class Log:
 
     def _print(self, line: str) -> None:
         self._last_line = time.monotonic()
-        print(line, flush=True)
+        if not self._quiet:
+            print(line, flush=True)

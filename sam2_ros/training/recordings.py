@@ -201,3 +201,19 @@ class ClipOrder(Sampler[tuple[int, int]]):
             for position in range(first, first + self.clips):
                 use, place = divmod(position, self.length)
                 yield int(np.random.default_rng(use).permutation(self.length)[place]), use
+
+
+def size_of(clips: Sequence[Clip]) -> tuple[int, int]:
+    """Height and width, pixels, of the first clip that is not damaged.
+
+    Raises:
+        ValueError: there are no clips, or all are damaged (the last one's ClipError).
+    """
+    damaged: ValueError = ValueError("there are no clips to learn from or to validate with")
+    for number in range(len(clips)):
+        try:
+            height, width = clips[number].frames[0].shape[:2]
+            return height, width
+        except ClipError as error:
+            damaged = error
+    raise damaged

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -104,8 +104,12 @@ class Trainer:
         """End `run` after the current step, in all processes. May be called by a signal handler."""
         self._stopped = True
 
-    def run(self) -> None:
-        """Train until the stage is over, or stopped."""
+    def run(self, on_progress: Callable[[float], None] | None = None) -> None:
+        """Train until the stage is over, or stopped.
+
+        Args:
+            on_progress: called after every step with the stage's progress; nothing is printed then.
+        """
         stage = self.recipe.stage
         end = f"{stage.steps} steps" if stage.steps is not None else f"{stage.minutes:g} minutes"
         batches = self._batches()  # before the log, which has threads: this forks
@@ -114,7 +118,7 @@ class Trainer:
         log: Log | None = None
         try:
             if self.rank == 0:
-                log = Log(self.out, self.step, end, self.progress)
+                log = Log(self.out, self.step, end, self.progress, quiet=on_progress is not None)
             if log is not None and self.step == 0:
                 self._validate(log)
                 validated = time.monotonic()
@@ -131,6 +135,8 @@ class Trainer:
                 if log is None:
                     continue
                 log.numbers(self.step, self.progress, numbers | {"seconds": now - began})
+                if on_progress is not None:
+                    on_progress(self.progress)
                 if now - saved > self.save_every:
                     self.save()
                     saved = time.monotonic()

@@ -20,7 +20,8 @@ from sam2_ros.model import CONFIGS, SAM2
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.prompt import Click
 from sam2_ros.tracking.tracker import Tracker
-from sam2_ros.training.__main__ import arguments, network, recipe_of
+from sam2_ros.training.__main__ import arguments, recipe_of
+from sam2_ros.training.initial import initial_model
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +89,7 @@ def test_training_on_clips_adds_a_memory_and_training_on_stills_does_not(stills_
         words = [str(tmp_path), "--init", str(stills_only), "--frames", str(frames), "--size", "64", "--steps", "1"]
         options = arguments().parse_args(words)
         with pytest.warns(UserWarning, match="a checkpoint for still images"):
-            started = network(options, recipe_of(options))
+            started = initial_model(options.model, options.init, recipe_of(options))
         save_weights(started, tmp_path / "trained.safetensors")
         assert any(VIDEO_ONLY.match(key) for key in read_weights(tmp_path / "trained.safetensors")) == trained
 

@@ -26,8 +26,10 @@ from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clips import Clips
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
-from sam2_ros.training.__main__ import arguments, network, recipe_of, size_of, trainer
+from sam2_ros.training.__main__ import arguments, recipe_of, trainer
+from sam2_ros.training.initial import initial_model
 from sam2_ros.training.recipe import Recipe, load
+from sam2_ros.training.recordings import size_of
 from sam2_ros.training.uncorrected import warn_of_uncorrected
 from sam2_ros.training.validation import Scores
 
@@ -233,7 +235,7 @@ def test_model_is_identified_by_the_weights(tmp_path):
     save_weights(SAM2(CONFIGS["sam2.1_hiera_tiny"]), tmp_path / "tiny.safetensors")
     (tmp_path / "recipe.toml").write_text('base = "paper"\n[learning]\ndrop_path = 0.2\n')
     options = arguments().parse_args([str(tmp_path), "--init", str(tmp_path / "tiny.safetensors")])
-    model = network(options, recipe_of(options))
+    model = initial_model(options.model, options.init, recipe_of(options))
     assert model.config.name == "sam2.1_hiera_tiny" and model.config.image_size == 1024
     assert model.image_encoder.trunk.blocks[-1].drop == pytest.approx(0.2)
 
@@ -251,7 +253,7 @@ def test_input_size_comes_from_the_first_intact_clip(tmp_path, weights, aspect, 
 @pytest.mark.parametrize("recipe", ["fine-tuning", "fine-tuning-default"])
 def test_fine_tuning_starts_from_released_weights(recipe):
     options = arguments().parse_args(["run", "--recipe", recipe])
-    model = network(options, recipe_of(options))
+    model = initial_model(options.model, options.init, recipe_of(options))
     shipped = load_model(device="cpu").state_dict()
     assert all(torch.equal(value, shipped[name]) for name, value in model.state_dict().items())
 
@@ -265,4 +267,5 @@ def test_released_weights_are_read_from_the_cache(tmp_path, monkeypatch):
     save_official(released, file)
     monkeypatch.setitem(OFFICIAL, "sam2.1_hiera_tiny", ("http://localhost", checksum(file)))
     options = arguments().parse_args(["run", "--recipe", "fine-tuning", "--model", "sam2.1_hiera_tiny"])
-    assert torch.equal(network(options, recipe_of(options)).no_mem_embed, released.no_mem_embed)
+    model = initial_model(options.model, options.init, recipe_of(options))
+    assert torch.equal(model.no_mem_embed, released.no_mem_embed)
