@@ -156,7 +156,7 @@ class Assistant:
         cancelled: Callable[[], bool] = lambda: False,
         seen: int | None = None,
         seconds: float = 0.0,
-        goes_on: Callable[[AnnotatedMask], bool] = lambda mask: True,
+        is_fine: Callable[[AnnotatedMask], bool] = lambda mask: True,
     ) -> int:
         """Propagate the mask by hand on a frame to those before and after it: phases 2 and 3.
 
@@ -170,7 +170,7 @@ class Assistant:
             on_progress: called with the numbers of frames that are done, and of all.
             cancelled: asked before every frame; if so, nothing is stored.
             seen, seconds: as in `segment`.
-            goes_on: called with every mask as soon as it is there. False: it ends with this one, because somebody who
+            is_fine: asked of every mask as soon as it is there. False: it ends with this one, because somebody who
                 watches sees that it is wrong; it and those before it are stored.
 
         Returns:
@@ -208,7 +208,7 @@ class Assistant:
         for index, masklet in answers:
             masks.append(AnnotatedMask.of(masklet, index, PROPAGATED, phase))
             on_progress(len(masks), total)
-            if not goes_on(masks[-1]):
+            if not is_fine(masks[-1]):
                 break
         if cancelled():
             return 0

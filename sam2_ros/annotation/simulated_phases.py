@@ -143,7 +143,7 @@ class Player:
             return truth is None or not self._annotator.touches(truth, mask.mask)
 
         span = range(frame, self._length)
-        self._assistant.propagate(self.object_id, frame, self._phase, span, goes_on=is_fine)
+        self._assistant.propagate(self.object_id, frame, self._phase, span, is_fine=is_fine)
 
     def _look(self, frames: int) -> None:
         if frames:

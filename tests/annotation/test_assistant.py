@@ -149,7 +149,7 @@ def test_propagation_ends_where_somebody_sees_an_error(assistant: Assistant, pro
     assistant.propagate(thing, 2)
     whole = contents(project, thing)
     project.undo("ann")
-    assert assistant.propagate(thing, 2, goes_on=lambda mask: mask.frame < 5) == 3
+    assert assistant.propagate(thing, 2, is_fine=lambda mask: mask.frame < 5) == 3
     assert contents(project, thing) == [one for one in whole if 2 <= one[0] <= 5], "those before it, and itself"
 
 
