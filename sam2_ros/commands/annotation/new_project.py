@@ -14,7 +14,6 @@ from sam2_ros.annotation.proposals import propose
 from sam2_ros.commands.annotation.running import command, say
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
-from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
@@ -89,7 +88,6 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
     folder = project.folder / PROPOSALS
     make_folder(folder)
     with ExitStack() as stack:
-        stack.enter_context(sole_use(folder))
         try:
             store = stack.enter_context(open_store(folder, recording, what, model, weights, options.restart))
         except ValueError as error:
