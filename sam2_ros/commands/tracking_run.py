@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import torch
 from rich.console import Console
 
-from sam2_ros.acceleration import Network
-from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
-from sam2_ros.model.config import SAM2Config
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
@@ -33,7 +27,6 @@ from sam2_ros.recordings.recording import Recording
 from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import lost_objects, track
-from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking.tracker import Tracker
 
 NAMED = 5
@@ -68,9 +61,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     out: Path = options.out
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
-    model = _model(options)
-    torch.set_num_threads(_threads(model.config))
-    cv2.setNumThreads(_threads(model.config))
+    model = loaded_model(options)
     what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
     weights = weights_digest(model, options.checkpoint)
     with open_store(out, recording, what, model, weights, options.restart) as store:
@@ -176,17 +167,6 @@ def _how_to_prompt(recording: Recording) -> str:
     height, width = image.pixels.shape[:2]
     size = f"{width} x {height} pixels"
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
-
-
-def _model(options: argparse.Namespace) -> SAM2 | Network:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect, _threads)
-
-
-def _threads(config: SAM2Config) -> int:
-    """As many threads as in the node: their number changes the last bits of predicted IoUs."""
-    return network_threads(config.image_size, encode_ahead=False, kernels=False)
 
 
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:

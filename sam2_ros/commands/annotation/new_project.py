@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from sam2_ros.annotation.project import FILE, Project
 from sam2_ros.annotation.proposals import propose
-from sam2_ros.commands.annotation.running import command, model_of, say
+from sam2_ros.commands.annotation.running import command, say
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.recordings.run_store import STORE, Search, open_store, weights_digest
+from sam2_ros.recordings.run_store import STORE, Search, make_folder, open_store, weights_digest
 from sam2_ros.tracking.tracker import Tracker
 
 PROPOSALS = "proposals"
@@ -81,15 +83,17 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
     settings = AutomaticMaskletSettings(
         period=options.period, coverage=options.coverage, max_masklets=options.max_masklets
     )
-    model = model_of(options)
+    model = loaded_model(options)
     what, weights = Search(settings, options.max_objects), weights_digest(model, options.checkpoint)
-    try:
-        store = open_store(project.folder / PROPOSALS, recording, what, model, weights, options.restart)
-    except ValueError as error:
-        if not isinstance(error.__cause__, OtherRunError):
-            raise
-        raise ValueError(f"{error.__cause__}; --restart forgets it; what was proposed stays") from error
-    with store:
+    folder = project.folder / PROPOSALS
+    make_folder(folder)
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(open_store(folder, recording, what, model, weights, options.restart))
+        except ValueError as error:
+            if not isinstance(error.__cause__, OtherRunError):
+                raise
+            raise ValueError(f"{error.__cause__}; --restart forgets it; what was proposed stays") from error
         with Progress(console) as progress:
             tracker = Tracker(model, history=1, max_objects=options.max_objects)
             track_everything(recording, tracker, store, settings, on_progress=progress.on_pass)

@@ -15,7 +15,8 @@ from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project, ProjectError
 from sam2_ros.commands.annotation.pictures import frame_picture, write_picture
-from sam2_ros.commands.annotation.running import annotator, command, frame_at, model_of, opened, say, seconds_at
+from sam2_ros.commands.annotation.running import annotator, command, frame_at, opened, say, seconds_at
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.data.mask_file import read_mask
 from sam2_ros.recordings.recording import Recording
@@ -30,7 +31,7 @@ def prompt(options: argparse.Namespace, console: Console) -> None:
         given: Prompt = options.prompt.checked(height, width)
         phase = options.phase or (1 if options.object is None else 3)
         with _object(options, project, by) as object_id:
-            assistant = Assistant(project, recording, model_of(options), by)
+            assistant = Assistant(project, recording, loaded_model(options), by)
             if phase == 3:
                 mask = assistant.correct(object_id, frame, given, seen)
             else:
@@ -64,7 +65,7 @@ def propagate(options: argparse.Namespace, console: Console) -> None:
         frame = _newest_by_hand(project, object_id) if options.at is None else frame_at(options.at, recording)
         first = recording.span.start if options.begin is None else frame_at(options.begin, recording, "--from")
         last = recording.span.stop - 1 if options.end is None else frame_at(options.end, recording, "--to")
-        assistant = Assistant(project, recording, model_of(options), by)
+        assistant = Assistant(project, recording, loaded_model(options), by)
         begin = time.monotonic()
         with Progress(console) as progress:
             count = assistant.propagate(

@@ -1,4 +1,4 @@
-"""Running an action, and what its actions share: the project with its recording, who annotates, and the model."""
+"""Running an action, and what actions share: the project with its recording, and who annotates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import getpass
 import shlex
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,13 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sam2_ros.acceleration import Network
 from sam2_ros.annotation.project import Project
 from sam2_ros.annotation.project_recording import recording_of
-from sam2_ros.checkpoints.load import load_model
 from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.data.timed_prompt import Moment
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
 
 
@@ -60,13 +56,6 @@ def annotator(options: argparse.Namespace) -> str:
         return getpass.getuser()
     except (KeyError, OSError) as error:
         raise ValueError("your login name is unknown; say who you are with --by NAME") from error
-
-
-def model_of(options: argparse.Namespace) -> SAM2 | Network:
-    """The model that the options name. Raises CheckpointError, ValueError or OSError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
 
 
 def frame_at(moment: Moment, recording: Recording, option: str = "--at") -> int:
