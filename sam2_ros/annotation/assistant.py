@@ -33,7 +33,8 @@ class Assistant:
     """Does for an annotator what the model can do. Every answer is stored in the project, as one action.
 
     Answers depend on what is in the project alone: on the masks and prompts by hand that stand there. An instance
-    belongs to one thread, that of its project.
+    belongs to one thread, that of its project. All methods raise ClipError when the recording cannot be read any
+    further, and OSError when the project cannot be written.
 
     Args:
         project: gets the masks.
