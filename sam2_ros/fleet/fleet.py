@@ -62,7 +62,6 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends nothing
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray will do
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what concerns a piece is in its outcome
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     cpus = len(os.sched_getaffinity(0))
     if address is None:

@@ -158,7 +158,8 @@ def test_interrupted_it_ends_its_workers_and_the_same_command_goes_on(tmp_path: 
     wait_for(out / "run1/masklets.db-wal", first.process)
     os.killpg(first.process.pid, signal.SIGINT)  # as a terminal does
     status, output, errors = first.wait()
-    assert (status, errors) == (130, "") and "interrupted; the same command goes on where it was" in output
+    assert status == 130 and "interrupted; the same command goes on where it was" in output
+    assert "Traceback" not in output + errors  # Ray may say that it could not tell of a task that was ended
     deadline = time.monotonic() + 20
     while (left := first.left()) and time.monotonic() < deadline:
         time.sleep(0.1)
