@@ -92,7 +92,7 @@ def play(
         for number, (row, phase) in enumerate(work):
             on_progress(number / len(work))
             label = f"{clip.object_ids[row]}, phase {phase}"
-            player = _Player(project, assistant, annotator, project.add_object(ANNOTATOR, label), phase, len(clip))
+            player = Player(project, assistant, annotator, project.add_object(ANNOTATOR, label), phase, len(clip))
             for done in player.play(truths[row]):
                 on_progress((number + done) / len(work))
             masks = {mask.frame: mask for mask in project.masks_of(player.object_id) if mask.frame in truths[row]}
@@ -104,7 +104,7 @@ def play(
         return PlayedClip(clip.name, timings(project), tuple(objects))
 
 
-class _Player:
+class Player:
     """The annotator with one object in one phase."""
 
     def __init__(

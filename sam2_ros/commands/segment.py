@@ -199,7 +199,7 @@ def segment(options: argparse.Namespace, console: Console) -> int:
                 found = segmenter(image, lambda done: progress.update(task, completed=number + done))  # noqa: B023
             except (ClipError, PromptError) as error:
                 skipped += 1
-                reason = error if isinstance(error, ClipError) else f"{picture.path}: {error}"
+                reason = str(error) if isinstance(error, ClipError) else f"{picture.path}: {error}"
                 said = _printable(f"skipped: {reason}")
                 console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
                 continue

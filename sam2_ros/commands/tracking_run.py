@@ -13,7 +13,6 @@ from rich.console import Console
 from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
-from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
@@ -25,7 +24,7 @@ from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.recordings.run_store import STORE, Prompted, Search, make_folder, open_store, weights_digest
+from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import lost_objects, track
 from sam2_ros.tracking.tracker import Tracker
@@ -65,8 +64,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     model = loaded_model(options)
     what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
     weights = weights_digest(model, options.checkpoint)
-    make_folder(out)
-    with sole_use(out), open_store(out, recording, what, model, weights, options.restart) as store:
+    with open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:

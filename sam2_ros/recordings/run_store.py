@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.sole_use import sole_use
 from sam2_ros.recordings.track import BACKWARDS
 
 STORE = "masklets.db"
@@ -41,15 +43,7 @@ class Prompted:
     """Also to the first image."""
 
 
-def make_folder(out: Path) -> None:
-    """Make the output folder of a run, if it is missing. Raises ValueError, which says what to do."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-
-
+@contextmanager
 def open_store(
     out: Path,
     recording: Recording,
@@ -57,8 +51,8 @@ def open_store(
     model: SAM2 | Network,
     weights: str,
     restart: bool = False,
-) -> MaskletStore:
-    """The masklets of a run in its output folder, which is made if it is missing.
+) -> Iterator[MaskletStore]:
+    """The masklets of a run in its output folder, which is made if it is missing. No other process uses it meanwhile.
 
     Args:
         recording: the recording, or the stretch of it that is tracked.
@@ -67,20 +61,27 @@ def open_store(
 
     Raises:
         ValueError: the folder can't be made, or holds another run; the message says what to do.
-        OSError: the store cannot be written.
+        OSError: the store cannot be written, or another process works on it.
     """
-    make_folder(out)
-    file = out / STORE
-    if restart:
-        forget(file)
     try:
-        store = MaskletStore(file, _run(recording, what, model, weights))
-    except OtherRunError as error:
-        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-    if isinstance(what, Prompted) and not what.backward and store.pass_state(BACKWARDS) is not None:
-        store.close()
-        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
-    return store
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
+        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
+    file = out / STORE
+    with sole_use(out):
+        if restart:
+            forget(file)
+        try:
+            store = MaskletStore(file, _run(recording, what, model, weights))
+        except OtherRunError as error:
+            raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
+        with store:
+            if isinstance(what, Prompted) and not what.backward and store.pass_state(BACKWARDS) is not None:
+                raise ValueError(
+                    f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out"
+                )
+            yield store
 
 
 def weights_digest(model: SAM2 | Network, checkpoint: Path | None) -> str:

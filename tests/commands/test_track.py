@@ -22,13 +22,13 @@ import pytest
 from recorded_bags import IMAGE, SECOND, Recorded, raw, write_bag
 from rosbags.highlevel import AnyReader
 
-from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.commands.track import main
 from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video_writer import VideoWriter
 from sam2_ros.recordings.pass_progress import Pace
+from sam2_ros.recordings.sole_use import sole_use
 from sam2_ros.recordings.track import BACKWARDS, FORWARDS
 
 pytestmark = pytest.mark.slow

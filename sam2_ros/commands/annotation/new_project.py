@@ -14,13 +14,12 @@ from sam2_ros.annotation.proposals import propose
 from sam2_ros.commands.annotation.running import command, say
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
-from sam2_ros.commands.sole_use import sole_use
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.recordings.run_store import STORE, Search, make_folder, open_store, weights_digest
+from sam2_ros.recordings.run_store import STORE, Search, open_store, weights_digest
 from sam2_ros.tracking.tracker import Tracker
 
 PROPOSALS = "proposals"
@@ -87,9 +86,7 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
     model = loaded_model(options)
     what, weights = Search(settings, options.max_objects), weights_digest(model, options.checkpoint)
     folder = project.folder / PROPOSALS
-    make_folder(folder)
     with ExitStack() as stack:
-        stack.enter_context(sole_use(folder))
         try:
             store = stack.enter_context(open_store(folder, recording, what, model, weights, options.restart))
         except ValueError as error:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sam2_ros.commands.sole_use import sole_use
+from sam2_ros.recordings.sole_use import sole_use
 
 OTHER = """
 import sys
 from pathlib import Path
-from sam2_ros.commands.sole_use import sole_use
+from sam2_ros.recordings.sole_use import sole_use
 with sole_use(Path(sys.argv[1])):
     print("has it", flush=True)
     sys.stdin.read()
