@@ -157,8 +157,8 @@ class Recording(ABC):
         Runs in a thread of its own. Raises ClipError.
         """
 
-    def _file(self, index: int) -> Path:
-        """The file or folder that an image is in."""
+    def _file(self, index: int) -> Path | None:
+        """The file or folder that an image is in; None: it is in memory."""
         return self.path
 
     def _undamaged(self, indices: range) -> Iterator[RecordedImage]:
@@ -167,7 +167,8 @@ class Recording(ABC):
         with closing(read_ahead(self._read(indices))) as images:
             for image in images:
                 if isinstance(image, DamagedImage):
-                    if not os.path.lexists(file := self._file(image.index)):  # it would seem to be damaged to the end
+                    file = self._file(image.index)
+                    if file is not None and not os.path.lexists(file):  # it would seem to be damaged to the end
                         raise ClipError(file, GONE)
                     self.damaged[image.index] = image.reason
                 elif image is not None:
