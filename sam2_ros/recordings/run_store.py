@@ -43,15 +43,6 @@ class Prompted:
     """Also to the first image."""
 
 
-def make_folder(out: Path) -> None:
-    """Make the output folder of a run, if it is missing. Raises ValueError, which says what to do."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-
-
 @contextmanager
 def open_store(
     out: Path,
@@ -72,7 +63,11 @@ def open_store(
         ValueError: the folder can't be made, or holds another run; the message says what to do.
         OSError: the store cannot be written, or another process works on it.
     """
-    make_folder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
+        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
     file = out / STORE
     with sole_use(out):
         if restart:

@@ -69,7 +69,8 @@ def log(options: argparse.Namespace, console: Console) -> None:
 
 def _cells(action: Action) -> list[str]:
     numbers = (action.object_id, action.frame, action.phase)
-    detail = {key: value for key, value in action.detail.items() if value not in ("", None)}
+    hidden = ("new_clicks", "new_box")  # clicks has them all
+    detail = {key: value for key, value in action.detail.items() if value not in ("", None) and key not in hidden}
     undone = "" if action.undone_by is None else f"undone by {action.undone_by}"
     undoes = "" if action.undoes is None else f"of {action.undoes}"
     notes = [undone, undoes, ", ".join(f"{key} {value}" for key, value in detail.items())]

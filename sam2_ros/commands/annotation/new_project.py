@@ -19,7 +19,7 @@ from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_every
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.recordings.run_store import STORE, Search, make_folder, open_store, weights_digest
+from sam2_ros.recordings.run_store import STORE, Search, open_store, weights_digest
 from sam2_ros.tracking.tracker import Tracker
 
 PROPOSALS = "proposals"
@@ -86,7 +86,6 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
     model = loaded_model(options)
     what, weights = Search(settings, options.max_objects), weights_digest(model, options.checkpoint)
     folder = project.folder / PROPOSALS
-    make_folder(folder)
     with ExitStack() as stack:
         try:
             store = stack.enter_context(open_store(folder, recording, what, model, weights, options.restart))

@@ -30,8 +30,10 @@ def prompt(options: argparse.Namespace, console: Console) -> None:
         height, width = _size(project, recording, frame)
         given: Prompt = options.prompt.checked(height, width)
         phase = options.phase or (1 if options.object is None else 3)
+        if options.object is not None:
+            project.object(options.object)
+        assistant = Assistant(project, recording, loaded_model(options), by)
         with _object(options, project, by) as object_id:
-            assistant = Assistant(project, recording, loaded_model(options), by)
             if phase == 3:
                 mask = assistant.correct(object_id, frame, given, seen)
             else:

@@ -19,6 +19,9 @@ from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.data.timed_prompt import Moment
 from sam2_ros.recordings.recording import Recording
 
+RESUMED = ("new", "export")
+"""Actions that go on where they were stopped."""
+
 
 def run(action: str, module: str, options: argparse.Namespace) -> int:
     """Do an action.
@@ -33,7 +36,12 @@ def run(action: str, module: str, options: argparse.Namespace) -> int:
     try:
         getattr(import_module(f"sam2_ros.commands.annotation.{module}"), action)(options, console)
     except KeyboardInterrupt:
-        print(f"annotate {action}: interrupted; all that was answered before is in the project", file=sys.stderr)
+        said = (
+            "the same command goes on where it was"
+            if action in RESUMED
+            else "earlier actions are kept, this one is not"
+        )
+        print(f"annotate {action}: interrupted; {said}", file=sys.stderr)
         return 130
     except ERRORS as error:
         print(f"annotate {action}: {one_line(error)}", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sam2_ros.annotation.annotated_object import OPEN, PROPOSED
 from sam2_ros.annotation.film_strip import film_strip
 from sam2_ros.annotation.project import NO_OBJECT, SATISFACTORY, UNSATISFACTORY, ChangedError, Project
 from sam2_ros.annotation.project_recording import recording_of
@@ -39,6 +40,11 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         waiting = queue(project, by)
         if not waiting:
             say(console, f"nothing waits for {by}'s verdict")
+            if project.objects(PROPOSED, OPEN):
+                why = (
+                    "those that are left are not propagated to the whole recording, are sent back, or are your own work"
+                )
+                say(console, why, "dim")
             return
         recording = recording_of(project, place=options.recording)
         folder = options.strips or project.folder / STRIPS
