@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0; 1 if images were skipped; 2 after an error; 130 if it was interrupted.
     """
     console = Console()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are none; bombs are refused
     try:
         skipped = _run(options, console)
     except KeyboardInterrupt:
