@@ -184,8 +184,8 @@ def segment(options: argparse.Namespace, console: Console) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = error.strerror if options.out.is_dir() or not options.out.exists() else "it is no folder"
-        raise ValueError(f"{options.out}: {reason}; choose another folder with --out") from error
+        problem = error.strerror if options.out.is_dir() or not options.out.exists() else "it is no folder"
+        raise ValueError(f"{options.out}: {problem}; choose another folder with --out") from error
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     segmenter = (
         Prompted(model, options.prompts, options.label) if options.prompts else Everything(model, options.settings)
