@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,8 @@ def segment(options: argparse.Namespace, console: Console) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = error.strerror if options.out.is_dir() or not options.out.exists() else "it is no folder"
-        raise ValueError(f"{options.out}: {reason}; choose another folder with --out") from error
+        problem = error.strerror if options.out.is_dir() or not options.out.exists() else "it is no folder"
+        raise ValueError(f"{options.out}: {problem}; choose another folder with --out") from error
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     segmenter = (
         Prompted(model, options.prompts, options.label) if options.prompts else Everything(model, options.settings)
@@ -241,6 +242,7 @@ def _count(number: int, noun: str) -> str:
 def main() -> int:
     options = parse_options()
     console = Console()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are none; bombs are refused
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was found until then is written
     try:
         return segment(options, console)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 
 from sam2_ros.commands.errors import ERRORS, one_line
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0; 1 if images were skipped; 2 after an error; 130 if it was interrupted.
     """
     console = Console()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are none; bombs are refused
     try:
         skipped = _run(options, console)
     except KeyboardInterrupt:
