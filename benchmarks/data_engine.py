@@ -47,6 +47,8 @@ FIRST_SEED, FIRST_UNSEEN = 7_000_000, 8_000_000
 """Seeds of the scenes that are annotated, and of those that are not; the suite and the default model's training have
 others."""
 
+CLICKS = 3
+"""On a frame, before the annotator draws the mask: sooner than people would, for the time that it takes here."""
 VERIFIER = "verifier"
 MIN_IOU = 0.75
 """Of a masklet that is satisfactory, mean over its frames."""
@@ -84,7 +86,7 @@ def annotate(folder: Path, path: Path, clip: Clip, network: Network, objects: in
             truths = {frame: truth for frame, truth in truths.items() if frame >= first}
             object_id = project.add_object(ANNOTATOR, f"thing {clip.object_ids[row]}")
             for frames in ({first, *project.annotated_frames}, set(truths)):
-                player = Player(project, assistant, SimulatedAnnotator(), object_id, 3, len(clip))
+                player = Player(project, assistant, SimulatedAnnotator(max_clicks=CLICKS), object_id, 3, len(clip))
                 for _ in player.play({frame: truth for frame, truth in truths.items() if frame in frames}):
                     pass
                 if verify(project, object_id, truths):
@@ -131,7 +133,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--objects", type=int, default=3, help="that are annotated in a bag, at most (%(default)s)")
     parser.add_argument("--minutes", type=float, default=4, help="of training (%(default)s)")
     parser.add_argument("--steps", type=int, help="of training, instead of minutes: the same result every time")
-    parser.add_argument("--size", type=int, default=256, help="of training's images (%(default)s)")
+    parser.add_argument("--size", type=int, help="of training's images; default: the model's own")
     return parser
 
 
@@ -148,7 +150,7 @@ def main() -> None:
         annotate(folder, path, clip, network, options.objects)
     console.print(work(folders))
 
-    stage = {"size": options.size, "frames": 4, "clips": 2}
+    stage = {"frames": 4, "clips": 2, **({"size": options.size} if options.size else {})}
     stage |= {"steps": options.steps} if options.steps else {"minutes": options.minutes}
     heard = [0.0]
 
@@ -157,9 +159,7 @@ def main() -> None:
             heard[0] = time.monotonic()
             console.print(f"{what}: {share:.0%}")
 
-    tuned = fine_tune(
-        folders, options.out / "tuned", changes={"stage": stage, "learning": {"ema": 0.9}}, on_progress=tell
-    )
+    tuned = fine_tune(folders, options.out / "tuned", changes={"stage": stage}, on_progress=tell)
     assert tuned is not None
     console.print(tuned.verdict, *tuned.notes, sep="\n")
 
