@@ -13,6 +13,7 @@ PACKAGES = {
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "onnxscript": "onnxscript",
+    "ray": "ray",
     "rich": "rich",
     "pycocotools": "pycocotools",
     "mcap": "mcap",
@@ -31,10 +32,12 @@ _TOML = () if sys.version_info >= (3, 11) else ("tomli",)
 _RECORDINGS = ("rosbags", "mcap")
 
 COMMANDS = {
+    "annotate": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
     "evaluate": (*_NETWORK, "pycocotools", "scipy", "rich"),
     "export": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
+    "fleet": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich", "ray"),
     "follow": (),
     "iou-head": (*_NETWORK, "rich"),
     "pictures": ("cv2", "PIL", "rich"),

@@ -28,5 +28,8 @@ class RememberedRecording(Recording):
             else:
                 yield RecordedImage(index, self.stamps[index], self.pixels[index])
 
+    def _file(self, index: int) -> None:
+        return None
+
     def _content(self) -> str:
         return "remembered"

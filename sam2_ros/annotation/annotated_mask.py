@@ -48,14 +48,16 @@ class AnnotatedMask:
         """A mask by hand, bool [H, W]; empty: the object is not visible on this frame."""
         mask = np.asarray(mask, bool)
         visible = bool(mask.any())
-        return cls(object_id, frame, *mask.shape, visible, float(visible), 1.0, rle.encode(mask), DRAWN, phase)
+        height, width = mask.shape
+        return cls(object_id, frame, height, width, visible, float(visible), 1.0, rle.encode(mask), DRAWN, phase)
 
     @classmethod
     def of(cls, masklet: Masklet, frame: int, origin: str, phase: int) -> AnnotatedMask:
         """The answer of a tracker."""
         counts = rle.encode(masklet.mask, masklet.rows)
-        numbers = masklet.present, float(masklet.presence), float(masklet.iou)
-        return cls(masklet.object_id, frame, *masklet.mask.shape, *numbers, counts, origin, phase)
+        height, width = masklet.mask.shape
+        present, presence, iou = masklet.present, float(masklet.presence), float(masklet.iou)
+        return cls(masklet.object_id, frame, height, width, present, presence, iou, counts, origin, phase)
 
     @property
     def mask(self) -> np.ndarray:

@@ -25,7 +25,7 @@ from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
-IMAGES, HAND_MEMORIES = 4, 64
+IMAGES, HAND_MEMORIES = 8, 64
 """Encoded images and memories of masks by hand that are kept. At 1024 pixels, one is 17 MB and 1 MB."""
 
 
@@ -33,7 +33,8 @@ class Assistant:
     """Does for an annotator what the model can do. Every answer is stored in the project, as one action.
 
     Answers depend on what is in the project alone: on the masks and prompts by hand that stand there. An instance
-    belongs to one thread, that of its project.
+    belongs to one thread, that of its project. All methods raise ClipError when the recording cannot be read any
+    further, and OSError when the project cannot be written.
 
     Args:
         project: gets the masks.
@@ -156,6 +157,7 @@ class Assistant:
         cancelled: Callable[[], bool] = lambda: False,
         seen: int | None = None,
         seconds: float = 0.0,
+        is_fine: Callable[[AnnotatedMask], bool] = lambda mask: True,
     ) -> int:
         """Propagate the mask by hand on a frame to those before and after it: phases 2 and 3.
 
@@ -169,6 +171,8 @@ class Assistant:
             on_progress: called with the numbers of frames that are done, and of all.
             cancelled: asked before every frame; if so, nothing is stored.
             seen, seconds: as in `segment`.
+            is_fine: asked of every mask as soon as it is there. False: it ends with this one, because somebody who
+                watches sees that it is wrong; it and those before it are stored.
 
         Returns:
             The number of masks that were stored; 0 if it was cancelled.
@@ -205,6 +209,8 @@ class Assistant:
         for index, masklet in answers:
             masks.append(AnnotatedMask.of(masklet, index, PROPAGATED, phase))
             on_progress(len(masks), total)
+            if not is_fine(masks[-1]):
+                break
         if cancelled():
             return 0
         return self.project.put_propagated(self.by, object_id, masks, seen, seconds, {"from": frame})

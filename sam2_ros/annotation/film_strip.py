@@ -18,10 +18,12 @@ from sam2_ros.tracking.overlay import draw_masks
 
 MOMENTS = 10
 """Frames that are shown."""
-COLUMNS, WIDTH, HEIGHT = 5, 280, 210
+COLUMNS, WIDTH, HEIGHT = 5, 280, 212
 """Pictures in a row, and their size, pixels."""
 CONTEXT = 2.2
 """Width of what is shown, relative to the object's larger side."""
+CLOSEST = 1.15
+"""The same, where more would reach beyond the image."""
 LEAST = 0.2
 """Minimum width of what is shown, relative to the image's."""
 TINT = 0.22
@@ -60,22 +62,23 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
     masks = {mask.frame: mask for mask in project.masks_of(object_id)}
     if not masks:
         raise ProjectError(f"object {object_id} has no masks; there is nothing to show")
-    boxes = {frame: _box(mask) for frame, mask in masks.items() if mask.present}
+    visible = [mask for mask in masks.values() if mask.present]
     colours, pictures, captions = ObjectColours(), [], []
     chosen = chosen_moments(list(masks.values()), moments)
     for frame in chosen:
         mask = masks[frame]
+        nearest = min(visible, key=lambda other: (abs(other.frame - frame), other.frame), default=None)
         for image in recording.images(frame, frame + 1):
-            nearest = min(boxes, key=lambda other: (abs(other - frame), other), default=None)
-            box = (0, 0, mask.width, mask.height) if nearest is None else boxes[nearest]
-            pictures.append(_moment(image.pixels, mask, box, colours))
+            pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
             captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
-    visible = f"visible on {len(boxes)} of {len(masks)} frames"
-    rating = f", predicted IoU {np.mean([masks[frame].iou for frame in boxes]):.2f}" if boxes else ""
+    if not pictures:
+        raise ProjectError(f"object {object_id} cannot be shown: the images of its frames are damaged")
+    extent = f"visible on {len(visible)} of {len(masks)} frames"
+    rating = f", predicted IoU {np.mean([mask.iou for mask in visible]):.2f}" if visible else ""
     title = f"{object_id}  {known.label}".rstrip()
     reason = f" ({known.reason})" if known.reason else ""
     return _sheet(
-        pictures, captions, title, f"{known.state}{reason} · {visible}{rating}", masks, chosen, project.frame_count
+        pictures, captions, title, f"{known.state}{reason} · {extent}{rating}", masks, chosen, project.frame_count
     )
 
 
@@ -93,20 +96,18 @@ def chosen_moments(masks: Sequence[AnnotatedMask], moments: int = MOMENTS) -> li
     if not visible:
         return _spread(frames, moments)
     first, last = visible[0].frame, visible[-1].frame
-    chosen = {first, last}
-    by_hand = [mask.frame for mask in masks if mask.origin in BY_HAND]
-    chosen.update(_spread(by_hand, max(moments // 2 - 1, 0)))
-    chosen.add(min(visible, key=lambda mask: mask.iou).frame)
-    absent = [frame for frame in frames if frame not in {mask.frame for mask in visible}]
-    hidden = [frame for frame in absent if first < frame < last] or absent
-    chosen.update(_spread(hidden, 1))
-    lived = [frame for frame in frames if first <= frame <= last]
-    while len(chosen) < min(moments, len(lived)):
-        free = [frame for frame in lived if frame not in chosen]
-        if not free:
-            break
-        chosen.add(max(free, key=lambda frame: (min(abs(frame - other) for other in chosen), -frame)))
-    return sorted(chosen)[:moments]
+    worst = min(visible, key=lambda mask: mask.iou).frame
+    absent = [mask.frame for mask in masks if not mask.present]
+    hidden = _spread([frame for frame in absent if first < frame < last] or absent, 1)
+    by_hand = _spread([mask.frame for mask in masks if mask.origin in BY_HAND], moments // 2)
+    chosen = set(list(dict.fromkeys([first, last, worst, *hidden, *by_hand]))[:moments])
+    free = {frame for frame in frames if first <= frame <= last} - chosen
+    while free and len(chosen) < moments:
+        apart = {frame: min(abs(frame - other) for other in chosen) for frame in free}
+        farthest = max(free, key=lambda frame: (apart[frame], -frame))
+        chosen.add(farthest)
+        free.remove(farthest)
+    return sorted(chosen)
 
 
 def _spread(frames: Sequence[int], count: int) -> list[int]:
@@ -118,16 +119,18 @@ def _spread(frames: Sequence[int], count: int) -> list[int]:
     return [frames[round(place)] for place in np.linspace(0, len(frames) - 1, count)]
 
 
-def _box(mask: AnnotatedMask) -> tuple[int, int, int, int]:
-    """Left, top, width and height of a mask."""
-    left, top, width, height = tight_box(mask.mask)
+def _box(nearest: AnnotatedMask | None, mask: AnnotatedMask) -> tuple[int, int, int, int]:
+    """Left, top, width and height of an object, from the nearest mask with pixels; of the image, if there is none."""
+    if nearest is None:
+        return 0, 0, mask.width, mask.height
+    left, top, width, height = tight_box(nearest.mask)
     return int(left), int(top), int(width), int(height)
 
 
 def _caption(mask: AnnotatedMask) -> str:
     if not mask.present:
         return "absent"
-    return "by hand" if mask.origin == DRAWN else f"{mask.iou:.2f}"
+    return "by hand" if mask.origin == DRAWN else f"IoU {mask.iou:.2f}"
 
 
 def _moment(
@@ -138,8 +141,9 @@ def _moment(
     x, y, width, height = box
     inside = WIDTH - 2 * EDGE, HEIGHT - 2 * EDGE
     aspect = inside[0] / inside[1]
-    wide = max(CONTEXT * max(width, height * aspect), LEAST * columns)
-    wide = min(wide, max(columns, rows * aspect))  # not more than the whole image
+    size = max(width, height * aspect)
+    wide = min(max(CONTEXT * size, LEAST * columns), min(columns, rows * aspect))  # filled by the image
+    wide = min(max(wide, CLOSEST * size), max(columns, rows * aspect))
     high = wide / aspect
     left, top = _within(x + width / 2, wide, columns), _within(y + height / 2, high, rows)
     window = round(left), round(top), max(1, round(wide)), max(1, round(high))

@@ -32,6 +32,8 @@ def draw(clips: Sequence[PlayedClip], title: str, path: Path) -> None:
     axes.set_xticks(np.arange(-0.5, width), minor=True)
     axes.set_yticks(np.arange(-0.5, len(lines)), minor=True)
     axes.grid(which="minor", color=NONE, linewidth=0.8)
+    for line in range(0, len(lines), 2):  # between objects
+        axes.axhline(line - 0.5, color=NONE, linewidth=4)
     axes.tick_params(which="both", length=0, labelsize=8)
     names = [f"{one.clip}, object {one.object_id}, phase {one.phase}" for one in lines]
     axes.set_yticks(range(len(lines)), names, parse_math=False)

@@ -13,14 +13,14 @@ from sam2_ros.evaluation.report import ALL, Curves, Report, Table, mean, percent
 NAMES = {1: "1: clicks on every frame", 2: "2: masks, propagated", 3: "3: clicks with memory"}
 
 PAPER = {
-    1: ("37.8", "100.0", "4.80", "", "", "", ""),
-    2: ("7.4", "23.2", "3.61", "86.4", "71.3", "80.4", "97.9"),
-    3: ("4.5", "19.0", "2.68", "89.1", "72.8", "81.8", "100.0"),
+    1: ("37.8", "100.0", "", "4.80", "", "", "", ""),
+    2: ("7.4", "23.2", "", "3.61", "86.4", "71.3", "80.4", "97.9"),
+    3: ("4.5", "19.0", "", "2.68", "89.1", "72.8", "81.8", "100.0"),
 }
-"""Seconds a frame, frames edited, clicks; alignment of all, small, medium and large objects."""
+"""Seconds a frame, frames edited, (drawn: not told), clicks; alignment of all, small, medium and large objects."""
 
-WORK_COLUMNS = ("s / frame", "edited %", "clicks")
-ALIGNED_COLUMNS = ("aligned %", "small", "medium", "large")
+WORK_COLUMNS = ("s/frame", "edited", "drawn", "clicks")
+ALIGNED_COLUMNS = ("aligned", "small", "medium", "large")
 
 ALIGNED_IOU = 0.75
 """A mask is aligned to that of phase 1 above this IoU."""
@@ -29,11 +29,11 @@ SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, math.in
 """Pixels of an object: from the first to below the second number, as in COCO."""
 
 WORK_NOTE = (
-    "s / frame: seconds of work for a frame that has to be annotated. edited: frames on which the annotator made the"
-    " mask. clicks: on a frame with clicks."
+    "s/frame: seconds of work for a frame that has to be annotated. edited: frames on which the annotator made the"
+    " mask, in percent; drawn: by hand at last, or marked as not visible. clicks: on a frame with clicks."
 )
 NOTE = (
-    "J&F: against the truth, mean over objects. aligned: masks whose IoU with the mask of phase 1 is over"
+    "J&F: against the truth, mean over objects, in percent. aligned: masks whose IoU with the mask of phase 1 is over"
     f" {ALIGNED_IOU}; of objects up to 32 x 32 pixels, up to 96 x 96, and larger. Paper: Ravi et al., SAM 2, table 1;"
     " other videos, people instead of costs, and objects that it sorts by size in its own way."
 )
@@ -45,7 +45,7 @@ def work_report(settings: Mapping[str, str], work: Mapping[int, Timings]) -> Rep
     for phase in PHASES:
         if phase in work:
             rows.append((NAMES[phase], [*_work(work[phase]), str(work[phase].objects), str(work[phase].frames)]))
-        rows.append((f"   paper, phase {phase}", [*PAPER[phase][:3], "", ""]))
+        rows.append((f"   paper, phase {phase}", [*PAPER[phase][:4], "", ""]))
     table = Table("phase", [*WORK_COLUMNS, "objects", "frames"], rows)
     return Report(settings, [table], [WORK_NOTE], {"phases": _data(work)}, Curves({}, "", ""))
 
@@ -64,7 +64,7 @@ def phase_report(settings: Mapping[str, str], clips: Sequence[PlayedClip], notes
     for phase, played in phases.items():
         aligned = ["" for _ in ALIGNED_COLUMNS] if phase == 1 else [percent(one) for one in alignment(played).values()]
         rows.append((NAMES[phase], [*_work(work[phase]), percent(j_and_f(played)), *aligned]))
-        rows.append((f"   paper, phase {phase}", [*PAPER[phase][:3], "", *PAPER[phase][3:]]))
+        rows.append((f"   paper, phase {phase}", [*PAPER[phase][:4], "", *PAPER[phase][4:]]))
     tables = [Table("phase", [*WORK_COLUMNS, "J&F", *ALIGNED_COLUMNS], rows)]
     columns = ["objects", "frames", *(f"s {phase}" for phase in PHASES), "edited 2", "3", "J&F 1", "2", "3"]
     by_clip = [(clip.name, _clip_cells([clip])) for clip in clips]
@@ -100,7 +100,8 @@ def _of(clips: Iterable[PlayedClip], phase: int) -> list[PlayedObject]:
 
 def _work(done: Timings) -> list[str]:
     clicks = done.clicks_per_clicked_frame
-    return [f"{done.seconds_per_frame:.1f}", percent(done.edited_share), "-" if math.isnan(clicks) else f"{clicks:.2f}"]
+    shares = percent(done.edited_share), percent(done.drawn_share)
+    return [f"{done.seconds_per_frame:.1f}", *shares, "-" if math.isnan(clicks) else f"{clicks:.2f}"]
 
 
 def _clip_cells(clips: Sequence[PlayedClip]) -> list[str]:
@@ -122,6 +123,7 @@ def _data(work: Mapping[int, Timings]) -> dict[str, dict[str, object]]:
             **vars(one),
             "seconds_per_frame": one.seconds_per_frame,
             "edited_share": one.edited_share,
+            "drawn_share": one.drawn_share,
             "clicks_per_clicked_frame": one.clicks_per_clicked_frame,
         }
         for phase, one in work.items()

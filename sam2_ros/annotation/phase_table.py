@@ -5,7 +5,7 @@ from __future__ import annotations
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
-    require("evaluate")  # before imports that would fail
+    require("annotate")  # before imports that would fail
 
 import os
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from sam2_ros.annotation.database import (
     sqlite_errors,
 )
 from sam2_ros.annotation.prompt_json import from_json, to_json
+from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
@@ -92,7 +93,9 @@ class Project:
             self._database.close()
             raise
         self.recording_path = Path(known["recording"])
-        """Where the recording was when the project was made."""
+        """Where the recording was when the project was made, or when somebody said that it was moved (`relocate`)."""
+        self.images_topic: str | None = known.get("images_topic")
+        """Topic of the images in a bag."""
         self.fingerprint: str = known["fingerprint"]
         """Of the recording (`Recording.fingerprint`)."""
         self.frame_count: int = known["frames"]
@@ -121,6 +124,7 @@ class Project:
         content = {
             "form": FORM,
             "recording": str(recording.path.absolute()),
+            "images_topic": recording.topic if isinstance(recording, BagRecording) else None,
             "fingerprint": recording.fingerprint(),
             "frames": len(recording),
             "fps": recording.fps,
@@ -146,7 +150,26 @@ class Project:
     def close(self) -> None:
         self._database.close()
 
+    def relocate(self, recording: Recording) -> None:
+        """Remember where the recording is now. Raises ProjectError if it is another one."""
+        if recording.fingerprint() != self.fingerprint:
+            raise ProjectError(f"{recording.path} is not the recording of {self.folder}: its content is another one")
+        path = recording.path.absolute()
+        self._rows("UPDATE project SET value = ? WHERE key = 'recording'", json.dumps(str(path)))
+        self.recording_path = path
+
     # ---- what there is
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is as it was at the beginning, whatever others do meanwhile. Not for actions."""
+        with sqlite_errors(self.file):
+            self._database.execute("BEGIN")
+            self._database.execute("SELECT COUNT(*) FROM project").fetchone()  # begins in fact with the first reading
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK")
 
     @property
     def last_action(self) -> int:
@@ -198,7 +221,14 @@ class Project:
             " AVG(CASE WHEN present THEN iou END), MAX(action_id) FROM masks GROUP BY object_id ORDER BY object_id",
             json.dumps(self.annotated_frames),
         )
-        return {row[0]: Extent(*row[1:4], row[4] or 0.0, row[5]) for row in rows}
+        return {row[0]: Extent(row[1], row[2], row[3], row[4] or 0.0, row[5]) for row in rows}
+
+    def origins(self) -> dict[int, dict[str, int]]:
+        """How many masks of each origin each object has, by ID and origin."""
+        counts: dict[int, dict[str, int]] = {}
+        for object_id, origin, count in self._rows("SELECT object_id, origin, COUNT(*) FROM masks GROUP BY 1, 2"):
+            counts.setdefault(object_id, {})[origin] = count
+        return counts
 
     def authors_of(self, object_id: int) -> set[str]:
         """Everybody who made it, one of its masks or one of its prompts."""
@@ -587,7 +617,7 @@ class Project:
                 yield made(row)
 
 
-def _key(what: str, object_id: int, frame: int) -> tuple[str, Collection[int]]:
+def _key(what: str, object_id: int, frame: int) -> tuple[str, tuple[int, ...]]:
     if what == "object":
         return "object_id = ?", (object_id,)
     return "object_id = ? AND frame = ?", (object_id, frame)

@@ -15,27 +15,36 @@ from sam2_ros.recordings.recording import Recording
 _STRETCH = re.compile(r"\[(\d+):(\d+)\]$")
 """At the end of the fingerprint of a part of a recording."""
 
+_REMEDY = "put it back, or say where it is: `sam2_ros annotate show PROJECT --recording PATH`, or --recordings"
 
-def recording_of(project: Project, folders: Sequence[Path] = (), images: str | None = None) -> Recording:
+
+def recording_of(
+    project: Project, folders: Sequence[Path] = (), images: str | None = None, place: Path | None = None
+) -> Recording:
     """Open the recording of a project, or the part of it that the project is of.
+
+    It is looked for where it was, in the folders, and beside the project, which may have been moved together with it.
 
     Args:
         folders: where to look for it, under its own name, if it is no longer where it was.
-        images: topic of a bag's images; None: the only one.
+        images: topic of a bag's images; None: that of which the project was made.
+        place: where it is now, which the project remembers; None: not known.
 
     Raises:
         ProjectError: it is gone, cannot be read, or has another content; the message names project and recording.
     """
-    places = [project.recording_path, *(folder / project.recording_path.name for folder in folders)]
-    path = next((place for place in places if place.exists()), None)
+    name = project.recording_path.name
+    beside = project.folder.absolute().parent
+    places = [place] if place else [project.recording_path, *(folder / name for folder in (*folders, beside))]
+    path = next((one for one in places if one.exists()), None)
     if path is None:
-        looked = f", nor in {', '.join(map(str, folders))}" if folders else ""
+        others = ", ".join(map(str, folders))
+        looked = f", nor in {others}" if others else ""
         raise ProjectError(
-            f"the recording of {project.folder} is not there: {project.recording_path}{looked}; put it back, or give"
-            " the folder that it is in now (--recordings)"
+            f"the recording of {project.folder} is not there: {place or project.recording_path}{looked}; {_REMEDY}"
         )
     try:
-        recording = open_recording(path, images)
+        recording = open_recording(path, images or project.images_topic)
         if recording.fps != project.fps and not isinstance(recording, BagRecording):  # another rate was given
             recording = open_recording(path, fps=project.fps)
         if part := _STRETCH.search(project.fingerprint):
@@ -44,9 +53,10 @@ def recording_of(project: Project, folders: Sequence[Path] = (), images: str | N
         raise ProjectError(f"the recording of {project.folder} cannot be opened: {error}") from error
     if recording.fingerprint() != project.fingerprint:
         raise ProjectError(
-            f"{path} is not the recording that {project.folder} was made for, though it has its name: its content is"
-            " another one; put that one back, or give the folder that it is in now (--recordings)"
+            f"{path} is not the recording that {project.folder} was made for: its content is another one; {_REMEDY}"
         )
+    if place is not None and path.absolute() != project.recording_path:
+        project.relocate(recording)
     return recording
 
 

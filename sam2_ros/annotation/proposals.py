@@ -59,8 +59,21 @@ def propose(
         for stored in store.masks_of(object_id):
             begins = stored.frame == first_frames.get(object_id) and stored.present
             origin = AUTOMATIC if automatic else PROMPTED if begins else PROPAGATED
-            numbers = stored.present, stored.presence, stored.iou
-            masks.append(AnnotatedMask(0, stored.frame, *sizes[stored.frame], *numbers, stored.counts, origin, 0))
+            height, width = sizes[stored.frame]
+            masks.append(
+                AnnotatedMask(
+                    0,
+                    stored.frame,
+                    height,
+                    width,
+                    stored.present,
+                    stored.presence,
+                    stored.iou,
+                    stored.counts,
+                    origin,
+                    0,
+                )
+            )
         made.append(
             project.add_object(
                 by,

@@ -72,8 +72,8 @@ def play(
     """Annotate every object of a clip three times, once in each phase, and compare the results.
 
     An object is annotated from the first frame on which it is visible to the clip's end, on those frames of the
-    project's that have a known mask. In phases 2 and 3 the annotator goes through them in order, corrects a frame that
-    is wrong, and has it propagated from there on; earlier frames were fine, and stay.
+    project's that have a known mask. In phases 2 and 3 the annotator watches how masks are propagated, stops at a frame
+    that is wrong, corrects it, and has it propagated from there on; earlier frames were fine, and stay.
 
     Args:
         folder: of the project, which is made there; each object is in it once for every phase.
@@ -131,10 +131,19 @@ class Player:
                 looked = 0
                 self._edit(frame, truth, known)
                 if self._phase > 1:
-                    span = range(frame, self._length)
-                    self._assistant.propagate(self.object_id, frame, self._phase, span)
+                    self._propagate(frame, truths)
             yield (number + 1) / len(truths)
         self._look(looked)
+
+    def _propagate(self, frame: int, truths: Mapping[int, np.ndarray]) -> None:
+        """Have a mask propagated to the end, or to the first frame that has to be corrected."""
+
+        def is_fine(mask: AnnotatedMask) -> bool:
+            truth = truths.get(mask.frame)
+            return truth is None or not self._annotator.touches(truth, mask.mask)
+
+        span = range(frame, self._length)
+        self._assistant.propagate(self.object_id, frame, self._phase, span, is_fine=is_fine)
 
     def _look(self, frames: int) -> None:
         if frames:

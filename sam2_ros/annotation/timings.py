@@ -48,6 +48,11 @@ class Timings:
         return self.edited / self.frames if self.frames else math.nan
 
     @property
+    def drawn_share(self) -> float:
+        """0 .. 1; NaN without frames."""
+        return self.drawn / self.frames if self.frames else math.nan
+
+    @property
     def clicks_per_clicked_frame(self) -> float:
         """NaN without clicks."""
         return self.clicks / self.clicked if self.clicked else math.nan

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NamedTuple
 
 from sam2_ros.requirements import require
@@ -24,6 +25,8 @@ class Command(NamedTuple):
 GROUPS: dict[str, dict[str, Command]] = {
     "Recordings and pictures": {
         "track": Command("sam2_ros.commands.track", "follow things through a bag, a video or a folder of images"),
+        "fleet": Command("sam2_ros.commands.fleet", "many recordings at once, on this machine or on a cluster"),
+        "annotate": Command("sam2_ros.commands.annotate", "masks by people and model, verified, for training"),
         "segment": Command("sam2_ros.commands.segment", "everything in pictures, or what is pointed at"),
     },
     "Live, with ROS 2 (or: ros2 run sam2_ros COMMAND)": {
@@ -65,7 +68,10 @@ def main() -> int:
     if name == "help" and arguments:
         name, *arguments = arguments[0], "--help"
     if name in ("-h", "--help", "help", ""):
-        print(help_of(program), end="")
+        try:
+            print(help_of(program), end="", flush=True)
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if name else 2
     if name in ("-V", "--version", "version"):
         print(f"{PROGRAM} {version()}")
@@ -85,6 +91,9 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> int:
         arguments: those after it; None: those of this process.
     """
     command = COMMANDS[name]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a label or a file's name must not end a finished run
     sys.argv = [f"{program} {name}", *(sys.argv[1:] if arguments is None else arguments)]
     # Python would raise KeyboardInterrupt in the middle of an import. (The first process of a container would not end
     # by the default action.)

@@ -21,31 +21,42 @@ from rich.text import Text
 WINDOW = 20.0
 """Seconds of which the rate and the time left are an average."""
 
+NARROW = 75
+"""With fewer letters in a line, nothing would be whole: only what matters is shown."""
+
 
 class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} images/s" if speed else "", style="progress.data.speed")
+        return Text(f"{speed:.1f} {self._unit}/s" if speed else "", style="progress.data.speed")
 
 
 class Progress:
     """Bars of the tracking and of the writing. The first shows all passes together.
 
     Images that an earlier process has done count as done, but not for the rate.
+
+    Args:
+        unit: what is counted.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._bars = Bars(
+    def __init__(self, console: Console, unit: str = "images") -> None:
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description:<20}"),
             BarColumn(30),
             MofNCompleteColumn(),
-            _Rate(),
+            _Rate(unit),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=WINDOW,
-        )
+        ]
+        if console.width < NARROW:
+            columns = [TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn()]
+        self._bars = Bars(*columns, console=console, speed_estimate_period=WINDOW)
         self._tasks: dict[str, TaskID] = {}
         self.is_new = False
         """Whether anything was tracked that an earlier process had not done already."""

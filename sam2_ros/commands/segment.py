@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,11 @@ def segment(options: argparse.Namespace, console: Console) -> int:
     """
     pictures = PictureList.of(options.pictures, options.out)
     check_out(options, pictures)
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror if options.out.is_dir() or not options.out.exists() else "it is no folder"
+        raise ValueError(f"{options.out}: {problem}; choose another folder with --out") from error
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     segmenter = (
         Prompted(model, options.prompts, options.label) if options.prompts else Everything(model, options.settings)
@@ -195,7 +200,7 @@ def segment(options: argparse.Namespace, console: Console) -> int:
                 found = segmenter(image, lambda done: progress.update(task, completed=number + done))  # noqa: B023
             except (ClipError, PromptError) as error:
                 skipped += 1
-                reason = error if isinstance(error, ClipError) else f"{picture.path}: {error}"
+                reason = str(error) if isinstance(error, ClipError) else f"{picture.path}: {error}"
                 said = _printable(f"skipped: {reason}")
                 console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
                 continue
@@ -237,6 +242,7 @@ def _count(number: int, noun: str) -> str:
 def main() -> int:
     options = parse_options()
     console = Console()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are none; bombs are refused
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was found until then is written
     try:
         return segment(options, console)

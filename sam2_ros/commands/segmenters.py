@@ -87,6 +87,8 @@ class Everything:
             if masks:
                 best = max(masks, key=lambda mask: mask.iou)
                 values = {"pred_iou_thresh": best.iou, "stability_score_thresh": best.stability}
+                if any(values[name] < 0.005 for name in names):  # "below 0.00" is nothing that a user can do
+                    continue
                 said = [f"--{n.replace('_', '-')} ({getattr(settings, n):g}) below {values[n]:.2f}" for n in names]
                 return f"lower {' and '.join(said)}"
         return "there is no mask at all at the clicks; try more --points-per-side"

@@ -117,7 +117,7 @@ def _prompt(kind: str) -> Callable[[str], TimedPrompt]:
         try:
             return parse_timed(kind, text)
         except ValueError as error:
-            is_recording = kind != "mask" and Path(text).exists()
+            is_recording = kind != "mask" and os.path.exists(text)
             hint = f"; the recording comes first: track {text} --{kind} X,Y" if is_recording else ""
             raise argparse.ArgumentTypeError(f"{error}{hint}") from error
 

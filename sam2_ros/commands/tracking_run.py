@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 from rich.console import Console
 
-from sam2_ros.acceleration import Network
-from sam2_ros.checkpoints.errors import CheckpointError
-from sam2_ros.checkpoints.load import load_model
+from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
-from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
-from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError, forget
+from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import BACKWARDS, lost_objects, track
+from sam2_ros.recordings.track import lost_objects, track
 from sam2_ros.tracking.tracker import Tracker
-
-STORE = "masklets.db"
-"""The masklets in the output folder."""
-
-EVERYTHING = "everything"
 
 NAMED = 5
 """How many of several things are named."""
@@ -49,31 +42,32 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0; 1 if images were skipped; 2 after an error; 130 if it was interrupted.
     """
     console = Console()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are none; bombs are refused
     try:
         skipped = _run(options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return 130
-    except (CheckpointError, OSError, ValueError, MemoryError, ImportError) as error:
-        print(f"track: {_line(error)}", file=sys.stderr)
+    except ERRORS as error:
+        print(f"track: {one_line(error)}", file=sys.stderr)
         return 2
     return 1 if skipped else 0
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Returns the number of images that were skipped."""
+    _check_apart(options.recording, options.out)
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
     recording = _stretch(whole, options.begin, options.end)
     out: Path = options.out
-    if out.resolve() == options.recording.resolve():
-        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
     prompts, from_bag = _prompts(options, recording, console)
     backward = not from_bag if options.backward is None else options.backward
-    model = _model(options)
-    store = _store(options, whole, recording, prompts, model, backward)
-    with store:
+    model = loaded_model(options)
+    what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
+    weights = weights_digest(model, options.checkpoint)
+    with open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
             if options.everything:
@@ -94,15 +88,29 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rejected = [f"object {object_id} {reason}" for object_id, reason in store.rejected.items()]
         _note_several(console, "masklets found and rejected", rejected)
         skipped = _note_damaged(console, recording, store)
-        console.print(tracking_table(store, recording))
+        if store.labels:
+            console.print(tracking_table(store, recording))
+        else:
+            _note(console, "no object was found that stays; a larger model (--model) finds more")
         if not progress.is_new and not written.new:
-            console.print(f"All of this was complete already; {out} is unchanged. --restart begins again.")
+            said = f"All of this was complete already; {out} is unchanged. --restart begins again."
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
         bag = _bag_description(recording, originals)
         descriptions = {output.place: output.description for output in (*FORMATS.values(), SHEET)} | {"bag": bag}
         for path in written.paths:
             console.print(str(path), style="bold", end="  ", highlight=False, markup=False, soft_wrap=True)
             console.print(descriptions[path.name], highlight=False, markup=False, soft_wrap=True)
     return skipped
+
+
+def _check_apart(recording: Path, out: Path) -> None:
+    """Raise ValueError if results would be written over the recording, or `--restart` would delete it with them."""
+    source, folder = recording.resolve(), out.resolve()
+    if source == folder:
+        raise ValueError(f"{out} is the recording itself; choose another folder with --out")
+    places = {folder / name for name in (STORE, *(output.place for output in (*FORMATS.values(), SHEET)))}
+    if places & {source, *source.parents}:
+        raise ValueError(f"{recording} is in the place of a result in {out}; choose another folder with --out")
 
 
 def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
@@ -150,7 +158,7 @@ def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console
     if chosen is None:
         return []
     prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False)
+    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False, markup=False)
     _note_several(console, "prompts of the bag, left out", left_out)
     return prompts
 
@@ -164,80 +172,9 @@ def _how_to_prompt(recording: Recording) -> str:
     return f"Give --click X,Y, a pixel of a thing on the first image ({size}), --prompts FILE, or --everything"
 
 
-def _model(options: argparse.Namespace) -> SAM2 | Network:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker refuses such weights
-        return load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
-
-
-def _store(
-    options: argparse.Namespace,
-    whole: Recording,
-    recording: Recording,
-    prompts: Sequence[ScheduledPrompt],
-    model: SAM2 | Network,
-    backward: bool,
-) -> MaskletStore:
-    """The masklets of this run in the output folder. Raises OSError or ValueError."""
-    out: Path = options.out
-    file = out / STORE
-    run = {
-        "recording": whole.fingerprint(),
-        "images": [recording.span.start, recording.span.stop],
-        "prompts": EVERYTHING if options.everything else [_described(scheduled) for scheduled in prompts],
-        "search": {**asdict(_search(options)), "max_objects": options.max_objects} if options.everything else None,
-        "model": [model.config.name, _digest(model, options.checkpoint)],
-        "size of the input": [model.config.image_size, model.config.aspect],
-        "device": model.device.type,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror if out.is_dir() or not out.exists() else "it is no folder"
-        raise ValueError(f"{out}: {reason}; choose another folder with --out") from error
-    if options.restart:
-        forget(file)
-    try:
-        store = MaskletStore(file, run)
-    except OtherRunError as error:
-        raise ValueError(f"{error}; --restart forgets it, --out chooses another folder") from error
-    if not backward and not options.everything and store.pass_state(BACKWARDS) is not None:
-        store.close()
-        raise ValueError(f"{out} holds masklets that were followed backwards; --restart forgets them, or choose --out")
-    return store
-
-
 def _search(options: argparse.Namespace) -> AutomaticMaskletSettings:
     """How --everything finds objects. Raises ValueError."""
     return AutomaticMaskletSettings(period=options.period, coverage=options.coverage, max_masklets=options.max_masklets)
-
-
-def _described(scheduled: ScheduledPrompt) -> dict[str, object]:
-    """A prompt as JSON; its mask as a hash."""
-    prompt = scheduled.prompt
-    mask = None if prompt.mask is None else hashlib.sha256(np.packbits(prompt.mask).tobytes()).hexdigest()
-    return {
-        "frame": scheduled.frame,
-        "object_id": prompt.object_id,
-        "label": prompt.label,
-        "clicks": [list(click) for click in prompt.clicks],
-        "box": None if prompt.box is None else list(prompt.box),
-        "mask": mask,
-        "replace": prompt.replace,
-    }
-
-
-def _digest(model: SAM2 | Network, checkpoint: Path | None) -> str:
-    """A hash of the weights; of exported graphs, of their files."""
-    digest = hashlib.sha256()
-    if isinstance(model, SAM2):
-        for name, tensor in model.state_dict().items():
-            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
-    elif checkpoint is not None:
-        for file in sorted(checkpoint.expanduser().iterdir()):
-            if file.is_file():
-                digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:32]
 
 
 def _note(console: Console, text: str) -> None:
@@ -263,10 +200,3 @@ def _note_damaged(console: Console, recording: Recording, store: MaskletStore) -
 def _bag_description(recording: Recording, originals: bool) -> str:
     beside = "original messages" if isinstance(recording, BagRecording) else "images, as JPEG"
     return f"ROS 2 bag (MCAP) with the masklets {f'beside the {beside}' if originals else 'alone'}"
-
-
-def _line(error: BaseException) -> str:
-    """An error as one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__

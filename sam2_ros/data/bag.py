@@ -62,7 +62,7 @@ def _recovery_hint(root: str | Path) -> str:
     folders = {file.parent for file in Path(root).glob("*/*.mcap")}
     incomplete = sorted(folder for folder in folders if not (folder / "metadata.yaml").is_file())
     arguments = " ".join(str(folder) for folder in incomplete[:3])
-    return f"; `python -m sam2_ros.data.recovery {arguments}` completes interrupted recordings" if incomplete else ""
+    return f"; `sam2_ros recover {arguments}` completes interrupted recordings" if incomplete else ""
 
 
 def _name(path: Path) -> str:
@@ -243,7 +243,7 @@ def clip_errors(path: Path, frame: int | None = None) -> Iterator[None]:
         yield
     except Exception as error:  # rosbags doesn't wrap errors of its parsers, SQLite and decompressors
         sqlite = path.suffix == ".db3" or any(path.glob("*.db3"))
-        command = f"{'ros2 bag reindex' if sqlite else 'python -m sam2_ros.data.recovery'} {path}"
+        command = f"{'ros2 bag reindex' if sqlite else 'sam2_ros recover'} {path}"
         advice = "" if frame is not None else f" (if the recording was interrupted, `{command}` completes it)"
         raise ClipError(path, f"cannot be read: {error or type(error).__name__}{advice}", frame) from error
 

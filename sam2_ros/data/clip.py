@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,6 +53,8 @@ class Clip:
     """Predicted IoU of each mask with the truth, 0 .. 1: T entries, float [N]. None: the masks were not predicted."""
     labels: Mapping[int, str] | None = None
     """Labels of objects, by ID; None: they have none."""
+    attributes: Mapping[int, Mapping[str, Any]] | None = None
+    """What else is known of objects, by ID and name, as JSON can hold it; None: nothing."""
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.masks):
@@ -68,3 +70,10 @@ class Clip:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def is_complete(self, frame: int) -> bool:
+        """Whether the masks of all objects are known on a frame, if it is annotated.
+
+        Formats that cannot say that a mask is unknown take only such frames for annotated.
+        """
+        return self.known is None or bool(self.known[frame].all())

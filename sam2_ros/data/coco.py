@@ -347,17 +347,20 @@ def segment(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
     """Write annotations.json, and annotated frames as images/<name>.jpg, or images/<name>-00000.jpg for long clips.
 
-    Masks are written as run lengths; invisible objects are left out. Annotations have a `score`, the predicted IoU, if
-    the clip has `ious`, and a `track_id`, the object's ID, if it has several frames. Labels become categories.
+    Masks are written as run lengths; invisible objects are left out, and so are frames on which a mask is unknown.
+    Annotations have a `score`, the predicted IoU, if the clip has `ious`, `attributes` if the object has any, and a
+    `track_id` if the clip has several frames: the object's ID, in later clips plus the highest one before. Labels
+    become categories.
 
     Raises OSError.
     """
-    root = Path(root)
+    root, tracks = Path(root), 0
     with CocoWriter(root / "annotations.json") as writer:
         for clip in clips:
+            attributes = clip.attributes or {}
             entries = zip(clip.frames, clip.masks, clip.ious or repeat(None, len(clip)), strict=True)
             for index, (frame, masks, ious) in enumerate(entries):
-                if masks is None:
+                if masks is None or not clip.is_complete(index):
                     continue
                 name = f"{clip.name}.jpg" if len(clip) == 1 else f"{clip.name}-{index:05d}.jpg"
                 write_jpeg(root / "images" / name, frame, quality)
@@ -374,8 +377,11 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
                     }
                     if ious is not None:
                         annotation["score"] = round(float(ious[row]), 6)
+                    if attributes.get(object_id):
+                        annotation["attributes"] = dict(attributes[object_id])
                     if len(clip) > 1:
-                        annotation["track_id"] = object_id
+                        annotation["track_id"] = tracks + object_id
                     annotations.append(annotation)
                 height, width = frame.shape[:2]
                 writer.add(name, height, width, annotations)
+            tracks += max(clip.object_ids, default=0) if len(clip) > 1 else 0

@@ -42,7 +42,7 @@ def read_image(file: Path, frame: int | None = None) -> np.ndarray:
     """Read an image with its EXIF rotation: uint8 [H, W, 3] RGB. Raises ClipError."""
     with opened(file, frame) as image:
         if image.mode.startswith(("I", "F")):
-            raise ClipError(file, f"has pixels of more than 8 bits (mode {image.mode})", frame)
+            raise ClipError(file, f"has pixels of more than 8 bits (mode {image.mode}); convert it to 8 bits", frame)
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 

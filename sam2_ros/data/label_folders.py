@@ -101,11 +101,13 @@ def _for_objects(annotations: Path, values: LabelValues, ids: tuple[int, ...]) -
 def write(clip: Clip, images: Path, annotations: Path, quality: int, step: int = 1) -> None:
     """Write frames as JPEG and masks as label images, numbered 0, step, 2 * step, ... in five digits.
 
+    Frames on which a mask is unknown get no label image, which would say that its object is not visible.
+
     Raises:
         ValueError: an object's ID is above 254.
         OSError: a file can't be written.
     """
     for index, (frame, masks) in enumerate(zip(clip.frames, clip.masks, strict=True)):
         write_jpeg(images / f"{index * step:05d}.jpg", frame, quality)
-        if masks is not None:
+        if masks is not None and clip.is_complete(index):
             write_labels(annotations / f"{index * step:05d}.png", clip.object_ids, masks)

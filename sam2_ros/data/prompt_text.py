@@ -8,8 +8,9 @@ from sam2_ros.data.mask_file import read_mask
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 
-_CLICK = re.compile(r"(?P<sign>[+-]?)(?P<x>\d+\.?\d*),(?P<y>\d+\.?\d*)")
-_BOX = re.compile(r"(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*),(\d+\.?\d*)(?=[+-]|$)")
+_NUMBER = r"\d{1,9}(?:\.\d*)?"
+_CLICK = re.compile(rf"(?P<sign>[+-]?)(?P<x>{_NUMBER}),(?P<y>{_NUMBER})")
+_BOX = re.compile(rf"({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})(?=[+-]|$)")
 _WHEN = re.compile(r"[\d.]+s?")
 
 

@@ -79,7 +79,7 @@ def _json(file: Path, kind: str) -> Path:
 def read(file: str | Path, auto: bool = False) -> Clip:
     """Read one video, <id>.mp4; frames and masks are decoded lazily.
 
-    A frame is annotated if every object has a mask there, which may be empty.
+    A frame is annotated if an object has a mask there, which may be empty; the masks of others are unknown then.
 
     Args:
         file: the video.
@@ -103,13 +103,26 @@ def read(file: str | Path, auto: bool = False) -> Clip:
         masklets.append((source, annotation["masklet"], np.argsort(ids).tolist()))
         object_ids += [offset + value for value in sorted(ids)]
 
+    known = np.zeros((len(frames), len(object_ids)), bool)
+    annotated = np.zeros(len(frames), bool)
+    first = 0
+    for _, masklet, order in masklets:
+        for index, entries in enumerate(masklet):
+            known[index * STEP, first : first + len(order)] = [entries[column] is not None for column in order]
+            annotated[index * STEP] |= not entries
+        first += len(order)
+    annotated |= known.any(axis=1)
+
     def masks(frame: int) -> np.ndarray | None:
+        if not annotated[frame]:
+            return None
         masks_of_frame = np.zeros((len(object_ids), *frames.size), bool)
         row = 0
         for source, masklet, order in masklets:
-            if frame % STEP or frame // STEP >= len(masklet) or None in masklet[frame // STEP]:
-                return None
             for column in order:
+                if not known[frame, row]:
+                    row += 1
+                    continue
                 try:
                     masks_of_frame[row] = coco_rle.decode(masklet[frame // STEP][column], frames.size)
                 except ValueError as error:
@@ -119,7 +132,16 @@ def read(file: str | Path, auto: bool = False) -> Clip:
 
     folders = ObjectFolders(None, {object_id: f"{object_id - 1:03d}" for object_id in object_ids})
     masklets_of = Lazy(len(frames), masks)
-    return Clip(file.stem, frames, tuple(object_ids), masklets_of, frames.fps or 24.0, mask_files=folders)
+    all_known = bool(known[annotated].all())
+    return Clip(
+        file.stem,
+        frames,
+        tuple(object_ids),
+        masklets_of,
+        frames.fps or 24.0,
+        None if all_known else known,
+        mask_files=folders,
+    )
 
 
 def _ids(source: Path, ids: list[Any]) -> list[int]:
@@ -143,7 +165,9 @@ def _check(source: Path, masklet: list[Any], objects: int, frames: int) -> None:
 def write(clips: Iterable[Clip], root: str | Path) -> None:
     """Write clips as <name>.mp4 and <name>_manual.json, with the masks of every fourth frame.
 
-    Video compression is lossy. Object IDs are written one lower, from 0, as in the data set. Raises OSError.
+    Unknown masks are null. Labels and attributes, if there are any, are in `masklet_label` and `masklet_attributes`,
+    which the data set does not have. Video compression is lossy. Object IDs are written one lower, from 0, as in the
+    data set. Raises OSError.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -161,9 +185,11 @@ def _annotation(clip: Clip, height: int, width: int) -> dict[str, Any]:
     areas = np.full((-(-len(clip) // STEP), objects), -1)  # pixels, -1 where not annotated
     for row in range(len(areas)):
         masks = clip.masks[row * STEP]
-        masklet.append([None] * objects if masks is None else [coco_rle.encode(mask) for mask in masks])
+        masklet.append([None] * objects)
         if masks is not None:
-            areas[row] = masks.sum(axis=(1, 2))
+            known = np.ones(objects, bool) if clip.known is None else clip.known[row * STEP]
+            masklet[row] = [coco_rle.encode(mask) if here else None for mask, here in zip(masks, known, strict=True)]
+            areas[row] = np.where(known, masks.sum(axis=(1, 2)), -1)
     sizes, first, changes = [], [], []
     for column in areas.T:
         seen = column > 0
@@ -171,6 +197,11 @@ def _annotation(clip: Clip, height: int, width: int) -> dict[str, Any]:
         first.append(float(seen.argmax()) if seen.any() else None)
         annotated = seen[column >= 0]
         changes.append(int(np.count_nonzero(np.diff(annotated[annotated.argmax() :]))) if annotated.size else 0)
+    extra: dict[str, Any] = {}
+    if any((clip.labels or {}).values()):
+        extra["masklet_label"] = [(clip.labels or {}).get(object_id, "") for object_id in clip.object_ids]
+    if any((clip.attributes or {}).values()):
+        extra["masklet_attributes"] = [dict((clip.attributes or {}).get(one, {})) for one in clip.object_ids]
     return {
         "video_id": clip.name,
         "video_duration": len(clip) / clip.fps,
@@ -192,4 +223,5 @@ def _annotation(clip: Clip, height: int, width: int) -> dict[str, Any]:
         "masklet_type": ["manual"] * objects,
         "masklet_stability_score": [None] * objects,
         "masklet_num": objects,
+        **extra,
     }

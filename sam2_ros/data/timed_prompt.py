@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Literal
 
 from sam2_ros.tracking.prompt import Prompt
 
-_MOMENT = re.compile(r"\d+|(?:\d+\.?\d*|\.\d+)s")
+_MOMENT = re.compile(r"\d{1,18}|(?:\d{1,18}(?:\.\d*)?|\.\d+)s")
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,17 @@ class Moment:
             return int(self.value)
         if self.unit == "s":
             length = (last - first) / 1e9 * (len(stamps) / max(1, len(stamps) - 1))  # the last image lasts, too
-            if not math.isfinite(self.value) or not 0 <= self.value <= length:
+            if not 0 <= self.value <= length:  # not a number, either
                 raise ValueError(f"the recording is {length:.1f} s long")
             stamp = min(first + round(self.value * 1e9), last)
         else:
             stamp = int(self.value)
             if not first <= stamp <= last:
-                where = f"{(first - stamp) / 1e9:.3f} s before its first" if stamp < first else ""
-                where = where or f"{(stamp - last) / 1e9:.3f} s after its last"
-                raise ValueError(f"it lies outside the recording, {where} image")
+                apart, where = (
+                    (first - stamp, "before its first") if stamp < first else (stamp - last, "after its last")
+                )
+                seconds = f"{apart // 10**9}.{apart // 10**6 % 1000:03d}"  # a file may hold any whole number
+                raise ValueError(f"it lies outside the recording, {seconds} s {where} image")
         after = bisect_left(stamps, stamp)
         if after and stamp - stamps[after - 1] <= stamps[after] - stamp:
             return after - 1

@@ -21,6 +21,7 @@ import numpy as np
 from sam2_ros.data import label_folders
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning
+from sam2_ros.data.coco_writer import UNLABELLED
 from sam2_ros.data.images import SUFFIXES, image_files
 from sam2_ros.data.json_file import read_json
 from sam2_ros.data.labels import MAX_ID, label_files
@@ -123,8 +124,8 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
     """Write JPEG frames, palette PNGs and meta.json. Where objects overlap, the higher ID wins.
 
     Frames are numbered at 30 per second, so rates of 30, 15, 10, 6, 5, ... frames per second are kept, and others are
-    rounded to the nearest of these. The category of every object is "object". Raises ValueError for an object ID above
-    254, which the format cannot hold, and OSError.
+    rounded to the nearest of these. Labels become categories, "object" without one. Frames on which a mask is unknown
+    are not annotated. Raises ValueError for an object ID above 254, which the format cannot hold, and OSError.
     """
     root, videos = Path(root), {}
     for clip in clips:
@@ -132,9 +133,19 @@ def write(clips: Iterable[Clip], root: str | Path, quality: int = 95) -> None:
         label_folders.write(clip, root / "JPEGImages" / clip.name, root / "Annotations" / clip.name, quality, step)
         frames: dict[int, list[str]] = {object_id: [] for object_id in clip.object_ids}
         for index, masks in enumerate(clip.masks):
-            for object_id, mask in zip(clip.object_ids, [] if masks is None else masks, strict=False):
+            if masks is None or not clip.is_complete(index):
+                continue
+            for object_id, mask in zip(clip.object_ids, masks, strict=True):
                 if mask.any() or frames[object_id]:  # from the first frame on which it is visible
                     frames[object_id].append(f"{index * step:05d}")
-        objects = {str(key): {"category": "object", "frames": value} for key, value in frames.items()}
+        labels, attributes = clip.labels or {}, clip.attributes or {}
+        objects = {
+            str(key): {
+                "category": labels.get(key) or UNLABELLED,
+                "frames": value,
+                **({"attributes": dict(attributes[key])} if attributes.get(key) else {}),
+            }
+            for key, value in frames.items()
+        }
         videos[clip.name] = {"objects": objects}
     (root / "meta.json").write_text(json.dumps({"videos": videos}))

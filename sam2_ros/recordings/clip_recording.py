@@ -19,6 +19,9 @@ class ClipRecording(Recording):
         super().__init__(Path(clip.name), regular_stamps(len(clip), clip.fps), clip.fps)
         self._clip = clip
 
+    def _file(self, index: int) -> None:
+        return None
+
     def _content(self) -> str:
         content = hashlib.sha256(repr((len(self), self.fps)).encode())
         for image in self._clip.frames:

@@ -38,5 +38,8 @@ class FolderRecording(Recording):
             except ClipError as error:
                 yield DamagedImage(index, f"{self.files[index].name} {error.problem}")
 
+    def _file(self, index: int) -> Path:
+        return self.files[index]
+
     def _content(self) -> str:
         return content_hash("folder", self.stamps, self.files)

@@ -11,6 +11,9 @@ from rosbags.interfaces import Connection
 
 from sam2_ros.recordings.bag_reader import BagReader
 
+MAX_SECONDS = 2**31 - 1
+"""Of a time of ROS."""
+
 
 @dataclass
 class ImageIndex:
@@ -39,7 +42,9 @@ class ImageIndex:
                 recorded = stamp_of(head)
                 frame_id = _frame_id(head)
             except (struct.error, IndexError):
-                notices[f"images on {topic} that are cut off before their stamp, left out"] += 1
+                notices[
+                    f"images on {topic} that are cut off before their stamp, or whose stamp is no time, left out"
+                ] += 1
                 continue
             stamp = recorded or time
             if stamp in seen:
@@ -61,9 +66,14 @@ class ImageIndex:
 
 
 def stamp_of(data: bytes) -> int:
-    """Stamp of a serialised message that begins with a header, ns. Raises struct.error or IndexError."""
+    """Stamp of a serialised message that begins with a header, ns. Raises struct.error or IndexError.
+
+    Raises struct.error also for what is no time of ROS, with seconds of 32 bits, and could not be written again.
+    """
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    if seconds + nanoseconds // 1_000_000_000 > MAX_SECONDS:
+        raise struct.error("the stamp is no time")
     return int(seconds * 1_000_000_000 + nanoseconds)
 
 

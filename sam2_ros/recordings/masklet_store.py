@@ -388,6 +388,8 @@ class MaskletStore:
                 number, remedy = errno.EACCES, "cannot be written; choose another folder"
             elif "locked" in text:
                 number, remedy = errno.EBUSY, "another process is working on it"
+            elif "no such" in text or "has no column" in text:
+                number, remedy = errno.EIO, "is a database of another program; choose another folder"
             elif "not a database" in text or "malformed" in text:
                 number, remedy = errno.EIO, "is damaged; delete it to begin again"
             else:

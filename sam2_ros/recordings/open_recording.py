@@ -67,7 +67,7 @@ def _bag(path: Path) -> Path | None:
         return path
     files = sorted((file for file in path.iterdir() if file.suffix in SUFFIXES), key=natural)
     if len(files) > 1:
-        command = "python -m sam2_ros.data.recovery" if files[0].suffix == ".mcap" else "ros2 bag reindex"
+        command = "sam2_ros recover" if files[0].suffix == ".mcap" else "ros2 bag reindex"
         problem = f"has no metadata.yaml; if its recording was interrupted, `{command} {path}` completes it"
         raise ClipError(path, f"{problem}; if its {len(files)} files are bags of their own, give one of them")
     return files[0] if files else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
@@ -14,10 +15,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from sam2_ros.data.clips import ClipError
 from sam2_ros.recordings.read_ahead import read_ahead
 
 FIRST_STAMP = 1_000_000_000
 """Stamp of the first image of a video or folder, ns; in ROS, 0 means "no time"."""
+
+GONE = "is gone, and was there when the recording was opened; when it is there again, start the same command again"
+
+MAX_SECONDS = 2**31 - 2
+"""From the first stamp to the last one; ROS counts seconds in 32 bits."""
 
 SAMPLES, SAMPLE = 16, 1 << 16
 """Places of a file, and files of a folder, of which a hash is made, and the bytes at each."""
@@ -133,7 +140,11 @@ class Recording(ABC):
         A copy in another place has the same one, another stretch a different one.
         """
         stretch = "" if len(self.span) == len(self) else f"[{self.span.start}:{self.span.stop}]"
-        return self._content() + stretch
+        return self.content() + stretch
+
+    def content(self) -> str:
+        """The fingerprint of the whole recording, also of a stretch."""
+        return self._content()
 
     @abstractmethod
     def _content(self) -> str:
@@ -146,19 +157,28 @@ class Recording(ABC):
         Runs in a thread of its own. Raises ClipError.
         """
 
+    def _file(self, index: int) -> Path | None:
+        """The file or folder that an image is in; None: it is in memory."""
+        return self.path
+
     def _undamaged(self, indices: range) -> Iterator[RecordedImage]:
         if not indices:
             return
         with closing(read_ahead(self._read(indices))) as images:
             for image in images:
                 if isinstance(image, DamagedImage):
+                    file = self._file(image.index)
+                    if file is not None and not os.path.lexists(file):  # it would seem to be damaged to the end
+                        raise ClipError(file, GONE)
                     self.damaged[image.index] = image.reason
                 elif image is not None:
                     yield image
 
 
 def regular_stamps(count: int, fps: float) -> list[int]:
-    """Stamps of images at a constant rate, ns."""
+    """Stamps of images at a constant rate, ns. Raises ValueError: the last one is no time of ROS."""
+    if (count - 1) / fps >= MAX_SECONDS:
+        raise ValueError(f"{count} images at {fps:g} a second last too long; a larger --fps is needed")
     return [FIRST_STAMP + round(index * 1e9 / fps) for index in range(count)]
 
 

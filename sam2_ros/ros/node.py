@@ -61,6 +61,7 @@ from sam2_ros.ros.tracked_camera import NOT_CONFIGURED, TRACKER_PARAMETERS, Trac
 from sam2_ros.system import stopping
 from sam2_ros.system.allocator import keep_freed_memory, limit_heaps
 from sam2_ros.system.lost_device import loss_of_device
+from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking.tracker import Tracker
 
 DESCRIPTION = """The `sam2` node: camera images and prompts in, masklets out.
@@ -76,9 +77,6 @@ EXECUTOR_THREADS = 2 * MAX_WAITING_CALLS + 15
 """Threads of the executor for each camera: one per waiting call and per callback group, and one to refuse excess calls:
 no callback blocks another."""
 
-MAX_SMALL_IMAGE_SIZE = 512
-"""Input size up to which PyTorch's operations are too small to gain from all cores, since threads have to be woken for
-each (docs/speed.md, "Threads of one operation")."""
 
 MOST_KEPT_MEMORY = 2**26
 """Bytes of freed memory that are kept for the next image, for each heap."""
@@ -349,19 +347,6 @@ class _RosLogHandler(logging.Handler):
             self._log.warning(record.getMessage())
         else:
             self._log.info(record.getMessage())
-
-
-def network_threads(image_size: int, encode_ahead: bool, kernels: bool) -> int:
-    """Number of CPU threads per operation, if not configured.
-
-    One per core; of more than two cores, one is left to the rest of the robot. Small images are encoded ahead on one
-    half of the cores while objects are tracked on the other half, unless our kernels for CPUs run whole parts of the
-    network as one operation each.
-    """
-    cores = len(os.sched_getaffinity(0))
-    if encode_ahead and image_size <= MAX_SMALL_IMAGE_SIZE and not kernels:
-        return max(1, cores // 2)
-    return cores if cores <= 2 else cores - 1
 
 
 def _refuse_impossible_transitions(node: Sam2Node) -> None:

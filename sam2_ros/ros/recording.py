@@ -69,7 +69,7 @@ def read_recording(bag: Path) -> Recording:
     if not bag.is_dir():
         raise FileNotFoundError(f"{bag} is not a bag: there is no such folder")
     if not (bag / "metadata.yaml").is_file():
-        command = f"python -m sam2_ros.data.recovery {bag}"
+        command = f"sam2_ros recover {bag}"
         advice = f"; `{command}` completes recordings that were cut off" if any(bag.glob("*.mcap")) else ""
         raise ValueError(f"{bag} has no metadata.yaml{advice}")
     recording = Recording()

@@ -15,6 +15,8 @@ from sam2_ros.tracking.overlay import Overlay
 
 SIDE = 306
 """Width of a thumbnail, pixels."""
+MAX_HEIGHT = 8
+"""Of a thumbnail, as a multiple of its width; a line of pixels would fill the memory."""
 PAPER, INK, FAINT = (250, 250, 250), (24, 26, 32), (120, 124, 134)
 MARGIN, GAP, CAPTION = 16, 8, 22
 
@@ -71,6 +73,6 @@ def contact_sheet(
 
 
 def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    height = round(side * image.shape[0] / image.shape[1])
+    height = min(max(1, round(side * image.shape[0] / image.shape[1])), MAX_HEIGHT * side)
     filter = cv2.INTER_AREA if image.shape[1] > side else cv2.INTER_CUBIC
     return cv2.resize(image, (side, height), interpolation=filter) if image.shape[1] != side else image

@@ -70,7 +70,7 @@ def test_table_of_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     row = next(
         line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("3: clicks with memory")
     )
-    assert row.split()[4:] == ["3.0", "66.7", "2.00", "2", "6"]
+    assert row.split()[4:] == ["3.0", "66.7", "0.0", "2.00", "2", "6"]
     assert json.loads((tmp_path / "out/phases.json").read_text())["phases"]["3"]["seconds"] == 18
 
 

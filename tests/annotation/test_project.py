@@ -327,6 +327,17 @@ def test_full_disk_loses_nothing(tmp_path: Path, recording: ClipRecording) -> No
         subprocess.run(["umount", disk], check=True)
 
 
+def test_a_snapshot_does_not_see_what_others_do(project: Project) -> None:
+    one = project.add_object("ann", "cup")
+    with Project(project.folder) as reader:
+        with reader.snapshot():
+            project.put_mask("ann", a_mask(one, 4))
+            assert reader.mask(one, 4) is None and reader.last_action == 1
+        assert reader.mask(one, 4) is not None
+        reader.describe("bob", one, "mug")
+    assert project.object(one).label == "mug"
+
+
 def test_looking_takes_time_and_changes_nothing(project: Project) -> None:
     one = project.add_object("ann")
     project.put_mask("ann", a_mask(one, 2))

@@ -64,13 +64,17 @@ class Model:
         self.prompts.append((phase, frame, "draw"))
         self.project.put_mask(self.by, AnnotatedMask.drawn(object_id, frame, mask, phase), seconds=seconds)
 
-    def propagate(self, object_id: int, frame: int, phase: int, span: range) -> None:
+    def propagate(
+        self, object_id: int, frame: int, phase: int, span: range, is_fine: Callable[[AnnotatedMask], bool]
+    ) -> None:
         self.prompts.append((phase, frame, "propagate"))
-        tracked = [
-            AnnotatedMask.drawn(object_id, other, self._truth(object_id, other) & (not self.lost(other)), phase)
-            for other in span
-        ]
-        self.project.put_propagated(self.by, object_id, [replace(mask, origin=PROPAGATED) for mask in tracked])
+        tracked = []
+        for other in span:
+            mask = self._truth(object_id, other) & (not self.lost(other))
+            tracked.append(replace(AnnotatedMask.drawn(object_id, other, mask, phase), origin=PROPAGATED))
+            if other > frame and not is_fine(tracked[-1]):
+                break
+        self.project.put_propagated(self.by, object_id, tracked)
 
 
 @pytest.fixture

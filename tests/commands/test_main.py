@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from sam2_ros.commands import main as module
 from sam2_ros.commands.main import COMMANDS, help_of, main, run, unknown
@@ -177,3 +178,29 @@ def test_ctrl_c_ends_a_command_without_a_traceback(
     monkeypatch.setattr(sys, "argv", ["sam2_ros", "evaluate"])
     assert main() == 130
     assert capsys.readouterr().err == "evaluate: interrupted\n"
+
+
+def test_help_whose_reader_has_seen_enough() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run([sys.executable, "-m", "sam2_ros", "--help"], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+def test_output_that_knows_few_letters(tmp_path: Path) -> None:
+    """What cannot be written is escaped; the results are there."""
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "bild.png")
+    command = [sys.executable, "-m", "sam2_ros", "track", "bild.png", "--click", "9,9", "--label", "Käfer"]
+    command += ["--size", "128", "--device", "cpu", "--out", "ergebnis-ü"]
+    for encoding in ("ascii", "utf-8:strict"):
+        result = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "50"},
+            capture_output=True,
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert "Käfer".encode("ascii" if encoding == "ascii" else "utf-8", "backslashreplace") in result.stdout
+        assert "…".encode() not in result.stdout

@@ -227,13 +227,22 @@ def test_nothing_found_says_which_threshold_to_lower(
     assert f"nothing was found in 1 picture: lower --{too_high} (1) below 0." in printed
 
 
+def test_nothing_found_in_a_single_pixel_suggests_no_impossible_threshold(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "pixel.png")
+    assert run(tmp_path / "pixel.png") == 0
+    printed = capsys.readouterr().out
+    assert "nothing was found in 1 picture" in printed and "below 0.00" not in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["gone.jpg"], "gone.jpg: there is no such file or folder"),
         (["photos/one", "--out", "photos/one"], "photos/one: the results would lie among the pictures"),
         (["photos/one/cup.png", "--out", "photos/one"], "photos/one: the results would lie among the pictures"),
-        (["photos/one", "--out", "photos/one/cup.png"], "cup.png"),
+        (["photos/one", "--out", "photos/one/cup.png"], "cup.png: it is no folder; choose another folder with --out"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -27,6 +27,8 @@ from sam2_ros.data import bag, davis
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.video_writer import VideoWriter
+from sam2_ros.recordings.pass_progress import Pace
+from sam2_ros.recordings.sole_use import sole_use
 from sam2_ros.recordings.track import BACKWARDS, FORWARDS
 
 pytestmark = pytest.mark.slow
@@ -173,6 +175,17 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mcap")} == times
 
 
+def test_label_is_printed_as_it_is(track, source: Path, tmp_path: Path) -> None:
+    command = (source, "--to", 1, "--out", tmp_path / "a[", "--click", CLICK, CLICK, CLICK, CLICK)
+    command = (*command, "--label", "[/]", "[red]cup[/red]", "杯", "a\x1b[31mb\nc")
+    for _ in range(2):  # the second one finds everything complete
+        status, output, errors = track(*command)
+        assert (status, errors) == (0, "")
+        for label in ("[/]", "[red]cup[/red]", "杯", "a\ufffd[31mb\ufffdc"):
+            assert f" {label} 0 2 of 2 images" in output
+    assert "a[ is unchanged" in output
+
+
 # ---------------------------------------------------------------------------------------------------- bad input
 
 
@@ -187,6 +200,7 @@ def test_second_run_writes_only_what_is_missing(track, source: Path, tmp_path: P
         (("--click", "5,5", "--to", "9s"), ("--to 9 s: the recording is 2.0 s long",)),
         (("--click", "5,5", "--images", "/no"), ("/no", "/camera/image_raw")),
         (("--click", "5,5", "--fps", "5"), ("is a bag",)),
+        (("--click", "5,5", "--to", "9" * 18), (f"--to frame {'9' * 18}: the recording has 20 images",)),
         (("--click", "5,5", "--checkpoint", "/no.pt"), ("/no.pt",)),
         (("--click", "5,5", "--size", "33"), ("33",)),
         (("--click", "5,5", "--device", "gpu"), ("there is no device 'gpu'",)),
@@ -207,6 +221,8 @@ def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments
         (("--click", "3"), "argument --click: '3' is no click; expected X,Y"),
         (("--click", "3,4@x"), "argument --click: 'x' is neither the number of an image"),
         (("--box", "1,2,3"), "argument --box: '1,2,3' is no box"),
+        (("--box", f"1,2,3,{'9' * 400}"), "is no box"),
+        (("--click", "3,4", "--from", "9" * 400), "is neither the number of an image"),
         (("--mask", "/no.png"), "argument --mask: /no.png cannot be read"),
         (("--click", "3,4", "--label", "a", "b"), "2 labels for 1 objects"),
         (("--click", "3,4", "--everything"), "--click, --box and --mask and --everything exclude each other"),
@@ -277,6 +293,43 @@ def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, s
     refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
 
 
+@pytest.mark.parametrize("options", [(), ("--restart",)])
+def test_result_of_one_run_as_the_recording_of_another(track, source: Path, tmp_path: Path, options) -> None:
+    """In its own folder, it would be deleted to begin again."""
+    out = tmp_path / "out"
+    assert track(source, "--click", CLICK, "--to", 2, "--out", out, "--format", "bag", "coco", "video")[0] == 0
+    before = sorted(out.rglob("*"))
+    for recording in (out / "bag", out / "bag/bag.mcap", out / "video.mp4", out / "coco/images"):
+        result = track(recording, "--click", CLICK, "--out", out, *options)
+        refused(result, f"{recording} is in the place of a result in {out}; choose another folder with --out")
+    assert sorted(out.rglob("*")) == before
+    assert track(out / "bag", "--click", CLICK, "--out", out / "again", *options)[0] == 0
+
+
+def test_recording_that_goes_away_is_not_taken_for_damaged(track, clip: Clip, tmp_path: Path, monkeypatch) -> None:
+    """It goes on when the recording is there again, with the masks of an unbroken run."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index, image in enumerate(clip.frames):
+        cv2.imwrite(str(photos / f"{index:03}.png"), image)
+    command = (photos, "--click", CLICK)
+    assert track(*command, "--out", tmp_path / "unbroken")[0] == 0
+
+    def goes_away(self: Pace, *arguments: Any) -> None:
+        self._wait = 0
+        commit(self, *arguments)
+        if arguments[2] == 8:
+            photos.rename(tmp_path / "away")
+
+    commit = Pace.commit
+    monkeypatch.setattr(Pace, "commit", goes_away)
+    refused(track(*command, "--out", out), "is gone, and was there", "start the same command again")
+    (tmp_path / "away").rename(photos)
+    monkeypatch.setattr(Pace, "commit", commit)
+    assert track(*command, "--out", out)[0] == 0
+    assert masklets_of(out / "bag") == masklets_of(tmp_path / "unbroken/bag")
+
+
 def test_folder_of_another_run_is_kept(track, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert track(source, "--click", CLICK, "--to", 3, "--out", out)[0] == 0
@@ -286,6 +339,18 @@ def test_folder_of_another_run_is_kept(track, source: Path, tmp_path: Path) -> N
     assert masklets_of(out / "bag") == before
     assert track(source, "--click", "23,40", "--to", 3, "--out", out, "--restart")[0] == 0
     assert masklets_of(out / "bag") != before
+
+
+def test_folder_in_which_another_process_works_is_left_to_it(track, source: Path, tmp_path: Path) -> None:
+    """Even `--restart` would take masklets and results away from under its hands."""
+    command = (source, "--click", CLICK, "--to", 1, "--out", tmp_path / "out")
+    assert track(*command)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    with sole_use(tmp_path / "out"):
+        for options in ((), ("--restart",), ("--format", "davis")):
+            refused(track(*command, *options), f"{tmp_path / 'out'}: another process is working on it")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+    assert track(*command, "--restart")[0] == 0
 
 
 def test_files_of_others_are_kept(track, source: Path, tmp_path: Path) -> None:

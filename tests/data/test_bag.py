@@ -56,7 +56,7 @@ def test_incomplete_bag_is_named_beside_others(tmp_path):
     for name in ("whole", "cut"):
         bag.write(make_clip(frames=2), tmp_path / name)
     (tmp_path / "cut" / "metadata.yaml").unlink()
-    with pytest.warns(DataWarning, match=r"recovery .*cut` completes"):
+    with pytest.warns(DataWarning, match=r"sam2_ros recover .*cut` completes"):
         assert open_clips(tmp_path).names == ("whole",)
 
 

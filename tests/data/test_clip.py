@@ -29,3 +29,10 @@ def test_invalid_clips(changes, words):
     fields = {"name": "a", "frames": FRAMES, "object_ids": (1,), "masks": MASKS, "fps": 24.0} | changes
     with pytest.raises(ValueError, match=words):
         Clip(**fields)
+
+
+def test_frames_with_unknown_masks_are_not_complete():
+    known = np.array([[True, True], [False, True]])
+    masks = [np.zeros((2, 4, 6), bool)] * 2
+    assert [Clip("a", FRAMES, (1, 2), masks, known=known).is_complete(frame) for frame in (0, 1)] == [True, False]
+    assert Clip("a", FRAMES, (1, 2), masks).is_complete(1)

@@ -40,6 +40,10 @@ def test_moment_is_the_nearest_image(moment: Moment, index: int) -> None:
         (Moment(float("nan"), "s"), "10.0 s long"),
         (Moment(STAMPS[0] - 1_500_000_000, "ns"), "1.500 s before its first image"),
         (Moment(STAMPS[-1] + 1_000_000, "ns"), "0.001 s after its last image"),
+        (Moment(10**400), "0 to 99"),
+        (Moment(10**400, "s"), "10.0 s long"),
+        (Moment(float("inf"), "s"), "10.0 s long"),
+        (Moment(STAMPS[-1] + 10**400, "ns"), "000.000 s after its last image"),
     ],
 )
 def test_moment_outside_is_refused(moment: Moment, message: str) -> None:

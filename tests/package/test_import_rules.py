@@ -63,14 +63,27 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tracking",
         "training",
     ),
+    "fleet": (*EVERYBODYS, *NETWORK, "data", "evaluation", "recordings", "recordings.outputs", "tracking"),
     "commands": (
         *EVERYBODYS,
         *NETWORK,
+        "commands.annotation",
         "data",
+        "fleet",
         "recordings",
         "recordings.outputs",
         "tracking",
     ),  # it starts other rooms
+    "commands.annotation": (
+        *EVERYBODYS,
+        *NETWORK,
+        "annotation",
+        "commands",
+        "data",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+    ),
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
@@ -91,6 +104,7 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
     "mujoco": ("scenes.simulation",),
+    "ray": ("fleet",),
     "triton": ("acceleration.cuda", "acceleration.cuda.kernels"),
 }
 """Packages that only these rooms may import."""

@@ -2,9 +2,11 @@
 
 import random
 import shutil
+import struct
 
 import numpy as np
 import pytest
+import recorded_bags
 from recorded_bags import (
     ARRAY,
     COMPRESSED,
@@ -167,7 +169,9 @@ def test_damaged_messages_are_left_out_and_named(tmp_path, small_blocks, storage
     recording = BagRecording(write_bag(tmp_path / "run", *messages, storage=storage))
     assert [image.index for image in recording.images()] == [0, 1, 3, 4, 6]  # the fifth message has no place
     assert recording.damaged.keys() == {2, 5} and "rgb99" in recording.damaged[5] and recording.damaged[2]
-    assert recording.notices == ("images on /image that are cut off before their stamp, left out: 1",)
+    assert recording.notices == (
+        "images on /image that are cut off before their stamp, or whose stamp is no time, left out: 1",
+    )
     assert [image.index for image in recording.images_backwards(6)] == [6, 4, 3, 1, 0]
     halves = [coded(picture(number)) for number in range(3)]
     halves[1]["data"] = halves[1]["data"][:-99]
@@ -286,3 +290,21 @@ def test_stretch(tmp_path):
     assert whole.stretch().fingerprint() == whole.fingerprint()
     with pytest.raises(ValueError, match="has 9 images; there are none from 9"):
         whole.stretch(9)
+
+
+def test_stamp_that_is_no_time_is_left_out_and_counted(tmp_path, monkeypatch):
+    """Its seconds and nanoseconds together do not fit into a stamp again."""
+    whole = recorded_bags.serialized
+
+    def serialized(message):
+        data = bytearray(whole(message))
+        if message.stamp == 2 * SECOND:
+            data[4:12] = struct.pack("<iI", 2**31 - 1, 4_000_000_000)
+        return bytes(data)
+
+    monkeypatch.setattr(recorded_bags, "serialized", serialized)
+    images = [Recorded("/image", IMAGE, stamp * SECOND, raw(picture(stamp))) for stamp in (1, 2, 3)]
+    recording = BagRecording(write_bag(tmp_path / "run1", *images))
+    assert list(recording.stamps) == [1 * SECOND, 3 * SECOND]
+    assert "whose stamp is no time, left out: 1" in recording.notices[0]
+    shown(recording, [1, 3])

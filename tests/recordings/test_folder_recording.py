@@ -37,12 +37,24 @@ def test_damaged_files_are_left_out_and_named(tmp_path):
     half = (folder / "frame_2.png").read_bytes()[:50]
     (folder / "frame_2.png").write_bytes(half)
     recording = FolderRecording(folder)
-    (folder / "frame_4.png").unlink()
+    (folder / "frame_4.png").write_text("no image")
     for images in (recording.images(), recording.images_backwards(4)):
         assert sorted(image.index for image in images) == [0, 1, 3]
     assert recording.damaged.keys() == {2, 4}
     assert recording.damaged[2].startswith("frame_2.png cannot be decoded")
-    assert recording.damaged[4] == "frame_4.png the file is missing"
+    assert recording.damaged[4].startswith("frame_4.png cannot be decoded")
+
+
+def test_files_that_go_away_are_not_taken_for_damaged(tmp_path):
+    folder = write(tmp_path / "walk", 12)
+    recording = FolderRecording(folder)
+    images = recording.images()
+    assert next(images).index == 0
+    for file in recording.files:
+        file.unlink()
+    with pytest.raises(ClipError, match=r"frame_\d+.png: is gone, .* start the same command again"):
+        list(images)
+    assert not recording.damaged
 
 
 def test_without_images(tmp_path):

@@ -47,6 +47,19 @@ def test_masks_come_back_as_they_were(tmp_path: Path) -> None:
         assert store.labels == {2: ""} and not list(store.masks_of(7))
 
 
+def test_store_of_any_run_is_opened_but_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "masklets.db"
+    with pytest.raises(FileNotFoundError, match="no masklets"):
+        MaskletStore(file, None)
+    assert not file.exists()
+    with MaskletStore(file, RUN) as store:
+        store.add_frame(3, 1, 20, 30)
+        store.add_frame(4, 2, 10, 15)
+        store.commit("forwards", 5)
+    with MaskletStore(file, None) as store:
+        assert store.run == RUN and store.sizes_by_frame == {3: (20, 30), 4: (10, 15)}
+
+
 def test_only_what_was_committed_stays(tmp_path: Path) -> None:
     with MaskletStore(tmp_path / "masklets.db", RUN) as store:
         store.add_frame(0, 1, 20, 30)

@@ -59,7 +59,7 @@ def test_bags_without_metadata(tmp_path, storage):
     (file,) = bag.iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    command = "python -m sam2_ros.data.recovery" if storage == "mcap" else "ros2 bag reindex"
+    command = "sam2_ros recover" if storage == "mcap" else "ros2 bag reindex"
     with pytest.raises(ClipError, match=f"if the recording was interrupted, `{command} {file}` completes it"):
         open_recording(bag)
     shutil.copy(file, bag / f"second{file.suffix}")

@@ -5,7 +5,14 @@ import threading
 import numpy as np
 import pytest
 
-from sam2_ros.recordings.recording import DamagedImage, RecordedImage, Recording, content_hash, runs
+from sam2_ros.recordings.recording import (
+    DamagedImage,
+    RecordedImage,
+    Recording,
+    content_hash,
+    regular_stamps,
+    runs,
+)
 
 
 class Numbers(Recording):
@@ -83,3 +90,10 @@ def test_content_hash(tmp_path):
         != content_hash("video", [1, 3], [tmp_path / "copy"])
     )
     assert hashes[0] != hashes[1] and hashes[0] != hashes[3]
+
+
+def test_stamps_are_times_of_ros():
+    assert regular_stamps(3, 1e-8) == [10**9, 10**9 + 10**17, 10**9 + 2 * 10**17]
+    for fps in (9e-10, 1e-300, 5e-324):
+        with pytest.raises(ValueError, match=r"3 images at .* a second last too long; a larger --fps is needed"):
+            regular_stamps(3, fps)

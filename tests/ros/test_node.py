@@ -30,7 +30,8 @@ from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.image_message import to_rgb
 from sam2_ros.ros import image_watch
 from sam2_ros.ros.images import to_jpeg, to_message
-from sam2_ros.ros.node import Sam2Node, network_threads
+from sam2_ros.ros.node import Sam2Node
+from sam2_ros.system.threads import network_threads
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.overlay import Overlay
 
@@ -265,24 +266,6 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
     report("1 image could not be read: ")
     assert messages[-1].status[0].level == DiagnosticStatus.ERROR
-
-
-@pytest.mark.parametrize(
-    ("cores", "image_size", "ahead", "kernels", "threads"),
-    [
-        (1, 320, True, False, 1),
-        (2, 320, True, False, 1),
-        (2, 320, True, True, 2),
-        (8, 512, True, False, 4),
-        (8, 512, True, True, 7),
-        (2, 320, False, False, 2),
-        (2, 1024, True, False, 2),
-        (8, 1024, True, True, 7),
-    ],
-)
-def test_network_threads(monkeypatch, cores, image_size, ahead, kernels, threads):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
-    assert network_threads(image_size, ahead, kernels) == threads
 
 
 def test_images_without_a_stamp_are_processed(robot: Robot, sam2: Sam2Node) -> None:

@@ -149,7 +149,8 @@ def _answers_on(frame: StoredFrame, run: FinishedRun, messages: Messages) -> Ite
     for prompt in run.prompts_on(frame.frame):
         checked = prompt.checked(frame.height, frame.width)
         yield time, PROMPT_TOPIC, messages.prompt(checked, frame.stamp)
-    yield time, MASKLET_TOPIC, messages.masklets(frame)
+    if frame.masks or run.known is None:  # in a bag, an image without a MaskletArray is not annotated
+        yield time, MASKLET_TOPIC, messages.masklets(frame)
 
 
 def _jpeg(recording: Recording, image: RecordedImage) -> bytes:

@@ -5,29 +5,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from sam2_ros.data.mcap_file import NO_ROOM
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.outputs import bag, coco, davis, sav, sheet, video
+from sam2_ros.recordings.outputs.completely import remove_unfinished, write_completely
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 
 VERSION = 1
 """Of the outputs' content: with another one, outputs are written again."""
-
-UNFINISHED = ".unfinished"
-"""Folder beside the outputs, in which they are written."""
-
-FULL = 1 << 20
-"""Bytes: with less room a disk is full."""
 
 OnProgress = Callable[[int, int, str], None]
 """Called with the number of images that are written, that of all outputs together, and the name of the output."""
@@ -131,7 +124,7 @@ def write_outputs(
     """
     chosen = _chosen(formats)
     check_outputs(out, formats, store.labels, store)
-    _remove(out / UNFINISHED)
+    remove_unfinished(out)
     problems = {output.name: problem for output in chosen if (problem := _problem(output, store))}
     content = _content(store, prompts)
     made_of = {output.name: json.dumps([VERSION, content, originals or output.name != "bag"]) for output in chosen}
@@ -149,8 +142,8 @@ def write_outputs(
     for output in missing:
         progress = _Progress(done, total, output.name, on_progress)
         run = FinishedRun(recording, store, prompts, originals, progress)
-        with _errors(out / output.place):
-            notes += _write(output, run, out, made_of[output.name])
+        note = partial(store.note_output, output.place, made_of[output.name])
+        notes += write_completely(out / output.place, partial(output.write, run), note)
         done += frames[output.name]
     on_progress(done, total, "")
     if problems:
@@ -188,45 +181,6 @@ def _content(store: MaskletStore, prompts: Sequence[ScheduledPrompt]) -> str:
         if prompt.mask is not None:
             content.update(np.packbits(prompt.mask.astype(bool)).tobytes())
     return content.hexdigest()
-
-
-def _write(output: Output, run: FinishedRun, out: Path, made_of: str) -> list[str]:
-    """Write an output and move it to its place. A kill leaves the one before, none, or the new one."""
-    unfinished, place = out / UNFINISHED, out / output.place
-    try:
-        unfinished.mkdir(parents=True)
-        notes = output.write(run, unfinished / output.place)
-        if place.exists():
-            place.rename(unfinished / f"old {output.place}")
-        run.store.note_output(output.place, made_of)  # before it is there, so that it is known as ours in any case
-        (unfinished / output.place).rename(place)
-    finally:
-        _remove(unfinished)
-    return notes
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    """Make OSErrors of writing say what to do."""
-    try:
-        yield
-    except OSError as error:
-        number = error.errno
-        try:
-            full = shutil.disk_usage(path.parent).free < FULL
-        except OSError:
-            full = False
-        if number in NO_ROOM or (number is None and full):  # Pillow's errors have no number
-            remedy = "the disk is full; make room and start the same command again: the masklets are kept"
-            raise OSError(number or errno.ENOSPC, remedy, str(path)) from error
-        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise OSError(number, "cannot be written; choose another folder", str(path)) from error
-        raise
 
 
 class _Progress:

@@ -18,12 +18,15 @@ Item = TypeVar("Item")
 def stored_clip(run: FinishedRun) -> Clip:
     """All processed images of a run, with the masks of all objects. Decodes lazily; made to be read once, in order.
 
-    Images that could not be decoded are left out. An object has an empty mask where it was not tracked.
+    Images that could not be decoded are left out. An object has an empty mask where it was not tracked, or where it is
+    unknown; an image on which all are unknown is not annotated.
     """
     frames = run.store.frame_numbers
     object_ids = tuple(run.store.labels)
 
-    def masks(stored: StoredFrame) -> np.ndarray:
+    def masks(stored: StoredFrame) -> np.ndarray | None:
+        if run.known is not None and not stored.masks:
+            return None
         rows = np.zeros((len(object_ids), stored.height, stored.width), bool)
         for mask in stored.masks:
             if mask.present:
@@ -53,7 +56,15 @@ def stored_clip(run: FinishedRun) -> Clip:
     name = run.recording.name
     images = _InOrder(frames, pixels, pictures)
     return Clip(
-        name, images, object_ids, of_stored(masks), run.recording.fps, ious=of_stored(ious), labels=run.store.labels
+        name,
+        images,
+        object_ids,
+        of_stored(masks),
+        run.recording.fps,
+        run.known,
+        ious=of_stored(ious),
+        labels=run.store.labels,
+        attributes=run.attributes,
     )
 
 

@@ -19,8 +19,9 @@ from small_clips import make_clip
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.images import write_jpeg
 from sam2_ros.recordings.open_recording import open_recording
+from sam2_ros.recordings.outputs.completely import UNFINISHED
 from sam2_ros.recordings.outputs.finished_run import FinishedRun
-from sam2_ros.recordings.outputs.outputs import FORMATS, UNFINISHED, check_outputs, write_outputs
+from sam2_ros.recordings.outputs.outputs import FORMATS, check_outputs, write_outputs
 
 PLACES = ["bag", "coco", "davis", "sav", "sheet.jpg", "video.mp4"]
 

@@ -6,12 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from finished_runs import make_run
 from PIL import Image
 from small_clips import make_clip
 
+from sam2_ros.recordings.folder_recording import FolderRecording
+from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.outputs import sheet
+from sam2_ros.recordings.outputs.finished_run import FinishedRun
 from sam2_ros.recordings.outputs.sheet import moments
+from sam2_ros.recordings.prompts import ScheduledPrompt
+from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 from sam2_ros.tracking.prompt import Box, Click, Prompt
 
 
@@ -55,3 +61,20 @@ def test_marks_lie_on_their_pixels() -> None:
     assert tuple(picture[10, 10]) == sheet.ON and tuple(picture[40, 50]) == sheet.OFF
     assert tuple(picture[10, 14]) != (0, 0, 0) == tuple(picture[10, 20])
     assert (picture[30, 6:14] > 200).all() and (picture[32:48, 5] > 200).all() and not picture[40, 10].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (1, 1)])
+def test_images_of_any_shape(tmp_path: Path, shape: tuple[int, int]) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    Image.new("RGB", shape[::-1]).save(folder / "line.png")
+    store = MaskletStore(tmp_path / "masklets.db", {})
+    store.add_frame(0, 10**9, *shape)
+    mask = np.ones(shape, bool)
+    store.add(0, [Masklet(1, "", True, 1.0, 0.9, mask, BOX_MIN_PART)])
+    store.add_object(1, "line", 0)
+    store.commit("forwards", 1, done=True)
+    run = FinishedRun(FolderRecording(folder), store, [ScheduledPrompt(0, Prompt(1, (Click(0, 0),)))])
+    assert sheet.write(run, tmp_path / "sheet.jpg") == []
+    with Image.open(tmp_path / "sheet.jpg") as picture:
+        assert picture.width == 2 * 16 + 400 and picture.height < 4000

@@ -1,0 +1,1 @@
+"""The actions of `sam2_ros annotate`: their options, and what each does."""
