@@ -41,7 +41,6 @@ from sam2_ros.evaluation.report import percent
 from sam2_ros.evaluation.simulated_annotator import SimulatedAnnotator
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.scenes.rendering import Film
-from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
 from sam2_ros.scenes.synthetic import CALM, Scenes, SceneSettings, SyntheticScenes
 from sam2_ros.scenes.table_scenes import TableScenes
 
@@ -81,7 +80,6 @@ class ThermalScenes(Scenes):
 KINDS: dict[str, Callable[[SceneSettings], Scenes]] = {
     "thermal": ThermalScenes,
     "tiny": lambda settings: SyntheticScenes(replace(settings, size=(0.04, 0.08), objects=(3, 6))),
-    "simulated": MujocoScenes,
     "table": TableScenes,
 }
 
