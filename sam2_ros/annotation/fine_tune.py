@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; see the sam2 node
+
 from sam2_ros.requirements import require
 
 if __name__ == "__main__":
     require("train")  # before the imports that would fail
 
 import argparse
-import os
 import shlex
 import signal
 import sys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,6 @@ import cv2
 import torch
 
 from sam2_ros.acceleration import accelerate
-from sam2_ros.acceleration.onnx.network import is_exported
 from sam2_ros.annotation.before_and_after import BeforeAndAfter, before_and_after
 from sam2_ros.annotation.held_out import NOTHING, SHARE, Split, split
 from sam2_ros.annotation.project import Project, ProjectError
@@ -106,7 +106,7 @@ def fine_tune(
     Raises:
         ProjectError: there is nothing to learn from, a recording is gone or has changed, or `out` has another training.
         CheckpointError: the weights fit no model, or another one than `model`.
-        ClipError: a held-out recording is damaged.
+        ClipError: all held-out recordings are damaged.
         ValueError: a recipe or setting cannot be used.
         OSError: the disk is full, or a folder cannot be written.
     """
@@ -160,6 +160,7 @@ def fine_tune(
     )
     if compared is None:
         return None
+    notes += [f"Damaged, and not in the scores: {error}." for error in compared.skipped]
     verdict = _verdict(compared, parts)
     settings = {
         "model": name,
@@ -179,8 +180,6 @@ def _model_name(model: str | None, init: Path | None) -> str:
     """Raises CheckpointError if weights fit no model, or cannot be trained."""
     if init is None:
         return model or "default"
-    if is_exported(init):
-        raise CheckpointError(f"{init}: exported graphs cannot be trained. Give the weights that they were made from.")
     weights = read_weights(init)
     name = model or identify(weights)
     if name is None:
@@ -282,9 +281,14 @@ def _verdict(compared: BeforeAndAfter, parts: Split) -> str:
     before, after = (100 * compared.summary(when).j_and_f for when in compared.scores)
     where = "what was learnt from" if parts.by == NOTHING else f"{len(parts.held_out)} held-out recording"
     where += "s" if parts.by != NOTHING and len(parts.held_out) != 1 else ""
-    if after > before:
-        return f"Better: J&F {before:.1f} before, {after:.1f} after, on {where}."
-    return f"Not better: J&F {before:.1f} before, {after:.1f} after, on {where}; keep the weights that you have."
+    if math.isnan(after):
+        return "It is not known whether they are better: no object is known on three frames or more."
+    numbers = f"J&F {before:.1f} before, {after:.1f} after, on {where}"
+    if after <= before:
+        return f"Not better: {numbers}; keep the weights that you have."
+    if not compared.gain > 2 * compared.uncertainty:
+        return f"Not clearly better: {numbers}; with so few objects, that may be chance."
+    return f"Better: {numbers}."
 
 
 def _write_report(

@@ -36,7 +36,8 @@ def split(projects: Sequence[tuple[Project, Recording]], share: float = SHARE) -
     """Divide projects by recording: all projects of one recording are on one side.
 
     The side depends on the recording's content alone, so that what is held out today is held out tomorrow, when there
-    are more projects; but of several recordings at least one is on each side.
+    are more projects; but of several recordings at least one is on each side, and no more are held out than half as
+    many again as the share says.
 
     Args:
         share: of recordings that are held out, 0 .. 1 without the ends.
@@ -126,7 +127,8 @@ def _chosen(
 
     ordered = sorted(places, key=draw)
     able = [content for content in ordered if any(clips[place].scorable for place in places[content])]
-    drawn = [content for content in able if draw(content) < share] or able[:1]
+    most = max(1, round(1.5 * share * len(places)))  # chance may draw half of a few
+    drawn = [content for content in able if draw(content) < share][:most] or able[:1]
 
     def teaches(content: str) -> bool:
         return any(learnable[place] for place in places[content])

@@ -30,16 +30,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_split_is_the_same_for_any_order_and_does_not_move_when_projects_come(folders: list[Path]) -> None:
     whole = split_of(folders)
-    assert whole.by == BY_RECORDING and 1 <= len(whole.held_out) <= 6
+    assert whole.by == BY_RECORDING and 1 <= len(whole.held_out) <= 4
     assert names(whole.training) | names(whole.held_out) == {folder.name for folder in folders}
     assert not names(whole.training) & names(whole.held_out)
     assert names(split_of(folders[::-1]).held_out) == names(whole.held_out)
     for count in range(2, 10):
         part = split_of(folders[:count])
-        assert part.training and part.held_out
-        drawn = names(part.held_out) & names(whole.held_out)
-        if drawn:  # otherwise one was held out because none was drawn
-            assert drawn == names(part.held_out) == names(whole.held_out) & {one.name for one in folders[:count]}
+        assert part.training and 1 <= len(part.held_out) <= max(1, round(0.45 * count))
+        still = names(part.held_out) & names(whole.held_out)
+        there = names(whole.held_out) & {one.name for one in folders[:count]}
+        if there:  # those that are held out first, of all and of these
+            assert still and still <= there
 
 
 def test_at_least_one_recording_is_on_each_side(folders: list[Path]) -> None:
