@@ -25,15 +25,16 @@ class Model:
     size: int | None = None
     aspect: str | None = None
 
-    def load(self, device: str | None = None) -> tuple[SAM2 | Network, str]:
+    def load(self, device: str | None = None, threads: int = 0) -> tuple[SAM2 | Network, str]:
         """The network, and the digest of its weights. Raises CheckpointError or ValueError.
 
         Args:
             device: instead of its own.
+            threads: of exported graphs, which are fixed when they are opened; 0: ONNX Runtime chooses.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracker refuses such weights
-            model = load_model(self.name, self.checkpoint, device or self.device, self.size, self.aspect)
+            model = load_model(self.name, self.checkpoint, device or self.device, self.size, self.aspect, threads)
         return model, weights_digest(model, self.checkpoint)
 
 

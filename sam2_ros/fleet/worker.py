@@ -99,7 +99,7 @@ class Worker:
         if self._loaded is None or self._loaded[0] != model:
             torch.set_num_threads(setup.threads)
             cv2.setNumThreads(setup.threads)
-            network, weights = model.load()
+            network, weights = model.load(threads=setup.threads)
             if weights != setup.weights:
                 file = model.checkpoint or "the package"
                 raise ValueError(f"{socket.gethostname()} has other weights than the machine of the command: {file}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from threads import one_thread
 
 from sam2_ros.commands.fleet import KINDS as NAMED
 from sam2_ros.evaluation.__main__ import main as evaluate
@@ -17,6 +18,12 @@ from sam2_ros.fleet.job import Loaded, Model
 from sam2_ros.fleet.piece import Outcome, Piece
 
 MODEL = Model(device="cpu", size=64)
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def work(job: EvaluationJob, root: Path, loaded: Loaded) -> list[Outcome]:

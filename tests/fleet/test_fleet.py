@@ -8,17 +8,17 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from threads import one_thread
 
 pytest.importorskip("ray", reason="Ray cannot be installed for this Python or this machine")
 
 import ray
-import torch
 
 from sam2_ros.commands.track import main as track
 from sam2_ros.fleet.fleet import News, run, started
@@ -36,17 +36,6 @@ MODEL = Model(device="cpu", size=64)
 SEARCH = Search(AutomaticMaskletSettings(max_masklets=3), 32)
 LONG = 90
 """Images of the bag whose worker is killed."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """As many as workers have here: with another number, scores differ in their last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +87,7 @@ def test_killed_worker_costs_its_own_piece_only(
     for (name, path), outcome in zip(recordings, outcomes, strict=True):
         alone, out = tmp_path / "alone" / name, job.out / name
         options = ["--everything", "--max-masklets", "3", "--size", "64", "--device", "cpu", "--out", str(alone)]
-        with one_thread():
+        with one_thread():  # as many as workers have here
             assert track([str(path), *options]) == 0
         assert masks_in(out) == masks_in(alone) and len(masks_in(alone)[2]) == outcome.piece.images
         for file in ("bag/bag.mcap", "sheet.jpg"):

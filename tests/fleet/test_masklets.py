@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from threads import one_thread
 
 from sam2_ros.commands.track import main as track
 from sam2_ros.fleet.job import Loaded, Model
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.slow
 MODEL = Model(device="cpu", size=64)
 FAST = ("--size", "64", "--device", "cpu")
 SEARCH = Search(AutomaticMaskletSettings(max_masklets=3), 32)
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
