@@ -56,7 +56,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "annotation": (
         *EVERYBODYS,
         *NETWORK,
-        "acceleration.onnx.network",  # whether weights are exported graphs
         "data",
         "evaluation",
         "recordings",
