@@ -66,11 +66,19 @@ def opened(file: Path) -> sqlite3.Connection:
         try:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")  # what was answered survives a power cut as well
-            database.executescript(_SCHEMA)
+            if not _has_form(database):  # the tables of another form stay as they are
+                database.executescript(_SCHEMA)
         except BaseException:
             database.close()
             raise
     return database
+
+
+def _has_form(database: sqlite3.Connection) -> bool:
+    """Whether it is complete, in this form or another one."""
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'project'").fetchone():
+        return False
+    return database.execute("SELECT 1 FROM project WHERE key = 'form'").fetchone() is not None
 
 
 @contextmanager

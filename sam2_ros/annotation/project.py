@@ -42,6 +42,9 @@ LOOK = "look"
 _TABLES = {"object": "objects", "mask": "masks", "prompt": "prompts"}
 _COLUMNS = {"objects": OBJECT_COLUMNS, "masks": MASK_COLUMNS, "prompts": PROMPT_COLUMNS}
 
+_CONTENT = ("form", "recording", "fingerprint", "frames", "fps", "annotated_fps")
+"""What the table `project` says at least."""
+
 T = TypeVar("T")
 
 
@@ -78,12 +81,14 @@ class Project:
             raise ProjectError(f"{self.folder} is no annotation project: it has no {FILE}")
         self._database = opened(self.file)
         try:
-            with sqlite_errors(self.file):
+            with sqlite_errors(self.file), _damage(self.folder):
                 known = {key: json.loads(value) for key, value in self._database.execute("SELECT * FROM project")}
-            if "fingerprint" not in known:
+            if not known:
                 raise ProjectError(f"{self.folder} was not completed when it was made; delete it and make it again")
-            if known["form"] != FORM:
+            if known.get("form", FORM) != FORM:
                 raise ProjectError(f"{self.folder} has the form {known['form']}, this version reads {FORM}; update")
+            if missing := [key for key in _CONTENT if key not in known]:
+                raise ProjectError(f"{self.folder} is damaged: {', '.join(missing)} missing; restore it from a copy")
             if recording is not None and recording.fingerprint() != known["fingerprint"]:
                 raise ProjectError(
                     f"{self.folder} is a project for another recording ({known['recording']}), not for"
@@ -270,6 +275,7 @@ class Project:
         if state not in (OPEN, PROPOSED, REJECTED):
             raise ProjectError(f"an object cannot begin as {state}")
         _check_label(label)
+        _check_attributes(attributes or {})
         with self._action(by, "add", None, None, None, seconds, {"label": label, **(detail or {})}) as action_id:
             # an ID that an undone action has used is not used again: others may have seen it
             (object_id,) = self._database.execute(
@@ -300,6 +306,7 @@ class Project:
         """
         if label is not None:
             _check_label(label)
+        _check_attributes(attributes or {})
         with self._action(by, "describe", object_id, None, None, seconds, {"label": label}) as action_id:
             known = self.object(object_id)
             self._check_unchanged(known.action_id, seen, by, f"object {object_id}")
@@ -457,7 +464,19 @@ class Project:
             f"SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
             " ORDER BY action_id DESC LIMIT 1"
         )
-        return self._reverse(by, query, "undo", seconds)
+        return self._reverse(by, query, (by,), "undo", seconds)
+
+    def take_back(self, by: str, object_id: int) -> None:
+        """Undo that somebody has added an object, whatever else they have done since, in another process.
+
+        Raises:
+            ChangedError: the object was changed since then.
+        """
+        query = (
+            "SELECT * FROM actions WHERE annotator = ? AND object_id = ? AND kind = 'add' AND undone_by IS NULL"
+            " ORDER BY action_id DESC LIMIT 1"
+        )
+        self._reverse(by, query, (by, object_id), "undo", 0.0)
 
     def redo(self, by: str, seconds: float = 0.0) -> Action | None:
         """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
@@ -467,13 +486,16 @@ class Project:
             f" AND kind <> '{LOOK}'), 0)"
             " ORDER BY action_id DESC LIMIT 1"
         )
-        return self._reverse(by, query, "redo", seconds)
+        return self._reverse(by, query, {"by": by}, "redo", seconds)
 
     # ---- how
 
-    def _reverse(self, by: str, query: str, kind: str, seconds: float) -> Action | None:
+    def _reverse(
+        self, by: str, query: str, values: Sequence[Any] | Mapping[str, Any], kind: str, seconds: float
+    ) -> Action | None:
+        _check_name(by)
         with sqlite_errors(self.file):
-            row = self._database.execute(query, {"by": by} if ":by" in query else (by,)).fetchone()
+            row = self._database.execute(query, values).fetchone()
         if row is None:
             return None
         undone = _action(row)
@@ -519,8 +541,7 @@ class Project:
         undoes: Action | None = None,
     ) -> Iterator[int]:
         """A transaction, with the action that it is; it is taken back as a whole after any error."""
-        if not by:
-            raise ProjectError("say who does it: an annotator's name is missing")
+        _check_name(by)
         row = (time.time(), by, kind, object_id, frame, phase, seconds, json.dumps(dict(detail)))
         with sqlite_errors(self.file):
             self._database.execute("BEGIN IMMEDIATE")
@@ -643,6 +664,35 @@ def _action(row: tuple[Any, ...]) -> Action:
     )
 
 
+def _check_name(by: str) -> None:
+    if not by.strip():
+        raise ProjectError("say who does it: an annotator's name is missing")
+    _check_text(by, "a name")
+
+
 def _check_label(label: str) -> None:
-    if len(label) > MAX_LABEL:
-        raise ProjectError(f"a label of {len(label)} letters; at most {MAX_LABEL} are possible")
+    _check_text(label, "a label")
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    for key, value in attributes.items():
+        _check_text(key, "an attribute's name")
+        _check_text(value, f"the value of {key!r}")
+
+
+def _check_text(text: str, what: str) -> None:
+    """Raise ProjectError for what would break tables, file names and the formats of data sets."""
+    if len(text) > MAX_LABEL:
+        raise ProjectError(f"{what} of {len(text)} letters; at most {MAX_LABEL} are possible")
+    if not text.isprintable():
+        raise ProjectError(f"{what} with a line break or another letter that cannot be shown: {text!r}")
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ProjectError(
+            f"{folder} is damaged: what it says of its recording is unreadable; restore it from a copy"
+        ) from error

@@ -3,9 +3,11 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -199,6 +201,38 @@ def test_damaged_and_missing_databases_are_named(tmp_path: Path, recording: Clip
     (tmp_path / "project.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 64)
     with pytest.raises(OSError, match="damaged"):
         Project(tmp_path)
+
+
+def test_projects_of_another_form_stay_as_they_are(project: Project, recording: ClipRecording) -> None:
+    with closing(sqlite3.connect(project.file, isolation_level=None)) as database:
+        database.execute("DROP TABLE earlier_prompts")  # as if the newer form had none
+        database.execute("UPDATE project SET value = '2' WHERE key = 'form'")
+        for attempt in (lambda: Project(project.folder), lambda: Project.create(project.folder, recording)):
+            with pytest.raises(ProjectError, match="has the form 2, this version reads 1; update"):
+                attempt()
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'earlier_prompts'").fetchall()
+
+
+@pytest.mark.parametrize("key", ["form", "recording", "fingerprint", "frames", "fps", "annotated_fps"])
+def test_what_is_missing_of_a_project_is_named(project: Project, key: str) -> None:
+    with closing(sqlite3.connect(project.file, isolation_level=None)) as database:
+        database.execute("DELETE FROM project WHERE key = ?", (key,))
+        with pytest.raises(ProjectError, match=f"damaged: {key} missing; restore it from a copy"):
+            Project(project.folder)
+        database.execute("INSERT INTO project VALUES (?, 'nonsense')", (key,))
+        with pytest.raises(ProjectError, match="damaged: what it says of its recording is unreadable"):
+            Project(project.folder)
+
+
+def test_adding_is_taken_back_whatever_else_its_author_does(project: Project) -> None:
+    first = project.add_object("ann", "cup")
+    second = project.add_object("ann", "plate")  # in another process, with the same login name
+    project.put_mask("ann", a_mask(second, 3))
+    project.take_back("ann", first)
+    assert [one.label for one in project.objects()] == ["plate"]
+    assert project.mask(second, 3) is not None
+    with pytest.raises(ChangedError):
+        project.take_back("ann", second)
 
 
 WORKER = """

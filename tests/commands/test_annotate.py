@@ -145,7 +145,7 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     # names, and undoing
     assert run("label", project, 1, "square", "--attribute", "colour=red")[1] == "object 1: 'square', colour red"
     assert run("undo", project)[1] == "undone: action 8, describe of object 1"
-    assert run("redo", project)[1] == "done again: action 9, undo of object 1"
+    assert run("redo", project)[1] == "done again: action 8, describe of object 1"
     assert run("label", project, 1, "--attribute", "colour=")[1] == "object 1: 'square'"
     assert run("draw", project, 1, "--at", 2, "--absent")[0] == 0
     status, output, _ = run("remove", project, 1, "--at", 2)
@@ -257,6 +257,63 @@ def test_wrong_input_is_one_line(run: Run, images: Path, project: Path, tmp_path
         assert opened.objects() == [], "nothing is left of what was refused"
 
 
+def test_letters_are_shown_as_they_are(run: Run, project: Path) -> None:
+    label, name = "[/red] [bold]cup :smile:", "o\"br'ien;-- [/x]"
+    with Project(project) as opened:
+        opened.add_object("ann", label, {"[/a]": "[/b]"})
+        opened.judge("ben", 1, "unsatisfactory", "[/why]")
+    assert run("label", project, 1, label, "--by", name)[:2] == (0, f"object 1: '{label}', [/a] [/b]")
+    status, shown, _ = run("show", project)
+    assert status == 0 and f"1 {label} open ([/why])" in shown and f"describe by {name}" in shown
+    status, logged, _ = run("log", project)
+    assert status == 0 and name in logged and "reason [/why]" in logged
+
+
+def test_tables_are_whole_in_narrow_terminals(
+    run: Run, images: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(CLIP.masks[0][0]).save(project / "mask.png")
+    assert run("draw", project, "--at", 0, "--mask", project / "mask.png", "--label", "cup")[0] == 0
+    with Project(project) as opened:
+        mask = opened.mask(1, 0)
+        assert mask is not None
+        opened.put_propagated("ann", 1, [replace(mask, frame=n, origin=PROPAGATED) for n in range(1, FRAMES)])
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = run("show", project)[1]
+    assert (
+        "object label state visible on by hand propagated predicted IoU who 1 cup open 12 of 12 1 11 1.00 ann" in shown
+    )
+    strip = project / "strips" / "1.png"
+    assert f"1 cup open 12 of 12 1.00 {strip}" in run("verify", project, "--by", "ben")[1]
+    assert strip.is_file()
+
+
+def test_letters_that_cannot_be_shown_are_refused(run: Run, project: Path) -> None:
+    with Project(project) as opened:
+        opened.add_object("ann", "cup")
+    refused(run("label", project, 1, "a\nb"), "a label with a line break")
+    refused(run("label", project, 1, "x" * 10_000), "a label of 10000 letters; at most 256")
+    refused(run("label", project, 1, "--attribute", "colour=a\x1b[31m"), "the value of 'colour' with a line break or")
+    refused(run("label", project, 1, "mug", "--by", "ann\nben"), "a name with a line break")
+    refused(run("label", project, 1, "mug", "--by", "n" * 10_000), "a name of 10000 letters")
+    refused(run("undo", project, "--by", ""), "name is missing")
+    with Project(project) as opened:
+        assert opened.object(1).label == "cup" and opened.last_action == 1
+
+
+def test_damaged_images_are_named(run: Run, tmp_path: Path) -> None:
+    images, folder = write_images(tmp_path / "damaged"), tmp_path / "project"
+    (images / "00003.png").write_bytes(b"no image")
+    assert run("new", images, folder, "--fps", 12)[0] == 0
+    refused(run("prompt", folder, "--at", 3, "--click", "30,40"), "the image of frame 3 is damaged", "another one")
+    Image.fromarray(CLIP.masks[2][0]).save(tmp_path / "mask.png")
+    assert run("draw", folder, "--at", 2, "--mask", tmp_path / "mask.png")[0] == 0
+    status, said, _ = run("propagate", folder, 1)
+    assert status == 0 and "note: damaged images, skipped: 1, such as 3 (00003.png" in said
+    with Project(folder) as opened:
+        assert [mask.frame for mask in opened.masks_of(1)] == [0, 1, 2, *range(4, FRAMES)]
+
+
 def test_object_without_a_mask_by_hand_is_not_propagated(run: Run, project: Path) -> None:
     with Project(project) as opened:
         opened.add_object("ann", "cup")
@@ -283,6 +340,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
             ("prompt", "p", "3", "--at", "1", "--click", "1,2", "--label", "cup"),
             "name this one by `label PROJECT 3 cup`",
         ),
+        (("prompt", "p", "9" * 30, "--at", "1", "--click", "1,2"), "is no number of an object"),
         (("draw", "p", "--at", "1", "--absent"), "say which OBJECT is not visible"),
         (("new", "r", "--propose", "--tracked", "t"), "--propose and --tracked exclude each other"),
         (("new", "r", "--rejected"), "add --propose or --tracked"),

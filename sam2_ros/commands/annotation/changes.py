@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
 
 from sam2_ros.annotation.action import Action
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.commands.annotation.listing import say_table
 from sam2_ros.commands.annotation.running import annotator, frame_at, opened, say
 
 
@@ -45,7 +45,9 @@ def redo(options: argparse.Namespace, console: Console) -> None:
     """Do again what was undone last. Raises `commands.errors.ERRORS`."""
     with Project(options.project) as project:
         by = annotator(options)
-        _say_reversed(project.redo(by), "done again", f"{by} has undone nothing since the last action", console)
+        _say_reversed(
+            _again(project, project.redo(by)), "done again", f"{by} has undone nothing since the last action", console
+        )
 
 
 def log(options: argparse.Namespace, console: Console) -> None:
@@ -57,12 +59,8 @@ def log(options: argparse.Namespace, console: Console) -> None:
             if options.by in (None, action.annotator) and options.object in (None, action.object_id)
         ]
     shown = actions[-options.last :] if options.last > 0 else actions
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for name in ("action", "when", "who", "what", "object", "frame", "phase", "seconds", ""):
-        table.add_column(name, justify="right" if name in ("action", "object", "frame", "seconds") else "left")
-    for action in shown:
-        table.add_row(*_cells(action))
-    console.print(table)
+    names = ("action", "when", "who", "what", "object", "frame", "phase", "seconds", "")
+    say_table(console, names, map(_cells, shown), left=("when", "who", "what", "phase", ""))
     if len(shown) < len(actions):
         say(console, f"the last {len(shown)} of {len(actions)}; --last 0 lists all", "dim")
 
@@ -83,6 +81,13 @@ def _cells(action: Action) -> list[str]:
         f"{action.seconds:.1f}" if action.seconds else "",
         "; ".join(filter(None, notes)),
     ]
+
+
+def _again(project: Project, undo: Action | None) -> Action | None:
+    """What an `undo` had undone, and is there again."""
+    if undo is None or undo.undoes is None:
+        return undo
+    return next(project.actions(undo.undoes - 1))
 
 
 def _say_reversed(action: Action | None, said: str, otherwise: str, console: Console) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sam2_ros.annotation.project import FILE, Project
 from sam2_ros.annotation.proposals import propose
-from sam2_ros.commands.annotation.running import command, say
+from sam2_ros.commands.annotation.running import command, say, say_damaged
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.recordings.bag_recording import BagRecording
@@ -96,10 +96,7 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
         with Progress(console) as progress:
             tracker = Tracker(model, history=1, max_objects=options.max_objects)
             track_everything(recording, tracker, store, settings, on_progress=progress.on_pass)
-        if recording.damaged:
-            first, reason = next(iter(recording.damaged.items()))
-            note = f"damaged images, skipped: {len(recording.damaged)}, such as {first} ({reason})"
-            say(console, f"note: {note}", "yellow")
+        say_damaged(console, recording)
         _take_in(options, project, store, console)
 
 

@@ -10,7 +10,7 @@ from sam2_ros.command_line import MODELS, CommandParser, Rare
 from sam2_ros.data.prompt_text import parse_box, parse_click
 from sam2_ros.data.timed_prompt import Moment
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.prompt import Prompt
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt
 
 VERDICTS = ("satisfactory", "unsatisfactory", "no-object")
 
@@ -374,7 +374,7 @@ def _moment(text: str) -> Moment:
 
 
 def _object(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:19]) <= MAX_OBJECT_ID:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of an object (1, 2, ...; `show` lists them)")
     return int(text)
 

@@ -7,13 +7,13 @@ import math
 import time
 
 from rich.console import Console
-from rich.table import Table
 
 from sam2_ros.annotation.annotated_mask import AUTOMATIC, BY_HAND, PROPAGATED
 from sam2_ros.annotation.film_strip import film_strip
 from sam2_ros.annotation.project import Project
 from sam2_ros.annotation.project_recording import recording_of
 from sam2_ros.annotation.timings import Timings, timings
+from sam2_ros.commands.annotation.listing import say_table
 from sam2_ros.commands.annotation.pictures import (
     counted,
     frame_picture,
@@ -52,17 +52,16 @@ def _say_all(options: argparse.Namespace, project: Project, console: Console) ->
     say(console, f"{project.recording_path}: {frames}, {len(project.annotated_frames)} of them in phase 1", "bold")
     say(console, counted(objects_by_state(project)))
     if project.objects():
-        console.print(_objects_table(project, options.state, None if options.all else ROWS))
+        _say_objects(project, options.state, None if options.all else ROWS, console)
     if work := timings(project):
-        console.print(_work_table(work))
+        _say_work(work, console)
     if last := list(project.actions(project.last_action - 1)):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last[0].time))
         say(console, f"last action: {last[0].action_id}, {last[0].kind} by {last[0].annotator}, {when}", "dim")
 
 
-def _objects_table(project: Project, state: str | None, rows: int | None) -> Table:
+def _say_objects(project: Project, state: str | None, count: int | None, console: Console) -> None:
     """State, masks by origin, predicted IoU, authors and time of each object."""
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     names = (
         "object",
         "label",
@@ -75,18 +74,17 @@ def _objects_table(project: Project, state: str | None, rows: int | None) -> Tab
         "who",
         "seconds",
     )
-    for name in names:
-        table.add_column(name, justify="left" if name in ("label", "state", "who") else "right")
+    rows = list[tuple[str, ...]]()
     extents, origins, seconds = project.extents(), project.origins(), dict[int, float]()
     for action in project.actions():
         if action.object_id is not None:
             seconds[action.object_id] = seconds.get(action.object_id, 0.0) + action.seconds
     objects = project.objects(state) if state else project.objects()
-    for one in objects[:rows]:
+    for one in objects[:count]:
         extent, counts = extents.get(one.object_id), origins.get(one.object_id, {})
         hand = sum(counts.get(origin, 0) for origin in BY_HAND)
         numbers = (hand, counts.get(PROPAGATED, 0), counts.get(AUTOMATIC, 0))
-        table.add_row(
+        told = (
             str(one.object_id),
             one.label,
             f"{one.state} ({one.reason})" if one.reason else one.state,
@@ -96,21 +94,21 @@ def _objects_table(project: Project, state: str | None, rows: int | None) -> Tab
             ", ".join(sorted(project.authors_of(one.object_id))),
             f"{seconds.get(one.object_id, 0.0):.1f}" if seconds.get(one.object_id) else "",
         )
-    if rows is not None and len(objects) > rows:
-        table.add_row("", f"and {len(objects) - rows} more (--all)")
-    return table
+        rows.append(told)
+    say_table(console, names, rows, left=("label", "state", "who"))
+    if count is not None and len(objects) > count:
+        say(console, f"and {len(objects) - count} more (--all)")
 
 
-def _work_table(work: dict[int, Timings]) -> Table:
+def _say_work(work: dict[int, Timings], console: Console) -> None:
     """What people did in each phase."""
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for name in ("phase", "objects", "frames", "edited", "clicks a frame", "drawn", "seconds a frame", "seconds"):
-        table.add_column(name, justify="right")
+    names = ("phase", "objects", "frames", "edited", "clicks a frame", "drawn", "seconds a frame", "seconds")
+    rows = list[tuple[str, ...]]()
     for phase, one in work.items():
         numbers = one.clicks_per_clicked_frame, one.seconds_per_frame
-        clicks, seconds = ("" if math.isnan(number) else f"{number:.2f}" for number in numbers)
+        clicks, seconds = ("" if math.isnan(number) or not number else f"{number:.2f}" for number in numbers)
         share = "" if math.isnan(one.edited_share) else f" ({100 * one.edited_share:.0f} %)"
-        table.add_row(
+        told = (
             str(phase),
             str(one.objects),
             str(one.frames),
@@ -118,6 +116,7 @@ def _work_table(work: dict[int, Timings]) -> Table:
             clicks,
             str(one.drawn),
             seconds,
-            f"{one.seconds:.1f}",
+            f"{one.seconds:.1f}" if one.seconds else "",
         )
-    return table
+        rows.append(told)
+    say_table(console, names, rows)

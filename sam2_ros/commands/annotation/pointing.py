@@ -15,7 +15,7 @@ from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project, ProjectError
 from sam2_ros.commands.annotation.pictures import frame_picture, write_picture
-from sam2_ros.commands.annotation.running import annotator, command, frame_at, opened, say, seconds_at
+from sam2_ros.commands.annotation.running import annotator, command, frame_at, opened, say, say_damaged, seconds_at
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.data.mask_file import read_mask
@@ -73,6 +73,7 @@ def propagate(options: argparse.Namespace, console: Console) -> None:
             count = assistant.propagate(
                 object_id, frame, options.phase, range(first, last + 1), progress.on_pass, seen=seen
             )
+        say_damaged(console, recording)
         extent = project.extents()[object_id]
         say(
             console,
@@ -93,7 +94,7 @@ def _object(options: argparse.Namespace, project: Project, by: str) -> Iterator[
     try:
         yield object_id
     except BaseException:
-        project.undo(by)
+        project.take_back(by, object_id)
         raise
 
 

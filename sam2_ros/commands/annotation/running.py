@@ -32,7 +32,7 @@ def run(action: str, module: str, options: argparse.Namespace) -> int:
     Returns:
         The exit status: 0; 2 after an error; 130 if it was interrupted.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # labels and names are shown as they are
     try:
         getattr(import_module(f"sam2_ros.commands.annotation.{module}"), action)(options, console)
     except KeyboardInterrupt:
@@ -77,6 +77,14 @@ def frame_at(moment: Moment, recording: Recording, option: str = "--at") -> int:
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print a line, whatever its letters, without wrapping it."""
     console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def say_damaged(console: Console, recording: Recording) -> None:
+    """Say which images could not be decoded, if any."""
+    if recording.damaged:
+        first, reason = next(iter(recording.damaged.items()))
+        note = f"damaged images, skipped: {len(recording.damaged)}, such as {first} ({reason})"
+        say(console, f"note: {note}", "yellow")
 
 
 def seconds_at(recording: Recording, frame: int) -> str:

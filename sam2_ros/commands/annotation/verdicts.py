@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from sam2_ros.annotation.annotated_object import OPEN, PROPOSED
 from sam2_ros.annotation.film_strip import film_strip
 from sam2_ros.annotation.project import NO_OBJECT, SATISFACTORY, UNSATISFACTORY, ChangedError, Project
 from sam2_ros.annotation.project_recording import recording_of
 from sam2_ros.annotation.verification import Unverified, queue
+from sam2_ros.commands.annotation.listing import say_table
 from sam2_ros.commands.annotation.pictures import write_picture
 from sam2_ros.commands.annotation.running import annotator, command, say
 from sam2_ros.recordings.recording import Recording
@@ -64,16 +64,15 @@ def _list(
 ) -> None:
     """List masklets, the next ones with a film strip."""
     seen = project.last_action
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for name in ("object", "label", "state", "visible on", "predicted IoU", "film strip"):
-        table.add_column(name, justify="right" if name in ("object", "visible on", "predicted IoU") else "left")
+    rows = []
     for place, one in enumerate(waiting):
         strip = _strip(project, recording, one, folder) if place < count else None
         visible = f"{one.extent.visible} of {one.extent.known}"
         known = one.object
         rating = f"{one.extent.iou:.2f}"
-        table.add_row(str(known.object_id), known.label, known.state, visible, rating, str(strip or ""))
-    console.print(table, soft_wrap=True)
+        rows.append((str(known.object_id), known.label, known.state, visible, rating, str(strip or "")))
+    names = ("object", "label", "state", "visible on", "predicted IoU", "film strip")
+    say_table(console, names, rows, left=("label", "state", "film strip"))
     first = waiting[0].object.object_id
     verdict = "(satisfactory | unsatisfactory | no-object)"
     say(console, f"next: {command('verify', project.folder, first, verdict, '--seen', seen)}", "dim")
