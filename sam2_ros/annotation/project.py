@@ -521,6 +521,7 @@ class Project:
                     (undone.action_id, *values),
                 ).fetchone()
                 self._replace(action_id, what, object_id, frame, earlier)
+            self._check_complete({object_id for _, object_id, _, _ in changed}, undone)
             if kind == "redo":  # what was undone stands again, and can be undone again
                 self._database.execute("UPDATE actions SET undone_by = NULL WHERE undone_by = ?", (undone.action_id,))
             self._database.execute(
@@ -566,6 +567,18 @@ class Project:
         (author,) = self._database.execute("SELECT annotator FROM actions WHERE action_id = ?", (changed,)).fetchone()
         if author != by:
             raise ChangedError(f"{what} was changed by {author} in the meantime; look at it again")
+
+    def _check_complete(self, object_ids: set[int], undone: Action) -> None:
+        """Raise ChangedError if undoing an action leaves masks or prompts without their object."""
+        for object_id in object_ids:
+            tables = ("masks", "prompts")
+            query = " UNION ".join(f"SELECT action_id FROM {table} WHERE object_id = :id" for table in tables)
+            left = self._database.execute(f"SELECT MAX(action_id) FROM ({query})", {"id": object_id}).fetchone()[0]
+            if left is None or self._rows("SELECT 1 FROM objects WHERE object_id = ?", object_id):
+                continue
+            if left > undone.action_id:
+                raise ChangedError(f"object {object_id} has masks of action {left}; that has to be undone first")
+            raise ChangedError(f"object {object_id} is gone: that it was added has been undone since then")
 
     def _check_frame(self, frame: int) -> None:
         if not 0 <= frame < self.frame_count:

@@ -231,8 +231,22 @@ def test_adding_is_taken_back_whatever_else_its_author_does(project: Project) ->
     project.take_back("ann", first)
     assert [one.label for one in project.objects()] == ["plate"]
     assert project.mask(second, 3) is not None
-    with pytest.raises(ChangedError):
+    with pytest.raises(ChangedError, match="object 2 has masks of action 3; that has to be undone first"):
         project.take_back("ann", second)
+
+
+def test_undoing_leaves_no_masks_without_their_object(project: Project) -> None:
+    number = project.add_object("ann", "cup")
+    project.put_mask("ben", a_mask(number, 3), Prompt(clicks=[Click(14, 12)]))
+    before = contents(project)
+    with pytest.raises(ChangedError, match="has to be undone first"):
+        project.undo("ann")
+    assert contents(project) == before
+    assert project.undo("ben") and project.undo("ann") and project.objects() == []
+    with pytest.raises(ChangedError, match=f"object {number} is gone"):
+        project.redo("ben")
+    assert list(project.masks_of(number)) == []
+    assert project.redo("ann") and project.redo("ben") and contents(project) == before
 
 
 WORKER = """
