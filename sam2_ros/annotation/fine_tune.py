@@ -135,6 +135,8 @@ def main() -> int:
 def _remedy(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{error}: make room and give the same command again; it resumes from the last checkpoint"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is no folder; give another --out"
     return str(error)
 
 

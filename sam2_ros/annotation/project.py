@@ -584,6 +584,22 @@ class Project:
         if not 0 <= frame < self.frame_count:
             raise ProjectError(f"there is no frame {frame}; the recording has the frames 0 to {self.frame_count - 1}")
 
+    def _check_size(self, object_id: int, mask: AnnotatedMask) -> None:
+        """Raise ProjectError if a mask cannot be one of its frame: those of other objects have another size."""
+        size = mask.height, mask.width
+        if min(size) < 1 or int(np.sum(mask.counts, dtype=np.int64)) != mask.height * mask.width:
+            raise ProjectError(
+                f"the mask for frame {mask.frame} is damaged: its run lengths do not make {mask.width} x {mask.height}"
+                " pixels"
+            )
+        query = "SELECT height, width FROM masks WHERE frame = ? AND object_id <> ? LIMIT 1"
+        other = self._database.execute(query, (mask.frame, object_id)).fetchone()
+        if other is not None and other != size:
+            raise ProjectError(
+                f"a mask of {mask.width} x {mask.height} pixels for frame {mask.frame}, where masks have"
+                f" {other[1]} x {other[0]}"
+            )
+
     def _open_up(self, action_id: int, object_id: int) -> None:
         """What is annotated is open, whatever it was before."""
         known = self.object(object_id)
@@ -604,6 +620,8 @@ class Project:
         self._replace(action_id, "object", object_id, 0, (object_id, label, told, state, reason, author, action_id))
 
     def _put_mask(self, action_id: int, object_id: int, mask: AnnotatedMask, author: str) -> None:
+        self._check_frame(mask.frame)
+        self._check_size(object_id, mask)
         row = (
             object_id,
             mask.frame,

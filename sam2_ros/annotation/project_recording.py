@@ -24,6 +24,7 @@ def recording_of(
     """Open the recording of a project, or the part of it that the project is of.
 
     It is looked for where it was, in the folders, and beside the project, which may have been moved together with it.
+    The first whose content is the project's is taken.
 
     Args:
         folders: where to look for it, under its own name, if it is no longer where it was.
@@ -36,13 +37,30 @@ def recording_of(
     name = project.recording_path.name
     beside = project.folder.absolute().parent
     places = [place] if place else [project.recording_path, *(folder / name for folder in (*folders, beside))]
-    path = next((one for one in places if one.exists()), None)
-    if path is None:
+    first: ProjectError | None = None
+    there = list(dict.fromkeys(one for one in places if one.exists()))
+    if not there:
         others = ", ".join(map(str, folders))
         looked = f", nor in {others}" if others else ""
         raise ProjectError(
             f"the recording of {project.folder} is not there: {place or project.recording_path}{looked}; {_REMEDY}"
         )
+    for path in there:  # another one may have taken its place where it was
+        try:
+            recording = _opened(project, path, images)
+            break
+        except ProjectError as error:
+            first = first or error
+    else:
+        assert first is not None
+        raise first
+    if place is not None and path.absolute() != project.recording_path:
+        project.relocate(recording)
+    return recording
+
+
+def _opened(project: Project, path: Path, images: str | None) -> Recording:
+    """The recording at this path. Raises ProjectError: it is not that of the project, or cannot be read."""
     try:
         recording = open_recording(path, images or project.images_topic)
         if recording.fps != project.fps and not isinstance(recording, BagRecording):  # another rate was given
@@ -55,8 +73,6 @@ def recording_of(
         raise ProjectError(
             f"{path} is not the recording that {project.folder} was made for: its content is another one; {_REMEDY}"
         )
-    if place is not None and path.absolute() != project.recording_path:
-        project.relocate(recording)
     return recording
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -175,6 +176,27 @@ def test_frames_outside_the_recording_are_refused(project: Project, frame: int) 
     with pytest.raises(ProjectError, match="no object 7"):
         project.put_mask("ann", a_mask(7, 1))
     assert list(project.actions()) == before
+
+
+def test_masks_that_are_none_of_their_frame_are_refused(project: Project) -> None:
+    project.add_object("ann", "cup", masks=[a_mask(1, 3)])
+    before = contents(project)
+    small = np.ones((4, 6), bool)
+    for mask, message in (
+        (AnnotatedMask.drawn(2, 3, small, 1), "a mask of 6 x 4 pixels for frame 3, where masks have 64 x 48"),
+        (
+            AnnotatedMask.drawn(2, 4, small[:0], 1),
+            "the mask for frame 4 is damaged: its run lengths do not make 6 x 0 pixels",
+        ),
+        (
+            replace(a_mask(2, 4), counts=np.array([5, 6], np.uint32)),
+            "the mask for frame 4 is damaged: its run lengths do not make 64 x 48 pixels",
+        ),
+        (a_mask(2, 9), "there is no frame 9"),
+    ):
+        with pytest.raises(ProjectError, match=message):
+            project.add_object("ann", "plate", masks=[mask])
+    assert contents(project) == before and project.last_action == 1
 
 
 def test_phase_1_frames(tmp_path: Path) -> None:

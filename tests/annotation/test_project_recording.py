@@ -35,6 +35,18 @@ def test_another_recording_under_the_same_name_is_refused(tmp_path: Path) -> Non
             recording_of(project)
 
 
+def test_another_one_where_it_was_does_not_hide_it_beside_the_project(tmp_path: Path) -> None:
+    folder = make_project(tmp_path)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "images").rename(tmp_path / "moved" / "images")
+    moved = folder.rename(tmp_path / "moved" / folder.name)
+    write_images(make_clip("other"), tmp_path / "images")
+    with Project(moved) as project:
+        assert recording_of(project).path == tmp_path / "moved" / "images"
+        with pytest.raises(ProjectError, match="its content is another one"):
+            recording_of(project, place=tmp_path / "images")
+
+
 def test_rates_and_parts_are_those_of_the_project(tmp_path: Path) -> None:
     images = write_images(make_clip(), tmp_path / "images")
     bag.write(make_clip(), tmp_path / "bag")

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from sam2_ros.annotation import database
-from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED
+from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.project import Project
 from sam2_ros.commands import annotate as module
 from sam2_ros.commands.annotate import ACTIONS, help_of, main
@@ -299,6 +299,16 @@ def test_letters_that_cannot_be_shown_are_refused(run: Run, project: Path) -> No
     refused(run("undo", project, "--by", ""), "name is missing")
     with Project(project) as opened:
         assert opened.object(1).label == "cup" and opened.last_action == 1
+
+
+def test_project_that_is_named_twice_is_exported_once(run: Run, project: Path, tmp_path: Path) -> None:
+    with Project(project) as opened:
+        masks = [AnnotatedMask.drawn(1, frame, CLIP.masks[frame][0], 1) for frame in range(FRAMES)]
+        opened.add_object("ann", "cup", masks=masks)
+    again = project.parent / "." / project.name / ".." / project.name
+    arguments = ("--out", tmp_path / "data", "--format", "davis", "--unverified")
+    assert run("export", project, again, *arguments)[0] == 0
+    assert [one.name for one in davis.videos(tmp_path / "data" / "davis")] == ["square"]
 
 
 def test_damaged_images_are_named(run: Run, tmp_path: Path) -> None:

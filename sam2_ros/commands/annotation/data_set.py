@@ -16,8 +16,9 @@ from sam2_ros.commands.progress import Progress
 
 def export(options: argparse.Namespace, console: Console) -> None:
     """Export projects. Raises `commands.errors.ERRORS`."""
+    folders = {folder.resolve(): folder for folder in options.projects}.values()  # each once
     with ExitStack() as stack:
-        projects = [stack.enter_context(Project(folder)) for folder in options.projects]
+        projects = [stack.enter_context(Project(folder)) for folder in folders]
         sources = [Source(project, recording_of(project, options.recordings)) for project in projects]
         with Progress(console) as progress:
             exported = export_all(
