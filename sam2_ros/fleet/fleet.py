@@ -48,6 +48,13 @@ class News:
     """The worker of a piece was killed, and it goes on in another one."""
 
 
+TOKEN = (
+    "If it asks for a token, as clusters do where one was made: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or"
+    " ~/.ray/auth_token with the cluster's"
+)
+"""What to do if a cluster that is there does not answer."""
+
+
 @contextmanager
 def started(workers: int | None = None, address: str | None = None, gpus: float | None = None) -> Iterator[Plan]:
     """Start Ray on this machine, or connect to a cluster. When the context is left, all workers end.
@@ -69,7 +76,10 @@ def started(workers: int | None = None, address: str | None = None, gpus: float 
         ray.init("local", num_cpus=slots, include_dashboard=False, object_store_memory=STORE, **quiet)
     else:
         _check_reachable(address)
-        ray.init(address, **quiet)
+        try:
+            ray.init(address, **quiet)
+        except ConnectionError as error:
+            raise ConnectionError(f"{error}. {TOKEN}") from error
     try:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         machines = [Machine(int(one.get("CPU", 0)), int(one.get("GPU", 0))) for one in alive]
