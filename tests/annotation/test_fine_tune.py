@@ -58,6 +58,7 @@ def test_it_tells_what_it_was_worth_and_how_the_node_takes_it(
         (["PROJECTS", "--out", "out", "--recipe", "nonsense"], "there is no recipe `nonsense`"),
         (["PROJECTS", "--out", "out", "--checkpoint", "missing.pt"], "missing.pt: no such file"),
         (["PROJECTS", "--out", "/proc/out"], "/proc/out"),
+        (["PROJECTS", "--out", __file__], "test_fine_tune.py is no folder; give another --out"),
     ],
 )
 def test_errors_are_one_line(

@@ -308,7 +308,7 @@ def test_project_that_is_named_twice_is_exported_once(run: Run, project: Path, t
     again = project.parent / "." / project.name / ".." / project.name
     arguments = ("--out", tmp_path / "data", "--format", "davis", "--unverified")
     assert run("export", project, again, *arguments)[0] == 0
-    assert [one.name for one in davis.videos(tmp_path / "data" / "davis")] == ["square"]
+    assert davis.sequences(tmp_path / "data" / "davis") == ["square"]
 
 
 def test_damaged_images_are_named(run: Run, tmp_path: Path) -> None:
