@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.commands.progress import Progress
@@ -153,12 +154,12 @@ def _show_table(console: Console, outcomes: Sequence[Outcome]) -> None:
         failed = one.state == "failed"
         restarts = [f"{one.starts - 1} workers were killed"] if one.starts > 1 and not failed else []
         table.add_row(
-            one.piece.name,
+            Text(one.piece.name),  # no markup, whatever its letters
             str(one.piece.images or ""),
             "" if failed else str(one.objects),
             "" if failed else f"{one.seconds:.1f}",
             one.state,
-            "; ".join(filter(None, [one.reason, *restarts])),
+            Text("; ".join(filter(None, [one.reason, *restarts]))),
             style=STYLES.get(one.state, ""),
         )
     if len(shown) < len(outcomes):

@@ -17,10 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
+from sam2_ros.commands import fleet_run
 from sam2_ros.commands.fleet import main, parse
 from sam2_ros.data import bag
 from sam2_ros.data.clip import Clip
+from sam2_ros.fleet.piece import Outcome, Piece
 
 pytest.importorskip("ray", reason="Ray cannot be installed for this Python or this machine")
 
@@ -120,6 +123,17 @@ def test_nothing_to_begin_with_is_one_line(
     assert main(arguments) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("fleet: ") and errors.count("\n") == 1 and message in errors, errors
+
+
+def test_names_and_reasons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = Outcome(Piece("[x=1]run", Path("run"), 3), "failed", "no [/images]")
+    fleet_run._show_table(Console(width=100), [outcome])
+    assert capsys.readouterr().out.splitlines()[1].rstrip().split(maxsplit=3) == [
+        "[x=1]run",
+        "3",
+        "failed",
+        "no [/images]",
+    ]
 
 
 @pytest.mark.slow
