@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,8 @@ def test_live_and_offline_are_equal(graph: Graph, robot: Robot, checkpoint: Path
     scheduled = []
     for frame, prompts in PROMPTS.items():
         for message in prompts:
-            message.object_id = next(results).object_id
-            scheduled.append(ScheduledPrompt(frame, from_message(message)))
+            prompt = replace(from_message(message), object_id=next(results).object_id)
+            scheduled.append(ScheduledPrompt(frame, prompt))
     tracker = Tracker(load_model(checkpoint=checkpoint), history=1)
     for attempt in ("once", "again"):
         with MaskletStore(tmp_path / f"{attempt}.db", {}) as store:
