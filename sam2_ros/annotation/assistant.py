@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.annotated_mask import BY_HAND, PROMPTED, PROPAGATED, AnnotatedMask
@@ -22,7 +23,8 @@ from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
+from sam2_ros.tracking.pixels import prompt_to_network
+from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError, SmallMaskError
 from sam2_ros.tracking.tracker import Tracker
 
 IMAGES, HAND_MEMORIES = 8, 64
@@ -82,7 +84,7 @@ class Assistant:
         together, mask = new, new.mask
         if known is not None and known.origin == PROMPTED and known.present and _goes_on(new):
             together = self._together(object_id, frame, new)
-            mask = known.mask
+            mask = _correctable(known, image)
         self._predictor.set_image(image)
         candidates = self._predictor.segment(replace(together, mask=mask))
         best, iou = candidates.masks[0], float(candidates.iou[0])
@@ -133,7 +135,7 @@ class Assistant:
         together, mask = new, new.mask
         if known is not None and _goes_on(new):
             together = self._together(object_id, frame, new)
-            mask = known.mask if known.present else None
+            mask = _correctable(known, image) if known.present else None
         others = self._by_hand(object_id)
         others.pop(frame, None)
         chosen = nearest([other for other, shown in others.items() if shown], frame)
@@ -288,6 +290,15 @@ class Assistant:
             return image.pixels
         reason = self.recording.damaged.get(frame, "it cannot be decoded")
         raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
+
+
+def _correctable(known: AnnotatedMask, image: EncodedImage) -> np.ndarray | None:
+    """The mask for clicks to correct, bool [H, W]; None: it is too small for the network to see."""
+    try:
+        prompt_to_network(mask := known.mask, image.input_size, torch.device("cpu"))
+    except SmallMaskError:
+        return None
+    return mask
 
 
 def _goes_on(new: Prompt) -> bool:

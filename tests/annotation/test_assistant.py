@@ -11,7 +11,7 @@ from remembered_recording import RememberedRecording
 from small_network import default_network, moving_things
 
 from sam2_ros.acceleration import Network
-from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED
+from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import ChangedError, Project, ProjectError
 from sam2_ros.checkpoints.load import load_model
@@ -19,7 +19,7 @@ from sam2_ros.evaluation.prompts import error_click
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.recordings.clip_recording import ClipRecording
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, Tracker
+from sam2_ros.tracking import Box, Click, ImagePredictor, Prompt, PromptError, Tracker, rle
 
 FRAMES = 9
 IMAGES, MASKS = moving_things(FRAMES)
@@ -168,6 +168,18 @@ def test_propagation_needs_a_mask_by_hand(assistant: Assistant, project: Project
         assistant.propagate(9, 2)
     assert project.mask(thing, 4) is None
     assert assistant.propagate(thing, 2) == 6, "from where it is not visible, with memory of where it is"
+
+
+def test_mask_of_two_pixels_is_corrected_like_none(assistant: Assistant, project: Project, thing: int) -> None:
+    """The network cannot see such a mask, which its own answer may be."""
+    two = np.zeros_like(TRUTH[2])
+    two[40, 40:42] = True
+    height, width = two.shape
+    numbers = height, width, True, 0.9, 0.5, rle.encode(two)
+    project.put_mask("ann", AnnotatedMask(thing, 2, *numbers, PROMPTED, 1), Prompt(clicks=[ON]))
+    assert assistant.segment(thing, 2, Prompt(clicks=[BESIDE])).origin == PROMPTED
+    assert assistant.correct(thing, 2, Prompt(clicks=[ON])).origin == PROMPTED
+    assert prompt_on(project, thing, 2).clicks == (ON, BESIDE, ON)
 
 
 def test_corrections_accumulate_and_have_memory(
