@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from sam2_ros.data.bag_types import IMAGES, MASKLETS, definitions, typestore
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import ClipError, Clips, DataWarning, Lazy
 from sam2_ros.data.image_message import as_rgb, pixels_of
+from sam2_ros.data.message_stamp import stamp_of
 from sam2_ros.data.natural_order import natural
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
 from sam2_ros.tracking import rle
@@ -103,7 +103,7 @@ def read(path: str | Path, images: str | None = None, masklets: str | None = Non
         """The last message of an image's time and stamp."""
         with clip_errors(path, index):
             messages = reader.messages([topics[topic]], time, time + 1)
-            data = [data for _, _, data in messages if _stamp(data) == contents.stamps[index]][-1]
+            data = [data for _, _, data in messages if stamp_of(data) == contents.stamps[index]][-1]
             return reader.deserialize(data, topics[topic].msgtype)
 
     def decoded(index: int) -> np.ndarray:
@@ -200,9 +200,9 @@ def _indexed(
     with clip_errors(path):
         for connection, time, data in reader.messages([*pictures.values(), *([answer] if answer else [])]):
             if connection.topic in times:
-                times[connection.topic].setdefault(_stamp(data), time)
+                times[connection.topic].setdefault(stamp_of(data), time)
             else:
-                arrays[_stamp(data)] = time, reader.deserialize(data, MASKLETS)
+                arrays[stamp_of(data)] = time, reader.deserialize(data, MASKLETS)
     if len(pictures) > 1:
         matching = [topic for topic in pictures if arrays.keys() & times[topic].keys()]
         compressed = {f"{topic}/compressed" for topic in matching}
@@ -266,13 +266,6 @@ def _chosen(
         advice = f" (choose with --{argument} TOPIC, in Python {argument}=...)" if available else ""
         raise ClipError(path, f"{problem} of {kinds}; there are: {topics}{advice}")
     return available[topic]
-
-
-def _stamp(data: bytes | memoryview) -> int:
-    """Stamp of a serialised message that begins with a header, ns. Reads nothing else, as images are large."""
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
 
 
 def write(clip: Clip, path: str | Path, images: str = "/camera/image_raw", masklets: str = "/sam2/masklets",

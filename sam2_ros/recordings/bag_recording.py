@@ -16,7 +16,7 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.image_message import as_rgb, pixels_of
 from sam2_ros.data.value_range import FULL, ValueRange, next_range
 from sam2_ros.recordings.bag_reader import BagReader, Damage
-from sam2_ros.recordings.image_index import ImageIndex, stamp_of
+from sam2_ros.recordings.image_index import ImageIndex, image_stamp
 from sam2_ros.recordings.image_topic import chosen_topic, connections_of
 from sam2_ros.recordings.recording import SAMPLES, DamagedImage, RecordedImage, Recording
 
@@ -154,7 +154,7 @@ class BagRecording(Recording):
         connections = connections_of(reader, self.topic)
         for _, time, data in reader.messages(connections, int(times.min()), int(times.max()) + 1):
             try:
-                stamp = stamp_of(data) or time
+                stamp = image_stamp(data) or time
             except (struct.error, IndexError):
                 continue
             index = bisect_left(self.stamps, stamp, indices.start, indices.stop)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rosbags.interfaces import Connection
 
+from sam2_ros.data.message_stamp import stamp_of
 from sam2_ros.recordings.bag_reader import BagReader
 
 MAX_SECONDS = 2**31 - 1
@@ -39,7 +40,7 @@ class ImageIndex:
         last_stamp = last_time = -(2**63)
         for time, size, head in reader.heads(connections):
             try:
-                recorded = stamp_of(head)
+                recorded = image_stamp(head)
                 frame_id = _frame_id(head)
             except (struct.error, IndexError):
                 notices[
@@ -65,16 +66,16 @@ class ImageIndex:
         return index
 
 
-def stamp_of(data: bytes) -> int:
-    """Stamp of a serialised message that begins with a header, ns. Raises struct.error or IndexError.
+def image_stamp(data: bytes) -> int:
+    """Stamp of a serialised image, ns.
 
-    Raises struct.error also for what is no time of ROS, with seconds of 32 bits, and could not be written again.
+    Raises struct.error or IndexError if it is cut off, or no time of ROS, with seconds of 32 bits: it could not be
+    written again.
     """
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    if seconds + nanoseconds // 1_000_000_000 > MAX_SECONDS:
+    stamp = stamp_of(data)
+    if stamp // 1_000_000_000 > MAX_SECONDS:
         raise struct.error("the stamp is no time")
-    return int(seconds * 1_000_000_000 + nanoseconds)
+    return stamp
 
 
 def _frame_id(data: bytes) -> str:

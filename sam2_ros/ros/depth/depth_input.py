@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
+from sam2_ros.data.message_stamp import stamp_of
 from sam2_ros.ros.depth.measuring import Measuring
 from sam2_ros.ros.depth.transport import depth_kind, depth_topic
 from sam2_ros.ros.subscriptions import OVERRIDABLE, Subscriptions
 from sam2_ros.ros.topics import Topics
-
-
-def stamp_of(data: bytes) -> int:
-    """The stamp of a serialized message that begins with a header, ns."""
-    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(sec * 1_000_000_000 + nanosec)
 
 
 class DepthInput(Subscriptions):
