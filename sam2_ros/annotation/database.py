@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from sam2_ros.recordings.sqlite_errors import Remedies, sqlite_errors
 
 FORM = 1
 """Of the tables."""
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's transaction."""
+
+REMEDIES = Remedies(
+    full="the disk is full; make room, nothing that was answered is lost",
+    read_only="cannot be written; is its folder read-only?",
+    locked=f"another process has held it for {BUSY_TIMEOUT:.0f} s; end that one",
+    damaged="is damaged, or no annotation project; restore it from a copy",
+)
 
 OBJECT_COLUMNS = "object_id, label, attributes, state, reason, author, action_id"
 MASK_COLUMNS = "object_id, frame, height, width, present, presence, iou, counts, origin, phase, author, action_id"
@@ -61,7 +67,7 @@ def opened(file: Path) -> sqlite3.Connection:
     Raises:
         OSError: it cannot be written, is damaged, or is no such database; the message says what to do.
     """
-    with sqlite_errors(file):
+    with sqlite_errors(file, REMEDIES):
         database = sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode=WAL")
@@ -79,23 +85,3 @@ def _has_form(database: sqlite3.Connection) -> bool:
     if not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'project'").fetchone():
         return False
     return database.execute("SELECT 1 FROM project WHERE key = 'form'").fetchone() is not None
-
-
-@contextmanager
-def sqlite_errors(file: Path) -> Iterator[None]:
-    """Turn SQLite's errors into OSErrors that say what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "full" in text:
-            number, remedy = errno.ENOSPC, "the disk is full; make room, nothing that was answered is lost"
-        elif "readonly" in text or "unable to open" in text or "attempt to write" in text:
-            number, remedy = errno.EACCES, "cannot be written; is its folder read-only?"
-        elif "locked" in text or "busy" in text:
-            number, remedy = errno.EBUSY, f"another process has held it for {BUSY_TIMEOUT:.0f} s; end that one"
-        elif "not a database" in text or "malformed" in text:
-            number, remedy = errno.EIO, "is damaged, or no annotation project; restore it from a copy"
-        else:
-            number, remedy = errno.EIO, text
-        raise OSError(number, remedy, str(file)) from error

@@ -20,13 +20,14 @@ from sam2_ros.annotation.database import (
     MASK_COLUMNS,
     OBJECT_COLUMNS,
     PROMPT_COLUMNS,
+    REMEDIES,
     opened,
-    sqlite_errors,
 )
 from sam2_ros.annotation.prompt_json import from_json, to_json
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.sqlite_errors import sqlite_errors
 from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
 
 FILE = "project.db"
@@ -81,7 +82,7 @@ class Project:
             raise ProjectError(f"{self.folder} is no annotation project: it has no {FILE}")
         self._database = opened(self.file)
         try:
-            with sqlite_errors(self.file), _damage(self.folder):
+            with sqlite_errors(self.file, REMEDIES), _damage(self.folder):
                 known = {key: json.loads(value) for key, value in self._database.execute("SELECT * FROM project")}
             if not known:
                 raise ProjectError(f"{self.folder} was not completed when it was made; delete it and make it again")
@@ -137,7 +138,7 @@ class Project:
         }
         rows = [(key, json.dumps(value)) for key, value in content.items()]
         try:
-            with sqlite_errors(file):
+            with sqlite_errors(file, REMEDIES):
                 database.execute("BEGIN IMMEDIATE")
                 if database.execute("SELECT COUNT(*) FROM project").fetchone()[0] == 0:
                     database.executemany("INSERT INTO project VALUES (?, ?)", rows)
@@ -168,7 +169,7 @@ class Project:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read inside is as it was at the beginning, whatever others do meanwhile. Not for actions."""
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             self._database.execute("BEGIN")
             self._database.execute("SELECT COUNT(*) FROM project").fetchone()  # begins in fact with the first reading
         try:
@@ -239,7 +240,7 @@ class Project:
         """Everybody who made it, one of its masks or one of its prompts."""
         tables = ("objects", "masks", "prompts")
         query = " UNION ".join(f"SELECT author FROM {table} WHERE object_id = :id" for table in tables)
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             return {author for (author,) in self._database.execute(query, {"id": object_id})}
 
     def actions(self, after: int = 0) -> Iterator[Action]:
@@ -494,7 +495,7 @@ class Project:
         self, by: str, query: str, values: Sequence[Any] | Mapping[str, Any], kind: str, seconds: float
     ) -> Action | None:
         _check_name(by)
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             row = self._database.execute(query, values).fetchone()
         if row is None:
             return None
@@ -544,7 +545,7 @@ class Project:
         """A transaction, with the action that it is; it is taken back as a whole after any error."""
         _check_name(by)
         row = (time.time(), by, kind, object_id, frame, phase, seconds, json.dumps(dict(detail)))
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 cursor = self._database.execute(
@@ -660,11 +661,11 @@ class Project:
             self._database.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row))
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             return self._database.execute(query, values).fetchall()
 
     def _iterate(self, made: Callable[[tuple[Any, ...]], T], query: str, *values: Any) -> Iterator[T]:
-        with sqlite_errors(self.file):
+        with sqlite_errors(self.file, REMEDIES):
             for row in self._database.execute(query, values):
                 yield made(row)
 

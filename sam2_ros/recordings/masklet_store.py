@@ -7,13 +7,14 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from sam2_ros.recordings.sqlite_errors import Remedies, sqlite_errors
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Masklet
 
@@ -33,6 +34,14 @@ CREATE TABLE IF NOT EXISTS outputs (name TEXT PRIMARY KEY, made_of TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS states (
     pass TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (pass, part));
 """
+
+_REMEDIES = Remedies(
+    full="the disk is full; make room and start the same command again",
+    read_only="cannot be written; choose another folder",
+    locked="another process is working on it",
+    damaged="is damaged; delete it to begin again",
+    foreign="is a database of another program; choose another folder",
+)
 
 _ACCEPTED = "object_id NOT IN (SELECT object_id FROM rejected)"
 
@@ -375,26 +384,8 @@ class MaskletStore:
                 self._database.execute("BEGIN IMMEDIATE")
             self._in_transaction = True
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into OSErrors that say what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error)
-            if "full" in text:
-                number, remedy = errno.ENOSPC, "the disk is full; make room and start the same command again"
-            elif "readonly" in text or "unable to open" in text:
-                number, remedy = errno.EACCES, "cannot be written; choose another folder"
-            elif "locked" in text:
-                number, remedy = errno.EBUSY, "another process is working on it"
-            elif "no such" in text or "has no column" in text:
-                number, remedy = errno.EIO, "is a database of another program; choose another folder"
-            elif "not a database" in text or "malformed" in text:
-                number, remedy = errno.EIO, "is damaged; delete it to begin again"
-            else:
-                number, remedy = errno.EIO, text
-            raise OSError(number, remedy, str(self.file)) from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return sqlite_errors(self.file, _REMEDIES)
 
 
 def forget(file: Path) -> None:
