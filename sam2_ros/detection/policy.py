@@ -12,6 +12,7 @@ import numpy as np
 from sam2_ros.detection.association import assign, grown, overlaps
 from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.detection.track import Track
+from sam2_ros.tracking.mask_overlap import mask_iou
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.prompt import Box
 
@@ -257,7 +258,7 @@ class DetectionPolicy:
         undecided: set[int] = set()
         for first, second in zip(*np.nonzero(np.triu(overlaps(boxes, boxes) > SHADOWED / 2, 1)), strict=True):
             pair = present[first], present[second]
-            if not _compatible(*(masklet.label for masklet in pair)) or _mask_iou(*pair) < SHADOWED:
+            if not _compatible(*(masklet.label for masklet in pair)) or mask_iou(pair[0].mask, pair[1].mask) < SHADOWED:
                 continue
             mine = [masklet.object_id for masklet in pair if masklet.object_id in own]
             unseen = [object_id for object_id in mine if object_id not in seen]
@@ -346,11 +347,6 @@ def beside_seen(max_overlap: float) -> float:
 def _compatible(first: str, second: str) -> bool:
     """Whether labels may be those of one thing. Objects without a label may be anything."""
     return not first or not second or first == second
-
-
-def _mask_iou(first: Masklet, second: Masklet) -> float:
-    union = np.count_nonzero(first.mask | second.mask)
-    return np.count_nonzero(first.mask & second.mask) / union if union else 0.0
 
 
 def _nearest(lost: Sequence[Track], detection: Detection) -> Track | None:

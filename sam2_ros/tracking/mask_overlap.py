@@ -12,7 +12,7 @@ SAME_OBJECT = 0.7
 """Minimum IoU of two masks of one object."""
 
 
-def iou(first: np.ndarray, second: np.ndarray) -> float:
+def mask_iou(first: np.ndarray, second: np.ndarray) -> float:
     """The IoU of two masks, bool [H, W]; 0 if both are empty."""
     union = np.count_nonzero(first | second)
     return np.count_nonzero(first & second) / union if union else 0.0
@@ -31,6 +31,6 @@ def object_with(mask: np.ndarray, masklets: Iterable[Masklet], min_iou: float = 
         smaller, larger = sorted((area, np.count_nonzero(masklet.mask)))
         if smaller <= best * larger:  # even if one contained the other
             continue
-        if (overlap := iou(mask, masklet.mask)) > best:
+        if (overlap := mask_iou(mask, masklet.mask)) > best:
             best, best_id = overlap, masklet.object_id
     return best_id

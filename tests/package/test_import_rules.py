@@ -17,7 +17,7 @@ PACKAGE = "sam2_ros"
 GENERATED = ("msg", "srv")
 EVERYBODYS = ("command_line", "lazy", "requirements")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
-LIGHT = ("tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
+LIGHT = ("tracking.mask_overlap", "tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
 """Files of tracking that need NumPy alone."""
 
 ROOMS: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sam2_ros.tracking.mask_overlap import iou, object_with
+from sam2_ros.tracking.mask_overlap import mask_iou, object_with
 from sam2_ros.tracking.masklet import Masklet
 
 
@@ -19,10 +19,10 @@ def masklet(object_id: int, mask: np.ndarray) -> Masklet:
     return Masklet(object_id, "", bool(mask.any()), 1.0, 1.0, mask)
 
 
-def test_iou() -> None:
-    assert iou(rows(0, 30), rows(10, 40)) == pytest.approx(20 / 40)
-    assert iou(rows(0, 30), rows(40, 50)) == 0
-    assert iou(rows(0, 0), rows(0, 0)) == 0
+def test_mask_iou() -> None:
+    assert mask_iou(rows(0, 30), rows(10, 40)) == pytest.approx(20 / 40)
+    assert mask_iou(rows(0, 30), rows(40, 50)) == 0
+    assert mask_iou(rows(0, 0), rows(0, 0)) == 0
 
 
 def test_the_most_similar_object_is_found() -> None:
