@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.annotated_mask import BY_HAND, PROMPTED, PROPAGATED, AnnotatedMask
@@ -23,8 +22,8 @@ from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.masklet import Masklet
-from sam2_ros.tracking.pixels import prompt_to_network
-from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError, SmallMaskError
+from sam2_ros.tracking.pixels import is_large_enough
+from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
 IMAGES, HAND_MEMORIES = 8, 64
@@ -294,11 +293,8 @@ class Assistant:
 
 def _correctable(known: AnnotatedMask, image: EncodedImage) -> np.ndarray | None:
     """The mask for clicks to correct, bool [H, W]; None: it is too small for the network to see."""
-    try:
-        prompt_to_network(mask := known.mask, image.input_size, torch.device("cpu"))
-    except SmallMaskError:
-        return None
-    return mask
+    mask = known.mask
+    return mask if is_large_enough(mask, image.input_size) else None
 
 
 def _goes_on(new: Prompt) -> bool:

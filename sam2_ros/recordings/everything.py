@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from sam2_ros.recordings.masklet_review import ReviewSettings, review
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.pass_progress import COMMIT_PERIOD, Pace, taken_up
 from sam2_ros.recordings.recording import RecordedImage, Recording
 from sam2_ros.recordings.track import OnProgress
 from sam2_ros.tracking import rle
-from sam2_ros.tracking.automatic_masks import AutomaticMask, AutomaticMaskGenerator, EverythingSettings
+from sam2_ros.tracking.automatic_masks import AutomaticMaskGenerator, EverythingSettings
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.masklet_quality import covered_share, uncovered_shares, without_repeats
-from sam2_ros.tracking.pixels import prompt_to_network
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError
+from sam2_ros.tracking.pixels import is_large_enough
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
 FORWARDS, BACKWARDS, REVIEW = "everything forwards", "everything backwards", "review"
@@ -189,7 +187,8 @@ class _Run:
         known = [mask.counts for mask in stored.masks if mask.present]
         uncovered = uncovered_shares([mask.counts for mask in found], known, stored.height, stored.width)
         new = [mask for mask, share in zip(found, uncovered, strict=True) if share >= MIN_UNCOVERED]
-        new = [mask for mask in sorted(new, key=lambda mask: -mask.iou) if self._is_large_enough(mask, encoded)]
+        new = [mask for mask in new if is_large_enough(mask.mask, encoded.input_size)]
+        new.sort(key=lambda mask: -mask.iou)
         most = self.settings.review.duplicate_iou  # what would be rejected in the end need not be followed
         new = [new[i] for i in without_repeats([mask.counts for mask in new], most, stored.height, stored.width)]
         object_ids = range(len(first_frames) + 1, self.settings.max_masklets + 1)[: len(new)]
@@ -197,14 +196,6 @@ class _Run:
             self.store.add_object(object_id, "", image.index)
             self.store.add(image.index, [Masklet(object_id, "", True, 1.0, mask.iou, mask.mask)])
         return list(object_ids)
-
-    def _is_large_enough(self, mask: AutomaticMask, encoded: EncodedImage) -> bool:
-        """Whether the network can hold it."""
-        try:
-            prompt_to_network(mask.mask, encoded.input_size, torch.device("cpu"))
-        except SmallMaskError:
-            return False
-        return True
 
     # ---- backwards
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import torch
-
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.pass_progress import COMMIT_PERIOD, Pace, from_bytes, taken_up, to_bytes
 from sam2_ros.recordings.prompts import ScheduledPrompt, first_frames
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.tracking.pixels import prompt_to_network
+from sam2_ros.tracking.pixels import check_large_enough
 from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
 from sam2_ros.tracking.tracker import Tracker
 
@@ -114,7 +112,7 @@ def _checked(prompts: Iterable[ScheduledPrompt], size: tuple[int, int], tracker:
         try:
             prompt = scheduled.prompt.checked(*size)
             if prompt.mask is not None:
-                prompt_to_network(prompt.mask, tracker.network.config.shape(*size), torch.device("cpu"))
+                check_large_enough(prompt.mask, tracker.network.config.shape(*size))
         except PromptError as error:
             raise _refused(scheduled, error) from error
         checked.append(prompt)

@@ -163,6 +163,33 @@ def _coverage(mask: np.ndarray, shape: tuple[int, int], device: torch.device) ->
     return F.interpolate(pixels, shape, mode="bilinear", antialias=True)
 
 
+def check_large_enough(mask: np.ndarray, shape: tuple[int, int]) -> None:
+    """Check that the network can hold a mask prompt, bool [H, W], at an input of this height and width.
+
+    Raises:
+        SmallMaskError: it covers less than `MIN_MASK_AREA`.
+    """
+    height, width = mask.shape
+    smallest = MIN_MASK_AREA * height * width / (shape[0] * shape[1])
+    count = np.count_nonzero(mask)
+    if count < smallest:
+        side = math.ceil(math.sqrt(smallest))
+        minimum = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
+        raise SmallMaskError(
+            f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
+            f" hold {minimum}; crop the images, or let the network see more (image_size)"
+        )
+
+
+def is_large_enough(mask: np.ndarray, shape: tuple[int, int]) -> bool:
+    """Whether the network can hold a mask prompt (`check_large_enough`)."""
+    try:
+        check_large_enough(mask, shape)
+    except SmallMaskError:
+        return False
+    return True
+
+
 def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
     """Convert a mask prompt to the network's input: the resized mask (`mask_to_network`) and its logits (`logits_of`).
 
@@ -179,16 +206,7 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     Raises:
         SmallMaskError: it covers less than `MIN_MASK_AREA`.
     """
-    height, width = mask.shape
-    smallest = MIN_MASK_AREA * height * width / (shape[0] * shape[1])
-    count = np.count_nonzero(mask)
-    if count < smallest:
-        side = math.ceil(math.sqrt(smallest))
-        minimum = f"{side} x {side}" if side <= min(height, width) else f"{math.ceil(smallest)} pixels"
-        raise SmallMaskError(
-            f"the mask has {count} pixels, too few for the network to hold: in images of {width} x {height} it can"
-            f" hold {minimum}; crop the images, or let the network see more (image_size)"
-        )
+    check_large_enough(mask, shape)
     coverage = _coverage(mask, shape, device)
     highest = float(coverage.max())
     resized_mask = (coverage >= (0.5 if highest > FULL_COVERAGE else highest / 2)).float()
