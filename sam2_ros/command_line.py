@@ -6,8 +6,8 @@ import argparse
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
 
 MODELS = "default, sam2.1_hiera_tiny, _small, _base_plus, _large; version 2.0: sam2_hiera_tiny, ..."
 """The names of models, in fewer words than all of them."""
@@ -16,9 +16,33 @@ FORMS = ("sam2_ros ", "python -m sam2_ros ", "ros2 run sam2_ros ")
 """How commands are started by name: `sam2_ros.commands.main` puts this and the name into `sys.argv[0]`."""
 
 
+Value = TypeVar("Value")
+
+
 def typed(module: str) -> str:
     """The words that started this program: `sam2_ros train`, or `python -m MODULE`."""
     return sys.argv[0] if sys.argv[0].startswith(FORMS) else f"python -m {module}"
+
+
+def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """The type of an option: what is wrong with a value is said in the words of the ValueError."""
+
+    def parse_argument(text: str) -> Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse_argument
+
+
+def unknown(kind: str, name: str, known: Collection[str], program: str) -> str:
+    """What to say of a command or the like that does not exist: the nearest one."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"do you mean `{program} {near[0]}`?" if near else f"`{program} --help` lists them"
+    return f"there is no {kind} {name!r}; {hint}"
 
 
 class Rare(str):

@@ -7,11 +7,10 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its threads; see the sam2 node
 
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
-from sam2_ros.command_line import typed
+from sam2_ros.command_line import typed, unknown
 from sam2_ros.requirements import require
 
 
@@ -69,9 +68,7 @@ def main() -> int:
         print(help_of(program), end="")
         return 0 if name else 2
     if name not in ACTIONS:
-        near = get_close_matches(name, ACTIONS, n=1, cutoff=0.5)
-        hint = f"do you mean `{program} {near[0]}`?" if near else f"`{program} --help` lists them"
-        print(f"annotate: there is no action {name!r}; {hint}", file=sys.stderr)
+        print(f"annotate: {unknown('action', name, ACTIONS, program)}", file=sys.stderr)
         return 2
     if name == "fine-tune":
         require("train")

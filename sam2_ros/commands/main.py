@@ -77,7 +77,9 @@ def main() -> int:
         print(f"{PROGRAM} {version()}")
         return 0
     if name not in COMMANDS:
-        print(f"{program}: {unknown(name, program)}", file=sys.stderr)
+        from sam2_ros.command_line import unknown  # argparse takes time
+
+        print(f"{program}: {unknown('command', name, COMMANDS, program)}", file=sys.stderr)
         return 2
     return run(name, program, arguments)
 
@@ -129,15 +131,6 @@ def help_of(program: str) -> str:
     lines += ["", EXAMPLES.format(program=program).rstrip(), ""]
     lines += [f"{program} COMMAND --help says more of each. {program} --version"]
     return "\n".join(lines) + "\n"
-
-
-def unknown(name: str, program: str) -> str:
-    """What to say of a command that does not exist: the nearest one."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f"do you mean `{program} {near[0]}`?" if near else f"`{program} --help` lists them"
-    return f"there is no command {name!r}; {hint}"
 
 
 def version() -> str:

@@ -15,7 +15,7 @@ import argparse
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.command_line import MODELS, CommandParser, Rare
+from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
 from sam2_ros.commands.picture_list import Picture, PictureList
 from sam2_ros.commands.segmenters import Everything, Found, Prompted
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.coco_writer import CocoWriter
 from sam2_ros.data.images import read_image
-from sam2_ros.data.prompt_text import PARSERS
+from sam2_ros.data.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.data.replaced import replacing
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import EverythingSettings
-from sam2_ros.tracking.prompt import Prompt, PromptError
+from sam2_ros.tracking.prompt import PromptError
 from sam2_ros.tracking.segmented_picture import SegmentedThing, draw_segmented
 
 ANNOTATIONS = "annotations.json"
@@ -98,11 +98,11 @@ def arguments() -> CommandParser:
     pointed = parser.add_argument_group("or what is pointed at, in every picture")
     several: dict[str, Any] = {"action": "extend", "nargs": "+", "dest": "prompts", "default": []}
     click = "a pixel of each object; more after + (on it) or - (not on it)"
-    pointed.add_argument("--click", type=_prompt("click"), metavar="X,Y", help=click, **several)
+    pointed.add_argument("--click", type=argument(parse_click), metavar="X,Y", help=click, **several)
     box = "a box around each object; clicks may follow"
-    pointed.add_argument("--box", type=_prompt("box"), metavar="X,Y,W,H", help=box, **several)
+    pointed.add_argument("--box", type=argument(parse_box), metavar="X,Y,W,H", help=box, **several)
     mask = "a mask to refine: an image that is black except for the object"
-    pointed.add_argument("--mask", type=_prompt("mask"), metavar="FILE", help=mask, **several)
+    pointed.add_argument("--mask", type=argument(parse_mask), metavar="FILE", help=mask, **several)
     label = "of these, in order"
     pointed.add_argument("--label", nargs="+", action="extend", default=[], metavar="NAME", help=label)
 
@@ -114,16 +114,6 @@ def arguments() -> CommandParser:
     model.add_argument("--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image"))
     model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
     return parser
-
-
-def _prompt(kind: str) -> Callable[[str], Prompt]:
-    def parse(text: str) -> Prompt:
-        try:
-            return PARSERS[kind](text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parse
 
 
 def parse_options() -> argparse.Namespace:

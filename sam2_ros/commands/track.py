@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser, Rare
+from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
 from sam2_ros.data.prompt_text import parse_timed
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
 from sam2_ros.model.config import CONFIGS
@@ -42,8 +42,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("recording", metavar="RECORDING", type=Path, help="bag, video file or folder of images")
     options.add_argument("--images", metavar="TOPIC", help="of a bag with several topics of images")
     options.add_argument("--fps", type=float, metavar="N", help="images a second, of a folder or a video")
-    options.add_argument("--from", dest="begin", type=_moment, metavar="WHEN", help="first image: 120, or 4.5s")
-    options.add_argument("--to", dest="end", type=_moment, metavar="WHEN", help="last image")
+    options.add_argument(
+        "--from", dest="begin", type=argument(Moment.parse), metavar="WHEN", help="first image: 120, or 4.5s"
+    )
+    options.add_argument("--to", dest="end", type=argument(Moment.parse), metavar="WHEN", help="last image")
 
     what = options.add_argument_group("what to follow, each on the first image, or on that of @120 or @4.5s")
     several = {"action": "extend", "nargs": "+", "dest": "pointed", "default": []}
@@ -103,13 +105,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if everything and options.backward is False:
         options_parser.error("--everything always goes backwards as well")
     return options
-
-
-def _moment(text: str) -> Moment:
-    try:
-        return Moment.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _prompt(kind: str) -> Callable[[str], TimedPrompt]:

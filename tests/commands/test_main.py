@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from sam2_ros.command_line import unknown
 from sam2_ros.commands import main as module
-from sam2_ros.commands.main import COMMANDS, help_of, main, run, unknown
+from sam2_ros.commands.main import COMMANDS, help_of, main, run
 
 SCREEN = 45
 """Lines of a terminal window."""
@@ -149,7 +150,7 @@ def test_version_in_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_unknown_command_is_answered_with_the_nearest(name: str, said: str) -> None:
-    assert unknown(name, "sam2_ros") == said
+    assert unknown("command", name, COMMANDS, "sam2_ros") == said
 
 
 def test_unknown_command_fails() -> None:

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser, Rare
+from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
 from sam2_ros.data.prompt_text import parse_box, parse_click
 from sam2_ros.data.timed_prompt import Moment
 from sam2_ros.model.config import CONFIGS
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
 VERDICTS = ("satisfactory", "unsatisfactory", "no-object")
 
@@ -135,9 +135,9 @@ def _prompt() -> tuple[CommandParser, Check]:
     _add_frame(parser, required=True)
     pointed = parser.add_mutually_exclusive_group(required=True)
     click = "pixel of the object; further ones after + (on it) and - (not on it)"
-    pointed.add_argument("--click", dest="prompt", type=_parsed(parse_click), metavar="X,Y", help=click)
+    pointed.add_argument("--click", dest="prompt", type=argument(parse_click), metavar="X,Y", help=click)
     box = "box around it, from which the mask begins anew; clicks may follow"
-    pointed.add_argument("--box", dest="prompt", type=_parsed(parse_box), metavar="X,Y,W,H", help=box)
+    pointed.add_argument("--box", dest="prompt", type=argument(parse_box), metavar="X,Y,W,H", help=box)
     phase = (
         "1: on this frame alone. 2: the same, in the place of a mask that was propagated. 3: with memory of other"
         " frames, correcting what is there. Default: 1 for a new object, else 3"
@@ -366,11 +366,7 @@ def _add_model(parser: CommandParser) -> None:
     model.add_argument("--device", help="cpu, cuda, ...; default: the GPU if there is one")
 
 
-def _moment(text: str) -> Moment:
-    try:
-        return Moment.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+_moment = argument(Moment.parse)
 
 
 def _object(text: str) -> int:
@@ -390,13 +386,3 @@ def _attribute(text: str) -> tuple[str, str]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is no attribute; expected KEY=VALUE")
     return key, value
-
-
-def _parsed(parse: Callable[[str], Prompt]) -> Callable[[str], Prompt]:
-    def parse_argument(text: str) -> Prompt:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parse_argument

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from sam2_ros.command_line import CommandParser
+from sam2_ros.command_line import CommandParser, argument
 from sam2_ros.data.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.ros import demo
 from sam2_ros.ros.demo.show import MIN_FRAMES
-from sam2_ros.tracking.prompt import Prompt
 
 DESCRIPTION = f"""{demo.__doc__.splitlines()[0]}
 
@@ -29,27 +27,18 @@ def parser() -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError(f"at least {MIN_FRAMES}: the first, and others on which it is tracked")
         return int(text)
 
-    def prompt(parse: Callable[[str], Prompt]) -> Callable[[str], Prompt]:
-        def parse_argument(text: str) -> Prompt:
-            try:
-                return parse(text)
-            except ValueError as error:
-                raise argparse.ArgumentTypeError(str(error)) from error
-
-        return parse_argument
-
     options = CommandParser("sam2_ros.ros.demo", DESCRIPTION, EXAMPLES, "%(prog)s [--video PATH] [options]")
     video = "a video file, a folder of images, or a bag (default: a generated scene)"
     options.add_argument("--video", type=Path, help=video)
     options.add_argument("--images", metavar="TOPIC", help="of a bag with several image topics")
     prompts = {"action": "extend", "nargs": "+", "dest": "prompts", "default": []}
     click = "pixel of an object on the first frame of --video, one or more"
-    options.add_argument("--click", type=prompt(parse_click), metavar="X,Y", help=click, **prompts)
+    options.add_argument("--click", type=argument(parse_click), metavar="X,Y", help=click, **prompts)
     options.add_argument(
-        "--box", type=prompt(parse_box), metavar="X,Y,WIDTH,HEIGHT", help="around an object", **prompts
+        "--box", type=argument(parse_box), metavar="X,Y,WIDTH,HEIGHT", help="around an object", **prompts
     )
     mask = "image file of the frame's size, not black on an object"
-    options.add_argument("--mask", type=prompt(parse_mask), metavar="FILE", help=mask, **prompts)
+    options.add_argument("--mask", type=argument(parse_mask), metavar="FILE", help=mask, **prompts)
     label = "names of the prompted objects, in the same order"
     options.add_argument("--label", nargs="+", action="extend", metavar="NAME", default=[], help=label)
     options.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
