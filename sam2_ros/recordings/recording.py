@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from copy import copy
@@ -103,19 +102,6 @@ class Recording(ABC):
     def images_backwards(self, start: int, stop: int = 0) -> Iterator[RecordedImage]:
         """The images from `start` down to `stop`, both included, the latest first. Raises ClipError as `images`."""
         yield from self._undamaged(range(min(start, self.span.stop - 1), max(stop, self.span.start) - 1, -1))
-
-    def frame_at(self, seconds: float) -> int:
-        """The index of the image that is nearest to a time, in seconds after the first image of the recording.
-
-        Raises:
-            ValueError: the time is before the first or after the last image.
-        """
-        length = (self.stamps[-1] - self.stamps[0]) / 1e9
-        if not 0 <= seconds <= length + 1 / self.fps:
-            raise ValueError(f"{seconds:g} s is outside of {self.path}, which has {length:.1f} s")
-        stamp = self.stamps[0] + round(seconds * 1e9)
-        later = min(bisect_left(self.stamps, stamp), len(self) - 1)
-        return min(max(later - 1, 0), later, key=lambda index: abs(self.stamps[index] - stamp))
 
     def stretch(self: Some, start: int | None = None, stop: int | None = None) -> Some:
         """A part of the recording. Indices and stamps stay those of the whole; images outside are not read.

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from sam2_ros.data.timed_prompt import Moment
 from sam2_ros.recordings.recording import (
     DamagedImage,
     RecordedImage,
@@ -55,12 +56,13 @@ def test_the_thread_ends_when_reading_stops(numbers):
     assert not thread.is_alive()
 
 
-def test_frame_at(numbers):
+def test_moments_of_a_recording(numbers):
     """The nearest image; times are typed with few digits."""
-    assert [numbers.frame_at(seconds) for seconds in (0, 0.04, 0.06, 0.1, 1.09, 1.1, 1.19)] == [0, 0, 1, 1, 11, 11, 11]
+    at = [Moment(seconds, "s").index(numbers.stamps) for seconds in (0, 0.04, 0.06, 0.1, 1.09, 1.1, 1.19)]
+    assert at == [0, 0, 1, 1, 11, 11, 11]
     for seconds in (-0.1, 1.3):
-        with pytest.raises(ValueError, match=r"s is outside of .*, which has 1\.1 s"):
-            numbers.frame_at(seconds)
+        with pytest.raises(ValueError, match=r"the recording is 1\.2 s long"):
+            Moment(seconds, "s").index(numbers.stamps)
 
 
 def test_empty_ranges(numbers):
