@@ -27,6 +27,7 @@ from sam2_ros.checkpoints.load import load_sam2
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.checkpoints.weights import read_weights
 from sam2_ros.data.clip import Clip
+from sam2_ros.data.replaced import replacing
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.system.device import device_of
@@ -228,9 +229,8 @@ def _record_split(out: Path, parts: Split, opened: Sequence[tuple[Project, Recor
                 f"{out} has another fine-tuning, with other {different}; give another folder, or delete this one"
             )
         return
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1))
-    os.replace(unfinished, file)
+    with replacing(file) as part:
+        part.write_text(json.dumps(content, indent=1))
 
 
 def _fit_iou_head(
@@ -301,6 +301,5 @@ def _write_report(
     _, picture = cv2.imencode(".png", compared.picture[..., ::-1])
     contents = {PICTURE: picture.tobytes(), SCORES: report.json().encode(), REPORT: text.encode()}
     for name, content in contents.items():
-        unfinished = out / f"unfinished.{name}"
-        unfinished.write_bytes(content)
-        os.replace(unfinished, out / name)
+        with replacing(out / name) as part:
+            part.write_bytes(content)

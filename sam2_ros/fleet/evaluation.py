@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.data.formats import open_clips
+from sam2_ros.data.replaced import replacing
 from sam2_ros.evaluation.report import Report, Rows
 from sam2_ros.evaluation.run import MAX_OBJECTS
 from sam2_ros.evaluation.scores import FrameScore, ObjectScore, Scorer
@@ -97,11 +97,9 @@ class EvaluationJob(Job):
 
 def _write(file: Path, key: str, scores: Scores) -> None:
     """Complete, or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
     content = {"made_of": key, "scores": {kind: [asdict(one) for one in of_kind] for kind, of_kind in scores.items()}}
-    unfinished.write_text(json.dumps(content))
-    os.replace(unfinished, file)
+    with replacing(file) as part:
+        part.write_text(json.dumps(content))
 
 
 def _read(file: Path, key: str) -> Scores | None:
