@@ -33,7 +33,7 @@ from sam2_ros.checkpoints.load import load_model
 from sam2_ros.command_line import MODELS, CommandParser, Rare, typed
 from sam2_ros.data.clips import ClipError, Clips
 from sam2_ros.evaluation.clip_options import add_clip_options, check_clip_options, data_warnings, find_clips
-from sam2_ros.evaluation.report import Report
+from sam2_ros.evaluation.report import Report, model_settings
 from sam2_ros.evaluation.simulated_annotator import FINE_IOU, MAX_CLICKS, TOUCH_IOU, Costs, SimulatedAnnotator
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
@@ -176,11 +176,7 @@ def report_of(options: argparse.Namespace, console: Console) -> tuple[Report, Se
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     costs = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in vars(annotator.costs).items())
     settings = {
-        "model": model.config.name,
-        "checkpoint": str(options.checkpoint or "shipped"),
-        "size": str(model.config.image_size),
-        "aspect": model.config.aspect,
-        "device": str(model.device),
+        **model_settings(model, options.checkpoint),
         "clips": name_of_clips,
         "annotator": f"touches below an IoU of {annotator.touch_iou:g}, fine from {annotator.fine_iou:g} on,"
         f" at most {annotator.max_clicks} clicks, {options.fps:g} frames a second",

@@ -27,7 +27,7 @@ from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.evaluation.clip_options import add_clip_options, check_clip_options, data_warnings, find_clips
 from sam2_ros.evaluation.interactive import MODES, ROUNDS
 from sam2_ros.evaluation.prompts import KINDS
-from sam2_ros.evaluation.report import Report
+from sam2_ros.evaluation.report import Report, model_settings
 from sam2_ros.evaluation.run import Run
 from sam2_ros.model.config import CONFIGS
 
@@ -146,11 +146,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
         return run.masks(options.masks, settings, options.answer_values)
     model = load_model(options.model, options.checkpoint, options.device, options.size, options.aspect)
     settings = {
-        "model": model.config.name,
-        "checkpoint": str(options.checkpoint or "shipped"),
-        "size": str(model.config.image_size),
-        "aspect": model.config.aspect,
-        "device": str(model.device),
+        **model_settings(model, options.checkpoint),
         "clips": name_of_clips,
         "protocol": options.protocol,
         "command": command,

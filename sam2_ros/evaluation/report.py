@@ -7,11 +7,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box, table
 from rich.console import Console
 from rich.text import Text
+
+if TYPE_CHECKING:  # who reads reports needs no PyTorch
+    from sam2_ros.acceleration import Network
+    from sam2_ros.model.sam2 import SAM2
 
 MAX_LISTED_CLIPS = 100
 """Maximum number of rows of clips in a table, which otherwise shows only the mean; and of contact sheets."""
@@ -109,6 +113,17 @@ class Rows:
         """Rows of a readable figure: challenges, or else clips if there are few; and all of them."""
         parts = self.by_challenge() or (self.by_clip() if 1 < len(self.clips) <= 8 else {})
         return {**parts, ALL: set(self.clips)}
+
+
+def model_settings(model: SAM2 | Network, checkpoint: Path | None) -> dict[str, str]:
+    """What a report says of the model. Without a checkpoint, it has the weights that ship with the package."""
+    return {
+        "model": model.config.name,
+        "checkpoint": str(checkpoint or "shipped"),
+        "size": str(model.config.image_size),
+        "aspect": model.config.aspect,
+        "device": str(model.device),
+    }
 
 
 def _cell(name: str) -> str:
