@@ -6,13 +6,11 @@ import re
 
 import numpy as np
 
-from fuzz import images, scene
 from fuzz.answers import UNTAGGED
-from fuzz.attack import Attack, number, text
-from fuzz.prompts import when
+from fuzz.attack import Attack, number
+from fuzz.requested_image import KINDS, put_image
 from fuzz.rig import Rig
 from sam2_ros import srv
-from sam2_ros.ros.images import to_message
 
 
 class EverythingCalls(Attack):
@@ -32,16 +30,7 @@ class EverythingCalls(Attack):
 
     def send(self, random: np.random.Generator) -> str:
         request, kind = srv.SegmentEverything.Request(), random.choice([0, 0, 0, 1, 2, 3])
-        header = scene.header(self.rig.index)
-        header.stamp, header.frame_id = when(random, self.rig.index), text(random)
-        if kind == 0:
-            request.image.header = header  # one that was processed
-        elif kind == 1:
-            request.image = images.strange(random, header)
-        else:
-            request.image = to_message(scene.picture(0), "rgb8", header)
-            if kind == 2:
-                request.image.data = request.image.data[: int(random.integers(len(request.image.data)))]
+        put_image(request, kind, random, self.rig.index)
         request.track = bool(random.random() < (0.7 if kind == 0 else 0.1))
         # With track, images wait for it, which is no hang of the node.
         most = 6 if request.track else 20
@@ -54,8 +43,7 @@ class EverythingCalls(Attack):
         if random.random() < 0.3:
             request.min_mask_region_area = int(random.choice([1, 50, 10_000, 2**31, 2**32 - 1]))
         self.rig.call(self._client, request, self._expect_results)
-        name = ("processed", "strange", "damaged", "good")[kind]
-        return f"~/segment_everything of a {name} image{', tracked' * request.track}"
+        return f"~/segment_everything of a {KINDS[kind]} image{', tracked' * request.track}"
 
     def _expect_results(self, response: srv.SegmentEverything.Response) -> None:
         """Each prompt that the answer tells of has a result of its own, too, which cannot carry a tag."""

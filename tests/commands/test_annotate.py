@@ -7,8 +7,8 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from small_disk import mounted
 
 from sam2_ros.annotation import database
 from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED, AnnotatedMask
@@ -405,18 +406,6 @@ def test_full_disk(run: Run, images: Path, tmp_path: Path) -> None:
         refused(result, "the disk is full; make room")
         with Project(disk / "project") as project:
             assert len(list(project.masks_of(1))) == frame > 0
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own, for the time of a test."""
-    folder.mkdir()
-    if os.system(f"mount -t tmpfs -o {options} tmpfs {folder} 2> /dev/null"):
-        pytest.skip("mounting takes root")
-    try:
-        yield folder
-    finally:
-        os.system(f"umount -l {folder}")
 
 
 # ---------------------------------------------------------------------------------------------------------- helps

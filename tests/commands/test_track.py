@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from recorded_bags import IMAGE, SECOND, Recorded, raw, write_bag
 from rosbags.highlevel import AnyReader
+from small_disk import mounted
 
 from sam2_ros.commands.track import main
 from sam2_ros.data import bag, davis
@@ -388,18 +389,6 @@ def test_full_disk_loses_nothing(track, source: Path, tmp_path: Path) -> None:
             os.system(f"mount -o remount,size=64m {disk}")
             assert track(source, "--click", CLICK, "--out", disk / "out")[0] == 0
             assert masklets_of(disk / "out/bag") == expected
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own, for the time of a test."""
-    folder.mkdir()
-    if os.system(f"mount -t tmpfs -o {options} tmpfs {folder} 2> /dev/null"):
-        pytest.skip("mounting takes root")
-    try:
-        yield folder
-    finally:
-        os.system(f"umount -l {folder}")
 
 
 # ------------------------------------------------------------------------------------------------ processes that end
