@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 PACKAGES = {
     "PIL": "pillow",
+    "aiohttp": "aiohttp",
     "av": "av",
     "cv2": "opencv-python-headless",
     "matplotlib": "matplotlib",
@@ -35,6 +36,7 @@ COMMANDS = {
     "annotate": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
+    "desk": ("aiohttp", "cv2", "PIL"),
     "evaluate": (*_NETWORK, "pycocotools", "scipy", "rich"),
     "export": (*_NETWORK, "onnx", "onnxruntime", "onnxscript", "rich"),
     "fleet": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich", "ray"),

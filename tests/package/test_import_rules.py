@@ -69,6 +69,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *NETWORK,
         "commands.annotation",
         "data",
+        "desk",
+        "desk.recorded",
         "fleet",
         "recordings",
         "recordings.outputs",
@@ -84,16 +86,37 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "recordings.outputs",
         "tracking",
     ),
+    "desk": (*EVERYBODYS, "data", "tracking.object_colours"),
+    "desk.recorded": (
+        *EVERYBODYS,
+        *NETWORK,
+        "annotation",
+        "data",
+        "desk",
+        "recordings",
+        "recordings.outputs",
+        "tracking",
+    ),
     "__main__": ("commands",),  # `python -m sam2_ros`
     "ros": (*EVERYBODYS, *NETWORK, "data", "detection", "geometry", "ros.depth", "ros.outputs", "tracking", *GENERATED),
     "ros.depth": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "tracking", *GENERATED),
     "ros.outputs": (*EVERYBODYS, *NETWORK, "data", "geometry", "ros", "ros.depth", "tracking", *GENERATED),
     "ros.demo": (*EVERYBODYS, *NETWORK, "data", "evaluation", "ros", "scenes", "tracking", *GENERATED),
+    "desk.live": (*EVERYBODYS, *LIGHT, "data", "desk", "ros", "ros.demo", "system", *GENERATED),
 }
 """The rooms, lowest first, and what each may import of the package beside itself: rooms, or single files of them."""
 
-_ROS = ("ros", "ros.demo", "ros.depth", "ros.outputs")
-_SYSTEMS = ("acceleration.cpu", "acceleration.cpu.kernels", "data", "scenes.simulation", "system", *_ROS)
+_ROS = ("desk.live", "ros", "ros.demo", "ros.depth", "ros.outputs")
+_DESK = ("desk", "desk.live", "desk.recorded")
+_SYSTEMS = (
+    "acceleration.cpu",
+    "acceleration.cpu.kernels",
+    "data",
+    "desk.recorded",
+    "scenes.simulation",
+    "system",
+    *_ROS,
+)
 OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(
         ("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces"), _ROS
@@ -103,6 +126,7 @@ OWNERS: dict[str, Collection[str]] = {
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), ("acceleration.onnx",)),
     **dict.fromkeys(("ctypes", "subprocess"), _SYSTEMS),
     **dict.fromkeys(("importlib",), set(ROOMS) - {"model"}),  # its imports are not visible here
+    "aiohttp": _DESK,
     "mujoco": ("scenes.simulation",),
     "ray": ("fleet",),
     "triton": ("acceleration.cuda", "acceleration.cuda.kernels"),

@@ -1,0 +1,1 @@
+"""The desk over the cameras of a robot, through ROS."""

@@ -1,0 +1,1 @@
+"""The desk over a recording: the page of its annotation project."""
