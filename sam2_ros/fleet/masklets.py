@@ -54,7 +54,7 @@ class MaskletJob(Job):
         recording, out = self._open(piece.path), self.out / piece.name
         if piece.start is not None:
             recording = recording.stretch(piece.start, piece.stop)
-        what = self.search or self._prompts(recording)
+        what, left_out = (self.search, 0) if self.search else self._prompts(recording, loaded)
         prompts = what.prompts if isinstance(what, Prompted) else ()
         news = _News(report)
         began = time.monotonic()
@@ -69,27 +69,32 @@ class MaskletJob(Job):
             written = write_outputs(recording, store, prompts, out, self.formats, self.originals)
             problems = _damaged(recording, store) + ([] if self.search else _lost(store))
             state: State = "damaged" if problems else "done" if news.is_new or written.new else "unchanged"
-            return Outcome(piece, state, "; ".join(problems), len(store.labels), time.monotonic() - began)
+            notes = [f"{left_out} prompts of the bag were left out"] if left_out else []
+            return Outcome(piece, state, "; ".join(problems + notes), len(store.labels), time.monotonic() - began)
 
     def _open(self, path: Path) -> Recording:
         bag = path.is_dir() or path.suffix in (".mcap", ".db3")
         fps = None if (path / "metadata.yaml").is_file() or path.suffix in (".mcap", ".db3") else self.fps
         return open_recording(path, self.images if bag else None, fps)
 
-    def _prompts(self, recording: Recording) -> Prompted:
-        """What is to be followed in a recording. Raises ValueError or OSError."""
+    def _prompts(self, recording: Recording, loaded: Loaded) -> tuple[Prompted, int]:
+        """What is to be followed in a recording, and how many prompts of the bag were left out.
+
+        Raises:
+            ValueError, OSError.
+        """
         file = prompt_file(recording.path)
         if file.exists():
-            return Prompted(schedule(read_prompts(file), recording).prompts, self.backward is not False)
+            return Prompted(schedule(read_prompts(file), recording).prompts, self.backward is not False), 0
         topic = choose_topic(recording.path) if isinstance(recording, BagRecording) else None
         if topic is None or not isinstance(recording, BagRecording):
             where = "neither in the bag nor" if isinstance(recording, BagRecording) else "not"
             raise ValueError(f"there are no prompts for it, {where} in {file}")
-        recorded, _ = read_bag_prompts(recording.path, topic, recording.stamps, recording.times.tolist())
-        prompts = schedule(recorded, recording, as_the_node=True).prompts
-        if not prompts:
+        recorded, unreadable = read_bag_prompts(recording.path, topic, recording.stamps, recording.times.tolist())
+        scheduled = schedule(recorded, recording, loaded.model.config.shape, as_the_node=True)
+        if not scheduled.prompts:
             raise ValueError(f"none of its {len(recorded)} prompts on {topic} can be applied")
-        return Prompted(prompts, bool(self.backward))
+        return Prompted(scheduled.prompts, bool(self.backward)), len(unreadable) + len(scheduled.left_out)
 
 
 def prompt_file(recording: Path) -> Path:

@@ -10,15 +10,17 @@ from pathlib import Path
 from rich.console import Console
 
 from sam2_ros.annotation.project import FILE, Project
+from sam2_ros.annotation.project_recording import part_of
 from sam2_ros.annotation.proposals import propose
 from sam2_ros.commands.annotation.running import command, say, say_damaged
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.stretch import stretch
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
 from sam2_ros.recordings.open_recording import open_recording
-from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.recording import Recording, split_fingerprint
 from sam2_ros.recordings.run_store import STORE, Search, open_store, weights_digest
 from sam2_ros.tracking.tracker import Tracker
 
@@ -36,7 +38,7 @@ def new(options: argparse.Namespace, console: Console) -> None:
     for notice in recording.notices:
         say(console, f"note: {notice}", "yellow")
     with _created(folder, recording, options.annotated_fps) as project:
-        annotated = f"{len(project.annotated_frames)} of {project.frame_count} frames"
+        annotated = f"{len(project.annotated_frames)} of {len(project.span)} frames"
         said = "is there already" if there else f"made; phase 1 annotates {annotated}"
         say(console, f"{folder}: {said}")
         if options.propose:
@@ -46,7 +48,8 @@ def new(options: argparse.Namespace, console: Console) -> None:
             with MaskletStore(file, None) as store:
                 _take_in(options, project, store, console)
         else:
-            say(console, f"next: {command('prompt', folder, '--at 0 --click X,Y --label NAME')}", "dim")
+            pointed = f"--at {project.span[0]} --click X,Y --label NAME"
+            say(console, f"next: {command('prompt', folder, pointed)}", "dim")
 
 
 def _beside(recording: Path) -> Path:
@@ -55,17 +58,23 @@ def _beside(recording: Path) -> Path:
 
 
 def _opened(options: argparse.Namespace) -> Recording:
-    return open_recording(options.recording, options.images, options.fps)
+    recording = open_recording(options.recording, options.images, options.fps)
+    return stretch(recording, options.begin, options.end)
 
 
 def _opened_again(options: argparse.Namespace, folder: Path) -> Recording:
-    """The recording of a project that is there, with the topic and the rate that were given when it was made."""
+    """The recording of a project that is there, with topic, rate and part as they were given when it was made."""
     with Project(folder) as project:
         options.images = options.images or project.images_topic
         recording = _opened(options)
         if options.fps is None and recording.fps != project.fps and not isinstance(recording, BagRecording):
             options.fps = project.fps
             recording = _opened(options)
+        if options.begin is options.end is None and len(recording) == project.frame_count:
+            recording = part_of(project, recording)
+        if recording.content() == split_fingerprint(project.fingerprint)[0] and recording.span != project.span:
+            first, last = project.span[0], project.span[-1]
+            raise ValueError(f"{folder} is of the frames {first} to {last}; for others, make another project")
     return recording
 
 

@@ -63,6 +63,9 @@ def _new() -> tuple[CommandParser, Check]:
     parser.add_argument("project", metavar="PROJECT", type=Path, nargs="?", help=project)
     parser.add_argument("--images", metavar="TOPIC", help="of a bag with several topics of images")
     parser.add_argument("--fps", type=float, metavar="N", help="images a second, of a folder or a video")
+    first = "first frame, if it is not all of the recording: 120, or 4.5s"
+    parser.add_argument("--from", dest="begin", type=_moment, metavar="WHEN", help=first)
+    parser.add_argument("--to", dest="end", type=_moment, metavar="WHEN", help="last frame")
     phase_1 = "frames a second that are annotated one by one in phase 1; default: 6"
     parser.add_argument("--annotated-fps", type=float, default=6.0, metavar="N", help=phase_1)
     proposals = parser.add_argument_group("proposals")

@@ -48,7 +48,9 @@ def show(options: argparse.Namespace, console: Console) -> None:
 
 
 def _say_all(options: argparse.Namespace, project: Project, console: Console) -> None:
-    frames = f"{project.frame_count} frames at {project.fps:.3g} a second"
+    whole = len(project.span) == project.frame_count
+    part = "" if whole else f"frames {project.span[0]} to {project.span[-1]} of "
+    frames = f"{part}{project.frame_count} frames at {project.fps:.3g} a second"
     say(console, f"{project.recording_path}: {frames}, {len(project.annotated_frames)} of them in phase 1", "bold")
     say(console, counted(objects_by_state(project)))
     if project.objects():
