@@ -17,6 +17,7 @@ import numpy as np
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.annotated_mask import BY_HAND, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.annotation.propagation import MEMORIES, HandMemory, memory_of, nearest, propagate, take_up
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
@@ -327,7 +328,7 @@ class Assistant:
     def _image(self, frame: int) -> EncodedImage:
         """An image, encoded. Raises ProjectError if there is none, or it is damaged."""
         if frame not in self._images:
-            self._images[frame] = self._tracker.encode(self._pixels(frame))
+            self._images[frame] = self._tracker.encode(pixels_of(self.recording, frame))
             if len(self._images) > IMAGES:
                 self._images.popitem(last=False)
         self._images.move_to_end(frame)
@@ -337,17 +338,8 @@ class Assistant:
         """Height and width of an image."""
         if frame in self._images:
             return self._images[frame].height, self._images[frame].width
-        height, width, _ = self._pixels(frame).shape
+        height, width, _ = pixels_of(self.recording, frame).shape
         return height, width
-
-    def _pixels(self, frame: int) -> np.ndarray:
-        span = self.recording.span
-        if frame not in span:
-            raise ProjectError(f"there is no frame {frame}; the recording has the frames {span[0]} to {span[-1]}")
-        for image in self.recording.images(frame, frame + 1):
-            return image.pixels
-        reason = self.recording.damaged.get(frame, "it cannot be decoded")
-        raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
 
 
 def _answer(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sam2_ros.annotation.project import Project, ProjectError
 from sam2_ros.data.clips import ClipError
 from sam2_ros.recordings.bag_recording import BagRecording
@@ -69,6 +71,17 @@ def _opened(project: Project, path: Path, images: str | None) -> Recording:
             f"{path} is not the recording that {project.folder} was made for: its content is another one; {_REMEDY}"
         )
     return recording
+
+
+def pixels_of(recording: Recording, frame: int) -> np.ndarray:
+    """An image to annotate, uint8 [H, W, 3] RGB. Raises ProjectError: there is none, or it is damaged."""
+    span = recording.span
+    if frame not in span:
+        raise ProjectError(f"there is no frame {frame}; the project has the frames {span[0]} to {span[-1]}")
+    for image in recording.images(frame, frame + 1):
+        return image.pixels
+    reason = recording.damaged.get(frame, "it cannot be decoded")
+    raise ProjectError(f"the image of frame {frame} is damaged ({reason}); choose another one")
 
 
 def part_of(project: Project, recording: Recording) -> Recording:

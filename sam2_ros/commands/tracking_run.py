@@ -24,16 +24,16 @@ from sam2_ros.data.timed_prompt import TimedPrompt
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run import run as run_over
 from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import lost_objects, track
-from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.recordings.track import lost_objects
 
 NAMED = 5
 """How many of several things are named."""
@@ -75,13 +75,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     with open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
-            if options.everything:
-                tracker = Tracker(model, history=1, max_objects=options.max_objects)
-                track_everything(recording, tracker, store, _search(options), on_progress=progress.on_pass)
-            else:
-                objects = {scheduled.prompt.object_id for scheduled in prompts}
-                tracker = Tracker(model, history=1, max_objects=len(objects))
-                track(recording, prompts, tracker, store, backward=backward, on_progress=progress.on_pass)
+            run_over(recording, what, model, store, progress.on_pass)
             originals = not options.masklets_only
             written = write_outputs(
                 recording, store, prompts, out, options.format, originals, on_progress=progress.on_output
@@ -98,7 +92,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         else:
             _note(console, "no object was found that stays; a larger model (--model) finds more")
         if left_out:
-            console.print(f"{len(prompts)} prompts of the bag, {left_out} left out", highlight=False, markup=False)
+            console.print(
+                f"prompts of the bag: {len(prompts)} applied, {left_out} left out", highlight=False, markup=False
+            )
         if not progress.is_new and not written.new:
             said = f"All of this was complete already; {out} is unchanged. --restart begins again."
             console.print(said, highlight=False, markup=False, soft_wrap=True)

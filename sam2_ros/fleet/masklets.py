@@ -12,15 +12,15 @@ from sam2_ros.fleet.job import Job, Loaded, Model
 from sam2_ros.fleet.piece import Outcome, Piece, Report, State, stretches
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import check_outputs, write_outputs
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run import run
 from sam2_ros.recordings.run_store import Prompted, Search, open_store
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import lost_objects, track
-from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.recordings.track import lost_objects
 
 NAMED = 3
 """How many damaged images or lost objects are named."""
@@ -60,12 +60,7 @@ class MaskletJob(Job):
         began = time.monotonic()
         with open_store(out, recording, what, loaded.model, loaded.weights, self.restart) as store:
             check_outputs(out, self.formats, {one.prompt.object_id for one in prompts}, store)
-            if isinstance(what, Search):
-                tracker = Tracker(loaded.model, history=1, max_objects=what.max_objects)
-                track_everything(recording, tracker, store, what.settings, on_progress=news)
-            else:
-                tracker = Tracker(loaded.model, history=1, max_objects=len({one.prompt.object_id for one in prompts}))
-                track(recording, prompts, tracker, store, backward=what.backward, on_progress=news)
+            run(recording, what, loaded.model, store, news)
             written = write_outputs(recording, store, prompts, out, self.formats, self.originals)
             problems = _damaged(recording, store) + ([] if self.search else _lost(store))
             state: State = "damaged" if problems else "done" if news.is_new or written.new else "unchanged"

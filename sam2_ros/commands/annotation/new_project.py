@@ -17,12 +17,12 @@ from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.stretch import stretch
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore, OtherRunError
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording, split_fingerprint
+from sam2_ros.recordings.run import run
 from sam2_ros.recordings.run_store import STORE, Search, open_store, weights_digest
-from sam2_ros.tracking.tracker import Tracker
 
 PROPOSALS = "proposals"
 """Folder in a project with the masklets of `--propose`."""
@@ -103,8 +103,7 @@ def _search(options: argparse.Namespace, project: Project, recording: Recording,
                 raise
             raise ValueError(f"{error.__cause__}; --restart forgets it; what was proposed stays") from error
         with Progress(console) as progress:
-            tracker = Tracker(model, history=1, max_objects=options.max_objects)
-            track_everything(recording, tracker, store, settings, on_progress=progress.on_pass)
+            run(recording, what, model, store, progress.on_pass)
         say_damaged(console, recording)
         _take_in(options, project, store, console)
 
