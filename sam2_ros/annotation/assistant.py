@@ -111,6 +111,7 @@ class Assistant:
         phase: int = 1,
         seen: int | None = None,
         seconds: float = 0.0,
+        choice: int | None = None,
     ) -> AnnotatedMask:
         """Segment an object on its frame alone, by clicks and boxes: phase 1, and what phase 2 starts from.
 
@@ -118,13 +119,15 @@ class Assistant:
         does a click on a mask that was drawn or propagated.
 
         Args:
-            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct.
+            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct. With `replace`, it
+                begins anew.
             phase: 1, or 2 if it takes the place of a propagated mask.
             seen: the last action that the annotator had seen (`Project.last_action`); None: there is nothing newer.
             seconds: how long it took the annotator.
+            choice: as in `begin`.
 
         Raises:
-            PromptError: the prompt cannot be followed.
+            PromptError: the prompt cannot be followed, or there is no such candidate.
             ProjectError: there is no such object or image.
             ChangedError: somebody else has changed the mask since the action `seen`.
         """
@@ -136,7 +139,7 @@ class Assistant:
         if known is not None and known.origin == PROMPTED and known.present and _goes_on(new):
             together = self._together(object_id, frame, new)
             mask = _correctable(known, image)
-        found = self._alone(object_id, image, replace(together, mask=mask))
+        found = self._alone(object_id, image, replace(together, mask=mask), choice or 0)
         return self._put(found, frame, together, new, phase, seen, seconds)
 
     def draw(

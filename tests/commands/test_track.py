@@ -433,9 +433,10 @@ def test_full_disk_loses_nothing(track, source: Path, tmp_path: Path) -> None:
 PROGRAM = """
 import faulthandler, os, sys
 from functools import partial
-from sam2_ros.commands import tracking_run
+from sam2_ros.commands import tracking_run  # not in each process again
 from sam2_ros.commands.track import main
-tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each image, so that any moment may be between
+from sam2_ros.recordings import run
+run.track = partial(run.track, commit_period=0)  # after each image, so that any moment may be between
 print("ready", flush=True)
 for line in sys.stdin:  # each in a process of its own, which need not import everything again
     if (child := os.fork()) == 0:
