@@ -166,7 +166,11 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     )
     assert status == 0 and output == " ".join(map(str, pictures)) and all(map(Path.is_file, pictures))
     status, output, _ = run("show", project)
-    assert "1 object: 1 open" in output and "1 square open 12 of 12 3 9" in output
+    assert (
+        "least sure: object 1 on frame " in output
+        and "1 object: 1 open" in output
+        and "1 square open 12 of 12 3 9" in output
+    )
 
     # verified by somebody else
     assert run("verify", project)[1].startswith("nothing waits for ann's verdict those that are left are")
