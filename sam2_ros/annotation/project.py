@@ -251,6 +251,26 @@ class Project:
         )
         return {row[0]: Extent(row[1], row[2], row[3], row[4] or 0.0, row[5]) for row in rows}
 
+    def doubts(self, object_id: int | None = None) -> Iterator[tuple[int, int, float]]:
+        """ID, frame and expected IoU, 0 .. 1, of every mask that was not made by hand, by ascending IoU.
+
+        Expected is the predicted IoU times the probability that the object is visible; where the mask says that it is
+        not visible, the probability of that.
+
+        Args:
+            object_id: None: of all objects that are proposed or open.
+        """
+        sure = "CASE WHEN present THEN presence * iou ELSE 1 - presence END"
+        chosen = "object_id = ?" if object_id is not None else (
+            "object_id IN (SELECT object_id FROM objects WHERE state IN (?, ?))"
+        )  # fmt: skip
+        query = (
+            f"SELECT object_id, frame, {sure} AS sure FROM masks WHERE origin NOT IN (?, ?) AND {chosen}"
+            " ORDER BY sure, frame, object_id"
+        )
+        values = (OPEN, PROPOSED) if object_id is None else (object_id,)
+        return self._iterate(lambda row: (row[0], row[1], row[2]), query, *BY_HAND, *values)
+
     def origins(self) -> dict[int, dict[str, int]]:
         """How many masks of each origin each object has, by ID and origin."""
         counts: dict[int, dict[str, int]] = {}
@@ -307,18 +327,36 @@ class Project:
         _check_label(label)
         _check_attributes(attributes or {})
         with self._action(by, "add", None, None, None, seconds, {"label": label, **(detail or {})}) as action_id:
-            # an ID that an undone action has used is not used again: others may have seen it
-            (object_id,) = self._database.execute(
-                "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
-                " COALESCE((SELECT MAX(object_id) FROM changed), 0))"
-            ).fetchone()
-            if object_id > MAX_OBJECT_ID:
-                raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
-            self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
-            self._put_object(action_id, object_id, label, attributes or {}, state, reason, by)
+            object_id = self._new_object(action_id, label, attributes or {}, state, reason, by)
             for mask in masks:
                 self._put_mask(action_id, object_id, mask, by)
-        return int(object_id)
+        return object_id
+
+    def begin(
+        self,
+        by: str,
+        mask: AnnotatedMask,
+        prompt: Prompt | None = None,
+        label: str = "",
+        seconds: float = 0.0,
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Add an object together with its first mask, that a person made: one action. Returns its ID.
+
+        Args:
+            mask: its object ID is ignored.
+            prompt, seconds, detail: as in `put_mask`.
+
+        Raises:
+            ProjectError: the label is too long, there is no such frame, or there are no more IDs.
+        """
+        _check_label(label)
+        self._check_frame(mask.frame)
+        told = {"label": label, "new_object": True, **(detail or {})}
+        with self._action(by, "mask", None, mask.frame, mask.phase, seconds, _told(mask, prompt, told)) as action_id:
+            object_id = self._new_object(action_id, label, {}, OPEN, "", by)
+            self._put_by_hand(action_id, object_id, mask, prompt, by)
+        return object_id
 
     def describe(
         self,
@@ -369,20 +407,16 @@ class Project:
             ProjectError: there is no such object or frame.
             ChangedError: somebody else has changed the mask on this frame since the action `seen`.
         """
-        if mask.origin not in BY_HAND:
-            raise ProjectError(f"a mask by hand is {' or '.join(BY_HAND)}, not {mask.origin}")
         self._check_frame(mask.frame)
         object_id, frame = mask.object_id, mask.frame
-        told = {"origin": mask.origin, **({} if prompt is None else {"clicks": len(prompt.clicks)}), **(detail or {})}
+        told = _told(mask, prompt, detail or {})
         with self._action(by, "mask", object_id, frame, mask.phase, seconds, told) as action_id:
             self._open_up(action_id, object_id)
             known = self.mask(object_id, frame)
             self._check_unchanged(
                 known.action_id if known else 0, seen, by, f"the mask of object {object_id} on frame {frame}"
             )
-            self._put_mask(action_id, object_id, mask, by)
-            given = prompt if prompt is not None else Prompt(object_id, mask=mask.mask)
-            self._put_prompt(action_id, object_id, frame, to_json(given), by)
+            self._put_by_hand(action_id, object_id, mask, prompt, by)
 
     def put_propagated(
         self,
@@ -491,18 +525,6 @@ class Project:
             ChangedError: what the action has changed was changed again since then.
         """
         return self._reverse(by, _UNDOABLE, {"by": by}, "undo", seconds)
-
-    def take_back(self, by: str, object_id: int) -> None:
-        """Undo that somebody has added an object, whatever else they have done since, in another process.
-
-        Raises:
-            ChangedError: the object was changed since then.
-        """
-        query = (
-            "SELECT * FROM actions WHERE annotator = ? AND object_id = ? AND kind = 'add' AND undone_by IS NULL"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        self._reverse(by, query, (by, object_id), "undo", 0.0)
 
     def redo(self, by: str, seconds: float = 0.0) -> Action | None:
         """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
@@ -626,6 +648,21 @@ class Project:
         if known.state != OPEN:
             self._put_object(action_id, object_id, known.label, known.attributes, OPEN, known.reason, known.author)
 
+    def _new_object(
+        self, action_id: int, label: str, attributes: Mapping[str, str], state: str, reason: str, by: str
+    ) -> int:
+        """Add an object in an action. Returns its ID. Raises ProjectError if there are no more IDs."""
+        # an ID that an undone action has used is not used again: others may have seen it
+        (object_id,) = self._database.execute(
+            "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
+            " COALESCE((SELECT MAX(object_id) FROM changed), 0))"
+        ).fetchone()
+        if object_id > MAX_OBJECT_ID:
+            raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
+        self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
+        self._put_object(action_id, object_id, label, attributes, state, reason, by)
+        return int(object_id)
+
     def _put_object(
         self,
         action_id: int,
@@ -658,8 +695,15 @@ class Project:
         )
         self._replace(action_id, "mask", object_id, mask.frame, row)
 
-    def _put_prompt(self, action_id: int, object_id: int, frame: int, prompt: str, author: str) -> None:
-        self._replace(action_id, "prompt", object_id, frame, (object_id, frame, prompt, author, action_id))
+    def _put_by_hand(
+        self, action_id: int, object_id: int, mask: AnnotatedMask, prompt: Prompt | None, author: str
+    ) -> None:
+        """Put a mask that a person made, with its prompt."""
+        if mask.origin not in BY_HAND:
+            raise ProjectError(f"a mask by hand is {' or '.join(BY_HAND)}, not {mask.origin}")
+        self._put_mask(action_id, object_id, mask, author)
+        given = to_json(Prompt(mask=mask.mask) if prompt is None else prompt)
+        self._replace(action_id, "prompt", object_id, mask.frame, (object_id, mask.frame, given, author, action_id))
 
     def _replace(self, action_id: int, what: str, object_id: int, frame: int, row: Sequence[Any] | None) -> None:
         """Replace a row by another one (None: by nothing), and keep the earlier one for `undo`."""
@@ -687,6 +731,12 @@ class Project:
         with sqlite_errors(self.file, REMEDIES):
             for row in self._database.execute(query, values):
                 yield made(row)
+
+
+def _told(mask: AnnotatedMask, prompt: Prompt | None, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What an action says of a mask by hand."""
+    clicks = {} if prompt is None else {"clicks": len(prompt.clicks)}
+    return {"origin": mask.origin, **clicks, **detail}
 
 
 def _key(what: str, object_id: int, frame: int) -> tuple[str, tuple[int, ...]]:
