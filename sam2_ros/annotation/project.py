@@ -285,6 +285,10 @@ class Project:
         with sqlite_errors(self.file, REMEDIES):
             return {author for (author,) in self._database.execute(query, {"id": object_id})}
 
+    def annotators(self) -> list[str]:
+        """Everybody who has done anything, by name."""
+        return [name for (name,) in self._rows("SELECT DISTINCT annotator FROM actions ORDER BY annotator")]
+
     def actions(self, after: int = 0) -> Iterator[Action]:
         """All actions with higher numbers than `after`, in order."""
         return self._iterate(_action, "SELECT * FROM actions WHERE action_id > ? ORDER BY action_id", after)

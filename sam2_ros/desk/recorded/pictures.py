@@ -42,6 +42,9 @@ class _Place:
         """Frames before this one are read without being asked for."""
         self._images: Iterator[RecordedImage] = recording.images(frame)
 
+    def is_near(self, frame: int) -> bool:
+        return self.frame <= frame < self.frame + NEAR
+
     def read(self) -> RecordedImage | None:
         """The next image that is not damaged; None: there is no more."""
         image = next(self._images, None)
@@ -106,16 +109,15 @@ class Pictures:
 
     def _run(self) -> None:
         while True:
+            left: list[_Place] = []
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._wanted or self._ahead() is not None)
                 if self._stopped:
                     break
                 frame = self._next_wanted()
-            if frame is None:
-                place = self._ahead()
-                assert place is not None
-            else:
-                place = self._place(frame)
+                place = self._ahead() if frame is None else self._place(frame, left)
+            left.clear()  # ends what reads there, which takes a moment
+            assert place is not None
             self._read(place, frame)
         for future in self._wanted.values():
             future.cancel()
@@ -126,50 +128,48 @@ class Pictures:
 
     def _next_wanted(self) -> int | None:
         """The frame to decode next: the first of those that are near a place, or else the one asked for last."""
-        near = [
-            frame for frame in self._wanted for place in self._places if place.frame <= frame < place.frame + NEAR
-        ]
+        near = [frame for frame in self._wanted if any(place.is_near(frame) for place in self._places)]
         return min(near) if near else next(reversed(self._wanted), None)
 
-    def _place(self, frame: int) -> _Place:
-        """A place from which a frame is read."""
-        near = [place for place in self._places if place.frame <= frame < place.frame + NEAR]
+    def _place(self, frame: int, left: list[_Place]) -> _Place:
+        """The place from which a frame is read; one that is given up for it is put into `left`."""
+        near = [place for place in self._places if place.is_near(frame)]
         if near:
             place = max(near, key=lambda one: one.frame)
             self._places.remove(place)
         else:
             if len(self._places) == PLACES:
-                self._places.pop(0)
+                left.append(self._places.pop(0))
             place = _Place(self._recording, frame)
         self._places.append(place)
+        place.until = frame + 1 + AHEAD
         return place
 
     def _read(self, place: _Place, wanted: int | None) -> None:
         """Read one image, or all up to the one that is wanted."""
-        while True:
+        while wanted is None or place.frame <= wanted:
             begin = place.frame
             try:
                 image = place.read()
-            except ValueError as error:  # it cannot be read any further
-                self._places.remove(place)
-                self._give(begin, self._recording.span.stop if wanted is None else wanted + 1, error)
+            except (OSError, ValueError) as error:  # it cannot be read any further
+                self._leave(place)
+                self._refuse(begin, self._recording.span.stop, error)
                 return
-            passed = self._recording.span.stop if image is None else image.index
-            for frame in range(begin, passed):
+            for frame in range(begin, self._recording.span.stop if image is None else image.index):
                 reason = self._recording.damaged.get(frame, "it cannot be decoded")
-                self._give(frame, frame + 1, PictureError(f"the image of frame {frame} is damaged: {reason}"))
+                self._refuse(frame, frame + 1, PictureError(f"the image of frame {frame} is damaged: {reason}"))
             if image is None:
-                self._places.remove(place)
+                self._leave(place)
                 return
-            ok, jpeg = cv2.imencode(
-                ".jpg", cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-            )
-            assert ok
+            pixels = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)
+            jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
             self._keep(image, jpeg.tobytes())
-            if wanted is None or image.index >= wanted:
-                if wanted is not None:
-                    place.until = max(place.until, place.frame + AHEAD) if begin == wanted else place.frame
+            if wanted is None:
                 return
+
+    def _leave(self, place: _Place) -> None:
+        with self._changed:
+            self._places.remove(place)
 
     def _keep(self, image: RecordedImage, jpeg: bytes) -> None:
         with self._changed:
@@ -183,7 +183,7 @@ class Pictures:
             with suppress(InvalidStateError):
                 future.set_result(jpeg)
 
-    def _give(self, begin: int, end: int, error: Exception) -> None:
+    def _refuse(self, begin: int, end: int, error: Exception) -> None:
         """Those who wait for these frames get an error."""
         with self._changed:
             given = [self._wanted.pop(frame) for frame in [one for one in self._wanted if begin <= one < end]]

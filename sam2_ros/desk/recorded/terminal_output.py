@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from codecs import getincrementaldecoder
+from collections import deque
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Colours, and movements of the cursor."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ class Worker:
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._project: Project | None = None
+        self._stopped = False
 
     async def do(self, work: Callable[[Project], T]) -> T:
         """What the work returns or raises. Whoever does not wait for it any more does not stop it."""
@@ -32,16 +33,21 @@ class Worker:
 
     def begin(self, work: Callable[[Project], T]) -> Future[T]:
         """Do it after what was begun before. Raises RuntimeError: the worker has been stopped."""
-        return self._thread.submit(lambda: work(self._opened()))
+        return self._thread.submit(self._do, work)
 
     async def stop(self) -> None:
         """Finish what is being done, forget what waits, and close the project."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
-        # SQLite's connection belongs to the thread that has gone; it is closed when it is garbage
-        self._project = None
+        self._stopped = True
+        await asyncio.wrap_future(self._thread.submit(self._close))
+        self._thread.shutdown()
 
-    def _opened(self) -> Project:
+    def _do(self, work: Callable[[Project], T]) -> T:
+        if self._stopped:
+            raise CancelledError("the desk ends")
         if self._project is None:
             self._project = Project(self._folder)
-        return self._project
+        return work(self._project)
+
+    def _close(self) -> None:
+        if self._project is not None:
+            self._project.close()
