@@ -7,6 +7,8 @@ import sys
 from importlib import import_module
 
 from sam2_ros.command_line import CommandParser
+from sam2_ros.commands.recording_options import add_options
+from sam2_ros.requirements import require
 
 DESCRIPTION = """A page in the browser to point, watch and correct.
 
@@ -30,13 +32,14 @@ def main() -> int:
 
 def parser() -> CommandParser:
     """The options of both."""
-    parser = CommandParser("sam2_ros.commands.desk", DESCRIPTION, EXAMPLES, "%(prog)s [RECORDING] [options]")
-    parser.add_argument("recording", nargs="?", metavar="RECORDING", help="a bag, a video, or a folder of images")
+    parser = CommandParser("sam2_ros.commands.desk", DESCRIPTION, EXAMPLES, "%(prog)s [RECORDING] [options]", rare=True)
+    parser.add_argument("recording", nargs="?", metavar="RECORDING", help="a bag, a video, a folder of images, or its annotation project")
     host = "address to serve on; 0.0.0.0: for other machines, too, with a token (default: 127.0.0.1)"
     parser.add_argument("--host", help=host)
     parser.add_argument("--port", type=int, help="port to serve on; 0: any free one (default: 8642)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address of a recording's page")
     parser.add_argument("--demo", action="store_true", help="with a camera and a node of its own, that show a scene")
+    add_options(parser)
     return parser
 
 
@@ -53,4 +56,5 @@ def live(options: argparse.Namespace) -> int:
 
 def recorded(options: argparse.Namespace) -> int:
     """The desk over a recording: its annotation project."""
-    return int(import_module("sam2_ros.desk.recorded.command").run(options))
+    require("annotate")
+    return int(import_module("sam2_ros.commands.recording_desk").run(options))
