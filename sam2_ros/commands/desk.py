@@ -33,7 +33,8 @@ def main() -> int:
 def parser() -> CommandParser:
     """The options of both."""
     parser = CommandParser("sam2_ros.commands.desk", DESCRIPTION, EXAMPLES, "%(prog)s [RECORDING] [options]", rare=True)
-    parser.add_argument("recording", nargs="?", metavar="RECORDING", help="a bag, a video, a folder of images, or its annotation project")
+    recording = "a bag, a video, a folder of images, or its annotation project"
+    parser.add_argument("recording", nargs="?", metavar="RECORDING", help=recording)
     host = "address to serve on; 0.0.0.0: for other machines, too, with a token (default: 127.0.0.1)"
     parser.add_argument("--host", help=host)
     parser.add_argument("--port", type=int, help="port to serve on; 0: any free one (default: 8642)")

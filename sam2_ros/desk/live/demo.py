@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ def run(parameters: Mapping[str, Value]) -> int:
     Args:
         parameters: of the desk's node.
     """
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever was started by then has to end, too
+        signal.signal(kind, signal.default_int_handler)
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         scene, logs = Path(folder, "scene"), Path(folder, "logs")
