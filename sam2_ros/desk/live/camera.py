@@ -138,7 +138,7 @@ class Camera:
     @property
     def _image_topic(self) -> str:
         topic = "" if self.health is None else self.health.topic
-        transport = self._settings.image_transport
+        transport = self._settings.picture_transport
         if not topic or transport == "node":
             return topic
         return topic.removesuffix("/compressed") + ("/compressed" if transport == "compressed" else "")
