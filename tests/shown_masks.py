@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page
@@ -13,42 +14,7 @@ from sam2_ros.tracking.object_colours import colour
 STEP = 4
 """Every fourth pixel of the image is looked at, in both directions."""
 
-_SAMPLE = (
-    """
-(() => {
-    const STEP = %d, NEAR = 60  // sum of the differences of red, green and blue
-
-    // One byte for each sampled pixel of the image: the object whose colour the canvas of the masks has there, or 0.
-    window.sampleMasks = (palette) => {
-        const {stage} = window.desk, {width, height} = stage.frame
-        const canvas = stage.element.querySelector('canvas[data-layer=masks]')
-        const place = canvas.getBoundingClientRect(), ratio = canvas.width / place.width
-        const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
-        let text = ''
-        for (let y = 0; y < height; y += STEP)
-            for (let x = 0; x < width; x += STEP) {
-                const on = stage.toScreen(x + 0.5, y + 0.5)
-                const column = Math.floor((on.x - place.left) * ratio), row = Math.floor((on.y - place.top) * ratio)
-                const at = 4 * (row * canvas.width + column)
-                let nearest = 0
-                if (pixels[at + 3] > 40)
-                    for (const [id, rgb] of palette)
-                        if (rgb.reduce((sum, value, c) => sum + Math.abs(value - pixels[at + c]), 0) < NEAR) nearest = id
-                text += String.fromCharCode(nearest)
-            }
-        return btoa(text)
-    }
-    window.recordMasks = (palette, frames) => {
-        window.drawn = {}
-        window.desk.stage.on('drawn', () => {
-            const {stamp} = window.desk.shown ?? {}
-            if (stamp && Object.keys(window.drawn).length < frames) window.drawn[stamp] = window.sampleMasks(palette)
-        })
-    }
-})()
-"""
-    % STEP
-)
+_SCRIPT = Path(__file__).with_suffix(".js")
 
 
 class ShownMasks:
@@ -62,7 +28,7 @@ class ShownMasks:
     def __init__(self, page: Page, object_ids: list[int]) -> None:
         self._page = page
         self._palette = [[object_id, list(colour(object_id))] for object_id in object_ids]
-        page.evaluate(_SAMPLE)
+        page.evaluate(_SCRIPT.read_text(), STEP)
 
     def now(self) -> np.ndarray:
         """The object that is drawn at each sampled pixel, or 0: uint8 [H / STEP, W / STEP]."""
