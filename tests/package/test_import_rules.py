@@ -86,7 +86,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "recordings.outputs",
         "tracking",
     ),
-    "desk": (*EVERYBODYS, "data", "tracking.object_colours"),
+    "desk": (*EVERYBODYS, *LIGHT, "data"),
     "desk.recorded": (
         *EVERYBODYS,
         *NETWORK,

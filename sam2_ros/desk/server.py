@@ -1,0 +1,284 @@
+"""The web server of a desk."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from sam2_ros.desk.access import SECURITY_HEADERS, Access
+from sam2_ros.desk.address import listening, outside_address
+from sam2_ros.desk.backend import Backend
+from sam2_ros.desk.client import Client
+from sam2_ros.desk.connection import Connection
+from sam2_ros.desk.page_files import PageFiles
+from sam2_ros.desk.rate_limit import RateLimit
+
+DEFAULT_PORT = 8642
+
+MAX_CLIENTS = 32
+"""Pages that are open at the same time."""
+
+MAX_CONNECTIONS = 256
+"""Connections of any kind, so that nobody keeps the process from opening files. A browser has some for each page."""
+
+MAX_MESSAGE = 4 * 2**20
+"""Bytes of a message from a page. Masks by hand are the largest, a few thousand bytes."""
+
+QUIET_SECONDS = 15.0
+"""A connection that neither asks nor takes anything for so long is closed."""
+
+ANSWER_SECONDS = 60.0
+"""What a page gets, such as a picture, may take so much longer."""
+
+
+class Server:
+    """Serves the page of a backend.
+
+    Args:
+        backend: what the desk is over.
+        host: name or address to listen on; "0.0.0.0": every one of this machine, which needs a token.
+        port: 0: any free one.
+        token: see `Access`.
+        page: the files of the page.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        token: str | None = None,
+        page: PageFiles | None = None,
+    ) -> None:
+        self.backend = backend
+        self.clients: set[Client] = set()
+        self._page = page or PageFiles()
+        self._socket = listening(host, port)
+        self._address, self.port = self._socket.getsockname()[:2]
+        self.access = Access(self._address, self.port, token)
+        self._network_limit = RateLimit(20, 40)
+        self._asked: dict[Any, float] = {}  # when each connection last asked for something
+        self._connections: dict[Client, Connection] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runner: web.AppRunner | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """What opens the page, also from other machines if they may. It holds the token."""
+        address = outside_address() if self._address in ("0.0.0.0", "::") else self._address
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{self.port}/" + (f"?token={self.access.token}" if self.access.token else "")
+
+    # ------------------------------------------------------------------------------------------------------ its life
+
+    def start(self) -> None:
+        """Serve in a thread of its own, until `stop`. Returns when pages can be opened."""
+        problems: list[BaseException] = []
+        ready = threading.Event()
+
+        async def serve() -> None:
+            try:
+                await self._start()
+            except BaseException as problem:
+                problems.append(problem)
+                return
+            finally:
+                ready.set()
+            await self._stopped.wait()
+            await self._stop()
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), name="desk", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if problems:
+            self._thread.join()
+            raise problems[0]
+
+    def stop(self) -> None:
+        """End what `start` began: pages are told, the backend is stopped."""
+        if self._thread is not None:
+            self.call_soon(self._stopped.set)
+            self._thread.join()
+            self._thread = None
+        self._socket.close()
+
+    def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """From any other thread: call something in the server's loop. Nothing happens if it has ended."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(function, *arguments)
+            except RuntimeError:  # the loop is closed
+                return
+
+    def run_forever(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Serve in this thread, the main one, until Ctrl-C, SIGTERM or SIGHUP.
+
+        Args:
+            ready: called when pages can be opened.
+        """
+
+        async def serve() -> None:
+            await self._start()
+            try:
+                loop = asyncio.get_running_loop()
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    loop.add_signal_handler(number, self._stopped.set)
+                ready()
+                await self._stopped.wait()
+            finally:
+                await self._stop()
+
+        asyncio.run(serve())
+
+    async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        application = web.Application(middlewares=[self._guard], client_max_size=2**16)
+        application.on_response_prepare.append(_add_headers)
+        application.router.add_get("/", self._index)
+        application.router.add_get("/page/{name:.+}", self._page_file)
+        application.router.add_get("/socket", self._websocket)
+        for route in self.backend.routes():
+            if route.method != "GET":
+                raise ValueError(f"{route.method} {route.path}: pages change things by requests, routes only GET")
+        application.router.add_routes(self.backend.routes())
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        try:
+            await self.backend.start()
+            await self._runner.setup()
+            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=128)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._watch = asyncio.create_task(self._close_quiet_connections())
+
+    async def _stop(self) -> None:
+        self._watch.cancel()
+        self._listener.close()
+        await asyncio.gather(
+            *(connection.close(WSCloseCode.GOING_AWAY, "the desk ends") for connection in self._connections.values())
+        )
+        assert self._runner is not None
+        await self._runner.cleanup()
+        await self.backend.stop()
+
+    # ---------------------------------------------------------------------------------------------------- connections
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._runner is not None and self._runner.server is not None
+        if len(self._runner.server.connections) >= MAX_CONNECTIONS:
+            return _TooMany()
+        protocol = self._runner.server()
+        self._asked[protocol] = time.monotonic()
+        return protocol
+
+    async def _close_quiet_connections(self) -> None:
+        """Those that never ask for anything, or take nothing of what they asked for."""
+        while True:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for connection in list(self._connections.values()):
+                if connection.sends_since is not None and now - connection.sends_since > QUIET_SECONDS:
+                    connection.abort()
+            assert self._runner is not None and self._runner.server is not None
+            talking = {connection.protocol for connection in self._connections.values()}
+            there = self._runner.server.connections
+            self._asked = {protocol: when for protocol, when in self._asked.items() if protocol in there}
+            for protocol, when in self._asked.items():
+                if now - when > QUIET_SECONDS and protocol not in talking and protocol.transport is not None:
+                    protocol.transport.abort()
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        self._asked[request.protocol] = time.monotonic() + ANSWER_SECONDS
+        try:
+            return await self._answer(request, handler)
+        finally:
+            self._asked[request.protocol] = time.monotonic()
+
+    async def _answer(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.query.get("token")
+        if given is not None and request.path == "/" and self.access.token and self.access.knows_token(given):
+            response = web.Response(status=303, headers={"Location": "/"})
+            response.set_cookie(self.access.cookie, self.access.token, httponly=True, samesite="Strict", path="/")
+            return response
+        is_socket = request.path == "/socket"
+        problem = (self.access.socket_problem if is_socket else self.access.problem)(request.headers)
+        if problem is not None:
+            return web.Response(status=403, text=problem)
+        return await handler(request)
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        return self._file(request, "index.html")
+
+    async def _page_file(self, request: web.Request) -> web.StreamResponse:
+        return self._file(request, request.match_info["name"])
+
+    def _file(self, request: web.Request, name: str) -> web.StreamResponse:
+        file = self._page.get(name)
+        if file is None:
+            return web.Response(status=404, text="the desk has no such file")
+        response = web.Response(headers={"Cache-Control": "no-cache"})
+        response.etag = file.etag
+        if any(tag.value in (file.etag, "*") for tag in request.if_none_match or ()):
+            response.set_status(304)
+            return response
+        response.body = file.content
+        response.content_type = file.content_type
+        if file.content_type.startswith("text/"):
+            response.charset = "utf-8"
+        return response
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            max_msg_size=MAX_MESSAGE, heartbeat=QUIET_SECONDS, compress=False, timeout=2.0, autoping=True
+        )
+        await socket.prepare(request)
+        if len(self._connections) >= MAX_CLIENTS:
+            await socket.close(
+                code=WSCloseCode.TRY_AGAIN_LATER,
+                message=f"{MAX_CLIENTS} pages of this desk are open already; close one".encode(),
+            )
+            return socket
+        client = Client()
+        connection = Connection(client, socket, request)
+        self._connections[client] = connection
+        self.clients.add(client)
+        try:
+            client.send(await self.backend.greet(client))
+            await connection.run(self.backend, self._network_limit)
+        finally:
+            client.disconnect("")
+            self.clients.discard(client)
+            await self.backend.left(client)
+            await connection.close(WSCloseCode.POLICY_VIOLATION, "")
+            connection.abort()
+            del self._connections[client]
+        return socket
+
+
+class _TooMany(asyncio.Protocol):
+    """A connection beyond the last one."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "sam2_ros"
