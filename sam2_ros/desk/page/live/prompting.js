@@ -287,6 +287,7 @@ export class Prompting extends Emitter {
     const refusal = element("div", { class: "refusal anchored", role: "alert" }, element("span", {}, message));
     refusal.append(button({ icon: "close", name: "Close", run: () => refusal.remove() }));
     this.#stage.anchor(refusal, x, y);
+    this.#hint.hidden = true;
     setTimeout(() => refusal.remove(), REFUSAL_STAYS);
     this.#refusal = refusal;
   }
@@ -366,7 +367,8 @@ export class Prompting extends Emitter {
   /** Says beside the pointer what a click would do. */
   #showHint() {
     const place = this.#hovered;
-    this.#hint.hidden = !place || place.touch || this.#everything.open || !this.#viewer.picture;
+    const busy = this.#everything.open || this.#refusal?.isConnected;
+    this.#hint.hidden = !place || place.touch || busy || !this.#viewer.picture;
     if (this.#hint.hidden) return;
     const { act, object_id: objectId } = this.#intent(place);
     const name = this.#viewer.masklets.find((each) => each.object_id === objectId)?.label || `object ${objectId}`;
