@@ -246,8 +246,7 @@ export class Prompting extends Emitter {
 
   /** Sends a prompt on the picture on the stage, and asks what else it may mean. */
   async #send(fields, ambiguous) {
-    const { header } = this.#viewer.picture;
-    const { camera, stamp } = header;
+    const { camera, stamp } = this.#viewer.picture.header;
     const picture = this.#viewer.picture.keep();
     this.#closeCandidates();
     this.#refusal?.remove();
@@ -261,7 +260,7 @@ export class Prompting extends Emitter {
       : null;
     const answer = await this.#prompts.send(camera, stamp, prompt);
     const found = await others;
-    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, camera, stamp, answer, found.candidates);
+    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, prompt.clicks[0], answer, found.candidates);
     picture.release();
   }
 
@@ -293,7 +292,8 @@ export class Prompting extends Emitter {
   }
 
   /** Offers candidates that differ to an eye. */
-  #offer(picture, camera, stamp, { object_id: objectId, masklet }, candidates) {
+  #offer(picture, clicked, { object_id: objectId, masklet }, candidates) {
+    const { camera, stamp } = picture.header;
     const different = [];
     for (const candidate of candidates) {
       if (different.every(({ mask }) => overlap(mask, candidate.mask) < ALIKE)) different.push(candidate);
@@ -302,7 +302,9 @@ export class Prompting extends Emitter {
     const taken = masklet?.mask ? nearest(different, masklet.mask) : 0;
     this.#ambiguous = { picture: picture.keep(), camera, stamp, objectId, candidates: different, hovered: null };
     const { height, width } = picture.header;
-    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken);
+    const place = this.#stage.toScreen(0, clicked.y).y - this.#stage.element.getBoundingClientRect().top;
+    const above = place > 0.6 * this.#stage.element.clientHeight;
+    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken, above);
   }
 
   #hoverCandidate(index) {
