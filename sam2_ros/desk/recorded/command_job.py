@@ -63,7 +63,8 @@ def run_command(job: Job, arguments: Sequence[object]) -> None:
 
 
 def _started(arguments: Sequence[object], terminal: int) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "COLUMNS": str(WIDTH), "TERM": "xterm", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}  # bars would have gaps
+    environment |= {"COLUMNS": str(WIDTH), "TERM": "xterm", "PYTHONUNBUFFERED": "1"}
     # setsid makes the terminal the one that controls it, and becomes the command
     command = ["setsid", "--ctty", sys.executable, "-m", "sam2_ros", *map(str, arguments)]
     return subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
