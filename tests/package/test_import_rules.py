@@ -135,6 +135,7 @@ OWNERS: dict[str, Collection[str]] = {
 """Packages that only these rooms may import."""
 
 WITHOUT_COUNTERPART = {
+    "desk/test_browser.py",  # the fixtures of tests in a browser
     "model/test_parity_image.py",  # the whole network, and another implementation of it
     "tracking/test_parity_stream.py",
 }
