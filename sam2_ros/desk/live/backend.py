@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.subscription import Subscription
 
+from sam2_ros.desk import requests
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.client import Client
 from sam2_ros.desk.event import Event
@@ -55,14 +55,10 @@ class LiveBackend(Backend):
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: list[Event] = []
-        self._diagnostics: Subscription | None = None
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        create = self._ros.node.create_subscription
-        self._diagnostics = await self._ros.run(
-            lambda: create(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        )
+        self._begin(self._listen())  # not awaited: ROS may be spun later
         self._begin(self._tick())
 
     async def stop(self) -> None:
@@ -94,17 +90,14 @@ class LiveBackend(Backend):
         return await answer(client, request)
 
     async def _watch(self, client: Client, request: Event) -> Event:
-        names, width = request.get("cameras"), request.get("max_width", 0)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise Refusal("`cameras` must be a list of names")
-        if type(width) not in (int, float) or not 0 <= width <= MAX_PICTURE_WIDTH:
-            raise Refusal(f"`max_width` must be a number of pixels up to {MAX_PICTURE_WIDTH}")
+        names = requests.texts(request, "cameras", MAX_CAMERAS)
+        width = round(requests.number(request, "max_width", 0, MAX_PICTURE_WIDTH, default=0))
         if client not in self._clients:
             return {}  # it has left in the meantime
-        self._clients[client], self._widths[client] = {*names[:MAX_CAMERAS]}, round(width)
+        self._clients[client], self._widths[client] = {*names}, width
         for name, camera in [*self.cameras.items()]:
             if name in self._clients[client]:
-                await camera.watch(client, round(width))
+                await camera.watch(client, width)
             else:
                 await camera.unwatch(client)
         return {}
@@ -115,6 +108,10 @@ class LiveBackend(Backend):
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _listen(self) -> None:
+        create = self._ros.node.create_subscription
+        await self._ros.run(lambda: create(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10))
 
     async def _tick(self) -> None:
         count = 0

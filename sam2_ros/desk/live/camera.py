@@ -8,25 +8,30 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.serialization import deserialize_message
 from std_srvs.srv import Trigger
 
-from sam2_ros import msg, srv
 from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.desk import requests
 from sam2_ros.desk.client import Client
 from sam2_ros.desk.event import Event
+from sam2_ros.desk.live.camera_image import Encoded, encode, width_for
 from sam2_ros.desk.live.camera_link import CameraLink
 from sam2_ros.desk.live.health import Health
 from sam2_ros.desk.live.masklet_event import candidate_event, masklet_event, masklet_events
-from sam2_ros.desk.live.camera_image import Encoded, encode, width_for
 from sam2_ros.desk.live.picture_history import Moment, PictureHistory
 from sam2_ros.desk.live.presence_history import PresenceHistory, Seen
 from sam2_ros.desk.live.prompt_message import header_message, prompt_message, stamp_of
 from sam2_ros.desk.live.ros_thread import RosThread
 from sam2_ros.desk.live.settings import Settings
+from sam2_ros.desk.picture import Picture
 from sam2_ros.desk.refusal import Refusal
+from sam2_ros.msg import Masklet, MaskletArray, PromptArray
 from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.srv import ListObjects, PromptObject, RemoveObject, SegmentEverything, SegmentImage
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
 HISTORY = "history"
 """The key of pictures that were asked for."""
@@ -82,7 +87,8 @@ class Camera:
         self._pictures = PictureHistory(settings.kept_pictures, settings.kept_memory * 2**20)
         self._presence = PresenceHistory(round(settings.timeline_minutes * 60e9))
         self._decoder = ImageDecoder()
-        self._newest_masklets = (0.0, 0.0)  # s of the monotonic clock, and since those before them
+        self._newest: MaskletArray | None = None
+        self._newest_came = (0.0, 0.0)  # s of the monotonic clock, and since those before
         self._encoding = False
         self._waiting: Moment | None = None
         self._next_picture = 0.0  # s of the monotonic clock
@@ -132,7 +138,7 @@ class Camera:
     @property
     def _image_topic(self) -> str:
         topic = "" if self.health is None else self.health.topic
-        transport = self._settings.image_transport
+        transport = self._settings.picture_transport
         if not topic or transport == "node":
             return topic
         return topic.removesuffix("/compressed") + ("/compressed" if transport == "compressed" else "")
@@ -183,7 +189,7 @@ class Camera:
             return
         self._listing = True
         try:
-            listed = await self._call("list", srv.ListObjects.Request(), 5.0)
+            listed = await self._call("list", ListObjects.Request(), 5.0)
         except Refusal:
             return
         finally:
@@ -216,9 +222,8 @@ class Camera:
             if moment.is_pair or self._is_silent:
                 newest = moment
         while arrivals.masklets:
-            data, published_ms = arrivals.masklets.popleft()
-            if (moment := self._add_masklets(data, published_ms)) is not None and moment.is_pair:
-                newest = moment
+            paired = self._add_masklets(*arrivals.masklets.popleft())
+            newest = paired if paired is not None and paired.is_pair else newest
         while arrivals.applied:
             self._note_applied(arrivals.applied.popleft())
         if newest is not None:
@@ -227,18 +232,18 @@ class Camera:
     @property
     def _is_silent(self) -> bool:
         """Whether no masklets are to be expected for a picture."""
-        arrived, took = self._newest_masklets
+        arrived, took = self._newest_came
         return time.monotonic() - arrived > min(max(SILENCE, 3 * took), MAX_SILENCE)
 
     def _add_masklets(self, data: bytes, published_ms: float) -> Moment | None:
-        now, (before, _) = time.monotonic(), self._newest_masklets
+        now, (before, _) = time.monotonic(), self._newest_came
         if not self.watchers and now - before < UNWATCHED_PERIOD:
             return None
         try:
-            message = deserialize_message(data, msg.MaskletArray)
+            message = deserialize_message(data, MaskletArray)
         except Exception:  # rclpy raises various ones for bytes that are no such message
             return None
-        self._newest_masklets = now, now - before
+        self._newest, self._newest_came = message, (now, now - before)
         stamp = nanoseconds(message.header.stamp)
         if stamp < self._presence.newest:  # time has jumped
             self._pictures.clear()
@@ -250,7 +255,7 @@ class Camera:
 
     def _note_applied(self, data: bytes) -> None:
         try:
-            message = deserialize_message(data, msg.PromptArray)
+            message = deserialize_message(data, PromptArray)
         except Exception:
             return
         for prompt in message.prompts:
@@ -286,10 +291,11 @@ class Camera:
         encoded = await self._encode(moment, {watcher.width for _, watcher in watching})
         if encoded is None:
             return
-        header = self._header(moment, encoded, self.name)
+        header, pictures = self._header(moment, encoded, self.name), dict[int, Picture]()
         for client, watcher in watching:
             if self.watchers.get(client) is watcher:
-                client.send_picture(self.name, header, encoded.jpeg(watcher.width or encoded.width))
+                jpeg = encoded.jpeg(watcher.width or encoded.width)
+                client.send_picture(self.name, pictures.setdefault(id(jpeg), Picture(header, jpeg)))
 
     async def _encode(self, moment: Moment, widths: set[int]) -> Encoded | None:
         if (picture := moment.picture) is None:
@@ -341,11 +347,14 @@ class Camera:
         width = 0 if watcher is None else watcher.width
         if (encoded := await self._encode(moment, {width})) is None:
             raise Refusal(f"this picture cannot be shown: {self._unreadable}")
-        client.send_picture(HISTORY, self._header(moment, encoded, HISTORY), encoded.jpeg(width or encoded.width))
+        header = self._header(moment, encoded, HISTORY)
+        client.send_picture(HISTORY, Picture(header, encoded.jpeg(width or encoded.width)))
         return {}
 
     async def _prompt(self, client: Client, request: Event) -> Event:
-        call = srv.PromptObject.Request(header=header_message(stamp_of(request)), prompt=_prompt_of(request))
+        stamp = stamp_of(request)
+        prompt = prompt_message(request, self._size_of(stamp))
+        call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
         result = (await self._call("prompt", call)).result
         if not result.accepted:
             raise Refusal(result.message)
@@ -353,7 +362,7 @@ class Camera:
         self._correct(stamp, result.masklet)
         return {"object_id": result.object_id, "stamp": str(stamp), "masklet": masklet_event(result.masklet)}
 
-    def _correct(self, stamp: int, masklet: msg.Masklet) -> None:
+    def _correct(self, stamp: int, masklet: Masklet) -> None:
         """Put an answer on the picture that was prompted, for those who look at it again."""
         if (moment := self._pictures.get(stamp)) is None or moment.masklets is None:
             return
@@ -362,8 +371,9 @@ class Camera:
         message.masklets = sorted([*others, masklet], key=lambda one: one.object_id)
 
     async def _candidates(self, client: Client, request: Event) -> Event:
-        call = srv.SegmentImage.Request(prompts=[_prompt_of(request)])
-        call.image.header = header_message(stamp_of(request))
+        stamp = stamp_of(request)
+        call = SegmentImage.Request(prompts=[prompt_message(request, self._size_of(stamp))])
+        call.image.header = header_message(stamp)
         response = await self._call("segment", call)
         if not response.success:
             raise Refusal(response.message)
@@ -373,7 +383,7 @@ class Camera:
         return {"candidates": [candidate_event(masklet) for masklet in found.masklets]}
 
     async def _everything(self, client: Client, request: Event) -> Event:
-        call = srv.SegmentEverything.Request(track=request.get("track") is True)
+        call = SegmentEverything.Request(track=requests.flag(request, "track", default=False))
         call.image.header = header_message(stamp_of(request))
         response = await self._call("everything", call, EVERYTHING_TIMEOUT)
         if not response.success:
@@ -382,10 +392,8 @@ class Camera:
         return {"masklets": masklet_events(response.masklets), "message": response.message, "stamp": str(stamp)}
 
     async def _remove(self, client: Client, request: Event) -> Event:
-        object_id = request.get("object_id")
-        if type(object_id) is not int or not 0 < object_id < 2**32:
-            raise Refusal("`object_id` must be the ID of an object")
-        response = await self._call("remove", srv.RemoveObject.Request(object_id=object_id))
+        object_id = requests.whole(request, "object_id", 1, MAX_OBJECT_ID)
+        response = await self._call("remove", RemoveObject.Request(object_id=object_id))
         if not response.success:
             raise Refusal(response.message)
         return {"message": response.message}
@@ -396,11 +404,15 @@ class Camera:
             raise Refusal(response.message)
         return {"message": response.message}
 
-    async def _call(self, service: str, request: object, timeout: float = ANSWER_TIMEOUT):
+    def _size_of(self, stamp: int) -> tuple[int, int]:
+        """Height and width of an image, or else of the newest. Raises Refusal."""
+        moment = self._pictures.get(stamp)
+        masklets = self._newest if moment is None or moment.masklets is None else moment.masklets
+        if masklets is None:
+            raise Refusal("the node has not processed any image yet")
+        return masklets.height, masklets.width
+
+    async def _call(self, service: str, request: object, timeout: float = ANSWER_TIMEOUT) -> Any:
         if (link := self._link) is None or not self.online:
             raise Refusal(f"the sam2 node of {self.name} is gone; wait until it is back")
         return await getattr(link, service).call(request, timeout)
-
-
-def _prompt_of(request: Event) -> msg.Prompt:
-    return prompt_message(request.get("prompt"))

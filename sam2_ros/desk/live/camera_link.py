@@ -13,11 +13,12 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from sam2_ros import msg, srv
 from sam2_ros.data.message_stamp import stamp_of
 from sam2_ros.desk.live.camera_image import CameraImage
 from sam2_ros.desk.live.ros_thread import RosThread
 from sam2_ros.desk.live.service_client import ServiceClient
+from sam2_ros.msg import MaskletArray, PromptArray
+from sam2_ros.srv import ListObjects, PromptObject, RemoveObject, SegmentEverything, SegmentImage
 
 IMAGES: dict[str, type[Image] | type[CompressedImage]] = {
     "sensor_msgs/msg/Image": Image,
@@ -56,15 +57,15 @@ class CameraLink:
         node = ros.node
         make = partial(node.create_subscription, raw=True)
         self._subscriptions = [
-            make(msg.MaskletArray, f"{name}/masklets", self._on_masklets, QoSProfile(depth=10)),
-            make(msg.PromptArray, f"{name}/applied_prompts", self._on_applied, QoSProfile(depth=100)),
+            make(MaskletArray, f"{name}/masklets", self._on_masklets, QoSProfile(depth=10)),
+            make(PromptArray, f"{name}/applied_prompts", self._on_applied, QoSProfile(depth=100)),
         ]
         self._images: Subscription | None = None
-        self.prompt = ServiceClient(ros, srv.PromptObject, f"{name}/prompt")
-        self.segment = ServiceClient(ros, srv.SegmentImage, f"{name}/segment")
-        self.everything = ServiceClient(ros, srv.SegmentEverything, f"{name}/segment_everything")
-        self.remove = ServiceClient(ros, srv.RemoveObject, f"{name}/remove")
-        self.list = ServiceClient(ros, srv.ListObjects, f"{name}/list")
+        self.prompt = ServiceClient(ros, PromptObject, f"{name}/prompt")
+        self.segment = ServiceClient(ros, SegmentImage, f"{name}/segment")
+        self.everything = ServiceClient(ros, SegmentEverything, f"{name}/segment_everything")
+        self.remove = ServiceClient(ros, RemoveObject, f"{name}/remove")
+        self.list = ServiceClient(ros, ListObjects, f"{name}/list")
         self.reset, self.pause, self.resume = (
             ServiceClient(ros, Trigger, f"{name}/{service}") for service in ("reset", "pause", "resume")
         )

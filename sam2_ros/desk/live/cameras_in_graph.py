@@ -16,11 +16,10 @@ def cameras_in_graph(node: Node) -> list[str]:
     A topic of masklets is a camera's if it has a publisher and if there is the service of prompts beside it: a bag that
     is played has the topic alone.
     """
-    found = []
-    for topic, kinds in node.get_topic_names_and_types():
-        name = topic.removesuffix("/masklets")
-        # A client alone makes a service listed, so that it has to be asked for a server.
-        if name and name != topic and MASKLETS in kinds and node.count_services(f"{name}/prompt"):
-            if node.count_publishers(topic):
-                found.append(name)
+    topics = [topic for topic, kinds in node.get_topic_names_and_types() if MASKLETS in kinds]
+    names = [topic.removesuffix("/masklets") for topic in topics if topic.endswith("/masklets")]
+    # A client alone makes a service listed, so that it has to be asked for a server.
+    found = (
+        name for name in names if node.count_publishers(f"{name}/masklets") and node.count_services(f"{name}/prompt")
+    )
     return sorted(found)[:MAX_CAMERAS]

@@ -1,19 +1,17 @@
-"""`desk`: a page in the browser to point, watch and correct, for all cameras that sam2 nodes track.
-
-ros2 run sam2_ros desk --ros-args -p port:=8642
-"""
+"""The node of the live desk: its parameters, and its server."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-from sam2_ros.command_line import CommandParser
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.live.backend import LiveBackend
 from sam2_ros.desk.live.ros_thread import RosThread
@@ -21,17 +19,8 @@ from sam2_ros.desk.live.settings import Settings
 from sam2_ros.desk.server import Server
 from sam2_ros.ros import process
 from sam2_ros.ros.declaration import declare
-from sam2_ros.ros.parameters import DESK_PARAMETERS
-from sam2_ros.commands.main import version
-
-DESCRIPTION = """The operator's desk: a page in the browser to point, watch and correct, for all cameras that sam2 nodes
-track.
-
-It finds the cameras by itself. Parameters are given as --ros-args -p NAME:=VALUE; docs/parameters.md lists them."""
-EXAMPLES = """
-%(prog)s
-%(prog)s --ros-args -p host:=0.0.0.0        (for other machines too: prints an address with a token)
-"""
+from sam2_ros.ros.parameters import DESK_PARAMETERS, Value
+from sam2_ros.version import version
 
 
 class DeskNode(Node):
@@ -56,16 +45,19 @@ class DeskNode(Node):
         return Server(backend, self.get_parameter("host").value, self.get_parameter("port").value)
 
 
-def main() -> int:
-    usage = "%(prog)s [-h] [--ros-args -p NAME:=VALUE ...]"
-    CommandParser("sam2_ros.desk.live.node", DESCRIPTION, EXAMPLES, usage).parse_args(process.own_arguments("desk"))
-    return process.run("desk", _run)
+def run(parameters: Mapping[str, Value]) -> int:
+    """Serves the page of all cameras until Ctrl-C. Returns the exit status.
+
+    Args:
+        parameters: of the node, before those in the arguments of this process.
+    """
+    return process.run("desk", lambda: _run(parameters))
 
 
-def _run() -> int:
+def _run(parameters: Mapping[str, Value]) -> int:
     cv2.setNumThreads(1)  # pictures are small, and the robot's cores are for others
     try:
-        node = DeskNode()
+        node = DeskNode(parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()])
         ros = RosThread(node, SingleThreadedExecutor())
         server = node.server(LiveBackend(ros, node.settings, version()))
     except Exception as error:  # a parameter of the wrong type or out of range; the port is in use
@@ -74,14 +66,10 @@ def _run() -> int:
             return 1
         return 0
     server.start()
-    print(f"The desk: {server.url}", flush=True)
+    print(f"desk: {server.url}", flush=True)
     try:
         ros.spin()
     finally:
         server.stop()
         node.destroy_node()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

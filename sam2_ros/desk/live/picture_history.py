@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from sam2_ros import msg
-from sam2_ros.desk.live.camera_image import Encoded, CameraImage
+from sam2_ros.desk.live.camera_image import CameraImage, Encoded
+from sam2_ros.msg import MaskletArray
 
 MAX_UNPAIRED = 32
 """Maximum number of pictures that wait for their masklets, and of masklets that wait for their picture."""
@@ -21,7 +21,7 @@ class Moment:
     picture: CameraImage | None = None
     """Until it is encoded."""
     encoded: Encoded | None = None
-    masklets: msg.MaskletArray | None = None
+    masklets: MaskletArray | None = None
     published_ms: float = 0.0
     """Wall clock time at which the masklets arrived, ms."""
 
@@ -60,7 +60,7 @@ class PictureHistory:
         self._bound()
         return moment
 
-    def add_masklets(self, stamp: int, masklets: msg.MaskletArray, published_ms: float) -> Moment:
+    def add_masklets(self, stamp: int, masklets: MaskletArray, published_ms: float) -> Moment:
         """Add masklets. Earlier pictures that have none are forgotten: the node has left them out."""
         moment = self._moment(stamp)
         moment.masklets, moment.published_ms = masklets, published_ms
