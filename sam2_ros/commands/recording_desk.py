@@ -24,6 +24,7 @@ from sam2_ros.desk.recorded.recording_desk import RecordingDesk
 from sam2_ros.desk.server import DEFAULT_PORT, CannotListen, Server
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.system import stopping
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         port = DEFAULT_PORT if options.port is None else options.port
         server = Server(desk, options.host or "127.0.0.1", port)
         server.run_forever(partial(_ready, server, folder, options.no_browser))
+        stopping.stop()  # downloads and compilations in the network's thread
     except (*ERRORS, CannotListen) as error:
         print(f"desk: {one_line(error)}", file=sys.stderr)
         return 2

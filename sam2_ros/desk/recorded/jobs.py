@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -22,6 +23,8 @@ KEPT = 20
 
 REPORTS = 0.1
 """Seconds between two reports of a job that goes on."""
+
+_log = logging.getLogger(__name__)
 
 
 class Jobs:
@@ -144,6 +147,8 @@ class Jobs:
                     object_id, frame, phase, on_progress=job.progress, cancelled=cancelled, seconds=seconds
                 )
         except Exception as error:  # whatever it is, the job has failed, and the thread goes on with the next one
+            if not isinstance(error, (OSError, ValueError)):
+                _log.exception("desk: %s", job.title)
             job.end(FAILED, str(error) or type(error).__name__)
             return
         if job.cancelled and not stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from sam2_ros.recordings.recording import RecordedImage, Recording
 QUALITY = 90
 """Of JPEG."""
 
-BYTES = 256 << 20
+BYTES = 128 << 20
 """Maximum size of the pictures that are kept."""
 
 AHEAD = 24
@@ -25,7 +26,11 @@ PLACES = 3
 """Places in the recording from which it is read on, such as those of several pages that play."""
 
 NEAR = 12
-"""Frames ahead of a place that are reached faster by reading on than by searching."""
+"""Frames ahead of a place that are reached faster by reading on than by searching. So many are read together where
+somebody goes backwards: videos decode forwards only."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class PictureError(ValueError):
@@ -36,6 +41,8 @@ class _Place:
     """A place in the recording, from which it is read on."""
 
     def __init__(self, recording: Recording, frame: int) -> None:
+        self.first = frame
+        """Where it began."""
         self.frame = frame
         """The next one."""
         self.until = frame
@@ -134,15 +141,20 @@ class Pictures:
     def _place(self, frame: int, left: list[_Place]) -> _Place:
         """The place from which a frame is read; one that is given up for it is put into `left`."""
         near = [place for place in self._places if place.is_near(frame)]
+        backwards = [place for place in self._places if 0 < place.first - frame <= NEAR]
         if near:
             place = max(near, key=lambda one: one.frame)
             self._places.remove(place)
+        elif backwards:
+            left.append(backwards[-1])
+            self._places.remove(backwards[-1])
+            place = _Place(self._recording, max(frame + 1 - NEAR, self._recording.span.start))
         else:
             if len(self._places) == PLACES:
                 left.append(self._places.pop(0))
             place = _Place(self._recording, frame)
         self._places.append(place)
-        place.until = frame + 1 + AHEAD
+        place.until = 0 if backwards and not near else frame + 1 + AHEAD
         return place
 
     def _read(self, place: _Place, wanted: int | None) -> None:
@@ -151,7 +163,9 @@ class Pictures:
             begin = place.frame
             try:
                 image = place.read()
-            except (OSError, ValueError) as error:  # it cannot be read any further
+            except Exception as error:  # it cannot be read any further
+                if not isinstance(error, (OSError, ValueError)):
+                    _log.exception("desk: frame %d", begin)
                 self._leave(place)
                 self._refuse(begin, self._recording.span.stop, error)
                 return

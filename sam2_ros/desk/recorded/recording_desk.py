@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from sam2_ros.desk import requests, wire_mask, wire_prompt
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.client import Client
 from sam2_ros.desk.event import Event
-from sam2_ros.desk.recorded import wire
+from sam2_ros.desk.recorded import fields, wire
 from sam2_ros.desk.recorded.changes import Changes, changed
 from sam2_ros.desk.recorded.commands import Commands
 from sam2_ros.desk.recorded.job import EXPORT, FINE_TUNE, PROPOSE, Job
@@ -38,7 +37,7 @@ from sam2_ros.desk.recorded.worker import Worker
 from sam2_ros.desk.refusal import Refusal
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
-from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
+from sam2_ros.tracking.prompt import MAX_LABEL, Prompt
 
 VERSION = 1
 """Of what page and server say to each other."""
@@ -49,19 +48,8 @@ LOOKS = 0.5
 MOST_FRAMES = 256
 """Frames of which masks are asked for at once."""
 
-LONGEST = 24 * 3600.0
-"""Seconds that an action can take a person."""
-
 ERRORS = (CheckpointError, OSError, ValueError, MemoryError, ImportError, torch.OutOfMemoryError)
 """Those that a person can do something about; others are bugs, and show where."""
-
-
-@dataclass
-class _Page:
-    """What is known of a page."""
-
-    by: str = ""
-    """The annotator; empty: not said yet."""
 
 
 class RecordingDesk(Backend):
@@ -89,7 +77,8 @@ class RecordingDesk(Backend):
     ) -> None:
         self._folder, self._recording, self._commands = folder, recording, commands
         self._model, self._annotator = model, annotator
-        self._pages: dict[Client, _Page] = {}
+        self._last = len(recording) - 1
+        self._pages: dict[Client, str] = {}  # the annotator of each; empty: not said yet
         self._network = SharedNetwork(load)
         self._reading = Worker("reading", folder)
         self._pointing = Pointing(folder, recording, self._network)
@@ -145,7 +134,7 @@ class RecordingDesk(Backend):
         await asyncio.to_thread(self._pictures.stop)
 
     async def greet(self, client: Client) -> Event:
-        self._pages[client] = _Page()
+        self._pages[client] = ""
         asyncio.get_running_loop().call_soon(self._welcome, client)
         damaged = {str(frame): reason for frame, reason in dict(self._recording.damaged).items()}
         return {**self._hello, "damaged": damaged, "model": self._model_state()}
@@ -212,25 +201,25 @@ class RecordingDesk(Backend):
         """Notice what other processes change."""
         while True:
             await asyncio.sleep(LOOKS)
-            with suppress(*ERRORS):  # such as a disk that is gone for a moment; requests say so
-                await self._look()
+            await self._look()
 
     async def _look(self) -> None:
         """Tell all pages what has changed."""
         async with self._looks:
-            actions = await self._reading.do(self._changes.since)
-            if not actions:
-                return
-            await self._tell_project(list(self._pages))
-            for event in changed(actions):
-                self._tell_all(event)
+            with suppress(*ERRORS):  # such as a disk that is gone for a moment; requests say so
+                actions = await self._reading.do(self._changes.since)
+                if not actions:
+                    return
+                await self._tell_project(list(self._pages))
+                for event in changed(actions):
+                    self._tell_all(event)
 
     async def _tell_project(self, clients: Sequence[Client]) -> None:
-        names = {self._pages[client].by for client in clients if client in self._pages}
+        names = {self._pages[client] for client in clients if client in self._pages}
         everything, reversible = await self._reading.do(lambda project: wire.project_to_wire(project, names))
         for client in clients:
             if client in self._pages:
-                by = self._pages[client].by
+                by = self._pages[client]
                 client.send({**everything, **reversible.get(by, {"can_undo": False, "can_redo": False})}, "project")
 
     def _tell_all(self, event: Event, key: str = "") -> None:
@@ -252,21 +241,21 @@ class RecordingDesk(Backend):
         name = requests.text(request, "name", MAX_LABEL).strip()
         if not name or not name.isprintable():
             raise Refusal("say who you are: a name in one line")
-        self._pages[client].by = name
+        if client in self._pages:
+            self._pages[client] = name
         await self._tell_project([client])
         return {}
 
     def _by(self, client: Client) -> str:
-        if not (by := self._pages[client].by):
+        if not (by := self._pages.get(client)):
             raise Refusal("say who you are first")
         return by
 
     # ---- what is there
 
     async def _masks(self, client: Client, request: Event) -> Event:
-        last = len(self._recording) - 1
-        first = requests.whole(request, "first", 0, last)
-        last = requests.whole(request, "last", first, min(last, first + MOST_FRAMES - 1))
+        first = fields.frame(request, self._last, "first")
+        last = requests.whole(request, "last", first, min(self._last, first + MOST_FRAMES - 1))
 
         def masks(project: Project) -> Event:
             with project.snapshot():
@@ -280,16 +269,12 @@ class RecordingDesk(Backend):
         return await self._reading.do(masks)
 
     async def _timeline(self, client: Client, request: Event) -> Event:
-        ids = request.get("object_ids")
-        if ids is not None:
-            if not isinstance(ids, list) or len(ids) > MAX_OBJECT_ID:
-                raise Refusal("object_ids must be a list of IDs")
-            ids = [requests.whole({"object_ids": one}, "object_ids", 1, MAX_OBJECT_ID) for one in ids]
+        ids = fields.object_ids(request)
         return {"objects": wire.timeline_to_wire(await self._reading.do(lambda project: timeline(project, ids)))}
 
     async def _unsure(self, client: Client, request: Event) -> Event:
-        object_id = None if request.get("object_id") is None else self._object_id(request)
-        after = None if request.get("after") is None else self._frame(request, "after")
+        object_id = None if request.get("object_id") is None else fields.object_id(request)
+        after = None if request.get("after") is None else fields.frame(request, self._last, "after")
         place = await self._reading.do(lambda project: least_sure(project, object_id, after))
         if place is None:
             return {"frame": None}
@@ -306,21 +291,25 @@ class RecordingDesk(Backend):
     # ---- pointing
 
     async def _candidates(self, client: Client, request: Event) -> Event:
-        frame, prompt = self._frame(request), await self._prompt(request)
+        frame, prompt = fields.frame(request, self._last), await self._prompt(request)
         found = await self._pointing.assist(self._by(client), lambda assistant: assistant.candidates(frame, prompt))
         return {"candidates": wire.candidates_to_wire(found)}
 
     async def _begin(self, client: Client, request: Event) -> Event:
-        frame, prompt, seconds = self._frame(request), await self._prompt(request), self._seconds(request)
-        label, phase = requests.text(request, "label", MAX_LABEL, ""), self._phase(request, 1)
-        choice = self._choice(request)
+        frame, prompt, seconds = fields.frame(request, self._last), await self._prompt(request), fields.seconds(request)
+        label, phase = requests.text(request, "label", MAX_LABEL, ""), fields.phase(request, 1, 1)
+        choice = fields.choice(request)
         return await self._answer(
             client, prompt, lambda assistant: assistant.begin(frame, prompt, label, phase, seconds, choice)
         )
 
     async def _segment(self, client: Client, request: Event) -> Event:
-        object_id, frame, prompt = self._object_id(request), self._frame(request), await self._prompt(request)
-        phase, seen, seconds = self._phase(request, 1), self._seen(request), self._seconds(request)
+        object_id, frame, prompt = (
+            fields.object_id(request),
+            fields.frame(request, self._last),
+            await self._prompt(request),
+        )
+        phase, seen, seconds = fields.phase(request, 1, 1), fields.seen(request), fields.seconds(request)
         if phase == 3:
             return await self._correct(client, request)
         return await self._answer(
@@ -328,15 +317,23 @@ class RecordingDesk(Backend):
         )
 
     async def _correct(self, client: Client, request: Event) -> Event:
-        object_id, frame, prompt = self._object_id(request), self._frame(request), await self._prompt(request)
-        seen, seconds = self._seen(request), self._seconds(request)
+        object_id, frame, prompt = (
+            fields.object_id(request),
+            fields.frame(request, self._last),
+            await self._prompt(request),
+        )
+        seen, seconds = fields.seen(request), fields.seconds(request)
         return await self._answer(
             client, prompt, lambda assistant: assistant.correct(object_id, frame, prompt, seen, seconds)
         )
 
     async def _draw(self, client: Client, request: Event) -> Event:
-        object_id, frame, phase = self._object_id(request), self._frame(request), self._phase(request, 1)
-        seen, seconds = self._seen(request), self._seconds(request)
+        object_id, frame, phase = (
+            fields.object_id(request),
+            fields.frame(request, self._last),
+            fields.phase(request, 1, 1),
+        )
+        seen, seconds = fields.seen(request), fields.seconds(request)
         mask = wire_mask.mask(request.get("mask"), await self._size(frame))
         return await self._answer(
             client, None, lambda assistant: assistant.draw(object_id, frame, mask, phase, seen, seconds)
@@ -362,29 +359,29 @@ class RecordingDesk(Backend):
         return answered or {}
 
     async def _remove_mask(self, client: Client, request: Event) -> Event:
-        by, object_id, frame = self._by(client), self._object_id(request), self._frame(request)
-        seen, seconds = self._seen(request), self._seconds(request)
+        by, object_id, frame = self._by(client), fields.object_id(request), fields.frame(request, self._last)
+        seen, seconds = fields.seen(request), fields.seconds(request)
         return await self._change(lambda project: project.remove_mask(by, object_id, frame, seen, seconds))
 
     async def _describe(self, client: Client, request: Event) -> Event:
-        by, object_id, seen = self._by(client), self._object_id(request), self._seen(request)
+        by, object_id, seen = self._by(client), fields.object_id(request), fields.seen(request)
         label = None if request.get("label") is None else requests.text(request, "label", MAX_LABEL)
         attributes = None
         if request.get("attributes") is not None:
             given = requests.mapping(request, "attributes")
             attributes = {name: requests.text(given, name, MAX_LABEL) for name in given}
-        seconds = self._seconds(request)
+        seconds = fields.seconds(request)
         return await self._change(lambda project: project.describe(by, object_id, label, attributes, seen, seconds))
 
     async def _judge(self, client: Client, request: Event) -> Event:
-        by, object_id, seen = self._by(client), self._object_id(request), self._seen(request)
+        by, object_id, seen = self._by(client), fields.object_id(request), fields.seen(request)
         verdict = requests.choice(request, "verdict", tuple(VERDICTS))
-        reason, seconds = requests.text(request, "reason", MAX_LABEL, ""), self._seconds(request)
+        reason, seconds = requests.text(request, "reason", MAX_LABEL, ""), fields.seconds(request)
         own = requests.flag(request, "own", False) and verdict == NO_OBJECT  # nobody verifies their own work
         return await self._change(lambda project: project.judge(by, object_id, verdict, reason, seen, seconds, own))
 
     async def _reverse(self, client: Client, request: Event, again: bool) -> Event:
-        by, seconds = self._by(client), self._seconds(request)
+        by, seconds = self._by(client), fields.seconds(request)
 
         def reverse(project: Project) -> Event:
             action = project.redo(by, seconds) if again else project.undo(by, seconds)
@@ -399,8 +396,8 @@ class RecordingDesk(Backend):
     # ---- jobs
 
     async def _propagate(self, client: Client, request: Event) -> Event:
-        by, object_id, frame = self._by(client), self._object_id(request), self._frame(request)
-        phase, seconds = requests.whole(request, "phase", 2, 3, 3), self._seconds(request)
+        by, object_id, frame = self._by(client), fields.object_id(request), fields.frame(request, self._last)
+        phase, seconds = fields.phase(request, 2, 3), fields.seconds(request)
         one = await self._reading.do(lambda project: project.object(object_id))
         title = f"Propagate {one.label or f'object {object_id}'}"
         return {"job": self._jobs.propagate(by, object_id, frame, phase, seconds, title).number}
@@ -459,30 +456,8 @@ class RecordingDesk(Backend):
         cache = "private, max-age=31536000, immutable" if constant else "no-store"
         return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": cache})
 
-    # ---- what requests say
-
-    def _frame(self, request: Event, name: str = "frame") -> int:
-        return requests.whole(request, name, 0, len(self._recording) - 1)
-
-    def _object_id(self, request: Event) -> int:
-        return requests.whole(request, "object_id", 1, MAX_OBJECT_ID)
-
-    def _phase(self, request: Event, default: int) -> int:
-        return requests.whole(request, "phase", 1, 3, default)
-
-    def _choice(self, request: Event) -> int | None:
-        return None if request.get("choice") is None else requests.whole(request, "choice", 0, 9)
-
-    def _seen(self, request: Event) -> int | None:
-        """The last action that the page knew of."""
-        return None if request.get("seen") is None else requests.whole(request, "seen", 0, requests.MAX_ID)
-
-    def _seconds(self, request: Event) -> float:
-        """How long it took the person."""
-        return requests.number(request, "seconds", 0.0, LONGEST, 0.0)
-
     async def _prompt(self, request: Event) -> Prompt:
-        return wire_prompt.prompt(request.get("prompt"), await self._size(self._frame(request)))
+        return wire_prompt.prompt(request.get("prompt"), await self._size(fields.frame(request, self._last)))
 
     async def _size(self, frame: int) -> tuple[int, int]:
         """Height and width of a frame."""

@@ -37,7 +37,7 @@ class Strips:
         """The film strip of an object.
 
         Args:
-            version: the strips of one version of an object are the same, or newer ones.
+            version: the strips of one version are the same, or newer ones; empty: it is drawn anew.
 
         Raises:
             ProjectError: there is no such object, or it has no masks.
@@ -47,10 +47,13 @@ class Strips:
 
     def _strip(self, project: Project, object_id: int, version: str) -> bytes:
         key = object_id, version
-        if key not in self._kept:
-            pixels = cv2.cvtColor(film_strip(project, self._recording, object_id), cv2.COLOR_RGB2BGR)
-            self._kept[key] = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        if (kept := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return kept
+        pixels = cv2.cvtColor(film_strip(project, self._recording, object_id), cv2.COLOR_RGB2BGR)
+        jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        if version:
+            self._kept[key] = jpeg
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return jpeg
