@@ -17,13 +17,15 @@ export const PHASES = {
     says: "A click corrects the mask that is there, knowing the other frames. Propagate carries it both ways.",
   },
 };
-const KEPT_AS = "sam2_ros.phase";
 
 /** `change` (1, 2 or 3). */
 export class Phases extends Emitter {
-  constructor(place) {
+  #settings;
+
+  constructor(place, settings) {
     super();
-    this.phase = Number(localStorage.getItem(KEPT_AS)) || 3;
+    this.#settings = settings;
+    this.phase = settings.get("phase", 3);
     if (!PHASES[this.phase]) this.phase = 3;
     this.buttons = Object.entries(PHASES).map(([phase, { name, says }]) =>
       element("button", {
@@ -49,7 +51,7 @@ export class Phases extends Emitter {
   choose(phase) {
     if (phase === this.phase) return;
     this.phase = phase;
-    localStorage.setItem(KEPT_AS, String(phase));
+    this.#settings.set("phase", phase);
     this.#show();
     this.emit("change", phase);
   }

@@ -2,6 +2,7 @@
 
 import { button, press } from "../button.js";
 import { element, setText } from "../element.js";
+import { setIcon } from "../icons.js";
 
 const TOOLS = [
   { tool: "point", icon: "point", name: "Point: click yes, right click no, drag a box", key: "V" },
@@ -59,6 +60,14 @@ export class Tools {
     );
     brush.on("change", () => this.show(this.tool));
     this.show("point");
+  }
+
+  /** What a plain click or tap means. */
+  showPolarity(positive) {
+    setIcon(this.polarity, positive ? "yes" : "no");
+    this.polarity.setAttribute("aria-label", positive ? "A tap means yes; tap here for no" : "A tap means no; tap here for yes");
+    this.polarity.title = `${positive ? "A click means yes" : "A click means no"} (P)`;
+    this.polarity.classList.toggle("is-no", !positive);
   }
 
   show(tool) {
