@@ -353,7 +353,7 @@ class Camera:
 
     async def _prompt(self, client: Client, request: Event) -> Event:
         stamp = stamp_of(request)
-        prompt = prompt_message(request, self._size_of(stamp))
+        prompt = prompt_message(request, self._size_of(stamp), may_name=True)
         call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
         result = (await self._call("prompt", call)).result
         if not result.accepted:
