@@ -3,14 +3,15 @@
 import { button } from "../button.js";
 import { Candidates } from "../candidates.js";
 import { css } from "../colours.js";
-import { element, setText } from "../element.js";
+import { element, setAttribute, setText } from "../element.js";
 import { Help } from "../help.js";
-import { isOn, area } from "../run_lengths.js";
 import { Looks } from "../looks.js";
 import { AnnotatedObjects } from "./annotated_objects.js";
 import { Annotating } from "./annotating.js";
 import { Annotator } from "./annotator.js";
 import { Brush } from "./brush.js";
+import { Hint } from "./hint.js";
+import { intent } from "./intent.js";
 import { JobCards, Jobs } from "./jobs.js";
 import { ModelState } from "./model_state.js";
 import { ObjectCard } from "./object_card.js";
@@ -27,19 +28,23 @@ import { Verification } from "./verification.js";
 import { WorkTime } from "./work_time.js";
 
 const GESTURES = [
-  ["Click", "it is the object"],
-  ["Right click, or Shift", "it is not"],
+  ["Click", "belongs to the selected object; none: select what is there, or a new one"],
+  ["Right click, Shift", "what does not belong to it"],
   ["Drag", "a box around it"],
-  ["Alt + click", "select the object there"],
-  ["Tap, long press", "it is, it is not"],
-  ["Wheel, pinch", "zoom"],
-  ["Space + drag", "move the picture"],
+  ["Ctrl + click", "select the object there"],
+  ["Alt + click", "always a new object"],
+  ["Tap, long press", "with a finger: yes, no"],
+  ["Wheel, two fingers", "zoom"],
+  ["Middle button, Space", "and dragging: move the picture"],
 ];
+
+const VIEWS = { annotate: "Annotate", verify: "Verify", outputs: "Outputs" };
 
 /** Fill the page. Returns {greeted(hello)}, which is called after every connection. */
 export async function start({ connection, hello, stage, shell, shortcuts, notices, settings, labels }) {
   await styled("/page/recorded/recorded.css");
-  document.body.classList.add("mode-recorded");
+  document.body.classList.remove("is-empty");
+  document.body.dataset.mode = "recorded";
   document.title = `${hello.name} · annotation`;
   const desk = new Annotation({ connection, hello, stage, shell, shortcuts, notices, settings, labels });
   Object.assign(window.desk, { project: desk.project, player: desk.player, annotating: desk.annotating });
@@ -51,9 +56,11 @@ class Annotation {
   #stage;
   #shell;
   #notices;
-  #tool = "point";
+  #tool = "yes";
   #view = "annotate";
   #candidates = null;
+  #hovered = null;
+  #unsure = null; // frame to which somebody was led last, because the model is unsure there
 
   constructor({ connection, hello, stage, shell, shortcuts, notices, settings, labels }) {
     [this.#hello, this.#stage, this.#shell, this.#notices] = [hello, stage, shell, notices];
@@ -62,7 +69,8 @@ class Annotation {
     this.project = new Project(connection, hello, this.time);
     this.pictures = new Pictures(hello.fingerprint ?? hello.version, hello.frames, hello.damaged);
     this.player = new Player(this.pictures, this.project.masks, hello.frames, hello.fps);
-    this.phases = new Phases(shell.panel, settings);
+    this.head = element("div", { class: "panel-top" });
+    this.phases = new Phases(this.head, settings);
     this.annotating = new Annotating(this.project, this.player, this.phases);
     this.brush = new Brush(this.annotating, settings);
     this.jobs = new Jobs(this.project, connection);
@@ -75,19 +83,12 @@ class Annotation {
     this.#buildOver(shortcuts, settings);
     this.candidates = new Candidates(shell.tray);
     this.view = new PictureView(stage, shell.view, hello, this);
-    this.tools = new Tools(this.brush, {
-      choose: (tool) => this.choose(tool),
-      absent: () => this.absent(),
-      save: () => this.brush.save(),
-      discard: () => this.brush.discard(),
-      polarity: () => this.#turnPolarity(),
-    });
-    shell.rail.append(this.tools.rail);
-    shell.tray.append(this.tools.bar);
+    this.tools = new Tools(shell.rail, shell.tray, this.brush);
+    this.hint = new Hint(stage);
     stage.pointing.onDemand = true;
     this.#listen();
     this.#registerKeys(shortcuts);
-    this.choose("point");
+    this.choose("yes");
     this.player.go(0);
     this.view.show();
   }
@@ -113,6 +114,7 @@ class Annotation {
     const painting = tool === "brush" || tool === "eraser";
     this.#stage.mode = painting ? "brush" : "point";
     this.#stage.pointing.boxing = tool === "box";
+    this.#stage.pointing.polarity = tool !== "no";
     this.#stage.element.dataset.tool = tool;
     this.brush.choose(painting ? tool : null);
     this.tools.show(tool);
@@ -179,8 +181,6 @@ class Annotation {
     }
   }
 
-  #unsure = null;
-
   /** Where it looked last, if somebody still is there. */
   #unsureAfter() {
     return this.#unsure === this.player.frame ? this.#unsure : null;
@@ -199,7 +199,8 @@ class Annotation {
   }
 
   async reverse(type) {
-    if (this.brush.changed) return type === "undo" ? this.brush.undo() : this.brush.redo();
+    if (type === "undo" && this.brush.changed) return this.brush.undo();
+    if (type === "redo" && this.brush.canRedo) return this.brush.redo();
     const answer = await this.project.change(type, {});
     if (!answer) return;
     this.#notices.say(`${type === "undo" ? "Undone" : "Done again"}: ${answer.what}`);
@@ -233,7 +234,7 @@ class Annotation {
     this.verification.show(view === "verify");
     this.outputs.show(view === "outputs");
     document.body.dataset.view = view;
-    for (const made of this.views) made.setAttribute("aria-pressed", String(made.dataset.view === view));
+    for (const made of this.views) setAttribute(made, "aria-current", made.dataset.view === view ? "true" : null);
   }
 
   // ---- how the parts hang together
@@ -241,23 +242,18 @@ class Annotation {
   #buildTop(settings, connection) {
     const { left, middle, right } = this.#shell.top;
     this.model = new ModelState(connection);
-    left.append(
-      element("h1", { class: "recording-name", title: this.#hello.project }, this.#hello.name),
-      this.model.element,
+    left.querySelector(".brand")?.remove();
+    left.append(element("h1", { class: "recording-name", title: this.#hello.project }, this.#hello.name), this.model.element);
+    this.views = Object.entries(VIEWS).map(([view, name]) =>
+      element(
+        "button",
+        { type: "button", class: "tab", dataset: { view }, onclick: () => this.show(view) },
+        element("span", {}, name),
+      ),
     );
-    const views = [
-      ["annotate", "Annotate", "point"],
-      ["verify", "Verify", "check"],
-      ["outputs", "Outputs", "download"],
-    ];
-    this.views = views.map(([view, name, icon]) => {
-      const made = button({ icon, name, text: true, class: "view", pressed: view === "annotate", run: () => this.show(view) });
-      made.dataset.view = view;
-      return made;
-    });
     this.waiting = element("span", { class: "badge", hidden: true });
     this.views[1].append(this.waiting);
-    middle.append(element("nav", { class: "views", "aria-label": "What to do" }, ...this.views));
+    middle.append(element("div", { class: "tabs", role: "group", "aria-label": "What to do" }, ...this.views));
     this.undo = button({ icon: "undo", name: "Undo", key: "Z", run: () => this.reverse("undo") });
     this.redo = button({ icon: "redo", name: "Redo", key: "Shift+Z", run: () => this.reverse("redo") });
     right.prepend(this.undo, this.redo);
@@ -282,9 +278,10 @@ class Annotation {
       run: () => this.propose(),
     });
     this.proposeButton.title = "Automatic masklets of all that is there, as proposals to be verified";
-    panel.append(this.card.element, this.cards.element);
-    this.objects = new AnnotatedObjects(panel, this.project, this.labels);
-    panel.append(this.proposeButton);
+    this.head.append(this.card.element, this.cards.element);
+    const body = element("div", { class: "panel-body" });
+    panel.append(this.head, body, element("footer", { class: "panel-foot" }, this.proposeButton));
+    this.objects = new AnnotatedObjects(body, this.project, this.labels);
   }
 
   #buildBottom() {
@@ -334,6 +331,7 @@ class Annotation {
     objects.on("look", () => this.#showRows());
     timeline.on("go", (frame) => player.go(frame));
     timeline.on("select", (objectId) => this.select(objectId));
+    brush.on("change", () => this.#showUndo());
     phases.on("change", () => {
       this.#showTicks();
       this.#showCard();
@@ -359,20 +357,29 @@ class Annotation {
 
   #listenToStage() {
     const stage = this.#stage;
-    stage.on("click", ({ x, y, positive, alt }) => {
+    stage.on("click", (place) => {
       if (this.player.playing) return this.player.pause();
-      if (alt) return this.#selectAt(x, y);
       if (this.#isDamaged()) return;
       this.candidates.close();
-      this.annotating.click(x, y, positive);
+      this.#click(place);
     });
     stage.on("box", ({ box }) => {
       this.player.pause();
       if (this.#isDamaged()) return;
       this.candidates.close();
       this.annotating.box(box);
-      if (this.#tool === "box") this.choose("point");
+      if (this.#tool === "box") this.choose("yes");
     });
+    stage.on("hover", (place) => {
+      this.#hovered = place;
+      this.#showHint();
+    });
+    this.tools.on("tool", (tool) => this.choose(tool));
+    this.tools.on("absent", () => this.absent());
+    this.tools.on("save", () => this.brush.save());
+    this.tools.on("discard", () => this.brush.discard());
+    this.tools.on("zoom", (factor) => stage.zoom(factor));
+    this.tools.on("fit", () => stage.fit());
     stage.on("stroke", (stroke) => {
       if (this.player.playing) this.player.pause();
       if (this.#isDamaged()) return;
@@ -406,51 +413,81 @@ class Annotation {
     const painting = () => annotating() && this.brush.changed;
     const brushing = () => annotating() && this.brush.tool !== null;
     const key = (group) => (keys, says, run, when = annotating) => ({ keys, says, group, when, run });
-    const [play, point, draw, object] = ["Recording", "Pointing", "Brush", "Object"].map(key);
+    const [time, point, paint, object, picture] = ["Time", "Pointing", "Painting", "Object", "Picture"].map(key);
+    const page = (keys, says, run) => ({ keys, says, group: "Page", run });
+    const inPhase1 = () => selected() && this.phases.phase === 1;
+    const other = (view) => this.show(this.#view === view ? "annotate" : view);
     shortcuts.register([
-      play([" ", "k"], "play, pause", (event) => this.#space(event)),
-      play(["Shift+ArrowLeft"], "the frame before that somebody annotated", () => this.mark(-1)),
-      play(["Shift+ArrowRight"], "the next frame that somebody annotated", () => this.mark(1)),
-      play(["ArrowLeft", ","], "a frame back", () => this.step(-1)),
-      play(["ArrowRight", "."], "a frame on", () => this.step(1)),
-      play(["Home"], "the first frame", () => this.player.go(0)),
-      play(["End"], "the last frame", () => this.player.go(this.player.frames - 1)),
-      play(["-"], "slower", () => this.player.faster(-1)),
-      play(["+", "="], "faster", () => this.player.faster(1)),
-      play(["u"], "where the model is least sure", () => this.unsure()),
-      point(["v"], "point", () => this.choose("point")),
+      time([" "], "play, pause", (event) => this.#space(event)),
+      time(["Shift+ArrowLeft", "ArrowLeft", ","], "a frame back; Shift: the one that somebody annotated", (event) =>
+        event.shiftKey ? this.mark(-1) : this.step(-1),
+      ),
+      time(["Shift+ArrowRight", "ArrowRight", "."], "a frame on; Shift: the one that somebody annotated", (event) =>
+        event.shiftKey ? this.mark(1) : this.step(1),
+      ),
+      time(["Home", "End"], "the first, the last frame", ({ key }) => this.player.go(key === "Home" ? 0 : this.player.frames - 1)),
+      time(["<", ">"], "slower, faster", ({ key }) => this.player.faster(key === "<" ? -1 : 1)),
+      time(["u"], "where the model is least sure", () => this.unsure()),
+      point(["p"], "a click is yes", () => this.choose("yes")),
+      point(["n"], "a click is no", () => this.choose("no")),
       point(["b"], "box", () => this.choose("box")),
-      point(["p"], "taps and clicks mean yes, or no", () => this.#turnPolarity()),
-      point(["c"], "point with the keyboard: arrow keys and Enter", () => this.#showCrosshair()),
-      draw(["d"], "brush", () => this.choose("brush")),
-      draw(["e"], "eraser", () => this.choose("eraser")),
-      draw(["["], "smaller", () => this.brush.resize(1 / 1.25), brushing),
-      draw(["]"], "larger", () => this.brush.resize(1.25), brushing),
-      draw(["Enter"], "save what is painted", () => this.brush.save(), painting),
-      object(["n"], "a new object", () => this.fresh()),
-      object(["1-9"], "select an object", (event) => this.#selectNumber(Number(event.key))),
-      object(["Tab"], "", () => {}, () => false),
-      object(["ArrowUp"], "the object above", () => this.#selectBeside(-1)),
-      object(["ArrowDown"], "the object below", () => this.#selectBeside(1)),
+      point(["k"], "crosshair: arrow keys move it, Enter clicks", () => this.#showCrosshair()),
+      point(["c"], "candidates: arrows, Enter takes", () => this.candidates.focus(), () => this.candidates.open),
+      paint(["d"], "brush", () => this.choose("brush")),
+      paint(["e"], "eraser", () => this.choose("eraser")),
+      paint(["[", "]"], "smaller, larger", ({ key }) => this.brush.resize(key === "[" ? 1 / 1.25 : 1.25), brushing),
+      paint(["Enter"], "save what is painted", () => this.brush.save(), painting),
+      object(["a"], "a new object", () => this.fresh()),
+      object(["1-9"], "select the object of that ID", ({ key }) => this.#selectNumber(Number(key))),
+      object(["ArrowUp", "ArrowDown"], "the object above, below", ({ key }) => this.#selectBeside(key === "ArrowUp" ? -1 : 1)),
       object(["l"], "its label", () => this.card.focusLabel()),
       object(["r"], "propagate it", () => this.propagate(), selected),
-      object(["a"], "it is not visible on this frame", () => this.absent(), selected),
-      object(["Enter"], "in phase 1: the next frame without its mask", () => this.nextWithout(), () => selected() && this.phases.phase === 1),
+      object(["v"], "it is not visible on this frame", () => this.absent(), selected),
+      object(["Enter"], "phase 1: the next frame without its mask", () => this.nextWithout(), inPhase1),
       object(["Delete", "Backspace"], "remove its mask on this frame", () => this.annotating.removeMask(), () => selected() && this.annotating.mask !== null),
       object(["h"], "hide it", () => this.objects.hide(this.annotating.selected), selected),
-      object(["s"], "show it alone", () => this.objects.only(this.annotating.selected), selected),
-      { keys: ["Shift+z", "Ctrl+Shift+z", "Ctrl+y"], says: "redo", group: "Page", run: () => this.reverse("redo") },
-      { keys: ["z", "Ctrl+z"], says: "undo your last action, or stroke", group: "Page", run: () => this.reverse("undo") },
-      { keys: ["f"], says: "the whole picture", group: "Picture", when: annotating, run: () => this.#stage.fit() },
-      { keys: ["w"], says: "verify, and back", group: "Page", run: () => this.show(this.#view === "verify" ? "annotate" : "verify") },
-      { keys: ["x"], says: "outputs, and back", group: "Page", run: () => this.show(this.#view === "outputs" ? "annotate" : "outputs") },
-      { keys: ["Escape"], says: "back: discard what is painted, choose nothing, a new object", group: "Page", run: () => this.#escape() },
+      object(["s"], "show only it", () => this.objects.only(this.annotating.selected), selected),
+      picture(["+", "="], "zoom in", () => this.#stage.zoom(1.4)),
+      picture(["-"], "zoom out", () => this.#stage.zoom(1 / 1.4)),
+      picture(["0"], "whole picture", () => this.#stage.fit()),
+      page(["z", "Ctrl+z"], "undo your last stroke, or action", () => this.reverse("undo")),
+      page(["Shift+z", "Ctrl+Shift+z", "Ctrl+y"], "redo", () => this.reverse("redo")),
+      page(["w"], "verify, and back", () => other("verify")),
+      page(["x"], "outputs, and back", () => other("outputs")),
+      page(["Escape"], "leave what is begun; select nothing", () => this.#escape()),
     ]);
+  }
+
+  #click(place) {
+    const { act, object_id: objectId } = this.#intent(place);
+    if (act === "choose") return this.select(objectId);
+    if (act === "nothing") {
+      const message = place.positive ? "There is no object here." : "Select an object first: this says what does not belong to it.";
+      return this.annotating.emit("refused", { frame: this.player.frame, ...place, message });
+    }
+    if (act === "new") this.select(null);
+    this.annotating.click(place.x, place.y, place.positive);
+  }
+
+  #intent(place) {
+    const masks = this.project.masks.on(this.player.frame) ?? [];
+    const visible = masks.filter(({ object_id: objectId }) => this.objects.visible(objectId));
+    return intent(place, visible, this.annotating.selected);
+  }
+
+  #showHint() {
+    const place = this.#hovered;
+    const idle = !place || this.player.playing || this.brush.tool || this.pictures.damaged.has(this.player.frame);
+    if (idle) return this.hint.show(null);
+    const { act, object_id: objectId } = this.#intent(place);
+    const name = objectId === null ? "" : this.project.label(objectId);
+    const refine = place.positive ? `add to ${name}` : `not ${name}`;
+    const says = { new: "new object", refine, choose: `select ${name}`, nothing: "select an object first" }[act];
+    this.hint.show(place, { act, says, object_id: objectId, positive: place.positive || act === "choose" });
   }
 
   /** Space plays when it is let go, unless it was held to move the picture. */
   #space(event) {
-    if (event.key !== " ") return this.player.toggle();
     if (event.repeat) return;
     const { pointing } = this.#stage;
     const up = (released) => {
@@ -467,14 +504,8 @@ class Annotation {
     else if (this.candidates.open) this.candidates.close();
     else if (this.#view !== "annotate") this.show("annotate");
     else if (this.brush.changed) this.brush.discard();
-    else if (this.#tool !== "point") this.choose("point");
+    else if (this.#tool !== "yes") this.choose("yes");
     else this.fresh();
-  }
-
-  #turnPolarity() {
-    const { pointing } = this.#stage;
-    pointing.polarity = !pointing.polarity;
-    this.tools.showPolarity(pointing.polarity);
   }
 
   #showCrosshair() {
@@ -489,18 +520,8 @@ class Annotation {
     return true;
   }
 
-  /** Select the smallest object at a place of the picture. */
-  #selectAt(x, y) {
-    const there = (this.project.masks.on(this.player.frame) ?? []).filter(
-      ({ object_id: objectId, present, mask }) => present && this.objects.visible(objectId) && isOn(mask, x, y),
-    );
-    there.sort((a, b) => area(a.mask) - area(b.mask));
-    if (there.length) this.select(there[0].object_id);
-  }
-
   #selectNumber(number) {
-    const objectId = this.objects.order[number - 1];
-    if (objectId !== undefined) this.#selectAndGo(objectId);
+    if (this.project.objects.has(number)) this.#selectAndGo(number);
   }
 
   #selectBeside(by) {
@@ -562,11 +583,15 @@ class Annotation {
   }
 
   #showObjects() {
-    this.undo.disabled = !this.project.canUndo && !this.brush.changed;
-    this.redo.disabled = !this.project.canRedo && !this.brush.changed;
+    this.#showUndo();
     document.body.classList.toggle("no-objects", this.project.objects.size === 0);
     this.#showCard();
     this.#showRows();
+  }
+
+  #showUndo() {
+    this.undo.disabled = !this.project.canUndo && !this.brush.changed;
+    this.redo.disabled = !this.project.canRedo && !this.brush.canRedo;
   }
 
   #showRows() {

@@ -121,7 +121,7 @@ export class PictureView {
     this.#refusal?.remove();
     this.#refusal = null;
     if (!refused || refused.frame !== this.#parts.player.frame) return;
-    const made = element("div", { class: "anchored refusal", role: "alert" }, refused.message);
+    const made = element("div", { class: "anchored refusal", role: "alert" }, element("span", {}, refused.message));
     this.#refusal = made;
     this.#stage.anchor(made, refused.x, refused.y);
     setTimeout(() => made.remove(), 6000);
