@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -14,7 +15,8 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image
 
 from sam2_ros import msg
 from sam2_ros.data.clip import Clip
@@ -50,9 +52,12 @@ class DeskRobot:
         self.masklets: dict[int, msg.MaskletArray] = {}
         """All messages, by their stamps, ns."""
         self.results: list[msg.PromptResult] = []
+        self.frames: dict[int, int] = {}
+        """Which frame of the scene each image is, by its stamp, ns."""
         self.graph = Graph(folder / "logs")
         self._arrival = threading.Condition()
         self._source, self._rate = folder / "images", rate
+        self._frame_of = {_digest(frame[..., ::-1].tobytes()): index for index, frame in enumerate(self.clip.frames)}
 
     def __enter__(self) -> DeskRobot:
         self.graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-p", "history:=32")
@@ -62,6 +67,7 @@ class DeskRobot:
         self._node = Node("witness", context=self._context)
         self._node.create_subscription(msg.MaskletArray, "/sam2/masklets", self._on_masklets, QoSProfile(depth=100))
         self._node.create_subscription(msg.PromptResult, "/sam2/prompt_results", self._on_result, QoSProfile(depth=100))
+        self._node.create_subscription(Image, "/image", self._on_image, qos_profile_sensor_data)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -82,7 +88,7 @@ class DeskRobot:
 
     def start_desk(self, port: int = 0) -> None:
         """Starts the desk; `address` waits for it."""
-        self.graph.start("desk", "sam2_ros.desk.live.node", "--ros-args", "-p", f"port:={port}")
+        self.graph.start("desk", "sam2_ros.commands.desk", "--port", str(port))
 
     @property
     def address(self) -> str:
@@ -120,6 +126,13 @@ class DeskRobot:
             newest = self.masklets[max(self.masklets)]
         return {masklet.object_id: masklet for masklet in newest.masklets}
 
+    def truth(self, stamp: int, object_id: int) -> np.ndarray:
+        """The true mask of a thing of the scene on an image: bool [H, W]."""
+        self.wait_for(lambda: stamp in self.frames, f"for the image of {stamp}")
+        masks = self.clip.masks[self.frames[stamp]]
+        assert masks is not None
+        return masks[self.clip.object_ids.index(object_id)]
+
     def wait_for(self, event: Callable[[], object], purpose: str, timeout: float = TIMEOUT) -> None:
         with self._arrival:
             deadline = time.monotonic() + timeout
@@ -134,10 +147,19 @@ class DeskRobot:
             self.masklets[nanoseconds(message.header.stamp)] = message
             self._arrival.notify_all()
 
+    def _on_image(self, message: Image) -> None:
+        with self._arrival:
+            self.frames[nanoseconds(message.header.stamp)] = self._frame_of[_digest(bytes(message.data))]
+            self._arrival.notify_all()
+
     def _on_result(self, message: msg.PromptResult) -> None:
         with self._arrival:
             self.results.append(message)
             self._arrival.notify_all()
+
+
+def _digest(pixels: bytes) -> bytes:
+    return hashlib.blake2b(pixels, digest_size=16).digest()
 
 
 def _pixels(mask: msg.Mask) -> np.ndarray:
