@@ -308,10 +308,11 @@ class RecordingDesk(Backend):
             await self._prompt(request),
         )
         phase, seen, seconds = fields.phase(request, 1, 1), fields.seen(request), fields.seconds(request)
-        if phase == 3:
+        choice = fields.choice(request)
+        if phase == 3 and choice is None:
             return await self._correct(client, request)
         return await self._answer(
-            client, prompt, lambda assistant: assistant.segment(object_id, frame, prompt, phase, seen, seconds)
+            client, prompt, lambda assistant: assistant.segment(object_id, frame, prompt, phase, seen, seconds, choice)
         )
 
     async def _correct(self, client: Client, request: Event) -> Event:
