@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import NamedTuple
 
 from sam2_ros.requirements import require
+from sam2_ros.version import version
 
 PROGRAM = "sam2_ros"
 
@@ -23,6 +24,9 @@ class Command(NamedTuple):
 
 
 GROUPS: dict[str, dict[str, Command]] = {
+    "In the browser, live or over recordings": {
+        "desk": Command("sam2_ros.commands.desk", "point, watch and correct; annotate recordings"),
+    },
     "Recordings and pictures": {
         "track": Command("sam2_ros.commands.track", "follow things through a bag, a video or a folder of images"),
         "fleet": Command("sam2_ros.commands.fleet", "many recordings at once, on this machine or on a cluster"),
@@ -131,18 +135,3 @@ def help_of(program: str) -> str:
     lines += ["", EXAMPLES.format(program=program).rstrip(), ""]
     lines += [f"{program} COMMAND --help says more of each. {program} --version"]
     return "\n".join(lines) + "\n"
-
-
-def version() -> str:
-    """The version of this package, also in a colcon workspace, where pip knows nothing of it."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(PROGRAM)
-    except metadata.PackageNotFoundError:
-        from xml.etree import ElementTree
-
-        from ament_index_python import get_package_share_directory
-
-        package = os.path.join(get_package_share_directory(PROGRAM), "package.xml")
-        return ElementTree.parse(package).getroot().findtext("version") or "unknown"

@@ -246,15 +246,23 @@ def test_what_is_missing_of_a_project_is_named(project: Project, key: str) -> No
             Project(project.folder)
 
 
-def test_adding_is_taken_back_whatever_else_its_author_does(project: Project) -> None:
-    first = project.add_object("ann", "cup")
-    second = project.add_object("ann", "plate")  # in another process, with the same login name
-    project.put_mask("ann", a_mask(second, 3))
-    project.take_back("ann", first)
-    assert [one.label for one in project.objects()] == ["plate"]
-    assert project.mask(second, 3) is not None
-    with pytest.raises(ChangedError, match="object 2 has masks of action 3; that has to be undone first"):
-        project.take_back("ann", second)
+def test_an_object_and_its_first_mask_are_one_action(project: Project) -> None:
+    prompt = Prompt(clicks=(Click(12, 12),))
+    number = project.begin("ann", a_mask(0, 3, origin=PROMPTED), prompt, "cup", 2.5, {"new_clicks": 1})
+    (action,) = project.actions()
+    assert (action.kind, action.object_id, action.frame, action.phase, action.seconds) == ("mask", number, 3, 3, 2.5)
+    assert action.detail == {
+        "origin": "prompted", "clicks": 1, "label": "cup", "new_object": True, "new_clicks": 1
+    }  # fmt: skip
+    assert project.object(number).label == "cup" and project.mask(number, 3).origin == PROMPTED
+    before = contents(project)
+    assert project.undo("ann") and contents(project) == [] and project.redo("ann") and contents(project) == before
+    for wrong, message in ((a_mask(0, 9), "no frame 9"), (a_mask(0, 10**30), "no frame"), (a_mask(0, 3), "by hand")):
+        with pytest.raises(ProjectError, match=message):
+            project.begin("ann", replace(wrong, origin=PROPAGATED) if message == "by hand" else wrong)
+    with pytest.raises(ProjectError, match="letters"):
+        project.begin("ann", a_mask(0, 3), label="x" * 1000)
+    assert contents(project) == before
 
 
 def test_undoing_leaves_no_masks_without_their_object(project: Project) -> None:
@@ -292,7 +300,11 @@ with Project(folder) as project:
         kind = rng.choice(("add", "mask", "mask", "propagate", "describe", "undo", "redo"))
         number = None
         if kind == "add" or not mine:
-            kind, number = "add", project.add_object(name, f"thing {rng.randrange(9)}")
+            kind, label = "add", f"thing {rng.randrange(9)}"
+            if rng.random() < 0.5:
+                number = project.add_object(name, label)
+            else:
+                number = project.begin(name, a_mask(0, rng.randrange(9), rng.randrange(40)), label=label)
         elif kind == "mask":
             number = rng.choice(mine)
             project.put_mask(name, a_mask(number, rng.randrange(9), rng.randrange(40)))
@@ -344,7 +356,9 @@ def test_nothing_answered_is_lost_when_processes_are_killed(project: Project) ->
 
 
 def assert_whole(project: Project) -> None:
-    """Every masklet is what its last action made, on all of its frames."""
+    """Every masklet is what its last action made, on all of its frames; no object lacks the mask it began with."""
+    begun = [one for one in project.actions() if one.detail.get("new_object") and one.undone_by is None]
+    assert begun and all(project.mask(one.object_id, one.frame) is not None for one in begun)
     for one in project.objects():
         by_action: dict[int, list[AnnotatedMask]] = {}
         for mask in project.masks_of(one.object_id):

@@ -115,8 +115,9 @@ def iou(project: Project, object_id: int, frame: int) -> float:
 def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, tmp_path: Path) -> None:
     """One project through all actions."""
     status, output, errors = run(
-        "prompt", project, "--at", "0.25s", "--click", "24,40", "--label", "squar", "--picture", tmp_path / "frame.png"
-    )
+        "prompt", project, "--at", "0.25s", "--click", "24,40", "--label", "squar", "--picture", tmp_path / "frame.png",
+        "--seconds", 2.5,
+    )  # fmt: skip
     assert (status, errors) == (0, ""), errors
     assert output.startswith("object 1 on frame 3 (0.25 s): box ") and "predicted IoU 0." in output
     assert Image.open(tmp_path / "frame.png").size == (640, 480)
@@ -145,8 +146,8 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
 
     # names, and undoing
     assert run("label", project, 1, "square", "--attribute", "colour=red")[1] == "object 1: 'square', colour red"
-    assert run("undo", project)[1] == "undone: action 8, describe of object 1"
-    assert run("redo", project)[1] == "done again: action 8, describe of object 1"
+    assert run("undo", project)[1] == "undone: action 7, describe of object 1"
+    assert run("redo", project)[1] == "done again: action 7, describe of object 1"
     assert run("label", project, 1, "--attribute", "colour=")[1] == "object 1: 'square'"
     assert run("draw", project, 1, "--at", 2, "--absent")[0] == 0
     status, output, _ = run("remove", project, 1, "--at", 2)
@@ -154,7 +155,9 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     for _ in range(2):
         assert run("undo", project)[0] == 0
     status, output, _ = run("log", project, "--last", 4)
-    assert "undone by 15" in output and "15 " in output and "the last 4 of 15" in output
+    assert "undone by 14" in output and "14 " in output and "the last 4 of 14" in output
+    with Project(project) as opened:
+        assert [action.seconds for action in opened.actions()][:2] == [2.5, 0.0]
 
     # pictures
     pictures = [tmp_path / name for name in ("sheet.jpg", "strip.png", "frame.jpg")]
@@ -336,7 +339,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
     Image.fromarray(CLIP.masks[0][0]).save(tmp_path / "mask.png")
     assert run("draw", project, "--at", 0, "--mask", tmp_path / "mask.png")[0] == 0
     assert run("label", project, 1, "cup", "--by", "ben")[0] == 0
-    result = run("verify", project, 1, "no-object", "--by", "carl", "--seen", 2)
+    result = run("verify", project, 1, "no-object", "--by", "carl", "--seen", 1)
     refused(result, "object 1 was changed by ben in the meantime; look at it again")
 
 
@@ -352,6 +355,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
             "name this one by `label PROJECT 3 cup`",
         ),
         (("prompt", "p", "9" * 30, "--at", "1", "--click", "1,2"), "is no number of an object"),
+        (("prompt", "p", "--at", "1", "--click", "1,2", "--seconds", "-1"), "'-1' is no number of seconds"),
         (("draw", "p", "--at", "1", "--absent"), "say which OBJECT is not visible"),
         (("new", "r", "--propose", "--tracked", "t"), "--propose and --tracked exclude each other"),
         (("new", "r", "--rejected"), "add --propose or --tracked"),

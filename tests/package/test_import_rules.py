@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sam2_ros"
 
 GENERATED = ("msg", "srv")
-EVERYBODYS = ("command_line", "lazy", "requirements")
+EVERYBODYS = ("command_line", "lazy", "requirements", "version")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
 LIGHT = ("tracking.mask_overlap", "tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
 """Files of tracking that need NumPy alone."""
@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "command_line": (),
     "lazy": (),
     "requirements": (),
+    "version": (),
     "system": EVERYBODYS,
     "model": ("lazy",),
     "acceleration": (
@@ -134,6 +135,7 @@ OWNERS: dict[str, Collection[str]] = {
 """Packages that only these rooms may import."""
 
 WITHOUT_COUNTERPART = {
+    "desk/test_browser.py",  # the fixtures of tests in a browser
     "model/test_parity_image.py",  # the whole network, and another implementation of it
     "tracking/test_parity_stream.py",
 }

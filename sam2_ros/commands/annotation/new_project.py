@@ -28,14 +28,14 @@ PROPOSALS = "proposals"
 
 def new(options: argparse.Namespace, console: Console) -> None:
     """Make a project, or open the one that is there, and add proposals. Raises `commands.errors.ERRORS`."""
-    folder = options.project or _beside(options.recording)
+    folder = options.project or project_beside(options.recording)
     if folder.resolve() == options.recording.resolve():
         raise ValueError(f"{folder} is the recording itself; give another folder for the project")
     there = (folder / FILE).exists()
     recording = _opened_again(options, folder) if there else _opened(options)
     for notice in recording.notices:
         say(console, f"note: {notice}", "yellow")
-    with _created(folder, recording, options.annotated_fps) as project:
+    with created(folder, recording, options.annotated_fps) as project:
         annotated = f"{len(project.annotated_frames)} of {project.frame_count} frames"
         said = "is there already" if there else f"made; phase 1 annotates {annotated}"
         say(console, f"{folder}: {said}")
@@ -49,7 +49,7 @@ def new(options: argparse.Namespace, console: Console) -> None:
             say(console, f"next: {command('prompt', folder, '--at 0 --click X,Y --label NAME')}", "dim")
 
 
-def _beside(recording: Path) -> Path:
+def project_beside(recording: Path) -> Path:
     path = Path(os.path.abspath(recording)) if not recording.name or recording.name == ".." else recording
     return path.with_name(f"{path.name}.annotation")
 
@@ -69,7 +69,7 @@ def _opened_again(options: argparse.Namespace, folder: Path) -> Recording:
     return recording
 
 
-def _created(folder: Path, recording: Recording, annotated_fps: float) -> Project:
+def created(folder: Path, recording: Recording, annotated_fps: float) -> Project:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -143,6 +144,7 @@ def _prompt() -> tuple[CommandParser, Check]:
         " frames, correcting what is there. Default: 1 for a new object, else 3"
     )
     parser.add_argument("--phase", type=int, choices=(1, 2, 3), metavar="N", help=phase)
+    _add_seconds(parser)
     _add_new_object(parser)
     _add_model(parser)
     return parser, _check_label
@@ -164,6 +166,7 @@ def _draw() -> tuple[CommandParser, Check]:
     drawn.add_argument("--mask", metavar="FILE", help="image of the frame's size that is black beside the object")
     drawn.add_argument("--absent", action="store_true", help="the object is not visible")
     parser.add_argument("--phase", type=int, choices=(1, 2, 3), default=1, metavar="N", help="default: 1")
+    _add_seconds(parser)
     _add_new_object(parser)
 
     def check(options: argparse.Namespace) -> str | None:
@@ -190,6 +193,7 @@ def _propagate() -> tuple[CommandParser, Check]:
     parser.add_argument("--from", dest="begin", type=_moment, metavar="WHEN", help="first frame; default: all")
     parser.add_argument("--to", dest="end", type=_moment, metavar="WHEN", help="last frame")
     parser.add_argument("--phase", type=int, choices=(2, 3), default=3, metavar="N", help="2 or 3; default: 3")
+    _add_seconds(parser)
     _add_model(parser)
     return parser, _fine
 
@@ -351,6 +355,11 @@ def _add_new_object(parser: CommandParser) -> None:
     parser.add_argument("--picture", type=_picture, metavar="FILE", help=picture)
 
 
+def _add_seconds(parser: CommandParser) -> None:
+    seconds = "how long it took you, for the table of phases; default: not known, and counted as nothing"
+    parser.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help=seconds)
+
+
 def _check_label(options: argparse.Namespace) -> str | None:
     if options.label and options.object is not None:
         return f"--label is for new objects; name this one by `label PROJECT {options.object} {options.label}`"
@@ -373,6 +382,16 @@ def _object(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:19]) <= MAX_OBJECT_ID:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of an object (1, 2, ...; `show` lists them)")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _picture(text: str) -> Path:
