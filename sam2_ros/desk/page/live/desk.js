@@ -106,7 +106,12 @@ class LiveDesk {
     this.#empty = new Empty(shell.over);
     const nextLabel = this.#buildPanel(shell.panel);
     this.#transport = new Transport(shell.bottom, { live: true });
-    this.#timeline = new Timeline(shell.bottom, { name: "Presence of the objects", format: (time) => this.#ago(time), step: 0.2 });
+    this.#timeline = new Timeline(shell.bottom, {
+      name: "Presence of the objects",
+      format: (time) => this.#ago(time),
+      step: 0.2,
+      empty: "Here you will see when each object was in view.",
+    });
     this.#prompting = new Prompting({
       connection: this.#connection,
       viewer: this.#viewer,
@@ -168,6 +173,7 @@ class LiveDesk {
       this.#viewer.refresh();
       this.#showObjects();
       this.#showTime();
+      if (this.#selection.chosen !== null) this.#objects.reveal();
     });
 
     this.#cameras.on("choose", (name) => this.#choose(name));
@@ -391,7 +397,6 @@ class LiveDesk {
   #chooseNumber(objectId) {
     if (this.#viewer.masklets.some((masklet) => masklet.object_id === objectId)) {
       this.#selection.choose(objectId);
-      this.#objects.reveal();
     } else this.#notices.say(`There is no object ${objectId}.`);
   }
 

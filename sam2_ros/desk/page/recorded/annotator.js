@@ -10,6 +10,7 @@ const LONGEST = 256;
 export class Annotator extends Emitter {
   #project;
   #settings;
+  #login = "";
   #asked = null; // resolves when the dialog is closed
 
   name = "";
@@ -29,7 +30,8 @@ export class Annotator extends Emitter {
   }
 
   /** Tell the server who works here, as this browser remembers it; asks the person if it doesn't. */
-  async greet() {
+  async greet(login = "") {
+    this.#login = login;
     const name = this.name || this.#settings.get("annotator", "");
     if (!name) return this.ask();
     if (!(await this.#tell(name))) await this.ask();
@@ -50,7 +52,7 @@ export class Annotator extends Emitter {
       required: true,
       "aria-describedby": "annotator-why",
     });
-    field.value = this.name || this.#settings.get("annotator", "");
+    field.value = this.name || this.#settings.get("annotator", "") || this.#login;
     const form = element(
       "form",
       { method: "dialog" },

@@ -78,9 +78,13 @@ export class Brush extends Emitter {
     this.emit("change");
   }
 
+  get canRedo() {
+    return Boolean(this.#painted?.canRedo);
+  }
+
   undo() {
     this.#painted?.undo();
-    if (!this.changed) this.#painted = null;
+    if (!this.changed && !this.canRedo) this.#painted = null;
     this.emit("change");
   }
 

@@ -46,7 +46,7 @@ export class ObjectCard {
       element("header", {}, this.chip, this.label, this.fresh),
       element("p", { class: "object-facts" }, this.state),
       this.here,
-      element("div", { class: "object-buttons" }, this.propagate, this.remove, this.reject),
+      element("div", { class: "object-buttons card-buttons" }, this.propagate, this.remove, this.reject),
       this.more,
     );
   }
@@ -67,8 +67,8 @@ export class ObjectCard {
     this.#objectId = objectId;
     const fresh = objectId === null;
     this.element.classList.toggle("fresh", fresh);
-    this.chip.style.setProperty("--object", fresh ? "transparent" : css(objectId));
-    this.chip.style.setProperty("--on-object", fresh ? "inherit" : textOn(objectId));
+    this.element.style.setProperty("--object", fresh ? "transparent" : css(objectId));
+    this.element.style.setProperty("--on-object", fresh ? "inherit" : textOn(objectId));
     setText(this.chip, fresh ? "+" : String(objectId));
     if (moved || document.activeElement !== this.label) this.label.value = fresh ? this.#annotating.newLabel : (one?.label ?? "");
     this.fresh.hidden = fresh;

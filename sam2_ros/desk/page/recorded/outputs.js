@@ -19,11 +19,11 @@ export class Outputs {
   #project;
   #settings;
 
-  constructor(project, jobs, settings) {
+  constructor(project, jobs, settings, formats = FORMATS) {
     this.#project = project;
     this.#settings = settings;
     const chosen = settings.get("formats", ["sav", "coco"]);
-    this.formats = Object.entries(FORMATS).map(([name, says]) => {
+    this.formats = Object.entries(formats).map(([name, says]) => {
       const box = element("input", { type: "checkbox", value: name, checked: chosen.includes(name) });
       return element("label", { class: "check" }, box, element("b", {}, name), element("span", {}, says));
     });

@@ -28,6 +28,10 @@ export class PaintedMask {
     return this.#strokes.length > 0;
   }
 
+  get canRedo() {
+    return this.#later.length > 0;
+  }
+
   get empty() {
     return !this.#pixels.includes(1);
   }

@@ -38,20 +38,20 @@ export class RecordingTimeline extends Emitter {
     this.#frames = frames;
     this.#fps = fps;
     this.ruler = element("canvas", {
-      class: "timeline-ruler",
+      class: "rt-ruler",
       role: "slider",
       tabindex: 0,
       "aria-label": "Frame",
       "aria-valuemin": 0,
       "aria-valuemax": frames - 1,
     });
-    this.names = element("div", { class: "timeline-names", role: "group", "aria-label": "Objects" });
+    this.names = element("div", { class: "rt-names", role: "group", "aria-label": "Objects" });
     // hidden: objects and marks are reached by keys, and listed in the panel
-    this.bars = element("canvas", { class: "timeline-bars", "aria-hidden": "true" });
-    this.rows = element("div", { class: "timeline-rows" }, this.names, this.bars);
-    this.cursor = element("div", { class: "timeline-cursor" });
-    this.tip = element("div", { class: "timeline-tip", hidden: true });
-    this.corner = element("div", { class: "timeline-corner" });
+    this.bars = element("canvas", { class: "rt-bars", "aria-hidden": "true" });
+    this.rows = element("div", { class: "rt-rows" }, this.names, this.bars);
+    this.cursor = element("div", { class: "rt-cursor" });
+    this.tip = element("div", { class: "rt-tip", hidden: true });
+    this.corner = element("div", { class: "rt-corner" });
     this.element = element(
       "div",
       { class: "recording-timeline" },
@@ -77,13 +77,13 @@ export class RecordingTimeline extends Emitter {
         "button",
         {
           type: "button",
-          class: row.dim ? "timeline-name dim" : "timeline-name",
+          class: row.dim ? "rt-name dim" : "rt-name",
           title: `${row.object_id} ${row.label}`.trim(),
           dataset: { object: row.object_id },
           onclick: () => this.emit("select", row.object_id),
         },
         chip,
-        element("span", { class: "timeline-label" }, row.label || `object ${row.object_id}`),
+        element("span", { class: "rt-label" }, row.label || `object ${row.object_id}`),
       );
     });
     this.names.replaceChildren(...names);
