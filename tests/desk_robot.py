@@ -17,17 +17,21 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
-from sam2_ros import msg
+from sam2_ros import msg, srv
 from sam2_ros.data.clip import Clip
 from sam2_ros.ros.graph import Graph
-from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.scenes.demo_scene import demo_scene
 from sam2_ros.tracking import rle
 
 TIMEOUT = 90.0  # s; generous, because the machine may be busy: only failures take so long
 FRAMES = 46
 """Of the demo's scene, in which the car drives from the left to the middle; the pot does not hide it yet."""
+
+HISTORY = 100
+"""Images that the node keeps, and can still be prompted on."""
 
 
 def write_scene(folder: Path) -> Clip:
@@ -60,7 +64,7 @@ class DeskRobot:
         self._frame_of = {_digest(frame[..., ::-1].tobytes()): index for index, frame in enumerate(self.clip.frames)}
 
     def __enter__(self) -> DeskRobot:
-        self.graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-p", "history:=32")
+        self.graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-p", f"history:={HISTORY}")
         self.start_desk()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=self.graph.domain)
@@ -118,7 +122,20 @@ class DeskRobot:
     def masks(self, stamp: int) -> dict[int, np.ndarray]:
         """The masks that were published for an image, by object ID: bool [H, W]."""
         self.wait_for(lambda: stamp in self.masklets, f"for the masklets of {stamp}")
-        return {masklet.object_id: _pixels(masklet.mask) for masklet in self.masklets[stamp].masklets}
+        return {masklet.object_id: pixels(masklet.mask) for masklet in self.masklets[stamp].masklets}
+
+    def candidates(self, stamp: int, x: int, y: int) -> list[np.ndarray]:
+        """What a click on an image may mean, best first: bool [H, W] each."""
+        header = Header(stamp=time_message(stamp))
+        click = msg.Prompt(clicks=[msg.Click(x=float(x), y=float(y), positive=True)])
+        answer = self.call(srv.SegmentImage, "/sam2/segment", image=Image(header=header), prompts=[click])
+        assert answer.success, answer.message
+        return [pixels(masklet.mask) for masklet in answer.results[0].masklets]
+
+    def result(self, after: int) -> msg.PromptResult:
+        """The answer to the prompt after that many others."""
+        self.wait_for(lambda: len(self.results) > after, "for the answer to a prompt")
+        return self.results[after]
 
     def objects(self) -> dict[int, msg.Masklet]:
         """What is tracked now, by object ID."""
@@ -162,5 +179,5 @@ def _digest(pixels: bytes) -> bytes:
     return hashlib.blake2b(pixels, digest_size=16).digest()
 
 
-def _pixels(mask: msg.Mask) -> np.ndarray:
+def pixels(mask: msg.Mask) -> np.ndarray:
     return rle.decode(np.asarray(mask.counts), mask.height, mask.width)
