@@ -9,8 +9,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import getpass
 import sys
+import threading
 import webbrowser
 from functools import partial
+from pathlib import Path
 
 from sam2_ros.commands.annotation.opened_project import opened_project
 from sam2_ros.commands.errors import ERRORS, one_line
@@ -21,6 +23,9 @@ from sam2_ros.desk.recorded.commands import Commands
 from sam2_ros.desk.recorded.recording_desk import RecordingDesk
 from sam2_ros.desk.server import DEFAULT_PORT, Server
 from sam2_ros.system import stopping
+
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+"""One of these is set where windows can be shown. Elsewhere the browser would be one in this terminal."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,8 +58,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _ready(server: Server, folder: Path, no_browser: bool) -> None:
     print(f"desk: {server.url}  ({folder}; Ctrl-C ends it, everything is stored)", flush=True)
-    if not no_browser:
-        webbrowser.open(server.url)
+    if not no_browser and any(os.environ.get(name) for name in SCREENS):
+        threading.Thread(target=webbrowser.open, args=[server.url], daemon=True).start()
 
 
 def _model_name(options: argparse.Namespace) -> str:
