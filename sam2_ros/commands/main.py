@@ -129,4 +129,3 @@ def help_of(program: str) -> str:
     about = "SAM 2 for robots: point at a thing once, and every image says where it is."
     more = f"{program} COMMAND --help says more of each. {program} --version"
     return grouped_help(f"{program} COMMAND ...", about, summaries, EXAMPLES, program, more)
-

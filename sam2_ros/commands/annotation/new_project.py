@@ -53,6 +53,7 @@ def new(options: argparse.Namespace, console: Console) -> None:
 
 
 def project_beside(recording: Path) -> Path:
+    """The folder of a recording's project, unless another one is given."""
     path = Path(os.path.abspath(recording)) if not recording.name or recording.name == ".." else recording
     return path.with_name(f"{path.name}.annotation")
 
@@ -78,12 +79,17 @@ def _opened_again(options: argparse.Namespace, folder: Path) -> Recording:
     return recording
 
 
-def created(folder: Path, recording: Recording, annotated_fps: float) -> Project:
+def created(folder: Path, recording: Recording, annotated_fps: float, remedy: str = "new RECORDING PROJECT") -> Project:
+    """The project of a recording, made if it is not there. Raises ProjectError, OSError or ValueError.
+
+    Args:
+        remedy: how another folder is given.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror if folder.is_dir() or not folder.exists() else "it is no folder"
-        raise ValueError(f"{folder}: {reason}; give another folder: new RECORDING PROJECT") from error
+        raise ValueError(f"{folder}: {reason}; give another folder: {remedy}") from error
     return Project.create(folder, recording, annotated_fps)
 
 
