@@ -22,7 +22,7 @@ export class Looks {
     const theme = element(
       "select",
       { id: "theme" },
-      ...[["", "as the system"], ["light", "light"], ["dark", "dark"]].map(([value, text]) => element("option", { value }, text)),
+      ...[["", "System"], ["light", "Light"], ["dark", "Dark"]].map(([value, text]) => element("option", { value }, text)),
     );
     theme.value = settings.get("theme", "");
     theme.addEventListener("change", () => {
@@ -34,10 +34,10 @@ export class Looks {
       "div",
       { class: "popover looks", popover: "auto", id: "looks" },
       element("h2", {}, "How it looks"),
-      element("label", { class: "field" }, element("span", {}, "Opacity of masks"), this.#opacity),
+      element("label", { class: "field" }, element("span", {}, "Opacity"), this.#opacity),
       this.#outline.parentElement,
       this.#labels.parentElement,
-      element("label", { class: "field" }, element("span", {}, "Page"), theme),
+      element("label", { class: "field" }, element("span", {}, "Colours"), theme),
     );
     const opener = button({ icon: "tune", name: "How it looks", run: () => {} });
     opener.setAttribute("popovertarget", "looks");

@@ -106,7 +106,12 @@ class LiveDesk {
     this.#empty = new Empty(shell.over);
     const nextLabel = this.#buildPanel(shell.panel);
     this.#transport = new Transport(shell.bottom, { live: true });
-    this.#timeline = new Timeline(shell.bottom, { name: "Presence of the objects", format: (time) => this.#ago(time), step: 0.2 });
+    this.#timeline = new Timeline(shell.bottom, {
+      name: "Presence of the objects",
+      format: (time) => this.#ago(time),
+      step: 0.2,
+      empty: "Here you will see when each object was in view.",
+    });
     this.#prompting = new Prompting({
       connection: this.#connection,
       viewer: this.#viewer,
@@ -168,6 +173,7 @@ class LiveDesk {
       this.#viewer.refresh();
       this.#showObjects();
       this.#showTime();
+      if (this.#selection.chosen !== null) this.#objects.reveal();
     });
 
     this.#cameras.on("choose", (name) => this.#choose(name));
@@ -378,11 +384,11 @@ class LiveDesk {
       solo: this.#selection.solo === masklet.object_id,
     }));
     this.#objects.show(rows, this.#selection.chosen);
-    const now = performance.now();
-    if (picture && now >= this.#nextPictures) {
-      this.#nextPictures = now + PICTURE_EVERY;
-      for (const { object_id: objectId, present, box } of masklets) {
-        if (present) this.#objects.picture(objectId, picture.bitmap, picture.header, box);
+    const due = performance.now() >= this.#nextPictures;
+    if (due) this.#nextPictures = performance.now() + PICTURE_EVERY;
+    for (const { object_id: objectId, present, box } of picture ? masklets : []) {
+      if (present && (due || !this.#objects.hasPicture(objectId))) {
+        this.#objects.picture(objectId, picture.bitmap, picture.header, box);
       }
     }
     this.#labels.use(...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)));
@@ -391,7 +397,6 @@ class LiveDesk {
   #chooseNumber(objectId) {
     if (this.#viewer.masklets.some((masklet) => masklet.object_id === objectId)) {
       this.#selection.choose(objectId);
-      this.#objects.reveal();
     } else this.#notices.say(`There is no object ${objectId}.`);
   }
 

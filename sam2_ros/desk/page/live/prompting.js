@@ -141,16 +141,15 @@ export class Prompting extends Emitter {
     this.#notices.say("All objects are removed.");
   }
 
-  /** Gives an object another label. A label travels with a prompt: this one confirms the mask that is on the screen. */
+  /** Gives an object another label. */
   async rename(objectId, label) {
-    const masklet = this.#viewer.masklets.find((each) => each.object_id === objectId);
-    if (!label || masklet?.label === label) return;
-    if (!masklet?.present) {
-      this.#notices.refuse(`A label travels with a mask; object ${objectId} is away. Label it when it is seen.`);
-      return;
+    const { camera } = this.#viewer;
+    if (!label || this.#viewer.masklets.find((each) => each.object_id === objectId)?.label === label) return;
+    try {
+      await this.#connection.request("prompt", { camera, stamp: "0", prompt: { object_id: objectId, label } });
+    } catch (error) {
+      this.#notices.refuse(error.message);
     }
-    const { camera, stamp } = this.#viewer.picture.header;
-    await this.#prompts.send(camera, stamp, { object_id: objectId, label, mask: masklet.mask });
   }
 
   /** Finds everything in the picture on the stage. */
@@ -246,8 +245,7 @@ export class Prompting extends Emitter {
 
   /** Sends a prompt on the picture on the stage, and asks what else it may mean. */
   async #send(fields, ambiguous) {
-    const { header } = this.#viewer.picture;
-    const { camera, stamp } = header;
+    const { camera, stamp } = this.#viewer.picture.header;
     const picture = this.#viewer.picture.keep();
     this.#closeCandidates();
     this.#refusal?.remove();
@@ -261,7 +259,7 @@ export class Prompting extends Emitter {
       : null;
     const answer = await this.#prompts.send(camera, stamp, prompt);
     const found = await others;
-    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, camera, stamp, answer, found.candidates);
+    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, prompt.clicks[0], answer, found.candidates);
     picture.release();
   }
 
@@ -287,12 +285,14 @@ export class Prompting extends Emitter {
     const refusal = element("div", { class: "refusal anchored", role: "alert" }, element("span", {}, message));
     refusal.append(button({ icon: "close", name: "Close", run: () => refusal.remove() }));
     this.#stage.anchor(refusal, x, y);
+    this.#hint.hidden = true;
     setTimeout(() => refusal.remove(), REFUSAL_STAYS);
     this.#refusal = refusal;
   }
 
   /** Offers candidates that differ to an eye. */
-  #offer(picture, camera, stamp, { object_id: objectId, masklet }, candidates) {
+  #offer(picture, clicked, { object_id: objectId, masklet }, candidates) {
+    const { camera, stamp } = picture.header;
     const different = [];
     for (const candidate of candidates) {
       if (different.every(({ mask }) => overlap(mask, candidate.mask) < ALIKE)) different.push(candidate);
@@ -301,7 +301,9 @@ export class Prompting extends Emitter {
     const taken = masklet?.mask ? nearest(different, masklet.mask) : 0;
     this.#ambiguous = { picture: picture.keep(), camera, stamp, objectId, candidates: different, hovered: null };
     const { height, width } = picture.header;
-    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken);
+    const place = this.#stage.toScreen(0, clicked.y).y - this.#stage.element.getBoundingClientRect().top;
+    const above = place > 0.6 * this.#stage.element.clientHeight;
+    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken, above);
   }
 
   #hoverCandidate(index) {
@@ -366,7 +368,8 @@ export class Prompting extends Emitter {
   /** Says beside the pointer what a click would do. */
   #showHint() {
     const place = this.#hovered;
-    this.#hint.hidden = !place || place.touch || this.#everything.open || !this.#viewer.picture;
+    const busy = this.#everything.open || this.#refusal?.isConnected;
+    this.#hint.hidden = !place || place.touch || busy || !this.#viewer.picture;
     if (this.#hint.hidden) return;
     const { act, object_id: objectId } = this.#intent(place);
     const name = this.#viewer.masklets.find((each) => each.object_id === objectId)?.label || `object ${objectId}`;
