@@ -164,7 +164,8 @@ class PlayedDesk(Backend):
     async def _prompt(self, client: Client, request: Event) -> Event:
         camera, prompt, stamp = self.cameras[request["camera"]], request["prompt"], request["stamp"]
         await asyncio.sleep(self.slow)
-        frame = camera.at(stamp)
+        prompt = {"label": "", "clicks": [], "box": None, "mask": None, "replace": False, **prompt}
+        frame = camera.frame if stamp == "0" else camera.at(stamp)
         object_id = prompt["object_id"] or camera.next_id
         known = camera.objects.get(object_id)
         tracked = dict(known) if known else {"label": "", "part": "whole", "thing": None, "drawn": None}

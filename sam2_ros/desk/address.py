@@ -7,6 +7,9 @@ import socket
 
 MAX_PORT = 2**16 - 1
 
+BACKLOG = 1024
+"""Connections that wait to be accepted. Others are dropped without a word, and whoever waits for one waits long."""
+
 
 class CannotListen(Exception):
     """The address cannot be listened on; the message says what to do."""
@@ -31,7 +34,7 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a desk that ended a moment ago
         listener.bind(address)
-        listener.listen(128)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(_explain(error, host, port)) from None

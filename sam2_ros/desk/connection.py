@@ -19,7 +19,7 @@ from sam2_ros.desk.refusal import Refusal
 MAX_UNDER_WAY = 16
 """Requests of a page that wait for their answers."""
 
-BYTES_AS_ONE = 4096
+BYTES_AS_ONE = 2048
 """Long messages count as several."""
 
 CLOSE_SECONDS = 2.0

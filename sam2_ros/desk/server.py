@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 
 from sam2_ros.desk.access import SECURITY_HEADERS, Access
-from sam2_ros.desk.address import listening, outside_address
+from sam2_ros.desk.address import BACKLOG, listening, outside_address
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.client import Client
 from sam2_ros.desk.connection import Connection
@@ -155,7 +155,7 @@ class Server:
         try:
             await self.backend.start()
             await self._runner.setup()
-            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=128)
+            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=BACKLOG)
         except BaseException:
             self._socket.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import resource
 import struct
 import time
@@ -124,7 +125,7 @@ def test_binary(server: Server) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        os.urandom(2000),
+        random.Random(5).randbytes(2000),
         frame(b"\xff\xfe\xfd"),
         frame(b"x", opcode=3),
         frame(b"x", opcode=0),
@@ -188,17 +189,19 @@ def test_frame_of_100_mb(server: Server, pieces: int) -> None:
 
 
 def test_huge_mask(server: Server, backend: EchoBackend) -> None:
-    """As long as a message may be: what is made of it is little."""
+    """As long as a message may be. Whether it fits the image is for the backend to say; many of them are too much."""
+    request = {"type": "ok", "id": 1, "mask": {"height": 10**9, "width": 10**9, "counts": [1] * 1_000_000}}
+    sent = frame(json.dumps(request).encode())
 
     async def use() -> None:
-        async with open_tab(server) as tab:
-            mask = {"height": 10**9, "width": 10**9, "counts": [1] * 1_000_000}
-            assert (await tab.ask("ok", mask=mask))["ok"], "the backend decides by the image's size"
+        start = time.monotonic()
+        async with raw_socket(server) as (reader, writer):
             with suppress(ConnectionError):
-                for _ in range(10):
-                    await tab.send("ok", mask=mask)
-            assert (await tab.closed())[0] == 1008
-        assert len(backend.requests) < 8
+                while time.monotonic() - start < 30:
+                    writer.write(sent)
+                    await writer.drain()
+            await rest(reader)
+        assert 1 <= len(backend.requests) <= (8 + 4 * (time.monotonic() - start)) * 2**20 / len(sent) + 1
         await served(server)
 
     asyncio.run(use())
@@ -310,7 +313,8 @@ def test_request_of_a_page_that_is_gone_is_done(server: Server, backend: EchoBac
             while not backend.requests:
                 await asyncio.sleep(0.01)
         await served(server)
-        assert len(backend.clients) == 1
+        while len(backend.clients) > 1:
+            await asyncio.sleep(0.01)
         server.call_soon(backend.released.set)
         while backend.clients:
             await asyncio.sleep(0.01)

@@ -384,11 +384,11 @@ class LiveDesk {
       solo: this.#selection.solo === masklet.object_id,
     }));
     this.#objects.show(rows, this.#selection.chosen);
-    const now = performance.now();
-    if (picture && now >= this.#nextPictures) {
-      this.#nextPictures = now + PICTURE_EVERY;
-      for (const { object_id: objectId, present, box } of masklets) {
-        if (present) this.#objects.picture(objectId, picture.bitmap, picture.header, box);
+    const due = performance.now() >= this.#nextPictures;
+    if (due) this.#nextPictures = performance.now() + PICTURE_EVERY;
+    for (const { object_id: objectId, present, box } of picture ? masklets : []) {
+      if (present && (due || !this.#objects.hasPicture(objectId))) {
+        this.#objects.picture(objectId, picture.bitmap, picture.header, box);
       }
     }
     this.#labels.use(...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)));

@@ -141,16 +141,15 @@ export class Prompting extends Emitter {
     this.#notices.say("All objects are removed.");
   }
 
-  /** Gives an object another label. A label travels with a prompt: this one confirms the mask that is on the screen. */
+  /** Gives an object another label. */
   async rename(objectId, label) {
-    const masklet = this.#viewer.masklets.find((each) => each.object_id === objectId);
-    if (!label || masklet?.label === label) return;
-    if (!masklet?.present) {
-      this.#notices.refuse(`A label travels with a mask; object ${objectId} is away. Label it when it is seen.`);
-      return;
+    const { camera } = this.#viewer;
+    if (!label || this.#viewer.masklets.find((each) => each.object_id === objectId)?.label === label) return;
+    try {
+      await this.#connection.request("prompt", { camera, stamp: "0", prompt: { object_id: objectId, label } });
+    } catch (error) {
+      this.#notices.refuse(error.message);
     }
-    const { camera, stamp } = this.#viewer.picture.header;
-    await this.#prompts.send(camera, stamp, { object_id: objectId, label, mask: masklet.mask });
   }
 
   /** Finds everything in the picture on the stage. */
