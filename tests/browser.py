@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -31,6 +32,18 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def wait_for(page: Page, expression: str, argument: object = None, timeout: float = TIMEOUT) -> object:
+    """Waits until a JavaScript expression or function is true in a page, and returns its value.
+
+    Playwright's `wait_for_function` makes code of a string in the page, which a content security policy forbids.
+    """
+    deadline = time.monotonic() + timeout / 1000
+    while not (value := page.evaluate(expression, argument)):
+        assert time.monotonic() < deadline, f"waited in vain for {expression}"
+        page.wait_for_timeout(30)
+    return value
 
 
 class Visit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Callable, Coroutine
 from itertools import count
 from types import TracebackType
@@ -35,6 +36,8 @@ class DeskPage:
         self.hello: Event = {}
         self.events: list[Event] = []
         """All that it was told so far, beside answers."""
+        self.pictures: list[tuple[Event, bytes]] = []
+        """All pictures so far: headers and JPEGs."""
         self._annotator = annotator
         self._numbers = count(1)
         self._answers: dict[int, Event] = {}
@@ -73,6 +76,20 @@ class DeskPage:
             looked = len(self.events)
             self._receive()
 
+    def picture(self, where: Callable[[Event], bool] = lambda header: True, after: int = 0) -> tuple[Event, bytes]:
+        """The first picture for whose header this is true.
+
+        Args:
+            after: so many pictures are not looked at.
+        """
+        looked = after
+        while True:
+            for picture in self.pictures[looked:]:
+                if where(picture[0]):
+                    return picture
+            looked = max(looked, len(self.pictures))
+            self._receive()
+
     def ended(self, job: int) -> Event:
         """The last event of a job."""
         return self.wait("job", lambda event: event["job"] == job and event["state"] != "running")
@@ -106,6 +123,12 @@ class DeskPage:
 
     def _receive(self) -> None:
         message = self._run(self._socket.receive())
+        if message.type is aiohttp.WSMsgType.BINARY:
+            (length,) = struct.unpack_from(">I", message.data)
+            header = json.loads(message.data[4 : 4 + length])
+            self.pictures.append((header, message.data[4 + length :]))
+            self._run(self._socket.send_json({"type": "shown", "key": header["key"]}))
+            return
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionError(f"the desk has closed the page: {message}")
         event = json.loads(message.data)

@@ -19,9 +19,10 @@ from sam2_ros.commands.annotation.new_project import created, project_beside
 from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.recording_options import MODEL
+from sam2_ros.desk.address import CannotListen
 from sam2_ros.desk.recorded.commands import Commands
 from sam2_ros.desk.recorded.recording_desk import RecordingDesk
-from sam2_ros.desk.server import DEFAULT_PORT, CannotListen, Server
+from sam2_ros.desk.server import DEFAULT_PORT, Server
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.system import stopping

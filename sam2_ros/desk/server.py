@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 
 from sam2_ros.desk.access import SECURITY_HEADERS, Access
-from sam2_ros.desk.address import listening, outside_address
+from sam2_ros.desk.address import BACKLOG, listening, outside_address
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.client import Client
 from sam2_ros.desk.connection import Connection
@@ -36,6 +37,8 @@ QUIET_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 """What a page gets, such as a picture, may take so much longer."""
 
+_log = logging.getLogger(__name__)
+
 
 class Server:
     """Serves the page of a backend.
@@ -57,7 +60,6 @@ class Server:
         page: PageFiles | None = None,
     ) -> None:
         self.backend = backend
-        self.clients: set[Client] = set()
         self._page = page or PageFiles()
         self._socket = listening(host, port)
         self._address, self.port = self._socket.getsockname()[:2]
@@ -153,7 +155,7 @@ class Server:
         try:
             await self.backend.start()
             await self._runner.setup()
-            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=128)
+            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=BACKLOG)
         except BaseException:
             self._socket.close()
             raise
@@ -163,7 +165,8 @@ class Server:
         self._watch.cancel()
         self._listener.close()
         await asyncio.gather(
-            *(connection.close(WSCloseCode.GOING_AWAY, "the desk ends") for connection in self._connections.values())
+            *(connection.close(WSCloseCode.GOING_AWAY, "the desk ends") for connection in self._connections.values()),
+            return_exceptions=True,
         )
         assert self._runner is not None
         await self._runner.cleanup()
@@ -183,13 +186,12 @@ class Server:
         """Those that never ask for anything, or take nothing of what they asked for."""
         while True:
             await asyncio.sleep(1)
-            now = time.monotonic()
-            for connection in list(self._connections.values()):
-                if connection.sends_since is not None and now - connection.sends_since > QUIET_SECONDS:
+            for connection in self._connections.values():
+                if connection.is_stuck(QUIET_SECONDS):
                     connection.abort()
             assert self._runner is not None and self._runner.server is not None
             talking = {connection.protocol for connection in self._connections.values()}
-            there = self._runner.server.connections
+            now, there = time.monotonic(), set(self._runner.server.connections)
             self._asked = {protocol: when for protocol, when in self._asked.items() if protocol in there}
             for protocol, when in self._asked.items():
                 if now - when > QUIET_SECONDS and protocol not in talking and protocol.transport is not None:
@@ -244,29 +246,28 @@ class Server:
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            max_msg_size=MAX_MESSAGE, heartbeat=QUIET_SECONDS, compress=False, timeout=2.0, autoping=True
+            max_msg_size=MAX_MESSAGE, heartbeat=QUIET_SECONDS, compress=False, autoping=False
         )
         await socket.prepare(request)
-        if len(self._connections) >= MAX_CLIENTS:
-            await socket.close(
-                code=WSCloseCode.TRY_AGAIN_LATER,
-                message=f"{MAX_CLIENTS} pages of this desk are open already; close one".encode(),
-            )
-            return socket
         client = Client()
-        connection = Connection(client, socket, request)
+        connection = Connection(client, socket, request, self._network_limit)
+        if len(self._connections) >= MAX_CLIENTS:
+            reason = f"{MAX_CLIENTS} pages of this desk are open already; close one"
+            await connection.close(WSCloseCode.TRY_AGAIN_LATER, reason)
+            return socket
         self._connections[client] = connection
-        self.clients.add(client)
         try:
-            client.send(await self.backend.greet(client))
-            await connection.run(self.backend, self._network_limit)
+            client.send({**await self.backend.greet(client), "now_ms": time.time() * 1000})
+            await connection.run(self.backend)
+        except Exception:
+            _log.exception("desk: a page failed")
         finally:
-            client.disconnect("")
-            self.clients.discard(client)
-            await self.backend.left(client)
-            await connection.close(WSCloseCode.POLICY_VIOLATION, "")
-            connection.abort()
+            client.closed = True
             del self._connections[client]
+            try:
+                await self.backend.left(client)
+            finally:
+                await connection.close(WSCloseCode.INTERNAL_ERROR, "the desk failed, its log says more")
         return socket
 
 

@@ -56,7 +56,7 @@ def schedule(prompts: Iterable[TimedPrompt], recording: Recording, as_the_node: 
             image, height, width = images.nearest(
                 frame, exact=timed.moment is not None and timed.moment.unit == "frame"
             )
-            checked.append((image, timed, timed.prompt.checked(height, width)))
+            checked.append((image, timed, timed.prompt.checked(height, width, may_name=True)))
         except ValueError as error:
             _refuse(timed, error, left_out if as_the_node else None)
     checked.sort(key=lambda entry: entry[0])

@@ -38,9 +38,7 @@ from sam2_ros.desk.refusal import Refusal
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.prompt import MAX_LABEL, Prompt
-
-VERSION = 1
-"""Of what page and server say to each other."""
+from sam2_ros.version import version
 
 LOOKS = 0.5
 """Seconds from one look for changes of other processes to the next."""
@@ -168,7 +166,7 @@ class RecordingDesk(Backend):
         return {
             "type": "hello",
             "mode": "recorded",
-            "version": VERSION,
+            "version": version(),
             "name": self._recording.name,
             "project": str(self._folder),
             "recording": str(self._recording.path),
