@@ -38,6 +38,7 @@ class RecordedDesk:
 
     def __init__(self, recording: Path, *options: str) -> None:
         self.recording = recording
+        self.project = recording.with_name(f"{recording.name}.annotation")
         self.address = ""
         self._options = options
         self._port = 0  # any; the same after a restart

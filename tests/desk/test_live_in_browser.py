@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 import pytest
-from browser import Visit, wait_for
+from browser import Visit
 from desk_robot import DeskRobot, pixels
-from playwright.sync_api import Locator
-from shown_masks import ShownMasks, overlap
+from desk_visitor import DeskVisitor, innermost, iou
+from shown_masks import overlap
 from std_srvs.srv import Trigger
 
 from sam2_ros.ros.stamps import nanoseconds
@@ -27,15 +26,12 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRobot]:
         yield robot
 
 
-class Operator:
-    """What somebody at the page does, and what they see."""
+class Operator(DeskVisitor):
+    """What somebody at the page of a robot does, and what they see."""
 
     def __init__(self, visited: Visit, robot: DeskRobot) -> None:
-        self.visited, self.page, self.robot = visited, visited.page, robot
-        self.wait_until_shown()
-
-    def wait_until_shown(self) -> None:
-        wait_for(self.page, "window.desk?.shown?.stamp")
+        super().__init__(visited)
+        self.robot = robot
 
     @property
     def stamp(self) -> int:
@@ -44,52 +40,19 @@ class Operator:
 
     def place(self, thing: int) -> tuple[int, int]:
         """Where a thing of the scene is in the picture on the screen: its innermost pixel, column and row."""
-        return deepest(self.robot.truth(self.stamp, thing))
-
-    def on_screen(self, x: float, y: float) -> tuple[float, float]:
-        """A place of the image in the window."""
-        place = self.page.evaluate("([x, y]) => desk.stage.toScreen(x + 0.5, y + 0.5)", [x, y])
-        return place["x"], place["y"]
-
-    def click(self, x: float, y: float, **how: object) -> None:
-        self.page.mouse.click(*self.on_screen(x, y), **how)
+        return innermost(self.robot.truth(self.stamp, thing))
 
     def pause_at(self, frames: range) -> None:
         """Pauses the picture when it shows one of these frames of the scene."""
         for _ in range(100):
             if self.robot.frames.get(self.stamp) in frames:
                 self.page.keyboard.press("Space")
-                self.wait_for("desk.viewer?.frozen ?? document.body.classList.contains('is-frozen')")
+                self.wait_for("document.body.classList.contains('is-frozen')")
                 if self.robot.frames[self.stamp] in frames:
                     return
                 self.page.keyboard.press("Space")
             self.page.wait_for_timeout(100)
         raise AssertionError("the camera does not show these frames")
-
-    def box(self, mask: np.ndarray) -> None:
-        """Drags a box around a mask."""
-        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        mouse = self.page.mouse
-        mouse.move(*self.on_screen(x - 1, y - 1))
-        mouse.down()
-        mouse.move(*self.on_screen(x + width / 2, y + height / 2))
-        mouse.move(*self.on_screen(x + width, y + height))
-        mouse.up()
-
-    def masks(self, object_ids: list[int]) -> ShownMasks:
-        """What the canvas shows of these objects."""
-        return ShownMasks(self.page, object_ids)
-
-    def wait_for(self, expression: str) -> None:
-        wait_for(self.page, expression)
-
-    def wait_for_masks(self, object_ids: set[int]) -> None:
-        """Waits until exactly these objects are drawn."""
-        masks = "desk.stage.frame?.masks.filter(({mask}) => mask).map(({object_id}) => object_id).sort().join()"
-        self.wait_for(f"{masks} === '{','.join(map(str, sorted(object_ids)))}'")
-
-    def row(self, object_id: int) -> Locator:
-        return self.page.locator(f"#panel .object[data-object-id='{object_id}']")
 
     def new_object(self, do: Callable[[], object]) -> int:
         """Does something that starts an object. Returns its ID when it is tracked, and the panel has it."""
@@ -103,13 +66,6 @@ class Operator:
         return object_id
 
 
-def deepest(mask: np.ndarray) -> tuple[int, int]:
-    """The pixel that is farthest from a mask's edge: column, row."""
-    distances = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    row, column = np.unravel_index(distances.argmax(), mask.shape)
-    return int(column), int(row)
-
-
 def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
     """The candidates that the page offers: those that an eye can tell from better ones."""
     offered: list[np.ndarray] = []
@@ -117,10 +73,6 @@ def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
         if all(iou(candidate, other) < 0.9 for other in offered):
             offered.append(candidate)
     return offered
-
-
-def iou(one: np.ndarray, other: np.ndarray) -> float:
-    return np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1)
 
 
 @pytest.fixture
@@ -134,7 +86,7 @@ def operator(robot: DeskRobot, visit: Callable[..., Visit]) -> Operator:
 def test_mask_of_a_clicked_car_follows_it(operator: Operator) -> None:
     robot = operator.robot
     car = operator.new_object(lambda: operator.click(*operator.place(CAR)))
-    drawn = ShownMasks(operator.page, [car]).record(100)
+    drawn = operator.masks([car]).record(100)
     ious = [overlap(samples, robot.masks(stamp))[car] for stamp, samples in drawn.items()]
     assert min(ious) > 0.9 and np.median(ious) > 0.95
     right = [iou(robot.masks(stamp)[car], robot.truth(stamp, CAR)) for stamp in drawn]
