@@ -11,6 +11,7 @@ import { Timeline } from "../timeline.js";
 import { Transport } from "../transport.js";
 import { Cameras } from "./cameras.js";
 import { Empty } from "./empty.js";
+import { Glance } from "./glance.js";
 import { Grid } from "./grid.js";
 import { Presence } from "./presence.js";
 import { Prompting } from "./prompting.js";
@@ -51,6 +52,7 @@ class LiveDesk {
   #prompting;
   #cameras;
   #grid;
+  #glance;
   #empty;
   #objects;
   #timeline;
@@ -104,7 +106,7 @@ class LiveDesk {
     shell.corner.append(this.#status.made);
     this.#grid = new Grid(shell.view, looks);
     this.#empty = new Empty(shell.over);
-    const nextLabel = this.#buildPanel(shell.panel);
+    const nextLabel = this.#buildPanel(shell.panel, looks);
     this.#transport = new Transport(shell.bottom, { live: true });
     this.#timeline = new Timeline(shell.bottom, {
       name: "Presence of the objects",
@@ -124,7 +126,7 @@ class LiveDesk {
     });
   }
 
-  #buildPanel(panel) {
+  #buildPanel(panel, looks) {
     const startNew = () => {
       this.#selection.choose(null);
       this.#stage.element.focus();
@@ -148,8 +150,9 @@ class LiveDesk {
       ),
       element("div", { class: "next-label" }, nextLabel),
       host,
-      element("footer", { class: "panel-foot" }, this.#pauseNode, removeAll),
     );
+    this.#glance = new Glance(panel, looks);
+    panel.append(element("footer", { class: "panel-foot" }, this.#pauseNode, removeAll));
     this.startNew = startNew;
     return nextLabel;
   }
@@ -167,7 +170,12 @@ class LiveDesk {
     this.#connection.on("lost", () => this.#rate.clear());
 
     this.#viewer.on("shown", (picture, isNew) => this.#shown(picture, isNew));
-    this.#viewer.on("state", () => this.#showTime());
+    this.#viewer.on("newest", () => this.#showGlance());
+    this.#viewer.on("state", () => {
+      this.#showGlance();
+      this.#showTime();
+    });
+    this.#glance.on("live", () => this.#viewer.goLive());
     this.#viewer.on("refused", (message) => this.#notices.refuse(message));
     this.#selection.on("changed", () => {
       this.#viewer.refresh();
@@ -365,6 +373,17 @@ class LiveDesk {
     }
     this.#showObjects();
     if (isNew && this.#viewer.frozen) this.#showTime();
+  }
+
+  #showGlance() {
+    const { frozen, newest } = this.#viewer;
+    if (!frozen || !newest) {
+      this.#glance.show(null);
+      return;
+    }
+    const { width, height } = newest.header;
+    const masks = this.#viewer.looks(newest).map((mask) => ({ ...mask, chosen: false, dim: false }));
+    this.#glance.show({ bitmap: newest.bitmap, width, height, masks });
   }
 
   // Objects

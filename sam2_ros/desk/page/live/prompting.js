@@ -185,7 +185,9 @@ export class Prompting extends Emitter {
       points.push(...clicks.filter(({ x, y }) => !points.some((point) => point.x === x && point.y === y)));
     }
     let box = null;
-    for (const { prompt } of this.#here(this.#prompts.pending)) {
+    const pending = this.#here(this.#prompts.pending);
+    this.#stage.element.setAttribute("aria-busy", String(pending.length > 0));
+    for (const { prompt } of pending) {
       points.push(...prompt.clicks.map((click) => ({ ...click, pending: true, object_id: prompt.object_id })));
       if (prompt.box) box = { box: prompt.box, pending: true, object_id: prompt.object_id };
     }
@@ -276,13 +278,20 @@ export class Prompting extends Emitter {
     if (camera !== this.#viewer.camera) return;
     const [x, y] = prompt.clicks.length ? [prompt.clicks[0].x, prompt.clicks[0].y] : (prompt.box ?? [null, null]);
     if (x === null) this.#notices.refuse(message);
-    else this.#bubble(x, y, message);
+    else this.#bubble(x, y, message, !this.#viewer.known);
   }
 
   /** Says something beside a place of the picture. */
-  #bubble(x, y, message) {
+  #bubble(x, y, message, tooOld = false) {
     this.#refusal?.remove();
     const refusal = element("div", { class: "refusal anchored", role: "alert" }, element("span", {}, message));
+    if (tooOld) {
+      const run = () => {
+        refusal.remove();
+        this.#viewer.seekKnown();
+      };
+      refusal.append(button({ name: "Go to a newer picture", text: true, run }));
+    }
     refusal.append(button({ icon: "close", name: "Close", run: () => refusal.remove() }));
     this.#stage.anchor(refusal, x, y);
     this.#hint.hidden = true;
