@@ -6,6 +6,8 @@ import { PaintedMask } from "./painted_mask.js";
 
 const SMALLEST = 1;
 const LARGEST = 200;
+/** Radius of an outline, image pixels. */
+const LINE = 1;
 
 /** `change`: what is painted, or the brush's size, has changed. */
 export class Brush extends Emitter {
@@ -13,7 +15,7 @@ export class Brush extends Emitter {
   #painted = null;
   #erasing = false; // in the stroke that is being made
 
-  /** "brush", "eraser" or null: the pointer points. */
+  /** "brush", "eraser", "outline" or null: the pointer points. */
   tool = null;
   /** Radius, image pixels. */
   radius;
@@ -71,10 +73,12 @@ export class Brush extends Emitter {
       this.#erasing = Boolean(erase) !== (this.tool === "eraser");
     }
     if (!this.#painted) return;
+    const radius = this.tool === "outline" ? LINE : this.radius;
     points.forEach(([x, y], index) => {
-      if (phase === "begin" && index === 0) this.#painted.begin(x, y, this.radius, !this.#erasing);
-      else this.#painted.move(x, y, this.radius, !this.#erasing);
+      if (phase === "begin" && index === 0) this.#painted.begin(x, y, radius, !this.#erasing);
+      else this.#painted.move(x, y, radius, !this.#erasing);
     });
+    if (phase === "end" && this.tool === "outline") this.#painted.fill(!this.#erasing);
     this.emit("change");
   }
 

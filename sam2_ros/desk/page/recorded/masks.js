@@ -3,9 +3,9 @@
 import { Emitter } from "../emitter.js";
 
 /** Frames that are fetched together. */
-const STRETCH = 24;
+const STRETCH = 12;
 /** Stretches that are kept. */
-const KEPT = 200;
+const KEPT = 400;
 
 /** `change` ([first, last]): masks have come, or somebody has changed them. */
 export class Masks extends Emitter {

@@ -78,14 +78,17 @@ export class PictureView {
       .filter((mask) => objects.visible(mask.object_id) && mask.object_id !== painting)
       .map((mask) => {
         const chosen = mask.object_id === annotating.selected;
+        const proposed = project.objects.get(mask.object_id)?.state === "proposed";
+        const hovered = mask.object_id === this.#hovered;
         return {
           object_id: mask.object_id,
           label: project.objects.get(mask.object_id)?.label ?? "",
           mask: mask.present ? (chosen && this.#preview) || mask.mask : null,
           box: mask.present ? mask.box : null,
-          chosen: chosen || mask.object_id === this.#hovered,
-          dim: this.#hovered !== null && mask.object_id !== this.#hovered,
-          dashed: project.objects.get(mask.object_id)?.state === "proposed",
+          chosen: chosen || hovered,
+          dim: this.#hovered !== null && !hovered,
+          dashed: proposed,
+          outline: proposed && !chosen && !hovered ? true : undefined,
         };
       });
     this.#stage.show({ bitmap: picture ?? nothing(width, height), width, height, masks: shown, frame });
@@ -113,7 +116,7 @@ export class PictureView {
     }
     const painted = brush.frame === frame ? brush.canvas : null;
     const at = this.#cursor?.at ?? this.#cursor;
-    const cursor = brush.tool && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
+    const cursor = (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
     this.#stage.overlay({ points, box, canvas: painted, opacity: 0.55, cursor });
   }
 

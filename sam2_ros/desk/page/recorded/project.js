@@ -51,7 +51,7 @@ export class Project extends Emitter {
   }
 
   label(objectId) {
-    return this.objects.get(objectId)?.label || `object ${objectId}`;
+    return this.objects.get(objectId)?.label || `Object ${objectId}`;
   }
 
   ask(type, fields = {}) {
@@ -72,8 +72,8 @@ export class Project extends Emitter {
     } catch (error) {
       this.#time.give(seconds); // it is part of the next attempt
       if (frame !== null) this.masks.forget([frame, frame]); // the newest is shown
-      this.refusal = error.message;
-      this.emit("refused", error.message);
+      this.refusal = sentence(error.message);
+      this.emit("refused", this.refusal);
       return null;
     } finally {
       this.#tellBusy(-1);
@@ -115,4 +115,10 @@ export class Project extends Emitter {
     this.#busy += by;
     this.emit("busy", this.busy);
   }
+}
+
+/** A message of the server as a sentence. */
+export function sentence(message) {
+  const text = message ? message[0].toUpperCase() + message.slice(1) : "It did not work.";
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -63,6 +63,7 @@ export class RecordingTimeline extends Emitter {
     );
     place.append(this.element);
     for (const canvas of [this.ruler, this.bars]) this.#listen(canvas);
+    this.ruler.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
@@ -83,7 +84,7 @@ export class RecordingTimeline extends Emitter {
           onclick: () => this.emit("select", row.object_id),
         },
         chip,
-        element("span", { class: "rt-label" }, row.label || `object ${row.object_id}`),
+        element("span", { class: "rt-label" }, row.label || `Object ${row.object_id}`),
       );
     });
     this.names.replaceChildren(...names);
@@ -178,7 +179,7 @@ export class RecordingTimeline extends Emitter {
       context.fillRect(x, RULER - 9, 1, 6);
       context.globalAlpha = 1;
       const text = clock(time, step);
-      if (x + 4 + context.measureText(text).width < width) context.fillText(text, x + 4, 11);
+      if (x + 8 + context.measureText(text).width < width) context.fillText(text, x + 8, 11);
     }
   }
 
@@ -219,6 +220,14 @@ export class RecordingTimeline extends Emitter {
       }
       context.globalAlpha = 1;
     });
+  }
+
+  #key(event) {
+    const page = Math.max(1, Math.round(this.#frames / 20));
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -page, PageUp: page }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    this.emit("go", this.#frame + by);
   }
 
   #listen(canvas) {

@@ -4,12 +4,16 @@ import { button } from "../button.js";
 import { css } from "../colours.js";
 import { element, setText } from "../element.js";
 import { Emitter } from "../emitter.js";
+import { sentence } from "./project.js";
 
 const VERDICTS = [
   { verdict: "satisfactory", name: "Satisfactory", key: "1", icon: "check", says: "it is right on all frames" },
   { verdict: "unsatisfactory", name: "Unsatisfactory", key: "2", icon: "undo", says: "somebody corrects it" },
   { verdict: "no object", name: "No object", key: "3", icon: "no", says: "it is rejected" },
 ];
+
+const EMPTY =
+  "Automatic proposals wait here, and what others have annotated on nine of ten frames. Nobody judges their own work.";
 
 /** `look` (object ID): somebody wants to see it in the recording; `count`: so many wait for a verdict. */
 export class Verification extends Emitter {
@@ -67,11 +71,14 @@ export class Verification extends Emitter {
         const { waiting } = await this.#project.ask("queue", {});
         this.#seen = seen;
         this.#queue = waiting;
+        setText(this.emptySays, EMPTY);
         this.#showNext();
         this.emit("count", waiting.length);
       }
-    } catch {
-      // not connected, or nobody yet: asked again when that changes
+    } catch (error) {
+      this.#queue = []; // nobody has said who they are, or the server is away: asked again when that changes
+      this.#showNext();
+      setText(this.emptySays, sentence(error.message));
     } finally {
       this.#fetching = false;
     }
@@ -125,13 +132,13 @@ export class Verification extends Emitter {
     if (!next) return;
     this.chip.style.setProperty("--object", css(next.object_id));
     setText(this.chip, String(next.object_id));
-    setText(this.title, next.label || `object ${next.object_id}`);
+    setText(this.title, next.label || `Object ${next.object_id}`);
     setText(this.facts, `${next.state} · predicted IoU ${next.iou.toFixed(2)}`);
     const address = strip(next);
     if (this.strip.getAttribute("src") !== address) {
       this.strip.classList.add("loading");
       this.strip.src = address;
-      this.strip.alt = `Film strip of ${next.label || `object ${next.object_id}`}`;
+      this.strip.alt = `Film strip of ${next.label || `Object ${next.object_id}`}`;
     }
     if (following) new Image().src = strip(following); // it is there when its turn comes
   }
@@ -175,15 +182,12 @@ export class Verification extends Emitter {
         button({ icon: "forward", name: "Later", key: "S", text: true, class: "quiet", run: () => this.skip() }),
       ),
     );
+    this.emptySays = element("p", {}, EMPTY);
     this.empty = element(
       "div",
       { class: "verification-empty" },
       element("h2", {}, "Nothing waits for your verdict"),
-      element(
-        "p",
-        {},
-        "Automatic proposals wait here, and what others have annotated on nine of ten frames. Nobody judges their own work.",
-      ),
+      this.emptySays,
     );
     return element(
       "section",
