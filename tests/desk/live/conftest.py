@@ -18,7 +18,6 @@ from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.desk.live.backend import LiveBackend
 from sam2_ros.desk.live.node import DeskNode
 from sam2_ros.desk.live.ros_thread import RosThread
-from sam2_ros.desk.server import Server
 from sam2_ros.ros.node import Sam2Node
 
 TIMEOUT = 60.0  # s
