@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from aiohttp import WSCloseCode, web
@@ -21,6 +22,9 @@ from sam2_ros.desk.page_files import PageFiles
 from sam2_ros.desk.rate_limit import RateLimit
 
 DEFAULT_PORT = 8642
+
+ALIVE_SECONDS = 5
+"""Pages hear something at least so often. One that does not is cut off, which a browser may take minutes to notice."""
 
 MAX_CLIENTS = 32
 """Pages that are open at the same time."""
@@ -200,12 +204,14 @@ class Server:
         return protocol
 
     async def _close_quiet_connections(self) -> None:
-        """Those that never ask for anything, or take nothing of what they asked for."""
-        while True:
+        """Those that never ask for anything, or take nothing of what they asked for. Others are told that it is there."""
+        for second in count():
             await asyncio.sleep(1)
             for connection in self._connections.values():
                 if connection.is_stuck(QUIET_SECONDS):
                     connection.abort()
+                elif second % ALIVE_SECONDS == 0:
+                    connection.client.send({"type": "alive"}, key="alive")
             assert self._runner is not None and self._runner.server is not None
             talking = {connection.protocol for connection in self._connections.values()}
             now, there = time.monotonic(), set(self._runner.server.connections)
