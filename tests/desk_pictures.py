@@ -1,6 +1,6 @@
 """The pictures of docs/desk.md: python tests/desk_pictures.py [--out docs] [--all FOLDER]
 
-Everything is real: the demo's scene as camera and as recording, the sam2 node and the default model, the desk, Chromium.
+Everything is real: the demo's scene as camera and as recording, node, default model, desk, and Chromium.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from browser import Visit, chromium
 from desk_robot import DeskRobot
 from desk_visitor import DeskVisitor, innermost
@@ -22,6 +23,7 @@ from playwright.sync_api import Browser
 from recorded_desk import RecordedDesk, write_recording
 from rich.console import Console
 
+from sam2_ros.data.clip import Clip
 from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN, demo_scene
 
 SCREENS: dict[str, dict[str, object]] = {
@@ -35,20 +37,26 @@ SCREENS: dict[str, dict[str, object]] = {
     },
 }
 SCHEMES = ("light", "dark")
+PATIENCE = 600_000  # ms
 LARGEST = 150_000  # bytes of a picture
 
 
 class Album:
-    """Screenshots by name."""
+    """Screenshots by name, also kept in a folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.pictures: dict[str, Image.Image] = {}
+        self._folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def take(self, visitor: DeskVisitor, name: str) -> None:
         visitor.page.mouse.move(5, 5)
         visitor.page.wait_for_timeout(400)  # until what fades has faded
         shot = visitor.page.screenshot()
         self.pictures[name] = Image.open(io.BytesIO(shot)).convert("RGB")
+        if self._folder is not None:
+            (self._folder / f"{name}.png").write_bytes(shot)
 
 
 @contextmanager
@@ -68,7 +76,7 @@ def live(browser: Browser, folder: Path, album: Album) -> None:
         with visiting(browser, address, "desktop", "light") as visited:
             visitor = DeskVisitor(visited)
 
-            def truth(thing: int):
+            def truth(thing: int) -> np.ndarray:
                 return robot.truth(int(visitor.page.evaluate("desk.shown.stamp")), thing)
 
             def new(label: str, do: Callable[[], object]) -> None:
@@ -95,7 +103,7 @@ def live(browser: Browser, folder: Path, album: Album) -> None:
 
 def recorded(browser: Browser, folder: Path, album: Album) -> None:
     """Pictures of the page over a recording."""
-    clip = demo_scene(120)
+    clip = demo_scene(96)
     write_recording(clip, folder / "table")
     with RecordedDesk(folder / "table") as desk:
         for number, (screen, scheme) in enumerate((screen, scheme) for screen in SCREENS for scheme in SCHEMES):
@@ -126,7 +134,7 @@ def recorded(browser: Browser, folder: Path, album: Album) -> None:
                     album.take(visitor, f"recorded-verify-{screen}-{scheme}")
 
 
-def annotate(visitor: DeskVisitor, clip) -> None:
+def annotate(visitor: DeskVisitor, clip: Clip) -> None:
     """Two objects from the first frame to the last."""
     page = visitor.page
     first = dict(zip(clip.object_ids, clip.masks[0], strict=True))
@@ -176,17 +184,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the pictures (default: docs)")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="also all screenshots, as PNGs")
     options = parser.parse_args()
-    console, album = Console(), Album()
+    console, album = Console(), Album(options.all)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         for name, work in (("live", live), ("recorded", recorded)):
             with console.status(f"{name} page"):
                 Path(folder, name).mkdir()
                 work(browser, Path(folder, name), album)
-    if options.all is not None:
-        options.all.mkdir(parents=True, exist_ok=True)
-        for name, picture in album.pictures.items():
-            picture.save(options.all / f"{name}.png")
     shots = album.pictures
     phone = [shots[f"live-phone-{scheme}"].resize((355, 768)) for scheme in SCHEMES]
     save(shots["live-candidates-desktop-light"], options.out / "desk.jpg", 1200)

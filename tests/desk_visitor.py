@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from browser import Visit, wait_for
+from browser import TIMEOUT, Visit, wait_for
 from playwright.sync_api import Locator
 from shown_masks import ShownMasks
 
@@ -19,9 +19,9 @@ class DeskVisitor:
     def wait_until_shown(self) -> None:
         self.wait_for("window.desk?.shown && window.desk.stage.frame")
 
-    def wait_for(self, expression: str) -> None:
-        """Waits until a JavaScript expression is true in the page."""
-        wait_for(self.page, expression)
+    def wait_for(self, expression: str, timeout: float = TIMEOUT) -> None:
+        """Waits until a JavaScript expression is true in the page; the timeout is in ms."""
+        wait_for(self.page, expression, timeout=timeout)
 
     def wait_for_masks(self, object_ids: set[int]) -> None:
         """Waits until exactly these objects are drawn."""

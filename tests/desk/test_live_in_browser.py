@@ -175,7 +175,7 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
 
 def test_keyboard_alone_is_enough(operator: Operator) -> None:
     robot, page, keys = operator.robot, operator.page, Keyboard(operator)
-    page.locator(".stage").focus()
+    page.get_by_role("application").focus()
     operator.pause_at(range(FRAMES))
     keys.press("ArrowRight")  # shows the crosshair
     keys.move(*operator.place(CAR))

@@ -43,7 +43,9 @@ def camera_of(desk: PlayedDesk) -> PlayedCamera:
 
 def middle(mask: np.ndarray) -> tuple[int, int]:
     """The pixel that is farthest inside: x, y."""
-    y, x = np.unravel_index(ndimage.distance_transform_edt(np.pad(mask, 1)).argmax(), (mask.shape[0] + 2, mask.shape[1] + 2))
+    y, x = np.unravel_index(
+        ndimage.distance_transform_edt(np.pad(mask, 1)).argmax(), (mask.shape[0] + 2, mask.shape[1] + 2)
+    )
     return int(x) - 1, int(y) - 1
 
 
@@ -229,7 +231,15 @@ def test_everything_by_keyboard(visit: Visitor, play: Play) -> None:
     x, y = thing(page, desk, DUCK)
     place = page.evaluate("window.desk.stage.crosshair")
     while abs(place["x"] - x) > 6 or abs(place["y"] - y) > 6:
-        key = "ArrowLeft" if place["x"] > x + 6 else "ArrowRight" if place["x"] < x - 6 else "ArrowDown" if place["y"] < y else "ArrowUp"
+        key = (
+            "ArrowLeft"
+            if place["x"] > x + 6
+            else "ArrowRight"
+            if place["x"] < x - 6
+            else "ArrowDown"
+            if place["y"] < y
+            else "ArrowUp"
+        )
         page.keyboard.press(f"Shift+{key}" if max(abs(place["x"] - x), abs(place["y"] - y)) > 60 else key)
         place = page.evaluate("window.desk.stage.crosshair")
     page.keyboard.press("Enter")
