@@ -98,7 +98,8 @@ export class Connection extends Emitter {
     const took = Date.now() - request.sent;
     if (answer.now_ms !== undefined && took <= this.#quickest) {
       this.#quickest = took;
-      this.#ahead = answer.now_ms - (request.sent + took / 2);
+      // It was said between asking and answering; clocks that may well be the same one are taken to be.
+      this.#ahead = Math.min(Math.max(0, answer.now_ms - request.sent - took), answer.now_ms - request.sent);
     }
     if (answer.ok) request.resolve(answer);
     else request.reject(new Refused(answer.message));
