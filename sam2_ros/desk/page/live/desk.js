@@ -26,6 +26,8 @@ const PICTURE_EVERY = 1000; // milliseconds between two small pictures of an obj
 const SIZES = [320, 480, 640, 960, 1280, 1920, 3840]; // widths of pictures to ask for
 const SURE = 4000; // milliseconds in which a second press says that one is sure
 
+const TOUCH = window.matchMedia("(pointer: coarse)").matches;
+
 const GESTURES = [
   ["Click", "a thing: it is tracked. Near the chosen one: adds to it"],
   ["Right click, Shift", "what does not belong to it"],
@@ -130,14 +132,15 @@ class LiveDesk {
     const startNew = () => {
       this.#selection.choose(null);
       this.#stage.element.focus();
-      this.#notices.say("Click the new thing, or draw a box around it.");
+      this.#notices.say("Point at the new thing, or draw a box around it.");
     };
     const nextLabel = this.#labels.field({ placeholder: "Label for new things", name: "Label for new objects", done: () => {} });
     const host = element("div", { class: "panel-body" });
     this.#objects = new Objects(host, {
       labels: this.#labels,
-      empty: "Click a thing in the picture to track it, or draw a box around it.",
-      details: () => element("p", { class: "quiet-text" }, "Click on it to add; right or Shift: not this."),
+      empty: `${TOUCH ? "Tap" : "Click"} a thing in the picture to track it, or draw a box around it.`,
+      details: () =>
+        element("p", { class: "quiet-text" }, TOUCH ? "Tap to add; a long press says: not this." : "Click to add; right or Shift says: not this."),
     });
     this.#pauseNode = button({ icon: "pause", name: "Pause node", text: true, class: "quiet", run: () => this.#toggleNode() });
     const removeAll = button({ icon: "trash", name: "Remove all", text: true, class: "quiet", run: () => this.#removeAll(removeAll) });
@@ -422,7 +425,7 @@ class LiveDesk {
   #restart(objectId) {
     this.#selection.choose(objectId);
     this.#prompting.restarting = true;
-    this.#notices.say(`Click object ${objectId}, or draw a box around it: it begins anew.`);
+    this.#notices.say(`Point at object ${objectId}, or draw a box around it: it begins anew.`);
     this.#stage.element.focus();
   }
 
