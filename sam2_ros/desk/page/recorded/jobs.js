@@ -10,6 +10,8 @@ const STAYS = 8000;
 /** Lines of a job that are kept. */
 const LINES = 400;
 
+const AGAIN = { propagate: "Propagate again.", propose: "Find everything again: it goes on.", export: "Export again." };
+
 /** `change` (job): {job, kind, title, done, total, state, message, command, lines, began, left}; `end` (job). */
 export class Jobs extends Emitter {
   #project;
@@ -59,7 +61,7 @@ export class Jobs extends Emitter {
   #forgetUncertain() {
     for (const job of this.known.values()) {
       if (!job.uncertain) continue;
-      Object.assign(job, { state: "failed", message: "The desk was started again meanwhile.", uncertain: false });
+      Object.assign(job, { state: "failed", message: `The desk was started again meanwhile. ${AGAIN[job.kind] ?? ""}`, uncertain: false });
       this.emit("change", job);
       this.emit("end", job);
     }

@@ -9,7 +9,7 @@ export class Project extends Emitter {
   #time;
   #busy = 0;
   #fetchingRuns = null;
-  #runsWanted = false;
+  #runsWanted = new Set(); // IDs; null in it: of all objects
 
   /** By ID: {object_id, label, attributes, state, reason, masks, annotated, present, iou, action_id}. */
   objects = new Map();
@@ -38,7 +38,7 @@ export class Project extends Emitter {
     connection.on("project", (event) => this.#update(event));
     connection.on("changed", (event) => {
       this.masks.forget(event.frames);
-      this.#fetchRuns();
+      this.#fetchRuns(event.object_id);
     });
   }
 
@@ -49,7 +49,7 @@ export class Project extends Emitter {
   /** After a connection: everything may be different. */
   refresh() {
     this.masks.forget(null);
-    return this.#fetchRuns();
+    return this.#fetchRuns(null);
   }
 
   label(objectId) {
@@ -98,14 +98,17 @@ export class Project extends Emitter {
   }
 
   /** One at a time; what has changed meanwhile is fetched after it. */
-  async #fetchRuns() {
-    this.#runsWanted = true;
+  async #fetchRuns(objectId) {
+    this.#runsWanted.add(objectId);
     if (this.#fetchingRuns) return this.#fetchingRuns;
     this.#fetchingRuns = (async () => {
-      while (this.#runsWanted) {
-        this.#runsWanted = false;
-        const { objects } = await this.#connection.request("timeline", {});
-        this.runs = new Map(Object.entries(objects).map(([objectId, runs]) => [Number(objectId), runs]));
+      while (this.#runsWanted.size) {
+        const wanted = this.#runsWanted.has(null) ? null : [...this.#runsWanted];
+        this.#runsWanted.clear();
+        const { objects } = await this.#connection.request("timeline", { object_ids: wanted });
+        if (wanted === null) this.runs.clear();
+        for (const gone of wanted ?? []) this.runs.delete(gone);
+        for (const [known, runs] of Object.entries(objects)) this.runs.set(Number(known), runs);
         this.emit("runs");
       }
     })();

@@ -69,7 +69,7 @@ export class RecordingTimeline extends Emitter {
     for (const canvas of [this.ruler, this.bars]) this.#listen(canvas);
     this.ruler.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
 
   /** @param rows [{object_id, label, colour, runs: [[first, last, origin, present, iou]], dim}] */
