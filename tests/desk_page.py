@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import time
 from collections.abc import Callable, Coroutine
 from itertools import count
 from types import TracebackType
@@ -14,7 +15,7 @@ import aiohttp
 
 from sam2_ros.desk.event import Event
 
-TIMEOUT = 60.0  # s; generous, because the machine may be busy: only failures take so long
+TIMEOUT = 30.0  # s; generous, because the machine may be busy: only failures take so long
 
 T = TypeVar("T")
 
@@ -68,12 +69,13 @@ class DeskPage:
         Args:
             after: so many events are not looked at.
         """
-        looked = after
+        looked, deadline = after, time.monotonic() + TIMEOUT
         while True:
             for event in self.events[looked:]:
                 if event["type"] == type and where(event):
                     return event
             looked = len(self.events)
+            assert time.monotonic() < deadline, f"no such event {type}; the last: {self.events[-1]}"
             self._receive()
 
     def picture(self, where: Callable[[Event], bool] = lambda header: True, after: int = 0) -> tuple[Event, bytes]:
@@ -82,12 +84,13 @@ class DeskPage:
         Args:
             after: so many pictures are not looked at.
         """
-        looked = after
+        looked, deadline = after, time.monotonic() + TIMEOUT
         while True:
             for picture in self.pictures[looked:]:
                 if where(picture[0]):
                     return picture
             looked = max(looked, len(self.pictures))
+            assert time.monotonic() < deadline, f"no such picture; {len(self.pictures)} others"
             self._receive()
 
     def ended(self, job: int) -> Event:

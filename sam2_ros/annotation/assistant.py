@@ -17,6 +17,7 @@ import numpy as np
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.annotated_mask import BY_HAND, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.annotation.propagation import MEMORIES, HandMemory, memory_of, nearest, propagate, take_up
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
@@ -110,6 +111,7 @@ class Assistant:
         phase: int = 1,
         seen: int | None = None,
         seconds: float = 0.0,
+        choice: int | None = None,
     ) -> AnnotatedMask:
         """Segment an object on its frame alone, by clicks and boxes: phase 1, and what phase 2 starts from.
 
@@ -117,13 +119,15 @@ class Assistant:
         does a click on a mask that was drawn or propagated.
 
         Args:
-            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct.
+            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct. With `replace`, it
+                begins anew.
             phase: 1, or 2 if it takes the place of a propagated mask.
             seen: the last action that the annotator had seen (`Project.last_action`); None: there is nothing newer.
             seconds: how long it took the annotator.
+            choice: as in `begin`.
 
         Raises:
-            PromptError: the prompt cannot be followed.
+            PromptError: the prompt cannot be followed, or there is no such candidate.
             ProjectError: there is no such object or image.
             ChangedError: somebody else has changed the mask since the action `seen`.
         """
@@ -135,7 +139,7 @@ class Assistant:
         if known is not None and known.origin == PROMPTED and known.present and _goes_on(new):
             together = self._together(object_id, frame, new)
             mask = _correctable(known, image)
-        found = self._alone(object_id, image, replace(together, mask=mask))
+        found = self._alone(object_id, image, replace(together, mask=mask), choice or 0)
         return self._put(found, frame, together, new, phase, seen, seconds)
 
     def draw(
@@ -327,7 +331,7 @@ class Assistant:
     def _image(self, frame: int) -> EncodedImage:
         """An image, encoded. Raises ProjectError if there is none, or it is damaged."""
         if frame not in self._images:
-            self._images[frame] = self._tracker.encode(self._pixels(frame))
+            self._images[frame] = self._tracker.encode(pixels_of(self.recording, frame))
             if len(self._images) > IMAGES:
                 self._images.popitem(last=False)
         self._images.move_to_end(frame)
@@ -337,17 +341,8 @@ class Assistant:
         """Height and width of an image."""
         if frame in self._images:
             return self._images[frame].height, self._images[frame].width
-        height, width, _ = self._pixels(frame).shape
+        height, width, _ = pixels_of(self.recording, frame).shape
         return height, width
-
-    def _pixels(self, frame: int) -> np.ndarray:
-        span = self.recording.span
-        if frame not in span:
-            raise ProjectError(f"there is no frame {frame}; the recording has the frames {span[0]} to {span[-1]}")
-        for image in self.recording.images(frame, frame + 1):
-            return image.pixels
-        reason = self.recording.damaged.get(frame, "it cannot be decoded")
-        raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
 
 
 def _answer(

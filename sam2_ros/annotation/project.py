@@ -26,7 +26,7 @@ from sam2_ros.annotation.database import (
 from sam2_ros.annotation.prompt_json import from_json, to_json
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.prompts import ScheduledPrompt
-from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.recording import Recording, split_fingerprint
 from sam2_ros.recordings.sqlite_errors import sqlite_errors
 from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
 
@@ -117,7 +117,9 @@ class Project:
         self.fingerprint: str = known["fingerprint"]
         """Of the recording (`Recording.fingerprint`)."""
         self.frame_count: int = known["frames"]
-        """Images of the recording."""
+        """Images of the recording, those outside the stretch too if the project is of a part of it."""
+        self.span: range = split_fingerprint(self.fingerprint)[1] or range(self.frame_count)
+        """Indices of the images that the project is of: all, or those of a stretch."""
         self.fps: float = known["fps"]
         """Images per second of the recording."""
         self.annotated_fps: float = known["annotated_fps"]
@@ -198,7 +200,8 @@ class Project:
     def annotated_frames(self) -> list[int]:
         """Indices of the images that are annotated one by one in phase 1."""
         step = max(1.0, self.fps / self.annotated_fps)
-        return sorted({round(number * step) for number in range(int((self.frame_count - 1) / step) + 1)})
+        count = int((len(self.span) - 1) / step) + 1
+        return sorted({self.span.start + round(number * step) for number in range(count)})
 
     def objects(self, *states: str) -> list[AnnotatedObject]:
         """The objects in these states, by ascending ID; without any: all."""
@@ -627,8 +630,9 @@ class Project:
             raise ChangedError(f"object {object_id} is gone: that it was added has been undone since then")
 
     def _check_frame(self, frame: int) -> None:
-        if not 0 <= frame < self.frame_count:
-            raise ProjectError(f"there is no frame {frame}; the recording has the frames 0 to {self.frame_count - 1}")
+        if frame not in self.span:
+            first, last = self.span[0], self.span[-1]
+            raise ProjectError(f"there is no frame {frame}; the project has the frames {first} to {last}")
 
     def _check_size(self, object_id: int, mask: AnnotatedMask) -> None:
         """Raise ProjectError if a mask cannot be one of its frame: those of other objects have another size."""

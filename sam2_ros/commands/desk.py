@@ -17,7 +17,7 @@ from sam2_ros.commands.recording_options import add_options
 DESCRIPTION = """A page in the browser to point, watch and correct.
 
 Without a recording: all cameras that sam2 nodes track on this robot (ROS_DOMAIN_ID), live. It finds them by itself.
-With one: its annotation project, made beside it by the first click."""
+With one: its annotation project, which is made beside it."""
 EXAMPLES = """
 %(prog)s                          (the robot's cameras)
 %(prog)s --host 0.0.0.0           (for other machines too: prints an address with a token)

@@ -9,13 +9,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch starts its
 import argparse
 import getpass
 import sys
+import threading
 import webbrowser
 from functools import partial
 from pathlib import Path
 
-from sam2_ros.annotation.project import FILE, Project
-from sam2_ros.annotation.project_recording import recording_of
-from sam2_ros.commands.annotation.new_project import created, project_beside
+from sam2_ros.commands.annotation.opened_project import opened_project
 from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.recording_options import MODEL
@@ -23,9 +22,10 @@ from sam2_ros.desk.address import CannotListen
 from sam2_ros.desk.recorded.commands import Commands
 from sam2_ros.desk.recorded.recording_desk import RecordingDesk
 from sam2_ros.desk.server import DEFAULT_PORT, Server
-from sam2_ros.recordings.open_recording import open_recording
-from sam2_ros.recordings.recording import Recording
 from sam2_ros.system import stopping
+
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+"""One of these is set where windows can be shown. Elsewhere the browser would be one in this terminal."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         options: those of `recording_options`, with `recording`, `host` and `port` (None: the defaults), `no_browser`.
     """
     try:
-        folder, recording = opened(options)
+        folder, recording = opened_project(options)
         for notice in recording.notices:
             print(f"note: {notice}")
         desk = RecordingDesk(
@@ -49,40 +49,17 @@ def run(options: argparse.Namespace) -> int:
         port = DEFAULT_PORT if options.port is None else options.port
         server = Server(desk, options.host or "127.0.0.1", port)
         server.run_forever(partial(_ready, server, folder, options.no_browser))
-        stopping.stop()  # downloads and compilations in the network's thread
+        stopping.stop()  # downloads and compilations in the network's thread, which Python waits for
     except (*ERRORS, CannotListen) as error:
         print(f"desk: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 
 
-def opened(options: argparse.Namespace) -> tuple[Path, Recording]:
-    """The project's folder and its recording. A project that is not there yet is made.
-
-    Raises:
-        ProjectError, ClipError, OSError, ValueError: the message says what to do.
-    """
-    given = Path(options.recording)
-    if (given / FILE).is_file():  # a project
-        if options.project is not None:
-            raise ValueError(f"{given} is an annotation project itself; leave --project out")
-        with Project(given) as project:
-            return given, recording_of(project, images=options.images)
-    folder = options.project or project_beside(given)
-    if folder.resolve() == given.resolve():
-        raise ValueError(f"{folder} is the recording itself; give another folder for the project: --project FOLDER")
-    if (folder / FILE).is_file():
-        with Project(folder) as project:
-            return folder, recording_of(project, images=options.images, place=given)
-    recording = open_recording(given, options.images, options.fps)
-    created(folder, recording, options.annotated_fps).close()
-    return folder, recording
-
-
 def _ready(server: Server, folder: Path, no_browser: bool) -> None:
     print(f"desk: {server.url}  ({folder}; Ctrl-C ends it, everything is stored)", flush=True)
-    if not no_browser:
-        webbrowser.open(server.url)
+    if not no_browser and any(os.environ.get(name) for name in SCREENS):
+        threading.Thread(target=webbrowser.open, args=[server.url], daemon=True).start()
 
 
 def _model_name(options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -27,6 +28,9 @@ MAX_SECONDS = 2**31 - 2
 
 SAMPLES, SAMPLE = 16, 1 << 16
 """Places of a file, and files of a folder, of which a hash is made, and the bytes at each."""
+
+_STRETCH = re.compile(r"\[(\d+):(\d+)\]$")
+"""At the end of the fingerprint of a part of a recording."""
 
 Some = TypeVar("Some", bound="Recording")
 
@@ -159,6 +163,14 @@ class Recording(ABC):
                     self.damaged[image.index] = image.reason
                 elif image is not None:
                     yield image
+
+
+def split_fingerprint(fingerprint: str) -> tuple[str, range | None]:
+    """The content that a fingerprint is of, and the stretch; None: the whole recording."""
+    found = _STRETCH.search(fingerprint)
+    if found is None:
+        return fingerprint, None
+    return fingerprint[: found.start()], range(int(found[1]), int(found[2]))
 
 
 def regular_stamps(count: int, fps: float) -> list[int]:

@@ -259,6 +259,10 @@ def test_a_candidate_that_was_chosen_is_taken_as_it_is(assistant: Assistant, pro
         begun = assistant.begin(2, Prompt(clicks=[ON]), phase=phase, choice=choice)
         assert np.array_equal(begun.mask, candidates.masks[choice]) and begun.iou == candidates.iou[choice]
         assert prompt_on(project, begun.object_id, 2).clicks == (ON,)
+    # another one for the same click, on an object that is there
+    chosen = assistant.segment(begun.object_id, 2, Prompt(clicks=[ON], replace=True), 3, choice=1)
+    assert np.array_equal(chosen.mask, candidates.masks[1]) and chosen.phase == 3
+    assert prompt_on(project, begun.object_id, 2).clicks == (ON,)
     before = project.last_action
     with pytest.raises(PromptError, match="no candidate 3; there are 0 to 2"):
         assistant.begin(2, Prompt(clicks=[ON]), choice=3)

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_clips import make_clip
+from small_disk import mounted
 
+from sam2_ros.annotation import database
 from sam2_ros.annotation.annotated_mask import PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED
 from sam2_ros.annotation.project import (
@@ -409,6 +411,37 @@ def test_full_disk_loses_nothing(tmp_path: Path, recording: ClipRecording) -> No
             assert contents(project) == before
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_locked_database_loses_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading goes on; what cannot be stored is refused with the remedy, and can be done again."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    one = project.add_object("ann")
+    project.put_mask("ann", a_mask(one, 3))
+    before = contents(project)
+    with Project(project.folder) as mine, closing(sqlite3.connect(project.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match="another process has held it"):
+            mine.put_mask("ann", a_mask(one, 4))
+        assert contents(mine) == before
+        other.execute("ROLLBACK")
+        mine.put_mask("ann", a_mask(one, 4))
+    assert project.mask(one, 4) is not None
+
+
+def test_read_only_folder_loses_nothing(tmp_path: Path, recording: ClipRecording) -> None:
+    with mounted(tmp_path / "disk", "size=4m") as disk:
+        with Project.create(disk / "project", recording) as project:
+            one = project.add_object("ann")
+            project.put_mask("ann", a_mask(one, 3))
+            before = contents(project)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(OSError, match="is its folder read-only"):
+            Project(disk / "project")
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        with Project(disk / "project") as project:
+            assert contents(project) == before
+            project.put_mask("ann", a_mask(one, 4))
 
 
 def test_a_snapshot_does_not_see_what_others_do(project: Project) -> None:

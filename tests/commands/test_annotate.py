@@ -166,7 +166,11 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     )
     assert status == 0 and output == " ".join(map(str, pictures)) and all(map(Path.is_file, pictures))
     status, output, _ = run("show", project)
-    assert "1 object: 1 open" in output and "1 square open 12 of 12 3 9" in output
+    assert (
+        "least sure: object 1 on frame " in output
+        and "1 object: 1 open" in output
+        and "1 square open 12 of 12 3 9" in output
+    )
 
     # verified by somebody else
     assert run("verify", project)[1].startswith("nothing waits for ann's verdict those that are left are")
@@ -237,6 +241,29 @@ def test_recording_that_was_moved_is_found_again(run: Run, tmp_path: Path) -> No
 
 
 # ------------------------------------------------------------------------------------------------------ bad input
+
+
+def test_project_of_a_part_of_a_recording(run: Run, images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "part"
+    made = run("new", images, folder, "--from", 2, "--to", "0.58s", "--annotated-fps", 4, "--fps", 12)
+    status, output, errors = made
+    assert (status, errors) == (0, "") and f"{folder}: made; phase 1 annotates 2 of 6 frames" in output
+    assert "--at 2 --click" in output
+    assert "is there already" in run("new", images, folder)[1], "the same part"
+    other = run("new", images, folder, "--from", 3)
+    refused(other, f"{folder} is of the frames 2 to 7; for others, make another project")
+    refused(run("new", images, tmp_path / "other", "--from", 5, "--to", 3), "--to frame 3 is before --from frame 5")
+    Image.fromarray(CLIP.masks[2][0]).save(tmp_path / "mask.png")
+    refused(run("draw", folder, "--at", 1, "--mask", tmp_path / "mask.png"), "frame 1")
+    assert run("draw", folder, "--at", 2, "--mask", tmp_path / "mask.png")[0] == 0
+    assert "5 masks from frame 2 on" in run("propagate", folder, 1)[1]
+    assert "frames 2 to 7 of 12 frames" in run("show", folder)[1]
+    strip = tmp_path / "strip.png"
+    assert run("show", folder, "--strip", 1, strip, "--sheet", tmp_path / "sheet.png")[0] == 0 and strip.is_file()
+    assert run("verify", folder, 1, "satisfactory", "--by", "ben")[0] == 0
+    assert run("export", folder, "--out", tmp_path / "data", "--format", "davis")[0] == 0
+    (clip,) = davis.clips(tmp_path / "data/davis")
+    assert len(clip) == 6
 
 
 def test_wrong_input_is_one_line(run: Run, images: Path, project: Path, tmp_path: Path) -> None:
@@ -348,6 +375,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
     [
         (("prompt", "p", "--at", "x", "--click", "1,2"), "argument --at: 'x' is neither the number of an image"),
         (("prompt", "p", "--at", "1", "--click", "1"), "argument --click: '1' is no click"),
+        (("prompt", "p", "--at", "1", "--click", "-5,1"), "argument --click: '-5,1' begins with -"),
         (("prompt", "p", "--at", "1"), "one of the arguments --click --box is required"),
         (("prompt", "p", "x", "--at", "1", "--click", "1,2"), "'x' is no number of an object"),
         (

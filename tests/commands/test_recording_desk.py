@@ -139,7 +139,7 @@ def test_read_only_folder(tmp_path: Path, capsys: pytest.CaptureFixture, monkeyp
         os.system(f"mount -o remount,ro {disk}")
         assert "cannot be written; is its folder read-only?" in refused(capsys, monkeypatch, project)
         said = refused(capsys, monkeypatch, disk / "images")
-        assert "give another folder" in said
+        assert "Read-only file system; give another folder: --project FOLDER" in said
 
 
 @pytest.mark.slow

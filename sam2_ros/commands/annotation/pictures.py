@@ -11,6 +11,7 @@ from PIL import Image
 
 from sam2_ros.annotation.annotated_object import REJECTED
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.commands.annotation.options import PICTURES
 from sam2_ros.commands.annotation.running import seconds_at
 from sam2_ros.data.images import save_image
@@ -27,7 +28,7 @@ LEAST_SIDE = 640
 
 def frame_picture(project: Project, recording: Recording, frame: int) -> np.ndarray:
     """A frame with the masks and prompts of all objects, uint8 [H, W, 3] RGB. Raises ProjectError: it is damaged."""
-    image = _pixels(recording, frame)
+    image = pixels_of(recording, frame)
     side = max(image.shape[1], LEAST_SIDE)
     picture = thumbnail(image, _masklets(project, frame), Overlay(), side)
     _draw_prompts(picture, project, frame, side / image.shape[1])
@@ -78,14 +79,6 @@ def counted(states: Mapping[str, int]) -> str:
     total = sum(states.values())
     each = ", ".join(f"{count} {state}" for state, count in states.items())
     return f"{total} object{'s' * (total != 1)}{': ' * bool(each)}{each}"
-
-
-def _pixels(recording: Recording, frame: int) -> np.ndarray:
-    for image in recording.images(frame, frame + 1):
-        return image.pixels
-    raise ProjectError(
-        f"the image of frame {frame} is damaged ({recording.damaged.get(frame, 'it cannot be decoded')})"
-    )
 
 
 def _masklets(project: Project, frame: int) -> list[Masklet]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.commands.annotation.pictures import frame_picture, write_picture
 from sam2_ros.commands.annotation.running import annotator, command, frame_at, opened, say, say_damaged, seconds_at
 from sam2_ros.commands.loaded_model import loaded_model
@@ -25,7 +26,7 @@ def prompt(options: argparse.Namespace, console: Console) -> None:
     """Segment an object by clicks or a box. Raises `commands.errors.ERRORS`."""
     with opened(options) as (project, recording):
         seen, by, frame = project.last_action, annotator(options), frame_at(options.at, recording)
-        height, width = _size(project, recording, frame)
+        height, width, _ = pixels_of(recording, frame).shape
         given: Prompt = options.prompt.checked(height, width)
         phase = options.phase or (1 if options.object is None else 3)
         if options.object is not None:
@@ -44,7 +45,7 @@ def draw(options: argparse.Namespace, console: Console) -> None:
     """Store a mask that was drawn. Raises `commands.errors.ERRORS`."""
     with opened(options) as (project, recording):
         seen, by, frame = project.last_action, annotator(options), frame_at(options.at, recording)
-        height, width = _size(project, recording, frame)
+        height, width, _ = pixels_of(recording, frame).shape
         if options.absent:
             pixels = np.zeros((height, width), bool)
         else:
@@ -90,15 +91,6 @@ def propagate(options: argparse.Namespace, console: Console) -> None:
             f" {extent.visible} of {extent.known} frames, mean predicted IoU {extent.iou:.2f}",
         )
         say(console, f"next: {command('show', project.folder, '--strip', object_id, f'{object_id}.png')}", "dim")
-
-
-def _size(project: Project, recording: Recording, frame: int) -> tuple[int, int]:
-    """Height and width of a frame. Raises ProjectError if it is damaged."""
-    for image in recording.images(frame, frame + 1):
-        height, width, _ = image.pixels.shape
-        return height, width
-    reason = recording.damaged.get(frame, "it cannot be decoded")
-    raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
 
 
 def _newest_by_hand(project: Project, object_id: int) -> int:

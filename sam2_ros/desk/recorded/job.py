@@ -20,6 +20,7 @@ class Job:
         number: of the job, unique on this desk.
         kind: `PROPAGATE`, `PROPOSE`, `EXPORT` or `FINE_TUNE`.
         title: what it does, for people.
+        by: the annotator who began it.
         on_change: called after every change.
         command: the line that does the same in a terminal; empty: none.
         object_id: that it is about; None: about all.
@@ -30,11 +31,13 @@ class Job:
         number: int,
         kind: str,
         title: str,
+        by: str,
         on_change: Callable[[Job], None],
         command: str = "",
         object_id: int | None = None,
     ) -> None:
-        self.number, self.kind, self.title, self.command, self.object_id = number, kind, title, command, object_id
+        self.number, self.kind, self.title, self.by = number, kind, title, by
+        self.command, self.object_id = command, object_id
         self.state, self.message, self.done, self.total = RUNNING, "", 0, 0
         self._on_change = on_change
         self._cancelled = threading.Event()
@@ -45,6 +48,7 @@ class Job:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
+        """It ends as soon as it can."""
         self._cancelled.set()
         if self.state == RUNNING:
             self.say("being cancelled")
@@ -73,6 +77,7 @@ class Job:
             "job": self.number,
             "kind": self.kind,
             "title": self.title,
+            "by": self.by,
             "done": self.done,
             "total": self.total,
             "state": self.state,

@@ -70,7 +70,7 @@ class Jobs:
 
     def propagate(self, by: str, object_id: int, frame: int, phase: int, seconds: float, title: str) -> Job:
         """Propagate a mask by hand, as soon as the network is loaded and earlier propagations have ended."""
-        job = self._new(PROPAGATE, title, object_id=object_id)
+        job = self._new(PROPAGATE, title, by, object_id=object_id)
         if self._worker_is_busy(job):
             job.say("waits for the one before it")
         elif not self._network.loaded.done():
@@ -82,27 +82,28 @@ class Jobs:
         self._worker.begin(work)
         return job
 
-    def run(self, kind: str, title: str, arguments: Sequence[object]) -> Job:
+    def run(self, by: str, kind: str, title: str, arguments: Sequence[object]) -> Job:
         """Run a command. Raises Refusal if one of this kind is running."""
         if any(job.kind == kind for job in self.running):
             raise Refusal(f"{title}: one is running already; wait for it, or cancel it")
-        job = self._new(kind, title, command_line(arguments))
+        job = self._new(kind, title, by, command_line(arguments))
         thread = threading.Thread(target=run_command, args=(job, arguments), name=kind, daemon=True)
         self._commands[job.number] = thread
         thread.start()
         return job
 
-    def cancel(self, number: int) -> None:
-        """Raises Refusal if there is no such job, or it has ended."""
+    def cancel(self, by: str, number: int) -> None:
+        """Anybody may end any job. Raises Refusal if there is no such job, or it has ended."""
         job = self._jobs.get(number)
         if job is None or job.state != RUNNING:
             raise Refusal("this job has ended already")
         job.cancel()
+        _log.info("desk: %s cancels %r of %s", by, job.title, job.by)
 
     # ---- how
 
-    def _new(self, kind: str, title: str, command: str = "", object_id: int | None = None) -> Job:
-        job = Job(next(self._numbers), kind, title, self._changed, command, object_id)
+    def _new(self, kind: str, title: str, by: str, command: str = "", object_id: int | None = None) -> Job:
+        job = Job(next(self._numbers), kind, title, by, self._changed, command, object_id)
         self._jobs[job.number] = job
         ended = [one for one in self._jobs.values() if one.state != RUNNING]
         for old in ended[:-KEPT]:

@@ -30,7 +30,8 @@ class SharedNetwork:
         """Held by whoever computes with the network: its steps may use the same memory."""
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="network", daemon=True).start()
+        """A process that ends waits for it: PyTorch cannot be left alone (`system.stopping` shortens that)."""
+        threading.Thread(target=self._run, name="network").start()
 
     def give_way(self) -> None:
         """Let those compute who wait for their turn. Only for the thread that has it."""

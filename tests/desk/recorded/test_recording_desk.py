@@ -155,6 +155,9 @@ def test_pointing_is_what_the_assistant_does(desk: str, project: Path, tmp_path:
         assert all((pixels(one["mask"]) == other).all() for one, other in zip(candidates, found.masks, strict=True))
         answer = page.request("begin", frame=5, prompt=click(20, 20), choice=1)
         assert (pixels(answer["mask"]["mask"]) == found.masks[1]).all()
+        again = {**click(20, 20), "replace": True}
+        mask = page.request("segment", object_id=5, frame=5, phase=1, prompt=again, choice=2)["mask"]
+        assert (pixels(mask["mask"]) == found.masks[2]).all() and mask["prompt"]["clicks"] == click(20, 20)["clicks"]
 
         mask = page.request("draw", object_id=4, frame=3, phase=2, mask=to_wire(square()))["mask"]
         assert mask["origin"] == DRAWN and mask["phase"] == 2 and (pixels(mask["mask"]) == square()).all()
@@ -226,7 +229,7 @@ def test_two_annotators_in_two_tabs(desk: str, project: Path) -> None:
         assert cleo.wait("project", lambda event: event["can_redo"])
         assert cleo.request("redo")["what"] == "mask of object 1 on frame 4"
         assert cleo.request("redo")["what"] == "describe of object 2"
-        with pytest.raises(Refused, match="cleo has undone nothing"):
+        with pytest.raises(Refused, match="there is nothing to do again"):
             cleo.request("redo")
     with Project(project) as opened:
         mask = opened.mask(1, 4)
@@ -382,13 +385,13 @@ def test_search_for_everything_is_cancelled_and_goes_on(tmp_path: Path) -> None:
         ({"type": "judge", "object_id": 1, "verdict": "great"}, "verdict must be one of"),
         ({"type": "propagate", "object_id": 9, "frame": 1, "phase": 3}, "there is no object 9"),
         ({"type": "propagate", "object_id": 1, "frame": 1, "phase": 1}, "phase must be"),
-        ({"type": "undo"}, "nothing to undo"),
+        ({"type": "undo"}, "there is nothing to undo"),
         ({"type": "cancel", "job": 7}, "ended already"),
         ({"type": "export", "formats": ["tiff"]}, "choose formats"),
         ({"type": "export", "formats": []}, "choose formats"),
         ({"type": "fine_tune", "minutes": "x"}, "minutes must be a number"),
         ({"type": "unsure", "object_id": None, "after": 99}, "after must be"),
-        ({"type": "timeline", "object_ids": [1.5]}, "object_id must be"),
+        ({"type": "timeline", "object_ids": [1.5]}, "an object's ID must be"),
         ({"type": "annotator", "name": " "}, "say who you are"),
         ({"type": "annotator", "name": "a\nb"}, "say who you are"),
     ],
