@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 import pytest
-from browser import Visit, wait_for
-from desk_robot import DeskRobot, pixels
-from playwright.sync_api import Locator
-from shown_masks import ShownMasks, overlap
+from browser import Visit
+from desk_robot import FRAMES, DeskRobot, pixels
+from desk_visitor import DeskVisitor, Fingers, Keyboard, innermost, iou
+from shown_masks import overlap
 from std_srvs.srv import Trigger
 
+from sam2_ros import msg, srv
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN
 
 SECOND = 10**9  # ns
+MARKUP = "<img src=x onerror=alert(1)> & <b>duck</b>"
 
 pytestmark = pytest.mark.slow
 
@@ -27,15 +29,12 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRobot]:
         yield robot
 
 
-class Operator:
-    """What somebody at the page does, and what they see."""
+class Operator(DeskVisitor):
+    """What somebody at the page of a robot does, and what they see."""
 
     def __init__(self, visited: Visit, robot: DeskRobot) -> None:
-        self.visited, self.page, self.robot = visited, visited.page, robot
-        self.wait_until_shown()
-
-    def wait_until_shown(self) -> None:
-        wait_for(self.page, "window.desk?.shown?.stamp")
+        super().__init__(visited)
+        self.robot = robot
 
     @property
     def stamp(self) -> int:
@@ -44,52 +43,19 @@ class Operator:
 
     def place(self, thing: int) -> tuple[int, int]:
         """Where a thing of the scene is in the picture on the screen: its innermost pixel, column and row."""
-        return deepest(self.robot.truth(self.stamp, thing))
-
-    def on_screen(self, x: float, y: float) -> tuple[float, float]:
-        """A place of the image in the window."""
-        place = self.page.evaluate("([x, y]) => desk.stage.toScreen(x + 0.5, y + 0.5)", [x, y])
-        return place["x"], place["y"]
-
-    def click(self, x: float, y: float, **how: object) -> None:
-        self.page.mouse.click(*self.on_screen(x, y), **how)
+        return innermost(self.robot.truth(self.stamp, thing))
 
     def pause_at(self, frames: range) -> None:
         """Pauses the picture when it shows one of these frames of the scene."""
         for _ in range(100):
             if self.robot.frames.get(self.stamp) in frames:
                 self.page.keyboard.press("Space")
-                self.wait_for("desk.viewer?.frozen ?? document.body.classList.contains('is-frozen')")
+                self.wait_for("document.body.classList.contains('is-frozen')")
                 if self.robot.frames[self.stamp] in frames:
                     return
                 self.page.keyboard.press("Space")
             self.page.wait_for_timeout(100)
         raise AssertionError("the camera does not show these frames")
-
-    def box(self, mask: np.ndarray) -> None:
-        """Drags a box around a mask."""
-        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        mouse = self.page.mouse
-        mouse.move(*self.on_screen(x - 1, y - 1))
-        mouse.down()
-        mouse.move(*self.on_screen(x + width / 2, y + height / 2))
-        mouse.move(*self.on_screen(x + width, y + height))
-        mouse.up()
-
-    def masks(self, object_ids: list[int]) -> ShownMasks:
-        """What the canvas shows of these objects."""
-        return ShownMasks(self.page, object_ids)
-
-    def wait_for(self, expression: str) -> None:
-        wait_for(self.page, expression)
-
-    def wait_for_masks(self, object_ids: set[int]) -> None:
-        """Waits until exactly these objects are drawn."""
-        masks = "desk.stage.frame?.masks.filter(({mask}) => mask).map(({object_id}) => object_id).sort().join()"
-        self.wait_for(f"{masks} === '{','.join(map(str, sorted(object_ids)))}'")
-
-    def row(self, object_id: int) -> Locator:
-        return self.page.locator(f"#panel .object[data-object-id='{object_id}']")
 
     def new_object(self, do: Callable[[], object]) -> int:
         """Does something that starts an object. Returns its ID when it is tracked, and the panel has it."""
@@ -103,13 +69,6 @@ class Operator:
         return object_id
 
 
-def deepest(mask: np.ndarray) -> tuple[int, int]:
-    """The pixel that is farthest from a mask's edge: column, row."""
-    distances = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    row, column = np.unravel_index(distances.argmax(), mask.shape)
-    return int(column), int(row)
-
-
 def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
     """The candidates that the page offers: those that an eye can tell from better ones."""
     offered: list[np.ndarray] = []
@@ -119,22 +78,22 @@ def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
     return offered
 
 
-def iou(one: np.ndarray, other: np.ndarray) -> float:
-    return np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1)
+def reset(robot: DeskRobot) -> None:
+    robot.call(Trigger, "/sam2/reset")
+    robot.wait_for(lambda: not robot.objects(), "for nothing to be tracked")
 
 
 @pytest.fixture
 def operator(robot: DeskRobot, visit: Callable[..., Visit]) -> Operator:
     """At a desk where nothing is tracked yet."""
-    robot.call(Trigger, "/sam2/reset")
-    robot.wait_for(lambda: not robot.objects(), "for nothing to be tracked")
+    reset(robot)
     return Operator(visit(robot.address), robot)
 
 
 def test_mask_of_a_clicked_car_follows_it(operator: Operator) -> None:
     robot = operator.robot
     car = operator.new_object(lambda: operator.click(*operator.place(CAR)))
-    drawn = ShownMasks(operator.page, [car]).record(100)
+    drawn = operator.masks([car]).record(100)
     ious = [overlap(samples, robot.masks(stamp))[car] for stamp, samples in drawn.items()]
     assert min(ious) > 0.9 and np.median(ious) > 0.95
     right = [iou(robot.masks(stamp)[car], robot.truth(stamp, CAR)) for stamp in drawn]
@@ -212,3 +171,94 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
     for stamp, samples in drawn.items():
         assert min(overlap(samples, robot.masks(stamp)).values()) > 0.9
     assert page.locator(".timeline-names").get_by_text(str(duck), exact=True).is_visible()
+
+
+def test_keyboard_alone_is_enough(operator: Operator) -> None:
+    robot, page, keys = operator.robot, operator.page, Keyboard(operator)
+    page.get_by_role("application").focus()
+    operator.pause_at(range(FRAMES))
+    keys.press("ArrowRight")  # shows the crosshair
+    keys.move(*operator.place(CAR))
+    car = operator.new_object(lambda: keys.press("Enter"))
+    answered = len(robot.results)
+    page.locator(".candidates").wait_for()
+    keys.press("c", "ArrowRight", "Enter")  # another candidate
+    assert robot.result(answered).object_id == car
+    keys.press("l")
+    page.keyboard.type("red car")
+    keys.press("Enter")
+    robot.wait_for(lambda: robot.objects()[car].label == "red car", "for the label")
+    operator.row(car).get_by_text("red car").wait_for()
+
+    keys.press("a", "b", "ArrowRight")  # a new object, by a box
+    x, y, width, height = cv2.boundingRect(robot.truth(operator.stamp, DUCK).astype(np.uint8))
+    keys.move(x, y)
+    keys.press("Enter")
+    keys.move(x + width, y + height)
+    duck = operator.new_object(lambda: keys.press("Enter"))
+    result = robot.results[-1]
+    assert iou(pixels(result.masklet.mask), robot.truth(nanoseconds(result.header.stamp), DUCK)) > 0.5
+
+    answered = len(robot.results)
+    keys.press("p", "n", "ArrowLeft")
+    keys.move(x + width // 2, y + height // 2)
+    keys.press("Enter")  # the duck's middle is no duck
+    assert robot.result(answered).object_id == duck
+    keys.press("Escape", str(car), "Delete")
+    robot.wait_for(lambda: set(robot.objects()) == {duck}, "for the car to be removed")
+    paused = operator.stamp
+    keys.press("Space")
+    operator.wait_for(f"desk.shown.stamp > '{paused}'")
+    operator.wait_for_masks({duck})
+
+
+def test_fingers_are_enough(robot: DeskRobot, visit: Callable[..., Visit]) -> None:
+    reset(robot)
+    operator = Operator(visit(robot.address, viewport={"width": 1024, "height": 768}, has_touch=True), robot)
+    fingers, page = Fingers(operator), operator.page
+    page.get_by_role("button", name="Pause", exact=True).tap()
+    operator.wait_for("document.body.classList.contains('is-frozen')")
+    car = operator.new_object(lambda: fingers.tap(*operator.place(CAR)))
+    answered = len(robot.results)
+    fingers.hold(*operator.place(TWIN))
+    result = robot.result(answered)
+    assert result.accepted and result.object_id == car
+    x, y, width, height = cv2.boundingRect(robot.truth(operator.stamp, DUCK).astype(np.uint8))
+    duck = operator.new_object(lambda: fingers.drag((x, y), (x + width / 2, y + height / 2), (x + width, y + height)))
+    result = robot.results[-1]
+    assert iou(pixels(result.masklet.mask), robot.truth(operator.stamp, DUCK)) > 0.5
+    scale = page.evaluate("desk.stage.scale")
+    fingers.spread(320, 240, 40, 120)
+    assert page.evaluate("desk.stage.scale") > 2 * scale
+    operator.row(duck).get_by_role("button", name="Remove").tap()
+    robot.wait_for(lambda: set(robot.objects()) == {car}, "for the duck to be removed")
+
+
+def test_label_with_markup_is_text(operator: Operator) -> None:
+    robot, page = operator.robot, operator.page
+    page.get_by_label("Label for new objects").fill(MARKUP)
+    duck = operator.new_object(lambda: operator.box(robot.truth(operator.stamp, DUCK)))
+    operator.row(duck).get_by_text(MARKUP, exact=True).wait_for()
+    other = "<script>alert(2)</script>"  # from somebody else in the graph
+    header = msg.PromptResult().header
+    prompt = msg.Prompt(label=other, clicks=[msg.Click(x=40.0, y=40.0, positive=True)])
+    answer = robot.call(srv.PromptObject, "/sam2/prompt", header=header, prompt=prompt)
+    operator.row(answer.result.object_id).get_by_text(other, exact=True).wait_for()
+    assert page.locator("#panel img, #panel script, #bottom img, #bottom script").count() == 0
+
+
+def test_page_comes_back_when_the_desk_does(operator: Operator) -> None:
+    robot, page = operator.robot, operator.page
+    duck = operator.new_object(lambda: operator.box(robot.truth(operator.stamp, DUCK)))
+    operator.visited.expect("ERR_CONNECTION_REFUSED|WebSocket|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE")
+    port = int(robot.address.rstrip("/").rsplit(":", 1)[1])
+    robot.graph.processes["desk"].kill()
+    robot.graph.processes["desk"].wait()
+    operator.wait_for("!desk.connected")
+    page.get_by_text("The connection to the desk's server is lost").wait_for()
+    robot.start_desk(port)
+    operator.wait_for("desk.connected")
+    shown = operator.stamp
+    operator.wait_for(f"desk.shown.stamp > '{shown}'")
+    operator.row(duck).wait_for()
+    operator.wait_for_masks({duck})

@@ -2,6 +2,7 @@
 
 import { button } from "./button.js";
 import { element } from "./element.js";
+import { Theme } from "./theme.js";
 
 /** A button that opens the settings of one or several stages. */
 export class Looks {
@@ -24,12 +25,9 @@ export class Looks {
       { id: "theme" },
       ...[["", "System"], ["light", "Light"], ["dark", "Dark"]].map(([value, text]) => element("option", { value }, text)),
     );
-    theme.value = settings.get("theme", "");
-    theme.addEventListener("change", () => {
-      settings.set("theme", theme.value);
-      applyTheme(theme.value);
-    });
-    applyTheme(theme.value);
+    const chosen = new Theme(settings);
+    theme.value = chosen.chosen;
+    theme.addEventListener("change", () => (chosen.chosen = theme.value));
     const sheet = element(
       "div",
       { class: "popover looks", popover: "auto", id: "looks" },
@@ -82,9 +80,4 @@ export class Looks {
     this.#outline.checked = this.#look.outline;
     this.#labels.checked = this.#look.labels;
   }
-}
-
-function applyTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
-  else delete document.documentElement.dataset.theme;
 }

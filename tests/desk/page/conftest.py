@@ -7,31 +7,34 @@ from collections.abc import Callable, Iterator
 import pytest
 from browser import Visit
 from desk_parts import EchoBackend
-from played_desk import PlayedDesk
 from playwright.sync_api import Page
 
+from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.server import Server
 
 
 @pytest.fixture
-def modules(visit: Callable[..., Visit]) -> Iterator[Page]:
-    """A page in which the page's modules can be imported from /page."""
-    server = Server(EchoBackend(), port=0)
-    server.start()
-    yield visit(server.url).page
-    server.stop()
-
-
-@pytest.fixture
 def play() -> Iterator[Callable[..., Server]]:
-    """Starts a server of a `PlayedDesk`."""
+    """Starts a server of a backend."""
     servers: list[Server] = []
 
-    def start(desk: PlayedDesk, port: int = 0) -> Server:
-        servers.append(Server(desk, port=port))
+    def start(backend: Backend, port: int = 0) -> Server:
+        servers.append(Server(backend, port=port))
         servers[-1].start()
         return servers[-1]
 
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def visit(play: Callable[..., Server], visit: Callable[..., Visit]) -> Callable[..., Visit]:
+    """As everywhere; pages are left before their server stops."""
+    return visit
+
+
+@pytest.fixture
+def modules(visit: Callable[..., Visit], play: Callable[..., Server]) -> Page:
+    """A page in which the page's modules can be imported from /page."""
+    return visit(play(EchoBackend()).url).page

@@ -11,6 +11,9 @@ const GROUPS = [
   { state: "rejected", name: "Rejected" },
 ];
 
+/** On a phone the panel is a sheet, whose top is the selected object. */
+const SHEET = window.matchMedia("(max-width: 760px)");
+
 /** `select` (object ID or null), `hover` (object ID or null), `look`: which of them are shown has changed. */
 export class AnnotatedObjects extends Emitter {
   #project;
@@ -62,7 +65,7 @@ export class AnnotatedObjects extends Emitter {
     this.#selected = objectId;
     this.#folded.delete(this.#project.objects.get(objectId)?.state);
     this.#show();
-    for (const { rows } of this.#groups.values()) rows.reveal();
+    if (!SHEET.matches) for (const { rows } of this.#groups.values()) rows.reveal();
   }
 
   hide(objectId) {
@@ -131,6 +134,6 @@ export class AnnotatedObjects extends Emitter {
 }
 
 function extent(one, frames) {
-  const known = one.masks >= frames ? "all frames" : `${one.masks} of ${frames} frames`;
+  const known = one.masks >= frames ? "all" : `${one.masks} / ${frames}`;
   return one.state === "rejected" && one.reason ? `${known} · ${one.reason}` : known;
 }

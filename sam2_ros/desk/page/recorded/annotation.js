@@ -21,7 +21,7 @@ import { Pictures } from "./pictures.js";
 import { PictureView } from "./picture_view.js";
 import { Playback } from "./playback.js";
 import { Player } from "./player.js";
-import { Project } from "./project.js";
+import { Project, sentence } from "./project.js";
 import { RecordingTimeline } from "./recording_timeline.js";
 import { Tools } from "./tools.js";
 import { Verification } from "./verification.js";
@@ -38,6 +38,7 @@ const GESTURES = [
   ["Middle button, Space", "and dragging: move the picture"],
 ];
 
+const PAINTING = ["brush", "eraser", "outline"];
 const VIEWS = { annotate: "Annotate", verify: "Verify", outputs: "Outputs" };
 
 /** Fill the page. Returns {greeted(hello)}, which is called after every connection. */
@@ -60,6 +61,7 @@ class Annotation {
   #view = "annotate";
   #candidates = null;
   #hovered = null;
+  #lookedAt = null; // {key, action}: the mask of the selected object on the screen, and what made it
   #unsure = null; // frame to which somebody was led last, because the model is unsure there
 
   constructor({ connection, hello, stage, shell, shortcuts, notices, settings, labels }) {
@@ -68,7 +70,7 @@ class Annotation {
     this.time = new WorkTime();
     this.project = new Project(connection, hello, this.time);
     this.pictures = new Pictures(hello.fingerprint ?? hello.version, hello.frames, hello.damaged);
-    this.player = new Player(this.pictures, this.project.masks, hello.frames, hello.fps);
+    this.player = new Player(this.pictures, this.project.masks, this.project.span, hello.fps);
     this.head = element("div", { class: "panel-top" });
     this.phases = new Phases(this.head, settings);
     this.annotating = new Annotating(this.project, this.player, this.phases);
@@ -86,10 +88,12 @@ class Annotation {
     this.tools = new Tools(shell.rail, shell.tray, this.brush);
     this.hint = new Hint(stage);
     stage.pointing.onDemand = true;
+    markTabbing(stage.element);
     this.#listen();
     this.#registerKeys(shortcuts);
     this.choose("yes");
-    this.player.go(0);
+    this.show("annotate");
+    this.player.go(this.project.span[0]);
     this.view.show();
   }
 
@@ -109,9 +113,9 @@ class Annotation {
   // ---- what people do
 
   choose(tool) {
-    if (this.#tool !== tool && this.brush.changed && tool !== "brush" && tool !== "eraser") this.brush.save();
+    const painting = PAINTING.includes(tool);
+    if (this.brush.changed && !painting) this.brush.save();
     this.#tool = tool;
-    const painting = tool === "brush" || tool === "eraser";
     this.#stage.mode = painting ? "brush" : "point";
     this.#stage.pointing.boxing = tool === "box";
     this.#stage.pointing.polarity = tool !== "no";
@@ -152,7 +156,7 @@ class Annotation {
     const frames = [...new Set(ids.flatMap((objectId) => this.timeline.marks(objectId)))].sort((a, b) => a - b);
     const { frame } = this.player;
     const next = by > 0 ? frames.find((other) => other > frame) : frames.findLast((other) => other < frame);
-    this.player.go(next ?? (by > 0 ? this.player.frames - 1 : 0));
+    this.player.go(next ?? (by > 0 ? this.player.last : this.player.first));
   }
 
   /** In phase 1: to the next annotated frame without a mask of the selected object. */
@@ -177,7 +181,7 @@ class Annotation {
       this.select(place.object_id);
       this.#notices.say(`${this.project.label(place.object_id)}, frame ${place.frame}: predicted IoU ${place.iou.toFixed(2)}`);
     } catch (error) {
-      this.#notices.refuse(error.message);
+      this.#notices.refuse(sentence(error.message));
     }
   }
 
@@ -194,7 +198,7 @@ class Annotation {
     try {
       await this.project.ask("propagate", fields);
     } catch (error) {
-      this.#notices.refuse(error.message);
+      this.#notices.refuse(sentence(error.message));
     }
   }
 
@@ -222,7 +226,7 @@ class Annotation {
       await this.project.ask("propose", {});
       this.show("annotate");
     } catch (error) {
-      this.#notices.refuse(error.message);
+      this.#notices.refuse(sentence(error.message));
     }
   }
 
@@ -265,6 +269,7 @@ class Annotation {
     const { panel } = this.#shell;
     this.card = new ObjectCard(this.project, this.annotating, this.labels, {
       propagate: () => this.propagate(),
+      next: () => this.nextWithout(),
       removeMask: () => this.annotating.removeMask(),
       reject: () => this.reject(),
       fresh: () => this.fresh(),
@@ -293,7 +298,7 @@ class Annotation {
       unsure: () => this.unsure(),
     });
     bottom.append(this.playback.element);
-    this.timeline = new RecordingTimeline(bottom, this.#hello.frames, this.#hello.fps);
+    this.timeline = new RecordingTimeline(bottom, this.project.span, this.#hello.fps);
     this.#showTicks();
   }
 
@@ -307,17 +312,22 @@ class Annotation {
     const { project, player, annotating, timeline, objects, phases, brush, verification, jobs } = this;
     project.on("objects", () => this.#showObjects());
     project.on("runs", () => this.#showRows());
-    project.on("refused", (message) => this.#notices.refuse(message));
+    project.on("refused", (message) => {
+      if (this.annotator.name) this.#notices.refuse(message);
+      else this.annotator.ask(); // who only looks has to say who they are before they change something
+    });
     project.on("busy", (busy) => document.body.classList.toggle("is-busy", busy));
     player.on("frame", () => {
       timeline.go(player.frame);
       if (brush.changed && brush.frame !== player.frame) brush.save();
       if (this.#candidates && this.#candidates.frame !== player.frame) this.candidates.close();
       if (player.playing) this.time.touch();
+      this.#sayWhoChanged();
       this.#showCard();
     });
     player.on("state", () => this.view.overlay());
     annotating.on("selection", (objectId) => {
+      this.#sayWhoChanged();
       objects.select(objectId);
       timeline.select(objectId);
       this.candidates.close();
@@ -325,7 +335,10 @@ class Annotation {
     });
     annotating.on("candidates", (offered) => this.#offer(offered));
     project.masks.on("change", ([first, last]) => {
-      if (first <= player.frame && player.frame <= last) this.#showCard();
+      if (first <= brush.frame && brush.frame <= last) brush.refresh();
+      if (first > player.frame || player.frame > last) return;
+      this.#sayWhoChanged();
+      this.#showCard();
     });
     objects.on("select", (objectId) => this.#selectAndGo(objectId));
     objects.on("look", () => this.#showRows());
@@ -346,12 +359,17 @@ class Annotation {
       this.#selectAndGo(objectId);
     });
     jobs.on("change", () => {
+      this.#showCard();
       this.proposeButton.disabled = jobs.running("propose").length > 0;
     });
     jobs.on("end", (job) => {
-      if (job.state === "failed") this.#notices.refuse(`${job.title}: ${job.message}`);
-      if (job.kind === "propagate" && job.state === "done") this.#notices.say(`${job.title}: ${job.message}`);
+      const shown = this.#view === "outputs" && (job.kind === "export" || job.kind === "fine-tune");
+      if (job.state === "failed" && !shown) this.#notices.refuse(`${job.title}: ${sentence(job.message)}`);
+      if (job.kind === "propagate" && job.state === "done") this.#notices.say(`${job.title}: ${sentence(job.message)}`);
     });
+    // what is painted is not lost when the page is closed, or a tablet is put away
+    window.addEventListener("pagehide", () => brush.save());
+    document.addEventListener("visibilitychange", () => document.hidden && brush.save());
     this.#listenToStage();
   }
 
@@ -388,6 +406,7 @@ class Annotation {
         objectId: this.annotating.selected,
         nextId: Math.max(0, ...this.project.objects.keys()) + 1,
         frame: this.player.frame,
+        seen: this.project.seen(this.player.frame),
         ...this.view.size,
         mask: mask?.present ? mask.mask : null,
       });
@@ -413,19 +432,19 @@ class Annotation {
     const painting = () => annotating() && this.brush.changed;
     const brushing = () => annotating() && this.brush.tool !== null;
     const key = (group) => (keys, says, run, when = annotating) => ({ keys, says, group, when, run });
-    const [time, point, paint, object, picture] = ["Time", "Pointing", "Painting", "Object", "Picture"].map(key);
+    const [time, point, paint, object, picture] = ["Time", "Tools", "Painting", "Object", "Picture"].map(key);
     const page = (keys, says, run) => ({ keys, says, group: "Page", run });
+    const hasMask = () => selected() && this.annotating.mask !== null;
     const inPhase1 = () => selected() && this.phases.phase === 1;
     const other = (view) => this.show(this.#view === view ? "annotate" : view);
     shortcuts.register([
       time([" "], "play, pause", (event) => this.#space(event)),
-      time(["Shift+ArrowLeft", "ArrowLeft", ","], "a frame back; Shift: the one that somebody annotated", (event) =>
-        event.shiftKey ? this.mark(-1) : this.step(-1),
+      time(["Shift+ArrowLeft", "Shift+ArrowRight"], "to the frame that somebody annotated", ({ key }) =>
+        this.mark(key === "ArrowLeft" ? -1 : 1),
       ),
-      time(["Shift+ArrowRight", "ArrowRight", "."], "a frame on; Shift: the one that somebody annotated", (event) =>
-        event.shiftKey ? this.mark(1) : this.step(1),
-      ),
-      time(["Home", "End"], "the first, the last frame", ({ key }) => this.player.go(key === "Home" ? 0 : this.player.frames - 1)),
+      time(["ArrowLeft", "ArrowRight"], "a frame back, on", ({ key }) => this.step(key === "ArrowLeft" ? -1 : 1)),
+      time([",", "."], "", ({ key }) => this.step(key === "," ? -1 : 1)),
+      time(["Home", "End"], "the first, the last frame", ({ key }) => this.player.go(key === "Home" ? this.player.first : this.player.last)),
       time(["<", ">"], "slower, faster", ({ key }) => this.player.faster(key === "<" ? -1 : 1)),
       time(["u"], "where the model is least sure", () => this.unsure()),
       point(["p"], "a click is yes", () => this.choose("yes")),
@@ -434,6 +453,7 @@ class Annotation {
       point(["k"], "crosshair: arrow keys move it, Enter clicks", () => this.#showCrosshair()),
       point(["c"], "candidates: arrows, Enter takes", () => this.candidates.focus(), () => this.candidates.open),
       paint(["d"], "brush", () => this.choose("brush")),
+      paint(["g"], "outline: what it encircles is filled", () => this.choose("outline")),
       paint(["e"], "eraser", () => this.choose("eraser")),
       paint(["[", "]"], "smaller, larger", ({ key }) => this.brush.resize(key === "[" ? 1 / 1.25 : 1.25), brushing),
       paint(["Enter"], "save what is painted", () => this.brush.save(), painting),
@@ -444,14 +464,17 @@ class Annotation {
       object(["r"], "propagate it", () => this.propagate(), selected),
       object(["v"], "it is not visible on this frame", () => this.absent(), selected),
       object(["Enter"], "phase 1: the next frame without its mask", () => this.nextWithout(), inPhase1),
-      object(["Delete", "Backspace"], "remove its mask on this frame", () => this.annotating.removeMask(), () => selected() && this.annotating.mask !== null),
+      object(["Delete"], "remove its mask on this frame", () => this.annotating.removeMask(), hasMask),
+      object(["Backspace"], "", () => this.annotating.removeMask(), hasMask),
       object(["h"], "hide it", () => this.objects.hide(this.annotating.selected), selected),
       object(["s"], "show only it", () => this.objects.only(this.annotating.selected), selected),
-      picture(["+", "="], "zoom in", () => this.#stage.zoom(1.4)),
-      picture(["-"], "zoom out", () => this.#stage.zoom(1 / 1.4)),
+      picture(["+", "-"], "zoom in, out", ({ key }) => this.#stage.zoom(key === "+" ? 1.4 : 1 / 1.4)),
+      picture(["="], "", () => this.#stage.zoom(1.4)),
       picture(["0"], "whole picture", () => this.#stage.fit()),
-      page(["z", "Ctrl+z"], "undo your last stroke, or action", () => this.reverse("undo")),
-      page(["Shift+z", "Ctrl+Shift+z", "Ctrl+y"], "redo", () => this.reverse("redo")),
+      page(["z"], "undo your last stroke, or action", () => this.reverse("undo")),
+      page(["Shift+z"], "redo", () => this.reverse("redo")),
+      page(["Ctrl+z"], "", () => this.reverse("undo")),
+      page(["Ctrl+Shift+z", "Ctrl+y"], "", () => this.reverse("redo")),
       page(["w"], "verify, and back", () => other("verify")),
       page(["x"], "outputs, and back", () => other("outputs")),
       page(["Escape"], "leave what is begun; select nothing", () => this.#escape()),
@@ -470,7 +493,7 @@ class Annotation {
   }
 
   #intent(place) {
-    const masks = this.project.masks.on(this.player.frame) ?? [];
+    const masks = this.project.masks.at(this.player.frame) ?? [];
     const visible = masks.filter(({ object_id: objectId }) => this.objects.visible(objectId));
     return intent(place, visible, this.annotating.selected);
   }
@@ -575,7 +598,20 @@ class Annotation {
   }
 
   #showCard() {
-    this.card.show(this.player.frame, this.#propagation());
+    const annotated = this.phases.phase === 1 ? this.#hello.annotated_frames.length : null;
+    this.card.show(this.player.frame, this.#propagation(), annotated);
+  }
+
+  /** Somebody else has changed the mask that is being looked at. */
+  #sayWhoChanged() {
+    const mask = this.annotating.mask;
+    const key = `${this.annotating.selected} ${this.player.frame}`;
+    const before = this.#lookedAt;
+    this.#lookedAt = { key, action: mask?.action_id ?? 0 };
+    if (before?.key !== key || !mask || mask.action_id === before.action) return;
+    if (mask.author !== this.annotator.name) {
+      this.#notices.say(`${this.project.label(mask.object_id)} was changed on this frame by ${mask.author}.`);
+    }
   }
 
   #showTicks() {
@@ -607,6 +643,14 @@ class Annotation {
     this.timeline.show(rows);
     this.#showCard();
   }
+}
+
+/** Marks an element while it has the focus by the Tab key: after clicks, shortcuts would show its focus all the time. */
+function markTabbing(made) {
+  let tabbed = false;
+  window.addEventListener("keydown", (event) => (tabbed = event.key === "Tab"), true);
+  made.addEventListener("focus", () => made.classList.toggle("by-tab", tabbed));
+  made.addEventListener("pointerdown", () => made.classList.remove("by-tab"));
 }
 
 /** A style sheet, when it is there. */

@@ -3,6 +3,7 @@
 import { button } from "../button.js";
 import { element, setText } from "../element.js";
 import { Emitter } from "../emitter.js";
+import { sentence } from "./project.js";
 
 const LONGEST = 256;
 
@@ -96,7 +97,7 @@ export class Annotator extends Emitter {
     try {
       await this.#project.ask("annotator", { name });
     } catch (error) {
-      if (problem) setText(problem, error.message);
+      if (problem) setText(problem, sentence(error.message));
       return false;
     }
     this.name = name;

@@ -2,7 +2,7 @@
 
 import { element, setText } from "../element.js";
 
-const SAYS = { loading: "is being loaded", failed: "cannot be loaded", ready: "" };
+const SAYS = { loading: "The model is being loaded", failed: "The model cannot be loaded", ready: "Model:" };
 
 export class ModelState {
   constructor(connection) {
@@ -15,7 +15,7 @@ export class ModelState {
     this.element.hidden = !model;
     if (!model) return;
     this.element.dataset.state = model.state;
-    setText(this.element, `${model.name} ${SAYS[model.state] ?? model.state}`.trim());
-    this.element.title = model.message ?? "";
+    setText(this.element, model.state === "ready" ? `${SAYS.ready} ${model.name}` : (SAYS[model.state] ?? model.state));
+    this.element.title = model.message || model.name;
   }
 }

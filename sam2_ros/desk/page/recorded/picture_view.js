@@ -41,7 +41,7 @@ export class PictureView {
 
   /** Size of the image on the screen: all coordinates are its. */
   get size() {
-    const mask = this.#parts.project.masks.on(this.#parts.player.frame)?.[0]?.mask;
+    const mask = this.#parts.project.masks.at(this.#parts.player.frame)?.[0]?.mask;
     return mask ? { height: mask.height, width: mask.width } : { height: this.#height, width: this.#width };
   }
 
@@ -67,25 +67,28 @@ export class PictureView {
 
   #draw(frame, picture) {
     const { project, objects, annotating, pictures, brush, player } = this.#parts;
-    const masks = project.masks.on(frame);
+    const masks = project.masks.at(frame);
     if (masks === null || !player.playing) project.masks.load(frame).catch(() => {}); // told when they are here
     const reason = pictures.damaged.get(frame);
     this.damage.hidden = reason === undefined;
     if (reason !== undefined) setText(this.damage, `Frame ${frame} is damaged: ${reason}`);
     const { height, width } = this.size;
-    const painting = brush.canvas && brush.frame === frame ? brush.objectId : undefined;
+    const painting = brush.canvas && brush.frame === frame && !brush.conflict ? brush.objectId : undefined;
     const shown = (masks ?? [])
       .filter((mask) => objects.visible(mask.object_id) && mask.object_id !== painting)
       .map((mask) => {
         const chosen = mask.object_id === annotating.selected;
+        const proposed = project.objects.get(mask.object_id)?.state === "proposed";
+        const hovered = mask.object_id === this.#hovered;
         return {
           object_id: mask.object_id,
           label: project.objects.get(mask.object_id)?.label ?? "",
           mask: mask.present ? (chosen && this.#preview) || mask.mask : null,
           box: mask.present ? mask.box : null,
-          chosen: chosen || mask.object_id === this.#hovered,
-          dim: this.#hovered !== null && mask.object_id !== this.#hovered,
-          dashed: project.objects.get(mask.object_id)?.state === "proposed",
+          chosen: chosen || hovered,
+          dim: this.#hovered !== null && !hovered,
+          dashed: proposed,
+          outline: proposed && !chosen && !hovered ? true : undefined,
         };
       });
     this.#stage.show({ bitmap: picture ?? nothing(width, height), width, height, masks: shown, frame });
@@ -113,7 +116,7 @@ export class PictureView {
     }
     const painted = brush.frame === frame ? brush.canvas : null;
     const at = this.#cursor?.at ?? this.#cursor;
-    const cursor = brush.tool && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
+    const cursor = (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
     this.#stage.overlay({ points, box, canvas: painted, opacity: 0.55, cursor });
   }
 

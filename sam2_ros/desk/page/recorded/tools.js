@@ -9,6 +9,7 @@ const TOOLS = {
   no: { icon: "no", name: "Click on what does not belong to it", key: "N" },
   box: { icon: "box", name: "Draw a box around it", key: "B" },
   brush: { icon: "brush", name: "Paint the mask", key: "D" },
+  outline: { icon: "outline", name: "Draw an outline, which is filled", key: "G" },
   eraser: { icon: "eraser", name: "Erase from the mask", key: "E" },
 };
 
@@ -75,6 +76,7 @@ export class Tools extends Emitter {
   #showBrush() {
     const { tool, radius, changed, canRedo } = this.#brush;
     this.bar.hidden = tool === null && !changed;
+    this.size.hidden = this.sizeSays.hidden = tool === "outline";
     this.size.value = String(radius);
     setText(this.sizeSays, `${2 * radius} px`);
     this.undo.disabled = !changed;
