@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
+import time
 from collections.abc import Callable, Coroutine
 from itertools import count
 from types import TracebackType
@@ -13,7 +15,7 @@ import aiohttp
 
 from sam2_ros.desk.event import Event
 
-TIMEOUT = 60.0  # s; generous, because the machine may be busy: only failures take so long
+TIMEOUT = 30.0  # s; generous, because the machine may be busy: only failures take so long
 
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ class DeskPage:
         self.hello: Event = {}
         self.events: list[Event] = []
         """All that it was told so far, beside answers."""
+        self.pictures: list[tuple[Event, bytes]] = []
+        """All pictures so far: headers and JPEGs."""
         self._annotator = annotator
         self._numbers = count(1)
         self._answers: dict[int, Event] = {}
@@ -65,12 +69,28 @@ class DeskPage:
         Args:
             after: so many events are not looked at.
         """
-        looked = after
+        looked, deadline = after, time.monotonic() + TIMEOUT
         while True:
             for event in self.events[looked:]:
                 if event["type"] == type and where(event):
                     return event
             looked = len(self.events)
+            assert time.monotonic() < deadline, f"no such event {type}; the last: {self.events[-1]}"
+            self._receive()
+
+    def picture(self, where: Callable[[Event], bool] = lambda header: True, after: int = 0) -> tuple[Event, bytes]:
+        """The first picture for whose header this is true.
+
+        Args:
+            after: so many pictures are not looked at.
+        """
+        looked, deadline = after, time.monotonic() + TIMEOUT
+        while True:
+            for picture in self.pictures[looked:]:
+                if where(picture[0]):
+                    return picture
+            looked = max(looked, len(self.pictures))
+            assert time.monotonic() < deadline, f"no such picture; {len(self.pictures)} others"
             self._receive()
 
     def ended(self, job: int) -> Event:
@@ -106,6 +126,12 @@ class DeskPage:
 
     def _receive(self) -> None:
         message = self._run(self._socket.receive())
+        if message.type is aiohttp.WSMsgType.BINARY:
+            (length,) = struct.unpack_from(">I", message.data)
+            header = json.loads(message.data[4 : 4 + length])
+            self.pictures.append((header, message.data[4 + length :]))
+            self._run(self._socket.send_json({"type": "shown", "key": header["key"]}))
+            return
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionError(f"the desk has closed the page: {message}")
         event = json.loads(message.data)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("desk")  # before the imports that would fail
+
 import argparse
 import sys
 from importlib import import_module
 
 from sam2_ros.command_line import CommandParser
 from sam2_ros.commands.recording_options import add_options
-from sam2_ros.requirements import require
 
 DESCRIPTION = """A page in the browser to point, watch and correct.
 
@@ -51,6 +55,8 @@ def live(options: argparse.Namespace) -> int:
     except ImportError as error:
         sys.exit(f"desk: {error} For a recording: {sys.argv[0]} BAG|VIDEO|FOLDER")
     parameters = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    if options.demo:
+        require("demo")
     room = "demo" if options.demo else "node"
     return int(import_module(f"sam2_ros.desk.live.{room}").run(parameters))
 
@@ -59,3 +65,7 @@ def recorded(options: argparse.Namespace) -> int:
     """The desk over a recording: its annotation project."""
     require("annotate")
     return int(import_module("sam2_ros.commands.recording_desk").run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,13 +9,14 @@ from sam2_ros.desk.refusal import Refusal
 from sam2_ros.tracking.prompt import MAX_CLICKS, MAX_LABEL, MAX_OBJECT_ID, Box, Click, Prompt, PromptError
 
 
-def prompt(value: Any, size: tuple[int, int]) -> Prompt:
+def prompt(value: Any, size: tuple[int, int], may_name: bool = False) -> Prompt:
     """The prompt in {object_id, label, clicks, box, mask, replace}; what is left out is as in `Prompt`.
 
     A click is {x, y, positive}, a box [x, y, width, height], a mask {height, width, counts}.
 
     Args:
         size: height and width of the image.
+        may_name: a label alone is a prompt, too: the new label of an object.
 
     Returns:
         The prompt, checked for an image of this size.
@@ -34,7 +35,7 @@ def prompt(value: Any, size: tuple[int, int]) -> Prompt:
             mask=None if drawn is None else wire_mask.mask(drawn, size),
             label=requests.text(value, "label", MAX_LABEL, default=""),
             replace=requests.flag(value, "replace", default=False),
-        ).checked(*size)
+        ).checked(*size, may_name=may_name)
     except PromptError as error:
         raise Refusal(str(error)) from None
 

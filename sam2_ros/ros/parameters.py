@@ -507,7 +507,7 @@ DESK_PARAMETERS = (
         applies="start",
     ),
     ParameterSpec(
-        "image_transport",
+        "picture_transport",
         "node",
         "Where pictures come from. node: from the topic that the sam2 node takes its images from. raw, compressed: from"
         " that one beside it, such as compressed for a desk on another machine than the camera.",

@@ -96,10 +96,10 @@ class LiveBackend(Backend):
             return {}  # it has left in the meantime
         self._clients[client], self._widths[client] = {*names}, width
         for name, camera in [*self.cameras.items()]:
-            if name in self._clients[client]:
-                await camera.watch(client, width)
-            else:
-                await camera.unwatch(client)
+            wanted = self._clients.get(client)
+            if wanted is None:  # it has left in the meantime
+                break
+            await (camera.watch(client, width) if name in wanted else camera.unwatch(client))
         return {}
 
     # What goes on by itself
@@ -155,7 +155,7 @@ class LiveBackend(Backend):
         await camera.open()
         self.cameras[name] = camera
         for client, names in [*self._clients.items()]:
-            if name in names:
+            if name in names and client in self._clients:
                 await camera.watch(client, self._widths[client])
 
     def _cameras_event(self) -> Event:

@@ -74,7 +74,7 @@ class Camera:
     def __init__(self, name: str, settings: Settings, ros: RosThread, workers: Executor) -> None:
         self.name = name
         self.online = True
-        self.last_online = time.monotonic()
+        self.last_online = self._opened = time.monotonic()
         """s."""
         self.health: Health | None = None
         self.watchers: dict[Client, Watcher] = {}
@@ -116,9 +116,9 @@ class Camera:
             max_width: of its pictures, pixels; 0: as wide as they are.
         """
         limits = [width for width in (max_width, self._settings.max_width) if width]
-        self.watchers[client] = Watcher(width_for(min(limits, default=0)))
+        self.watchers[client] = watcher = Watcher(width_for(min(limits, default=0)))
+        self._tell_presence(client, watcher)
         await self.subscribe()
-        self._tell_presence(client, self.watchers[client])
         if (moment := self._pictures.newest_pair) is not None:
             self._show(moment)
 
@@ -138,7 +138,7 @@ class Camera:
     @property
     def _image_topic(self) -> str:
         topic = "" if self.health is None else self.health.topic
-        transport = self._settings.image_transport
+        transport = self._settings.picture_transport
         if not topic or transport == "node":
             return topic
         return topic.removesuffix("/compressed") + ("/compressed" if transport == "compressed" else "")
@@ -165,7 +165,8 @@ class Camera:
         if not self.online:
             return "the sam2 node is gone; this page goes on as soon as it is back"
         if health is None:
-            return "the sam2 node says nothing about its state: it has just started, or it is stuck"
+            quiet = time.monotonic() - self._opened > HEALTH_TIMEOUT
+            return "the sam2 node says nothing about its state on /diagnostics: is it stuck?" if quiet else ""
         if health.problem:
             return health.problem
         if self._unreadable:
@@ -194,8 +195,10 @@ class Camera:
             return
         finally:
             self._listing = False
+        history = [*map(nanoseconds, listed.history)]
+        self._pictures.forget_before(min(history, default=0))
         known = {*self._pictures.pairs}
-        stamps = [str(stamp) for stamp in map(nanoseconds, listed.history) if stamp in known]
+        stamps = [str(stamp) for stamp in history if stamp in known]
         event = {"type": "history", "camera": self.name, "stamps": stamps}
         for client in self.watchers:
             client.send(event, key=f"history {self.name}")
@@ -246,7 +249,7 @@ class Camera:
         self._newest, self._newest_came = message, (now, now - before)
         stamp = nanoseconds(message.header.stamp)
         if stamp < self._presence.newest:  # time has jumped
-            self._pictures.clear()
+            self._pictures.forget_after(stamp)
             self._decoder = ImageDecoder()
         objects = message.masklets
         labels = {masklet.object_id: masklet.label for masklet in objects}
@@ -353,7 +356,7 @@ class Camera:
 
     async def _prompt(self, client: Client, request: Event) -> Event:
         stamp = stamp_of(request)
-        prompt = prompt_message(request, self._size_of(stamp))
+        prompt = prompt_message(request, self._size_of(stamp), may_name=True)
         call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
         result = (await self._call("prompt", call)).result
         if not result.accepted:

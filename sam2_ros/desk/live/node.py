@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from sam2_ros.requirements import require
+
+if __name__ == "__main__":
+    require("desk")  # before the imports that would fail
+
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -73,3 +78,7 @@ def _run(parameters: Mapping[str, Value]) -> int:
         server.stop()
         node.destroy_node()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run({}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sam2_ros.desk.live.camera_image import CameraImage, Encoded
@@ -65,9 +66,7 @@ class PictureHistory:
         moment = self._moment(stamp)
         moment.masklets, moment.published_ms = masklets, published_ms
         if moment.is_pair:
-            for other in [*self._moments.values()]:
-                if other.stamp < stamp and not other.is_pair:
-                    del self._moments[other.stamp]
+            self._forget(lambda other: other.stamp < stamp and not other.is_pair)
         self._bound()
         return moment
 
@@ -97,15 +96,23 @@ class PictureHistory:
         """Forget everything."""
         self._moments.clear()
 
-    def bound(self) -> None:
-        """Forget the oldest if there are too many or too large ones. To be called after a picture was encoded."""
-        self._bound()
+    def forget_before(self, stamp: int) -> None:
+        """Forget what is older than an image."""
+        self._forget(lambda moment: moment.stamp < stamp)
+
+    def forget_after(self, stamp: int) -> None:
+        """Forget what is newer than an image: time has jumped back to it."""
+        self._forget(lambda moment: moment.stamp > stamp)
 
     def _moment(self, stamp: int) -> Moment:
         if (moment := self._moments.get(stamp)) is None:
             moment = self._moments[stamp] = Moment(stamp)
         self._moments.move_to_end(stamp)
         return moment
+
+    def _forget(self, is_forgotten: Callable[[Moment], bool]) -> None:
+        for moment in filter(is_forgotten, [*self._moments.values()]):
+            del self._moments[moment.stamp]
 
     def _bound(self) -> None:
         moments = [*self._moments.values()]

@@ -24,14 +24,15 @@ def stamp_of(request: Event) -> int:
     return requests.whole(request, "stamp", 0, MAX_STAMP, default=0)
 
 
-def prompt_message(request: Event, size: tuple[int, int]) -> Prompt:
+def prompt_message(request: Event, size: tuple[int, int], may_name: bool = False) -> Prompt:
     """The message of a request's prompt.
 
     Args:
         size: height and width of the image.
+        may_name: a label alone is a prompt, too: the new label of an object.
 
     Raises:
         Refusal: it is no prompt for an image of this size.
     """
-    prompt = wire_prompt.prompt(requests.mapping(request, "prompt"), size)
+    prompt = wire_prompt.prompt(requests.mapping(request, "prompt"), size, may_name)
     return prompts.to_message(prompt, prompt.object_id)

@@ -26,19 +26,19 @@ class RosThread:
     def __init__(self, node: Node, executor: Executor) -> None:
         self.node = node
         self._executor = executor
+        self._stopping = False
         self._lock = threading.Lock()
         self._give_up: set[Callable[[], None]] | None = set()  # of the calls under way; None: it has ended
         executor.add_node(node)
 
     def spin(self) -> None:
-        """Execute callbacks in this thread, until ROS is shut down or the executor is."""
+        """Execute callbacks in this thread, until ROS is shut down or `stop` is called."""
         try:
-            while self.node.context.ok():
+            while self.node.context.ok() and not self._stopping:
                 try:
-                    self._executor.spin()
-                    return  # the executor was shut down
+                    self._executor.spin_once()
                 except ExternalShutdownException:
-                    return
+                    break
                 except Exception as error:  # from a callback; no message ends the desk
                     if self.node.context.ok():
                         self.log_error(error)
@@ -47,6 +47,12 @@ class RosThread:
                 under_way, self._give_up = self._give_up or set(), None
             for give_up in under_way:
                 give_up()
+            self._executor.shutdown()
+
+    def stop(self) -> None:
+        """End `spin`, from any thread."""
+        self._stopping = True
+        self._executor.wake()
 
     def log_error(self, error: BaseException) -> None:
         """Write an unexpected error into the log."""

@@ -15,7 +15,7 @@ class Settings:
     picture_rate: float = 30.0
     """Pictures per second of each camera; 0: all."""
     jpeg_quality: int = 80
-    image_transport: Literal["node", "raw", "compressed"] = "node"
+    picture_transport: Literal["node", "raw", "compressed"] = "node"
     kept_pictures: int = 64
     """For each camera."""
     kept_memory: int = 128
