@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sam2_ros.annotation.action import Action
-from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
+from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask, Rating
 from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED, AnnotatedObject, Extent
 from sam2_ros.annotation.database import (
     FORM,
@@ -42,6 +42,18 @@ LOOK = "look"
 
 _TABLES = {"object": "objects", "mask": "masks", "prompt": "prompts"}
 _COLUMNS = {"objects": OBJECT_COLUMNS, "masks": MASK_COLUMNS, "prompts": PROMPT_COLUMNS}
+
+_UNDOABLE = (
+    f"SELECT * FROM actions WHERE annotator = :by AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
+    " ORDER BY action_id DESC LIMIT 1"
+)
+_REDOABLE = (
+    "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
+    " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL"
+    f" AND kind <> '{LOOK}'), 0)"
+    " ORDER BY action_id DESC LIMIT 1"
+)
+"""What `undo` and `redo` of an annotator reverse."""
 
 _CONTENT = ("form", "recording", "fingerprint", "frames", "fps", "annotated_fps")
 """What the table `project` says at least."""
@@ -223,6 +235,16 @@ class Project:
         rows = self._rows("SELECT frame, prompt FROM prompts WHERE object_id = ? ORDER BY frame", object_id)
         return [ScheduledPrompt(frame, from_json(text, object_id)) for frame, text in rows]
 
+    def prompts_on(self, frame: int) -> dict[int, Prompt]:
+        """The prompts of a frame, by object; all clicks on an object are one."""
+        rows = self._rows("SELECT object_id, prompt FROM prompts WHERE frame = ? ORDER BY object_id", frame)
+        return {object_id: from_json(text, object_id) for object_id, text in rows}
+
+    def ratings_of(self, object_id: int) -> Iterator[Rating]:
+        """What is said of an object frame by frame, without its masks."""
+        query = "SELECT frame, origin, present, presence, iou FROM masks WHERE object_id = ? ORDER BY frame"
+        return self._iterate(_rating, query, object_id)
+
     def extents(self) -> dict[int, Extent]:
         """What is known of each object that has masks, by ascending ID."""
         rows = self._rows(
@@ -266,9 +288,20 @@ class Project:
         with sqlite_errors(self.file, REMEDIES):
             return {author for (author,) in self._database.execute(query, {"id": object_id})}
 
+    def annotators(self) -> list[str]:
+        """Everybody who has done anything, by name."""
+        return [name for (name,) in self._rows("SELECT DISTINCT annotator FROM actions ORDER BY annotator")]
+
     def actions(self, after: int = 0) -> Iterator[Action]:
         """All actions with higher numbers than `after`, in order."""
         return self._iterate(_action, "SELECT * FROM actions WHERE action_id > ? ORDER BY action_id", after)
+
+    def reversible(self, by: str) -> tuple[Action | None, Action | None]:
+        """The actions that `undo` and `redo` of an annotator would reverse; None: there is none."""
+        with sqlite_errors(self.file, REMEDIES):
+            rows = [self._database.execute(query, {"by": by}).fetchone() for query in (_UNDOABLE, _REDOABLE)]
+        undoable, redoable = (None if row is None else _action(row) for row in rows)
+        return undoable, redoable
 
     # ---- actions
 
@@ -498,21 +531,11 @@ class Project:
         Raises:
             ChangedError: what the action has changed was changed again since then.
         """
-        query = (
-            f"SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        return self._reverse(by, query, (by,), "undo", seconds)
+        return self._reverse(by, _UNDOABLE, {"by": by}, "undo", seconds)
 
     def redo(self, by: str, seconds: float = 0.0) -> Action | None:
         """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
-        query = (
-            "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
-            " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL"
-            f" AND kind <> '{LOOK}'), 0)"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        return self._reverse(by, query, {"by": by}, "redo", seconds)
+        return self._reverse(by, _REDOABLE, {"by": by}, "redo", seconds)
 
     # ---- how
 
@@ -741,6 +764,11 @@ def _mask(row: tuple[Any, ...]) -> AnnotatedMask:
     return AnnotatedMask(
         object_id, frame, height, width, bool(present), presence, iou, lengths, origin, phase, author, action_id
     )
+
+
+def _rating(row: tuple[Any, ...]) -> Rating:
+    frame, origin, present, presence, iou = row
+    return Rating(frame, origin, bool(present), presence, iou)
 
 
 def _action(row: tuple[Any, ...]) -> Action:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sam2_ros.commands.grouped_help import grouped_help
 from sam2_ros.requirements import require
+from sam2_ros.version import version
 
 PROGRAM = "sam2_ros"
 
@@ -24,6 +25,9 @@ class Command(NamedTuple):
 
 
 GROUPS: dict[str, dict[str, Command]] = {
+    "In the browser, live or over recordings": {
+        "desk": Command("sam2_ros.commands.desk", "point, watch and correct; annotate recordings"),
+    },
     "Recordings and pictures": {
         "track": Command("sam2_ros.commands.track", "follow things through a bag, a video or a folder of images"),
         "fleet": Command("sam2_ros.commands.fleet", "many recordings at once, on this machine or on a cluster"),
@@ -125,18 +129,3 @@ def help_of(program: str) -> str:
     about = "SAM 2 for robots: point at a thing once, and every image says where it is."
     more = f"{program} COMMAND --help says more of each. {program} --version"
     return grouped_help(f"{program} COMMAND ...", about, summaries, EXAMPLES, program, more)
-
-
-def version() -> str:
-    """The version of this package, also in a colcon workspace, where pip knows nothing of it."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(PROGRAM)
-    except metadata.PackageNotFoundError:
-        from xml.etree import ElementTree
-
-        from ament_index_python import get_package_share_directory
-
-        package = os.path.join(get_package_share_directory(PROGRAM), "package.xml")
-        return ElementTree.parse(package).getroot().findtext("version") or "unknown"

@@ -64,7 +64,7 @@ def schedule(
             image, height, width = images.nearest(
                 frame, exact=timed.moment is not None and timed.moment.unit == "frame"
             )
-            prompt = timed.prompt.checked(height, width)
+            prompt = timed.prompt.checked(height, width, may_name=True)
             if prompt.mask is not None and shape is not None:
                 check_large_enough(prompt.mask, shape(height, width))
             checked.append((image, timed, prompt))

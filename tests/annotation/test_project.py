@@ -468,3 +468,31 @@ def test_looking_takes_time_and_changes_nothing(project: Project) -> None:
     assert project.redo("ann") is not None and contents(project) == before
     with pytest.raises(ProjectError, match="no object 7"):
         project.look("ann", 7, 3, 1, seconds=1.0)
+
+
+def test_what_can_be_reversed(project: Project) -> None:
+    assert project.reversible("ann") == (None, None)
+    number = project.add_object("ann", "cup")
+    project.put_mask("ann", a_mask(number, 2))
+    undoable, redoable = project.reversible("ann")
+    assert undoable is not None and undoable.kind == "mask" and redoable is None
+    project.undo("ann")
+    undoable, redoable = project.reversible("ann")
+    assert undoable is not None and undoable.kind == "add" and redoable is not None
+    assert project.reversible("ben") == (None, None)
+    project.redo("ann")
+    assert project.reversible("ann")[1] is None
+    assert project.annotators() == ["ann"]
+
+
+def test_prompts_on_a_frame(project: Project) -> None:
+    for left in (10, 30):
+        number = project.add_object("ann")
+        prompt = Prompt(number, clicks=(Click(left, 12),))
+        project.put_mask("ann", a_mask(number, 2, left, origin=PROMPTED), prompt)
+    project.put_mask("ann", a_mask(1, 3))
+    assert {object_id: prompt.clicks for object_id, prompt in project.prompts_on(2).items()} == {
+        1: (Click(10, 12),),
+        2: (Click(30, 12),),
+    }
+    assert project.prompts_on(4) == {}

@@ -30,14 +30,14 @@ PROPOSALS = "proposals"
 
 def new(options: argparse.Namespace, console: Console) -> None:
     """Make a project, or open the one that is there, and add proposals. Raises `commands.errors.ERRORS`."""
-    folder = options.project or _beside(options.recording)
+    folder = options.project or project_beside(options.recording)
     if folder.resolve() == options.recording.resolve():
         raise ValueError(f"{folder} is the recording itself; give another folder for the project")
     there = (folder / FILE).exists()
     recording = _opened_again(options, folder) if there else _opened(options)
     for notice in recording.notices:
         say(console, f"note: {notice}", "yellow")
-    with _created(folder, recording, options.annotated_fps) as project:
+    with created(folder, recording, options.annotated_fps) as project:
         annotated = f"{len(project.annotated_frames)} of {len(project.span)} frames"
         said = "is there already" if there else f"made; phase 1 annotates {annotated}"
         say(console, f"{folder}: {said}")
@@ -52,7 +52,8 @@ def new(options: argparse.Namespace, console: Console) -> None:
             say(console, f"next: {command('prompt', folder, pointed)}", "dim")
 
 
-def _beside(recording: Path) -> Path:
+def project_beside(recording: Path) -> Path:
+    """The folder of a recording's project, unless another one is given."""
     path = Path(os.path.abspath(recording)) if not recording.name or recording.name == ".." else recording
     return path.with_name(f"{path.name}.annotation")
 
@@ -78,12 +79,17 @@ def _opened_again(options: argparse.Namespace, folder: Path) -> Recording:
     return recording
 
 
-def _created(folder: Path, recording: Recording, annotated_fps: float) -> Project:
+def created(folder: Path, recording: Recording, annotated_fps: float, remedy: str = "new RECORDING PROJECT") -> Project:
+    """The project of a recording, made if it is not there. Raises ProjectError, OSError or ValueError.
+
+    Args:
+        remedy: how another folder is given.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror if folder.is_dir() or not folder.exists() else "it is no folder"
-        raise ValueError(f"{folder}: {reason}; give another folder: new RECORDING PROJECT") from error
+        raise ValueError(f"{folder}: {reason}; give another folder: {remedy}") from error
     return Project.create(folder, recording, annotated_fps)
 
 
