@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -14,18 +15,23 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
-from sam2_ros import msg
+from sam2_ros import msg, srv
 from sam2_ros.data.clip import Clip
 from sam2_ros.ros.graph import Graph
-from sam2_ros.ros.stamps import nanoseconds
+from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.scenes.demo_scene import demo_scene
 from sam2_ros.tracking import rle
 
 TIMEOUT = 90.0  # s; generous, because the machine may be busy: only failures take so long
 FRAMES = 46
 """Of the demo's scene, in which the car drives from the left to the middle; the pot does not hide it yet."""
+
+HISTORY = 100
+"""Images that the node keeps, and can still be prompted on."""
 
 
 def write_scene(folder: Path) -> Clip:
@@ -50,18 +56,22 @@ class DeskRobot:
         self.masklets: dict[int, msg.MaskletArray] = {}
         """All messages, by their stamps, ns."""
         self.results: list[msg.PromptResult] = []
+        self.frames: dict[int, int] = {}
+        """Which frame of the scene each image is, by its stamp, ns."""
         self.graph = Graph(folder / "logs")
         self._arrival = threading.Condition()
         self._source, self._rate = folder / "images", rate
+        self._frame_of = {_digest(frame[..., ::-1].tobytes()): index for index, frame in enumerate(self.clip.frames)}
 
     def __enter__(self) -> DeskRobot:
-        self.graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-p", "history:=32")
+        self.graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-p", f"history:={HISTORY}")
         self.start_desk()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=self.graph.domain)
         self._node = Node("witness", context=self._context)
         self._node.create_subscription(msg.MaskletArray, "/sam2/masklets", self._on_masklets, QoSProfile(depth=100))
         self._node.create_subscription(msg.PromptResult, "/sam2/prompt_results", self._on_result, QoSProfile(depth=100))
+        self._node.create_subscription(Image, "/image", self._on_image, qos_profile_sensor_data)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -82,7 +92,7 @@ class DeskRobot:
 
     def start_desk(self, port: int = 0) -> None:
         """Starts the desk; `address` waits for it."""
-        self.graph.start("desk", "sam2_ros.desk.live.node", "--ros-args", "-p", f"port:={port}")
+        self.graph.start("desk", "sam2_ros.commands.desk", "--port", str(port))
 
     @property
     def address(self) -> str:
@@ -112,13 +122,33 @@ class DeskRobot:
     def masks(self, stamp: int) -> dict[int, np.ndarray]:
         """The masks that were published for an image, by object ID: bool [H, W]."""
         self.wait_for(lambda: stamp in self.masklets, f"for the masklets of {stamp}")
-        return {masklet.object_id: _pixels(masklet.mask) for masklet in self.masklets[stamp].masklets}
+        return {masklet.object_id: pixels(masklet.mask) for masklet in self.masklets[stamp].masklets}
+
+    def candidates(self, stamp: int, x: int, y: int) -> list[np.ndarray]:
+        """What a click on an image may mean, best first: bool [H, W] each."""
+        header = Header(stamp=time_message(stamp))
+        click = msg.Prompt(clicks=[msg.Click(x=float(x), y=float(y), positive=True)])
+        answer = self.call(srv.SegmentImage, "/sam2/segment", image=Image(header=header), prompts=[click])
+        assert answer.success, answer.message
+        return [pixels(masklet.mask) for masklet in answer.results[0].masklets]
+
+    def result(self, after: int) -> msg.PromptResult:
+        """The answer to the prompt after that many others."""
+        self.wait_for(lambda: len(self.results) > after, "for the answer to a prompt")
+        return self.results[after]
 
     def objects(self) -> dict[int, msg.Masklet]:
         """What is tracked now, by object ID."""
         with self._arrival:
             newest = self.masklets[max(self.masklets)]
         return {masklet.object_id: masklet for masklet in newest.masklets}
+
+    def truth(self, stamp: int, object_id: int) -> np.ndarray:
+        """The true mask of a thing of the scene on an image: bool [H, W]."""
+        self.wait_for(lambda: stamp in self.frames, f"for the image of {stamp}")
+        masks = self.clip.masks[self.frames[stamp]]
+        assert masks is not None
+        return masks[self.clip.object_ids.index(object_id)]
 
     def wait_for(self, event: Callable[[], object], purpose: str, timeout: float = TIMEOUT) -> None:
         with self._arrival:
@@ -134,11 +164,20 @@ class DeskRobot:
             self.masklets[nanoseconds(message.header.stamp)] = message
             self._arrival.notify_all()
 
+    def _on_image(self, message: Image) -> None:
+        with self._arrival:
+            self.frames[nanoseconds(message.header.stamp)] = self._frame_of[_digest(bytes(message.data))]
+            self._arrival.notify_all()
+
     def _on_result(self, message: msg.PromptResult) -> None:
         with self._arrival:
             self.results.append(message)
             self._arrival.notify_all()
 
 
-def _pixels(mask: msg.Mask) -> np.ndarray:
+def _digest(pixels: bytes) -> bytes:
+    return hashlib.blake2b(pixels, digest_size=16).digest()
+
+
+def pixels(mask: msg.Mask) -> np.ndarray:
     return rle.decode(np.asarray(mask.counts), mask.height, mask.width)

@@ -6,13 +6,18 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
+from browser import wait_for
 from playwright.sync_api import Page
 
 from sam2_ros.tracking.object_colours import colour
 
 STEP = 4
 """Every fourth pixel of the image is looked at, in both directions."""
+
+LINE = 2
+"""Pixels of the image on both sides of a mask's edge that its line covers."""
 
 _SCRIPT = Path(__file__).with_suffix(".js")
 
@@ -38,18 +43,21 @@ class ShownMasks:
     def record(self, frames: int, timeout: float = 120_000) -> dict[int, np.ndarray]:
         """Looks at that many images, each when it has just been drawn: as `now`, by stamp, ns."""
         self._page.evaluate("([palette, frames]) => recordMasks(palette, frames)", [self._palette, frames])
-        self._page.wait_for_function(
-            "(frames) => Object.keys(drawn).length >= frames", arg=frames, timeout=timeout, polling=200
-        )
+        wait_for(self._page, "(frames) => Object.keys(drawn).length >= frames", frames, timeout)
         drawn, width = self._page.evaluate("[drawn, desk.stage.frame.width]")
         return {int(stamp): _samples(text, width) for stamp, text in drawn.items()}
 
 
 def overlap(samples: np.ndarray, masks: Mapping[int, np.ndarray]) -> dict[int, float]:
-    """IoU of what is drawn with masks, bool [H, W], by object ID."""
+    """IoU of what is drawn with masks, bool [H, W], by object ID.
+
+    Pixels within `LINE` of a mask's edge are left out, because a line of other colours is drawn there.
+    """
     found = {}
     for object_id, mask in masks.items():
-        drawn, truth = samples == object_id, mask[::STEP, ::STEP]
+        pixels, square = mask.astype(np.uint8), np.ones((2 * LINE + 1, 2 * LINE + 1), np.uint8)
+        edge = cv2.dilate(pixels, square) != cv2.erode(pixels, square)
+        drawn, truth = (part & ~edge[::STEP, ::STEP] for part in (samples == object_id, mask[::STEP, ::STEP]))
         union = np.count_nonzero(drawn | truth)
         found[object_id] = np.count_nonzero(drawn & truth) / union if union else 1.0
     return found

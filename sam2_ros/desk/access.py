@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -19,6 +19,9 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 """Of every response: no other host is asked for anything, and no other page shows or reads this one."""
 
+HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[0-9a-zA-Z._-]+))(?::[0-9]+)?")
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
+
 
 class Access:
     """Decides about requests.
@@ -29,10 +32,15 @@ class Access:
     Args:
         address: the address that the desk listens on.
         port: its port.
-        token: what those at other machines have to know. None: none on a loopback address, else a new one.
+        token: what those who open the page have to know. None: nothing on a loopback address, else a new one.
+
+    Raises:
+        ValueError: the token can be guessed, or does not fit into an address.
     """
 
     def __init__(self, address: str, port: int, token: str | None = None) -> None:
+        if token is not None and not TOKEN.fullmatch(token):
+            raise ValueError("a token has at least 16 letters, digits, - and _; leave it out, and the desk makes one")
         self.is_local = is_loopback(address)
         self.token = token or ("" if self.is_local else secrets.token_urlsafe(32))
         self.cookie = f"desk-{port}"  # cookies don't distinguish ports
@@ -56,8 +64,8 @@ class Access:
 
     def socket_problem(self, headers: Mapping[str, str]) -> str | None:
         """Why a WebSocket is refused, which a browser opens for any page; None: it is not."""
-        origin = urlsplit(headers.get("Origin", ""))
-        if origin.scheme not in ("http", "https") or origin.netloc.lower() != headers.get("Host", "").lower():
+        host = headers.get("Host", "").lower()
+        if not host or headers.get("Origin", "").lower() not in (f"http://{host}", f"https://{host}"):
             return "the desk's WebSocket is for the desk's own page"
         return self.problem(headers)
 
@@ -77,8 +85,6 @@ def is_loopback(name: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """A Host header without the port and an IPv6 address's brackets."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    """A Host header without the port and an IPv6 address's brackets; empty: it is none."""
+    found = HOST.fullmatch(host)
+    return (found["address"] or found["name"]) if found else ""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import errno
 import socket
 
+MAX_PORT = 2**16 - 1
+
+BACKLOG = 1024
+"""Connections that wait to be accepted. Others are dropped without a word, and whoever waits for one waits long."""
+
 
 class CannotListen(Exception):
     """The address cannot be listened on; the message says what to do."""
@@ -16,9 +21,11 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         CannotListen: it cannot.
     """
+    if not 0 <= port <= MAX_PORT:
+        raise CannotListen(f"port {port} is none; give one from 1024 to {MAX_PORT} (0: any free one)")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError, OverflowError):
+    except (OSError, ValueError):  # also if it is no name at all
         raise CannotListen(
             f"there is no host {host!r} here; give 127.0.0.1, 0.0.0.0, or an address of this machine"
         ) from None
@@ -27,20 +34,19 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a desk that ended a moment ago
         listener.bind(address)
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
+        listener.listen(BACKLOG)
+    except OSError as error:
         listener.close()
         raise CannotListen(_explain(error, host, port)) from None
     return listener
 
 
-def _explain(error: Exception, host: str, port: int) -> str:
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
+def _explain(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
         return f"port {port} is in use, maybe by another desk; open that one, or give another port (0: any free one)"
-    if number == errno.EADDRNOTAVAIL:
+    if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine; give 127.0.0.1, 0.0.0.0, or one that `ip address` lists"
-    if number == errno.EACCES:
+    if error.errno == errno.EACCES:
         return f"port {port} is for administrators; give one from 1024 on (0: any free one)"
     return f"cannot listen on port {port} of {host}: {error}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -18,6 +19,12 @@ from sam2_ros.desk.refusal import Refusal
 MAX_UNDER_WAY = 16
 """Requests of a page that wait for their answers."""
 
+BYTES_AS_ONE = 2048
+"""Long messages count as several."""
+
+CLOSE_SECONDS = 2.0
+"""What a page has to say that it has read the reason."""
+
 MAX_REASON = 123
 """Bytes of the reason that WebSockets have room for."""
 
@@ -25,27 +32,40 @@ _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Takes the requests of one page, and sends what waits for it."""
+    """Takes the requests of one page, and sends what waits for it.
 
-    def __init__(self, client: Client, socket: web.WebSocketResponse, request: web.Request) -> None:
+    Args:
+        network_limit: of what all pages together ask of the network.
+    """
+
+    def __init__(
+        self, client: Client, socket: web.WebSocketResponse, request: web.Request, network_limit: RateLimit
+    ) -> None:
         self.client = client
         self.protocol = request.protocol
-        self.sends_since: float | None = None
-        """Since when a message has been leaving; None: none is."""
         self._socket = socket
         self._transport = request.transport
-        self._limit = RateLimit(50, 100)
-        self._refusals = RateLimit(2000, 4000)
+        self._messages = RateLimit(2000, 4000)
+        self._requests = RateLimit(50, 100)
+        self._network = RateLimit(network_limit.rate / 2, network_limit.burst / 2)  # one page leaves the others half
+        self._all_network = network_limit
         self._under_way: set[asyncio.Task[None]] = set()
+        self._sends_since: float | None = None
 
-    async def run(self, backend: Backend, network_limit: RateLimit) -> None:
-        """Until the page or the desk closes it."""
+    async def run(self, backend: Backend) -> None:
+        """Until the page or the desk closes it, and the last request is done."""
         sender = asyncio.create_task(self._send())
         try:
             async for message in self._socket:
-                if message.type is not WSMsgType.TEXT:
-                    self.client.disconnect("pages send text only")
-                elif not self._take(message.data, backend, network_limit):
+                if message.type is WSMsgType.ERROR:  # too long, or no UTF-8; the page is told already
+                    break
+                if not self._messages.allows(1 + len(message.data) / BYTES_AS_ONE):
+                    self.client.disconnect("this page sends too much; reload it")
+                elif message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+                elif message.type is WSMsgType.BINARY:
+                    self.client.disconnect("pages send text only; reload it")
+                elif message.type is WSMsgType.TEXT and not self._take(message.data, backend):
                     await asyncio.sleep(0)  # a flood shall not keep others from their turn
                 if self.client.closed:
                     break
@@ -53,29 +73,37 @@ class Connection:
             self.client.disconnect(self.client.reason)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+            await self.close(WSCloseCode.POLICY_VIOLATION, "")
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close it, in at most two seconds."""
+        """Close it with what the page is told, if it takes it in a moment."""
         reason = self.client.reason or reason
-        await self._socket.close(code=code, message=reason.encode()[:MAX_REASON])
+        with contextlib.suppress(asyncio.TimeoutError, ConnectionError):
+            await asyncio.wait_for(self._socket.close(code=code, message=reason.encode()[:MAX_REASON]), CLOSE_SECONDS)
+        self.abort()
 
     def abort(self) -> None:
         """Close it at once, with all that waits in it."""
         if self._transport is not None:
             self._transport.abort()
 
+    def is_stuck(self, seconds: float) -> bool:
+        """Whether the page has taken nothing of a message for so long, or for a moment after it was given up."""
+        since = self._sends_since
+        return since is not None and time.monotonic() - since > (CLOSE_SECONDS if self.client.closed else seconds)
+
     async def _send(self) -> None:
         while (message := await self.client.next()) is not None:
-            self.sends_since = time.monotonic()
+            self._sends_since = time.monotonic()
             try:
                 await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
             except ConnectionError:
-                break
-            self.sends_since = None
-        if self.client.reason:
-            await self.close(WSCloseCode.POLICY_VIOLATION, "")
+                return
+            self._sends_since = None
+        await self.close(WSCloseCode.POLICY_VIOLATION, "")
 
-    def _take(self, text: str, backend: Backend, network_limit: RateLimit) -> bool:
+    def _take(self, text: str, backend: Backend) -> bool:
         """Begin what a message asks for; whether it was allowed."""
         try:
             request = requests.parse(text)
@@ -89,21 +117,23 @@ class Connection:
         if number is None:
             self.client.disconnect("a request has an id, a whole number; reload the page")
             return False
-        if reason := self._refusal(request, backend, network_limit):
-            self.client.send({"type": "answer", "id": number, "ok": False, "message": reason})
+        if reason := self._refusal(request["type"] in backend.network_requests):
+            self._send_answer(number, {"ok": False, "message": reason})
             return False
         task = asyncio.create_task(self._answer(backend, number, request))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return True
 
-    def _refusal(self, request: Event, backend: Backend, network_limit: RateLimit) -> str:
-        if not self._limit.allows():
-            return f"too many requests: at most {self._limit.rate:g} a second; slow down"
+    def _refusal(self, of_network: bool) -> str:
+        if not self._requests.allows():
+            return f"too many requests: at most {self._requests.rate:g} a second; wait a moment"
         if len(self._under_way) >= MAX_UNDER_WAY:
             return f"{MAX_UNDER_WAY} requests of this page wait for their answers; wait for one"
-        if request["type"] in backend.network_requests and not network_limit.allows():
-            return f"too many prompts of all pages: at most {network_limit.rate:g} a second; try again"
+        if of_network and not self._network.allows():
+            return f"too many prompts: at most {self._network.rate:g} a second; wait a moment"
+        if of_network and not self._all_network.allows():
+            return f"too many prompts of all pages: at most {self._all_network.rate:g} a second; wait a moment"
         return ""
 
     async def _answer(self, backend: Backend, number: int, request: Event) -> None:
@@ -112,6 +142,10 @@ class Connection:
         except Refusal as refusal:
             answer = {"ok": False, "message": str(refusal)}
         except Exception as error:
-            _log.exception("desk: %s failed", request["type"][:40])
+            _log.exception("desk: %.40r failed", request["type"])
             answer = {"ok": False, "message": f"the desk failed at this, its log says more: {error!r:.200}"}
-        self.client.send({"ok": True, **answer, "type": "answer", "id": number})
+        self._send_answer(number, answer)
+
+    def _send_answer(self, number: int, answer: Event) -> None:
+        now_ms = time.time() * 1000  # the page corrects its clock by it
+        self.client.send({"ok": True, **answer, "type": "answer", "id": number, "now_ms": now_ms})

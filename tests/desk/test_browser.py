@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from browser import Visit
+from browser import Visit, wait_for
 
 pytestmark = pytest.mark.slow
 
 CLEAN = "<!DOCTYPE html><title>trial</title><canvas id=canvas></canvas><script src=/main.js></script>"
 POLICY = "default-src 'none'; script-src 'self'; img-src 'self' blob: data:"
-SCRIPT = "canvas.getContext('2d').fillRect(0, 0, 9, 9); window.ready = true"
+SCRIPT = "canvas.getContext('2d').fillRect(0, 0, 9, 9); setTimeout(() => { window.ready = true }, 100)"
 
 
 PAGES = {
@@ -58,7 +58,7 @@ def site() -> Iterator[str]:
 
 def test_clean_page_is_clean_and_its_canvas_can_be_read(visit: Callable[..., Visit], site: str) -> None:
     page = visit(site).page
-    page.wait_for_function("window.ready")
+    wait_for(page, "window.ready")
     pixels = page.evaluate("[...canvas.getContext('2d').getImageData(8, 8, 2, 1).data]")
     assert pixels == [0, 0, 0, 255, 0, 0, 0, 0]
 

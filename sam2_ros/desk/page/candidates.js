@@ -30,9 +30,11 @@ export class Candidates extends Emitter {
    * @param {number} objectId whose colour they have
    * @param {Array<{iou: number, mask: Object}>} candidates
    * @param {number|null} taken index of the one that holds already
+   * @param {boolean} above at the upper edge, so that what was clicked is not covered
    */
-  show(picture, objectId, candidates, taken = null) {
+  show(picture, objectId, candidates, taken = null, above = false) {
     this.#remove();
+    this.#host.classList.toggle("is-above", above);
     const part = surroundings(picture, candidates);
     const cards = candidates.map(({ mask, iou }, index) => {
       const canvas = element("canvas", { width: 2 * WIDTH, height: 2 * HEIGHT, "aria-hidden": "true" });

@@ -98,7 +98,8 @@ export class Connection extends Emitter {
     const took = Date.now() - request.sent;
     if (answer.now_ms !== undefined && took <= this.#quickest) {
       this.#quickest = took;
-      this.#ahead = answer.now_ms - (request.sent + took / 2);
+      const between = answer.now_ms - (request.sent + took / 2); // exact to half of what the request took
+      this.#ahead = Math.sign(between) * Math.max(Math.abs(between) - took / 2, 0);
     }
     if (answer.ok) request.resolve(answer);
     else request.reject(new Refused(answer.message));

@@ -13,6 +13,8 @@ const NAMES = {
   Escape: "Esc",
 };
 
+const ORDER = ["Pointing", "Objects", "Time", "Picture"]; // groups of keys; others come after them
+
 export class Help {
   #shortcuts;
   #gestures;
@@ -34,7 +36,7 @@ export class Help {
       this.#dialog.close();
       return;
     }
-    const groups = new Map();
+    const groups = new Map(ORDER.map((name) => [name, []]));
     for (const { keys, says, group } of this.#shortcuts.entries) {
       if (!says) continue;
       if (!groups.has(group)) groups.set(group, []);
@@ -50,8 +52,8 @@ export class Help {
       element(
         "div",
         { class: "help-groups" },
-        section("Pointing", this.#gestures.map(([gesture, says]) => row([element("b", {}, gesture)], says))),
-        ...[...groups].map(([name, rows]) => section(name, rows)),
+        section("With mouse or finger", this.#gestures.map(([gesture, says]) => row([element("b", {}, gesture)], says))),
+        ...[...groups].filter(([, rows]) => rows.length).map(([name, rows]) => section(name, rows)),
       ),
     );
     this.#dialog.showModal();

@@ -2,6 +2,7 @@
 
 import { button } from "./button.js";
 import { element } from "./element.js";
+import { Theme } from "./theme.js";
 
 /** A button that opens the settings of one or several stages. */
 export class Looks {
@@ -22,22 +23,19 @@ export class Looks {
     const theme = element(
       "select",
       { id: "theme" },
-      ...[["", "as the system"], ["light", "light"], ["dark", "dark"]].map(([value, text]) => element("option", { value }, text)),
+      ...[["", "System"], ["light", "Light"], ["dark", "Dark"]].map(([value, text]) => element("option", { value }, text)),
     );
-    theme.value = settings.get("theme", "");
-    theme.addEventListener("change", () => {
-      settings.set("theme", theme.value);
-      applyTheme(theme.value);
-    });
-    applyTheme(theme.value);
+    const chosen = new Theme(settings);
+    theme.value = chosen.chosen;
+    theme.addEventListener("change", () => (chosen.chosen = theme.value));
     const sheet = element(
       "div",
       { class: "popover looks", popover: "auto", id: "looks" },
       element("h2", {}, "How it looks"),
-      element("label", { class: "field" }, element("span", {}, "Opacity of masks"), this.#opacity),
+      element("label", { class: "field" }, element("span", {}, "Opacity"), this.#opacity),
       this.#outline.parentElement,
       this.#labels.parentElement,
-      element("label", { class: "field" }, element("span", {}, "Page"), theme),
+      element("label", { class: "field" }, element("span", {}, "Colours"), theme),
     );
     const opener = button({ icon: "tune", name: "How it looks", run: () => {} });
     opener.setAttribute("popovertarget", "looks");
@@ -82,9 +80,4 @@ export class Looks {
     this.#outline.checked = this.#look.outline;
     this.#labels.checked = this.#look.labels;
   }
-}
-
-function applyTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
-  else delete document.documentElement.dataset.theme;
 }

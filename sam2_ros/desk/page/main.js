@@ -7,6 +7,7 @@ import { Settings } from "./settings.js";
 import { Shell } from "./shell.js";
 import { Shortcuts } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { Theme } from "./theme.js";
 
 const MODES = {
   live: () => import("./live/desk.js"),
@@ -16,6 +17,7 @@ const MODES = {
 const shell = new Shell();
 const connection = new Connection();
 const settings = new Settings();
+new Theme(settings); // before anything is drawn
 const stage = new Stage(shell.stage);
 const notices = new Notices(document.getElementById("notices"));
 const parts = {

@@ -83,6 +83,11 @@ export class Objects extends Emitter {
     row.item.classList.add("has-picture");
   }
 
+  /** Whether an object's picture has been drawn. */
+  hasPicture(objectId) {
+    return this.#rows.get(objectId)?.item.classList.contains("has-picture") ?? false;
+  }
+
   /** Puts the keyboard into the chosen object's label. */
   editLabel() {
     const field = this.#rows.get(this.#chosen)?.item.querySelector("input");

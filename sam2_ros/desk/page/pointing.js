@@ -65,7 +65,6 @@ export class Pointing {
   #down(event) {
     if (!this.#stage.frame || event.target.closest("button, input, .anchored")) return;
     this.#hideCrosshair();
-    this.#stage.element.focus({ preventScroll: true });
     this.#stage.element.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, event);
     if (event.pointerType === "touch" && this.#pointers.size > 1) {

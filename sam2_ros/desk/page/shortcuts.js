@@ -28,6 +28,11 @@ export class Shortcuts {
   #press(event) {
     if (event.altKey || event.defaultPrevented) return;
     const { target } = event;
+    const popover = event.key === "Escape" && document.querySelector(":popover-open");
+    if (popover) {
+      popover.hidePopover();
+      return;
+    }
     if (target.closest("textarea, select, [contenteditable], input:not([type=range], [type=checkbox])")) return;
     if (document.querySelector("dialog[open]") && event.key !== "?") return;
     const onButton = target.closest("button, a, summary, input");

@@ -95,7 +95,7 @@ export class Stage extends Emitter {
    * Shows what is about to happen over the picture; each call takes the place of the one before, null takes it away.
    *
    * @param {Object|null} overlay of which all may be missing:
-   * @param {Array<Object>} overlay.points each {x, y, positive, pending, object_id}
+   * @param {Array<Object>} overlay.points each {x, y, positive, pending, refused, object_id}
    * @param {{box: number[], pending: boolean, object_id: number}} overlay.box
    * @param {Object|Array<Object>} overlay.preview a mask, or masks with {mask, object_id, dashed}
    * @param {{x: number, y: number, radius: number}} overlay.cursor a brush, in pixels of the image
@@ -355,7 +355,7 @@ export class Stage extends Emitter {
     context.restore();
   }
 
-  #drawPoint(context, { x, y, positive, pending, object_id: objectId = 0 }, now) {
+  #drawPoint(context, { x, y, positive, pending, refused, object_id: objectId = 0 }, now) {
     const line = 1 / this.#scale;
     const [middleX, middleY] = [x + 0.5, y + 0.5];
     const circle = (radius) => {
@@ -381,6 +381,15 @@ export class Stage extends Emitter {
       context.lineTo(middleX, middleY + 3.5 * line);
     }
     context.stroke();
+    if (refused) {
+      circle(14);
+      context.strokeStyle = "#fff";
+      context.lineWidth = 5 * line;
+      context.stroke();
+      context.strokeStyle = "#d92140";
+      context.lineWidth = 3 * line;
+      context.stroke();
+    }
     if (pending) {
       const turn = STILL.matches ? 0 : now / 250;
       for (const [style, width] of [["rgb(0 0 0 / 0.6)", 5], [objectId ? css(objectId) : "#fff", 2.5]]) {

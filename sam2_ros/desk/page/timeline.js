@@ -19,16 +19,17 @@ export class Timeline extends Emitter {
 
   /**
    * @param {HTMLElement} host
-   * @param {{format: function(number): string, name: string, step: number}} options format: a time as text; step: how far an
-   *   arrow key goes
+   * @param {{format: function(number): string, name: string, step: number, empty: string}} options format: a time as text;
+   *   step: how far an arrow key goes; empty: what is said while there are no rows
    */
-  constructor(host, { format, name = "Time", step = 1 }) {
+  constructor(host, { format, name = "Time", step = 1, empty = "" }) {
     super();
     this.#format = format;
     this.#canvas.tabIndex = 0;
     this.#canvas.setAttribute("role", "slider");
     this.#canvas.setAttribute("aria-label", name);
     this.#host = element("div", { class: "timeline" }, this.#names, element("div", { class: "timeline-track" }, this.#canvas));
+    if (empty) this.#host.append(element("p", { class: "timeline-empty" }, empty));
     host.append(this.#host);
     new ResizeObserver(() => this.#draw()).observe(this.#host);
     this.#canvas.addEventListener("pointerdown", (event) => {

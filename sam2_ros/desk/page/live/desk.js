@@ -11,6 +11,7 @@ import { Timeline } from "../timeline.js";
 import { Transport } from "../transport.js";
 import { Cameras } from "./cameras.js";
 import { Empty } from "./empty.js";
+import { Glance } from "./glance.js";
 import { Grid } from "./grid.js";
 import { Presence } from "./presence.js";
 import { Prompting } from "./prompting.js";
@@ -24,6 +25,8 @@ const SHORTEST_SPAN = 20; // seconds, while less is known
 const PICTURE_EVERY = 1000; // milliseconds between two small pictures of an object
 const SIZES = [320, 480, 640, 960, 1280, 1920, 3840]; // widths of pictures to ask for
 const SURE = 4000; // milliseconds in which a second press says that one is sure
+
+const TOUCH = window.matchMedia("(pointer: coarse)").matches;
 
 const GESTURES = [
   ["Click", "a thing: it is tracked. Near the chosen one: adds to it"],
@@ -51,6 +54,7 @@ class LiveDesk {
   #prompting;
   #cameras;
   #grid;
+  #glance;
   #empty;
   #objects;
   #timeline;
@@ -104,9 +108,14 @@ class LiveDesk {
     shell.corner.append(this.#status.made);
     this.#grid = new Grid(shell.view, looks);
     this.#empty = new Empty(shell.over);
-    const nextLabel = this.#buildPanel(shell.panel);
+    const nextLabel = this.#buildPanel(shell.panel, looks);
     this.#transport = new Transport(shell.bottom, { live: true });
-    this.#timeline = new Timeline(shell.bottom, { name: "Presence of the objects", format: (time) => this.#ago(time), step: 0.2 });
+    this.#timeline = new Timeline(shell.bottom, {
+      name: "Presence of the objects",
+      format: (time) => this.#ago(time),
+      step: 0.2,
+      empty: "Here you will see when each object was in view.",
+    });
     this.#prompting = new Prompting({
       connection: this.#connection,
       viewer: this.#viewer,
@@ -119,18 +128,19 @@ class LiveDesk {
     });
   }
 
-  #buildPanel(panel) {
+  #buildPanel(panel, looks) {
     const startNew = () => {
       this.#selection.choose(null);
       this.#stage.element.focus();
-      this.#notices.say("Click the new thing, or draw a box around it.");
+      this.#notices.say("Point at the new thing, or draw a box around it.");
     };
     const nextLabel = this.#labels.field({ placeholder: "Label for new things", name: "Label for new objects", done: () => {} });
     const host = element("div", { class: "panel-body" });
     this.#objects = new Objects(host, {
       labels: this.#labels,
-      empty: "Click a thing in the picture to track it, or draw a box around it.",
-      details: () => element("p", { class: "quiet-text" }, "Click on it to add; right or Shift: not this."),
+      empty: `${TOUCH ? "Tap" : "Click"} a thing in the picture to track it, or draw a box around it.`,
+      details: () =>
+        element("p", { class: "quiet-text" }, TOUCH ? "Tap to add; a long press says: not this." : "Click to add; right or Shift says: not this."),
     });
     this.#pauseNode = button({ icon: "pause", name: "Pause node", text: true, class: "quiet", run: () => this.#toggleNode() });
     const removeAll = button({ icon: "trash", name: "Remove all", text: true, class: "quiet", run: () => this.#removeAll(removeAll) });
@@ -143,8 +153,9 @@ class LiveDesk {
       ),
       element("div", { class: "next-label" }, nextLabel),
       host,
-      element("footer", { class: "panel-foot" }, this.#pauseNode, removeAll),
     );
+    this.#glance = new Glance(panel, looks);
+    panel.append(element("footer", { class: "panel-foot" }, this.#pauseNode, removeAll));
     this.startNew = startNew;
     return nextLabel;
   }
@@ -162,12 +173,18 @@ class LiveDesk {
     this.#connection.on("lost", () => this.#rate.clear());
 
     this.#viewer.on("shown", (picture, isNew) => this.#shown(picture, isNew));
-    this.#viewer.on("state", () => this.#showTime());
+    this.#viewer.on("newest", () => this.#showGlance());
+    this.#viewer.on("state", () => {
+      this.#showGlance();
+      this.#showTime();
+    });
+    this.#glance.on("live", () => this.#viewer.goLive());
     this.#viewer.on("refused", (message) => this.#notices.refuse(message));
     this.#selection.on("changed", () => {
       this.#viewer.refresh();
       this.#showObjects();
       this.#showTime();
+      if (this.#selection.chosen !== null) this.#objects.reveal();
     });
 
     this.#cameras.on("choose", (name) => this.#choose(name));
@@ -361,6 +378,17 @@ class LiveDesk {
     if (isNew && this.#viewer.frozen) this.#showTime();
   }
 
+  #showGlance() {
+    const { frozen, newest } = this.#viewer;
+    if (!frozen || !newest) {
+      this.#glance.show(null);
+      return;
+    }
+    const { width, height } = newest.header;
+    const masks = this.#viewer.looks(newest).map((mask) => ({ ...mask, chosen: false, dim: false }));
+    this.#glance.show({ bitmap: newest.bitmap, width, height, masks });
+  }
+
   // Objects
 
   #showObjects() {
@@ -378,11 +406,11 @@ class LiveDesk {
       solo: this.#selection.solo === masklet.object_id,
     }));
     this.#objects.show(rows, this.#selection.chosen);
-    const now = performance.now();
-    if (picture && now >= this.#nextPictures) {
-      this.#nextPictures = now + PICTURE_EVERY;
-      for (const { object_id: objectId, present, box } of masklets) {
-        if (present) this.#objects.picture(objectId, picture.bitmap, picture.header, box);
+    const due = performance.now() >= this.#nextPictures;
+    if (due) this.#nextPictures = performance.now() + PICTURE_EVERY;
+    for (const { object_id: objectId, present, box } of picture ? masklets : []) {
+      if (present && (due || !this.#objects.hasPicture(objectId))) {
+        this.#objects.picture(objectId, picture.bitmap, picture.header, box);
       }
     }
     this.#labels.use(...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)));
@@ -391,14 +419,13 @@ class LiveDesk {
   #chooseNumber(objectId) {
     if (this.#viewer.masklets.some((masklet) => masklet.object_id === objectId)) {
       this.#selection.choose(objectId);
-      this.#objects.reveal();
     } else this.#notices.say(`There is no object ${objectId}.`);
   }
 
   #restart(objectId) {
     this.#selection.choose(objectId);
     this.#prompting.restarting = true;
-    this.#notices.say(`Click object ${objectId}, or draw a box around it: it begins anew.`);
+    this.#notices.say(`Point at object ${objectId}, or draw a box around it: it begins anew.`);
     this.#stage.element.focus();
   }
 

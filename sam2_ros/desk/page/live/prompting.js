@@ -27,7 +27,7 @@ export class Prompting extends Emitter {
   #candidates;
   #everything;
   #hint = element("div", { class: "hint anchored", hidden: true, "aria-hidden": "true" });
-  #refusal = null;
+  #refusal = null; // {made: the bubble, point}
   #ambiguous = null; // {picture, camera, stamp, objectId, candidates}
   #marks = []; // accepted clicks {x, y, positive, object_id, until}
   #restarting = false;
@@ -69,8 +69,8 @@ export class Prompting extends Emitter {
   /** Leaves the innermost thing that is begun. Returns whether there was one. */
   abandon() {
     if (this.#stage.pointing.abandon()) return true;
-    if (this.#refusal?.isConnected) {
-      this.#refusal.remove();
+    if (this.#refusal) {
+      this.#closeRefusal();
       return true;
     }
     if (this.#candidates.open) {
@@ -91,7 +91,7 @@ export class Prompting extends Emitter {
   /** Ends what belongs to one camera, before another one is shown. */
   leave() {
     this.#stage.pointing.abandon();
-    this.#refusal?.remove();
+    this.#closeRefusal();
     this.#closeCandidates();
     this.#everything.close();
     this.#marks = [];
@@ -141,16 +141,16 @@ export class Prompting extends Emitter {
     this.#notices.say("All objects are removed.");
   }
 
-  /** Gives an object another label. A label travels with a prompt: this one confirms the mask that is on the screen. */
+  /** Gives an object another label. */
   async rename(objectId, label) {
-    const masklet = this.#viewer.masklets.find((each) => each.object_id === objectId);
-    if (!label || masklet?.label === label) return;
-    if (!masklet?.present) {
-      this.#notices.refuse(`A label travels with a mask; object ${objectId} is away. Label it when it is seen.`);
-      return;
+    const { camera } = this.#viewer;
+    if (!label || this.#viewer.masklets.find((each) => each.object_id === objectId)?.label === label) return;
+    try {
+      await this.#connection.request("prompt", { camera, stamp: "0", prompt: { object_id: objectId, label } });
+      this.#viewer.renamed(objectId, label);
+    } catch (error) {
+      this.#notices.refuse(error.message);
     }
-    const { camera, stamp } = this.#viewer.picture.header;
-    await this.#prompts.send(camera, stamp, { object_id: objectId, label, mask: masklet.mask });
   }
 
   /** Finds everything in the picture on the stage. */
@@ -181,12 +181,15 @@ export class Prompting extends Emitter {
     const stamp = this.#viewer.picture?.header.stamp;
     this.#marks = this.#marks.filter(({ until }) => until > now);
     const points = [...this.#marks];
+    if (this.#refusal) points.push(this.#refusal.point);
     if (this.#viewer.frozen && this.#selection.chosen) {
       const clicks = this.#prompts.clicksOn(this.#viewer.camera, stamp, this.#selection.chosen);
       points.push(...clicks.filter(({ x, y }) => !points.some((point) => point.x === x && point.y === y)));
     }
     let box = null;
-    for (const { prompt } of this.#here(this.#prompts.pending)) {
+    const pending = this.#here(this.#prompts.pending);
+    this.#stage.element.setAttribute("aria-busy", String(pending.length > 0));
+    for (const { prompt } of pending) {
       points.push(...prompt.clicks.map((click) => ({ ...click, pending: true, object_id: prompt.object_id })));
       if (prompt.box) box = { box: prompt.box, pending: true, object_id: prompt.object_id };
     }
@@ -221,20 +224,20 @@ export class Prompting extends Emitter {
   }
 
   #click(place) {
-    const { x, y, positive } = place;
     if (this.#everything.open) {
       this.#everything.click(place);
       return;
     }
     const { act, object_id: objectId } = this.#intent(place);
     if (act === "nothing") {
-      this.#bubble(x, y, "Choose an object first: “no” says what does not belong to it.");
+      this.#refuse(place, "Choose an object first: “no” says what does not belong to it.");
       return;
     }
     if (act === "choose") {
       this.#selection.choose(objectId);
       return;
     }
+    const { x, y, positive } = place;
     this.#send({ object_id: objectId, clicks: [{ x, y, positive }], replace: act === "restart" }, act !== "refine");
   }
 
@@ -246,11 +249,10 @@ export class Prompting extends Emitter {
 
   /** Sends a prompt on the picture on the stage, and asks what else it may mean. */
   async #send(fields, ambiguous) {
-    const { header } = this.#viewer.picture;
-    const { camera, stamp } = header;
+    const { camera, stamp } = this.#viewer.picture.header;
     const picture = this.#viewer.picture.keep();
     this.#closeCandidates();
-    this.#refusal?.remove();
+    this.#closeRefusal();
     this.#restarting = false;
     this.emit("restarting");
     const label = fields.object_id ? "" : this.#nextLabel.value.trim();
@@ -261,7 +263,7 @@ export class Prompting extends Emitter {
       : null;
     const answer = await this.#prompts.send(camera, stamp, prompt);
     const found = await others;
-    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, camera, stamp, answer, found.candidates);
+    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, prompt.clicks[0], answer, found.candidates);
     picture.release();
   }
 
@@ -276,23 +278,43 @@ export class Prompting extends Emitter {
 
   #refused({ camera, prompt }, message) {
     if (camera !== this.#viewer.camera) return;
-    const [x, y] = prompt.clicks.length ? [prompt.clicks[0].x, prompt.clicks[0].y] : (prompt.box ?? [null, null]);
-    if (x === null) this.#notices.refuse(message);
-    else this.#bubble(x, y, message);
+    const [click] = prompt.clicks;
+    if (click) this.#refuse(click, message);
+    else if (prompt.box) this.#refuse({ x: prompt.box[0], y: prompt.box[1], positive: true }, message);
+    else this.#notices.refuse(message);
   }
 
-  /** Says something beside a place of the picture. */
-  #bubble(x, y, message) {
-    this.#refusal?.remove();
-    const refusal = element("div", { class: "refusal anchored", role: "alert" }, element("span", {}, message));
-    refusal.append(button({ icon: "close", name: "Close", run: () => refusal.remove() }));
-    this.#stage.anchor(refusal, x, y);
-    setTimeout(() => refusal.remove(), REFUSAL_STAYS);
-    this.#refusal = refusal;
+  /** Says why something cannot be done, beside where it was asked for. */
+  #refuse({ x, y, positive }, message) {
+    this.#closeRefusal();
+    const made = element("div", { class: "refusal anchored", role: "alert" }, element("span", {}, message));
+    if (!this.#viewer.known) {
+      const run = () => {
+        this.#closeRefusal();
+        this.#viewer.seekKnown();
+      };
+      made.append(button({ name: "Go to a newer picture", text: true, run }));
+    }
+    made.append(button({ icon: "close", name: "Close", run: () => this.#closeRefusal() }));
+    this.#refusal = { made, point: { x, y, positive, refused: true } };
+    this.#stage.anchor(made, x, y);
+    this.#hint.hidden = true;
+    this.#draw();
+    setTimeout(() => {
+      if (this.#refusal?.made === made) this.#closeRefusal();
+    }, REFUSAL_STAYS);
+  }
+
+  #closeRefusal() {
+    if (!this.#refusal) return;
+    this.#refusal.made.remove();
+    this.#refusal = null;
+    this.#draw();
   }
 
   /** Offers candidates that differ to an eye. */
-  #offer(picture, camera, stamp, { object_id: objectId, masklet }, candidates) {
+  #offer(picture, clicked, { object_id: objectId, masklet }, candidates) {
+    const { camera, stamp } = picture.header;
     const different = [];
     for (const candidate of candidates) {
       if (different.every(({ mask }) => overlap(mask, candidate.mask) < ALIKE)) different.push(candidate);
@@ -301,7 +323,9 @@ export class Prompting extends Emitter {
     const taken = masklet?.mask ? nearest(different, masklet.mask) : 0;
     this.#ambiguous = { picture: picture.keep(), camera, stamp, objectId, candidates: different, hovered: null };
     const { height, width } = picture.header;
-    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken);
+    const place = this.#stage.toScreen(0, clicked.y).y - this.#stage.element.getBoundingClientRect().top;
+    const above = place > 0.6 * this.#stage.element.clientHeight;
+    this.#candidates.show({ bitmap: picture.bitmap, width, height }, objectId, different, taken, above);
   }
 
   #hoverCandidate(index) {
@@ -366,7 +390,8 @@ export class Prompting extends Emitter {
   /** Says beside the pointer what a click would do. */
   #showHint() {
     const place = this.#hovered;
-    this.#hint.hidden = !place || place.touch || this.#everything.open || !this.#viewer.picture;
+    const busy = this.#everything.open || this.#refusal;
+    this.#hint.hidden = !place || place.touch || busy || !this.#viewer.picture;
     if (this.#hint.hidden) return;
     const { act, object_id: objectId } = this.#intent(place);
     const name = this.#viewer.masklets.find((each) => each.object_id === objectId)?.label || `object ${objectId}`;

@@ -9,7 +9,7 @@ import { Emitter } from "../emitter.js";
  */
 export class Prompts extends Emitter {
   #connection;
-  #pending = new Set();
+  #pending = new Map(); // entries without an answer yet, to the promise of what becomes of them
   #given = []; // entries, oldest first
 
   constructor(connection) {
@@ -19,15 +19,21 @@ export class Prompts extends Emitter {
 
   /** Entries without an answer yet. */
   get pending() {
-    return [...this.#pending];
+    return [...this.#pending.keys()];
   }
 
   /** Sends a prompt made on the picture of this stamp. Returns the answer; null if it was refused. */
-  async send(camera, stamp, fields) {
+  send(camera, stamp, fields) {
     const prompt = { object_id: 0, label: "", clicks: [], box: null, mask: null, replace: false, ...fields };
     const entry = { camera, stamp, prompt };
-    this.#pending.add(entry);
+    const outcome = this.#ask(entry);
+    this.#pending.set(entry, outcome);
     this.emit("changed");
+    return outcome;
+  }
+
+  async #ask(entry) {
+    const { camera, stamp, prompt } = entry;
     try {
       const answer = await this.#connection.request("prompt", { camera, stamp, prompt });
       this.#pending.delete(entry);
@@ -66,6 +72,7 @@ export class Prompts extends Emitter {
    * none. Returns what was done, as a sentence; throws `Refused`.
    */
   async undo(camera) {
+    await Promise.all(this.#pending.values()); // the last one may be on its way
     const index = this.#given.findLastIndex((entry) => entry.camera === camera);
     if (index < 0) return "There is nothing of yours to undo here.";
     const objectId = this.#given[index].prompt.object_id;

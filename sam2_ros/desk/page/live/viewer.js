@@ -6,8 +6,8 @@ const ANSWER_STAYS = 1500; // milliseconds that an answer is shown until its obj
 const CORRECTIONS_KEPT = 400;
 
 /**
- * Emits "shown" (picture, whether it is new) when one is on the screen, "state" when it stands or goes on, and "refused"
- * (message).
+ * Emits "newest" (picture) when one comes, "shown" (picture, whether it is new) when one is on the screen, "state" when it
+ * stands or goes on, and "refused" (message).
  */
 export class Viewer extends Emitter {
   #connection;
@@ -40,8 +40,7 @@ export class Viewer extends Emitter {
 
   /** Goes over to another camera, or to none. */
   watch(camera) {
-    this.#frozen?.release();
-    this.#newest?.release();
+    const before = [this.#frozen, this.#newest];
     this.#frozen = this.#newest = this.#wanted = null;
     this.history = [];
     this.#corrections.clear();
@@ -51,12 +50,15 @@ export class Viewer extends Emitter {
     this.#last = null;
     this.#stage.show(null);
     this.emit("state");
+    for (const picture of before) picture?.release();
   }
 
   /** Takes a picture of this camera. */
   receive(picture) {
-    this.#newest?.release();
+    const before = this.#newest;
     this.#newest = picture;
+    this.emit("newest", picture);
+    before?.release();
     if (this.#frozen || this.#preview) this.#acknowledge(picture);
     else this.#show(picture);
   }
@@ -169,6 +171,16 @@ export class Viewer extends Emitter {
     this.refresh();
   }
 
+  /** Gives an object its new label on a picture that stands still, too. */
+  renamed(objectId, label) {
+    const pictures = [this.#frozen, this.#newest].flatMap((picture) => picture?.header.masklets ?? []);
+    const answers = [...this.#answers.values()].map(({ masklet }) => masklet);
+    for (const masklet of [...pictures, ...answers, ...this.#corrections.values()]) {
+      if (masklet.object_id === objectId) masklet.label = label;
+    }
+    this.refresh();
+  }
+
   /** Draws the picture again after something about its masks has changed. */
   refresh() {
     if (this.picture) this.#show(this.picture);
@@ -191,6 +203,11 @@ export class Viewer extends Emitter {
     this.#last = picture;
     const { height, width } = picture.header;
     this.#stage.show({ bitmap: picture.bitmap, width, height, masks: this.looks(picture), picture });
+  }
+
+  /** Goes to a picture that the node will still know for a while. */
+  seekKnown() {
+    if (this.history.length) this.seek(this.history[Math.floor(this.history.length / 2)]);
   }
 
   /** Masks as the stage draws them. */

@@ -1,10 +1,8 @@
 // The list of a project's objects, by their state.
 
-import { button, press } from "../button.js";
-import { css, textOn } from "../colours.js";
-import { element, setText } from "../element.js";
-import { setIcon } from "../icons.js";
+import { element, setAttribute, setText } from "../element.js";
 import { Emitter } from "../emitter.js";
+import { Objects } from "../objects.js";
 
 const GROUPS = [
   { state: "open", name: "Open" },
@@ -13,72 +11,90 @@ const GROUPS = [
   { state: "rejected", name: "Rejected" },
 ];
 
-/** `select` (object ID); `look`: which of them are shown has changed. */
+/** On a phone the panel is a sheet, whose top is the selected object. */
+const SHEET = window.matchMedia("(max-width: 760px)");
+
+/** `select` (object ID or null), `hover` (object ID or null), `look`: which of them are shown has changed. */
 export class AnnotatedObjects extends Emitter {
   #project;
-  #rows = new Map();
+  #groups = new Map();
   #selected = null;
   #hidden = new Set();
   #solo = null;
   #folded = new Set(["rejected"]);
+  #pictured = new Map(); // object ID -> IoU of its mask in its small picture
 
-  constructor(project) {
+  constructor(host, project, labels) {
     super();
     this.#project = project;
-    this.groups = new Map(
-      GROUPS.map(({ state, name }) => {
-        const count = element("span", { class: "count" });
-        const fold = element(
-          "button",
-          { type: "button", class: "group-name", onclick: () => this.#fold(state) },
-          element("span", {}, name),
-          count,
-        );
-        const list = element("ul", { class: "object-list", "aria-label": name });
-        const section = element("section", { class: "object-group", dataset: { state } }, fold, list);
-        return [state, { section, list, count, fold }];
-      }),
+    for (const { state, name } of GROUPS) {
+      const count = element("span", { class: "count" });
+      const fold = element(
+        "button",
+        { type: "button", class: "group-name", onclick: () => this.#fold(state) },
+        element("span", {}, name),
+        count,
+      );
+      const place = element("div", { class: "group-rows" });
+      const section = element("section", { class: "object-group", dataset: { state }, "aria-label": name }, fold, place);
+      const rows = new Objects(place, { labels, empty: "", restart: false, details: null });
+      rows.on("choose", (objectId) => this.emit("select", objectId));
+      rows.on("hover", (objectId) => this.emit("hover", objectId));
+      rows.on("hide", (objectId) => this.hide(objectId));
+      rows.on("solo", (objectId) => this.only(objectId));
+      this.#groups.set(state, { section, rows, place, count, fold });
+    }
+    this.element = element(
+      "div",
+      { class: "annotated-objects" },
+      ...[...this.#groups.values()].map(({ section }) => section),
     );
-    this.element = element("div", { class: "annotated-objects" }, ...[...this.groups.values()].map((one) => one.section));
+    host.append(this.element);
     project.on("objects", () => this.#show());
   }
 
-  /** Whether the masks of an object are shown on the picture. Rejected ones are not, unless they are selected. */
+  /** Whether the masks of an object are on the picture. Rejected ones are not, unless they are selected. */
   visible(objectId) {
     if (this.#solo !== null) return objectId === this.#solo;
-    if (objectId === this.#selected) return !this.#hidden.has(objectId);
-    return !this.#hidden.has(objectId) && this.#project.objects.get(objectId)?.state !== "rejected";
-  }
-
-  get solo() {
-    return this.#solo;
+    if (this.#hidden.has(objectId)) return false;
+    return objectId === this.#selected || this.#project.objects.get(objectId)?.state !== "rejected";
   }
 
   select(objectId) {
-    const moved = objectId !== this.#selected;
+    if (objectId === this.#selected) return;
     this.#selected = objectId;
-    const state = this.#project.objects.get(objectId)?.state;
-    if (moved && this.#folded.has(state)) this.#fold(state);
-    for (const [other, row] of this.#rows) row.choose(other === objectId);
-    if (moved) this.#rows.get(objectId)?.element.scrollIntoView({ block: "nearest" });
+    this.#folded.delete(this.#project.objects.get(objectId)?.state);
+    this.#show();
+    if (!SHEET.matches) for (const { rows } of this.#groups.values()) rows.reveal();
   }
 
   hide(objectId) {
     if (!this.#hidden.delete(objectId)) this.#hidden.add(objectId);
-    this.#looks();
+    this.#look();
   }
 
   only(objectId) {
     this.#solo = this.#solo === objectId ? null : objectId;
-    this.#looks();
+    this.#look();
   }
 
   /** IDs in the order in which they are shown. */
   get order() {
-    return [...this.#project.objects.values()]
-      .filter((one) => one.state !== "rejected")
-      .sort((a, b) => rank(a) - rank(b) || a.object_id - b.object_id)
-      .map((one) => one.object_id);
+    return GROUPS.flatMap(({ state }) => this.#members(state).map((one) => one.object_id));
+  }
+
+  /** Take the small pictures of objects from a frame, where their masks are better than on those before. */
+  picture(bitmap, size, masks) {
+    for (const { object_id: objectId, present, iou, box, origin } of masks) {
+      const worth = origin === "drawn" ? 0.99 : iou;
+      if (!present || worth <= (this.#pictured.get(objectId) ?? 0)) continue;
+      this.#pictured.set(objectId, worth);
+      for (const { rows } of this.#groups.values()) rows.picture(objectId, bitmap, size, box);
+    }
+  }
+
+  #members(state) {
+    return [...this.#project.objects.values()].filter((one) => one.state === state);
   }
 
   #fold(state) {
@@ -86,82 +102,38 @@ export class AnnotatedObjects extends Emitter {
     this.#show();
   }
 
-  #looks() {
-    for (const [objectId, row] of this.#rows) row.look(this.#hidden.has(objectId), this.#solo === objectId);
+  #look() {
+    this.#show();
     this.emit("look");
   }
 
   #show() {
     const { objects, frames } = this.#project;
-    for (const objectId of this.#rows.keys()) if (!objects.has(objectId)) this.#rows.delete(objectId);
     if (this.#solo !== null && !objects.has(this.#solo)) this.#solo = null;
-    for (const { state } of GROUPS) {
-      const { section, list, count, fold } = this.groups.get(state);
-      const members = [...objects.values()].filter((one) => one.state === state);
+    for (const [state, { section, rows, place, count, fold }] of this.#groups) {
+      const members = this.#members(state);
       section.hidden = members.length === 0;
       setText(count, String(members.length));
       const folded = this.#folded.has(state);
-      fold.setAttribute("aria-expanded", String(!folded));
-      list.hidden = folded;
-      const rows = members.map((one) => {
-        if (!this.#rows.has(one.object_id)) this.#rows.set(one.object_id, new Row(one.object_id, this));
-        const row = this.#rows.get(one.object_id);
-        row.show(one, frames);
-        return row.element;
-      });
-      if (rows.length !== list.children.length || rows.some((row, index) => list.children[index] !== row)) {
-        list.replaceChildren(...rows);
-      }
+      setAttribute(fold, "aria-expanded", String(!folded));
+      place.hidden = folded;
+      rows.show(
+        members.map((one) => ({
+          object_id: one.object_id,
+          label: one.label,
+          present: true,
+          presence: frames ? one.masks / frames : 0,
+          state: extent(one, frames),
+          hidden: this.#hidden.has(one.object_id),
+          solo: this.#solo === one.object_id,
+        })),
+        this.#selected,
+      );
     }
-    this.select(this.#selected);
-    this.#looks();
   }
 }
 
-class Row {
-  constructor(objectId, list) {
-    this.objectId = objectId;
-    this.chip = element("span", { class: "chip numbered" }, String(objectId));
-    this.chip.style.setProperty("--object", css(objectId));
-    this.chip.style.setProperty("--on-object", textOn(objectId));
-    this.label = element("span", { class: "row-label" });
-    this.extent = element("span", { class: "row-extent" });
-    this.choice = element(
-      "button",
-      { type: "button", class: "row-choice", onclick: () => list.emit("select", objectId) },
-      this.chip,
-      this.label,
-      this.extent,
-    );
-    this.solo = button({ icon: "solo", name: "Show it alone", class: "row-button", pressed: false, run: () => list.only(objectId) });
-    this.eye = button({ icon: "eye", name: "Hide", class: "row-button", run: () => list.hide(objectId) });
-    this.element = element("li", { class: "object-row", dataset: { object: objectId } }, this.choice, this.solo, this.eye);
-  }
-
-  show(one, frames) {
-    setText(this.label, one.label || "no label");
-    this.label.classList.toggle("nameless", !one.label);
-    const share = frames ? one.masks / frames : 0;
-    setText(this.extent, one.masks >= frames ? "all frames" : `${one.masks} of ${frames}`);
-    this.extent.title = `a mask on ${one.masks} of ${frames} frames, visible on ${one.present}`;
-    this.element.style.setProperty("--share", String(Math.min(1, share)));
-    this.element.dataset.state = one.state;
-  }
-
-  choose(chosen) {
-    this.choice.setAttribute("aria-pressed", String(chosen));
-    this.element.classList.toggle("chosen", chosen);
-  }
-
-  look(hidden, solo) {
-    setIcon(this.eye, hidden ? "eyeOff" : "eye");
-    this.eye.setAttribute("aria-label", hidden ? "Show" : "Hide");
-    this.eye.title = hidden ? "Show" : "Hide";
-    this.element.classList.toggle("hidden-object", hidden);
-    press(this.solo, solo);
-  }
-}
-
-function rank(one) {
-  return GROUPS.findIndex(({ state }) => state === one.state);
+function extent(one, frames) {
+  const known = one.masks >= frames ? "all" : `${one.masks} / ${frames}`;
+  return one.state === "rejected" && one.reason ? `${known} · ${one.reason}` : known;
 }

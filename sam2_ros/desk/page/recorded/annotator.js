@@ -3,6 +3,7 @@
 import { button } from "../button.js";
 import { element, setText } from "../element.js";
 import { Emitter } from "../emitter.js";
+import { sentence } from "./project.js";
 
 const LONGEST = 256;
 
@@ -10,6 +11,7 @@ const LONGEST = 256;
 export class Annotator extends Emitter {
   #project;
   #settings;
+  #login = "";
   #asked = null; // resolves when the dialog is closed
 
   name = "";
@@ -29,7 +31,8 @@ export class Annotator extends Emitter {
   }
 
   /** Tell the server who works here, as this browser remembers it; asks the person if it doesn't. */
-  async greet() {
+  async greet(login = "") {
+    this.#login = login;
     const name = this.name || this.#settings.get("annotator", "");
     if (!name) return this.ask();
     if (!(await this.#tell(name))) await this.ask();
@@ -50,7 +53,7 @@ export class Annotator extends Emitter {
       required: true,
       "aria-describedby": "annotator-why",
     });
-    field.value = this.name || this.#settings.get("annotator", "");
+    field.value = this.name || this.#settings.get("annotator", "") || this.#login;
     const form = element(
       "form",
       { method: "dialog" },
@@ -94,7 +97,7 @@ export class Annotator extends Emitter {
     try {
       await this.#project.ask("annotator", { name });
     } catch (error) {
-      if (problem) setText(problem, error.message);
+      if (problem) setText(problem, sentence(error.message));
       return false;
     }
     this.name = name;

@@ -6,6 +6,8 @@ import { PaintedMask } from "./painted_mask.js";
 
 const SMALLEST = 1;
 const LARGEST = 200;
+/** Radius of an outline, image pixels. */
+const LINE = 1;
 
 /** `change`: what is painted, or the brush's size, has changed. */
 export class Brush extends Emitter {
@@ -13,13 +15,16 @@ export class Brush extends Emitter {
   #painted = null;
   #erasing = false; // in the stroke that is being made
 
-  /** "brush", "eraser" or null: the pointer points. */
+  /** "brush", "eraser", "outline" or null: the pointer points. */
   tool = null;
   /** Radius, image pixels. */
   radius;
   /** Of which object (null: a new one) and frame a mask is being painted. */
   objectId = null;
   frame = null;
+  /** Whether somebody else has changed the mask meanwhile: it is shown, and saving once more takes its place. */
+  conflict = false;
+  #seen = 0; // the last action before the first stroke
 
   constructor(annotating, settings) {
     super();
@@ -56,7 +61,7 @@ export class Brush extends Emitter {
    * A stroke on the picture, of a stage.
    *
    * @param stroke {phase: "begin"|"move"|"end"|"cancel", points: [[x, y]], erase}
-   * @param on {objectId, frame, height, width, mask}: what is on the screen.
+   * @param on {objectId, nextId, frame, height, width, mask, seen}: what is on the screen.
    */
   stroke({ phase, points, erase }, on) {
     if (phase === "cancel") {
@@ -65,22 +70,28 @@ export class Brush extends Emitter {
     }
     if (phase === "begin") {
       if (!this.#painted || this.objectId !== on.objectId || this.frame !== on.frame) {
-        [this.objectId, this.frame] = [on.objectId, on.frame];
+        [this.objectId, this.frame, this.#seen, this.conflict] = [on.objectId, on.frame, on.seen, false];
         this.#painted = new PaintedMask(on.height, on.width, on.mask, colour(on.objectId ?? on.nextId));
       }
       this.#erasing = Boolean(erase) !== (this.tool === "eraser");
     }
     if (!this.#painted) return;
+    const radius = this.tool === "outline" ? LINE : this.radius;
     points.forEach(([x, y], index) => {
-      if (phase === "begin" && index === 0) this.#painted.begin(x, y, this.radius, !this.#erasing);
-      else this.#painted.move(x, y, this.radius, !this.#erasing);
+      if (phase === "begin" && index === 0) this.#painted.begin(x, y, radius, !this.#erasing);
+      else this.#painted.move(x, y, radius, !this.#erasing);
     });
+    if (phase === "end" && this.tool === "outline") this.#painted.fill(!this.#erasing);
     this.emit("change");
+  }
+
+  get canRedo() {
+    return Boolean(this.#painted?.canRedo);
   }
 
   undo() {
     this.#painted?.undo();
-    if (!this.changed) this.#painted = null;
+    if (!this.changed && !this.canRedo) this.#painted = null;
     this.emit("change");
   }
 
@@ -95,16 +106,23 @@ export class Brush extends Emitter {
     const [objectId, frame, painted] = [this.objectId, this.frame, this.#painted];
     if (objectId === null && painted.empty) return this.discard();
     this.#painted = null;
-    const saved = await this.#annotating.draw(objectId, frame, painted.mask());
+    const saved = await this.#annotating.draw(objectId, frame, painted.mask(), this.#seen);
     if (!saved && !this.#painted) {
       [this.objectId, this.frame, this.#painted] = [objectId, frame, painted]; // refused: it is still there
+      [this.#seen, this.conflict] = [this.#annotating.lastAction, true];
     }
     this.emit("change");
     return saved;
   }
 
+  /** Forget what can be painted on, if nothing was: the mask has changed. */
+  refresh() {
+    if (this.#painted && !this.changed) this.discard();
+  }
+
   discard() {
     this.#painted = null;
+    this.conflict = false;
     this.emit("change");
   }
 }

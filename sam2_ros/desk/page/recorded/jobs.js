@@ -3,11 +3,14 @@
 import { button } from "../button.js";
 import { element, setText } from "../element.js";
 import { Emitter } from "../emitter.js";
+import { sentence } from "./project.js";
 
 /** Finished jobs stay so long where they are shown, milliseconds. */
 const STAYS = 8000;
 /** Lines of a job that are kept. */
 const LINES = 400;
+
+const AGAIN = { propagate: "Propagate again.", propose: "Find everything again: it goes on.", export: "Export again." };
 
 /** `change` (job): {job, kind, title, done, total, state, message, command, lines, began, left}; `end` (job). */
 export class Jobs extends Emitter {
@@ -33,7 +36,7 @@ export class Jobs extends Emitter {
     try {
       await this.#project.ask("cancel", { job: job.job });
     } catch (error) {
-      this.#project.emit("refused", error.message);
+      this.#project.emit("refused", sentence(error.message));
     }
   }
 
@@ -41,7 +44,7 @@ export class Jobs extends Emitter {
     const before = this.known.get(event.job);
     const now = performance.now();
     const job = before ?? { lines: [], began: now, from: event.done ?? 0 };
-    const ended = event.state !== "running" && before?.state !== event.state;
+    const ended = event.state !== "running" && before?.state === "running"; // not what had ended before this page
     const message = event.message ?? "";
     if (event.lines) job.lines = [...event.lines];
     else if (message && message !== job.lines.at(-1)) job.lines.push(message);
@@ -58,7 +61,7 @@ export class Jobs extends Emitter {
   #forgetUncertain() {
     for (const job of this.known.values()) {
       if (!job.uncertain) continue;
-      Object.assign(job, { state: "failed", message: "The desk was started again meanwhile.", uncertain: false });
+      Object.assign(job, { state: "failed", message: `The desk was started again meanwhile. ${AGAIN[job.kind] ?? ""}`, uncertain: false });
       this.emit("change", job);
       this.emit("end", job);
     }
@@ -74,6 +77,7 @@ export class JobCards {
     jobs.on("change", (job) => {
       if (!kinds.includes(job.kind)) return;
       if (!this.#cards.has(job.job)) {
+        if (job.state !== "running" && stays < Infinity) return; // it had ended before this page was opened
         const card = new JobCard(jobs, job, lines);
         this.#cards.set(job.job, card);
         this.element.prepend(card.element);
@@ -130,7 +134,7 @@ class JobCard {
       setText(this.command, job.command ?? "");
       const atEnd = this.lines.scrollTop + this.lines.clientHeight >= this.lines.scrollHeight - 4;
       setText(this.lines, job.lines.join("\n"));
-      this.lines.hidden = job.lines.length === 0;
+      this.lines.hidden = job.lines.length < 2;
       if (atEnd) this.lines.scrollTop = this.lines.scrollHeight;
     }
   }
@@ -139,7 +143,7 @@ class JobCard {
 /** How far a job is, in words. */
 export function said(job) {
   if (job.state === "cancelled") return "Cancelled; nothing of it was stored.";
-  if (job.state !== "running") return job.message || (job.state === "done" ? "Done." : "Failed.");
+  if (job.state !== "running") return job.message ? sentence(job.message) : job.state === "done" ? "Done." : "Failed.";
   if (!job.total) return job.message || "Begins ...";
   const parts = [`${job.done} of ${job.total}`];
   if (job.left !== null && Number.isFinite(job.left)) parts.push(`${duration(job.left)} left`);

@@ -3,9 +3,9 @@
 import { Emitter } from "../emitter.js";
 
 /** Frames that are fetched together. */
-const STRETCH = 24;
+const STRETCH = 12;
 /** Stretches that are kept. */
-const KEPT = 200;
+const KEPT = 400;
 
 /** `change` ([first, last]): masks have come, or somebody has changed them. */
 export class Masks extends Emitter {
@@ -25,13 +25,13 @@ export class Masks extends Emitter {
   }
 
   /** The masks of a frame as far as they are known; null: not yet. Those that are being fetched again stay until then. */
-  on(frame) {
+  at(frame) {
     const stretch = this.#stretches.get(this.#number(frame));
     return stretch?.masks ? (stretch.masks.get(frame) ?? []) : null;
   }
 
   of(objectId, frame) {
-    return this.on(frame)?.find((mask) => mask.object_id === objectId) ?? null;
+    return this.at(frame)?.find((mask) => mask.object_id === objectId) ?? null;
   }
 
   /** The last action that is certainly in what is shown of a frame. */

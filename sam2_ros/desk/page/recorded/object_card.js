@@ -4,17 +4,12 @@ import { button } from "../button.js";
 import { css, textOn } from "../colours.js";
 import { element, setText } from "../element.js";
 
-const STATES = {
-  proposed: "proposed, nobody has looked at it",
-  open: "open",
-  verified: "verified",
-  rejected: "rejected",
-};
+const STATES = { proposed: "proposed", open: "", verified: "verified", rejected: "rejected" };
 const MADE_BY = {
-  automatic: "found automatically",
-  propagated: "propagated",
-  prompted: "by clicks or a box",
-  drawn: "drawn by hand",
+  automatic: "Found automatically",
+  propagated: "Propagated",
+  prompted: "By clicks or a box",
+  drawn: "Painted by hand",
 };
 
 export class ObjectCard {
@@ -24,7 +19,7 @@ export class ObjectCard {
   #objectId;
 
   /**
-   * @param act {propagate(), reject(), removeMask(), fresh()}.
+   * @param act {propagate(), next(), reject(), removeMask(), fresh()}.
    */
   constructor(project, annotating, labels, act) {
     this.#project = project;
@@ -32,11 +27,12 @@ export class ObjectCard {
     this.chip = element("span", { class: "chip numbered large" });
     this.label = labels.field({ name: "Label", placeholder: "Label", done: (label) => this.#relabel(label), id: "object-label" });
     this.label.addEventListener("focus", () => (this.#seen = project.lastAction));
-    this.state = element("span", { class: "object-state" });
+    this.state = element("p", { class: "object-state" });
     this.here = element("p", { class: "object-here" });
     this.attributes = element("dl", { class: "attributes" });
     this.more = element("details", { class: "object-attributes" }, element("summary", {}, "Attributes"), this.attributes);
     this.propagate = button({ icon: "propagate", name: "Propagate", key: "R", text: true, class: "primary", run: act.propagate });
+    this.next = button({ icon: "forward", name: "Next frame", key: "Enter", text: true, class: "primary", run: act.next });
     this.remove = button({ icon: "trash", name: "Remove the mask on this frame", key: "Delete", run: act.removeMask });
     this.reject = button({ icon: "no", name: "No object: reject it", run: act.reject });
     this.fresh = button({ icon: "add", name: "New object", key: "N", run: act.fresh });
@@ -44,9 +40,9 @@ export class ObjectCard {
       "section",
       { class: "object-card", "aria-label": "The object that is pointed at" },
       element("header", {}, this.chip, this.label, this.fresh),
-      element("p", { class: "object-facts" }, this.state),
       this.here,
-      element("div", { class: "object-buttons" }, this.propagate, this.remove, this.reject),
+      this.state,
+      element("div", { class: "object-buttons card-buttons" }, this.propagate, this.next, this.remove, this.reject),
       this.more,
     );
   }
@@ -59,24 +55,29 @@ export class ObjectCard {
   /**
    * @param frame on the screen.
    * @param propagation {possible, why}: whether the object can be propagated now.
+   * @param {number|null} annotated how many frames phase 1 annotates; null: it is another phase.
    */
-  show(frame, propagation) {
+  show(frame, propagation, annotated) {
     const objectId = this.#annotating.selected;
     const one = this.#project.objects.get(objectId) ?? null;
     const moved = objectId !== this.#objectId;
     this.#objectId = objectId;
     const fresh = objectId === null;
     this.element.classList.toggle("fresh", fresh);
-    this.chip.style.setProperty("--object", fresh ? "transparent" : css(objectId));
-    this.chip.style.setProperty("--on-object", fresh ? "inherit" : textOn(objectId));
+    this.element.style.setProperty("--object", fresh ? "transparent" : css(objectId));
+    this.element.style.setProperty("--on-object", fresh ? "inherit" : textOn(objectId));
     setText(this.chip, fresh ? "+" : String(objectId));
     if (moved || document.activeElement !== this.label) this.label.value = fresh ? this.#annotating.newLabel : (one?.label ?? "");
     this.fresh.hidden = fresh;
     const reason = one?.reason ? `: ${one.reason}` : "";
-    setText(this.state, fresh ? "New object" : `${STATES[one?.state] ?? ""}${reason}`);
+    setText(this.state, `${STATES[one?.state] ?? ""}${one?.state === "open" ? one.reason : reason}`);
     this.state.dataset.state = one?.state ?? "new";
+    this.state.hidden = !this.state.textContent;
     for (const part of [this.propagate.parentElement, this.more]) part.hidden = fresh;
     setText(this.here, this.#describeHere(frame, fresh));
+    this.propagate.hidden = annotated !== null;
+    this.next.hidden = annotated === null;
+    setText(this.next.lastChild, `Next frame · ${one?.annotated ?? 0} of ${annotated}`);
     this.propagate.disabled = !propagation.possible;
     this.propagate.title = propagation.why;
     this.remove.disabled = !this.#project.masks.of(objectId, frame);
@@ -89,10 +90,10 @@ export class ObjectCard {
     const mask = this.#project.masks.of(this.#objectId, frame);
     if (!mask) return this.#project.masks.ready(frame) ? "No mask on this frame." : " ";
     const made = MADE_BY[mask.origin] ?? mask.origin;
-    if (!mask.present) return `Not visible on this frame (${made}).`;
-    const sure = mask.origin === "drawn" ? "" : `, predicted IoU ${mask.iou.toFixed(2)}`;
-    const author = mask.author && mask.origin !== "automatic" ? ` · ${mask.author}` : "";
-    return `Here ${made}${sure}${author}`;
+    const said = mask.present ? [made] : ["Not visible here", made.toLowerCase()];
+    if (mask.present && mask.origin !== "drawn") said.push(`IoU ${mask.iou.toFixed(2)}`);
+    if (mask.author && mask.origin !== "automatic") said.push(mask.author);
+    return said.join(" · ");
   }
 
   #showAttributes(one) {
@@ -139,8 +140,7 @@ export class ObjectCard {
   }
 
   #describe(change) {
-    const known = this.#project.objects.get(this.#objectId);
-    const { label, attributes } = { ...known, ...change };
-    this.#project.change("describe", { object_id: this.#objectId, label, attributes, seen: this.#seen });
+    // what is not in it stays as it is
+    this.#project.change("describe", { object_id: this.#objectId, seen: this.#seen, ...change });
   }
 }

@@ -3,6 +3,7 @@
 import { button } from "../button.js";
 import { element, setText } from "../element.js";
 import { JobCards } from "./jobs.js";
+import { sentence } from "./project.js";
 
 const FORMATS = {
   sav: "SA-V: videos, and JSON with run lengths",
@@ -19,14 +20,20 @@ export class Outputs {
   #project;
   #settings;
 
-  constructor(project, jobs, settings) {
+  constructor(project, jobs, settings, formats = FORMATS) {
     this.#project = project;
     this.#settings = settings;
     const chosen = settings.get("formats", ["sav", "coco"]);
-    this.formats = Object.entries(FORMATS).map(([name, says]) => {
+    this.formats = Object.entries(formats).map(([name, says]) => {
       const box = element("input", { type: "checkbox", value: name, checked: chosen.includes(name) });
       return element("label", { class: "check" }, box, element("b", {}, name), element("span", {}, says));
     });
+    this.which = element(
+      "select",
+      { id: "which" },
+      element("option", { value: "verified_only" }, "verified masklets"),
+      element("option", { value: "unverified" }, "all masklets, verified or not"),
+    );
     this.ready = element("p", { class: "outputs-ready" });
     this.minutes = element("input", { type: "number", id: "minutes", min: 1, max: 10080, step: 1, required: true });
     this.minutes.value = settings.get("minutes", 30);
@@ -46,7 +53,7 @@ export class Outputs {
           "section",
           { "aria-labelledby": "export-title" },
           element("h3", { id: "export-title" }, "Data sets"),
-          element("p", {}, "The verified masklets, in the formats that others read."),
+          element("label", { class: "field", for: "which" }, "What goes out", this.which),
           element("fieldset", {}, element("legend", { class: "unseen" }, "Formats"), ...this.formats),
           this.exportButton,
           this.exports.element,
@@ -81,8 +88,8 @@ export class Outputs {
     setText(
       this.ready,
       verified
-        ? `${verified} of ${all.length} masklets are verified; these go out.`
-        : "No masklet is verified yet, and only verified ones go out: somebody else has to judge them first.",
+        ? `${verified} of ${all.length} masklets are verified.`
+        : "No masklet is verified yet: somebody else than its annotator has to judge it first.",
     );
   }
 
@@ -91,7 +98,7 @@ export class Outputs {
     const names = formats.map((box) => box.value);
     this.#settings.set("formats", names);
     if (!names.length) return setText(this.problem, "Choose a format.");
-    await this.#start("export", { formats: names });
+    await this.#start("export", { formats: names, [this.which.value]: true });
   }
 
   async #fineTune() {
@@ -106,7 +113,7 @@ export class Outputs {
     try {
       await this.#project.ask(type, fields);
     } catch (error) {
-      setText(this.problem, error.message);
+      setText(this.problem, sentence(error.message));
     }
   }
 }

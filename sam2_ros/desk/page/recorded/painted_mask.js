@@ -10,6 +10,7 @@ export class PaintedMask {
   #strokes = []; // masks as they were before each stroke, as run lengths
   #later = []; // strokes that were taken back
   #last = null;
+  #line = []; // where the stroke was
   #image;
   #colour;
 
@@ -28,16 +29,21 @@ export class PaintedMask {
     return this.#strokes.length > 0;
   }
 
+  get canRedo() {
+    return this.#later.length > 0;
+  }
+
   get empty() {
     return !this.#pixels.includes(1);
   }
 
-  /** Begin a stroke with a round brush. */
+  /** Begin a stroke with a round brush; (0.5, 0.5) is the middle of the first pixel. */
   begin(x, y, radius, value) {
     this.#strokes.push(this.mask());
     if (this.#strokes.length > KEPT) this.#strokes.shift();
     this.#later = [];
     this.#last = null;
+    this.#line = [];
     this.move(x, y, radius, value);
   }
 
@@ -45,6 +51,7 @@ export class PaintedMask {
   move(x, y, radius, value) {
     const [fromX, fromY] = this.#last ?? [x, y];
     this.#last = [x, y];
+    this.#line.push([x, y]);
     const left = Math.max(0, Math.floor(Math.min(x, fromX) - radius));
     const right = Math.min(this.width - 1, Math.ceil(Math.max(x, fromX) + radius));
     const top = Math.max(0, Math.floor(Math.min(y, fromY) - radius));
@@ -55,13 +62,37 @@ export class PaintedMask {
     const reach = radius * radius;
     for (let row = top; row <= bottom; row++) {
       for (let column = left; column <= right; column++) {
-        const [dx, dy] = [column - fromX, row - fromY];
+        const [dx, dy] = [column + 0.5 - fromX, row + 0.5 - fromY];
         const along = length ? Math.max(0, Math.min(1, (dx * alongX + dy * alongY) / length)) : 0;
         const [ex, ey] = [dx - along * alongX, dy - along * alongY];
         if (ex * ex + ey * ey <= reach) this.#pixels[row * this.width + column] = value ? 1 : 0;
       }
     }
     this.#draw(left, top, right + 1, bottom + 1);
+  }
+
+  /** Fill what the stroke encircles; its end is joined to its beginning. */
+  fill(value) {
+    const line = this.#line;
+    const ys = line.map(([, y]) => y);
+    const top = Math.max(0, Math.floor(Math.min(...ys)));
+    const bottom = Math.min(this.height - 1, Math.ceil(Math.max(...ys)));
+    for (let row = top; row <= bottom; row++) {
+      const crossings = [];
+      const middle = row + 0.5;
+      for (let index = 0; index < line.length; index++) {
+        const [x, y] = line[index];
+        const [nextX, nextY] = line[(index + 1) % line.length];
+        if (y <= middle !== nextY <= middle) crossings.push(x + ((middle - y) / (nextY - y)) * (nextX - x));
+      }
+      crossings.sort((one, other) => one - other);
+      for (let pair = 0; pair + 1 < crossings.length; pair += 2) {
+        const left = Math.max(0, Math.ceil(crossings[pair] - 0.5));
+        const right = Math.min(this.width - 1, Math.floor(crossings[pair + 1] - 0.5));
+        if (right >= left) this.#pixels.fill(value ? 1 : 0, row * this.width + left, row * this.width + right + 1);
+      }
+    }
+    this.#draw(0, 0, this.width, this.height);
   }
 
   /** Take the last stroke back. */
@@ -71,14 +102,6 @@ export class PaintedMask {
 
   redo() {
     this.#step(this.#later, this.#strokes);
-  }
-
-  /** Nothing is on the object any more; that can be taken back as a stroke can. */
-  clear() {
-    this.#strokes.push(this.mask());
-    this.#later = [];
-    this.#pixels.fill(0);
-    this.#draw(0, 0, this.width, this.height);
   }
 
   /** Run lengths, column by column, beginning with what is off. */

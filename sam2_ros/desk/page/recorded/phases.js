@@ -5,41 +5,51 @@ import { Emitter } from "../emitter.js";
 
 export const PHASES = {
   1: {
-    name: "Frame by frame",
-    says: "Every annotated frame on its own: click or draw, then → to the next. Exact and slow.",
+    name: "Frames",
+    says: "Every annotated frame on its own: click or paint, Enter for the next. Exact, and slow.",
   },
   2: {
-    name: "Masks, followed",
-    says: "Make a mask, propagate it. Where it goes wrong, make that mask anew and propagate again.",
+    name: "Masks",
+    says: "A mask is propagated. Where it goes wrong, it is made anew, and propagated from there.",
   },
   3: {
-    name: "Clicks, with memory",
-    says: "A click corrects the mask that is there, knowing the other frames. Propagate carries it both ways.",
+    name: "Clicks",
+    says: "Clicks correct what was propagated, with memory of the other frames. Then propagate again.",
   },
 };
-const KEPT_AS = "sam2_ros.phase";
 
 /** `change` (1, 2 or 3). */
 export class Phases extends Emitter {
-  constructor(place) {
+  #settings;
+
+  constructor(host, settings) {
     super();
-    this.phase = Number(localStorage.getItem(KEPT_AS)) || 3;
+    this.#settings = settings;
+    this.phase = settings.get("phase", 3);
     if (!PHASES[this.phase]) this.phase = 3;
-    this.buttons = Object.entries(PHASES).map(([phase, { name, says }]) =>
-      element("button", {
-        type: "button",
-        class: "phase",
-        role: "radio",
-        title: says,
-        dataset: { phase },
-        onclick: () => this.choose(Number(phase)),
-        onkeydown: (event) => this.#onKey(event),
-      }, element("b", {}, phase), element("span", {}, name)),
+    this.buttons = Object.entries(PHASES).map(([number, { name, says }]) =>
+      element(
+        "button",
+        {
+          type: "button",
+          class: "segment",
+          role: "radio",
+          title: says,
+          "aria-label": `Phase ${number}: ${name}`,
+          dataset: { phase: number },
+          onclick: () => this.choose(Number(number)),
+          onkeydown: (event) => this.#onKey(event),
+        },
+        element("span", { class: "segment-number" }, number),
+        element("span", {}, name),
+      ),
     );
-    this.says = element("p", { class: "phase-says" });
-    place.append(
-      element("section", { class: "phases", "aria-label": "Phase of annotation" },
-        element("div", { class: "segmented", role: "radiogroup", "aria-label": "Phase" }, ...this.buttons),
+    this.says = element("p", { class: "quiet-text" });
+    host.append(
+      element(
+        "section",
+        { class: "phases", "aria-label": "Phase of annotation" },
+        element("div", { class: "segments", role: "radiogroup", "aria-label": "Phase" }, ...this.buttons),
         this.says,
       ),
     );
@@ -49,7 +59,7 @@ export class Phases extends Emitter {
   choose(phase) {
     if (phase === this.phase) return;
     this.phase = phase;
-    localStorage.setItem(KEPT_AS, String(phase));
+    this.#settings.set("phase", phase);
     this.#show();
     this.emit("change", phase);
   }

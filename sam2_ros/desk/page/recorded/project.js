@@ -9,7 +9,7 @@ export class Project extends Emitter {
   #time;
   #busy = 0;
   #fetchingRuns = null;
-  #runsWanted = false;
+  #runsWanted = new Set(); // IDs; null in it: of all objects
 
   /** By ID: {object_id, label, attributes, state, reason, masks, annotated, present, iou, action_id}. */
   objects = new Map();
@@ -27,7 +27,9 @@ export class Project extends Emitter {
     super();
     this.#connection = connection;
     this.#time = workTime;
-    this.frames = hello.frames;
+    /** First and last frame of the project. */
+    this.span = hello.span ?? [0, hello.frames - 1];
+    this.frames = this.span[1] - this.span[0] + 1;
     this.masks = new Masks(async (first, last) => {
       const asOf = this.lastAction; // what is asked for now is not older
       const { masks } = await connection.request("masks", { first, last });
@@ -36,7 +38,7 @@ export class Project extends Emitter {
     connection.on("project", (event) => this.#update(event));
     connection.on("changed", (event) => {
       this.masks.forget(event.frames);
-      this.#fetchRuns();
+      this.#fetchRuns(event.object_id);
     });
   }
 
@@ -47,11 +49,16 @@ export class Project extends Emitter {
   /** After a connection: everything may be different. */
   refresh() {
     this.masks.forget(null);
-    return this.#fetchRuns();
+    return this.#fetchRuns(null);
   }
 
   label(objectId) {
-    return this.objects.get(objectId)?.label || `object ${objectId}`;
+    return this.objects.get(objectId)?.label || `Object ${objectId}`;
+  }
+
+  /** The last action that is certainly in the masks of a frame as they are shown. */
+  seen(frame) {
+    return Math.min(this.lastAction, this.masks.asOf(frame));
   }
 
   ask(type, fields = {}) {
@@ -64,7 +71,7 @@ export class Project extends Emitter {
    * @param {number|null} frame whose mask is changed: somebody else may have changed it after it was shown here.
    */
   async change(type, fields, frame = null) {
-    const seen = frame === null ? this.lastAction : Math.min(this.lastAction, this.masks.asOf(frame));
+    const seen = frame === null ? this.lastAction : this.seen(frame);
     const seconds = this.#time.take();
     this.#tellBusy(1);
     try {
@@ -72,8 +79,8 @@ export class Project extends Emitter {
     } catch (error) {
       this.#time.give(seconds); // it is part of the next attempt
       if (frame !== null) this.masks.forget([frame, frame]); // the newest is shown
-      this.refusal = error.message;
-      this.emit("refused", error.message);
+      this.refusal = sentence(error.message);
+      this.emit("refused", this.refusal);
       return null;
     } finally {
       this.#tellBusy(-1);
@@ -91,14 +98,17 @@ export class Project extends Emitter {
   }
 
   /** One at a time; what has changed meanwhile is fetched after it. */
-  async #fetchRuns() {
-    this.#runsWanted = true;
+  async #fetchRuns(objectId) {
+    this.#runsWanted.add(objectId);
     if (this.#fetchingRuns) return this.#fetchingRuns;
     this.#fetchingRuns = (async () => {
-      while (this.#runsWanted) {
-        this.#runsWanted = false;
-        const { objects } = await this.#connection.request("timeline", {});
-        this.runs = new Map(Object.entries(objects).map(([objectId, runs]) => [Number(objectId), runs]));
+      while (this.#runsWanted.size) {
+        const wanted = this.#runsWanted.has(null) ? null : [...this.#runsWanted];
+        this.#runsWanted.clear();
+        const { objects } = await this.#connection.request("timeline", { object_ids: wanted });
+        if (wanted === null) this.runs.clear();
+        for (const gone of wanted ?? []) this.runs.delete(gone);
+        for (const [known, runs] of Object.entries(objects)) this.runs.set(Number(known), runs);
         this.emit("runs");
       }
     })();
@@ -115,4 +125,10 @@ export class Project extends Emitter {
     this.#busy += by;
     this.emit("busy", this.busy);
   }
+}
+
+/** A message of the server as a sentence. */
+export function sentence(message) {
+  const text = message ? message[0].toUpperCase() + message.slice(1) : "It did not work.";
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

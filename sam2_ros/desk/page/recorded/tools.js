@@ -1,55 +1,61 @@
-// The tools beside the picture: point, box, brush, eraser; and the brush's own bar while it paints.
+// The tools beside the picture: what a click means, brush and eraser, zoom; and the brush's own bar while it paints.
 
 import { button, press } from "../button.js";
-import { element, setText } from "../element.js";
+import { element, setAttribute, setText } from "../element.js";
+import { Emitter } from "../emitter.js";
 
-const TOOLS = [
-  { tool: "point", icon: "point", name: "Point: click yes, right click no, drag a box", key: "V" },
-  { tool: "box", icon: "box", name: "Box", key: "B" },
-  { tool: "brush", icon: "brush", name: "Brush", key: "D" },
-  { tool: "eraser", icon: "eraser", name: "Eraser", key: "E" },
-];
+const TOOLS = {
+  yes: { icon: "yes", name: "Click on what belongs to it", key: "P" },
+  no: { icon: "no", name: "Click on what does not belong to it", key: "N" },
+  box: { icon: "box", name: "Draw a box around it", key: "B" },
+  brush: { icon: "brush", name: "Paint the mask", key: "D" },
+  outline: { icon: "outline", name: "Draw an outline, which is filled", key: "G" },
+  eraser: { icon: "eraser", name: "Erase from the mask", key: "E" },
+};
 
-export class Tools {
+/** Emits "tool" (its name), "absent", "zoom" (factor), "fit", "save", "discard". */
+export class Tools extends Emitter {
   #brush;
+  #buttons;
 
-  /**
-   * @param act {choose(tool), absent(), save(), discard()}.
-   */
-  constructor(brush, act) {
+  constructor(rail, tray, brush) {
+    super();
     this.#brush = brush;
-    this.tool = "point";
-    this.buttons = TOOLS.map((entry) =>
-      button({ ...entry, class: "tool", pressed: entry.tool === "point", run: () => act.choose(entry.tool) }),
+    this.#buttons = Object.fromEntries(
+      Object.entries(TOOLS).map(([tool, options]) => [
+        tool,
+        button({ ...options, pressed: false, dataset: { tool }, run: () => this.emit("tool", tool) }),
+      ]),
     );
-    this.buttons.forEach((made, index) => (made.dataset.tool = TOOLS[index].tool));
-    this.polarity = button({ icon: "yes", name: "A tap means yes; tap here for no", class: "tool touch-only", run: () => act.polarity() });
-    this.absent = button({ icon: "away", name: "Not visible on this frame", key: "A", class: "tool", run: act.absent });
-    this.rail = element(
-      "div",
-      { class: "tools", role: "toolbar", "aria-label": "Tools", "aria-orientation": "vertical" },
-      ...this.buttons,
-      this.polarity,
-      element("hr", {}),
-      this.absent,
+    this.absent = button({ icon: "away", name: "It is not visible on this frame", key: "V", run: () => this.emit("absent") });
+    const zoom = (icon, name, key, factor) => button({ icon, name, key, run: () => this.emit("zoom", factor) });
+    rail.append(
+      element("div", { class: "tools", role: "group", "aria-label": "Tools" }, ...Object.values(this.#buttons)),
+      element("div", { class: "tools", role: "group", "aria-label": "Do" }, this.absent),
+      element(
+        "div",
+        { class: "tools tools-zoom", role: "group", "aria-label": "Zoom" },
+        zoom("add", "Zoom in", "+", 1.4),
+        zoom("minus", "Zoom out", "-", 1 / 1.4),
+        button({ icon: "fit", name: "Whole picture", key: "0", run: () => this.emit("fit") }),
+      ),
     );
     this.size = element("input", {
       type: "range",
       min: 1,
       max: 100,
-      step: 1,
       "aria-label": "Size of the brush",
       title: "Size ([ and ])",
       oninput: () => brush.setRadius(Number(this.size.value)),
     });
-    this.sizeSays = element("output", {});
+    this.sizeSays = element("output", { class: "quiet-text" });
     this.undo = button({ icon: "undo", name: "Take the last stroke back", key: "Z", run: () => brush.undo() });
-    this.redo = button({ icon: "redo", name: "Stroke again", key: "Shift+Z", run: () => brush.redo() });
-    this.save = button({ icon: "check", name: "Save", key: "Enter", text: true, class: "primary", run: act.save });
-    this.discard = button({ icon: "close", name: "Discard", key: "Escape", text: true, class: "quiet", run: act.discard });
+    this.redo = button({ icon: "redo", name: "The stroke again", key: "Shift+Z", run: () => brush.redo() });
+    this.discard = button({ name: "Discard", key: "Escape", text: true, class: "quiet", run: () => this.emit("discard") });
+    this.save = button({ icon: "check", name: "Save", key: "Enter", text: true, class: "primary", run: () => this.emit("save") });
     this.bar = element(
       "div",
-      { class: "brush-bar", role: "toolbar", "aria-label": "Brush" },
+      { class: "brush-bar", role: "group", "aria-label": "Brush" },
       this.size,
       this.sizeSays,
       this.undo,
@@ -57,17 +63,26 @@ export class Tools {
       this.discard,
       this.save,
     );
-    brush.on("change", () => this.show(this.tool));
-    this.show("point");
+    tray.append(this.bar);
+    brush.on("change", () => this.#showBrush());
+    this.show("yes");
   }
 
   show(tool) {
-    this.tool = tool;
-    for (const made of this.buttons) press(made, made.dataset.tool === tool);
-    this.bar.hidden = tool !== "brush" && tool !== "eraser";
-    this.size.value = String(this.#brush.radius);
-    setText(this.sizeSays, `${2 * this.#brush.radius} px`);
-    const { changed } = this.#brush;
-    for (const made of [this.undo, this.redo, this.save, this.discard]) made.hidden = !changed;
+    for (const [name, made] of Object.entries(this.#buttons)) press(made, name === tool);
+    this.#showBrush();
+  }
+
+  #showBrush() {
+    const { tool, radius, changed, canRedo } = this.#brush;
+    this.bar.hidden = tool === null && !changed;
+    this.size.hidden = this.sizeSays.hidden = tool === "outline";
+    this.size.value = String(radius);
+    setText(this.sizeSays, `${2 * radius} px`);
+    this.undo.disabled = !changed;
+    this.redo.disabled = !canRedo;
+    this.save.disabled = !changed;
+    this.discard.disabled = !changed;
+    setAttribute(this.bar, "data-changed", changed ? "" : null);
   }
 }
