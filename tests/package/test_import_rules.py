@@ -268,9 +268,15 @@ def without_counterpart(tests: Path, package: Path, exceptions: Collection[str])
         room = package / path.parent.relative_to(tests)
         words = path.stem.removeprefix("test_").split("_")
         names = ["_".join(words[:count]) for count in range(1, len(words) + 1)] + [f"__{words[0]}__"]
-        if not any((room / f"{name}.py").is_file() or any((room / name).glob("*.py")) for name in names):
+        if not any(_is_source(room / name) for name in names):
             unmatched.append(path.relative_to(tests).as_posix())
     return sorted(set(unmatched) ^ set(exceptions))
+
+
+def _is_source(path: Path) -> bool:
+    """Whether there is a file of this name, or a folder with files; the page's are JavaScript."""
+    kinds = (".py", ".js")
+    return any(path.with_name(f"{path.name}{kind}").is_file() or any(path.glob(f"*{kind}")) for kind in kinds)
 
 
 def _room(name: str, files: Files) -> str:
