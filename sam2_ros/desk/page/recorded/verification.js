@@ -238,5 +238,6 @@ export class Verification extends Emitter {
 }
 
 function strip(one) {
-  return `/strip/${one.object_id}?v=${one.action_id}`;
+  const dark = document.documentElement.dataset.theme !== "light";
+  return `/strip/${one.object_id}?v=${one.action_id}${dark ? "&dark" : ""}`;
 }
