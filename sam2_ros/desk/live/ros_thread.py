@@ -40,8 +40,7 @@ class RosThread:
                 except ExternalShutdownException:
                     break
                 except Exception as error:  # from a callback; no message ends the desk
-                    if self.node.context.ok():
-                        self.log_error(error)
+                    self.log_error(error)
         finally:
             with self._lock:
                 under_way, self._give_up = self._give_up or set(), None
@@ -55,8 +54,8 @@ class RosThread:
         self._executor.wake()
 
     def log_error(self, error: BaseException) -> None:
-        """Write an unexpected error into the log."""
-        with contextlib.suppress(Exception):  # ROS may be shut down
+        """Write an unexpected error into the log. While ROS is shut down, errors are expected."""
+        if self.node.context.ok():
             self.node.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
 
     async def run(self, function: Callable[[], Result]) -> Result:
