@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 TIMEOUT = 60_000  # ms; generous, because the machine may be busy: only failures take so long
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -72,6 +72,7 @@ class Visit:
         page.on("pageerror", lambda error: self._complain(f"exception: {error}"))
         page.on("requestfailed", lambda failed: self._complain(f"failed: {failed.url} ({failed.failure})"))
         page.on("request", lambda request: self._check_host(request.url))
+        page.on("dialog", self._on_dialog)
         page.on("websocket", lambda socket: self._check_host(socket.url))
         page.goto(address)
         return page
@@ -89,6 +90,10 @@ class Visit:
         parts = urlsplit(address)
         if parts.scheme not in ("blob", "data") and parts.netloc != self._host:
             self._complain(f"another host: {address}")
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self._complain(f"a dialog that no page of ours opens: {dialog.message}")
+        dialog.dismiss()
 
     def _complain(self, line: str) -> None:
         self.complaints.append(line)

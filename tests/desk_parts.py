@@ -117,7 +117,7 @@ def write_page(folder: Path) -> Path:
     """A page of three files, and what must not be served beside them."""
     page = folder / "page"
     (page / "style").mkdir(parents=True)
-    (page / "index.html").write_text("<!doctype html><title>desk</title>")
+    (page / "index.html").write_text('<!doctype html><title>desk</title><link rel="icon" href="data:,">')
     (page / "main.js").write_text("export const desk = 1;\n")
     (page / "style/look.css").write_text("body { margin: 0 }\n")
     (page / "notes.py").write_text("secret = 1\n")

@@ -14,18 +14,15 @@ from types import TracebackType
 import cv2
 
 from sam2_ros.data.clip import Clip
-from sam2_ros.scenes.demo_scene import demo_scene
 
 TIMEOUT = 90.0  # s; generous, because the machine may be busy: only failures take so long
 
 
-def write_recording(folder: Path, frames: int) -> Clip:
-    """The demo's scene as a recording: a folder of PNGs."""
-    clip = demo_scene(frames)
+def write_recording(clip: Clip, folder: Path) -> None:
+    """The images of a clip as a recording: a folder of PNGs."""
     folder.mkdir(parents=True)
     for number, image in enumerate(clip.frames):
         cv2.imwrite(str(folder / f"{number:05d}.png"), image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return clip
 
 
 class RecordedDesk:

@@ -65,12 +65,11 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
     visible = [mask for mask in masks.values() if mask.present]
     colours, pictures, captions = ObjectColours(), [], []
     chosen = chosen_moments(list(masks.values()), moments)
-    for frame in chosen:
-        mask = masks[frame]
+    for image in recording.picked(chosen):
+        frame, mask = image.index, masks[image.index]
         nearest = min(visible, key=lambda other: (abs(other.frame - frame), other.frame), default=None)
-        for image in recording.images(frame, frame + 1):
-            pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
-            captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
+        pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
+        captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
     if not pictures:
         raise ProjectError(f"object {object_id} cannot be shown: the images of its frames are damaged")
     extent = f"visible on {len(visible)} of {len(masks)} frames"

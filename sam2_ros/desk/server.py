@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from aiohttp import WSCloseCode, web
@@ -22,11 +23,17 @@ from sam2_ros.desk.rate_limit import RateLimit
 
 DEFAULT_PORT = 8642
 
+ALIVE_SECONDS = 5
+"""Pages hear something at least so often. One that does not is cut off, which a browser may take minutes to notice."""
+
 MAX_CLIENTS = 32
 """Pages that are open at the same time."""
 
 MAX_CONNECTIONS = 256
 """Connections of any kind, so that nobody keeps the process from opening files. A browser has some for each page."""
+
+MAX_OF_ADDRESS = 128
+"""The same from one address, so that nobody keeps others from connecting."""
 
 MAX_MESSAGE = 4 * 2**20
 """Bytes of a message from a page. Masks by hand are the largest, a few thousand bytes."""
@@ -37,7 +44,11 @@ QUIET_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 """What a page gets, such as a picture, may take so much longer."""
 
+ADMITTED = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/"><title>Desk</title>\n'
+"""Leads to the page. A redirect does not if a link of another site led here: browsers follow it without the cookie."""
+
 _log = logging.getLogger(__name__)
+_silent = logging.Logger("desk", logging.CRITICAL + 1)  # whoever sends garbage shall not fill the disk with our log
 
 
 class Server:
@@ -151,11 +162,15 @@ class Server:
             if route.method != "GET":
                 raise ValueError(f"{route.method} {route.path}: pages change things by requests, routes only GET")
         application.router.add_routes(self.backend.routes())
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_silent, handle_signals=False, shutdown_timeout=2.0, lingering_time=0.0
+        )
         try:
             await self.backend.start()
             await self._runner.setup()
-            self._listener = await self._loop.create_server(self._protocol, sock=self._socket, backlog=BACKLOG)
+            self._listener = await self._loop.create_server(
+                lambda: _Door(self._admit), sock=self._socket, backlog=BACKLOG
+            )
         except BaseException:
             self._socket.close()
             raise
@@ -174,21 +189,29 @@ class Server:
 
     # ---------------------------------------------------------------------------------------------------- connections
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
+        """Who answers on a new connection; None: there are too many."""
         assert self._runner is not None and self._runner.server is not None
-        if len(self._runner.server.connections) >= MAX_CONNECTIONS:
-            return _TooMany()
-        protocol = self._runner.server()
+        server = self._runner.server
+        address = _address(transport)
+        of_address = sum(
+            other.transport is not None and _address(other.transport) == address for other in server.connections
+        )
+        if len(server.connections) >= MAX_CONNECTIONS or of_address >= MAX_OF_ADDRESS:
+            return None
+        protocol = server()
         self._asked[protocol] = time.monotonic()
         return protocol
 
     async def _close_quiet_connections(self) -> None:
-        """Those that never ask for anything, or take nothing of what they asked for."""
-        while True:
+        """Those that never ask for anything, or take nothing of what they asked for. Others are told that it is there."""
+        for second in count():
             await asyncio.sleep(1)
             for connection in self._connections.values():
                 if connection.is_stuck(QUIET_SECONDS):
                     connection.abort()
+                elif second % ALIVE_SECONDS == 0:
+                    connection.client.send({"type": "alive"}, key="alive")
             assert self._runner is not None and self._runner.server is not None
             talking = {connection.protocol for connection in self._connections.values()}
             now, there = time.monotonic(), set(self._runner.server.connections)
@@ -206,6 +229,11 @@ class Server:
         self._asked[request.protocol] = time.monotonic() + ANSWER_SECONDS
         try:
             return await self._answer(request, handler)
+        except web.HTTPException:
+            raise
+        except Exception:
+            _log.exception("desk: %.80r failed", request.path)
+            return web.Response(status=500, text="the desk failed at this, its log says more")
         finally:
             self._asked[request.protocol] = time.monotonic()
 
@@ -214,7 +242,7 @@ class Server:
     ) -> web.StreamResponse:
         given = request.query.get("token")
         if given is not None and request.path == "/" and self.access.token and self.access.knows_token(given):
-            response = web.Response(status=303, headers={"Location": "/"})
+            response = web.Response(text=ADMITTED, content_type="text/html")
             response.set_cookie(self.access.cookie, self.access.token, httponly=True, samesite="Strict", path="/")
             return response
         is_socket = request.path == "/socket"
@@ -248,7 +276,10 @@ class Server:
         socket = web.WebSocketResponse(
             max_msg_size=MAX_MESSAGE, heartbeat=QUIET_SECONDS, compress=False, autoping=False
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ValueError:  # of a key that is no ASCII
+            return web.Response(status=400, text="this is no WebSocket")
         client = Client()
         connection = Connection(client, socket, request, self._network_limit)
         if len(self._connections) >= MAX_CLIENTS:
@@ -271,12 +302,24 @@ class Server:
         return socket
 
 
-class _TooMany(asyncio.Protocol):
-    """A connection beyond the last one."""
+class _Door(asyncio.Protocol):
+    """Where connections come in."""
+
+    def __init__(self, admit: Callable[[asyncio.Transport], asyncio.Protocol | None]) -> None:
+        self._admit = admit
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        if (protocol := self._admit(transport)) is None:
+            transport.abort()
+        else:
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    """The other end's; empty: it is gone."""
+    return (transport.get_extra_info("peername") or ("",))[0]
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 import pytest
 from browser import Visit
-from desk_robot import DeskRobot, pixels
-from desk_visitor import DeskVisitor, innermost, iou
+from desk_robot import FRAMES, DeskRobot, pixels
+from desk_visitor import DeskVisitor, Fingers, Keyboard, innermost, iou
 from shown_masks import overlap
 from std_srvs.srv import Trigger
 
+from sam2_ros import msg, srv
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN
 
 SECOND = 10**9  # ns
+MARKUP = "<img src=x onerror=alert(1)> & <b>duck</b>"
 
 pytestmark = pytest.mark.slow
 
@@ -75,11 +78,15 @@ def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
     return offered
 
 
+def reset(robot: DeskRobot) -> None:
+    robot.call(Trigger, "/sam2/reset")
+    robot.wait_for(lambda: not robot.objects(), "for nothing to be tracked")
+
+
 @pytest.fixture
 def operator(robot: DeskRobot, visit: Callable[..., Visit]) -> Operator:
     """At a desk where nothing is tracked yet."""
-    robot.call(Trigger, "/sam2/reset")
-    robot.wait_for(lambda: not robot.objects(), "for nothing to be tracked")
+    reset(robot)
     return Operator(visit(robot.address), robot)
 
 
@@ -164,3 +171,94 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
     for stamp, samples in drawn.items():
         assert min(overlap(samples, robot.masks(stamp)).values()) > 0.9
     assert page.locator(".timeline-names").get_by_text(str(duck), exact=True).is_visible()
+
+
+def test_keyboard_alone_is_enough(operator: Operator) -> None:
+    robot, page, keys = operator.robot, operator.page, Keyboard(operator)
+    page.get_by_role("application").focus()
+    operator.pause_at(range(FRAMES))
+    keys.press("ArrowRight")  # shows the crosshair
+    keys.move(*operator.place(CAR))
+    car = operator.new_object(lambda: keys.press("Enter"))
+    answered = len(robot.results)
+    page.locator(".candidates").wait_for()
+    keys.press("c", "ArrowRight", "Enter")  # another candidate
+    assert robot.result(answered).object_id == car
+    keys.press("l")
+    page.keyboard.type("red car")
+    keys.press("Enter")
+    robot.wait_for(lambda: robot.objects()[car].label == "red car", "for the label")
+    operator.row(car).get_by_text("red car").wait_for()
+
+    keys.press("a", "b", "ArrowRight")  # a new object, by a box
+    x, y, width, height = cv2.boundingRect(robot.truth(operator.stamp, DUCK).astype(np.uint8))
+    keys.move(x, y)
+    keys.press("Enter")
+    keys.move(x + width, y + height)
+    duck = operator.new_object(lambda: keys.press("Enter"))
+    result = robot.results[-1]
+    assert iou(pixels(result.masklet.mask), robot.truth(nanoseconds(result.header.stamp), DUCK)) > 0.5
+
+    answered = len(robot.results)
+    keys.press("p", "n", "ArrowLeft")
+    keys.move(x + width // 2, y + height // 2)
+    keys.press("Enter")  # the duck's middle is no duck
+    assert robot.result(answered).object_id == duck
+    keys.press("Escape", str(car), "Delete")
+    robot.wait_for(lambda: set(robot.objects()) == {duck}, "for the car to be removed")
+    paused = operator.stamp
+    keys.press("Space")
+    operator.wait_for(f"desk.shown.stamp > '{paused}'")
+    operator.wait_for_masks({duck})
+
+
+def test_fingers_are_enough(robot: DeskRobot, visit: Callable[..., Visit]) -> None:
+    reset(robot)
+    operator = Operator(visit(robot.address, viewport={"width": 1024, "height": 768}, has_touch=True), robot)
+    fingers, page = Fingers(operator), operator.page
+    page.get_by_role("button", name="Pause", exact=True).tap()
+    operator.wait_for("document.body.classList.contains('is-frozen')")
+    car = operator.new_object(lambda: fingers.tap(*operator.place(CAR)))
+    answered = len(robot.results)
+    fingers.hold(*operator.place(TWIN))
+    result = robot.result(answered)
+    assert result.accepted and result.object_id == car
+    x, y, width, height = cv2.boundingRect(robot.truth(operator.stamp, DUCK).astype(np.uint8))
+    duck = operator.new_object(lambda: fingers.drag((x, y), (x + width / 2, y + height / 2), (x + width, y + height)))
+    result = robot.results[-1]
+    assert iou(pixels(result.masklet.mask), robot.truth(operator.stamp, DUCK)) > 0.5
+    scale = page.evaluate("desk.stage.scale")
+    fingers.spread(320, 240, 40, 120)
+    assert page.evaluate("desk.stage.scale") > 2 * scale
+    operator.row(duck).get_by_role("button", name="Remove").tap()
+    robot.wait_for(lambda: set(robot.objects()) == {car}, "for the duck to be removed")
+
+
+def test_label_with_markup_is_text(operator: Operator) -> None:
+    robot, page = operator.robot, operator.page
+    page.get_by_label("Label for new objects").fill(MARKUP)
+    duck = operator.new_object(lambda: operator.box(robot.truth(operator.stamp, DUCK)))
+    operator.row(duck).get_by_text(MARKUP, exact=True).wait_for()
+    other = "<script>alert(2)</script>"  # from somebody else in the graph
+    header = msg.PromptResult().header
+    prompt = msg.Prompt(label=other, clicks=[msg.Click(x=40.0, y=40.0, positive=True)])
+    answer = robot.call(srv.PromptObject, "/sam2/prompt", header=header, prompt=prompt)
+    operator.row(answer.result.object_id).get_by_text(other, exact=True).wait_for()
+    assert page.locator("#panel img, #panel script, #bottom img, #bottom script").count() == 0
+
+
+def test_page_comes_back_when_the_desk_does(operator: Operator) -> None:
+    robot, page = operator.robot, operator.page
+    duck = operator.new_object(lambda: operator.box(robot.truth(operator.stamp, DUCK)))
+    operator.visited.expect("ERR_CONNECTION_REFUSED|WebSocket|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE")
+    port = int(robot.address.rstrip("/").rsplit(":", 1)[1])
+    robot.graph.processes["desk"].kill()
+    robot.graph.processes["desk"].wait()
+    operator.wait_for("!desk.connected")
+    page.get_by_text("The connection to the desk's server is lost").wait_for()
+    robot.start_desk(port)
+    operator.wait_for("desk.connected")
+    shown = operator.stamp
+    operator.wait_for(f"desk.shown.stamp > '{shown}'")
+    operator.row(duck).wait_for()
+    operator.wait_for_masks({duck})

@@ -15,7 +15,7 @@ from shown_masks import overlap
 from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.project import Project
 from sam2_ros.data.clip import Clip
-from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN
+from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN, demo_scene
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +23,14 @@ FRAMES = 60
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    return write_recording(tmp_path_factory.mktemp("recordings") / "demo", FRAMES)
+def clip() -> Clip:
+    return demo_scene(FRAMES)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[RecordedDesk]:
+def desk(clip: Clip, tmp_path: Path) -> Iterator[RecordedDesk]:
     """Over a recording of its own."""
-    write_recording(tmp_path / "demo", FRAMES)
+    write_recording(clip, tmp_path / "demo")
     with RecordedDesk(tmp_path / "demo") as desk:
         yield desk
 
@@ -43,7 +43,7 @@ class Annotator(DeskVisitor):
         self.desk = desk
         self.page.get_by_label("Your name").fill(name)
         self.page.get_by_role("button", name="Start", exact=True).click()
-        self.page.locator("dialog").wait_for(state="detached")
+        self.page.locator("dialog.annotator-dialog").wait_for(state="detached")
 
     @property
     def frame(self) -> int:

@@ -40,14 +40,13 @@ def sheet_picture(project: Project, recording: Recording) -> np.ndarray:
     objects = project.objects()
     by_hand = {prompt.frame for one in objects for prompt in project.prompts_of(one.object_id)}
     overlay, pictures, captions = Overlay(), list[np.ndarray](), list[str]()
-    for frame in moments(list(recording.span), by_hand):
-        for image in recording.images(frame, frame + 1):
-            masklets = _masklets(project, frame)
-            picture = thumbnail(image.pixels, masklets, overlay, SIDE, len(masklets) <= MAX_LABELS)
-            _draw_prompts(picture, project, frame, SIDE / image.pixels.shape[1])
-            pictures.append(fitted(picture, pictures[0].shape[:2]) if pictures else picture)
-            note = "   by hand" if frame in by_hand else ""
-            captions.append(f"frame {frame}   {seconds_at(recording, frame)}{note}")
+    for image in recording.picked(moments(list(recording.span), by_hand)):
+        frame, masklets = image.index, _masklets(project, image.index)
+        picture = thumbnail(image.pixels, masklets, overlay, SIDE, len(masklets) <= MAX_LABELS)
+        _draw_prompts(picture, project, frame, SIDE / image.pixels.shape[1])
+        pictures.append(fitted(picture, pictures[0].shape[:2]) if pictures else picture)
+        note = "   by hand" if frame in by_hand else ""
+        captions.append(f"frame {frame}   {seconds_at(recording, frame)}{note}")
     if not pictures:
         raise ProjectError(f"no image of {recording.path} could be decoded")
     height, width = pictures[0].shape[:2]

@@ -147,6 +147,7 @@ export class Prompting extends Emitter {
     if (!label || this.#viewer.masklets.find((each) => each.object_id === objectId)?.label === label) return;
     try {
       await this.#connection.request("prompt", { camera, stamp: "0", prompt: { object_id: objectId, label } });
+      this.#viewer.renamed(objectId, label);
     } catch (error) {
       this.#notices.refuse(error.message);
     }

@@ -171,6 +171,16 @@ export class Viewer extends Emitter {
     this.refresh();
   }
 
+  /** Gives an object its new label on a picture that stands still, too. */
+  renamed(objectId, label) {
+    const pictures = [this.#frozen, this.#newest].flatMap((picture) => picture?.header.masklets ?? []);
+    const answers = [...this.#answers.values()].map(({ masklet }) => masklet);
+    for (const masklet of [...pictures, ...answers, ...this.#corrections.values()]) {
+      if (masklet.object_id === objectId) masklet.label = label;
+    }
+    this.refresh();
+  }
+
   /** Draws the picture again after something about its masks has changed. */
   refresh() {
     if (this.picture) this.#show(this.picture);

@@ -53,15 +53,23 @@ export class Annotating extends Emitter {
     return this.#point({ clicks: [], box, mask: null, replace: true });
   }
 
-  /** Store a mask that was drawn; without a pixel: the object is not visible on this frame. */
-  draw(objectId, frame, mask) {
+  get lastAction() {
+    return this.#project.lastAction;
+  }
+
+  /**
+   * Store a mask that was drawn; without a pixel: the object is not visible on this frame.
+   *
+   * @param {number} seen the last action that was seen before it was drawn; what others have done since is not overwritten
+   */
+  draw(objectId, frame, mask, seen) {
     return this.#after(async () => {
       const phase = this.#phases.phase;
       if (objectId === null) {
         const prompt = { clicks: [], box: null, mask, replace: false };
         return this.#begin({ frame, phase, prompt, label: this.newLabel });
       }
-      const answer = await this.#project.change("draw", { object_id: objectId, frame, phase, mask }, frame);
+      const answer = await this.#project.change("draw", { object_id: objectId, frame, phase, mask, seen }, frame);
       if (answer) this.#project.masks.put(frame, answer.mask);
       return answer !== null;
     });
@@ -70,7 +78,8 @@ export class Annotating extends Emitter {
   /** Say that the selected object is not visible on this frame. */
   absent(height, width) {
     if (this.selected === null) return;
-    return this.draw(this.selected, this.#player.frame, { height, width, counts: [height * width] });
+    const { frame } = this.#player;
+    return this.draw(this.selected, frame, { height, width, counts: [height * width] }, this.#project.seen(frame));
   }
 
   /** Forget the selected object's mask on this frame. */

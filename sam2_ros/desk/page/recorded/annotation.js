@@ -70,7 +70,7 @@ class Annotation {
     this.time = new WorkTime();
     this.project = new Project(connection, hello, this.time);
     this.pictures = new Pictures(hello.fingerprint ?? hello.version, hello.frames, hello.damaged);
-    this.player = new Player(this.pictures, this.project.masks, hello.frames, hello.fps);
+    this.player = new Player(this.pictures, this.project.masks, this.project.span, hello.fps);
     this.head = element("div", { class: "panel-top" });
     this.phases = new Phases(this.head, settings);
     this.annotating = new Annotating(this.project, this.player, this.phases);
@@ -93,7 +93,7 @@ class Annotation {
     this.#registerKeys(shortcuts);
     this.choose("yes");
     this.show("annotate");
-    this.player.go(0);
+    this.player.go(this.project.span[0]);
     this.view.show();
   }
 
@@ -156,7 +156,7 @@ class Annotation {
     const frames = [...new Set(ids.flatMap((objectId) => this.timeline.marks(objectId)))].sort((a, b) => a - b);
     const { frame } = this.player;
     const next = by > 0 ? frames.find((other) => other > frame) : frames.findLast((other) => other < frame);
-    this.player.go(next ?? (by > 0 ? this.player.frames - 1 : 0));
+    this.player.go(next ?? (by > 0 ? this.player.last : this.player.first));
   }
 
   /** In phase 1: to the next annotated frame without a mask of the selected object. */
@@ -298,7 +298,7 @@ class Annotation {
       unsure: () => this.unsure(),
     });
     bottom.append(this.playback.element);
-    this.timeline = new RecordingTimeline(bottom, this.#hello.frames, this.#hello.fps);
+    this.timeline = new RecordingTimeline(bottom, this.project.span, this.#hello.fps);
     this.#showTicks();
   }
 
@@ -312,7 +312,10 @@ class Annotation {
     const { project, player, annotating, timeline, objects, phases, brush, verification, jobs } = this;
     project.on("objects", () => this.#showObjects());
     project.on("runs", () => this.#showRows());
-    project.on("refused", (message) => this.#notices.refuse(message));
+    project.on("refused", (message) => {
+      if (this.annotator.name) this.#notices.refuse(message);
+      else this.annotator.ask(); // who only looks has to say who they are before they change something
+    });
     project.on("busy", (busy) => document.body.classList.toggle("is-busy", busy));
     player.on("frame", () => {
       timeline.go(player.frame);
@@ -332,6 +335,7 @@ class Annotation {
     });
     annotating.on("candidates", (offered) => this.#offer(offered));
     project.masks.on("change", ([first, last]) => {
+      if (first <= brush.frame && brush.frame <= last) brush.refresh();
       if (first > player.frame || player.frame > last) return;
       this.#sayWhoChanged();
       this.#showCard();
@@ -402,6 +406,7 @@ class Annotation {
         objectId: this.annotating.selected,
         nextId: Math.max(0, ...this.project.objects.keys()) + 1,
         frame: this.player.frame,
+        seen: this.project.seen(this.player.frame),
         ...this.view.size,
         mask: mask?.present ? mask.mask : null,
       });
@@ -439,7 +444,7 @@ class Annotation {
       ),
       time(["ArrowLeft", "ArrowRight"], "a frame back, on", ({ key }) => this.step(key === "ArrowLeft" ? -1 : 1)),
       time([",", "."], "", ({ key }) => this.step(key === "," ? -1 : 1)),
-      time(["Home", "End"], "the first, the last frame", ({ key }) => this.player.go(key === "Home" ? 0 : this.player.frames - 1)),
+      time(["Home", "End"], "the first, the last frame", ({ key }) => this.player.go(key === "Home" ? this.player.first : this.player.last)),
       time(["<", ">"], "slower, faster", ({ key }) => this.player.faster(key === "<" ? -1 : 1)),
       time(["u"], "where the model is least sure", () => this.unsure()),
       point(["p"], "a click is yes", () => this.choose("yes")),
@@ -488,7 +493,7 @@ class Annotation {
   }
 
   #intent(place) {
-    const masks = this.project.masks.on(this.player.frame) ?? [];
+    const masks = this.project.masks.at(this.player.frame) ?? [];
     const visible = masks.filter(({ object_id: objectId }) => this.objects.visible(objectId));
     return intent(place, visible, this.annotating.selected);
   }

@@ -22,6 +22,9 @@ export class Brush extends Emitter {
   /** Of which object (null: a new one) and frame a mask is being painted. */
   objectId = null;
   frame = null;
+  /** Whether somebody else has changed the mask meanwhile: it is shown, and saving once more takes its place. */
+  conflict = false;
+  #seen = 0; // the last action before the first stroke
 
   constructor(annotating, settings) {
     super();
@@ -58,7 +61,7 @@ export class Brush extends Emitter {
    * A stroke on the picture, of a stage.
    *
    * @param stroke {phase: "begin"|"move"|"end"|"cancel", points: [[x, y]], erase}
-   * @param on {objectId, frame, height, width, mask}: what is on the screen.
+   * @param on {objectId, nextId, frame, height, width, mask, seen}: what is on the screen.
    */
   stroke({ phase, points, erase }, on) {
     if (phase === "cancel") {
@@ -67,7 +70,7 @@ export class Brush extends Emitter {
     }
     if (phase === "begin") {
       if (!this.#painted || this.objectId !== on.objectId || this.frame !== on.frame) {
-        [this.objectId, this.frame] = [on.objectId, on.frame];
+        [this.objectId, this.frame, this.#seen, this.conflict] = [on.objectId, on.frame, on.seen, false];
         this.#painted = new PaintedMask(on.height, on.width, on.mask, colour(on.objectId ?? on.nextId));
       }
       this.#erasing = Boolean(erase) !== (this.tool === "eraser");
@@ -103,16 +106,23 @@ export class Brush extends Emitter {
     const [objectId, frame, painted] = [this.objectId, this.frame, this.#painted];
     if (objectId === null && painted.empty) return this.discard();
     this.#painted = null;
-    const saved = await this.#annotating.draw(objectId, frame, painted.mask());
+    const saved = await this.#annotating.draw(objectId, frame, painted.mask(), this.#seen);
     if (!saved && !this.#painted) {
       [this.objectId, this.frame, this.#painted] = [objectId, frame, painted]; // refused: it is still there
+      [this.#seen, this.conflict] = [this.#annotating.lastAction, true];
     }
     this.emit("change");
     return saved;
   }
 
+  /** Forget what can be painted on, if nothing was: the mask has changed. */
+  refresh() {
+    if (this.#painted && !this.changed) this.discard();
+  }
+
   discard() {
     this.#painted = null;
+    this.conflict = false;
     this.emit("change");
   }
 }

@@ -25,13 +25,13 @@ export class Masks extends Emitter {
   }
 
   /** The masks of a frame as far as they are known; null: not yet. Those that are being fetched again stay until then. */
-  on(frame) {
+  at(frame) {
     const stretch = this.#stretches.get(this.#number(frame));
     return stretch?.masks ? (stretch.masks.get(frame) ?? []) : null;
   }
 
   of(objectId, frame) {
-    return this.on(frame)?.find((mask) => mask.object_id === objectId) ?? null;
+    return this.at(frame)?.find((mask) => mask.object_id === objectId) ?? null;
   }
 
   /** The last action that is certainly in what is shown of a frame. */

@@ -140,8 +140,7 @@ export class ObjectCard {
   }
 
   #describe(change) {
-    const known = this.#project.objects.get(this.#objectId);
-    const { label, attributes } = { ...known, ...change };
-    this.#project.change("describe", { object_id: this.#objectId, label, attributes, seen: this.#seen });
+    // what is not in it stays as it is
+    this.#project.change("describe", { object_id: this.#objectId, seen: this.#seen, ...change });
   }
 }

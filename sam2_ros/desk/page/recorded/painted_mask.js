@@ -37,7 +37,7 @@ export class PaintedMask {
     return !this.#pixels.includes(1);
   }
 
-  /** Begin a stroke with a round brush. */
+  /** Begin a stroke with a round brush; (0.5, 0.5) is the middle of the first pixel. */
   begin(x, y, radius, value) {
     this.#strokes.push(this.mask());
     if (this.#strokes.length > KEPT) this.#strokes.shift();
@@ -62,7 +62,7 @@ export class PaintedMask {
     const reach = radius * radius;
     for (let row = top; row <= bottom; row++) {
       for (let column = left; column <= right; column++) {
-        const [dx, dy] = [column - fromX, row - fromY];
+        const [dx, dy] = [column + 0.5 - fromX, row + 0.5 - fromY];
         const along = length ? Math.max(0, Math.min(1, (dx * alongX + dy * alongY) / length)) : 0;
         const [ex, ey] = [dx - along * alongX, dy - along * alongY];
         if (ex * ex + ey * ey <= reach) this.#pixels[row * this.width + column] = value ? 1 : 0;
@@ -75,19 +75,20 @@ export class PaintedMask {
   fill(value) {
     const line = this.#line;
     const ys = line.map(([, y]) => y);
-    const top = Math.max(0, Math.ceil(Math.min(...ys)));
-    const bottom = Math.min(this.height - 1, Math.floor(Math.max(...ys)));
+    const top = Math.max(0, Math.floor(Math.min(...ys)));
+    const bottom = Math.min(this.height - 1, Math.ceil(Math.max(...ys)));
     for (let row = top; row <= bottom; row++) {
       const crossings = [];
+      const middle = row + 0.5;
       for (let index = 0; index < line.length; index++) {
         const [x, y] = line[index];
         const [nextX, nextY] = line[(index + 1) % line.length];
-        if (y <= row !== nextY <= row) crossings.push(x + ((row - y) / (nextY - y)) * (nextX - x));
+        if (y <= middle !== nextY <= middle) crossings.push(x + ((middle - y) / (nextY - y)) * (nextX - x));
       }
       crossings.sort((one, other) => one - other);
       for (let pair = 0; pair + 1 < crossings.length; pair += 2) {
-        const left = Math.max(0, Math.ceil(crossings[pair]));
-        const right = Math.min(this.width - 1, Math.floor(crossings[pair + 1]));
+        const left = Math.max(0, Math.ceil(crossings[pair] - 0.5));
+        const right = Math.min(this.width - 1, Math.floor(crossings[pair + 1] - 0.5));
         if (right >= left) this.#pixels.fill(value ? 1 : 0, row * this.width + left, row * this.width + right + 1);
       }
     }

@@ -41,7 +41,7 @@ export class PictureView {
 
   /** Size of the image on the screen: all coordinates are its. */
   get size() {
-    const mask = this.#parts.project.masks.on(this.#parts.player.frame)?.[0]?.mask;
+    const mask = this.#parts.project.masks.at(this.#parts.player.frame)?.[0]?.mask;
     return mask ? { height: mask.height, width: mask.width } : { height: this.#height, width: this.#width };
   }
 
@@ -67,13 +67,13 @@ export class PictureView {
 
   #draw(frame, picture) {
     const { project, objects, annotating, pictures, brush, player } = this.#parts;
-    const masks = project.masks.on(frame);
+    const masks = project.masks.at(frame);
     if (masks === null || !player.playing) project.masks.load(frame).catch(() => {}); // told when they are here
     const reason = pictures.damaged.get(frame);
     this.damage.hidden = reason === undefined;
     if (reason !== undefined) setText(this.damage, `Frame ${frame} is damaged: ${reason}`);
     const { height, width } = this.size;
-    const painting = brush.canvas && brush.frame === frame ? brush.objectId : undefined;
+    const painting = brush.canvas && brush.frame === frame && !brush.conflict ? brush.objectId : undefined;
     const shown = (masks ?? [])
       .filter((mask) => objects.visible(mask.object_id) && mask.object_id !== painting)
       .map((mask) => {

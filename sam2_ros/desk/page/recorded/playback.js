@@ -20,7 +20,7 @@ export class Playback {
       type: "text",
       inputmode: "numeric",
       class: "frame-field",
-      "aria-label": `Frame, 0 to ${player.frames - 1}`,
+      "aria-label": `Frame, ${player.first} to ${player.last}`,
       title: "Type a frame, or seconds such as 4.5s",
       onchange: () => this.#typed(),
       onfocus: () => this.field.select(),
@@ -29,7 +29,7 @@ export class Playback {
         if (event.key === "Enter" || event.key === "Escape") this.field.blur();
       },
     });
-    this.of = element("span", { class: "frame-of" }, `/ ${player.frames - 1}`);
+    this.of = element("span", { class: "frame-of" }, `/ ${player.last}`);
     this.time = element("span", { class: "frame-time" });
     this.speed = element(
       "select",

@@ -22,17 +22,19 @@ export class Player extends Emitter {
   /** In which direction it last went. */
   direction = 1;
 
-  constructor(pictures, masks, frames, fps) {
+  /** @param {number[]} span first and last frame of the project. */
+  constructor(pictures, masks, [first, last], fps) {
     super();
     this.#pictures = pictures;
     this.#masks = masks;
-    this.frames = frames;
+    [this.first, this.last] = [first, last];
+    this.frame = first;
     this.#fps = fps > 0 ? fps : 30;
   }
 
   play() {
     if (this.playing) return;
-    if (this.frame >= this.frames - 1) this.#show(0);
+    if (this.frame >= this.last) this.#show(this.first);
     this.playing = true;
     this.#began = null;
     this.emit("state");
@@ -73,7 +75,7 @@ export class Player extends Emitter {
   }
 
   #show(frame) {
-    const next = Math.max(0, Math.min(this.frames - 1, Math.round(frame)));
+    const next = Math.max(this.first, Math.min(this.last, Math.round(frame)));
     if (next === this.frame) return;
     this.direction = Math.sign(next - this.frame);
     this.frame = next;
@@ -85,10 +87,10 @@ export class Player extends Emitter {
     this.#began ??= { time, frame: this.frame };
     const due = Math.floor(this.#began.frame + ((time - this.#began.time) / 1000) * this.#fps * this.speed);
     const stride = Math.max(1, Math.round((this.#fps * this.speed) / 60)); // the screen shows no more than 60 a second
-    let next = Math.min(due, this.frames - 1);
+    let next = Math.min(due, this.last);
     while (next > this.frame && !this.#here(next)) next -= 1; // the newest one that is here
     if (next > this.frame) this.#show(next);
-    const late = Math.min(due, this.frames - 1) - this.frame > Math.max(2, stride);
+    const late = Math.min(due, this.last) - this.frame > Math.max(2, stride);
     if (late) this.#began = { time, frame: this.frame }; // the clock waits for the network
     if (late !== this.waiting) {
       this.waiting = late;
@@ -96,7 +98,7 @@ export class Player extends Emitter {
     }
     this.#pictures.ahead(this.frame, stride, AHEAD);
     this.#masks.ahead(this.frame, 1, AHEAD * stride);
-    if (this.frame >= this.frames - 1) return this.pause();
+    if (this.frame >= this.last) return this.pause();
     requestAnimationFrame((later) => this.#tick(later));
   }
 

@@ -27,7 +27,9 @@ export class Project extends Emitter {
     super();
     this.#connection = connection;
     this.#time = workTime;
-    this.frames = hello.frames;
+    /** First and last frame of the project. */
+    this.span = hello.span ?? [0, hello.frames - 1];
+    this.frames = this.span[1] - this.span[0] + 1;
     this.masks = new Masks(async (first, last) => {
       const asOf = this.lastAction; // what is asked for now is not older
       const { masks } = await connection.request("masks", { first, last });
@@ -54,6 +56,11 @@ export class Project extends Emitter {
     return this.objects.get(objectId)?.label || `Object ${objectId}`;
   }
 
+  /** The last action that is certainly in the masks of a frame as they are shown. */
+  seen(frame) {
+    return Math.min(this.lastAction, this.masks.asOf(frame));
+  }
+
   ask(type, fields = {}) {
     return this.#connection.request(type, fields);
   }
@@ -64,7 +71,7 @@ export class Project extends Emitter {
    * @param {number|null} frame whose mask is changed: somebody else may have changed it after it was shown here.
    */
   async change(type, fields, frame = null) {
-    const seen = frame === null ? this.lastAction : Math.min(this.lastAction, this.masks.asOf(frame));
+    const seen = frame === null ? this.lastAction : this.seen(frame);
     const seconds = this.#time.take();
     this.#tellBusy(1);
     try {

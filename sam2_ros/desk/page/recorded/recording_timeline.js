@@ -24,7 +24,8 @@ const BY_HAND = ["prompted", "drawn"];
 /** `go` (frame): somebody points at a frame; `select` (object ID): at an object's row. */
 export class RecordingTimeline extends Emitter {
   #rows = []; // {object_id, label, colour, runs}
-  #frames;
+  #first;
+  #frames; // how many
   #fps;
   #frame = 0;
   #selected = null;
@@ -32,18 +33,21 @@ export class RecordingTimeline extends Emitter {
   #damaged = new Set();
   #drawing = false;
 
-  /** @param {HTMLElement} place that it fills. */
-  constructor(place, frames, fps) {
+  /**
+   * @param {HTMLElement} host
+   * @param {number[]} span first and last frame
+   */
+  constructor(host, [first, last], fps) {
     super();
-    this.#frames = frames;
+    [this.#first, this.#frames, this.#frame] = [first, last - first + 1, first];
     this.#fps = fps;
     this.ruler = element("canvas", {
       class: "rt-ruler",
       role: "slider",
       tabindex: 0,
       "aria-label": "Frame",
-      "aria-valuemin": 0,
-      "aria-valuemax": frames - 1,
+      "aria-valuemin": first,
+      "aria-valuemax": last,
     });
     this.names = element("div", { class: "rt-names", role: "group", "aria-label": "Objects" });
     // hidden: objects and marks are reached by keys, and listed in the panel
@@ -61,7 +65,7 @@ export class RecordingTimeline extends Emitter {
       this.cursor,
       this.tip,
     );
-    place.append(this.element);
+    host.append(this.element);
     for (const canvas of [this.ruler, this.bars]) this.#listen(canvas);
     this.ruler.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
@@ -155,7 +159,7 @@ export class RecordingTimeline extends Emitter {
   #placeCursor() {
     const left = this.ruler.offsetLeft;
     const width = this.ruler.clientWidth;
-    this.cursor.style.transform = `translateX(${left + (width * (this.#frame + 0.5)) / this.#frames}px)`;
+    this.cursor.style.transform = `translateX(${left + (width * (this.#frame - this.#first + 0.5)) / this.#frames}px)`;
   }
 
   #drawRuler() {
@@ -164,17 +168,19 @@ export class RecordingTimeline extends Emitter {
     context.fillStyle = style.getPropertyValue("--timeline-track");
     context.fillRect(0, RULER - 3, width, 2);
     context.fillStyle = style.getPropertyValue("--timeline-damaged");
-    for (const frame of this.#damaged) context.fillRect(each * frame, RULER - 6, Math.max(2, each), 5);
+    for (const frame of this.#damaged) context.fillRect(each * (frame - this.#first), RULER - 6, Math.max(2, each), 5);
     context.fillStyle = style.getPropertyValue("--accent") || style.color;
-    for (const frame of this.#ticks) context.fillRect(each * (frame + 0.5) - 0.5, RULER - 6, 1, 5);
+    for (const frame of this.#ticks) context.fillRect(each * (frame - this.#first + 0.5) - 0.5, RULER - 6, 1, 5);
     context.font = `11px ${style.fontFamily}`;
     context.fillStyle = style.color;
+    const begin = this.#first / this.#fps;
     const seconds = this.#frames / this.#fps;
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find(
       (candidate) => (width * candidate) / seconds >= 64,
     );
-    for (let time = 0; step && time < seconds - step / 4; time += step) {
-      const x = each * time * this.#fps;
+    for (let tick = Math.ceil(begin / step); step && tick * step < begin + seconds; tick++) {
+      const time = tick * step;
+      const x = each * (time - begin) * this.#fps;
       context.globalAlpha = 0.35;
       context.fillRect(x, RULER - 9, 1, 6);
       context.globalAlpha = 1;
@@ -205,14 +211,14 @@ export class RecordingTimeline extends Emitter {
         const high = present ? BAR * (0.3 + 0.7 * sure) : 2;
         context.fillStyle = ORIGINS[origin]?.colour ?? track;
         // wider by a little, so that neighbours meet without a gap
-        context.fillRect(each * first, bottom - high, each * (last - first + 1) + 0.3, high);
+        context.fillRect(each * (first - this.#first), bottom - high, each * (last - first + 1) + 0.3, high);
       }
       for (const [first, last, origin, present] of row.runs) {
         if (!BY_HAND.includes(origin)) continue;
         context.fillStyle = ORIGINS[origin].colour;
         for (let frame = first; frame <= last; frame++) {
           const wide = Math.max(3, each);
-          const left = each * (frame + 0.5) - wide / 2;
+          const left = each * (frame - this.#first + 0.5) - wide / 2;
           const high = present ? BAR + 2 : 4;
           context.fillRect(left, bottom - high, wide, high);
           if (each < 12) mark(context, left + wide / 2, bottom - BAR - 1, paper);
@@ -235,7 +241,7 @@ export class RecordingTimeline extends Emitter {
       const box = canvas.getBoundingClientRect();
       const each = box.width / this.#frames;
       const row = canvas === this.bars ? this.#rows[Math.floor((event.clientY - box.top) / ROW)] : undefined;
-      let frame = Math.max(0, Math.min(this.#frames - 1, Math.floor((event.clientX - box.left) / each)));
+      let frame = this.#first + Math.max(0, Math.min(this.#frames - 1, Math.floor((event.clientX - box.left) / each)));
       const marks = row ? this.marks(row.object_id) : [];
       const near = marks.reduce((best, other) => (Math.abs(other - frame) < Math.abs(best - frame) ? other : best), -1e9);
       if (Math.abs(near - frame) * each <= NEAR) frame = near;
