@@ -261,14 +261,16 @@ def circles(graph: Mapping[str, Collection[str]]) -> list[str]:
 def without_counterpart(tests: Path, package: Path, exceptions: Collection[str]) -> list[str]:
     """Test files whose name begins with no file or folder of their room, and superfluous exceptions.
 
-    The tests of `ros/node.py` are `ros/test_node.py` and, of an aspect, `ros/test_node_weights.py`.
+    The tests of `ros/node.py` are `ros/test_node.py` and, of an aspect, `ros/test_node_weights.py`; those of a page's
+    `stage.js` are `test_stage.py`.
     """
     unmatched = []
     for path in sorted(tests.rglob("test_*.py")):
         room = package / path.parent.relative_to(tests)
         words = path.stem.removeprefix("test_").split("_")
         names = ["_".join(words[:count]) for count in range(1, len(words) + 1)] + [f"__{words[0]}__"]
-        if not any((room / f"{name}.py").is_file() or any((room / name).glob("*.py")) for name in names):
+        files = [room / f"{name}{kind}" for name in names for kind in (".py", ".js")]
+        if not any(file.is_file() for file in files) and not any(any((room / name).glob("*.py")) for name in names):
             unmatched.append(path.relative_to(tests).as_posix())
     return sorted(set(unmatched) ^ set(exceptions))
 
