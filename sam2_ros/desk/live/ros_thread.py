@@ -51,7 +51,9 @@ class RosThread:
     def stop(self) -> None:
         """End `spin`, from any thread."""
         self._stopping = True
-        self._executor.wake()
+        with self._lock:
+            if self._give_up is not None:
+                self._executor.create_task(lambda: None)  # `wake` alone does not end its waiting
 
     def log_error(self, error: BaseException) -> None:
         """Write an unexpected error into the log. While ROS is shut down, errors are expected."""
