@@ -48,6 +48,11 @@ UNWATCHED_PERIOD = 0.2
 HEALTH_TIMEOUT = 5.0
 """Seconds after which what the node said about its state is old; it says it once a second."""
 
+PROMPTS_AT_ONCE = 3
+"""Prompts that the node has at a time: it refuses more than four, of all who call it."""
+MAX_WAITING_PROMPTS = 16
+"""Prompts of all pages that wait for those. More are refused."""
+
 ANSWER_TIMEOUT = 20.0
 """Seconds for an answer. The node itself lets a prompt wait for 10 s by default, and says why then."""
 EVERYTHING_TIMEOUT = 310.0
@@ -97,6 +102,7 @@ class Camera:
         self._unreadable = ""
         self._topic_is_published = True
         self._listing = False
+        self._prompting, self._waiting_prompts = asyncio.Semaphore(PROMPTS_AT_ONCE), 0
 
     # Life
 
@@ -371,7 +377,14 @@ class Camera:
         stamp = stamp_of(request)
         prompt = prompt_message(request, self._size_of(stamp), may_name=True)
         call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
-        result = (await self._call("prompt", call)).result
+        if self._waiting_prompts >= MAX_WAITING_PROMPTS:
+            raise Refusal(f"{MAX_WAITING_PROMPTS} prompts are waiting for the node; wait a moment, and point again")
+        self._waiting_prompts += 1
+        try:
+            async with self._prompting:
+                result = (await self._call("prompt", call)).result
+        finally:
+            self._waiting_prompts -= 1
         if not result.accepted:
             raise Refusal(result.message)
         stamp = nanoseconds(result.header.stamp)

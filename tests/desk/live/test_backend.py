@@ -61,7 +61,7 @@ def told(page: DeskPage, where: Callable[[Event], object], after: int = 0, name:
 
 
 def test_pictures_and_masklets_belong_together(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
-    assert page.hello == {"type": "hello", "mode": "live", "version": "1.2.3"}
+    assert (page.hello["mode"], page.hello["version"]) == ("live", "1.2.3")
     watch(page, robot)
     show(page, robot, 0)
     answer = prompt(page, 0, **ON_IT, label="block")
@@ -130,6 +130,17 @@ def test_refusal_has_the_nodes_reason(robot: Robot, sam2: Sam2Node, page: DeskPa
     show(page, robot, 0)
     with pytest.raises(Refused, match=reason):
         prompt(page, 0, **fields)
+
+
+def test_many_quick_clicks_are_all_answered(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
+    """The node refuses more than four that wait at a time; an operator clicks faster than a slow one answers."""
+    watch(page, robot)
+    show(page, robot, 0)
+    fields = {"camera": CAMERA, "stamp": str(stamp_of(1))}  # of an image that comes later, so that all of them wait
+    numbers = [page.begin("prompt", prompt=ON_IT, **fields) for _ in range(12)]
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == camera.PROMPTS_AT_ONCE, "for the first prompts")
+    show(page, robot, 1)
+    assert sorted(page.answer(number)["object_id"] for number in numbers) == [*range(1, 13)]
 
 
 def test_candidates_and_taking_the_second(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
