@@ -85,8 +85,9 @@ def test_pictures_and_masklets_belong_together(robot: Robot, sam2: Sam2Node, pag
 
 
 def test_images_are_subscribed_to_only_while_somebody_watches(
-    robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any
+    robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(camera, "LINGER", 0.2)
     page.wait("cameras", lambda event: event["cameras"])
     assert robot.count_subscribers("/image") == 1
     watch(page, robot)
@@ -98,6 +99,15 @@ def test_images_are_subscribed_to_only_while_somebody_watches(
     with DeskPage(desk.server.url) as other:
         watch(other, robot)
     robot.wait_for(lambda: robot.count_subscribers("/image") == 1, "for the desk to unsubscribe from a closed page")
+
+
+def test_reloaded_page_has_the_history(robot: Robot, sam2: Sam2Node, desk: Any) -> None:
+    for visit in range(2):
+        with DeskPage(desk.server.url) as page:
+            watch(page, robot)
+            show(page, robot, visit)
+            stamps = [str(stamp_of(index)) for index in range(visit + 1)]
+            page.wait("history", lambda event, stamps=stamps: event["stamps"] == stamps)
 
 
 def test_prompt_on_an_old_picture_is_seen_on_it(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
@@ -277,7 +287,7 @@ def test_several_cameras(graph: Graph, robot: Robot, make_sam2: Callable[..., Sa
     assert told(page, lambda state: True, name="/sam2/rear")["title"] == "sam2/rear"
     before = len(page.pictures)
     page.request("watch", cameras=["/sam2/rear"], max_width=0)
-    robot.wait_for(lambda: cameras["front"].get_subscription_count() == 1, "for the desk to unsubscribe")
+    robot.wait_for(lambda: cameras["front"].get_subscription_count() == 1, "for the desk to unsubscribe", 30.0)
     assert cameras["rear"].get_subscription_count() == 2
     cameras["rear"].publish(to_message(picture(3), "rgb8", header_of(3)))
     page.picture(lambda header: header["stamp"] == str(stamp_of(3)) and header["masklets"] == [], before)
