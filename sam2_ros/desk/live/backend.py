@@ -42,7 +42,7 @@ class LiveBackend(Backend):
         version: of this package, for the page.
     """
 
-    network_requests = frozenset({"prompt", "candidates", "everything"})
+    network_requests = frozenset({"prompt", "candidates", "everything", "remove", "reset", "pause", "resume"})
 
     def __init__(self, ros: RosThread, settings: Settings, version: str) -> None:
         self._ros = ros

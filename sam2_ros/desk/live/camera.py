@@ -29,6 +29,7 @@ from sam2_ros.desk.live.settings import Settings
 from sam2_ros.desk.picture import Picture
 from sam2_ros.desk.refusal import Refusal
 from sam2_ros.msg import Masklet, MaskletArray, PromptArray
+from sam2_ros.ros import prompts
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.srv import ListObjects, PromptObject, RemoveObject, SegmentEverything, SegmentImage
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
@@ -91,7 +92,8 @@ class Camera:
         self._newest_came = (0.0, 0.0)  # s of the monotonic clock, and since those before
         self._encoding = False
         self._waiting: Moment | None = None
-        self._next_picture = 0.0  # s of the monotonic clock
+        self._timer: asyncio.TimerHandle | None = None  # until the next picture may be shown
+        self._next_picture = 0.0  # s of the loop's clock
         self._unreadable = ""
         self._topic_is_published = True
         self._listing = False
@@ -110,13 +112,16 @@ class Camera:
             await self._ros.run(link.close)
 
     async def watch(self, client: Client, max_width: int) -> None:
-        """Show this camera on a page.
+        """Show this camera on a page. It is told the whole timeline, unless it watches already.
 
         Args:
             max_width: of its pictures, pixels; 0: as wide as they are.
         """
         limits = [width for width in (max_width, self._settings.max_width) if width]
-        self.watchers[client] = watcher = Watcher(width_for(min(limits, default=0)))
+        width, before = width_for(min(limits, default=0)), self.watchers.get(client)
+        if before is not None and before.width == width:
+            return
+        self.watchers[client] = watcher = Watcher(width)
         self._tell_presence(client, watcher)
         await self.subscribe()
         if (moment := self._pictures.newest_pair) is not None:
@@ -222,7 +227,7 @@ class Camera:
             if not self.watchers:
                 continue
             moment = self._pictures.add_picture(picture)
-            if moment.is_pair or self._is_silent:
+            if moment.is_pair or not self.expects_masklets:
                 newest = moment
         while arrivals.masklets:
             paired = self._add_masklets(*arrivals.masklets.popleft())
@@ -233,10 +238,10 @@ class Camera:
             self._show(newest)
 
     @property
-    def _is_silent(self) -> bool:
-        """Whether no masklets are to be expected for a picture."""
+    def expects_masklets(self) -> bool:
+        """Whether pictures wait for their masklets: the node has sent some a moment ago."""
         arrived, took = self._newest_came
-        return time.monotonic() - arrived > min(max(SILENCE, 3 * took), MAX_SILENCE)
+        return time.monotonic() - arrived < min(max(SILENCE, 3 * took), MAX_SILENCE)
 
     def _add_masklets(self, data: bytes, published_ms: float) -> Moment | None:
         now, (before, _) = time.monotonic(), self._newest_came
@@ -262,21 +267,31 @@ class Camera:
         except Exception:
             return
         for prompt in message.prompts:
+            if not prompts.points(prompt):
+                continue  # a new label
             self._presence.prompted(nanoseconds(message.header.stamp), prompt.object_id, prompt.replace)
 
     # Pictures
 
     def _show(self, moment: Moment) -> None:
-        """Show a picture to all who watch, unless there was one a moment ago. One is encoded at a time."""
-        if self._encoding:
-            self._waiting = moment
+        """Show a picture to all who watch, as soon as the one before is encoded and `picture_rate` allows it.
+
+        The newest takes the place of one that waits.
+        """
+        self._waiting = moment
+        if self._timer is None and not self._encoding:
+            self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        self._timer = None
+        now, rate = self._loop.time(), self._settings.picture_rate
+        if (moment := self._waiting) is None or not (moment.is_pair or not self.expects_masklets):
             return
-        now = time.monotonic()
-        if rate := self._settings.picture_rate:
-            if now < self._next_picture - 0.5 / rate:
-                return
-            self._next_picture = max(self._next_picture + 1 / rate, now)
-        self._encoding = True
+        if rate and now < self._next_picture - 0.5 / rate:  # half a period early is the camera's jitter
+            self._timer = self._loop.call_at(self._next_picture, self._show_waiting)
+            return
+        self._next_picture = max(self._next_picture + 1 / rate, now) if rate else now
+        self._waiting, self._encoding = None, True
         task = self._loop.create_task(self._encode_and_send(moment))
         task.add_done_callback(self._encoded)
 
@@ -284,10 +299,8 @@ class Camera:
         self._encoding = False
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ros.log_error(error)
-        if (waiting := self._waiting) is not None:
-            self._waiting = None
-            if waiting.is_pair or self._is_silent:
-                self._show(waiting)
+        if self._timer is None:
+            self._show_waiting()
 
     async def _encode_and_send(self, moment: Moment) -> None:
         watching = [*self.watchers.items()]
@@ -415,7 +428,7 @@ class Camera:
             raise Refusal("the node has not processed any image yet")
         return masklets.height, masklets.width
 
-    async def _call(self, service: str, request: object, timeout: float = ANSWER_TIMEOUT) -> Any:
+    async def _call(self, service: str, request: object, timeout: float | None = None) -> Any:
         if (link := self._link) is None or not self.online:
             raise Refusal(f"the sam2 node of {self.name} is gone; wait until it is back")
-        return await getattr(link, service).call(request, timeout)
+        return await getattr(link, service).call(request, timeout or ANSWER_TIMEOUT)

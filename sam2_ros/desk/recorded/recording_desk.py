@@ -286,7 +286,7 @@ class RecordingDesk(Backend):
 
     async def _strip(self, request: web.Request) -> web.StreamResponse:
         object_id, version = int(request.match_info["object_id"]), request.query.get("v", "")[:40]
-        return await _image(self._strips.jpeg(object_id, version), bool(version))
+        return await _image(self._strips.jpeg(object_id, version, "dark" in request.query), bool(version))
 
 
 async def _image(jpeg: Awaitable[bytes], constant: bool) -> web.StreamResponse:

@@ -186,8 +186,12 @@ def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
         show(page, robot, index)
     page.wait("presence", lambda event: event["samples"])
     before = len(page.events)
+    meter = sam2.cameras[0].stream._meter
     for index in range(3):  # the node holds the first images back until it believes them
+        count = meter["received"]
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: meter["received"] > count, "for the image")  # noqa: B023
+        robot.wait_for(lambda: not sam2.cameras[0].stream._has_images, "for it to be taken")
     robot.wait_for(lambda: robot.masklets[-1].header == header_of(2), "for the jump")
     header, _ = show(page, robot, 3)
     assert header["stamp"] == str(stamp_of(3))
@@ -195,13 +199,14 @@ def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
     assert int(whole["to"]) < stamp_of(100)
 
 
-def test_paused_node(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
+def test_paused_node(robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any) -> None:
     """Its pictures go on, without masklets; and what it refuses says that it is paused."""
     watch(page, robot)
     show(page, robot, 0)
     prompt(page, 0)
     assert page.request("pause", camera=CAMERA)["message"] == "paused; 1 object kept"
     told(page, lambda state: "paused: call ~/resume" in state["problem"])
+    robot.wait_for(lambda: not desk.backend.cameras[CAMERA].expects_masklets, "for the desk to give the node up")
     before = len(page.pictures)
     robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
     header, _ = page.picture(lambda header: header["stamp"] == str(stamp_of(1)), before)
