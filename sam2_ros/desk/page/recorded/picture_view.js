@@ -11,7 +11,8 @@ export class PictureView {
   #cursor = null;
   #preview = null;
   #hovered = null;
-  #refusal = null;
+  #refusal = null; // what is said beside #refused
+  #refused = null;
 
   /** @param parts {project, player, pictures, annotating, objects, brush, candidates}. */
   constructor(stage, view, { height, width }, parts) {
@@ -114,6 +115,7 @@ export class PictureView {
       points.push(...waiting.clicks.map((click) => ({ ...click, pending: true, object_id: objectId })));
       if (waiting.box) box = { box: waiting.box, pending: true, object_id: objectId };
     }
+    if (this.#refused?.frame === frame) points.push({ ...this.#refused, refused: true });
     const painted = brush.frame === frame ? brush.canvas : null;
     const at = this.#cursor?.at ?? this.#cursor;
     const cursor = (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
@@ -122,12 +124,14 @@ export class PictureView {
 
   #refuse(refused) {
     this.#refusal?.remove();
-    this.#refusal = null;
-    if (!refused || refused.frame !== this.#parts.player.frame) return;
+    this.#refusal = this.#refused = null;
+    if (!refused || refused.frame !== this.#parts.player.frame) return this.overlay();
+    this.#refused = { x: refused.x, y: refused.y, positive: refused.positive ?? true, frame: refused.frame };
+    this.overlay();
     const made = element("div", { class: "anchored refusal", role: "alert" }, element("span", {}, refused.message));
     this.#refusal = made;
     this.#stage.anchor(made, refused.x, refused.y);
-    setTimeout(() => made.remove(), 6000);
+    setTimeout(() => this.#refusal === made && this.#refuse(null), 6000);
   }
 }
 

@@ -32,6 +32,7 @@ export class RecordingTimeline extends Emitter {
   #ticks = [];
   #damaged = new Set();
   #drawing = false;
+  #told = ""; // what the names were made of
 
   /**
    * @param {HTMLElement} host
@@ -75,7 +76,19 @@ export class RecordingTimeline extends Emitter {
   /** @param rows [{object_id, label, colour, runs: [[first, last, origin, present, iou]], dim}] */
   show(rows) {
     this.#rows = rows;
-    const names = rows.map((row) => {
+    const told = JSON.stringify(rows.map(({ object_id: objectId, label, dim }) => [objectId, label, dim]));
+    if (told !== this.#told) {
+      this.#told = told;
+      this.#showNames();
+    }
+    this.element.classList.toggle("empty", rows.length === 0);
+    this.select(this.#selected);
+    this.draw();
+  }
+
+  #showNames() {
+    const focused = document.activeElement?.closest(".rt-name")?.dataset.object;
+    const names = this.#rows.map((row) => {
       const chip = element("span", { class: "chip" });
       chip.style.setProperty("--object", row.colour);
       return element(
@@ -92,9 +105,7 @@ export class RecordingTimeline extends Emitter {
       );
     });
     this.names.replaceChildren(...names);
-    this.element.classList.toggle("empty", rows.length === 0);
-    this.select(this.#selected);
-    this.draw();
+    names.find((name) => name.dataset.object === focused)?.focus();
   }
 
   select(objectId) {
