@@ -104,7 +104,7 @@ def test_one_desk_for_all_cameras(launch_file: ModuleType, cameras: str) -> None
     arguments = ("desk:=true", "host:=0.0.0.0", "port:=9000", "use_sim_time:=true", "namespace:=robot1")
     _, desk = started(launch_file, f"cameras:={cameras}", *arguments)
     assert (desk.named["executable"], desk.named["name"], desk.named["namespace"]) == ("desk", "desk", "robot1")
-    parameters, time = desk.named["parameters"]
+    _, parameters, time = desk.named["parameters"]
     assert {name: value.arguments[0] for name, value in parameters.items()} == {"host": "0.0.0.0", "port": 9000}
     assert parameters["port"].named["value_type"] is int and time == {"use_sim_time": True}
     assert "FASTDDS_DEFAULT_PROFILES_FILE" in desk.named["additional_env"], "large images"
@@ -112,7 +112,8 @@ def test_one_desk_for_all_cameras(launch_file: ModuleType, cameras: str) -> None
 
 def test_desk_without_arguments_has_its_defaults(launch_file: ModuleType) -> None:
     _, desk = started(launch_file, "desk:=true")
-    assert desk.named["parameters"][0] == {}
+    file, parameters, _ = desk.named["parameters"]
+    assert Path(file.arguments[0]).samefile(ROOT / "config/sam2.yaml") and parameters == {}
 
 
 def test_misspelt_argument_is_logged(launch_file: ModuleType) -> None:

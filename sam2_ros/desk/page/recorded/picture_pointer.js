@@ -78,6 +78,7 @@ export class PicturePointer extends Emitter {
     annotating.on("candidates", (offered) => this.#offer(offered));
     annotating.on("selection", () => this.candidates.close());
     annotating.on("selection", () => this.#showHint());
+    annotating.on("refused", () => this.#hint.show(null)); // that is said in its place
     project.masks.on("change", () => this.#showHint());
     player.on("frame", () => {
       if (this.#offered && this.#offered.frame !== player.frame) this.candidates.close();
@@ -102,10 +103,13 @@ export class PicturePointer extends Emitter {
     annotating.absent(height, width);
   }
 
-  #click(place) {
-    const { player, annotating } = this.#parts;
+  async #click(place) {
+    const { player, annotating, project } = this.#parts;
     if (player.playing) return player.pause();
     if (this.#isDamaged()) return;
+    const { frame } = player;
+    if (!project.masks.ready(frame)) await project.masks.load(frame).catch(() => {}); // there may be an object there
+    if (player.frame !== frame) return;
     this.candidates.close();
     const { act, object_id: objectId } = this.#intent(place);
     if (act === "choose") return annotating.select(objectId);
