@@ -126,6 +126,14 @@ def test_wrong_recording(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypa
     assert "is not there" in refused(capsys, monkeypatch, project)
 
 
+def test_wrong_model(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can be known at once is said at once, and nothing is made."""
+    images = write_images(make_clip("walk", 3), tmp_path / "walk")
+    assert "nope.pt: no such file" in refused(capsys, monkeypatch, images, "--checkpoint", tmp_path / "nope.pt")
+    assert "there is no device 'gpu7'" in refused(capsys, monkeypatch, images, "--device", "gpu7")
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+
+
 def test_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path, frames=9)
     with socket.socket() as taken:

@@ -117,7 +117,7 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
     duck = operator.new_object(lambda: operator.box(robot.truth(old, DUCK)))
     result = robot.result(answered)
     assert result.accepted and nanoseconds(result.header.stamp) == old and operator.stamp == old
-    operator.wait_for_masks({car, duck})
+    operator.wait_for_mask(duck)
     drawn = overlap(operator.masks([duck]).now(), {duck: pixels(result.masklet.mask)})
     assert drawn[duck] > 0.9  # on the old frame
     stamp = max(robot.masklets)

@@ -152,8 +152,7 @@ class LiveBackend(Backend):
             elif now - camera.last_online > GONE_AFTER and not camera.watchers:
                 del self.cameras[name]
                 await camera.close()
-            if camera.watchers:
-                await camera.subscribe()
+            await camera.rest()
 
     async def _add(self, name: str) -> None:
         camera = Camera(name, self._settings, self._ros, self._workers)
