@@ -65,7 +65,7 @@ class Annotator(DeskVisitor):
 
     def assert_drawn(self, object_id: int) -> None:
         """The mask on the canvas is the one in the project."""
-        self.wait_for(f"desk.stage.frame?.masks.some((shown) => shown.object_id === {object_id} && shown.mask)")
+        self.wait_for_mask(object_id)
         stored = self.stored(object_id, self.frame)
         assert stored is not None
         self.page.keyboard.press("Escape")  # nothing is selected: its line is thin

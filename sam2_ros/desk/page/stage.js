@@ -10,6 +10,7 @@ import { Pointing } from "./pointing.js";
 
 const MOST_ZOOM = 40; // screen pixels (CSS) to a pixel of the image
 const SHARP_ZOOM = 4; // from here on the image's pixels are drawn as squares
+const NARROW = 480; // CSS pixels of a picture in which labels would hide too much: IDs only
 const CHIP_FONT = "600 12px system-ui, sans-serif";
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -328,10 +329,11 @@ export class Stage extends Emitter {
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     context.font = CHIP_FONT;
     context.textBaseline = "middle";
+    const narrow = room.x < NARROW;
     for (const { object_id: objectId, label, mask, presence, box, dim } of this.#frame.masks) {
       if (!mask || !box || !box[2] || dim) continue;
-      const name = label ? `${objectId}  ${shorten(label)}` : String(objectId);
-      const share = presence === undefined || presence === null ? "" : `${Math.round(100 * presence)} %`;
+      const name = label && !narrow ? `${objectId}  ${shorten(label)}` : String(objectId);
+      const share = narrow || presence === undefined || presence === null ? "" : `${Math.round(100 * presence)} %`;
       const nameWidth = context.measureText(name).width;
       const width = nameWidth + 14 + (share ? context.measureText(share).width + 8 : 0);
       let x = this.#x + box[0] * this.#scale;

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from desk_page import DeskPage
@@ -64,9 +65,17 @@ def test_serves_until_a_signal(run: Callable[..., Process], kind: int) -> None:
     assert (status, errors) == (0, "")
 
 
-def test_other_machines_need_the_token(run: Callable[..., Process]) -> None:
-    address = run("--ros-args", "-p", "host:=0.0.0.0", "-p", "port:=0").address()
-    assert re.fullmatch(r"http://[\d.]+:\d+/\?token=[\w-]{40,}", address)
+def test_other_machines_need_the_token(run: Callable[..., Process], tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    arguments = ("--host", "0.0.0.0", "--port", "0", "--ros-args", "-p", f"token_file:={file}")
+    tokens = set()
+    for _ in range(2):
+        process = run(*arguments)
+        found = re.fullmatch(r"http://[\d.]+:\d+/\?token=([\w-]{40,})", process.address())
+        assert found is not None
+        tokens.add(found[1])
+        process.end()
+    assert tokens == {file.read_text().strip()}
 
 
 @pytest.mark.parametrize(

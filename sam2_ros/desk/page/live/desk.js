@@ -324,6 +324,7 @@ class LiveDesk {
     const maxWidth = SIZES.find((size) => size >= width) ?? SIZES.at(-1);
     const watched = JSON.stringify({ cameras, max_width: maxWidth });
     if (watched === this.#watched || !this.#connection.connected) return;
+    if (cameras.length === 0 && !this.#watched) return; // they are not known yet
     this.#watched = watched;
     this.#connection.request("watch", { cameras, max_width: maxWidth }).catch((error) => this.#notices.refuse(error.message));
   }

@@ -3,7 +3,10 @@
 import { Emitter } from "../emitter.js";
 import { Masks } from "./masks.js";
 
-/** `objects`: they, or what can be undone, have changed; `runs`; `refused` (message); `busy` (whether one waits). */
+/**
+ * `objects`: they, or what can be undone, have changed; `runs`; `refused` (message, whether it is said elsewhere); `busy`
+ * (whether a change waits for its answer).
+ */
 export class Project extends Emitter {
   #connection;
   #time;
@@ -69,8 +72,9 @@ export class Project extends Emitter {
    * Make a change; how long it took is told with it. Null: it was refused; why has been said.
    *
    * @param {number|null} frame whose mask is changed: somebody else may have changed it after it was shown here.
+   * @param {boolean} beside whether a refusal is said beside the place that was pointed at.
    */
-  async change(type, fields, frame = null) {
+  async change(type, fields, frame = null, beside = false) {
     const seen = frame === null ? this.lastAction : this.seen(frame);
     const seconds = this.#time.take();
     this.#tellBusy(1);
@@ -80,7 +84,7 @@ export class Project extends Emitter {
       this.#time.give(seconds); // it is part of the next attempt
       if (frame !== null) this.masks.forget([frame, frame]); // the newest is shown
       this.refusal = sentence(error.message);
-      this.emit("refused", this.refusal);
+      this.emit("refused", this.refusal, beside);
       return null;
     } finally {
       this.#tellBusy(-1);

@@ -70,7 +70,9 @@ class Desk:
 
 @pytest.fixture
 def ann(desk: str, visit: Callable[..., Visit]) -> Desk:
-    return Desk(visit(desk), "ann")
+    ann = Desk(visit(desk), "ann")
+    ann.wait("desk.project.objects.size === 3")
+    return ann
 
 
 def mask_of(project: Path, object_id: int, frame: int) -> AnnotatedMask | None:
