@@ -8,7 +8,13 @@ export class Corner {
   #made;
 
   constructor(host) {
-    this.#made = element("div", { class: "status" }, element("span", { class: "dot", "aria-hidden": "true" }), this.#state, this.#numbers);
+    this.#made = element(
+      "div",
+      { class: "status" },
+      element("span", { class: "dot", "aria-hidden": "true" }),
+      this.#state,
+      this.#numbers,
+    );
     host.append(this.#made);
   }
 

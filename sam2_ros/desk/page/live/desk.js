@@ -253,7 +253,9 @@ class LiveDesk {
     if (watched === this.#watched || !this.#connection.connected) return;
     if (cameras.length === 0 && !this.#watched) return; // they are not known yet
     this.#watched = watched;
-    this.#connection.request("watch", { cameras, max_width: maxWidth }).catch((error) => this.#notices.refuse(error.message));
+    this.#connection
+      .request("watch", { cameras, max_width: maxWidth })
+      .catch((error) => this.#notices.refuse(error.message));
   }
 
   // Pictures

@@ -3,14 +3,20 @@
 /** @param {Object} desk what can be done, by name @returns entries for `Shortcuts.register` */
 export function keys(desk) {
   const { isSingle: single, hasChosen: chosen, hasSeveral: several } = desk;
-  const group = (name, ...entries) => entries.map(([pressed, says, when, run]) => ({ keys: pressed, says, group: name, when, run }));
+  const group = (name, ...entries) =>
+    entries.map(([pressed, says, when, run]) => ({ keys: pressed, says, group: name, when, run }));
   return [
     ...group(
       "Pointing",
       [["p"], "a click is yes", single, () => desk.take("yes")],
       [["n"], "a click is no", single, () => desk.take("no")],
       [["b"], "box, also with the keyboard's crosshair", single, () => desk.take("box")],
-      [["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"], "on the picture: crosshair; Enter clicks", () => false, null],
+      [
+        ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"],
+        "on the picture: crosshair; Enter clicks",
+        () => false,
+        null,
+      ],
       [["z"], "undo the last prompt", single, desk.undo],
       [["c"], "candidates: arrows, Enter takes", single, desk.focusCandidates],
       [["e"], "find everything", single, desk.everything],

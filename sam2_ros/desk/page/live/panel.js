@@ -14,7 +14,9 @@ const [POINT, REFINE] = TOUCH
   ? ["Tap", "Tap to add; a long press says: not this."]
   : ["Click", "Click to add; right or Shift says: not this."];
 
-/** Emits "new", "live", "remove" (object ID), "label" (object ID, text), "restart" (object ID), "remove all", "node". */
+/**
+ * Emits "new", "live", "remove" (object ID), "label" (object ID, text), "restart" (object ID), "remove all", "node".
+ */
 export class Panel extends Emitter {
   /** The field of the label that new objects get. */
   nextLabel;
@@ -34,7 +36,11 @@ export class Panel extends Emitter {
     this.#viewer = viewer;
     this.#selection = selection;
     this.#labels = labels;
-    this.nextLabel = labels.field({ placeholder: "Label for new things", name: "Label for new objects", done: () => {} });
+    this.nextLabel = labels.field({
+      placeholder: "Label for new things",
+      name: "Label for new objects",
+      done: () => {},
+    });
     host.append(
       element(
         "header",
@@ -52,8 +58,20 @@ export class Panel extends Emitter {
       details: () => element("p", { class: "quiet-text" }, REFINE),
     });
     this.#glance = new Glance(host, looks);
-    this.#node = button({ icon: "pause", name: "Pause node", text: true, class: "quiet", run: () => this.emit("node") });
-    this.#removeAll = button({ icon: "trash", name: "Remove all", text: true, class: "quiet", run: () => this.#pressRemoveAll() });
+    this.#node = button({
+      icon: "pause",
+      name: "Pause node",
+      text: true,
+      class: "quiet",
+      run: () => this.emit("node"),
+    });
+    this.#removeAll = button({
+      icon: "trash",
+      name: "Remove all",
+      text: true,
+      class: "quiet",
+      run: () => this.#pressRemoveAll(),
+    });
     host.append(element("footer", { class: "panel-foot" }, this.#node, this.#removeAll));
 
     this.#glance.on("live", () => this.emit("live"));
@@ -80,7 +98,9 @@ export class Panel extends Emitter {
     }));
     this.#objects.show(rows, this.#selection.chosen);
     if (picture) this.#showPictures(picture, masklets);
-    this.#labels.use(...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)));
+    this.#labels.use(
+      ...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)),
+    );
   }
 
   /** Shows the live picture while another one stands. */
