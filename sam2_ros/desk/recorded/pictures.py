@@ -85,6 +85,7 @@ class Pictures:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
+        self._places.clear()  # ends what reads there
 
     def jpeg(self, frame: int) -> Future[bytes]:
         """The picture of a frame. PictureError, or ClipError when the recording cannot be read any further."""

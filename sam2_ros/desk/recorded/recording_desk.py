@@ -93,7 +93,7 @@ class RecordingDesk(Backend):
         self._jobs.start()
         self._pictures.start()
         self._about = await self._reading.do(self._described)
-        await self._reading.do(self._changes.since)
+        await self._reading.do(self._changes.news)
         self._network.start()
         self._begin(self._tell_loaded())
         self._begin(self._watch())
@@ -243,10 +243,11 @@ class RecordingDesk(Backend):
         """Tell all pages what has changed."""
         async with self._looks:
             with suppress(*ERRORS):  # such as a disk that is gone for a moment; requests say so
-                if actions := await self._reading.do(self._changes.since):
+                if actions := await self._reading.do(self._changes.news):
                     await self._tell_project(list(self._names))
                     for event in changed(actions):
                         self._tell_all(event)
+                    self._changes.told(actions)
 
     async def _tell_project(self, clients: Sequence[Client]) -> None:
         names = {self._names[client] for client in clients if client in self._names}
