@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class PictureError(ValueError):
-    """There is no such picture; the message says why."""
+    """There is no such frame, or it is damaged; the message says why."""
 
 
 class _Place:
@@ -172,7 +172,7 @@ class Pictures:
                 return
             for frame in range(begin, self._recording.span.stop if image is None else image.index):
                 reason = self._recording.damaged.get(frame, "it cannot be decoded")
-                self._refuse(frame, frame + 1, PictureError(f"the image of frame {frame} is damaged: {reason}"))
+                self._refuse(frame, frame + 1, PictureError(reason))
             if image is None:
                 self._leave(place)
                 return

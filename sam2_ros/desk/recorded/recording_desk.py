@@ -272,9 +272,12 @@ class RecordingDesk(Backend):
     # ---- pictures
 
     async def _size(self, frame: int) -> tuple[int, int]:
-        """Height and width of a frame. Raises PictureError: it is damaged."""
+        """Height and width of a frame. Raises Refusal: it is damaged."""
         if (known := self._pictures.size(frame)) is None:
-            await asyncio.shield(asyncio.wrap_future(self._pictures.jpeg(frame)))
+            try:
+                await asyncio.shield(asyncio.wrap_future(self._pictures.jpeg(frame)))
+            except PictureError as error:
+                raise Refusal(f"the image of frame {frame} is damaged ({error}); annotate another one") from error
             known = self._pictures.size(frame)
         assert known is not None
         return known
