@@ -501,6 +501,21 @@ def test_full_disk(tmp_path: Path) -> None:
             assert opened.object(1).label == "before" and len(list(opened.masks_of(1))) == FRAMES
 
 
+def test_project_that_is_moved_away(desk: str, project: Path) -> None:
+    """Nothing is written into a file that nobody finds."""
+    with DeskPage(desk, "ben") as page:
+        page.request("describe", object_id=1, label="cup")
+        project.rename(project.parent / "moved")
+        with pytest.raises(Refused, match="was moved or deleted; put it back"):
+            page.request("describe", object_id=1, label="plate")
+        with pytest.raises(Refused, match="was moved or deleted"):
+            page.request("masks", first=0, last=1)
+        (project.parent / "moved").rename(project)
+        page.request("describe", object_id=2, label="plate")
+    with Project(project) as opened:
+        assert [one.label for one in opened.objects()] == ["cup", "plate", "thing 5"]
+
+
 def test_messages_are_plain_json(desk: str) -> None:
     with DeskPage(desk, "ben") as page:
         page.request("begin", frame=2, prompt=click(20, 20))
