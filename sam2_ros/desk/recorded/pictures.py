@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import cv2
 
+from sam2_ros.desk.recorded.errors import ERRORS
 from sam2_ros.recordings.recording import RecordedImage, Recording
 
 QUALITY = 90
@@ -165,7 +166,7 @@ class Pictures:
             try:
                 image = place.read()
             except Exception as error:  # it cannot be read any further
-                if not isinstance(error, (OSError, ValueError)):
+                if not isinstance(error, ERRORS):
                     _log.exception("desk: frame %d", begin)
                 self._leave(place)
                 self._refuse(begin, self._recording.span.stop, error)

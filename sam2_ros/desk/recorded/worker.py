@@ -26,6 +26,7 @@ class Worker:
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._project: Project | None = None
+        self._file: os.stat_result | None = None
         self._stopped = False
 
     async def do(self, work: Callable[[Project], T]) -> T:
@@ -56,7 +57,7 @@ class Worker:
 
     def _is_there(self, file: Path) -> bool:
         try:
-            return os.path.samestat(os.stat(file), self._file)
+            return self._file is not None and os.path.samestat(os.stat(file), self._file)
         except FileNotFoundError:
             return False
 

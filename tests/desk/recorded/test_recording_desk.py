@@ -511,6 +511,12 @@ def test_project_that_is_moved_away(desk: str, project: Path) -> None:
         with pytest.raises(Refused, match="was moved or deleted"):
             page.request("masks", first=0, last=1)
         (project.parent / "moved").rename(project)
+        job = page.request("propagate", object_id=1, frame=0, phase=3)["job"]
+        assert "no mask by hand" in page.ended(job)["message"]
+        project.rename(project.parent / "moved")
+        with pytest.raises(Refused, match="was moved or deleted"):
+            page.request("propagate", object_id=1, frame=0, phase=3)
+        (project.parent / "moved").rename(project)
         page.request("describe", object_id=2, label="plate")
     with Project(project) as opened:
         assert [one.label for one in opened.objects()] == ["cup", "plate", "thing 5"]
