@@ -308,7 +308,8 @@ class Annotation {
     const mask = this.annotating.mask;
     const key = `${this.annotating.selected} ${this.player.frame}`;
     const before = this.#lookedAt;
-    this.#lookedAt = { key, action: mask?.action_id ?? 0 };
+    const known = this.project.masks.ready(this.player.frame);
+    this.#lookedAt = known ? { key, action: mask?.action_id ?? 0 } : null;
     if (before?.key !== key || !mask || mask.action_id === before.action) return;
     if (mask.author !== this.annotator.name) {
       this.#notices.say(`${this.project.label(mask.object_id)} was changed on this frame by ${mask.author}.`);
