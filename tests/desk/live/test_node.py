@@ -8,10 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-<<<<<<< HEAD
-=======
 from pathlib import Path
->>>>>>> desk-live
 
 import pytest
 from desk_page import DeskPage
@@ -68,11 +65,6 @@ def test_serves_until_a_signal(run: Callable[..., Process], kind: int) -> None:
     assert (status, errors) == (0, "")
 
 
-<<<<<<< HEAD
-def test_other_machines_need_the_token(run: Callable[..., Process]) -> None:
-    address = run("--ros-args", "-p", "host:=0.0.0.0", "-p", "port:=0").address()
-    assert re.fullmatch(r"http://[\d.]+:\d+/\?token=[\w-]{40,}", address)
-=======
 def test_other_machines_need_the_token(run: Callable[..., Process], tmp_path: Path) -> None:
     file = tmp_path / "token"
     arguments = ("--host", "0.0.0.0", "--port", "0", "--ros-args", "-p", f"token_file:={file}")
@@ -84,7 +76,6 @@ def test_other_machines_need_the_token(run: Callable[..., Process], tmp_path: Pa
         tokens.add(found[1])
         process.end()
     assert tokens == {file.read_text().strip()}
->>>>>>> desk-live
 
 
 @pytest.mark.parametrize(
