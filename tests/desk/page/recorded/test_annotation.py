@@ -44,7 +44,7 @@ class Desk:
         self.visited, self.page = visited, visited.page
         self.page.get_by_label("Your name").fill(name)
         self.page.keyboard.press("Enter")
-        self.wait("!document.querySelector('dialog[open]') && desk.project.masks.ready(0)")
+        self.wait("!document.querySelector('dialog[open]') && desk.stage.frame && desk.project.masks.ready(0)")
 
     def wait(self, expression: str) -> object:
         return wait_for(self.page, expression)
