@@ -195,7 +195,7 @@ class Annotation {
     this.card = new ObjectCard(this.project, this.annotating, this.labels, {
       propagate: () => this.propagation.begin(),
       next: () => this.navigation.nextWithout(),
-      removeMask: () => this.annotating.removeMask(),
+      removeMask: () => this.pointer.removeMask(),
       reject: () => this.reject(),
       fresh: () => this.annotating.select(null),
     });
