@@ -42,11 +42,20 @@ SILENCE = 1.0
 MAX_SILENCE = 10.0
 """The same for a node that takes long for an image: three times as long as it took, but at most this."""
 
+LINGER = 5.0
+"""Seconds after the last page has left for which images are still subscribed to and past pictures kept: it may be
+reloaded."""
+
 UNWATCHED_PERIOD = 0.2
 """Seconds between masklets that are read while nobody watches: enough for the timeline."""
 
 HEALTH_TIMEOUT = 5.0
 """Seconds after which what the node said about its state is old; it says it once a second."""
+
+PROMPTS_AT_ONCE = 3
+"""Prompts that the node has at a time: it refuses more than four, of all who call it."""
+MAX_WAITING_PROMPTS = 16
+"""Prompts of all pages that wait for those. More are refused."""
 
 ANSWER_TIMEOUT = 20.0
 """Seconds for an answer. The node itself lets a prompt wait for 10 s by default, and says why then."""
@@ -89,7 +98,8 @@ class Camera:
         self._presence = PresenceHistory(round(settings.timeline_minutes * 60e9))
         self._decoder = ImageDecoder()
         self._newest: MaskletArray | None = None
-        self._newest_came = (0.0, 0.0)  # s of the monotonic clock, and since those before
+        self._newest_came = (self._opened, SILENCE)  # s of the monotonic clock, and how long they take to come
+        self._left = -LINGER  # s of the monotonic clock, when the last page has left
         self._encoding = False
         self._waiting: Moment | None = None
         self._timer: asyncio.TimerHandle | None = None  # until the next picture may be shown
@@ -97,6 +107,7 @@ class Camera:
         self._unreadable = ""
         self._topic_is_published = True
         self._listing = False
+        self._prompting, self._waiting_prompts = asyncio.Semaphore(PROMPTS_AT_ONCE), 0
 
     # Life
 
@@ -130,13 +141,22 @@ class Camera:
     async def unwatch(self, client: Client) -> None:
         """Show it no more on a page."""
         if self.watchers.pop(client, None) is not None and not self.watchers:
-            await self.subscribe()
-            self._pictures.clear()
+            self._left = time.monotonic()
             self._waiting = None
+
+    async def rest(self) -> None:
+        """Unsubscribe from images, and forget past pictures, when nobody has watched for a while."""
+        if not self._is_watched and len(self._pictures):
+            self._pictures.clear()
+        await self.subscribe()
+
+    @property
+    def _is_watched(self) -> bool:
+        return bool(self.watchers) or time.monotonic() - self._left < LINGER
 
     async def subscribe(self) -> None:
         """Subscribe to the images where somebody watches, wherever they come from by now."""
-        topic = self._image_topic if self.watchers else ""
+        topic = self._image_topic if self._is_watched else ""
         if (link := self._link) is not None:
             self._topic_is_published = await self._ros.run(lambda: link.watch(topic)) or not topic
 
@@ -244,14 +264,14 @@ class Camera:
         return time.monotonic() - arrived < min(max(SILENCE, 3 * took), MAX_SILENCE)
 
     def _add_masklets(self, data: bytes, published_ms: float) -> Moment | None:
-        now, (before, _) = time.monotonic(), self._newest_came
+        now, (before, took) = time.monotonic(), self._newest_came
         if not self.watchers and now - before < UNWATCHED_PERIOD:
             return None
         try:
             message = deserialize_message(data, MaskletArray)
         except Exception:  # rclpy raises various ones for bytes that are no such message
             return None
-        self._newest, self._newest_came = message, (now, now - before)
+        self._newest, self._newest_came = message, (now, max(now - before, 0.8 * took))
         stamp = nanoseconds(message.header.stamp)
         if stamp < self._presence.newest:  # time has jumped
             self._pictures.forget_after(stamp)
@@ -371,7 +391,14 @@ class Camera:
         stamp = stamp_of(request)
         prompt = prompt_message(request, self._size_of(stamp), may_name=True)
         call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
-        result = (await self._call("prompt", call)).result
+        if self._waiting_prompts >= MAX_WAITING_PROMPTS:
+            raise Refusal(f"{MAX_WAITING_PROMPTS} prompts are waiting for the node; wait a moment, and point again")
+        self._waiting_prompts += 1
+        try:
+            async with self._prompting:
+                result = (await self._call("prompt", call)).result
+        finally:
+            self._waiting_prompts -= 1
         if not result.accepted:
             raise Refusal(result.message)
         stamp = nanoseconds(result.header.stamp)

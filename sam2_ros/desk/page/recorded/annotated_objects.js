@@ -37,7 +37,12 @@ export class AnnotatedObjects extends Emitter {
         count,
       );
       const place = element("div", { class: "group-rows" });
-      const section = element("section", { class: "object-group", dataset: { state }, "aria-label": name }, fold, place);
+      const section = element(
+        "section",
+        { class: "object-group", dataset: { state }, "aria-label": name },
+        fold,
+        place,
+      );
       const rows = new Objects(place, { labels, empty: "", restart: false, details: null });
       rows.on("choose", (objectId) => this.emit("select", objectId));
       rows.on("hover", (objectId) => this.emit("hover", objectId));

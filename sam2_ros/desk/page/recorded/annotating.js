@@ -60,7 +60,7 @@ export class Annotating extends Emitter {
   /**
    * Store a mask that was drawn; without a pixel: the object is not visible on this frame.
    *
-   * @param {number} seen the last action that was seen before it was drawn; what others have done since is not overwritten
+   * @param {number} seen the last action that was seen before it was drawn: what others did since is not overwritten
    */
   draw(objectId, frame, mask, seen) {
     return this.#after(async () => {

@@ -100,7 +100,10 @@ class Annotation {
     this.player.go(this.player.frame);
     this.project.refresh();
     this.view.show();
-    this.project.ask("labels").then(({ labels }) => this.labels.use(...labels.reverse()), () => {});
+    this.project.ask("labels").then(
+      ({ labels }) => this.labels.use(...labels.reverse()),
+      () => {},
+    );
     await this.annotator.greet(hello.annotator);
     this.verification.refresh();
   }
@@ -166,7 +169,10 @@ class Annotation {
     const { left, middle, right } = this.#shell.top;
     this.model = new ModelState(connection);
     left.querySelector(".brand")?.remove();
-    left.append(element("h1", { class: "recording-name", title: this.#hello.project }, this.#hello.name), this.model.element);
+    left.append(
+      element("h1", { class: "recording-name", title: this.#hello.project }, this.#hello.name),
+      this.model.element,
+    );
     this.views = Object.entries(VIEWS).map(([view, name]) =>
       element(
         "button",
@@ -228,11 +234,13 @@ class Annotation {
   }
 
   #listen() {
-    const { project, player, annotating, timeline, objects, phases, brush, verification, jobs, navigation, pointer } = this;
+    const { project, player, annotating, timeline, objects, phases, brush, verification, jobs, navigation, pointer } =
+      this;
     project.on("objects", () => this.#showObjects());
     project.on("runs", () => this.#showRows());
     project.on("refused", (message, beside) => {
-      if (!this.annotator.name) this.annotator.ask(); // who only looks has to say who they are before they change something
+      if (!this.annotator.name)
+        this.annotator.ask(); // who only looks has to say who they are before they change something
       else if (!beside) this.#notices.refuse(message);
     });
     project.on("busy", (busy) => document.body.classList.toggle("is-busy", busy));
@@ -325,7 +333,9 @@ class Annotation {
 
   #showRows() {
     const rows = this.objects.order
-      .filter((objectId) => this.project.objects.get(objectId).state !== "rejected" || objectId === this.annotating.selected)
+      .filter(
+        (objectId) => this.project.objects.get(objectId).state !== "rejected" || objectId === this.annotating.selected,
+      )
       .map((objectId) => ({
         object_id: objectId,
         label: this.project.objects.get(objectId).label,
@@ -338,7 +348,7 @@ class Annotation {
   }
 }
 
-/** Marks an element while it has the focus by the Tab key: after clicks, shortcuts would show its focus all the time. */
+/** Marks an element while it has the focus by the Tab key: after clicks, keys would show its focus all the time. */
 function markTabbing(made) {
   let tabbed = false;
   window.addEventListener("keydown", (event) => (tabbed = event.key === "Tab"), true);

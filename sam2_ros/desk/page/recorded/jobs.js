@@ -61,7 +61,11 @@ export class Jobs extends Emitter {
   #forgetUncertain() {
     for (const job of this.known.values()) {
       if (!job.uncertain) continue;
-      Object.assign(job, { state: "failed", message: `The desk was started again meanwhile. ${AGAIN[job.kind] ?? ""}`, uncertain: false });
+      Object.assign(job, {
+        state: "failed",
+        message: `The desk was started again meanwhile. ${AGAIN[job.kind] ?? ""}`,
+        uncertain: false,
+      });
       this.emit("change", job);
       this.emit("end", job);
     }

@@ -6,7 +6,10 @@
  * @param desk {shownView, show(view), reverse("undo"|"redo"), escape()}
  * @param parts of the page
  */
-export function keys(desk, { stage, player, phases, annotating, objects, brush, card, navigation, pointer, propagation }) {
+export function keys(
+  desk,
+  { stage, player, phases, annotating, objects, brush, card, navigation, pointer, propagation },
+) {
   const inPicture = () => desk.shownView === "annotate";
   const selected = () => inPicture() && annotating.selected !== null;
   const hasMask = () => selected() && annotating.mask !== null;
@@ -14,7 +17,9 @@ export function keys(desk, { stage, player, phases, annotating, objects, brush, 
   const painting = () => inPicture() && brush.changed;
   const brushing = () => inPicture() && brush.tool !== null;
   const choosing = () => inPicture() && pointer.candidates.open;
-  const group = (name) => (pressed, says, run, when = inPicture) => ({ keys: pressed, says, group: name, when, run });
+  const group =
+    (name) =>
+    (pressed, says, run, when = inPicture) => ({ keys: pressed, says, group: name, when, run });
   const [time, tool, paint, object, picture] = ["Time", "Tools", "Painting", "Object", "Picture"].map(group);
   const page = (pressed, says, run) => ({ keys: pressed, says, group: "Page", run });
   const back = ({ key }, ...those) => (those.includes(key) ? -1 : 1);
@@ -26,7 +31,9 @@ export function keys(desk, { stage, player, phases, annotating, objects, brush, 
     ),
     time(["ArrowLeft", "ArrowRight"], "a frame back, on", (event) => navigation.step(back(event, "ArrowLeft"))),
     time([",", "."], "", (event) => navigation.step(back(event, ","))),
-    time(["Home", "End"], "the first, the last frame", ({ key }) => (key === "Home" ? navigation.first() : navigation.last())),
+    time(["Home", "End"], "the first, the last frame", ({ key }) =>
+      key === "Home" ? navigation.first() : navigation.last(),
+    ),
     time(["<", ">"], "slower, faster", (event) => player.faster(back(event, "<"))),
     time(["u"], "where the model is least sure", () => navigation.unsure()),
     tool(["p"], "a click is yes", () => pointer.choose("yes")),
@@ -41,7 +48,9 @@ export function keys(desk, { stage, player, phases, annotating, objects, brush, 
     paint(["Enter"], "save what is painted", () => brush.save(), painting),
     object(["a"], "a new object", () => annotating.select(null)),
     object(["1-9"], "select the object of that ID", ({ key }) => navigation.selectNumber(Number(key))),
-    object(["ArrowUp", "ArrowDown"], "the object above, below", (event) => navigation.selectBeside(back(event, "ArrowUp"))),
+    object(["ArrowUp", "ArrowDown"], "the object above, below", (event) =>
+      navigation.selectBeside(back(event, "ArrowUp")),
+    ),
     object(["l"], "its label", () => card.focusLabel()),
     object(["r"], "propagate it", () => propagation.begin(), selected),
     object(["v"], "it is not visible on this frame", () => pointer.absent(), selected),

@@ -90,7 +90,12 @@ export class Navigation {
     const runs = (this.#project.runs.get(objectId) ?? []).filter((run) => run[3]);
     const { frame } = this.#player;
     if (!runs.length || runs.some(([first, last]) => first <= frame && frame <= last)) return;
-    this.#player.go(nearest(runs.flatMap(([first, last]) => [first, last]), frame));
+    this.#player.go(
+      nearest(
+        runs.flatMap(([first, last]) => [first, last]),
+        frame,
+      ),
+    );
   }
 
   selectNumber(objectId) {

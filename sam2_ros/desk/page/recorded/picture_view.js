@@ -62,7 +62,10 @@ export class PictureView {
     const { frame } = player;
     const here = pictures.get(frame);
     if (here || pictures.damaged.has(frame)) return this.#draw(frame, here);
-    const [picture] = await Promise.all([pictures.load(frame), player.playing ? null : project.masks.load(frame).catch(() => {})]);
+    const [picture] = await Promise.all([
+      pictures.load(frame),
+      player.playing ? null : project.masks.load(frame).catch(() => {}),
+    ]);
     if (player.frame === frame && (picture || pictures.damaged.has(frame))) this.#draw(frame, picture);
   }
 
@@ -108,7 +111,9 @@ export class PictureView {
     const { frame } = player;
     const mask = annotating.mask;
     const objectId = annotating.selected ?? 0;
-    const points = player.playing ? [] : (mask?.prompt?.clicks ?? []).map((click) => ({ ...click, object_id: objectId }));
+    const points = player.playing
+      ? []
+      : (mask?.prompt?.clicks ?? []).map((click) => ({ ...click, object_id: objectId }));
     let box = player.playing || !mask?.prompt?.box ? null : { box: mask.prompt.box, object_id: objectId };
     for (const waiting of annotating.pending) {
       if (waiting.frame !== frame) continue;
@@ -118,7 +123,8 @@ export class PictureView {
     if (this.#refused?.frame === frame) points.push({ ...this.#refused, refused: true });
     const painted = brush.frame === frame ? brush.canvas : null;
     const at = this.#cursor?.at ?? this.#cursor;
-    const cursor = (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
+    const cursor =
+      (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
     this.#stage.overlay({ points, box, canvas: painted, opacity: 0.55, cursor });
   }
 

@@ -3,7 +3,10 @@
 import { Emitter } from "../emitter.js";
 import { Masks } from "./masks.js";
 
-/** `objects`: they, or what can be undone, have changed; `runs`; `refused` (message, whether it is said elsewhere); `busy` (whether one waits). */
+/**
+ * `objects`: they, or what can be undone, have changed; `runs`; `refused` (message, whether it is said elsewhere); `busy`
+ * (whether a change waits for its answer).
+ */
 export class Project extends Emitter {
   #connection;
   #time;

@@ -1,4 +1,4 @@
-// The whole recording in a row for each object: where it is visible, what its masks were made by, how sure the model is.
+// The whole recording, a row for each object: where it is visible, what made its masks, how sure the model is.
 
 import { element } from "../element.js";
 import { Emitter } from "../emitter.js";
@@ -254,7 +254,10 @@ export class RecordingTimeline extends Emitter {
       const row = canvas === this.bars ? this.#rows[Math.floor((event.clientY - box.top) / ROW)] : undefined;
       let frame = this.#first + Math.max(0, Math.min(this.#frames - 1, Math.floor((event.clientX - box.left) / each)));
       const marks = row ? this.marks(row.object_id) : [];
-      const near = marks.reduce((best, other) => (Math.abs(other - frame) < Math.abs(best - frame) ? other : best), -1e9);
+      const near = marks.reduce(
+        (best, other) => (Math.abs(other - frame) < Math.abs(best - frame) ? other : best),
+        -1e9,
+      );
       if (Math.abs(near - frame) * each <= NEAR) frame = near;
       return { frame, row };
     };

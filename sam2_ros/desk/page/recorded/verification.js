@@ -41,8 +41,20 @@ export class Verification extends Emitter {
         when,
         run: () => this.#choose(verdict),
       })),
-      { keys: ["ArrowRight", "s"], says: "put it off: the next one", group: "Verification", when, run: () => this.skip() },
-      { keys: ["Enter", "l"], says: "look at it in the recording", group: "Verification", when, run: () => this.look() },
+      {
+        keys: ["ArrowRight", "s"],
+        says: "put it off: the next one",
+        group: "Verification",
+        when,
+        run: () => this.skip(),
+      },
+      {
+        keys: ["Enter", "l"],
+        says: "look at it in the recording",
+        group: "Verification",
+        when,
+        run: () => this.look(),
+      },
     ]);
     project.on("objects", () => this.refresh());
   }
@@ -217,7 +229,14 @@ export class Verification extends Emitter {
         "footer",
         {},
         this.reason,
-        button({ icon: "eye", name: "Look at it in the recording", key: "Enter", text: true, class: "quiet", run: () => this.look() }),
+        button({
+          icon: "eye",
+          name: "Look at it in the recording",
+          key: "Enter",
+          text: true,
+          class: "quiet",
+          run: () => this.look(),
+        }),
         button({ icon: "forward", name: "Later", key: "S", text: true, class: "quiet", run: () => this.skip() }),
       ),
     );
