@@ -24,7 +24,7 @@ from sam2_ros.desk.rate_limit import RateLimit
 DEFAULT_PORT = 8642
 
 ALIVE_SECONDS = 5
-"""Pages and desk hear of each other at least so often: otherwise, either may take minutes to notice that it is alone."""
+"""Pages and desk hear of each other at least so often; otherwise, each could take minutes to notice it is cut off."""
 
 MAX_CLIENTS = 32
 """Pages that are open at the same time."""
