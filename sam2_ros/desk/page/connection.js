@@ -10,8 +10,8 @@ const SILENCE = 12_000; // milliseconds: the server says something every few sec
 export class Refused extends Error {}
 
 /**
- * Emits "open", "lost" (with the server's reason, or ""), "barred" (why: it lets this browser in no more, and the page stops
- * trying), "picture" (header, jpeg: Blob), and every event under
+ * Emits "open", "lost" (with the server's reason, or ""), "barred" (why: it lets this browser in no more, and the page
+ * stops trying), "picture" (header, jpeg: Blob), and every event under
  * its type, such as "hello".
  */
 export class Connection extends Emitter {
@@ -78,7 +78,9 @@ export class Connection extends Emitter {
     before?.close();
   }
 
-  /** The answer to a request; throws `Refused` when the server refuses it, or when the line is lost before it answers. */
+  /**
+   * The answer to a request; throws `Refused` when the server refuses it, or when the line is lost before it answers.
+   */
   request(type, fields = {}) {
     if (!this.connected) return Promise.reject(new Refused("The desk's server is out of reach at the moment."));
     const id = ++this.#number;

@@ -1,6 +1,7 @@
 // The picture with its masks, and over them what somebody is about to do; zoomed and moved.
 //
-// Three canvases lie above each other, `data-layer` picture, masks and marks, so that each is drawn only when it changes.
+// Three canvases lie above each other, `data-layer` picture, masks and marks, so that each is drawn only when it
+// changes.
 
 import { contourPath } from "./contours.js";
 import { css, textOn } from "./colours.js";
@@ -19,8 +20,8 @@ const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
  *   "click" {x, y, positive, alt, ctrl, touch},
  *   "box" {box: [x, y, width, height], alt, ctrl},
  *   "hover" {x, y, positive, alt, ctrl, touch} or null,
- *   "stroke" {phase: "begin"|"move"|"end"|"cancel", points: [[x, y], ...], pressure, erase}, fractions of pixels too, in
- *      mode "brush",
+ *   "stroke" {phase: "begin"|"move"|"end"|"cancel", points: [[x, y], ...], pressure, erase}, fractions of pixels too,
+ *      in mode "brush",
  *   "draft" [x, y, width, height] or null: a box that is being drawn,
  *   "drawn" (frame): a frame has got onto the screen; "skipped" (frame): another one came first; "zoom".
  */
@@ -73,8 +74,8 @@ export class Stage extends Emitter {
    * @param {ImageBitmap|HTMLCanvasElement} frame.bitmap of any size, drawn over the whole image
    * @param {number} frame.width of the image, pixels; all coordinates are its
    * @param {number} frame.height
-   * @param {Array<Object>} frame.masks each {object_id, label, mask, presence, iou, chosen, dim, outline, dashed}, of which
-   *   all but object_id and mask may be missing; mask null: the object is away
+   * @param {Array<Object>} frame.masks each {object_id, label, mask, presence, iou, chosen, dim, outline, dashed}, of
+   *   which all but object_id and mask may be missing; mask null: the object is away
    */
   show(frame) {
     if (this.#fresh && this.#frame) this.emit("skipped", this.#frame);
@@ -324,7 +325,10 @@ export class Stage extends Emitter {
   /** Labels above their masks, at the size of the page's text. */
   #drawChips(context) {
     const taken = [];
-    const room = { x: this.#layers.marks.canvas.width / this.#ratio, y: this.#layers.marks.canvas.height / this.#ratio };
+    const room = {
+      x: this.#layers.marks.canvas.width / this.#ratio,
+      y: this.#layers.marks.canvas.height / this.#ratio,
+    };
     context.save();
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     context.font = CHIP_FONT;
@@ -394,7 +398,10 @@ export class Stage extends Emitter {
     }
     if (pending) {
       const turn = STILL.matches ? 0 : now / 250;
-      for (const [style, width] of [["rgb(0 0 0 / 0.6)", 5], [objectId ? css(objectId) : "#fff", 2.5]]) {
+      for (const [style, width] of [
+        ["rgb(0 0 0 / 0.6)", 5],
+        [objectId ? css(objectId) : "#fff", 2.5],
+      ]) {
         context.strokeStyle = style;
         context.lineWidth = width * line;
         context.beginPath();
@@ -419,7 +426,10 @@ export class Stage extends Emitter {
 
   #drawCursor(context, { x, y, radius }) {
     const line = 1 / this.#scale;
-    for (const [style, width] of [["rgb(0 0 0 / 0.6)", 3], ["#fff", 1.5]]) {
+    for (const [style, width] of [
+      ["rgb(0 0 0 / 0.6)", 3],
+      ["#fff", 1.5],
+    ]) {
       context.strokeStyle = style;
       context.lineWidth = width * line;
       context.beginPath();
@@ -431,11 +441,19 @@ export class Stage extends Emitter {
   #drawCrosshair(context, { x, y }) {
     const line = 1 / this.#scale;
     const [middleX, middleY] = [x + 0.5, y + 0.5];
-    for (const [style, width] of [["rgb(0 0 0 / 0.7)", 4], ["#fff", 1.5]]) {
+    for (const [style, width] of [
+      ["rgb(0 0 0 / 0.7)", 4],
+      ["#fff", 1.5],
+    ]) {
       context.strokeStyle = style;
       context.lineWidth = width * line;
       context.beginPath();
-      for (const [stepX, stepY] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      for (const [stepX, stepY] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ]) {
         context.moveTo(middleX + 4 * stepX * line, middleY + 4 * stepY * line);
         context.lineTo(middleX + 18 * stepX * line, middleY + 18 * stepY * line);
       }

@@ -117,9 +117,9 @@ def test_damaged_image(project: Path) -> None:
     with served(damaged) as url, DeskPage(url, "cleo") as page:
         (damaged.parent / "images/00004.png").write_bytes(b"no image")
         status, _, reason = page.get("/picture/4")
-        assert status == 404 and b"the image of frame 4 is damaged: 00004.png" in reason
+        assert status == 404 and reason == b"00004.png cannot be decoded as an image: it is of no known format"
         assert page.get("/picture/5")[0] == page.get("/picture/3")[0] == 200
-        with pytest.raises(Refused, match="the image of frame 4 is damaged"):
+        with pytest.raises(Refused, match=r"the image of frame 4 is damaged \(00004.png .*\); annotate another one"):
             page.request("begin", frame=4, prompt=click(20, 20))
         with DeskPage(url) as other:
             assert list(other.hello["damaged"]) == ["4"]
@@ -499,6 +499,27 @@ def test_full_disk(tmp_path: Path) -> None:
             page.request("draw", object_id=1, frame=0, mask=to_wire(square()))
         with Project(project) as opened:
             assert opened.object(1).label == "before" and len(list(opened.masks_of(1))) == FRAMES
+
+
+def test_project_that_is_moved_away(desk: str, project: Path) -> None:
+    """Nothing is written into a file that nobody finds."""
+    with DeskPage(desk, "ben") as page:
+        page.request("describe", object_id=1, label="cup")
+        project.rename(project.parent / "moved")
+        with pytest.raises(Refused, match="was moved or deleted; put it back"):
+            page.request("describe", object_id=1, label="plate")
+        with pytest.raises(Refused, match="was moved or deleted"):
+            page.request("masks", first=0, last=1)
+        (project.parent / "moved").rename(project)
+        job = page.request("propagate", object_id=1, frame=0, phase=3)["job"]
+        assert "no mask by hand" in page.ended(job)["message"]
+        project.rename(project.parent / "moved")
+        with pytest.raises(Refused, match="was moved or deleted"):
+            page.request("propagate", object_id=1, frame=0, phase=3)
+        (project.parent / "moved").rename(project)
+        page.request("describe", object_id=2, label="plate")
+    with Project(project) as opened:
+        assert [one.label for one in opened.objects()] == ["cup", "plate", "thing 5"]
 
 
 def test_messages_are_plain_json(desk: str) -> None:
