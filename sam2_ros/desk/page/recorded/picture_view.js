@@ -40,6 +40,11 @@ export class PictureView {
     stage.on("hover", (place) => this.point(place));
   }
 
+  /** The frame whose picture is on the screen: that of the player, or the one before while its picture is on its way. */
+  get frame() {
+    return this.#shown;
+  }
+
   /** Size of the image on the screen: all coordinates are its. */
   get size() {
     const mask = this.#parts.project.masks.at(this.#parts.player.frame)?.[0]?.mask;
