@@ -104,6 +104,12 @@ export class PicturePointer extends Emitter {
     annotating.absent(height, width);
   }
 
+  /** Forget the selected object's mask on this frame. */
+  removeMask() {
+    this.#stay();
+    this.#parts.annotating.removeMask();
+  }
+
   async #click(place) {
     const { player, annotating, project } = this.#parts;
     if (player.playing) return player.pause();

@@ -114,6 +114,7 @@ export class PictureView {
   overlay() {
     const { player, annotating, brush } = this.#parts;
     const { frame } = player;
+    if (this.#shown !== frame) return this.#stage.overlay(null); // its picture is on its way
     const mask = annotating.mask;
     const objectId = annotating.selected ?? 0;
     const points = player.playing
