@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -198,6 +199,22 @@ def test_timeline(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
     assert samples == [[str(stamp_of(0)), {"1": pytest.approx(1.0, abs=0.05)}]]
     labels = [event["objects"] for event in events]
     assert [{"object_id": 1, "label": "cup"}] in labels and labels[-1] == []
+
+
+def test_timeline_knows_what_nobody_watched(robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any) -> None:
+    page.wait("cameras", lambda event: event["cameras"])
+    robot.wait_for(lambda: robot.count_subscribers("/sam2/masklets") == 2, "for the desk")
+    robot.show(0)
+    robot.prompt(CLICK)
+    history = desk.backend.cameras[CAMERA]._presence
+    for index in range(5, 26, 5):  # half a second apart, by their stamps
+        time.sleep(camera.UNWATCHED_PERIOD)  # those that come sooner are left out
+        robot.show(index)
+        robot.wait_for(lambda: history.newest == stamp_of(index), "for the desk to read it")  # noqa: B023
+    page.request("watch", cameras=[CAMERA], max_width=0)
+    event = page.wait("presence")
+    assert event["whole"] and [mark["kind"] for mark in event["marks"]] == ["prompt"]
+    assert [stamp for stamp, presence in event["samples"] if presence] == [str(stamp_of(i)) for i in range(5, 25, 5)]
 
 
 def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
