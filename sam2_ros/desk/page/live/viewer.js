@@ -23,7 +23,8 @@ export class Viewer extends Emitter {
   #removed = new Map(); // object ID to the time until which pictures with it are behind
   #dimOthers = null;
   #acknowledged = new WeakSet(); // pictures for which the server may have sent another one
-  #last = null; // on the stage
+  #last = null; // on the stage, drawn or about to be
+  #drawn = null; // on the screen
 
   camera = null;
   history = []; // stamps, ascending
@@ -34,14 +35,19 @@ export class Viewer extends Emitter {
     this.#stage = stage;
     this.#selection = selection;
     stage.on("drawn", (frame) => {
-      if (frame?.picture) this.emit("shown", frame.picture, this.#acknowledge(frame.picture));
+      if (!frame?.picture) return;
+      if (frame.picture !== this.#drawn) {
+        this.#drawn?.release();
+        this.#drawn = frame.picture.keep();
+      }
+      this.emit("shown", frame.picture, this.#acknowledge(frame.picture));
     });
   }
 
   /** Goes over to another camera, or to none. */
   watch(camera) {
-    const before = [this.#frozen, this.#newest];
-    this.#frozen = this.#newest = this.#wanted = null;
+    const before = [this.#frozen, this.#newest, this.#drawn];
+    this.#frozen = this.#newest = this.#drawn = this.#wanted = null;
     this.history = [];
     this.#corrections.clear();
     this.#answers.clear();
@@ -80,6 +86,11 @@ export class Viewer extends Emitter {
   /** The picture on the stage; null: none yet. */
   get picture() {
     return this.#preview ?? this.#frozen ?? this.#newest;
+  }
+
+  /** The picture that a person sees and points at: the one on the stage, or for a moment still the one before it. */
+  get drawn() {
+    return this.#drawn;
   }
 
   get newest() {

@@ -191,6 +191,18 @@ def test_refining_a_box_undoing_and_removing(visit: Visitor, play: Play) -> None
     assert set(camera.objects) == {2}
 
 
+def test_a_quick_no_waits_for_the_object_that_it_is_about(visit: Visitor, play: Play) -> None:
+    desk = PlayedDesk(slow=0.6, frames=FRAMES)
+    page = visit(play(desk).url).page
+    shown(page)
+    x, y = thing(page, desk, DUCK)
+    page.mouse.click(*screen(page, x, y))
+    page.mouse.click(*screen(page, x + 200, y - 20), button="right")  # on no object
+    until(lambda: len(asked(desk)) == 2)
+    assert asked(desk)[1]["prompt"]["object_id"] == 1
+    until(lambda: camera_of(desk).objects[1]["part"] == "half")
+
+
 def test_a_paused_picture_stands_and_old_ones_can_be_prompted(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
     page = visit(play(desk).url).page
