@@ -71,7 +71,9 @@ export class AnnotatedObjects extends Emitter {
     this.#selected = objectId;
     this.#folded.delete(this.#project.objects.get(objectId)?.state);
     this.#show();
-    if (!SHEET.matches) for (const { rows } of this.#groups.values()) rows.reveal();
+    if (SHEET.matches) return;
+    // when everything has its height: what is said of the selected object above the list has another one now
+    requestAnimationFrame(() => this.#groups.forEach(({ rows }) => rows.reveal()));
   }
 
   hide(objectId) {
