@@ -200,6 +200,7 @@ def test_verdicts_by_keys_and_their_undo(desk: str, project: Path, visit: Callab
     ben.wait("!document.querySelector('.verdict').disabled")
     ben.keys("3")
     ben.page.get_by_role("heading", name="Nothing waits for your verdict").wait_for()
+    ben.wait(f"desk.project.objects.get({third}).state === 'rejected'")
     with Project(project) as opened:
         states = {one.object_id: (one.state, one.reason) for one in opened.objects()}
         assert states == {first: (VERIFIED, ""), second: (OPEN, "two things in one"), third: (REJECTED, "")}
@@ -207,6 +208,7 @@ def test_verdicts_by_keys_and_their_undo(desk: str, project: Path, visit: Callab
     ben.keys("z")
     ben.page.locator(".badge", has_text="1").wait_for()
     assert ben.page.locator(".verification .chip").inner_text() == str(third)
+    ben.wait(f"desk.project.objects.get({third}).state === 'open'")
     with Project(project) as opened:
         assert opened.object(third).state == OPEN
 
