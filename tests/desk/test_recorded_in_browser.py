@@ -186,16 +186,16 @@ def test_fingers_are_enough_and_a_label_with_markup_is_text(desk: RecordedDesk, 
     for _ in range(5):
         page.get_by_role("button", name="A frame on", exact=True).tap()
     eve.wait_for("desk.shown.frame === 5")
-    car = eve.new_object(lambda: fingers.tap(*innermost(truth(clip, 5, CAR))))
-    first = eve.stored(car, 5)
-    fingers.hold(*innermost(truth(clip, 5, TWIN)))
-    eve.wait_for("desk.annotating.pending.length > 0 || desk.annotating.mask.prompt?.clicks.length === 2")
+    twin = eve.new_object(lambda: fingers.tap(*innermost(truth(clip, 5, TWIN))))
+    first = eve.stored(twin, 5)
+    fingers.hold(*innermost(truth(clip, 5, CAR)))
+    eve.wait_for("desk.annotating.mask?.prompt?.clicks.length === 2")
     eve.wait_for_answers()
-    second = eve.stored(car, 5)
+    second = eve.stored(twin, 5)
     assert first is not None and second is not None and second.action_id > first.action_id
     page.get_by_label("Label", exact=True).fill(MARKUP)
     page.keyboard.press("Enter")
-    eve.row(car).get_by_text(MARKUP, exact=True).wait_for()
+    eve.row(twin).get_by_text(MARKUP, exact=True).wait_for()
     assert page.locator("#panel img, #panel script, #bottom img, #bottom script").count() == 0
     x, y, width, height = cv2.boundingRect(truth(clip, 5, DUCK).astype(np.uint8))
     duck = eve.new_object(lambda: fingers.drag((x, y), (x + width / 2, y + height / 2), (x + width, y + height)))
