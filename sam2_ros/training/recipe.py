@@ -78,12 +78,20 @@ class Stage:
     """Share of objects that vanish for some frames, which teaches presence."""
     tables: Share = 0.0
     """Share of scenes with toys on tables, as in the demo. `gap` has no effect on these."""
+    photographs: Share = 0.0
+    """Share of scenes made of photographs with masks (`--photographs`)."""
     simulated: bool = False
     """Add some scenes simulated by MuJoCo, which take many times as long as drawn ones."""
     first_seed: Index = 0
     """Seed of the first scene, so that a later stage sees other scenes than an earlier one."""
     workers: Index = 1
     """Processes that make samples, for each process that trains."""
+
+    def __post_init__(self) -> None:
+        if self.tables + self.photographs > 1:
+            raise ValueError(
+                f"`tables` ({self.tables}) and `photographs` ({self.photographs}) add up to more than all scenes"
+            )
 
     def scenes(self, height: int, width: int) -> SceneSettings:
         """Settings of this stage's synthetic scenes, whose images have this height and width, pixels."""
