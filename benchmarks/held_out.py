@@ -95,14 +95,14 @@ def main() -> None:
     photographs = "still images with masks, of which the held-out ones are used; without them, scenes alone"
     parser.add_argument("--photographs", type=Path, metavar="PATH", help=photographs)
     parser.add_argument("--pictures", help="a store of sam2_ros.scenes.pictures; without it scenes are procedural")
-    parser.add_argument("--clips", type=int, default=16, help="of scenes and of tables each (%(default)s)")
+    parser.add_argument("--clips", type=int, default=20, help="of scenes and of tables each (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip; of photographs, half as many (%(default)s)")
     parser.add_argument("--scene", default="640x480", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
     parser.add_argument("--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's")
     parser.add_argument("--aspect", metavar="W:H", help="of the input; default: the model's")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
-    settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.25)
+    settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.5)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     columns: dict[str, dict[tuple[str, str], float]] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -115,7 +115,7 @@ def main() -> None:
         }
         if options.photographs:
             held_out = Photographs.open(options.photographs, held_out=True)
-            shots = SceneSettings(360, 480, frames=options.frames // 2, vanishing=0.25)
+            shots = SceneSettings(360, 480, frames=options.frames // 2, vanishing=0.5)
             kinds["clips"] = drawn(PhotoScenes(shots, held_out), len(held_out), f"{name}, clips")
             kinds["stills"] = stills(held_out, f"{name}, stills")
         columns[name] = {}
