@@ -1,6 +1,6 @@
 """The rule by which weights of the default model are chosen, on scenes and photographs that nothing has learnt from.
 
-    python benchmarks/held_out.py [WEIGHTS ...] --photographs ../shared/real-clips
+    python benchmarks/held_out.py [WEIGHTS ...] --photographs ../shared/real-clips [--size 320 384]
 
 Each object is clicked once in its centre where it first appears. Mean J (0 .. 100) over frames on which it is visible,
 0 where it is predicted to be absent: of the answer to the click, on later frames until it is absent for the first time,
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ SMALL = 0.01
 CLICK, UNTIL, AFTER, ABSENT = "answer to the click", "until absent", "after", "absent called absent"
 SMALL_CLICK, SMALL_LATER = "small: answer to the click", "small: later"
 MEASURES = (CLICK, UNTIL, AFTER, ABSENT, SMALL_CLICK, SMALL_LATER)
+SHIPPED = "shipped"
 FEWEST = 20
 """Values that a row needs."""
 
@@ -98,17 +100,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20, help="of scenes and of tables each (%(default)s)")
     parser.add_argument("--frames", type=int, default=48, help="of a clip; of photographs, half as many (%(default)s)")
     parser.add_argument("--scene", default="640x480", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
-    parser.add_argument("--size", type=int, metavar="N", help="input size: about N x N pixels; default: the model's")
-    parser.add_argument("--aspect", metavar="W:H", help="of the input; default: the model's")
+    size = "input sizes, about N x N pixels, at which each is judged; default: the model's"
+    parser.add_argument("--size", type=int, nargs="+", default=[None], metavar="N", help=size)
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
     settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.5)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     columns: dict[str, dict[tuple[str, str], float]] = {}
     counts: dict[tuple[str, str], int] = {}
-    for weights in (None, *options.weights):
-        name = str(weights or "shipped")
-        tracker = Tracker(load_model(checkpoint=weights, image_size=options.size, aspect=options.aspect))
+    for weights, size in dict.fromkeys([(None, None), *product(options.weights or [None], options.size)]):
+        name = SHIPPED if weights is None else str(weights)
+        name = name if size is None else f"{name}, {size}"
+        tracker = Tracker(load_model(checkpoint=weights, image_size=size))
         kinds = {
             "tables": drawn(TableScenes(settings, pictures), options.clips, f"{name}, tables"),
             "scenes": drawn(SyntheticScenes(settings, pictures), options.clips, f"{name}, scenes"),
@@ -126,7 +129,7 @@ def main() -> None:
                     columns[name][kind, measure] = 100 * float(np.mean(values[measure]))
                     counts[kind, measure] = len(values[measure])
     table = Table("", "", "values", *columns)
-    shipped = columns["shipped"]
+    shipped = columns[SHIPPED]
     for row in shipped:
         differences = [column[row] - shipped[row] for column in columns.values()]
         cells = [f"{column[row]:.1f} ({d:+.1f})" for column, d in zip(columns.values(), differences, strict=True)]

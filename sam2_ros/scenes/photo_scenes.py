@@ -53,8 +53,7 @@ class PhotoScenes(SyntheticScenes):
 
     def _film(self, rng: np.random.Generator) -> Film:
         s = self.settings
-        photograph = self._drawn(rng)
-        world = self._world(rng, photograph)
+        world = self._world(rng, self._drawn(rng) if rng.random() < 0.75 else self._backdrop(rng))
         view = self._view(rng)
         middle = np.array([(s.width - 1) / 2, (s.height - 1) / 2])
         view[:, :2, 2] = middle + np.clip(view[:, :2, 2] - middle, -world.room, world.room)
@@ -71,6 +70,13 @@ class PhotoScenes(SyntheticScenes):
 
     def _drawn(self, rng: np.random.Generator) -> Photograph:
         return self.photographs[int(rng.integers(len(self.photographs)))]
+
+    def _backdrop(self, rng: np.random.Generator) -> Photograph:
+        """Another background, if there are any, with nothing in it that has a mask."""
+        if not self.pictures.backgrounds:
+            return self._drawn(rng)
+        image = self.pictures.background(rng)
+        return Photograph("", image, np.zeros(image.shape[:2], np.uint8))
 
     def _world(self, rng: np.random.Generator, photograph: Photograph) -> _Part:
         """The part of a photograph that a scene shows, mirrored or not."""
