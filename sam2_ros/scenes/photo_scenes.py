@@ -66,6 +66,7 @@ class PhotoScenes(SyntheticScenes):
             target = scene[int(rng.integers(len(scene)))]
             size = max(target.size * rng.uniform(0.6, 1.6), 0.1 * min(s.height, s.width))
             scene.append(Thing(0, self._occluder(rng, size), self._crossing(rng, target), size))
+        scene = self._objects(rng, scene)
         return Rendering(background, scene, view, self._look(rng), s.height, s.width)
 
     def _drawn(self, rng: np.random.Generator) -> Photograph:

@@ -80,6 +80,9 @@ class Stage:
     """Share of scenes with toys on tables, as in the demo. `gap` has no effect on these."""
     photographs: Share = 0.0
     """Share of scenes made of photographs with masks (`--photographs`)."""
+    parts: Share = 0.0
+    """Share of scenes in which each part of a thing is an object, so that among the masks for one click there are the
+    whole and the part."""
     simulated: bool = False
     """Add some scenes simulated by MuJoCo, which take many times as long as drawn ones."""
     first_seed: Index = 0
@@ -103,6 +106,7 @@ class Stage:
             objects=objects,
             materials=self.materials,
             vanishing=self.vanishing,
+            parts=self.parts,
         )
         if not self.easy:
             return settings
