@@ -10,7 +10,7 @@ PACKAGE := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/*
 # A download that breaks off in the middle is not retried by pip: try the whole command three times.
 retry = for pause in 5 20 0; do $(1) && exit 0; [ $$pause = 0 ] || { echo "  failed, once more in $$pause s"; sleep $$pause; }; done; exit 1
 
-.PHONY: help venv demo check test lint clean
+.PHONY: help venv demo desk check test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,6 +20,9 @@ venv: $(VENV)/.installed  ## set up .venv: PyTorch, ROS 2 Jazzy, our messages, s
 
 demo: venv  ## follow things through a video with the real ROS graph, into demo/  (VIDEO=clip.mp4 CLICK=640,360: yours; a folder of images or a bag; CLICK="640,360 100,200" BOX=X,Y,WIDTH,HEIGHT MASK=FILE LABEL="cup hand")
 	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click $(CLICK)) $(if $(BOX),--box $(BOX)) $(if $(MASK),--mask $(MASK)) $(if $(LABEL),--label $(LABEL)) $(if $(IMAGES),--images $(IMAGES)) --out demo
+
+desk: venv  ## the operator's desk in the browser, over a camera that plays a scene: prints the address; Ctrl-C ends it  (PORT=8642, HOST=0.0.0.0)
+	@$(RUN) -m sam2_ros desk --demo $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)")
 
 check: venv  ## before every commit, in about a minute: style, types, import rules and the fast tests
 	$(RUN) -m ruff check .

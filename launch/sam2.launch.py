@@ -4,6 +4,7 @@ ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw
 ros2 launch sam2_ros sam2.launch.py camera:=true source:=clip.mp4 loop:=true
 ros2 launch sam2_ros sam2.launch.py cameras:=front,rear image:=/{camera}/image_raw
 ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw viewer:=foxglove respawn:=true
+ros2 launch sam2_ros sam2.launch.py image:=/camera/image_raw desk:=true
 """
 
 import difflib
@@ -18,7 +19,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, DESK_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
 from sam2_ros.ros.viewers import with_topics
 
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
@@ -37,6 +38,7 @@ ARGUMENTS = {
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
     "log_level": ("info", "lowest severity that the nodes log"),
     "camera": ("false", "also start the camera node, playing `source`"),
+    "desk": ("false", "also start the desk, a page in the browser to point, watch and correct: http://127.0.0.1:8642"),
     "viewer": ("", "also start a viewer with our configuration: rviz, or foxglove (its bridge; prints the layout)"),
     "fixed_frame": ("base_link", "frame in which viewer:=rviz draws points and boxes"),
     "respawn": ("false", "start the sam2 node again when it dies"),
@@ -46,6 +48,8 @@ CHOICES = {"log_level": ["debug", "info", "warn", "error", "fatal"], "viewer": [
 
 # Parameters of the camera that are arguments. All of the sam2 node's are.
 CAMERA_ARGUMENTS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("source", "rate", "loop", "frame_id")]
+
+DESK_ARGUMENTS = [spec for spec in DESK_PARAMETERS if spec.name in ("host", "port")]
 
 
 def flag(context: LaunchContext, name: str) -> bool:
@@ -116,7 +120,7 @@ def typed(value: Value) -> ParameterValue:
 
 def misspelling_warnings(context: LaunchContext) -> list[LogInfo]:
     """Warnings about arguments with similar names, which launch itself ignores."""
-    known = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS))]
+    known = [*ARGUMENTS, *(spec.name for spec in (*SAM2_PARAMETERS, *CAMERA_ARGUMENTS, *DESK_ARGUMENTS))]
     names = [argument.split(":=")[0] for argument in context.argv if ":=" in argument]
     suggestions = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.8) for name in names if name not in known}
     return [
@@ -208,6 +212,12 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         **common,
     )
     actions = [*misspelling_warnings(context), sam2, *viewer(context)]
+    if flag(context, "desk"):
+        # One for all cameras, which it finds by itself; those of other launch files, too.
+        time = {"use_sim_time": flag(context, "use_sim_time")}
+        actions.append(
+            Node(executable="desk", name="desk", parameters=[parameters_of(context, DESK_ARGUMENTS), time], **common)
+        )
     if not flag(context, "camera"):
         return actions
     if len(camera_names(context)) > 1:
@@ -231,6 +241,7 @@ def declared(without: Collection[str] = ()) -> list[DeclareLaunchArgument]:
     described = {**ARGUMENTS}
     described |= {spec.name: ("", f"{spec.text} Not given: as in params_file.") for spec in SAM2_PARAMETERS}
     described |= {spec.name: ("", f"Of the camera: {spec.text}") for spec in CAMERA_ARGUMENTS}
+    described |= {spec.name: ("", f"Of the desk: {spec.text}") for spec in DESK_ARGUMENTS}
     return [
         DeclareLaunchArgument(name, default_value=default, description=text, choices=CHOICES.get(name))
         for name, (default, text) in described.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import textwrap
@@ -71,6 +72,8 @@ class CommandParser(argparse.ArgumentParser):
             "examples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines()),
             formatter_class=_Help,
         )
+        # `--click -5,1` is a value, and a wrong one: argparse would say that there is none
+        self._negative_number_matcher = re.compile(r"-\.?\d")
         if rare:
             self.add_argument("--help-all", action=_HelpAll, help="show all options, those that are rarely needed too")
 

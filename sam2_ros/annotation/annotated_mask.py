@@ -67,3 +67,18 @@ class AnnotatedMask:
     def masklet(self, label: str = "") -> Masklet:
         """With its mask decoded."""
         return Masklet(self.object_id, label, self.present, self.presence, self.iou, self.mask)
+
+
+@dataclass(frozen=True)
+class Rating:
+    """What is said of an object on a frame, without its mask."""
+
+    frame: int
+    """Index of the image."""
+    origin: str
+    """One of `ORIGINS`."""
+    present: bool
+    presence: float
+    """Probability that it is visible, 0 .. 1."""
+    iou: float
+    """Predicted IoU, 0 .. 1; of a drawn mask 1."""

@@ -8,19 +8,21 @@ again, both ways.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.annotated_mask import BY_HAND, PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.annotation.propagation import MEMORIES, HandMemory, memory_of, nearest, propagate, take_up
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.image_predictor import ImagePredictor
+from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
 from sam2_ros.tracking.masklet import Masklet
 from sam2_ros.tracking.pixels import is_large_enough
 from sam2_ros.tracking.prompt import MAX_CLICKS, Prompt, PromptError
@@ -51,6 +53,56 @@ class Assistant:
         self._images: OrderedDict[int, EncodedImage] = OrderedDict()
         self._memories: OrderedDict[tuple[int, int, int], HandMemory] = OrderedDict()
 
+    def candidates(self, frame: int, prompt: Prompt) -> Candidates:
+        """What a prompt may mean on its frame alone: three masks for a single click, otherwise one. Nothing is stored.
+
+        Raises:
+            PromptError: the prompt cannot be followed.
+            ProjectError: there is no such image.
+        """
+        self._predictor.set_image(self._image(frame))
+        return self._predictor.segment(prompt)
+
+    def begin(
+        self,
+        frame: int,
+        prompt: Prompt,
+        label: str = "",
+        phase: int = 1,
+        seconds: float = 0.0,
+        choice: int | None = None,
+    ) -> AnnotatedMask:
+        """A new object together with its first mask: one action, and nothing at all if the prompt cannot be followed.
+
+        Args:
+            prompt: in pixels of the image. A mask alone is taken as it is; with clicks or a box, they correct it.
+            phase: 1 and 2: as `segment`; 3: as `correct`.
+            seconds: how long it took the annotator.
+            choice: the number of one of `candidates`, which is taken as it is; None: what the model finds best.
+
+        Returns:
+            The mask, with the new object's ID.
+
+        Raises:
+            PromptError: the prompt cannot be followed, or there is no such candidate.
+            ProjectError: there is no such image or phase, or the label is too long.
+        """
+        if phase not in (1, 2, 3):
+            raise ProjectError(f"there is no phase {phase}; say 1, 2 or 3")
+        image = self._image(frame)
+        new = prompt.checked(image.height, image.width)
+        if new.mask is not None and new.box is None and not new.clicks:
+            object_id = self.project.begin(
+                self.by, AnnotatedMask.drawn(0, frame, new.mask, phase), None, label, seconds
+            )
+            return self._stored(object_id, frame)
+        if phase == 3 and choice is None:
+            found = self._remembering(1, {}, frame, image, new)
+        else:
+            found = self._alone(0, image, new, choice or 0)
+        mask, given, detail = _answer(found, frame, new, new, phase)
+        return self._stored(self.project.begin(self.by, mask, given, label, seconds, detail), frame)
+
     def segment(
         self,
         object_id: int,
@@ -59,6 +111,7 @@ class Assistant:
         phase: int = 1,
         seen: int | None = None,
         seconds: float = 0.0,
+        choice: int | None = None,
     ) -> AnnotatedMask:
         """Segment an object on its frame alone, by clicks and boxes: phase 1, and what phase 2 starts from.
 
@@ -66,13 +119,15 @@ class Assistant:
         does a click on a mask that was drawn or propagated.
 
         Args:
-            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct.
+            prompt: what is new, in pixels of the image. A mask in it is one that its clicks correct. With `replace`, it
+                begins anew.
             phase: 1, or 2 if it takes the place of a propagated mask.
             seen: the last action that the annotator had seen (`Project.last_action`); None: there is nothing newer.
             seconds: how long it took the annotator.
+            choice: as in `begin`.
 
         Raises:
-            PromptError: the prompt cannot be followed.
+            PromptError: the prompt cannot be followed, or there is no such candidate.
             ProjectError: there is no such object or image.
             ChangedError: somebody else has changed the mask since the action `seen`.
         """
@@ -84,10 +139,7 @@ class Assistant:
         if known is not None and known.origin == PROMPTED and known.present and _goes_on(new):
             together = self._together(object_id, frame, new)
             mask = _correctable(known, image)
-        self._predictor.set_image(image)
-        candidates = self._predictor.segment(replace(together, mask=mask))
-        best, iou = candidates.masks[0], float(candidates.iou[0])
-        found = Masklet(object_id, "", bool(best.any()), 1.0, iou, best)
+        found = self._alone(object_id, image, replace(together, mask=mask), choice or 0)
         return self._put(found, frame, together, new, phase, seen, seconds)
 
     def draw(
@@ -139,13 +191,7 @@ class Assistant:
         others.pop(frame, None)
         chosen = nearest([other for other, shown in others.items() if shown], frame)
         memories = {other: self._memory(object_id, other) for other in chosen}
-        take_up(self._tracker, object_id, memories, frame)
-        self._tracker.step(image)
-        found = self._tracker.prompt(replace(together, object_id=object_id, mask=mask, replace=False))
-        if not found.present and any(click.positive for click in together.clicks):  # somebody sees it
-            self._predictor.set_image(image)
-            candidates = self._predictor.segment(replace(together, mask=mask))
-            found = replace(found, present=True, presence=1.0, iou=float(candidates.iou[0]), mask=candidates.masks[0])
+        found = self._remembering(object_id, memories, frame, image, replace(together, mask=mask))
         return self._put(found, frame, together, new, 3, seen, seconds)
 
     def propagate(
@@ -234,14 +280,31 @@ class Assistant:
                 return replace(new, clicks=clicks, box=before.box)
         return new
 
+    def _alone(self, object_id: int, image: EncodedImage, prompt: Prompt, choice: int = 0) -> Masklet:
+        """The answer to a prompt on its image alone."""
+        self._predictor.set_image(image)
+        candidates = self._predictor.segment(prompt)
+        if not 0 <= choice < len(candidates.masks):
+            raise PromptError(f"there is no candidate {choice}; there are 0 to {len(candidates.masks) - 1}")
+        mask, iou = candidates.masks[choice], float(candidates.iou[choice])
+        return Masklet(object_id, "", bool(mask.any()), 1.0, iou, mask)
+
+    def _remembering(
+        self, object_id: int, memories: Mapping[int, HandMemory], frame: int, image: EncodedImage, prompt: Prompt
+    ) -> Masklet:
+        """The answer to a prompt with memory of masks on other frames."""
+        take_up(self._tracker, object_id, memories, frame)
+        self._tracker.step(image)
+        found = self._tracker.prompt(replace(prompt, object_id=object_id, replace=False))
+        if not found.present and any(click.positive for click in prompt.clicks):  # somebody sees it
+            found = self._alone(object_id, image, prompt)
+        return found
+
     def _put(
         self, found: Masklet, frame: int, together: Prompt, new: Prompt, phase: int, seen: int, seconds: float
     ) -> AnnotatedMask:
         """Store the answer to a prompt."""
-        mask = AnnotatedMask.of(found, frame, PROMPTED, phase)
-        # the masks that clicks have corrected on the way are not kept: what they have led to is
-        prompt = Prompt(found.object_id, clicks=together.clicks, box=together.box)
-        detail = {"new_clicks": len(new.clicks), "new_box": new.box is not None}
+        mask, prompt, detail = _answer(found, frame, together, new, phase)
         self.project.put_mask(self.by, mask, prompt, seen, seconds, detail)
         return self._stored(found.object_id, frame)
 
@@ -268,7 +331,7 @@ class Assistant:
     def _image(self, frame: int) -> EncodedImage:
         """An image, encoded. Raises ProjectError if there is none, or it is damaged."""
         if frame not in self._images:
-            self._images[frame] = self._tracker.encode(self._pixels(frame))
+            self._images[frame] = self._tracker.encode(pixels_of(self.recording, frame))
             if len(self._images) > IMAGES:
                 self._images.popitem(last=False)
         self._images.move_to_end(frame)
@@ -278,17 +341,20 @@ class Assistant:
         """Height and width of an image."""
         if frame in self._images:
             return self._images[frame].height, self._images[frame].width
-        height, width, _ = self._pixels(frame).shape
+        height, width, _ = pixels_of(self.recording, frame).shape
         return height, width
 
-    def _pixels(self, frame: int) -> np.ndarray:
-        span = self.recording.span
-        if frame not in span:
-            raise ProjectError(f"there is no frame {frame}; the recording has the frames {span[0]} to {span[-1]}")
-        for image in self.recording.images(frame, frame + 1):
-            return image.pixels
-        reason = self.recording.damaged.get(frame, "it cannot be decoded")
-        raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
+
+def _answer(
+    found: Masklet, frame: int, together: Prompt, new: Prompt, phase: int
+) -> tuple[AnnotatedMask, Prompt, dict[str, Any]]:
+    """What is stored of the answer to a prompt: the mask, all clicks and the box of the frame, and what is new of them.
+
+    The masks that clicks have corrected on the way are not kept: what they have led to is.
+    """
+    mask = AnnotatedMask.of(found, frame, PROMPTED, phase)
+    detail = {"new_clicks": len(new.clicks), "new_box": new.box is not None}
+    return mask, Prompt(found.object_id, clicks=together.clicks, box=together.box), detail
 
 
 def _correctable(known: AnnotatedMask, image: EncodedImage) -> np.ndarray | None:

@@ -65,21 +65,18 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
     visible = [mask for mask in masks.values() if mask.present]
     colours, pictures, captions = ObjectColours(), [], []
     chosen = chosen_moments(list(masks.values()), moments)
-    for frame in chosen:
-        mask = masks[frame]
+    for image in recording.picked(chosen):
+        frame, mask = image.index, masks[image.index]
         nearest = min(visible, key=lambda other: (abs(other.frame - frame), other.frame), default=None)
-        for image in recording.images(frame, frame + 1):
-            pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
-            captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
+        pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
+        captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
     if not pictures:
         raise ProjectError(f"object {object_id} cannot be shown: the images of its frames are damaged")
     extent = f"visible on {len(visible)} of {len(masks)} frames"
     rating = f", predicted IoU {np.mean([mask.iou for mask in visible]):.2f}" if visible else ""
     title = f"{object_id}  {known.label}".rstrip()
     reason = f" ({known.reason})" if known.reason else ""
-    return _sheet(
-        pictures, captions, title, f"{known.state}{reason} · {extent}{rating}", masks, chosen, project.frame_count
-    )
+    return _sheet(pictures, captions, title, f"{known.state}{reason} · {extent}{rating}", masks, chosen, project.span)
 
 
 def chosen_moments(masks: Sequence[AnnotatedMask], moments: int = MOMENTS) -> list[int]:
@@ -180,7 +177,7 @@ def _sheet(
     subtitle: str,
     masks: Mapping[int, AnnotatedMask],
     chosen: Sequence[int],
-    frame_count: int,
+    span: range,
 ) -> np.ndarray:
     """Pictures under a title, above a bar of all frames and what its colours mean."""
     rows, top = math.ceil(len(pictures) / COLUMNS), MARGIN + 62
@@ -197,7 +194,7 @@ def _sheet(
         draw.text((x + 2, y + HEIGHT + 4), frame, INK, font, stroke_width=0.3)
         draw.text((x + WIDTH / 2, y + HEIGHT + 4), rating, FAINT, font, anchor="ma")
         draw.text((x + WIDTH - 2, y + HEIGHT + 4), time, FAINT, font, anchor="ra")
-    _draw_bar(draw, (MARGIN, below, width - 2 * MARGIN), masks, chosen, frame_count)
+    _draw_bar(draw, (MARGIN, below, width - 2 * MARGIN), masks, chosen, span)
     return np.asarray(sheet)
 
 
@@ -206,9 +203,9 @@ def _draw_bar(
     place: tuple[int, int, int],
     masks: Mapping[int, AnnotatedMask],
     chosen: Sequence[int],
-    frame_count: int,
+    span: range,
 ) -> None:
-    """All frames of the recording in a row: full where the object is visible, thin where it is absent.
+    """All frames of the project in a row: full where the object is visible, thin where it is absent.
 
     Args:
         place: left, top and width.
@@ -220,16 +217,16 @@ def _draw_bar(
     for by_hand in (False, True):  # what is by hand is drawn last, at least two pixels wide
         for frame, mask in masks.items():
             if (mask.origin in BY_HAND) == by_hand:
-                begin = left + width * frame / frame_count
-                end = max(left + width * (frame + 1) / frame_count, begin + (2 if by_hand else 1)) - 1
+                begin = left + width * span.index(frame) / len(span)
+                end = max(left + width * (span.index(frame) + 1) / len(span), begin + (2 if by_hand else 1)) - 1
                 half = BAR / 2 if mask.present else BAR / 8
                 middle = top + BAR / 2
                 draw.rectangle([begin, middle - half, end, middle + half], COLOURS[mask.origin])
     for frame in chosen:
-        x = left + width * (frame + 0.5) / frame_count
+        x = left + width * (span.index(frame) + 0.5) / len(span)
         draw.polygon([(x - 4, top - 8), (x + 4, top - 8), (x, top - 2)], FAINT)
-    draw.text((left, top + BAR + 6), "0", FAINT, font)
-    draw.text((left + width, top + BAR + 6), f"{frame_count - 1}", FAINT, font, anchor="ra")
+    draw.text((left, top + BAR + 6), f"{span[0]}", FAINT, font)
+    draw.text((left + width, top + BAR + 6), f"{span[-1]}", FAINT, font, anchor="ra")
     x, y = left, top + BAR + 34
     for origin in COLOURS:
         if any(mask.origin == origin for mask in masks.values()):
@@ -240,6 +237,6 @@ def _draw_bar(
         draw.rectangle([x, y + 7, x + 12, y + 11], FAINT)
         draw.text((x + 18, y), "thin: absent", INK, font)
         x += round(18 + font.getlength("thin: absent") + 24)
-    if len(masks) < frame_count:
+    if len(masks) < len(span):
         draw.rectangle([x, y + 3, x + 12, y + 15], LINE)
         draw.text((x + 18, y), "unknown", INK, font)

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sam2_ros.annotation.project import Project, ProjectError
-from sam2_ros.annotation.project_recording import without_stretch
 from sam2_ros.annotation.verified_clip import VerifiedClip, verified_clip
 from sam2_ros.data.clip import Clip
-from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.recording import Recording, split_fingerprint
 
 SHARE = 0.2
 """Of the recordings that is held out."""
@@ -55,7 +54,7 @@ def split(projects: Sequence[tuple[Project, Recording]], share: float = SHARE) -
             notes.append(f"Left out: {error}.")
             continue
         clips.append(clip)
-        recordings.append((project, recording, without_stretch(project.fingerprint)))
+        recordings.append((project, recording, split_fingerprint(project.fingerprint)[0]))
     if not clips:
         raise ProjectError(notes[0].removeprefix("Left out: ").removesuffix(".") if notes else "there are no projects")
     clips = _named(clips, [project for project, _, _ in recordings])

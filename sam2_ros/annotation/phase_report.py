@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from sam2_ros.annotation.simulated_phases import PlayedClip, PlayedFrame, PlayedObject
+from sam2_ros.annotation.simulated_phases import PlayedClip, PlayedObject
 from sam2_ros.annotation.timings import PHASES, Timings, total
 from sam2_ros.evaluation.report import ALL, Curves, Report, Table, mean, percent
 
@@ -26,7 +26,8 @@ ALIGNED_IOU = 0.75
 """A mask is aligned to that of phase 1 above this IoU."""
 
 SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, math.inf)}
-"""Pixels of an object: from the first to below the second number, as in COCO."""
+"""Mean pixels of an object's masks in phase 1: from the first to below the second number, as SA-V sorts its masklets
+(`masklet_size_bucket`; https://github.com/facebookresearch/sam2/tree/main/sav_dataset)."""
 
 WORK_NOTE = (
     "s/frame: seconds of work for a frame that has to be annotated. edited: frames on which the annotator made the"
@@ -34,8 +35,8 @@ WORK_NOTE = (
 )
 NOTE = (
     "J&F: against the truth, mean over objects, in percent. aligned: masks whose IoU with the mask of phase 1 is over"
-    f" {ALIGNED_IOU}; of objects up to 32 x 32 pixels, up to 96 x 96, and larger. Paper: Ravi et al., SAM 2, table 1;"
-    " other videos, people instead of costs, and objects that it sorts by size in its own way."
+    f" {ALIGNED_IOU}; of objects up to 32 x 32 pixels on average, up to 96 x 96, and larger, as SA-V sorts"
+    " its masklets. Paper: Ravi et al., SAM 2, table 1; other videos, and people instead of costs."
 )
 
 
@@ -47,7 +48,10 @@ def work_report(settings: Mapping[str, str], work: Mapping[int, Timings]) -> Rep
             rows.append((NAMES[phase], [*_work(work[phase]), str(work[phase].objects), str(work[phase].frames)]))
         rows.append((f"   paper, phase {phase}", [*PAPER[phase][:4], "", ""]))
     table = Table("phase", [*WORK_COLUMNS, "objects", "frames"], rows)
-    return Report(settings, [table], [WORK_NOTE], {"phases": _data(work)}, Curves({}, "", ""))
+    untimed, edited = sum(one.untimed for one in work.values()), sum(one.edited for one in work.values())
+    missing = f"{untimed} of {edited} edited frames were not timed; s/frame is without them."
+    notes = [WORK_NOTE, missing] if untimed else [WORK_NOTE]
+    return Report(settings, [table], notes, {"phases": _data(work)}, Curves({}, "", ""))
 
 
 def phase_report(settings: Mapping[str, str], clips: Sequence[PlayedClip], notes: Sequence[str] = ()) -> Report:
@@ -84,14 +88,18 @@ def j_and_f(objects: Iterable[PlayedObject]) -> float:
 
 
 def alignment(objects: Iterable[PlayedObject]) -> dict[str, float]:
-    """The share of masks that are aligned to phase 1: of all, and by size. Frames without the object don't count."""
-    frames = [frame for one in objects for frame in one.frames if frame.area]
+    """The share of masks that are aligned to phase 1: of all, and by the size of objects.
 
-    def share(chosen: Iterable[PlayedFrame]) -> float:
-        return mean(frame.alignment > ALIGNED_IOU for frame in chosen)
+    Frames without the object don't count.
+    """
+    seen = [[frame for frame in one.frames if frame.area] for one in objects]
+    sizes = [mean(frame.area for frame in frames) for frames in seen]
 
-    sized = {name: share(f for f in frames if least <= f.area < most) for name, (least, most) in SIZES.items()}
-    return {ALL: share(frames), **sized}
+    def share(least: float, most: float) -> float:
+        chosen = (frames for frames, size in zip(seen, sizes, strict=True) if least <= size < most)
+        return mean(frame.alignment > ALIGNED_IOU for frames in chosen for frame in frames)
+
+    return {ALL: share(0, math.inf), **{name: share(*bounds) for name, bounds in SIZES.items()}}
 
 
 def _of(clips: Iterable[PlayedClip], phase: int) -> list[PlayedObject]:
@@ -99,9 +107,13 @@ def _of(clips: Iterable[PlayedClip], phase: int) -> list[PlayedObject]:
 
 
 def _work(done: Timings) -> list[str]:
-    clicks = done.clicks_per_clicked_frame
+    seconds, clicks = done.seconds_per_frame, done.clicks_per_clicked_frame
     shares = percent(done.edited_share), percent(done.drawn_share)
-    return [f"{done.seconds_per_frame:.1f}", *shares, "-" if math.isnan(clicks) else f"{clicks:.2f}"]
+    return [_number(seconds, 1), *shares, _number(clicks, 2)]
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _clip_cells(clips: Sequence[PlayedClip]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sam2_ros.annotation.action import Action
-from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
+from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask, Rating
 from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED, AnnotatedObject, Extent
 from sam2_ros.annotation.database import (
     FORM,
@@ -26,7 +26,7 @@ from sam2_ros.annotation.database import (
 from sam2_ros.annotation.prompt_json import from_json, to_json
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.prompts import ScheduledPrompt
-from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.recording import Recording, split_fingerprint
 from sam2_ros.recordings.sqlite_errors import sqlite_errors
 from sam2_ros.tracking.prompt import MAX_LABEL, MAX_OBJECT_ID, Prompt
 
@@ -42,6 +42,18 @@ LOOK = "look"
 
 _TABLES = {"object": "objects", "mask": "masks", "prompt": "prompts"}
 _COLUMNS = {"objects": OBJECT_COLUMNS, "masks": MASK_COLUMNS, "prompts": PROMPT_COLUMNS}
+
+_UNDOABLE = (
+    f"SELECT * FROM actions WHERE annotator = :by AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
+    " ORDER BY action_id DESC LIMIT 1"
+)
+_REDOABLE = (
+    "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
+    " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL"
+    f" AND kind <> '{LOOK}'), 0)"
+    " ORDER BY action_id DESC LIMIT 1"
+)
+"""What `undo` and `redo` of an annotator reverse."""
 
 _CONTENT = ("form", "recording", "fingerprint", "frames", "fps", "annotated_fps")
 """What the table `project` says at least."""
@@ -105,7 +117,9 @@ class Project:
         self.fingerprint: str = known["fingerprint"]
         """Of the recording (`Recording.fingerprint`)."""
         self.frame_count: int = known["frames"]
-        """Images of the recording."""
+        """Images of the recording, those outside the stretch too if the project is of a part of it."""
+        self.span: range = split_fingerprint(self.fingerprint)[1] or range(self.frame_count)
+        """Indices of the images that the project is of: all, or those of a stretch."""
         self.fps: float = known["fps"]
         """Images per second of the recording."""
         self.annotated_fps: float = known["annotated_fps"]
@@ -186,7 +200,8 @@ class Project:
     def annotated_frames(self) -> list[int]:
         """Indices of the images that are annotated one by one in phase 1."""
         step = max(1.0, self.fps / self.annotated_fps)
-        return sorted({round(number * step) for number in range(int((self.frame_count - 1) / step) + 1)})
+        count = int((len(self.span) - 1) / step) + 1
+        return sorted({self.span.start + round(number * step) for number in range(count)})
 
     def objects(self, *states: str) -> list[AnnotatedObject]:
         """The objects in these states, by ascending ID; without any: all."""
@@ -220,6 +235,16 @@ class Project:
         rows = self._rows("SELECT frame, prompt FROM prompts WHERE object_id = ? ORDER BY frame", object_id)
         return [ScheduledPrompt(frame, from_json(text, object_id)) for frame, text in rows]
 
+    def prompts_on(self, frame: int) -> dict[int, Prompt]:
+        """The prompts of a frame, by object; all clicks on an object are one."""
+        rows = self._rows("SELECT object_id, prompt FROM prompts WHERE frame = ? ORDER BY object_id", frame)
+        return {object_id: from_json(text, object_id) for object_id, text in rows}
+
+    def ratings_of(self, object_id: int) -> Iterator[Rating]:
+        """What is said of an object frame by frame, without its masks."""
+        query = "SELECT frame, origin, present, presence, iou FROM masks WHERE object_id = ? ORDER BY frame"
+        return self._iterate(_rating, query, object_id)
+
     def extents(self) -> dict[int, Extent]:
         """What is known of each object that has masks, by ascending ID."""
         rows = self._rows(
@@ -228,6 +253,26 @@ class Project:
             json.dumps(self.annotated_frames),
         )
         return {row[0]: Extent(row[1], row[2], row[3], row[4] or 0.0, row[5]) for row in rows}
+
+    def doubts(self, object_id: int | None = None) -> Iterator[tuple[int, int, float]]:
+        """ID, frame and expected IoU, 0 .. 1, of every mask that was not made by hand, by ascending IoU.
+
+        Expected is the predicted IoU times the probability that the object is visible; where the mask says that it is
+        not visible, the probability of that.
+
+        Args:
+            object_id: None: of all objects that are proposed or open.
+        """
+        sure = "CASE WHEN present THEN presence * iou ELSE 1 - presence END"
+        chosen = "object_id = ?" if object_id is not None else (
+            "object_id IN (SELECT object_id FROM objects WHERE state IN (?, ?))"
+        )  # fmt: skip
+        query = (
+            f"SELECT object_id, frame, {sure} AS sure FROM masks WHERE origin NOT IN (?, ?) AND {chosen}"
+            " ORDER BY sure, frame, object_id"
+        )
+        values = (OPEN, PROPOSED) if object_id is None else (object_id,)
+        return self._iterate(lambda row: (row[0], row[1], row[2]), query, *BY_HAND, *values)
 
     def origins(self) -> dict[int, dict[str, int]]:
         """How many masks of each origin each object has, by ID and origin."""
@@ -243,9 +288,20 @@ class Project:
         with sqlite_errors(self.file, REMEDIES):
             return {author for (author,) in self._database.execute(query, {"id": object_id})}
 
+    def annotators(self) -> list[str]:
+        """Everybody who has done anything, by name."""
+        return [name for (name,) in self._rows("SELECT DISTINCT annotator FROM actions ORDER BY annotator")]
+
     def actions(self, after: int = 0) -> Iterator[Action]:
         """All actions with higher numbers than `after`, in order."""
         return self._iterate(_action, "SELECT * FROM actions WHERE action_id > ? ORDER BY action_id", after)
+
+    def reversible(self, by: str) -> tuple[Action | None, Action | None]:
+        """The actions that `undo` and `redo` of an annotator would reverse; None: there is none."""
+        with sqlite_errors(self.file, REMEDIES):
+            rows = [self._database.execute(query, {"by": by}).fetchone() for query in (_UNDOABLE, _REDOABLE)]
+        undoable, redoable = (None if row is None else _action(row) for row in rows)
+        return undoable, redoable
 
     # ---- actions
 
@@ -278,18 +334,36 @@ class Project:
         _check_label(label)
         _check_attributes(attributes or {})
         with self._action(by, "add", None, None, None, seconds, {"label": label, **(detail or {})}) as action_id:
-            # an ID that an undone action has used is not used again: others may have seen it
-            (object_id,) = self._database.execute(
-                "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
-                " COALESCE((SELECT MAX(object_id) FROM changed), 0))"
-            ).fetchone()
-            if object_id > MAX_OBJECT_ID:
-                raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
-            self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
-            self._put_object(action_id, object_id, label, attributes or {}, state, reason, by)
+            object_id = self._new_object(action_id, label, attributes or {}, state, reason, by)
             for mask in masks:
                 self._put_mask(action_id, object_id, mask, by)
-        return int(object_id)
+        return object_id
+
+    def begin(
+        self,
+        by: str,
+        mask: AnnotatedMask,
+        prompt: Prompt | None = None,
+        label: str = "",
+        seconds: float = 0.0,
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Add an object together with its first mask, that a person made: one action. Returns its ID.
+
+        Args:
+            mask: its object ID is ignored.
+            prompt, seconds, detail: as in `put_mask`.
+
+        Raises:
+            ProjectError: the label is too long, there is no such frame, or there are no more IDs.
+        """
+        _check_label(label)
+        self._check_frame(mask.frame)
+        told = {"label": label, "new_object": True, **(detail or {})}
+        with self._action(by, "mask", None, mask.frame, mask.phase, seconds, _told(mask, prompt, told)) as action_id:
+            object_id = self._new_object(action_id, label, {}, OPEN, "", by)
+            self._put_by_hand(action_id, object_id, mask, prompt, by)
+        return object_id
 
     def describe(
         self,
@@ -340,20 +414,16 @@ class Project:
             ProjectError: there is no such object or frame.
             ChangedError: somebody else has changed the mask on this frame since the action `seen`.
         """
-        if mask.origin not in BY_HAND:
-            raise ProjectError(f"a mask by hand is {' or '.join(BY_HAND)}, not {mask.origin}")
         self._check_frame(mask.frame)
         object_id, frame = mask.object_id, mask.frame
-        told = {"origin": mask.origin, **({} if prompt is None else {"clicks": len(prompt.clicks)}), **(detail or {})}
+        told = _told(mask, prompt, detail or {})
         with self._action(by, "mask", object_id, frame, mask.phase, seconds, told) as action_id:
             self._open_up(action_id, object_id)
             known = self.mask(object_id, frame)
             self._check_unchanged(
                 known.action_id if known else 0, seen, by, f"the mask of object {object_id} on frame {frame}"
             )
-            self._put_mask(action_id, object_id, mask, by)
-            given = prompt if prompt is not None else Prompt(object_id, mask=mask.mask)
-            self._put_prompt(action_id, object_id, frame, to_json(given), by)
+            self._put_by_hand(action_id, object_id, mask, prompt, by)
 
     def put_propagated(
         self,
@@ -461,33 +531,11 @@ class Project:
         Raises:
             ChangedError: what the action has changed was changed again since then.
         """
-        query = (
-            f"SELECT * FROM actions WHERE annotator = ? AND undone_by IS NULL AND undoes IS NULL AND kind <> '{LOOK}'"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        return self._reverse(by, query, (by,), "undo", seconds)
-
-    def take_back(self, by: str, object_id: int) -> None:
-        """Undo that somebody has added an object, whatever else they have done since, in another process.
-
-        Raises:
-            ChangedError: the object was changed since then.
-        """
-        query = (
-            "SELECT * FROM actions WHERE annotator = ? AND object_id = ? AND kind = 'add' AND undone_by IS NULL"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        self._reverse(by, query, (by, object_id), "undo", 0.0)
+        return self._reverse(by, _UNDOABLE, {"by": by}, "undo", seconds)
 
     def redo(self, by: str, seconds: float = 0.0) -> Action | None:
         """Undo the last `undo` of an annotator; None: there is none after the last other action. Raises as `undo`."""
-        query = (
-            "SELECT * FROM actions WHERE annotator = :by AND kind = 'undo' AND undone_by IS NULL AND action_id >"
-            " COALESCE((SELECT MAX(action_id) FROM actions WHERE annotator = :by AND undoes IS NULL"
-            f" AND kind <> '{LOOK}'), 0)"
-            " ORDER BY action_id DESC LIMIT 1"
-        )
-        return self._reverse(by, query, {"by": by}, "redo", seconds)
+        return self._reverse(by, _REDOABLE, {"by": by}, "redo", seconds)
 
     # ---- how
 
@@ -582,8 +630,9 @@ class Project:
             raise ChangedError(f"object {object_id} is gone: that it was added has been undone since then")
 
     def _check_frame(self, frame: int) -> None:
-        if not 0 <= frame < self.frame_count:
-            raise ProjectError(f"there is no frame {frame}; the recording has the frames 0 to {self.frame_count - 1}")
+        if frame not in self.span:
+            first, last = self.span[0], self.span[-1]
+            raise ProjectError(f"there is no frame {frame}; the project has the frames {first} to {last}")
 
     def _check_size(self, object_id: int, mask: AnnotatedMask) -> None:
         """Raise ProjectError if a mask cannot be one of its frame: those of other objects have another size."""
@@ -606,6 +655,21 @@ class Project:
         known = self.object(object_id)
         if known.state != OPEN:
             self._put_object(action_id, object_id, known.label, known.attributes, OPEN, known.reason, known.author)
+
+    def _new_object(
+        self, action_id: int, label: str, attributes: Mapping[str, str], state: str, reason: str, by: str
+    ) -> int:
+        """Add an object in an action. Returns its ID. Raises ProjectError if there are no more IDs."""
+        # an ID that an undone action has used is not used again: others may have seen it
+        (object_id,) = self._database.execute(
+            "SELECT 1 + MAX(COALESCE((SELECT MAX(object_id) FROM objects), 0),"
+            " COALESCE((SELECT MAX(object_id) FROM changed), 0))"
+        ).fetchone()
+        if object_id > MAX_OBJECT_ID:
+            raise ProjectError(f"there are {MAX_OBJECT_ID} IDs, and all are used")
+        self._database.execute("UPDATE actions SET object_id = ? WHERE action_id = ?", (object_id, action_id))
+        self._put_object(action_id, object_id, label, attributes, state, reason, by)
+        return int(object_id)
 
     def _put_object(
         self,
@@ -639,8 +703,15 @@ class Project:
         )
         self._replace(action_id, "mask", object_id, mask.frame, row)
 
-    def _put_prompt(self, action_id: int, object_id: int, frame: int, prompt: str, author: str) -> None:
-        self._replace(action_id, "prompt", object_id, frame, (object_id, frame, prompt, author, action_id))
+    def _put_by_hand(
+        self, action_id: int, object_id: int, mask: AnnotatedMask, prompt: Prompt | None, author: str
+    ) -> None:
+        """Put a mask that a person made, with its prompt."""
+        if mask.origin not in BY_HAND:
+            raise ProjectError(f"a mask by hand is {' or '.join(BY_HAND)}, not {mask.origin}")
+        self._put_mask(action_id, object_id, mask, author)
+        given = to_json(Prompt(mask=mask.mask) if prompt is None else prompt)
+        self._replace(action_id, "prompt", object_id, mask.frame, (object_id, mask.frame, given, author, action_id))
 
     def _replace(self, action_id: int, what: str, object_id: int, frame: int, row: Sequence[Any] | None) -> None:
         """Replace a row by another one (None: by nothing), and keep the earlier one for `undo`."""
@@ -670,6 +741,12 @@ class Project:
                 yield made(row)
 
 
+def _told(mask: AnnotatedMask, prompt: Prompt | None, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What an action says of a mask by hand."""
+    clicks = {} if prompt is None else {"clicks": len(prompt.clicks)}
+    return {"origin": mask.origin, **clicks, **detail}
+
+
 def _key(what: str, object_id: int, frame: int) -> tuple[str, tuple[int, ...]]:
     if what == "object":
         return "object_id = ?", (object_id,)
@@ -687,6 +764,11 @@ def _mask(row: tuple[Any, ...]) -> AnnotatedMask:
     return AnnotatedMask(
         object_id, frame, height, width, bool(present), presence, iou, lengths, origin, phase, author, action_id
     )
+
+
+def _rating(row: tuple[Any, ...]) -> Rating:
+    frame, origin, present, presence, iou = row
+    return Rating(frame, origin, bool(present), presence, iou)
 
 
 def _action(row: tuple[Any, ...]) -> Action:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from sam2_ros.annotation.project import Project, ProjectError
 from sam2_ros.data.clips import ClipError
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.open_recording import open_recording
-from sam2_ros.recordings.recording import Recording
-
-_STRETCH = re.compile(r"\[(\d+):(\d+)\]$")
-"""At the end of the fingerprint of a part of a recording."""
+from sam2_ros.recordings.recording import Recording, split_fingerprint
 
 _REMEDY = "put it back, or say where it is: `sam2_ros annotate show PROJECT --recording PATH`, or --recordings"
 
@@ -65,8 +63,7 @@ def _opened(project: Project, path: Path, images: str | None) -> Recording:
         recording = open_recording(path, images or project.images_topic)
         if recording.fps != project.fps and not isinstance(recording, BagRecording):  # another rate was given
             recording = open_recording(path, fps=project.fps)
-        if part := _STRETCH.search(project.fingerprint):
-            recording = recording.stretch(int(part[1]), int(part[2]))
+        recording = part_of(project, recording)
     except (ClipError, ValueError) as error:
         raise ProjectError(f"the recording of {project.folder} cannot be opened: {error}") from error
     if recording.fingerprint() != project.fingerprint:
@@ -76,6 +73,18 @@ def _opened(project: Project, path: Path, images: str | None) -> Recording:
     return recording
 
 
-def without_stretch(fingerprint: str) -> str:
-    """The fingerprint of the whole recording, of that of a part."""
-    return _STRETCH.sub("", fingerprint)
+def pixels_of(recording: Recording, frame: int) -> np.ndarray:
+    """An image to annotate, uint8 [H, W, 3] RGB. Raises ProjectError: there is none, or it is damaged."""
+    span = recording.span
+    if frame not in span:
+        raise ProjectError(f"there is no frame {frame}; the project has the frames {span[0]} to {span[-1]}")
+    for image in recording.images(frame, frame + 1):
+        return image.pixels
+    reason = recording.damaged.get(frame, "it cannot be decoded")
+    raise ProjectError(f"the image of frame {frame} is damaged ({reason}); choose another one")
+
+
+def part_of(project: Project, recording: Recording) -> Recording:
+    """The part of a whole recording that a project is of. Raises ValueError: it has no such images."""
+    _, stretch = split_fingerprint(project.fingerprint)
+    return recording if stretch is None else recording.stretch(stretch.start, stretch.stop)

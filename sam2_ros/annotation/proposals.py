@@ -11,6 +11,7 @@ from sam2_ros.annotation.annotated_object import PROPOSED, REJECTED
 from sam2_ros.annotation.project import Project, ProjectError
 from sam2_ros.recordings import everything, track
 from sam2_ros.recordings.masklet_store import MaskletStore
+from sam2_ros.recordings.recording import split_fingerprint
 
 BY = "automatic"
 """The annotator of proposals. As it is nobody, anybody may verify them."""
@@ -23,7 +24,8 @@ def propose(
     by: str = BY,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[int]:
-    """Propose all masklets of a run, one action each. Those that the project has from an earlier call are left out.
+    """Propose all masklets of a run, one action each. Those that the project has from an earlier call are left out, and
+    of a project of a stretch the masks beside it.
 
     Automatic masklets (`--everything`) have automatic masks. Those of a prompted run are prompted on the frame that
     they begin on, and propagated elsewhere.
@@ -57,6 +59,8 @@ def propose(
             continue
         masks = []
         for stored in store.masks_of(object_id):
+            if stored.frame not in project.span:
+                continue
             begins = stored.frame == first_frames.get(object_id) and stored.present
             origin = AUTOMATIC if automatic else PROMPTED if begins else PROPAGATED
             height, width = sizes[stored.frame]
@@ -74,6 +78,8 @@ def propose(
                     0,
                 )
             )
+        if not masks:  # the project is of a stretch on which it is not
+            continue
         made.append(
             project.add_object(
                 by,
@@ -90,7 +96,7 @@ def propose(
 
 def _check(project: Project, store: MaskletStore) -> None:
     """Raise ProjectError if a store is of another recording, or not complete."""
-    recording = project.fingerprint.partition("[")[0]  # a stretch has the images of the whole
+    recording, _ = split_fingerprint(project.fingerprint)  # a stretch has the images of the whole
     if store.run.get("recording") != recording:
         raise ProjectError(f"{store.file} has masklets of another recording; give those of {project.recording_path}")
     passes = [store.pass_state(name) for name in (everything.REVIEW, track.FORWARDS, track.BACKWARDS)]

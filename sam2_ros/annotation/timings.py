@@ -33,14 +33,17 @@ class Timings:
     """That people took."""
     looking: float = 0.0
     """Those in which they only looked at frames that were fine, as far as projects know."""
+    untimed: int = 0
+    """Edited frames that took no time, as far as projects know: of people's work, those of which nobody said it."""
 
     def __add__(self, other: Timings) -> Timings:
         return Timings(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
 
     @property
     def seconds_per_frame(self) -> float:
-        """NaN without frames."""
-        return self.seconds / self.frames if self.frames else math.nan
+        """NaN without frames, or if none was timed."""
+        is_known = self.frames and (not self.edited or self.untimed < self.edited)
+        return self.seconds / self.frames if is_known else math.nan
 
     @property
     def edited_share(self) -> float:
@@ -66,6 +69,8 @@ class _Work:
     looking: float = 0.0
     edits: dict[int, tuple[int, str]] = field(default_factory=dict)
     """The most clicks at a time, and the last mask's origin, by frame."""
+    timed: set[int] = field(default_factory=set)
+    """Frames of which it is known how long they took."""
 
 
 def timings(project: Project) -> dict[int, Timings]:
@@ -89,6 +94,8 @@ def timings(project: Project) -> dict[int, Timings]:
         if action.kind == "mask" and action.undone_by is None and action.frame is not None:
             clicks, _ = done.edits.get(action.frame, (0, ""))
             done.edits[action.frame] = max(clicks, action.detail.get("clicks", 0)), action.detail["origin"]
+            if action.seconds:
+                done.timed.add(action.frame)
     grid = project.annotated_frames
     summed: dict[int, Timings] = {}
     for (object_id, phase), done in sorted(work.items(), key=lambda item: item[0][1]):
@@ -103,6 +110,7 @@ def timings(project: Project) -> dict[int, Timings]:
             drawn=sum(origin == DRAWN for _, origin in done.edits.values()),
             seconds=done.seconds,
             looking=done.looking,
+            untimed=len(done.edits.keys() - done.timed),
         )
     return summed
 

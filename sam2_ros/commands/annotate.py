@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from sam2_ros.command_line import typed, unknown
+from sam2_ros.commands.grouped_help import grouped_help
 from sam2_ros.requirements import require
 
 
@@ -51,7 +52,6 @@ GROUPS: dict[str, dict[str, Action]] = {
 ACTIONS: dict[str, Action] = {name: action for group in GROUPS.values() for name, action in group.items()}
 
 EXAMPLES = """\
-examples:
   {program} new run1                                         (makes run1.annotation)
   {program} prompt run1.annotation --at 4.5s --click 640,360 --label cup
   {program} propagate run1.annotation 1
@@ -84,15 +84,10 @@ def main() -> int:
 
 def help_of(program: str) -> str:
     """The help of the whole command."""
-    lines = [
-        f"usage: {program} ACTION ...",
-        "",
-        "People and model annotate a recording together. A project, a folder, holds all that they said.",
-    ]
-    for title, actions in GROUPS.items():
-        lines += ["", f"{title}:", *(f"  {name:<11}{action.summary}" for name, action in actions.items())]
-    lines += ["", EXAMPLES.format(program=program).rstrip(), "", f"{program} ACTION --help says more of each."]
-    return "\n".join(lines) + "\n"
+    summaries = {title: {name: one.summary for name, one in actions.items()} for title, actions in GROUPS.items()}
+    about = "People and model annotate a recording together. A project, a folder, holds all that they said."
+    more = f"{program} ACTION --help says more of each."
+    return grouped_help(f"{program} ACTION ...", about, summaries, EXAMPLES, program, more)
 
 
 if __name__ == "__main__":

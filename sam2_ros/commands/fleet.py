@@ -16,9 +16,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser, Rare
+from sam2_ros.command_line import CommandParser, Rare
+from sam2_ros.commands.shared_options import add_model, add_search
 from sam2_ros.commands.track import FORMATS
-from sam2_ros.model.config import CONFIGS
 
 ACTIONS = ("everything", "track", "evaluate")
 KINDS = ("click", "3clicks", "5clicks", "box", "mask")
@@ -62,13 +62,7 @@ def parser() -> argparse.ArgumentParser:
     what = options.add_argument_group("everything and track")
     stretch = "everything: pieces of about so many seconds, each on its own; default: whole recordings"
     what.add_argument("--stretch", type=float, metavar="SECONDS", help=stretch)
-    for option, number, default, metavar, text in (
-        ("--max-objects", int, 32, "N", "objects that are followed at once; more are in further passes; default: 32"),
-        ("--max-masklets", int, 256, "N", "objects in all; default: 256"),
-        ("--period", int, None, "N", "images from one search to the next; default: about a second"),
-        ("--coverage", float, 0.9, "SHARE", "search where masklets cover less of the image; default: 0.9"),
-    ):
-        what.add_argument(option, type=number, default=default, metavar=metavar, help=Rare(f"everything: {text}"))
+    add_search(what, "everything: ")
     backward = "track: also back to the first image; default: prompts of files, not of bags"
     what.add_argument("--backward", action=argparse.BooleanOptionalAction, default=None, help=Rare(backward))
     what.add_argument(
@@ -85,11 +79,7 @@ def parser() -> argparse.ArgumentParser:
     results = options.add_argument_group("results and model")
     results.add_argument("--out", type=Path, default=Path("fleet"), metavar="FOLDER", help="default: fleet")
     results.add_argument("--restart", action="store_true", help="forget what is in the folder, and begin again")
-    results.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    results.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights, or a folder of exported graphs")
-    results.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
-    results.add_argument("--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image"))
-    results.add_argument("--device", help=Rare("cpu, cuda; default: the GPU if workers have one"))
+    add_model(results, Rare("cpu, cuda; default: the GPU if workers have one"))
     return options
 
 

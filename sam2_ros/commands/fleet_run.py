@@ -87,12 +87,14 @@ def _run(options: argparse.Namespace, console: Console) -> list[Outcome]:
 
 def _recordings(options: argparse.Namespace) -> list[Path]:
     """Those that are named, and those in folders. Raises ValueError: there are none."""
+    given = [path.expanduser() for path in options.recordings]
+    if not any(path.exists() for path in given):
+        raise ValueError(f"{', '.join(map(str, given))}: not there")
     if options.action == "evaluate":
         return list(dict.fromkeys(path.expanduser().absolute() for path in options.recordings))
     paths = recordings_below(options.recordings)
     if not paths:
-        given = ", ".join(map(str, options.recordings))
-        raise ValueError(f"there is no bag, video or folder of images in {given}")
+        raise ValueError(f"there is no bag, video or folder of images in {', '.join(map(str, given))}")
     return paths
 
 

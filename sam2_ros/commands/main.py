@@ -9,7 +9,9 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NamedTuple
 
+from sam2_ros.commands.grouped_help import grouped_help
 from sam2_ros.requirements import require
+from sam2_ros.version import version
 
 PROGRAM = "sam2_ros"
 
@@ -23,6 +25,9 @@ class Command(NamedTuple):
 
 
 GROUPS: dict[str, dict[str, Command]] = {
+    "In the browser, live or over recordings": {
+        "desk": Command("sam2_ros.commands.desk", "point, watch and correct; annotate recordings"),
+    },
     "Recordings and pictures": {
         "track": Command("sam2_ros.commands.track", "follow things through a bag, a video or a folder of images"),
         "fleet": Command("sam2_ros.commands.fleet", "many recordings at once, on this machine or on a cluster"),
@@ -54,7 +59,6 @@ GROUPS: dict[str, dict[str, Command]] = {
 COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 EXAMPLES = """\
-examples:
   {program} track clip.mp4 --click 640,360 --out tracked
   {program} segment photos --out masks
   {program} evaluate --suite
@@ -121,28 +125,7 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> int:
 
 def help_of(program: str) -> str:
     """The help of the whole command."""
-    lines = [
-        f"usage: {program} COMMAND ...",
-        "",
-        "SAM 2 for robots: point at a thing once, and every image says where it is.",
-    ]
-    for title, commands in GROUPS.items():
-        lines += ["", f"{title}:", *(f"  {name:<10}{command.summary}" for name, command in commands.items())]
-    lines += ["", EXAMPLES.format(program=program).rstrip(), ""]
-    lines += [f"{program} COMMAND --help says more of each. {program} --version"]
-    return "\n".join(lines) + "\n"
-
-
-def version() -> str:
-    """The version of this package, also in a colcon workspace, where pip knows nothing of it."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(PROGRAM)
-    except metadata.PackageNotFoundError:
-        from xml.etree import ElementTree
-
-        from ament_index_python import get_package_share_directory
-
-        package = os.path.join(get_package_share_directory(PROGRAM), "package.xml")
-        return ElementTree.parse(package).getroot().findtext("version") or "unknown"
+    summaries = {title: {name: one.summary for name, one in commands.items()} for title, commands in GROUPS.items()}
+    about = "SAM 2 for robots: point at a thing once, and every image says where it is."
+    more = f"{program} COMMAND --help says more of each. {program} --version"
+    return grouped_help(f"{program} COMMAND ...", about, summaries, EXAMPLES, program, more)

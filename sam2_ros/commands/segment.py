@@ -27,15 +27,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.checkpoints.load import load_model
-from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
+from sam2_ros.command_line import CommandParser, Rare, argument
 from sam2_ros.commands.picture_list import Picture, PictureList
 from sam2_ros.commands.segmenters import Everything, Found, Prompted
+from sam2_ros.commands.shared_options import add_model
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.coco_writer import CocoWriter
 from sam2_ros.data.images import read_image
 from sam2_ros.data.prompt_text import parse_box, parse_click, parse_mask
 from sam2_ros.data.replaced import replacing
-from sam2_ros.model.config import CONFIGS
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import EverythingSettings
 from sam2_ros.tracking.prompt import PromptError
@@ -106,13 +106,7 @@ def arguments() -> CommandParser:
     label = "of these, in order"
     pointed.add_argument("--label", nargs="+", action="extend", default=[], metavar="NAME", help=label)
 
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    weights = "Meta's .pt, our or Hugging Face's .safetensors, or exported graphs"
-    model.add_argument("--checkpoint", type=Path, metavar="FILE", help=weights)
-    model.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
-    model.add_argument("--aspect", metavar="W:H", help=Rare("of the input; `image`: that of each image"))
-    model.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
+    add_model(parser.add_argument_group("model"))
     return parser
 
 

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
+from sam2_ros.command_line import CommandParser, argument
+from sam2_ros.commands.shared_options import add_model, add_search
 from sam2_ros.data.prompt_text import parse_timed
 from sam2_ros.data.timed_prompt import Moment, TimedPrompt
-from sam2_ros.model.config import CONFIGS
 
 FORMATS = ("bag", "davis", "sav", "coco", "video")
 
@@ -59,14 +59,7 @@ def parser() -> argparse.ArgumentParser:
     prompts = "prompts in a JSON file, or on a topic of the bag"
     what.add_argument("--prompts", metavar="FILE", help=prompts)
     what.add_argument("--everything", action="store_true", help="whatever can be found")
-    for option, number, default, metavar, text in (
-        ("--max-objects", int, 32, "N", "objects that are followed at once; more are in further passes; default: 32"),
-        ("--max-masklets", int, 256, "N", "objects in all; default: 256"),
-        ("--period", int, None, "N", "images from one search to the next; default: about a second"),
-        ("--coverage", float, 0.9, "SHARE", "search where masklets cover less of the image; default: 0.9"),
-    ):
-        text = f"with --everything: {text}"
-        what.add_argument(option, type=number, default=default, metavar=metavar, help=Rare(text))
+    add_search(what, "with --everything: ")
     backward = "also back to the first image; default, except for prompts of a bag"
     what.add_argument("--backward", action=argparse.BooleanOptionalAction, default=None, help=backward)
 
@@ -79,12 +72,7 @@ def parser() -> argparse.ArgumentParser:
     results.add_argument("--masklets-only", action="store_true", help="the bag without the original messages")
     results.add_argument("--restart", action="store_true", help="forget what is in the folder, and begin again")
 
-    model = options.add_argument_group("model")
-    model.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    model.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights, or a folder of exported graphs")
-    model.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
-    model.add_argument("--aspect", metavar="W:H", help="of the input; `image`: that of each image")
-    model.add_argument("--device", help="cpu, cuda, ...; default: the GPU if there is one")
+    add_model(options.add_argument_group("model"))
     return options
 
 

@@ -5,31 +5,35 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
 from rich.console import Console
 
+from sam2_ros.acceleration import Network
 from sam2_ros.commands.errors import ERRORS, one_line
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
+from sam2_ros.commands.stretch import stretch
 from sam2_ros.commands.tracking_table import tracking_table
 from sam2_ros.data.prompt_file import read_prompts
-from sam2_ros.data.timed_prompt import Moment, TimedPrompt
+from sam2_ros.data.timed_prompt import TimedPrompt
+from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import FORMATS, SHEET, check_outputs, write_outputs
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run import run as run_over
 from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import lost_objects, track
-from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.recordings.track import lost_objects
 
 NAMED = 5
 """How many of several things are named."""
@@ -60,23 +64,18 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     whole = open_recording(options.recording, options.images, options.fps)
     for notice in whole.notices:
         _note(console, notice)
-    recording = _stretch(whole, options.begin, options.end)
+    recording = stretch(whole, options.begin, options.end)
     out: Path = options.out
-    prompts, from_bag = _prompts(options, recording, console)
-    backward = not from_bag if options.backward is None else options.backward
-    model = loaded_model(options)
+    network = cache(lambda: loaded_model(options))  # what is wrong with options is said before it is loaded
+    prompts, left_out = _prompts(options, recording, network, console)
+    backward = left_out is None if options.backward is None else options.backward
+    model = network()
     what = Search(_search(options), options.max_objects) if options.everything else Prompted(prompts, backward)
     weights = weights_digest(model, options.checkpoint)
     with open_store(out, recording, what, model, weights, options.restart) as store:
         check_outputs(out, options.format, {one.prompt.object_id for one in prompts}, store)
         with Progress(console) as progress:
-            if options.everything:
-                tracker = Tracker(model, history=1, max_objects=options.max_objects)
-                track_everything(recording, tracker, store, _search(options), on_progress=progress.on_pass)
-            else:
-                objects = {scheduled.prompt.object_id for scheduled in prompts}
-                tracker = Tracker(model, history=1, max_objects=len(objects))
-                track(recording, prompts, tracker, store, backward=backward, on_progress=progress.on_pass)
+            run_over(recording, what, model, store, progress.on_pass)
             originals = not options.masklets_only
             written = write_outputs(
                 recording, store, prompts, out, options.format, originals, on_progress=progress.on_output
@@ -92,6 +91,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             console.print(tracking_table(store, recording))
         else:
             _note(console, "no object was found that stays; a larger model (--model) finds more")
+        if left_out:
+            console.print(
+                f"prompts of the bag: {len(prompts)} applied, {left_out} left out", highlight=False, markup=False
+            )
         if not progress.is_new and not written.new:
             said = f"All of this was complete already; {out} is unchanged. --restart begins again."
             console.print(said, highlight=False, markup=False, soft_wrap=True)
@@ -113,26 +116,16 @@ def _check_apart(recording: Path, out: Path) -> None:
         raise ValueError(f"{recording} is in the place of a result in {out}; choose another folder with --out")
 
 
-def _stretch(recording: Recording, begin: Moment | None, end: Moment | None) -> Recording:
-    """The part of a recording between two images, both included. Raises ValueError."""
-    bounds = {}
-    for option, moment in (("--from", begin), ("--to", end)):
-        try:
-            bounds[option] = None if moment is None else moment.index(recording.stamps)
-        except ValueError as error:
-            raise ValueError(f"{option} {moment}: {error}") from error
-    first, last = bounds["--from"], bounds["--to"]
-    if first is not None and last is not None and last < first:
-        raise ValueError(f"--to {end} is before --from {begin}")
-    return recording if first is last is None else recording.stretch(first, None if last is None else last + 1)
-
-
 def _prompts(
-    options: argparse.Namespace, recording: Recording, console: Console
-) -> tuple[Sequence[ScheduledPrompt], bool]:
-    """The prompts, and whether they are those of the bag. Raises ValueError or OSError."""
+    options: argparse.Namespace, recording: Recording, network: Callable[[], SAM2 | Network], console: Console
+) -> tuple[Sequence[ScheduledPrompt], int | None]:
+    """The prompts, and how many of the bag were left out; None: they are not those of the bag.
+
+    Raises:
+        ValueError, OSError.
+    """
     if options.everything:
-        return (), False
+        return (), None
     pointed: list[TimedPrompt] = options.pointed
     labels = [*options.label, *[""] * len(pointed)]
     given = [
@@ -142,25 +135,19 @@ def _prompts(
     bag = recording if isinstance(recording, BagRecording) else None
     if source and (bag is None or not source.startswith("/") or Path(source).is_file()):
         given = read_prompts(source)
-    elif not given and bag is not None and (recorded := _prompts_of_bag(bag, source, console)):
-        scheduled = schedule(recorded, recording, as_the_node=True)
-        _note_several(console, "prompts of the bag, left out", scheduled.left_out)
-        if not scheduled.prompts:
+    elif not given and bag is not None and (topic := choose_topic(bag.path, source)) is not None:
+        recorded, unreadable = read_bag_prompts(bag.path, topic, bag.stamps, bag.times.tolist())
+        console.print(f"prompts on {topic}: {len(recorded)}", highlight=False, markup=False)
+        scheduled = schedule(recorded, recording, network().config.shape, as_the_node=True)
+        left_out = [*unreadable, *scheduled.left_out]
+        _note_several(console, "prompts of the bag, left out", left_out)
+        if not scheduled.prompts and recorded:
             raise ValueError(f"{recording.path}: none of its {len(recorded)} prompts can be applied")
-        return scheduled.prompts, True
+        if recorded:
+            return scheduled.prompts, len(left_out)
     if not given:
         raise ValueError(f"what to follow? {_how_to_prompt(recording)}")
-    return schedule(given, recording).prompts, False
-
-
-def _prompts_of_bag(recording: BagRecording, topic: str | None, console: Console) -> list[TimedPrompt]:
-    chosen = choose_topic(recording.path, topic)
-    if chosen is None:
-        return []
-    prompts, left_out = read_bag_prompts(recording.path, chosen, recording.stamps, recording.times.tolist())
-    console.print(f"prompts on {chosen}: {len(prompts)}", highlight=False, markup=False)
-    _note_several(console, "prompts of the bag, left out", left_out)
-    return prompts
+    return schedule(given, recording).prompts, None
 
 
 def _how_to_prompt(recording: Recording) -> str:

@@ -93,6 +93,11 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if header.colour else pixels
 
 
+def header_of(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """The checked header of a JPEG, PNG or TIFF, which is not decoded. Raises ImageError as `decode_image`."""
+    return _opened(data, max_pixels)[1]
+
+
 def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise ImageError if an image has no pixels or too many."""
     if not width or not height:

@@ -18,7 +18,9 @@ def parse_click(text: str) -> Prompt:
     """An object under clicks, the first of which is positive. Raises ValueError."""
     clicks = _clicks(text)
     if not clicks[0].positive:
-        raise ValueError(f"the first click of {text!r} has to be on the object")
+        raise ValueError(
+            f"{text!r} begins with -, as clicks beside the object do; the first has to be on it, with X and Y from 0"
+        )
     return Prompt(clicks=clicks)
 
 

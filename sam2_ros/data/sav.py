@@ -2,7 +2,8 @@
 
 https://github.com/facebookresearch/sam2/tree/main/sav_dataset. 24 frames per second, every fourth is annotated. In the
 JSON, `masklet` has a list of the objects' masks (COCO run lengths) for each annotated frame, and `masklet_id` their IDs
-from 0; clips have them from 1. For the layout of the val and test sets see `sav_frames`.
+from 0; clips have them from 1. Labels and attributes are not in the data set; `write` adds them, and `read` takes them
+if they are there. For the layout of the val and test sets see `sav_frames`.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def read(file: str | Path, auto: bool = False) -> Clip:
     if auto and _json(file, "auto").is_file():
         sources.append(_json(file, "auto"))
     object_ids: list[int] = []
+    labels, attributes = dict[int, str](), dict[int, dict[str, Any]]()
     masklets: list[tuple[Path, list[list[Any]], list[int]]] = []
     for source in sources:
         annotation = read_json(source, {"masklet": list, "masklet_id": list})
@@ -102,6 +104,8 @@ def read(file: str | Path, auto: bool = False) -> Clip:
         offset = max(object_ids, default=0) + 1
         masklets.append((source, annotation["masklet"], np.argsort(ids).tolist()))
         object_ids += [offset + value for value in sorted(ids)]
+        labels |= {offset + key: str(label) for key, label in _extra(source, annotation, "masklet_label", ids)}
+        attributes |= {offset + key: dict(one) for key, one in _extra(source, annotation, "masklet_attributes", ids)}
 
     known = np.zeros((len(frames), len(object_ids)), bool)
     annotated = np.zeros(len(frames), bool)
@@ -141,7 +145,20 @@ def read(file: str | Path, auto: bool = False) -> Clip:
         frames.fps or 24.0,
         None if all_known else known,
         mask_files=folders,
+        labels=labels or None,
+        attributes=attributes or None,
     )
+
+
+def _extra(source: Path, annotation: dict[str, Any], key: str, ids: list[int]) -> list[tuple[int, Any]]:
+    """IDs and what `write` has added of those objects of which there is something. Raises ClipError."""
+    values = annotation.get(key)
+    if values is None:
+        return []
+    kind = str if key == "masklet_label" else dict
+    if not isinstance(values, list) or len(values) != len(ids) or not all(isinstance(one, kind) for one in values):
+        raise ClipError(source, f"{key!r} must have a {kind.__name__} for each of the {len(ids)} objects")
+    return [(number, value) for number, value in zip(ids, values, strict=True) if value]
 
 
 def _ids(source: Path, ids: list[Any]) -> list[int]:

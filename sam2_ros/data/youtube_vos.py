@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def clips(root: str | Path, images: str | Path | None = None, mask_values: str |
     videos = read_json(meta, {"videos": dict})["videos"]
     if not videos:
         raise ClipError(meta, "lists no videos")
-    objects: dict[str, dict[int, tuple[str, ...]]] = {}
+    objects: dict[str, _Objects] = {}
     omitted = LeftOut()
     for video, entry in videos.items():
         try:
@@ -76,18 +77,28 @@ def read(root: str | Path, video: str, images: str | Path | None = None, mask_va
     return every[every.names.index(video)]
 
 
-def _objects(meta: Path, video: str, entry: dict) -> dict[int, tuple[str, ...]]:
-    """Names of frames with each object, by ID."""
+class _Objects(NamedTuple):
+    """Those of one video, by ID."""
+
+    frames: dict[int, tuple[str, ...]]
+    """Names of the frames with each."""
+    labels: dict[int, str]
+    """Their categories; those without one are left out."""
+    attributes: dict[int, dict[str, Any]]
+
+
+def _objects(meta: Path, video: str, entry: dict) -> _Objects:
     try:
-        objects = {
-            int(object_id): tuple(_stem(frame) for frame in value["frames"])
-            for object_id, value in entry["objects"].items()
-        }
+        described = {int(object_id): value for object_id, value in entry["objects"].items()}
+        frames = {key: tuple(_stem(frame) for frame in value["frames"]) for key, value in described.items()}
+        labels = {key: str(value["category"]) for key, value in described.items() if value.get("category")}
+        attributes = {key: dict(value["attributes"]) for key, value in described.items() if value.get("attributes")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClipError(meta, f"video {video!r} has an invalid description: {error!r}") from error
-    if not all(0 < object_id <= MAX_ID for object_id in objects):
-        raise ClipError(meta, f"video {video!r}: object IDs must be 1 to {MAX_ID}, not {sorted(objects)}")
-    return dict(sorted(objects.items()))
+    if not all(0 < object_id <= MAX_ID for object_id in frames):
+        raise ClipError(meta, f"video {video!r}: object IDs must be 1 to {MAX_ID}, not {sorted(frames)}")
+    labels = {key: label for key, label in labels.items() if label != UNLABELLED}
+    return _Objects(dict(sorted(frames.items())), labels, attributes)
 
 
 def _stem(frame: str | int) -> str:
@@ -98,19 +109,19 @@ def _stem(frame: str | int) -> str:
     return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 
-def _read(
-    root: Path, images: Path, objects: dict[str, dict[int, tuple[str, ...]]], mask_values: str | None, video: str
-) -> Clip:
+def _read(root: Path, images: Path, objects: dict[str, _Objects], mask_values: str | None, video: str) -> Clip:
+    frames, labels, attributes = objects[video]
     files = image_files(images / video)
     stems = [file.stem for file in files]
-    listed = {stem for frames in objects[video].values() for stem in frames}
+    listed = {stem for stems in frames.values() for stem in stems}
     for stem in sorted(listed - set(stems), key=natural):
         raise ClipError(files[0].with_name(stem + files[0].suffix), "the file is missing, but meta.json lists it")
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
     step = step if 0 < step < MAX_STEP else 1  # the names are stamps
-    ids = tuple(objects[video])
+    ids = tuple(frames)
     clip = label_folders.read(video, files, root / "Annotations" / video, RATE / step, ids, mask_values)
+    clip = replace(clip, labels=labels or None, attributes=attributes or None)
     if listed <= label_files(root / "Annotations" / video).keys():
         return clip
     known = np.zeros((len(files), len(ids)), bool)

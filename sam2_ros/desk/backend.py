@@ -14,6 +14,9 @@ from sam2_ros.desk.event import Event
 class Backend(ABC):
     """Answers the requests of pages, and tells them what changes. All methods run in the server's event loop."""
 
+    network_requests: frozenset[str] = frozenset()
+    """The types of requests that make the network work. All pages together may make only so many a second."""
+
     @abstractmethod
     async def start(self) -> None:
         """Called once, before the first page."""
@@ -32,10 +35,10 @@ class Backend(ABC):
 
     @abstractmethod
     async def handle(self, client: Client, request: Event) -> Event:
-        """Do what a page asks for, and answer.
+        """Do what a page asks for, and answer. Several requests of a page may be under way; they begin in their order.
 
         Args:
-            request: with `type` and what the type needs; nothing of it is checked yet.
+            request: with `type` and what the type needs; nothing of it is checked yet (see `desk.requests`).
 
         Returns:
             What the answer says beside `type: answer`, `id` and `ok: true`.

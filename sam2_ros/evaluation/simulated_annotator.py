@@ -26,9 +26,11 @@ class Costs:
     """Looking at one frame. What the SAM 2 paper's phase 3 leaves for it: 4.5 s a frame, less 2.68 clicks on 19.04 % of
     the frames (section 5, table 1)."""
     click: float = 2.4
-    """The first click on a frame, or pressing "not visible" (Bearman et al., What's the Point, ECCV 2016)."""
+    """The first click on a frame, or pressing "not visible". Bearman et al., What's the Point, ECCV 2016: the median
+    for pointing at the first instance of a class on an image."""
     further_click: float = 0.9
-    """Each other click on the same frame (the same study)."""
+    """Each other click on the same frame. The same study: for each further instance of the class; no correction was
+    timed there."""
     draw: float = 37.8
     """Drawing a mask with brush and eraser. The SAM 2 paper's phase 1: clicks that were completed by hand."""
 

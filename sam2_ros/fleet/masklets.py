@@ -12,15 +12,15 @@ from sam2_ros.fleet.job import Job, Loaded, Model
 from sam2_ros.fleet.piece import Outcome, Piece, Report, State, stretches
 from sam2_ros.recordings.bag_prompts import choose_topic, read_bag_prompts
 from sam2_ros.recordings.bag_recording import BagRecording
-from sam2_ros.recordings.everything import AutomaticMaskletSettings, track_everything
+from sam2_ros.recordings.everything import AutomaticMaskletSettings
 from sam2_ros.recordings.masklet_store import MaskletStore
 from sam2_ros.recordings.open_recording import open_recording
 from sam2_ros.recordings.outputs.outputs import check_outputs, write_outputs
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.recordings.run import run
 from sam2_ros.recordings.run_store import Prompted, Search, open_store
 from sam2_ros.recordings.schedule import schedule
-from sam2_ros.recordings.track import lost_objects, track
-from sam2_ros.tracking.tracker import Tracker
+from sam2_ros.recordings.track import lost_objects
 
 NAMED = 3
 """How many damaged images or lost objects are named."""
@@ -54,42 +54,42 @@ class MaskletJob(Job):
         recording, out = self._open(piece.path), self.out / piece.name
         if piece.start is not None:
             recording = recording.stretch(piece.start, piece.stop)
-        what = self.search or self._prompts(recording)
+        what, left_out = (self.search, 0) if self.search else self._prompts(recording, loaded)
         prompts = what.prompts if isinstance(what, Prompted) else ()
         news = _News(report)
         began = time.monotonic()
         with open_store(out, recording, what, loaded.model, loaded.weights, self.restart) as store:
             check_outputs(out, self.formats, {one.prompt.object_id for one in prompts}, store)
-            if isinstance(what, Search):
-                tracker = Tracker(loaded.model, history=1, max_objects=what.max_objects)
-                track_everything(recording, tracker, store, what.settings, on_progress=news)
-            else:
-                tracker = Tracker(loaded.model, history=1, max_objects=len({one.prompt.object_id for one in prompts}))
-                track(recording, prompts, tracker, store, backward=what.backward, on_progress=news)
+            run(recording, what, loaded.model, store, news)
             written = write_outputs(recording, store, prompts, out, self.formats, self.originals)
             problems = _damaged(recording, store) + ([] if self.search else _lost(store))
             state: State = "damaged" if problems else "done" if news.is_new or written.new else "unchanged"
-            return Outcome(piece, state, "; ".join(problems), len(store.labels), time.monotonic() - began)
+            notes = [f"{left_out} prompts of the bag were left out"] if left_out else []
+            return Outcome(piece, state, "; ".join(problems + notes), len(store.labels), time.monotonic() - began)
 
     def _open(self, path: Path) -> Recording:
         bag = path.is_dir() or path.suffix in (".mcap", ".db3")
         fps = None if (path / "metadata.yaml").is_file() or path.suffix in (".mcap", ".db3") else self.fps
         return open_recording(path, self.images if bag else None, fps)
 
-    def _prompts(self, recording: Recording) -> Prompted:
-        """What is to be followed in a recording. Raises ValueError or OSError."""
+    def _prompts(self, recording: Recording, loaded: Loaded) -> tuple[Prompted, int]:
+        """What is to be followed in a recording, and how many prompts of the bag were left out.
+
+        Raises:
+            ValueError, OSError.
+        """
         file = prompt_file(recording.path)
         if file.exists():
-            return Prompted(schedule(read_prompts(file), recording).prompts, self.backward is not False)
+            return Prompted(schedule(read_prompts(file), recording).prompts, self.backward is not False), 0
         topic = choose_topic(recording.path) if isinstance(recording, BagRecording) else None
         if topic is None or not isinstance(recording, BagRecording):
             where = "neither in the bag nor" if isinstance(recording, BagRecording) else "not"
             raise ValueError(f"there are no prompts for it, {where} in {file}")
-        recorded, _ = read_bag_prompts(recording.path, topic, recording.stamps, recording.times.tolist())
-        prompts = schedule(recorded, recording, as_the_node=True).prompts
-        if not prompts:
+        recorded, unreadable = read_bag_prompts(recording.path, topic, recording.stamps, recording.times.tolist())
+        scheduled = schedule(recorded, recording, loaded.model.config.shape, as_the_node=True)
+        if not scheduled.prompts:
             raise ValueError(f"none of its {len(recorded)} prompts on {topic} can be applied")
-        return Prompted(prompts, bool(self.backward))
+        return Prompted(scheduled.prompts, bool(self.backward)), len(unreadable) + len(scheduled.left_out)
 
 
 def prompt_file(recording: Path) -> Path:

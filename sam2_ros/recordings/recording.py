@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ MAX_SECONDS = 2**31 - 2
 
 SAMPLES, SAMPLE = 16, 1 << 16
 """Places of a file, and files of a folder, of which a hash is made, and the bytes at each."""
+
+_STRETCH = re.compile(r"\[(\d+):(\d+)\]$")
+"""At the end of the fingerprint of a part of a recording."""
 
 Some = TypeVar("Some", bound="Recording")
 
@@ -97,11 +101,17 @@ class Recording(ABC):
             ClipError: the recording can't be read any further.
         """
         last = self.span.stop if stop is None else min(stop, self.span.stop)
-        yield from self._undamaged(range(max(start, self.span.start), last))
+        if indices := range(max(start, self.span.start), last):
+            yield from self._undamaged(self._read(indices))
 
     def images_backwards(self, start: int, stop: int = 0) -> Iterator[RecordedImage]:
         """The images from `start` down to `stop`, both included, the latest first. Raises ClipError as `images`."""
-        yield from self._undamaged(range(min(start, self.span.stop - 1), max(stop, self.span.start) - 1, -1))
+        if indices := range(min(start, self.span.stop - 1), max(stop, self.span.start) - 1, -1):
+            yield from self._undamaged(self._read(indices))
+
+    def picked(self, indices: Iterable[int]) -> Iterator[RecordedImage]:
+        """Single images, ascending. A video is decoded once for all of them. Raises ClipError as `images`."""
+        yield from self._undamaged(self._pick([index for index in indices if index in self.span]))
 
     def stretch(self: Some, start: int | None = None, stop: int | None = None) -> Some:
         """A part of the recording. Indices and stamps stay those of the whole; images outside are not read.
@@ -143,14 +153,17 @@ class Recording(ABC):
         Runs in a thread of its own. Raises ClipError.
         """
 
+    def _pick(self, indices: Sequence[int]) -> Generator[RecordedImage | DamagedImage | None, None, None]:
+        """As `_read`, of single images."""
+        for index in indices:
+            yield from self._read(range(index, index + 1))
+
     def _file(self, index: int) -> Path | None:
         """The file or folder that an image is in; None: it is in memory."""
         return self.path
 
-    def _undamaged(self, indices: range) -> Iterator[RecordedImage]:
-        if not indices:
-            return
-        with closing(read_ahead(self._read(indices))) as images:
+    def _undamaged(self, items: Generator[RecordedImage | DamagedImage | None, None, None]) -> Iterator[RecordedImage]:
+        with closing(read_ahead(items)) as images:
             for image in images:
                 if isinstance(image, DamagedImage):
                     file = self._file(image.index)
@@ -159,6 +172,14 @@ class Recording(ABC):
                     self.damaged[image.index] = image.reason
                 elif image is not None:
                     yield image
+
+
+def split_fingerprint(fingerprint: str) -> tuple[str, range | None]:
+    """The content that a fingerprint is of, and the stretch; None: the whole recording."""
+    found = _STRETCH.search(fingerprint)
+    if found is None:
+        return fingerprint, None
+    return fingerprint[: found.start()], range(int(found[1]), int(found[2]))
 
 
 def regular_stamps(count: int, fps: float) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -10,6 +10,7 @@ from sam2_ros.data.timed_prompt import TimedPrompt
 from sam2_ros.recordings.prompts import ScheduledPrompt
 from sam2_ros.recordings.recording import Recording
 from sam2_ros.tracking.object_ids import ObjectIds
+from sam2_ros.tracking.pixels import check_large_enough
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError
 
 MAX_DISTANCE = 100
@@ -25,13 +26,20 @@ class Schedule:
     """Names of prompts that cannot be applied, each with the reason."""
 
 
-def schedule(prompts: Iterable[TimedPrompt], recording: Recording, as_the_node: bool = False) -> Schedule:
+def schedule(
+    prompts: Iterable[TimedPrompt],
+    recording: Recording,
+    shape: Callable[[int, int], tuple[int, int]] | None = None,
+    as_the_node: bool = False,
+) -> Schedule:
     """Find the image of each prompt, check the prompt against its size, and number new objects.
 
     A prompt without a moment is for the first image. One for a damaged image goes to the nearest that can be decoded,
     unless a person gave the number of the image.
 
     Args:
+        shape: height and width of the network's input for an image of this height and width: masks are checked that
+            are too small for it. None: they are not.
         as_the_node: the prompts are those that a node has received. It refuses single ones and goes on, so they are
             left out here; and an ID means the object that had it when the prompt came, also if the node had chosen it.
             False: they are a person's, who wants to know of the first that is wrong; and those without an ID start
@@ -56,7 +64,10 @@ def schedule(prompts: Iterable[TimedPrompt], recording: Recording, as_the_node: 
             image, height, width = images.nearest(
                 frame, exact=timed.moment is not None and timed.moment.unit == "frame"
             )
-            checked.append((image, timed, timed.prompt.checked(height, width)))
+            prompt = timed.prompt.checked(height, width, may_name=True)
+            if prompt.mask is not None and shape is not None:
+                check_large_enough(prompt.mask, shape(height, width))
+            checked.append((image, timed, prompt))
         except ValueError as error:
             _refuse(timed, error, left_out if as_the_node else None)
     checked.sort(key=lambda entry: entry[0])

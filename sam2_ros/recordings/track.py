@@ -110,7 +110,7 @@ def _checked(prompts: Iterable[ScheduledPrompt], size: tuple[int, int], tracker:
     checked = []
     for scheduled in prompts:
         try:
-            prompt = scheduled.prompt.checked(*size)
+            prompt = scheduled.prompt.checked(*size, may_name=True)
             if prompt.mask is not None:
                 check_large_enough(prompt.mask, tracker.network.config.shape(*size))
         except PromptError as error:

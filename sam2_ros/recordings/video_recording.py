@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from copy import copy
 from pathlib import Path
 
@@ -61,6 +61,11 @@ class VideoRecording(Recording):
                 yield None
             while images:
                 yield images.pop()
+
+    def _pick(self, indices: Sequence[int]) -> Generator[RecordedImage | DamagedImage | None, None, None]:
+        frames = copy(self._frames)  # goes on from where it is, instead of beginning at a key frame
+        for index in indices:
+            yield self._image(frames, index)
 
     def _image(self, frames: VideoFrames, index: int) -> RecordedImage | DamagedImage:
         try:

@@ -37,18 +37,23 @@ class Inputs(Subscriptions):
         self.watch: ImageWatch | None = None
         """Watches the images, while subscribed to."""
 
+    @property
+    def image_topic(self) -> str:
+        """The full name of the topic of images."""
+        topic: str = self._node.resolve_topic_name(self._topics.input("image"))
+        return f"{topic}/compressed" if self._is_compressed else topic
+
     def open(self) -> None:
         """Subscribe."""
-        compressed, keep_all = self._value("image_transport") == "compressed", self._value("keep_all")
-        kind = CompressedImage if compressed else Image
-        topic = self._node.resolve_topic_name(self._topics.input("image")) + ("/compressed" if compressed else "")
+        kind = CompressedImage if self._is_compressed else Image
+        keep_all = self._value("keep_all")
         # A reliable subscription does not match a best-effort camera; a best-effort one matches both.
         camera = QoSProfile(
             depth=self._value("queue_size") if keep_all else 5, reliability=ReliabilityPolicy.BEST_EFFORT
         )
         # The depth is queue_size's. If it could be overridden, it would be declared and keep its first value for ever.
         kinds = QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY
-        images = self._subscribe(kind, topic, self._on_image, camera, kinds)
+        images = self._subscribe(kind, self.image_topic, self._on_image, camera, kinds)
         self.watch = ImageWatch(self._node, images, self._topics.input("image"))
         deep = QoSProfile(depth=PROMPTS_DEPTH)
         private, outside = self._topics.private, self._topics.input
@@ -66,6 +71,10 @@ class Inputs(Subscriptions):
         """Unsubscribe."""
         self.watch = None
         super().close()
+
+    @property
+    def _is_compressed(self) -> bool:
+        return self._value("image_transport") == "compressed"
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         stamp = nanoseconds(message.header.stamp)

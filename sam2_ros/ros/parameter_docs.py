@@ -9,7 +9,14 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from sam2_ros.ros.parameters import CAMERA_PARAMETERS, FOLLOW_PARAMETERS, SAM2_PARAMETERS, ParameterSpec, Value
+from sam2_ros.ros.parameters import (
+    CAMERA_PARAMETERS,
+    DESK_PARAMETERS,
+    FOLLOW_PARAMETERS,
+    SAM2_PARAMETERS,
+    ParameterSpec,
+    Value,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 120  # characters of a line of YAML
@@ -84,8 +91,9 @@ def parameters_page() -> str:
     """The text of docs/parameters.md."""
     camera = "`rate`, `loop`, `source` and `frame_id` are arguments of the launch file, with `camera:=true`."
     sam2 = f"## sam2\n\n{_table(SAM2_PARAMETERS)}"
+    desk = f"The page in the browser; `host` and `port` are arguments of the launch file.\n\n{_table(DESK_PARAMETERS)}"
     follow = f"The example in [robot.md](robot.md).\n\n{_table(FOLLOW_PARAMETERS)}"
-    nodes = [f"## camera\n\n{camera}\n\n{_table(CAMERA_PARAMETERS)}", f"## follow\n\n{follow}"]
+    nodes = [f"## camera\n\n{camera}\n\n{_table(CAMERA_PARAMETERS)}", f"## desk\n\n{desk}", f"## follow\n\n{follow}"]
     return "\n".join([PAGE_HEAD, sam2, *nodes]) + PAGE_TAIL
 
 

@@ -474,3 +474,66 @@ FOLLOW_PARAMETERS = (
     ),
     ParameterSpec("period", 1.0, "Seconds between goals.", range=(0.0, 3600.0), applies="immediately"),
 )
+
+DESK_PARAMETERS = (
+    ParameterSpec(
+        "host",
+        "127.0.0.1",
+        "The address that the page is served on. 127.0.0.1: only for browsers on this machine. 0.0.0.0: for other"
+        " machines, too; the address that is printed then has a token, without which nobody gets in.",
+        applies="start",
+    ),
+    ParameterSpec("port", 8642, "The port of the page. 0: any free one.", range=(0, 65535), applies="start"),
+    ParameterSpec(
+        "max_width",
+        1920,
+        "Wider pictures are scaled down for the page, which draws masks in the image's own pixels all the same. 0: none"
+        " are.",
+        range=(0, 16384),
+        applies="start",
+    ),
+    ParameterSpec(
+        "picture_rate",
+        30.0,
+        "The most pictures per second that each camera is shown with. 0: all that have masklets.",
+        range=(0.0, 1000.0),
+        applies="start",
+    ),
+    ParameterSpec(
+        "jpeg_quality",
+        80,
+        "The quality of pictures from raw images; JPEGs of the camera are passed on as they are.",
+        range=(1, 100),
+        applies="start",
+    ),
+    ParameterSpec(
+        "picture_transport",
+        "node",
+        "Where pictures come from. node: from the topic that the sam2 node takes its images from. raw, compressed: from"
+        " that one beside it, such as compressed for a desk on another machine than the camera.",
+        choices=("node", "raw", "compressed"),
+        applies="start",
+    ),
+    ParameterSpec(
+        "kept_pictures",
+        64,
+        "The number of past pictures that are kept of each camera that is watched, to go back to and point at. The sam2"
+        " node keeps as many images as its own parameter history says.",
+        range=(1, 1024),
+        applies="start",
+    ),
+    ParameterSpec(
+        "kept_memory",
+        128,
+        "The most memory for the pictures of each camera, MiB.",
+        range=(1, 65536),
+        applies="start",
+    ),
+    ParameterSpec(
+        "timeline_minutes",
+        5.0,
+        "The minutes that the timeline of each camera goes back.",
+        range=(0.1, 120.0),
+        applies="start",
+    ),
+)

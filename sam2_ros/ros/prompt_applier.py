@@ -39,7 +39,7 @@ class PromptApplier:
         session, proposal = self._session, waiting.proposal
         try:
             frame = self._frame_of(waiting)
-            prompt = waiting.prompt.checked(frame.height, frame.width)
+            prompt = waiting.prompt.checked(frame.height, frame.width, may_name=True)
             if proposal is not None and (reason := self._drop_reason(waiting, prompt, frame)) is not None:
                 self._answers.drop(waiting, reason)
                 return False
@@ -58,7 +58,8 @@ class PromptApplier:
             session.detections.discard(masklet.object_id, frame.stamp)
         else:
             session.detections.add(masklet.object_id, proposal, prompt, frame.stamp)
-        session.note_prompt(masklet, frame.stamp, starts)
+        if not prompt.only_names:
+            session.note_prompt(masklet, frame.stamp, starts)
         result = msg.PromptResult(
             header=session.snapshot.header_of(frame.stamp),
             object_id=masklet.object_id,

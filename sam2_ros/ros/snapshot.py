@@ -77,7 +77,7 @@ class Snapshot:
             match = self.find(stamp)
             image = self.images[min(self.images, key=lambda other: abs(other - stamp)) if match is None else match]
             height, width = image.height, image.width
-        prompt = prompt.checked(height, width)
+        prompt = prompt.checked(height, width, may_name=True)
         starts = prompt.object_id not in self.object_ids or prompt.replace
         if starts and prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             if prompt.object_id and not prompt.replace:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """Names of cameras: parts of ROS names."""
 
+IMAGE_TOPIC = "image topic"
+"""The key on /diagnostics of the topic from which a camera's images come."""
+
 
 @dataclass(frozen=True)
 class Topics:

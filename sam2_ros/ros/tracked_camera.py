@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.lifecycle import LifecycleNode
 
 from sam2_ros.data.image_message import ImageDecoder, PixelReader
@@ -26,7 +26,7 @@ from sam2_ros.ros.quantity import quantity
 from sam2_ros.ros.resume_file import KeptObjects, ResumeFile
 from sam2_ros.ros.services import Services
 from sam2_ros.ros.stream import Stream
-from sam2_ros.ros.topics import Topics
+from sam2_ros.ros.topics import IMAGE_TOPIC, Topics
 from sam2_ros.system.lost_device import loss_of_device
 from sam2_ros.tracking.tracker import Tracker
 
@@ -153,6 +153,11 @@ class TrackedCamera:
 
     def status(self, standing: Sequence[Problem]) -> DiagnosticStatus:
         """The state of this camera, for /diagnostics. `standing`: problems of the whole node."""
+        status = self._status(standing)
+        status.values = [*status.values, KeyValue(key=IMAGE_TOPIC, value=self.inputs.image_topic)]
+        return status
+
+    def _status(self, standing: Sequence[Problem]) -> DiagnosticStatus:
         diagnostics, stream, watch = self._diagnostics, self._configured.stream, self.inputs.watch
         if diagnostics is None or stream is None:
             return idle(self.full_name, standing or [NOT_CONFIGURED])

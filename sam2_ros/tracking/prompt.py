@@ -76,12 +76,21 @@ class Prompt:
     with one channel, or with a first or last axis of length 1. Logits and probabilities have to be thresholded first
     (mask > 0)."""
     label: str = ""
-    """Label of the object; empty: keep its current one."""
+    """Label of the object; empty: keep its current one. Alone, with the ID of a tracked object: its new label."""
     replace: bool = False
     """Forget the object's memory and earlier prompts, and start again from this prompt."""
 
-    def checked(self, height: int, width: int) -> Prompt:
+    @property
+    def only_names(self) -> bool:
+        """Whether it gives an object another label, and nothing else."""
+        points_at_nothing = self.box is None and self.mask is None and not len(_clicks(self.clicks))
+        return points_at_nothing and bool(self.object_id and self.label and not self.replace)
+
+    def checked(self, height: int, width: int, may_name: bool = False) -> Prompt:
         """The prompt for an image of this size: `Click`s, a `Box` cut to the image, and a copied bool mask.
+
+        Args:
+            may_name: a label alone is a prompt, too, for an object that is tracked.
 
         Raises:
             PromptError: nothing is prompted, something is of another form, numbers are not finite, something lies
@@ -99,7 +108,7 @@ class Prompt:
         if (forget := flag(self.replace)) is None:
             raise PromptError(f"replace is {describe(self.replace)}; it must be True or False")
         clicks = _clicks(self.clicks)
-        if not clicks and self.box is None and self.mask is None:
+        if not clicks and self.box is None and self.mask is None and not (may_name and self.only_names):
             raise PromptError("the prompt is empty; give at least one click, a box or a mask")
         if len(clicks) > MAX_CLICKS:
             raise PromptError(f"{len(clicks)} clicks on one frame; at most {MAX_CLICKS} are used")

@@ -248,7 +248,8 @@ class Tracker:
 
         Returns the masklet on the prompted frame. From there the object is propagated to the newest frame, so that
         `newest` has it too. Clicks on one frame accumulate; a new box or mask on it replaces them. A mask without box
-        and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel.
+        and clicks is taken as the truth: it is the object's mask on its frame, pixel by pixel. A label alone is the
+        object's new label; nothing else changes.
 
         Args:
             prompt: in pixels of the prompted image.
@@ -262,7 +263,9 @@ class Tracker:
         if not isinstance(prompt, Prompt):
             raise PromptError(f"got {type(prompt).__name__} for a prompt; give Prompt(clicks=[(x, y)]), for instance")
         frame = self.history.nearest(stamp)
-        prompt = prompt.checked(frame.image.height, frame.image.width)
+        prompt = prompt.checked(frame.image.height, frame.image.width, may_name=True)
+        if prompt.only_names:
+            return self._name(prompt, frame)
         tracked = self._copy_for(prompt)
         # All results are computed on copies, which replace the originals at the end: a failure changes nothing.
         answers: dict[int, Answer | None] = {}
@@ -461,6 +464,19 @@ class Tracker:
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise PromptError("the GPU is out of memory; remove an object or choose a smaller model") from error
+
+    def _name(self, prompt: Prompt, frame: HistoryFrame) -> Masklet:
+        """Give an object another label. Returns its masklet on this frame."""
+        tracked = replace(self._tracked(prompt.object_id), label=prompt.label)
+        self._objects = self._objects | {tracked.object_id: tracked}
+        if self._newest is not None:
+            masklets = self._newest.masklets
+            named = (
+                replace(one, label=prompt.label) if one.object_id == tracked.object_id else one for one in masklets
+            )
+            self._newest = replace(self._newest, masklets=tuple(named))
+        with self._out_of_memory_refused():
+            return self._masklets(frame, self._objects, [tracked.object_id])[0]
 
     def _copy_for(self, prompt: Prompt) -> TrackedObject:
         """A copy of the prompted object, or a new one."""

@@ -221,6 +221,80 @@ def test_first_correction_needs_no_memory(assistant: Assistant, project: Project
     assert assistant.correct(thing, 4, Prompt(clicks=[ON])).present
 
 
+# ---- new objects
+
+
+def test_candidates_are_those_of_the_image_and_nothing_is_stored(assistant: Assistant, project: Project) -> None:
+    predictor = ImagePredictor(assistant._predictor.network)
+    predictor.set_image(IMAGES[2])
+    for prompt in (Prompt(clicks=[ON]), Prompt(box=Box(5, 5, 30, 30)), Prompt(clicks=[ON, BESIDE])):
+        expected, found = predictor.segment(prompt), assistant.candidates(2, prompt)
+        assert np.array_equal(found.masks, expected.masks) and np.array_equal(found.iou, expected.iou)
+    assert assistant.candidates(2, Prompt(clicks=[ON])).masks.shape == (3, 64, 64)
+    with pytest.raises(PromptError, match="outside"):
+        assistant.candidates(2, Prompt(clicks=[Click(64, 3)]))
+    with pytest.raises(ProjectError, match="damaged"):
+        assistant.candidates(DAMAGED, Prompt(clicks=[ON]))
+    assert project.last_action == 0 and project.objects() == []
+
+
+@pytest.mark.parametrize("phase", [1, 2, 3])
+def test_an_object_begins_with_its_mask_in_one_action(assistant: Assistant, project: Project, phase: int) -> None:
+    begun = assistant.begin(2, Prompt(clicks=[ON]), "cup", phase, seconds=2.5)
+    other = project.add_object("ann")
+    later = (assistant.correct if phase == 3 else assistant.segment)(other, 2, Prompt(clicks=[ON]))
+    assert np.array_equal(begun.mask, later.mask) and (begun.presence, begun.iou) == (later.presence, later.iou)
+    assert (begun.origin, begun.phase, project.object(begun.object_id).label) == (PROMPTED, phase, "cup")
+    assert prompt_on(project, begun.object_id, 2).clicks == (ON,)
+    action = next(project.actions())
+    assert (action.object_id, action.seconds, action.detail["new_clicks"]) == (begun.object_id, 2.5, 1)
+    assert [one.kind for one in project.actions()] == ["mask", "add", "mask"]
+    assistant.segment(begun.object_id, 2, Prompt(clicks=[BESIDE]), phase=2)
+    assert prompt_on(project, begun.object_id, 2).clicks == (ON, BESIDE), "clicks go on from there"
+
+
+def test_a_candidate_that_was_chosen_is_taken_as_it_is(assistant: Assistant, project: Project) -> None:
+    candidates = assistant.candidates(2, Prompt(clicks=[ON]))
+    for choice, phase in ((0, 1), (1, 1), (2, 3)):
+        begun = assistant.begin(2, Prompt(clicks=[ON]), phase=phase, choice=choice)
+        assert np.array_equal(begun.mask, candidates.masks[choice]) and begun.iou == candidates.iou[choice]
+        assert prompt_on(project, begun.object_id, 2).clicks == (ON,)
+    # another one for the same click, on an object that is there
+    chosen = assistant.segment(begun.object_id, 2, Prompt(clicks=[ON], replace=True), 3, choice=1)
+    assert np.array_equal(chosen.mask, candidates.masks[1]) and chosen.phase == 3
+    assert prompt_on(project, begun.object_id, 2).clicks == (ON,)
+    before = project.last_action
+    with pytest.raises(PromptError, match="no candidate 3; there are 0 to 2"):
+        assistant.begin(2, Prompt(clicks=[ON]), choice=3)
+    assert project.last_action == before
+
+
+def test_an_object_begins_with_a_drawn_mask(assistant: Assistant, project: Project) -> None:
+    begun = assistant.begin(2, Prompt(mask=TRUTH[2]), "cup")
+    assert begun.origin == DRAWN and np.array_equal(begun.mask, TRUTH[2])
+    assert [action.kind for action in project.actions()] == ["mask"]
+    assert project.undo("ann") and project.objects() == []
+
+
+@pytest.mark.parametrize("phase", [1, 3])
+def test_nothing_begins_with_a_prompt_that_cannot_be_followed(
+    assistant: Assistant, project: Project, phase: int
+) -> None:
+    for frame, prompt, label in (
+        (2, Prompt(clicks=[BESIDE]), ""),
+        (2, Prompt(clicks=[Click(64, 3)]), ""),
+        (DAMAGED, Prompt(clicks=[ON]), ""),
+        (FRAMES, Prompt(clicks=[ON]), ""),
+        (2, Prompt(clicks=[ON]), "two\nlines"),
+        (2, Prompt(mask=NOTHING), ""),
+    ):
+        with pytest.raises((PromptError, ProjectError)):
+            assistant.begin(frame, prompt, label, phase)
+    with pytest.raises(ProjectError, match="no phase 4"):
+        assistant.begin(2, Prompt(clicks=[ON]), phase=4)
+    assert project.last_action == 0 and project.objects() == []
+
+
 # ---- two annotators
 
 

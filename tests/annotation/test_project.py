@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_clips import make_clip
+from small_disk import mounted
 
+from sam2_ros.annotation import database
 from sam2_ros.annotation.annotated_mask import PROMPTED, PROPAGATED, AnnotatedMask
 from sam2_ros.annotation.annotated_object import OPEN, PROPOSED, REJECTED, VERIFIED
 from sam2_ros.annotation.project import (
@@ -246,15 +248,23 @@ def test_what_is_missing_of_a_project_is_named(project: Project, key: str) -> No
             Project(project.folder)
 
 
-def test_adding_is_taken_back_whatever_else_its_author_does(project: Project) -> None:
-    first = project.add_object("ann", "cup")
-    second = project.add_object("ann", "plate")  # in another process, with the same login name
-    project.put_mask("ann", a_mask(second, 3))
-    project.take_back("ann", first)
-    assert [one.label for one in project.objects()] == ["plate"]
-    assert project.mask(second, 3) is not None
-    with pytest.raises(ChangedError, match="object 2 has masks of action 3; that has to be undone first"):
-        project.take_back("ann", second)
+def test_an_object_and_its_first_mask_are_one_action(project: Project) -> None:
+    prompt = Prompt(clicks=(Click(12, 12),))
+    number = project.begin("ann", a_mask(0, 3, origin=PROMPTED), prompt, "cup", 2.5, {"new_clicks": 1})
+    (action,) = project.actions()
+    assert (action.kind, action.object_id, action.frame, action.phase, action.seconds) == ("mask", number, 3, 3, 2.5)
+    assert action.detail == {
+        "origin": "prompted", "clicks": 1, "label": "cup", "new_object": True, "new_clicks": 1
+    }  # fmt: skip
+    assert project.object(number).label == "cup" and project.mask(number, 3).origin == PROMPTED
+    before = contents(project)
+    assert project.undo("ann") and contents(project) == [] and project.redo("ann") and contents(project) == before
+    for wrong, message in ((a_mask(0, 9), "no frame 9"), (a_mask(0, 10**30), "no frame"), (a_mask(0, 3), "by hand")):
+        with pytest.raises(ProjectError, match=message):
+            project.begin("ann", replace(wrong, origin=PROPAGATED) if message == "by hand" else wrong)
+    with pytest.raises(ProjectError, match="letters"):
+        project.begin("ann", a_mask(0, 3), label="x" * 1000)
+    assert contents(project) == before
 
 
 def test_undoing_leaves_no_masks_without_their_object(project: Project) -> None:
@@ -292,7 +302,11 @@ with Project(folder) as project:
         kind = rng.choice(("add", "mask", "mask", "propagate", "describe", "undo", "redo"))
         number = None
         if kind == "add" or not mine:
-            kind, number = "add", project.add_object(name, f"thing {rng.randrange(9)}")
+            kind, label = "add", f"thing {rng.randrange(9)}"
+            if rng.random() < 0.5:
+                number = project.add_object(name, label)
+            else:
+                number = project.begin(name, a_mask(0, rng.randrange(9), rng.randrange(40)), label=label)
         elif kind == "mask":
             number = rng.choice(mine)
             project.put_mask(name, a_mask(number, rng.randrange(9), rng.randrange(40)))
@@ -344,7 +358,9 @@ def test_nothing_answered_is_lost_when_processes_are_killed(project: Project) ->
 
 
 def assert_whole(project: Project) -> None:
-    """Every masklet is what its last action made, on all of its frames."""
+    """Every masklet is what its last action made, on all of its frames; no object lacks the mask it began with."""
+    begun = [one for one in project.actions() if one.detail.get("new_object") and one.undone_by is None]
+    assert begun and all(project.mask(one.object_id, one.frame) is not None for one in begun)
     for one in project.objects():
         by_action: dict[int, list[AnnotatedMask]] = {}
         for mask in project.masks_of(one.object_id):
@@ -397,6 +413,37 @@ def test_full_disk_loses_nothing(tmp_path: Path, recording: ClipRecording) -> No
         subprocess.run(["umount", disk], check=True)
 
 
+def test_locked_database_loses_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading goes on; what cannot be stored is refused with the remedy, and can be done again."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    one = project.add_object("ann")
+    project.put_mask("ann", a_mask(one, 3))
+    before = contents(project)
+    with Project(project.folder) as mine, closing(sqlite3.connect(project.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match="another process has held it"):
+            mine.put_mask("ann", a_mask(one, 4))
+        assert contents(mine) == before
+        other.execute("ROLLBACK")
+        mine.put_mask("ann", a_mask(one, 4))
+    assert project.mask(one, 4) is not None
+
+
+def test_read_only_folder_loses_nothing(tmp_path: Path, recording: ClipRecording) -> None:
+    with mounted(tmp_path / "disk", "size=4m") as disk:
+        with Project.create(disk / "project", recording) as project:
+            one = project.add_object("ann")
+            project.put_mask("ann", a_mask(one, 3))
+            before = contents(project)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(OSError, match="is its folder read-only"):
+            Project(disk / "project")
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        with Project(disk / "project") as project:
+            assert contents(project) == before
+            project.put_mask("ann", a_mask(one, 4))
+
+
 def test_a_snapshot_does_not_see_what_others_do(project: Project) -> None:
     one = project.add_object("ann", "cup")
     with Project(project.folder) as reader:
@@ -421,3 +468,31 @@ def test_looking_takes_time_and_changes_nothing(project: Project) -> None:
     assert project.redo("ann") is not None and contents(project) == before
     with pytest.raises(ProjectError, match="no object 7"):
         project.look("ann", 7, 3, 1, seconds=1.0)
+
+
+def test_what_can_be_reversed(project: Project) -> None:
+    assert project.reversible("ann") == (None, None)
+    number = project.add_object("ann", "cup")
+    project.put_mask("ann", a_mask(number, 2))
+    undoable, redoable = project.reversible("ann")
+    assert undoable is not None and undoable.kind == "mask" and redoable is None
+    project.undo("ann")
+    undoable, redoable = project.reversible("ann")
+    assert undoable is not None and undoable.kind == "add" and redoable is not None
+    assert project.reversible("ben") == (None, None)
+    project.redo("ann")
+    assert project.reversible("ann")[1] is None
+    assert project.annotators() == ["ann"]
+
+
+def test_prompts_on_a_frame(project: Project) -> None:
+    for left in (10, 30):
+        number = project.add_object("ann")
+        prompt = Prompt(number, clicks=(Click(left, 12),))
+        project.put_mask("ann", a_mask(number, 2, left, origin=PROMPTED), prompt)
+    project.put_mask("ann", a_mask(1, 3))
+    assert {object_id: prompt.clicks for object_id, prompt in project.prompts_on(2).items()} == {
+        1: (Click(10, 12),),
+        2: (Click(30, 12),),
+    }
+    assert project.prompts_on(4) == {}

@@ -8,9 +8,10 @@ from small_clips import make_clip
 from small_projects import make_project, write_images
 
 from sam2_ros.annotation.project import Project, ProjectError
-from sam2_ros.annotation.project_recording import recording_of, without_stretch
+from sam2_ros.annotation.project_recording import recording_of
 from sam2_ros.data import bag
 from sam2_ros.recordings.open_recording import open_recording
+from sam2_ros.recordings.recording import split_fingerprint
 
 
 def test_a_recording_that_is_gone_is_named(tmp_path: Path) -> None:
@@ -60,4 +61,4 @@ def test_rates_and_parts_are_those_of_the_project(tmp_path: Path) -> None:
         with Project.create(tmp_path / str(number), recording) as project:
             again = recording_of(project)
             assert (again.fingerprint(), again.fps, again.span) == (project.fingerprint, recording.fps, recording.span)
-            assert without_stretch(project.fingerprint) == recording.fingerprint().partition("[")[0]
+            assert split_fingerprint(project.fingerprint)[0] == recording.content()

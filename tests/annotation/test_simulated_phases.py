@@ -133,7 +133,8 @@ def test_hidden_objects_are_marked_where_the_model_sees_them(model: type[Model],
     hidden = [masks & (index not in range(7, 14)) for index, masks in enumerate(CLIP.masks)]
     played = play(replace(CLIP, masks=hidden), None, PERSON, tmp_path / "project")  # the model still sees them
     # on 8 and 12 of both objects
-    assert played.timings[1] == Timings(2, 9, 9, clicked=5, clicks=5, drawn=4, seconds=9 + 5 * 2.0, looking=9)
+    first = Timings(2, 9, 9, clicked=5, clicks=5, drawn=4, seconds=9 + 5 * 2.0, looking=9, untimed=4)
+    assert played.timings[1] == first, "nothing has to be done where nothing says that it is visible"
     assert played.timings[2] == Timings(2, 9, 6, clicked=2, clicks=2, drawn=4, seconds=9 + 6 * 2.0, looking=9)
     assert j_and_f(played.objects) == 1
     assert alignment(played.objects)[ALL] == 1
@@ -169,7 +170,15 @@ def test_alignment_is_by_the_size_of_phase_1() -> None:
     def frame(area: int, iou: float) -> PlayedFrame:
         return PlayedFrame(0, PROPAGATED, 1.0, 0.5, area, iou)
 
-    frames = frame(0, 0.0), frame(100, 0.8), frame(1023, 0.75), frame(1024, 0.9), frame(9216, 0.1)
-    shares = alignment([PlayedObject("clip", 1, 2, frames)])
-    assert shares == {ALL: 0.5, "small": 0.5, "medium": 1.0, "large": 0.0}
-    assert j_and_f([PlayedObject("clip", 1, 2, frames)]) == 0.75
+    objects = [  # their means: 1023, 1024 and 9216 pixels
+        PlayedObject("clip", number, 2, tuple(frames))
+        for number, frames in enumerate(
+            (
+                [frame(0, 0.0), frame(46, 0.8), frame(2000, 0.75)],
+                [frame(1024, 0.9)],
+                [frame(32, 0.1), frame(18400, 0.8)],
+            )
+        )
+    ]
+    assert alignment(objects) == {ALL: 3 / 5, "small": 0.5, "medium": 1.0, "large": 0.5}
+    assert j_and_f(objects) == 0.75

@@ -1,6 +1,7 @@
 """The numbers of the table of phases, from the actions of projects."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from small_clips import make_clip
 
 from sam2_ros.annotation.annotated_mask import PROMPTED, PROPAGATED, AnnotatedMask
+from sam2_ros.annotation.phase_report import work_report
 from sam2_ros.annotation.project import UNSATISFACTORY, Project
 from sam2_ros.annotation.timings import Timings, timings, total
 from sam2_ros.recordings.clip_recording import ClipRecording
@@ -54,6 +56,17 @@ def test_work_of_two_people_in_two_phases(project: Project) -> None:
     # object 2 is visible from frame 3 on: 4, 8, ... 20 and 13
     assert work[3] == Timings(1, frames=6, edited=2, clicked=2, clicks=3, seconds=pytest.approx(18), looking=10)
     assert work[3].clicks_per_clicked_frame == 1.5
+
+
+def test_what_nobody_timed_is_counted(project: Project) -> None:
+    one = project.add_object("ann")
+    clicked(project, "ann", one, 0, 2, 3, 0.0)
+    assert timings(project)[3].untimed == 1 and math.isnan(timings(project)[3].seconds_per_frame)
+    clicked(project, "ann", one, 4, 2, 3, 5.0)
+    work = timings(project)[3]
+    assert (work.edited, work.untimed, work.seconds_per_frame) == (2, 1, 2.5)
+    assert any("1 of 2 edited frames were not timed" in note for note in work_report({}, {3: work}).notes)
+    assert not any("timed" in note for note in work_report({}, {3: replace(work, untimed=0)}).notes)
 
 
 def test_what_was_undone_took_time_but_edited_nothing(project: Project) -> None:

@@ -115,8 +115,9 @@ def iou(project: Project, object_id: int, frame: int) -> float:
 def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, tmp_path: Path) -> None:
     """One project through all actions."""
     status, output, errors = run(
-        "prompt", project, "--at", "0.25s", "--click", "24,40", "--label", "squar", "--picture", tmp_path / "frame.png"
-    )
+        "prompt", project, "--at", "0.25s", "--click", "24,40", "--label", "squar", "--picture", tmp_path / "frame.png",
+        "--seconds", 2.5,
+    )  # fmt: skip
     assert (status, errors) == (0, ""), errors
     assert output.startswith("object 1 on frame 3 (0.25 s): box ") and "predicted IoU 0." in output
     assert Image.open(tmp_path / "frame.png").size == (640, 480)
@@ -145,8 +146,8 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
 
     # names, and undoing
     assert run("label", project, 1, "square", "--attribute", "colour=red")[1] == "object 1: 'square', colour red"
-    assert run("undo", project)[1] == "undone: action 8, describe of object 1"
-    assert run("redo", project)[1] == "done again: action 8, describe of object 1"
+    assert run("undo", project)[1] == "undone: action 7, describe of object 1"
+    assert run("redo", project)[1] == "done again: action 7, describe of object 1"
     assert run("label", project, 1, "--attribute", "colour=")[1] == "object 1: 'square'"
     assert run("draw", project, 1, "--at", 2, "--absent")[0] == 0
     status, output, _ = run("remove", project, 1, "--at", 2)
@@ -154,7 +155,9 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     for _ in range(2):
         assert run("undo", project)[0] == 0
     status, output, _ = run("log", project, "--last", 4)
-    assert "undone by 15" in output and "15 " in output and "the last 4 of 15" in output
+    assert "undone by 14" in output and "14 " in output and "the last 4 of 14" in output
+    with Project(project) as opened:
+        assert [action.seconds for action in opened.actions()][:2] == [2.5, 0.0]
 
     # pictures
     pictures = [tmp_path / name for name in ("sheet.jpg", "strip.png", "frame.jpg")]
@@ -163,7 +166,11 @@ def test_from_a_recording_to_a_data_set(run: Run, images: Path, project: Path, t
     )
     assert status == 0 and output == " ".join(map(str, pictures)) and all(map(Path.is_file, pictures))
     status, output, _ = run("show", project)
-    assert "1 object: 1 open" in output and "1 square open 12 of 12 3 9" in output
+    assert (
+        "least sure: object 1 on frame " in output
+        and "1 object: 1 open" in output
+        and "1 square open 12 of 12 3 9" in output
+    )
 
     # verified by somebody else
     assert run("verify", project)[1].startswith("nothing waits for ann's verdict those that are left are")
@@ -234,6 +241,29 @@ def test_recording_that_was_moved_is_found_again(run: Run, tmp_path: Path) -> No
 
 
 # ------------------------------------------------------------------------------------------------------ bad input
+
+
+def test_project_of_a_part_of_a_recording(run: Run, images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "part"
+    made = run("new", images, folder, "--from", 2, "--to", "0.58s", "--annotated-fps", 4, "--fps", 12)
+    status, output, errors = made
+    assert (status, errors) == (0, "") and f"{folder}: made; phase 1 annotates 2 of 6 frames" in output
+    assert "--at 2 --click" in output
+    assert "is there already" in run("new", images, folder)[1], "the same part"
+    other = run("new", images, folder, "--from", 3)
+    refused(other, f"{folder} is of the frames 2 to 7; for others, make another project")
+    refused(run("new", images, tmp_path / "other", "--from", 5, "--to", 3), "--to frame 3 is before --from frame 5")
+    Image.fromarray(CLIP.masks[2][0]).save(tmp_path / "mask.png")
+    refused(run("draw", folder, "--at", 1, "--mask", tmp_path / "mask.png"), "frame 1")
+    assert run("draw", folder, "--at", 2, "--mask", tmp_path / "mask.png")[0] == 0
+    assert "5 masks from frame 2 on" in run("propagate", folder, 1)[1]
+    assert "frames 2 to 7 of 12 frames" in run("show", folder)[1]
+    strip = tmp_path / "strip.png"
+    assert run("show", folder, "--strip", 1, strip, "--sheet", tmp_path / "sheet.png")[0] == 0 and strip.is_file()
+    assert run("verify", folder, 1, "satisfactory", "--by", "ben")[0] == 0
+    assert run("export", folder, "--out", tmp_path / "data", "--format", "davis")[0] == 0
+    (clip,) = davis.clips(tmp_path / "data/davis")
+    assert len(clip) == 6
 
 
 def test_wrong_input_is_one_line(run: Run, images: Path, project: Path, tmp_path: Path) -> None:
@@ -336,7 +366,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
     Image.fromarray(CLIP.masks[0][0]).save(tmp_path / "mask.png")
     assert run("draw", project, "--at", 0, "--mask", tmp_path / "mask.png")[0] == 0
     assert run("label", project, 1, "cup", "--by", "ben")[0] == 0
-    result = run("verify", project, 1, "no-object", "--by", "carl", "--seen", 2)
+    result = run("verify", project, 1, "no-object", "--by", "carl", "--seen", 1)
     refused(result, "object 1 was changed by ben in the meantime; look at it again")
 
 
@@ -345,6 +375,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
     [
         (("prompt", "p", "--at", "x", "--click", "1,2"), "argument --at: 'x' is neither the number of an image"),
         (("prompt", "p", "--at", "1", "--click", "1"), "argument --click: '1' is no click"),
+        (("prompt", "p", "--at", "1", "--click", "-5,1"), "argument --click: '-5,1' begins with -"),
         (("prompt", "p", "--at", "1"), "one of the arguments --click --box is required"),
         (("prompt", "p", "x", "--at", "1", "--click", "1,2"), "'x' is no number of an object"),
         (
@@ -352,6 +383,7 @@ def test_what_others_have_changed_is_not_overwritten(run: Run, project: Path, tm
             "name this one by `label PROJECT 3 cup`",
         ),
         (("prompt", "p", "9" * 30, "--at", "1", "--click", "1,2"), "is no number of an object"),
+        (("prompt", "p", "--at", "1", "--click", "1,2", "--seconds", "-1"), "'-1' is no number of seconds"),
         (("draw", "p", "--at", "1", "--absent"), "say which OBJECT is not visible"),
         (("new", "r", "--propose", "--tracked", "t"), "--propose and --tracked exclude each other"),
         (("new", "r", "--rejected"), "add --propose or --tracked"),

@@ -108,6 +108,7 @@ def test_options_that_do_not_fit(arguments: list[str], message: str, capsys: pyt
     ("arguments", "message"),
     [
         (["everything", "empty"], "there is no bag, video or folder of images in empty"),
+        (["everything", "none", "nor/this"], "none, nor/this: not there"),
         (["everything", "bags", "--out", "bags"], "bags/run1 is a recording itself; choose another folder with --out"),
         (["everything", "bags", "--checkpoint", "none.pt"], "none.pt"),
         (["everything", "bags", "--max-masklets", "0"], "max_masklets is 0"),

@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from recorded_bags import IMAGE, SECOND, Recorded, raw, write_bag
 from rosbags.highlevel import AnyReader
 from small_disk import mounted
@@ -221,6 +223,9 @@ def test_wrong_option_is_one_line(track, source: Path, tmp_path: Path, arguments
     [
         (("--click", "3"), "argument --click: '3' is no click; expected X,Y"),
         (("--click", "3,4@x"), "argument --click: 'x' is neither the number of an image"),
+        (("--click", "-5,1"), "'-5,1' begins with -, as clicks beside the object do"),
+        (("--click", "3,4", "-5,1"), "'-5,1' begins with -"),
+        (("--box", "-5,1,3,4"), "argument --box: '-5,1,3,4' is no box"),
         (("--box", "1,2,3"), "argument --box: '1,2,3' is no box"),
         (("--box", f"1,2,3,{'9' * 400}"), "is no box"),
         (("--click", "3,4", "--from", "9" * 400), "is neither the number of an image"),
@@ -292,6 +297,38 @@ def test_prompts_of_a_bag_that_cannot_be_applied_are_left_out_and_named(track, s
     )
     late = write_bag(tmp_path / "late", *images, arrays[1])
     refused(track(late, "--out", tmp_path / "none"), "none of its 1 prompts can be applied")
+
+
+def test_masks_of_a_bag_that_are_too_small_are_left_out_as_by_the_node(track, source: Path, tmp_path: Path) -> None:
+    """And so is what corrects an object that never began."""
+    clip = moving_square(6)
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[40, 60] = True
+    images = [
+        Recorded("/camera", IMAGE, SECOND + index * SECOND // 10, raw(image)) for index, image in enumerate(clip.frames)
+    ]
+    first = tmp_path / "first"
+    Image.fromarray(clip.masks[1][0]).save(tmp_path / "mask.png")
+    given = ("--mask", tmp_path / "mask.png@1", "--masklets-only", "--to", 5)
+    assert track(write_bag(tmp_path / "plain", *images), *given, "--out", first)[0] == 0
+    with AnyReader([first / "bag"], default_typestore=typestore()) as reader:
+        (topic,) = [one for one in reader.connections if one.topic == "/sam2/applied_prompts"]
+        (array,) = [reader.deserialize(data, topic.msgtype) for _, _, data in reader.messages([topic])]
+    small = deepcopy(array)
+    pixels = np.zeros(HEIGHT * WIDTH, np.uint8)
+    pixels[40 * WIDTH + 60] = 255
+    assert small.prompts[0].mask.data.size == pixels.size, "mono8"
+    small.prompts[0].mask.data = pixels
+    small.prompts[0].object_id = 9
+    arrays = [
+        Recorded("/sam2/prompts", topic.msgtype, SECOND + SECOND // 10, {"prompts": one.prompts})
+        for one in (small, array)
+    ]
+    status, output, errors = track(write_bag(tmp_path / "both", *images, *arrays), "--out", tmp_path / "out")
+    assert (status, errors) == (0, "")
+    assert "prompts of the bag, left out: 1: prompt 1 on /sam2/prompts: the mask has 1 pixels, too few" in output
+    assert "prompts of the bag: 1 applied, 1 left out" in output
+    refused(track(write_bag(tmp_path / "one", *images, arrays[0]), "--out", tmp_path / "none"), "none of its 1 prompts")
 
 
 @pytest.mark.parametrize("options", [(), ("--restart",)])
@@ -396,9 +433,10 @@ def test_full_disk_loses_nothing(track, source: Path, tmp_path: Path) -> None:
 PROGRAM = """
 import faulthandler, os, sys
 from functools import partial
-from sam2_ros.commands import tracking_run
+from sam2_ros.commands import tracking_run  # not in each process again
 from sam2_ros.commands.track import main
-tracking_run.track = partial(tracking_run.track, commit_period=0)  # after each image, so that any moment may be between
+from sam2_ros.recordings import run
+run.track = partial(run.track, commit_period=0)  # after each image, so that any moment may be between
 print("ready", flush=True)
 for line in sys.stdin:  # each in a process of its own, which need not import everything again
     if (child := os.fork()) == 0:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pycocotools import mask as pycocotools
 from small_clips import make_clip, same_masks
 
 from sam2_ros.data import sav
+from sam2_ros.data.clips import ClipError
 
 
 def test_unknown_masks_are_null(tmp_path: Path) -> None:
@@ -46,3 +48,13 @@ def test_labels_and_attributes(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "walk_manual.json").read_text())
     assert written["masklet_label"] == ["cup", "", "ball"]
     assert written["masklet_attributes"] == [{}, {"verified": False}, {}]
+    again = sav.read(tmp_path / "walk.mp4")
+    assert again.labels == {1: "cup", 5: "ball"} and again.attributes == {2: {"verified": False}}
+    written["masklet_id"] = [7, 3, 1]  # in any order
+    (tmp_path / "walk_manual.json").write_text(json.dumps(written))
+    again = sav.read(tmp_path / "walk.mp4")
+    assert again.object_ids == (2, 4, 8) and again.labels == {8: "cup", 2: "ball"} and list(again.attributes) == [4]
+    written["masklet_label"] = ["cup"]
+    (tmp_path / "walk_manual.json").write_text(json.dumps(written))
+    with pytest.raises(ClipError, match="'masklet_label' must have a str for each of the 3 objects"):
+        sav.read(tmp_path / "walk.mp4")

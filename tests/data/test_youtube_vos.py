@@ -27,3 +27,4 @@ def test_labels_are_categories_and_frames_with_unknown_masks_are_not_listed(tmp_
     again = youtube_vos.read(tmp_path, "walk")
     assert [masks is None for masks in again.masks] == [frame == 5 for frame in range(9)]
     assert again.known is None and len(again) == 9
+    assert again.labels == {1: "cup", 5: "ball"} and again.attributes == {5: {"verified": False}}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sam2_ros"
 
 GENERATED = ("msg", "srv")
-EVERYBODYS = ("command_line", "lazy", "requirements")
+EVERYBODYS = ("command_line", "lazy", "requirements", "version")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
 LIGHT = ("tracking.mask_overlap", "tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
 """Files of tracking that need NumPy alone."""
@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "command_line": (),
     "lazy": (),
     "requirements": (),
+    "version": (),
     "system": EVERYBODYS,
     "model": ("lazy",),
     "acceleration": (
@@ -86,7 +87,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "recordings.outputs",
         "tracking",
     ),
-    "desk": (*EVERYBODYS, "data", "tracking.object_colours"),
+    "desk": (*EVERYBODYS, *LIGHT, "data"),
     "desk.recorded": (
         *EVERYBODYS,
         *NETWORK,
@@ -134,6 +135,7 @@ OWNERS: dict[str, Collection[str]] = {
 """Packages that only these rooms may import."""
 
 WITHOUT_COUNTERPART = {
+    "desk/test_browser.py",  # the fixtures of tests in a browser
     "model/test_parity_image.py",  # the whole network, and another implementation of it
     "tracking/test_parity_stream.py",
 }
@@ -259,14 +261,16 @@ def circles(graph: Mapping[str, Collection[str]]) -> list[str]:
 def without_counterpart(tests: Path, package: Path, exceptions: Collection[str]) -> list[str]:
     """Test files whose name begins with no file or folder of their room, and superfluous exceptions.
 
-    The tests of `ros/node.py` are `ros/test_node.py` and, of an aspect, `ros/test_node_weights.py`.
+    The tests of `ros/node.py` are `ros/test_node.py` and, of an aspect, `ros/test_node_weights.py`; those of a page's
+    `stage.js` are `test_stage.py`.
     """
     unmatched = []
     for path in sorted(tests.rglob("test_*.py")):
         room = package / path.parent.relative_to(tests)
         words = path.stem.removeprefix("test_").split("_")
         names = ["_".join(words[:count]) for count in range(1, len(words) + 1)] + [f"__{words[0]}__"]
-        if not any((room / f"{name}.py").is_file() or any((room / name).glob("*.py")) for name in names):
+        files = [room / f"{name}{kind}" for name in names for kind in (".py", ".js")]
+        if not any(file.is_file() for file in files) and not any(any((room / name).glob("*.py")) for name in names):
             unmatched.append(path.relative_to(tests).as_posix())
     return sorted(set(unmatched) ^ set(exceptions))
 

@@ -76,7 +76,12 @@ def test_ros2_run_executables_start_existing_modules() -> None:
 def test_executables_are_commands() -> None:
     """All that need ROS, and those for recordings and pictures."""
     executables = re.findall(r"^install_executable\((\S+)\)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)
-    assert {*executables} == {"segment", "track", *(name for name, command in COMMANDS.items() if command.needs_ros)}
+    assert {*executables} == {
+        "desk",
+        "segment",
+        "track",
+        *(name for name, command in COMMANDS.items() if command.needs_ros),
+    }
 
 
 def test_public_names_exist() -> None:

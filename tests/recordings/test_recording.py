@@ -65,6 +65,12 @@ def test_moments_of_a_recording(numbers):
             Moment(seconds, "s").index(numbers.stamps)
 
 
+def test_single_images(numbers):
+    assert [image.index for image in numbers.picked([1, 4, 6, 11, 12])] == [1, 6, 11] and list(numbers.damaged) == [4]
+    assert [image.index for image in numbers.stretch(5, 8).picked(range(0, 12, 3))] == [6]
+    assert not list(numbers.picked([]))
+
+
 def test_empty_ranges(numbers):
     assert not list(numbers.images(12)) and not list(numbers.images(3, 3)) and not list(numbers.images_backwards(2, 3))
     assert [image.index for image in numbers.images_backwards(99, 10)] == [11, 10]

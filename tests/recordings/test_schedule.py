@@ -59,6 +59,14 @@ def test_as_the_node_an_id_is_that_which_the_node_has_chosen(recording: FolderRe
     assert summary(schedule(given, recording, as_the_node=True)) == [(0, 1), (1, 2), (9, 1), (10, 7), (11, 8)]
 
 
+def test_object_may_be_renamed_later(recording: FolderRecording) -> None:
+    """As an operator does at the desk, whose prompts a bag has."""
+    name = TimedPrompt(Prompt(1, label="cup"), Moment.parse("9"), "a name")
+    result = schedule([name, click("2", 1)], recording, as_the_node=True)
+    assert summary(result) == [(2, 1), (9, 1)] and not result.left_out
+    assert result.prompts[1].prompt.only_names
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

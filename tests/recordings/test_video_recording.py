@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from video_files import HEIGHT, WIDTH, decoded_in_order, number_of, remux, write_video
 
+from sam2_ros.data import video
 from sam2_ros.data.clips import ClipError
 from sam2_ros.recordings import video_recording
 from sam2_ros.recordings.video_recording import VideoRecording
@@ -28,6 +29,18 @@ def test_frames_in_both_directions(tmp_path, small_blocks):
         np.testing.assert_array_equal(image.pixels, other.pixels)
     assert [number_of(image.pixels) for image in recording.images(17, 20)] == [17, 18, 19]
     assert [number_of(image.pixels) for image in recording.images_backwards(20, 9)] == list(range(20, 8, -1))
+
+
+def test_single_frames_are_decoded_in_one_pass(tmp_path, monkeypatch):
+    recording = VideoRecording(write_video(tmp_path / "walk.mp4"))
+    expected = list(recording.images())
+    begun = []
+    begin = video._Cursor._begin
+    monkeypatch.setattr(video._Cursor, "_begin", lambda self, *where: (begun.append(where), begin(self, *where)))
+    chosen = [1, 4, 9, 11, 30, 39]
+    for image, frame in zip(recording.picked(chosen), chosen, strict=True):
+        np.testing.assert_array_equal(image.pixels, expected[frame].pixels)
+    assert len(begun) == 2, "at the start, and at the key frame before 30"
 
 
 def test_iterators_are_independent(tmp_path, small_blocks):

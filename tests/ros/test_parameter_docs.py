@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sam2_ros.ros.parameter_docs import COMMAND, FILES, config_yaml, parameters_page
-from sam2_ros.ros.parameters import CAMERA_PARAMETERS, SAM2_PARAMETERS
+from sam2_ros.ros.parameters import CAMERA_PARAMETERS, DESK_PARAMETERS, SAM2_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,5 +26,5 @@ def test_yaml_has_every_default() -> None:
 
 def test_page_has_every_parameter() -> None:
     page = parameters_page()
-    for spec in (*SAM2_PARAMETERS, *CAMERA_PARAMETERS):
+    for spec in (*SAM2_PARAMETERS, *CAMERA_PARAMETERS, *DESK_PARAMETERS):
         assert page.count(f"| `{spec.name}` |") == 1

@@ -85,6 +85,23 @@ def test_prompt_by_topic_starts_an_object(robot: Robot, sam2: Sam2Node, kind: st
     assert masklet.box == RegionOfInterest(x_offset=box.x, y_offset=box.y, width=box.width, height=box.height)
 
 
+def test_label_alone_renames_an_object(robot: Robot, sam2: Sam2Node) -> None:
+    applied = robot.listen(msg.PromptArray, "sam2/applied_prompts")
+    robot.wait_for(lambda: robot.count_publishers("sam2/applied_prompts"), "for the topic")
+    robot.show(0)
+    robot.prompt(CLICK, header=header_of(0))
+    (before,) = robot.show(1).masklets
+    name = msg.Prompt(object_id=1, label="cup")
+    (result,) = robot.prompt(name, header=header_of(0))
+    assert result.accepted and (result.object_id, result.masklet.label) == (1, "cup")
+    robot.wait_for(lambda: len(applied) == 2, "for applied prompts")
+    assert applied[1].prompts == [name] and applied[1].header == header_of(0)
+    (after,) = robot.show(2).masklets
+    assert (before.label, after.label) == ("", "cup")
+    (refused,) = robot.prompt(msg.Prompt(object_id=5, label="cup"))
+    assert not refused.accepted and refused.message == "no object 5 is tracked; tracked: 1"
+
+
 def test_prompts_by_service_are_also_answered_on_the_topic(robot: Robot, sam2: Sam2Node) -> None:
     robot.show(0)
     for number, prompt in enumerate((CLICK, BOX, mask_prompt(0)), start=1):

@@ -151,6 +151,37 @@ def test_replace_forgets_the_objects_memory(model, images):
     assert replaced.labels == {1: "cup"}
 
 
+def test_label_alone_renames_and_changes_nothing_else(model, images):
+    name = Prompt(object_id=1, label="mug")
+    renamed = run(model, images[:8], {1: [(replace(CLICK, label="cup"), None)], 4: [(name, 20)]})
+    untouched = run(model, images[:8], {1: [(replace(CLICK, label="cup"), None)]})
+    assert renamed.labels == {1: "mug"} and renamed.newest.masklet(1).label == "mug"
+    assert renamed.frame_at(20).masklet(1).label == "mug", "the object has one label, whenever it was seen"
+    assert renamed.objects[1].prompts == untouched.objects[1].prompts
+    assert [*renamed.objects[1].bank.prompted] == [*untouched.objects[1].bank.prompted]
+    for a, b in zip(logits_of(renamed, 1), logits_of(untouched, 1), strict=True):
+        assert torch.equal(a, b)
+    masklet = renamed.prompt(Prompt(object_id=1, label="cup"))
+    assert masklet.label == "cup" and np.array_equal(masklet.mask, untouched.newest.masklet(1).mask)
+    assert renamed.newest.masklet(1).label == "cup"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt(object_id=7, label="cup"), "no object 7 is tracked; tracked: 1"),
+        (Prompt(label="cup"), "the prompt is empty"),
+        (Prompt(object_id=1), "the prompt is empty"),
+        (Prompt(object_id=1, label="cup", replace=True), "the prompt is empty"),
+    ],
+)
+def test_label_alone_is_for_tracked_objects(model, images, prompt: Prompt, message: str):
+    tracker = run(model, images[:2], {0: [(CLICK, None)]})
+    with pytest.raises(PromptError, match=message):
+        tracker.prompt(prompt)
+    assert tracker.labels == {1: ""}
+
+
 def test_mask_prompt_is_the_answer_on_its_frame(model, images):
     mask = np.zeros((60, 80), dtype=np.uint8)
     mask[10:40, 20:60] = 255

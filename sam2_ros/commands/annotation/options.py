@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam2_ros.command_line import MODELS, CommandParser, Rare, argument
+from sam2_ros.command_line import CommandParser, argument
+from sam2_ros.commands.shared_options import add_model, add_search
 from sam2_ros.data.prompt_text import parse_box, parse_click
 from sam2_ros.data.timed_prompt import Moment
-from sam2_ros.model.config import CONFIGS
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
 
 VERDICTS = ("satisfactory", "unsatisfactory", "no-object")
@@ -62,6 +63,9 @@ def _new() -> tuple[CommandParser, Check]:
     parser.add_argument("project", metavar="PROJECT", type=Path, nargs="?", help=project)
     parser.add_argument("--images", metavar="TOPIC", help="of a bag with several topics of images")
     parser.add_argument("--fps", type=float, metavar="N", help="images a second, of a folder or a video")
+    first = "first frame, if it is not all of the recording: 120, or 4.5s"
+    parser.add_argument("--from", dest="begin", type=_moment, metavar="WHEN", help=first)
+    parser.add_argument("--to", dest="end", type=_moment, metavar="WHEN", help="last frame")
     phase_1 = "frames a second that are annotated one by one in phase 1; default: 6"
     parser.add_argument("--annotated-fps", type=float, default=6.0, metavar="N", help=phase_1)
     proposals = parser.add_argument_group("proposals")
@@ -71,14 +75,8 @@ def _new() -> tuple[CommandParser, Check]:
     rejected = "also what was found and rejected, as rejected, with the reason"
     proposals.add_argument("--rejected", action="store_true", help=rejected)
     proposals.add_argument("--restart", action="store_true", help="forget an earlier search, and search again")
-    for option, number, default, text in (
-        ("--max-objects", int, 32, "objects that are followed at once; more are in further passes; default: 32"),
-        ("--max-masklets", int, 256, "objects in all; default: 256"),
-        ("--period", int, None, "images from one search to the next; default: about a second"),
-        ("--coverage", float, 0.9, "search where masklets cover less of the image; default: 0.9"),
-    ):
-        proposals.add_argument(option, type=number, default=default, metavar="N", help=Rare(text))
-    _add_model(parser)
+    add_search(proposals)
+    add_model(parser.add_argument_group("model"))
 
     def check(options: argparse.Namespace) -> str | None:
         if options.propose and options.tracked:
@@ -129,6 +127,7 @@ def _prompt() -> tuple[CommandParser, Check]:
         %(prog)s run1.annotation 3 --at 120 --click 650,390                       (one more click on object 3)
         """,
         "%(prog)s PROJECT [OBJECT] --at WHEN (--click X,Y | --box X,Y,W,H) [options]",
+        rare=True,
     )
     _add_project(parser)
     parser.add_argument("object", metavar="OBJECT", type=_object, nargs="?", help="its number; none: a new object")
@@ -143,8 +142,9 @@ def _prompt() -> tuple[CommandParser, Check]:
         " frames, correcting what is there. Default: 1 for a new object, else 3"
     )
     parser.add_argument("--phase", type=int, choices=(1, 2, 3), metavar="N", help=phase)
+    _add_seconds(parser)
     _add_new_object(parser)
-    _add_model(parser)
+    add_model(parser.add_argument_group("model"))
     return parser, _check_label
 
 
@@ -164,6 +164,7 @@ def _draw() -> tuple[CommandParser, Check]:
     drawn.add_argument("--mask", metavar="FILE", help="image of the frame's size that is black beside the object")
     drawn.add_argument("--absent", action="store_true", help="the object is not visible")
     parser.add_argument("--phase", type=int, choices=(1, 2, 3), default=1, metavar="N", help="default: 1")
+    _add_seconds(parser)
     _add_new_object(parser)
 
     def check(options: argparse.Namespace) -> str | None:
@@ -183,6 +184,7 @@ def _propagate() -> tuple[CommandParser, Check]:
         %(prog)s run1.annotation 3 --at 120 --from 100 --to 9s --phase 2
         """,
         "%(prog)s PROJECT OBJECT [options]",
+        rare=True,
     )
     _add_project(parser)
     parser.add_argument("object", metavar="OBJECT", type=_object, help="its number")
@@ -190,7 +192,8 @@ def _propagate() -> tuple[CommandParser, Check]:
     parser.add_argument("--from", dest="begin", type=_moment, metavar="WHEN", help="first frame; default: all")
     parser.add_argument("--to", dest="end", type=_moment, metavar="WHEN", help="last frame")
     parser.add_argument("--phase", type=int, choices=(2, 3), default=3, metavar="N", help="2 or 3; default: 3")
-    _add_model(parser)
+    _add_seconds(parser)
+    add_model(parser.add_argument_group("model"))
     return parser, _fine
 
 
@@ -351,19 +354,15 @@ def _add_new_object(parser: CommandParser) -> None:
     parser.add_argument("--picture", type=_picture, metavar="FILE", help=picture)
 
 
+def _add_seconds(parser: CommandParser) -> None:
+    seconds = "how long it took you, for the table of phases; default: not known, and counted as nothing"
+    parser.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help=seconds)
+
+
 def _check_label(options: argparse.Namespace) -> str | None:
     if options.label and options.object is not None:
         return f"--label is for new objects; name this one by `label PROJECT {options.object} {options.label}`"
     return None
-
-
-def _add_model(parser: CommandParser) -> None:
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", choices=CONFIGS, metavar="NAME", help=MODELS)
-    model.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights, or a folder of exported graphs")
-    model.add_argument("--size", type=int, metavar="N", help="input of about N x N pixels; default: the model's")
-    model.add_argument("--aspect", metavar="W:H", help="of the input; `image`: that of each image")
-    model.add_argument("--device", help="cpu, cuda, ...; default: the GPU if there is one")
 
 
 _moment = argument(Moment.parse)
@@ -373,6 +372,16 @@ def _object(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:19]) <= MAX_OBJECT_ID:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of an object (1, 2, ...; `show` lists them)")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _picture(text: str) -> Path:

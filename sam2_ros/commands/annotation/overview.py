@@ -10,6 +10,7 @@ from rich.console import Console
 
 from sam2_ros.annotation.annotated_mask import AUTOMATIC, BY_HAND, PROPAGATED
 from sam2_ros.annotation.film_strip import film_strip
+from sam2_ros.annotation.least_sure import places
 from sam2_ros.annotation.project import Project
 from sam2_ros.annotation.project_recording import recording_of
 from sam2_ros.annotation.timings import Timings, timings
@@ -22,6 +23,9 @@ from sam2_ros.commands.annotation.pictures import (
     write_picture,
 )
 from sam2_ros.commands.annotation.running import frame_at, say
+
+NAMED = 4
+"""How many places are named that the model is least sure of."""
 
 ROWS = 40
 """Maximum number of objects that are listed."""
@@ -48,13 +52,18 @@ def show(options: argparse.Namespace, console: Console) -> None:
 
 
 def _say_all(options: argparse.Namespace, project: Project, console: Console) -> None:
-    frames = f"{project.frame_count} frames at {project.fps:.3g} a second"
+    whole = len(project.span) == project.frame_count
+    part = "" if whole else f"frames {project.span[0]} to {project.span[-1]} of "
+    frames = f"{part}{project.frame_count} frames at {project.fps:.3g} a second"
     say(console, f"{project.recording_path}: {frames}, {len(project.annotated_frames)} of them in phase 1", "bold")
     say(console, counted(objects_by_state(project)))
     if project.objects():
         _say_objects(project, options.state, None if options.all else ROWS, console)
     if work := timings(project):
         _say_work(work, console)
+    if worst := places(project, count=NAMED):
+        named = (f"object {place.object_id} on frame {place.frame} (IoU {place.iou:.2f})" for place in worst)
+        say(console, f"least sure: {', '.join(named)}", "dim")
     if last := list(project.actions(project.last_action - 1)):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last[0].time))
         say(console, f"last action: {last[0].action_id}, {last[0].kind} by {last[0].annotator}, {when}", "dim")

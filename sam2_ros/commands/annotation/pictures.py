@@ -11,6 +11,7 @@ from PIL import Image
 
 from sam2_ros.annotation.annotated_object import REJECTED
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.commands.annotation.options import PICTURES
 from sam2_ros.commands.annotation.running import seconds_at
 from sam2_ros.data.images import save_image
@@ -27,7 +28,7 @@ LEAST_SIDE = 640
 
 def frame_picture(project: Project, recording: Recording, frame: int) -> np.ndarray:
     """A frame with the masks and prompts of all objects, uint8 [H, W, 3] RGB. Raises ProjectError: it is damaged."""
-    image = _pixels(recording, frame)
+    image = pixels_of(recording, frame)
     side = max(image.shape[1], LEAST_SIDE)
     picture = thumbnail(image, _masklets(project, frame), Overlay(), side)
     _draw_prompts(picture, project, frame, side / image.shape[1])
@@ -39,14 +40,13 @@ def sheet_picture(project: Project, recording: Recording) -> np.ndarray:
     objects = project.objects()
     by_hand = {prompt.frame for one in objects for prompt in project.prompts_of(one.object_id)}
     overlay, pictures, captions = Overlay(), list[np.ndarray](), list[str]()
-    for frame in moments(list(recording.span), by_hand):
-        for image in recording.images(frame, frame + 1):
-            masklets = _masklets(project, frame)
-            picture = thumbnail(image.pixels, masklets, overlay, SIDE, len(masklets) <= MAX_LABELS)
-            _draw_prompts(picture, project, frame, SIDE / image.pixels.shape[1])
-            pictures.append(fitted(picture, pictures[0].shape[:2]) if pictures else picture)
-            note = "   by hand" if frame in by_hand else ""
-            captions.append(f"frame {frame}   {seconds_at(recording, frame)}{note}")
+    for image in recording.picked(moments(list(recording.span), by_hand)):
+        frame, masklets = image.index, _masklets(project, image.index)
+        picture = thumbnail(image.pixels, masklets, overlay, SIDE, len(masklets) <= MAX_LABELS)
+        _draw_prompts(picture, project, frame, SIDE / image.pixels.shape[1])
+        pictures.append(fitted(picture, pictures[0].shape[:2]) if pictures else picture)
+        note = "   by hand" if frame in by_hand else ""
+        captions.append(f"frame {frame}   {seconds_at(recording, frame)}{note}")
     if not pictures:
         raise ProjectError(f"no image of {recording.path} could be decoded")
     height, width = pictures[0].shape[:2]
@@ -78,14 +78,6 @@ def counted(states: Mapping[str, int]) -> str:
     total = sum(states.values())
     each = ", ".join(f"{count} {state}" for state, count in states.items())
     return f"{total} object{'s' * (total != 1)}{': ' * bool(each)}{each}"
-
-
-def _pixels(recording: Recording, frame: int) -> np.ndarray:
-    for image in recording.images(frame, frame + 1):
-        return image.pixels
-    raise ProjectError(
-        f"the image of frame {frame} is damaged ({recording.damaged.get(frame, 'it cannot be decoded')})"
-    )
 
 
 def _masklets(project: Project, frame: int) -> list[Masklet]:

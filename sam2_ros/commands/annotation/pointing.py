@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -14,6 +12,7 @@ from rich.console import Console
 from sam2_ros.annotation.annotated_mask import BY_HAND, AnnotatedMask
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project, ProjectError
+from sam2_ros.annotation.project_recording import pixels_of
 from sam2_ros.commands.annotation.pictures import frame_picture, write_picture
 from sam2_ros.commands.annotation.running import annotator, command, frame_at, opened, say, say_damaged, seconds_at
 from sam2_ros.commands.loaded_model import loaded_model
@@ -27,17 +26,18 @@ def prompt(options: argparse.Namespace, console: Console) -> None:
     """Segment an object by clicks or a box. Raises `commands.errors.ERRORS`."""
     with opened(options) as (project, recording):
         seen, by, frame = project.last_action, annotator(options), frame_at(options.at, recording)
-        height, width = _size(project, recording, frame)
+        height, width, _ = pixels_of(recording, frame).shape
         given: Prompt = options.prompt.checked(height, width)
         phase = options.phase or (1 if options.object is None else 3)
         if options.object is not None:
             project.object(options.object)
         assistant = Assistant(project, recording, loaded_model(options), by)
-        with _object(options, project, by) as object_id:
-            if phase == 3:
-                mask = assistant.correct(object_id, frame, given, seen)
-            else:
-                mask = assistant.segment(object_id, frame, given, phase, seen)
+        if options.object is None:
+            mask = assistant.begin(frame, given, options.label, phase, options.seconds)
+        elif phase == 3:
+            mask = assistant.correct(options.object, frame, given, seen, options.seconds)
+        else:
+            mask = assistant.segment(options.object, frame, given, phase, seen, options.seconds)
         _answer(options, project, recording, mask, console)
 
 
@@ -45,15 +45,19 @@ def draw(options: argparse.Namespace, console: Console) -> None:
     """Store a mask that was drawn. Raises `commands.errors.ERRORS`."""
     with opened(options) as (project, recording):
         seen, by, frame = project.last_action, annotator(options), frame_at(options.at, recording)
-        height, width = _size(project, recording, frame)
+        height, width, _ = pixels_of(recording, frame).shape
         if options.absent:
             pixels = np.zeros((height, width), bool)
         else:
             checked = Prompt(mask=read_mask(options.mask)).checked(height, width).mask
             assert checked is not None
             pixels = checked
-        with _object(options, project, by) as object_id:
-            project.put_mask(by, AnnotatedMask.drawn(object_id, frame, pixels, options.phase), None, seen)
+        drawn = AnnotatedMask.drawn(options.object or 0, frame, pixels, options.phase)
+        if options.object is None:
+            object_id = project.begin(by, drawn, None, options.label, options.seconds)
+        else:
+            object_id = options.object
+            project.put_mask(by, drawn, None, seen, options.seconds)
         mask = project.mask(object_id, frame)
         assert mask is not None
         _answer(options, project, recording, mask, console)
@@ -71,7 +75,13 @@ def propagate(options: argparse.Namespace, console: Console) -> None:
         begin = time.monotonic()
         with Progress(console) as progress:
             count = assistant.propagate(
-                object_id, frame, options.phase, range(first, last + 1), progress.on_pass, seen=seen
+                object_id,
+                frame,
+                options.phase,
+                range(first, last + 1),
+                progress.on_pass,
+                seen=seen,
+                seconds=options.seconds,
             )
         say_damaged(console, recording)
         extent = project.extents()[object_id]
@@ -81,30 +91,6 @@ def propagate(options: argparse.Namespace, console: Console) -> None:
             f" {extent.visible} of {extent.known} frames, mean predicted IoU {extent.iou:.2f}",
         )
         say(console, f"next: {command('show', project.folder, '--strip', object_id, f'{object_id}.png')}", "dim")
-
-
-@contextmanager
-def _object(options: argparse.Namespace, project: Project, by: str) -> Iterator[int]:
-    """The object that is meant. A new one goes away again if nothing comes of it."""
-    if options.object is not None:
-        project.object(options.object)
-        yield options.object
-        return
-    object_id = project.add_object(by, options.label)
-    try:
-        yield object_id
-    except BaseException:
-        project.take_back(by, object_id)
-        raise
-
-
-def _size(project: Project, recording: Recording, frame: int) -> tuple[int, int]:
-    """Height and width of a frame. Raises ProjectError if it is damaged."""
-    for image in recording.images(frame, frame + 1):
-        height, width, _ = image.pixels.shape
-        return height, width
-    reason = recording.damaged.get(frame, "it cannot be decoded")
-    raise ProjectError(f"the image of frame {frame} is damaged ({reason}); annotate another one")
 
 
 def _newest_by_hand(project: Project, object_id: int) -> int:

@@ -147,7 +147,7 @@ def _answers_on(frame: StoredFrame, run: FinishedRun, messages: Messages) -> Ite
     recording = run.recording
     time = int(recording.times[frame.frame]) if isinstance(recording, BagRecording) else frame.stamp
     for prompt in run.prompts_on(frame.frame):
-        checked = prompt.checked(frame.height, frame.width)
+        checked = prompt.checked(frame.height, frame.width, may_name=True)
         yield time, PROMPT_TOPIC, messages.prompt(checked, frame.stamp)
     if frame.masks or run.known is None:  # in a bag, an image without a MaskletArray is not annotated
         yield time, MASKLET_TOPIC, messages.masklets(frame)

@@ -68,7 +68,7 @@ class Messages:
         return bytes(self._store.serialize_cdr(image, JPEG))
 
     def _masklet(self, mask: StoredMask, height: int, width: int) -> Any:
-        x, y, box_width, box_height = map(int, box(mask, height) if mask.present else (0, 0, 0, 0))
+        x, y, box_width, box_height = map(int, box(mask.counts, height) if mask.present else (0, 0, 0, 0))
         return self._types["sam2_ros/msg/Masklet"](
             object_id=mask.object_id,
             label=self._labels.get(mask.object_id, ""),
@@ -84,9 +84,9 @@ class Messages:
         return self._types["std_msgs/msg/Header"](time, self._frame_id if frame_id is None else frame_id)
 
 
-def box(mask: StoredMask, height: int, box_min_part: float = BOX_MIN_PART) -> Box:
-    """`Masklet.box` of a stored mask, of which only the rectangle with pixels is decoded."""
-    ends = np.cumsum(mask.counts, dtype=np.int64)
+def box(counts: np.ndarray, height: int, box_min_part: float = BOX_MIN_PART) -> Box:
+    """`Masklet.box` of run lengths, uint32 [K], of which only the rectangle with pixels is decoded."""
+    ends = np.cumsum(counts, dtype=np.int64)
     if len(ends) < 2:
         return Box(0, 0, 0, 0)
     count = len(ends) // 2 * 2  # without the zeros behind the last pixel
@@ -96,8 +96,8 @@ def box(mask: StoredMask, height: int, box_min_part: float = BOX_MIN_PART) -> Bo
     rows, last_rows = starts % height, lasts % height
     whole = bool((starts // height != lasts // height).any())  # runs that reach the lowest row and go on in the first
     top, bottom = (0, height - 1) if whole else (int(rows.min()), int(last_rows.max()))
-    counts = mask.counts[:count].astype(np.int64)
-    counts[0] -= left * height
-    part = rle.decode(np.append(counts, width * height - int(counts.sum())), height, width)[top : bottom + 1]
-    found = Masklet(mask.object_id, "", True, 1.0, 1.0, np.ascontiguousarray(part), box_min_part).box
+    inside = counts[:count].astype(np.int64)
+    inside[0] -= left * height
+    part = rle.decode(np.append(inside, width * height - int(inside.sum())), height, width)[top : bottom + 1]
+    found = Masklet(0, "", True, 1.0, 1.0, np.ascontiguousarray(part), box_min_part).box
     return found._replace(x=found.x + left, y=found.y + top)

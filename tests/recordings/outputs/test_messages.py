@@ -90,4 +90,4 @@ def test_box_is_that_of_the_whole_mask(seed: int) -> None:
         mask[:, 4:7] = mask[20:, 15] = mask[:3, 16] = True
     mask ^= rng.random(mask.shape) < 0.01 * (seed % 3)
     stored = StoredMask(0, 1, True, 1.0, 1.0, rle.encode(mask))
-    assert messages.box(stored, 23) == Masklet(1, "", True, 1.0, 1.0, mask, 0.1).box
+    assert messages.box(stored.counts, 23) == Masklet(1, "", True, 1.0, 1.0, mask, 0.1).box

@@ -1,0 +1,119 @@
+// The line to the server: requests with answers, events, pictures; found again by itself when it is lost.
+
+import { Emitter } from "./emitter.js";
+
+const FIRST_WAIT = 500; // milliseconds until the first attempt to reconnect
+const LONGEST_WAIT = 5000;
+
+/** What the server says when it cannot follow a request; the message is for the person. */
+export class Refused extends Error {}
+
+/**
+ * Emits "open", "lost" (with the seconds until the next attempt), "picture" (header, jpeg: Blob), and every event under
+ * its type, such as "hello".
+ */
+export class Connection extends Emitter {
+  #socket = null;
+  #waiting = new Map(); // requests without an answer yet, by their number
+  #number = 0;
+  #wait = FIRST_WAIT;
+  #timer = 0;
+  #quickest = Infinity; // milliseconds of the quickest request: the server's clock is read off its answer
+  #ahead = 0; // milliseconds that the server's clock is ahead of ours
+
+  #held = null; // messages that wait until the page is ready for them
+
+  connected = false;
+
+  /** Keeps what comes in until `proceed`. */
+  hold() {
+    this.#held ??= [];
+  }
+
+  proceed() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const data of held) this.#receive(data);
+  }
+
+  open() {
+    clearTimeout(this.#timer);
+    const address = new URL("/socket", window.location.href);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      if (socket !== this.#socket) return;
+      this.connected = true;
+      this.#wait = FIRST_WAIT;
+      this.emit("open");
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      if (this.#held) this.#held.push(data);
+      else this.#receive(data);
+    };
+    socket.onclose = () => {
+      if (socket === this.#socket) this.#lose();
+    };
+    const before = this.#socket;
+    this.#socket = socket;
+    before?.close();
+  }
+
+  /** The answer to a request; throws `Refused` when the server refuses it, or when the line is lost before it answers. */
+  request(type, fields = {}) {
+    if (!this.connected) return Promise.reject(new Refused("The desk's server is out of reach at the moment."));
+    const id = ++this.#number;
+    this.#socket.send(JSON.stringify({ ...fields, type, id }));
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, sent: Date.now() }));
+  }
+
+  /** Tells the server that a picture of this key has been shown, or left out: it may send another one. */
+  shown(key) {
+    if (this.connected) this.#socket.send(JSON.stringify({ type: "shown", key }));
+  }
+
+  /** Milliseconds since a moment of the server's clock. */
+  since(moment) {
+    return Date.now() + this.#ahead - moment;
+  }
+
+  #receive(data) {
+    if (typeof data !== "string") {
+      const length = new DataView(data).getUint32(0);
+      const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+      this.emit("picture", header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+      return;
+    }
+    const event = JSON.parse(data);
+    if (event.type === "answer") this.#answer(event);
+    else this.emit(event.type, event);
+  }
+
+  #answer(answer) {
+    const request = this.#waiting.get(answer.id);
+    if (!request) return;
+    this.#waiting.delete(answer.id);
+    const took = Date.now() - request.sent;
+    if (answer.now_ms !== undefined && took <= this.#quickest) {
+      this.#quickest = took;
+      const between = answer.now_ms - (request.sent + took / 2); // exact to half of what the request took
+      this.#ahead = Math.sign(between) * Math.max(Math.abs(between) - took / 2, 0);
+    }
+    if (answer.ok) request.resolve(answer);
+    else request.reject(new Refused(answer.message));
+  }
+
+  #lose() {
+    this.connected = false;
+    this.#held = null;
+    for (const { reject } of this.#waiting.values()) {
+      reject(new Refused("The connection was lost before the answer came. Look whether it was done."));
+    }
+    this.#waiting.clear();
+    this.emit("lost", this.#wait / 1000);
+    this.#timer = setTimeout(() => this.open(), this.#wait * (0.8 + 0.4 * Math.random()));
+    this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
+  }
+}
