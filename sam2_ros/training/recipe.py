@@ -38,6 +38,8 @@ class Stage:
 
     size: Count | None = 128
     """Images have about as many pixels as a square with this side, a multiple of 32. None: the model's own size."""
+    smallest_size: Count | None = None
+    """Batches are shrunk to sizes from this one to `size`, drawn for each. None: all have `size`."""
     aspect: str | None = None
     """Aspect of images, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
     model's own."""
@@ -91,6 +93,8 @@ class Stage:
     """Processes that make samples, for each process that trains."""
 
     def __post_init__(self) -> None:
+        if self.size is not None and self.smallest_size is not None and self.smallest_size > self.size:
+            raise ValueError(f"`smallest_size` ({self.smallest_size}) is larger than `size` ({self.size})")
         if self.tables + self.photographs > 1:
             raise ValueError(
                 f"`tables` ({self.tables}) and `photographs` ({self.photographs}) add up to more than all scenes"
