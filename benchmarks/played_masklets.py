@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -23,6 +24,7 @@ from sam2_ros import msg, srv
 from sam2_ros.ros import process
 from sam2_ros.ros.images import to_message
 from sam2_ros.ros.masklets import to_array
+from sam2_ros.ros.topics import IMAGE_TOPIC
 from sam2_ros.scenes.demo_scene import NAMES, demo_scene
 from sam2_ros.tracking.masklet import Frame, Masklet
 
@@ -43,6 +45,13 @@ class PlayedMasklets:
         self._masklets = self.sam2.create_publisher(msg.MaskletArray, "~/masklets", 10)
         self.sam2.create_subscription(Image, "image", lambda image: None, qos_profile_sensor_data)
         self.sam2.create_service(srv.PromptObject, "~/prompt", lambda request, response: response)
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK,
+            name=f"{self.sam2.get_fully_qualified_name()}: tracking",
+            values=[KeyValue(key=IMAGE_TOPIC, value=self._images.topic_name)],
+        )
+        diagnostics = self.sam2.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.sam2.create_timer(1.0, lambda: diagnostics.publish(DiagnosticArray(status=[status])))
         self._period, self._delay = 1 / rate, delay
         clip = demo_scene(FRAMES)
         there_and_back = [*range(FRAMES), *range(FRAMES - 2, 0, -1)]

@@ -214,9 +214,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     actions = [*misspelling_warnings(context), sam2, *viewer(context)]
     if flag(context, "desk"):
         # One for all cameras, which it finds by itself; those of other launch files, too.
-        time = {"use_sim_time": flag(context, "use_sim_time")}
         actions.append(
-            Node(executable="desk", name="desk", parameters=[parameters_of(context, DESK_ARGUMENTS), time], **common)
+            Node(
+                executable="desk",
+                name="desk",
+                parameters=[
+                    ParameterFile(arguments["params_file"]),
+                    parameters_of(context, DESK_ARGUMENTS),
+                    {"use_sim_time": flag(context, "use_sim_time")},
+                ],
+                **common,
+            )
         )
     if not flag(context, "camera"):
         return actions

@@ -10,12 +10,14 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 from browser import Visit, chromium
+from desk_operator import Operator
 from desk_robot import DeskRobot
 from desk_visitor import DeskVisitor, innermost
 from PIL import Image
@@ -36,6 +38,9 @@ SCREENS: dict[str, dict[str, object]] = {
         "device_scale_factor": 2,
     },
 }
+APART = range(16)
+"""Frames of the scene on which the cars are not in front of each other."""
+
 SCHEMES = ("light", "dark")
 PATIENCE = 600_000  # ms
 LARGEST = 150_000  # bytes of a picture
@@ -74,31 +79,45 @@ def live(browser: Browser, folder: Path, album: Album) -> None:
     with DeskRobot(folder, rate=6.0) as robot:
         address = robot.address
         with visiting(browser, address, "desktop", "light") as visited:
-            visitor = DeskVisitor(visited)
-
-            def truth(thing: int) -> np.ndarray:
-                return robot.truth(int(visitor.page.evaluate("desk.shown.stamp")), thing)
-
-            def new(label: str, do: Callable[[], object]) -> None:
-                count = len(robot.results)
-                visitor.page.keyboard.press("Escape")
-                visitor.page.get_by_label("Label for new objects").fill(label)
-                do()
-                robot.result(count)
-
-            new("duck", lambda: visitor.box(truth(DUCK)))
-            new("red car", lambda: visitor.click(*innermost(truth(CAR))))
-            visitor.page.locator(".candidates").wait_for()
-            album.take(visitor, "live-candidates-desktop-light")
-            visitor.page.keyboard.press("Escape")
-            visitor.page.wait_for_timeout(15_000)  # for something on the timeline
+            track(Operator(visited, robot), album)
         for screen in SCREENS:
             for scheme in SCHEMES:
                 with visiting(browser, address, screen, scheme) as visited:
-                    visitor = DeskVisitor(visited)
-                    visitor.row(2).wait_for()
-                    visitor.page.wait_for_timeout(2000)  # for rate and latency
-                    album.take(visitor, f"live-{screen}-{scheme}")
+                    operator = Operator(visited, robot)
+                    operator.row(3).wait_for()
+                    operator.page.wait_for_timeout(2000)  # for rate and latency
+                    operator.wait_for_frame(APART)
+                    album.take(operator, f"live-{screen}-{scheme}")
+
+
+def track(operator: Operator, album: Album) -> None:
+    """Three things, with some time for the timeline."""
+    robot, page = operator.robot, operator.page
+    label = page.get_by_label("Label for new objects")
+    live = page.locator(".transport").get_by_role("button", name="Live", exact=True)
+    operator.pause_at(APART)
+    label.fill("red car")
+    operator.new_object(lambda: operator.click(*operator.place(CAR)))
+    count = len(robot.results)
+    operator.click(*operator.place(TWIN), button="right")
+    robot.result(count)
+    page.keyboard.press("Escape")
+    label.fill("other car")
+    operator.new_object(lambda: operator.box(robot.truth(operator.stamp, TWIN)))
+    live.click()
+    page.wait_for_timeout(15_000)
+    page.keyboard.press("Escape")
+    operator.pause_at(APART)
+    label.fill("duck")
+    x, y, width, height = cv2.boundingRect(robot.truth(operator.stamp, DUCK).astype(np.uint8))
+    operator.new_object(lambda: operator.click(round(x + 0.68 * width), round(y + 0.25 * height)))  # its head
+    page.locator(".candidates").wait_for()
+    label.fill("")
+    live.click()
+    page.wait_for_timeout(2000)
+    operator.wait_for_frame(APART)
+    album.take(operator, "live-candidates-desktop-light")
+    page.keyboard.press("Escape")
 
 
 def recorded(browser: Browser, folder: Path, album: Album) -> None:

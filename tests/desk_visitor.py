@@ -30,6 +30,10 @@ class DeskVisitor:
             f"{drawn}.sort((one, other) => one - other).join() === '{','.join(map(str, sorted(object_ids)))}'"
         )
 
+    def wait_for_mask(self, object_id: int) -> None:
+        """Waits until this object is drawn."""
+        self.wait_for(f"desk.stage.frame?.masks.some((shown) => shown.object_id === {object_id} && shown.mask)")
+
     def masks(self, object_ids: list[int]) -> ShownMasks:
         """What the canvas shows of these objects."""
         return ShownMasks(self.page, object_ids)

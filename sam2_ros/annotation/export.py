@@ -39,8 +39,11 @@ LIST = "export.json"
 """File beside the formats: which of them are of an export, and of what projects."""
 
 OnProgress = Callable[[int, int, str], None]
-"""Called with the number of images that are written, that of all formats together, and the name of the format. An
-error that it raises ends the export; what is complete stays."""
+"""Called with the number of images that are written, that of all formats together, and the name of the format; before
+that, with those that are read, and `READING`. An error that it raises ends the export; what is complete stays."""
+
+READING = "reading"
+"""What is done first."""
 
 
 class ExportError(ProjectError):
@@ -174,7 +177,10 @@ def export_all(
         if not unverified and not verified_only:
             _refuse_unverified(projects)
         states = (VERIFIED, OPEN, PROPOSED) if unverified else (VERIFIED,)
-        read = _Progress(sum(len(one.recording.span) for one in sources), "reading", on_progress)
+        if not any(has_masks(project, one) for project in projects for one in project.objects(*states)):
+            what = "masklets" if unverified else "verified masklets"
+            raise ExportError(f"there are no {what} to export in {', '.join(str(one.folder) for one in projects)}")
+        read = _Progress(sum(len(one.recording.span) for one in sources), READING, on_progress)
         clips, notes = list[ExportedClip](), list[str]()
         for name, project, source in zip(clip_names(sources), projects, sources, strict=True):
             masklets = ProjectMasklets(project, source.recording, project.objects(*states), read)
@@ -184,9 +190,6 @@ def export_all(
                 clips.append(ExportedClip(name, run, masklets))
             else:
                 notes.append(f"{name} is left out: {project.folder} has no masklets to export")
-        if not clips:
-            what = "masklets" if unverified else "verified masklets"
-            raise ExportError(f"there are no {what} to export in {', '.join(str(one.folder) for one in projects)}")
         for output in chosen:
             for clip in clips:
                 notes += _check(output, clip)

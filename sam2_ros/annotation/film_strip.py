@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,7 +30,21 @@ LEAST = 0.2
 TINT = 0.22
 """Opacity of the mask: the object has to be seen through it."""
 
-PAPER, INK, FAINT, LINE = (250, 250, 250), (24, 26, 32), (120, 124, 134), (214, 216, 222)
+
+@dataclass(frozen=True)
+class Paper:
+    """What a film strip is printed on."""
+
+    ground: RGB
+    ink: RGB
+    faint: RGB
+    line: RGB
+
+
+LIGHT = Paper((250, 250, 250), (24, 26, 32), (120, 124, 134), (214, 216, 222))
+DARK = Paper((21, 24, 29), (234, 238, 243), (163, 173, 186), (52, 59, 69))
+"""For a dark room."""
+
 MARGIN, GAP, CAPTION, EDGE, BAR = 16, 10, 24, 4, 16
 COLOURS: Mapping[str, RGB] = {
     AUTOMATIC: (142, 128, 196),
@@ -46,7 +61,9 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def film_strip(project: Project, recording: Recording, object_id: int, moments: int = MOMENTS) -> np.ndarray:
+def film_strip(
+    project: Project, recording: Recording, object_id: int, moments: int = MOMENTS, paper: Paper = LIGHT
+) -> np.ndarray:
     """Picture of a masklet at several moments, and where on all frames it is visible: uint8 [H, W, 3] RGB.
 
     Each moment shows the object with its surroundings, as large as fits; the frame around it says where the mask came
@@ -54,6 +71,7 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
 
     Args:
         moments: maximum number of pictures, at least 2.
+        paper: what it is printed on.
 
     Raises:
         ProjectError: there is no such object, or it has no masks.
@@ -68,7 +86,7 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
     for image in recording.picked(chosen):
         frame, mask = image.index, masks[image.index]
         nearest = min(visible, key=lambda other: (abs(other.frame - frame), other.frame), default=None)
-        pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours))
+        pictures.append(_moment(image.pixels, mask, _box(nearest, mask), colours, paper.ground))
         captions.append((f"{frame}", _caption(mask), f"{(image.stamp - recording.stamps[0]) / 1e9:.1f} s"))
     if not pictures:
         raise ProjectError(f"object {object_id} cannot be shown: the images of its frames are damaged")
@@ -76,7 +94,8 @@ def film_strip(project: Project, recording: Recording, object_id: int, moments: 
     rating = f", predicted IoU {np.mean([mask.iou for mask in visible]):.2f}" if visible else ""
     title = f"{object_id}  {known.label}".rstrip()
     reason = f" ({known.reason})" if known.reason else ""
-    return _sheet(pictures, captions, title, f"{known.state}{reason} · {extent}{rating}", masks, chosen, project.span)
+    subtitle = f"{known.state}{reason} · {extent}{rating}"
+    return _sheet(pictures, captions, title, subtitle, masks, chosen, project.span, paper)
 
 
 def chosen_moments(masks: Sequence[AnnotatedMask], moments: int = MOMENTS) -> list[int]:
@@ -131,7 +150,7 @@ def _caption(mask: AnnotatedMask) -> str:
 
 
 def _moment(
-    image: np.ndarray, mask: AnnotatedMask, box: tuple[int, int, int, int], colours: ObjectColours
+    image: np.ndarray, mask: AnnotatedMask, box: tuple[int, int, int, int], colours: ObjectColours, ground: RGB
 ) -> np.ndarray:
     """The object with its surroundings, in a frame that says where the mask came from: uint8 [HEIGHT, WIDTH, 3]."""
     rows, columns = image.shape[:2]
@@ -145,7 +164,9 @@ def _moment(
     left, top = _within(x + width / 2, wide, columns), _within(y + height / 2, high, rows)
     window = round(left), round(top), max(1, round(wide)), max(1, round(high))
     finer = window[2] < inside[0]
-    picture = cv2.resize(_cut(image, window, PAPER), inside, interpolation=cv2.INTER_CUBIC if finer else cv2.INTER_AREA)
+    picture = cv2.resize(
+        _cut(image, window, ground), inside, interpolation=cv2.INTER_CUBIC if finer else cv2.INTER_AREA
+    )
     cover = _cut(mask.mask.view(np.uint8) * 255, window, (0, 0, 0))
     cover = cv2.resize(cover, inside, interpolation=cv2.INTER_LINEAR if finer else cv2.INTER_AREA)
     masks = {mask.object_id: cover > 127}
@@ -178,23 +199,24 @@ def _sheet(
     masks: Mapping[int, AnnotatedMask],
     chosen: Sequence[int],
     span: range,
+    paper: Paper,
 ) -> np.ndarray:
     """Pictures under a title, above a bar of all frames and what its colours mean."""
     rows, top = math.ceil(len(pictures) / COLUMNS), MARGIN + 62
     width = 2 * MARGIN + COLUMNS * (WIDTH + GAP) - GAP
     below = top + rows * (HEIGHT + CAPTION + GAP) + GAP
-    sheet = Image.new("RGB", (width, below + BAR + 62 + MARGIN), PAPER)
+    sheet = Image.new("RGB", (width, below + BAR + 62 + MARGIN), paper.ground)
     draw = ImageDraw.Draw(sheet)
     font, large = ImageFont.load_default(14), ImageFont.load_default(24)
-    draw.text((MARGIN, MARGIN - 4), title, INK, large, stroke_width=0.3)
-    draw.text((MARGIN, MARGIN + 30), subtitle, FAINT, font)
+    draw.text((MARGIN, MARGIN - 4), title, paper.ink, large, stroke_width=0.3)
+    draw.text((MARGIN, MARGIN + 30), subtitle, paper.faint, font)
     for index, (picture, (frame, rating, time)) in enumerate(zip(pictures, captions, strict=True)):
         x, y = MARGIN + index % COLUMNS * (WIDTH + GAP), top + index // COLUMNS * (HEIGHT + CAPTION + GAP)
         sheet.paste(Image.fromarray(picture), (x, y))
-        draw.text((x + 2, y + HEIGHT + 4), frame, INK, font, stroke_width=0.3)
-        draw.text((x + WIDTH / 2, y + HEIGHT + 4), rating, FAINT, font, anchor="ma")
-        draw.text((x + WIDTH - 2, y + HEIGHT + 4), time, FAINT, font, anchor="ra")
-    _draw_bar(draw, (MARGIN, below, width - 2 * MARGIN), masks, chosen, span)
+        draw.text((x + 2, y + HEIGHT + 4), frame, paper.ink, font, stroke_width=0.3)
+        draw.text((x + WIDTH / 2, y + HEIGHT + 4), rating, paper.faint, font, anchor="ma")
+        draw.text((x + WIDTH - 2, y + HEIGHT + 4), time, paper.faint, font, anchor="ra")
+    _draw_bar(draw, (MARGIN, below, width - 2 * MARGIN), masks, chosen, span, paper)
     return np.asarray(sheet)
 
 
@@ -204,6 +226,7 @@ def _draw_bar(
     masks: Mapping[int, AnnotatedMask],
     chosen: Sequence[int],
     span: range,
+    paper: Paper,
 ) -> None:
     """All frames of the project in a row: full where the object is visible, thin where it is absent.
 
@@ -213,7 +236,7 @@ def _draw_bar(
     """
     left, top, width = place
     font = ImageFont.load_default(14)
-    draw.rectangle([left, top, left + width, top + BAR], LINE)
+    draw.rectangle([left, top, left + width, top + BAR], paper.line)
     for by_hand in (False, True):  # what is by hand is drawn last, at least two pixels wide
         for frame, mask in masks.items():
             if (mask.origin in BY_HAND) == by_hand:
@@ -224,19 +247,19 @@ def _draw_bar(
                 draw.rectangle([begin, middle - half, end, middle + half], COLOURS[mask.origin])
     for frame in chosen:
         x = left + width * (span.index(frame) + 0.5) / len(span)
-        draw.polygon([(x - 4, top - 8), (x + 4, top - 8), (x, top - 2)], FAINT)
-    draw.text((left, top + BAR + 6), f"{span[0]}", FAINT, font)
-    draw.text((left + width, top + BAR + 6), f"{span[-1]}", FAINT, font, anchor="ra")
+        draw.polygon([(x - 4, top - 8), (x + 4, top - 8), (x, top - 2)], paper.faint)
+    draw.text((left, top + BAR + 6), f"{span[0]}", paper.faint, font)
+    draw.text((left + width, top + BAR + 6), f"{span[-1]}", paper.faint, font, anchor="ra")
     x, y = left, top + BAR + 34
     for origin in COLOURS:
         if any(mask.origin == origin for mask in masks.values()):
             draw.rectangle([x, y + 3, x + 12, y + 15], COLOURS[origin])
-            draw.text((x + 18, y), WORDS[origin], INK, font)
+            draw.text((x + 18, y), WORDS[origin], paper.ink, font)
             x += round(18 + font.getlength(WORDS[origin]) + 24)
     if any(not mask.present for mask in masks.values()):
-        draw.rectangle([x, y + 7, x + 12, y + 11], FAINT)
-        draw.text((x + 18, y), "thin: absent", INK, font)
+        draw.rectangle([x, y + 7, x + 12, y + 11], paper.faint)
+        draw.text((x + 18, y), "thin: absent", paper.ink, font)
         x += round(18 + font.getlength("thin: absent") + 24)
     if len(masks) < len(span):
-        draw.rectangle([x, y + 3, x + 12, y + 15], LINE)
-        draw.text((x + 18, y), "unknown", INK, font)
+        draw.rectangle([x, y + 3, x + 12, y + 15], paper.line)
+        draw.text((x + 18, y), "unknown", paper.ink, font)

@@ -30,7 +30,10 @@ def main() -> int:
     """Starts the desk over a recording if one is named, otherwise over the cameras of the robot."""
     arguments = sys.argv[1:]
     own = arguments[: arguments.index(ROS_ARGUMENTS)] if ROS_ARGUMENTS in arguments else arguments
-    options = parser().parse_args(own)
+    parsed = parser()
+    options = parsed.parse_args(own)
+    if options.demo and options.recording is not None:
+        parsed.error("--demo is for a desk without a recording")
     return live(options) if options.recording is None else recorded(options)
 
 

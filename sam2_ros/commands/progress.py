@@ -18,6 +18,9 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+READING = "reading"
+"""What an export does first."""
+
 WINDOW = 20.0
 """Seconds of which the rate and the time left are an average."""
 
@@ -80,6 +83,13 @@ class Progress:
         """Show how many images are written, of those of all outputs."""
         if total:
             self._show("writing", f"writing {name}".rstrip(), done, total)
+
+    def on_export(self, done: int, total: int, what: str) -> None:
+        """Show how many images are read, or written (`annotation.export.OnProgress`)."""
+        if what != READING:
+            self.on_output(done, total, what)
+        elif total:
+            self._show(READING, READING, done, total)
 
     def _show(self, task: str, description: str, done: int, total: int) -> None:
         if task not in self._tasks:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sam2_ros.data.clips import ClipError
 from sam2_ros.data.natural_order import natural
@@ -34,6 +34,8 @@ def opened(file: Path, frame: int | None) -> Iterator[Image.Image]:
         raise ClipError(file, "the file is missing", frame) from None
     except ClipError:
         raise
+    except UnidentifiedImageError as error:  # its message is the path again
+        raise ClipError(file, "cannot be decoded as an image: it is of no known format", frame) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ClipError(file, f"cannot be decoded as an image: {error}", frame) from error
 

@@ -204,7 +204,7 @@ class Server:
         return protocol
 
     async def _close_quiet_connections(self) -> None:
-        """Those that never ask for anything, or take nothing of what they asked for. Others are told that it is there."""
+        """Those that ask for nothing, or take nothing of what they asked for. Others hear that the desk is there."""
         for second in count():
             await asyncio.sleep(1)
             for connection in self._connections.values():

@@ -91,7 +91,7 @@ def parameters_page() -> str:
     """The text of docs/parameters.md."""
     camera = "`rate`, `loop`, `source` and `frame_id` are arguments of the launch file, with `camera:=true`."
     sam2 = f"## sam2\n\n{_table(SAM2_PARAMETERS)}"
-    desk = f"The page in the browser; `host` and `port` are arguments of the launch file.\n\n{_table(DESK_PARAMETERS)}"
+    desk = f"`host` and `port` are arguments of the launch file, with `desk:=true`.\n\n{_table(DESK_PARAMETERS)}"
     follow = f"The example in [robot.md](robot.md).\n\n{_table(FOLLOW_PARAMETERS)}"
     nodes = [f"## camera\n\n{camera}\n\n{_table(CAMERA_PARAMETERS)}", f"## desk\n\n{desk}", f"## follow\n\n{follow}"]
     return "\n".join([PAGE_HEAD, sam2, *nodes]) + PAGE_TAIL

@@ -485,6 +485,13 @@ DESK_PARAMETERS = (
     ),
     ParameterSpec("port", 8642, "The port of the page. 0: any free one.", range=(0, 65535), applies="start"),
     ParameterSpec(
+        "token_file",
+        "",
+        "A file with the token for other machines, so that the address stays the same; it is made if it is not there."
+        " Empty: a new token at each start.",
+        applies="start",
+    ),
+    ParameterSpec(
         "max_width",
         1920,
         "Wider pictures are scaled down for the page, which draws masks in the image's own pixels all the same. 0: none"

@@ -45,6 +45,11 @@ def from_message(message: msg.Prompt) -> Prompt:
     )
 
 
+def points(message: msg.Prompt) -> bool:
+    """Whether a prompt points at something; otherwise it gives an object another label, at most."""
+    return bool(message.clicks or message.box.width or message.box.height or message.mask.data)
+
+
 def to_message(prompt: Prompt, object_id: int) -> msg.Prompt:
     """The message of an applied prompt and its object; sent again, it has the same effect.
 

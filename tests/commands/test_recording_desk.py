@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from small_projects import make_project, write_images
 
 from sam2_ros.annotation.project import Project
 from sam2_ros.commands import desk as module
+from sam2_ros.commands.annotation.opened_project import opened_project
 from sam2_ros.commands.desk import main
 
 FAST = ("--port", "0", "--no-browser", "--size", "64", "--device", "cpu", "--annotator", "ann")
@@ -68,22 +70,22 @@ def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arg
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_propagation(tmp_path: Path) -> None:
     """kill -9: what was answered is there, no masklet is there in part; the next desk goes on."""
-    images = write_images(make_clip("walk", 250), tmp_path / "walk")
+    images = write_images(make_clip("walk", 100), tmp_path / "walk")
     project = tmp_path / "walk.annotation"  # as `sam2_ros annotate new` makes it
     with running(tmp_path / "log", images, *FAST) as desk, DeskPage(desk.url, "ben") as page:
-        object_id = page.request("begin", frame=125, prompt=click(20, 20), label="cup", seconds=1)["object_id"]
-        page.request("propagate", object_id=object_id, frame=125, phase=3)
+        object_id = page.request("begin", frame=50, prompt=click(20, 20), label="cup", seconds=1)["object_id"]
+        page.request("propagate", object_id=object_id, frame=50, phase=3)
         page.wait("job", lambda event: event["done"] > 5)
         desk.process.kill()
         assert desk.process.wait(TIMEOUT) == -signal.SIGKILL
     with Project(project) as opened:
-        assert [mask.frame for mask in opened.masks_of(object_id)] == [125]
+        assert [mask.frame for mask in opened.masks_of(object_id)] == [50]
         assert opened.object(object_id).label == "cup"
     with running(tmp_path / "log", images, *FAST) as desk, DeskPage(desk.url, "ben") as page:
         assert page.hello["annotator"] == "ann" and page.hello["project"] == str(project)
         told = page.wait("project")
         assert [(one["label"], one["masks"]) for one in told["objects"]] == [("cup", 1)]
-        job = page.request("propagate", object_id=object_id, frame=125, phase=3)["job"]
+        job = page.request("propagate", object_id=object_id, frame=50, phase=3)["job"]
         assert page.ended(job)["state"] == "done"
         page.request("undo")
         page.request("undo")
@@ -94,7 +96,7 @@ def test_killed_in_the_middle_of_a_propagation(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_in_the_middle_of_an_export(tmp_path: Path) -> None:
     """Its command ends with it, since its terminal is gone."""
-    project = make_project(tmp_path, frames=250)
+    project = make_project(tmp_path, frames=120)
     with running(tmp_path / "log", project, *FAST) as desk, DeskPage(desk.url, "ben") as page:
         page.request("export", formats=["bag", "davis", "coco", "video"])
         page.wait("job", lambda event: event["message"])
@@ -124,6 +126,14 @@ def test_wrong_recording(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypa
     assert "is not there" in refused(capsys, monkeypatch, project)
 
 
+def test_wrong_model(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can be known at once is said at once, and nothing is made."""
+    images = write_images(make_clip("walk", 3), tmp_path / "walk")
+    assert "nope.pt: no such file" in refused(capsys, monkeypatch, images, "--checkpoint", tmp_path / "nope.pt")
+    assert "there is no device 'gpu7'" in refused(capsys, monkeypatch, images, "--device", "gpu7")
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+
+
 def test_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path, frames=9)
     with socket.socket() as taken:
@@ -142,15 +152,28 @@ def test_read_only_folder(tmp_path: Path, capsys: pytest.CaptureFixture, monkeyp
         assert "Read-only file system; give another folder: --project FOLDER" in said
 
 
-@pytest.mark.slow
+def options(*arguments: object) -> argparse.Namespace:
+    return module.parser().parse_args(list(map(str, arguments)))
+
+
 def test_recording_that_was_moved_is_remembered(tmp_path: Path) -> None:
     project = make_project(tmp_path / "here", frames=9)
-    shutil.move(tmp_path / "here/images", tmp_path / "moved")
     moved = tmp_path / "moved"
-    with running(tmp_path / "log", moved, "--project", project, *FAST) as desk, DeskPage(desk.url) as page:
-        assert page.get("/picture/3")[0] == 200
-    with Project(project) as opened:
-        assert opened.recording_path == tmp_path / "moved"
+    shutil.move(tmp_path / "here/images", moved)
+    folder, recording = opened_project(options(moved, "--project", project))
+    assert (folder, recording.path) == (project, moved)
+    folder, recording = opened_project(options(project))
+    assert (folder, recording.path) == (project, moved)
+
+
+def test_project_is_made_as_annotate_new_makes_it(tmp_path: Path) -> None:
+    images = write_images(make_clip("walk", 9), tmp_path / "walk")
+    folder, recording = opened_project(options(images, "--fps", 12, "--annotated-fps", 3))
+    assert folder == tmp_path / "walk.annotation" and recording.fps == 12
+    with Project(folder) as made:
+        assert made.annotated_frames == [0, 4, 8]
+    folder, recording = opened_project(options(images))
+    assert recording.fps == 12, "it is that of the project"
 
 
 def test_options_are_those_of_both_desks() -> None:

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 from browser import Visit
+from desk_operator import Operator
 from desk_robot import FRAMES, DeskRobot, pixels
-from desk_visitor import DeskVisitor, Fingers, Keyboard, innermost, iou
+from desk_visitor import Fingers, Keyboard, iou
 from shown_masks import overlap
 from std_srvs.srv import Trigger
 
@@ -27,46 +28,6 @@ pytestmark = pytest.mark.slow
 def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRobot]:
     with DeskRobot(tmp_path_factory.mktemp("robot")) as robot:
         yield robot
-
-
-class Operator(DeskVisitor):
-    """What somebody at the page of a robot does, and what they see."""
-
-    def __init__(self, visited: Visit, robot: DeskRobot) -> None:
-        super().__init__(visited)
-        self.robot = robot
-
-    @property
-    def stamp(self) -> int:
-        """Of the picture on the screen, ns."""
-        return int(self.page.evaluate("desk.shown.stamp"))
-
-    def place(self, thing: int) -> tuple[int, int]:
-        """Where a thing of the scene is in the picture on the screen: its innermost pixel, column and row."""
-        return innermost(self.robot.truth(self.stamp, thing))
-
-    def pause_at(self, frames: range) -> None:
-        """Pauses the picture when it shows one of these frames of the scene."""
-        for _ in range(100):
-            if self.robot.frames.get(self.stamp) in frames:
-                self.page.keyboard.press("Space")
-                self.wait_for("document.body.classList.contains('is-frozen')")
-                if self.robot.frames[self.stamp] in frames:
-                    return
-                self.page.keyboard.press("Space")
-            self.page.wait_for_timeout(100)
-        raise AssertionError("the camera does not show these frames")
-
-    def new_object(self, do: Callable[[], object]) -> int:
-        """Does something that starts an object. Returns its ID when it is tracked, and the panel has it."""
-        answered = len(self.robot.results)
-        do()
-        result = self.robot.result(answered)
-        assert result.accepted, result.message
-        object_id = int(result.object_id)
-        self.robot.wait_for(lambda: object_id in self.robot.objects(), "for a new object")
-        self.row(object_id).wait_for()
-        return object_id
 
 
 def different(candidates: list[np.ndarray]) -> list[np.ndarray]:
@@ -112,7 +73,7 @@ def test_refine_with_no_box_second_candidate_and_remove(operator: Operator) -> N
     twin, true_car = (robot.truth(stamp, thing) for thing in (TWIN, CAR))
     assert np.count_nonzero(second & twin) < 0.6 * np.count_nonzero(first & twin)
     assert iou(second, true_car) > 0.6
-    page.get_by_role("button", name="Live", exact=True).click()
+    page.locator(".transport").get_by_role("button", name="Live", exact=True).click()
 
     duck = operator.new_object(lambda: operator.box(robot.truth(operator.stamp, DUCK)))
     stamp = max(robot.masklets)
@@ -156,7 +117,7 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
     duck = operator.new_object(lambda: operator.box(robot.truth(old, DUCK)))
     result = robot.result(answered)
     assert result.accepted and nanoseconds(result.header.stamp) == old and operator.stamp == old
-    operator.wait_for_masks({car, duck})
+    operator.wait_for_mask(duck)
     drawn = overlap(operator.masks([duck]).now(), {duck: pixels(result.masklet.mask)})
     assert drawn[duck] > 0.9  # on the old frame
     stamp = max(robot.masklets)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from browser import Visit
-from desk_visitor import DeskVisitor, innermost, iou
+from desk_visitor import DeskVisitor, Fingers, innermost, iou
 from recorded_desk import RecordedDesk, write_recording
 from shown_masks import overlap
 
@@ -16,6 +16,8 @@ from sam2_ros.annotation.annotated_mask import DRAWN, PROMPTED, PROPAGATED, Anno
 from sam2_ros.annotation.project import Project
 from sam2_ros.data.clip import Clip
 from sam2_ros.scenes.demo_scene import CAR, DUCK, TWIN, demo_scene
+
+MARKUP = "<img src=x onerror=alert(1)> & <b>car</b>"
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +29,12 @@ def clip() -> Clip:
     return demo_scene(FRAMES)
 
 
-@pytest.fixture
-def desk(clip: Clip, tmp_path: Path) -> Iterator[RecordedDesk]:
-    """Over a recording of its own."""
-    write_recording(clip, tmp_path / "demo")
-    with RecordedDesk(tmp_path / "demo") as desk:
+@pytest.fixture(scope="module")
+def desk(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedDesk]:
+    """Over the clip as a recording."""
+    recording = tmp_path_factory.mktemp("recordings") / "demo"
+    write_recording(clip, recording)
+    with RecordedDesk(recording) as desk:
         yield desk
 
 
@@ -50,13 +53,18 @@ class Annotator(DeskVisitor):
         """On the screen."""
         return int(self.page.evaluate("desk.shown.frame"))
 
-    @property
-    def selected(self) -> int | None:
-        return self.page.evaluate("desk.annotating.selected")
-
     def wait_for_answers(self) -> None:
         """Waits until nothing that was pointed at waits for an answer."""
         self.wait_for("desk.annotating.pending.length === 0 && !desk.project.busy")
+
+    def new_object(self, do: Callable[[], object]) -> int:
+        """Does something that begins an object. Returns its ID."""
+        self.page.keyboard.press("Escape")
+        self.wait_for("desk.annotating.selected === null")
+        do()
+        self.wait_for("desk.annotating.selected !== null")
+        self.wait_for_answers()
+        return int(self.page.evaluate("desk.annotating.selected"))
 
     def stored(self, object_id: int, frame: int) -> AnnotatedMask | None:
         """The mask in the project."""
@@ -65,7 +73,7 @@ class Annotator(DeskVisitor):
 
     def assert_drawn(self, object_id: int) -> None:
         """The mask on the canvas is the one in the project."""
-        self.wait_for(f"desk.stage.frame?.masks.some((shown) => shown.object_id === {object_id} && shown.mask)")
+        self.wait_for_mask(object_id)
         stored = self.stored(object_id, self.frame)
         assert stored is not None
         self.page.keyboard.press("Escape")  # nothing is selected: its line is thin
@@ -169,3 +177,29 @@ def test_annotate_propagate_verify_undo_kill_and_go_on(desk: RecordedDesk, clip:
     after = ann.stored(2, 0)
     assert before is not None and after is not None and after.action_id > before.action_id
     ann.assert_drawn(2)
+
+
+def test_fingers_are_enough_and_a_label_with_markup_is_text(desk: RecordedDesk, clip: Clip, visit: Callable) -> None:
+    visited = visit(desk.address, viewport={"width": 1024, "height": 768}, has_touch=True)
+    eve = Annotator(visited, desk, "eve")
+    page, fingers = eve.page, Fingers(eve)
+    for _ in range(5):
+        page.get_by_role("button", name="A frame on", exact=True).tap()
+    eve.wait_for("desk.shown.frame === 5")
+    car = eve.new_object(lambda: fingers.tap(*innermost(truth(clip, 5, CAR))))
+    first = eve.stored(car, 5)
+    fingers.hold(*innermost(truth(clip, 5, TWIN)))
+    eve.wait_for("desk.annotating.pending.length > 0 || desk.annotating.mask.prompt?.clicks.length === 2")
+    eve.wait_for_answers()
+    second = eve.stored(car, 5)
+    assert first is not None and second is not None and second.action_id > first.action_id
+    page.get_by_label("Label", exact=True).fill(MARKUP)
+    page.keyboard.press("Enter")
+    eve.row(car).get_by_text(MARKUP, exact=True).wait_for()
+    assert page.locator("#panel img, #panel script, #bottom img, #bottom script").count() == 0
+    x, y, width, height = cv2.boundingRect(truth(clip, 5, DUCK).astype(np.uint8))
+    duck = eve.new_object(lambda: fingers.drag((x, y), (x + width / 2, y + height / 2), (x + width, y + height)))
+    assert iou(eve.stored(duck, 5).mask, truth(clip, 5, DUCK)) > 0.5
+    scale = page.evaluate("desk.stage.scale")
+    fingers.spread(320, 240, 40, 120)
+    assert page.evaluate("desk.stage.scale") > 2 * scale

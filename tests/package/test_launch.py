@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     ("arguments", "executables"),
-    [({}, ["sam2"]), ({"camera": "true", "source": "clip.mp4", "max_objects": "3"}, ["sam2", "camera"])],
+    [
+        ({}, ["sam2"]),
+        ({"camera": "true", "source": "clip.mp4", "max_objects": "3"}, ["sam2", "camera"]),
+        ({"desk": "true", "port": "0"}, ["sam2", "desk"]),
+    ],
 )
 def test_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> None:
     pytest.importorskip("launch_ros", reason="ROS's launch is not installed")
@@ -68,6 +72,7 @@ def test_show_args_shows_plain_defaults(launch_file: ModuleType) -> None:
         ("prompt_timeout:=5s", "a number"),
         ("keep_all:=maybe", "true or false"),
         ("camera:=yes", "true or false"),
+        ("desk:=yes", "true or false"),
         ("accelerate:=graphs", "true .* or false"),
         ("use_sim_time:=on", "true or false"),
         ("respawn:=yes", "true or false"),
@@ -92,6 +97,23 @@ def test_arguments_reach_the_node_with_their_types(launch_file: ModuleType) -> N
         "image_aspect": ("16:9", str),
     }
     assert time == {"use_sim_time": True}
+
+
+@pytest.mark.parametrize("cameras", ["", "front,rear"])
+def test_one_desk_for_all_cameras(launch_file: ModuleType, cameras: str) -> None:
+    arguments = ("desk:=true", "host:=0.0.0.0", "port:=9000", "use_sim_time:=true", "namespace:=robot1")
+    _, desk = started(launch_file, f"cameras:={cameras}", *arguments)
+    assert (desk.named["executable"], desk.named["name"], desk.named["namespace"]) == ("desk", "desk", "robot1")
+    _, parameters, time = desk.named["parameters"]
+    assert {name: value.arguments[0] for name, value in parameters.items()} == {"host": "0.0.0.0", "port": 9000}
+    assert parameters["port"].named["value_type"] is int and time == {"use_sim_time": True}
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in desk.named["additional_env"], "large images"
+
+
+def test_desk_without_arguments_has_its_defaults(launch_file: ModuleType) -> None:
+    _, desk = started(launch_file, "desk:=true")
+    file, parameters, _ = desk.named["parameters"]
+    assert Path(file.arguments[0]).samefile(ROOT / "config/sam2.yaml") and parameters == {}
 
 
 def test_misspelt_argument_is_logged(launch_file: ModuleType) -> None:

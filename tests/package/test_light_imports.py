@@ -56,9 +56,16 @@ def test_light_modules_need_only_numpy_and_ros(module: str) -> None:
     assert completed.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["demo.__main__", "recorder", "camera", "graph", "recording"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(f"ros.{name}" for name in ("demo.__main__", "recorder", "camera", "graph", "recording")),
+        "desk.live.node",
+        "desk.live.demo",
+    ],
+)
 def test_other_executables_need_no_pytorch(module: str) -> None:
-    completed = python(f"import sam2_ros.ros.{module}", ("torch", "safetensors"))
+    completed = python(f"import sam2_ros.{module}", ("torch", "safetensors"))
     assert completed.returncode == 0, completed.stderr
 
 

@@ -26,7 +26,7 @@ def export(options: argparse.Namespace, console: Console) -> None:
                 options.out,
                 options.format,
                 options.unverified,
-                progress.on_output,
+                progress.on_export,
                 options.verified_only,
             )
     for note in exported.notes:

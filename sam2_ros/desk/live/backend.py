@@ -42,7 +42,7 @@ class LiveBackend(Backend):
         version: of this package, for the page.
     """
 
-    network_requests = frozenset({"prompt", "candidates", "everything"})
+    network_requests = frozenset({"prompt", "candidates", "everything", "remove", "reset", "pause", "resume"})
 
     def __init__(self, ros: RosThread, settings: Settings, version: str) -> None:
         self._ros = ros
@@ -107,7 +107,12 @@ class LiveBackend(Backend):
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._ros.log_error(error)
 
     async def _listen(self) -> None:
         create = self._ros.node.create_subscription
@@ -147,8 +152,7 @@ class LiveBackend(Backend):
             elif now - camera.last_online > GONE_AFTER and not camera.watchers:
                 del self.cameras[name]
                 await camera.close()
-            if camera.watchers:
-                await camera.subscribe()
+            await camera.rest()
 
     async def _add(self, name: str) -> None:
         camera = Camera(name, self._settings, self._ros, self._workers)

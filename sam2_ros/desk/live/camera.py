@@ -29,6 +29,7 @@ from sam2_ros.desk.live.settings import Settings
 from sam2_ros.desk.picture import Picture
 from sam2_ros.desk.refusal import Refusal
 from sam2_ros.msg import Masklet, MaskletArray, PromptArray
+from sam2_ros.ros import prompts
 from sam2_ros.ros.stamps import nanoseconds
 from sam2_ros.srv import ListObjects, PromptObject, RemoveObject, SegmentEverything, SegmentImage
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID
@@ -41,11 +42,20 @@ SILENCE = 1.0
 MAX_SILENCE = 10.0
 """The same for a node that takes long for an image: three times as long as it took, but at most this."""
 
+LINGER = 5.0
+"""Seconds after the last page has left for which images are still subscribed to and past pictures kept: it may be
+reloaded."""
+
 UNWATCHED_PERIOD = 0.2
 """Seconds between masklets that are read while nobody watches: enough for the timeline."""
 
 HEALTH_TIMEOUT = 5.0
 """Seconds after which what the node said about its state is old; it says it once a second."""
+
+PROMPTS_AT_ONCE = 3
+"""Prompts that the node has at a time: it refuses more than four, of all who call it."""
+MAX_WAITING_PROMPTS = 16
+"""Prompts of all pages that wait for those. More are refused."""
 
 ANSWER_TIMEOUT = 20.0
 """Seconds for an answer. The node itself lets a prompt wait for 10 s by default, and says why then."""
@@ -88,13 +98,16 @@ class Camera:
         self._presence = PresenceHistory(round(settings.timeline_minutes * 60e9))
         self._decoder = ImageDecoder()
         self._newest: MaskletArray | None = None
-        self._newest_came = (0.0, 0.0)  # s of the monotonic clock, and since those before
+        self._newest_came = (self._opened, SILENCE)  # s of the monotonic clock, and how long they take to come
+        self._left = -LINGER  # s of the monotonic clock, when the last page has left
         self._encoding = False
         self._waiting: Moment | None = None
-        self._next_picture = 0.0  # s of the monotonic clock
+        self._timer: asyncio.TimerHandle | None = None  # until the next picture may be shown
+        self._next_picture = 0.0  # s of the loop's clock
         self._unreadable = ""
         self._topic_is_published = True
         self._listing = False
+        self._prompting, self._waiting_prompts = asyncio.Semaphore(PROMPTS_AT_ONCE), 0
 
     # Life
 
@@ -110,13 +123,16 @@ class Camera:
             await self._ros.run(link.close)
 
     async def watch(self, client: Client, max_width: int) -> None:
-        """Show this camera on a page.
+        """Show this camera on a page. It is told the whole timeline, unless it watches already.
 
         Args:
             max_width: of its pictures, pixels; 0: as wide as they are.
         """
         limits = [width for width in (max_width, self._settings.max_width) if width]
-        self.watchers[client] = watcher = Watcher(width_for(min(limits, default=0)))
+        width, before = width_for(min(limits, default=0)), self.watchers.get(client)
+        if before is not None and before.width == width:
+            return
+        self.watchers[client] = watcher = Watcher(width)
         self._tell_presence(client, watcher)
         await self.subscribe()
         if (moment := self._pictures.newest_pair) is not None:
@@ -125,13 +141,22 @@ class Camera:
     async def unwatch(self, client: Client) -> None:
         """Show it no more on a page."""
         if self.watchers.pop(client, None) is not None and not self.watchers:
-            await self.subscribe()
-            self._pictures.clear()
+            self._left = time.monotonic()
             self._waiting = None
+
+    async def rest(self) -> None:
+        """Unsubscribe from images, and forget past pictures, when nobody has watched for a while."""
+        if not self._is_watched and len(self._pictures):
+            self._pictures.clear()
+        await self.subscribe()
+
+    @property
+    def _is_watched(self) -> bool:
+        return bool(self.watchers) or time.monotonic() - self._left < LINGER
 
     async def subscribe(self) -> None:
         """Subscribe to the images where somebody watches, wherever they come from by now."""
-        topic = self._image_topic if self.watchers else ""
+        topic = self._image_topic if self._is_watched else ""
         if (link := self._link) is not None:
             self._topic_is_published = await self._ros.run(lambda: link.watch(topic)) or not topic
 
@@ -222,7 +247,7 @@ class Camera:
             if not self.watchers:
                 continue
             moment = self._pictures.add_picture(picture)
-            if moment.is_pair or self._is_silent:
+            if moment.is_pair or not self.expects_masklets:
                 newest = moment
         while arrivals.masklets:
             paired = self._add_masklets(*arrivals.masklets.popleft())
@@ -233,20 +258,20 @@ class Camera:
             self._show(newest)
 
     @property
-    def _is_silent(self) -> bool:
-        """Whether no masklets are to be expected for a picture."""
+    def expects_masklets(self) -> bool:
+        """Whether pictures wait for their masklets: the node has sent some a moment ago."""
         arrived, took = self._newest_came
-        return time.monotonic() - arrived > min(max(SILENCE, 3 * took), MAX_SILENCE)
+        return time.monotonic() - arrived < min(max(SILENCE, 3 * took), MAX_SILENCE)
 
     def _add_masklets(self, data: bytes, published_ms: float) -> Moment | None:
-        now, (before, _) = time.monotonic(), self._newest_came
+        now, (before, took) = time.monotonic(), self._newest_came
         if not self.watchers and now - before < UNWATCHED_PERIOD:
             return None
         try:
             message = deserialize_message(data, MaskletArray)
         except Exception:  # rclpy raises various ones for bytes that are no such message
             return None
-        self._newest, self._newest_came = message, (now, now - before)
+        self._newest, self._newest_came = message, (now, max(now - before, 0.8 * took))
         stamp = nanoseconds(message.header.stamp)
         if stamp < self._presence.newest:  # time has jumped
             self._pictures.forget_after(stamp)
@@ -262,21 +287,31 @@ class Camera:
         except Exception:
             return
         for prompt in message.prompts:
+            if not prompts.points(prompt):
+                continue  # a new label
             self._presence.prompted(nanoseconds(message.header.stamp), prompt.object_id, prompt.replace)
 
     # Pictures
 
     def _show(self, moment: Moment) -> None:
-        """Show a picture to all who watch, unless there was one a moment ago. One is encoded at a time."""
-        if self._encoding:
-            self._waiting = moment
+        """Show a picture to all who watch, as soon as the one before is encoded and `picture_rate` allows it.
+
+        The newest takes the place of one that waits.
+        """
+        self._waiting = moment
+        if self._timer is None and not self._encoding:
+            self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        self._timer = None
+        now, rate = self._loop.time(), self._settings.picture_rate
+        if (moment := self._waiting) is None or not (moment.is_pair or not self.expects_masklets):
             return
-        now = time.monotonic()
-        if rate := self._settings.picture_rate:
-            if now < self._next_picture - 0.5 / rate:
-                return
-            self._next_picture = max(self._next_picture + 1 / rate, now)
-        self._encoding = True
+        if rate and now < self._next_picture - 0.5 / rate:  # half a period early is the camera's jitter
+            self._timer = self._loop.call_at(self._next_picture, self._show_waiting)
+            return
+        self._next_picture = max(self._next_picture + 1 / rate, now) if rate else now
+        self._waiting, self._encoding = None, True
         task = self._loop.create_task(self._encode_and_send(moment))
         task.add_done_callback(self._encoded)
 
@@ -284,10 +319,8 @@ class Camera:
         self._encoding = False
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ros.log_error(error)
-        if (waiting := self._waiting) is not None:
-            self._waiting = None
-            if waiting.is_pair or self._is_silent:
-                self._show(waiting)
+        if self._timer is None:
+            self._show_waiting()
 
     async def _encode_and_send(self, moment: Moment) -> None:
         watching = [*self.watchers.items()]
@@ -358,7 +391,14 @@ class Camera:
         stamp = stamp_of(request)
         prompt = prompt_message(request, self._size_of(stamp), may_name=True)
         call = PromptObject.Request(header=header_message(stamp), prompt=prompt)
-        result = (await self._call("prompt", call)).result
+        if self._waiting_prompts >= MAX_WAITING_PROMPTS:
+            raise Refusal(f"{MAX_WAITING_PROMPTS} prompts are waiting for the node; wait a moment, and point again")
+        self._waiting_prompts += 1
+        try:
+            async with self._prompting:
+                result = (await self._call("prompt", call)).result
+        finally:
+            self._waiting_prompts -= 1
         if not result.accepted:
             raise Refusal(result.message)
         stamp = nanoseconds(result.header.stamp)
@@ -415,7 +455,7 @@ class Camera:
             raise Refusal("the node has not processed any image yet")
         return masklets.height, masklets.width
 
-    async def _call(self, service: str, request: object, timeout: float = ANSWER_TIMEOUT) -> Any:
+    async def _call(self, service: str, request: object, timeout: float | None = None) -> Any:
         if (link := self._link) is None or not self.online:
             raise Refusal(f"the sam2 node of {self.name} is gone; wait until it is back")
-        return await getattr(link, service).call(request, timeout)
+        return await getattr(link, service).call(request, timeout or ANSWER_TIMEOUT)

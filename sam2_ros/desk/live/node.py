@@ -22,6 +22,7 @@ from sam2_ros.desk.live.backend import LiveBackend
 from sam2_ros.desk.live.ros_thread import RosThread
 from sam2_ros.desk.live.settings import Settings
 from sam2_ros.desk.server import Server
+from sam2_ros.desk.token_file import read_or_make_token
 from sam2_ros.ros import process
 from sam2_ros.ros.declaration import declare
 from sam2_ros.ros.parameters import DESK_PARAMETERS, Value
@@ -46,8 +47,14 @@ class DeskNode(Node):
         return Settings(**{name: self.get_parameter(name).value for name in names})
 
     def server(self, backend: Backend) -> Server:
-        """The server at the address in the parameters. Raises CannotListen."""
-        return Server(backend, self.get_parameter("host").value, self.get_parameter("port").value)
+        """The server at the address in the parameters.
+
+        Raises:
+            CannotListen: it is in use, or not of this machine.
+            ValueError or OSError: the file with the token is wrong.
+        """
+        host, port, file = (self.get_parameter(name).value for name in ("host", "port", "token_file"))
+        return Server(backend, host, port, read_or_make_token(file) if file else None)
 
 
 def run(parameters: Mapping[str, Value]) -> int:

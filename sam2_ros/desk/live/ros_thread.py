@@ -40,8 +40,7 @@ class RosThread:
                 except ExternalShutdownException:
                     break
                 except Exception as error:  # from a callback; no message ends the desk
-                    if self.node.context.ok():
-                        self.log_error(error)
+                    self.log_error(error)
         finally:
             with self._lock:
                 under_way, self._give_up = self._give_up or set(), None
@@ -52,11 +51,13 @@ class RosThread:
     def stop(self) -> None:
         """End `spin`, from any thread."""
         self._stopping = True
-        self._executor.wake()
+        with self._lock:
+            if self._give_up is not None:
+                self._executor.create_task(lambda: None)  # `wake` alone does not end its waiting
 
     def log_error(self, error: BaseException) -> None:
-        """Write an unexpected error into the log."""
-        with contextlib.suppress(Exception):  # ROS may be shut down
+        """Write an unexpected error into the log. While ROS is shut down, errors are expected."""
+        if self.node.context.ok():
             self.node.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=2.0)
 
     async def run(self, function: Callable[[], Result]) -> Result:

@@ -108,14 +108,29 @@ function surroundings({ width, height }, candidates) {
   partHeight = Math.min(partHeight, height, width / shape);
   const partWidth = partHeight * shape;
   const within = (middle, size, whole) => Math.min(Math.max(middle - size / 2, 0), whole - size);
-  return [within((left + right) / 2, partWidth, width), within((top + bottom) / 2, partHeight, height), partWidth, partHeight];
+  return [
+    within((left + right) / 2, partWidth, width),
+    within((top + bottom) / 2, partHeight, height),
+    partWidth,
+    partHeight,
+  ];
 }
 
 function draw(canvas, { bitmap, width }, [x, y, partWidth, partHeight], mask, objectId) {
   const context = canvas.getContext("2d");
   const ratio = bitmap.width / width;
   const scale = canvas.width / partWidth;
-  context.drawImage(bitmap, x * ratio, y * ratio, partWidth * ratio, partHeight * ratio, 0, 0, canvas.width, canvas.height);
+  context.drawImage(
+    bitmap,
+    x * ratio,
+    y * ratio,
+    partWidth * ratio,
+    partHeight * ratio,
+    0,
+    0,
+    canvas.width,
+    canvas.height,
+  );
   context.fillStyle = "rgb(0 0 0 / 0.35)";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.setTransform(scale, 0, 0, scale, -x * scale, -y * scale);

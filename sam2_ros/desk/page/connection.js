@@ -4,12 +4,14 @@ import { Emitter } from "./emitter.js";
 
 const FIRST_WAIT = 500; // milliseconds until the first attempt to reconnect
 const LONGEST_WAIT = 5000;
+const SILENCE = 12_000; // milliseconds: the server says something every few seconds, so that then the line is dead
 
 /** What the server says when it cannot follow a request; the message is for the person. */
 export class Refused extends Error {}
 
 /**
- * Emits "open", "lost" (with the seconds until the next attempt), "picture" (header, jpeg: Blob), and every event under
+ * Emits "open", "lost" (with the server's reason, or ""), "barred" (why: it lets this browser in no more, and the page
+ * stops trying), "picture" (header, jpeg: Blob), and every event under
  * its type, such as "hello".
  */
 export class Connection extends Emitter {
@@ -21,9 +23,21 @@ export class Connection extends Emitter {
   #quickest = Infinity; // milliseconds of the quickest request: the server's clock is read off its answer
   #ahead = 0; // milliseconds that the server's clock is ahead of ours
 
+  #heard = 0; // when the server last said something
   #held = null; // messages that wait until the page is ready for them
 
   connected = false;
+
+  constructor() {
+    super();
+    setInterval(() => {
+      if (!this.connected || Date.now() - this.#heard < SILENCE) return;
+      const socket = this.#socket;
+      this.#socket = null;
+      socket.close();
+      this.#lose("", true);
+    }, 1000);
+  }
 
   /** Keeps what comes in until `proceed`. */
   hold() {
@@ -42,26 +56,31 @@ export class Connection extends Emitter {
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
+    let opened = false;
     socket.onopen = () => {
       if (socket !== this.#socket) return;
+      opened = true;
       this.connected = true;
-      this.#wait = FIRST_WAIT;
+      this.#heard = Date.now();
       this.emit("open");
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
+      this.#heard = Date.now();
       if (this.#held) this.#held.push(data);
       else this.#receive(data);
     };
-    socket.onclose = () => {
-      if (socket === this.#socket) this.#lose();
+    socket.onclose = ({ reason }) => {
+      if (socket === this.#socket) this.#lose(reason, opened);
     };
     const before = this.#socket;
     this.#socket = socket;
     before?.close();
   }
 
-  /** The answer to a request; throws `Refused` when the server refuses it, or when the line is lost before it answers. */
+  /**
+   * The answer to a request; throws `Refused` when the server refuses it, or when the line is lost before it answers.
+   */
   request(type, fields = {}) {
     if (!this.connected) return Promise.reject(new Refused("The desk's server is out of reach at the moment."));
     const id = ++this.#number;
@@ -87,6 +106,7 @@ export class Connection extends Emitter {
       return;
     }
     const event = JSON.parse(data);
+    if (event.type === "hello") this.#wait = FIRST_WAIT;
     if (event.type === "answer") this.#answer(event);
     else this.emit(event.type, event);
   }
@@ -105,15 +125,30 @@ export class Connection extends Emitter {
     else request.reject(new Refused(answer.message));
   }
 
-  #lose() {
+  async #lose(reason, opened) {
     this.connected = false;
     this.#held = null;
     for (const { reject } of this.#waiting.values()) {
       reject(new Refused("The connection was lost before the answer came. Look whether it was done."));
     }
     this.#waiting.clear();
-    this.emit("lost", this.#wait / 1000);
+    this.emit("lost", reason);
+    const why = opened ? null : await barred();
+    if (why !== null) {
+      this.emit("barred", why);
+      return;
+    }
     this.#timer = setTimeout(() => this.open(), this.#wait * (0.8 + 0.4 * Math.random()));
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
+  }
+}
+
+/** What the server says to this browser instead of letting it in; null if it lets it in, or is not there. */
+async function barred() {
+  try {
+    const answer = await fetch("/", { cache: "no-store" });
+    return answer.status === 403 ? await answer.text() : null;
+  } catch {
+    return null;
   }
 }

@@ -10,7 +10,9 @@ const LONGEST_CUT = 3; // pixels of a long edge beside a step of one pixel
 let edges = new Uint8Array(0); // of each corner of pixels: a bit for each direction in which an edge leaves it
 const paths = new WeakMap();
 
-/** The mask's Path2D in image pixels, (0, 0) the corner of the first pixel; fill it with "evenodd". Kept with the mask. */
+/**
+ * The mask's Path2D in image pixels, (0, 0) the corner of the first pixel; fill it with "evenodd". Kept with the mask.
+ */
 export function contourPath(mask) {
   let path = paths.get(mask);
   if (!path) {
@@ -96,7 +98,9 @@ function follow(start, stride) {
   return [xs, ys];
 }
 
-/** Adds a closed outline. Where it goes on after a step of one pixel, corners are cut such that slopes become straight. */
+/**
+ * Adds a closed outline. Where it goes on after a step of one pixel, corners are cut such that slopes become straight.
+ */
 function addCutCorners(path, xs, ys) {
   const count = xs.length;
   const turnsRight = (index) => {

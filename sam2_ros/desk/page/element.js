@@ -4,8 +4,8 @@
  * An element with attributes and children.
  *
  * @param {string} tag
- * @param {Object} attributes `class`, `dataset` (an object), `on...` (listeners); true sets an attribute without a value,
- *   false, null and undefined leave it out.
+ * @param {Object} attributes `class`, `dataset` (an object), `on...` (listeners); true sets an attribute without a
+ *   value, false, null and undefined leave it out.
  * @param {...(Node|string|null)} children
  */
 export function element(tag, attributes = {}, ...children) {

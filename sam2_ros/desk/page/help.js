@@ -52,7 +52,10 @@ export class Help {
       element(
         "div",
         { class: "help-groups" },
-        section("With mouse or finger", this.#gestures.map(([gesture, says]) => row([element("b", {}, gesture)], says))),
+        section(
+          "With mouse or finger",
+          this.#gestures.map(([gesture, says]) => row([element("b", {}, gesture)], says)),
+        ),
         ...[...groups].filter(([, rows]) => rows.length).map(([name, rows]) => section(name, rows)),
       ),
     );
@@ -70,5 +73,9 @@ function row(terms, says) {
 
 function keyCap(key) {
   const parts = key === "+" ? ["+"] : key.split("+");
-  return element("kbd", {}, parts.map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" "));
+  return element(
+    "kbd",
+    {},
+    parts.map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" "),
+  );
 }

@@ -23,7 +23,11 @@ export class Looks {
     const theme = element(
       "select",
       { id: "theme" },
-      ...[["", "System"], ["light", "Light"], ["dark", "Dark"]].map(([value, text]) => element("option", { value }, text)),
+      ...[
+        ["", "System"],
+        ["light", "Light"],
+        ["dark", "Dark"],
+      ].map(([value, text]) => element("option", { value }, text)),
     );
     const chosen = new Theme(settings);
     theme.value = chosen.chosen;
@@ -41,8 +45,18 @@ export class Looks {
     opener.setAttribute("popovertarget", "looks");
     host.append(opener, sheet);
     shortcuts.register([
-      { keys: ["o"], says: "outline only, or filled", group: "Picture", run: () => this.#set({ outline: !this.#look.outline }) },
-      { keys: ["t"], says: "labels on the picture", group: "Picture", run: () => this.#set({ labels: !this.#look.labels }) },
+      {
+        keys: ["o"],
+        says: "outline only, or filled",
+        group: "Picture",
+        run: () => this.#set({ outline: !this.#look.outline }),
+      },
+      {
+        keys: ["t"],
+        says: "labels on the picture",
+        group: "Picture",
+        run: () => this.#set({ labels: !this.#look.labels }),
+      },
     ]);
     this.#show();
   }

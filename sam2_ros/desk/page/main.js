@@ -14,6 +14,11 @@ const MODES = {
   recorded: () => import("./recorded/annotation.js"),
 };
 
+const GOES_ON = {
+  live: "What is tracked goes on.",
+  recorded: "Everything that was answered is stored.",
+};
+
 const shell = new Shell();
 const connection = new Connection();
 const settings = new Settings();
@@ -44,19 +49,26 @@ connection.on("open", () => {
   lost = null;
 });
 
-connection.on("lost", () => {
+connection.on("lost", (reason) => {
   window.desk.connected = false;
   document.body.classList.add("is-lost");
-  lost ??= notices.keep("The connection to the desk's server is lost; trying again. What is tracked goes on.", {
-    action: {
-      name: "Try now",
-      run: () => {
-        lost = null;
-        connection.open();
-      },
-    },
-  });
+  const why = reason ? `: ${reason}` : "";
+  lost ??= sayLost(`The connection to the desk is lost${why}. Trying again. ${GOES_ON[window.desk.mode] ?? ""}`);
 });
+
+connection.on("barred", (why) => {
+  lost?.();
+  lost = sayLost(why);
+});
+
+/** Says it until the page is connected again; returns what ends it. */
+function sayLost(text) {
+  const run = () => {
+    lost = null;
+    connection.open();
+  };
+  return notices.keep(text, { action: { name: "Try now", run } });
+}
 
 connection.on("hello", async (hello) => {
   if (!desk) {

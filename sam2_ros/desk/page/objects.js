@@ -27,8 +27,8 @@ export class Objects extends Emitter {
    * @param {Labels} options.labels
    * @param {string} options.empty what is said while there is no object
    * @param {boolean} [options.restart] whether objects can be started again
-   * @param {?function(Object): ?Node} [options.details] what else the chosen object's row shows, made when it is chosen; null:
-   *   rows do not open
+   * @param {?function(Object): ?Node} [options.details] what else the chosen object's row shows, made when it is
+   *   chosen; null: rows do not open
    */
   constructor(host, { labels, empty, restart = true, details = () => null }) {
     super();
@@ -43,8 +43,8 @@ export class Objects extends Emitter {
   /**
    * Shows these rows, in this order.
    *
-   * @param {Array<Object>} rows each {object_id, label, present, presence (0 .. 1 or null), state (a short text instead of
-   *   the presence), pending, hidden, solo}
+   * @param {Array<Object>} rows each {object_id, label, present, presence (0 .. 1 or null), state (a short text instead
+   *   of the presence), pending, hidden, solo}
    * @param {number|null} chosen ID of the object whose row is open
    */
   show(rows, chosen = null) {
@@ -108,12 +108,21 @@ export class Objects extends Emitter {
     const meter = element("span", { class: "meter", "aria-hidden": "true" }, element("span", {}));
     const choose = element(
       "button",
-      { type: "button", class: "object-main", onclick: () => this.emit("choose", this.#chosen === objectId ? null : objectId) },
+      {
+        type: "button",
+        class: "object-main",
+        onclick: () => this.emit("choose", this.#chosen === objectId ? null : objectId),
+      },
       element("span", { class: "picture" }, picture, chip),
       element("span", { class: "words" }, label, state, meter),
     );
     const hide = button({ icon: "eye", name: "Hide", pressed: false, run: () => this.emit("hide", objectId) });
-    const solo = button({ icon: "solo", name: "Only this one", pressed: false, run: () => this.emit("solo", objectId) });
+    const solo = button({
+      icon: "solo",
+      name: "Only this one",
+      pressed: false,
+      run: () => this.emit("solo", objectId),
+    });
     const item = element(
       "li",
       { class: "object", dataset: { objectId: String(objectId) } },

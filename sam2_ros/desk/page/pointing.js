@@ -1,8 +1,8 @@
 // Hands on the picture: mouse, pen, fingers and keyboard become clicks, boxes, strokes, zoom and moves.
 //
-// Mouse: left is yes, right or Shift no, dragging draws a box; wheel zooms, the middle button or Space and dragging move.
-// Fingers: a tap is what `polarity` says, a long press the opposite; dragging draws a box, two fingers zoom and move.
-// Keyboard: arrows move a crosshair, Enter clicks, B and Enter at two corners is a box.
+// Mouse: left is yes, right or Shift no, dragging draws a box; wheel zooms, the middle button or Space and dragging
+// move. Fingers: a tap is what `polarity` says, a long press the opposite; dragging draws a box, two fingers zoom and
+// move. Keyboard: arrows move a crosshair, Enter clicks, B and Enter at two corners is a box.
 
 const DRAG = 6; // CSS pixels from which on a click is a drag
 const DRAG_OF_FINGER = 12;
@@ -40,7 +40,8 @@ export class Pointing {
     element.addEventListener("keydown", (event) => this.#key(event));
     element.addEventListener("blur", () => this.#hideCrosshair());
     window.addEventListener("keydown", (event) => {
-      if (event.key === " " && (event.target === document.body || element.contains(event.target))) this.#spaceDown = true;
+      if (event.key === " " && (event.target === document.body || element.contains(event.target)))
+        this.#spaceDown = true;
     });
     window.addEventListener("keyup", (event) => {
       if (event.key === " ") this.#spaceDown = this.#spaceUsed = false;

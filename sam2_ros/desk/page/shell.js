@@ -5,9 +5,9 @@ import { setAttribute } from "./element.js";
 import { setIcon } from "./icons.js";
 
 /**
- * top.left, top.middle, top.right: the bar; view: around the picture; rail: tools over it; corner: its top-right corner;
- * tray: over its lower edge; over: a layer above all of it (hidden while it is empty); panel: on the right, a sheet on a
- * phone; bottom: under the picture.
+ * top.left, top.middle, top.right: the bar; view: around the picture; rail: tools over it; corner: its top-right
+ * corner; tray: over its lower edge; over: a layer above all of it (hidden while it is empty); panel: on the right, a
+ * sheet on a phone; bottom: under the picture.
  */
 export class Shell {
   constructor() {
@@ -21,7 +21,12 @@ export class Shell {
     this.over = place("over");
     this.panel = place("panel");
     this.bottom = place("bottom");
-    const handle = button({ icon: "up", name: "More room for the panel", class: "handle", run: () => this.#toggleSheet(handle) });
+    const handle = button({
+      icon: "up",
+      name: "More room for the panel",
+      class: "handle",
+      run: () => this.#toggleSheet(handle),
+    });
     handle.setAttribute("aria-expanded", "false");
     this.panel.before(handle);
   }

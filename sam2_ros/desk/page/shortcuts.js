@@ -13,8 +13,8 @@ export class Shortcuts {
 
   /**
    * @param {Array<{keys: string[], says: string, group: string, when?: function, run: function}>} entries
-   *   keys as KeyboardEvent.key, letters in lower case, "Shift+..." with Shift, "Ctrl+..." with Ctrl or Cmd, "1-9" for digits
-   *   (`run` gets the event);
+   *   keys as KeyboardEvent.key, letters in lower case, "Shift+..." with Shift, "Ctrl+..." with Ctrl or Cmd, "1-9" for
+   *   digits (`run` gets the event);
    *   `says` is what it does, for the help; `when` whether it does so now.
    */
   register(entries) {

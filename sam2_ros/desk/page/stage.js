@@ -1,6 +1,7 @@
 // The picture with its masks, and over them what somebody is about to do; zoomed and moved.
 //
-// Three canvases lie above each other, `data-layer` picture, masks and marks, so that each is drawn only when it changes.
+// Three canvases lie above each other, `data-layer` picture, masks and marks, so that each is drawn only when it
+// changes.
 
 import { contourPath } from "./contours.js";
 import { css, textOn } from "./colours.js";
@@ -10,6 +11,7 @@ import { Pointing } from "./pointing.js";
 
 const MOST_ZOOM = 40; // screen pixels (CSS) to a pixel of the image
 const SHARP_ZOOM = 4; // from here on the image's pixels are drawn as squares
+const NARROW = 480; // CSS pixels of a picture in which labels would hide too much: IDs only
 const CHIP_FONT = "600 12px system-ui, sans-serif";
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -18,8 +20,8 @@ const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
  *   "click" {x, y, positive, alt, ctrl, touch},
  *   "box" {box: [x, y, width, height], alt, ctrl},
  *   "hover" {x, y, positive, alt, ctrl, touch} or null,
- *   "stroke" {phase: "begin"|"move"|"end"|"cancel", points: [[x, y], ...], pressure, erase}, fractions of pixels too, in
- *      mode "brush",
+ *   "stroke" {phase: "begin"|"move"|"end"|"cancel", points: [[x, y], ...], pressure, erase}, fractions of pixels too,
+ *      in mode "brush",
  *   "draft" [x, y, width, height] or null: a box that is being drawn,
  *   "drawn" (frame): a frame has got onto the screen; "skipped" (frame): another one came first; "zoom".
  */
@@ -72,8 +74,8 @@ export class Stage extends Emitter {
    * @param {ImageBitmap|HTMLCanvasElement} frame.bitmap of any size, drawn over the whole image
    * @param {number} frame.width of the image, pixels; all coordinates are its
    * @param {number} frame.height
-   * @param {Array<Object>} frame.masks each {object_id, label, mask, presence, iou, chosen, dim, outline, dashed}, of which
-   *   all but object_id and mask may be missing; mask null: the object is away
+   * @param {Array<Object>} frame.masks each {object_id, label, mask, presence, iou, chosen, dim, outline, dashed}, of
+   *   which all but object_id and mask may be missing; mask null: the object is away
    */
   show(frame) {
     if (this.#fresh && this.#frame) this.emit("skipped", this.#frame);
@@ -323,15 +325,19 @@ export class Stage extends Emitter {
   /** Labels above their masks, at the size of the page's text. */
   #drawChips(context) {
     const taken = [];
-    const room = { x: this.#layers.marks.canvas.width / this.#ratio, y: this.#layers.marks.canvas.height / this.#ratio };
+    const room = {
+      x: this.#layers.marks.canvas.width / this.#ratio,
+      y: this.#layers.marks.canvas.height / this.#ratio,
+    };
     context.save();
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     context.font = CHIP_FONT;
     context.textBaseline = "middle";
+    const narrow = room.x < NARROW;
     for (const { object_id: objectId, label, mask, presence, box, dim } of this.#frame.masks) {
       if (!mask || !box || !box[2] || dim) continue;
-      const name = label ? `${objectId}  ${shorten(label)}` : String(objectId);
-      const share = presence === undefined || presence === null ? "" : `${Math.round(100 * presence)} %`;
+      const name = label && !narrow ? `${objectId}  ${shorten(label)}` : String(objectId);
+      const share = narrow || presence === undefined || presence === null ? "" : `${Math.round(100 * presence)} %`;
       const nameWidth = context.measureText(name).width;
       const width = nameWidth + 14 + (share ? context.measureText(share).width + 8 : 0);
       let x = this.#x + box[0] * this.#scale;
@@ -392,7 +398,10 @@ export class Stage extends Emitter {
     }
     if (pending) {
       const turn = STILL.matches ? 0 : now / 250;
-      for (const [style, width] of [["rgb(0 0 0 / 0.6)", 5], [objectId ? css(objectId) : "#fff", 2.5]]) {
+      for (const [style, width] of [
+        ["rgb(0 0 0 / 0.6)", 5],
+        [objectId ? css(objectId) : "#fff", 2.5],
+      ]) {
         context.strokeStyle = style;
         context.lineWidth = width * line;
         context.beginPath();
@@ -417,7 +426,10 @@ export class Stage extends Emitter {
 
   #drawCursor(context, { x, y, radius }) {
     const line = 1 / this.#scale;
-    for (const [style, width] of [["rgb(0 0 0 / 0.6)", 3], ["#fff", 1.5]]) {
+    for (const [style, width] of [
+      ["rgb(0 0 0 / 0.6)", 3],
+      ["#fff", 1.5],
+    ]) {
       context.strokeStyle = style;
       context.lineWidth = width * line;
       context.beginPath();
@@ -429,11 +441,19 @@ export class Stage extends Emitter {
   #drawCrosshair(context, { x, y }) {
     const line = 1 / this.#scale;
     const [middleX, middleY] = [x + 0.5, y + 0.5];
-    for (const [style, width] of [["rgb(0 0 0 / 0.7)", 4], ["#fff", 1.5]]) {
+    for (const [style, width] of [
+      ["rgb(0 0 0 / 0.7)", 4],
+      ["#fff", 1.5],
+    ]) {
       context.strokeStyle = style;
       context.lineWidth = width * line;
       context.beginPath();
-      for (const [stepX, stepY] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      for (const [stepX, stepY] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ]) {
         context.moveTo(middleX + 4 * stepX * line, middleY + 4 * stepY * line);
         context.lineTo(middleX + 18 * stepX * line, middleY + 18 * stepY * line);
       }

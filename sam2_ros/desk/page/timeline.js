@@ -19,8 +19,8 @@ export class Timeline extends Emitter {
 
   /**
    * @param {HTMLElement} host
-   * @param {{format: function(number): string, name: string, step: number, empty: string}} options format: a time as text;
-   *   step: how far an arrow key goes; empty: what is said while there are no rows
+   * @param {{format: function(number): string, name: string, step: number, empty: string}} options format: a time as
+   *   text; step: how far an arrow key goes; empty: what is said while there are no rows
    */
   constructor(host, { format, name = "Time", step = 1, empty = "" }) {
     super();
@@ -28,7 +28,12 @@ export class Timeline extends Emitter {
     this.#canvas.tabIndex = 0;
     this.#canvas.setAttribute("role", "slider");
     this.#canvas.setAttribute("aria-label", name);
-    this.#host = element("div", { class: "timeline" }, this.#names, element("div", { class: "timeline-track" }, this.#canvas));
+    this.#host = element(
+      "div",
+      { class: "timeline" },
+      this.#names,
+      element("div", { class: "timeline-track" }, this.#canvas),
+    );
     if (empty) this.#host.append(element("p", { class: "timeline-empty" }, empty));
     host.append(this.#host);
     new ResizeObserver(() => this.#draw()).observe(this.#host);
@@ -57,8 +62,8 @@ export class Timeline extends Emitter {
    * @param {number|null} content.cursor time that is on the screen
    * @param {[number, number]|null} content.reachable where a jump is possible; null: everywhere
    * @param {number|null} content.chosen object ID
-   * @param {Array<Object>} content.rows each {object_id, label, samples: [[time, 0 .. 1, or null where it ends]], marks:
-   *   [{time, kind: "prompt"|"correction"|"removed"}], faint}
+   * @param {Array<Object>} content.rows each {object_id, label, samples: [[time, 0 .. 1, or null where it ends]],
+   *   marks: [{time, kind: "prompt"|"correction"|"removed"}], faint}
    */
   show(content) {
     this.#content = content;
@@ -150,7 +155,8 @@ export class Timeline extends Emitter {
       context.globalAlpha = row.faint ? 0.4 : 1;
       drawSamples(context, row, x, top);
       context.globalAlpha = 1;
-      for (const mark of row.marks ?? []) drawMark(context, mark, x(mark.time), top + ROW / 2, colour("--text"), colour("--surface"));
+      for (const mark of row.marks ?? [])
+        drawMark(context, mark, x(mark.time), top + ROW / 2, colour("--text"), colour("--surface"));
     });
     if (reachable) {
       context.fillStyle = colour("--unreachable");

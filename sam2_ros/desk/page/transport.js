@@ -29,13 +29,21 @@ export class Transport extends Emitter {
       button({ icon: "back", name: "One frame back", key: ",", run: () => this.emit("step", -1) }),
       button({ icon: "forward", name: "One frame on", key: ".", run: () => this.emit("step", 1) }),
     ];
-    this.#scrubber = element("input", { type: "range", class: "scrubber", min: "0", max: "0", step: "1", "aria-label": "Time" });
+    this.#scrubber = element("input", {
+      type: "range",
+      class: "scrubber",
+      min: "0",
+      max: "0",
+      step: "1",
+      "aria-label": "Time",
+    });
     this.#scrubber.addEventListener("input", () => this.emit("seek", Number(this.#scrubber.value)));
     this.#scrubber.addEventListener("pointerdown", () => (this.#scrubbing = true));
     for (const end of ["pointerup", "pointercancel", "change"]) {
       this.#scrubber.addEventListener(end, () => (this.#scrubbing = false));
     }
-    if (live) this.#live = button({ icon: "live", name: "Live", text: true, class: "live", run: () => this.emit("live") });
+    if (live)
+      this.#live = button({ icon: "live", name: "Live", text: true, class: "live", run: () => this.emit("live") });
     this.#host = element(
       "div",
       { class: "transport", role: "group", "aria-label": "Time" },

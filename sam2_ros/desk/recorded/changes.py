@@ -10,21 +10,21 @@ from sam2_ros.desk.event import Event
 
 
 class Changes:
-    """Notices actions. Belongs to one thread, that of its project."""
+    """Notices actions."""
 
     def __init__(self) -> None:
-        self._seen: int | None = None
+        self._told: int | None = None
 
-    def since(self, project: Project) -> list[Action]:
-        """The actions since the last call; none at the first one."""
-        if self._seen is None:
-            self._seen = project.last_action
-            return []
-        if project.last_action == self._seen:
-            return []
-        actions = list(project.actions(self._seen))
-        self._seen = max((action.action_id for action in actions), default=self._seen)
-        return actions
+    def news(self, project: Project) -> list[Action]:
+        """The actions since those that pages have been told of; none at the first call."""
+        newest = project.last_action
+        if self._told is None:
+            self._told = newest
+        return list(project.actions(self._told)) if newest > self._told else []
+
+    def told(self, actions: Iterable[Action]) -> None:
+        """Pages have been told of these."""
+        self._told = max((action.action_id for action in actions), default=self._told)
 
 
 def changed(actions: Iterable[Action]) -> list[Event]:

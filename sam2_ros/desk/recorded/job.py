@@ -58,8 +58,10 @@ class Job:
         return self._cancelled.wait(seconds)
 
     def progress(self, done: int, total: int, message: str = "") -> None:
-        self.done, self.total = done, total
-        self.say(self.message if self.cancelled else message)
+        message = self.message if self.cancelled else message
+        if (done, total, message) != (self.done, self.total, self.message):
+            self.done, self.total = done, total
+            self.say(message)
 
     def say(self, message: str) -> None:
         self.message = message

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project
 from sam2_ros.desk.recorded.command_job import command_line, run_command
+from sam2_ros.desk.recorded.errors import ERRORS, one_line
 from sam2_ros.desk.recorded.job import CANCELLED, DONE, FAILED, PROPAGATE, RUNNING, Job
 from sam2_ros.desk.recorded.shared_network import SharedNetwork
 from sam2_ros.desk.recorded.worker import Worker
@@ -79,7 +82,7 @@ class Jobs:
         def work(project: Project) -> None:
             self._propagate(job, project, by, object_id, frame, phase, seconds)
 
-        self._worker.begin(work)
+        self._worker.begin(work).add_done_callback(partial(_end_badly, job))
         return job
 
     def run(self, by: str, kind: str, title: str, arguments: Sequence[object]) -> Job:
@@ -131,28 +134,33 @@ class Jobs:
         self, job: Job, project: Project, by: str, object_id: int, frame: int, phase: int, seconds: float
     ) -> None:
         """In the worker's thread."""
-        try:
-            while not job.cancelled and not self._network.loaded.done():
-                job.wait_cancelled(0.1)
-            if job.cancelled:
-                job.end(CANCELLED)
-                return
-            assistant = Assistant(project, self._recording, self._network.loaded.result(), by)
-
-            def cancelled() -> bool:
-                self._network.give_way()
-                return job.cancelled
-
-            with self._network.turn:
-                stored = assistant.propagate(
-                    object_id, frame, phase, on_progress=job.progress, cancelled=cancelled, seconds=seconds
-                )
-        except Exception as error:  # whatever it is, the job has failed, and the thread goes on with the next one
-            if not isinstance(error, (OSError, ValueError)):
-                _log.exception("desk: %s", job.title)
-            job.end(FAILED, str(error) or type(error).__name__)
+        while not job.cancelled and not self._network.loaded.done():
+            job.wait_cancelled(0.1)
+        if job.cancelled:
+            job.end(CANCELLED)
             return
+        assistant = Assistant(project, self._recording, self._network.loaded.result(), by)
+
+        def cancelled() -> bool:
+            self._network.give_way()
+            return job.cancelled
+
+        with self._network.turn:
+            stored = assistant.propagate(
+                object_id, frame, phase, on_progress=job.progress, cancelled=cancelled, seconds=seconds
+            )
         if job.cancelled and not stored:
             job.end(CANCELLED)
         else:
             job.end(DONE, f"{stored} masks from frame {frame} on")
+
+
+def _end_badly(job: Job, work: Future[None]) -> None:
+    """If something went wrong, whatever it is, the job has failed; the thread goes on with the next one."""
+    error = work.exception()
+    if isinstance(error, CancelledError):
+        job.end(CANCELLED)
+    elif error is not None:
+        if not isinstance(error, ERRORS):
+            _log.error("desk: %s", job.title, exc_info=error)
+        job.end(FAILED, one_line(error))

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import cv2
 
+from sam2_ros.desk.recorded.errors import ERRORS
 from sam2_ros.recordings.recording import RecordedImage, Recording
 
 QUALITY = 90
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class PictureError(ValueError):
-    """There is no such picture; the message says why."""
+    """There is no such frame, or it is damaged; the message says why."""
 
 
 class _Place:
@@ -85,6 +86,7 @@ class Pictures:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
+        self._places.clear()  # ends what reads there
 
     def jpeg(self, frame: int) -> Future[bytes]:
         """The picture of a frame. PictureError, or ClipError when the recording cannot be read any further."""
@@ -164,14 +166,14 @@ class Pictures:
             try:
                 image = place.read()
             except Exception as error:  # it cannot be read any further
-                if not isinstance(error, (OSError, ValueError)):
+                if not isinstance(error, ERRORS):
                     _log.exception("desk: frame %d", begin)
                 self._leave(place)
                 self._refuse(begin, self._recording.span.stop, error)
                 return
             for frame in range(begin, self._recording.span.stop if image is None else image.index):
                 reason = self._recording.damaged.get(frame, "it cannot be decoded")
-                self._refuse(frame, frame + 1, PictureError(f"the image of frame {frame} is damaged: {reason}"))
+                self._refuse(frame, frame + 1, PictureError(reason))
             if image is None:
                 self._leave(place)
                 return

@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 from aiohttp import web
 
 from sam2_ros.acceleration import Network
 from sam2_ros.annotation.export import EXPORT_FORMATS
 from sam2_ros.annotation.project import Project, ProjectError
-from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.desk import requests
 from sam2_ros.desk.backend import Backend
 from sam2_ros.desk.client import Client
@@ -23,6 +21,7 @@ from sam2_ros.desk.recorded.asked import Asked
 from sam2_ros.desk.recorded.changes import Changes, changed
 from sam2_ros.desk.recorded.changing import CHANGING
 from sam2_ros.desk.recorded.commands import Commands
+from sam2_ros.desk.recorded.errors import ERRORS, one_line
 from sam2_ros.desk.recorded.job import EXPORT, FINE_TUNE, PROPOSE, Job
 from sam2_ros.desk.recorded.jobs import Jobs
 from sam2_ros.desk.recorded.pictures import PictureError, Pictures
@@ -39,9 +38,6 @@ from sam2_ros.version import version
 
 LOOKS = 0.5
 """Seconds from one look for changes of other processes to the next."""
-
-ERRORS = (CheckpointError, OSError, ValueError, MemoryError, ImportError, torch.OutOfMemoryError)
-"""Those that a person can do something about; others are bugs, and show where."""
 
 
 class RecordingDesk(Backend):
@@ -93,7 +89,7 @@ class RecordingDesk(Backend):
         self._jobs.start()
         self._pictures.start()
         self._about = await self._reading.do(self._described)
-        await self._reading.do(self._changes.since)
+        await self._reading.do(self._changes.news)
         self._network.start()
         self._begin(self._tell_loaded())
         self._begin(self._watch())
@@ -121,7 +117,7 @@ class RecordingDesk(Backend):
         try:
             return await self._answered(client, request)
         except ERRORS as error:
-            raise Refusal(_one_line(error)) from error
+            raise Refusal(one_line(error)) from error
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [
@@ -225,7 +221,7 @@ class RecordingDesk(Backend):
         state, message = "loading", "the model is being loaded"
         if loaded.done():
             error = loaded.exception()
-            state, message = ("ready", "") if error is None else ("failed", _one_line(error))
+            state, message = ("ready", "") if error is None else ("failed", one_line(error))
         return {"name": self._model, "state": state, "message": message}
 
     async def _tell_loaded(self) -> None:
@@ -243,10 +239,11 @@ class RecordingDesk(Backend):
         """Tell all pages what has changed."""
         async with self._looks:
             with suppress(*ERRORS):  # such as a disk that is gone for a moment; requests say so
-                if actions := await self._reading.do(self._changes.since):
+                if actions := await self._reading.do(self._changes.news):
                     await self._tell_project(list(self._names))
                     for event in changed(actions):
                         self._tell_all(event)
+                    self._changes.told(actions)
 
     async def _tell_project(self, clients: Sequence[Client]) -> None:
         names = {self._names[client] for client in clients if client in self._names}
@@ -271,9 +268,12 @@ class RecordingDesk(Backend):
     # ---- pictures
 
     async def _size(self, frame: int) -> tuple[int, int]:
-        """Height and width of a frame. Raises PictureError: it is damaged."""
+        """Height and width of a frame. Raises Refusal: it is damaged."""
         if (known := self._pictures.size(frame)) is None:
-            await asyncio.shield(asyncio.wrap_future(self._pictures.jpeg(frame)))
+            try:
+                await asyncio.shield(asyncio.wrap_future(self._pictures.jpeg(frame)))
+            except PictureError as error:
+                raise Refusal(f"the image of frame {frame} is damaged ({error}); annotate another one") from error
             known = self._pictures.size(frame)
         assert known is not None
         return known
@@ -285,7 +285,7 @@ class RecordingDesk(Backend):
 
     async def _strip(self, request: web.Request) -> web.StreamResponse:
         object_id, version = int(request.match_info["object_id"]), request.query.get("v", "")[:40]
-        return await _image(self._strips.jpeg(object_id, version), bool(version))
+        return await _image(self._strips.jpeg(object_id, version, "dark" in request.query), bool(version))
 
 
 async def _image(jpeg: Awaitable[bytes], constant: bool) -> web.StreamResponse:
@@ -295,12 +295,6 @@ async def _image(jpeg: Awaitable[bytes], constant: bool) -> web.StreamResponse:
     except (PictureError, ProjectError) as error:
         return web.Response(status=404, text=str(error))
     except ERRORS as error:
-        return web.Response(status=503, text=_one_line(error))
+        return web.Response(status=503, text=one_line(error))
     cache = "private, max-age=31536000, immutable" if constant else "no-store"
     return web.Response(body=body, content_type="image/jpeg", headers={"Cache-Control": cache})
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__

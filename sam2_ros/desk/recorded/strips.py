@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from sam2_ros.annotation.film_strip import film_strip
+from sam2_ros.annotation.film_strip import DARK, LIGHT, film_strip
 from sam2_ros.annotation.project import Project
 from sam2_ros.desk.recorded.pictures import QUALITY
 from sam2_ros.desk.recorded.worker import Worker
@@ -28,29 +28,31 @@ class Strips:
     def __init__(self, folder: Path, recording: Recording) -> None:
         self._worker = Worker("strips", folder)
         self._recording = recording
-        self._kept: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str, bool], bytes] = OrderedDict()
 
     async def stop(self) -> None:
         await self._worker.stop()
 
-    async def jpeg(self, object_id: int, version: str) -> bytes:
+    async def jpeg(self, object_id: int, version: str, dark: bool = False) -> bytes:
         """The film strip of an object.
 
         Args:
             version: the strips of one version are the same, or newer ones; empty: it is drawn anew.
+            dark: for a dark page.
 
         Raises:
             ProjectError: there is no such object, or it has no masks.
             ClipError: the recording cannot be read.
         """
-        return await self._worker.do(lambda project: self._strip(project, object_id, version))
+        return await self._worker.do(lambda project: self._strip(project, object_id, version, dark))
 
-    def _strip(self, project: Project, object_id: int, version: str) -> bytes:
-        key = object_id, version
+    def _strip(self, project: Project, object_id: int, version: str, dark: bool) -> bytes:
+        key = object_id, version, dark
         if (kept := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return kept
-        pixels = cv2.cvtColor(film_strip(project, self._recording, object_id), cv2.COLOR_RGB2BGR)
+        strip = film_strip(project, self._recording, object_id, paper=DARK if dark else LIGHT)
+        pixels = cv2.cvtColor(strip, cv2.COLOR_RGB2BGR)
         jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
         if version:
             self._kept[key] = jpeg

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from sam2_ros.annotation.project import Project
+from sam2_ros.annotation.project import Project, ProjectError
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class Worker:
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._project: Project | None = None
+        self._file: os.stat_result | None = None
         self._stopped = False
 
     async def do(self, work: Callable[[Project], T]) -> T:
@@ -46,7 +48,18 @@ class Worker:
             raise CancelledError("the desk ends")
         if self._project is None:
             self._project = Project(self._folder)
+            self._file = os.stat(self._project.file)
+        elif not self._is_there(self._project.file):  # SQLite would write on, into a file that nobody finds
+            raise ProjectError(
+                f"{self._folder} was moved or deleted; put it back, or start the desk with the new place"
+            )
         return work(self._project)
+
+    def _is_there(self, file: Path) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(os.stat(file), self._file)
+        except FileNotFoundError:
+            return False
 
     def _close(self) -> None:
         if self._project is not None:

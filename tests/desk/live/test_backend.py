@@ -61,7 +61,7 @@ def told(page: DeskPage, where: Callable[[Event], object], after: int = 0, name:
 
 
 def test_pictures_and_masklets_belong_together(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
-    assert page.hello == {"type": "hello", "mode": "live", "version": "1.2.3"}
+    assert (page.hello["mode"], page.hello["version"]) == ("live", "1.2.3")
     watch(page, robot)
     show(page, robot, 0)
     answer = prompt(page, 0, **ON_IT, label="block")
@@ -85,8 +85,9 @@ def test_pictures_and_masklets_belong_together(robot: Robot, sam2: Sam2Node, pag
 
 
 def test_images_are_subscribed_to_only_while_somebody_watches(
-    robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any
+    robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(camera, "LINGER", 0.2)
     page.wait("cameras", lambda event: event["cameras"])
     assert robot.count_subscribers("/image") == 1
     watch(page, robot)
@@ -98,6 +99,15 @@ def test_images_are_subscribed_to_only_while_somebody_watches(
     with DeskPage(desk.server.url) as other:
         watch(other, robot)
     robot.wait_for(lambda: robot.count_subscribers("/image") == 1, "for the desk to unsubscribe from a closed page")
+
+
+def test_reloaded_page_has_the_history(robot: Robot, sam2: Sam2Node, desk: Any) -> None:
+    for visit in range(2):
+        with DeskPage(desk.server.url) as page:
+            watch(page, robot)
+            show(page, robot, visit)
+            stamps = [str(stamp_of(index)) for index in range(visit + 1)]
+            page.wait("history", lambda event, stamps=stamps: event["stamps"] == stamps)
 
 
 def test_prompt_on_an_old_picture_is_seen_on_it(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
@@ -130,6 +140,17 @@ def test_refusal_has_the_nodes_reason(robot: Robot, sam2: Sam2Node, page: DeskPa
     show(page, robot, 0)
     with pytest.raises(Refused, match=reason):
         prompt(page, 0, **fields)
+
+
+def test_many_quick_clicks_are_all_answered(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
+    """The node refuses more than four that wait at a time; an operator clicks faster than a slow one answers."""
+    watch(page, robot)
+    show(page, robot, 0)
+    fields = {"camera": CAMERA, "stamp": str(stamp_of(1))}  # of an image that comes later, so that all of them wait
+    numbers = [page.begin("prompt", prompt=ON_IT, **fields) for _ in range(12)]
+    robot.wait_for(lambda: len(sam2.cameras[0].stream._prompts) == camera.PROMPTS_AT_ONCE, "for the first prompts")
+    show(page, robot, 1)
+    assert sorted(page.answer(number)["object_id"] for number in numbers) == [*range(1, 13)]
 
 
 def test_candidates_and_taking_the_second(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
@@ -186,8 +207,12 @@ def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
         show(page, robot, index)
     page.wait("presence", lambda event: event["samples"])
     before = len(page.events)
+    meter = sam2.cameras[0].stream._meter
     for index in range(3):  # the node holds the first images back until it believes them
+        count = meter["received"]
         robot.camera.publish(to_message(picture(index), "rgb8", header_of(index)))
+        robot.wait_for(lambda: meter["received"] > count, "for the image")  # noqa: B023
+        robot.wait_for(lambda: not sam2.cameras[0].stream._has_images, "for it to be taken")
     robot.wait_for(lambda: robot.masklets[-1].header == header_of(2), "for the jump")
     header, _ = show(page, robot, 3)
     assert header["stamp"] == str(stamp_of(3))
@@ -195,13 +220,14 @@ def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
     assert int(whole["to"]) < stamp_of(100)
 
 
-def test_paused_node(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
+def test_paused_node(robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any) -> None:
     """Its pictures go on, without masklets; and what it refuses says that it is paused."""
     watch(page, robot)
     show(page, robot, 0)
     prompt(page, 0)
     assert page.request("pause", camera=CAMERA)["message"] == "paused; 1 object kept"
     told(page, lambda state: "paused: call ~/resume" in state["problem"])
+    robot.wait_for(lambda: not desk.backend.cameras[CAMERA].expects_masklets, "for the desk to give the node up")
     before = len(page.pictures)
     robot.camera.publish(to_message(picture(1), "rgb8", header_of(1)))
     header, _ = page.picture(lambda header: header["stamp"] == str(stamp_of(1)), before)
@@ -261,7 +287,7 @@ def test_several_cameras(graph: Graph, robot: Robot, make_sam2: Callable[..., Sa
     assert told(page, lambda state: True, name="/sam2/rear")["title"] == "sam2/rear"
     before = len(page.pictures)
     page.request("watch", cameras=["/sam2/rear"], max_width=0)
-    robot.wait_for(lambda: cameras["front"].get_subscription_count() == 1, "for the desk to unsubscribe")
+    robot.wait_for(lambda: cameras["front"].get_subscription_count() == 1, "for the desk to unsubscribe", 30.0)
     assert cameras["rear"].get_subscription_count() == 2
     cameras["rear"].publish(to_message(picture(3), "rgb8", header_of(3)))
     page.picture(lambda header: header["stamp"] == str(stamp_of(3)) and header["masklets"] == [], before)

@@ -23,7 +23,10 @@ def test_text_on_a_colour_can_be_read(modules: Page) -> None:
         """async () => {
             const { colour, textOn } = await import("/page/colours.js");
             const light = (rgb) => {
-                const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+                const [r, g, b] = rgb.map((value) => {
+                    const part = value / 255;
+                    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+                });
                 return 0.2126 * r + 0.7152 * g + 0.0722 * b;
             };
             let least = Infinity;

@@ -112,7 +112,7 @@ def test_reading_ahead_ends(pictures: Pictures, recording: Numbered) -> None:
 
 def test_damaged_frames_say_why(pictures: Pictures) -> None:
     for frame in DAMAGED:
-        with pytest.raises(PictureError, match=f"the image of frame {frame} is damaged: it is cut"):
+        with pytest.raises(PictureError, match=r"^it is cut$"):
             pictures.jpeg(frame).result(30)
     assert abs(shown(pictures, 52) - 52) <= 1
     with pytest.raises(PictureError, match="there is no frame 400; there are 0 to 399"):

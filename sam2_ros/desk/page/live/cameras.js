@@ -45,7 +45,11 @@ export class Cameras extends Emitter {
       const made = this.#made.get(name);
       setText(made.lastChild, title || name);
       setAttribute(made, "aria-current", name === current && layout === "single" ? "true" : null);
-      setAttribute(made, "title", problem || (online ? `${name}, ${Number(rate ?? 0).toFixed(1)} images a second` : `${name} is silent`));
+      setAttribute(
+        made,
+        "title",
+        problem || (online ? `${name}, ${Number(rate ?? 0).toFixed(1)} images a second` : `${name} is silent`),
+      );
       made.classList.toggle("is-offline", !online);
       made.classList.toggle("has-problem", Boolean(problem));
     }

@@ -1,32 +1,23 @@
 // The desk over the cameras of a robot.
 
 import { button } from "../button.js";
-import { element, setAttribute, setText } from "../element.js";
 import { Help } from "../help.js";
-import { setIcon } from "../icons.js";
 import { Looks } from "../looks.js";
-import { Objects } from "../objects.js";
 import { Pictures } from "../pictures.js";
-import { Timeline } from "../timeline.js";
-import { Transport } from "../transport.js";
 import { Cameras } from "./cameras.js";
+import { Corner } from "./corner.js";
 import { Empty } from "./empty.js";
-import { Glance } from "./glance.js";
 import { Grid } from "./grid.js";
-import { Presence } from "./presence.js";
+import { keys } from "./keys.js";
+import { Panel } from "./panel.js";
 import { Prompting } from "./prompting.js";
 import { Rate } from "./rate.js";
 import { Selection } from "./selection.js";
+import { Time } from "./time.js";
 import { Tools } from "./tools.js";
 import { Viewer } from "./viewer.js";
 
-const SPAN = 120; // seconds of the timeline
-const SHORTEST_SPAN = 20; // seconds, while less is known
-const PICTURE_EVERY = 1000; // milliseconds between two small pictures of an object
 const SIZES = [320, 480, 640, 960, 1280, 1920, 3840]; // widths of pictures to ask for
-const SURE = 4000; // milliseconds in which a second press says that one is sure
-
-const TOUCH = window.matchMedia("(pointer: coarse)").matches;
 
 const GESTURES = [
   ["Click", "a thing: it is tracked. Near the chosen one: adds to it"],
@@ -48,43 +39,36 @@ class LiveDesk {
   #stage;
   #notices;
   #settings;
-  #labels;
   #selection;
   #viewer;
   #prompting;
   #cameras;
   #grid;
-  #glance;
   #empty;
-  #objects;
-  #timeline;
-  #transport;
+  #panel;
+  #time;
   #tools;
-  #status;
-  #pauseNode;
+  #corner;
 
   #known = []; // cameras, as the server lists them
   #layout;
-  #presence = new Map(); // camera to what is known about its last minutes
   #rate = new Rate();
   #watched = "";
   #greeting = true; // cameras are not known yet
   #nodePaused = new Set();
-  #nextPictures = 0;
-  #removing = 0;
+  #tilePictures = new Map(); // camera to the picture on its tile
 
   constructor({ connection, shell, stage, notices, settings, labels, shortcuts }) {
     this.#connection = connection;
     this.#stage = stage;
     this.#notices = notices;
     this.#settings = settings;
-    this.#labels = labels;
     this.#layout = settings.get("layout", "single");
     this.#selection = new Selection(settings);
     this.#viewer = new Viewer(connection, stage, this.#selection);
-    this.#build(shell, shortcuts);
+    this.#build(shell, shortcuts, labels);
     this.#listen();
-    this.#addShortcuts(shortcuts);
+    shortcuts.register(keys(this.#actions()));
     setInterval(() => this.#tick(), 500);
     document.body.dataset.mode = "live";
   }
@@ -95,117 +79,65 @@ class LiveDesk {
     this.#watch();
   }
 
-  #build(shell, shortcuts) {
+  #build(shell, shortcuts, labels) {
     const help = new Help(shortcuts, GESTURES);
     this.#cameras = new Cameras(shell.top.middle);
     const looks = new Looks(shell.top.right, this.#settings, shortcuts);
     looks.apply(this.#stage);
     shell.top.right.append(button({ icon: "help", name: "Help", key: "?", run: () => help.toggle() }));
     this.#tools = new Tools(shell.rail);
-    this.#status = { state: element("b", {}), numbers: element("span", { class: "numbers" }) };
-    const dot = element("span", { class: "dot", "aria-hidden": "true" });
-    this.#status.made = element("div", { class: "status" }, dot, this.#status.state, this.#status.numbers);
-    shell.corner.append(this.#status.made);
+    this.#corner = new Corner(shell.corner);
     this.#grid = new Grid(shell.view, looks);
     this.#empty = new Empty(shell.over);
-    const nextLabel = this.#buildPanel(shell.panel, looks);
-    this.#transport = new Transport(shell.bottom, { live: true });
-    this.#timeline = new Timeline(shell.bottom, {
-      name: "Presence of the objects",
-      format: (time) => this.#ago(time),
-      step: 0.2,
-      empty: "Here you will see when each object was in view.",
-    });
+    const shared = { viewer: this.#viewer, selection: this.#selection, notices: this.#notices, labels, looks };
+    this.#panel = new Panel(shell.panel, shared);
+    this.#time = new Time(shell.bottom, shared);
     this.#prompting = new Prompting({
+      ...shared,
       connection: this.#connection,
-      viewer: this.#viewer,
       stage: this.#stage,
-      selection: this.#selection,
-      notices: this.#notices,
-      labels: this.#labels,
       tray: shell.tray,
-      nextLabel,
+      nextLabel: this.#panel.nextLabel,
     });
-  }
-
-  #buildPanel(panel, looks) {
-    const startNew = () => {
-      this.#selection.choose(null);
-      this.#stage.element.focus();
-      this.#notices.say("Point at the new thing, or draw a box around it.");
-    };
-    const nextLabel = this.#labels.field({ placeholder: "Label for new things", name: "Label for new objects", done: () => {} });
-    const host = element("div", { class: "panel-body" });
-    this.#objects = new Objects(host, {
-      labels: this.#labels,
-      empty: `${TOUCH ? "Tap" : "Click"} a thing in the picture to track it, or draw a box around it.`,
-      details: () =>
-        element("p", { class: "quiet-text" }, TOUCH ? "Tap to add; a long press says: not this." : "Click to add; right or Shift says: not this."),
-    });
-    this.#pauseNode = button({ icon: "pause", name: "Pause node", text: true, class: "quiet", run: () => this.#toggleNode() });
-    const removeAll = button({ icon: "trash", name: "Remove all", text: true, class: "quiet", run: () => this.#removeAll(removeAll) });
-    panel.append(
-      element(
-        "header",
-        { class: "panel-head" },
-        element("h2", {}, "Objects"),
-        button({ icon: "add", name: "New", key: "A", text: true, class: "quiet", run: startNew }),
-      ),
-      element("div", { class: "next-label" }, nextLabel),
-      host,
-    );
-    this.#glance = new Glance(panel, looks);
-    panel.append(element("footer", { class: "panel-foot" }, this.#pauseNode, removeAll));
-    this.startNew = startNew;
-    return nextLabel;
   }
 
   #listen() {
-    const pictures = new Pictures(this.#connection);
-    pictures.on("picture", (picture) => this.#receive(picture));
-    this.#connection.on("cameras", ({ cameras }) => this.#learn(cameras));
-    this.#connection.on("history", ({ camera, stamps }) => {
+    const connection = this.#connection;
+    new Pictures(connection).on("picture", (picture) => this.#receive(picture));
+    connection.on("cameras", ({ cameras }) => this.#learn(cameras));
+    connection.on("history", ({ camera, stamps }) => {
       if (camera !== this.#viewer.camera) return;
       this.#viewer.history = stamps;
-      this.#showTime();
+      this.#time.show();
     });
-    this.#connection.on("presence", (event) => this.#learnPresence(event));
-    this.#connection.on("lost", () => this.#rate.clear());
+    connection.on("presence", (event) => this.#time.learn(event));
+    connection.on("lost", () => this.#rate.clear());
 
     this.#viewer.on("shown", (picture, isNew) => this.#shown(picture, isNew));
-    this.#viewer.on("newest", () => this.#showGlance());
+    this.#viewer.on("newest", () => this.#panel.showGlance());
     this.#viewer.on("state", () => {
-      this.#showGlance();
-      this.#showTime();
+      this.#panel.showGlance();
+      this.#time.show();
     });
-    this.#glance.on("live", () => this.#viewer.goLive());
     this.#viewer.on("refused", (message) => this.#notices.refuse(message));
     this.#selection.on("changed", () => {
       this.#viewer.refresh();
       this.#showObjects();
-      this.#showTime();
-      if (this.#selection.chosen !== null) this.#objects.reveal();
+      this.#time.show();
+      if (this.#selection.chosen !== null) this.#panel.reveal();
     });
 
     this.#cameras.on("choose", (name) => this.#choose(name));
     this.#cameras.on("layout", (layout) => this.#arrange(layout));
     this.#grid.on("choose", (name) => this.#choose(name));
 
-    this.#objects.on("choose", (objectId) => this.#selection.choose(objectId));
-    this.#objects.on("hover", (objectId) => (this.#viewer.spotlight = objectId));
-    this.#objects.on("hide", (objectId) => this.#selection.toggleHidden(objectId));
-    this.#objects.on("solo", (objectId) => this.#selection.toggleSolo(objectId));
-    this.#objects.on("remove", (objectId) => this.#prompting.remove(objectId));
-    this.#objects.on("label", (objectId, label) => this.#prompting.rename(objectId, label));
-    this.#objects.on("restart", (objectId) => this.#restart(objectId));
-
-    this.#transport.on("pause", () => this.#viewer.freeze());
-    this.#transport.on("play", () => this.#viewer.goLive());
-    this.#transport.on("live", () => this.#viewer.goLive());
-    this.#transport.on("step", (by) => this.#viewer.step(by));
-    this.#transport.on("seek", (index) => this.#viewer.seek(this.#viewer.history[index]));
-    this.#timeline.on("jump", (time) => this.#jump(time));
-    this.#timeline.on("choose", (objectId) => this.#selection.choose(objectId));
+    this.#panel.on("new", () => this.#startNew());
+    this.#panel.on("live", () => this.#viewer.goLive());
+    this.#panel.on("remove", (objectId) => this.#prompting.remove(objectId));
+    this.#panel.on("label", (objectId, label) => this.#prompting.rename(objectId, label));
+    this.#panel.on("restart", (objectId) => this.#restart(objectId));
+    this.#panel.on("remove all", () => this.#prompting.removeAll());
+    this.#panel.on("node", () => this.#toggleNode());
 
     this.#tools.on("tool", (tool) => this.#take(tool));
     this.#tools.on("undo", () => this.#prompting.undo());
@@ -219,37 +151,33 @@ class LiveDesk {
     }).observe(this.#stage.element);
   }
 
-  #addShortcuts(shortcuts) {
-    const chosen = () => this.#selection.chosen !== null && this.#layout === "single";
-    const single = () => this.#layout === "single" && this.#viewer.camera !== null;
-    const onChosen = (run) => () => run(this.#selection.chosen);
-    shortcuts.register([
-      { keys: ["p"], says: "a click is yes", group: "Pointing", when: single, run: () => this.#take("yes") },
-      { keys: ["n"], says: "a click is no", group: "Pointing", when: single, run: () => this.#take("no") },
-      { keys: ["b"], says: "box, also with the keyboard's crosshair", group: "Pointing", when: single, run: () => this.#take("box") },
-      { keys: ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"], says: "on the picture: crosshair; Enter clicks", group: "Pointing", when: () => false, run: () => {} },
-      { keys: ["z"], says: "undo the last prompt", group: "Pointing", when: single, run: () => this.#prompting.undo() },
-      { keys: ["c"], says: "candidates: arrows, Enter takes", group: "Pointing", when: single, run: () => this.#prompting.focusCandidates() },
-      { keys: ["e"], says: "find everything", group: "Pointing", when: single, run: () => this.#prompting.proposeEverything() },
-      { keys: ["Escape"], says: "leave what is begun, choose nothing", group: "Pointing", run: () => this.#escape() },
-      { keys: ["1-9"], says: "choose the object of that ID", group: "Objects", when: single, run: ({ key }) => this.#chooseNumber(Number(key)) },
-      { keys: ["a"], says: "a new object", group: "Objects", when: single, run: () => this.startNew() },
-      { keys: ["l"], says: "its label", group: "Objects", when: chosen, run: () => this.#objects.editLabel() },
-      { keys: ["r"], says: "start it again with the next click", group: "Objects", when: chosen, run: onChosen((id) => this.#restart(id)) },
-      { keys: ["h"], says: "hide it", group: "Objects", when: chosen, run: onChosen((id) => this.#selection.toggleHidden(id)) },
-      { keys: ["s"], says: "show only it", group: "Objects", when: chosen, run: onChosen((id) => this.#selection.toggleSolo(id)) },
-      { keys: ["Delete", "Backspace"], says: "remove it", group: "Objects", when: chosen, run: onChosen((id) => this.#prompting.remove(id)) },
-      { keys: [" "], says: "pause the picture, go on live", group: "Time", when: single, run: (event) => this.#space(event) },
-      { keys: [","], says: "one frame back", group: "Time", when: single, run: () => this.#viewer.step(-1) },
-      { keys: ["."], says: "one frame on", group: "Time", when: single, run: () => this.#viewer.step(1) },
-      { keys: ["End"], says: "live", group: "Time", when: single, run: () => this.#viewer.goLive() },
-      { keys: ["+", "="], says: "zoom in", group: "Picture", when: single, run: () => this.#stage.zoom(1.4) },
-      { keys: ["-"], says: "zoom out", group: "Picture", when: single, run: () => this.#stage.zoom(1 / 1.4) },
-      { keys: ["0"], says: "whole picture", group: "Picture", when: single, run: () => this.#stage.fit() },
-      { keys: ["g"], says: "all cameras, or one", group: "Cameras", when: () => this.#known.length > 1, run: () => this.#arrange(this.#layout === "grid" ? "single" : "grid") },
-      { keys: ["["], says: "the camera before", group: "Cameras", when: () => this.#known.length > 1, run: () => this.#turn(-1) },
-      { keys: ["]"], says: "the next camera", group: "Cameras", when: () => this.#known.length > 1, run: () => this.#turn(1) },
-    ]);
+  /** What keys can do. */
+  #actions() {
+    const [viewer, prompting, selection, stage] = [this.#viewer, this.#prompting, this.#selection, this.#stage];
+    return {
+      isSingle: () => this.#layout === "single" && viewer.camera !== null,
+      hasChosen: () => this.#layout === "single" && selection.chosen !== null,
+      hasSeveral: () => this.#known.length > 1,
+      take: (tool) => this.#take(tool),
+      undo: () => prompting.undo(),
+      focusCandidates: () => prompting.focusCandidates(),
+      everything: () => prompting.proposeEverything(),
+      escape: () => prompting.abandon() || selection.choose(null),
+      chooseNumber: (objectId) => this.#chooseNumber(objectId),
+      startNew: () => this.#startNew(),
+      editLabel: () => this.#panel.editLabel(),
+      restart: () => this.#restart(selection.chosen),
+      hide: () => selection.toggleHidden(selection.chosen),
+      solo: () => selection.toggleSolo(selection.chosen),
+      remove: () => prompting.remove(selection.chosen),
+      space: (event) => this.#space(event),
+      step: (by) => viewer.step(by),
+      goLive: () => viewer.goLive(),
+      zoom: (factor) => stage.zoom(factor),
+      fit: () => stage.fit(),
+      toggleGrid: () => this.#arrange(this.#layout === "grid" ? "single" : "grid"),
+      turn: (by) => this.#turn(by),
+    };
   }
 
   // Cameras
@@ -289,9 +217,8 @@ class LiveDesk {
     this.#selection.camera = name;
     this.#viewer.watch(name);
     this.#rate.clear();
-    if (name !== null && !this.#presence.has(name)) this.#presence.set(name, new Presence());
     this.#showObjects();
-    this.#showTime();
+    this.#time.show();
   }
 
   #arrange(layout) {
@@ -324,8 +251,11 @@ class LiveDesk {
     const maxWidth = SIZES.find((size) => size >= width) ?? SIZES.at(-1);
     const watched = JSON.stringify({ cameras, max_width: maxWidth });
     if (watched === this.#watched || !this.#connection.connected) return;
+    if (cameras.length === 0 && !this.#watched) return; // they are not known yet
     this.#watched = watched;
-    this.#connection.request("watch", { cameras, max_width: maxWidth }).catch((error) => this.#notices.refuse(error.message));
+    this.#connection
+      .request("watch", { cameras, max_width: maxWidth })
+      .catch((error) => this.#notices.refuse(error.message));
   }
 
   // Pictures
@@ -357,8 +287,6 @@ class LiveDesk {
       picture.release();
     }
   }
-  #tilePictures = new Map();
-
   /** A picture is on the screen. */
   #shown(picture, isNew) {
     const { camera, stamp, masklets, published_ms: published } = picture.header;
@@ -375,45 +303,13 @@ class LiveDesk {
       this.#rate.add(age);
     }
     this.#showObjects();
-    if (isNew && this.#viewer.frozen) this.#showTime();
-  }
-
-  #showGlance() {
-    const { frozen, newest } = this.#viewer;
-    if (!frozen || !newest) {
-      this.#glance.show(null);
-      return;
-    }
-    const { width, height } = newest.header;
-    const masks = this.#viewer.looks(newest).map((mask) => ({ ...mask, chosen: false, dim: false }));
-    this.#glance.show({ bitmap: newest.bitmap, width, height, masks });
+    if (isNew && this.#viewer.frozen) this.#time.show();
   }
 
   // Objects
 
   #showObjects() {
-    if (this.#layout !== "single") return;
-    const masklets = this.#viewer.masklets;
-    const picture = this.#viewer.picture;
-    const pending = this.#prompting?.pendingIds ?? new Set();
-    if (picture?.header.masklets && !this.#viewer.frozen) {
-      this.#selection.keepOnly(new Set([...masklets.map(({ object_id: objectId }) => objectId), ...pending]));
-    }
-    const rows = masklets.map((masklet) => ({
-      ...masklet,
-      pending: pending.has(masklet.object_id),
-      hidden: this.#selection.isPutAway(masklet.object_id),
-      solo: this.#selection.solo === masklet.object_id,
-    }));
-    this.#objects.show(rows, this.#selection.chosen);
-    const due = performance.now() >= this.#nextPictures;
-    if (due) this.#nextPictures = performance.now() + PICTURE_EVERY;
-    for (const { object_id: objectId, present, box } of picture ? masklets : []) {
-      if (present && (due || !this.#objects.hasPicture(objectId))) {
-        this.#objects.picture(objectId, picture.bitmap, picture.header, box);
-      }
-    }
-    this.#labels.use(...masklets.map(({ label }) => label).filter((label) => label && !this.#labels.used.includes(label)));
+    if (this.#layout === "single") this.#panel.show(this.#prompting.pendingIds);
   }
 
   #chooseNumber(objectId) {
@@ -429,16 +325,10 @@ class LiveDesk {
     this.#stage.element.focus();
   }
 
-  #removeAll(made) {
-    if (performance.now() > this.#removing) {
-      this.#removing = performance.now() + SURE;
-      setText(made.querySelector("span"), "Really all?");
-      setTimeout(() => setText(made.querySelector("span"), "Remove all"), SURE);
-      return;
-    }
-    this.#removing = 0;
-    setText(made.querySelector("span"), "Remove all");
-    this.#prompting.removeAll();
+  #startNew() {
+    this.#selection.choose(null);
+    this.#stage.element.focus();
+    this.#notices.say("Point at the new thing, or draw a box around it.");
   }
 
   async #toggleNode() {
@@ -453,13 +343,7 @@ class LiveDesk {
     } catch (error) {
       this.#notices.refuse(error.message);
     }
-    this.#showNode();
-  }
-
-  #showNode() {
-    const paused = this.#nodePaused.has(this.#viewer.camera);
-    setText(this.#pauseNode.querySelector("span"), paused ? "Resume node" : "Pause node");
-    setIcon(this.#pauseNode, paused ? "play" : "pause");
+    this.#tick();
   }
 
   // Pointing
@@ -468,10 +352,6 @@ class LiveDesk {
     this.#tools.show(tool);
     this.#stage.pointing.polarity = tool !== "no";
     this.#stage.pointing.boxing = tool === "box";
-  }
-
-  #escape() {
-    if (!this.#prompting.abandon()) this.#selection.choose(null);
   }
 
   #space(event) {
@@ -484,95 +364,18 @@ class LiveDesk {
     window.addEventListener("keyup", released, { once: true, capture: true });
   }
 
-  // Time
-
-  #learnPresence(event) {
-    if (!this.#presence.has(event.camera)) this.#presence.set(event.camera, new Presence());
-    this.#presence.get(event.camera).take(event);
-    if (event.camera === this.#viewer.camera) this.#showTime();
-  }
-
-  #jump(time) {
-    const { history } = this.#viewer;
-    const presence = this.#presence.get(this.#viewer.camera);
-    if (!history.length || !presence) return;
-    const times = history.map((stamp) => presence.time(stamp));
-    if (time < times[0] - 0.5) {
-      this.#notices.say("The node does not know that moment any more; this is the oldest that it does.");
-    }
-    const distances = times.map((each) => Math.abs(each - time));
-    this.#viewer.seek(history[distances.indexOf(Math.min(...distances))]);
-  }
-
-  #showTime() {
-    const { frozen, history, picture, newest } = this.#viewer;
-    const presence = this.#presence.get(this.#viewer.camera);
-    const now = presence && newest ? presence.time(newest.header.stamp) : null;
-    const cursor = presence && picture ? presence.time(picture.header.stamp) : null;
-    this.#transport.show({
-      playing: !frozen,
-      position: this.#viewer.position,
-      length: history.length,
-      text: !frozen || now === null ? "" : this.#ago(cursor),
-      live: !frozen,
-      enabled: picture !== null,
-    });
-    document.body.classList.toggle("is-frozen", frozen);
-    if (!presence || now === null) {
-      this.#timeline.show({ from: 0, to: SHORTEST_SPAN, cursor: null, reachable: null, chosen: null, rows: [] });
-      return;
-    }
-    const tracked = new Set((newest.header.masklets ?? []).map(({ object_id: objectId }) => objectId));
-    const rows = presence.rows(now - SPAN, tracked);
-    const begun = Math.min(now, ...rows.map(({ samples }) => samples[0]?.[0] ?? now));
-    this.#timeline.show({
-      from: Math.max(now - SPAN, Math.min(begun, now - SHORTEST_SPAN)),
-      to: now,
-      cursor,
-      reachable: history.length ? [presence.time(history[0]), now] : null,
-      chosen: this.#selection.chosen,
-      rows,
-    });
-  }
-
-  /** How long ago a time was, as text. */
-  #ago(time) {
-    const presence = this.#presence.get(this.#viewer.camera);
-    const newest = this.#viewer.newest;
-    if (!presence || !newest) return "";
-    const seconds = presence.time(newest.header.stamp) - time;
-    if (seconds < 0.05) return "now";
-    return seconds < 60 ? `−${seconds.toFixed(1)} s` : `−${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  }
-
-  // The corner
-
+  /** What changes with time alone. */
   #tick() {
-    const camera = this.#known.find(({ name }) => name === this.#viewer.camera);
-    const { frozen, picture, newest } = this.#viewer;
-    const silent = newest !== null && newest.header.masklets === null;
-    const { rate, age } = this.#rate;
-    let state = "live";
-    if (!this.#connection.connected) state = "lost";
-    else if (frozen) state = this.#viewer.known ? "paused" : "gone";
-    else if (camera && !camera.online) state = "offline";
-    else if (silent) state = "silent";
-    const words = {
-      live: "Live",
-      lost: "No connection",
-      paused: "Paused",
-      gone: "Paused: too old for the node to be prompted on",
-      offline: camera?.problem || "The camera is silent",
-      silent: this.#nodePaused.has(this.#viewer.camera) ? "Node paused: pictures only" : camera?.problem || "Node silent: pictures only",
-    };
-    setText(this.#status.state, words[state]);
-    setAttribute(this.#status.made, "data-state", state);
-    const numbers = state === "live" && picture ? [`${rate.toFixed(rate < 9.5 ? 1 : 0)}/s`, age === null ? null : `${Math.round(age)} ms`] : [];
-    setText(this.#status.numbers, numbers.filter(Boolean).join(" · "));
-    const node = camera?.latency_ms ? `; the node takes ${Math.round(camera.latency_ms)} ms` : "";
-    setAttribute(this.#status.made, "title", `Pictures on this screen a second; from the node's message to the screen${node}`);
-    this.#status.made.hidden = this.#viewer.camera === null || this.#layout === "grid";
-    this.#showNode();
-    if (frozen) this.#showTime();
+    const { camera } = this.#viewer;
+    const nodePaused = this.#nodePaused.has(camera);
+    this.#panel.showNode(nodePaused);
+    this.#corner.show({
+      connected: this.#connection.connected,
+      camera: this.#known.find(({ name }) => name === camera),
+      viewer: this.#viewer,
+      rate: this.#rate,
+      nodePaused,
+    });
+    if (this.#viewer.frozen) this.#time.show();
   }
 }

@@ -21,7 +21,12 @@ export class Empty {
       element("p", {}, "The desk shows every camera that a sam2 node works on, as soon as it appears. Start one:"),
       ...COMMANDS.map(([what, command]) => line(what, command)),
       element("p", { class: "quiet-text" }, "Nodes on other machines appear too, with the same ROS_DOMAIN_ID."),
-      element("p", { class: "searching", role: "status" }, element("span", { class: "pulse", "aria-hidden": "true" }), "Looking for cameras …"),
+      element(
+        "p",
+        { class: "searching", role: "status" },
+        element("span", { class: "pulse", "aria-hidden": "true" }),
+        "Looking for cameras …",
+      ),
     );
     host.append(this.#made);
   }
@@ -41,5 +46,10 @@ function line(what, command) {
       setTimeout(() => copy.classList.remove("is-done"), 1500);
     },
   });
-  return element("div", { class: "command" }, element("span", {}, what), element("div", {}, element("code", {}, command), copy));
+  return element(
+    "div",
+    { class: "command" },
+    element("span", {}, what),
+    element("div", {}, element("code", {}, command), copy),
+  );
 }

@@ -21,17 +21,30 @@ export class Everything extends Emitter {
     return this.#bar !== null;
   }
 
-  /** @param {Array<Object>} masklets without those that are tracked already; firstId: the next free ID, for their colours */
+  /**
+   * @param {Array<Object>} masklets without those that are tracked already; firstId: the next free ID, for their
+   *   colours
+   */
   show(masklets, firstId) {
     this.close();
     this.#proposals = masklets.map((masklet, index) => ({ ...masklet, colour_id: firstId + index }));
     const count = masklets.length;
-    const found = count ? `${count} found. Click what should be tracked.` : "Nothing was found that is not tracked already.";
+    const found = count
+      ? `${count} found. Click what should be tracked.`
+      : "Nothing was found that is not tracked already.";
     this.#bar = element(
       "div",
       { class: "everything", role: "group", "aria-label": "Everything" },
       element("span", { role: "status" }, found),
-      count ? button({ icon: "check", name: `Track all ${count}`, text: true, class: "primary", run: () => this.emit("all") }) : null,
+      count
+        ? button({
+            icon: "check",
+            name: `Track all ${count}`,
+            text: true,
+            class: "primary",
+            run: () => this.emit("all"),
+          })
+        : null,
       button({ icon: "close", name: "Close", key: "Escape", run: () => this.#leave() }),
     );
     this.#host.append(this.#bar);

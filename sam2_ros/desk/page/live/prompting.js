@@ -263,7 +263,8 @@ export class Prompting extends Emitter {
       : null;
     const answer = await this.#prompts.send(camera, stamp, prompt);
     const found = await others;
-    if (answer && found && this.#viewer.camera === camera) this.#offer(picture, prompt.clicks[0], answer, found.candidates);
+    if (answer && found && this.#viewer.camera === camera)
+      this.#offer(picture, prompt.clicks[0], answer, found.candidates);
     picture.release();
   }
 

@@ -12,14 +12,19 @@ export class Tools extends Emitter {
     super();
     const tool = (name, icon, says, key) =>
       button({ icon, name: says, key, pressed: false, dataset: { tool: name }, run: () => this.emit("tool", name) });
-    const act = (name, icon, says, key, ...details) => button({ icon, name: says, key, run: () => this.emit(name, ...details) });
+    const act = (name, icon, says, key, ...details) =>
+      button({ icon, name: says, key, run: () => this.emit(name, ...details) });
     this.#buttons = {
       yes: tool("yes", "yes", "Click on what belongs to it", "P"),
       no: tool("no", "no", "Click on what does not belong to it", "N"),
       box: tool("box", "box", "Draw a box around a thing", "B"),
     };
     host.append(
-      element("div", { class: "tools", role: "group", "aria-label": "What a click means" }, ...Object.values(this.#buttons)),
+      element(
+        "div",
+        { class: "tools", role: "group", "aria-label": "What a click means" },
+        ...Object.values(this.#buttons),
+      ),
       element(
         "div",
         { class: "tools", role: "group", "aria-label": "Do" },

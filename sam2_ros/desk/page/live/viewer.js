@@ -6,8 +6,8 @@ const ANSWER_STAYS = 1500; // milliseconds that an answer is shown until its obj
 const CORRECTIONS_KEPT = 400;
 
 /**
- * Emits "newest" (picture) when one comes, "shown" (picture, whether it is new) when one is on the screen, "state" when it
- * stands or goes on, and "refused" (message).
+ * Emits "newest" (picture) when one comes, "shown" (picture, whether it is new) when one is on the screen, "state" when
+ * it stands or goes on, and "refused" (message).
  */
 export class Viewer extends Emitter {
   #connection;
@@ -186,7 +186,9 @@ export class Viewer extends Emitter {
     if (this.picture) this.#show(this.picture);
   }
 
-  /** What is tracked on the picture on the stage, answers included: masklets, of which `awaited` ones are not in it yet. */
+  /**
+   * What is tracked on the picture on the stage, answers included: masklets, of which `awaited` ones are not in it yet.
+   */
   get masklets() {
     return this.picture ? this.#maskletsOf(this.picture) : [];
   }

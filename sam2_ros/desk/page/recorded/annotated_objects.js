@@ -23,6 +23,7 @@ export class AnnotatedObjects extends Emitter {
   #solo = null;
   #folded = new Set(["rejected"]);
   #pictured = new Map(); // object ID -> IoU of its mask in its small picture
+  #states = new Map(); // object ID -> state
 
   constructor(host, project, labels) {
     super();
@@ -36,7 +37,12 @@ export class AnnotatedObjects extends Emitter {
         count,
       );
       const place = element("div", { class: "group-rows" });
-      const section = element("section", { class: "object-group", dataset: { state }, "aria-label": name }, fold, place);
+      const section = element(
+        "section",
+        { class: "object-group", dataset: { state }, "aria-label": name },
+        fold,
+        place,
+      );
       const rows = new Objects(place, { labels, empty: "", restart: false, details: null });
       rows.on("choose", (objectId) => this.emit("select", objectId));
       rows.on("hover", (objectId) => this.emit("hover", objectId));
@@ -110,6 +116,10 @@ export class AnnotatedObjects extends Emitter {
   #show() {
     const { objects, frames } = this.#project;
     if (this.#solo !== null && !objects.has(this.#solo)) this.#solo = null;
+    for (const [objectId, { state }] of objects) {
+      if (this.#states.get(objectId) !== state) this.#pictured.delete(objectId); // its row is a new one
+      this.#states.set(objectId, state);
+    }
     for (const [state, { section, rows, place, count, fold }] of this.#groups) {
       const members = this.#members(state);
       section.hidden = members.length === 0;

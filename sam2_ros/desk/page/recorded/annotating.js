@@ -60,7 +60,7 @@ export class Annotating extends Emitter {
   /**
    * Store a mask that was drawn; without a pixel: the object is not visible on this frame.
    *
-   * @param {number} seen the last action that was seen before it was drawn; what others have done since is not overwritten
+   * @param {number} seen the last action that was seen before it was drawn: what others did since is not overwritten
    */
   draw(objectId, frame, mask, seen) {
     return this.#after(async () => {
@@ -114,7 +114,7 @@ export class Annotating extends Emitter {
         if (objectId === null) return await this.#begin({ frame, phase, prompt, label: this.newLabel }, place);
         const known = this.#project.masks.of(objectId, frame);
         const type = phase === 3 ? "correct" : "segment";
-        const answer = await this.#project.change(type, { object_id: objectId, frame, phase, prompt }, frame);
+        const answer = await this.#project.change(type, { object_id: objectId, frame, phase, prompt }, frame, true);
         if (!answer) {
           this.emit("refused", { frame, ...place, message: this.#project.refusal });
           return false;
@@ -130,7 +130,7 @@ export class Annotating extends Emitter {
   }
 
   async #begin(fields, place = null) {
-    const answer = await this.#project.change("begin", fields);
+    const answer = await this.#project.change("begin", fields, null, place !== null);
     if (!answer) {
       if (place) this.emit("refused", { frame: fields.frame, ...place, message: this.#project.refusal });
       return false;

@@ -54,6 +54,10 @@ export class Annotator extends Emitter {
       "aria-describedby": "annotator-why",
     });
     field.value = this.name || this.#settings.get("annotator", "") || this.#login;
+    const close = () => {
+      field.blur(); // the next key is for the page, at once
+      dialog.close();
+    };
     const form = element(
       "form",
       { method: "dialog" },
@@ -70,7 +74,7 @@ export class Annotator extends Emitter {
       element(
         "div",
         { class: "dialog-buttons" },
-        button({ name: "Only look", text: true, class: "quiet", run: () => dialog.close() }),
+        button({ name: "Only look", text: true, class: "quiet", run: () => close() }),
         element("button", { type: "submit", class: "button primary" }, "Start"),
       ),
     );
@@ -78,7 +82,7 @@ export class Annotator extends Emitter {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const name = field.value.trim();
-      if (name && (await this.#tell(name, problem))) dialog.close();
+      if (name && (await this.#tell(name, problem))) close();
     });
     document.body.append(dialog);
     dialog.showModal();

@@ -10,6 +10,8 @@ const STAYS = 8000;
 /** Lines of a job that are kept. */
 const LINES = 400;
 
+const AGAIN = { propagate: "Propagate again.", propose: "Find everything again: it goes on.", export: "Export again." };
+
 /** `change` (job): {job, kind, title, done, total, state, message, command, lines, began, left}; `end` (job). */
 export class Jobs extends Emitter {
   #project;
@@ -45,7 +47,7 @@ export class Jobs extends Emitter {
     const ended = event.state !== "running" && before?.state === "running"; // not what had ended before this page
     const message = event.message ?? "";
     if (event.lines) job.lines = [...event.lines];
-    else if (message && message !== job.lines.at(-1)) job.lines.push(message);
+    else if (message) addLine(job.lines, message);
     job.lines.splice(0, job.lines.length - LINES);
     const { lines, ...news } = event;
     Object.assign(job, news, { uncertain: false });
@@ -59,7 +61,11 @@ export class Jobs extends Emitter {
   #forgetUncertain() {
     for (const job of this.known.values()) {
       if (!job.uncertain) continue;
-      Object.assign(job, { state: "failed", message: "The desk was started again meanwhile.", uncertain: false });
+      Object.assign(job, {
+        state: "failed",
+        message: `The desk was started again meanwhile. ${AGAIN[job.kind] ?? ""}`,
+        uncertain: false,
+      });
       this.emit("change", job);
       this.emit("end", job);
     }
@@ -138,12 +144,21 @@ class JobCard {
   }
 }
 
+/** Adds what a job says; the next number of the same progress takes the place of the one before. */
+function addLine(lines, message) {
+  const form = (line) => line?.replace(/[\d.:,]+/g, "#");
+  if (form(lines.at(-1)) === form(message)) lines.pop();
+  lines.push(message);
+}
+
 /** How far a job is, in words. */
 export function said(job) {
   if (job.state === "cancelled") return "Cancelled; nothing of it was stored.";
+  if (job.state === "done" && job.message?.includes("\n")) return "Done.";
   if (job.state !== "running") return job.message ? sentence(job.message) : job.state === "done" ? "Done." : "Failed.";
   if (!job.total) return job.message || "Begins ...";
-  const parts = [`${job.done} of ${job.total}`];
+  const stage = job.message?.replace(/[, ]*\d+:\d\d:\d\d left$/, "");
+  const parts = [...(stage ? [stage] : []), `${job.done} of ${job.total}`];
   if (job.left !== null && Number.isFinite(job.left)) parts.push(`${duration(job.left)} left`);
   return parts.join(" · ");
 }

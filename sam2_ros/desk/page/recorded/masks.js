@@ -24,7 +24,7 @@ export class Masks extends Emitter {
     this.#frames = frames;
   }
 
-  /** The masks of a frame as far as they are known; null: not yet. Those that are being fetched again stay until then. */
+  /** The masks of a frame as far as they are known, also while they are fetched again; null: not yet. */
   at(frame) {
     const stretch = this.#stretches.get(this.#number(frame));
     return stretch?.masks ? (stretch.masks.get(frame) ?? []) : null;
@@ -71,7 +71,10 @@ export class Masks extends Emitter {
     const known = this.#stretches.get(this.#number(frame))?.masks;
     if (!known) return;
     const others = (known.get(frame) ?? []).filter((other) => other.object_id !== mask.object_id);
-    known.set(frame, [...others, mask].sort((a, b) => a.object_id - b.object_id));
+    known.set(
+      frame,
+      [...others, mask].sort((a, b) => a.object_id - b.object_id),
+    );
     this.emit("change", [frame, frame]);
   }
 

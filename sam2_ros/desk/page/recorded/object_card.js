@@ -1,4 +1,4 @@
-// The object that is pointed at: its label, its attributes, what its mask on this frame is, and what can be done with it.
+// The object that is pointed at: its label and attributes, its mask on this frame, and what can be done with it.
 
 import { button } from "../button.js";
 import { css, textOn } from "../colours.js";
@@ -25,14 +25,38 @@ export class ObjectCard {
     this.#project = project;
     this.#annotating = annotating;
     this.chip = element("span", { class: "chip numbered large" });
-    this.label = labels.field({ name: "Label", placeholder: "Label", done: (label) => this.#relabel(label), id: "object-label" });
+    this.label = labels.field({
+      name: "Label",
+      placeholder: "Label",
+      done: (label) => this.#relabel(label),
+      id: "object-label",
+    });
     this.label.addEventListener("focus", () => (this.#seen = project.lastAction));
     this.state = element("p", { class: "object-state" });
     this.here = element("p", { class: "object-here" });
     this.attributes = element("dl", { class: "attributes" });
-    this.more = element("details", { class: "object-attributes" }, element("summary", {}, "Attributes"), this.attributes);
-    this.propagate = button({ icon: "propagate", name: "Propagate", key: "R", text: true, class: "primary", run: act.propagate });
-    this.next = button({ icon: "forward", name: "Next frame", key: "Enter", text: true, class: "primary", run: act.next });
+    this.more = element(
+      "details",
+      { class: "object-attributes" },
+      element("summary", {}, "Attributes"),
+      this.attributes,
+    );
+    this.propagate = button({
+      icon: "propagate",
+      name: "Propagate",
+      key: "R",
+      text: true,
+      class: "primary",
+      run: act.propagate,
+    });
+    this.next = button({
+      icon: "forward",
+      name: "Next frame",
+      key: "Enter",
+      text: true,
+      class: "primary",
+      run: act.next,
+    });
     this.remove = button({ icon: "trash", name: "Remove the mask on this frame", key: "Delete", run: act.removeMask });
     this.reject = button({ icon: "no", name: "No object: reject it", run: act.reject });
     this.fresh = button({ icon: "add", name: "New object", key: "N", run: act.fresh });
@@ -67,7 +91,8 @@ export class ObjectCard {
     this.element.style.setProperty("--object", fresh ? "transparent" : css(objectId));
     this.element.style.setProperty("--on-object", fresh ? "inherit" : textOn(objectId));
     setText(this.chip, fresh ? "+" : String(objectId));
-    if (moved || document.activeElement !== this.label) this.label.value = fresh ? this.#annotating.newLabel : (one?.label ?? "");
+    if (moved || document.activeElement !== this.label)
+      this.label.value = fresh ? this.#annotating.newLabel : (one?.label ?? "");
     this.fresh.hidden = fresh;
     const reason = one?.reason ? `: ${one.reason}` : "";
     setText(this.state, `${STATES[one?.state] ?? ""}${one?.state === "open" ? one.reason : reason}`);
@@ -100,7 +125,13 @@ export class ObjectCard {
     const entries = Object.entries(one?.attributes ?? {});
     const rows = [...entries, ["", ""]].map(([key, value]) => {
       const field = (name, text) => {
-        const made = element("input", { type: "text", maxlength: 256, "aria-label": name, placeholder: name, autocomplete: "off" });
+        const made = element("input", {
+          type: "text",
+          maxlength: 256,
+          "aria-label": name,
+          placeholder: name,
+          autocomplete: "off",
+        });
         made.value = text;
         made.addEventListener("focus", () => (this.#seen = this.#project.lastAction));
         made.addEventListener("keydown", (event) => {

@@ -39,8 +39,20 @@ export class Outputs {
     this.minutes.value = settings.get("minutes", 30);
     this.exports = new JobCards(jobs, ["export"], { stays: Infinity, lines: true });
     this.trainings = new JobCards(jobs, ["fine-tune"], { stays: Infinity, lines: true });
-    this.exportButton = button({ icon: "download", name: "Export", text: true, class: "primary", run: () => this.#export() });
-    this.tuneButton = button({ icon: "tune", name: "Fine-tune", text: true, class: "primary", run: () => this.#fineTune() });
+    this.exportButton = button({
+      icon: "download",
+      name: "Export",
+      text: true,
+      class: "primary",
+      run: () => this.#export(),
+    });
+    this.tuneButton = button({
+      icon: "tune",
+      name: "Fine-tune",
+      text: true,
+      class: "primary",
+      run: () => this.#fineTune(),
+    });
     this.problem = element("p", { class: "field-problem", role: "alert" });
     this.element = element(
       "section",

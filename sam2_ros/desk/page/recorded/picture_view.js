@@ -11,7 +11,8 @@ export class PictureView {
   #cursor = null;
   #preview = null;
   #hovered = null;
-  #refusal = null;
+  #refusal = null; // what is said beside #refused
+  #refused = null;
 
   /** @param parts {project, player, pictures, annotating, objects, brush, candidates}. */
   constructor(stage, view, { height, width }, parts) {
@@ -61,7 +62,10 @@ export class PictureView {
     const { frame } = player;
     const here = pictures.get(frame);
     if (here || pictures.damaged.has(frame)) return this.#draw(frame, here);
-    const [picture] = await Promise.all([pictures.load(frame), player.playing ? null : project.masks.load(frame).catch(() => {})]);
+    const [picture] = await Promise.all([
+      pictures.load(frame),
+      player.playing ? null : project.masks.load(frame).catch(() => {}),
+    ]);
     if (player.frame === frame && (picture || pictures.damaged.has(frame))) this.#draw(frame, picture);
   }
 
@@ -107,27 +111,33 @@ export class PictureView {
     const { frame } = player;
     const mask = annotating.mask;
     const objectId = annotating.selected ?? 0;
-    const points = player.playing ? [] : (mask?.prompt?.clicks ?? []).map((click) => ({ ...click, object_id: objectId }));
+    const points = player.playing
+      ? []
+      : (mask?.prompt?.clicks ?? []).map((click) => ({ ...click, object_id: objectId }));
     let box = player.playing || !mask?.prompt?.box ? null : { box: mask.prompt.box, object_id: objectId };
     for (const waiting of annotating.pending) {
       if (waiting.frame !== frame) continue;
       points.push(...waiting.clicks.map((click) => ({ ...click, pending: true, object_id: objectId })));
       if (waiting.box) box = { box: waiting.box, pending: true, object_id: objectId };
     }
+    if (this.#refused?.frame === frame) points.push({ ...this.#refused, refused: true });
     const painted = brush.frame === frame ? brush.canvas : null;
     const at = this.#cursor?.at ?? this.#cursor;
-    const cursor = (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
+    const cursor =
+      (brush.tool === "brush" || brush.tool === "eraser") && at ? { x: at.x, y: at.y, radius: brush.radius } : null;
     this.#stage.overlay({ points, box, canvas: painted, opacity: 0.55, cursor });
   }
 
   #refuse(refused) {
     this.#refusal?.remove();
-    this.#refusal = null;
-    if (!refused || refused.frame !== this.#parts.player.frame) return;
+    this.#refusal = this.#refused = null;
+    if (!refused || refused.frame !== this.#parts.player.frame) return this.overlay();
+    this.#refused = { x: refused.x, y: refused.y, positive: refused.positive ?? true, frame: refused.frame };
+    this.overlay();
     const made = element("div", { class: "anchored refusal", role: "alert" }, element("span", {}, refused.message));
     this.#refusal = made;
     this.#stage.anchor(made, refused.x, refused.y);
-    setTimeout(() => made.remove(), 6000);
+    setTimeout(() => this.#refusal === made && this.#refuse(null), 6000);
   }
 }
 

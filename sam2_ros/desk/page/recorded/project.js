@@ -3,13 +3,16 @@
 import { Emitter } from "../emitter.js";
 import { Masks } from "./masks.js";
 
-/** `objects`: they, or what can be undone, have changed; `runs`; `refused` (message); `busy` (whether one waits). */
+/**
+ * `objects`: they, or what can be undone, have changed; `runs`; `refused` (message, whether it is said elsewhere); `busy`
+ * (whether a change waits for its answer).
+ */
 export class Project extends Emitter {
   #connection;
   #time;
   #busy = 0;
   #fetchingRuns = null;
-  #runsWanted = false;
+  #runsWanted = new Set(); // IDs; null in it: of all objects
 
   /** By ID: {object_id, label, attributes, state, reason, masks, annotated, present, iou, action_id}. */
   objects = new Map();
@@ -38,7 +41,7 @@ export class Project extends Emitter {
     connection.on("project", (event) => this.#update(event));
     connection.on("changed", (event) => {
       this.masks.forget(event.frames);
-      this.#fetchRuns();
+      this.#fetchRuns(event.object_id);
     });
   }
 
@@ -49,7 +52,7 @@ export class Project extends Emitter {
   /** After a connection: everything may be different. */
   refresh() {
     this.masks.forget(null);
-    return this.#fetchRuns();
+    return this.#fetchRuns(null);
   }
 
   label(objectId) {
@@ -69,8 +72,9 @@ export class Project extends Emitter {
    * Make a change; how long it took is told with it. Null: it was refused; why has been said.
    *
    * @param {number|null} frame whose mask is changed: somebody else may have changed it after it was shown here.
+   * @param {boolean} beside whether a refusal is said beside the place that was pointed at.
    */
-  async change(type, fields, frame = null) {
+  async change(type, fields, frame = null, beside = false) {
     const seen = frame === null ? this.lastAction : this.seen(frame);
     const seconds = this.#time.take();
     this.#tellBusy(1);
@@ -80,7 +84,7 @@ export class Project extends Emitter {
       this.#time.give(seconds); // it is part of the next attempt
       if (frame !== null) this.masks.forget([frame, frame]); // the newest is shown
       this.refusal = sentence(error.message);
-      this.emit("refused", this.refusal);
+      this.emit("refused", this.refusal, beside);
       return null;
     } finally {
       this.#tellBusy(-1);
@@ -98,14 +102,17 @@ export class Project extends Emitter {
   }
 
   /** One at a time; what has changed meanwhile is fetched after it. */
-  async #fetchRuns() {
-    this.#runsWanted = true;
+  async #fetchRuns(objectId) {
+    this.#runsWanted.add(objectId);
     if (this.#fetchingRuns) return this.#fetchingRuns;
     this.#fetchingRuns = (async () => {
-      while (this.#runsWanted) {
-        this.#runsWanted = false;
-        const { objects } = await this.#connection.request("timeline", {});
-        this.runs = new Map(Object.entries(objects).map(([objectId, runs]) => [Number(objectId), runs]));
+      while (this.#runsWanted.size) {
+        const wanted = this.#runsWanted.has(null) ? null : [...this.#runsWanted];
+        this.#runsWanted.clear();
+        const { objects } = await this.#connection.request("timeline", { object_ids: wanted });
+        if (wanted === null) this.runs.clear();
+        for (const gone of wanted ?? []) this.runs.delete(gone);
+        for (const [known, runs] of Object.entries(objects)) this.runs.set(Number(known), runs);
         this.emit("runs");
       }
     })();

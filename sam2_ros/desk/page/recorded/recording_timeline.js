@@ -1,4 +1,4 @@
-// The whole recording in a row for each object: where it is visible, what its masks were made by, how sure the model is.
+// The whole recording, a row for each object: where it is visible, what made its masks, how sure the model is.
 
 import { element } from "../element.js";
 import { Emitter } from "../emitter.js";
@@ -32,6 +32,7 @@ export class RecordingTimeline extends Emitter {
   #ticks = [];
   #damaged = new Set();
   #drawing = false;
+  #told = ""; // what the names were made of
 
   /**
    * @param {HTMLElement} host
@@ -69,13 +70,25 @@ export class RecordingTimeline extends Emitter {
     for (const canvas of [this.ruler, this.bars]) this.#listen(canvas);
     this.ruler.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.draw()).observe(this.element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
 
   /** @param rows [{object_id, label, colour, runs: [[first, last, origin, present, iou]], dim}] */
   show(rows) {
     this.#rows = rows;
-    const names = rows.map((row) => {
+    const told = JSON.stringify(rows.map(({ object_id: objectId, label, dim }) => [objectId, label, dim]));
+    if (told !== this.#told) {
+      this.#told = told;
+      this.#showNames();
+    }
+    this.element.classList.toggle("empty", rows.length === 0);
+    this.select(this.#selected);
+    this.draw();
+  }
+
+  #showNames() {
+    const focused = document.activeElement?.closest(".rt-name")?.dataset.object;
+    const names = this.#rows.map((row) => {
       const chip = element("span", { class: "chip" });
       chip.style.setProperty("--object", row.colour);
       return element(
@@ -92,9 +105,7 @@ export class RecordingTimeline extends Emitter {
       );
     });
     this.names.replaceChildren(...names);
-    this.element.classList.toggle("empty", rows.length === 0);
-    this.select(this.#selected);
-    this.draw();
+    names.find((name) => name.dataset.object === focused)?.focus();
   }
 
   select(objectId) {
@@ -243,7 +254,10 @@ export class RecordingTimeline extends Emitter {
       const row = canvas === this.bars ? this.#rows[Math.floor((event.clientY - box.top) / ROW)] : undefined;
       let frame = this.#first + Math.max(0, Math.min(this.#frames - 1, Math.floor((event.clientX - box.left) / each)));
       const marks = row ? this.marks(row.object_id) : [];
-      const near = marks.reduce((best, other) => (Math.abs(other - frame) < Math.abs(best - frame) ? other : best), -1e9);
+      const near = marks.reduce(
+        (best, other) => (Math.abs(other - frame) < Math.abs(best - frame) ? other : best),
+        -1e9,
+      );
       if (Math.abs(near - frame) * each <= NEAR) frame = near;
       return { frame, row };
     };

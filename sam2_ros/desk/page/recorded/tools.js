@@ -27,7 +27,12 @@ export class Tools extends Emitter {
         button({ ...options, pressed: false, dataset: { tool }, run: () => this.emit("tool", tool) }),
       ]),
     );
-    this.absent = button({ icon: "away", name: "It is not visible on this frame", key: "V", run: () => this.emit("absent") });
+    this.absent = button({
+      icon: "away",
+      name: "It is not visible on this frame",
+      key: "V",
+      run: () => this.emit("absent"),
+    });
     const zoom = (icon, name, key, factor) => button({ icon, name, key, run: () => this.emit("zoom", factor) });
     rail.append(
       element("div", { class: "tools", role: "group", "aria-label": "Tools" }, ...Object.values(this.#buttons)),
@@ -51,8 +56,21 @@ export class Tools extends Emitter {
     this.sizeSays = element("output", { class: "quiet-text" });
     this.undo = button({ icon: "undo", name: "Take the last stroke back", key: "Z", run: () => brush.undo() });
     this.redo = button({ icon: "redo", name: "The stroke again", key: "Shift+Z", run: () => brush.redo() });
-    this.discard = button({ name: "Discard", key: "Escape", text: true, class: "quiet", run: () => this.emit("discard") });
-    this.save = button({ icon: "check", name: "Save", key: "Enter", text: true, class: "primary", run: () => this.emit("save") });
+    this.discard = button({
+      name: "Discard",
+      key: "Escape",
+      text: true,
+      class: "quiet",
+      run: () => this.emit("discard"),
+    });
+    this.save = button({
+      icon: "check",
+      name: "Save",
+      key: "Enter",
+      text: true,
+      class: "primary",
+      run: () => this.emit("save"),
+    });
     this.bar = element(
       "div",
       { class: "brush-bar", role: "group", "aria-label": "Brush" },

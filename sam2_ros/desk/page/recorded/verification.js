@@ -25,6 +25,7 @@ export class Verification extends Emitter {
   #fetching = null;
   #again = false;
   #judged = 0;
+  #visible = false; // the film strip is there
 
   constructor(project, shortcuts) {
     super();
@@ -35,13 +36,25 @@ export class Verification extends Emitter {
     shortcuts.register([
       ...VERDICTS.map(({ verdict, key, name }) => ({
         keys: [key],
-        says: `${name.toLowerCase()}: the verdict on the film strip`,
+        says: verdict === "unsatisfactory" ? "unsatisfactory: say why, Enter" : name.toLowerCase(),
         group: "Verification",
         when,
-        run: () => this.judge(verdict),
+        run: () => this.#choose(verdict),
       })),
-      { keys: ["ArrowRight", "s"], says: "put it off: the next one", group: "Verification", when, run: () => this.skip() },
-      { keys: ["Enter", "l"], says: "look at it in the recording", group: "Verification", when, run: () => this.look() },
+      {
+        keys: ["ArrowRight", "s"],
+        says: "put it off: the next one",
+        group: "Verification",
+        when,
+        run: () => this.skip(),
+      },
+      {
+        keys: ["Enter", "l"],
+        says: "look at it in the recording",
+        group: "Verification",
+        when,
+        run: () => this.look(),
+      },
     ]);
     project.on("objects", () => this.refresh());
   }
@@ -84,9 +97,10 @@ export class Verification extends Emitter {
     }
   }
 
+  /** A verdict on the film strip that is shown: nobody judges what they have not seen. */
   async judge(verdict) {
     const one = this.#shown;
-    if (!one) return;
+    if (!one || !this.#visible) return;
     const fields = { object_id: one.object_id, verdict, seen: one.seen };
     const reason = this.reason.value.trim();
     if (reason) fields.reason = reason;
@@ -107,6 +121,36 @@ export class Verification extends Emitter {
 
   look() {
     if (this.#shown) this.emit("look", this.#shown.object_id);
+  }
+
+  /** Satisfactory and no object hold at once; what is unsatisfactory may need a word for who corrects it. */
+  #choose(verdict) {
+    if (!this.#visible) return;
+    if (verdict === "unsatisfactory" && !this.reason.value.trim() && document.activeElement !== this.reason) {
+      this.reason.focus();
+    } else this.judge(verdict);
+  }
+
+  #setVisible(visible, says = "") {
+    this.#visible = visible;
+    this.strip.classList.toggle("loading", !visible);
+    setText(this.making, says);
+    for (const made of this.verdicts) made.disabled = !visible;
+  }
+
+  /** There is no film strip: the server says why. */
+  async #fail() {
+    const address = this.strip.getAttribute("src");
+    let why = "the server is out of reach";
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok) why = await answer.text();
+    } catch {
+      // it is
+    }
+    if (this.strip.getAttribute("src") !== address) return;
+    this.#setVisible(false, `There is no film strip: ${why}`);
+    this.strip.removeAttribute("src"); // asked for again when something changes
   }
 
   #showNext() {
@@ -136,7 +180,7 @@ export class Verification extends Emitter {
     setText(this.facts, `${next.state} · predicted IoU ${next.iou.toFixed(2)}`);
     const address = strip(next);
     if (this.strip.getAttribute("src") !== address) {
-      this.strip.classList.add("loading");
+      this.#setVisible(false, "The film strip is being made ...");
       this.strip.src = address;
       this.strip.alt = `Film strip of ${next.label || `Object ${next.object_id}`}`;
     }
@@ -151,34 +195,48 @@ export class Verification extends Emitter {
     this.facts = element("span", { class: "verification-facts" });
     this.strip = element("img", {
       class: "strip",
-      onload: () => this.strip.classList.remove("loading"),
-      onerror: () => this.strip.classList.remove("loading"),
+      onload: () => this.#setVisible(true),
+      onerror: () => this.#fail(),
     });
+    this.making = element("p", { class: "strip-making", role: "status" });
     this.reason = element("input", {
       type: "text",
       maxlength: 256,
-      placeholder: "What is wrong (optional)",
+      placeholder: "What is wrong? Enter sends it back",
       "aria-label": "What is wrong (optional)",
       autocomplete: "off",
     });
     const verdicts = VERDICTS.map(({ verdict, name, key, says, icon }) => {
-      const made = button({ icon, name, text: true, class: "verdict", run: () => this.judge(verdict) });
+      const made = button({ icon, name, text: true, class: "verdict", run: () => this.#choose(verdict) });
       made.append(element("kbd", {}, key), element("small", {}, says));
       made.dataset.verdict = verdict;
       made.setAttribute("aria-keyshortcuts", key);
       return made;
     });
+    this.verdicts = verdicts;
+    this.reason.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.judge("unsatisfactory");
+      if (event.key === "Enter" || event.key === "Escape") this.element.focus();
+      event.stopPropagation();
+    });
     this.card = element(
       "div",
       { class: "verification-card" },
       element("header", {}, this.chip, this.title, this.facts, this.waiting, this.judged),
-      element("div", { class: "strip-place", tabindex: 0, "aria-label": "Film strip" }, this.strip),
+      element("div", { class: "strip-place", tabindex: 0, "aria-label": "Film strip" }, this.strip, this.making),
       element("div", { class: "verdicts" }, ...verdicts),
       element(
         "footer",
         {},
         this.reason,
-        button({ icon: "eye", name: "Look at it in the recording", key: "Enter", text: true, class: "quiet", run: () => this.look() }),
+        button({
+          icon: "eye",
+          name: "Look at it in the recording",
+          key: "Enter",
+          text: true,
+          class: "quiet",
+          run: () => this.look(),
+        }),
         button({ icon: "forward", name: "Later", key: "S", text: true, class: "quiet", run: () => this.skip() }),
       ),
     );
@@ -199,5 +257,6 @@ export class Verification extends Emitter {
 }
 
 function strip(one) {
-  return `/strip/${one.object_id}?v=${one.action_id}`;
+  const dark = document.documentElement.dataset.theme !== "light";
+  return `/strip/${one.object_id}?v=${one.action_id}${dark ? "&dark" : ""}`;
 }

@@ -1,5 +1,7 @@
-"""The page over a recording in a browser, over real projects with a small network: what one person sees of others' work,
-what is not lost, keys, frames that are damaged."""
+"""The page over a recording in a browser, over real projects with a small network.
+
+What one person sees of others' work, what is not lost, keys, frames that are damaged.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class Desk:
 
 @pytest.fixture
 def ann(desk: str, visit: Callable[..., Visit]) -> Desk:
-    return Desk(visit(desk), "ann")
+    ann = Desk(visit(desk), "ann")
+    ann.wait("desk.project.objects.size === 3")
+    return ann
 
 
 def mask_of(project: Path, object_id: int, frame: int) -> AnnotatedMask | None:
@@ -179,17 +183,18 @@ def test_verdicts_by_keys_and_their_undo(desk: str, project: Path, visit: Callab
     ben = Desk(visit(desk), "ben")
     ben.page.locator(".badge", has_text="3").wait_for()
     ben.keys("w")
-    ben.wait("document.querySelector('.strip').naturalWidth > 0")
+    ben.wait("!document.querySelector('.verdict').disabled")
     first = int(ben.page.locator(".verification .chip").inner_text())
     ben.keys("1")
     ben.page.locator(".badge", has_text="2").wait_for()
     second = int(ben.page.locator(".verification .chip").inner_text())
-    ben.page.get_by_label("What is wrong (optional)").fill("two things in one")
-    ben.keys("Tab")  # out of the field: keys are verdicts again
-    ben.page.evaluate("document.activeElement.blur()")
+    ben.wait("!document.querySelector('.verdict').disabled")
     ben.keys("2")
+    ben.page.keyboard.type("two things in one")
+    ben.keys("Enter")
     ben.page.locator(".badge", has_text="1").wait_for()
     third = int(ben.page.locator(".verification .chip").inner_text())
+    ben.wait("!document.querySelector('.verdict').disabled")
     ben.keys("3")
     ben.page.get_by_role("heading", name="Nothing waits for your verdict").wait_for()
     with Project(project) as opened:
