@@ -61,6 +61,12 @@ class Thing:
     pose: np.ndarray  # float [T, 3, 3], own coordinates -> world
     size: float = 0.0  # approximate diameter, pixels
     shadow: tuple[float, float] | None = None  # offset of its soft shadow, pixels
+    part_ids: list[int] | None = None  # each part is an object of its own; 0: none. None: all parts are one object
+
+    @property
+    def ids(self) -> list[int]:
+        """The object that each part belongs to; 0: none."""
+        return self.part_ids or [self.object_id] * len(self.parts)
 
 
 def sprite(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -140,8 +146,10 @@ class Rendering(Film):
             return self._frames[frame][1]
         label = np.zeros(self._size, np.uint8)
         for thing in self._outlines:
-            for rows, columns, alpha in filter(None, self._drawn(thing, frame)):
-                np.copyto(label[rows, columns], thing.object_id, where=alpha > 127)
+            for object_id, item in zip(thing.ids, self._drawn(thing, frame), strict=True):
+                if item is not None:
+                    rows, columns, alpha = item
+                    np.copyto(label[rows, columns], object_id, where=alpha > 127)
         return label
 
     def shows(self, frame: int) -> bool:
@@ -178,9 +186,10 @@ class Rendering(Film):
             if thing.shadow is not None:
                 for item in filter(None, drawn[:1] + drawn[-1:]):
                     _shade(image, item, thing.shadow)
-            for item in filter(None, drawn):
-                alpha = blend(image, *item)
-                np.copyto(label[item[0], item[1]], thing.object_id, where=alpha > 127)
+            for object_id, item in zip(thing.ids, drawn, strict=True):
+                if item is not None:
+                    alpha = blend(image, *item)
+                    np.copyto(label[item[0], item[1]], object_id, where=alpha > 127)
         return self._look(frame, image), label
 
     def _drawn(self, thing: Thing, frame: int) -> list[tuple[slice, slice, np.ndarray] | None]:

@@ -23,6 +23,8 @@ from sam2_ros.command_line import CommandParser
 from sam2_ros.data.clip import Clip
 from sam2_ros.data.formats import open_clips
 from sam2_ros.data.label_values import MEANINGS
+from sam2_ros.scenes.photo_scenes import PhotoScenes
+from sam2_ros.scenes.photographs import Photographs
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
@@ -35,6 +37,7 @@ EXAMPLES = """
 """
 GAP = 4  # pixels between pictures
 SCENES = {"synthetic": SyntheticScenes, "tables": TableScenes, "simulated": MujocoScenes}
+"""Kinds of scenes that need no data set."""
 
 
 def outlined(image: np.ndarray, masks: np.ndarray | None, object_ids: Sequence[int], tint: float = 0.3) -> np.ndarray:
@@ -71,6 +74,8 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="image to write (.png, .jpg)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scenes", choices=SCENES, default="synthetic", help="scenes to generate")
+    photographs = "make scenes of these photographs instead: a data set with masks of single images"
+    source.add_argument("--photographs", metavar="PATH", help=photographs)
     source.add_argument("--clips", help="data set or bag to show instead, in any layout that sam2_ros.data reads")
     images = "image topic of bags with several; folder of the images a JSON lists"
     parser.add_argument("--images", metavar="TOPIC|FOLDER", help=images)
@@ -105,7 +110,10 @@ def main() -> int:
                 raise ValueError("seeds cannot be negative (--seeds)")
             pictures = Pictures.open(options.pictures) if options.pictures else None
             settings = replace(SceneSettings(), height=options.size[0], width=options.size[1], frames=options.frames)
-            make = SCENES[options.scenes](settings, pictures).scene
+            if options.photographs:
+                make = PhotoScenes(settings, Photographs.open(options.photographs), pictures).scene
+            else:
+                make = SCENES[options.scenes](settings, pictures).scene
         start = time.perf_counter()
         clips = [make(seed) for seed in track(seeds, "clips", transient=True)]
         took = time.perf_counter() - start

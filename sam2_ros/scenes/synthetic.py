@@ -19,6 +19,7 @@ from sam2_ros.data.clip import Clip
 from sam2_ros.data.clips import Clips
 from sam2_ros.scenes import camera, things
 from sam2_ros.scenes.motion import ramp, shift, transform, wander
+from sam2_ros.scenes.parts import taken_apart
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.rendering import Film, Rendering, Thing, blend, draw
 from sam2_ros.scenes.textures import crop, painted, recoloured
@@ -43,6 +44,7 @@ class SceneSettings:
     occlusion: float = 0.35  # occluders pass in front of objects
     leaving: float = 0.35  # objects leave the image, and return or not
     vanishing: float = 0.0  # objects vanish at once for some frames
+    parts: float = 0.0  # probability that each part of a thing is an object of its own, in the whole scene
     lookalikes: float = 0.25
     lighting: float = 0.4
     blur: float = 0.3
@@ -65,6 +67,7 @@ class SceneSettings:
             "occlusion",
             "leaving",
             "vanishing",
+            "parts",
             "lookalikes",
             "lighting",
             "blur",
@@ -115,6 +118,11 @@ class Scenes(ABC):
             return slice(0)
         start = int(rng.integers(frames))
         return slice(start, start + int(rng.integers(1, frames + 1)))
+
+    def _objects(self, rng: np.random.Generator, scene: list[Thing]) -> list[Thing]:
+        """The scene, whose objects are its things or their parts."""
+        apart = self.settings.parts > 0 and rng.random() < self.settings.parts
+        return taken_apart(rng, scene) if apart else scene
 
     def _look(self, rng: np.random.Generator) -> camera.Look:
         s = self.settings
@@ -180,6 +188,7 @@ class SyntheticScenes(Scenes):
         if s.vanishing > 0:
             for thing in scene:
                 thing.pose[self._vanished(rng)] = shift(4 * s.width, 0)  # far away
+        scene = self._objects(rng, scene)
         return Rendering(background, scene, view, self._look(rng), s.height, s.width)
 
     def _background(self, rng: np.random.Generator) -> np.ndarray:

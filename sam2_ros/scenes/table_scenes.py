@@ -70,6 +70,7 @@ class TableScenes(Scenes):
         view = self._view(rng) @ shift(*(rng.uniform(-room, room) * grid))
         look = self._look(rng)
         look.shutter /= 4  # toys jump between frames, which must not blur them
+        scene = self._objects(rng, scene)
         return Rendering(background, scene, view, look, s.height, s.width)
 
     def _standers(self, rng: np.random.Generator, edge: float) -> list[_Stander]:

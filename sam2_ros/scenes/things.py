@@ -77,7 +77,8 @@ def _cut_out(rng: np.random.Generator, size: int, pictures: Pictures, materials:
     return sprite(colours, alpha)
 
 
-def _bend(rng: np.random.Generator, frames: int, size: float, strength: float) -> Bend:
+def bending(rng: np.random.Generator, frames: int, size: float, strength: float) -> Bend:
+    """Waves along which a thing of about twice `size` pixels bends; `strength` is relative to that."""
     count = 3
     amplitude = size * strength * rng.uniform(0.2, 1)
     speed = amplitude * np.exp(rng.uniform(-3.5, -0.7))
@@ -105,7 +106,7 @@ def make(
     height, width = body.shape[:2]
     still = np.broadcast_to(shift(-(width - 1) / 2, -(height - 1) / 2), (frames, 3, 3))
     bends = deformation > 0 and rng.random() < 0.5 + deformation / 2
-    parts = [Part(body, still, _bend(rng, frames, size / 2, 0.25 * deformation) if bends else None)]
+    parts = [Part(body, still, bending(rng, frames, size / 2, 0.25 * deformation) if bends else None)]
     if pixels < 24 or rng.random() > 0.2:
         return parts
 

@@ -27,6 +27,7 @@ from sam2_ros.data.clips import ClipError
 from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.model.config import CONFIGS
+from sam2_ros.scenes.photographs import Photographs
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.training import processes
 from sam2_ros.training.augmentation import NONE, Augmentation
@@ -87,6 +88,8 @@ All other settings are in recipes, which are TOML files: {FOLDER / "default.toml
     clips.add_argument("--mask-values", choices=MEANINGS, help=values)
     pictures = Rare("store of photographs, made by `sam2_ros pictures`; without it scenes are procedural")
     clips.add_argument("--pictures", metavar="STORE", help=pictures)
+    photographs = Rare("still images with masks, for the recipe's `photographs` of the scenes; one in 7 is never used")
+    clips.add_argument("--photographs", type=Path, metavar="PATH", help=photographs)
     return parser
 
 
@@ -126,13 +129,14 @@ def trainer(options: argparse.Namespace, device: torch.device) -> Trainer:
     recipe = recipe_of(options)
     model = initial_model(options.model, options.init, recipe)
     pictures = Pictures.open(options.pictures) if options.pictures else None
+    photographs = Photographs.open(options.photographs) if options.photographs else ()
     hints = options.images, options.masklets, options.mask_values
 
     def samples_of(
         paths: list[Path] | None, names: Path | None, stage: Stage, changes: Augmentation
     ) -> SceneSamples | ClipSamples:
         if not paths:
-            return SceneSamples(stage, model.config.shape(1, 1), changes, pictures)
+            return SceneSamples(stage, model.config.shape(1, 1), changes, pictures, photographs)
         clips = open_all(paths, names, *hints)
         samples = ClipSamples(clips, stage, model.config.shape(*size_of(clips)), changes)
         samples[0, 0]  # fails now rather than in a worker if no clip can be used

@@ -44,6 +44,7 @@ from sam2_ros.data.formats import open_all
 from sam2_ros.data.label_values import MEANINGS
 from sam2_ros.model.layers import MLP
 from sam2_ros.model.mask_decoder import SINGLE, MaskDecoder, RawMasks
+from sam2_ros.scenes.photographs import Photographs
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.tracking.pixels import mask_to_network
 from sam2_ros.tracking.prompt import Click, Prompt
@@ -262,7 +263,11 @@ def main() -> int:
     parser.add_argument("--mask-values", choices=MEANINGS, help=values)
     pictures = "image store made by sam2_ros.scenes.pictures; without it scenes are procedural"
     parser.add_argument("--pictures", metavar="STORE", help=pictures)
-    parser.add_argument("--tables", type=float, default=0.5, metavar="X", help="share of table scenes (%(default)s)")
+    stills = "still images with masks, which half of the scenes are made of then; held-out ones are never used"
+    parser.add_argument("--photographs", type=Path, metavar="PATH", help=stills)
+    parser.add_argument(
+        "--tables", type=float, default=0.5, metavar="X", help="share of tables of drawn scenes (%(default)s)"
+    )
     seed = "seed of the first scene; beyond those of training (%(default)s)"
     parser.add_argument("--first-seed", type=int, default=10**9, metavar="N", help=seed)
     workers = "processes that track (default: one for each core; on a GPU 0, this one)"
@@ -281,9 +286,12 @@ def main() -> int:
             clip, numbers = clips.__getitem__, range(len(clips))
         else:
             # Short clips: the frames of a clip are much alike, and each clip yields masks after a click.
-            stage = Stage(frames=8, tables=options.tables, materials=0.7, vanishing=0.2)
+            photographs = Photographs.open(options.photographs) if options.photographs else ()
+            share = 0.5 if photographs else 0.0
+            tables = options.tables * (1 - share)
+            stage = Stage(frames=8, tables=tables, photographs=share, materials=0.7, vanishing=0.2)
             pictures = Pictures.open(options.pictures) if options.pictures else None
-            samples = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures)
+            samples = SceneSamples(stage, model.config.shape(1, 1), NONE, pictures, photographs)
 
             def clip(seed: int) -> Clip:
                 return samples.maker(seed).scene(seed)

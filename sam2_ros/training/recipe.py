@@ -38,6 +38,8 @@ class Stage:
 
     size: Count | None = 128
     """Images have about as many pixels as a square with this side, a multiple of 32. None: the model's own size."""
+    smallest_size: Count | None = None
+    """Batches are shrunk to sizes from this one to `size`, drawn for each. None: all have `size`."""
     aspect: str | None = None
     """Aspect of images, as `SAM2Config.aspect`: "image" is that of the first clip; scenes are square then. None: the
     model's own."""
@@ -78,12 +80,25 @@ class Stage:
     """Share of objects that vanish for some frames, which teaches presence."""
     tables: Share = 0.0
     """Share of scenes with toys on tables, as in the demo. `gap` has no effect on these."""
+    photographs: Share = 0.0
+    """Share of scenes made of photographs with masks (`--photographs`)."""
+    parts: Share = 0.0
+    """Share of scenes in which each part of a thing is an object, so that among the masks for one click there are the
+    whole and the part."""
     simulated: bool = False
     """Add some scenes simulated by MuJoCo, which take many times as long as drawn ones."""
     first_seed: Index = 0
     """Seed of the first scene, so that a later stage sees other scenes than an earlier one."""
     workers: Index = 1
     """Processes that make samples, for each process that trains."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.smallest_size is not None and self.smallest_size > self.size:
+            raise ValueError(f"`smallest_size` ({self.smallest_size}) is larger than `size` ({self.size})")
+        if self.tables + self.photographs > 1:
+            raise ValueError(
+                f"`tables` ({self.tables}) and `photographs` ({self.photographs}) add up to more than all scenes"
+            )
 
     def scenes(self, height: int, width: int) -> SceneSettings:
         """Settings of this stage's synthetic scenes, whose images have this height and width, pixels."""
@@ -95,6 +110,7 @@ class Stage:
             objects=objects,
             materials=self.materials,
             vanishing=self.vanishing,
+            parts=self.parts,
         )
         if not self.easy:
             return settings

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Sampler
 
@@ -35,6 +36,17 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Copy to a device; from pinned memory, asynchronously."""
         return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
+    def resized(self, shape: tuple[int, int]) -> Batch:
+        """The same at another height and width, pixels. What would be too small for a pixel on its first frame is
+        enlarged to one."""
+        images = F.interpolate(self.images.flatten(0, 1).float(), shape, mode="bilinear", antialias=True)
+        cover = F.interpolate(self.masks.float(), shape, mode="area")
+        masks = cover >= 0.5
+        lost = ~masks[:, 0].flatten(1).any(dim=1)
+        masks[lost] = cover[lost] > 0
+        sized = images.round().to(torch.uint8).unflatten(0, self.images.shape[:2])
+        return Batch(sized, masks, self.clip)
 
     def pin_memory(self) -> Batch:
         """Copy to pinned memory; called by the data loader."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
@@ -10,6 +10,8 @@ from itertools import count
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from sam2_ros.scenes.photo_scenes import PhotoScenes
+from sam2_ros.scenes.photographs import Photograph
 from sam2_ros.scenes.pictures import Pictures
 from sam2_ros.scenes.simulation.mujoco_scenes import MujocoScenes
 from sam2_ros.scenes.synthetic import Scenes, SyntheticScenes, areas
@@ -33,11 +35,22 @@ class SceneSamples(Dataset[Batch]):
         shape: height and width of their images, pixels.
         changes: augmentation of the samples.
         pictures: two in three scenes are textured with them; None: all are procedural.
+        photographs: `stage.photographs` of the scenes are made of them.
+
+    Raises:
+        ValueError: photographs are missing, or their share is 0.
     """
 
     def __init__(
-        self, stage: Stage, shape: tuple[int, int], changes: Augmentation, pictures: Pictures | None = None
+        self,
+        stage: Stage,
+        shape: tuple[int, int],
+        changes: Augmentation,
+        pictures: Pictures | None = None,
+        photographs: Sequence[Photograph] = (),
     ) -> None:
+        if bool(photographs) != bool(stage.photographs):
+            raise ValueError("photographs (--photographs) need a recipe with `photographs`, their share, and it them")
         self.stage = stage
         self.changes = changes
         settings = stage.scenes(*shape)
@@ -47,12 +60,16 @@ class SceneSamples(Dataset[Batch]):
         if stage.simulated:
             kinds = 5 * kinds + [MujocoScenes(settings, pictures)]
         self._kinds, self._tables = kinds, TableScenes(replace(settings, frames=stage.frames), pictures)
+        self._photographs = PhotoScenes(settings, photographs, pictures)
         self.film = lru_cache(maxsize=rows(stage.clips) * stage.clips)(lambda seed: self.maker(seed).film(seed))
 
     def maker(self, seed: int) -> Scenes:
         """The kind of scenes that a seed belongs to."""
-        on_table = np.random.default_rng(seed).random() < self.stage.tables
-        return self._tables if on_table else self._kinds[seed % len(self._kinds)]
+        chance = np.random.default_rng(seed).random()
+        if chance < self.stage.tables:
+            return self._tables
+        photographed = chance >= 1 - self.stage.photographs
+        return self._photographs if photographed else self._kinds[seed % len(self._kinds)]
 
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng(index)

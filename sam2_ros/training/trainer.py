@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from sam2_ros.acceleration import for_training
 from sam2_ros.checkpoints.save import save_weights
+from sam2_ros.model.input_size import STRIDE
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.training import bfloat16
 from sam2_ros.training.affinity import Affinity
@@ -127,7 +129,7 @@ class Trainer:
                 if progress >= 1 or stopped:
                     break
                 began = time.monotonic()
-                batch = next(batches).to(self.device)
+                batch = self._sized(next(batches).to(self.device))
                 outcome, numbers = self._learn(batch, progress)
                 latest = batch, outcome
                 now = time.monotonic()
@@ -180,6 +182,16 @@ class Trainer:
                 pin_memory=self.device.type == "cuda",
             )
         )
+
+    def _sized(self, batch: Batch) -> Batch:
+        """A batch at the size of this step, the same in all processes."""
+        config, smallest = self.model.config, self.recipe.stage.smallest_size
+        if smallest is None:
+            return batch
+        shape = batch.images.shape[-2:]
+        size = np.random.default_rng(self.step).uniform(smallest, config.image_size)
+        drawn = config.at(max(1, round(size / STRIDE)) * STRIDE).shape(*shape)
+        return batch if drawn == shape else batch.resized(drawn)
 
     def _learn(self, batch: Batch, progress: float) -> tuple[Outcome, dict[str, float]]:
         """One step of the optimizers: the outcome of this process' share, and the mean losses over all processes."""

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from small_clips import make_clip
+from small_photographs import photograph
 
-from sam2_ros.data import mose
+from sam2_ros.data import davis, mose
+from sam2_ros.data.clip import Clip
 from sam2_ros.scenes import sheet
 from sam2_ros.tracking.object_colours import colour
 
@@ -28,7 +30,10 @@ def test_masks_are_drawn_in_the_colours_of_their_objects():
 def test_command_line(tmp_path, capsys, monkeypatch):
     mose.write([make_clip("walk"), make_clip("run")], tmp_path / "set")
     scenes = ["--scenes", "synthetic", "--size", "48", "64", "--frames", "3"]
-    for source in (["--clips", str(tmp_path / "set")], scenes):
+    still = photograph(0)
+    davis.write([Clip("still", [still.image], (1,), [still.label[None] == 1])], tmp_path / "stills")
+    photographs = ["--photographs", str(tmp_path / "stills"), *scenes[2:]]
+    for source in (["--clips", str(tmp_path / "set")], scenes, photographs):
         out = tmp_path / "sheet.png"
         command = ["sheet", str(out), *source, "--seeds", "0", "1", "--columns", "3", "--side", "64", "--plain"]
         monkeypatch.setattr("sys.argv", command)

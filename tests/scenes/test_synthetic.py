@@ -160,7 +160,7 @@ def test_bent_things_stay_inside_their_window():
     """The window that is drawn has room for the bend: a solid thing isn't cut off."""
     rng = np.random.default_rng(1)
     pixels = np.full((30, 30, 4), 255, np.uint8)
-    bend = things._bend(rng, 5, 60.0, 1.0)
+    bend = things.bending(rng, 5, 60.0, 1.0)
     place = np.broadcast_to(shift(-14.5, -14.5), (5, 3, 3))
     _, labels = drawn([Thing(1, [Part(pixels, place, bend)], np.stack([np.eye(3)] * 5))], 5)
     shapes = {label.tobytes() for label in labels}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_clips import make_clip
 from small_network import default_network
+from small_photographs import photograph
 
 from sam2_ros.checkpoints.load import DEFAULT_WEIGHTS, load_model
 from sam2_ros.checkpoints.weights import read_weights
@@ -128,6 +129,9 @@ def test_command_changes_only_the_head(tmp_path):
 @pytest.mark.slow
 def test_command_on_scenes(tmp_path):
     command = [sys.executable, "-m", "sam2_ros.training.iou_head", tmp_path / "out.safetensors", "--size", "64"]
-    done = subprocess.run([*command, "--minutes", "0.1", "--workers", "0"], capture_output=True, text=True)
+    still = photograph(0)
+    davis.write([Clip("still", [still.image], (1,), [still.label[None] == 1])], tmp_path / "stills")
+    options = ["--photographs", tmp_path / "stills", "--minutes", "0.1", "--workers", "0"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "later frames, after" in done.stdout and (tmp_path / "out.safetensors").exists()

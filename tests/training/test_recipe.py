@@ -64,6 +64,8 @@ def test_circular_bases_are_refused(tmp_path):
         ("[stage]\naspect = 1.5", '[stage] `aspect` must be text in quotes or "auto", not 1.5'),
         ("[stage]\nframes = 0", "[stage] `frames` must be at least 1, not 0"),
         ("[prompting]\nbox = 1.5", "[prompting] `box` must be within 0 .. 1, not 1.5"),
+        ("[stage]\ntables = 0.6\nphotographs = 0.6", "`tables` (0.6) and `photographs` (0.6) add up to more than all"),
+        ("[stage]\nsmallest_size = 160", "`smallest_size` (160) is larger than `size` (128)"),
         ("[losses]\nfocal = nan", "[losses] `focal` must be at least 0, not nan"),
         ("[prompting]\nbox = 0.6", "[prompting] `mask` (0.5) and `box` (0.6) add up to more than all first prompts"),
         ("[prompting]\nmin_corrections = 9", "[prompting] `min_corrections` .. `max_corrections` is 9 .. 2"),

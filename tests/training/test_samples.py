@@ -101,3 +101,17 @@ def test_join_concatenates_batches():
     assert joined.images.shape == (2, 2, 3, 64, 64) and joined.clip.tolist() == [0, 0, 1, 1]
     assert torch.equal(joined.masks[2:], clip(2).masks)
     assert joined.normalised.mean().abs() < 2 and joined.to(torch.device("cpu")).images is joined.images
+
+
+def test_shrunk_batches_keep_small_objects():
+    frames, masks = moving_things()
+    tiny = np.zeros_like(masks)
+    tiny[:, :, 10, 20] = True
+    batch = Batch.join([sample(frames, one, 2, NONE, np.random.default_rng(0)) for one in (masks, tiny)])
+    small = batch.resized((32, 48))
+    assert small.images.shape == (2, 3, 3, 32, 48) and small.images.dtype == torch.uint8
+    assert small.clip.equal(batch.clip) and small.masks.shape[2:] == (32, 48)
+    large, dots = small.masks[small.clip == 0], small.masks[small.clip == 1]
+    share = batch.masks[batch.clip == 0].float().mean(dim=(2, 3))
+    torch.testing.assert_close(large.float().mean(dim=(2, 3)), share, atol=0.02, rtol=0)
+    assert (dots.flatten(2).sum(dim=2) >= 1).all() and dots[0, 0, 5, 15]

@@ -2,6 +2,10 @@
 
 from itertools import islice
 
+import pytest
+from small_photographs import photograph
+
+from sam2_ros.scenes.photo_scenes import PhotoScenes
 from sam2_ros.scenes.synthetic import SyntheticScenes
 from sam2_ros.scenes.table_scenes import TableScenes
 from sam2_ros.training.augmentation import Augmentation
@@ -62,3 +66,17 @@ def test_share_of_table_scenes():
     kinds = [type(samples.maker(seed)) for seed in range(12)]
     assert 2 <= kinds.count(TableScenes) <= 10 and kinds.count(TableScenes) + kinds.count(SyntheticScenes) == 12
     assert samples[kinds.index(TableScenes), 0].images.shape == (1, 3, 3, 48, 64)
+
+
+def test_share_of_scenes_of_photographs():
+    stage = Stage(frames=2, clips=2, objects=2, tables=0.3, photographs=0.3)
+    samples = SceneSamples(stage, (48, 64), Augmentation(), photographs=[photograph(0)])
+    kinds = [type(samples.maker(seed)) for seed in range(30)]
+    assert all(4 <= kinds.count(kind) <= 16 for kind in (TableScenes, PhotoScenes, SyntheticScenes))
+    assert samples[kinds.index(PhotoScenes), 0].images.shape == (1, 2, 3, 48, 64)
+
+
+@pytest.mark.parametrize(("share", "given"), [(0.0, [photograph(0)]), (0.5, [])])
+def test_photographs_and_their_share_go_together(share, given):
+    with pytest.raises(ValueError, match="--photographs"):
+        SceneSamples(Stage(photographs=share), (48, 64), Augmentation(), photographs=given)

@@ -232,3 +232,17 @@ def test_paper_recipe():
     assert images.stage.frames == 1 and images.prompting == PAPER.prompting
     same = replace(fine_tuning, stage=stage, learning=learning)
     assert same == PAPER and fine_tuning.learning.lr < learning.lr / 10
+
+
+def test_batches_have_several_sizes(tmp_path):
+    stage = Stage(size=96, smallest_size=32, aspect="1:1", frames=3, clips=1, steps=12, workers=0)
+    recipe = Recipe(stage, Learning(bf16=False), ONE_CLICK)
+    trainer = Trainer(network(replace(TINY, image_size=96)), recipe, OneClip(), tmp_path)
+    sizes = []
+    for trainer.step in range(12):
+        sizes.append(trainer._sized(clip()).images.shape[-2:])
+    assert set(sizes) == {(32, 32), (64, 64), (96, 96)}
+    trainer.step = 10
+    assert trainer._sized(clip()).images.shape[-2:] == sizes[10], "a resumed run draws the same"
+    trainer.run()
+    assert trainer.step == 12

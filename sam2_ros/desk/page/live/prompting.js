@@ -210,7 +210,10 @@ export class Prompting extends Emitter {
       if (!this.#viewer.frozen && this.#everything.open) this.#everything.close();
       this.#draw();
     });
-    this.#selection.on("changed", () => this.#draw());
+    this.#selection.on("changed", () => {
+      if (this.#ambiguous && this.#ambiguous.objectId !== this.#selection.chosen) this.#closeCandidates();
+      this.#draw();
+    });
     this.#prompts.on("changed", () => this.#draw());
     this.#prompts.on("accepted", ({ entry, answer }) => this.#accepted(entry, answer));
     this.#prompts.on("refused", ({ entry, message }) => this.#refused(entry, message));

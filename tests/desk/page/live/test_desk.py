@@ -161,6 +161,12 @@ def test_pending_refused_and_ambiguous_clicks(visit: Visitor, play: Play) -> Non
     until(lambda: camera_of(desk).objects[1]["part"] == "half")
     until(lambda: shown(page)["stamp"] > stamp)
 
+    page.keyboard.press("a")
+    click(page, desk, CAR)
+    expect(cards).to_have_count(3)
+    page.keyboard.press("1")
+    expect(cards).to_have_count(0)  # they were about the other one
+
 
 def test_refining_a_box_undoing_and_removing(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
@@ -245,6 +251,9 @@ def test_everything_by_keyboard(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
     page = visit(play(desk).url).page
     shown(page)
+    page.keyboard.press("l")
+    expect(page.get_by_label("Label for new objects")).to_be_focused()
+    page.keyboard.press("Escape")
     page.locator(".stage").first.focus()
     steer(page, *thing(page, desk, DUCK))
     page.keyboard.press("Enter")

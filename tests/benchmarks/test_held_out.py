@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import held_out
+import numpy as np
+import pytest
+from small_clips import make_clip
+from small_network import default_network
+
+from sam2_ros.data.clip import Clip
+from sam2_ros.tracking.tracker import Tracker
+
+
+def test_answers_are_sorted_by_what_was_seen_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out, "region_similarity", lambda mask, truth: 0.5)
+    clip = make_clip("walk", frames=6, ids=(1, 2))
+    masks = [mask.copy() for mask in clip.masks]
+    masks[3][0] = False  # the first is hidden once
+    masks[1][1] = masks[0][1] & (np.arange(64) < 8)
+    masks[0][1] = masks[0][1] & (np.arange(64) < 6)  # the second is small when it is clicked
+    values = held_out.judge(Tracker(default_network()), [Clip("walk", clip.frames, (1, 2), masks)])
+    counts = {measure: len(values[measure]) for measure in held_out.MEASURES}
+    assert counts == {
+        held_out.CLICK: 2,
+        held_out.UNTIL: 2 + 5,
+        held_out.AFTER: 2,
+        held_out.ABSENT: 1,
+        held_out.SMALL_CLICK: 1,
+        held_out.SMALL_LATER: 5,
+    }
+    assert values[held_out.ABSENT] == [False], "the network says that objects are always present"
+
+
+def test_the_rule_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(held_out, "load_model", lambda **options: default_network())
+    monkeypatch.setattr(held_out, "FEWEST", 1)
+    monkeypatch.setattr(
+        "sys.argv", ["held_out.py", "other.safetensors", "--clips", "1", "--frames", "4", "--scene", "64x48"]
+    )
+    held_out.main()
+    printed = capsys.readouterr().out
+    assert "answer to the click" in printed and "other.safetensors" in printed
+    assert "worst +0.0: no" in printed, "equal weights replace nothing"
