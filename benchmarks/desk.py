@@ -136,7 +136,8 @@ class Pages:
         self._log = log
         command = [sys.executable, str(Path(__file__).with_name("desk_pages.py")), desk.url, CAMERA]
         command += ["--reading", str(kind.reading), "--deaf", str(kind.deaf)]
-        self._open = subprocess.Popen(command, stdout=log.open("w"))
+        # In a session of their own, as on another machine: Linux shares a busy processor out among sessions.
+        self._open = subprocess.Popen(command, stdout=log.open("w"), start_new_session=True)
         end = time.monotonic() + DEADLINE
         while not log.read_text():
             time.sleep(0.05)

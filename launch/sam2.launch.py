@@ -25,6 +25,8 @@ from sam2_ros.ros.viewers import with_topics
 CONFIG = Path(__file__).parents[1] / "config"  # beside this folder, where it is installed and in the source
 # Environment variables with the path of Fast DDS's profile: up to Jazzy, and from Kilted on.
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+# Images that the sam2 node keeps for the desk: five seconds at 20 a second, to pause and look before clicking.
+DESK_HISTORY = 100
 
 ARGUMENTS = {
     "image": ("image", "topic of the camera's images; with cameras:=front,rear, {camera} stands for the name of each"),
@@ -38,7 +40,7 @@ ARGUMENTS = {
     "use_sim_time": ("false", "take the time from /clock, as when a bag is played with --clock"),
     "log_level": ("info", "lowest severity that the nodes log"),
     "camera": ("false", "also start the camera node, playing `source`"),
-    "desk": ("false", "also start the desk, a page in the browser to point, watch and correct: http://127.0.0.1:8642"),
+    "desk": ("false", "also start the desk, a page in the browser, http://127.0.0.1:8642; history: 100"),
     "viewer": ("", "also start a viewer with our configuration: rviz, or foxglove (its bridge; prints the layout)"),
     "fixed_frame": ("base_link", "frame in which viewer:=rviz draws points and boxes"),
     "respawn": ("false", "start the sam2 node again when it dies"),
@@ -109,6 +111,12 @@ def parameters_of(context: LaunchContext, specs: Iterable[ParameterSpec]) -> dic
     """The parameters that were passed as arguments, by name."""
     texts = {spec: text for spec in specs if (text := context.launch_configurations[spec.name])}
     return {spec.name: typed(parsed(spec, text)) for spec, text in texts.items()}
+
+
+def kept_for_desk(context: LaunchContext) -> dict[str, ParameterValue]:
+    """The history of a node with a desk, unless a file of the user's own says it."""
+    own_file = context.launch_configurations["params_file"] != ARGUMENTS["params_file"][0]
+    return {"history": typed(DESK_HISTORY)} if flag(context, "desk") and not own_file else {}
 
 
 def typed(value: Value) -> ParameterValue:
@@ -203,7 +211,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         name=name,
         parameters=[
             ParameterFile(arguments["params_file"]),
-            parameters_of(context, SAM2_PARAMETERS),
+            {**kept_for_desk(context), **parameters_of(context, SAM2_PARAMETERS)},
             {"use_sim_time": flag(context, "use_sim_time")},
         ],
         remappings=remapped,

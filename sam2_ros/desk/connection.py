@@ -50,6 +50,11 @@ class Connection:
         self._network = RateLimit(network_limit.rate / 2, network_limit.burst / 2)  # one page leaves the others half
         self._all_network = network_limit
         self._under_way: set[asyncio.Task[None]] = set()
+        self._ping: asyncio.Task[None] | None = None
+        now = time.monotonic()
+        self._heard = now  # when something came from the page
+        self._took = now  # when it took something of a message that was leaving
+        self._left = 0  # bytes of it
         self._sends_since: float | None = None
 
     async def run(self, backend: Backend) -> None:
@@ -57,6 +62,7 @@ class Connection:
         sender = asyncio.create_task(self._send())
         try:
             async for message in self._socket:
+                self._heard = time.monotonic()
                 if message.type is WSMsgType.ERROR:  # too long, or no UTF-8; the page is told already
                     break
                 if not self._messages.allows(1 + len(message.data) / BYTES_AS_ONE):
@@ -71,8 +77,10 @@ class Connection:
                     break
         finally:
             self.client.disconnect(self.client.reason)
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            own = [sender] if self._ping is None else [sender, self._ping]
+            for task in own:
+                task.cancel()
+            await asyncio.gather(*own, return_exceptions=True)
             await self.close(WSCloseCode.POLICY_VIOLATION, "")
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
@@ -89,9 +97,30 @@ class Connection:
             self._transport.abort()
 
     def is_stuck(self, seconds: float) -> bool:
-        """Whether the page has taken nothing of a message for so long, or for a moment after it was given up."""
-        since = self._sends_since
-        return since is not None and time.monotonic() - since > (CLOSE_SECONDS if self.client.closed else seconds)
+        """Whether the page has given no sign of life for so long, or takes nothing of a message that is leaving.
+
+        A slow page takes long for a long message, in which it answers no ping; as long as it takes some, it is not
+        stuck. Call it about once a second.
+        """
+        now, left = time.monotonic(), 0 if self._transport is None else self._transport.get_write_buffer_size()
+        if left < self._left:
+            self._took = now
+        self._left = left
+        if self._sends_since is not None:
+            patience = CLOSE_SECONDS if self.client.closed else seconds
+            if now - max(self._sends_since, self._took) > patience:
+                return True
+        return now - max(self._heard, self._took) > seconds
+
+    def ping(self) -> None:
+        """Ask the page whether it is there, and tell it the same of the desk, which browsers hide from pages."""
+        if self._ping is None or self._ping.done():
+            self._ping = asyncio.create_task(self._send_ping())
+        self.client.send({"type": "alive"}, key="alive")
+
+    async def _send_ping(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._socket.ping()
 
     async def _send(self) -> None:
         while (message := await self.client.next()) is not None:

@@ -24,7 +24,7 @@ from sam2_ros.desk.rate_limit import RateLimit
 DEFAULT_PORT = 8642
 
 ALIVE_SECONDS = 5
-"""Pages hear something at least so often. One that does not is cut off, which a browser may take minutes to notice."""
+"""Pages and desk hear of each other at least so often; otherwise, each could take minutes to notice it is cut off."""
 
 MAX_CLIENTS = 32
 """Pages that are open at the same time."""
@@ -211,7 +211,7 @@ class Server:
                 if connection.is_stuck(QUIET_SECONDS):
                     connection.abort()
                 elif second % ALIVE_SECONDS == 0:
-                    connection.client.send({"type": "alive"}, key="alive")
+                    connection.ping()
             assert self._runner is not None and self._runner.server is not None
             talking = {connection.protocol for connection in self._connections.values()}
             now, there = time.monotonic(), set(self._runner.server.connections)
@@ -273,9 +273,7 @@ class Server:
         return response
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            max_msg_size=MAX_MESSAGE, heartbeat=QUIET_SECONDS, compress=False, autoping=False
-        )
+        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE, compress=False, autoping=False)
         try:
             await socket.prepare(request)
         except ValueError:  # of a key that is no ASCII

@@ -31,6 +31,7 @@ EXAMPLES = """
 %(prog)s --click 640,360 --label cup
 %(prog)s --object-id 1 --negative 700,380      (refines it)
 %(prog)s --box 100,80,60,40
+%(prog)s --object-id 1 --label mug             (renames it)
 """
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SERVICE = "sam2_ros/srv/PromptObject"
@@ -278,8 +279,9 @@ def _arguments() -> argparse.Namespace:
     timeout = "seconds for the answer (default: %(default)g)"
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help=timeout)
     options = parser.parse_args(process.own_arguments("prompt"))
-    if not (options.click or options.negative or options.box or options.mask):
-        parser.error("say what to point at: --click, --negative, --box or --mask")
+    renames = options.object_id and options.label and not options.replace
+    if not (options.click or options.negative or options.box or options.mask or renames):
+        parser.error("say what to point at: --click, --negative, --box or --mask; or rename: --object-id and --label")
     return options
 
 

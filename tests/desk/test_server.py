@@ -385,7 +385,8 @@ def test_page_that_reads_nothing_of_little_is_disconnected(
     page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not answer when it is asked whether it is there."""
-    monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(server_module, "QUIET_SECONDS", 1.5)
+    monkeypatch.setattr(server_module, "ALIVE_SECONDS", 1)
     server = Server(backend, port=0, page=page)
     server.start()
 
@@ -398,6 +399,67 @@ def test_page_that_reads_nothing_of_little_is_disconnected(
                 assert (await tab.ask("echo"))["ok"]
                 await asyncio.sleep(0.02)
             transport.abort()
+
+    try:
+        asyncio.run(asyncio.wait_for(use(), 60))
+    finally:
+        server.stop()
+
+
+@pytest.mark.slow
+def test_page_that_says_it_shows_what_it_does_not_read_is_disconnected(
+    page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "QUIET_SECONDS", 1.0)
+    server = Server(backend, port=0, page=page)
+    server.start()
+    picture = Picture({"type": "frame"}, bytes(2**20))
+
+    async def use() -> None:
+        async with open_tab(server) as deaf:
+            (client,) = backend.clients
+            transport = transport_of(deaf)
+            transport.pause_reading()
+            with suppress(ConnectionError):
+                while client in backend.clients:
+                    server.call_soon(client.send_picture, "camera", picture)
+                    await deaf.socket.send_json({"type": "shown", "key": "camera"})
+                    await asyncio.sleep(0.02)
+            while client in backend.clients:
+                await asyncio.sleep(0.02)
+            transport.abort()
+
+    try:
+        asyncio.run(asyncio.wait_for(use(), 60))
+    finally:
+        server.stop()
+
+
+@pytest.mark.slow
+def test_slow_page_gets_a_long_answer(page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than a page may be silent, and answers no ping meanwhile."""
+    monkeypatch.setattr(server_module, "QUIET_SECONDS", 1.5)
+    monkeypatch.setattr(server_module, "ALIVE_SECONDS", 1)
+    server = Server(backend, port=0, page=page)
+    server.start()
+    event = {"type": "masks", "text": "x" * (24 * 2**20)}
+
+    async def use() -> None:
+        async with open_tab(server) as tab:
+            server.call_soon(backend.clients[0].send, event)
+            transport, start = transport_of(tab), time.monotonic()
+            receiving = asyncio.create_task(tab.socket.receive_json(timeout=60))
+            while time.monotonic() - start < 5:
+                transport.pause_reading()
+                await asyncio.sleep(0.2)
+                transport.resume_reading()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            assert not receiving.done(), "it is slow"
+            while (received := await receiving)["type"] == "alive":
+                receiving = asyncio.create_task(tab.socket.receive_json(timeout=60))
+            assert received == event
+            assert (await tab.ask("echo"))["ok"]
 
     try:
         asyncio.run(asyncio.wait_for(use(), 60))

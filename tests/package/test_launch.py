@@ -116,6 +116,19 @@ def test_desk_without_arguments_has_its_defaults(launch_file: ModuleType) -> Non
     assert Path(file.arguments[0]).samefile(ROOT / "config/sam2.yaml") and parameters == {}
 
 
+def test_node_keeps_more_images_for_a_desk(launch_file: ModuleType, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text((ROOT / "config/sam2.yaml").read_text())
+
+    def history(*arguments: str) -> int | None:
+        value = started(launch_file, *arguments)[0].named["parameters"][1].get("history")
+        return None if value is None else value.arguments[0]
+
+    assert history("desk:=true") == 100
+    assert history("desk:=true", "history:=16") == 16
+    assert history() is history("desk:=true", f"params_file:={own}") is None, "as in the file"
+
+
 def test_misspelt_argument_is_logged(launch_file: ModuleType) -> None:
     remark, sam2 = started(launch_file, "max_object:=3", "robot_name:=rover")
     assert "no argument 'max_object'; did you mean 'max_objects'?" in remark.named["msg"]

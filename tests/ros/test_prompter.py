@@ -103,6 +103,14 @@ def test_earlier_image_can_be_prompted_without_a_camera(sam2, graph: Graph, clic
     assert result.accepted and result.header.stamp == header_of(0).stamp
 
 
+def test_object_is_renamed(sam2, robot: Robot) -> None:
+    robot.show(0)
+    robot.prompt(BOX)
+    status, output = prompt("--object-id", 1, "--label", "mug", "--wait", TIMEOUT)
+    assert status == 0 and output.splitlines()[-1].startswith("object 1 (mug): "), output
+    assert robot.show(1).masklets[0].label == "mug"
+
+
 def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: int) -> None:
     """Even if more images arrive before the first is read."""
     frames = robot.create_publisher(Image, "frames", 10)
@@ -130,6 +138,7 @@ def test_first_image_is_not_pushed_out_of_the_queue(robot: Robot, ros_domain: in
     ("arguments", "reason"),
     [
         ((), "say what to point at"),
+        (("--label", "mug"), "say what to point at"),
         (("--click", "3"), "X,Y"),
         (("--click", "3,4", "--node", "no name"), "'no name' is not the name of a node"),
         (("--mask", "/no/mask.png"), "/no/mask.png cannot be read"),

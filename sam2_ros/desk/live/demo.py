@@ -16,6 +16,9 @@ from sam2_ros.ros.demo.topics import IMAGE
 from sam2_ros.ros.graph import Graph
 from sam2_ros.ros.parameters import Value
 
+HISTORY = 200
+"""Images that the node keeps, ten seconds: time to pause, look and point. 0.8 MB each with the default model."""
+
 
 def run(parameters: Mapping[str, Value]) -> int:
     """Serves the page until Ctrl-C, on a ROS domain of its own. Returns the exit status.
@@ -33,12 +36,12 @@ def run(parameters: Mapping[str, Value]) -> int:
             generated_show(scene, frames=None)
         with Graph(logs) as graph:
             os.environ.update(graph.environment)
-            graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", f"image:={IMAGE}")
+            graph.start("sam2", "sam2_ros.ros.node", "--ros-args", "-r", f"image:={IMAGE}", "-p", f"history:={HISTORY}")
             camera = "-r", f"image:={IMAGE}", "-r", f"image/compressed:={IMAGE}/compressed"
             source = "-p", f"source:={scene}", "-p", "loop:=true"
             graph.start("camera", "sam2_ros.ros.camera", "--ros-args", *camera, *source)
             console.print(f"camera, sam2 node and desk run in ROS_DOMAIN_ID={graph.domain}; Ctrl-C ends them")
-            status = node.run(parameters)
+            status = node.run({"kept_pictures": HISTORY, **parameters})
             for name, process in graph.processes.items():
                 if process.poll() not in (None, 0):
                     console.print(f"{name} has ended with an error:\n{graph.last_lines(name)}", markup=False)

@@ -88,11 +88,12 @@ export class Objects extends Emitter {
     return this.#rows.get(objectId)?.item.classList.contains("has-picture") ?? false;
   }
 
-  /** Puts the keyboard into the chosen object's label. */
+  /** Puts the keyboard into the chosen object's label. Returns whether there is one. */
   editLabel() {
     const field = this.#rows.get(this.#chosen)?.item.querySelector("input");
     field?.focus();
     field?.select();
+    return field !== undefined && field !== null;
   }
 
   /** Shows the chosen row. */

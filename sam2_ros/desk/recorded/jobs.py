@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project
-from sam2_ros.desk.recorded.command_job import command_line, run_command
+from sam2_ros.desk.recorded.command_job import PATIENCE, command_line, run_command
 from sam2_ros.desk.recorded.errors import ERRORS, one_line
 from sam2_ros.desk.recorded.job import CANCELLED, DONE, FAILED, PROPAGATE, RUNNING, Job
 from sam2_ros.desk.recorded.shared_network import SharedNetwork
@@ -57,6 +57,7 @@ class Jobs:
     async def stop(self) -> None:
         """Cancel all, and wait until they have ended. What a command has completed stays."""
         for job in self.running:
+            _log.warning("desk: ends %r first, in at most %.0f s", job.title, PATIENCE)
             job.cancel()
         await self._worker.stop()
         for thread in self._commands.values():

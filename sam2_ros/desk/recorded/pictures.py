@@ -27,8 +27,11 @@ PLACES = 3
 """Places in the recording from which it is read on, such as those of several pages that play."""
 
 NEAR = 12
-"""Frames ahead of a place that are reached faster by reading on than by searching. So many are read together where
-somebody goes backwards: videos decode forwards only."""
+"""Frames ahead of a place that are reached faster by reading on than by searching."""
+
+BACK = 12, 24, 48
+"""Frames that are read together where somebody goes backwards, more and more: videos decode forwards only, and from a
+key frame on."""
 
 
 _log = logging.getLogger(__name__)
@@ -41,9 +44,11 @@ class PictureError(ValueError):
 class _Place:
     """A place in the recording, from which it is read on."""
 
-    def __init__(self, recording: Recording, frame: int) -> None:
+    def __init__(self, recording: Recording, frame: int, backwards: int = 0) -> None:
         self.first = frame
         """Where it began."""
+        self.backwards = backwards
+        """How many times in a row somebody went back from a place to this one."""
         self.frame = frame
         """The next one."""
         self.until = frame
@@ -143,20 +148,23 @@ class Pictures:
     def _place(self, frame: int, left: list[_Place]) -> _Place:
         """The place from which a frame is read; one that is given up for it is put into `left`."""
         near = [place for place in self._places if place.is_near(frame)]
-        backwards = [place for place in self._places if 0 < place.first - frame <= NEAR]
+        behind = [place for place in self._places if 0 < place.first - frame <= NEAR]
         if near:
             place = max(near, key=lambda one: one.frame)
             self._places.remove(place)
-        elif backwards:
-            left.append(backwards[-1])
-            self._places.remove(backwards[-1])
-            place = _Place(self._recording, max(frame + 1 - NEAR, self._recording.span.start))
+        elif behind:
+            left.append(behind[-1])
+            self._places.remove(behind[-1])
+            times = behind[-1].backwards
+            first = frame + 1 - BACK[min(times, len(BACK) - 1)]
+            place = _Place(self._recording, max(first, self._recording.span.start), times + 1)
         else:
             if len(self._places) == PLACES:
                 left.append(self._places.pop(0))
             place = _Place(self._recording, frame)
         self._places.append(place)
-        place.until = 0 if backwards and not near else frame + 1 + AHEAD
+        if not place.backwards or near:
+            place.until = frame + 1 + AHEAD
         return place
 
     def _read(self, place: _Place, wanted: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -183,6 +184,7 @@ def test_timeline(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
             prompt(page, 3, object_id=1, clicks=[{"x": 45, "y": 30}])
             prompt(page, 3, object_id=1, label="cup")
         if index == 5:
+            page.wait("presence", lambda event: event["objects"] == [{"object_id": 1, "label": "cup"}])
             page.request("remove", camera=CAMERA, object_id=1)
     page.wait("presence", lambda event: any(mark["kind"] == "removed" for mark in event["marks"]))
     events = [event for event in page.events if event["type"] == "presence"]
@@ -196,8 +198,23 @@ def test_timeline(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:
     assert [mark["stamp"] for mark in marks] == [str(stamp_of(index)) for index in (1, 3, 6)]
     samples = [sample for event in events for sample in event["samples"]]
     assert samples == [[str(stamp_of(0)), {"1": pytest.approx(1.0, abs=0.05)}]]
-    labels = [event["objects"] for event in events]
-    assert [{"object_id": 1, "label": "cup"}] in labels and labels[-1] == []
+    assert events[-1]["objects"] == []
+
+
+def test_timeline_knows_what_nobody_watched(robot: Robot, sam2: Sam2Node, page: DeskPage, desk: Any) -> None:
+    page.wait("cameras", lambda event: event["cameras"])
+    robot.wait_for(lambda: robot.count_subscribers("/sam2/masklets") == 2, "for the desk")
+    robot.show(0)
+    robot.prompt(CLICK)
+    history = desk.backend.cameras[CAMERA]._presence
+    for index in range(5, 26, 5):  # half a second apart, by their stamps
+        time.sleep(camera.UNWATCHED_PERIOD)  # those that come sooner are left out
+        robot.show(index)
+        robot.wait_for(lambda: history.newest == stamp_of(index), "for the desk to read it")  # noqa: B023
+    page.request("watch", cameras=[CAMERA], max_width=0)
+    event = page.wait("presence")
+    assert event["whole"] and [mark["kind"] for mark in event["marks"]] == ["prompt"]
+    assert [stamp for stamp, presence in event["samples"] if presence] == [str(stamp_of(i)) for i in range(5, 25, 5)]
 
 
 def test_time_jumps_back(robot: Robot, sam2: Sam2Node, page: DeskPage) -> None:

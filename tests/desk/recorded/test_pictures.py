@@ -12,7 +12,7 @@ from PIL import Image
 
 from sam2_ros.data.clips import ClipError
 from sam2_ros.desk.recorded import pictures as module
-from sam2_ros.desk.recorded.pictures import AHEAD, NEAR, PLACES, PictureError, Pictures
+from sam2_ros.desk.recorded.pictures import AHEAD, BACK, PLACES, PictureError, Pictures
 from sam2_ros.recordings.recording import DamagedImage, RecordedImage, Recording, regular_stamps
 
 COUNT = 400
@@ -91,7 +91,8 @@ def test_several_at_once(pictures: Pictures) -> None:
 def test_played_backwards_it_is_read_in_stretches(pictures: Pictures, recording: Numbered) -> None:
     for frame in range(300, 180, -1):
         shown(pictures, frame)
-    assert len(recording.begun) <= 3 + 120 / NEAR
+    assert recording.begun[:4] == [300, 288, 264, 216]
+    assert len(recording.begun) <= 2 + 120 / max(BACK) + len(BACK)
 
 
 def test_several_players(pictures: Pictures, recording: Numbered) -> None:

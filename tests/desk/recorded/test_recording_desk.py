@@ -306,7 +306,7 @@ def test_closed_page_loses_nothing(desk: str, project: Path) -> None:
         assert opened.object(4).label == "cup"
 
 
-def test_a_desk_that_ends_leaves_no_thread(tmp_path: Path) -> None:
+def test_a_desk_that_ends_leaves_no_thread(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     project = make_project(tmp_path, frames=150, annotated=[0], verified=False)
     before = set(threading.enumerate())
     with served(project) as url, DeskPage(url, "ben") as page:
@@ -315,6 +315,7 @@ def test_a_desk_that_ends_leaves_no_thread(tmp_path: Path) -> None:
         job = page.request("propagate", object_id=object_id, frame=75, phase=3)["job"]
         page.wait("job", lambda event: event["job"] == job and event["done"] > 1)
     assert not {thread.name for thread in set(threading.enumerate()) - before}
+    assert "ends 'Propagate object 4' first" in caplog.text
     with Project(project) as opened:
         assert len(list(opened.masks_of(object_id))) == 1, "it was cancelled"
 

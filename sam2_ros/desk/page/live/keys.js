@@ -26,7 +26,7 @@ export function keys(desk) {
       "Objects",
       [["1-9"], "choose the object of that ID", single, ({ key }) => desk.chooseNumber(Number(key))],
       [["a"], "a new object", single, desk.startNew],
-      [["l"], "its label", chosen, desk.editLabel],
+      [["l"], "its label; with none chosen, that of new things", single, desk.editLabel],
       [["r"], "start it again with the next click", chosen, desk.restart],
       [["h"], "hide it", chosen, desk.hide],
       [["s"], "show only it", chosen, desk.solo],

@@ -121,7 +121,7 @@ export class Panel extends Emitter {
   }
 
   editLabel() {
-    this.#objects.editLabel();
+    if (!this.#objects.editLabel()) this.nextLabel.focus();
   }
 
   reveal() {

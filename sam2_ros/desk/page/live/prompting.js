@@ -210,7 +210,10 @@ export class Prompting extends Emitter {
       if (!this.#viewer.frozen && this.#everything.open) this.#everything.close();
       this.#draw();
     });
-    this.#selection.on("changed", () => this.#draw());
+    this.#selection.on("changed", () => {
+      if (this.#ambiguous && this.#ambiguous.objectId !== this.#selection.chosen) this.#closeCandidates();
+      this.#draw();
+    });
     this.#prompts.on("changed", () => this.#draw());
     this.#prompts.on("accepted", ({ entry, answer }) => this.#accepted(entry, answer));
     this.#prompts.on("refused", ({ entry, message }) => this.#refused(entry, message));
@@ -223,34 +226,44 @@ export class Prompting extends Emitter {
     this.#everything.on("close", () => this.#leaveEverything());
   }
 
-  #click(place) {
+  async #click(place) {
     if (this.#everything.open) {
       this.#everything.click(place);
       return;
     }
-    const { act, object_id: objectId } = this.#intent(place);
-    if (act === "nothing") {
-      this.#refuse(place, "Choose an object first: “no” says what does not belong to it.");
-      return;
+    const picture = this.#viewer.drawn?.keep();
+    if (!picture) return;
+    try {
+      let { act, object_id: objectId } = this.#intent(place);
+      if (act === "nothing") {
+        await this.#prompts.settled(); // the object may be on its way
+        ({ act, object_id: objectId } = this.#intent(place));
+      }
+      const { x, y, positive } = place;
+      if (picture.header.camera !== this.#viewer.camera) return;
+      if (act === "nothing") this.#refuse(place, "Choose an object first: “no” says what does not belong to it.");
+      else if (act === "choose") this.#selection.choose(objectId);
+      else {
+        const fields = { object_id: objectId, clicks: [{ x, y, positive }], replace: act === "restart" };
+        await this.#send(picture, fields, act !== "refine");
+      }
+    } finally {
+      picture.release();
     }
-    if (act === "choose") {
-      this.#selection.choose(objectId);
-      return;
-    }
-    const { x, y, positive } = place;
-    this.#send({ object_id: objectId, clicks: [{ x, y, positive }], replace: act === "restart" }, act !== "refine");
   }
 
-  #box({ box }) {
+  async #box({ box }) {
     if (this.#everything.open) return;
     const replace = this.#restarting && this.#selection.chosen !== null;
-    this.#send({ object_id: replace ? this.#selection.chosen : 0, box, replace }, false);
+    const picture = this.#viewer.drawn?.keep();
+    if (!picture) return;
+    await this.#send(picture, { object_id: replace ? this.#selection.chosen : 0, box, replace }, false);
+    picture.release();
   }
 
-  /** Sends a prompt on the picture on the stage, and asks what else it may mean. */
-  async #send(fields, ambiguous) {
-    const { camera, stamp } = this.#viewer.picture.header;
-    const picture = this.#viewer.picture.keep();
+  /** Sends a prompt on a picture, and asks what else it may mean. */
+  async #send(picture, fields, ambiguous) {
+    const { camera, stamp } = picture.header;
     this.#closeCandidates();
     this.#closeRefusal();
     this.#restarting = false;
@@ -263,9 +276,8 @@ export class Prompting extends Emitter {
       : null;
     const answer = await this.#prompts.send(camera, stamp, prompt);
     const found = await others;
-    if (answer && found && this.#viewer.camera === camera)
-      this.#offer(picture, prompt.clicks[0], answer, found.candidates);
-    picture.release();
+    if (!answer || !found || this.#viewer.camera !== camera) return;
+    this.#offer(picture, prompt.clicks[0], answer, found.candidates);
   }
 
   #accepted({ camera, stamp, prompt }, { object_id: objectId, masklet }) {

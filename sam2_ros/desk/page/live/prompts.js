@@ -49,6 +49,11 @@ export class Prompts extends Emitter {
     }
   }
 
+  /** When all that is on its way has been answered. */
+  async settled() {
+    await Promise.all(this.#pending.values());
+  }
+
   /** Clicks that were given for an object on the picture of this stamp. */
   clicksOn(camera, stamp, objectId) {
     const clicks = [];
@@ -72,7 +77,7 @@ export class Prompts extends Emitter {
    * none. Returns what was done, as a sentence; throws `Refused`.
    */
   async undo(camera) {
-    await Promise.all(this.#pending.values()); // the last one may be on its way
+    await this.settled(); // the last one may be on its way
     const index = this.#given.findLastIndex((entry) => entry.camera === camera);
     if (index < 0) return "There is nothing of yours to undo here.";
     const objectId = this.#given[index].prompt.object_id;

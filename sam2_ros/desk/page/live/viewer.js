@@ -18,12 +18,14 @@ export class Viewer extends Emitter {
   #preview = null;
   #wanted = null; // stamp that is sought
   #seeking = false;
+  #sought = null; // stamp of the picture that was asked for last and is not here yet: further steps go on from there
   #corrections = new Map(); // "stamp id" to the masklet with which a prompt was answered
   #answers = new Map(); // object ID to {masklet, until}: not in the pictures yet
   #removed = new Map(); // object ID to the time until which pictures with it are behind
   #dimOthers = null;
   #acknowledged = new WeakSet(); // pictures for which the server may have sent another one
-  #last = null; // on the stage
+  #last = null; // on the stage, drawn or about to be
+  #drawn = null; // on the screen
 
   camera = null;
   history = []; // stamps, ascending
@@ -34,14 +36,19 @@ export class Viewer extends Emitter {
     this.#stage = stage;
     this.#selection = selection;
     stage.on("drawn", (frame) => {
-      if (frame?.picture) this.emit("shown", frame.picture, this.#acknowledge(frame.picture));
+      if (!frame?.picture) return;
+      if (frame.picture !== this.#drawn) {
+        this.#drawn?.release();
+        this.#drawn = frame.picture.keep();
+      }
+      this.emit("shown", frame.picture, this.#acknowledge(frame.picture));
     });
   }
 
   /** Goes over to another camera, or to none. */
   watch(camera) {
-    const before = [this.#frozen, this.#newest];
-    this.#frozen = this.#newest = this.#wanted = null;
+    const before = [this.#frozen, this.#newest, this.#drawn];
+    this.#frozen = this.#newest = this.#drawn = this.#wanted = this.#sought = null;
     this.history = [];
     this.#corrections.clear();
     this.#answers.clear();
@@ -70,6 +77,7 @@ export class Viewer extends Emitter {
       picture.release();
       return;
     }
+    if (picture.header.stamp === this.#sought) this.#sought = null;
     this.#stand(picture);
   }
 
@@ -80,6 +88,11 @@ export class Viewer extends Emitter {
   /** The picture on the stage; null: none yet. */
   get picture() {
     return this.#preview ?? this.#frozen ?? this.#newest;
+  }
+
+  /** The picture that a person sees and points at: the one on the stage, or for a moment still the one before it. */
+  get drawn() {
+    return this.#drawn;
   }
 
   get newest() {
@@ -98,7 +111,7 @@ export class Viewer extends Emitter {
   }
 
   goLive() {
-    this.#wanted = null;
+    this.#wanted = this.#sought = null;
     if (!this.#frozen) return;
     this.#frozen.release();
     this.#frozen = null;
@@ -109,7 +122,7 @@ export class Viewer extends Emitter {
   /** Stops at the picture of a stamp of the history. Of many wishes in a row the last one counts. */
   async seek(stamp) {
     this.freeze();
-    this.#wanted = stamp;
+    this.#wanted = this.#sought = stamp;
     if (this.#seeking) return;
     this.#seeking = true;
     while (this.#wanted !== null) {
@@ -118,6 +131,7 @@ export class Viewer extends Emitter {
       try {
         await this.#connection.request("frame_at", { camera: this.camera, stamp: wanted });
       } catch (error) {
+        this.#sought = null;
         this.emit("refused", error.message);
       }
     }
@@ -131,9 +145,9 @@ export class Viewer extends Emitter {
     this.seek(this.history[place]);
   }
 
-  /** Where the picture on the stage is in the history: an index. */
+  /** Where the picture on the stage, or the one that is sought, is in the history: an index. */
   get position() {
-    const stamp = this.picture?.header.stamp;
+    const stamp = this.#sought ?? this.picture?.header.stamp;
     if (stamp === undefined || !this.frozen) return Math.max(this.history.length - 1, 0);
     const after = this.history.findIndex((known) => !isBefore(known, stamp));
     return after < 0 ? Math.max(this.history.length - 1, 0) : after;

@@ -14,6 +14,9 @@ const GROUPS = [
 /** On a phone the panel is a sheet, whose top is the selected object. */
 const SHEET = window.matchMedia("(max-width: 760px)");
 
+/** So long after a selection, milliseconds, its row is kept in view. */
+const SETTLES = 1000;
+
 /** `select` (object ID or null), `hover` (object ID or null), `look`: which of them are shown has changed. */
 export class AnnotatedObjects extends Emitter {
   #project;
@@ -23,6 +26,7 @@ export class AnnotatedObjects extends Emitter {
   #solo = null;
   #folded = new Set(["rejected"]);
   #pictured = new Map(); // object ID -> IoU of its mask in its small picture
+  #chosenAt = -Infinity;
   #states = new Map(); // object ID -> state
 
   constructor(host, project, labels) {
@@ -56,6 +60,8 @@ export class AnnotatedObjects extends Emitter {
       ...[...this.#groups.values()].map(({ section }) => section),
     );
     host.append(this.element);
+    // what is said of the selected object above the list becomes longer when its mask has come
+    new ResizeObserver(() => performance.now() - this.#chosenAt < SETTLES && this.#reveal()).observe(host);
     project.on("objects", () => this.#show());
   }
 
@@ -71,7 +77,13 @@ export class AnnotatedObjects extends Emitter {
     this.#selected = objectId;
     this.#folded.delete(this.#project.objects.get(objectId)?.state);
     this.#show();
-    if (!SHEET.matches) for (const { rows } of this.#groups.values()) rows.reveal();
+    this.#chosenAt = performance.now();
+    this.#reveal();
+  }
+
+  #reveal() {
+    if (SHEET.matches) return;
+    for (const { rows } of this.#groups.values()) rows.reveal();
   }
 
   hide(objectId) {

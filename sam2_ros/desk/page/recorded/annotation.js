@@ -195,7 +195,7 @@ class Annotation {
     this.card = new ObjectCard(this.project, this.annotating, this.labels, {
       propagate: () => this.propagation.begin(),
       next: () => this.navigation.nextWithout(),
-      removeMask: () => this.annotating.removeMask(),
+      removeMask: () => this.pointer.removeMask(),
       reject: () => this.reject(),
       fresh: () => this.annotating.select(null),
     });
@@ -308,7 +308,8 @@ class Annotation {
     const mask = this.annotating.mask;
     const key = `${this.annotating.selected} ${this.player.frame}`;
     const before = this.#lookedAt;
-    this.#lookedAt = { key, action: mask?.action_id ?? 0 };
+    const known = this.project.masks.ready(this.player.frame);
+    this.#lookedAt = known ? { key, action: mask?.action_id ?? 0 } : null;
     if (before?.key !== key || !mask || mask.action_id === before.action) return;
     if (mask.author !== this.annotator.name) {
       this.#notices.say(`${this.project.label(mask.object_id)} was changed on this frame by ${mask.author}.`);

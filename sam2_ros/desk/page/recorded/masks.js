@@ -4,8 +4,11 @@ import { Emitter } from "../emitter.js";
 
 /** Frames that are fetched together. */
 const STRETCH = 12;
-/** Stretches that are kept. */
+/** Stretches that are kept, and that are fetched ahead: the server answers 16 requests of a page at once. */
 const KEPT = 400;
+const AHEAD = 8;
+/** A stretch that could not be fetched is asked for again after so long, milliseconds. */
+const PATIENCE = 1000;
 
 /** `change` ([first, last]): masks have come, or somebody has changed them. */
 export class Masks extends Emitter {
@@ -53,7 +56,8 @@ export class Masks extends Emitter {
       if (this.#stretches.size <= KEPT) break;
       this.#stretches.delete(old);
     }
-    if (!stretch.masks || stretch.stale) await this.#fetch(number, stretch);
+    const tried = performance.now() - (stretch.failed ?? -PATIENCE) < PATIENCE;
+    if ((!stretch.masks || stretch.stale) && !tried) await this.#fetch(number, stretch);
     return stretch.masks?.get(frame) ?? [];
   }
 
@@ -61,8 +65,8 @@ export class Masks extends Emitter {
   ahead(frame, direction, count) {
     const first = this.#number(Math.max(0, Math.min(this.#frames - 1, frame)));
     const last = this.#number(Math.max(0, Math.min(this.#frames - 1, frame + Math.sign(direction) * count)));
-    for (let number = first; direction > 0 ? number <= last : number >= last; number += Math.sign(direction)) {
-      this.load(number * STRETCH).catch(() => {}); // asked again when it is shown
+    for (let step = 0; step <= Math.min(Math.abs(last - first), AHEAD); step++) {
+      this.load((first + step * Math.sign(direction)) * STRETCH).catch(() => {}); // asked again when it is shown
     }
   }
 
@@ -84,6 +88,7 @@ export class Masks extends Emitter {
     for (const [number, stretch] of this.#stretches) {
       if (number >= this.#number(first) && number <= this.#number(last)) {
         stretch.stale = true;
+        stretch.failed = null;
         stretch.wanted = (stretch.wanted ?? 0) + 1;
       }
     }
@@ -100,11 +105,13 @@ export class Masks extends Emitter {
         stretch.masks = new Map(Object.entries(masks).map(([frame, all]) => [Number(frame), all]));
         stretch.asOf = asOf;
         stretch.stale = stretch.wanted !== wanted; // changed again while it was on its way
-        stretch.loading = null;
+        stretch.loading = stretch.failed = null;
         this.emit("change", [first, last]);
       })
       .catch((error) => {
         stretch.loading = null;
+        stretch.failed = performance.now();
+        setTimeout(() => this.emit("change", [first, last]), PATIENCE); // who shows them asks again
         throw error;
       });
     return stretch.loading;

@@ -99,13 +99,21 @@ export class PicturePointer extends Emitter {
   absent() {
     const { annotating, view } = this.#parts;
     if (annotating.selected === null) return this.emit("refused", "Select an object first.");
+    this.#stay();
     const { height, width } = view.size;
     annotating.absent(height, width);
+  }
+
+  /** Forget the selected object's mask on this frame. */
+  removeMask() {
+    this.#stay();
+    this.#parts.annotating.removeMask();
   }
 
   async #click(place) {
     const { player, annotating, project } = this.#parts;
     if (player.playing) return player.pause();
+    this.#stay();
     if (this.#isDamaged()) return;
     const { frame } = player;
     if (!project.masks.ready(frame)) await project.masks.load(frame).catch(() => {}); // there may be an object there
@@ -125,6 +133,7 @@ export class PicturePointer extends Emitter {
 
   #box(box) {
     this.#parts.player.pause();
+    this.#stay();
     if (this.#isDamaged()) return;
     this.candidates.close();
     this.#parts.annotating.box(box);
@@ -134,6 +143,7 @@ export class PicturePointer extends Emitter {
   #stroke(stroke) {
     const { player, annotating, brush, project, view } = this.#parts;
     player.pause();
+    this.#stay();
     if (this.#isDamaged()) return;
     const { mask } = annotating;
     brush.stroke(stroke, {
@@ -162,6 +172,12 @@ export class PicturePointer extends Emitter {
     const refine = place.positive ? `add to ${name}` : `not ${name}`;
     const says = { new: "new object", refine, choose: `select ${name}`, nothing: "select an object first" }[act];
     this.#hint.show(place, { act, says, object_id: objectId, positive: place.positive || act === "choose" });
+  }
+
+  /** What is pointed at is on the screen: if the picture of another frame is on its way, this one stays. */
+  #stay() {
+    const { player, view } = this.#parts;
+    if (view.frame !== null && view.frame !== player.frame) player.go(view.frame);
   }
 
   #isDamaged() {

@@ -40,6 +40,11 @@ export class PictureView {
     stage.on("hover", (place) => this.point(place));
   }
 
+  /** The frame whose picture is on the screen: that of the player, or the one before while its picture is on its way. */
+  get frame() {
+    return this.#shown;
+  }
+
   /** Size of the image on the screen: all coordinates are its. */
   get size() {
     const mask = this.#parts.project.masks.at(this.#parts.player.frame)?.[0]?.mask;
@@ -109,6 +114,7 @@ export class PictureView {
   overlay() {
     const { player, annotating, brush } = this.#parts;
     const { frame } = player;
+    if (this.#shown !== frame) return this.#stage.overlay(null); // its picture is on its way
     const mask = annotating.mask;
     const objectId = annotating.selected ?? 0;
     const points = player.playing

@@ -161,6 +161,12 @@ def test_pending_refused_and_ambiguous_clicks(visit: Visitor, play: Play) -> Non
     until(lambda: camera_of(desk).objects[1]["part"] == "half")
     until(lambda: shown(page)["stamp"] > stamp)
 
+    page.keyboard.press("a")
+    click(page, desk, CAR)
+    expect(cards).to_have_count(3)
+    page.keyboard.press("1")
+    expect(cards).to_have_count(0)  # they were about the other one
+
 
 def test_refining_a_box_undoing_and_removing(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
@@ -189,6 +195,18 @@ def test_refining_a_box_undoing_and_removing(visit: Visitor, play: Play) -> None
     page.keyboard.press("Delete")
     until(lambda: set(objects(page)) == {2})
     assert set(camera.objects) == {2}
+
+
+def test_a_quick_no_waits_for_the_object_that_it_is_about(visit: Visitor, play: Play) -> None:
+    desk = PlayedDesk(slow=0.6, frames=FRAMES)
+    page = visit(play(desk).url).page
+    shown(page)
+    x, y = thing(page, desk, DUCK)
+    page.mouse.click(*screen(page, x, y))
+    page.mouse.click(*screen(page, x + 200, y - 20), button="right")  # on no object
+    until(lambda: len(asked(desk)) == 2)
+    assert asked(desk)[1]["prompt"]["object_id"] == 1
+    until(lambda: camera_of(desk).objects[1]["part"] == "half")
 
 
 def test_a_paused_picture_stands_and_old_ones_can_be_prompted(visit: Visitor, play: Play) -> None:
@@ -233,6 +251,9 @@ def test_everything_by_keyboard(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
     page = visit(play(desk).url).page
     shown(page)
+    page.keyboard.press("l")
+    expect(page.get_by_label("Label for new objects")).to_be_focused()
+    page.keyboard.press("Escape")
     page.locator(".stage").first.focus()
     steer(page, *thing(page, desk, DUCK))
     page.keyboard.press("Enter")

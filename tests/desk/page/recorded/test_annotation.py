@@ -44,7 +44,7 @@ class Desk:
         self.visited, self.page = visited, visited.page
         self.page.get_by_label("Your name").fill(name)
         self.page.keyboard.press("Enter")
-        self.wait("!document.querySelector('dialog[open]') && desk.project.masks.ready(0)")
+        self.wait("!document.querySelector('dialog[open]') && desk.stage.frame && desk.project.masks.ready(0)")
 
     def wait(self, expression: str) -> object:
         return wait_for(self.page, expression)
@@ -137,6 +137,9 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_overwritten(ann: 
 def test_a_change_of_somebody_else_is_said(ann: Desk, project: Path) -> None:
     ann.keys("1")
     ann.wait("desk.annotating.selected === 1")
+    ann.keys("End", "Home")
+    ann.wait("desk.shown.frame === 0")
+    assert ann.page.locator(".notice").count() == 0, "nobody has changed anything yet"
     with Project(project) as opened:
         opened.put_mask("ben", AnnotatedMask.drawn(1, 0, np.ones((HEIGHT, WIDTH), bool), 3))
     ann.notice("thing 1 was changed on this frame by ben.")
@@ -197,6 +200,7 @@ def test_verdicts_by_keys_and_their_undo(desk: str, project: Path, visit: Callab
     ben.wait("!document.querySelector('.verdict').disabled")
     ben.keys("3")
     ben.page.get_by_role("heading", name="Nothing waits for your verdict").wait_for()
+    ben.wait(f"desk.project.objects.get({third}).state === 'rejected'")
     with Project(project) as opened:
         states = {one.object_id: (one.state, one.reason) for one in opened.objects()}
         assert states == {first: (VERIFIED, ""), second: (OPEN, "two things in one"), third: (REJECTED, "")}
@@ -204,6 +208,7 @@ def test_verdicts_by_keys_and_their_undo(desk: str, project: Path, visit: Callab
     ben.keys("z")
     ben.page.locator(".badge", has_text="1").wait_for()
     assert ben.page.locator(".verification .chip").inner_text() == str(third)
+    ben.wait(f"desk.project.objects.get({third}).state === 'open'")
     with Project(project) as opened:
         assert opened.object(third).state == OPEN
 
