@@ -36,7 +36,10 @@ def test_starts_the_nodes(arguments: dict[str, str], executables: list[str]) -> 
 
 @pytest.fixture
 def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return loaded_over_stand_ins("sam2.launch.py", monkeypatch)
+    module = loaded_over_stand_ins("sam2.launch.py", monkeypatch)
+    for variable in module.FAST_DDS_PROFILE:  # a profile that is there already is not replaced
+        monkeypatch.delenv(variable, raising=False)
+    return module
 
 
 def started(launch_file: ModuleType, *arguments: str) -> list[Described]:

@@ -15,7 +15,7 @@ export class Looks {
 
   constructor(host, settings, shortcuts) {
     this.#settings = settings;
-    this.#look = { opacity: 0.5, outline: false, labels: true, ...settings.get("look", {}) };
+    this.#look = { opacity: 0.3, outline: false, labels: true, ...settings.get("look", {}) };
     this.#opacity = element("input", { type: "range", min: "0", max: "100", step: "5", id: "opacity" });
     this.#opacity.addEventListener("input", () => this.#set({ opacity: this.#opacity.value / 100 }));
     this.#outline = this.#checkbox("Outline only", "O", (outline) => this.#set({ outline }));

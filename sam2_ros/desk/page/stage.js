@@ -27,7 +27,7 @@ const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
  */
 export class Stage extends Emitter {
   mode = "point"; // or "brush"
-  look = { opacity: 0.5, outline: false, labels: true };
+  look = { opacity: 0.3, outline: false, labels: true };
 
   #layers = {};
   #frame = null;
