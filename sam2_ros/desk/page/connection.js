@@ -5,14 +5,17 @@ import { Emitter } from "./emitter.js";
 const FIRST_WAIT = 500; // milliseconds until the first attempt to reconnect
 const LONGEST_WAIT = 5000;
 const SILENCE = 12_000; // milliseconds: the server says something every few seconds, so that then the line is dead
+const LONG_SILENCE = 30_000; // while an answer may be under way, which a slow line takes long for
 
 /** What the server says when it cannot follow a request; the message is for the person. */
 export class Refused extends Error {}
 
+/** The answer to a request will not come, because the line is lost. */
+export class Lost extends Refused {}
+
 /**
  * Emits "open", "lost" (with the server's reason, or ""), "barred" (why: it lets this browser in no more, and the page
- * stops trying), "picture" (header, jpeg: Blob), and every event under
- * its type, such as "hello".
+ * stops trying), "picture" (header, jpeg: Blob), and every event under its type, such as "hello".
  */
 export class Connection extends Emitter {
   #socket = null;
@@ -31,7 +34,8 @@ export class Connection extends Emitter {
   constructor() {
     super();
     setInterval(() => {
-      if (!this.connected || Date.now() - this.#heard < SILENCE) return;
+      const patience = this.#waiting.size > 0 ? LONG_SILENCE : SILENCE;
+      if (!this.connected || Date.now() - this.#heard < patience) return;
       const socket = this.#socket;
       this.#socket = null;
       socket.close();
@@ -129,7 +133,7 @@ export class Connection extends Emitter {
     this.connected = false;
     this.#held = null;
     for (const { reject } of this.#waiting.values()) {
-      reject(new Refused("The connection was lost before the answer came. Look whether it was done."));
+      reject(new Lost("The connection was lost before the answer came. Look whether it was done."));
     }
     this.#waiting.clear();
     this.emit("lost", reason);

@@ -1,6 +1,6 @@
 // The page begins here: it connects, learns what the desk is over, and hands over.
 
-import { Connection } from "./connection.js";
+import { Connection, Lost } from "./connection.js";
 import { Labels } from "./labels.js";
 import { Notices } from "./notices.js";
 import { Settings } from "./settings.js";
@@ -54,6 +54,10 @@ connection.on("lost", (reason) => {
   document.body.classList.add("is-lost");
   const why = reason ? `: ${reason}` : "";
   lost ??= sayLost(`The connection to the desk is lost${why}. Trying again. ${GOES_ON[window.desk.mode] ?? ""}`);
+});
+
+window.addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Lost) event.preventDefault(); // it is said already, and what is shown is asked for again
 });
 
 connection.on("barred", (why) => {

@@ -274,19 +274,19 @@ export class Prompting extends Emitter {
     const others = ambiguous
       ? this.#connection.request("candidates", { camera, stamp, prompt: { ...prompt, object_id: 0 } }).catch(() => null)
       : null;
-    const answer = await this.#prompts.send(camera, stamp, prompt);
+    const answer = await this.#prompts.send(camera, stamp, prompt, this.#selection.turn);
     const found = await others;
     if (!answer || !found || this.#viewer.camera !== camera) return;
     this.#offer(picture, prompt.clicks[0], answer, found.candidates);
   }
 
-  #accepted({ camera, stamp, prompt }, { object_id: objectId, masklet }) {
+  #accepted({ camera, stamp, prompt, turn }, { object_id: objectId, masklet }) {
     if (camera !== this.#viewer.camera) return;
     const until = performance.now() + MARK_STAYS;
     this.#marks.push(...prompt.clicks.map((click) => ({ ...click, object_id: objectId, until })));
     setTimeout(() => this.#draw(), MARK_STAYS + 50);
     if (masklet) this.#viewer.answered(stamp, { ...masklet, object_id: objectId });
-    this.#selection.choose(objectId);
+    this.#selection.follow(objectId, turn);
   }
 
   #refused({ camera, prompt }, message) {
@@ -357,7 +357,8 @@ export class Prompting extends Emitter {
   async #takeCandidate(index) {
     const { camera, stamp, objectId, candidates } = this.#ambiguous;
     this.#closeCandidates();
-    await this.#prompts.send(camera, stamp, { object_id: objectId, mask: candidates[index].mask, replace: true });
+    const fields = { object_id: objectId, mask: candidates[index].mask, replace: true };
+    await this.#prompts.send(camera, stamp, fields, this.#selection.turn);
   }
 
   #closeCandidates() {
@@ -371,7 +372,8 @@ export class Prompting extends Emitter {
 
   async #takeProposal({ mask }) {
     const { camera, stamp } = this.#viewer.picture.header;
-    await this.#prompts.send(camera, stamp, { mask, label: this.#nextLabel.value.trim() });
+    const fields = { mask, label: this.#nextLabel.value.trim() };
+    await this.#prompts.send(camera, stamp, fields, this.#selection.turn);
   }
 
   async #trackAll() {

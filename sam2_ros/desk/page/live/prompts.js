@@ -5,7 +5,7 @@ import { Emitter } from "../emitter.js";
 /**
  * Emits "changed" (pending ones), "accepted" ({entry, answer}), "refused" ({entry, message}).
  *
- * An entry is {camera, stamp, prompt: {object_id, label, clicks, box, mask, replace}}.
+ * An entry is {camera, stamp, prompt: {object_id, label, clicks, box, mask, replace}, turn: the selection's by then}.
  */
 export class Prompts extends Emitter {
   #connection;
@@ -23,9 +23,9 @@ export class Prompts extends Emitter {
   }
 
   /** Sends a prompt made on the picture of this stamp. Returns the answer; null if it was refused. */
-  send(camera, stamp, fields) {
+  send(camera, stamp, fields, turn) {
     const prompt = { object_id: 0, label: "", clicks: [], box: null, mask: null, replace: false, ...fields };
-    const entry = { camera, stamp, prompt };
+    const entry = { camera, stamp, prompt, turn };
     const outcome = this.#ask(entry);
     this.#pending.set(entry, outcome);
     this.emit("changed");

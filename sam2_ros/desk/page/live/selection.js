@@ -7,6 +7,8 @@ export class Selection extends Emitter {
   #settings;
   #cameras; // name to {chosen, hidden: [IDs], solo}
   camera = null;
+  /** How often somebody has chosen. */
+  turn = 0;
 
   constructor(settings) {
     super();
@@ -32,7 +34,13 @@ export class Selection extends Emitter {
   }
 
   choose(objectId) {
+    this.turn += 1;
     if (objectId !== this.chosen) this.#change({ chosen: objectId });
+  }
+
+  /** Chooses what an answer is about, unless somebody has chosen an object since that turn. */
+  follow(objectId, turn) {
+    if (turn === this.turn && objectId !== this.chosen) this.#change({ chosen: objectId });
   }
 
   toggleHidden(objectId) {

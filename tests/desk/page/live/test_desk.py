@@ -209,6 +209,22 @@ def test_a_quick_no_waits_for_the_object_that_it_is_about(visit: Visitor, play: 
     until(lambda: camera_of(desk).objects[1]["part"] == "half")
 
 
+def test_a_late_answer_does_not_change_what_was_chosen_meanwhile(visit: Visitor, play: Play) -> None:
+    desk = PlayedDesk(slow=0.6, frames=FRAMES)
+    page = visit(play(desk).url).page
+    shown(page)
+    for number, name in enumerate((DUCK, CAR), 1):
+        page.keyboard.press("a")
+        click(page, desk, name)
+        until(lambda number=number: objects(page).get(number))
+    click(page, desk, CAR, button="right")
+    page.keyboard.press("1")
+    until(lambda: camera_of(desk).objects[2]["part"] == "half")
+    expect(page.locator(".stage").first).to_have_attribute("aria-busy", "false")
+    page.keyboard.press("Delete")
+    until(lambda: set(camera_of(desk).objects) == {2})
+
+
 def test_a_paused_picture_stands_and_old_ones_can_be_prompted(visit: Visitor, play: Play) -> None:
     desk = PlayedDesk(frames=FRAMES)
     page = visit(play(desk).url).page
