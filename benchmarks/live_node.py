@@ -60,7 +60,6 @@ class LiveNode:
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             self._graph = stack.enter_context(Graph(Path(folder)))
-            stack.callback(_restore, dict(os.environ))
             os.environ.update(self._graph.environment)
             self._graph.start("sam2", *self._program, "--ros-args", "-r", "image:=/camera/image", *self._options)
             context = rclpy.Context()
@@ -149,9 +148,3 @@ class LiveNode:
             self._executor.spin_once(timeout_sec=0.1)  # a message ends it at once, a change of the graph does not
             if time.monotonic() > end:
                 raise TimeoutError(f"{what}; the last lines of the node:\n{self._graph.last_lines('sam2')}")
-
-
-def _restore(environment: dict[str, str]) -> None:
-    """Whatever runs in this process afterwards does not join the graph."""
-    os.environ.clear()
-    os.environ.update(environment)
