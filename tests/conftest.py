@@ -1,11 +1,18 @@
 """Fixtures of several folders of tests."""
 
+from __future__ import annotations
+
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from robot import Graph, Robot
 
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the node: spinning threads lose all speed on a busy machine
@@ -35,6 +42,22 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     return domain
+
+
+@pytest.fixture
+def graph(ros_domain: int) -> Iterator[Graph]:
+    """Nodes in this process, on a ROS domain of their own."""
+    from robot import Graph
+
+    graph = Graph(ros_domain)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def robot(graph: Graph) -> Robot:
+    """The robot's own node among them."""
+    return graph.robot
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,9 @@ from sam2_ros.desk.recorded.recording_desk import RecordingDesk
 from sam2_ros.desk.server import Server
 from sam2_ros.model.sam2 import SAM2
 
+FRAMES, HEIGHT, WIDTH = 9, 48, 64
+"""Of the projects' recordings."""
+
 
 @cache
 def small_network() -> SAM2:

@@ -1,4 +1,4 @@
-"""Fixtures of the desk's tests: pages in a real browser."""
+"""Fixtures of the desk's tests: pages in a real browser, a desk over a project."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium. It is ended after each file, because tests with event loops of their own may follow."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An annotation project with three objects of ann's, known on all frames."""
+    from recording_desks import FRAMES  # the live desk's tests need none of what it imports
+    from small_projects import make_project
+
+    return make_project(tmp_path, frames=FRAMES, verified=False)
+
+
+@pytest.fixture
+def desk(project: Path) -> Iterator[str]:
+    """The address of a desk over that project."""
+    from recording_desks import served
+
+    with served(project) as url:
+        yield url
 
 
 @pytest.fixture

@@ -299,10 +299,8 @@ def test_many_tabs(server: Server, backend: EchoBackend) -> None:
     asyncio.run(use())
 
 
-def test_pages_are_told_that_the_desk_ends(page: PageFiles, backend: EchoBackend) -> None:
+def test_pages_are_told_that_the_desk_ends(server: Server, backend: EchoBackend) -> None:
     async def use() -> None:
-        server = Server(backend, port=0, page=page)
-        server.start()
         async with open_tab(server) as tab:
             waiting = asyncio.create_task(tab.closed())
             await asyncio.to_thread(server.stop)
@@ -313,20 +311,15 @@ def test_pages_are_told_that_the_desk_ends(page: PageFiles, backend: EchoBackend
 
 
 def test_pages_hear_that_the_desk_is_there(
-    page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+    server: Server, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "ALIVE_SECONDS", 1)
-    server = Server(backend, port=0, page=page)
-    server.start()
 
     async def use() -> None:
         async with open_tab(server) as tab:
             assert await tab.socket.receive_json(timeout=20) == {"type": "alive"}
 
-    try:
-        asyncio.run(use())
-    finally:
-        server.stop()
+    asyncio.run(use())
 
 
 def test_page_that_is_gone_is_forgotten(server: Server, backend: EchoBackend) -> None:
@@ -382,13 +375,11 @@ def test_page_that_reads_nothing_of_much_is_disconnected(server: Server, backend
 
 @pytest.mark.slow
 def test_page_that_reads_nothing_of_little_is_disconnected(
-    page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+    server: Server, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not answer when it is asked whether it is there."""
     monkeypatch.setattr(server_module, "QUIET_SECONDS", 1.5)
     monkeypatch.setattr(server_module, "ALIVE_SECONDS", 1)
-    server = Server(backend, port=0, page=page)
-    server.start()
 
     async def use() -> None:
         async with open_tab(server) as deaf, open_tab(server) as tab:
@@ -400,19 +391,14 @@ def test_page_that_reads_nothing_of_little_is_disconnected(
                 await asyncio.sleep(0.02)
             transport.abort()
 
-    try:
-        asyncio.run(asyncio.wait_for(use(), 60))
-    finally:
-        server.stop()
+    asyncio.run(asyncio.wait_for(use(), 60))
 
 
 @pytest.mark.slow
 def test_page_that_says_it_shows_what_it_does_not_read_is_disconnected(
-    page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+    server: Server, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "QUIET_SECONDS", 1.0)
-    server = Server(backend, port=0, page=page)
-    server.start()
     picture = Picture({"type": "frame"}, bytes(2**20))
 
     async def use() -> None:
@@ -429,19 +415,14 @@ def test_page_that_says_it_shows_what_it_does_not_read_is_disconnected(
                 await asyncio.sleep(0.02)
             transport.abort()
 
-    try:
-        asyncio.run(asyncio.wait_for(use(), 60))
-    finally:
-        server.stop()
+    asyncio.run(asyncio.wait_for(use(), 60))
 
 
 @pytest.mark.slow
-def test_slow_page_gets_a_long_answer(page: PageFiles, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_page_gets_a_long_answer(server: Server, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than a page may be silent, and answers no ping meanwhile."""
     monkeypatch.setattr(server_module, "QUIET_SECONDS", 3.0)
     monkeypatch.setattr(server_module, "ALIVE_SECONDS", 1)
-    server = Server(backend, port=0, page=page)
-    server.start()
     event = {"type": "masks", "text": "x" * (24 * 2**20)}
 
     async def use() -> None:
@@ -461,10 +442,7 @@ def test_slow_page_gets_a_long_answer(page: PageFiles, backend: EchoBackend, mon
             assert received == event
             assert (await tab.ask("echo"))["ok"]
 
-    try:
-        asyncio.run(asyncio.wait_for(use(), 60))
-    finally:
-        server.stop()
+    asyncio.run(asyncio.wait_for(use(), 60))
 
 
 # ------------------------------------------------------------------------------------------------------------- its life
@@ -472,10 +450,8 @@ def test_slow_page_gets_a_long_answer(page: PageFiles, backend: EchoBackend, mon
 
 @pytest.mark.slow
 def test_pages_that_read_nothing_and_requests_without_end_do_not_keep_it_running(
-    page: PageFiles, backend: EchoBackend
+    server: Server, backend: EchoBackend
 ) -> None:
-    server = Server(backend, port=0, page=page)
-    server.start()
 
     async def use() -> None:
         async with open_tab(server) as deaf, open_tab(server) as tab:

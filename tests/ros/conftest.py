@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -61,18 +60,6 @@ def transforms() -> ModuleType:
     from tf2_msgs import msg
 
     return msg
-
-
-@pytest.fixture
-def graph(ros_domain: int) -> Iterator[Graph]:
-    graph = Graph(ros_domain)
-    yield graph
-    graph.close()
-
-
-@pytest.fixture
-def robot(graph: Graph) -> Robot:
-    return graph.robot
 
 
 @pytest.fixture

@@ -32,18 +32,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def graph(ros_domain: int) -> Iterator[Graph]:
-    graph = Graph(ros_domain)
-    yield graph
-    graph.close()
-
-
-@pytest.fixture
-def robot(graph: Graph) -> Robot:
-    return graph.robot
-
-
-@pytest.fixture
 def make_sam2(graph: Graph, checkpoint: Path) -> Callable[..., Sam2Node]:
     """Starts a sam2 node with these parameters."""
     return lambda **parameters: graph.sam2(checkpoint=str(checkpoint), image_size=64, threads=1, **parameters)

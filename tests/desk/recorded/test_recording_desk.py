@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from desk_page import DeskPage, Refused
 from PIL import Image
-from recording_desks import click, served, small_network
+from recording_desks import FRAMES, HEIGHT, WIDTH, click, served, small_network
 from small_clips import make_clip
 from small_disk import mounted
 from small_projects import make_project
@@ -29,7 +29,6 @@ from sam2_ros.model.sam2 import SAM2
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.prompt import Click, Prompt
 
-FRAMES, HEIGHT, WIDTH = 9, 48, 64
 CLIP = make_clip("walk", FRAMES)
 
 
@@ -41,18 +40,6 @@ def square(left: int = 10) -> np.ndarray:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[10:20, left : left + 8] = True
     return mask
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """With three objects of ann's, known on all frames."""
-    return make_project(tmp_path, frames=FRAMES, verified=False)
-
-
-@pytest.fixture
-def desk(project: Path) -> Iterator[str]:
-    with served(project) as url:
-        yield url
 
 
 # ------------------------------------------------------------------------------------------------------- looking

@@ -5,15 +5,15 @@ What one person sees of others' work, what is not lost, keys, frames that are da
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Visit, wait_for
-from recording_desks import served
+from recording_desks import FRAMES, HEIGHT, WIDTH, served
 from small_clips import make_clip
-from small_projects import make_project, write_images
+from small_projects import write_images
 
 from sam2_ros.annotation.annotated_mask import DRAWN, AnnotatedMask
 from sam2_ros.annotation.annotated_object import OPEN, REJECTED, VERIFIED
@@ -21,20 +21,6 @@ from sam2_ros.annotation.project import Project
 from sam2_ros.recordings.open_recording import open_recording
 
 pytestmark = pytest.mark.slow
-
-FRAMES, HEIGHT, WIDTH = 9, 48, 64
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """With three objects of ann's, known on all frames."""
-    return make_project(tmp_path, frames=FRAMES, verified=False)
-
-
-@pytest.fixture
-def desk(project: Path) -> Iterator[str]:
-    with served(project) as url:
-        yield url
 
 
 class Desk:
