@@ -161,10 +161,6 @@ export class Stage extends Emitter {
     this.emit("zoom");
   }
 
-  get fitted() {
-    return this.#fitted;
-  }
-
   /** Keeps an element at a place of the image, until it is removed. */
   anchor(made, x, y) {
     this.element.append(made);

@@ -4,7 +4,6 @@ import { button } from "../button.js";
 import { Candidates } from "../candidates.js";
 import { css } from "../colours.js";
 import { element } from "../element.js";
-import { Emitter } from "../emitter.js";
 import { overlap } from "../run_lengths.js";
 import { Everything } from "./everything.js";
 import { intent } from "./intent.js";
@@ -14,8 +13,7 @@ const ALIKE = 0.9; // IoU from which on two candidates are the same to an eye
 const MARK_STAYS = 700; // milliseconds that an accepted click is seen
 const REFUSAL_STAYS = 8000; // milliseconds
 
-/** Emits "restarting" when that changes. */
-export class Prompting extends Emitter {
+export class Prompting {
   #connection;
   #viewer;
   #stage;
@@ -35,7 +33,6 @@ export class Prompting extends Emitter {
 
   /** @param {HTMLInputElement} options.nextLabel the label of new objects */
   constructor({ connection, viewer, stage, selection, notices, labels, tray, nextLabel }) {
-    super();
     this.#connection = connection;
     this.#viewer = viewer;
     this.#stage = stage;
@@ -62,7 +59,6 @@ export class Prompting extends Emitter {
   /** The next click or box on the picture starts the chosen object anew. */
   set restarting(restarting) {
     this.#restarting = restarting;
-    this.emit("restarting");
     this.#showHint();
   }
 
@@ -267,7 +263,6 @@ export class Prompting extends Emitter {
     this.#closeCandidates();
     this.#closeRefusal();
     this.#restarting = false;
-    this.emit("restarting");
     const label = fields.object_id ? "" : this.#nextLabel.value.trim();
     if (label) this.#labels.use(label);
     const prompt = { label, clicks: [], box: null, mask: null, ...fields };

@@ -269,6 +269,6 @@ export class Viewer extends Emitter {
 }
 
 /** Whether one stamp lies before another one. */
-export function isBefore(one, other) {
+function isBefore(one, other) {
   return one.length === other.length ? one < other : BigInt(one) < BigInt(other);
 }

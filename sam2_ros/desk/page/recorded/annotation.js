@@ -39,11 +39,24 @@ const GESTURES = [
   ["Middle button, Space", "and dragging: move the picture"],
 ];
 
+/** In this order: what small screens need changes the others. */
+const STYLES = [
+  "bar",
+  "panel",
+  "jobs",
+  "tools",
+  "time",
+  "verification",
+  "outputs",
+  "annotator",
+  "small_screens",
+];
+
 const VIEWS = { annotate: "Annotate", verify: "Verify", outputs: "Outputs" };
 
 /** Fill the page. Returns {greeted(hello)}, which is called after every connection. */
 export async function start({ connection, hello, stage, shell, shortcuts, notices, settings, labels }) {
-  await styled("/page/recorded/recorded.css");
+  await Promise.all(STYLES.map(styled));
   document.body.classList.remove("is-empty");
   document.body.dataset.mode = "recorded";
   document.title = `${hello.name} · annotation`;
@@ -358,9 +371,10 @@ function markTabbing(made) {
 }
 
 /** A style sheet, when it is there. */
-function styled(address) {
+function styled(name) {
   return new Promise((resolve) => {
-    const link = element("link", { rel: "stylesheet", href: address, onload: resolve, onerror: resolve });
+    const href = `/page/recorded/style/${name}.css`;
+    const link = element("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve });
     document.head.append(link);
   });
 }

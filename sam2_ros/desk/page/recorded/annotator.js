@@ -2,13 +2,10 @@
 
 import { button } from "../button.js";
 import { element, setText } from "../element.js";
-import { Emitter } from "../emitter.js";
+import { LONGEST_LABEL } from "../labels.js";
 import { sentence } from "./project.js";
 
-const LONGEST = 256;
-
-/** `known` (name): the server knows who works here. */
-export class Annotator extends Emitter {
+export class Annotator {
   #project;
   #settings;
   #login = "";
@@ -17,7 +14,6 @@ export class Annotator extends Emitter {
   name = "";
 
   constructor(project, settings, place) {
-    super();
     this.#project = project;
     this.#settings = settings;
     this.button = element("button", {
@@ -49,7 +45,7 @@ export class Annotator extends Emitter {
       id: "annotator-name",
       list: "annotators",
       autocomplete: "nickname",
-      maxlength: LONGEST,
+      maxlength: LONGEST_LABEL,
       required: true,
       "aria-describedby": "annotator-why",
     });
@@ -107,7 +103,6 @@ export class Annotator extends Emitter {
     this.name = name;
     this.#settings.set("annotator", name);
     this.#show();
-    this.emit("known", name);
     return true;
   }
 

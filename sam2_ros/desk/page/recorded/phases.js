@@ -3,7 +3,7 @@
 import { element } from "../element.js";
 import { Emitter } from "../emitter.js";
 
-export const PHASES = {
+const PHASES = {
   1: {
     name: "Frames",
     says: "Every annotated frame on its own: click or paint, Enter for the next. Exact, and slow.",

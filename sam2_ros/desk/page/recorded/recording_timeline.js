@@ -13,7 +13,7 @@ const NEAR = 5;
 const LOW = 0.5;
 
 /** Of the origins of masks, as in film strips. */
-export const ORIGINS = {
+const ORIGINS = {
   automatic: { colour: "rgb(142 128 196)", says: "automatic" },
   propagated: { colour: "rgb(92 150 204)", says: "propagated" },
   prompted: { colour: "rgb(232 150 28)", says: "by clicks or a box" },
