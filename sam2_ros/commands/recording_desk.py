@@ -17,7 +17,7 @@ from pathlib import Path
 from sam2_ros.acceleration import Network
 from sam2_ros.checkpoints.errors import CheckpointError
 from sam2_ros.commands.annotation.opened_project import opened_project
-from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.errors import ERRORS
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.recording_options import MODEL
 from sam2_ros.desk.address import CannotListen
@@ -27,6 +27,7 @@ from sam2_ros.desk.server import DEFAULT_PORT, Server
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.system import stopping
 from sam2_ros.system.device import device_of
+from sam2_ros.system.error_text import one_line
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 """One of these is set where windows can be shown. Elsewhere the browser would be one in this terminal."""

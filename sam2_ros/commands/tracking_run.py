@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from sam2_ros.acceleration import Network
-from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.errors import ERRORS
 from sam2_ros.commands.loaded_model import loaded_model
 from sam2_ros.commands.progress import Progress
 from sam2_ros.commands.stretch import stretch
@@ -34,6 +34,7 @@ from sam2_ros.recordings.run import run as run_over
 from sam2_ros.recordings.run_store import STORE, Prompted, Search, open_store, weights_digest
 from sam2_ros.recordings.schedule import schedule
 from sam2_ros.recordings.track import lost_objects
+from sam2_ros.system.error_text import one_line
 
 NAMED = 5
 """How many of several things are named."""

@@ -17,6 +17,7 @@ import torch
 
 from sam2_ros.fleet.job import Job, Loaded, Model
 from sam2_ros.fleet.piece import Outcome, Piece
+from sam2_ros.system.error_text import one_line
 from sam2_ros.system.lost_device import loss_of_device
 
 PERIOD = 0.3
@@ -129,7 +130,6 @@ def _not_shared(path: Path) -> str:
 
 def _line(error: Exception) -> str:
     """An error as one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    text = " ".join(str(error).split())
-    return text if text and isinstance(error, EXPECTED) else f"{type(error).__name__}: {text}".rstrip(": ")
+    line = one_line(error)
+    kind = type(error).__name__
+    return line if isinstance(error, EXPECTED) or line == kind else f"{kind}: {line}"

@@ -18,11 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from sam2_ros.data import coco_rle
 from sam2_ros.data.compressed_image import check_size, decode_image
+from sam2_ros.data.jpeg import encode_jpeg
 from sam2_ros.ros.excerpt import excerpt
 from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt
 from sam2_ros.tracking.sighting import Sighting
@@ -146,7 +146,9 @@ class ResumeFile:
 
     def _packed(self, kept: KeptObjects) -> bytes:
         images = {id(sighting.image): sighting.image for sighting in kept.sightings}
-        self._jpegs = {key: self._jpegs.get(key) or (image, _jpeg(image)) for key, image in images.items()}
+        self._jpegs = {
+            key: self._jpegs.get(key) or (image, encode_jpeg(image, JPEG_QUALITY)) for key, image in images.items()
+        }
         names = {key: f"images/{number}.jpg" for number, key in enumerate(images)}
         files = {names[key]: jpeg for key, (_, jpeg) in self._jpegs.items()}
         described = {
@@ -161,11 +163,6 @@ class ResumeFile:
             for name, data in {"objects.json": json.dumps(described).encode(), **files}.items():
                 archive.writestr(zipfile.ZipInfo(name), data)  # without the time, which may be 1970 on a robot
         return packed.getvalue()
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)[1].tobytes()
 
 
 def _described(sighting: Sighting, image: str) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from sam2_ros.annotation.project import Project
 from sam2_ros.annotation.project_recording import recording_of
-from sam2_ros.commands.errors import ERRORS, one_line
+from sam2_ros.commands.errors import ERRORS
 from sam2_ros.data.timed_prompt import Moment
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.system.error_text import one_line
 
 RESUMED = ("new", "export")
 """Actions that go on where they were stopped."""

@@ -417,9 +417,7 @@ class Camera:
         stamp = stamp_of(request)
         call = SegmentImage.Request(prompts=[prompt_message(request, self._size_of(stamp))])
         call.image.header = header_message(stamp)
-        response = await self._call("segment", call)
-        if not response.success:
-            raise Refusal(response.message)
+        response = await self._succeed("segment", call)
         found = response.results[0]
         if not found.accepted:
             raise Refusal(found.message)
@@ -428,24 +426,16 @@ class Camera:
     async def _everything(self, client: Client, request: Event) -> Event:
         call = SegmentEverything.Request(track=requests.flag(request, "track", default=False))
         call.image.header = header_message(stamp_of(request))
-        response = await self._call("everything", call, EVERYTHING_TIMEOUT)
-        if not response.success:
-            raise Refusal(response.message)
+        response = await self._succeed("everything", call, EVERYTHING_TIMEOUT)
         stamp = nanoseconds(response.header.stamp)
         return {"masklets": masklet_events(response.masklets), "message": response.message, "stamp": str(stamp)}
 
     async def _remove(self, client: Client, request: Event) -> Event:
         object_id = requests.whole(request, "object_id", 1, MAX_OBJECT_ID)
-        response = await self._call("remove", RemoveObject.Request(object_id=object_id))
-        if not response.success:
-            raise Refusal(response.message)
-        return {"message": response.message}
+        return {"message": (await self._succeed("remove", RemoveObject.Request(object_id=object_id))).message}
 
     async def _trigger(self, service: str) -> Event:
-        response = await self._call(service, Trigger.Request())
-        if not response.success:
-            raise Refusal(response.message)
-        return {"message": response.message}
+        return {"message": (await self._succeed(service, Trigger.Request())).message}
 
     def _size_of(self, stamp: int) -> tuple[int, int]:
         """Height and width of an image, or else of the newest. Raises Refusal."""
@@ -454,6 +444,13 @@ class Camera:
         if masklets is None:
             raise Refusal("the node has not processed any image yet")
         return masklets.height, masklets.width
+
+    async def _succeed(self, service: str, request: object, timeout: float | None = None) -> Any:
+        """The response of a service that says whether it could do it. Raises Refusal with its reason: it could not."""
+        response = await self._call(service, request, timeout)
+        if not response.success:
+            raise Refusal(response.message)
+        return response
 
     async def _call(self, service: str, request: object, timeout: float | None = None) -> Any:
         if (link := self._link) is None or not self.online:

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from sam2_ros.data.compressed_image import ImageHeader, header_of
 from sam2_ros.data.image_message import ImageDecoder, ImageError
+from sam2_ros.data.jpeg import encode_jpeg
 
 WIDTHS = (480, 960, 1440, 1920, 2880)
 """Widths to which pictures are scaled: few, so that one is encoded for many pages."""
@@ -77,12 +78,11 @@ def encode(picture: CameraImage, decoder: ImageDecoder, widths: set[int], qualit
             return Encoded(header.height, header.width, {header.width: bytes(message.data)})
     rgb = decoder.to_rgb(message)
     height, width = rgb.shape[:2]
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     jpegs = {}
     for scaled in {min(wished or width, width) for wished in widths} or {width}:
         size = scaled, max(1, round(height * scaled / width))
-        pixels = bgr if scaled == width else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
-        jpegs[scaled] = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        pixels = rgb if scaled == width else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        jpegs[scaled] = encode_jpeg(pixels, quality)
     return Encoded(height, width, jpegs)
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from sam2_ros.annotation.assistant import Assistant
 from sam2_ros.annotation.project import Project
 from sam2_ros.desk.recorded.command_job import PATIENCE, command_line, run_command
-from sam2_ros.desk.recorded.errors import ERRORS, one_line
+from sam2_ros.desk.recorded.errors import ERRORS
 from sam2_ros.desk.recorded.job import CANCELLED, DONE, FAILED, PROPAGATE, RUNNING, Job
 from sam2_ros.desk.recorded.shared_network import SharedNetwork
 from sam2_ros.desk.recorded.worker import Worker
 from sam2_ros.desk.refusal import Refusal
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.system.error_text import one_line
 
 KEPT = 20
 """Jobs that have ended, which new pages are told of."""

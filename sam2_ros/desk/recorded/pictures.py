@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
-import cv2
-
+from sam2_ros.data.jpeg import encode_jpeg
 from sam2_ros.desk.recorded.errors import ERRORS
 from sam2_ros.recordings.recording import RecordedImage, Recording
 
@@ -185,9 +184,7 @@ class Pictures:
             if image is None:
                 self._leave(place)
                 return
-            pixels = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)
-            jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-            self._keep(image, jpeg.tobytes())
+            self._keep(image, encode_jpeg(image.pixels, QUALITY))
             if wanted is None:
                 return
 

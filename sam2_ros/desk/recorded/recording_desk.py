@@ -21,7 +21,7 @@ from sam2_ros.desk.recorded.asked import Asked
 from sam2_ros.desk.recorded.changes import Changes, changed
 from sam2_ros.desk.recorded.changing import CHANGING
 from sam2_ros.desk.recorded.commands import Commands
-from sam2_ros.desk.recorded.errors import ERRORS, one_line
+from sam2_ros.desk.recorded.errors import ERRORS
 from sam2_ros.desk.recorded.job import EXPORT, FINE_TUNE, PROPOSE, Job
 from sam2_ros.desk.recorded.jobs import Jobs
 from sam2_ros.desk.recorded.pictures import PictureError, Pictures
@@ -33,6 +33,7 @@ from sam2_ros.desk.recorded.worker import Worker
 from sam2_ros.desk.refusal import Refusal
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.recordings.recording import Recording
+from sam2_ros.system.error_text import one_line
 from sam2_ros.tracking.prompt import MAX_LABEL
 from sam2_ros.version import version
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
-import cv2
-
 from sam2_ros.annotation.film_strip import DARK, LIGHT, film_strip
 from sam2_ros.annotation.project import Project
+from sam2_ros.data.jpeg import encode_jpeg
 from sam2_ros.desk.recorded.pictures import QUALITY
 from sam2_ros.desk.recorded.worker import Worker
 from sam2_ros.recordings.recording import Recording
@@ -52,8 +51,7 @@ class Strips:
             self._kept.move_to_end(key)
             return kept
         strip = film_strip(project, self._recording, object_id, paper=DARK if dark else LIGHT)
-        pixels = cv2.cvtColor(strip, cv2.COLOR_RGB2BGR)
-        jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        jpeg = encode_jpeg(strip, QUALITY)
         if version:
             self._kept[key] = jpeg
             if len(self._kept) > KEPT:

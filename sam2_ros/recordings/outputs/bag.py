@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-import cv2
 from PIL import ExifTags
 
 from sam2_ros.data.bag_copy import BagCopy
 from sam2_ros.data.bag_types import typestore
 from sam2_ros.data.bag_writer import BagWriter
 from sam2_ros.data.images import opened
+from sam2_ros.data.jpeg import encode_jpeg
 from sam2_ros.recordings.bag_recording import BagRecording
 from sam2_ros.recordings.folder_recording import FolderRecording
 from sam2_ros.recordings.masklet_store import StoredFrame
@@ -162,5 +162,4 @@ def _jpeg(recording: Recording, image: RecordedImage) -> bytes:
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
         if plain and not turned:
             return file.read_bytes()
-    bgr = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    return encode_jpeg(image.pixels, QUALITY)
