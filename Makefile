@@ -10,6 +10,9 @@ PACKAGE := setup.py pyproject.toml package.xml CMakeLists.txt $(wildcard cmake/*
 # A download that breaks off in the middle is not retried by pip: try the whole command three times.
 retry = for pause in 5 20 0; do $(1) && exit 0; [ $$pause = 0 ] || { echo "  failed, once more in $$pause s"; sleep $$pause; }; done; exit 1
 
+# An option, if its variable stands on the command line: shells have a HOST of their own.
+given = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
+
 .PHONY: help venv demo desk check test lint clean
 .DEFAULT_GOAL := help
 
@@ -22,15 +25,15 @@ demo: venv  ## follow things through a video with the real ROS graph, into demo/
 	$(RUN) -m sam2_ros.ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(CLICK),--click $(CLICK)) $(if $(BOX),--box $(BOX)) $(if $(MASK),--mask $(MASK)) $(if $(LABEL),--label $(LABEL)) $(if $(IMAGES),--images $(IMAGES)) --out demo
 
 desk: venv  ## the operator's desk in the browser, over a camera that plays a scene: prints the address; Ctrl-C ends it  (PORT=8642, HOST=0.0.0.0)
-	@$(RUN) -m sam2_ros desk --demo $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)")
+	@$(RUN) -m sam2_ros desk --demo $(call given,HOST,--host) $(call given,PORT,--port)
 
-check: venv  ## before every commit, in about a minute: style, types, import rules and the fast tests
+check: venv  ## before every commit, in about two minutes: style, types, import rules and the fast tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest -q -m "not slow" -n 2 --durations 5 --durations-min 2
 
-test: venv  ## all tests, in about a quarter of an hour  (TESTS=tests/model: some of them)
+test: venv  ## all tests, in about half an hour  (TESTS=tests/model: some of them)
 	$(RUN) -m pytest $(TESTS)
 
 lint: venv  ## check the style of the sources
