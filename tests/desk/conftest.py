@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,32 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def desk(project: Path) -> Iterator[str]:
-    """The address of a desk over that project."""
-    from recording_desks import served
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serves desks over annotation projects until the test ends: `serve(project)` returns the address."""
+    with ExitStack() as desks:
 
-    with served(project) as url:
-        yield url
+        def start(project: Path) -> str:
+            from recording_desks import served
+
+            return desks.enter_context(served(project))
+
+        yield start
 
 
 @pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+def desk(project: Path, serve: Callable[[Path], str]) -> str:
+    """The address of a desk over that project."""
+    return serve(project)
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path, serve: Callable[[Path], str]
+) -> Iterator[Callable[..., Visit]]:
     """Opens pages: `visit(address, **options)`, as `Visit`. What goes wrong in them fails the test.
 
-    If the test fails, `tmp_path` has pictures of the pages.
+    They are left before the desks of `serve` stop: a page without its server complains. If the test fails, `tmp_path`
+    has pictures of the pages.
     """
     visits: list[Visit] = []
 

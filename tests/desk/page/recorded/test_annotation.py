@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Visit, wait_for
-from recording_desks import FRAMES, HEIGHT, WIDTH, served
+from recording_desks import FRAMES, HEIGHT, WIDTH
 from small_clips import make_clip
 from small_projects import write_images
 
@@ -232,19 +232,20 @@ def test_everything_by_keyboard_alone(ann: Desk, project: Path) -> None:
     ann.wait("desk.project.objects.size === 3")
 
 
-def test_a_damaged_frame_is_shown_as_such(tmp_path: Path, visit: Callable[..., Visit]) -> None:
+def test_a_damaged_frame_is_shown_as_such(
+    tmp_path: Path, serve: Callable[[Path], str], visit: Callable[..., Visit]
+) -> None:
     images = write_images(make_clip("walk", 5), tmp_path / "images")
     (images / "00002.png").write_bytes((images / "00002.png").read_bytes()[:60])
     Project.create(tmp_path / "walk", open_recording(images)).close()
-    with served(tmp_path / "walk") as url:
-        visited = visit(url)
-        visited.expect("404")
-        ann = Desk(visited, "ann")
-        ann.keys("ArrowRight", "ArrowRight")
-        ann.page.locator(".damaged", has_text="Frame 2 is damaged").wait_for()
-        ann.page.mouse.click(*ann.at(20, 20))
-        ann.notice("This frame is damaged")
-        ann.keys("ArrowRight")
-        ann.page.locator(".damaged").wait_for(state="hidden")
-        ann.keys("Home", " ")
-        ann.wait("!desk.player.playing && desk.player.frame === 4")  # playing goes over it
+    visited = visit(serve(tmp_path / "walk"))
+    visited.expect("404")
+    ann = Desk(visited, "ann")
+    ann.keys("ArrowRight", "ArrowRight")
+    ann.page.locator(".damaged", has_text="Frame 2 is damaged").wait_for()
+    ann.page.mouse.click(*ann.at(20, 20))
+    ann.notice("This frame is damaged")
+    ann.keys("ArrowRight")
+    ann.page.locator(".damaged").wait_for(state="hidden")
+    ann.keys("Home", " ")
+    ann.wait("!desk.player.playing && desk.player.frame === 4")  # playing goes over it
