@@ -67,7 +67,7 @@ def regions(rng: np.random.Generator, part: Part) -> list[Part]:
         if stats[largest, cv2.CC_STAT_AREA] < LEAST * solid.sum():
             continue
         own = labels[y, x] == largest
-        if own.all() or np.linalg.norm(shades[own].mean(0) - shades[~own].mean(0)) < CONTRAST:
+        if own.all() or not own.any() or np.linalg.norm(shades[own].mean(0) - shades[~own].mean(0)) < CONTRAST:
             continue
         mask = (labels == largest).astype(np.uint8) * np.uint8(255)
         inside = cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_CUBIC)
