@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--scene", default="640x480", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
     size = "input sizes, about N x N pixels, at which each is judged; default: the model's"
     parser.add_argument("--size", type=int, nargs="+", default=[None], metavar="N", help=size)
+    parser.add_argument("--no-closer-look", action="store_true", help="look at small things as at all others")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
     settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.5)
@@ -111,7 +112,7 @@ def main() -> None:
     for weights, size in dict.fromkeys([(None, None), *product(options.weights or [None], options.size)]):
         name = SHIPPED if weights is None else str(weights)
         name = name if size is None else f"{name}, {size}"
-        tracker = Tracker(load_model(checkpoint=weights, image_size=size))
+        tracker = Tracker(load_model(checkpoint=weights, image_size=size), closer_look=not options.no_closer_look)
         kinds = {
             "tables": drawn(TableScenes(settings, pictures), options.clips, f"{name}, tables"),
             "scenes": drawn(SyntheticScenes(settings, pictures), options.clips, f"{name}, scenes"),

@@ -49,7 +49,7 @@ class Assistant:
     def __init__(self, project: Project, recording: Recording, network: SAM2 | Network, by: str) -> None:
         self.project, self.recording, self.by = project, recording, by
         self._tracker = Tracker(network, history=1, max_objects=1, prompted_memories=MEMORIES)
-        self._predictor = ImagePredictor(self._tracker.network)
+        self._predictor = ImagePredictor(self._tracker.network, encode=self._tracker.encode)
         self._images: OrderedDict[int, EncodedImage] = OrderedDict()
         self._memories: OrderedDict[tuple[int, int, int], HandMemory] = OrderedDict()
 

@@ -70,6 +70,9 @@ class SAM2Config:
     remembered_presence: float | None = None
     """Only tracked frames with a presence logit above this enter the memory bank; None: all, as in the paper. Memories
     of frames on which the object is hidden outweigh the prompted frame, and keep the object from being found again."""
+    closer_look: bool = False
+    """The answer to a prompt for something small is sought once more in a window around it
+    (`sam2_ros.tracking.closer_look`). Not in the paper."""
     absent_memory_embedding: bool = True
     """2.1: a learned vector is added to the memory of a frame on which the object is absent."""
     pointer_time_encoding: bool = True
@@ -124,6 +127,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
+    closer_look=True,
     half="float16",  # activations stay below 1000 (tests/tracking/test_tracker_half_precision.py)
 )
 

@@ -220,7 +220,7 @@ class Sam2Node(LifecycleNode):
         self._bridge = ImageBridge(self._log) if self._value("use_cv_bridge") else None  # is tried in the meantime
         model = self._load_network()
         check_memory(model)  # before the kernels are built, which takes a minute
-        dtype = self._value("dtype")
+        dtype, closer_look = self._value("dtype"), self._value("closer_look")
         tracker = Tracker(
             model,
             history=self._value("history"),
@@ -229,6 +229,7 @@ class Sam2Node(LifecycleNode):
             non_overlap_masks=self._value("non_overlap_masks"),
             box_min_part=self._value("box_min_part"),
             dtype=None if dtype == "auto" else getattr(torch, dtype),
+            closer_look=None if closer_look == "auto" else closer_look == "on",
             accelerate=self._value("accelerate"),
         )
         config, choice = tracker.network.config, choice_of(tracker.network)

@@ -194,6 +194,13 @@ SAM2_PARAMETERS = (
         range=(2, 64),
     ),
     ParameterSpec(
+        "closer_look",
+        "auto",
+        "Look at small things that are prompted in a window around them: a better first mask for one more encoding, and"
+        " a copy of each image of the history. auto: on for the default model, off for others.",
+        choices=("auto", "on", "off"),
+    ),
+    ParameterSpec(
         "non_overlap_masks",
         False,
         "true: each pixel belongs to at most one object, the one with the highest logit there. false: masks may"

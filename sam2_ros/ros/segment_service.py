@@ -57,7 +57,7 @@ class SegmentService:
         response.header, image = requested_image(self._node, stream, request.image)
 
         def begin(tracker: Tracker) -> ImagePredictor:
-            predictor = ImagePredictor(tracker.network)
+            predictor = ImagePredictor(tracker.network, closer_look=tracker.closer_look, encode=tracker.encode)
             predictor.set_image(image)
             return predictor
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sam2_ros.model.sam2 import ImageFeatures
 
 
@@ -14,6 +16,8 @@ class EncodedImage:
     height: int
     width: int
     features: ImageFeatures
+    pixels: np.ndarray | None = None
+    """The image itself, or a reduced one, for a closer look: uint8 [H', W', 3], RGB. None: nobody will look closer."""
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
+from sam2_ros.tracking.closer_look import CloserLook
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.prompt import PromptError, describe, whole_number
 
@@ -27,9 +28,11 @@ class Answer:
     iou: float
     """Predicted IoU, 0 .. 1."""
     presence_logit: float
-    prompted_mask: np.ndarray | None = None
-    """The mask of a prompt with neither box nor clicks, which is the answer itself: bool [H, W], of the image's
-    size."""
+    exact_mask: np.ndarray | None = None
+    """The answer itself where it is known to the pixel, bool [H, W] of the image's size: the mask of a prompt with
+    neither box nor clicks, or that of a closer look."""
+    closer_look: CloserLook | None = None
+    """Where `exact_mask` comes from, if it is not from a prompt."""
 
 
 @dataclass(frozen=True)

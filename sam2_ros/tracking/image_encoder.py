@@ -13,6 +13,7 @@ from torch import Tensor
 from sam2_ros.acceleration import Network
 from sam2_ros.model.sam2 import ImageFeatures
 from sam2_ros.system.fair_lock import FairLock
+from sam2_ros.tracking.closer_look import pixels_for
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
 
@@ -23,13 +24,15 @@ class ImageEncoder:
     Args:
         network: computes the features.
         pixels: resizes and normalises: the module `tracking.pixels`, or its replacement on a GPU.
+        keep_pixels: images keep what a closer look needs of them.
     """
 
-    def __init__(self, network: Network, pixels: GraphedPixels | ModuleType) -> None:
+    def __init__(self, network: Network, pixels: GraphedPixels | ModuleType, keep_pixels: bool = False) -> None:
         self.turn = FairLock()
         """Held while the network encodes. Trackers that shall not compute meanwhile have the same."""
         self._network = network
         self._pixels = pixels
+        self._keep_pixels = keep_pixels
         self._guard = threading.Lock()
         self._waiting: list[tuple[np.ndarray, Future[EncodedImage]]] = []
 
@@ -96,7 +99,8 @@ class ImageEncoder:
         for i, (_, image, answer) in enumerate(batch):
             height, width, _ = image.shape
             own = features if len(batch) == 1 else _one_of(features, i)
-            answer.set_result(EncodedImage(height, width, own))
+            kept = pixels_for(image, self._network.config) if self._keep_pixels else None
+            answer.set_result(EncodedImage(height, width, own, kept))
 
 
 def _fail(answer: Future[EncodedImage], error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,18 @@ from torch import Tensor
 
 from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
-from sam2_ros.model.sam2 import SAM2, ImageFeatures
+from sam2_ros.model.sam2 import SAM2, Decoded, logits_of
+from sam2_ros.tracking.closer_look import is_better, is_worth_it, look_closer, pixels_for
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_masks, to_network, to_points
-from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, describe, flag
+from sam2_ros.tracking.pixels import (
+    EARLIER_LOGITS_LIMIT,
+    mask_to_network,
+    prompt_to_network,
+    to_masks,
+    to_network,
+    to_points,
+)
+from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, SmallMaskError, describe, flag
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +43,28 @@ class ImagePredictor:
     Args:
         model: in eval mode, or a network that is accelerated already.
         dtype: the precision of the computation; None: float32.
+        closer_look: `segment` looks closer at small things; None: as the network's config says.
+        encode: encodes windows of images, for a network that other threads use, too: `Tracker.encode`.
         accelerate: as in `Tracker`.
     """
 
-    def __init__(self, model: SAM2 | Network, *, dtype: torch.dtype | None = None, accelerate: bool = True) -> None:
+    def __init__(
+        self,
+        model: SAM2 | Network,
+        *,
+        dtype: torch.dtype | None = None,
+        closer_look: bool | None = None,
+        encode: Callable[[np.ndarray], EncodedImage] | None = None,
+        accelerate: bool = True,
+    ) -> None:
         dtype = torch.float32 if dtype is None and isinstance(model, SAM2) else dtype
         self.model = model
         """The model that was given."""
         self.network = accelerated(model, dtype, enabled=accelerate)
         """What computes: the accelerated model."""
-        self._features: ImageFeatures | None = None
-        self._size = (0, 0)
+        self._closer_look = self.network.config.closer_look if closer_look is None else closer_look
+        self._encode = encode or self._encoded
+        self._image: EncodedImage | None = None
 
     @torch.no_grad()
     def set_image(self, image: np.ndarray | EncodedImage) -> None:
@@ -58,12 +77,7 @@ class ImagePredictor:
         Raises:
             ValueError: the image is of another type or shape.
         """
-        if isinstance(image, EncodedImage):
-            self._features, self._size = image.features, (image.height, image.width)
-            return
-        pixels = to_network(image, self.network.config, self.network.device)
-        self._features = self.network.encode_image(pixels)
-        self._size = image.shape[:2]
+        self._image = image if isinstance(image, EncodedImage) else self._encoded(image)
 
     @torch.no_grad()
     def predict(
@@ -85,53 +99,76 @@ class ImagePredictor:
         Raises:
             PromptError: there is no picture yet, or the prompt cannot be followed.
         """
-        if self._features is None:
+        if (image := self._image) is None:
             raise PromptError("no picture yet; call set_image first")
         if (several := flag(multimask)) is None:
             raise PromptError(f"multimask is {describe(multimask)}; it must be True or False")
         if mask_logits is not None and box is None and (clicks is None or not len(clicks)):
             raise PromptError("mask_logits alone say nothing new; give the clicks or the box that correct them, too")
-        prompt = Prompt(clicks=clicks, box=box).checked(*self._size)
-        shape, device = self.network.config.shape(*self._size), self.network.device
-        points, labels = to_points(prompt.box, prompt.clicks, self._size, shape, device)
+        size, shape = (image.height, image.width), image.input_size
+        prompt = Prompt(clicks=clicks, box=box).checked(*size)
+        points, labels = to_points(prompt.box, prompt.clicks, size, shape, self.network.device)
         decoded = self.network.decode(
-            self.network.condition(self._features, None),
-            self._features,
+            self.network.condition(image.features, None),
+            image.features,
             points,
             labels,
             None if mask_logits is None else self._mask_input(mask_logits, shape),
             several,
         )
-        # On a single image the object is taken as present, whatever the object score is.
-        if several:
-            iou, order = decoded.all_iou[0, SINGLE + 1 :].sort(descending=True)
-            logits = decoded.all_logits[0, SINGLE + 1 :][order]
-        else:
-            iou, logits = decoded.iou, decoded.visible_logits
-        masks = to_masks(logits, *self._size, fill_holes=False)
+        iou, logits = _best_first(decoded, several)
+        masks = to_masks(logits, *size, fill_holes=False)
         return Candidates(masks, iou.float().cpu().numpy(), logits.float())
 
     def segment(self, prompt: Prompt) -> Candidates:
         """Segment an object by a prompt as a tracker gets it: three candidates for a single click, otherwise one.
 
-        `object_id`, `label` and `replace` have no meaning here. A mask is one that the clicks or the box correct.
+        `object_id`, `label` and `replace` have no meaning here. A mask is one that the clicks or the box correct. As a
+        tracker does, it looks closer at small things.
 
         Raises:
             PromptError: there is no picture yet, or the prompt cannot be followed.
         """
-        if self._features is None:
+        if (image := self._image) is None:
             raise PromptError("no picture yet; call set_image first")
-        prompt = prompt.checked(*self._size)
+        prompt = prompt.checked(image.height, image.width)
         if prompt.box is None and not prompt.clicks:
             raise PromptError("a mask alone says nothing new; give the clicks or the box that correct it, too")
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; an object needs a positive click, a box or a mask")
         logits = None
         if prompt.mask is not None:
-            shape = self.network.config.shape(*self._size)
-            logits = prompt_to_network(prompt.mask, shape, self.network.device)[1][0, 0]
+            logits = prompt_to_network(prompt.mask, image.input_size, self.network.device)[1][0, 0]
         is_ambiguous = prompt.box is None and prompt.mask is None and len(prompt.clicks) == 1
-        return self.predict(prompt.clicks, prompt.box, logits, multimask=is_ambiguous)
+        found = self.predict(prompt.clicks, prompt.box, logits, multimask=is_ambiguous)
+        if self._closer_look and is_worth_it(image, prompt.box, found.logits[0]):
+            return self._closer(image, prompt, is_ambiguous) or found
+        return found
+
+    @torch.no_grad()
+    def _closer(self, image: EncodedImage, prompt: Prompt, several: bool) -> Candidates | None:
+        """What a closer look finds; None: nothing better."""
+        try:
+            closer = look_closer(
+                self.network, self._encode, image, prompt.box, prompt.clicks, prompt.mask, None, several
+            )
+        except SmallMaskError:
+            return None
+        if closer is None:
+            return None
+        iou, logits = _best_first(closer.decoded, several)
+        masks = closer.masks(logits, fill_holes=False)
+        if not is_better(masks[0], prompt.box):
+            return None
+        device = self.network.device
+        inputs = torch.cat([mask_to_network(mask, image.input_size, device) for mask in masks])
+        return Candidates(masks, iou.float().cpu().numpy(), logits_of(inputs)[:, 0])
+
+    def _encoded(self, image: np.ndarray) -> EncodedImage:
+        features = self.network.encode_image(to_network(image, self.network.config, self.network.device))
+        pixels = pixels_for(image, self.network.config) if self._closer_look else None
+        height, width = image.shape[:2]
+        return EncodedImage(height, width, features, pixels)
 
     def _mask_input(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
         """Earlier logits as mask input of the decoder: [1, 1, h, w]."""
@@ -148,3 +185,14 @@ class ImagePredictor:
             raise PromptError("mask_logits hold NaN; give the logits of an earlier answer as they were")
         limits = -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
         return logits.reshape(1, 1, *size).to(self.network.device, torch.float32).clamp(*limits)
+
+
+def _best_first(decoded: Decoded, several: bool) -> tuple[Tensor, Tensor]:
+    """Predicted IoU [M] and logits [M, h, w] of the candidates, the best first.
+
+    On a single image the object is taken as present, whatever the object score is.
+    """
+    if not several:
+        return decoded.iou, decoded.visible_logits
+    iou, order = decoded.all_iou[0, SINGLE + 1 :].sort(descending=True)
+    return iou, decoded.all_logits[0, SINGLE + 1 :][order]

@@ -28,7 +28,7 @@ def render_masks(
         return {}
     answers = [frame.answers[object_id] for object_id in present]
     logits = torch.stack([answer.logits for answer in answers])
-    prompted = {row: answer.prompted_mask for row, answer in enumerate(answers) if answer.prompted_mask is not None}
+    prompted = {row: answer.exact_mask for row, answer in enumerate(answers) if answer.exact_mask is not None}
     masks = pixels.to_masks(logits, frame.image.height, frame.image.width, non_overlap, prompted)
     return dict(zip(present, masks, strict=True))
 

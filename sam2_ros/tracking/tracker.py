@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from itertools import groupby
@@ -25,6 +25,7 @@ from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.system.fair_lock import FairLock
 from sam2_ros.tracking import pixels
+from sam2_ros.tracking.closer_look import CloserLook, is_better, is_worth_it, look_closer
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
 from sam2_ros.tracking.history import Answer, History, HistoryFrame
@@ -32,8 +33,8 @@ from sam2_ros.tracking.image_encoder import ImageEncoder
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describe, whole_number
+from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, is_large_enough, prompt_to_network, to_points
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError, describe, whole_number
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 from sam2_ros.tracking.sighting import Sighting
 from sam2_ros.tracking.tracked_object import TrackedObject
@@ -71,6 +72,8 @@ class Tracker:
             `Masklet.box`, so that a few stray pixels don't widen it; the mask itself stays unchanged. 0: all count.
         dtype: the precision of the computation; None: on a CUDA GPU the half precision that suits the weights (`half`
             of its config), float32 elsewhere. Where rounding would decide a result, it is float32 in any case.
+        closer_look: look at small things that are prompted in a window around them; None: as the network's config says.
+            It takes one more encoding, and a copy of each image of the history.
         accelerate: use this package's kernels, and CUDA graphs on a GPU. They are compiled and recorded now, not while
             images wait, except graphs of unusual shapes. False: the network as the paper
             defines it, in PyTorch's operations alone, for comparison.
@@ -91,6 +94,7 @@ class Tracker:
         non_overlap_masks: bool = False,
         box_min_part: float = BOX_MIN_PART,
         dtype: torch.dtype | None = None,
+        closer_look: bool | None = None,
         accelerate: bool = True,
     ) -> None:
         if not hasattr(model, "encode_image"):
@@ -104,6 +108,8 @@ class Tracker:
             raise ValueError(f"max_objects is {max_objects}; there are {MAX_OBJECT_ID} IDs")
         if not _is_share(box_min_part):
             raise ValueError(f"box_min_part is {box_min_part}; it must be a share from 0 to 1")
+        if closer_look is not None and not isinstance(closer_look, bool):
+            raise ValueError(f"closer_look is {closer_look!r}; it must be True, False or None")
         if not isinstance(accelerate, bool):
             raise ValueError(f"accelerate is {accelerate!r}; it must be True or False")
         check_memory(model)
@@ -118,13 +124,15 @@ class Tracker:
         self._prompted_memories = prompted_memories
         self._non_overlap_masks = non_overlap_masks
         self._box_min_part = box_min_part
+        self.closer_look = self.network.config.closer_look if closer_look is None else closer_look
+        """Whether it looks closer at small things."""
         self.history = History(history)
         self.reset()
         self.turn = FairLock()
         """Held while objects are tracked or prompted. Trackers that share a network take turns."""
         graphs = choice_of(self.network).graphs
         self._pixels: GraphedPixels | ModuleType = GraphedPixels(max_objects) if graphs else pixels
-        self.encoder = ImageEncoder(self.network, self._pixels)
+        self.encoder = ImageEncoder(self.network, self._pixels, keep_pixels=self.closer_look)
 
     def sibling(self) -> Tracker:
         """A tracker for another stream, without objects. It shares network, encoder and settings with this one.
@@ -504,12 +512,9 @@ class Tracker:
         if not with_memory:
             tracked.untracked_frames.add(frame.index)
 
-        prompted_mask = None
-        if prompt.mask is not None and box is None and not clicks:
-            prompted_mask = prompt.mask
-            mask, logits = prompt_to_network(prompted_mask, frame.image.input_size, network.device)
-            decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
-        else:
+        exact_mask = prompt.mask if box is None and not clicks else None
+        closer = None
+        if exact_mask is None:
             memories = recall_all([tracked.bank], frame.index, frame.image.grid) if with_memory else None
             conditioned = network.condition(features, memories)
             size = frame.image.height, frame.image.width
@@ -522,10 +527,40 @@ class Tracker:
                 self._mask_input(prompt, tracked, frame),
                 multimask=labels.shape[1] <= 1,
             )
+            earlier = self._looked_closer(prompt, tracked, frame)
+            looks_small = not with_memory and is_worth_it(frame.image, box, decoded.mask_logits[0])
+            if earlier is not None or looks_small:
+                closer, exact_mask = self._look_closer(prompt, tracked, frame, earlier)
+        if exact_mask is not None:
+            mask, logits = prompt_to_network(exact_mask, frame.image.input_size, network.device)
+            decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
+            if closer is not None:
+                decoded = replace(decoded, iou=closer.decoded.iou)
         memory = network.encode_memory(features, decoded.mask_logits, decoded.presence_logit, prompted=True)
         tracked.bank.remember_prompted(frame.index, memory[0], decoded.pointer[0])
         tracked.drop_forgotten_prompts()
-        return replace(_answers(decoded)[0], prompted_mask=prompted_mask)
+        return replace(_answers(decoded)[0], exact_mask=exact_mask, closer_look=closer)
+
+    def _looked_closer(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> CloserLook | None:
+        """The closer look whose answer on this frame the prompt's clicks correct."""
+        earlier = frame.answers.get(tracked.object_id)
+        goes_on = not prompt.replace and prompt.box is None and prompt.mask is None
+        return earlier.closer_look if earlier is not None and goes_on else None
+
+    def _look_closer(
+        self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame, earlier: CloserLook | None
+    ) -> tuple[CloserLook, np.ndarray] | tuple[None, None]:
+        """A closer look at what is prompted, and the mask that it finds, bool [H, W]; None: it finds nothing better."""
+        box, clicks = tracked.prompts[frame.index]
+        several = len(clicks) + 2 * (box is not None) <= 1
+        with suppress(SmallMaskError):
+            closer = look_closer(self.network, self.encode, frame.image, box, clicks, prompt.mask, earlier, several)
+            if closer is not None and closer.decoded.presence_logit[0] > 0:
+                mask = closer.masks(closer.decoded.mask_logits)[0]
+                is_found = mask.any() if earlier is not None else is_better(mask, box)
+                if is_found and is_large_enough(mask, frame.image.input_size):
+                    return closer, mask
+        return None, None
 
     def _mask_input(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Tensor | None:
         """The mask that clicks and boxes correct: the prompt's own, or that of the object on this frame."""
