@@ -28,6 +28,7 @@ from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
+from sam2_ros.evaluation.prompts import KINDS
 from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.evaluation.vos import follow
 from sam2_ros.scenes.photo_scenes import PhotoScenes
@@ -41,9 +42,9 @@ FIRST_SEED = 900_000_000_000
 """First seed of the scenes; training uses lower ones."""
 SMALL = 0.01
 """Share of the image below which an object is small."""
-CLICK, UNTIL, AFTER, ABSENT = "answer to the click", "until absent", "after", "absent called absent"
-SMALL_CLICK, SMALL_LATER = "small: answer to the click", "small: later"
-MEASURES = (CLICK, UNTIL, AFTER, ABSENT, SMALL_CLICK, SMALL_LATER)
+FIRST, UNTIL, AFTER, ABSENT = "first answer", "until absent", "after", "absent called absent"
+SMALL_FIRST, SMALL_LATER = "small: first answer", "small: later"
+MEASURES = (FIRST, UNTIL, AFTER, ABSENT, SMALL_FIRST, SMALL_LATER)
 SHIPPED = "shipped"
 FEWEST = 20
 """Values that a row needs."""
@@ -52,16 +53,20 @@ Values = dict[str, list[float]]
 """By measure."""
 
 
-def judge(tracker: Tracker, clips: Iterable[Clip]) -> Values:
-    """The values of each measure, 0 .. 1: one for each object and frame."""
+def judge(tracker: Tracker, clips: Iterable[Clip], prompt: str = "click") -> Values:
+    """The values of each measure, 0 .. 1: one for each object and frame.
+
+    Args:
+        prompt: kind of the first prompt (`sam2_ros.evaluation.prompts.KINDS`).
+    """
     values: Values = defaultdict(list)
     for clip in clips:
         small: dict[int, bool] = {}  # of those that were clicked
         absent_before = set()
-        for masks, answers in zip(clip.masks, follow(tracker, clip, ["click"]), strict=True):
+        for masks, answers in zip(clip.masks, follow(tracker, clip, [prompt]), strict=True):
             assert masks is not None
             for object_id, truth in zip(clip.object_ids, masks, strict=True):
-                answer = answers["click"].masklet(object_id)
+                answer = answers[prompt].masklet(object_id)
                 if answer is None:
                     continue
                 if not truth.any():
@@ -71,9 +76,9 @@ def judge(tracker: Tracker, clips: Iterable[Clip]) -> Values:
                 first = object_id not in small
                 small.setdefault(object_id, bool(truth.mean() < SMALL))
                 overlap = region_similarity(answer.mask, truth)
-                values[CLICK if first else AFTER if object_id in absent_before else UNTIL].append(overlap)
+                values[FIRST if first else AFTER if object_id in absent_before else UNTIL].append(overlap)
                 if small[object_id]:
-                    values[SMALL_CLICK if first else SMALL_LATER].append(overlap)
+                    values[SMALL_FIRST if first else SMALL_LATER].append(overlap)
     return values
 
 
@@ -102,6 +107,7 @@ def main() -> None:
     parser.add_argument("--scene", default="640x480", metavar="WxH", help="size of the scenes, pixels (%(default)s)")
     size = "input sizes, about N x N pixels, at which each is judged; default: the model's"
     parser.add_argument("--size", type=int, nargs="+", default=[None], metavar="N", help=size)
+    parser.add_argument("--prompt", choices=KINDS, default="click", help="the rule says: click")
     parser.add_argument("--no-closer-look", action="store_true", help="look at small things as at all others")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
@@ -124,7 +130,7 @@ def main() -> None:
             kinds["stills"] = stills(held_out, f"{name}, stills")
         columns[name] = {}
         for kind, clips in kinds.items():
-            values = judge(tracker, clips)
+            values = judge(tracker, clips, options.prompt)
             for measure in MEASURES:
                 if len(values[measure]) >= FEWEST:
                     columns[name][kind, measure] = 100 * float(np.mean(values[measure]))
