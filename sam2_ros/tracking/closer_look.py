@@ -109,7 +109,8 @@ def look_closer(
     points, labels = to_points(box, clicks, size, encoded.input_size, network.device)
     mask_input = None
     if earlier is not None and window == earlier.window:
-        mask_input = earlier.decoded.mask_logits[None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+        logits = earlier.decoded.mask_logits[None].float()
+        mask_input = logits.clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
     elif mask is not None:
         mask_input = prompt_to_network(window.of(mask), encoded.input_size, network.device)[1]
     conditioned = network.condition(encoded.features, None)

@@ -557,8 +557,8 @@ class Tracker:
             closer = look_closer(self.network, self.encode, frame.image, box, clicks, prompt.mask, earlier, several)
             if closer is not None and closer.decoded.presence_logit[0] > 0:
                 mask = closer.masks(closer.decoded.mask_logits)[0]
-                is_found = mask.any() if earlier is not None else is_better(mask, box)
-                if is_found and is_large_enough(mask, frame.image.input_size):
+                goes_on = earlier is not None and closer.window == earlier.window
+                if (mask.any() if goes_on else is_better(mask, box)) and is_large_enough(mask, frame.image.input_size):
                     return closer, mask
         return None, None
 

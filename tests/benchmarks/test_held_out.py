@@ -22,11 +22,11 @@ def test_answers_are_sorted_by_what_was_seen_before(monkeypatch: pytest.MonkeyPa
     values = held_out.judge(Tracker(default_network()), [Clip("walk", clip.frames, (1, 2), masks)])
     counts = {measure: len(values[measure]) for measure in held_out.MEASURES}
     assert counts == {
-        held_out.CLICK: 2,
+        held_out.FIRST: 2,
         held_out.UNTIL: 2 + 5,
         held_out.AFTER: 2,
         held_out.ABSENT: 1,
-        held_out.SMALL_CLICK: 1,
+        held_out.SMALL_FIRST: 1,
         held_out.SMALL_LATER: 5,
     }
     assert values[held_out.ABSENT] == [False], "the network says that objects are always present"
@@ -40,5 +40,5 @@ def test_the_rule_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     )
     held_out.main()
     printed = capsys.readouterr().out
-    assert "answer to the click" in printed and "other.safetensors" in printed
+    assert "first answer" in printed and "other.safetensors" in printed
     assert "worst +0.0: no" in printed, "equal weights replace nothing"

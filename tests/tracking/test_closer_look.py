@@ -13,7 +13,7 @@ from sam2_ros.evaluation.region_boundary import region_similarity
 from sam2_ros.model.config import CONFIGS
 from sam2_ros.model.sam2 import SAM2
 from sam2_ros.scenes.synthetic import SceneSettings, SyntheticScenes
-from sam2_ros.tracking.closer_look import pixels_for, window_around
+from sam2_ros.tracking.closer_look import CloserLook, pixels_for, window_around
 from sam2_ros.tracking.crops import Crop
 from sam2_ros.tracking.image_predictor import ImagePredictor
 from sam2_ros.tracking.prompt import Box, Click, Prompt
@@ -85,6 +85,21 @@ def test_closer_look_is_true_or_false(value: object) -> None:
         Tracker(model(), closer_look=value)  # type: ignore[arg-type]
 
 
+def test_clicks_outside_the_window_begin_anew() -> None:
+    tracker = Tracker(model())
+    image, truth = small_things()[0]
+    tracker.step(image)
+    prompt_object(tracker, "click", 1, truth)
+    window = _closer_look(tracker).window
+    inside = (window.left + 2, window.top + 2, False)
+    tracker.prompt(Prompt(1, clicks=[inside]))
+    assert _closer_look(tracker).window == window
+    outside = (window.left - 2 if window.left else window.right + 2, window.top + 2, False)
+    tracker.prompt(Prompt(1, clicks=[outside]))
+    answer = tracker.history.newest.answers[1]
+    assert answer.closer_look is None or answer.closer_look.window != window
+
+
 def test_an_old_frame_is_looked_at_as_it_was() -> None:
     image, truth = small_things()[0]
     other, _ = small_things()[-1]
@@ -141,6 +156,12 @@ def test_large_images_are_kept_reduced() -> None:
     assert 2 * h <= kept.shape[0] < 4 * h and 2 * w <= kept.shape[1] < 4 * w
     assert kept[:, 0].max() == 0 and kept[:, -1].min() == 200
     assert pixels_for(image[:480, :640], DEFAULT).shape == (480, 640, 3)
+
+
+def _closer_look(tracker: Tracker) -> CloserLook:
+    found = tracker.history.newest.answers[1].closer_look
+    assert found is not None
+    return found
 
 
 def _middle(mask: np.ndarray) -> tuple[float, float]:
