@@ -125,7 +125,8 @@ def judge(tracker: Tracker, clip: Clip, number: int = 0) -> Judged | None:
             if row not in tracked and mask.any() and len(tracked) < tracker.max_objects:
                 with record(decoder) as decodings:
                     tracker.prompt(Prompt(row + 1, clicks=(_click(mask, rng),)))
-                judged.append(_judged(tracker, decodings[-1], mask[None], number, prompted=True))
+                # The first one is of the whole image; a closer look at a small thing decodes its window afterwards.
+                judged.append(_judged(tracker, decodings[0], mask[None], number, prompted=True))
                 tracked.append(row)
     return Judged.join(judged) if judged else None
 

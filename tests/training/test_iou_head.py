@@ -61,6 +61,16 @@ def test_recorded_ious_equal_those_of_the_masklets():
         assert not masklet.present or iou == pytest.approx(seen, abs=0.1)
 
 
+def test_what_a_small_thing_taught_is_what_the_whole_image_said():
+    """A closer look decodes its window, too, with other tokens."""
+    clip = SyntheticScenes(SceneSettings(480, 640, frames=1, objects=(2, 4))).scene(2**41 + 3)
+    model = load_model(device="cpu")
+    closer, whole = (Tracker(model, history=1, closer_look=look) for look in (True, False))
+    seen, judged = judge(closer, clip), judge(whole, clip)
+    assert any(answer.closer_look for answer in closer.history.newest.answers.values())
+    assert torch.equal(seen.tokens, judged.tokens) and torch.equal(seen.iou, judged.iou)
+
+
 def test_damaged_clips_are_skipped(model, capsys):
     class Damaged(list):
         def __getitem__(self, index):
