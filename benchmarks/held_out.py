@@ -61,7 +61,7 @@ def judge(tracker: Tracker, clips: Iterable[Clip], prompt: str = "click") -> Val
     """
     values: Values = defaultdict(list)
     for clip in clips:
-        small: dict[int, bool] = {}  # of those that were clicked
+        small: dict[int, bool] = {}  # of those that were prompted
         absent_before = set()
         for masks, answers in zip(clip.masks, follow(tracker, clip, [prompt]), strict=True):
             assert masks is not None
@@ -108,9 +108,10 @@ def main() -> None:
     size = "input sizes, about N x N pixels, at which each is judged; default: the model's"
     parser.add_argument("--size", type=int, nargs="+", default=[None], metavar="N", help=size)
     parser.add_argument("--prompt", choices=KINDS, default="click", help="the rule says: click")
-    parser.add_argument("--no-closer-look", action="store_true", help="look at small things as at all others")
+    parser.add_argument("--no-closer-look", action="store_true", help="segment small things like all others")
     options = parser.parse_args()
     width, height = map(int, options.scene.split("x"))
+    closer_look = False if options.no_closer_look else None
     settings = SceneSettings(height, width, frames=options.frames, objects=(2, 4), vanishing=0.5)
     pictures = Pictures.open(options.pictures) if options.pictures else None
     columns: dict[str, dict[tuple[str, str], float]] = {}
@@ -118,7 +119,7 @@ def main() -> None:
     for weights, size in dict.fromkeys([(None, None), *product(options.weights or [None], options.size)]):
         name = SHIPPED if weights is None else str(weights)
         name = name if size is None else f"{name}, {size}"
-        tracker = Tracker(load_model(checkpoint=weights, image_size=size), closer_look=not options.no_closer_look)
+        tracker = Tracker(load_model(checkpoint=weights, image_size=size), closer_look=closer_look)
         kinds = {
             "tables": drawn(TableScenes(settings, pictures), options.clips, f"{name}, tables"),
             "scenes": drawn(SyntheticScenes(settings, pictures), options.clips, f"{name}, scenes"),

@@ -21,7 +21,7 @@ from sam2_ros.tracking import rle
 from sam2_ros.tracking.crops import Crop, crops_of, grid
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.mask_regions import without_small_holes, without_small_islands
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, check_image, to_network
+from sam2_ros.tracking.pixels import check_image, mask_input, to_network
 from sam2_ros.tracking.prompt import Box
 from sam2_ros.tracking.suppression import suppress
 
@@ -317,10 +317,9 @@ class AutomaticMaskGenerator:
         self, features: ImageFeatures, points: np.ndarray, size: tuple[int, int], logits: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Masks and predicted IoU of a second pass, which the first one's masks prompt together with its points."""
-        limits = -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
         masks, ious = [], []
         for rows in _slices(len(points), self.settings.points_per_batch):
-            earlier = logits[rows][:, None].float().clamp(*limits)
+            earlier = mask_input(logits[rows][:, None])
             decoded = self._decode(features, points[rows], size, False, earlier)
             masks.append(decoded.visible_logits)
             ious.append(decoded.iou)

@@ -20,8 +20,8 @@ from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import Decoded
 from sam2_ros.tracking.crops import Crop
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, prompt_to_network, to_masks, to_points
-from sam2_ros.tracking.prompt import Box, Click
+from sam2_ros.tracking.pixels import mask_input, prompt_to_network, to_masks, to_points
+from sam2_ros.tracking.prompt import Box, Click, SmallMaskError
 
 ZOOM = 2.0
 """The sides of the image in sides of the window around clicks."""
@@ -92,10 +92,7 @@ def look_closer(
         multimask: as in `SAM2.decode`.
 
     Returns:
-        None if no such window shows all of the prompt.
-
-    Raises:
-        SmallMaskError: the mask is so small that the window cannot hold it, either.
+        None if no such window shows all of the prompt, or the mask is too small even for the window.
     """
     window = window_around(image.height, image.width, box, clicks, mask)
     if earlier is not None and all(_is_inside(click, earlier.window) for click in clicks):
@@ -107,14 +104,16 @@ def look_closer(
     box = None if box is None else box._replace(x=box.x - window.left, y=box.y - window.top)
     clicks = [click._replace(x=click.x - window.left, y=click.y - window.top) for click in clicks]
     points, labels = to_points(box, clicks, size, encoded.input_size, network.device)
-    mask_input = None
+    corrected = None
     if earlier is not None and window == earlier.window:
-        logits = earlier.decoded.mask_logits[None].float()
-        mask_input = logits.clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+        corrected = mask_input(earlier.decoded.mask_logits[None])
     elif mask is not None:
-        mask_input = prompt_to_network(window.of(mask), encoded.input_size, network.device)[1]
+        try:
+            corrected = prompt_to_network(window.of(mask), encoded.input_size, network.device)[1]
+        except SmallMaskError:
+            return None
     conditioned = network.condition(encoded.features, None)
-    decoded = network.decode(conditioned, encoded.features, points, labels, mask_input, multimask)
+    decoded = network.decode(conditioned, encoded.features, points, labels, corrected, multimask)
     return CloserLook(window, image.height, image.width, decoded)
 
 

@@ -12,17 +12,12 @@ from torch import Tensor
 from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, Decoded, logits_of
-from sam2_ros.tracking.closer_look import is_better, is_worth_it, look_closer, pixels_for
+from sam2_ros.tracking import pixels
+from sam2_ros.tracking.closer_look import is_better, is_worth_it, look_closer
 from sam2_ros.tracking.encoded_image import EncodedImage
-from sam2_ros.tracking.pixels import (
-    EARLIER_LOGITS_LIMIT,
-    mask_to_network,
-    prompt_to_network,
-    to_masks,
-    to_network,
-    to_points,
-)
-from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, SmallMaskError, describe, flag
+from sam2_ros.tracking.image_encoder import ImageEncoder
+from sam2_ros.tracking.pixels import mask_input, mask_to_network, prompt_to_network, to_masks, to_points
+from sam2_ros.tracking.prompt import Box, Click, Prompt, PromptError, describe, flag
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +39,7 @@ class ImagePredictor:
         model: in eval mode, or a network that is accelerated already.
         dtype: the precision of the computation; None: float32.
         closer_look: `segment` looks closer at small things; None: as the network's config says.
-        encode: encodes windows of images, for a network that other threads use, too: `Tracker.encode`.
+        encode: encodes images and their windows, for a network that other threads use, too: `Tracker.encode`.
         accelerate: as in `Tracker`.
     """
 
@@ -63,7 +58,7 @@ class ImagePredictor:
         self.network = accelerated(model, dtype, enabled=accelerate)
         """What computes: the accelerated model."""
         self._closer_look = self.network.config.closer_look if closer_look is None else closer_look
-        self._encode = encode or self._encoded
+        self._encode = encode or ImageEncoder(self.network, pixels, keep_pixels=self._closer_look).encode
         self._image: EncodedImage | None = None
 
     @torch.no_grad()
@@ -77,7 +72,7 @@ class ImagePredictor:
         Raises:
             ValueError: the image is of another type or shape.
         """
-        self._image = image if isinstance(image, EncodedImage) else self._encoded(image)
+        self._image = image if isinstance(image, EncodedImage) else self._encode(image)
 
     @torch.no_grad()
     def predict(
@@ -148,27 +143,17 @@ class ImagePredictor:
     @torch.no_grad()
     def _closer(self, image: EncodedImage, prompt: Prompt, several: bool) -> Candidates | None:
         """What a closer look finds; None: nothing better."""
-        try:
-            closer = look_closer(
-                self.network, self._encode, image, prompt.box, prompt.clicks, prompt.mask, None, several
-            )
-        except SmallMaskError:
-            return None
+        box, clicks, mask = prompt.box, prompt.clicks, prompt.mask
+        closer = look_closer(self.network, self._encode, image, box, clicks, mask, None, several)
         if closer is None:
             return None
         iou, logits = _best_first(closer.decoded, several)
         masks = closer.masks(logits, fill_holes=False)
-        if not is_better(masks[0], prompt.box):
+        if not is_better(masks[0], box):
             return None
         device = self.network.device
         inputs = torch.cat([mask_to_network(mask, image.input_size, device) for mask in masks])
         return Candidates(masks, iou.float().cpu().numpy(), logits_of(inputs)[:, 0])
-
-    def _encoded(self, image: np.ndarray) -> EncodedImage:
-        features = self.network.encode_image(to_network(image, self.network.config, self.network.device))
-        pixels = pixels_for(image, self.network.config) if self._closer_look else None
-        height, width = image.shape[:2]
-        return EncodedImage(height, width, features, pixels)
 
     def _mask_input(self, logits: Tensor, shape: tuple[int, int]) -> Tensor:
         """Earlier logits as mask input of the decoder: [1, 1, h, w]."""
@@ -183,8 +168,7 @@ class ImagePredictor:
             raise PromptError(f"mask_logits hold {list(logits.shape)}; give one of them, such as logits[0]")
         if logits.isnan().any():
             raise PromptError("mask_logits hold NaN; give the logits of an earlier answer as they were")
-        limits = -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
-        return logits.reshape(1, 1, *size).to(self.network.device, torch.float32).clamp(*limits)
+        return mask_input(logits.reshape(1, 1, *size).to(self.network.device))
 
 
 def _best_first(decoded: Decoded, several: bool) -> tuple[Tensor, Tensor]:

@@ -215,6 +215,11 @@ def prompt_to_network(mask: np.ndarray, shape: tuple[int, int], device: torch.de
     return resized_mask, logits if highest > FULL_COVERAGE else (logits + 10) / highest - 10
 
 
+def mask_input(logits: Tensor) -> Tensor:
+    """Logits of an earlier answer, any shape, as mask input of the decoder: float32, clamped as in the reference."""
+    return logits.float().clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+
+
 def to_masks(
     logits: Tensor,
     height: int,

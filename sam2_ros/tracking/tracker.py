@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from itertools import groupby
@@ -33,8 +33,8 @@ from sam2_ros.tracking.image_encoder import ImageEncoder
 from sam2_ros.tracking.masklet import BOX_MIN_PART, Frame, Masklet
 from sam2_ros.tracking.memory_bank import MemoryBank, most_recalled, recall_all
 from sam2_ros.tracking.object_ids import ObjectIds
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT, is_large_enough, prompt_to_network, to_points
-from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, SmallMaskError, describe, whole_number
+from sam2_ros.tracking.pixels import is_large_enough, mask_input, prompt_to_network, to_points
+from sam2_ros.tracking.prompt import MAX_OBJECT_ID, Prompt, PromptError, describe, whole_number
 from sam2_ros.tracking.rendering import masklets_of, render_masks
 from sam2_ros.tracking.sighting import Sighting
 from sam2_ros.tracking.tracked_object import TrackedObject
@@ -519,18 +519,13 @@ class Tracker:
             conditioned = network.condition(features, memories)
             size = frame.image.height, frame.image.width
             points, labels = to_points(box, clicks, size, frame.image.input_size, network.device)
-            decoded = network.decode(
-                conditioned,
-                features,
-                points,
-                labels,
-                self._mask_input(prompt, tracked, frame),
-                multimask=labels.shape[1] <= 1,
-            )
-            earlier = self._looked_closer(prompt, tracked, frame)
+            corrected, multimask = self._corrected(prompt, tracked, frame), labels.shape[1] <= 1
+            corrected_mask = self._mask_input(prompt, corrected, frame)
+            decoded = network.decode(conditioned, features, points, labels, corrected_mask, multimask)
+            earlier = None if corrected is None else corrected.closer_look
             looks_small = not with_memory and is_worth_it(frame.image, box, decoded.mask_logits[0])
             if earlier is not None or looks_small:
-                closer, exact_mask = self._look_closer(prompt, tracked, frame, earlier)
+                closer, exact_mask = self._look_closer(prompt, tracked, frame, earlier, multimask)
         if exact_mask is not None:
             mask, logits = prompt_to_network(exact_mask, frame.image.input_size, network.device)
             decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
@@ -541,35 +536,36 @@ class Tracker:
         tracked.drop_forgotten_prompts()
         return replace(_answers(decoded)[0], exact_mask=exact_mask, closer_look=closer)
 
-    def _looked_closer(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> CloserLook | None:
-        """The closer look whose answer on this frame the prompt's clicks correct."""
-        earlier = frame.answers.get(tracked.object_id)
-        goes_on = not prompt.replace and prompt.box is None and prompt.mask is None
-        return earlier.closer_look if earlier is not None and goes_on else None
-
     def _look_closer(
-        self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame, earlier: CloserLook | None
+        self,
+        prompt: Prompt,
+        tracked: TrackedObject,
+        frame: HistoryFrame,
+        earlier: CloserLook | None,
+        multimask: bool,
     ) -> tuple[CloserLook, np.ndarray] | tuple[None, None]:
         """A closer look at what is prompted, and the mask that it finds, bool [H, W]; None: it finds nothing better."""
         box, clicks = tracked.prompts[frame.index]
-        several = len(clicks) + 2 * (box is not None) <= 1
-        with suppress(SmallMaskError):
-            closer = look_closer(self.network, self.encode, frame.image, box, clicks, prompt.mask, earlier, several)
-            if closer is not None and closer.decoded.presence_logit[0] > 0:
-                mask = closer.masks(closer.decoded.mask_logits)[0]
-                goes_on = earlier is not None and closer.window == earlier.window
-                if (mask.any() if goes_on else is_better(mask, box)) and is_large_enough(mask, frame.image.input_size):
-                    return closer, mask
+        closer = look_closer(self.network, self.encode, frame.image, box, clicks, prompt.mask, earlier, multimask)
+        if closer is None or closer.decoded.presence_logit[0] <= 0:
+            return None, None
+        mask = closer.masks(closer.decoded.mask_logits)[0]
+        goes_on = earlier is not None and closer.window == earlier.window
+        if (mask.any() if goes_on else is_better(mask, box)) and is_large_enough(mask, frame.image.input_size):
+            return closer, mask
         return None, None
 
-    def _mask_input(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Tensor | None:
-        """The mask that clicks and boxes correct: the prompt's own, or that of the object on this frame."""
+    def _corrected(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Answer | None:
+        """The answer on this frame that a prompt's clicks correct; None: it begins anew, or brings its own mask."""
+        if prompt.mask is not None or prompt.box is not None or prompt.replace:
+            return None
+        return frame.answers.get(tracked.object_id)
+
+    def _mask_input(self, prompt: Prompt, corrected: Answer | None, frame: HistoryFrame) -> Tensor | None:
+        """The mask that clicks and boxes correct: the prompt's own, or that of an answer."""
         if prompt.mask is not None:
             return prompt_to_network(prompt.mask, frame.image.input_size, self.network.device)[1]
-        earlier = frame.answers.get(tracked.object_id)
-        if earlier is None or prompt.replace or prompt.box is not None:
-            return None
-        return earlier.logits[None, None].clamp(-EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT)
+        return None if corrected is None else mask_input(corrected.logits[None, None])
 
     def _track(
         self,

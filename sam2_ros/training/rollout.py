@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sam2_ros.acceleration import Network
 from sam2_ros.model.sam2 import SAM2, Decoded, ImageFeatures
-from sam2_ros.tracking.pixels import EARLIER_LOGITS_LIMIT
+from sam2_ros.tracking.pixels import mask_input
 from sam2_ros.training import prompts
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.clip_memory import ClipMemory
@@ -115,9 +115,7 @@ class Rollout(nn.Module):
                         click, label = prompts.corrections(answer.mask_logits, mask, chance, self.prompting.from_truth)
                         points = click if points is None else torch.cat((points, click), dim=1)
                         labels = label if labels is None else torch.cat((labels, label), dim=1)
-                        earlier = answer.mask_logits.detach()[:, None].clamp(
-                            -EARLIER_LOGITS_LIMIT, EARLIER_LOGITS_LIMIT
-                        )
+                        earlier = mask_input(answer.mask_logits.detach()[:, None])
                     multimask = points is None or points.shape[1] == 1
                     answer = self._call(model.decode, conditioned, image, points, labels, earlier, multimask)
                     truth = targets[:, t], present[:, t]

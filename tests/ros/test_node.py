@@ -180,6 +180,13 @@ def test_non_overlap_masks(graph: Graph, robot: Robot, checkpoint: Path, non_ove
     assert first.any() and (first & second).any() != non_overlap_masks
 
 
+@pytest.mark.parametrize(("value", "looks"), [("auto", True), ("on", True), ("off", False)])
+def test_closer_look(graph: Graph, robot: Robot, checkpoint: Path, value: str, looks: bool) -> None:
+    node = graph.sam2(checkpoint=str(checkpoint), closer_look=value)
+    robot.wait_until_connected()
+    assert node.cameras[0].stream._session.tracker.closer_look == looks, "it suits the default model"
+
+
 def test_compressed_images(graph: Graph, robot: Robot, checkpoint: Path) -> None:
     node = graph.sam2(checkpoint=str(checkpoint), image_transport="compressed")
     camera = robot.create_publisher(CompressedImage, "image/compressed", 10)
