@@ -15,8 +15,8 @@ from sam2_ros.model.layers import LayerNorm2d
 from sam2_ros.model.memory_attention import RotaryAttention
 from sam2_ros.model.sam2 import SAM2
 
-MAX_SCORES = 2**18
-"""Scores of one head, at most, that are stored for the backward pass: 512 KB in bfloat16."""
+MAX_SCORES = 2**21
+"""Scores of one head, at most, that are stored for the backward pass: 4 MB in bfloat16."""
 
 
 def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
@@ -34,10 +34,13 @@ def cpu_attention(
     query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
     """Attention by matrix products in bfloat16, for which PyTorch's flash kernel is no faster than in float32."""
-    if query.dtype != torch.bfloat16 or valid is not None or dropout or query.shape[2] * key.shape[2] > MAX_SCORES:
+    if query.dtype != torch.bfloat16 or dropout or query.shape[2] * key.shape[2] > MAX_SCORES:
         return plain_attention(query, key, value, valid, dropout)
     scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
-    return torch.softmax(scores, dim=-1).to(value.dtype) @ value
+    if valid is not None:
+        ignored = torch.zeros(valid.shape, dtype=scores.dtype).masked_fill(~valid, -torch.inf)
+        scores = scores + ignored[:, None, None]
+    return torch.softmax(scores, dim=-1, dtype=scores.dtype) @ value
 
 
 class CPUTrainingAttention(Attention):

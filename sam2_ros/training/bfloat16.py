@@ -8,6 +8,6 @@ def is_native(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        capabilities = getattr(torch.cpu, "get_capcapabilities", dict)()  # unknown to older PyTorch
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # unknown to older PyTorch
         return any(supported for name, supported in capabilities.items() if name.endswith("bf16"))
     return True

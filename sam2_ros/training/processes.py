@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sam2_ros.system.allocator import keep_freed_memory
 from sam2_ros.system.device import device_of
 
 
@@ -24,6 +25,8 @@ def start(device: str | None = None) -> torch.device:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         torch.set_float32_matmul_precision("high")
+    elif chosen.type == "cpu":
+        keep_freed_memory()  # the blocks of a step are gigabytes, and those of the next one are alike
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return chosen

@@ -1,6 +1,7 @@
 """Faster classes for training have the gradients of the plain ones."""
 
 from copy import deepcopy
+from math import isqrt
 
 import pytest
 import torch
@@ -12,15 +13,19 @@ from sam2_ros.model.attention import attention
 from sam2_ros.model.layers import LayerNorm2d
 
 
-@pytest.mark.parametrize("keys", [64, 2 * MAX_SCORES // 64])
-def test_attention_in_bfloat16_has_the_gradients_of_float32(keys):
-    """Few keys take plain matrix products, many PyTorch's own kernel."""
-    inputs = [torch.randn(2, 2, n, 16).bfloat16().float().requires_grad_() for n in (64, keys, keys)]
-    weight = torch.randn(2, 2, 64, 16)
-    (attention(*inputs) * weight).sum().backward()
+@pytest.mark.parametrize("ignores", [False, True])
+@pytest.mark.parametrize("tokens", [64, 2 * isqrt(MAX_SCORES)])
+def test_attention_in_bfloat16_has_the_gradients_of_float32(tokens, ignores):
+    """Few scores take plain matrix products, many PyTorch's own kernel."""
+    valid = (torch.arange(tokens) % 3 > 0).expand(2, tokens) if ignores else None
+    inputs = [torch.randn(2, 2, tokens, 16).bfloat16().float().requires_grad_() for _ in range(3)]
+    weight = torch.randn(2, 2, tokens, 16)
+    (attention(*inputs, valid) * weight).sum().backward()
     halves = [x.detach().bfloat16().requires_grad_() for x in inputs]
-    result = cpu_attention(*halves)
-    assert torch.equal(result, attention(*halves)) == (64 * keys > MAX_SCORES)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = cpu_attention(*halves, valid)
+    assert result.dtype == torch.bfloat16
+    assert torch.equal(result, attention(*halves, valid)) == (tokens**2 > MAX_SCORES)
     (result.float() * weight).sum().backward()
     for x, half in zip(inputs, halves, strict=True):
         assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
