@@ -73,6 +73,9 @@ class SAM2Config:
     closer_look: bool = False
     """The answer to a prompt for something small is sought once more in a window around it
     (`sam2_ros.tracking.closer_look`). Not in the paper."""
+    box_agreement: bool = False
+    """The answer to a box is that of the four masks whose bounding box agrees best with it, instead of the single mask
+    (`sam2_ros.tracking.box_agreement`). Not in the paper."""
     absent_memory_embedding: bool = True
     """2.1: a learned vector is added to the memory of a frame on which the object is absent."""
     pointer_time_encoding: bool = True
@@ -128,6 +131,7 @@ _DEFAULT = SAM2Config(
     dropout=0.0,
     remembered_presence=0.0,
     closer_look=True,
+    box_agreement=True,
     half="float16",  # activations stay below 1000 (tests/tracking/test_tracker_half_precision.py)
 )
 

@@ -13,6 +13,7 @@ from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, Decoded, logits_of
 from sam2_ros.tracking import pixels
+from sam2_ros.tracking.box_agreement import fitted_to_box
 from sam2_ros.tracking.closer_look import is_better, is_worth_it, look_closer
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.image_encoder import ImageEncoder
@@ -100,21 +101,18 @@ class ImagePredictor:
             raise PromptError(f"multimask is {describe(multimask)}; it must be True or False")
         if mask_logits is not None and box is None and (clicks is None or not len(clicks)):
             raise PromptError("mask_logits alone say nothing new; give the clicks or the box that correct them, too")
-        size, shape = (image.height, image.width), image.input_size
-        prompt = Prompt(clicks=clicks, box=box).checked(*size)
-        points, labels = to_points(prompt.box, prompt.clicks, size, shape, self.network.device)
-        decoded = self.network.decode(
-            self.network.condition(image.features, None),
-            image.features,
-            points,
-            labels,
-            None if mask_logits is None else self._mask_input(mask_logits, shape),
-            several,
-        )
-        iou, logits = _best_first(decoded, several)
-        masks = to_masks(logits, *size, fill_holes=False)
-        return Candidates(masks, iou.float().cpu().numpy(), logits.float())
+        prompt = Prompt(clicks=clicks, box=box).checked(image.height, image.width)
+        earlier = None if mask_logits is None else self._mask_input(mask_logits, image.input_size)
+        return _candidates(image, self._decode(image, prompt, earlier, several), several)
 
+    def _decode(self, image: EncodedImage, prompt: Prompt, earlier: Tensor | None, several: bool) -> Decoded:
+        """Decode clicks and a box, which may correct earlier logits, [1, 1, h, w]."""
+        network, size = self.network, (image.height, image.width)
+        points, labels = to_points(prompt.box, prompt.clicks, size, image.input_size, network.device)
+        conditioned = network.condition(image.features, None)
+        return network.decode(conditioned, image.features, points, labels, earlier, several)
+
+    @torch.no_grad()
     def segment(self, prompt: Prompt) -> Candidates:
         """Segment an object by a prompt as a tracker gets it: three candidates for a single click, otherwise one.
 
@@ -131,12 +129,15 @@ class ImagePredictor:
             raise PromptError("a mask alone says nothing new; give the clicks or the box that correct it, too")
         if prompt.box is None and prompt.mask is None and not any(click.positive for click in prompt.clicks):
             raise PromptError("only negative clicks; an object needs a positive click, a box or a mask")
-        logits = None
+        earlier, box = None, prompt.box
         if prompt.mask is not None:
-            logits = prompt_to_network(prompt.mask, image.input_size, self.network.device)[1][0, 0]
-        is_ambiguous = prompt.box is None and prompt.mask is None and len(prompt.clicks) == 1
-        found = self.predict(prompt.clicks, prompt.box, logits, multimask=is_ambiguous)
-        if self._closer_look and is_worth_it(image, prompt.box, found.logits[0]):
+            earlier = mask_input(prompt_to_network(prompt.mask, image.input_size, self.network.device)[1])
+        is_ambiguous = box is None and prompt.mask is None and len(prompt.clicks) == 1
+        decoded = self._decode(image, prompt, earlier, is_ambiguous)
+        if self.network.config.box_agreement and box is not None and not prompt.clicks:
+            decoded = fitted_to_box(decoded, box, image.height, image.width)
+        found = _candidates(image, decoded, is_ambiguous)
+        if self._closer_look and is_worth_it(image, box, found.logits[0]):
             return self._closer(image, prompt, is_ambiguous) or found
         return found
 
@@ -169,6 +170,12 @@ class ImagePredictor:
         if logits.isnan().any():
             raise PromptError("mask_logits hold NaN; give the logits of an earlier answer as they were")
         return mask_input(logits.reshape(1, 1, *size).to(self.network.device))
+
+
+def _candidates(image: EncodedImage, decoded: Decoded, several: bool) -> Candidates:
+    iou, logits = _best_first(decoded, several)
+    masks = to_masks(logits, image.height, image.width, fill_holes=False)
+    return Candidates(masks, iou.float().cpu().numpy(), logits.float())
 
 
 def _best_first(decoded: Decoded, several: bool) -> tuple[Tensor, Tensor]:
