@@ -15,9 +15,6 @@ from sam2_ros.model.layers import LayerNorm2d
 from sam2_ros.model.memory_attention import RotaryAttention
 from sam2_ros.model.sam2 import SAM2
 
-MAX_SCORES = 2**21
-"""Scores of one head, at most, that are stored for the backward pass: 4 MB in bfloat16."""
-
 
 def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
     """Make a network that trains faster on the model's device, in the same mode. Its weights are shared, not copied.
@@ -33,8 +30,8 @@ def for_training(model: SAM2, dtype: torch.dtype) -> SAM2:
 def cpu_attention(
     query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
-    """Attention by matrix products in bfloat16, for which PyTorch's flash kernel is no faster than in float32."""
-    if query.dtype != torch.bfloat16 or dropout or query.shape[2] * key.shape[2] > MAX_SCORES:
+    """Attention by matrix products in bfloat16, for which PyTorch's kernels are no faster than in float32."""
+    if query.dtype != torch.bfloat16 or dropout:
         return plain_attention(query, key, value, valid, dropout)
     scores = query * query.shape[3] ** -0.5 @ key.transpose(2, 3)
     if valid is not None:

@@ -1,22 +1,20 @@
 """Faster classes for training have the gradients of the plain ones."""
 
 from copy import deepcopy
-from math import isqrt
 
 import pytest
 import torch
 
 from sam2_ros.acceleration import for_training
-from sam2_ros.acceleration.training import CPU_TRAINING_CLASSES, CUDA_TRAINING_CLASSES, MAX_SCORES, cpu_attention
+from sam2_ros.acceleration.training import CPU_TRAINING_CLASSES, CUDA_TRAINING_CLASSES, cpu_attention
 from sam2_ros.acceleration.twin import twin_of
 from sam2_ros.model.attention import attention
 from sam2_ros.model.layers import LayerNorm2d
 
 
 @pytest.mark.parametrize("ignores", [False, True])
-@pytest.mark.parametrize("tokens", [64, 2 * isqrt(MAX_SCORES)])
+@pytest.mark.parametrize("tokens", [64, 1024])
 def test_attention_in_bfloat16_has_the_gradients_of_float32(tokens, ignores):
-    """Few scores take plain matrix products, many PyTorch's own kernel."""
     valid = (torch.arange(tokens) % 3 > 0).expand(2, tokens) if ignores else None
     inputs = [torch.randn(2, 2, tokens, 16).bfloat16().float().requires_grad_() for _ in range(3)]
     weight = torch.randn(2, 2, tokens, 16)
@@ -25,7 +23,6 @@ def test_attention_in_bfloat16_has_the_gradients_of_float32(tokens, ignores):
     with torch.autocast("cpu", torch.bfloat16):
         result = cpu_attention(*halves, valid)
     assert result.dtype == torch.bfloat16
-    assert torch.equal(result, attention(*halves, valid)) == (tokens**2 > MAX_SCORES)
     (result.float() * weight).sum().backward()
     for x, half in zip(inputs, halves, strict=True):
         assert (half.grad.float() - x.grad).abs().max() < 0.02 * x.grad.abs().max()
