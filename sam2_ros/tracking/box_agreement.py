@@ -6,18 +6,35 @@ or leaves it, and then one of the other three may be right: a thing touches all 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import ABSENT_LOGIT, Decoded
-from sam2_ros.tracking.prompt import Box
+from sam2_ros.tracking.prompt import Box, Click
 
 MARGIN = 0.05
 """A mask may leave its box by this share of the box's sides; the rest is cut off."""
 OUTSIDE = -10.0
 """Logits of what is cut off, at most."""
+
+
+def answer_to(
+    config: SAM2Config, decoded: Decoded, box: Box | None, clicks: Sequence[Click], size: tuple[int, int]
+) -> Decoded:
+    """The answer of a network to a prompt: as decoded, unless the prompt is a box alone, and the network's config
+    chooses by boxes. Clicks say what a box does not, even that the thing goes beyond it.
+
+    Args:
+        decoded: of one object.
+        size: height and width of the image, pixels.
+    """
+    if box is None or clicks or not config.box_agreement:
+        return decoded
+    return fitted_to_box(decoded, box, *size)
 
 
 def fitted_to_box(decoded: Decoded, box: Box, height: int, width: int) -> Decoded:

@@ -18,7 +18,7 @@ from torch import Tensor
 from sam2_ros.acceleration import Network
 from sam2_ros.model.config import SAM2Config
 from sam2_ros.model.sam2 import Decoded
-from sam2_ros.tracking.box_agreement import fitted_to_box
+from sam2_ros.tracking.box_agreement import answer_to
 from sam2_ros.tracking.crops import Crop
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.pixels import mask_input, prompt_to_network, to_masks, to_points
@@ -115,8 +115,7 @@ def look_closer(
             return None
     conditioned = network.condition(encoded.features, None)
     decoded = network.decode(conditioned, encoded.features, points, labels, corrected, multimask)
-    if network.config.box_agreement and box is not None and not clicks:
-        decoded = fitted_to_box(decoded, box, *size)
+    decoded = answer_to(network.config, decoded, box, clicks, size)
     return CloserLook(window, image.height, image.width, decoded)
 
 

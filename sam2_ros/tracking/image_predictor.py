@@ -13,7 +13,7 @@ from sam2_ros.acceleration import Network, accelerated
 from sam2_ros.model.mask_decoder import SINGLE
 from sam2_ros.model.sam2 import SAM2, Decoded, logits_of
 from sam2_ros.tracking import pixels
-from sam2_ros.tracking.box_agreement import fitted_to_box
+from sam2_ros.tracking.box_agreement import answer_to
 from sam2_ros.tracking.closer_look import is_better, is_worth_it, look_closer
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.image_encoder import ImageEncoder
@@ -134,8 +134,7 @@ class ImagePredictor:
             earlier = mask_input(prompt_to_network(prompt.mask, image.input_size, self.network.device)[1])
         is_ambiguous = box is None and prompt.mask is None and len(prompt.clicks) == 1
         decoded = self._decode(image, prompt, earlier, is_ambiguous)
-        if self.network.config.box_agreement and box is not None and not prompt.clicks:
-            decoded = fitted_to_box(decoded, box, image.height, image.width)
+        decoded = answer_to(self.network.config, decoded, box, prompt.clicks, (image.height, image.width))
         found = _candidates(image, decoded, is_ambiguous)
         if self._closer_look and is_worth_it(image, box, found.logits[0]):
             return self._closer(image, prompt, is_ambiguous) or found

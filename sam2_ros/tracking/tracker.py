@@ -25,7 +25,7 @@ from sam2_ros.checkpoints.load import check_memory
 from sam2_ros.model.sam2 import SAM2, Decoded
 from sam2_ros.system.fair_lock import FairLock
 from sam2_ros.tracking import pixels
-from sam2_ros.tracking.box_agreement import fitted_to_box
+from sam2_ros.tracking.box_agreement import answer_to
 from sam2_ros.tracking.closer_look import CloserLook, is_better, is_worth_it, look_closer
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.graphed_pixels import GraphedPixels
@@ -523,8 +523,7 @@ class Tracker:
             corrected, multimask = self._corrected(prompt, tracked, frame), labels.shape[1] <= 1
             corrected_mask = self._mask_input(prompt, corrected, frame)
             decoded = network.decode(conditioned, features, points, labels, corrected_mask, multimask)
-            if network.config.box_agreement and box is not None and not clicks:
-                decoded = fitted_to_box(decoded, box, *size)
+            decoded = answer_to(network.config, decoded, box, clicks, size)
             earlier = None if corrected is None else corrected.closer_look
             looks_small = not with_memory and is_worth_it(frame.image, box, decoded.mask_logits[0])
             if earlier is not None or looks_small:
