@@ -120,7 +120,7 @@ _LARGE = HieraConfig(144, 2, (2, 6, 36, 4), (23, 33, 43), windows=(8, 4, 16, 8))
 _DEFAULT = SAM2Config(
     "default",
     HieraConfig(32, 1, (1, 2, 5, 2), tuple(range(3, 10)), windows=(8, 8, 8, 8), position_grid=(8, 8), drop_path=0.0),
-    image_size=320,
+    image_size=448,
     aspect=IMAGE,
     dim=128,
     memory_dim=64,

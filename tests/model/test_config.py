@@ -13,7 +13,7 @@ sides = st.integers(1, 4000)
 
 
 def test_the_default_model_keeps_the_aspect_of_what_cameras_give():
-    shapes = {(480, 640): (288, 384), (720, 1280): (224, 416), (640, 480): (384, 288), (500, 500): (320, 320)}
+    shapes = {(480, 640): (384, 512), (720, 1280): (320, 576), (640, 480): (512, 384), (500, 500): (448, 448)}
     assert {size: DEFAULT.shape(*size) for size in shapes} == shapes
 
 
@@ -23,7 +23,7 @@ def test_released_models_see_squares():
 
 def test_a_given_aspect_is_that_of_all_images():
     wide = DEFAULT.at(aspect="1280x720")
-    assert wide.shape(640, 480) == wide.shape(1, 1) == DEFAULT.at(aspect="16:9").shape(1, 1) == (224, 416)
+    assert wide.shape(640, 480) == wide.shape(1, 1) == DEFAULT.at(aspect="16:9").shape(1, 1) == (320, 576)
 
 
 @given(sides, sides, st.integers(1, 12).map(lambda n: 32 * n))

@@ -28,6 +28,7 @@ from sam2_ros import msg, srv
 from sam2_ros.acceleration.cpu.kernels.library import has_cpu_kernels
 from sam2_ros.acceleration.onnx.network import OnnxNetwork
 from sam2_ros.data.image_message import to_rgb
+from sam2_ros.model.config import CONFIGS
 from sam2_ros.ros import image_watch
 from sam2_ros.ros.images import to_jpeg, to_message
 from sam2_ros.ros.node import Sam2Node
@@ -267,7 +268,9 @@ def test_diagnostics(graph: Graph, robot: Robot, checkpoint: Path, tmp_path: Pat
     assert values["images processed"] == values["prompts accepted"] == values["prompts refused"] == "1"
     assert (values["model"], values["device"], values["dtype"]) == ("default", "cpu", "float32")
     assert values["attention kernel"].startswith(("C++ (", "PyTorch ("))
-    assert values["threads"] == str(network_threads(320, True, has_cpu_kernels(torch.float32)))
+    assert values["threads"] == str(
+        network_threads(CONFIGS["default"].image_size, True, has_cpu_kernels(torch.float32))
+    )
     assert 0 < float(values["latency p50 (ms)"]) <= float(values["latency p99 (ms)"])
     assert float(values["memory (MiB)"]) > 50
     robot.camera.publish(Image(header=header_of(1), encoding="hsv9"))
