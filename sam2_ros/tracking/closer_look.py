@@ -30,6 +30,8 @@ SMALL = 0.04
 """Share of the image that the answer to clicks covers at most, if it is worth looking closer."""
 SMALL_IN_WINDOW = 0.02
 """Share of the image that the answer in their window covers at most, if it is taken."""
+AS_SURE = 0.75
+"""Predicted IoU of that answer at least, relative to the one on the whole image."""
 SMALL_BOX = 0.2
 """Share of the image's side that a box covers at most, if it is worth looking closer."""
 BOX_IN_WINDOW, MOST_ZOOM = 0.5, 4.0
@@ -67,10 +69,16 @@ def is_worth_it(image: EncodedImage, box: Box | None, logits: Tensor) -> bool:
     return bool((logits > 0).float().mean() < SMALL)
 
 
-def is_better(mask: np.ndarray, box: Box | None) -> bool:
-    """Whether a mask that a closer look has found, bool [H, W], is to replace the answer on the whole image."""
-    most = SMALL_IN_WINDOW if box is None else 1.0
-    return 0 < int(np.count_nonzero(mask)) < most * mask.size
+def is_better(mask: np.ndarray, box: Box | None, iou: float, whole_iou: float) -> bool:
+    """Whether a mask that a closer look has found is to replace the answer on the whole image.
+
+    Args:
+        mask: bool [H, W].
+        iou: its predicted IoU, as `whole_iou` is that of the answer on the whole image.
+    """
+    if box is not None:
+        return bool(mask.any())
+    return 0 < int(np.count_nonzero(mask)) < SMALL_IN_WINDOW * mask.size and iou >= AS_SURE * whole_iou
 
 
 def look_closer(

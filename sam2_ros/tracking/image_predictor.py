@@ -137,19 +137,19 @@ class ImagePredictor:
         decoded = answer_to(self.network.config, decoded, box, prompt.clicks, (image.height, image.width))
         found = _candidates(image, decoded, is_ambiguous)
         if self._closer_look and is_worth_it(image, box, found.logits[0]):
-            return self._closer(image, prompt, is_ambiguous) or found
+            return self._closer(image, prompt, found, is_ambiguous) or found
         return found
 
     @torch.no_grad()
-    def _closer(self, image: EncodedImage, prompt: Prompt, several: bool) -> Candidates | None:
-        """What a closer look finds; None: nothing better."""
+    def _closer(self, image: EncodedImage, prompt: Prompt, whole: Candidates, several: bool) -> Candidates | None:
+        """What a closer look finds; None: nothing better than the answer on the whole image."""
         box, clicks, mask = prompt.box, prompt.clicks, prompt.mask
         closer = look_closer(self.network, self._encode, image, box, clicks, mask, None, several)
         if closer is None:
             return None
         iou, logits = _best_first(closer.decoded, several)
         masks = closer.masks(logits, fill_holes=False)
-        if not is_better(masks[0], box):
+        if not is_better(masks[0], box, float(iou[0]), float(whole.iou[0])):
             return None
         device = self.network.device
         inputs = torch.cat([mask_to_network(mask, image.input_size, device) for mask in masks])

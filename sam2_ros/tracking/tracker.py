@@ -527,7 +527,7 @@ class Tracker:
             earlier = None if corrected is None else corrected.closer_look
             looks_small = not with_memory and is_worth_it(frame.image, box, decoded.mask_logits[0])
             if earlier is not None or looks_small:
-                closer, exact_mask = self._look_closer(prompt, tracked, frame, earlier, multimask)
+                closer, exact_mask = self._look_closer(prompt, tracked, frame, earlier, decoded, multimask)
         if exact_mask is not None:
             mask, logits = prompt_to_network(exact_mask, frame.image.input_size, network.device)
             decoded = replace(network.decode_mask(features, mask), mask_logits=logits[:, 0])
@@ -544,18 +544,19 @@ class Tracker:
         tracked: TrackedObject,
         frame: HistoryFrame,
         earlier: CloserLook | None,
+        whole: Decoded,
         multimask: bool,
     ) -> tuple[CloserLook, np.ndarray] | tuple[None, None]:
-        """A closer look at what is prompted, and the mask that it finds, bool [H, W]; None: it finds nothing better."""
+        """A closer look at what is prompted, and the mask that it finds, bool [H, W]; None: nothing better than the
+        answer on the whole image."""
         box, clicks = tracked.prompts[frame.index]
         closer = look_closer(self.network, self.encode, frame.image, box, clicks, prompt.mask, earlier, multimask)
         if closer is None or closer.decoded.presence_logit[0] <= 0:
             return None, None
         mask = closer.masks(closer.decoded.mask_logits)[0]
         goes_on = earlier is not None and closer.window == earlier.window
-        if (mask.any() if goes_on else is_better(mask, box)) and is_large_enough(mask, frame.image.input_size):
-            return closer, mask
-        return None, None
+        found = mask.any() if goes_on else is_better(mask, box, float(closer.decoded.iou), float(whole.iou))
+        return (closer, mask) if found and is_large_enough(mask, frame.image.input_size) else (None, None)
 
     def _corrected(self, prompt: Prompt, tracked: TrackedObject, frame: HistoryFrame) -> Answer | None:
         """The answer on this frame that a prompt's clicks correct; None: it begins anew, or brings its own mask."""
