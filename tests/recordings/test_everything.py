@@ -22,7 +22,7 @@ from sam2_ros.tracking import Tracker
 from sam2_ros.tracking.automatic_masks import EverythingSettings
 
 FRAMES, PERIOD, SIZE = 12, 4, (96, 128)
-MASKS = EverythingSettings(points_per_side=6, pred_iou_thresh=0.5, stability_score_thresh=0.5)
+MASKS = EverythingSettings(points_per_side=6, pred_iou_thresh=0.75, stability_score_thresh=0.5)
 ALL = ReviewSettings(min_visible=0, min_iou=0, max_returns=1, max_jumps=1, duplicate_iou=1, max_filled=1)
 """Nothing is rejected."""
 
@@ -81,16 +81,18 @@ def test_masklets_follow_everything_and_what_comes_later(one_pass: Path) -> None
     """The third disc is found on image 4, and followed backwards to where it came in."""
     with MaskletStore(one_pass, {}) as store:
         first_frames = store.first_frames
-        assert first_frames[1] == first_frames[2] == 0 and first_frames[3] == PERIOD
         frames = list(store.frames())
         assert [frame.frame for frame in frames] == list(range(FRAMES))
-        for frame, truth in zip(frames, TRUTH, strict=True):
-            masklets = {masklet.object_id: masklet for masklet in frame.masklets({})}
-            assert masklets.keys() == first_frames.keys(), "each has an answer on every image"
-            for object_id, row in ((1, 1), (2, 0), (3, 2)):
-                visible = np.count_nonzero(truth[row])
-                assert masklets[object_id].present == (visible > 0)
-                assert visible < 200 or iou(masklets[object_id].mask, truth[row]) > 0.85
+        answers = [{masklet.object_id: masklet for masklet in frame.masklets({})} for frame in frames]
+        assert all(masklets.keys() == first_frames.keys() for masklets in answers), "on every image"
+        for row, first in ((0, 0), (1, 0), (2, PERIOD)):
+            fits = {object_id: iou(masklet.mask, TRUTH[first][row]) for object_id, masklet in answers[first].items()}
+            best = max(fits, key=fits.__getitem__)
+            assert first_frames[best] == first
+            for masklets, truth in zip(answers, TRUTH[:, row], strict=True):
+                visible = np.count_nonzero(truth)
+                assert masklets[best].present == (visible > 0)
+                assert visible < 200 or iou(masklets[best].mask, truth) > 0.85
 
 
 @pytest.mark.parametrize("max_objects", [1, 2])
