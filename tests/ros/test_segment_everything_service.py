@@ -24,7 +24,7 @@ from sam2_ros.tracking import rle
 from sam2_ros.tracking.automatic_masks import AutomaticMaskGenerator, EverythingSettings
 
 PER_SIDE = 6
-ORANGE, BLUE, GREEN = (slice(20, 50), slice(15, 45)), (slice(55, 85), slice(70, 110)), (slice(60, 88), slice(8, 38))
+ORANGE, BLUE, GREEN = (slice(12, 42), slice(15, 45)), (slice(55, 85), slice(70, 110)), (slice(66, 90), slice(5, 29))
 
 
 def things(index: int = 0) -> np.ndarray:

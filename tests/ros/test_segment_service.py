@@ -18,7 +18,7 @@ from sam2_ros.ros.segment_service import MAX_PROMPTS
 from sam2_ros.ros.stamps import nanoseconds, time_message
 from sam2_ros.tracking import rle
 from sam2_ros.tracking.image_predictor import Candidates, ImagePredictor
-from sam2_ros.tracking.prompt import Box, Click
+from sam2_ros.tracking.prompt import Box, Click, Prompt
 
 BOX = msg.Prompt(label="cup", box=RegionOfInterest(x_offset=16, y_offset=24, width=26, height=24))
 
@@ -43,9 +43,7 @@ def test_sent_image_is_segmented_and_nothing_is_tracked(robot: Robot, sam2: Sam2
     assert click.accepted and np.array_equal(masks(click), expected.masks)
     assert [masklet.iou for masklet in click.masklets] == pytest.approx(expected.iou.tolist())
     assert sorted(expected.iou, reverse=True) == expected.iou.tolist()
-    assert box.accepted and np.array_equal(
-        masks(box), predictor.predict(box=Box(16, 24, 26, 24), multimask=False).masks
-    )
+    assert box.accepted and np.array_equal(masks(box), predictor.segment(Prompt(box=Box(16, 24, 26, 24))).masks)
     assert (box.masklets[0].object_id, box.masklets[0].label, box.masklets[0].present) == (0, "cup", True)
     assert not empty.accepted and "the prompt is empty" in empty.message and not empty.masklets
     assert robot.call(srv.ListObjects, "sam2/list").objects == [] and not robot.results and not robot.masklets
