@@ -35,13 +35,14 @@ from rich.table import Table
 
 from sam2_ros.checkpoints.load import load_model
 from sam2_ros.data.clip import Clip
-from sam2_ros.detection.association import assign, overlaps
+from sam2_ros.detection.association import assign
 from sam2_ros.detection.policy import Action, Decision, Detection, DetectionPolicy
 from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.evaluation.region_boundary import boundary_accuracy, region_similarity
 from sam2_ros.evaluation.scores import FOLLOWED_IOU
 from sam2_ros.evaluation.vos import stamp
 from sam2_ros.scenes.synthetic import CHALLENGES, suite_scene
+from sam2_ros.tracking.boxes import overlaps
 from sam2_ros.tracking.encoded_image import EncodedImage
 from sam2_ros.tracking.masklet import Frame
 from sam2_ros.tracking.prompt import Box, Prompt, PromptError

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,9 @@ def judge(predictor: ImagePredictor, things: list[PartOfThing], name: str) -> np
         masks = predictor.predict([click]).masks
         part = np.array([region_similarity(mask, thing.part) for mask in masks])
         whole = np.array([region_similarity(mask, thing.whole) for mask in masks])
-        both = any(part[i] > FITS and whole[j] > FITS for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)))
+        both = any(
+            one > FITS and other > FITS for (one, _), (_, other) in permutations(zip(part, whole, strict=True), 2)
+        )
         alike = np.mean([region_similarity(one, other) for one, other in combinations(masks, 2)])
         values.append((part.max(), whole.max(), both, whole[0] > part[0], alike))
     return np.array(values, float)

@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from sam2_ros.detection.association import assign, grown, overlaps
+from sam2_ros.detection.association import assign
 from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.detection.track import Track
+from sam2_ros.tracking.boxes import grown, overlaps
 from sam2_ros.tracking.mask_overlap import mask_iou
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.prompt import Box

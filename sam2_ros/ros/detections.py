@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sam2_ros.detection.association import overlaps
 from sam2_ros.detection.policy import Decision, Detection, DetectionPolicy
 from sam2_ros.detection.settings import DetectionSettings
 from sam2_ros.ros.waiting_prompt import Proposal
+from sam2_ros.tracking.boxes import overlaps
 from sam2_ros.tracking.masklet import Frame, Masklet
 from sam2_ros.tracking.prompt import Box, Prompt, PromptError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam2_ros.detection.association import assign, grown, overlaps
+from sam2_ros.detection.association import assign
+from sam2_ros.tracking.boxes import grown, overlaps
 from sam2_ros.tracking.prompt import Box
 
 

@@ -17,7 +17,14 @@ PACKAGE = "sam2_ros"
 GENERATED = ("msg", "srv")
 EVERYBODYS = ("command_line", "lazy", "requirements", "version")
 NETWORK = ("acceleration", "checkpoints", "model", "system")
-LIGHT = ("tracking.mask_overlap", "tracking.masklet", "tracking.object_colours", "tracking.prompt", "tracking.rle")
+LIGHT = (
+    "tracking.boxes",
+    "tracking.mask_overlap",
+    "tracking.masklet",
+    "tracking.object_colours",
+    "tracking.prompt",
+    "tracking.rle",
+)
 """Files of tracking that need NumPy alone."""
 
 ROOMS: dict[str, tuple[str, ...]] = {

@@ -32,6 +32,7 @@ def python(program: str, missing: tuple[str, ...], *argv: object) -> subprocess.
         "sam2_ros.msg",
         "sam2_ros.srv",
         "sam2_ros.tracking",
+        "sam2_ros.tracking.boxes",
         "sam2_ros.tracking.rle",
         "sam2_ros.tracking.prompt",
         "sam2_ros.tracking.masklet",
