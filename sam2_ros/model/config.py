@@ -69,7 +69,11 @@ class SAM2Config:
     """Object pointers in memory attention: of prompted frames and of up to `max_pointers - 1` recent frames."""
     remembered_presence: float | None = None
     """Only tracked frames with a presence logit above this enter the memory bank; None: all, as in the paper. Memories
-    of frames on which the object is hidden outweigh the prompted frame, and keep the object from being found again."""
+    of frames on which the object is hidden outweigh the prompted frame, and keep the object from being found again.
+    With a number, the memories recalled are the last ones that entered, whatever their age."""
+    memory_stride: int = 1
+    """Of the frames that entered, the last one and those whose index is a multiple of this are recalled, so that as
+    many memories reach further back. Only with `remembered_presence`; 1 as in the paper."""
     closer_look: bool = False
     """The answer to a prompt for something small is sought once more in a window around it
     (`sam2_ros.tracking.closer_look`). Not in the paper."""
@@ -130,6 +134,7 @@ _DEFAULT = SAM2Config(
     iou_head_dim=128,
     dropout=0.0,
     remembered_presence=0.0,
+    memory_stride=3,
     closer_look=True,
     box_agreement=True,
     half="float16",  # activations stay below 1000 (tests/tracking/test_tracker_half_precision.py)

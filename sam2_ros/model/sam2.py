@@ -55,7 +55,8 @@ class Memories:
     maps: Tensor
     """[N, M, c, h, w]."""
     map_age: Tensor
-    """Frames since each memory was made, 1 .. recent_memories; 0 for prompted frames of any age: int64 [N, M]."""
+    """Frames since each memory was made, or its place among the recent ones, the newest first: 1 .. recent_memories; 0
+    for prompted frames of any age: int64 [N, M]."""
     pointers: Tensor
     """[N, P, C]."""
     pointer_age: Tensor

@@ -2,7 +2,7 @@
 
 Prompted frames are stored, the first permanently and the latest few; of the other frames the most recent, or the most
 recent on which the object was present (as in Videnovic et al. 2025, "A distractor-aware memory for visual object
-tracking with SAM 2"). Its size is bounded.
+tracking with SAM 2"), however long ago that was. Its size is bounded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class MemoryBank:
 
     def __init__(self, config: SAM2Config, history: int, prompted_memories: int) -> None:
         self._reach = most_recalled(config)
-        self._min_presence = -math.inf if config.remembered_presence is None else config.remembered_presence
+        self._min_presence = config.remembered_presence
+        self._stride = config.memory_stride
         self._history = history
         self._prompted_memories = prompted_memories
         self.prompted: dict[int, tuple[Tensor, Tensor]] = {}
@@ -66,27 +67,47 @@ class MemoryBank:
 
         A frame with too low a presence (`SAM2Config.remembered_presence`) is not stored, or is dropped.
         """
-        for recent, reach, new in zip((self.maps, self.pointers), self._reach, (map, pointer), strict=True):
-            if presence_logit > self._min_presence:
-                recent[index] = new
-            else:
-                recent.pop(index, None)
-            horizon = max(recent, default=0) - reach - self._history
-            for old in [frame for frame in recent if frame < horizon]:
-                del recent[old]
+        if self._min_presence is None or presence_logit > self._min_presence:
+            self.maps[index], self.pointers[index] = map, pointer
+        else:
+            self.maps.pop(index, None)
+            self.pointers.pop(index, None)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what no frame of the history will recall."""
+        maps_reach, pointers_reach = self._reach
+        oldest = max(self.pointers, default=0) - self._history - pointers_reach
+        self.pointers = {frame: pointer for frame, pointer in self.pointers.items() if frame >= oldest}
+        before = sorted(frame for frame in self.maps if frame < max(self.maps) - self._history)
+        spread = [frame for frame in before if frame % self._stride == 0]
+        for frame in set(before).difference(before[-1:], spread[-maps_reach:]):
+            del self.maps[frame]
 
     def recall(self, index: int) -> tuple[Aged, Aged]:
         """Maps and object pointers to attend to on frame `index`, with their ages (`Memories`).
 
         Maps: all prompted frames (age 0), and the others among the last 6. Pointers: prompted frames so far, and the
         others among the last 15. A prompted frame among the last 6 does not make room for an older one.
+        With `SAM2Config.remembered_presence`: the last map that was remembered, and five before it, `memory_stride`
+        apart; the age of each is its place among them.
         """
         others = [frame for frame in self.prompted if frame != index]
         maps = [(0, self.prompted[frame][0]) for frame in others]
         pointers = [(index - frame, self.prompted[frame][1]) for frame in others if frame < index]
-        for entries, recent, reach in zip((maps, pointers), (self.maps, self.pointers), self._reach, strict=True):
-            entries += [(age, recent[index - age]) for age in range(1, reach + 1) if index - age in recent]
+        maps += [(age, self.maps[frame]) for age, frame in self._recent(index)]
+        reach = self._reach[1]
+        pointers += [(age, self.pointers[index - age]) for age in range(1, reach + 1) if index - age in self.pointers]
         return maps, pointers
+
+    def _recent(self, index: int) -> list[tuple[int, int]]:
+        """The recent frames whose maps are recalled on frame `index`, each with its age."""
+        reach = self._reach[0]
+        if self._min_presence is None:
+            return [(age, index - age) for age in range(1, reach + 1) if index - age in self.maps]
+        earlier = sorted((frame for frame in self.maps if frame < index), reverse=True)
+        spread = [frame for frame in earlier[1:] if frame % self._stride == 0]
+        return list(enumerate((earlier[:1] + spread)[:reach], 1))
 
 
 def recall_all(banks: Sequence[MemoryBank], index: int, grid: tuple[int, int]) -> Memories | None:

@@ -55,19 +55,45 @@ def test_first_and_latest_prompts_are_stored():
     assert (10, 20) in recalled(made, 30)[1], "a prompted frame that had to go is still a recent one"
 
 
-def test_frames_with_the_object_absent_are_not_stored():
-    made = MemoryBank(replace(CONFIGS["sam2.1_hiera_tiny"], remembered_presence=0.0), history=4, prompted_memories=4)
+def gated_bank(stride=1) -> MemoryBank:
+    """A bank, prompted on frame 0, that remembers no frame on which the object is absent."""
+    config = replace(CONFIGS["sam2.1_hiera_tiny"], remembered_presence=0.0, memory_stride=stride)
+    made = MemoryBank(config, history=4, prompted_memories=4)
     made.remember_prompted(0, torch.zeros(64, 2, 2), torch.zeros(256))
+    return made
 
-    def track(index: int, presence_logit: float) -> None:
-        made.remember(index, torch.full((64, 2, 2), float(index)), torch.full((256,), float(index)), presence_logit)
 
+def track(made: MemoryBank, index: int, presence_logit: float) -> None:
+    made.remember(index, torch.full((64, 2, 2), float(index)), torch.full((256,), float(index)), presence_logit)
+
+
+def test_frames_with_the_object_absent_are_not_stored():
+    made = gated_bank()
     for index in range(1, 10):
-        track(index, presence_logit=2.0 if index < 6 else -1.0)
-    assert recalled(made, 10) == ([(0, 0), (5, 5), (6, 4)], [(10, 0)] + [(age, 10 - age) for age in range(5, 10)])
-    track(5, presence_logit=-1.0)  # a late prompt has changed its presence
-    assert recalled(made, 10)[0] == [(0, 0), (6, 4)]
-    assert recalled(made, 100) == ([(0, 0)], [(100, 0)])
+        track(made, index, presence_logit=2.0 if index < 6 else -1.0)
+    maps = [(0, 0), (1, 5), (2, 4), (3, 3), (4, 2), (5, 1)]
+    assert recalled(made, 10) == (maps, [(10, 0)] + [(age, 10 - age) for age in range(5, 10)])
+    track(made, 5, presence_logit=-1.0)  # a late prompt has changed its presence
+    assert recalled(made, 10)[0] == [(0, 0), (1, 4), (2, 3), (3, 2), (4, 1)]
+
+
+def test_an_object_hidden_for_long_is_remembered_as_it_was_last():
+    made = gated_bank()
+    for index in range(1, 1000):
+        track(made, index, presence_logit=2.0 if index < 31 else -1.0)
+    assert recalled(made, 1000) == ([(0, 0)] + [(age, 31 - age) for age in range(1, 7)], [(1000, 0)])
+
+
+def test_memories_some_frames_apart_reach_further_back():
+    made = gated_bank(stride=3)
+    for index in range(1, 30):
+        track(made, index, presence_logit=2.0)
+    assert recalled(made, 30)[0] == [(0, 0), (1, 29), (2, 27), (3, 24), (4, 21), (5, 18), (6, 15)]
+    assert recalled(made, 26)[0] == [(0, 0), (1, 25), (2, 24), (3, 21), (4, 18), (5, 15), (6, 12)]
+    for index in range(30, 1000):
+        track(made, index, presence_logit=2.0 if index < 500 else -1.0)
+    assert len(made.maps) == 12, "5 of the history, and 7 before it"
+    assert recalled(made, 1000)[0] == [(0, 0), (1, 499), (2, 498), (3, 495), (4, 492), (5, 489), (6, 486)]
 
 
 def test_shorter_memories_are_padded_and_masked():

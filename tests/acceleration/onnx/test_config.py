@@ -31,6 +31,7 @@ WRONG_VALUES = {
     "aspect": [5, None, ""],
     "dim": [0, 1.5, [128], float("nan")],
     "remembered_presence": ["0", float("inf"), float("nan"), True, 10**400],
+    "memory_stride": [0, -1, 1.5, "3", True],
     "half": ["float8", None],
     "absent_memory_embedding": [1, "true", None],
     "hiera": [None, [], 5, {}, {"embed_dim": 32}, {"unknown": 1}],
