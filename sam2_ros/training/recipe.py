@@ -85,6 +85,8 @@ class Stage:
     parts: Share = 0.0
     """Share of scenes in which each part of a thing is an object, so that among the masks for one click there are the
     whole and the part."""
+    lookalikes: Share = 0.25
+    """Share of things that have a twin, which teaches to tell by motion and place what looks alike."""
     simulated: bool = False
     """Add some scenes simulated by MuJoCo, which take many times as long as drawn ones."""
     first_seed: Index = 0
@@ -111,6 +113,7 @@ class Stage:
             materials=self.materials,
             vanishing=self.vanishing,
             parts=self.parts,
+            lookalikes=self.lookalikes,
         )
         if not self.easy:
             return settings
