@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--list", type=Path, help="file with the names of its sequences, one a line")
     parser.add_argument("--checkpoint", type=Path, help="default: the weights that ship")
     parser.add_argument("--size", type=int, help="input size, about N x N pixels; default: the model's")
+    parser.add_argument("--challenges", nargs="+", choices=CHALLENGES, default=list(CHALLENGES), help="default: all")
     parser.add_argument("--scenes", type=int, default=3, help="of each challenge (%(default)s)")
     options = parser.parse_args()
     if options.davis:
@@ -153,7 +154,7 @@ def main() -> None:
             clips = clips.listed(read_list(options.list))
         challenges = {clip: clip for clip in clips.names}
     else:
-        names = [f"{one}-{FIRST + index}" for one in CHALLENGES for index in range(options.scenes)]
+        names = [f"{one}-{FIRST + index}" for one in options.challenges for index in range(options.scenes)]
         clips = Clips(names, suite_scene)
         challenges = {name: name.rsplit("-", 1)[0] for name in names}
     network = accelerate(load_model(checkpoint=options.checkpoint, image_size=options.size))
