@@ -624,7 +624,8 @@ def test_a_wrong_stamp_is_corrected(model, images):
 
 @pytest.mark.slow
 def test_memory_is_bounded(model, images):
-    """After the bank and the history are full, no tensor is added."""
+    """After the bank and the history are full, no tensor is added. Every fifth frame is prompted and every third one kept
+    for longer, so what is stored repeats after 15."""
 
     def live_bytes() -> int:
         gc.collect()
@@ -636,7 +637,7 @@ def test_memory_is_bounded(model, images):
         tracker.step(images[index % len(images)])
         if index % 5 == 0:
             tracker.prompt(Prompt(object_id=1, clicks=(Click(index % 80, 20),)))
-        if index % 40 == 39:
+        if index % 45 == 44:
             sizes.append(live_bytes())
     assert sizes[1] == sizes[2]
     tracked = tracker.objects[1]
