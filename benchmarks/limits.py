@@ -18,8 +18,6 @@ The difference of two rows is what the known thing is worth.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -111,12 +109,6 @@ class Informed:
     def _resized(self, shape: tuple[int, ...]) -> Tensor:
         return F.interpolate(torch.from_numpy(self.truth)[None].float(), tuple(shape), mode="area")[0]
 
-    @contextmanager
-    def choosing(self) -> Iterator[None]:
-        """Context in which the network's own choice is replaced."""
-        with patch("sam2_ros.model.sam2.best_candidate", self.nearest):
-            yield
-
 
 def scores(tracker: Tracker, informed: Informed, clip: Clip, prompt: str) -> list[ObjectScore]:
     """Track one clip."""
@@ -165,7 +157,7 @@ def main() -> None:
         closer_look = False if known.best_first else None
         tracker = Tracker(informed, max_objects=64, closer_look=closer_look)  # type: ignore[arg-type]
         found: list[ObjectScore] = []
-        with informed.choosing():
+        with patch("sam2_ros.model.sam2.best_candidate", informed.nearest):
             for clip in track(clips, str(known), transient=True):
                 found += scores(tracker, informed, clip, known.prompt)
         total = summary(found)

@@ -79,7 +79,8 @@ class MemoryBank:
         maps_reach, pointers_reach = self._reach
         oldest = max(self.pointers, default=0) - self._history - pointers_reach
         self.pointers = {frame: pointer for frame, pointer in self.pointers.items() if frame >= oldest}
-        before = sorted(frame for frame in self.maps if frame < max(self.maps) - self._history)
+        reached = max(self.maps, default=0) - self._history
+        before = sorted(frame for frame in self.maps if frame < reached)
         spread = [frame for frame in before if frame % self._stride == 0]
         for frame in set(before).difference(before[-1:], spread[-maps_reach:]):
             del self.maps[frame]

@@ -624,8 +624,9 @@ def test_a_wrong_stamp_is_corrected(model, images):
 
 @pytest.mark.slow
 def test_memory_is_bounded(model, images):
-    """After the bank and the history are full, no tensor is added. Every fifth frame is prompted and every third one kept
-    for longer, so what is stored repeats after 15."""
+    """After the bank and the history are full, no tensor is added.
+
+    Every fifth frame is prompted, and every third one kept for longer, so what is stored repeats after 15."""
 
     def live_bytes() -> int:
         gc.collect()
