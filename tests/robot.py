@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import node_log
 import numpy as np
-import pytest
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.context import Context
@@ -100,17 +100,10 @@ class Robot(Node):
                 assert time.monotonic() < deadline, f"waited in vain {purpose}"
                 self._arrival.wait(0.02)
 
-    def wait_for_line(self, capfd: pytest.CaptureFixture[str], text: str) -> str:
-        """Waits until a node of this process has logged a text. Returns the log up to there."""
-        log = ""
-
-        def is_logged() -> bool:
-            nonlocal log
-            log += capfd.readouterr().err
-            return text in log
-
-        self.wait_for(is_logged, f"for a line with {text!r}")
-        return log
+    def wait_for_line(self, text: str) -> str:
+        """Waits until a node of this process has logged a text. Returns the log. For tests with `capfd`."""
+        self.wait_for(lambda: text in node_log.written(), f"for a line with {text!r}")
+        return node_log.written()
 
     def wait_until_connected(self) -> None:
         """Waits until the node is active, and all topics have publishers and subscribers."""

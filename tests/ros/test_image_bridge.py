@@ -119,7 +119,7 @@ def test_unusable_build_is_not_loaded(
 ) -> None:
     stand_in(fault)
     bridge = ImageBridge(Log(get_logger("bridge")))
-    log = graph.robot.wait_for_line(capfd, "cv_bridge is installed but not used, images are read without it")
+    log = graph.robot.wait_for_line("cv_bridge is installed but not used, images are read without it")
     assert reason in log and "Traceback" not in log
     bridge.wait()
     assert "cv_bridge" not in sys.modules and not bridge.encodings
@@ -169,7 +169,7 @@ def test_node_reads_images_with_it(
     node = graph.sam2(checkpoint=str(checkpoint), use_cv_bridge=use)
     robot.wait_until_connected()
     if use:
-        robot.wait_for_line(capfd, "cv_bridge reads the images in rgb8, bgr8")
+        robot.wait_for_line("cv_bridge reads the images in rgb8, bgr8")
     robot.show(0)
     assert robot.prompt(CLICK)[0].accepted
     assert len(robot.show(1).masklets) == 1

@@ -44,5 +44,5 @@ def test_node_warns_of_another_publisher_on_its_topics(
 ) -> None:
     robot.create_publisher(msg.MaskletArray, "sam2/masklets", 10)
     graph.sam2(checkpoint=str(checkpoint), autostart=active)
-    warnings = robot.wait_for_line(capfd, "publishes on /sam2/masklets")
+    warnings = robot.wait_for_line("publishes on /sam2/masklets")
     assert "/robot publishes" in warnings

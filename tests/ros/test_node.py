@@ -9,6 +9,7 @@ import time
 import weakref
 from pathlib import Path
 
+import node_log
 import numpy as np
 import pytest
 import rclpy
@@ -159,9 +160,8 @@ def test_missing_images_are_logged_with_the_reason(
         camera = Node("camera", context=apart)
         camera.create_publisher(kind, topic, 10)
         graph.sam2(checkpoint=str(checkpoint))
-        log, deadline = "", time.monotonic() + TIMEOUT
-        while reason not in log and time.monotonic() < deadline:
-            log += capfd.readouterr().err
+        deadline = time.monotonic() + TIMEOUT
+        while reason not in (log := node_log.written()) and time.monotonic() < deadline:
             time.sleep(0.05)
         camera.destroy_node()
     finally:

@@ -266,14 +266,12 @@ def test_missing_depth_and_another_frame_are_explained(
     eyes = start(depth_wait=0.0)
     eyes.calibrate()
     robot.show(0)
-    robot.wait_for_line(
-        capfd, "No points and boxes: no depth has come on /depth, where sensor_msgs/msg/Image is published"
-    )
+    robot.wait_for_line("No points and boxes: no depth has come on /depth, where sensor_msgs/msg/Image is published")
     header = header_of(1)
     header.frame_id = "depth_optical"
     eyes.see(1, header=header)
     robot.show(1)
-    robot.wait_for_line(capfd, "Depth is in the frame 'depth_optical', the image in 'camera_optical'.")
+    robot.wait_for_line("Depth is in the frame 'depth_optical', the image in 'camera_optical'.")
     eyes.next_cloud(0)  # nevertheless
 
     def notes() -> dict[str, str]:
@@ -306,7 +304,7 @@ def test_frames_need_a_parent(
     header = Header(stamp=header_of(1).stamp)
     eyes.see(1, header=header)
     robot.send(to_message(picture(1), "rgb8", header))
-    robot.wait_for_line(capfd, "publish_tf has no effect: the images have no frame_id")
+    robot.wait_for_line("publish_tf has no effect: the images have no frame_id")
     assert len(eyes.next_cloud(0)) > 0 and not frames
 
 

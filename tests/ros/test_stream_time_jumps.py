@@ -236,7 +236,7 @@ def test_unstamped_images_are_processed_without_clock_messages(
         robot.send(frame)
         assert node.cameras[0].stream._meter["processed"] >= number
     assert len(robot.masklets) == NUMBER and node.cameras[0].stream._meter["repeated"] == 0
-    log = robot.wait_for_line(capfd, "/clock")
+    log = robot.wait_for_line("/clock")
     assert "use_sim_time" in log
 
 

@@ -77,7 +77,7 @@ def test_very_many_objects_have_a_limited_number_of_topics(
     for index in range(2):
         show(output, index, *(masklet(number, number, 0, 1, 1) for number in range(1, masks.MAX_TOPICS + 6)))
     assert len(topics(node)) == masks.MAX_TOPICS
-    log = graph.robot.wait_for_line(capfd, f"{masks.MAX_TOPICS + 5} objects are tracked")
+    log = graph.robot.wait_for_line(f"{masks.MAX_TOPICS + 5} objects are tracked")
     assert log.count("~/masks has topics for the first 64 only") == 1
 
 
