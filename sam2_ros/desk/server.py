@@ -44,7 +44,10 @@ QUIET_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 """What a page gets, such as a picture, may take so much longer."""
 
-ADMITTED = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/"><title>Desk</title>\n'
+ADMITTED = (
+    '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
+    '<link rel="icon" href="data:,"><title>Desk</title>\n'  # without an icon browsers ask for /favicon.ico, in vain
+)
 """Leads to the page. A redirect does not if a link of another site led here: browsers follow it without the cookie."""
 
 _log = logging.getLogger(__name__)

@@ -242,6 +242,7 @@ def test_no_token_and_a_wrong_one_are_refused(guarded: Server, backend: EchoBack
 def test_token_opens_the_page(guarded: Server) -> None:
     status, headers, body = get(guarded, f"/?token={TOKEN}")
     assert status == 200 and b"url=/" in body and TOKEN.encode() not in body
+    assert b'rel="icon"' in body  # or browsers ask for /favicon.ico
     cookie = headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
     cookie = cookie.partition(";")[0]
