@@ -51,13 +51,15 @@ class ShownMasks:
 def overlap(samples: np.ndarray, masks: Mapping[int, np.ndarray]) -> dict[int, float]:
     """IoU of what is drawn with masks, bool [H, W], by object ID.
 
-    Pixels within `LINE` of a mask's edge are left out, because a line of other colours is drawn there.
+    Pixels within `LINE` of a mask's edge are left out, because a line of other colours is drawn there, and so are those
+    of several masks, whose colours mix.
     """
     found = {}
+    shared = sum(mask.astype(np.uint8) for mask in masks.values()) > 1
     for object_id, mask in masks.items():
         pixels, square = mask.astype(np.uint8), np.ones((2 * LINE + 1, 2 * LINE + 1), np.uint8)
-        edge = cv2.dilate(pixels, square) != cv2.erode(pixels, square)
-        drawn, truth = (part & ~edge[::STEP, ::STEP] for part in (samples == object_id, mask[::STEP, ::STEP]))
+        unclear = shared | (cv2.dilate(pixels, square) != cv2.erode(pixels, square))
+        drawn, truth = (part & ~unclear[::STEP, ::STEP] for part in (samples == object_id, mask[::STEP, ::STEP]))
         union = np.count_nonzero(drawn | truth)
         found[object_id] = np.count_nonzero(drawn & truth) / union if union else 1.0
     return found

@@ -124,8 +124,8 @@ def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operat
     result = robot.result(answered)
     assert result.accepted and nanoseconds(result.header.stamp) == old and operator.stamp == old
     operator.wait_for_mask(duck)
-    drawn = overlap(operator.masks([duck]).now(), {duck: pixels(result.masklet.mask)})
-    assert drawn[duck] > 0.9  # on the old frame
+    masks = {car: robot.masks(old)[car], duck: pixels(result.masklet.mask)}
+    assert overlap(operator.masks([duck]).now(), masks)[duck] > 0.9  # on the old frame
     stamp = max(robot.masklets)
     assert stamp > old + SECOND and iou(robot.masks(stamp)[duck], robot.truth(stamp, DUCK)) > 0.5  # and carried to now
 
