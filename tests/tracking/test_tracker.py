@@ -626,7 +626,8 @@ def test_a_wrong_stamp_is_corrected(model, images):
 def test_memory_is_bounded(model, images):
     """After the bank and the history are full, no tensor is added.
 
-    Every fifth frame is prompted, and every third one kept for longer, so what is stored repeats after 15."""
+    Every fifth frame is prompted, and every third one kept for longer, so what is stored repeats after 15.
+    """
 
     def live_bytes() -> int:
         gc.collect()
