@@ -70,7 +70,8 @@ class Overload(Node):
 
     @property
     def is_connected(self) -> bool:
-        return self._camera.get_subscription_count() > 0 and self.count_publishers("sam2/masklets") > 0
+        subscribers = self._camera.get_subscription_count(), self._clicks.get_subscription_count()
+        return min(subscribers) > 0 and self.count_publishers("sam2/masklets") > 0
 
     def send(self) -> None:
         self._image.header.stamp = time_message(time.time_ns())
@@ -123,13 +124,15 @@ def measure(seconds: float, rate: float, size: tuple[int, int], parameters: Sequ
 def _start(node: Overload, executor: SingleThreadedExecutor) -> None:
     """Wait for the node, and start an object."""
     deadline = time.monotonic() + START_TIMEOUT
+    clicked = False  # a second click would start a second object
     while not node.part.objects:
         if time.monotonic() > deadline:
             raise RuntimeError("the node has not started")
         if node.is_connected:
             node.send()
-            if node.part.ages and not node.part.objects:
+            if node.part.ages and not clicked:
                 node.click()
+                clicked = True
         until = time.monotonic() + 0.2
         while time.monotonic() < until:
             executor.spin_once(timeout_sec=0.05)
