@@ -31,6 +31,9 @@ class Learning:
     decoder_lr: NonNegative = 1.0
     """Learning rate of the prompt encoder and the mask decoder, relative to `lr`. Small values preserve the masks that
     a click gives."""
+    memory_lr: NonNegative = 1.0
+    """Learning rate of memory attention, the memory encoder and object pointers, relative to `lr`. 0 freezes them, and
+    no frame's loss then reaches earlier frames."""
     layer_decay: Share = 1.0
     """Learning rate of each of the encoder's blocks relative to the next one. The position embedding has the full
     one."""
@@ -102,6 +105,8 @@ def _relative_rate(name: str, blocks: int, learning: Learning) -> float:
         rate = learning.encoder_lr
     elif "sam_prompt_encoder." in name or "sam_mask_decoder." in name:
         rate = learning.decoder_lr
+    elif "affinity." not in name:
+        rate = learning.memory_lr
     if match := _TRUNK.search(name):
         rate *= learning.layer_decay ** (blocks - int(match[1]) if match[1] else blocks + 1)
     return rate

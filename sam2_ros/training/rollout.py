@@ -6,7 +6,7 @@ The tracker's own memory bank chooses what the model attends to, so that trainin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -59,6 +59,7 @@ class Rollout(nn.Module):
         checkpointing: recompute activations in the backward pass. A third slower; memory then grows with the inputs and
             outputs of the model's five functions, not with their activations.
         shared: other processes run the rest of the batch.
+        through_memory: losses reach earlier frames through what is remembered of them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Rollout(nn.Module):
         affinity: Affinity | None = None,
         checkpointing: bool = False,
         shared: bool = False,
+        through_memory: bool = True,
     ) -> None:
         super().__init__()
         self.model = model
@@ -77,6 +79,7 @@ class Rollout(nn.Module):
         self.weights = weights
         self.checkpointing = checkpointing
         self.shared = shared
+        self.through_memory = through_memory
 
     def forward(self, batch: Batch, seed: int) -> Outcome:
         """Run a batch; all random numbers follow from the seed, which all processes share."""
@@ -123,8 +126,10 @@ class Rollout(nn.Module):
             answers[t] = answer
             if t != order[-1]:
                 prompted = prompt is not None or t in plan.corrections
-                map = self._call(model.encode_memory, image, answer.mask_logits, answer.presence_logit, prompted)
-                memory.add(t, map, answer, prompted, chance)
+                remembered = answer if self.through_memory else _detached(answer)
+                mask_and_presence = remembered.mask_logits, remembered.presence_logit
+                map = self._call(model.encode_memory, image, *mask_and_presence, prompted)
+                memory.add(t, map, remembered, prompted, chance)
         in_order = [answers[t] for t in range(frames)]
         return Outcome(
             scored,
@@ -160,3 +165,7 @@ class Rollout(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(function, *inputs, use_reentrant=False)
         return function(*inputs)
+
+
+def _detached(decoded: Decoded) -> Decoded:
+    return Decoded(*(getattr(decoded, field.name).detach() for field in fields(Decoded)))

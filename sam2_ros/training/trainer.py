@@ -78,7 +78,13 @@ class Trainer:
         self._bf16 = bfloat16.is_native(self.device) if learning.bf16 is None else learning.bf16
         faster = for_training(self.model, torch.bfloat16 if self._bf16 else torch.float32)
         self.rollout = Rollout(
-            faster, recipe.prompting, recipe.losses, affinity, learning.checkpointing, shared=self.world > 1
+            faster,
+            recipe.prompting,
+            recipe.losses,
+            affinity,
+            learning.checkpointing,
+            shared=self.world > 1,
+            through_memory=learning.memory_lr > 0,
         )
         """All trained parameters, including those that are discarded afterwards."""
         self.optimizers = optimizers(self.rollout, learning)
@@ -260,7 +266,7 @@ class Trainer:
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"{self.checkpoint} was made for another network, or other groups of its parameters: give the"
-                " same --model, and a recipe with the same `affinity`, `muon`, `encoder_lr`, `decoder_lr`,"
+                " same --model, and a recipe with the same `affinity`, `muon`, `encoder_lr`, `decoder_lr`, `memory_lr`,"
                 f" `layer_decay` and `weight_decay` as in {self.out / RECORDED}, or another folder and --init"
                 f" {self.weights}"
             ) from error

@@ -52,14 +52,22 @@ def test_decoder_lr_slows_the_decoder():
     assert rates["image_encoder.neck.convs.0.conv.weight"] == 0.5
 
 
-def test_parameters_without_learning_rate_are_frozen():
+DECODER = ("sam_mask_decoder.", "sam_prompt_encoder.")
+
+
+@pytest.mark.parametrize(
+    "learning, learns",
+    [
+        (Learning(encoder_lr=0), lambda name: not name.startswith("image_encoder.")),
+        (Learning(memory_lr=0), lambda name: name.startswith(("image_encoder.", *DECODER))),
+        (Learning(encoder_lr=0, memory_lr=0), lambda name: name.startswith(DECODER)),
+    ],
+)
+def test_parameters_without_learning_rate_are_frozen(learning, learns):
     model = network()
-    moved = {
-        id(p) for each in optimizers(model, Learning(encoder_lr=0)) for g in each.param_groups for p in g["params"]
-    }
+    moved = {id(p) for each in optimizers(model, learning) for g in each.param_groups for p in g["params"]}
     for name, parameter in model.named_parameters():
-        learns = not name.startswith("image_encoder.")
-        assert parameter.requires_grad == learns == (id(parameter) in moved), name
+        assert parameter.requires_grad == learns(name) == (id(parameter) in moved), name
 
 
 def test_muon_optimizes_the_matrices():

@@ -120,6 +120,17 @@ def test_checkpointing_computes_the_same_gradients(monkeypatch):
         assert torch.allclose(checkpointed[name], gradient, rtol=1e-3, atol=1e-5), name
 
 
+@pytest.mark.parametrize("through_memory", [True, False])
+def test_losses_reach_earlier_frames_through_memory_alone(through_memory):
+    """No loss depends on the pointer of its own frame, so pointers learn from later frames or not at all."""
+    model = network().train()
+    outcome = Rollout(model, Prompting(mask=0, corrected=0), through_memory=through_memory)(clip(), 0)
+    outcome.total.backward()
+    reached = {p.grad is not None and bool(p.grad.any()) for p in model.obj_ptr_proj.parameters()}
+    assert reached == {through_memory}
+    assert model.memory_attention.layers[0].linear1.weight.grad.any()
+
+
 def test_batched_clips_equal_single_ones():
     """Losses are means over objects: those of two clips are the mean of both, weighted by their objects."""
     model, prompting = network().eval(), Prompting(mask=1, box=0, corrected=0, distant_prompts=0)
