@@ -65,7 +65,7 @@ def test_mask_of_a_clicked_car_follows_it(operator: Operator) -> None:
 
 def test_refine_with_no_box_second_candidate_and_remove(operator: Operator) -> None:
     robot, page = operator.robot, operator.page
-    operator.pause_at(range(13, 30))  # here the model takes a part of the other car, too
+    operator.pause_at(range(28, 35))  # here the model takes a part of the other car, too
     car = operator.new_object(lambda: operator.click(*operator.place(CAR)))
     answered = len(robot.results)
     operator.click(*operator.place(TWIN), button="right")
