@@ -44,6 +44,13 @@ def reset(robot: DeskRobot) -> None:
     robot.wait_for(lambda: not robot.objects(), "for nothing to be tracked")
 
 
+def remove(operator: Operator, object_id: int) -> None:
+    operator.row(object_id).click()
+    operator.row(object_id).get_by_role("button", name="Remove").click()
+    operator.robot.wait_for(lambda: object_id not in operator.robot.objects(), "for the object to be removed")
+    operator.row(object_id).wait_for(state="detached")
+
+
 @pytest.fixture
 def operator(robot: DeskRobot, visit: Callable[..., Visit]) -> Operator:
     """At a desk where nothing is tracked yet."""
@@ -81,6 +88,7 @@ def test_refine_with_no_box_second_candidate_and_remove(operator: Operator) -> N
     stamp = max(robot.masklets)
     assert iou(robot.masks(stamp)[duck], robot.truth(stamp, DUCK)) > 0.5
 
+    remove(operator, car)  # which takes its twin along where they touch, and a click there would be a click on it
     page.keyboard.press("Escape")  # nothing is chosen, so that a click is a new thing
     answered = len(robot.results)
     place = operator.place(TWIN)
@@ -94,11 +102,9 @@ def test_refine_with_no_box_second_candidate_and_remove(operator: Operator) -> N
     assert taken.accepted and taken.object_id == other and taken.header.stamp == prompted.header.stamp
     assert iou(pixels(taken.masklet.mask), offered[1]) > 0.9 > iou(offered[0], offered[1])
 
-    operator.row(other).get_by_role("button", name="Remove").click()
-    robot.wait_for(lambda: other not in robot.objects(), "for the object to be removed")
-    operator.row(other).wait_for(state="detached")
-    assert {car, duck} == set(robot.objects())
-    operator.wait_for_masks({car, duck})
+    remove(operator, other)
+    assert {duck} == set(robot.objects())
+    operator.wait_for_masks({duck})
 
 
 def test_old_frame_can_be_clicked_and_a_reloaded_page_knows_all(operator: Operator) -> None:
