@@ -89,6 +89,8 @@ def test_refine_with_no_box_second_candidate_and_remove(operator: Operator) -> N
     assert iou(robot.masks(stamp)[duck], robot.truth(stamp, DUCK)) > 0.5
 
     remove(operator, car)  # which takes its twin along where they touch, and a click there would be a click on it
+    assert {duck} == set(robot.objects())
+    operator.wait_for_masks({duck})
     page.keyboard.press("Escape")  # nothing is chosen, so that a click is a new thing
     answered = len(robot.results)
     place = operator.place(TWIN)
