@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -3, -4, -8  # glibc's malloc.h
 _LARGEST_KEPT = 2**25
 """Bytes of the largest blocks that glibc can take from memory that was kept, in all threads."""
+_SHORT = 0.125
+"""Share of the machine's memory: if less is available, what was kept is given back."""
 
 
 def limit_heaps(number: int) -> bool:
@@ -45,3 +48,26 @@ def keep_freed_memory(most: int | None = None) -> bool:
     else:
         options = ((_M_MMAP_THRESHOLD, _LARGEST_KEPT), (_M_TRIM_THRESHOLD, most))
     return all([mallopt(*option) == 1 for option in options])
+
+
+def give_back_if_short() -> bool:
+    """Give freed memory that was kept back to the system, if less than an eighth of the machine's memory is available.
+
+    Call it between two steps of something that needs much memory for a moment, as a step of training does: two
+    processes that keep all they have freed could fill a machine which has room for what both of them use.
+
+    Returns:
+        Whether any was given back.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim is not None and _available() < _SHORT and trim(0) == 1
+
+
+def _available() -> float:
+    """Share of the machine's memory that processes can still get, 0 .. 1; 1: the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 1.0
+    kilobytes = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
+    return kilobytes["MemAvailable"] / kilobytes["MemTotal"]

@@ -23,6 +23,7 @@ from sam2_ros.acceleration import for_training
 from sam2_ros.checkpoints.save import save_weights
 from sam2_ros.model.input_size import STRIDE
 from sam2_ros.model.sam2 import SAM2
+from sam2_ros.system.allocator import give_back_if_short
 from sam2_ros.training import bfloat16
 from sam2_ros.training.affinity import Affinity
 from sam2_ros.training.log import Log
@@ -140,6 +141,7 @@ class Trainer:
                 latest = batch, outcome
                 now = time.monotonic()
                 self.elapsed += now - began
+                give_back_if_short()
                 if log is None:
                     continue
                 log.numbers(self.step, self.progress, numbers | {"seconds": now - began})

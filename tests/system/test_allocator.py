@@ -1,4 +1,4 @@
-"""Freed memory is kept, in threads, too."""
+"""Freed memory is kept, in threads, too, and given back where memory is short."""
 
 from __future__ import annotations
 
@@ -67,3 +67,32 @@ def test_many_threads_do_not_keep_a_heap_each() -> None:
         return int(subprocess.run([sys.executable, "-c", RESIDENT, heaps], check=True, capture_output=True).stdout)
 
     assert resident("2") < resident("not") - 200, "of 450 MB, two heaps keep at most 128"
+
+
+GIVEN_BACK = """
+import sys
+import numpy as np
+from sam2_ros.system import allocator
+if not allocator.keep_freed_memory():
+    sys.exit(print(-1))
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+allocator._SHORT = float(sys.argv[1])
+blocks = [np.ones(8 << 20, np.uint8) for _ in range(40)]
+last = np.ones(1 << 20, np.uint8)
+blocks.clear()
+allocator.give_back_if_short()
+print(resident())
+"""
+
+
+@pytest.mark.slow  # two processes
+def test_what_was_kept_is_given_back_only_if_memory_is_short() -> None:
+    def resident(share: str) -> int:
+        return int(subprocess.run([sys.executable, "-c", GIVEN_BACK, share], check=True, capture_output=True).stdout)
+
+    kept = resident("0")
+    if kept < 0:
+        pytest.skip("an option of glibc")
+    assert kept > 320
+    assert resident("1.1") < kept - 300, "320 MB were freed"

@@ -246,3 +246,12 @@ def test_batches_have_several_sizes(tmp_path):
     assert trainer._sized(clip()).images.shape[-2:] == sizes[10], "a resumed run draws the same"
     trainer.run()
     assert trainer.step == 12
+
+
+def test_memory_is_given_back_after_every_step_if_it_is_short(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sam2_ros.training.trainer.give_back_if_short", lambda: asked.append(trainer.step))
+    stage = Stage(size=64, frames=3, clips=1, steps=3, workers=0)
+    trainer = Trainer(network(), Recipe(stage, Learning(bf16=False), ONE_CLICK), OneClip(), tmp_path)
+    trainer.run()
+    assert asked == [1, 2, 3]
