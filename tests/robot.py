@@ -10,6 +10,7 @@ import node_log
 import numpy as np
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
+from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -110,6 +111,15 @@ class Robot(Node):
         publishers = (self.camera, self.prompts, self.clicks, self.mouse, self.overlay_mouse)
         self.wait_for(lambda: all(publisher.get_subscription_count() for publisher in publishers), "for the node")
         self.wait_for(lambda: all(map(self.count_publishers, self.received)), "for the node's topics")
+
+    def wait_until_discovered(self, name: str = "sam2") -> None:
+        """Waits until a node in another process is connected, and knows this one, which may take longer.
+
+        Before that, images are lost. Discovery goes in the order in which topics and services were created, so who
+        answers a new client has discovered all topics.
+        """
+        self.wait_until_connected()
+        self.call(GetParameters, f"{name}/get_parameters", names=["use_sim_time"])
 
     def show(self, index: int, pixels: np.ndarray | None = None) -> msg.MaskletArray:
         """Sends an image and waits for its masklets."""

@@ -323,7 +323,7 @@ def test_lost_gpu_ends_the_process_so_that_respawn_works(
 ) -> None:
     start = time.monotonic()
     monitor = Monitor(robot)
-    robot.wait_until_connected()
+    robot.wait_until_discovered()
     started_in = time.monotonic() - start
     robot.show(0)
     robot.prompt(CLICK)
