@@ -34,6 +34,7 @@ _RECORDINGS = ("rosbags", "mcap")
 
 COMMANDS = {
     "annotate": (*_NETWORK, *_RECORDINGS, "av", "pycocotools", "scipy", "rich"),
+    "average": _NETWORK,
     "camera": ("cv2", "PIL"),
     "demo": (*_NETWORK, *_RECORDINGS, "av", "rich"),
     "desk": ("aiohttp", "cv2", "PIL"),

@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "train": Command("sam2_ros.training.__main__", "train, or fine-tune on your own recordings"),
         "evaluate": Command("sam2_ros.evaluation.__main__", "accuracy of a model, or of another tracker's masks"),
         "export": Command("sam2_ros.deployment.__main__", "ONNX graphs, for machines without Python"),
+        "average": Command("sam2_ros.training.average", "the mean of several trainings, or of before and after"),
         "iou-head": Command("sam2_ros.training.iou_head", "fit how a model rates its own masks"),
     },
     "Data": {
