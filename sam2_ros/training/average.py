@@ -48,7 +48,8 @@ def average(models: Sequence[SAM2], shares: Sequence[float] | None = None) -> SA
     shares = [1.0] * len(models) if shares is None else list(shares)
     if len(shares) != len(models):
         raise ValueError(f"--shares: {len(shares)} numbers for {len(models)} sets of weights; give one for each.")
-    if not all(math.isfinite(share) and share >= 0 for share in shares) or not sum(shares):
+    total = sum(shares)
+    if not (math.isfinite(total) and total > 0 and min(shares) >= 0):
         raise ValueError("--shares have to be numbers of 0 or more, not all of them 0.")
     first, *others = models
     for other in others:
@@ -61,8 +62,8 @@ def average(models: Sequence[SAM2], shares: Sequence[float] | None = None) -> SA
     states = [model.state_dict() for model in models]
     with torch.no_grad():
         for key, value in states[0].items():
-            parts = [share / sum(shares) * state[key].double() for share, state in zip(shares, states, strict=True)]
-            value.copy_(sum(parts))
+            parts = (share * state[key].double() for share, state in zip(shares, states, strict=True))
+            value.copy_(sum(parts) / total)
     return first
 
 
@@ -79,9 +80,8 @@ def main() -> int:
     if len(options.weights) < 2:
         parser.error("give two or more sets of weights")
     try:
-        models = [
-            load_sam2(one, device="cpu") if one in CONFIGS else load_sam2(None, one, "cpu") for one in options.weights
-        ]
+        sources = ((one, None) if one in CONFIGS else (None, one) for one in options.weights)
+        models = [load_sam2(name, checkpoint, "cpu") for name, checkpoint in sources]
         save_weights(average(models, options.shares), options.out)
     except (CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -29,7 +29,7 @@ def test_mean_of_every_weight(two: tuple[SAM2, SAM2], shares: list[float] | None
         torch.testing.assert_close(value, torch.lerp(states[0][key], states[1][key], part), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("shares", [[1.0], [1.0, -1.0], [0.0, 0.0], [float("nan"), 1.0]])
+@pytest.mark.parametrize("shares", [[1.0], [1.0, -1.0], [0.0, 0.0], [float("nan"), 1.0], [1e308, 1e308]])
 def test_shares_that_make_no_mean(two: tuple[SAM2, SAM2], shares: list[float]) -> None:
     with pytest.raises(ValueError, match="--shares"):
         average(two, shares)
