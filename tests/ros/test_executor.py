@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import node_log
 import pytest
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
@@ -59,7 +60,7 @@ def test_unreadable_messages_are_named_once(ros_domain: int, capfd: pytest.Captu
         receiver.destroy_node()
         sender.destroy_node()
     assert all(message in receiver.read for message in GOOD)
-    log = capfd.readouterr().err
+    log = node_log.written()
     assert log.count("A message on /points cannot be read") == 1
     assert log.count("another definition of geometry_msgs/PointStamped;") == 1
     assert ">>> [rcutils" not in log

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import node_log
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
@@ -140,7 +141,7 @@ def test_encoding_that_it_fails_at_is_read_without_it(stand_in, capfd: pytest.Ca
     for _ in range(3):
         assert np.array_equal(bridge.read(image, LIMIT), pixels_of(image))
     assert "bgr8" not in bridge.encodings and "rgb8" in bridge.encodings
-    log = capfd.readouterr().err
+    log = node_log.written()
     assert log.count("cv_bridge cannot read an image in bgr8: CvBridgeError: no reason") == 1
 
 

@@ -97,11 +97,11 @@ def test_damaged_or_mismatched_checkpoint_error_names_the_problem(
     node = graph.sam2(checkpoint=str(damaged), autostart=False)
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
     assert state_of(robot) == "unconfigured"
-    assert str(damaged) in capfd.readouterr().err
+    assert str(damaged) in node_log.written()
 
     node.set_parameters([Parameter("checkpoint", value=str(checkpoint)), Parameter("model", value="sam2.1_hiera_tiny")])
     assert not change(robot, Transition.TRANSITION_CONFIGURE)
-    log = capfd.readouterr().err
+    log = node_log.written()
     assert str(checkpoint) in log and " has shape " in log and "looks like default" in log
 
     values = {"model": "", "image_size": 128, "image_aspect": "4:3"}
@@ -127,7 +127,7 @@ def test_invalid_qos_is_logged(graph: Graph, robot: Robot, checkpoint: Path, cap
     assert change(robot, Transition.TRANSITION_CONFIGURE)
     assert not change(robot, Transition.TRANSITION_ACTIVATE)
     assert state_of(robot) == "inactive" and not node.cameras[0].inputs._subscriptions
-    assert "Not active" in capfd.readouterr().err
+    assert "Not active" in node_log.written()
 
 
 def test_queue_size_applies_at_each_configure(graph: Graph, robot: Robot, checkpoint: Path) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+import node_log
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -194,7 +195,7 @@ def test_objects_that_cannot_go_on_do_not_stop_the_node(
     graph.sam2(checkpoint=str(checkpoint), resume_file=str(path))
     robot.wait_until_connected()
     assert robot.show(0).masklets == []
-    assert "has objects that cannot go on: RuntimeError: a surprise" in capfd.readouterr().err
+    assert "has objects that cannot go on: RuntimeError: a surprise" in node_log.written()
     (aside,) = path.parent.glob("*unreadable*")
     assert ResumeFile(aside).read() is not None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import node_log
 import numpy as np
 import pytest
 import torch
@@ -193,7 +194,7 @@ def test_end_of_the_node_in_the_middle_of_a_request(
     ending.join(TIMEOUT)
     assert not ending.is_alive()
     assert not response.success and response.message == "the node is shutting down" and not response.masklets
-    assert "ERROR" not in capfd.readouterr().err
+    assert "ERROR" not in node_log.written()
 
 
 def test_calls_are_answered_between_two_batches(robot: Robot, sam2: Sam2Node, monkeypatch: pytest.MonkeyPatch) -> None:

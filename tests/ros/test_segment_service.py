@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import node_log
 import numpy as np
 import pytest
 from robot import CLICK, SIZE, TIMEOUT, Robot, header_of, picture, stamp_of
@@ -103,7 +104,7 @@ def test_cleanup_in_the_middle_of_a_request_is_no_error(
     response = segment(robot, to_message(picture(0), "rgb8", header_of(0)), CLICK, CLICK)
     ending.join(TIMEOUT)
     assert not response.success and response.message == "the node is shutting down"
-    assert "ERROR" not in capfd.readouterr().err
+    assert "ERROR" not in node_log.written()
 
 
 def test_requests_that_cannot_be_answered(robot: Robot, sam2: Sam2Node) -> None:

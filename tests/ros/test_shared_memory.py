@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import node_log
 import pytest
 
 from sam2_ros.ros.graph import fast_dds_profile
@@ -82,4 +83,4 @@ def test_node_warns_once_at_start(graph, memory, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(os.environ, "FASTRTPS_DEFAULT_PROFILES_FILE", OURS["FASTRTPS_DEFAULT_PROFILES_FILE"])
     memory(64)
     graph.add(Sam2Node(context=graph.context))
-    assert capfd.readouterr().err.count("--shm-size=512m") == 1
+    assert node_log.written().count("--shm-size=512m") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import node_log
 import pytest
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.qos import QoSProfile
@@ -212,7 +213,7 @@ def test_long_texts_are_shortened_in_answers_and_log(robot: Robot, sam2: Sam2Nod
     robot.wait_for(lambda: sam2.cameras[0].stream._meter["unreadable"] == 1, "for the image")
     reset = robot.call(Trigger, "sam2/reset")
     assert reset.success
-    log = capfd.readouterr().err
+    log = node_log.written()
     assert "Prompt refused" in log and "Image skipped" in log
     assert len(log) < 5000
 
@@ -221,4 +222,4 @@ def test_flood_of_refusals_is_throttled_in_the_log(robot: Robot, sam2: Sam2Node,
     robot.show(0)
     robot.prompts.publish(msg.PromptArray(prompts=[msg.Prompt()] * MANY))
     robot.wait_for(lambda: len(robot.results) == MANY, "for the answers")
-    assert capfd.readouterr().err.count("Prompt refused") <= 3
+    assert node_log.written().count("Prompt refused") <= 3
