@@ -7,7 +7,7 @@ Each object is clicked once in its centre where it first appears. Mean J (0 .. 1
 and after that; and the share of frames without it on which it is predicted to be absent. Objects that cover less than
 1 % of the image when they are clicked are judged once more, apart. Scenes and tables are drawn, with seeds that
 training doesn't reach; clips and stills are the photographs held out (`sam2_ros.scenes.photographs`), moving and as
-they are.
+they are. Clips are judged from a mask instead of a click, too: how well what is known is followed.
 
 **The rule**: weights replace those that ship if the mean over all rows is higher, and no row is lower by more than two
 points. Nothing else chooses: not the suite, not DAVIS.
@@ -48,6 +48,8 @@ MEASURES = (FIRST, UNTIL, AFTER, ABSENT, SMALL_FIRST, SMALL_LATER)
 SHIPPED = "shipped"
 FEWEST = 20
 """Values that a row needs."""
+GIVEN = {"mask": (FIRST, SMALL_FIRST)}
+"""What a kind of prompt says itself, so that it isn't judged."""
 
 Values = dict[str, list[float]]
 """By measure."""
@@ -121,21 +123,24 @@ def main() -> None:
         name = name if size is None else f"{name}, {size}"
         tracker = Tracker(load_model(checkpoint=weights, image_size=size), closer_look=closer_look)
         kinds = {
-            "tables": drawn(TableScenes(settings, pictures), options.clips, f"{name}, tables"),
-            "scenes": drawn(SyntheticScenes(settings, pictures), options.clips, f"{name}, scenes"),
+            ("tables", options.prompt): drawn(TableScenes(settings, pictures), options.clips, f"{name}, tables"),
+            ("scenes", options.prompt): drawn(SyntheticScenes(settings, pictures), options.clips, f"{name}, scenes"),
         }
         if options.photographs:
             held_out = Photographs.open(options.photographs, held_out=True)
             shots = SceneSettings(360, 480, frames=options.frames // 2, vanishing=0.5)
-            kinds["clips"] = drawn(PhotoScenes(shots, held_out), len(held_out), f"{name}, clips")
-            kinds["stills"] = stills(held_out, f"{name}, stills")
+            for prompt in dict.fromkeys((options.prompt, "mask")):
+                clips = drawn(PhotoScenes(shots, held_out), len(held_out), f"{name}, clips from a {prompt}")
+                kinds["clips", prompt] = clips
+            kinds["stills", options.prompt] = stills(held_out, f"{name}, stills")
         columns[name] = {}
-        for kind, clips in kinds.items():
-            values = judge(tracker, clips, options.prompt)
+        for (kind, prompt), clips in kinds.items():
+            values = judge(tracker, clips, prompt)
             for measure in MEASURES:
-                if len(values[measure]) >= FEWEST:
-                    columns[name][kind, measure] = 100 * float(np.mean(values[measure]))
-                    counts[kind, measure] = len(values[measure])
+                if len(values[measure]) >= FEWEST and measure not in GIVEN.get(prompt, ()):
+                    row = (f"{kind}, {prompt}", measure)
+                    columns[name][row] = 100 * float(np.mean(values[measure]))
+                    counts[row] = len(values[measure])
     table = Table("", "", "values", *columns)
     shipped = columns[SHIPPED]
     for row in shipped:

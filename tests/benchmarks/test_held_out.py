@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from small_clips import make_clip
 from small_network import default_network
+from small_photographs import photograph
 
+from sam2_ros.data import davis
 from sam2_ros.data.clip import Clip
 from sam2_ros.tracking.tracker import Tracker
 
@@ -35,10 +37,18 @@ def test_answers_are_sorted_by_what_was_seen_before(monkeypatch: pytest.MonkeyPa
 def test_the_rule_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(held_out, "load_model", lambda **options: default_network())
     monkeypatch.setattr(held_out, "FEWEST", 1)
-    monkeypatch.setattr(
-        "sys.argv", ["held_out.py", "other.safetensors", "--clips", "1", "--frames", "4", "--scene", "64x48"]
-    )
+    shown = [photograph(number) for number in range(7)]  # one of them is held out
+    masks = [one.label == np.array([1, 2])[:, None, None] for one in shown]
+    stills = [Clip(one.name, [one.image], (1, 2), [mask]) for one, mask in zip(shown, masks, strict=True)]
+    davis.write(stills, tmp_path)
+    options = ["--photographs", str(tmp_path), "--clips", "1", "--frames", "4", "--scene", "64x48"]
+    monkeypatch.setattr("sys.argv", ["held_out.py", "other.safetensors", *options])
     held_out.main()
     printed = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines()]
+    first = [row[1] for row in rows if len(row) > 2 and row[2] == "first answer"]
+    until = [row[1] for row in rows if len(row) > 2 and row[2] == "until absent"]
+    assert first == ["tables, click", "scenes, click", "clips, click", "stills, click"], "masks are given, not answers"
+    assert until[-2:] == ["clips, click", "clips, mask"]
     assert "first answer" in printed and "other.safetensors" in printed
     assert "worst +0.0: no" in printed, "equal weights replace nothing"
