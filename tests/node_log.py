@@ -6,8 +6,9 @@ import os
 
 
 def written() -> str:
-    """Everything since the test began or `capfd.readouterr` was called, which stays. For tests with `capfd`.
+    """Everything since the test began, which stays. For tests with `capfd`.
 
-    `readouterr` empties the file after it has read it: what another thread writes in between is lost.
+    `capfd.readouterr` goes to the file's beginning, reads and empties it: what another thread writes meanwhile
+    overwrites the beginning, or is lost.
     """
     return os.pread(2, os.fstat(2).st_size, 0).decode(errors="replace")

@@ -38,9 +38,7 @@ def test_the_rule_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr(held_out, "load_model", lambda **options: default_network())
     monkeypatch.setattr(held_out, "FEWEST", 1)
     shown = [photograph(number) for number in range(7)]  # one of them is held out
-    masks = [one.label == np.array([1, 2])[:, None, None] for one in shown]
-    stills = [Clip(one.name, [one.image], (1, 2), [mask]) for one, mask in zip(shown, masks, strict=True)]
-    davis.write(stills, tmp_path)
+    davis.write(held_out.stills(shown, "stills"), tmp_path)
     options = ["--photographs", str(tmp_path), "--clips", "1", "--frames", "4", "--scene", "64x48"]
     monkeypatch.setattr("sys.argv", ["held_out.py", "other.safetensors", *options])
     held_out.main()

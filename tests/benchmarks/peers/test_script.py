@@ -17,7 +17,8 @@ SCRIPT = Path(__file__).parents[3] / "benchmarks/peers.py"
 def test_tables_and_plots(tmp_path: Path) -> None:
     task = ["--model", "default", "--size", "64", "--dtype", "float32", "--device", "cpu", "--threads", "1", "--alone"]
     options = ["--objects", "1", "2", "3", "--steps", "1", "--out", str(tmp_path)]
-    completed = subprocess.run([sys.executable, str(SCRIPT), *task, *options], capture_output=True, text=True)
+    command = [sys.executable, str(SCRIPT), *task, *options]
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert completed.returncode == 0, completed.stderr
     assert completed.stdout.count("times ours") == 3
     assert [result["objects"] for result in json.loads((tmp_path / "peers.json").read_text())] == [1, 2, 3]
